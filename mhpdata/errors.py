@@ -1,0 +1,88 @@
+"""The errors of mhp, sorted by who must act.
+
+::
+
+    MhpError
+     ├── SourceError (ValueError)      the download: unpack it again, or pass --on-error skip
+     │    ├── FolderError              folders, lists and file names
+     │    ├── ImageError               one photo
+     │    ├── MaskError                one mask
+     │    └── SourceChangedError       a file that changed while it was being packed
+     ├── PackedError (ValueError)      the packed folder: copy it again, or pack again
+     │    ├── ManifestError            manifest.json
+     │    ├── ShardError               a .rec, .idx or .h5 file
+     │    └── RecordError              one record in a shard
+     ├── OutputError (OSError)         where mhp writes: space, permission, something in the way
+     └── OptionError (ValueError)      the caller's arguments
+
+Every error says where, what was found, what was expected and what to do, and keeps the four as attributes.
+"""
+
+from __future__ import annotations
+
+
+class MhpError(Exception):
+    """Base of every error that mhp raises on purpose.
+
+    Args:
+        place: the file, folder or option, as the user would name it.
+        found: what is wrong there.
+        expected: what should be there; may be empty where ``found`` says it.
+        remedy: the next thing to do, as a sentence.
+    """
+
+    def __init__(self, place: object, found: str, expected: str = "", remedy: str = "") -> None:
+        self.place = str(place)
+        self.found = found
+        self.expected = expected
+        self.remedy = remedy
+        what = f"{found}; expected {expected}" if expected else found
+        super().__init__(f"{self.place}: {what}." + (f" {remedy}" if remedy else ""))
+
+    def __reduce__(self) -> tuple[type[MhpError], tuple[str, str, str, str]]:
+        # An error crosses process borders whole; BaseException would hand on only the text.
+        return type(self), (self.place, self.found, self.expected, self.remedy)
+
+
+class SourceError(MhpError, ValueError):
+    """The downloaded dataset is not what it should be."""
+
+
+class FolderError(SourceError):
+    """A folder, a list file or a file name is wrong."""
+
+
+class ImageError(SourceError):
+    """A photo cannot be used."""
+
+
+class MaskError(SourceError):
+    """A mask cannot be used."""
+
+
+class SourceChangedError(SourceError):
+    """A source file is no longer the file that was there when packing began."""
+
+
+class PackedError(MhpError, ValueError):
+    """A packed folder is damaged or of another make."""
+
+
+class ManifestError(PackedError):
+    """manifest.json is missing or wrong."""
+
+
+class ShardError(PackedError):
+    """A shard file is missing or wrong."""
+
+
+class RecordError(PackedError):
+    """A record in a shard is wrong."""
+
+
+class OutputError(MhpError, OSError):
+    """The output cannot be written."""
+
+
+class OptionError(MhpError, ValueError):
+    """An argument is outside what the function or command takes."""
