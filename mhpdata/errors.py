@@ -45,7 +45,12 @@ class MhpError(Exception):
 
 
 class SourceError(MhpError, ValueError):
-    """The downloaded dataset is not what it should be."""
+    """The downloaded dataset is not what it should be. ``place`` is below the source folder, so it is the same anywhere."""
+
+    def below(self, folder: object) -> SourceError:
+        """The same error with the source folder before its place, as the user would name the file."""
+        place = str(folder) if self.place == "." else f"{folder}/{self.place}"
+        return type(self)(place, self.found, self.expected, self.remedy)
 
 
 class FolderError(SourceError):

@@ -1,0 +1,54 @@
+"""How an image lies in a record: "jpeg" (small, read by everyone) or "raw" (lossless planes R, G, B).
+
+In and Out: uint8 (height, width, 3), RGB, 0..255. ``docs/format.md`` gives the bytes.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from mhpdata.errors import RecordError
+from mhpdata.header import MAX_PIXELS, read_header
+from mhpdata.image import decode_jpeg
+
+CODECS = {"jpeg": 0, "raw": 2}
+"""Names of the codecs and their numbers in the record."""
+
+
+def encode_image(image: np.ndarray, codec: str, quality: int) -> bytes:
+    """The bytes of an image in a record.
+
+    Args:
+        image: uint8 (height, width, 3), RGB.
+        codec: a name in CODECS.
+        quality: of a JPEG, 1..100; its colour is sampled 4:2:0.
+    """
+    if codec == "raw":
+        return np.ascontiguousarray(image.transpose(2, 0, 1)).tobytes()
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done, "OpenCV encodes every uint8 image of at most 65535 a side"
+    return data.tobytes()
+
+
+def decode_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -> np.ndarray:
+    """The image of a record: uint8 (height, width, 3), RGB.
+
+    Raises:
+        RecordError: the bytes are not an image of ``size`` in this codec.
+    """
+    height, width = size
+    if height * width > MAX_PIXELS:
+        raise RecordError("image", f"{height} x {width} pixels", f"at most {MAX_PIXELS}", "Pack again.")
+    if codec == CODECS["raw"]:
+        if len(data) != 3 * height * width:
+            raise RecordError("image", f"{len(data)} bytes", f"{3 * height * width} of raw planes", "Pack again.")
+        planes = np.frombuffer(data, np.uint8).reshape(3, height, width)
+        return np.ascontiguousarray(planes.transpose(1, 2, 0))
+    try:
+        header = read_header(bytes(data), "image")
+        if (header.kind, header.baseline, header.height, header.width) != ("jpeg", True, height, width):
+            raise ValueError(f"{header.kind} of {header.height} x {header.width}")
+        return decode_jpeg(data)
+    except ValueError as error:
+        raise RecordError("image", str(error).rstrip("."), f"a JPEG of {height} x {width}", "Pack again.") from error

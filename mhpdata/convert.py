@@ -1,0 +1,130 @@
+"""One entry of the download to one record: read, decode, merge, resize, encode. Pure but for reading the files.
+
+::
+
+    entry ─read─> bytes ─image─> image (H, W, 3), masks (H, W) ─merge─> labels, persons (H, W)
+          ─resize─> (h, w) ─runs, codec─> record bytes
+
+Masks are decoded one at a time, so memory depends on the image's pixels, not on its persons.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from mhpdata.codec import CODECS, encode_image
+from mhpdata.image import decode_image, decode_mask
+from mhpdata.labels import LabelSet
+from mhpdata.layouts import Entry
+from mhpdata.merge import merge
+from mhpdata.options import PackOptions
+from mhpdata.record import Record, encode_record
+from mhpdata.resize import packed_size, resize_image, resize_labels
+from mhpdata.runs import count_labels, encode_runs
+from mhpdata.runs import encode_mask as deflate_mask, decode_mask as inflate_mask
+from mhpdata.source import read_file
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A record and what its shard's statistics need to know of it.
+
+    Attributes:
+        data: the record's bytes, not yet numbered.
+        source_sha256: of the photo's file, hex.
+        gray: the photo has one channel of brightness.
+        persons: how many.
+        contested, conflicting: source pixels labelled by several persons; with different labels.
+        pixels: int64 (256,), packed pixels of each label.
+    """
+
+    data: bytearray
+    source_sha256: str
+    gray: bool
+    persons: int
+    contested: int
+    conflicting: int
+    pixels: np.ndarray
+
+
+def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) -> Converted:
+    """The record of an entry.
+
+    Args:
+        root: the source folder.
+        entry: of a layout's scan.
+        labels: the layout's classes.
+        options: how to pack.
+
+    Raises:
+        SourceError: the photo or a mask cannot be used, or changed since the scan.
+    """
+    photo = read_file(root, entry.image)
+    image, header = decode_image(photo, entry.image.path)
+    source_size = (header.height, header.width)
+    masks = Masks(root, entry, source_size, len(labels))
+    merged = merge(masks, options.overlap)
+    size = packed_size(*source_size, options.size, options.size_of)
+    row_offsets, runs = encode_runs(resize_labels(merged.labels, size), resize_labels(merged.persons, size))
+    verbatim = header.baseline and size == source_size and options.image == "jpeg"
+    digest = hashlib.sha256(photo)
+    record = Record(
+        name=entry.name,
+        codec=CODECS[options.image],
+        size=size,
+        source_size=source_size,
+        image=photo if verbatim else encode_image(resize_image(image, size), options.image, options.quality),
+        row_offsets=row_offsets,
+        runs=runs,
+        masks=masks.streams,
+        contested=merged.contested,
+        conflicting=merged.conflicting,
+        gray=header.gray,
+        verbatim=verbatim,
+        source_sha256=digest.digest(),
+    )
+    return Converted(
+        data=encode_record(record),
+        source_sha256=digest.hexdigest(),
+        gray=header.gray,
+        persons=len(masks),
+        contested=merged.contested,
+        conflicting=merged.conflicting,
+        pixels=count_labels(row_offsets, runs),
+    )
+
+
+class Masks(Sequence[np.ndarray]):
+    """The masks of an entry, uint8 (height, width) each, decoded when asked for; never more than one is held.
+
+    The first access of a mask reads and checks its file and keeps the compressed runs for the record (``streams``); later
+    ones decode those, so a file is read once.
+    """
+
+    def __init__(self, root: Path, entry: Entry, size: tuple[int, int], labels: int) -> None:
+        self._root, self._files, self._size, self._labels = root, entry.masks, size, labels
+        self.streams: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @overload
+    def __getitem__(self, person: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, person: slice) -> Sequence[np.ndarray]: ...
+    def __getitem__(self, person: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+        if isinstance(person, slice):
+            return [self[i] for i in range(*person.indices(len(self)))]
+        if person < len(self.streams):
+            return inflate_mask(self.streams[person], self._size)
+        assert person == len(self.streams), "masks are first taken in person order"
+        file = self._files[person]
+        mask = decode_mask(read_file(self._root, file), file.path, self._size, self._labels)
+        self.streams.append(deflate_mask(mask))
+        return mask

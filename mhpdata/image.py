@@ -1,0 +1,109 @@
+"""Image files to arrays: photos to uint8 (height, width, 3) RGB, masks to uint8 (height, width).
+
+Strict: what does not decode to its last pixel is an error, never a half-gray picture. Gray becomes three equal channels,
+alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, 16 bits become 8 by the nearest
+value. EXIF rotation is not applied: the masks follow the raw pixel order.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from mhpdata.errors import ImageError, MaskError
+from mhpdata.header import Header, read_header
+
+_AGAIN = "Unpack the archive again, or pass --on-error skip."
+
+
+def decode_image(data: bytes, place: str) -> tuple[np.ndarray, Header]:
+    """A photo as uint8 (height, width, 3), RGB, 0..255, and what its header says.
+
+    Args:
+        data: the file, JPEG or PNG whatever its name says.
+        place: its name, for errors.
+
+    Raises:
+        ImageError: it does not decode, wholly and without a warning.
+    """
+    header = read_header(data, place)
+    pixels = _decode_jpeg(data, header, place) if header.kind == "jpeg" else _decode_png(data, place)
+    if pixels.shape != (header.height, header.width, 3):
+        raise ImageError(place, f"decodes to {pixels.shape}", f"{(header.height, header.width, 3)}", _AGAIN)
+    return pixels, header
+
+
+def decode_jpeg(data: bytes | memoryview) -> np.ndarray:
+    """A three-component JPEG as uint8 (height, width, 3) RGB: accurate DCT, libjpeg's own ("fancy") upsampling.
+
+    Raises:
+        ValueError: libjpeg warned or failed.
+    """
+    return simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, strict=True)
+
+
+def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int) -> np.ndarray:
+    """One person's mask as uint8 (height, width), values below ``labels``; 0 is not this person.
+
+    Args:
+        data: the file: an 8-bit gray PNG without palette.
+        place: its name, for errors.
+        size: (height, width) of the photo it belongs to.
+        labels: how many labels the dataset has.
+
+    Raises:
+        MaskError: another kind of file, another size, or a label that does not exist.
+    """
+    try:
+        header = read_header(data, place)
+    except ImageError as error:
+        raise MaskError(error.place, error.found, error.expected, error.remedy) from error
+    if (header.kind, header.channels, header.bits, header.palette) != ("png", 1, 8, False):
+        kind = "palette" if header.palette else f"{header.channels}-channel"
+        found = f"{kind} {header.bits}-bit {header.kind.upper()}"
+        raise MaskError(place, found, "an 8-bit gray PNG of labels", "Replace it by the released mask. " + _AGAIN)
+    if (header.height, header.width) != size:
+        raise MaskError(
+            place,
+            f"{header.height} x {header.width} (height x width)",
+            f"{size[0]} x {size[1]}, the size of its photo",
+            _AGAIN,
+        )
+    mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if mask is None or mask.shape != size or mask.dtype != np.uint8:
+        raise MaskError(place, "does not decode", "an 8-bit gray PNG of labels", _AGAIN)
+    if int(mask.max()) >= labels:
+        found = ", ".join(str(v) for v in np.unique(mask[mask >= labels])[:5])
+        remedy = "Is this another dataset's mask? Replace it, or pass --on-error skip."
+        raise MaskError(place, f"holds label {found}", f"labels 0 to {labels - 1}", remedy)
+    return mask
+
+
+def _decode_jpeg(data: bytes, header: Header, place: str) -> np.ndarray:
+    if header.channels not in (1, 3, 4) or header.bits != 8:
+        found = f"JPEG with {header.channels} components of {header.bits} bits"
+        raise ImageError(place, found, "1, 3 or 4 components of 8 bits", _AGAIN)
+    try:
+        if header.channels == 4:
+            return _cmyk_to_rgb(simplejpeg.decode_jpeg(data, "CMYK", fastdct=False, fastupsample=False, strict=True))
+        return decode_jpeg(data)
+    except ValueError as error:
+        raise ImageError(place, f"does not decode ({str(error).rstrip('.')})", "a whole JPEG", _AGAIN) from error
+
+
+def _cmyk_to_rgb(inverted: np.ndarray) -> np.ndarray:
+    """Ink values as Adobe stores them (255 = no ink) to RGB: the product of colour and black, rounded as in Pillow."""
+    ink = inverted.astype(np.uint32)
+    nothing = ink[..., 3:4] * (255 - ink[..., :3]) + 128  # Pillow: black's light less the share that the colour takes
+    return (ink[..., 3:4] - (((nothing >> 8) + nothing) >> 8)).astype(np.uint8)
+
+
+def _decode_png(data: bytes, place: str) -> np.ndarray:
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None:
+        raise ImageError(place, "does not decode", "a whole PNG", _AGAIN)
+    if pixels.dtype == np.uint16:
+        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

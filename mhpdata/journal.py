@@ -1,0 +1,195 @@
+"""What an unfinished pack has done: the shards that are whole, so that the same command goes on from there.
+
+::
+
+    rec/.packing/                  there while a pack is unfinished
+      options.json                 what is being packed; another command must not go on with it
+      train-00000.json             one for each finished shard, written after the shard has its final name
+      train-00001.rec .idx         the shard that is being written
+
+A shard is taken over only if the source files of its entries are the ones it was made from (by path, size and time of change)
+and its own bytes are the ones that were written. The folder is locked while a pack runs; the lock goes with the process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mhpdata.errors import OutputError
+from mhpdata.layouts import Entry
+from mhpdata.manifest import (
+    BUILD_NAME,
+    NAME,
+    Shard,
+    ShardFile,
+    Skipped,
+    Statistics,
+    parse_shard,
+    parse_statistics,
+    sync_folder,
+    write_atomically,
+)
+
+FOLDER = ".packing"
+_SHARD_FILE = re.compile(r"[a-z]+-[0-9]{5}\.(rec|idx|h5)")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished shard: which entries it covers (start <= place < stop), what is in it and what was skipped on the way."""
+
+    split: str
+    start: int
+    stop: int
+    shard: Shard
+    hashes: tuple[str, ...]
+    statistics: Statistics
+    skipped: tuple[Skipped, ...]
+
+
+def fingerprint(entries: Sequence[Entry]) -> str:
+    """A hash of which source files, in which state, make up these entries (hex)."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        files = [(file.path, file.size, file.mtime_ns) for file in entry.files]
+        digest.update(repr((entry.split, entry.name, files)).encode())
+    return digest.hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes (hex)."""
+    digest, block = hashlib.sha256(), memoryview(bytearray(1 << 20))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            digest.update(block[:count])
+    return digest.hexdigest()
+
+
+class Journal:
+    """The state of a pack in ``out``; a context manager that holds the folder's lock.
+
+    Raises:
+        OutputError: another pack is running there, or ``out`` cannot be locked.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.folder = out / FOLDER
+        self._lock = os.open(out, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise OutputError(out, "another mhp-pack is writing here", "", "Wait for it, or choose another --out.") from error
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        os.close(self._lock)
+
+    def begin(self, options: dict[str, Any], overwrite: bool) -> None:
+        """Make ``out`` ready for a pack with these options: new, gone on with, or (``overwrite``) in another's place.
+
+        Raises:
+            OutputError: something else is in the folder.
+        """
+        key = self.folder / "options.json"
+        names = {path.name for path in self.out.iterdir()} - {FOLDER}
+        theirs = _read_json(key)
+        if theirs == options and NAME not in names:
+            return
+        if not overwrite:
+            if NAME in names:
+                found, remedy = "holds a packed dataset", "Choose another --out, or pass --overwrite to replace it."
+                raise OutputError(self.out, found, "an empty folder", remedy)
+            if theirs is not None:
+                found = f"holds an unfinished pack with other options ({_difference(theirs, options)})"
+                raise OutputError(self.out, found, "the same options", "Repeat them, or pass --overwrite to start anew.")
+        foreign = sorted(n for n in names if not _SHARD_FILE.fullmatch(n) and n not in (NAME, BUILD_NAME))
+        foreign = sorted(names) if theirs is None and NAME not in names else foreign
+        foreign = [name for name in foreign if name not in (f".{NAME}.part", f".{BUILD_NAME}.part")]
+        if foreign:
+            found = f"holds {foreign[0]} and {len(foreign) - 1} more" if len(foreign) > 1 else f"holds {foreign[0]}"
+            raise OutputError(self.out, found, "an empty folder", "mhp-pack deletes nothing that it did not make.")
+        # In this order a kill at any point leaves a folder that the same command goes on with.
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        write_atomically(key, json.dumps(options))
+        for name in (NAME, BUILD_NAME):
+            (self.out / name).unlink(missing_ok=True)
+        self.remove_others(set())
+
+    def finished(self, split: str, entries: Sequence[Entry], allow_skips: bool) -> list[Finished]:
+        """The shards of a split that are whole and still true of the source, from the first one without a gap."""
+        done: list[Finished] = []
+        while (item := self._load(split, len(done))) is not None:
+            start = done[-1].stop if done else 0
+            content, shard = item
+            if content["start"] != start or content["entries"] != fingerprint(entries[start : content["stop"]]):
+                break
+            if (content["skipped"] and not allow_skips) or not all(self._whole(file) for file in shard.files):
+                break
+            skipped = tuple(Skipped(**skip) for skip in content["skipped"])
+            statistics = parse_statistics(content["statistics"])
+            done.append(Finished(split, start, content["stop"], shard, tuple(content["hashes"]), statistics, skipped))
+        return done
+
+    def part(self, split: str, number: int) -> Path:
+        """Where a shard is written until it is whole: its path without suffix."""
+        return self.folder / f"{split}-{number:05d}"
+
+    def publish(self, done: Finished, entries: Sequence[Entry]) -> None:
+        """Give a whole shard its final name, then note that it is there."""
+        for file in done.shard.files:
+            (self.folder / file.file).replace(self.out / file.file)
+        sync_folder(self.out)
+        content = asdict(done) | {"entries": fingerprint(entries[done.start : done.stop])}
+        content["shard"]["records"] = len(done.shard.names)
+        write_atomically(self.folder / f"{done.shard.stem}.json", json.dumps(content))
+
+    def remove_others(self, keep: set[str]) -> None:
+        """Delete the shards of an earlier pack that are not in ``keep``."""
+        for path in self.out.iterdir():
+            if _SHARD_FILE.fullmatch(path.name) and path.name not in keep:
+                path.unlink()
+
+    def end(self) -> None:
+        """The manifest is written: nothing is left to go on with."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def read_build(self) -> dict[str, Any]:
+        """The build.json of the dataset in the folder; empty where there is none."""
+        content = _read_json(self.out / BUILD_NAME)
+        return content if isinstance(content, dict) else {}
+
+    def _load(self, split: str, number: int) -> tuple[dict[str, Any], Shard] | None:
+        content = _read_json(self.folder / f"{split}-{number:05d}.json")
+        return None if content is None else (content, parse_shard(content["shard"]))
+
+    def _whole(self, file: ShardFile) -> bool:
+        path = self.out / file.file
+        return path.is_file() and path.stat().st_size == file.bytes and sha256_file(path) == file.sha256
+
+
+def _read_json(path: Path) -> Any:
+    """The content of a file that was written atomically by us; None where there is none."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+
+
+def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    names = [name for name in ours if theirs.get(name) != ours[name]]
+    return ", ".join(f"{name} {theirs.get(name)!r} instead of {ours[name]!r}" for name in names)

@@ -1,0 +1,270 @@
+"""manifest.json: what a packed folder holds. Written last, so a folder without it is not a dataset.
+
+Nothing in it depends on who packed, where, when or with how many workers; build.json beside it says that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mhpdata.errors import ManifestError
+
+NAME = "manifest.json"
+BUILD_NAME = "build.json"
+FORMAT = "mhp-packed"
+VERSION = 1
+MAX_BYTES = 1 << 28
+_FILE = re.compile(r"[a-z]+-[0-9]{5}\.(rec|idx|h5)")
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """A file of a shard: its name in the packed folder, its length, its SHA-256 (hex)."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard: its files, and the names of its records in order."""
+
+    files: tuple[ShardFile, ...]
+    names: tuple[str, ...]
+
+    @property
+    def stem(self) -> str:
+        """The files' common name without suffix."""
+        return Path(self.files[0].file).stem
+
+
+@dataclass
+class Statistics:
+    """Counts over a split (or a part of one); pixels are counted as packed, contested ones as annotated.
+
+    Attributes:
+        images, persons, gray: how many.
+        contested_images: images with contested pixels.
+        contested, conflicting: source pixels labelled by several persons; with different labels.
+        class_pixels, class_images: for each label, its pixels and the images that have any.
+        ignored_pixels: pixels of label 255.
+    """
+
+    images: int = 0
+    persons: int = 0
+    gray: int = 0
+    contested_images: int = 0
+    contested: int = 0
+    conflicting: int = 0
+    class_pixels: list[int] = field(default_factory=list)
+    class_images: list[int] = field(default_factory=list)
+    ignored_pixels: int = 0
+
+    def add(self, other: Statistics) -> None:
+        """Count what ``other`` counted, too."""
+        for name, value in vars(other).items():
+            mine = getattr(self, name)
+            if isinstance(value, list):
+                mine += [0] * (len(value) - len(mine))
+                setattr(self, name, [a + b for a, b in zip(mine, value, strict=True)])
+            else:
+                setattr(self, name, mine + value)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a manifest: its shards in order and its statistics."""
+
+    shards: tuple[Shard, ...]
+    statistics: Statistics
+
+    @property
+    def records(self) -> int:
+        """How many records the split has."""
+        return sum(len(shard.names) for shard in self.shards)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An entry, or a line of a list, that was left out, and the error that says why."""
+
+    split: str
+    name: str
+    error: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of manifest.json; docs/format.md describes each field."""
+
+    layout: str
+    classes: tuple[str, ...]
+    flip_pairs: tuple[tuple[int, int], ...]
+    options: dict[str, Any]
+    splits: dict[str, Split]
+    skipped: tuple[Skipped, ...] = ()
+    duplicates: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def files(self) -> list[ShardFile]:
+        """Every file of every shard."""
+        return [file for split in self.splits.values() for shard in split.shards for file in shard.files]
+
+    def to_json(self) -> str:
+        """The text of manifest.json."""
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "layout": self.layout,
+            "classes": self.classes,
+            "flip_pairs": self.flip_pairs,
+            "options": self.options,
+            "splits": {
+                name: {
+                    "records": split.records,
+                    "statistics": vars(split.statistics),
+                    "shards": [
+                        {"records": len(s.names), "files": [vars(f) for f in s.files], "names": s.names}
+                        for s in split.shards
+                    ],
+                }
+                for name, split in self.splits.items()
+            },
+            "skipped": [vars(skip) for skip in self.skipped],
+            "duplicates": self.duplicates,
+        }
+        return dump(content)
+
+    @staticmethod
+    def from_json(text: str, place: str) -> Manifest:
+        """A manifest from its text.
+
+        Raises:
+            ManifestError: not the manifest of a packed folder, or of a version that this mhp does not read.
+        """
+        try:
+            content = json.loads(text)
+            found = (content["format"], content["version"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ManifestError(place, f"is not a manifest ({error!r})", "", "Copy it again, or pack again.") from error
+        if found != (FORMAT, VERSION):
+            raise ManifestError(place, f"{found}", f"{(FORMAT, VERSION)}", "Update mhp, or pack again.")
+        try:
+            return _parse(content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ManifestError(place, f"a field is wrong ({error!r})", "", "Copy it again, or pack again.") from error
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a packed folder.
+
+    Raises:
+        ManifestError: there is none (an unfinished pack, or no packed folder), or it is damaged.
+    """
+    path = folder / NAME
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        remedy = "If mhp-pack was interrupted, run the same command again." if folder.is_dir() else "Check the path."
+        raise ManifestError(path, "missing", "the manifest of a packed folder", remedy) from error
+    except OSError as error:
+        raise ManifestError(path, f"cannot be read ({error.strerror})", "", "Check the path and permissions.") from error
+    if len(data) > MAX_BYTES:
+        raise ManifestError(path, "too large", f"at most {MAX_BYTES} bytes", "Copy it again, or pack again.")
+    return Manifest.from_json(data.decode("utf-8", "replace"), str(path))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that its name shows either all of ``text`` or what was there before, after a crash too."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def dump(value: object, depth: int = 0) -> str:
+    """JSON with one line for a list of plain values, so that a manifest can be read by people."""
+    inner = "\n" + " " * (depth + 1)
+    if isinstance(value, dict):
+        items = [f"{json.dumps(key)}: {dump(item, depth + 1)}" for key, item in value.items()]
+        brackets = "{}"
+    elif isinstance(value, list | tuple) and any(isinstance(item, dict | list | tuple) for item in value):
+        items = [dump(item, depth + 1) for item in value]
+        brackets = "[]"
+    else:
+        return json.dumps(value, ensure_ascii=False)
+    text = inner + f",{inner}".join(items) + "\n" + " " * depth if items else ""
+    return brackets[0] + text + brackets[1] + ("\n" if depth == 0 else "")
+
+
+def parse_shard(content: Any) -> Shard:
+    """A shard from JSON; raises ValueError and its like where it is not one."""
+    files = tuple(ShardFile(str(f["file"]), _count(f["bytes"]), str(f["sha256"])) for f in content["files"])
+    if not files or not all(_FILE.fullmatch(file.file) for file in files):
+        raise ValueError(f"shard files {[file.file for file in files]}")
+    names = tuple(_text(name) for name in content["names"])
+    if content["records"] != len(names):
+        raise ValueError(f"{content['records']} records, {len(names)} names")
+    return Shard(files, names)
+
+
+def parse_statistics(content: Any) -> Statistics:
+    """Statistics from JSON."""
+    names = vars(Statistics())
+    if set(content) != set(names):
+        raise ValueError(f"statistics {sorted(content)}")
+    return Statistics(**{n: [_count(v) for v in content[n]] if n.startswith("class") else _count(content[n]) for n in names})
+
+
+def _parse(content: Any) -> Manifest:
+    splits = {}
+    for name, split in content["splits"].items():
+        shards = tuple(parse_shard(shard) for shard in split["shards"])
+        splits[_text(name)] = Split(shards, parse_statistics(split["statistics"]))
+        if splits[name].records != split["records"]:
+            raise ValueError(f"split {name}: {split['records']} records, {splits[name].records} in its shards")
+    classes = tuple(_text(name) for name in content["classes"])
+    pairs = tuple((_count(a), _count(b)) for a, b in content["flip_pairs"])
+    if any(max(pair) >= len(classes) for pair in pairs) or len(classes) > 255:
+        raise ValueError(f"flip pairs {pairs} of {len(classes)} classes")
+    return Manifest(
+        layout=_text(content["layout"]),
+        classes=classes,
+        flip_pairs=pairs,
+        options=dict(content["options"]),
+        splits=splits,
+        skipped=tuple(Skipped(**{k: _text(skip[k]) for k in Skipped.__annotations__}) for skip in content["skipped"]),
+        duplicates=tuple(tuple(_text(name) for name in group) for group in content["duplicates"]),
+    )
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} is not a count")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a text")
+    return value

@@ -1,0 +1,263 @@
+"""A downloaded folder to a packed one: scan, convert in parallel, write in order, resumable.
+
+::
+
+    scan ──entries──> convert on a pool of threads ──records, in list order──> this thread: shards
+                                                                                 │ a whole shard
+                                                                                 v
+                                            manifest last <── journal <── one thread: sync, hash, final name
+
+Everything heavy in ``convert`` lets go of the GIL, so threads scale as processes do and start at once (benchmarks/pack.py compares
+the two). At most a few records a worker wait at any time. Records are written in list order whoever finishes first, shards are
+cut by bytes alone, and nothing that is written depends on time: the same source and options give the same bytes.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mhpdata import __version__
+from mhpdata.convert import convert
+from mhpdata.errors import OptionError, OutputError, SourceError
+from mhpdata.journal import Finished, Journal, fingerprint
+from mhpdata.layouts import AUTO, LAYOUTS, Listing, scan
+from mhpdata.manifest import BUILD_NAME, NAME, Manifest, Skipped, Split, Statistics, dump, read_manifest, write_atomically
+from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_range
+from mhpdata.sharding import ShardStream
+from mhpdata.threads import in_order, single_threaded_opencv, usable_cores
+
+MB = 1 << 20
+
+
+def pack(
+    src: str | Path,
+    out: str | Path,
+    *,
+    layout: str = AUTO,
+    splits: Sequence[str] | None = None,
+    format: str = "recordio",
+    size: int = 768,
+    size_of: str = "short",
+    overlap: str = "first",
+    image: str = "jpeg",
+    quality: int = 95,
+    shard_mb: int = 256,
+    workers: int | None = None,
+    on_error: str = "fail",
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Manifest:
+    """Pack a downloaded dataset into shards. An interrupted pack goes on when called again with the same arguments.
+
+    Args:
+        src: the folder as unpacked, such as LV-MHP-v1. Nothing is written there.
+        out: the packed folder; new, empty, or an unfinished pack with the same options.
+        layout: "auto", or a name in mhpdata.layouts.LAYOUTS.
+        splits: which splits; all by default.
+        format, size, size_of, overlap, image, quality, shard_mb: see PackOptions.
+        workers: threads; by default one for each core that this process may use. Changes no byte.
+        on_error: "fail" raises the first error; "skip" leaves such entries out and records them in the manifest.
+        overwrite: replace another packed dataset in ``out``.
+        progress: show a bar with images/s and the time left, where stderr is a terminal.
+
+    Returns:
+        The manifest that was written. If ``out`` already holds just this dataset, it is returned and nothing is done.
+
+    Raises:
+        SourceError: the download is not what it should be.
+        OutputError: ``out`` cannot be written, is full, or holds something else.
+        OptionError: an argument is outside what it may be.
+    """
+    options = PackOptions(format, size, size_of, overlap, image, quality, shard_mb)
+    check_choice("on_error", on_error, ON_ERROR)
+    workers = usable_cores() if workers is None else workers
+    check_range("workers", workers, 1, 4096)
+    src, out = Path(src), Path(out)
+    with _below(src):
+        listing = scan(src, layout)
+        chosen = _chosen(splits, listing.layout)
+        problems = [problem for problem in listing.problems if problem.split in ("", *chosen)]
+        if problems and on_error == "fail":
+            raise problems[0].error
+    with _below(src), _writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        with Journal(out) as journal:
+            run = _Run(src, listing, chosen, options, workers, on_error == "skip", journal, progress)
+            manifest = None if overwrite else run.already_done()
+            if manifest is None:
+                journal.begin({"layout": listing.layout, **run.recorded_options}, overwrite)
+                manifest = run.pack()
+            journal.end()
+            return manifest
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One call of ``pack``, its arguments checked and the source scanned."""
+
+    src: Path
+    listing: Listing
+    splits: tuple[str, ...]
+    options: PackOptions
+    workers: int
+    skip: bool
+    journal: Journal
+    progress: bool
+
+    @property
+    def recorded_options(self) -> dict[str, object]:
+        """The options as the manifest holds them."""
+        return {"splits": list(self.splits), **self.options.as_dict()}
+
+    @property
+    def source_state(self) -> str:
+        """A hash of the source files' names, sizes and times."""
+        return fingerprint([entry for split in self.splits for entry in self.listing.entries[split]])
+
+    def already_done(self) -> Manifest | None:
+        """The manifest in the folder, if it is of this source in this state, packed with these options."""
+        if not (self.journal.out / NAME).exists():
+            return None
+        manifest = read_manifest(self.journal.out)
+        ours = (self.listing.layout, self.recorded_options, self.source_state)
+        theirs = (manifest.layout, manifest.options, self.journal.read_build().get("source_state"))
+        return manifest if ours == theirs and (self.skip or not manifest.skipped) else None
+
+    def pack(self) -> Manifest:
+        """Pack what the journal does not have yet, and write the manifest."""
+        started = time.time()
+        packed: dict[str, list[Finished]] = {}
+        total = sum(len(self.listing.entries[split]) for split in self.splits)
+        hidden = None if self.progress else True  # None: no bar where stderr is not a terminal
+        with (
+            tqdm(total=total, unit=" images", smoothing=0.05, disable=hidden) as bar,
+            single_threaded_opencv(),
+            ThreadPoolExecutor(self.workers) as pool,
+        ):
+            for split in self.splits:
+                bar.set_description(split)
+                packed[split] = self._pack_split(split, pool, bar)
+        return self._finish(packed, time.time() - started)
+
+    def _pack_split(self, split: str, pool: ThreadPoolExecutor, bar: tqdm) -> list[Finished]:
+        entries, labels = self.listing.entries[split], self.listing.labels
+        finished = self.journal.finished(split, entries, self.skip)
+        limit = self.options.shard_mb * MB
+        stream = ShardStream(self.journal, self.options.format, limit, split, entries, finished, len(labels))
+        bar.update(stream.place)
+        work = partial(convert, self.src, labels=labels, options=self.options)
+        results = in_order(pool, work, entries[stream.place :], ahead=4 * self.workers)
+        try:
+            for _, future in results:
+                try:
+                    stream.add(future.result())
+                except SourceError as error:
+                    if not self.skip:
+                        raise
+                    stream.skip(error)
+                bar.update()
+            return stream.close()
+        except BaseException:
+            results.close()
+            stream.abort()
+            raise
+
+    def _finish(self, packed: dict[str, list[Finished]], seconds: float) -> Manifest:
+        labels = self.listing.labels
+        manifest = Manifest(
+            layout=self.listing.layout,
+            classes=labels.names,
+            flip_pairs=labels.flip_pairs,
+            options=self.recorded_options,
+            splits={split: _split(finished, len(labels)) for split, finished in packed.items()},
+            skipped=self._skipped(packed),
+            duplicates=_duplicates(packed),
+        )
+        out = self.journal.out
+        self.journal.remove_others({file.file for file in manifest.files})
+        write_atomically(out / BUILD_NAME, dump(self._build(seconds)))
+        write_atomically(out / NAME, manifest.to_json())
+        return manifest
+
+    def _skipped(self, packed: dict[str, list[Finished]]) -> tuple[Skipped, ...]:
+        """What was left out: first what is wrong with the lists, then each split's."""
+        problems = [Skipped(p.split, p.name, type(p.error).__name__, str(p.error)) for p in self.listing.problems]
+        skipped = [skip for skip in problems if skip.split == ""]
+        for split in self.splits:
+            skipped += [skip for skip in problems if skip.split == split]
+            skipped += [skip for finished in packed[split] for skip in finished.skipped]
+        return tuple(skipped)
+
+    def _build(self, seconds: float) -> dict[str, object]:
+        libraries = ("numpy", "opencv-python", "numba", "h5py", "simplejpeg")
+        return {
+            "mhp": __version__,
+            "source": str(self.src.resolve()),
+            "source_state": self.source_state,
+            "workers": self.workers,
+            "seconds_of_the_last_run": round(seconds, 3),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "python": platform.python_version(),
+            "machine": platform.platform(),
+            "zlib": zlib.ZLIB_RUNTIME_VERSION,
+            "libraries": {name: metadata.version(name) for name in libraries},
+        }
+
+
+def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
+    known = LAYOUTS[layout].SPLITS
+    for split in splits or ():
+        check_choice("split", split, known)
+    if splits is not None and not splits:
+        raise OptionError("split", "no split", " or ".join(known), "Name one, or leave the option out for all.")
+    return tuple(split for split in known if splits is None or split in splits)
+
+
+def _split(finished: list[Finished], classes: int) -> Split:
+    statistics = Statistics(class_pixels=[0] * classes, class_images=[0] * classes)
+    for done in finished:
+        statistics.add(done.statistics)
+    return Split(tuple(done.shard for done in finished if done.shard.names), statistics)
+
+
+def _duplicates(packed: dict[str, list[Finished]]) -> tuple[tuple[str, ...], ...]:
+    """Groups of records whose photos are the same file, byte for byte, as split/name; in the order of their first."""
+    groups: dict[str, list[str]] = {}
+    for split, finished in packed.items():
+        for done in finished:
+            for name, digest in zip(done.shard.names, done.hashes, strict=True):
+                groups.setdefault(digest, []).append(f"{split}/{name}")
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+@contextmanager
+def _below(src: Path) -> Iterator[None]:
+    """Errors inside name files below the source folder; outside they name the folder, too."""
+    try:
+        yield
+    except SourceError as error:
+        raise error.below(src) from error.__cause__
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """What the system refuses while we write becomes an OutputError."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        place = error.filename or out
+        remedy = "Make room or give permission, then run the same command again: it goes on where it stopped."
+        raise OutputError(place, f"cannot be written ({error.strerror or error})", "", remedy) from error

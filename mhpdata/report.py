@@ -1,0 +1,54 @@
+"""What a pack has done, in words: the closing report of mhp-pack."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+from mhpdata.manifest import Manifest, Statistics
+
+SHOWN = 20
+
+
+def report(manifest: Manifest, folder: str | Path) -> str:
+    """A manifest as text: entries per split, what was skipped and why, overlap, gray and identical images."""
+    lines = [f"{folder}: {manifest.layout}, packed as {manifest.options['format']}", ""]
+    lines.append(f"{'split':8}{'images':>9}{'persons':>9}{'gray':>7}{'contested px':>14}{'conflicting px':>16}{'MB':>10}")
+    total = Statistics()
+    for name, split in manifest.splits.items():
+        total.add(split.statistics)
+        lines.append(_row(name, split.statistics, sum(f.bytes for shard in split.shards for f in shard.files)))
+    lines.append(_row("all", total, sum(file.bytes for file in manifest.files)))
+    lines += ["", f"contested: labelled by more than one person, in {total.contested_images} images; the owner is the "]
+    lines[-1] += f"'{manifest.options['overlap']}' one. conflicting: with different labels."
+    lines += ["", *_duplicates(manifest), *_skipped(manifest)]
+    return "\n".join(lines)
+
+
+def _row(name: str, count: Statistics, size: int) -> str:
+    numbers = f"{count.images:9}{count.persons:9}{count.gray:7}{count.contested:14}{count.conflicting:16}"
+    return f"{name:8}{numbers}{size / 2**20:10.1f}"
+
+
+def _duplicates(manifest: Manifest) -> list[str]:
+    if not manifest.duplicates:
+        return ["No two photos are byte-identical."]
+    count = sum(map(len, manifest.duplicates))
+    lines = [f"Byte-identical photos: {len(manifest.duplicates)} groups of {count} in all; all kept, listed in the manifest."]
+    groups = [{name.split("/")[0]: 0 for name in group} for group in manifest.duplicates]
+    within = sum(len(group) > len(splits) for group, splits in zip(manifest.duplicates, groups, strict=True))
+    lines.append(f"  within a split: {within} groups")
+    for a, b in combinations(manifest.splits, 2):
+        across = sum(a in splits and b in splits for splits in groups)
+        lines.append(f"  {a} and {b} share: {across} groups")
+    return lines
+
+
+def _skipped(manifest: Manifest) -> list[str]:
+    if not manifest.skipped:
+        return ["Nothing was skipped."]
+    lines = [f"Skipped: {len(manifest.skipped)}, each recorded in the manifest."]
+    lines += [f"  {skip.error}: {skip.message}" for skip in manifest.skipped[:SHOWN]]
+    if len(manifest.skipped) > SHOWN:
+        lines.append(f"  ... and {len(manifest.skipped) - SHOWN} more")
+    return lines

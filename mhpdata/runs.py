@@ -1,0 +1,350 @@
+"""Label maps as row run lengths: the map of a record, and each person's own mask.
+
+``docs/format.md`` specifies both, byte by byte. A *joint run* is a stretch of one row with one label and one owner, as
+``end | label << 16 | person << 24``, where ``end`` is the column after the run's last: a reader that wants only a crop finds its
+first run by bisection. ``row_offsets`` says where each row begins. A *mask* is kept for evaluation only and seldom read, so it
+is smaller and needs a decoder: counts, lengths and labels apart, as one zlib stream.
+
+In and out: uint8 (height, width); sides 1..65535. Bytes from a record are never trusted: ``check_runs`` must have passed
+before ``decode_runs`` or any other kernel follows the runs, and ``decode_mask`` checks as it goes. A label map of 768 x 800
+costs about 0.1 ms to encode or decode.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from mhpdata.errors import OptionError, RecordError
+from mhpdata.labels import IGNORE
+
+MAX_SIDE = 65535
+"""The longest row or column that ``end`` and the counts can hold."""
+
+MASK_LEVEL = 6
+"""zlib's level for a mask."""
+
+Plane = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.uint32]
+
+
+def encode_runs(labels: Plane, persons: Plane) -> tuple[Words, Words]:
+    """Joint runs of a merged map.
+
+    Args:
+        labels: uint8 (height, width).
+        persons: uint8 (height, width), the owner's number, 0 = nobody.
+
+    Returns:
+        row_offsets uint32 (height + 1) and runs uint32 (run_count), as few as possible.
+
+    Raises:
+        OptionError: the maps differ in size, are not uint8, or have a side outside 1..65535.
+    """
+    labels, persons = _plane("labels", labels), _plane("persons", persons)
+    if labels.shape != persons.shape:
+        raise OptionError("persons", f"size {persons.shape}", f"{labels.shape}, as the labels")
+    row_offsets = np.empty(labels.shape[0] + 1, np.uint32)
+    runs = np.empty(_count_runs(labels, persons, row_offsets), np.uint32)
+    _fill_runs(labels, persons, _marks(labels.shape[1]), runs)
+    return row_offsets, runs
+
+
+def decode_runs(row_offsets: Words, runs: Words, size: tuple[int, int]) -> tuple[Plane, Plane]:
+    """The maps of joint runs that ``check_runs`` has passed: labels and persons, uint8 (height, width)."""
+    labels, persons = np.empty(size, np.uint8), np.empty(size, np.uint8)
+    _draw_runs(_words(row_offsets), _words(runs), labels, persons)
+    return labels, persons
+
+
+def check_runs(row_offsets: Words, runs: Words, size: tuple[int, int], classes: int, persons: int = 255) -> None:
+    """Refuse runs that are not what ``encode_runs`` may write; 0.01 ms for an image.
+
+    Args:
+        row_offsets: uint32, from a record.
+        runs: uint32, from a record.
+        size: (height, width) of the map.
+        classes: labels are below this number, or 255.
+        persons: owners' numbers are at most this.
+
+    Raises:
+        RecordError: what is wrong, and in which row.
+    """
+    height, width = size
+    if row_offsets.shape != (height + 1,):
+        raise RecordError("row_offsets", f"{row_offsets.size} entries", f"{height + 1}, height + 1")
+    if runs.ndim != 1:
+        raise RecordError("runs", f"shape {runs.shape}", "one dimension")
+    if int(row_offsets[0]) != 0:
+        raise RecordError("row_offsets", f"starts at {row_offsets[0]}", "0")
+    if int(row_offsets[-1]) != runs.size:
+        raise RecordError("row_offsets", f"ends at {row_offsets[-1]}", f"run_count {runs.size}")
+    fault, row, at = _find_fault(_words(row_offsets), _words(runs), width, classes, persons)
+    if fault:
+        _report(fault, row, at, row_offsets, runs, (width, classes, persons))
+
+
+def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limits: tuple[int, int, int]) -> NoReturn:
+    """Say in words what ``_find_fault`` found."""
+    width, classes, persons = limits
+    if fault == _FALLS:
+        found, expected = f"row {row} ends at {row_offsets[row + 1]}", f"{row_offsets[row]} or more, at most {runs.size}"
+        raise RecordError("row_offsets", found, expected)
+    run = int(runs[at]) if at < runs.size else 0
+    end, label, person = run & 0xFFFF, run >> 16 & 0xFF, run >> 24
+    found, expected = {
+        _NOT_RISING: (f"run {at} of row {row} ends at {end}, not after the run before", f"1..{width}, rising"),
+        _NOT_WIDTH: (f"row {row} does not end at {width}", "a last run that ends at the width"),
+        _LABEL: (f"label {label} in row {row}", f"below {classes}, or {IGNORE}"),
+        _OWNER: (f"label {label} with person {person} in row {row}", f"person 0 exactly for labels 0 and {IGNORE}"),
+        _PERSON: (f"person {person} in row {row}", f"at most {persons}"),
+    }[fault]
+    raise RecordError("runs", found, expected)
+
+
+def encode_mask(mask: Plane) -> bytes:
+    """One person's mask as a zlib stream of counts, lengths and labels.
+
+    Args:
+        mask: uint8 (height, width).
+
+    Raises:
+        OptionError: the mask is not uint8 (height, width) with sides 1..65535.
+    """
+    mask = _plane("mask", mask)
+    height = mask.shape[0]
+    counts = np.empty(height, np.uint16)
+    total = _count_mask(mask, counts)
+    body = np.empty(2 * (height + total) + total, np.uint8)
+    words = body[: 2 * (height + total)].view(np.uint16)
+    words[:height] = counts
+    _fill_mask(mask, _marks(mask.shape[1]), words[height:], body[2 * (height + total) :])
+    return zlib.compress(body.tobytes(), MASK_LEVEL)
+
+
+def decode_mask(data: bytes, size: tuple[int, int], out: Plane | None = None) -> Plane:
+    """The mask that ``encode_mask`` packed.
+
+    Args:
+        data: one zlib stream, from a record; never inflated beyond what its own counts allow.
+        size: (height, width).
+        out: uint8 (height, width), C-contiguous, to write into.
+
+    Returns:
+        uint8 (height, width); ``out`` where given.
+
+    Raises:
+        RecordError: the stream is damaged, too short or too long, or its runs do not fill the rows.
+        OptionError: ``out`` is of another kind, or ``size`` out of range.
+    """
+    height, width = size
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise OptionError("size", f"{size}", f"(height, width), each 1..{MAX_SIDE}")
+    if out is None:
+        out = np.empty(size, np.uint8)
+    elif out.dtype != np.uint8 or out.shape != tuple(size) or not out.flags.c_contiguous or not out.flags.writeable:
+        raise OptionError("out", f"{out.dtype} {out.shape}", f"writeable contiguous uint8 {tuple(size)}")
+    counts, lengths, labels = _inflate_mask(data, height, width)
+    row = _draw_mask(counts, lengths, labels, out)
+    if row >= 0:
+        raise RecordError("mask", f"the runs of row {row} do not fill it", f"lengths from 1 that sum to {width}")
+    return out
+
+
+def _inflate_mask(data: bytes, height: int, width: int) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16], Plane]:
+    """Counts, lengths and labels of a mask's stream, each of the right number; lengths and labels not yet checked."""
+    inflater = zlib.decompressobj()
+    try:
+        counts = np.frombuffer(_take(inflater, data, 2 * height, "counts"), "<u2")
+        if int(counts.min()) < 1 or int(counts.max()) > width:
+            raise RecordError("mask", f"{counts.min()} to {counts.max()} runs a row", f"1..{width}")
+        total = int(counts.sum(dtype=np.int64))
+        lengths = np.frombuffer(_take(inflater, inflater.unconsumed_tail, 2 * total, "lengths"), "<u2")
+        labels = np.frombuffer(_take(inflater, inflater.unconsumed_tail, total, "labels"), np.uint8)
+        extra = inflater.decompress(inflater.unconsumed_tail, 1)
+    except zlib.error as error:
+        raise RecordError("mask", f"a damaged zlib stream ({error})") from error
+    if extra or inflater.unused_data or not inflater.eof:
+        what = "no end" if not (extra or inflater.eof) else "more bytes"
+        raise RecordError("mask", f"{what} after the labels", "the stream's end")
+    return counts, lengths, labels
+
+
+def _take(inflater: Any, data: bytes, wanted: int, what: str) -> bytes:
+    """The next ``wanted`` bytes of a stream."""
+    piece: bytes = inflater.decompress(data, wanted)
+    if len(piece) != wanted:
+        raise RecordError("mask", f"{len(piece)} bytes of {what}", f"{wanted}")
+    return piece
+
+
+def _plane(name: str, array: Plane) -> Plane:
+    if array.dtype != np.uint8 or array.ndim != 2 or not (0 < min(array.shape) and max(array.shape) <= MAX_SIDE):
+        raise OptionError(name, f"{array.dtype} {array.shape}", f"uint8 (height, width), sides 1..{MAX_SIDE}")
+    return np.ascontiguousarray(array)
+
+
+def _marks(width: int) -> Plane:
+    """Where runs end in one row, to be filled by an encoder: uint8 (width, rounded up to 8), a run ends at the last column."""
+    marks = np.zeros((width + 7) // 8 * 8, np.uint8)
+    marks[width - 1] = 1
+    return marks
+
+
+def _words(array: Words) -> Words:
+    """Contiguous and aligned, as kernels need it: a view into a record may be neither."""
+    return np.require(array, np.uint32, ["C", "A"])
+
+
+@njit(nogil=True, cache=True, boundscheck=False)  # type: ignore[untyped-decorator]
+def _count_runs(labels: Any, persons: Any, row_offsets: Any) -> int:
+    """Fill ``row_offsets`` uint32 (H + 1) from uint8 (H, W) maps; the number of runs."""
+    height, width = labels.shape
+    total = np.int64(0)
+    row_offsets[0] = 0
+    for y in range(height):
+        changes = np.int32(1)
+        for x in range(width - 1):
+            change = (labels[y, x] != labels[y, x + 1]) | (persons[y, x] != persons[y, x + 1])
+            changes += np.int32(1) if change else np.int32(0)
+        total += changes
+        row_offsets[y + 1] = total
+    return total
+
+
+@njit(nogil=True, cache=True, boundscheck=False)  # type: ignore[untyped-decorator]
+def _fill_runs(labels: Any, persons: Any, marks: Any, runs: Any) -> None:
+    """Write the joint runs of uint8 (H, W) maps into ``runs`` uint32; ``marks`` is scratch as in ``_marks``.
+
+    The ends of a row are marked without a branch, then found eight columns at a time: 0.07 ms for 768 x 800. One plain loop
+    took 0.93 ms, skipping blocks of 64 columns without a change 1.5 ms.
+    """
+    height, width = labels.shape
+    words = marks.view(np.uint64)
+    n = 0
+    for y in range(height):
+        for x in range(width - 1):
+            marks[x] = np.uint8((labels[y, x] != labels[y, x + 1]) | (persons[y, x] != persons[y, x + 1]))
+        for word in range(words.size):
+            if words[word] == 0:
+                continue
+            for x in range(8 * word, 8 * word + 8):
+                if marks[x] != 0:
+                    runs[n] = np.uint32(x + 1) | np.uint32(labels[y, x]) << 16 | np.uint32(persons[y, x]) << 24
+                    n += 1
+
+
+_FALLS, _NOT_RISING, _NOT_WIDTH, _LABEL, _OWNER, _PERSON = 1, 2, 3, 4, 5, 6  # what `_find_fault` finds
+
+
+@njit(nogil=True, cache=True, boundscheck=False)  # type: ignore[untyped-decorator]
+def _find_fault(row_offsets: Any, runs: Any, width: Any, classes: Any, persons: Any) -> tuple[int, int, int]:
+    """(fault or 0, row, run) for untrusted uint32 (H + 1) and uint32 (n); never reads beyond them."""
+    for y in range(row_offsets.size - 1):
+        first, stop = np.int64(row_offsets[y]), np.int64(row_offsets[y + 1])
+        if stop < first or stop > runs.size:
+            return _FALLS, y, 0
+        before = np.int64(0)
+        for i in range(first, stop):
+            run = np.int64(runs[i])
+            end, label, person = run & 0xFFFF, run >> 16 & 0xFF, run >> 24
+            if end <= before or end > width:
+                return _NOT_RISING, y, i
+            if label >= classes and label != IGNORE:
+                return _LABEL, y, i
+            if (person == 0) != (label == 0 or label == IGNORE):
+                return _OWNER, y, i
+            if person > persons:
+                return _PERSON, y, i
+            before = end
+        if before != width:
+            return _NOT_WIDTH, y, stop
+    return 0, 0, 0
+
+
+@njit(nogil=True, cache=True, boundscheck=False)  # type: ignore[untyped-decorator]
+def _draw_runs(row_offsets: Any, runs: Any, labels: Any, persons: Any) -> None:
+    """Draw checked joint runs into uint8 (H, W) maps."""
+    for y in range(labels.shape[0]):
+        x = np.int64(0)
+        for i in range(np.int64(row_offsets[y]), np.int64(row_offsets[y + 1])):
+            run = np.int64(runs[i])
+            end, label, person = run & 0xFFFF, np.uint8(run >> 16), np.uint8(run >> 24)
+            for at in range(x, end):
+                labels[y, at] = label
+            for at in range(x, end):
+                persons[y, at] = person
+            x = end
+
+
+@njit(nogil=True, cache=True, boundscheck=False)  # type: ignore[untyped-decorator]
+def _count_mask(mask: Any, counts: Any) -> int:
+    """Fill ``counts`` uint16 (H) from a uint8 (H, W) mask; the number of runs."""
+    height, width = mask.shape
+    total = np.int64(0)
+    for y in range(height):
+        changes = np.int32(1)
+        for x in range(width - 1):
+            changes += np.int32(1) if mask[y, x] != mask[y, x + 1] else np.int32(0)
+        counts[y] = changes
+        total += changes
+    return total
+
+
+@njit(nogil=True, cache=True, boundscheck=False)  # type: ignore[untyped-decorator]
+def _fill_mask(mask: Any, marks: Any, lengths: Any, labels: Any) -> None:
+    """Write the runs of a uint8 (H, W) mask: ``lengths`` uint16 (n), ``labels`` uint8 (n); as ``_fill_runs``."""
+    height, width = mask.shape
+    words = marks.view(np.uint64)
+    n = 0
+    for y in range(height):
+        for x in range(width - 1):
+            marks[x] = np.uint8(mask[y, x] != mask[y, x + 1])
+        begin = 0
+        for word in range(words.size):
+            if words[word] == 0:
+                continue
+            for x in range(8 * word, 8 * word + 8):
+                if marks[x] != 0:
+                    lengths[n], labels[n] = x + 1 - begin, mask[y, x]
+                    begin = x + 1
+                    n += 1
+
+
+@njit(nogil=True, cache=True, boundscheck=False)  # type: ignore[untyped-decorator]
+def _draw_mask(counts: Any, lengths: Any, labels: Any, out: Any) -> int:
+    """Draw untrusted runs, whose counts are right in sum, into uint8 (H, W); -1, or the row that they do not fill."""
+    height, width = out.shape
+    n = 0
+    for y in range(height):
+        x = np.int64(0)
+        for i in range(n, n + counts[y]):
+            length = np.int64(lengths[i])
+            if length == 0 or length > width - x:
+                return y
+            label = labels[i]
+            for at in range(x, x + length):
+                out[y, at] = label
+            x += length
+        if x != width:
+            return y
+        n += counts[y]
+    return -1
+
+
+def count_labels(row_offsets: Words, runs: Words) -> npt.NDArray[np.int64]:
+    """Pixels of each label, from runs that ``encode_runs`` made or ``check_runs`` has passed.
+
+    Returns:
+        int64 (256,), indexed by label.
+    """
+    ends = (runs & 0xFFFF).astype(np.int64)
+    before = np.empty_like(ends)
+    before[1:] = ends[:-1]
+    before[row_offsets[:-1]] = 0
+    pixels = np.bincount((runs >> 16) & 0xFF, weights=ends - before, minlength=256)
+    return pixels.astype(np.int64)  # exact: a float64 counts to 2**53

@@ -1,0 +1,137 @@
+"""A stream of records, in order, to the shards of one split.
+
+A shard is cut where the next record would take it past the limit, so the cut depends on the bytes alone. A whole shard is synced,
+hashed and given its final name by a thread of its own while the next one is being written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from mhpdata import shards
+from mhpdata.convert import Converted
+from mhpdata.errors import SourceError
+from mhpdata.journal import Finished, Journal, sha256_file
+from mhpdata.labels import IGNORE
+from mhpdata.layouts import Entry
+from mhpdata.manifest import Shard, ShardFile, Skipped, Statistics
+from mhpdata.record import number_record
+
+
+class ShardStream:
+    """Writes the shards of one split, from where the journal's finished ones end.
+
+    Args:
+        journal: of this pack.
+        format: of the shards.
+        limit: bytes of a shard.
+        entries: of the split, in order.
+        finished: its shards that are already whole.
+        classes: how many labels the dataset has.
+    """
+
+    def __init__(
+        self, journal: Journal, format: str, limit: int, split: str, entries: Sequence[Entry], finished: list[Finished],
+        classes: int,
+    ) -> None:
+        self._journal, self._format, self._limit = journal, format, limit
+        self._split, self._entries, self._classes = split, entries, classes
+        self._finished = finished
+        self._index = sum(len(done.shard.names) for done in finished)
+        self._place = finished[-1].stop if finished else 0
+        self._publisher = ThreadPoolExecutor(1)
+        self._publishing: list[Future[Finished]] = []
+        self._shard: _OpenShard | None = None
+
+    @property
+    def place(self) -> int:
+        """The place in the split's entries of the next one to add or skip."""
+        return self._place
+
+    def add(self, converted: Converted) -> None:
+        """Write the record of the next entry."""
+        shard = self._open()
+        if shard.names and shard.writer.bytes + len(converted.data) > self._limit:
+            self._close()
+            shard = self._open()
+        number_record(converted.data, self._index)
+        shard.writer.write(converted.data)
+        shard.names.append(self._entries[self._place].name)
+        shard.hashes.append(converted.source_sha256)
+        shard.statistics.add(_count(converted, self._classes))
+        self._index += 1
+        self._place += 1
+
+    def skip(self, error: SourceError) -> None:
+        """Leave the next entry out, and say why."""
+        name = self._entries[self._place].name
+        self._open().skipped.append(Skipped(self._split, name, type(error).__name__, str(error)))
+        self._place += 1
+
+    def close(self) -> list[Finished]:
+        """End the last shard; returns all shards of the split, whole and under their final names."""
+        self._close()
+        self._publisher.shutdown(wait=True)
+        return self._finished + [future.result() for future in self._publishing]
+
+    def abort(self) -> None:
+        """Let go of the shard that is being written; whole ones stay."""
+        if self._shard is not None:
+            self._shard.writer.abort()
+        self._publisher.shutdown(wait=True)
+
+    def _open(self) -> _OpenShard:
+        if self._shard is None:
+            number = len(self._finished) + len(self._publishing)
+            self._shard = _OpenShard(shards.writer(self._format, self._journal.part(self._split, number)), number, self._place)
+        return self._shard
+
+    def _close(self) -> None:
+        shard, self._shard = self._shard, None
+        if shard is not None:
+            if self._publishing:
+                self._publishing[-1].result()  # raises what went wrong there; never more than one is under way
+            self._publishing.append(self._publisher.submit(self._publish, shard, self._place))
+
+    def _publish(self, shard: _OpenShard, stop: int) -> Finished:
+        if not shard.names:  # nothing but skipped entries at the split's end: they are soon tried again
+            shard.writer.abort()
+            nothing = Shard((), ())
+            return Finished(self._split, shard.start, stop, nothing, (), shard.statistics, tuple(shard.skipped))
+        shard.writer.close()
+        stem = self._journal.part(self._split, shard.number)
+        paths = [stem.with_suffix(suffix) for suffix in shards.SUFFIXES[self._format]]
+        files = tuple(ShardFile(path.name, path.stat().st_size, sha256_file(path)) for path in paths)
+        whole = Shard(files, tuple(shard.names))
+        done = Finished(
+            self._split, shard.start, stop, whole, tuple(shard.hashes), shard.statistics, tuple(shard.skipped)
+        )
+        self._journal.publish(done, self._entries)
+        return done
+
+
+class _OpenShard:
+    def __init__(self, writer: shards.Writer, number: int, start: int) -> None:
+        self.writer, self.number, self.start = writer, number, start
+        self.names: list[str] = []
+        self.hashes: list[str] = []
+        self.skipped: list[Skipped] = []
+        self.statistics = Statistics()
+
+
+def _count(converted: Converted, classes: int) -> Statistics:
+    pixels = converted.pixels[:classes]
+    return Statistics(
+        images=1,
+        persons=converted.persons,
+        gray=int(converted.gray),
+        contested_images=int(converted.contested > 0),
+        contested=converted.contested,
+        conflicting=converted.conflicting,
+        class_pixels=pixels.tolist(),
+        class_images=(pixels > 0).astype(np.int64).tolist(),
+        ignored_pixels=int(converted.pixels[IGNORE]),
+    )

@@ -1,0 +1,105 @@
+"""Files of the download: found by one scan a folder, read once, and never anything but the file that was found.
+
+A download is untrusted. A name that leads out of the source folder (a symbolic link), anything that is not a regular file
+(a FIFO would hang, a device would never end) and a file that changed after the scan are errors, never read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from mhpdata.errors import FolderError, SourceChangedError
+
+MAX_FILE_BYTES = 1 << 28
+"""Larger files are refused unread: 256 MiB, several times what MAX_PIXELS raw pixels take (mhpdata.header)."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A regular file as the scan found it: path below the source folder ('/' between parts), bytes, time of change."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A name in the folder that must not be read, and why."""
+
+    path: str
+    reason: str
+
+
+def scan_folder(root: Path, folder: str = "") -> dict[str, SourceFile | Refused]:
+    """All names in one folder of the source, by one directory scan; sub-folders are left out.
+
+    Args:
+        root: the source folder.
+        folder: the folder below it, '' for the source folder itself.
+
+    Raises:
+        FolderError: the folder is missing, unreadable, or lies outside the source folder.
+    """
+    inside = root.resolve()
+    path = root / folder
+    if not path.resolve().is_relative_to(inside):
+        raise FolderError(folder, "a link out of the source folder", "a folder", "Put the real folder in its place.")
+    found: dict[str, SourceFile | Refused] = {}
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                place = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(inside):
+                    found[entry.name] = Refused(place, "a link out of the source folder")
+                    continue
+                try:
+                    info = entry.stat()
+                except FileNotFoundError:
+                    found[entry.name] = Refused(place, "a link to nothing")
+                    continue
+                if stat.S_ISREG(info.st_mode):
+                    found[entry.name] = SourceFile(place, info.st_size, info.st_mtime_ns)
+                elif not stat.S_ISDIR(info.st_mode):
+                    found[entry.name] = Refused(place, "neither a file nor a folder")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FolderError(
+            folder or ".", "no such folder", "a folder as unpacked from the archive", "Check the path, or unpack again."
+        ) from error
+    except OSError as error:
+        raise FolderError(
+            folder or ".", f"cannot be listed ({error.strerror})", "", "Check its permissions."
+        ) from error
+    return found
+
+
+def read_file(root: Path, file: SourceFile) -> bytes:
+    """The bytes of a file, which must still be the one that the scan found.
+
+    Raises:
+        SourceChangedError: it is gone, or its size or time of change is another.
+        FolderError: it cannot be read, or is larger than MAX_FILE_BYTES.
+    """
+    if file.size > MAX_FILE_BYTES:
+        raise FolderError(file.path, f"{file.size} bytes", f"at most {MAX_FILE_BYTES}", "Unpack the archive again.")
+    again = "Wait until the download is complete, then run the command again."
+    try:
+        # O_NONBLOCK: a FIFO put in the file's place must not make us wait for a writer.
+        descriptor = os.open(root / file.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb") as stream:
+            before = os.fstat(descriptor)
+            data = stream.read(file.size + 1) if stat.S_ISREG(before.st_mode) else b""
+            after = os.fstat(descriptor)
+    except FileNotFoundError as error:
+        raise SourceChangedError(file.path, "is gone since packing began", "", again) from error
+    except OSError as error:
+        raise FolderError(
+            file.path, f"cannot be read ({error.strerror})", "", "Check the disk and the file's permissions."
+        ) from error
+    seen = {(s.st_size, s.st_mtime_ns) for s in (before, after)}
+    if seen != {(file.size, file.mtime_ns)} or len(data) != file.size:
+        raise SourceChangedError(file.path, "has changed since packing began", f"{file.size} bytes, as listed", again)
+    return data

@@ -1,0 +1,114 @@
+"""A split of a packed folder as a sequence of samples: what ``mhpdata.open`` returns.
+
+Reading a sample is a pread, a CRC and a decode; any number of threads may do it at once. A Split can be pickled (the copy opens
+the files anew), so it works inside any framework's worker processes.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import overload
+
+from mhpdata import shards
+from mhpdata.errors import OptionError, RecordError
+from mhpdata.manifest import Manifest, read_manifest
+from mhpdata.record import Record, Sample, decode_record, parse_record
+
+
+def open_split(folder: str | Path, split: str) -> Split:
+    """Open one split of a packed folder.
+
+    Args:
+        folder: where mhp-pack has written.
+        split: "train", "val" or "test".
+
+    Raises:
+        ManifestError: ``folder`` is not a packed dataset.
+        OptionError: it has no such split.
+        ShardError: a shard is missing or damaged.
+    """
+    return Split(Path(folder), split)
+
+
+class Split(Sequence[Sample]):
+    """A split of a packed folder: ``len(split)``, ``split[i] -> Sample``.
+
+    Attributes:
+        folder, name: what was opened.
+        manifest: of the folder.
+        classes: class names, indexed by label.
+        flip_pairs: (left, right) labels that change places when a picture is mirrored.
+        names: the images' ids, in order.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self.manifest: Manifest = read_manifest(folder)
+        if name not in self.manifest.splits:
+            raise OptionError("split", repr(name), " or ".join(self.manifest.splits), f"{folder} has no other splits.")
+        self.classes, self.flip_pairs = self.manifest.classes, self.manifest.flip_pairs
+        packed = self.manifest.splits[name].shards
+        self.names = tuple(itertools.chain.from_iterable(shard.names for shard in packed))
+        self._starts = list(itertools.accumulate((len(shard.names) for shard in packed), initial=0))
+        format = str(self.manifest.options["format"])
+        self._readers = [shards.reader(format, folder / shard.stem, len(shard.names)) for shard in packed]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
+        """A sample, decoded anew at each call; a slice is a list of them.
+
+        Raises:
+            IndexError: beyond the split.
+            ShardError, RecordError: its bytes are not what was packed.
+        """
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        index = index + len(self) if index < 0 else index
+        shard = self._shard(index)
+        try:
+            return decode_record(self.record(index), index, len(self.classes))
+        except RecordError as error:
+            raise self._in_shard(error, shard) from error.__cause__
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[i] for i in range(len(self)))
+
+    def record(self, index: int) -> Record:
+        """A record's parts, checked but not decoded.
+
+        Raises:
+            IndexError: beyond the split.
+            ShardError, RecordError: its bytes are not what was packed.
+        """
+        shard = self._shard(index)
+        data = self._readers[shard].read(index - self._starts[shard])
+        try:
+            return parse_record(data, index)
+        except RecordError as error:
+            raise self._in_shard(error, shard) from error.__cause__
+
+    def close(self) -> None:
+        """Let go of the files; samples that were read stay valid."""
+        for reader in self._readers:
+            reader.close()
+
+    def __reduce__(self) -> tuple[type[Split], tuple[Path, str]]:
+        return type(self), (self.folder, self.name)
+
+    def _shard(self, index: int) -> int:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)} in {self.folder}, split {self.name}")
+        return bisect.bisect_right(self._starts, index) - 1
+
+    def _in_shard(self, error: RecordError, shard: int) -> RecordError:
+        file = self.manifest.splits[self.name].shards[shard].files[0].file
+        return RecordError(f"{self.folder / file}, {error.place}", error.found, error.expected, error.remedy)

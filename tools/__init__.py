@@ -1,0 +1,1 @@
+"""The commands, installed as ``mhptools``: each parses, makes one library call, prints."""
