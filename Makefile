@@ -1,0 +1,86 @@
+# Everything a contributor needs, one command each. `make help` lists them.
+# Environments are made once, below .venv/, from setup.py and the versions in constraints/; pip's own settings (a mirror, a
+# proxy) are respected, and nothing needs root.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+DEMO   := demo
+VENV   := .venv
+SOURCES := mhpdata mhpmodels tools tests benchmarks setup.py
+TORCH  := torch==2.13.0
+
+.PHONY: help demo test slow check format bench ready clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    a small synthetic dataset, packed, verified, and a picture of it, in $(DEMO)/"
+	@echo "make test    all tests, in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
+	@echo "make slow    the long runs that make test leaves out"
+	@echo "make check   format, lint, types"
+	@echo "make format  format and mend what can be mended"
+	@echo "make bench   packing against the old way, written to benchmarks/results/"
+	@echo "make clean   remove the environments and the demo"
+
+# --- what the machine must have -------------------------------------------------------------------------------------------
+
+ready:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "The environments are pinned for Python 3.11, found: $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11."; exit 1; }
+	@missing=""; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	$(PYTHON) -c 'import ctypes; ctypes.CDLL("libGL.so.1")' 2>/dev/null || missing="$$missing libgl1"; \
+	$(PYTHON) -c 'import ctypes; ctypes.CDLL("libgthread-2.0.so.0")' 2>/dev/null || missing="$$missing libglib2.0-0"; \
+	[ -z "$$missing" ] || { echo "Missing on this machine; install with:"; echo "  apt-get install -y$$missing"; exit 1; }
+
+# --- environments ---------------------------------------------------------------------------------------------------------
+
+$(VENV)/demo/.ready: EXTRAS := viz
+$(VENV)/a/.ready: EXTRAS := mxnet,viz,dev
+$(VENV)/a/.ready: MORE := $(TORCH)
+$(VENV)/b/.ready: EXTRAS := viz,dev
+$(VENV)/demo/.ready: constraints/b.txt
+$(VENV)/a/.ready: constraints/a.txt
+$(VENV)/b/.ready: constraints/b.txt
+
+$(VENV)/%/.ready: setup.py | ready
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --constraint $(filter constraints/%,$^) --editable ".[$(EXTRAS)]" $(MORE)
+	@touch $@
+
+# --- commands -------------------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/demo/.ready
+	@mkdir -p $(DEMO)
+	[ -e $(DEMO)/MHP_v1 ] || $(VENV)/demo/bin/mhp-synth --out $(DEMO)/MHP_v1 --images 48 --seed 0
+	$(VENV)/demo/bin/mhp-pack --src $(DEMO)/MHP_v1 --out $(DEMO)/rec
+	$(VENV)/demo/bin/mhp-verify $(DEMO)/rec --deep
+	$(VENV)/demo/bin/mhp-show $(DEMO)/rec --out $(DEMO)/sheet.png --overwrite
+	@echo; echo "Dataset:  $(DEMO)/MHP_v1"; echo "Shards:   $(DEMO)/rec"; echo "Picture:  $(DEMO)/sheet.png"
+	@echo "The commands are in $(VENV)/demo/bin; activate with: . $(VENV)/demo/bin/activate"
+
+test: $(VENV)/a/.ready $(VENV)/b/.ready
+	@mkdir -p build
+	@echo "Environment A: numpy 1.23, mxnet, torch"
+	$(VENV)/a/bin/python -m pytest --junit-xml build/tests-a.xml
+	@echo "Environment B: newest numpy, core only"
+	$(VENV)/b/bin/python -m pytest --junit-xml build/tests-b.xml
+	@echo "Results: build/tests-a.xml build/tests-b.xml"
+
+slow: $(VENV)/a/.ready
+	@mkdir -p build
+	$(VENV)/a/bin/python -m pytest -m slow --junit-xml build/tests-slow.xml
+	@echo "Results: build/tests-slow.xml"
+
+check: $(VENV)/b/.ready
+	$(VENV)/b/bin/ruff format --check $(SOURCES)
+	$(VENV)/b/bin/ruff check $(SOURCES)
+	$(VENV)/b/bin/mypy
+
+format: $(VENV)/b/.ready
+	$(VENV)/b/bin/ruff format $(SOURCES)
+	$(VENV)/b/bin/ruff check --fix $(SOURCES)
+
+bench: $(VENV)/b/.ready
+	$(VENV)/b/bin/python benchmarks/pack.py --out benchmarks/results
+
+clean:
+	rm -rf $(VENV) $(DEMO) build
