@@ -1,0 +1,189 @@
+"""Write a synthetic dataset in the form of LV-MHP v1: lists, photos, masks.
+
+Rule: nothing half-written under its final name. Everything goes into ``<out>.partial``, which is renamed when it is
+complete; a rerun after an interruption starts anew. Images are made by a pool of processes, each image alone.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from mhpdata.errors import OptionError, OutputError
+from mhpdata.synth.defects import DEFECTS
+from mhpdata.synth.entry import write_image
+
+LISTS = ("train_list", "test_list")
+TRAIN_SHARE = 4000 / 4980  # of the images, in train_list
+MARKER = ".mhp-synth"  # says that a .partial folder is ours to remove
+LARGEST_ID = 9999
+
+
+@dataclass(frozen=True)
+class Synthesized:
+    """What was written: the folder, images and persons by list, and the seconds it took."""
+
+    folder: Path
+    images: dict[str, int]
+    persons: dict[str, int]
+    seconds: float
+
+
+def split_point(images: int) -> int:
+    """How many of ``images`` are in train_list; both lists have at least one where there are two."""
+    return min(max(1, round(images * TRAIN_SHARE)), max(1, images - 1))
+
+
+def _one_thread() -> None:
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    cv2.setNumThreads(1)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _make_all(folder: Path, seed: int, scale: float, images: int, workers: int, progress: bool) -> list[int]:
+    """Persons of each image, in order of id."""
+    make = partial(write_image, folder, seed, scale)
+    bar = partial(tqdm, total=images, unit="image", disable=None if progress else True)
+    if workers == 1:
+        with _single_threaded():
+            return list(bar(map(make, range(1, images + 1))))
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, _one_thread) as pool:
+        try:
+            return list(bar(pool.map(make, range(1, images + 1), chunksize=4)))
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _new_partial(out: Path) -> Path:
+    """An empty ``<out>.partial`` beside ``out``, once both are known to be free."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise OutputError(
+            out, "exists and is not empty", "a new name or an empty folder", "Choose another --out, or remove it first."
+        )
+    folder = out.with_name(out.name + ".partial")
+    if folder.is_dir() and (folder / MARKER).is_file():
+        shutil.rmtree(folder)  # what an interrupted run left
+    if folder.exists() or folder.is_symlink():
+        raise OutputError(folder, "is in the way and was not made by mhp-synth", remedy="Move it away.")
+    try:
+        folder.mkdir(parents=True)
+        (folder / MARKER).touch()
+        (folder / "images").mkdir()
+        (folder / "annotations").mkdir()
+    except OSError as error:
+        raise OutputError(folder, f"cannot be made ({error.strerror})", remedy="Check space and permission.") from error
+    return folder
+
+
+def _write_list(folder: Path, name: str, ids: range) -> None:
+    (folder / f"{name}.txt").write_text("".join(f"{i:04d}.jpg\n" for i in ids), encoding="ascii", newline="\n")
+
+
+def _add_defects(folder: Path, seed: int, scale: float, images: int) -> None:
+    """One broken entry of each kind, under new ids at the end of train_list; DEFECTS.txt tells which."""
+    done = []
+    with _single_threaded():
+        for k, (name, spoil) in enumerate(DEFECTS.items()):
+            index = images  # the last image of test_list: for the line ends of that list
+            if name != "list-crlf":
+                index = images + 1 + k
+                write_image(folder, seed, scale, index)
+                with (folder / "train_list.txt").open("a", encoding="ascii", newline="\n") as lines:
+                    lines.write(f"{index:04d}.jpg\n")
+            spoil(folder, index, np.random.default_rng([seed, index, 4]))
+            done.append(f"{name} {index:04d}\n")
+    (folder / "DEFECTS.txt").write_text("".join(done), encoding="ascii", newline="\n")
+
+
+def _check(images: int, seed: int, workers: int, scale: float, defects: bool) -> None:
+    most = LARGEST_ID - (len(DEFECTS) if defects else 0)
+    if not 1 <= images <= most:
+        raise OptionError("images", f"{images}", f"1..{most}", "Image ids have four digits.")
+    if seed < 0:
+        raise OptionError("seed", f"{seed}", "0 or more")
+    if workers < 1:
+        raise OptionError("workers", f"{workers}", "1 or more")
+    if not 0.05 <= scale <= 4:
+        raise OptionError("scale", f"{scale}", "0.05..4")
+
+
+def synthesize(
+    out: str | os.PathLike[str],
+    images: int = 240,
+    seed: int = 0,
+    workers: int | None = None,
+    defects: bool = False,
+    progress: bool = False,
+    scale: float = 1.0,
+) -> Synthesized:
+    """Write a synthetic dataset in the form of LV-MHP v1.
+
+    Args:
+        out: folder to make; must not exist or be empty.
+        images: how many; 4000 of 4980 are in train_list, the rest in test_list.
+        seed: of the dataset; the same seed gives the same bytes on any number of workers.
+        workers: processes; None: one for each core this process may use. More than one needs a caller that can be
+            imported (``if __name__ == "__main__":``).
+        defects: add one entry for each kind of broken file, see ``defects.DEFECTS``.
+        progress: show a bar, if standard error is a terminal.
+        scale: factor on the height and width of all images.
+
+    Returns:
+        What was written; defective entries are not counted.
+
+    Raises:
+        OptionError: an argument out of range.
+        OutputError: ``out`` is in use, or the disk is full or read-only.
+    """
+    workers = workers if workers is not None else _cores()
+    _check(images, seed, workers, scale, defects)
+    start = time.perf_counter()
+    final = Path(out).absolute()
+    folder = _new_partial(final)
+    train = split_point(images)
+    persons = _make_all(folder, seed, scale, images, workers, progress)
+    _write_list(folder, "train_list", range(1, train + 1))
+    _write_list(folder, "test_list", range(train + 1, images + 1))
+    if defects:
+        _add_defects(folder, seed, scale, images)
+    (folder / MARKER).unlink()
+    try:
+        folder.replace(final)
+    except OSError as error:
+        raise OutputError(final, f"cannot be put in place ({error.strerror})", remedy=f"It is in {folder}.") from error
+    counts = dict(zip(LISTS, (train, images - train), strict=True))
+    people = dict(zip(LISTS, (sum(persons[:train]), sum(persons[train:])), strict=True))
+    return Synthesized(final, counts, people, time.perf_counter() - start)
