@@ -1,0 +1,117 @@
+"""A page to draw on: text, images and colours, placed in pixels from the top left.
+
+Text is drawn on Matplotlib's Agg canvas through objects: no pyplot, no global state. Images are laid down pixel by
+pixel. The same calls give the same bytes with the same library versions.
+
+Out: uint8 (height, WIDTH, 3) RGB.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mhpdata.errors import OptionError
+
+Pixels = npt.NDArray[np.uint8]
+Color = tuple[int, int, int]
+
+WIDTH, MARGIN = 1840, 40
+INK, MUTED = "#1b1f24", "#5b636c"
+LINE: Color = (207, 212, 218)
+
+
+class Page:
+    """Drawing in pixels from the top left; ``y`` is the pen: what is drawn begins there. The height is given last."""
+
+    def __init__(self) -> None:
+        try:
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+            from matplotlib.figure import Figure
+            from matplotlib.font_manager import findfont, get_font
+            from matplotlib.transforms import Affine2D
+        except ImportError as error:
+            raise OptionError("matplotlib", f"cannot be imported ({error})", "", 'pip install "mhp[viz]"') from error
+        self.y = MARGIN
+        # 72 dpi: a point is a pixel. Matplotlib's types differ from version to version, hence Any.
+        self._figure: Any = Figure(figsize=(1, 1), dpi=72, facecolor="white")
+        self._figure.set_layout_engine("none")
+        self._canvas: Any = FigureCanvasAgg(self._figure)
+        self._drawn = frozenset(get_font(findfont(_font(10, bold=False))).get_charmap())
+        self._from_top = Affine2D()
+        self._images: list[tuple[int, int, Pixels]] = []
+
+    def down(self, pixels: int) -> None:
+        """Move the pen."""
+        self.y += pixels
+
+    def image(self, x: int, pixels: Pixels, frame: int = 1, above: int = 0) -> None:
+        """An image, pixel by pixel, and a thin frame around it; ``above`` the pen by so much."""
+        framed = np.full((pixels.shape[0] + 2 * frame, pixels.shape[1] + 2 * frame, 3), LINE, np.uint8)
+        framed[frame : frame + pixels.shape[0], frame : frame + pixels.shape[1]] = pixels
+        self._images.append((x - frame, self.y - above - frame, framed))
+
+    def swatch(self, x: int, size: tuple[int, int], color: Color) -> None:
+        """A piece of colour, in the middle of a line of text."""
+        self.image(x, np.full((*size, 3), color, np.uint8), above=size[0] // 2 - 9)
+
+    def text(self, x: int, text: str, size: int, color: str = INK, bold: bool = False, below: int = 0) -> None:
+        """A line of text, its top at the pen or ``below`` it."""
+        self._text(x, self.y + below + 0.95 * size, text, size, color, bold)
+
+    def centred(self, x: float, y: float, text: str, color: str, outline: str | None = None) -> None:
+        """A short text around a point, ``y`` from the pen."""
+        from matplotlib.patheffects import withStroke
+
+        drawn = self._text(x, self.y + y, text, 18, color, bold=outline is not None, ha="center", va="center")
+        if outline is not None:
+            drawn.set_path_effects([withStroke(linewidth=3.5, foreground=outline)])
+
+    def width(self, text: str, size: int, bold: bool = False) -> int:
+        """How long a line of text is."""
+        draw = self._canvas.get_renderer()
+        width: float = draw.get_text_width_height_descent(self._drawable(text), _font(size, bold), ismath=False)[0]
+        return math.ceil(width)
+
+    def clip(self, text: str, size: int, limit: int, bold: bool = False) -> str:
+        """The text, cut so that it is no longer than ``limit``."""
+        kept = text[: limit // 2]
+        while kept and self.width(kept + "…" * (kept != text), size, bold) > limit:
+            kept = kept[:-1]
+        return kept + "…" * (kept != text)
+
+    def picture(self, height: int) -> Pixels:
+        """All that was drawn: uint8 (height, WIDTH, 3) RGB."""
+        self._figure.set_size_inches((WIDTH + 0.25) / 72, (height + 0.25) / 72)  # Agg rounds down
+        self._from_top.scale(1, -1).translate(0, height)
+        for x, y, pixels in self._images:
+            drawn = self._figure.figimage(pixels, xo=x, yo=height - y - pixels.shape[0], origin="upper")
+            drawn.set_interpolation("nearest")
+        self._canvas.draw()
+        return np.ascontiguousarray(np.asarray(self._canvas.buffer_rgba())[:, :, :3])
+
+    def _text(self, x: float, y: float, text: str, size: int, color: str, bold: bool, **align: Any) -> Any:
+        return self._figure.text(
+            x,
+            y,
+            self._drawable(text),
+            transform=self._from_top,
+            fontproperties=_font(size, bold),
+            color=color,
+            parse_math=False,
+            usetex=False,
+            **align,
+        )
+
+    def _drawable(self, text: str) -> str:
+        """The text with a mark in place of what the font cannot draw."""
+        return "".join(c if ord(c) in self._drawn else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _font(size: int, bold: bool) -> Any:
+    from matplotlib.font_manager import FontProperties
+
+    return FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")  # Matplotlib ships it
