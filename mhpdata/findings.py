@@ -1,0 +1,61 @@
+"""What a check of a folder has found: every problem as an error that is not raised, counts, and remarks.
+
+A check never stops at the first problem. It collects the errors that other verbs would raise, so each says its place,
+what was found, what was expected and what to do. A *remark* is worth knowing and keeps nobody from anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mhpdata.errors import MhpError
+
+
+@dataclass
+class Report:
+    """What ``verify_packed`` and ``verify_source`` return.
+
+    Attributes:
+        title: what was checked, in words.
+        findings: every problem, in the order of the folder: the manifest or the lists first, then split by split.
+        counts: split -> column -> count; the columns are the same in every split.
+        remarks: sentences that are no problems, such as which photos are byte-identical.
+    """
+
+    title: str
+    findings: list[MhpError] = field(default_factory=list)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    def text(self, shown: int | None = None) -> str:
+        """The report in words.
+
+        Args:
+            shown: at most so many remarks, and so many findings; None for all.
+        """
+        found = [f"{type(error).__name__}: {error}" for error in self.findings]
+        head = "Nothing wrong." if self.clean else f"{len(found)} problem{'s' * (len(found) > 1)}:"
+        notes = [*_cut(self.remarks, shown), ""] if self.remarks else []
+        return "\n".join([_printable(self.title), "", *self._table(), "", *notes, head, *_cut(found, shown)])
+
+    def _table(self) -> list[str]:
+        columns = list(next(iter(self.counts.values()), {}))
+        total = {column: sum(row[column] for row in self.counts.values()) for column in columns}
+        rows = [*self.counts.items(), ("all", total)]
+        body = ["".join([f"{name:8}", *(f"{row[c]:>{len(c) + 4}}" for c in columns)]) for name, row in rows]
+        return ["".join([f"{'split':8}", *(f"{column:>{len(column) + 4}}" for column in columns)]), *body]
+
+
+def _cut(lines: list[str], shown: int | None) -> list[str]:
+    few = [f"  {_printable(line)}" for line in lines[:shown]]
+    return few if len(few) == len(lines) else [*few, f"  ... and {len(lines) - len(few)} more (--all shows them)"]
+
+
+def _printable(line: str) -> str:
+    """One line for a terminal: a name in a download may hold line ends, escape codes, or bytes of no encoding."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)

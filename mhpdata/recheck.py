@@ -1,0 +1,214 @@
+"""One record of a packed folder against all that can be computed anew.
+
+::
+
+    record ─parse, sizes, runs─> statistics                                            always
+           ├─> image: decodes; its hash, if it is the source's own file                deep
+           └─> masks ─merge─> ─resize─> = labels and persons of the record?            deep
+
+The deep check repeats the pack with the masks that the record keeps, by the same code: it finds a record that was
+altered together with its CRC, not an error of ``merge`` or ``resize`` themselves. Sizes are checked before anything is
+allocated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+
+from mhpdata.codec import CODECS, decode_stored
+from mhpdata.errors import MhpError, OptionError, RecordError, ShardError
+from mhpdata.header import MAX_PIXELS
+from mhpdata.labels import IGNORE
+from mhpdata.manifest import Statistics
+from mhpdata.merge import merge
+from mhpdata.options import PackOptions
+from mhpdata.record import Record, parse_record
+from mhpdata.resize import packed_size, resize_labels
+from mhpdata.runs import check_runs, count_labels, decode_runs, inflate_mask
+from mhpdata.shards import Reader
+
+_REMEDY = "Pack again."
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What one record gave.
+
+    Attributes:
+        findings: what is wrong with it.
+        statistics: its share of the split's; None where it cannot be told.
+        source_sha256: of its photo's file; empty where it cannot be told.
+    """
+
+    findings: list[MhpError]
+    statistics: Statistics | None = None
+    source_sha256: bytes = b""
+
+
+@dataclass(frozen=True)
+class RecordCheck:
+    """The check of the records of one shard, to be called with a place in the shard, by any number of threads.
+
+    Attributes:
+        reader: of the shard.
+        file: the shard's file, as the user would name it.
+        names: of the shard's records, by the manifest.
+        start: the index in the split of the shard's first record.
+        classes: how many labels the dataset has.
+        options: what it was packed with.
+        deep: decode the image and repeat the merge, too.
+    """
+
+    reader: Reader
+    file: str
+    names: Sequence[str]
+    start: int
+    classes: int
+    options: PackOptions
+    deep: bool
+
+    def __call__(self, position: int) -> Checked:
+        """Check one record; what is wrong with it is in the result, never raised."""
+        index, name = self.start + position, self.names[position]
+        place = f"{self.file}, record {index} ({name})"
+        try:
+            record = parse_record(self.reader.read(position), index)
+        except (ShardError, RecordError) as error:
+            return Checked([type(error)(place, error.found, error.expected, error.remedy)])
+        findings: list[MhpError] = list(_check_claims(record, name, self.options, place))
+        oversized: list[MhpError] = list(_check_sizes(record, place))
+        if oversized:
+            return Checked(findings + oversized, None, record.source_sha256)
+        faults: list[MhpError] = list(_check_runs(record, self.classes, place))
+        findings += faults
+        if self.deep:
+            findings += _check_image(record, place)
+            findings += _check_maps(record, self.classes, self.options.overlap, not faults, place)
+        return Checked(findings, None if faults else _count(record, self.classes), record.source_sha256)
+
+
+def _check_claims(record: Record, name: str, options: PackOptions, place: str) -> Iterator[RecordError]:
+    """Name, codec and sizes: what the manifest says of every record."""
+    if record.name != name:
+        yield RecordError(place, f"is named {record.name!r}", f"{name!r}, by the manifest", _REMEDY)
+    if record.codec != CODECS[options.image]:
+        found, expected = f"image codec {record.codec}", f"{CODECS[options.image]} ({options.image}), by the manifest"
+        yield RecordError(place, found, expected, _REMEDY)
+    try:
+        size = packed_size(*record.source_size, options.size, options.size_of)
+    except OptionError as error:
+        yield RecordError(place, f"source size: {error.found}", error.expected, _REMEDY)
+        return
+    if record.size != size:
+        found = f"{_by(record.size)} pixels from a photo of {_by(record.source_size)}"
+        yield RecordError(place, found, f"{_by(size)}, by the manifest's size", _REMEDY)
+    if record.verbatim and (record.size != record.source_size or record.codec != CODECS["jpeg"]):
+        yield RecordError(place, "an image at another size that claims to be the source's own JPEG", "", _REMEDY)
+
+
+def _check_sizes(record: Record, place: str) -> Iterator[RecordError]:
+    """Sizes that nothing must be allocated for."""
+    for what, (height, width) in (("image", record.size), ("source", record.source_size)):
+        if not 0 < height * width <= MAX_PIXELS:
+            yield RecordError(f"{place}, {what}", f"{height} x {width} pixels", f"1 to {MAX_PIXELS}", _REMEDY)
+
+
+def _check_runs(record: Record, classes: int, place: str) -> Iterator[RecordError]:
+    if record.runs is None or record.row_offsets is None:
+        return
+    try:
+        check_runs(record.row_offsets, record.runs, record.size, classes, len(record.masks))
+    except RecordError as error:
+        yield RecordError(f"{place}, {error.place}", error.found, error.expected, _REMEDY)
+
+
+def _check_image(record: Record, place: str) -> Iterator[RecordError]:
+    if record.verbatim and hashlib.sha256(record.image).digest() != record.source_sha256:
+        yield RecordError(f"{place}, image", "not the file that its SHA-256 names", "the source's own JPEG", _REMEDY)
+    try:
+        image = decode_stored(record.image, record.codec, record.size)
+    except RecordError as error:
+        yield RecordError(f"{place}, {error.place}", error.found, error.expected, _REMEDY)
+        return
+    if record.gray and (image != image[..., :1]).any():
+        yield RecordError(f"{place}, image", "has colours", "the gray image that the record declares", _REMEDY)
+
+
+def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: str) -> Iterator[RecordError]:
+    """Every person's mask, and the maps they make together; the stored ones are compared if their runs are sound."""
+    if record.runs is None or record.row_offsets is None:
+        return
+    masks = _Masks(record, classes)
+    merged = merge(masks, overlap, size=record.source_size)
+    for person, error in sorted(masks.errors.items()):
+        yield RecordError(f"{place}, mask of person {person + 1}", error.found, error.expected, _REMEDY)
+    if masks.errors:
+        return
+    for what in ("contested", "conflicting"):
+        stored, counted = getattr(record, what), getattr(merged, what)
+        if stored != counted:
+            yield RecordError(place, f"{stored} {what} pixels", f"{counted}, as in its masks", _REMEDY)
+    if not sound:
+        return
+    labels, persons = decode_runs(record.row_offsets, record.runs, record.size)
+    differ = labels != resize_labels(merged.labels, record.size)
+    differ |= persons != resize_labels(merged.persons, record.size)
+    if differ.any():
+        row, column = np.argwhere(differ)[0].tolist()
+        found = f"labels or persons are not those of its masks in {int(differ.sum())} pixels"
+        found += f", first in row {row}, column {column}"
+        yield RecordError(place, found, f"the masks merged by the rule '{overlap}' and resized", _REMEDY)
+
+
+class _Masks(Sequence[np.ndarray]):
+    """The masks of a record at source size, uint8, decoded when asked for; a broken one is noted, and empty."""
+
+    def __init__(self, record: Record, classes: int) -> None:
+        self._record, self._classes = record, classes
+        self.errors: dict[int, RecordError] = {}
+
+    def __len__(self) -> int:
+        return len(self._record.masks)
+
+    @overload
+    def __getitem__(self, person: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, person: slice) -> Sequence[np.ndarray]: ...
+    def __getitem__(self, person: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+        if isinstance(person, slice):
+            return [self[i] for i in range(*person.indices(len(self)))]
+        try:
+            mask = inflate_mask(bytes(self._record.masks[person]), self._record.source_size)
+            if int(mask.max()) >= self._classes:
+                raise RecordError("mask", f"label {mask.max()}", f"labels 0 to {self._classes - 1}")
+        except RecordError as error:
+            self.errors[person] = error
+            return np.zeros(self._record.source_size, np.uint8)
+        return mask
+
+
+def _count(record: Record, classes: int) -> Statistics:
+    """The statistics of one record whose runs are sound."""
+    pixels = np.zeros(256, np.int64)
+    if record.runs is not None and record.row_offsets is not None:
+        pixels = count_labels(record.row_offsets, record.runs)
+    return Statistics(
+        images=1,
+        persons=len(record.masks),
+        gray=int(record.gray),
+        contested_images=int(record.contested > 0),
+        contested=record.contested,
+        conflicting=record.conflicting,
+        class_pixels=pixels[:classes].tolist(),
+        class_images=(pixels[:classes] > 0).astype(np.int64).tolist(),
+        ignored_pixels=int(pixels[IGNORE]),
+    )
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"

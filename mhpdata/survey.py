@@ -1,0 +1,166 @@
+"""Is a download fit to be packed? Every photo and every mask is decoded and checked, and all problems are listed.
+
+Packing would stop at the first of them (or skip them one by one); this tells beforehand, and how the folder compares
+with the full release. Photos are decoded as strictly as in packing; a mask whose photo says no size is held against its
+own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+
+from mhpdata.errors import ImageError, SourceError
+from mhpdata.findings import Report
+from mhpdata.header import read_header
+from mhpdata.image import decode_image, decode_mask
+from mhpdata.layouts import AUTO, Entry, Listing, scan
+from mhpdata.manifest import identical
+from mhpdata.source import SourceFile, read_file
+from mhpdata.threads import crew
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the full release of a dataset holds: images of each split, masks in all, photos known not to decode."""
+
+    images: dict[str, int]
+    masks: int
+    broken: tuple[str, ...] = ()
+
+
+RELEASES = {"mhp-v1": Release({"train": 3000, "val": 1000, "test": 980}, 14969, ("images/3492.jpg",))}
+"""The full release of each layout. Source: the release's own lists and folders."""
+
+
+@dataclass(frozen=True)
+class _Surveyed:
+    """What one entry gave: its problems, the hash of its photo (empty where unreadable), whether the photo is gray."""
+
+    findings: list[SourceError]
+    sha256: bytes
+    gray: bool
+
+
+def verify_source(src: str | Path, *, layout: str = AUTO, workers: int | None = None, progress: bool = False) -> Report:
+    """Check a downloaded dataset before packing it, and find all that is wrong.
+
+    Args:
+        src: the folder as unpacked. Nothing is written there.
+        layout: "auto", or a name in mhpdata.layouts.LAYOUTS.
+        workers: threads; by default one for each core that this process may use.
+        progress: show a bar, where stderr is a terminal.
+
+    Returns:
+        The report; its findings are SourceError. Files that no list names and byte-identical photos are remarks. An
+        entry with a missing file or a wrong number of masks is a finding of which nothing is decoded.
+
+    Raises:
+        FolderError: ``src`` is not a dataset of this layout, or a folder or list of it cannot be read at all.
+        OptionError: an unknown layout, or ``workers`` out of range.
+    """
+    src = Path(src)
+    try:
+        listing = scan(src, layout)
+    except SourceError as error:
+        raise error.below(src) from error.__cause__
+    report = Report(f"{src}: {listing.layout}; every photo and mask decoded")
+    report.findings += [problem.error.below(src) for problem in listing.problems]
+    hashes: list[tuple[str, bytes]] = []
+    with crew(sum(map(len, listing.entries.values())), "images", workers, progress) as threads:
+        for split, entries in listing.entries.items():
+            usable = gray = 0
+            work = partial(_survey, src, labels=len(listing.labels))
+            for entry, done in zip(entries, threads.each(work, entries), strict=True):
+                report.findings += [error.below(src) for error in done.findings]
+                hashes += [(f"{split}/{entry.name}", done.sha256)] if done.sha256 else []
+                usable += not done.findings
+                gray += done.gray
+            report.counts[split] = _counts(listing, split, usable, gray)
+    found = {error.place for error in report.findings}
+    report.remarks += [*_compare_release(listing, src, found), *_describe_identical(listing, hashes)]
+    report.remarks += listing.remarks
+    return report
+
+
+def _survey(root: Path, entry: Entry, labels: int) -> _Surveyed:
+    """Decode the photo and the masks of one entry; runs on several threads."""
+    findings: list[SourceError] = []
+    digest, gray = b"", False
+    size: tuple[int, int] | None = None
+    try:
+        photo = read_file(root, entry.image)
+        digest = hashlib.sha256(photo).digest()
+        size = _declared_size(photo, entry.image.path)
+        _, header = decode_image(photo, entry.image.path)
+        gray = header.gray
+    except SourceError as error:
+        findings.append(error)
+    for file in entry.masks:
+        findings += _survey_mask(root, file, size, labels)
+    return _Surveyed(findings, digest, gray)
+
+
+def _survey_mask(root: Path, file: SourceFile, size: tuple[int, int] | None, labels: int) -> Iterator[SourceError]:
+    """Decode a mask, which must be of its photo's size, where that is known."""
+    try:
+        data = read_file(root, file)
+        decode_mask(data, file.path, size or _declared_size(data, file.path) or (0, 0), labels)
+    except SourceError as error:
+        yield error
+
+
+def _declared_size(data: bytes, place: str) -> tuple[int, int] | None:
+    """(height, width) by a file's header; None where it cannot be told, which decoding will report."""
+    try:
+        header = read_header(data, place)
+    except ImageError:
+        return None
+    return header.height, header.width
+
+
+def _counts(listing: Listing, split: str, usable: int, gray: int) -> dict[str, int]:
+    entries = listing.entries[split]
+    listed = len(entries) + sum(problem.split == split for problem in listing.problems)
+    counts = {"images": listed, "usable": usable, "persons": sum(len(entry.masks) for entry in entries), "gray": gray}
+    release = RELEASES.get(listing.layout)
+    return counts | ({"release": release.images[split]} if release else {})
+
+
+def _compare_release(listing: Listing, src: Path, found: set[str]) -> Iterator[str]:
+    release = RELEASES.get(listing.layout)
+    if release is None:
+        return
+    images = {split: len(entries) for split, entries in listing.entries.items()}
+    for problem in listing.problems:
+        if problem.split:
+            images[problem.split] += 1
+    masks = sum(len(entry.masks) for entries in listing.entries.values() for entry in entries)
+    numbers = ", ".join(f"{count} {split}" for split, count in release.images.items())
+    if (images, masks) == (release.images, release.masks):
+        yield f"the counts are those of the full release: {numbers} images, {masks} masks"
+    else:
+        yield f"not the full release, which has {numbers} images and {release.masks} masks; here are {masks} masks"
+    for photo in release.broken:
+        if f"{src}/{photo}" in found:
+            yield f"{photo}: broken in the release itself; pass --on-error skip to pack without it"
+
+
+def _describe_identical(listing: Listing, hashes: list[tuple[str, bytes]]) -> Iterator[str]:
+    """How many photos are the same file within and across splits, then each group."""
+    groups = identical(hashes)
+    if not groups:
+        yield "no two photos are byte-identical"
+        return
+    yield f"byte-identical photos: {len(groups)} groups of {sum(map(len, groups))} in all"
+    splits = [[name.split("/")[0] for name in group] for group in groups]
+    within = sum(len(group) > len(set(group)) for group in splits)
+    yield f"byte-identical photos within a split: {within} groups"
+    for a, b in combinations(listing.entries, 2):
+        yield f"byte-identical photos in {a} and {b}: {sum(a in group and b in group for group in splits)} groups"
+    for group in groups:
+        yield f"the same photo: {', '.join(group)}"

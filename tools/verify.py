@@ -1,0 +1,55 @@
+"""mhp-verify: is a packed folder, or a download, what it should be?"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from mhpdata.layouts import AUTO, LAYOUTS
+from mhptools.running import reporting_errors
+
+SHOWN = 50
+
+EXAMPLE = """\b
+Examples:
+  mhp-verify rec/                    every file, hash, record and count
+  mhp-verify rec/ --deep             also every image and mask, merged again
+  mhp-verify --src LV-MHP-v1         a download, before packing
+
+Prints a table of counts and all problems, each with what to do. Exit status: 0 nothing wrong, 1 problems, 2 wrong
+usage.
+"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("folder", required=False, metavar="[REC]")
+@click.option("--src", help="Check this download instead of a packed folder.")
+@click.option("--deep", is_flag=True, help="Packed folder: decode everything, merge the masks again and compare.")
+@click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), help="Download: what --src is.  [default: auto]")
+@click.option("--workers", type=int, help="Threads.  [default: one for each core]")
+@click.option("--all", "show_all", is_flag=True, help=f"Show all problems and remarks, not the first {SHOWN} of each.")
+@reporting_errors
+def main(
+    folder: str | None, src: str | None, deep: bool, layout: str | None, workers: int | None, show_all: bool
+) -> None:
+    """Check a packed folder, or a download before packing it, and list all that is wrong."""
+    if (folder is None) == (src is None):
+        raise click.UsageError("Give either a packed folder or --src with a download.")
+    if src is None and layout is not None:
+        raise click.UsageError("--layout goes with --src: a packed folder knows its layout.")
+    if src is not None and deep:
+        raise click.UsageError("--deep goes with a packed folder: a download is always decoded.")
+    import mhpdata
+
+    if src is None:
+        report = mhpdata.verify_packed(str(folder), deep=deep, workers=workers, progress=True)
+    else:
+        report = mhpdata.verify_source(src, layout=layout or AUTO, workers=workers, progress=True)
+    print(report.text(None if show_all else SHOWN))
+    if not report.clean:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
