@@ -9,24 +9,26 @@ import cv2
 import numpy as np
 
 from mhpdata.errors import RecordError
-from mhpdata.header import MAX_PIXELS, read_header
+from mhpdata.header import read_header
 from mhpdata.image import decode_jpeg
 
 CODECS = {"jpeg": 0, "raw": 2}
 """Names of the codecs and their numbers in the record."""
 
 
-def encode_image(image: np.ndarray, codec: str, quality: int) -> bytes:
+def encode_image(image: np.ndarray, codec: str, quality: int, swapped: np.ndarray | None = None) -> bytes:
     """The bytes of an image in a record.
 
     Args:
         image: uint8 (height, width, 3), RGB.
         codec: a name in CODECS.
         quality: of a JPEG, 1..100; its colour is sampled 4:2:0.
+        swapped: scratch for the BGR that OpenCV wants, shaped as the image; by default a new array.
     """
     if codec == "raw":
         return np.ascontiguousarray(image.transpose(2, 0, 1)).tobytes()
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    swapped = cv2.cvtColor(image, cv2.COLOR_RGB2BGR, dst=swapped)
+    done, data = cv2.imencode(".jpg", swapped, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done, "OpenCV encodes every uint8 image of at most 65535 a side"
     return data.tobytes()
 
@@ -38,8 +40,8 @@ def decode_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -
         RecordError: the bytes are not an image of ``size`` in this codec.
     """
     height, width = size
-    if height * width > MAX_PIXELS:
-        raise RecordError("image", f"{height} x {width} pixels", f"at most {MAX_PIXELS}", "Pack again.")
+    if codec not in CODECS.values():
+        raise RecordError("image", f"codec {codec}", f"one of {CODECS}", "Update mhp, or pack again.")
     if codec == CODECS["raw"]:
         if len(data) != 3 * height * width:
             raise RecordError("image", f"{len(data)} bytes", f"{3 * height * width} of raw planes", "Pack again.")

@@ -13,22 +13,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 
 from mhpdata.codec import CODECS, encode_image
+from mhpdata.errors import ImageError, OptionError
+from mhpdata.header import MAX_PIXELS
 from mhpdata.image import decode_image, decode_mask
 from mhpdata.labels import LabelSet
 from mhpdata.layouts import Entry
 from mhpdata.merge import merge
 from mhpdata.options import PackOptions
 from mhpdata.record import Record, encode_record
-from mhpdata.resize import packed_size, resize_image, resize_labels
-from mhpdata.runs import count_labels, encode_runs
-from mhpdata.runs import encode_mask as deflate_mask, decode_mask as inflate_mask
+from mhpdata.resize import packed_size, resize_image
+from mhpdata.runs import count_labels, deflate_mask, encode_runs, inflate_mask, resize_runs
+from mhpdata.scratch import Scratch
 from mhpdata.source import read_file
+
+MAX_JPEG_SIDE = 65500
+"""The longest side that libjpeg encodes."""
+
+
+_scratch = Scratch()
 
 
 @dataclass(frozen=True)
@@ -66,12 +75,12 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
         SourceError: the photo or a mask cannot be used, or changed since the scan.
     """
     photo = read_file(root, entry.image)
-    image, header = decode_image(photo, entry.image.path)
+    image, header = decode_image(photo, entry.image.path, partial(_scratch.empty, "photo"))
     source_size = (header.height, header.width)
     masks = Masks(root, entry, source_size, len(labels))
     merged = merge(masks, options.overlap)
-    size = packed_size(*source_size, options.size, options.size_of)
-    row_offsets, runs = encode_runs(resize_labels(merged.labels, size), resize_labels(merged.persons, size))
+    size = _packed_size(source_size, entry.image.path, options)
+    row_offsets, runs = resize_runs(*encode_runs(merged.labels, merged.persons), source_size, size)
     verbatim = header.baseline and size == source_size and options.image == "jpeg"
     digest = hashlib.sha256(photo)
     record = Record(
@@ -79,7 +88,7 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
         codec=CODECS[options.image],
         size=size,
         source_size=source_size,
-        image=photo if verbatim else encode_image(resize_image(image, size), options.image, options.quality),
+        image=photo if verbatim else _encode(image, size, options),
         row_offsets=row_offsets,
         runs=runs,
         masks=masks.streams,
@@ -100,11 +109,30 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
     )
 
 
+def _encode(image: np.ndarray, size: tuple[int, int], options: PackOptions) -> bytes:
+    shape = (*size, 3)
+    resized = resize_image(image, size, _scratch.empty("resized", shape))
+    return encode_image(resized, options.image, options.quality, _scratch.empty("swapped", shape))
+
+
+def _packed_size(source_size: tuple[int, int], place: str, options: PackOptions) -> tuple[int, int]:
+    """The size of the record's image: an image so narrow that it would become huge is refused."""
+    remedy = "Crop the photo, choose a smaller --size or --size-of long, or pass --on-error skip."
+    try:
+        size = packed_size(*source_size, options.size, options.size_of)
+    except OptionError as error:
+        raise ImageError(place, error.found, error.expected, remedy) from error
+    if size[0] * size[1] > MAX_PIXELS or max(size) > MAX_JPEG_SIDE:
+        found = f"{source_size[0]} x {source_size[1]} pixels would become {size[0]} x {size[1]}"
+        raise ImageError(place, found, f"at most {MAX_PIXELS} pixels and {MAX_JPEG_SIDE} a side", remedy)
+    return size
+
+
 class Masks(Sequence[np.ndarray]):
     """The masks of an entry, uint8 (height, width) each, decoded when asked for; never more than one is held.
 
-    The first access of a mask reads and checks its file and keeps the compressed runs for the record (``streams``); later
-    ones decode those, so a file is read once.
+    The first access of a mask reads and checks its file and keeps the compressed runs for the record (``streams``);
+    later ones decode those, so a file is read once.
     """
 
     def __init__(self, root: Path, entry: Entry, size: tuple[int, int], labels: int) -> None:

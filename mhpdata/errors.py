@@ -45,7 +45,7 @@ class MhpError(Exception):
 
 
 class SourceError(MhpError, ValueError):
-    """The downloaded dataset is not what it should be. ``place`` is below the source folder, so it is the same anywhere."""
+    """The downloaded dataset is not what it should be; ``place`` is below the source folder, the same for everybody."""
 
     def below(self, folder: object) -> SourceError:
         """The same error with the source folder before its place, as the user would name the file."""

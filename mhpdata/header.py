@@ -1,7 +1,8 @@
 """What an image file claims to be, read from its header before anything is decoded or allocated.
 
 Only JPEG and PNG are known. The size is checked against MAX_PIXELS here, so that a file of 100 bytes that declares
-60000 x 60000 pixels costs nothing. A PNG is walked to its end and every chunk's CRC compared: a truncated one ends here.
+60000 x 60000 pixels costs nothing. A PNG is walked to its end and every chunk's CRC compared: a truncated one ends
+here.
 
 Sources: ITU-T T.81 annex B (JPEG markers); the PNG specification, third edition, sections 5 and 11 (chunks).
 """

@@ -1,49 +1,56 @@
 """Image files to arrays: photos to uint8 (height, width, 3) RGB, masks to uint8 (height, width).
 
-Strict: what does not decode to its last pixel is an error, never a half-gray picture. Gray becomes three equal channels,
-alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, 16 bits become 8 by the nearest
-value. EXIF rotation is not applied: the masks follow the raw pixel order.
+Strict: what does not decode to its last pixel is an error, never a half-gray picture. Gray becomes three equal
+channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, 16 bits
+become 8 by the nearest value. EXIF rotation is not applied: the masks follow the raw pixel order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 import simplejpeg
 
 from mhpdata.errors import ImageError, MaskError
 from mhpdata.header import Header, read_header
 
+Pixels = npt.NDArray[np.uint8]
+Empty = Callable[[tuple[int, ...]], Pixels]
 _AGAIN = "Unpack the archive again, or pass --on-error skip."
 
 
-def decode_image(data: bytes, place: str) -> tuple[np.ndarray, Header]:
+def decode_image(data: bytes, place: str, empty: Empty | None = None) -> tuple[Pixels, Header]:
     """A photo as uint8 (height, width, 3), RGB, 0..255, and what its header says.
 
     Args:
         data: the file, JPEG or PNG whatever its name says.
         place: its name, for errors.
+        empty: gives an array of a shape, to decode a three-component JPEG into; by default a new one.
 
     Raises:
         ImageError: it does not decode, wholly and without a warning.
     """
     header = read_header(data, place)
-    pixels = _decode_jpeg(data, header, place) if header.kind == "jpeg" else _decode_png(data, place)
+    pixels = _decode_jpeg(data, header, place, empty) if header.kind == "jpeg" else _decode_png(data, place)
     if pixels.shape != (header.height, header.width, 3):
         raise ImageError(place, f"decodes to {pixels.shape}", f"{(header.height, header.width, 3)}", _AGAIN)
     return pixels, header
 
 
-def decode_jpeg(data: bytes | memoryview) -> np.ndarray:
+def decode_jpeg(data: bytes | memoryview) -> Pixels:
     """A three-component JPEG as uint8 (height, width, 3) RGB: accurate DCT, libjpeg's own ("fancy") upsampling.
 
     Raises:
         ValueError: libjpeg warned or failed.
     """
-    return simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, strict=True)
+    return _decode(data, "RGB")
 
 
-def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int) -> np.ndarray:
+def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int) -> Pixels:
     """One person's mask as uint8 (height, width), values below ``labels``; 0 is not this person.
 
     Args:
@@ -70,40 +77,45 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int) -> 
             f"{size[0]} x {size[1]}, the size of its photo",
             _AGAIN,
         )
-    mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    mask: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if mask is None or mask.shape != size or mask.dtype != np.uint8:
         raise MaskError(place, "does not decode", "an 8-bit gray PNG of labels", _AGAIN)
     if int(mask.max()) >= labels:
         found = ", ".join(str(v) for v in np.unique(mask[mask >= labels])[:5])
         remedy = "Is this another dataset's mask? Replace it, or pass --on-error skip."
         raise MaskError(place, f"holds label {found}", f"labels 0 to {labels - 1}", remedy)
-    return mask
+    return np.asarray(mask)
 
 
-def _decode_jpeg(data: bytes, header: Header, place: str) -> np.ndarray:
+def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None) -> Pixels:
     if header.channels not in (1, 3, 4) or header.bits != 8:
         found = f"JPEG with {header.channels} components of {header.bits} bits"
         raise ImageError(place, found, "1, 3 or 4 components of 8 bits", _AGAIN)
     try:
         if header.channels == 4:
-            return _cmyk_to_rgb(simplejpeg.decode_jpeg(data, "CMYK", fastdct=False, fastupsample=False, strict=True))
-        return decode_jpeg(data)
+            return _cmyk_to_rgb(_decode(data, "CMYK"))
+        return _decode(data, "RGB", empty((header.height, header.width, 3)) if empty else None)
     except ValueError as error:
         raise ImageError(place, f"does not decode ({str(error).rstrip('.')})", "a whole JPEG", _AGAIN) from error
 
 
-def _cmyk_to_rgb(inverted: np.ndarray) -> np.ndarray:
+def _decode(data: bytes | memoryview, colors: str, out: Pixels | None = None) -> Pixels:
+    pixels: Pixels = simplejpeg.decode_jpeg(data, colors, fastdct=False, fastupsample=False, buffer=out, strict=True)
+    return pixels
+
+
+def _cmyk_to_rgb(inverted: Pixels) -> Pixels:
     """Ink values as Adobe stores them (255 = no ink) to RGB: the product of colour and black, rounded as in Pillow."""
     ink = inverted.astype(np.uint32)
     nothing = ink[..., 3:4] * (255 - ink[..., :3]) + 128  # Pillow: black's light less the share that the colour takes
     return (ink[..., 3:4] - (((nothing >> 8) + nothing) >> 8)).astype(np.uint8)
 
 
-def _decode_png(data: bytes, place: str) -> np.ndarray:
+def _decode_png(data: bytes, place: str) -> Pixels:
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         raise ImageError(place, "does not decode", "a whole PNG", _AGAIN)
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))

@@ -7,8 +7,9 @@
       train-00000.json             one for each finished shard, written after the shard has its final name
       train-00001.rec .idx         the shard that is being written
 
-A shard is taken over only if the source files of its entries are the ones it was made from (by path, size and time of change)
-and its own bytes are the ones that were written. The folder is locked while a pack runs; the lock goes with the process.
+A shard is taken over only if the source files of its entries are the ones it was made from (by path, size and time of
+change) and its own bytes are the ones that were written. The folder is locked while a pack runs; the lock goes with
+the process.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -30,23 +30,22 @@ from mhpdata.layouts import Entry
 from mhpdata.manifest import (
     BUILD_NAME,
     NAME,
+    SHARD_FILE,
     Shard,
     ShardFile,
     Skipped,
     Statistics,
     parse_shard,
     parse_statistics,
-    sync_folder,
     write_atomically,
 )
 
 FOLDER = ".packing"
-_SHARD_FILE = re.compile(r"[a-z]+-[0-9]{5}\.(rec|idx|h5)")
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished shard: which entries it covers (start <= place < stop), what is in it and what was skipped on the way."""
+    """A finished shard: the entries it covers (start <= place < stop), what is in it, what was skipped on the way."""
 
     split: str
     start: int
@@ -90,12 +89,16 @@ class Journal:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._lock)
-            raise OutputError(out, "another mhp-pack is writing here", "", "Wait for it, or choose another --out.") from error
+            raise OutputError(
+                out, "another mhp-pack is writing here", "", "Wait for it, or choose another --out."
+            ) from error
 
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._lock)
 
     def begin(self, options: dict[str, Any], overwrite: bool) -> None:
@@ -115,8 +118,10 @@ class Journal:
                 raise OutputError(self.out, found, "an empty folder", remedy)
             if theirs is not None:
                 found = f"holds an unfinished pack with other options ({_difference(theirs, options)})"
-                raise OutputError(self.out, found, "the same options", "Repeat them, or pass --overwrite to start anew.")
-        foreign = sorted(n for n in names if not _SHARD_FILE.fullmatch(n) and n not in (NAME, BUILD_NAME))
+                raise OutputError(
+                    self.out, found, "the same options", "Repeat them, or pass --overwrite to start anew."
+                )
+        foreign = sorted(n for n in names if not SHARD_FILE.fullmatch(n) and n not in (NAME, BUILD_NAME))
         foreign = sorted(names) if theirs is None and NAME not in names else foreign
         foreign = [name for name in foreign if name not in (f".{NAME}.part", f".{BUILD_NAME}.part")]
         if foreign:
@@ -150,18 +155,25 @@ class Journal:
         return self.folder / f"{split}-{number:05d}"
 
     def publish(self, done: Finished, entries: Sequence[Entry]) -> None:
-        """Give a whole shard its final name, then note that it is there."""
+        """Sync a whole shard, give it its final name, then note that it is there.
+
+        The note is not synced: a power cut may lose it, or keep it and lose the name, and ``finished`` looks at both.
+        """
+        for file in done.shard.files:
+            with (self.folder / file.file).open("rb") as whole:
+                os.fsync(whole.fileno())
         for file in done.shard.files:
             (self.folder / file.file).replace(self.out / file.file)
-        sync_folder(self.out)
         content = asdict(done) | {"entries": fingerprint(entries[done.start : done.stop])}
         content["shard"]["records"] = len(done.shard.names)
-        write_atomically(self.folder / f"{done.shard.stem}.json", json.dumps(content))
+        note = self.folder / f"{done.shard.stem}.json"
+        note.with_suffix(".part").write_text(json.dumps(content))
+        note.with_suffix(".part").replace(note)
 
     def remove_others(self, keep: set[str]) -> None:
         """Delete the shards of an earlier pack that are not in ``keep``."""
         for path in self.out.iterdir():
-            if _SHARD_FILE.fullmatch(path.name) and path.name not in keep:
+            if SHARD_FILE.fullmatch(path.name) and path.name not in keep:
                 path.unlink()
 
     def end(self) -> None:
@@ -183,10 +195,10 @@ class Journal:
 
 
 def _read_json(path: Path) -> Any:
-    """The content of a file that was written atomically by us; None where there is none."""
+    """The content of a file of ours; None where there is none, or a power cut has left something else."""
     try:
         return json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
 
 

@@ -1,7 +1,8 @@
 """The classes of each dataset: id, name, colour, and which is the other side of the body.
 
-One typed table a dataset; every look-up (names, palette, left/right pairs) is derived from it. Colours of MHP v1 are those
-of GluonCV's palette, so that pictures can be laid beside old ones; it gives hat and upper clothes the same brown.
+One typed table a dataset; every look-up (names, palette, left/right pairs) is derived from it. Colours of MHP v1 are
+those of GluonCV's palette, so that pictures can be laid beside old ones; it gives hat and upper clothes the same
+brown.
 """
 
 from __future__ import annotations

@@ -8,18 +8,22 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import ManifestError
+from mhpdata.shards import FORMATS
 
 NAME = "manifest.json"
 BUILD_NAME = "build.json"
 FORMAT = "mhp-packed"
 VERSION = 1
 MAX_BYTES = 1 << 28
-_FILE = re.compile(r"[a-z]+-[0-9]{5}\.(rec|idx|h5)")
+SHARD_FILE = re.compile(r"[a-z][a-z0-9_]*-[0-9]{5}\.(rec|idx|h5)")
+"""The names of shards' files: split, number, and one of mhpdata.shards.SUFFIXES."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,7 @@ class Statistics:
         for name, value in vars(other).items():
             mine = getattr(self, name)
             if isinstance(value, list):
-                mine += [0] * (len(value) - len(mine))
-                setattr(self, name, [a + b for a, b in zip(mine, value, strict=True)])
+                setattr(self, name, [a + b for a, b in zip_longest(mine, value, fillvalue=0)])
             else:
                 setattr(self, name, mine + value)
 
@@ -151,7 +154,7 @@ class Manifest:
         """
         try:
             content = json.loads(text)
-            found = (content["format"], content["version"])
+            found = (content["format"], _count(content["version"]))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ManifestError(place, f"is not a manifest ({error!r})", "", "Copy it again, or pack again.") from error
         if found != (FORMAT, VERSION):
@@ -176,14 +179,24 @@ def read_manifest(folder: Path) -> Manifest:
         remedy = "If mhp-pack was interrupted, run the same command again." if folder.is_dir() else "Check the path."
         raise ManifestError(path, "missing", "the manifest of a packed folder", remedy) from error
     except OSError as error:
-        raise ManifestError(path, f"cannot be read ({error.strerror})", "", "Check the path and permissions.") from error
+        raise ManifestError(
+            path, f"cannot be read ({error.strerror})", "", "Check the path and permissions."
+        ) from error
     if len(data) > MAX_BYTES:
         raise ManifestError(path, "too large", f"at most {MAX_BYTES} bytes", "Copy it again, or pack again.")
     return Manifest.from_json(data.decode("utf-8", "replace"), str(path))
 
 
+def identical(hashes: Iterable[tuple[str, bytes | str]]) -> tuple[tuple[str, ...], ...]:
+    """Groups of two or more names with the same hash, in the order of their first."""
+    groups: dict[bytes | str, list[str]] = {}
+    for name, digest in hashes:
+        groups.setdefault(digest, []).append(name)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that its name shows either all of ``text`` or what was there before, after a crash too."""
+    """Write a file so that its name shows either all of ``text`` or what was there before, after a power cut too."""
     part = path.with_name(f".{path.name}.part")
     with part.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
@@ -219,11 +232,11 @@ def dump(value: object, depth: int = 0) -> str:
 
 def parse_shard(content: Any) -> Shard:
     """A shard from JSON; raises ValueError and its like where it is not one."""
-    files = tuple(ShardFile(str(f["file"]), _count(f["bytes"]), str(f["sha256"])) for f in content["files"])
-    if not files or not all(_FILE.fullmatch(file.file) for file in files):
+    files = tuple(ShardFile(_text(f["file"]), _count(f["bytes"]), _text(f["sha256"])) for f in _list(content["files"]))
+    if not files or not all(SHARD_FILE.fullmatch(file.file) for file in files):
         raise ValueError(f"shard files {[file.file for file in files]}")
-    names = tuple(_text(name) for name in content["names"])
-    if content["records"] != len(names):
+    names = tuple(_text(name) for name in _list(content["names"]))
+    if _count(content["records"]) != len(names):
         raise ValueError(f"{content['records']} records, {len(names)} names")
     return Shard(files, names)
 
@@ -233,34 +246,49 @@ def parse_statistics(content: Any) -> Statistics:
     names = vars(Statistics())
     if set(content) != set(names):
         raise ValueError(f"statistics {sorted(content)}")
-    return Statistics(**{n: [_count(v) for v in content[n]] if n.startswith("class") else _count(content[n]) for n in names})
+    values: dict[str, Any] = {
+        name: [_count(v) for v in content[name]] if name.startswith("class") else _count(content[name])
+        for name in names
+    }
+    return Statistics(**values)
 
 
 def _parse(content: Any) -> Manifest:
     splits = {}
     for name, split in content["splits"].items():
-        shards = tuple(parse_shard(shard) for shard in split["shards"])
+        shards = tuple(parse_shard(shard) for shard in _list(split["shards"]))
         splits[_text(name)] = Split(shards, parse_statistics(split["statistics"]))
-        if splits[name].records != split["records"]:
+        if splits[name].records != _count(split["records"]):
             raise ValueError(f"split {name}: {split['records']} records, {splits[name].records} in its shards")
-    classes = tuple(_text(name) for name in content["classes"])
-    pairs = tuple((_count(a), _count(b)) for a, b in content["flip_pairs"])
+    classes = tuple(_text(name) for name in _list(content["classes"]))
+    pairs = tuple((_count(a), _count(b)) for a, b in _list(content["flip_pairs"]))
     if any(max(pair) >= len(classes) for pair in pairs) or len(classes) > 255:
         raise ValueError(f"flip pairs {pairs} of {len(classes)} classes")
+    options = content["options"]
+    if not isinstance(options, dict) or options["format"] not in FORMATS:
+        raise ValueError(f"format {options!r}")
     return Manifest(
         layout=_text(content["layout"]),
         classes=classes,
         flip_pairs=pairs,
-        options=dict(content["options"]),
+        options=options,
         splits=splits,
-        skipped=tuple(Skipped(**{k: _text(skip[k]) for k in Skipped.__annotations__}) for skip in content["skipped"]),
-        duplicates=tuple(tuple(_text(name) for name in group) for group in content["duplicates"]),
+        skipped=tuple(
+            Skipped(**{k: _text(skip[k]) for k in Skipped.__annotations__}) for skip in _list(content["skipped"])
+        ),
+        duplicates=tuple(tuple(_text(name) for name in _list(group)) for group in _list(content["duplicates"])),
     )
 
 
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{value!r} is not a count")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r} is not a list")
     return value
 
 

@@ -7,35 +7,45 @@
                                                                                  v
                                             manifest last <── journal <── one thread: sync, hash, final name
 
-Everything heavy in ``convert`` lets go of the GIL, so threads scale as processes do and start at once (benchmarks/pack.py compares
-the two). At most a few records a worker wait at any time. Records are written in list order whoever finishes first, shards are
-cut by bytes alone, and nothing that is written depends on time: the same source and options give the same bytes.
+Everything heavy in ``convert`` lets go of the GIL, so threads scale as processes do and start at once
+(benchmarks/pack.py compares the two). At most a few records a worker wait at any time. Records are written in list
+order whoever finishes first, shards are cut by bytes alone, and nothing that is written depends on time: the same
+source and options give the same bytes.
 """
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from tqdm import tqdm
-
 from mhpdata import __version__
-from mhpdata.convert import convert
+from mhpdata.convert import Converted, convert
 from mhpdata.errors import OptionError, OutputError, SourceError
 from mhpdata.journal import Finished, Journal, fingerprint
-from mhpdata.layouts import AUTO, LAYOUTS, Listing, scan
-from mhpdata.manifest import BUILD_NAME, NAME, Manifest, Skipped, Split, Statistics, dump, read_manifest, write_atomically
+from mhpdata.layouts import AUTO, LAYOUTS, Entry, Listing, scan
+from mhpdata.manifest import (
+    BUILD_NAME,
+    NAME,
+    Manifest,
+    Skipped,
+    Split,
+    Statistics,
+    dump,
+    identical,
+    read_manifest,
+    sync_folder,
+    write_atomically,
+)
 from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_range
-from mhpdata.sharding import ShardStream
-from mhpdata.threads import in_order, single_threaded_opencv, usable_cores
+from mhpdata.sharding import Publisher, ShardStream
+from mhpdata.threads import crew, usable_cores
 
 MB = 1 << 20
 
@@ -137,41 +147,40 @@ class _Run:
     def pack(self) -> Manifest:
         """Pack what the journal does not have yet, and write the manifest."""
         started = time.time()
-        packed: dict[str, list[Finished]] = {}
         total = sum(len(self.listing.entries[split]) for split in self.splits)
-        hidden = None if self.progress else True  # None: no bar where stderr is not a terminal
-        with (
-            tqdm(total=total, unit=" images", smoothing=0.05, disable=hidden) as bar,
-            single_threaded_opencv(),
-            ThreadPoolExecutor(self.workers) as pool,
-        ):
-            for split in self.splits:
-                bar.set_description(split)
-                packed[split] = self._pack_split(split, pool, bar)
+        with Publisher() as publisher, crew(total, "images", self.workers, self.progress) as workers:
+            streams = {split: self._stream(split, publisher) for split in self.splits}
+            todo = [entry for split in self.splits for entry in self.listing.entries[split][streams[split].place :]]
+            workers.skip(total - len(todo))
+            try:
+                for entry, result in zip(todo, workers.each(self._convert, todo), strict=True):
+                    stream = streams[entry.split]
+                    if isinstance(result, SourceError):
+                        stream.skip(result)
+                    else:
+                        stream.add(result)
+                    if stream.place == len(self.listing.entries[entry.split]):
+                        stream.close()
+                packed = {split: stream.finished() for split, stream in streams.items()}
+            except BaseException:
+                for stream in streams.values():
+                    stream.abort()
+                raise
         return self._finish(packed, time.time() - started)
 
-    def _pack_split(self, split: str, pool: ThreadPoolExecutor, bar: tqdm) -> list[Finished]:
-        entries, labels = self.listing.entries[split], self.listing.labels
+    def _stream(self, split: str, publisher: Publisher) -> ShardStream:
+        entries, options = self.listing.entries[split], self.options
         finished = self.journal.finished(split, entries, self.skip)
-        limit = self.options.shard_mb * MB
-        stream = ShardStream(self.journal, self.options.format, limit, split, entries, finished, len(labels))
-        bar.update(stream.place)
-        work = partial(convert, self.src, labels=labels, options=self.options)
-        results = in_order(pool, work, entries[stream.place :], ahead=4 * self.workers)
+        limit, classes = options.shard_mb * MB, len(self.listing.labels)
+        return ShardStream(self.journal, publisher, options.format, limit, split, entries, finished, classes)
+
+    def _convert(self, entry: Entry) -> Converted | SourceError:
         try:
-            for _, future in results:
-                try:
-                    stream.add(future.result())
-                except SourceError as error:
-                    if not self.skip:
-                        raise
-                    stream.skip(error)
-                bar.update()
-            return stream.close()
-        except BaseException:
-            results.close()
-            stream.abort()
-            raise
+            return convert(self.src, entry, self.listing.labels, self.options)
+        except SourceError as error:
+            if not self.skip:
+                raise
+            return error
 
     def _finish(self, packed: dict[str, list[Finished]], seconds: float) -> Manifest:
         labels = self.listing.labels
@@ -186,6 +195,7 @@ class _Run:
         )
         out = self.journal.out
         self.journal.remove_others({file.file for file in manifest.files})
+        sync_folder(out)
         write_atomically(out / BUILD_NAME, dump(self._build(seconds)))
         write_atomically(out / NAME, manifest.to_json())
         return manifest
@@ -203,7 +213,7 @@ class _Run:
         libraries = ("numpy", "opencv-python", "numba", "h5py", "simplejpeg")
         return {
             "mhp": __version__,
-            "source": str(self.src.resolve()),
+            "source": os.fsencode(self.src.resolve()).decode("utf-8", "backslashreplace"),
             "source_state": self.source_state,
             "workers": self.workers,
             "seconds_of_the_last_run": round(seconds, 3),
@@ -232,13 +242,13 @@ def _split(finished: list[Finished], classes: int) -> Split:
 
 
 def _duplicates(packed: dict[str, list[Finished]]) -> tuple[tuple[str, ...], ...]:
-    """Groups of records whose photos are the same file, byte for byte, as split/name; in the order of their first."""
-    groups: dict[str, list[str]] = {}
-    for split, finished in packed.items():
-        for done in finished:
-            for name, digest in zip(done.shard.names, done.hashes, strict=True):
-                groups.setdefault(digest, []).append(f"{split}/{name}")
-    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+    """Groups of records whose photos are the same file, byte for byte, as split/name."""
+    return identical(
+        (f"{split}/{name}", digest)
+        for split, finished in packed.items()
+        for done in finished
+        for name, digest in zip(done.shard.names, done.hashes, strict=True)
+    )
 
 
 @contextmanager

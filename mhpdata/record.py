@@ -4,9 +4,10 @@
 
     IRHeader 24 | image | 0-7 zeros | row_offsets | runs | mask_ends | masks | name | footer 76
 
-The first bytes are MXNet's, so that its readers take the photo as they are; what mhp adds is found from the record's end. The
-header holds only what is known beforehand (zeros and the record's index), so the CRC starts after it and a writer can number
-records as they come. Everything read is untrusted: sizes are compared before they are used, and nothing is copied.
+The first bytes are MXNet's, so that its readers take the photo as they are; what mhp adds is found from the record's
+end. The header holds only what is known beforehand (zeros and the record's index), so the CRC starts after it and a
+writer can number records as they come. Everything read is untrusted: sizes are compared before they are used, and
+nothing is copied.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import numpy as np
 
 from mhpdata.codec import decode_stored
 from mhpdata.errors import RecordError
-from mhpdata.runs import check_runs, decode_runs, decode_mask as inflate_mask
+from mhpdata.header import MAX_PIXELS
+from mhpdata.runs import check_runs, decode_runs, inflate_mask
 
 VERSION = 1
 MAGIC = b"mhp1"
@@ -108,7 +110,14 @@ class Sample:
     @cached_property
     def masks(self) -> list[np.ndarray]:
         """Each person's own mask as annotated: uint8 (source height, source width), in person order."""
-        return [inflate_mask(mask, self.record.source_size) for mask in self.record.masks]
+        masks = []
+        for person, data in enumerate(self.record.masks, 1):
+            try:
+                masks.append(inflate_mask(data, self.record.source_size))
+            except RecordError as error:
+                place = f"record {self.index} ({self.name}), mask of person {person}"
+                raise RecordError(place, error.found, error.expected, _REMEDY) from error
+        return masks
 
 
 def encode_record(record: Record) -> bytearray:
@@ -160,7 +169,7 @@ def parse_record(data: bytes | memoryview, index: int, check_crc: bool = True) -
         raise _error(index, f"version {footer['version']}", f"version {VERSION}", "Update mhp, or pack again.")
     if check_crc and zlib.crc32(view[IR_HEADER.size : -_AFTER_CRC]) != footer["crc32"]:
         raise _error(index, "its bytes are not those that were written (CRC-32)", "")
-    if IR_HEADER.unpack_from(view) != (0, 0.0, index, 0):
+    if view[: IR_HEADER.size] != IR_HEADER.pack(0, 0.0, index, 0):
         raise _error(index, f"header {IR_HEADER.unpack_from(view)}", f"(0, 0.0, {index}, 0)")
     return _cut(view, footer, index)
 
@@ -168,6 +177,11 @@ def parse_record(data: bytes | memoryview, index: int, check_crc: bool = True) -
 def _cut(view: memoryview, footer: np.void, index: int) -> Record:
     height, flags, persons = int(footer["height"]), int(footer["flags"]), int(footer["persons"])
     labelled = bool(flags & HAS_LABELS)
+    for size in ((height, int(footer["width"])), (int(footer["source_height"]), int(footer["source_width"]))):
+        if not 0 < size[0] * size[1] <= MAX_PIXELS:
+            raise _error(index, f"{size[0]} x {size[1]} pixels", f"1 to {MAX_PIXELS}")
+    if flags & ~(HAS_LABELS | GRAY | VERBATIM):
+        raise _error(index, f"flags {flags:#x}", "only those of this version", "Update mhp, or pack again.")
     image_end = IR_HEADER.size + int(footer["image_bytes"])
     rows = image_end + -image_end % 8
     runs = rows + 4 * (height + 1) * labelled
@@ -220,7 +234,9 @@ def decode_record(record: Record, index: int, labels: int) -> Sample:
         check_runs(record.row_offsets, record.runs, record.size, labels, len(record.masks))
         label_map, persons = decode_runs(record.row_offsets, record.runs, record.size)
     except RecordError as error:
-        raise RecordError(f"record {index} ({record.name}), {error.place}", error.found, error.expected, _REMEDY) from error
+        raise RecordError(
+            f"record {index} ({record.name}), {error.place}", error.found, error.expected, _REMEDY
+        ) from error
     return Sample(record.name, image, label_map, persons, index, record)
 
 

@@ -13,7 +13,9 @@ SHOWN = 20
 def report(manifest: Manifest, folder: str | Path) -> str:
     """A manifest as text: entries per split, what was skipped and why, overlap, gray and identical images."""
     lines = [f"{folder}: {manifest.layout}, packed as {manifest.options['format']}", ""]
-    lines.append(f"{'split':8}{'images':>9}{'persons':>9}{'gray':>7}{'contested px':>14}{'conflicting px':>16}{'MB':>10}")
+    lines.append(
+        f"{'split':8}{'images':>9}{'persons':>9}{'gray':>7}{'contested px':>14}{'conflicting px':>16}{'MB':>10}"
+    )
     total = Statistics()
     for name, split in manifest.splits.items():
         total.add(split.statistics)
@@ -34,7 +36,9 @@ def _duplicates(manifest: Manifest) -> list[str]:
     if not manifest.duplicates:
         return ["No two photos are byte-identical."]
     count = sum(map(len, manifest.duplicates))
-    lines = [f"Byte-identical photos: {len(manifest.duplicates)} groups of {count} in all; all kept, listed in the manifest."]
+    lines = [
+        f"Byte-identical photos: {len(manifest.duplicates)} groups of {count} in all; all kept, listed in the manifest."
+    ]
     groups = [{name.split("/")[0]: 0 for name in group} for group in manifest.duplicates]
     within = sum(len(group) > len(splits) for group, splits in zip(manifest.duplicates, groups, strict=True))
     lines.append(f"  within a split: {within} groups")

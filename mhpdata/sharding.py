@@ -1,13 +1,14 @@
 """A stream of records, in order, to the shards of one split.
 
-A shard is cut where the next record would take it past the limit, so the cut depends on the bytes alone. A whole shard is synced,
-hashed and given its final name by a thread of its own while the next one is being written.
+A shard is cut where the next record would take it past the limit, so the cut depends on the bytes alone. A whole
+shard is synced, hashed and given its final name by a thread of its own while the next one is being written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -21,11 +22,33 @@ from mhpdata.manifest import Shard, ShardFile, Skipped, Statistics
 from mhpdata.record import number_record
 
 
+class Publisher:
+    """A thread that syncs, hashes and names whole shards, one after the other, while the next is being written."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._last: Future[Finished] | None = None
+
+    def submit(self, publish: Callable[[], Finished]) -> Future[Finished]:
+        """Have a shard published; waits for the one before, and raises what went wrong there."""
+        if self._last is not None:
+            self._last.result()
+        self._last = self._pool.submit(publish)
+        return self._last
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(wait=True)
+
+
 class ShardStream:
     """Writes the shards of one split, from where the journal's finished ones end.
 
     Args:
         journal: of this pack.
+        publisher: of this pack.
         format: of the shards.
         limit: bytes of a shard.
         entries: of the split, in order.
@@ -34,15 +57,21 @@ class ShardStream:
     """
 
     def __init__(
-        self, journal: Journal, format: str, limit: int, split: str, entries: Sequence[Entry], finished: list[Finished],
+        self,
+        journal: Journal,
+        publisher: Publisher,
+        format: str,
+        limit: int,
+        split: str,
+        entries: Sequence[Entry],
+        finished: list[Finished],
         classes: int,
     ) -> None:
-        self._journal, self._format, self._limit = journal, format, limit
+        self._journal, self._publisher, self._format, self._limit = journal, publisher, format, limit
         self._split, self._entries, self._classes = split, entries, classes
         self._finished = finished
         self._index = sum(len(done.shard.names) for done in finished)
         self._place = finished[-1].stop if finished else 0
-        self._publisher = ThreadPoolExecutor(1)
         self._publishing: list[Future[Finished]] = []
         self._shard: _OpenShard | None = None
 
@@ -54,8 +83,8 @@ class ShardStream:
     def add(self, converted: Converted) -> None:
         """Write the record of the next entry."""
         shard = self._open()
-        if shard.names and shard.writer.bytes + len(converted.data) > self._limit:
-            self._close()
+        if shard.names and shard.writer.size + len(converted.data) > self._limit:
+            self.close()
             shard = self._open()
         number_record(converted.data, self._index)
         shard.writer.write(converted.data)
@@ -71,30 +100,27 @@ class ShardStream:
         self._open().skipped.append(Skipped(self._split, name, type(error).__name__, str(error)))
         self._place += 1
 
-    def close(self) -> list[Finished]:
-        """End the last shard; returns all shards of the split, whole and under their final names."""
-        self._close()
-        self._publisher.shutdown(wait=True)
+    def close(self) -> None:
+        """End the last shard; the stream takes no more."""
+        shard, self._shard = self._shard, None
+        if shard is not None:
+            self._publishing.append(self._publisher.submit(partial(self._publish, shard, self._place)))
+
+    def finished(self) -> list[Finished]:
+        """All shards of the closed stream, whole and under their final names; waits for the last."""
         return self._finished + [future.result() for future in self._publishing]
 
     def abort(self) -> None:
         """Let go of the shard that is being written; whole ones stay."""
         if self._shard is not None:
             self._shard.writer.abort()
-        self._publisher.shutdown(wait=True)
 
     def _open(self) -> _OpenShard:
         if self._shard is None:
             number = len(self._finished) + len(self._publishing)
-            self._shard = _OpenShard(shards.writer(self._format, self._journal.part(self._split, number)), number, self._place)
+            writer = shards.writer(self._format, self._journal.part(self._split, number))
+            self._shard = _OpenShard(writer, number, self._place)
         return self._shard
-
-    def _close(self) -> None:
-        shard, self._shard = self._shard, None
-        if shard is not None:
-            if self._publishing:
-                self._publishing[-1].result()  # raises what went wrong there; never more than one is under way
-            self._publishing.append(self._publisher.submit(self._publish, shard, self._place))
 
     def _publish(self, shard: _OpenShard, stop: int) -> Finished:
         if not shard.names:  # nothing but skipped entries at the split's end: they are soon tried again

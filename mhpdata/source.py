@@ -1,7 +1,7 @@
 """Files of the download: found by one scan a folder, read once, and never anything but the file that was found.
 
-A download is untrusted. A name that leads out of the source folder (a symbolic link), anything that is not a regular file
-(a FIFO would hang, a device would never end) and a file that changed after the scan are errors, never read.
+A download is untrusted. A name that leads out of the source folder (a symbolic link), anything that is not a regular
+file (a FIFO would hang, a device would never end) and a file that changed after the scan are errors, never read.
 """
 
 from __future__ import annotations
@@ -44,22 +44,21 @@ def scan_folder(root: Path, folder: str = "") -> dict[str, SourceFile | Refused]
     Raises:
         FolderError: the folder is missing, unreadable, or lies outside the source folder.
     """
-    inside = root.resolve()
     path = root / folder
-    if not path.resolve().is_relative_to(inside):
+    if not _is_inside(path, root):
         raise FolderError(folder, "a link out of the source folder", "a folder", "Put the real folder in its place.")
     found: dict[str, SourceFile | Refused] = {}
     try:
         with os.scandir(path) as entries:
             for entry in entries:
                 place = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(inside):
+                if entry.is_symlink() and not _is_inside(Path(entry.path), root):
                     found[entry.name] = Refused(place, "a link out of the source folder")
                     continue
                 try:
                     info = entry.stat()
-                except FileNotFoundError:
-                    found[entry.name] = Refused(place, "a link to nothing")
+                except OSError as error:
+                    found[entry.name] = Refused(place, f"cannot be looked at ({error.strerror})")
                     continue
                 if stat.S_ISREG(info.st_mode):
                     found[entry.name] = SourceFile(place, info.st_size, info.st_mtime_ns)
@@ -76,6 +75,11 @@ def scan_folder(root: Path, folder: str = "") -> dict[str, SourceFile | Refused]
     return found
 
 
+def _is_inside(path: Path, root: Path) -> bool:
+    """Whether a path leads below the source folder once its links are followed; a loop of links ends as it stands."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+
+
 def read_file(root: Path, file: SourceFile) -> bytes:
     """The bytes of a file, which must still be the one that the scan found.
 
@@ -88,18 +92,20 @@ def read_file(root: Path, file: SourceFile) -> bytes:
     again = "Wait until the download is complete, then run the command again."
     try:
         # O_NONBLOCK: a FIFO put in the file's place must not make us wait for a writer.
-        descriptor = os.open(root / file.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as stream:
-            before = os.fstat(descriptor)
-            data = stream.read(file.size + 1) if stat.S_ISREG(before.st_mode) else b""
-            after = os.fstat(descriptor)
+        descriptor = os.open(f"{root}/{file.path}", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            data = os.read(descriptor, file.size + 1)
+            while 0 < len(data) < file.size and (more := os.read(descriptor, file.size + 1 - len(data))):
+                data += more  # some network file systems hand out less than was asked for
+            state = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError as error:
         raise SourceChangedError(file.path, "is gone since packing began", "", again) from error
     except OSError as error:
         raise FolderError(
             file.path, f"cannot be read ({error.strerror})", "", "Check the disk and the file's permissions."
         ) from error
-    seen = {(s.st_size, s.st_mtime_ns) for s in (before, after)}
-    if seen != {(file.size, file.mtime_ns)} or len(data) != file.size:
+    if (len(data), state.st_size, state.st_mtime_ns) != (file.size, file.size, file.mtime_ns):
         raise SourceChangedError(file.path, "has changed since packing began", f"{file.size} bytes, as listed", again)
     return data

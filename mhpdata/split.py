@@ -1,7 +1,7 @@
 """A split of a packed folder as a sequence of samples: what ``mhpdata.open`` returns.
 
-Reading a sample is a pread, a CRC and a decode; any number of threads may do it at once. A Split can be pickled (the copy opens
-the files anew), so it works inside any framework's worker processes.
+Reading a sample is a pread, a CRC and a decode; any number of threads may do it at once. A Split can be pickled (the
+copy opens the files anew), so it works inside any framework's worker processes.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ EXAMPLE = """\b
 Example:
   mhp-pack --src LV-MHP-v1 --out rec/
 
-An interrupted pack goes on where it stopped when the same command is run again. Whatever the number of workers, the bytes
-are the same. The release has one photo that does not decode (3492.jpg): pass --on-error skip to leave such entries out and
-have each recorded in rec/manifest.json. mhp-verify --src LV-MHP-v1 lists them beforehand.
+An interrupted pack goes on where it stopped when the same command is run again. Whatever the number of workers, the
+bytes are the same. The release has one photo that does not decode (3492.jpg): pass --on-error skip to leave such
+entries out and have each recorded in rec/manifest.json. mhp-verify --src LV-MHP-v1 lists them beforehand.
 """
 
 
@@ -27,7 +27,9 @@ have each recorded in rec/manifest.json. mhp-verify --src LV-MHP-v1 lists them b
 @click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), default=AUTO, show_default=True, help="What --src is.")
 @click.option("--format", type=click.Choice(FORMATS), default="recordio", show_default=True, help="Kind of shard.")
 @click.option("--split", "splits", multiple=True, help="Pack only this split; may be repeated.  [default: all]")
-@click.option("--size", default=768, show_default=True, help="Pixels of the side that --size-of names; 0 keeps the size.")
+@click.option(
+    "--size", default=768, show_default=True, help="Pixels of the side that --size-of names; 0 keeps the size."
+)
 @click.option("--size-of", type=click.Choice(SIZES_OF), default="short", show_default=True, help="Which side.")
 @click.option(
     "--overlap",
@@ -52,8 +54,8 @@ have each recorded in rec/manifest.json. mhp-verify --src LV-MHP-v1 lists them b
 def main(src: str, out: str, splits: tuple[str, ...], **options: object) -> None:
     """Pack a multi-human parsing dataset into shards.
 
-    Merges the masks of all persons into one label map and a map of who owns each pixel, makes gray photos RGB, resizes, and
-    packs the result into RecordIO or HDF5 shards with a manifest.
+    Merges the masks of all persons into one label map and a map of who owns each pixel, makes gray photos RGB,
+    resizes, and packs the result into RecordIO or HDF5 shards with a manifest.
     """
     import mhpdata
     from mhpdata.report import report

@@ -1,13 +1,14 @@
-"""Layouts: how each dataset lies on disk after unpacking. A layout turns a folder into entries; nothing is decoded here.
+"""Layouts: how each dataset lies on disk after unpacking. A layout turns a folder into entries; nothing is decoded.
 
-A layout is a module with ``LABELS`` (its LabelSet), ``SPLITS`` (names, in order), ``matches(names)`` (does a folder with these
-names look like it) and ``scan(root) -> Listing``.
+A layout is a module with ``LABELS`` (its LabelSet), ``SPLITS`` (names, in order), ``matches(names)`` (does a folder
+with these names look like it) and ``scan(root) -> Listing``.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 from mhpdata.errors import FolderError, OptionError
 from mhpdata.layouts import mhp_v1
@@ -16,7 +17,7 @@ from mhpdata.layouts.entry import Entry, Listing, Problem
 __all__ = ["AUTO", "LAYOUTS", "Entry", "Listing", "Problem", "scan"]
 
 AUTO = "auto"
-LAYOUTS = {"mhp-v1": mhp_v1}
+LAYOUTS: dict[str, ModuleType] = {"mhp-v1": mhp_v1}
 
 
 def scan(root: Path, layout: str = AUTO) -> Listing:
@@ -33,13 +34,15 @@ def scan(root: Path, layout: str = AUTO) -> Listing:
     if layout != AUTO and layout not in LAYOUTS:
         raise OptionError("--layout", repr(layout), " or ".join([AUTO, *LAYOUTS]))
     try:
-        names = set(os.listdir(root))
+        names = {path.name for path in root.iterdir()}
     except OSError as error:
-        raise FolderError(".", f"cannot be listed ({error.strerror})", "an unpacked dataset", "Check the path.") from error
+        raise FolderError(
+            ".", f"cannot be listed ({error.strerror})", "an unpacked dataset", "Check the path."
+        ) from error
     if layout != AUTO:
-        return LAYOUTS[layout].scan(root)
+        return cast(Listing, LAYOUTS[layout].scan(root))
     for module in LAYOUTS.values():
         if module.matches(names):
-            return module.scan(root)
+            return cast(Listing, module.scan(root))
     wanted = " or ".join(f"{', '.join(module.NAMES)} ({name})" for name, module in LAYOUTS.items())
     raise FolderError(".", "not a layout that mhp knows", wanted, "Pass the folder that holds these, or --layout.")

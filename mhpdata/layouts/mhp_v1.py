@@ -9,9 +9,9 @@
       images/               <id>.jpg
       annotations/          <id>_<NN>_<ii>.png       NN persons in the image, ii = 01..NN
 
-The release has no list of the validation split: it is the last quarter of train_list (3,000 + 1,000 images in the paper). A
-val_list.txt names it instead; its images leave the training split. Names are parsed, never matched by prefix; persons are
-ordered by the number in the file name, never by the directory.
+The release has no list of the validation split: it is the last quarter of train_list (3,000 + 1,000 images in the
+paper). A val_list.txt names it instead; its images leave the training split. Names are parsed, never matched by
+prefix; persons are ordered by the number in the file name, never by the directory.
 """
 
 from __future__ import annotations

@@ -26,14 +26,14 @@ class Writer(Protocol):
     def __init__(self, stem: Path) -> None:
         """Begin the shard whose files are ``stem`` plus the format's suffixes."""
 
-    bytes: int
+    size: int
     """How many bytes of records it holds so far, with what the format adds to each."""
 
     def write(self, record: bytes | bytearray) -> None:
         """Append a record."""
 
     def close(self) -> None:
-        """End the shard; its bytes are on the disk afterwards."""
+        """End the shard; what it holds is in its files afterwards, if not yet on the disk."""
 
     def abort(self) -> None:
         """Let go of the files without ending them; after ``close`` nothing happens."""

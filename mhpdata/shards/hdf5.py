@@ -1,21 +1,22 @@
 """HDF5: one contiguous uint8 ``records`` and uint64 ``offsets`` (n + 1) a shard; attributes say what they are.
 
-Record i is ``records[offsets[i]:offsets[i + 1]]``, the same bytes as in RecordIO from IRHeader on. Both datasets are contiguous
-and uncompressed, so a reader may take them by plain file offsets: that is what Reader does (by pread, see recordio).
-A contiguous dataset needs its length beforehand, so the records wait in a spool file beside the shard until it is closed.
+Record i is ``records[offsets[i]:offsets[i + 1]]``, the same bytes as in RecordIO from IRHeader on. Both datasets are
+contiguous and uncompressed, so a reader may take them by plain file offsets: that is what Reader does. A contiguous
+dataset needs its length beforehand, so the records wait in a spool file beside the shard until it is closed.
 
-Source: HDF5 file format specification, version 3 (contiguous layout); written with the oldest format that holds it, without times.
+Source: HDF5 file format specification, version 3 (contiguous layout); written with the oldest format that holds it,
+without times.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from mhpdata.errors import ShardError
+from mhpdata.shards.file import OpenFile
 
 FORMAT = "mhp-records"
 _ABOUT = "Record i is records[offsets[i]:offsets[i+1]]; its layout is in docs/format.md of mhp"
@@ -27,7 +28,7 @@ class Writer:
     """Writes ``stem``.h5; see mhpdata.shards.Writer."""
 
     def __init__(self, stem: Path) -> None:
-        self.bytes = 0
+        self.size = 0
         self._offsets = [0]
         self._path = stem.with_suffix(".h5")
         self._spool_path = stem.with_suffix(".spool")
@@ -36,21 +37,19 @@ class Writer:
     def write(self, record: bytes | bytearray) -> None:
         """Append a record."""
         self._spool.write(record)
-        self.bytes += len(record)
-        self._offsets.append(self.bytes)
+        self.size += len(record)
+        self._offsets.append(self.size)
 
     def close(self) -> None:
-        """Copy the spool into the shard; its bytes are on the disk afterwards."""
+        """Copy the spool into the shard."""
         with h5py.File(self._path, "w", libver=("earliest", "v108")) as file:
             file.attrs["format"], file.attrs["version"], file.attrs["about"] = FORMAT, np.uint32(1), _ABOUT
             file.create_dataset("offsets", data=np.array(self._offsets, "<u8"), track_times=False)
-            records = file.create_dataset("records", (self.bytes,), "u1", track_times=False)
+            records = file.create_dataset("records", (self.size,), "u1", track_times=False)
             self._spool.seek(0)
-            for start in range(0, self.bytes, _CHUNK):
+            for start in range(0, self.size, _CHUNK):
                 block = self._spool.read(_CHUNK)
                 records[start : start + len(block)] = np.frombuffer(block, np.uint8)
-        with self._path.open("rb") as written:
-            os.fsync(written.fileno())
         self.abort()
 
     def abort(self) -> None:
@@ -63,28 +62,26 @@ class Reader:
     """Reads ``stem``.h5; see mhpdata.shards.Reader."""
 
     def __init__(self, stem: Path, records: int) -> None:
-        self._path = stem.with_suffix(".h5")
+        path = stem.with_suffix(".h5")
+        self._file = OpenFile(path)
         try:
-            with h5py.File(self._path, "r") as file:
-                self._begin, self._offsets = _layout(file, self._path)
-            self._file = self._path.open("rb", buffering=0)
-        except (OSError, KeyError, RuntimeError) as error:
-            raise ShardError(self._path, f"cannot be opened ({error})", "a shard of mhp", _AGAIN) from error
+            with h5py.File(path, "r") as file:
+                self._begin, self._offsets = _layout(file, self._file)
+        except ShardError:
+            raise
+        except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise ShardError(path, f"cannot be opened ({error})", "a shard of mhp", _AGAIN) from error
         if len(self) != records:
-            self.close()
-            raise ShardError(self._path, f"{len(self)} records", f"{records}", _AGAIN)
+            raise ShardError(path, f"{len(self)} records", f"{records}", _AGAIN)
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
     def read(self, index: int) -> bytes:
         """The record at a place in this shard."""
-        place = f"{self._path} record {index}"
+        place = f"{self._file.path} record {index}"
         start, end = int(self._offsets[index]), int(self._offsets[index + 1])
-        try:
-            data = os.pread(self._file.fileno(), end - start, self._begin + start)
-        except OSError as error:
-            raise ShardError(place, f"cannot be read ({error.strerror})", "", "Check the disk.") from error
+        data = self._file.read(self._begin + start, end - start, place)
         if len(data) != end - start:
             raise ShardError(place, f"{len(data)} bytes", f"{end - start}", _AGAIN)
         return data
@@ -94,15 +91,26 @@ class Reader:
         self._file.close()
 
 
-def _layout(file: h5py.File, path: Path) -> tuple[int, np.ndarray]:
+def _layout(file: h5py.File, plain: OpenFile) -> tuple[int, np.ndarray]:
     """Where ``records`` begins in the file, and the offsets, checked against its length."""
-    records, offsets = file.get("records"), file.get("offsets")
-    for name, data, dtype in (("records", records, "u1"), ("offsets", offsets, "<u8")):
-        if not isinstance(data, h5py.Dataset) or data.dtype != dtype or data.ndim != 1 or data.chunks or data.external:
-            raise ShardError(path, f"no contiguous {dtype} dataset {name}", "a shard of mhp", _AGAIN)
-        if data.size and (data.id.get_offset() or 0) + data.nbytes > path.stat().st_size:
-            raise ShardError(path, f"{path.stat().st_size} bytes", "the whole file", _AGAIN)
+    records, offsets = (_contiguous(file, plain, *kind) for kind in (("records", "u1"), ("offsets", "<u8")))
     table = offsets[:]
     if len(table) == 0 or table[0] != 0 or (table[1:] < table[:-1]).any() or table[-1] != records.size:
-        raise ShardError(path, "offsets that do not fit the records", "rising offsets from 0", _AGAIN)
+        raise ShardError(plain.path, "offsets that do not fit the records", "rising offsets from 0", _AGAIN)
     return int(records.id.get_offset() or 0), table
+
+
+def _contiguous(file: h5py.File, plain: OpenFile, name: str, dtype: str) -> h5py.Dataset:
+    """A dataset whose bytes lie in this very file, one after the other: no link, no chunks, no other file."""
+    data = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+    if (
+        not isinstance(data, h5py.Dataset)
+        or data.dtype != dtype
+        or data.ndim != 1
+        or data.external
+        or data.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS
+    ):
+        raise ShardError(plain.path, f"no contiguous {dtype} dataset {name}", "a shard of mhp", _AGAIN)
+    if data.size and (data.id.get_offset() is None or data.id.get_offset() + data.nbytes > plain.size):
+        raise ShardError(plain.path, f"{plain.size} bytes", f"all {data.nbytes} of {name}", _AGAIN)
+    return data

@@ -4,35 +4,40 @@ A ``.rec`` file is a row of parts, each 4-byte aligned::
 
     magic u32 = 0xced7230a | cflag << 29 | length u32 | payload, length bytes | zeros to a multiple of 4
 
-A payload that holds the magic at a 4-byte-aligned place of its own is split there: the part ends before it, the four bytes are
-left out, and the reader puts them back. cflag: 0 a whole payload, 1 its first part, 2 a middle one, 3 the last. A payload is shorter
-than 2^29 bytes. The ``.idx`` file has a line ``key <tab> offset`` for each payload, key 0, 1, ... and the offset of its first part.
+A payload that holds the magic at a 4-byte-aligned place of its own is split there: the part ends before it, the four
+bytes are left out, and the reader puts them back. cflag: 0 a whole payload, 1 its first part, 2 a middle one, 3 the
+last. A payload is shorter than 2^29 bytes. The ``.idx`` file has a line ``key <tab> offset`` for each payload, key 0,
+1, ... and the offset of its first part.
 
-Source: dmlc-core's recordio.h and MXNet's python/mxnet/recordio.py; proved against MXNet 1.9.1 in tests/test_recordio.py.
-Reading is by pread, never by a memory map: a file cut short under us must be an error, not a crash.
+Source: dmlc-core's recordio.h and MXNet's python/mxnet/recordio.py; proved against MXNet 1.9.1 in
+tests/test_recordio.py.
 """
 
 from __future__ import annotations
 
-import os
+import re
 import struct
 from pathlib import Path
 
 import numpy as np
 
 from mhpdata.errors import ShardError
+from mhpdata.shards.file import OpenFile
 
 MAGIC = 0xCED7230A
 MAX_PAYLOAD = (1 << 29) - 1
 _MAGIC_BYTES = struct.pack("<I", MAGIC)
 _PART = struct.Struct("<II")
+_LINE = re.compile(rb"[0-9]{1,10}\t[0-9]{1,19}\n")
 _AGAIN = "Copy the shard again, or pack again."
 
 
 def frame(payload: bytes | bytearray | memoryview) -> list[bytes | memoryview]:
     """The parts that write a payload to a ``.rec`` file, as buffers to be written one after the other."""
     if len(payload) > MAX_PAYLOAD:
-        raise ShardError("recordio", f"a record of {len(payload)} bytes", f"at most {MAX_PAYLOAD}", "Pack smaller images.")
+        raise ShardError(
+            "recordio", f"a record of {len(payload)} bytes", f"at most {MAX_PAYLOAD}", "Pack smaller images."
+        )
     view = memoryview(payload)
     cuts = _magic_places(payload)
     starts, ends = [0, *(c + 4 for c in cuts)], [*cuts, len(view)]
@@ -49,7 +54,8 @@ def unframe(data: bytes | memoryview, place: str) -> bytes | memoryview:
     Raises:
         ShardError: ``data`` is not a whole payload in parts.
     """
-    view, at, parts = memoryview(data), 0, []
+    view, at = memoryview(data), 0
+    parts: list[memoryview] = []
     while True:
         if at + 8 > len(view):
             raise ShardError(place, f"ends after {len(view)} bytes, within a record", "a whole record", _AGAIN)
@@ -79,7 +85,7 @@ class Writer:
     """Writes ``stem``.rec and ``stem``.idx; see mhpdata.shards.Writer."""
 
     def __init__(self, stem: Path) -> None:
-        self.bytes = 0
+        self.size = 0
         self._records = 0
         self._rec = stem.with_suffix(".rec").open("wb")
         self._idx = stem.with_suffix(".idx").open("w", encoding="ascii", newline="\n")
@@ -88,19 +94,17 @@ class Writer:
         """Append a record."""
         buffers = frame(record)
         self._rec.writelines(buffers)
-        self._idx.write(f"{self._records}\t{self.bytes}\n")
-        self.bytes += sum(map(len, buffers))
+        self._idx.write(f"{self._records}\t{self.size}\n")
+        self.size += sum(map(len, buffers))
         self._records += 1
 
     def close(self) -> None:
-        """End both files; their bytes are on the disk afterwards."""
-        for file in (self._rec, self._idx):
-            file.flush()
-            os.fsync(file.fileno())
-        self.abort()
+        """End both files."""
+        self._rec.close()
+        self._idx.close()
 
     def abort(self) -> None:
-        """Let go of the files without ending them."""
+        """Let go of the files; what is in them does not matter."""
         self._rec.close()
         self._idx.close()
 
@@ -109,34 +113,24 @@ class Reader:
     """Reads ``stem``.rec by ``stem``.idx; see mhpdata.shards.Reader."""
 
     def __init__(self, stem: Path, records: int) -> None:
-        self._path = stem.with_suffix(".rec")
         self._offsets = read_index(stem.with_suffix(".idx"))
         if len(self._offsets) != records:
             raise ShardError(stem.with_suffix(".idx"), f"{len(self._offsets)} records", f"{records}", _AGAIN)
-        try:
-            self._file = self._path.open("rb", buffering=0)
-        except OSError as error:
-            raise ShardError(self._path, f"cannot be opened ({error.strerror})", "", _AGAIN) from error
-        size = os.fstat(self._file.fileno()).st_size
-        self._ends = np.append(self._offsets[1:], np.uint64(size))
-        if records and not (self._offsets < self._ends).all():
-            self._file.close()
-            raise ShardError(self._path, f"{size} bytes", "an index of rising offsets within them", _AGAIN)
+        self._file = OpenFile(stem.with_suffix(".rec"))
+        self._ends = np.append(self._offsets[1:], np.uint64(self._file.size))
+        if not (self._offsets < self._ends).all():
+            raise ShardError(self._file.path, f"{self._file.size} bytes", "rising offsets within them", _AGAIN)
 
     def __len__(self) -> int:
         return len(self._offsets)
 
     def read(self, index: int) -> bytes | memoryview:
         """The payload at a place in this shard."""
-        place = f"{self._path} record {index}"
+        place = f"{self._file.path} record {index}"
         offset, length = int(self._offsets[index]), int(self._ends[index] - self._offsets[index])
         if length > 3 * MAX_PAYLOAD:  # a payload of nothing but magics takes three times its bytes
             raise ShardError(place, f"{length} bytes by the index", f"at most {3 * MAX_PAYLOAD}", _AGAIN)
-        try:
-            data = os.pread(self._file.fileno(), length, offset)
-        except OSError as error:
-            raise ShardError(place, f"cannot be read ({error.strerror})", "", "Check the disk.") from error
-        return unframe(data, place)
+        return unframe(self._file.read(offset, length, place), place)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -151,6 +145,8 @@ def read_index(path: Path) -> np.ndarray:
     """
     try:
         text = path.read_bytes()
+        if _LINE.sub(b"", text):
+            raise ValueError("lines of another kind")
         table = np.array(text.split(), np.uint64).reshape(-1, 2)
     except OSError as error:
         raise ShardError(path, f"cannot be read ({error.strerror})", "the index of a shard", _AGAIN) from error

@@ -1,0 +1,48 @@
+"""Bytes of a shard's file by place, for any number of threads: pread, never a memory map.
+
+A file that is cut short under a map kills the process; under pread it is an error that names the file. The file is
+closed with the last reference, so that ``mhpdata.open(...)[0]`` needs no ceremony.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from pathlib import Path
+
+from mhpdata.errors import ShardError
+
+
+class OpenFile:
+    """A file open for reading.
+
+    Attributes:
+        path: of the file.
+        size: its bytes when it was opened.
+
+    Raises:
+        ShardError: it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            found = f"cannot be opened ({error.strerror})"
+            raise ShardError(path, found, "a shard that the manifest names", "Copy it again, or pack again.") from error
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+        self.size = os.fstat(self._descriptor).st_size
+
+    def read(self, offset: int, length: int, place: str) -> bytes:
+        """``length`` bytes from ``offset`` on; fewer where the file has ended.
+
+        Raises:
+            ShardError: the system could not read them; the message names ``place``.
+        """
+        try:
+            return os.pread(self._descriptor, length, offset)
+        except OSError as error:
+            raise ShardError(
+                place, f"cannot be read ({error.strerror})", "", "Check the disk and try again."
+            ) from error
