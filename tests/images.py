@@ -1,0 +1,56 @@
+"""Image files made by Pillow or byte by byte, for the tests of what reads them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image
+
+SIZE = (37, 53)  # neither side a multiple of a JPEG block, so that the edges count
+
+
+def picture(channels: int = 3, dtype: type = np.uint8, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Smooth but not flat: (height, width, channels), over the whole range of ``dtype``."""
+    y, x, c = np.meshgrid(*map(np.arange, (*size, channels)), indexing="ij")
+    waves = np.sin(y / (5 + c)) + np.sin(x / (9 - c)) + np.sin((x + y) / 3)
+    return np.round((waves + 3) / 6 * np.iinfo(dtype).max).astype(dtype)
+
+
+def save(image: np.ndarray, kind: str, mode: str | None = None, **options: object) -> bytes:
+    """A file by Pillow; ``mode`` converts before."""
+    file = io.BytesIO()
+    taken = Image.fromarray(image.squeeze())
+    (taken.convert(mode) if mode else taken).save(file, kind, **options)
+    return file.getvalue()
+
+
+def pillow_rgb(data: bytes) -> np.ndarray:
+    """What Pillow makes of a file."""
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def write_png(rows: np.ndarray, width: int, bits: int, color: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of unfiltered rows, uint8 (height, bytes a row), with ``chunks`` before the pixels."""
+    header = struct.pack(">IIBBBBB", width, len(rows), bits, color, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    return join_png((b"IHDR", header), *chunks, (b"IDAT", pixels), (b"IEND", b""))
+
+
+def join_png(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of these chunks, each with its right CRC."""
+    parts = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def huge(kind: str, side: int = 60000) -> bytes:
+    """A file of a few bytes that declares side x side pixels."""
+    if kind == "jpeg":
+        frame = struct.pack(">BHHB", 8, side, side, 3) + b"\x01\x22\x00\x02\x11\x01\x03\x11\x01"
+        return b"\xff\xd8\xff\xc0" + struct.pack(">H", 2 + len(frame)) + frame + b"\xff\xda\x00\x02\xff\xd9"
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return join_png((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))

@@ -1,0 +1,78 @@
+"""Images in a record: raw is exact, JPEG is baseline and the same pixels everywhere, damage is a RecordError."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from allocation import at_most
+from images import SIZE, huge, picture, pillow_rgb, save
+
+from mhpdata.codec import CODECS, decode_stored, encode_image
+from mhpdata.errors import RecordError
+from mhpdata.header import read_header
+
+RGB = picture()
+JPEG = encode_image(RGB, "jpeg", 95)
+RAW = encode_image(RGB, "raw", 95)
+
+
+def test_raw_is_three_planes_and_exact():
+    assert RGB[..., 0].tobytes() + RGB[..., 1].tobytes() + RGB[..., 2].tobytes() == RAW
+    np.testing.assert_array_equal(decode_stored(RAW, CODECS["raw"], SIZE), RGB)
+
+
+def test_jpeg_is_baseline_and_equals_pillow():
+    assert read_header(JPEG, "image").baseline
+    decoded = decode_stored(JPEG, CODECS["jpeg"], SIZE)
+    np.testing.assert_array_equal(decoded, pillow_rgb(JPEG))
+    assert np.abs(decoded.astype(int) - RGB).mean() < 3  # and it is this picture, in this order of colours
+
+
+def test_jpeg_has_pillows_bytes():
+    """Two encoders, one libjpeg: the same file, but for what Pillow writes before the tables."""
+    ours, theirs = JPEG, save(RGB, "JPEG", quality=95, subsampling="4:2:0")
+    assert ours[ours.index(b"\xff\xdb") :] == theirs[theirs.index(b"\xff\xdb") :]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (17, 1), (8, 16)])
+@pytest.mark.parametrize("codec", CODECS)
+def test_edge_sizes(codec, size):
+    image = picture(size=size)
+    decoded = decode_stored(memoryview(encode_image(image, codec, 100)), CODECS[codec], size)
+    assert decoded.shape == image.shape and decoded.dtype == np.uint8
+    assert np.abs(decoded.astype(int) - image).max() <= (0 if codec == "raw" else 60)  # 60: 4:2:0 of a few pixels
+
+
+def test_encoding_takes_any_strides():
+    mirrored = RGB[:, ::-1]
+    for codec in CODECS:
+        assert encode_image(mirrored, codec, 95) == encode_image(mirrored.copy(), codec, 95)
+
+
+@pytest.mark.parametrize("size", [(SIZE[0], SIZE[1] + 1), (SIZE[0] - 1, SIZE[1]), (2, 3), (0, SIZE[1])])
+@pytest.mark.parametrize("codec", CODECS)
+def test_another_size_is_refused(codec, size):
+    with pytest.raises(RecordError, match=r"^image: "):
+        decode_stored({"jpeg": JPEG, "raw": RAW}[codec], CODECS[codec], size)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"text", JPEG[:-1], JPEG[: len(JPEG) // 2], JPEG + b"\0", save(RGB, "PNG"), RAW]
+    + [save(RGB, "JPEG", **options) for options in ({"mode": "L"}, {"mode": "CMYK"}, {"progressive": True})],
+)
+def test_what_is_no_baseline_jpeg_is_refused(data):
+    with pytest.raises(RecordError, match=r"^image: "):
+        decode_stored(data, CODECS["jpeg"], SIZE)
+
+
+@pytest.mark.parametrize("codec", [1, 3, 255])
+def test_an_unknown_codec_is_refused(codec):
+    with pytest.raises(RecordError, match="codec"):
+        decode_stored(JPEG, codec, SIZE)
+
+
+@pytest.mark.parametrize(("data", "codec"), [(huge("jpeg"), 0), (JPEG, 0), (b"", 2), (RAW, 2)])
+def test_a_huge_claim_takes_no_memory(data, codec):
+    with at_most(1 << 20), pytest.raises(RecordError, match=r"60000 x 60000|10800000000"):
+        decode_stored(data, codec, (60000, 60000))

@@ -1,0 +1,101 @@
+"""Headers: what a file claims to be, told without decoding it; ``baseline`` only where every JPEG reader will do."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from allocation import at_most
+from images import SIZE, huge, join_png, picture, save, write_png
+
+from mhpdata.errors import ImageError
+from mhpdata.header import MAX_PIXELS, Header, read_header
+
+RGB = picture()
+JPEG = save(RGB, "JPEG")
+
+
+@pytest.mark.parametrize(
+    ("options", "baseline"),
+    [
+        ({"subsampling": "4:4:4"}, True),
+        ({"subsampling": "4:2:2"}, True),
+        ({"subsampling": "4:2:0"}, True),
+        ({"progressive": True}, False),
+        ({"mode": "L"}, False),
+        ({"mode": "CMYK"}, False),
+    ],
+)
+def test_baseline(options, baseline):
+    header = read_header(save(RGB, "JPEG", **options), "a.jpg")
+    channels = {"L": 1, "CMYK": 4}.get(options.get("mode"), 3)
+    assert header == Header("jpeg", *SIZE, channels, 8, gray=channels == 1, baseline=baseline)
+
+
+def test_440_is_baseline():
+    options = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_440]
+    assert read_header(cv2.imencode(".jpg", RGB, options)[1].tobytes(), "a.jpg").baseline
+
+
+@pytest.mark.parametrize("extra", [b"\0", b"\xff", b"junk", b"\xff\xd9\0"])
+def test_bytes_after_the_end_are_not_baseline(extra):
+    assert not read_header(JPEG + extra, "a.jpg").baseline
+
+
+def test_other_process_or_depth_is_not_baseline():
+    frame = JPEG.index(b"\xff\xc0")
+    extended = JPEG[: frame + 1] + b"\xc1" + JPEG[frame + 2 :]
+    twelve = JPEG[: frame + 4] + b"\x0c" + JPEG[frame + 5 :]
+    assert not read_header(extended, "a.jpg").baseline
+    assert read_header(twelve, "a.jpg").bits == 12
+    assert not read_header(twelve, "a.jpg").baseline
+
+
+def test_fill_bytes_and_segments_before_the_frame_are_passed():
+    segment = b"\xff\xe5\x00\x06\xff\xc0\x00\x11"  # its content looks like a frame
+    assert read_header(JPEG[:2] + segment + b"\xff\xff\xff\x01" + JPEG[2:], "a.jpg").height == SIZE[0]
+
+
+@pytest.mark.parametrize(
+    ("color", "bits", "channels"),
+    [(0, 1, 1), (0, 8, 1), (0, 16, 1), (2, 8, 3), (2, 16, 3), (3, 1, 1), (3, 4, 1), (3, 8, 1), (4, 8, 2), (6, 16, 4)],
+)
+def test_png(color, bits, channels):
+    data = write_png(np.zeros((3, 5 * channels * bits // 8 + 1), np.uint8), 5, bits, color)
+    assert read_header(data, "a.png") == Header("png", 3, 5, channels, bits, gray=color in (0, 4), palette=color == 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"", "an empty file"),
+        (b"0001.jpg\n", "starts with b'0001.jpg'"),
+        (b"GIF89a" + bytes(20), "starts with b'GIF89a"),
+        (b"\xff", "starts with b'\\xff'"),
+        (b"\xff\xd8", "truncated JPEG"),
+        (b"\xff\xd8" + bytes(20), "damaged JPEG: no marker at byte 2"),
+        (b"\xff\xd8\xff\xd9", "truncated JPEG"),
+        (JPEG[: JPEG.index(b"\xff\xc0") + 8], "truncated JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "truncated PNG"),
+        (join_png((b"IDAT", b""), (b"IEND", b"")), "does not begin with IHDR"),
+        (join_png((b"IHDR", bytes(12)), (b"IEND", b"")), "does not begin with IHDR"),
+        (join_png((b"IHDR", b"\0\0\0\x01\0\0\0\x01\x08\x05\0\0\0"), (b"IEND", b"")), "colour type 5"),
+        (join_png((b"IHDR", b"\0\0\0\0\0\0\0\x01\x08\x00\0\0\0"), (b"IEND", b"")), "declares 1 x 0 pixels"),
+        (huge("jpeg", 0), "declares 0 x 0 pixels"),
+    ],
+)
+def test_not_an_image(data, found):
+    with pytest.raises(ImageError) as caught:
+        read_header(data, "images/0001.jpg")
+    assert found in caught.value.found
+    assert caught.value.place == "images/0001.jpg"
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+@pytest.mark.parametrize("side", [8193, 60000])
+def test_a_huge_claim_costs_nothing(kind, side):
+    data = huge(kind, side)
+    assert len(data) < 100 and side * side > MAX_PIXELS
+    with at_most(1 << 20), pytest.raises(ImageError, match=f"declares {side} x {side} pixels"):
+        read_header(data, "a")

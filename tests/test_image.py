@@ -1,0 +1,230 @@
+"""Photos and masks: every kind of file gives Pillow's pixels, and a damaged one an error, never a picture."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from allocation import at_most
+from images import SIZE, huge, join_png, picture, pillow_rgb, save, write_png
+from PIL import Image
+
+from mhpdata.errors import ImageError, MaskError
+from mhpdata.image import decode_image, decode_jpeg, decode_mask
+
+RGB = picture()
+GRAY = picture(1)[..., 0]
+LABELS = (GRAY // 14).astype(np.uint8)  # 0..18
+MASK = save(LABELS, "PNG")
+
+FILES = {
+    "rgb.jpg": save(RGB, "JPEG"),
+    "rgb-444.jpg": save(RGB, "JPEG", subsampling="4:4:4"),
+    "rgb-422.jpg": save(RGB, "JPEG", subsampling="4:2:2"),
+    "progressive.jpg": save(RGB, "JPEG", progressive=True),
+    "restart.jpg": save(RGB, "JPEG", restart_marker_blocks=2),
+    "trailing.jpg": save(RGB, "JPEG") + b"trailing",
+    "gray.jpg": save(GRAY, "JPEG"),
+    "gray-progressive.jpg": save(GRAY, "JPEG", progressive=True),
+    "cmyk.jpg": save(RGB, "JPEG", mode="CMYK"),
+    "rgb.png": save(RGB, "PNG"),
+    "rgba.png": save(picture(4), "PNG"),
+    "gray.png": save(GRAY, "PNG"),
+    "gray-alpha.png": save(picture(2), "PNG"),
+    "gray-1-bit.png": save(GRAY, "PNG", mode="1"),
+    "palette.png": save(RGB, "PNG", mode="P"),
+    "palette-transparent.png": save(RGB, "PNG", mode="P", transparency=3),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_equals_pillow(name):
+    pixels, header = decode_image(FILES[name], name)
+    assert (pixels.dtype, pixels.shape) == (np.uint8, (*SIZE, 3))
+    np.testing.assert_array_equal(pixels, pillow_rgb(FILES[name]))
+    assert header.gray == name.startswith("gray")
+
+
+@pytest.mark.parametrize("adobe", ["none", "ycck"])
+def test_other_four_component_jpegs_equal_pillow(adobe):
+    data = save(RGB, "JPEG", mode="CMYK")
+    at = data.index(b"\xff\xee")
+    end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    data = data[:at] + data[end:] if adobe == "none" else data[: end - 1] + b"\x02" + data[end:]
+    np.testing.assert_array_equal(decode_image(data, "a.jpg")[0], pillow_rgb(data))
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_palettes_of_every_depth(bits, transparent):
+    rng = np.random.default_rng(bits)
+    indices = rng.integers(0, 1 << bits, SIZE, dtype=np.uint8)
+    palette = rng.integers(0, 256, (1 << bits, 3), dtype=np.uint8)
+    rows = np.packbits(np.unpackbits(indices[..., None], 2)[..., 8 - bits :].reshape(SIZE[0], -1), 1)
+    chunks = [(b"PLTE", palette.tobytes())] + [(b"tRNS", bytes(range(1 << bits)))] * transparent
+    pixels, header = decode_image(write_png(rows, SIZE[1], bits, 3, *chunks), "a.png")
+    np.testing.assert_array_equal(pixels, palette[indices])
+    assert header.palette and not header.gray
+
+
+@pytest.mark.parametrize(("color", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_16_bits_become_the_nearest_of_8(color, channels):
+    values = picture(channels, np.uint16)
+    values.ravel()[:6] = 0, 128, 129, 65535, 65406, 65407  # on both sides of a half
+    data = write_png(values.astype(">u2").reshape(SIZE[0], -1).view(np.uint8), SIZE[1], 16, color)
+    nearest = np.floor(values * (255 / 65535) + 0.5).astype(np.uint8)
+    wanted = nearest[..., :3] if channels >= 3 else nearest[..., :1].repeat(3, 2)
+    np.testing.assert_array_equal(decode_image(data, "a.png")[0], wanted)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_exif_orientation_is_ignored(kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    data = save(RGB, kind, exif=exif)
+    assert data != save(RGB, kind)
+    np.testing.assert_array_equal(decode_image(data, "a")[0], decode_image(save(RGB, kind), "a")[0])
+
+
+def test_name_and_content_may_disagree():
+    np.testing.assert_array_equal(decode_image(FILES["rgb.png"], "images/0001.jpg")[0], RGB)
+
+
+def test_decode_jpeg_takes_a_view():
+    data = FILES["rgb.jpg"]
+    np.testing.assert_array_equal(decode_jpeg(memoryview(b"head" + data)[4:]), pillow_rgb(data))
+
+
+def refuse(data, place="images/0001.jpg"):
+    """Decoding must raise, and say where, what and what to do."""
+    with pytest.raises(ImageError) as caught:
+        decode_image(data, place)
+    assert caught.value.place == place and caught.value.found and caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "name", ["rgb.jpg", "progressive.jpg", "restart.jpg", "gray.jpg", "cmyk.jpg", "rgb.png", "palette.png"]
+)
+def test_a_file_cut_anywhere_is_refused(name):
+    data = FILES[name]
+    for length in range(len(data)):
+        refuse(data[:length])
+
+
+@pytest.mark.parametrize("name", ["rgb.jpg", "gray.jpg"])
+def test_a_file_cut_and_ended_again_is_refused(name):
+    data = FILES[name]
+    scan = data.index(b"\xff\xda") + 14
+    for length in range(scan, len(data) - 3):
+        refuse(data[:length] + b"\xff\xd9")
+
+
+def test_every_flipped_bit_of_a_png_is_refused():
+    data = bytearray(save(picture(size=(5, 7)), "PNG"))
+    for place in range(8 * len(data)):
+        data[place // 8] ^= 1 << place % 8
+        refuse(bytes(data))
+        data[place // 8] ^= 1 << place % 8
+
+
+def png_lacking(what, image, color):
+    """A PNG whose chunks are all sound, but whose pixels are not all there."""
+    rows = b"".join(b"\0" + row.tobytes() for row in image)
+    stream = zlib.compress(rows)
+    body = {
+        "everything": b"",
+        "half the stream": stream[: len(stream) // 2],
+        "the checksum": stream[:-4],
+        "a right checksum": stream[:-1] + bytes([stream[-1] ^ 1]),
+        "half the rows": zlib.compress(rows[: len(rows) // 2]),
+        "one row": zlib.compress(rows[: -len(rows) // SIZE[0]]),
+        "one byte": zlib.compress(rows[:-1]),
+        "a known filter": zlib.compress(b"\x07" + rows[1:]),
+    }
+    header = struct.pack(">IIBBBBB", SIZE[1], SIZE[0], 8, color, 0, 0, 0)
+    pixels = [] if what == "its chunk" else [(b"IDAT", body[what])]
+    return join_png((b"IHDR", header), *pixels, (b"IEND", b""))
+
+
+LACKING = [
+    "its chunk", "everything", "half the stream", "the checksum", "a right checksum",
+    "half the rows", "one row", "one byte", "a known filter",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LACKING)
+def test_a_png_without_all_its_pixels_is_refused(what):
+    refuse(png_lacking(what, RGB, 2))
+    with pytest.raises(MaskError):
+        decode_mask(png_lacking(what, LABELS, 0), "m.png", SIZE, 19)
+
+
+@pytest.mark.parametrize("data", [b"", b"not an image, though long enough to be one"])
+def test_what_is_no_image_is_refused(data):
+    refuse(data)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_a_huge_claim_takes_no_memory(kind):
+    with at_most(1 << 20):
+        refuse(huge(kind))
+    with at_most(1 << 20), pytest.raises(MaskError, match="60000 x 60000"):
+        decode_mask(huge(kind), "m.png", (60000, 60000), 19)
+
+
+def test_mask():
+    mask = decode_mask(MASK, "m.png", SIZE, 19)
+    assert mask.dtype == np.uint8
+    np.testing.assert_array_equal(mask, LABELS)
+
+
+def with_label(label):
+    labels = LABELS.copy()
+    labels[20, 30] = label
+    return save(labels, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (save(RGB, "PNG"), "3-channel 8-bit PNG"),
+        (save(picture(4), "PNG"), "4-channel 8-bit PNG"),
+        (save(picture(2), "PNG"), "2-channel 8-bit PNG"),
+        (save(LABELS, "PNG", mode="P"), "palette 8-bit PNG"),
+        (save(LABELS, "PNG", mode="1"), "1-channel 1-bit PNG"),
+        (save(LABELS.astype(np.uint16), "PNG"), "1-channel 16-bit PNG"),
+        (save(LABELS, "JPEG"), "1-channel 8-bit JPEG"),
+        (save(LABELS[:-1], "PNG"), f"{SIZE[0] - 1} x {SIZE[1]}"),
+        (save(LABELS.T, "PNG"), f"{SIZE[1]} x {SIZE[0]}"),
+        (with_label(19), "holds label 19"),
+        (with_label(255), "holds label 255"),
+        (b"", "an empty file"),
+        (b"text", "starts with b'text'"),
+    ],
+)
+def test_no_mask(data, found):
+    with pytest.raises(MaskError) as caught:
+        decode_mask(data, "annotations/0001_02_01.png", SIZE, 19)
+    assert found in caught.value.found
+    assert caught.value.place == "annotations/0001_02_01.png"
+    assert caught.value.expected or "empty" in found
+    assert caught.value.remedy
+
+
+def test_a_mask_cut_anywhere_or_with_a_flipped_bit_is_refused():
+    for length in range(len(MASK)):
+        with pytest.raises(MaskError):
+            decode_mask(MASK[:length], "m.png", SIZE, 19)
+    for place in range(len(MASK)):
+        data = bytearray(MASK)
+        data[place] ^= 1 << place % 8
+        with pytest.raises(MaskError):
+            decode_mask(bytes(data), "m.png", SIZE, 19)
+
+
+def test_chunks_that_change_how_a_mask_looks_do_not_change_its_labels():
+    orientation = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    for chunk in ((b"gAMA", b"\0\0\x4e\x20"), (b"sBIT", b"\x05"), (b"tRNS", b"\0\x03"), (b"eXIf", orientation)):
+        np.testing.assert_array_equal(decode_mask(write_png(LABELS, SIZE[1], 8, 0, chunk), "m.png", SIZE, 19), LABELS)

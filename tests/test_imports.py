@@ -1,0 +1,93 @@
+"""Who may import whom: frameworks stay where they belong, and a command's --help stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FRAMEWORKS = {"mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax"}
+FRAMEWORK_FOLDERS = ("mhpmodels/engines/", "mhpmodels/networks/")
+HEAVY = {"numba", "cv2", "h5py", "matplotlib", "tqdm", "simplejpeg"} | FRAMEWORKS
+
+# module -> what it may import of ours; modules left out here may import any of mhpdata that is listed
+ALLOWED = {
+    "errors": set(),
+    "labels": set(),
+    "threads": {"options"},
+    "source": {"errors"},
+    "header": {"errors"},
+    "image": {"errors", "header"},
+    "merge": {"errors", "labels"},
+    "resize": {"errors"},
+    "runs": {"errors", "labels", "resize"},
+    "codec": {"errors", "header", "image"},
+    "record": {"errors", "header", "codec", "runs"},
+    "manifest": {"errors", "shards"},
+    "shards": {"errors"},
+    "layouts": {"errors", "labels", "layouts", "source"},
+    "options": {"errors", "shards"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The dotted names that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def test_frameworks_are_imported_only_by_engines_and_networks():
+    for path in files("mhpdata", "mhpmodels", "tools"):
+        place = path.relative_to(ROOT).as_posix()
+        if not place.startswith(FRAMEWORK_FOLDERS):
+            assert not {name.split(".")[0] for name in imports(path)} & FRAMEWORKS, place
+
+
+def test_mhpdata_imports_neither_mhpmodels_nor_tools_and_nobody_imports_tools():
+    for path in files("mhpdata", "mhpmodels"):
+        tops = {name.split(".")[0] for name in imports(path)}
+        assert not tops & {"tools", "mhptools", "tests", "benchmarks"}, path
+        assert "mhpmodels" not in tops or path.is_relative_to(ROOT / "mhpmodels"), path
+
+
+def test_each_module_of_mhpdata_imports_only_what_the_design_lets_it():
+    for path in files("mhpdata"):
+        module = path.relative_to(ROOT / "mhpdata").parts[0].removesuffix(".py")
+        if module in ALLOWED:
+            ours = {name.split(".")[1] for name in imports(path) if name.startswith("mhpdata.")}
+            assert ours <= ALLOWED[module] | {module}, f"{path}: {ours - ALLOWED[module]}"
+
+
+def test_nothing_is_unpickled_anywhere():
+    for path in files("mhpdata", "mhpmodels", "tools"):
+        assert not {name.split(".")[0] for name in imports(path)} & {"pickle", "marshal", "shelve", "dill"}, path
+        assert "allow_pickle=True" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize("tool", [path.stem for path in files("tools") if path.stem not in ("__init__", "running")])
+def test_help_imports_nothing_heavy_and_has_an_example(tool):
+    code = (
+        f"import sys, mhptools.{tool} as tool\ntry: tool.main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    text, modules = out.rstrip("\n").rsplit("\n", 1)
+    assert f"mhp-{tool} " in text, "an example to paste"
+    assert not set(modules.split()) & HEAVY
+
+
+def test_importing_the_packages_imports_nothing_heavy():
+    code = "import sys, mhpdata, mhpmodels; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not set(out.split()) & HEAVY
