@@ -1,0 +1,108 @@
+"""What every benchmark here does alike: warm up outside the clock, run the variants in turn, say where.
+
+A variant is a function without arguments; what it returns is checked after the clock has stopped. Variants are
+interleaved (A B C, A B C, ...), because a machine's speed drifts: compare rows of one run, as ratios.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of the runs of one variant, and what it returned last."""
+
+    wall_s: list[float]
+    cpu_s: list[float]
+    result: Any
+
+    @property
+    def wall(self) -> float:
+        """Median wall-clock seconds."""
+        return statistics.median(self.wall_s)
+
+    @property
+    def cpu(self) -> float:
+        """Median CPU seconds, of all threads and of children that have ended."""
+        return statistics.median(self.cpu_s)
+
+
+def _cpu() -> float:
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def interleave(variants: dict[str, Callable[[], Any]], runs: int = 5) -> dict[str, Timing]:
+    """Run each variant once outside the clock, then all of them in turn, ``runs`` times."""
+    results = {name: variant() for name, variant in variants.items()}
+    wall: dict[str, list[float]] = {name: [] for name in variants}
+    cpu: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(runs):
+        for name, variant in variants.items():
+            before, begun = _cpu(), time.perf_counter()
+            results[name] = variant()
+            wall[name].append(time.perf_counter() - begun)
+            cpu[name].append(_cpu() - before)
+    return {name: Timing(wall[name], cpu[name], results[name]) for name in variants}
+
+
+def machine(*libraries: str) -> dict[str, str]:
+    """Where a row was measured: processor, cores, system, commit, versions."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        model = lines[0] if lines else model
+    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    versions = {name: metadata.version(name) for name in libraries}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    system = {"cpu": model, "cores": str(cores), "system": platform.platform(), "python": platform.python_version()}
+    return {**system, "commit": commit, "date": time.strftime("%Y-%m-%d"), **versions}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows as a Markdown table; floats with three figures."""
+    head = list(rows[0])
+    cells = [[f"{row[k]:.3g}" if isinstance(row[k], float) else str(row[k]) for k in head] for row in rows]
+    lines = [head, ["---"] * len(head), *cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def save(folder: Path, name: str, content: dict[str, Any], text: str) -> None:
+    """Write ``name``.json (all figures) and ``name``.md (what to read)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    (folder / f"{name}.md").write_text(text)
+    print(text)
+    print(f"Written: {folder / name}.json, {folder / name}.md")
+
+
+def as_row(timing: Timing, images: int) -> dict[str, float]:
+    """The usual columns of a variant that handled ``images`` images."""
+    spread = (max(timing.wall_s) - min(timing.wall_s)) / timing.wall
+    return {
+        "images/s": images / timing.wall,
+        "wall ms/image": 1e3 * timing.wall / images,
+        "CPU ms/image": 1e3 * timing.cpu / images,
+        "spread of wall": spread,
+    }
+
+
+__all__ = ["ROOT", "Timing", "as_row", "asdict", "interleave", "machine", "save", "table"]
