@@ -136,10 +136,13 @@ class _Run:
         return fingerprint([entry for split in self.splits for entry in self.listing.entries[split]])
 
     def already_done(self) -> Manifest | None:
-        """The manifest in the folder, if it is of this source in this state, packed with these options."""
-        if not (self.journal.out / NAME).exists():
+        """The manifest in the folder, if it is of this source in this state, packed with these options, and all there."""
+        out = self.journal.out
+        if not (out / NAME).exists():
             return None
-        manifest = read_manifest(self.journal.out)
+        manifest = read_manifest(out)
+        if any(not (out / f.file).is_file() or (out / f.file).stat().st_size != f.bytes for f in manifest.files):
+            return None
         ours = (self.listing.layout, self.recorded_options, self.source_state)
         theirs = (manifest.layout, manifest.options, self.journal.read_build().get("source_state"))
         return manifest if ours == theirs and (self.skip or not manifest.skipped) else None

@@ -31,21 +31,23 @@ def test_killed_at_random_moments(tmp_path, format, count):
             format,
         ]
 
-    mhpdata.pack(source, tmp_path / "warm", format=format)  # compiles, so that the next is as long as the others
-    begun = time.monotonic()
-    subprocess.run(command(whole), check=True, capture_output=True)
-    seconds = time.monotonic() - begun
+    mhpdata.pack(source, whole, format=format, shard_mb=1)
     expected = tree(whole)
     assert len(expected) > 10
 
     moments = random.Random(0)
+    seconds = 3.0  # of an uninterrupted run, learned from those that end before they are killed
     kills = 0
     while kills < count:
+        begun = time.monotonic()
         process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        time.sleep(moments.uniform(0.4, 1.1) * seconds)  # the first part of a run is Python's own start
-        process.kill()
+        try:
+            process.communicate(timeout=moments.uniform(0.3, 1.05) * seconds)  # the first part is Python's own start
+        except subprocess.TimeoutExpired:
+            process.kill()
         error = process.communicate()[1]
         if process.returncode == 0:
+            seconds = time.monotonic() - begun
             assert tree(out) == expected
             shutil.rmtree(out)
         else:

@@ -241,6 +241,13 @@ def test_the_same_command_again_does_nothing_and_another_is_refused(source, pack
         mhpdata.pack(source, packed, size=128)
 
 
+def test_a_dataset_that_lost_a_shard_is_not_taken_for_done(source, tmp_path):
+    mhpdata.pack(source, tmp_path / "rec", size=64)
+    (tmp_path / "rec/val-00000.rec").unlink()
+    with pytest.raises(OutputError, match="--overwrite"):
+        mhpdata.pack(source, tmp_path / "rec", size=64)
+
+
 def test_overwrite_replaces_a_dataset_and_nothing_else(source, tmp_path):
     out = tmp_path / "rec"
     mhpdata.pack(source, out, size=256, shard_mb=1, format="hdf5")
