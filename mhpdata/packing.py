@@ -136,7 +136,7 @@ class _Run:
         return fingerprint([entry for split in self.splits for entry in self.listing.entries[split]])
 
     def already_done(self) -> Manifest | None:
-        """The manifest in the folder, if it is of this source in this state, packed with these options, and all there."""
+        """The manifest in the folder, if it is of this source as it is, packed with these options, all there."""
         out = self.journal.out
         if not (out / NAME).exists():
             return None
