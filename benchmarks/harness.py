@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of the runs of one variant, and what it returned last."""
+    """Seconds of the runs of one variant, and what each returned."""
 
     wall_s: list[float]
     cpu_s: list[float]
-    result: Any
+    results: list[Any]
 
     @property
     def wall(self) -> float:
@@ -48,15 +48,18 @@ def _cpu() -> float:
 
 def interleave(variants: dict[str, Callable[[], Any]], runs: int = 5) -> dict[str, Timing]:
     """Run each variant once outside the clock, then all of them in turn, ``runs`` times."""
-    results = {name: variant() for name, variant in variants.items()}
+    for variant in variants.values():
+        variant()
+    results: dict[str, list[Any]] = {name: [] for name in variants}
     wall: dict[str, list[float]] = {name: [] for name in variants}
     cpu: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(runs):
         for name, variant in variants.items():
             before, begun = _cpu(), time.perf_counter()
-            results[name] = variant()
+            result = variant()
             wall[name].append(time.perf_counter() - begun)
             cpu[name].append(_cpu() - before)
+            results[name].append(result)
     return {name: Timing(wall[name], cpu[name], results[name]) for name in variants}
 
 
@@ -80,7 +83,7 @@ def machine(*libraries: str) -> dict[str, str]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Rows as a Markdown table; floats with three figures."""
     head = list(rows[0])
-    cells = [[f"{row[k]:.3g}" if isinstance(row[k], float) else str(row[k]) for k in head] for row in rows]
+    cells = [[f"{row[k]:.3g}" if isinstance(row.get(k), float) else str(row.get(k, "")) for k in head] for row in rows]
     lines = [head, ["---"] * len(head), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 

@@ -16,15 +16,17 @@ from mhpdata.layouts import Entry
 from mhpdata.resize import packed_size
 
 
-def merge_and_resize(root: Path, entry: Entry, size: int = 768) -> tuple[np.ndarray, np.ndarray]:
-    """Image uint8 (h, w, 3) RGB and labels uint8 (h, w), the short side ``size``."""
+def merge_and_resize(root: Path, entry: Entry, size: int) -> tuple[np.ndarray, np.ndarray, list[Image.Image]]:
+    """Image uint8 (h, w, 3) RGB and labels uint8 (h, w), the short side ``size``; and the masks, as decoded."""
     image = Image.open(root / entry.image.path).convert("RGB")
     assert not np.isnan(np.sum(np.array(image, dtype=np.uint8)))
-    labels = Image.fromarray(_merge([Image.open(root / file.path) for file in entry.masks]))
+    masks = [Image.open(root / file.path) for file in entry.masks]
+    labels = Image.fromarray(_merge(masks))
     height, width = packed_size(image.height, image.width, size)
     return (
         np.array(image.resize((width, height), Image.Resampling.BILINEAR)),
         np.array(labels.resize((width, height), Image.Resampling.NEAREST)),
+        masks,
     )
 
 

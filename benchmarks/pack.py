@@ -1,22 +1,25 @@
 """Packing: against the sum of its unavoidable costs, against the old way, and threads against processes.
 
-Run:  python benchmarks/pack.py --images 240 --out benchmarks/results
+Run:  python benchmarks/pack.py --out benchmarks/results
 
 All variants work on the same folder from mhp-synth and are run in turn in one process, after a warm-up:
 
 - pack: mhpdata.pack with two workers, to a fresh folder, everything on the disk at its end
-- old way: one process merges and resizes with Pillow and masked arrays (old_recipe.py), then encodes image and labels
-  as mhp does
-- decode, resize, encode: what cannot be avoided, alone, on one thread, from and to memory
-- threads, processes: the conversion alone on two workers of either kind
+- old way: one process merges and resizes with Pillow and masked arrays (old_recipe.py), then encodes image,
+  labels and masks as mhp does
+- decode, resize, encode alone: what cannot be avoided, from and to memory, on as many threads as pack; and each, with
+  merge, on one thread
+- convert: entries to records without writing them, on two threads or two processes
 """
 
 from __future__ import annotations
 
 import shutil
+import statistics
 import tempfile
+import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +34,7 @@ from mhpdata.convert import convert
 from mhpdata.image import decode_image, decode_mask
 from mhpdata.labels import MHP_V1
 from mhpdata.layouts import Entry, scan
-from mhpdata.merge import Merged, merge
+from mhpdata.merge import merge
 from mhpdata.options import PackOptions
 from mhpdata.record import Record, encode_record, parse_record
 from mhpdata.resize import packed_size, resize_image
@@ -44,59 +47,52 @@ WORKERS = 2
 OPTIONS = PackOptions()
 
 
+COSTS = ("decode", "resize", "encode the image", "merge", "encode the record")
 scratch = Scratch()
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """An entry's files and what becomes of them on the way, for the costs measured alone."""
-
-    photo: bytes
-    masks: list[bytes]
-    decoded: list[np.ndarray]
-    merged: Merged
-    image: np.ndarray
-    size: tuple[int, int]
-    small: np.ndarray
-    record: Record
-
-
-def load(root: Path, entry: Entry) -> Loaded:
-    """Everything beforehand, so that each cost can be measured from memory."""
-    photo, masks = (root / entry.image.path).read_bytes(), [(root / mask.path).read_bytes() for mask in entry.masks]
-    image, header = decode_image(photo, entry.name)
-    decoded = [decode_mask(mask, entry.name, image.shape[:2], len(MHP_V1)) for mask in masks]
-    size = packed_size(header.height, header.width, OPTIONS.size)
-    record = parse_record(convert(root, entry, MHP_V1, OPTIONS).data, 0)
-    return Loaded(photo, masks, decoded, merge(decoded), image, size, resize_image(image, size), record)
-
-
-def decode(loaded: list[Loaded]) -> None:
-    """Photos and masks to arrays."""
-    for one in loaded:
-        image, _ = decode_image(one.photo, "photo", partial(scratch.empty, "photo"))
-        for mask in one.masks:
-            decode_mask(mask, "mask", image.shape[:2], len(MHP_V1))
+def costs(root: Path, entries: list[Entry]) -> dict[str, float]:
+    """Wall seconds of what cannot be avoided, from and to memory, on this thread; one image is held at a time."""
+    seconds = dict.fromkeys(COSTS, 0.0)
+    for entry in entries:
+        photo, masks = (root / entry.image.path).read_bytes(), [(root / mask.path).read_bytes() for mask in entry.masks]
+        record = parse_record(convert(root, entry, MHP_V1, OPTIONS).data, 0)
+        times = [time.perf_counter()]
+        image, _ = decode_image(photo, entry.name, partial(scratch.empty, "photo"))
+        decoded = [decode_mask(mask, entry.name, image.shape[:2], len(MHP_V1)) for mask in masks]
+        times.append(time.perf_counter())
+        small = resize_image(image, record.size, scratch.empty("resized", (*record.size, 3)))
+        times.append(time.perf_counter())
+        encode_image(small, OPTIONS.image, OPTIONS.quality, scratch.empty("swapped", small.shape))
+        times.append(time.perf_counter())
+        merged = merge(decoded)
+        times.append(time.perf_counter())
+        runs = resize_runs(*encode_runs(merged.labels, merged.persons), image.shape[:2], record.size)
+        streams = [deflate_mask(mask) for mask in decoded]
+        encode_record(replace(record, row_offsets=runs[0], runs=runs[1], masks=streams))
+        times.append(time.perf_counter())
+        for name, begun, ended in zip(COSTS, times, times[1:], strict=False):
+            seconds[name] += ended - begun
+    return seconds
 
 
-def resize(loaded: list[Loaded]) -> None:
-    """Images to the packed size."""
-    for one in loaded:
-        resize_image(one.image, one.size, scratch.empty("resized", (*one.size, 3)))
+def alone(source: tuple[Entry, bytes, list[bytes]]) -> None:
+    """Only what cannot be avoided, of one image whose files are in memory; its first mask stands for the merged map."""
+    entry, photo, masks = source
+    image, header = decode_image(photo, entry.name, partial(scratch.empty, "photo"))
+    size, source_size = packed_size(header.height, header.width, OPTIONS.size), (header.height, header.width)
+    decoded = [decode_mask(mask, entry.name, source_size, len(MHP_V1)) for mask in masks]
+    small = resize_image(image, size, scratch.empty("resized", (*size, 3)))
+    data = encode_image(small, OPTIONS.image, OPTIONS.quality, scratch.empty("swapped", small.shape))
+    runs = resize_runs(*encode_runs(decoded[0], decoded[0]), source_size, size)
+    streams = [deflate_mask(mask) for mask in decoded]
+    encode_record(Record(entry.name, 0, size, source_size, data, *runs, streams, 0, 0, False, False, bytes(32)))
 
 
-def encode_images(loaded: list[Loaded]) -> None:
-    """Images to JPEG."""
-    for one in loaded:
-        encode_image(one.small, OPTIONS.image, OPTIONS.quality, scratch.empty("swapped", one.small.shape))
-
-
-def encode_records(loaded: list[Loaded]) -> None:
-    """Label maps and masks to runs, all to records; the JPEGs are there already."""
-    for one in loaded:
-        runs = resize_runs(*encode_runs(one.merged.labels, one.merged.persons), one.image.shape[:2], one.size)
-        masks = [deflate_mask(mask) for mask in one.decoded]
-        encode_record(replace(one.record, row_offsets=runs[0], runs=runs[1], masks=masks))
+def all_alone(sources: list[tuple[Entry, bytes, list[bytes]]], pool: Executor) -> None:
+    """``alone`` for all images, on the workers of a pool."""
+    for _, future in in_order(pool, alone, sources, ahead=4 * WORKERS):
+        future.result()
 
 
 def pack(root: Path, out: Path) -> mhpdata.Manifest:
@@ -105,21 +101,20 @@ def pack(root: Path, out: Path) -> mhpdata.Manifest:
     return mhpdata.pack(root, out, workers=WORKERS)
 
 
-def old_way(root: Path, entries: list[Entry]) -> list[int]:
-    """Merge and resize as the old recipe did, encode as mhp does; returns the labels' sums."""
-    sums = []
+def old_way(root: Path, entries: list[Entry]) -> tuple[float, list[int]]:
+    """Merge and resize as the old recipe did, encode as mhp does; the seconds of the former, and the labels' sums."""
+    seconds, sums = 0.0, []
     for entry in entries:
-        image, labels = merge_and_resize(root, entry, OPTIONS.size)
-        encode_image(image, OPTIONS.image, OPTIONS.quality)
-        encode_runs(labels, labels)
+        begun = time.perf_counter()
+        image, labels, masks = merge_and_resize(root, entry, OPTIONS.size)
+        seconds += time.perf_counter() - begun
+        data = encode_image(image, OPTIONS.image, OPTIONS.quality)
+        streams = [deflate_mask(np.asarray(mask)) for mask in masks]
+        size, source_size = labels.shape, (masks[0].height, masks[0].width)
+        runs = encode_runs(labels, labels)
+        encode_record(Record(entry.name, 0, size, source_size, data, *runs, streams, 0, 0, False, False, bytes(32)))
         sums.append(int(labels.sum()))
-    return sums
-
-
-def old_way_alone(root: Path, entries: list[Entry]) -> None:
-    """What the old recipe did at every epoch."""
-    for entry in entries:
-        merge_and_resize(root, entry, OPTIONS.size)
+    return seconds, sums
 
 
 def converted(root: Path, entries: list[Entry], pool: Executor) -> None:
@@ -139,23 +134,23 @@ def main(images: int, runs: int, out: Path) -> None:
         root, rec = Path(name) / "MHP_v1", Path(name) / "rec"
         synthesize(root, images=images, seed=0)
         entries = [entry for split in scan(root).entries.values() for entry in split]
-        loaded = [load(root, entry) for entry in entries]
+        sources = [
+            (entry, (root / entry.image.path).read_bytes(), [(root / m.path).read_bytes() for m in entry.masks])
+            for entry in entries
+        ]
         with ThreadPoolExecutor(WORKERS) as threads, ProcessPoolExecutor(WORKERS) as processes:
             timings = interleave(
                 {
                     f"pack, {WORKERS} workers": lambda: pack(root, rec),
                     "old way, 1 process": lambda: old_way(root, entries),
-                    "its merge and resize alone": lambda: old_way_alone(root, entries),
-                    "decode": lambda: decode(loaded),
-                    "resize": lambda: resize(loaded),
-                    "encode the image": lambda: encode_images(loaded),
-                    "encode the record": lambda: encode_records(loaded),
+                    f"decode, resize, encode alone, {WORKERS} threads": lambda: all_alone(sources, threads),
+                    "costs": lambda: costs(root, entries),
                     f"convert, {WORKERS} threads": lambda: converted(root, entries, threads),
                     f"convert, {WORKERS} processes": lambda: converted(root, entries, processes),
                 },
                 runs,
             )
-        check(rec, entries, timings["old way, 1 process"].result)
+        check(rec, entries, timings["old way, 1 process"].results[-1][1])
     report(timings, images, out)
 
 
@@ -169,13 +164,16 @@ def check(rec: Path, entries: list[Entry], old_sums: list[int]) -> None:
 
 def report(timings: dict[str, Timing], images: int, out: Path) -> None:
     """Rows, ratios and what they mean, to ``out``."""
+    parts = timings.pop("costs")
+    single = {name: statistics.median(result[name] for result in parts.results) for name in COSTS}
     rows = [{"variant": name, **as_row(timing, images)} for name, timing in timings.items()]
+    rows += [{"variant": f"{name}, 1 thread", "wall ms/image": 1e3 * single[name] / images} for name in COSTS]
     new, old = timings[f"pack, {WORKERS} workers"], timings["old way, 1 process"]
-    image_costs = sum(timings[name].wall for name in ("decode", "resize", "encode the image"))
-    all_costs = image_costs + timings["encode the record"].wall
+    unavoidable = timings[f"decode, resize, encode alone, {WORKERS} threads"]
+    alone_s = [single[name] for name in COSTS if name != "merge"]
     ratios = {
-        "images/s of pack over those of its unavoidable costs": all_costs / WORKERS / new.wall,
-        "the same, not counting the encoding of labels and masks as unavoidable": image_costs / WORKERS / new.wall,
+        "images/s of pack over those of its unavoidable costs alone, on as many workers": unavoidable.wall / new.wall,
+        "the same, the costs measured on one thread and shared without loss": sum(alone_s) / WORKERS / new.wall,
         "images/s of pack over those of the old way": old.wall / new.wall,
         "CPU of the old way over that of pack": old.cpu / new.cpu,
         "threads over processes, images/s": timings[f"convert, {WORKERS} processes"].wall
@@ -184,17 +182,18 @@ def report(timings: dict[str, Timing], images: int, out: Path) -> None:
     where = machine("numpy", "opencv-python", "numba", "simplejpeg", "pillow")
     lines = [f"# Packing {images} images of mhp-synth", "", table(rows)]
     lines += [f"- {name}: {value:.2f}" for name, value in ratios.items()]
-    epoch = timings["its merge and resize alone"].wall / images * 4980
+    epoch = statistics.median(seconds for seconds, _ in old.results) / images * 4980
     lines += [
         "",
-        f"Unavoidable is decode + resize + both encodings, shared by {WORKERS} workers without loss. The old way",
-        f"merges and resizes anew at every epoch: for the 4,980 images of a release that is {epoch / 60:.1f}",
-        "minutes of a core an epoch on this machine, which one pack pays once.",
+        "Unavoidable is decode + resize + encode: of the photo, and of labels and masks to a record. The old way",
+        f"merges and resizes anew at every epoch: for the release's 4,980 images that is {epoch / 60:.1f} minutes of a core",
+        "an epoch on this machine, which one pack pays once.",
         "",
         ", ".join(f"{key} {value}" for key, value in where.items()),
         "",
     ]
     seconds = {name: {"wall_s": t.wall_s, "cpu_s": t.cpu_s} for name, t in timings.items()}
+    seconds["costs"] = {name: [result[name] for result in parts.results] for name in COSTS}
     content = {"images": images, "machine": where, "rows": rows, "ratios": ratios, "seconds": seconds}
     save(out, "pack", content, "\n".join(lines))
 

@@ -270,6 +270,17 @@ _FALLS, _NOT_RISING, _NOT_WIDTH, _LABEL, _OWNER, _PERSON = 1, 2, 3, 4, 5, 6  # w
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
+def _count_labels(row_offsets: Any, runs: Any, pixels: Any) -> None:
+    """Add the length of each run to its label's count in ``pixels``, int64 (256)."""
+    for y in range(row_offsets.size - 1):
+        begin = np.int64(0)
+        for k in range(np.int64(row_offsets[y]), np.int64(row_offsets[y + 1])):
+            end = np.int64(runs[k] & np.uint32(0xFFFF))
+            pixels[runs[k] >> np.uint32(16) & np.uint32(0xFF)] += end - begin
+            begin = end
+
+
+@njit(nogil=True, cache=True, boundscheck=False)
 def _resize_runs(row_offsets: Any, runs: Any, rows: Any, ends: Any, offsets: Any, resized: Any) -> Any:
     """Runs of the rows ``rows``, each end moved to ``ends[end]``; returns how many there are."""
     count = np.int64(0)
@@ -389,9 +400,6 @@ def count_labels(row_offsets: Words, runs: Words) -> npt.NDArray[np.int64]:
     Returns:
         int64 (256,), indexed by label.
     """
-    ends = (runs & 0xFFFF).astype(np.int64)
-    before = np.empty_like(ends)
-    before[1:] = ends[:-1]
-    before[row_offsets[:-1]] = 0
-    pixels = np.bincount((runs >> 16) & 0xFF, weights=ends - before, minlength=256)
-    return pixels.astype(np.int64)  # exact: a float64 counts to 2**53
+    pixels = np.zeros(256, np.int64)
+    _count_labels(_words(row_offsets), _words(runs), pixels)
+    return pixels
