@@ -186,8 +186,8 @@ def report(timings: dict[str, Timing], images: int, out: Path) -> None:
     lines += [
         "",
         "Unavoidable is decode + resize + encode: of the photo, and of labels and masks to a record. The old way",
-        f"merges and resizes anew at every epoch: for the release's 4,980 images that is {epoch / 60:.1f} minutes of a core",
-        "an epoch on this machine, which one pack pays once.",
+        f"merges and resizes anew at every epoch: for the release's 4,980 images that is {epoch / 60:.1f} minutes of a",
+        "core an epoch on this machine, which one pack pays once.",
         "",
         ", ".join(f"{key} {value}" for key, value in where.items()),
         "",

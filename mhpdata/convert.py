@@ -78,7 +78,7 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
     image, header = decode_image(photo, entry.image.path, partial(_scratch.empty, "photo"))
     source_size = (header.height, header.width)
     masks = Masks(root, entry, source_size, len(labels))
-    merged = merge(masks, options.overlap)
+    merged = merge(masks, options.overlap, empty=_scratch.empty)
     size = _packed_size(source_size, entry.image.path, options)
     row_offsets, runs = resize_runs(*encode_runs(merged.labels, merged.persons), source_size, size)
     verbatim = header.baseline and size == source_size and options.image == "jpeg"

@@ -7,13 +7,15 @@
      │    ├── FolderError              folders, lists and file names
      │    ├── ImageError               one photo
      │    ├── MaskError                one mask
+     │    ├── UnreadableError          a file that the system does not let us read
      │    └── SourceChangedError       a file that changed while it was being packed
      ├── PackedError (ValueError)      the packed folder: copy it again, or pack again
      │    ├── ManifestError            manifest.json
      │    ├── ShardError               a .rec, .idx or .h5 file
      │    └── RecordError              one record in a shard
      ├── OutputError (OSError)         where mhp writes: space, permission, something in the way
-     └── OptionError (ValueError)      the caller's arguments
+     ├── OptionError (ValueError)      the caller's arguments
+     └── MissingError (ImportError)    a library that is needed for this and not installed
 
 Every error says where, what was found, what was expected and what to do, and keeps the four as attributes.
 """
@@ -65,6 +67,10 @@ class MaskError(SourceError):
     """A mask cannot be used."""
 
 
+class UnreadableError(SourceError):
+    """A source file that the system does not let us read; it may be whole."""
+
+
 class SourceChangedError(SourceError):
     """A source file is no longer the file that was there when packing began."""
 
@@ -91,3 +97,7 @@ class OutputError(MhpError, OSError):
 
 class OptionError(MhpError, ValueError):
     """An argument is outside what the function or command takes."""
+
+
+class MissingError(MhpError, ImportError):
+    """A library that only some of mhp needs is not installed."""

@@ -7,9 +7,10 @@
       train-00000.json             one for each finished shard, written after the shard has its final name
       train-00001.rec .idx         the shard that is being written
 
-A shard is taken over only if the source files of its entries are the ones it was made from (by path, size and time of
-change) and its own bytes are the ones that were written. The folder is locked while a pack runs; the lock goes with
-the process.
+A shard is taken over only if its note is of the same options, its records are numbered on from the shards before it,
+the source files of its entries (and of the next, which decided where it ends) are the ones it was made from, by path,
+size and time of change, and its own bytes are the ones that were written. The folder is locked while a pack runs; the
+lock goes with the process.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,12 +27,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mhpdata.errors import OutputError
+from mhpdata.errors import OutputError, UnreadableError
 from mhpdata.layouts import Entry
 from mhpdata.manifest import (
     BUILD_NAME,
     NAME,
-    SHARD_FILE,
     Shard,
     ShardFile,
     Skipped,
@@ -45,11 +46,21 @@ FOLDER = ".packing"
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished shard: the entries it covers (start <= place < stop), what is in it, what was skipped on the way."""
+    """A finished shard.
+
+    Attributes:
+        split, start, stop: the entries that it covers: start <= place < stop.
+        index: of its first record in the split.
+        shard: its files and names.
+        hashes: SHA-256 of each record's photo.
+        statistics: of its records.
+        skipped: entries that were left out on the way.
+    """
 
     split: str
     start: int
     stop: int
+    index: int
     shard: Shard
     hashes: tuple[str, ...]
     statistics: Statistics
@@ -77,12 +88,18 @@ def sha256_file(path: Path) -> str:
 class Journal:
     """The state of a pack in ``out``; a context manager that holds the folder's lock.
 
+    Args:
+        out: the packed folder, which exists.
+        splits: every split that the layout has; only files named after them are ever deleted.
+
     Raises:
         OutputError: another pack is running there, or ``out`` cannot be locked.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, splits: Sequence[str]) -> None:
         self.out = out
+        self._ours = re.compile(rf"({'|'.join(splits)})-[0-9]{{5}}\.(rec|idx|h5)")
+        self._options: dict[str, Any] = {}
         self.folder = out / FOLDER
         self._lock = os.open(out, os.O_RDONLY)
         try:
@@ -107,6 +124,7 @@ class Journal:
         Raises:
             OutputError: something else is in the folder.
         """
+        self._options = options
         key = self.folder / "options.json"
         names = {path.name for path in self.out.iterdir()} - {FOLDER}
         theirs = _read_json(key)
@@ -121,16 +139,19 @@ class Journal:
                 raise OutputError(
                     self.out, found, "the same options", "Repeat them, or pass --overwrite to start anew."
                 )
-        foreign = sorted(n for n in names if not SHARD_FILE.fullmatch(n) and n not in (NAME, BUILD_NAME))
+        foreign = sorted(n for n in names if not self._ours.fullmatch(n) and n not in (NAME, BUILD_NAME))
         foreign = sorted(names) if theirs is None and NAME not in names else foreign
         foreign = [name for name in foreign if name not in (f".{NAME}.part", f".{BUILD_NAME}.part")]
         if foreign:
             found = f"holds {foreign[0]} and {len(foreign) - 1} more" if len(foreign) > 1 else f"holds {foreign[0]}"
             raise OutputError(self.out, found, "an empty folder", "mhp-pack deletes nothing that it did not make.")
-        # In this order a kill at any point leaves a folder that the same command goes on with.
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
+        # First of all the options: after a kill at any later point the same command goes on, and every note says
+        # which options it is of.
+        self.folder.mkdir(exist_ok=True)
         write_atomically(key, json.dumps(options))
+        for path in self.folder.iterdir():
+            if path != key:
+                path.unlink()
         for name in (NAME, BUILD_NAME):
             (self.out / name).unlink(missing_ok=True)
         self.remove_others(set())
@@ -141,13 +162,18 @@ class Journal:
         while (item := self._load(split, len(done))) is not None:
             start = done[-1].stop if done else 0
             content, shard = item
-            if content["start"] != start or content["entries"] != fingerprint(entries[start : content["stop"]]):
-                break
-            if (content["skipped"] and not allow_skips) or not all(self._whole(file) for file in shard.files):
-                break
+            index, stop = sum(len(shard.shard.names) for shard in done), content["stop"]
             skipped = tuple(Skipped(**skip) for skip in content["skipped"])
+            if (content["options"], content["start"], content["index"]) != (self._options, start, index):
+                break
+            if content["entries"] != _entries_of(entries, start, stop):
+                break
+            if any(not allow_skips or skip.error == UnreadableError.__name__ for skip in skipped):
+                break  # what the disk or a permission kept from us is tried again
+            if not all(self._whole(file) for file in shard.files):
+                break
             statistics = parse_statistics(content["statistics"])
-            done.append(Finished(split, start, content["stop"], shard, tuple(content["hashes"]), statistics, skipped))
+            done.append(Finished(split, start, stop, index, shard, tuple(content["hashes"]), statistics, skipped))
         return done
 
     def part(self, split: str, number: int) -> Path:
@@ -164,7 +190,7 @@ class Journal:
                 os.fsync(whole.fileno())
         for file in done.shard.files:
             (self.folder / file.file).replace(self.out / file.file)
-        content = asdict(done) | {"entries": fingerprint(entries[done.start : done.stop])}
+        content = asdict(done) | {"options": self._options, "entries": _entries_of(entries, done.start, done.stop)}
         content["shard"]["records"] = len(done.shard.names)
         note = self.folder / f"{done.shard.stem}.json"
         note.with_suffix(".part").write_text(json.dumps(content))
@@ -173,7 +199,7 @@ class Journal:
     def remove_others(self, keep: set[str]) -> None:
         """Delete the shards of an earlier pack that are not in ``keep``."""
         for path in self.out.iterdir():
-            if SHARD_FILE.fullmatch(path.name) and path.name not in keep:
+            if self._ours.fullmatch(path.name) and path.name not in keep:
                 path.unlink()
 
     def end(self) -> None:
@@ -192,6 +218,11 @@ class Journal:
     def _whole(self, file: ShardFile) -> bool:
         path = self.out / file.file
         return path.is_file() and path.stat().st_size == file.bytes and sha256_file(path) == file.sha256
+
+
+def _entries_of(entries: Sequence[Entry], start: int, stop: int) -> str:
+    """The fingerprint of a shard's entries, and of the next: a shard is cut where the next record would be too much."""
+    return fingerprint(entries[start : stop + 1])
 
 
 def _read_json(path: Path) -> Any:

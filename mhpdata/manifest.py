@@ -22,6 +22,7 @@ BUILD_NAME = "build.json"
 FORMAT = "mhp-packed"
 VERSION = 1
 MAX_BYTES = 1 << 28
+_AGAIN = "Copy it again, or pack again with --overwrite."
 SHARD_FILE = re.compile(r"[a-z][a-z0-9_]*-[0-9]{5}\.(rec|idx|h5)")
 """The names of shards' files: split, number, and one of mhpdata.shards.SUFFIXES."""
 
@@ -156,13 +157,17 @@ class Manifest:
             content = json.loads(text)
             found = (content["format"], _count(content["version"]))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ManifestError(place, f"is not a manifest ({error!r})", "", "Copy it again, or pack again.") from error
+            raise ManifestError(
+                place, f"is not a manifest ({error!r})", "", "Copy it again, or pack again with --overwrite."
+            ) from error
         if found != (FORMAT, VERSION):
             raise ManifestError(place, f"{found}", f"{(FORMAT, VERSION)}", "Update mhp, or pack again.")
         try:
             return _parse(content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ManifestError(place, f"a field is wrong ({error!r})", "", "Copy it again, or pack again.") from error
+            raise ManifestError(
+                place, f"a field is wrong ({error!r})", "", "Copy it again, or pack again with --overwrite."
+            ) from error
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -19,15 +19,15 @@ a lazy sequence never holds more than two; besides the result a rule needs 1 byt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from mhpdata.errors import OptionError
+from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
 
 RULES = ("first", "last", "smallest", "nearest", "ignore")
@@ -38,6 +38,7 @@ MAX_PERSONS = 255
 
 Plane = npt.NDArray[np.uint8]
 
+_PLANES = ("labels", "persons", "state")
 _CONTESTED, _CONFLICTING = np.uint8(1), np.uint8(3)  # of `state`: a conflicting pixel is contested too
 _BLOCK = 4096  # pixels that `_lift_smaller` looks at together; a multiple of 8
 _FAR = np.int32(1 << 30)  # no pixel of this person in this column
@@ -61,7 +62,13 @@ class Merged:
     conflicting: int
 
 
-def merge(masks: Sequence[Plane], rule: str = "first", *, size: tuple[int, int] | None = None) -> Merged:
+def merge(
+    masks: Sequence[Plane],
+    rule: str = "first",
+    *,
+    size: tuple[int, int] | None = None,
+    empty: Callable[[str, tuple[int, ...]], Plane] | None = None,
+) -> Merged:
     """Lay the masks of all persons of one image over each other.
 
     Args:
@@ -69,6 +76,8 @@ def merge(masks: Sequence[Plane], rule: str = "first", *, size: tuple[int, int] 
             may decode on access: each mask is read once, in order (``nearest``: once more where persons overlap).
         rule: one of ``RULES``.
         size: (height, width) that all masks must have; needed only where there may be no masks.
+        empty: gives an array of a name and shape for the result and the state beside it (mhpdata.scratch); by default
+            new ones.
 
     Returns:
         The merged maps and the two counts, which do not depend on the rule. A 255 in a mask claims its pixel like any
@@ -86,12 +95,15 @@ def merge(masks: Sequence[Plane], rule: str = "first", *, size: tuple[int, int] 
         raise OptionError("masks", "no masks and no size", "masks, or size=(height, width)")
 
     first = _plane(masks, 0, size) if len(masks) else None
-    labels, persons, state = (np.zeros(_checked(size) if first is None else first.shape, np.uint8) for _ in range(3))
+    shape = _checked(size) if first is None else first.shape
+    labels, persons, state = (empty(n, shape) if empty else np.empty(shape, np.uint8) for n in _PLANES)
+    for plane in (labels, persons, state):
+        plane.fill(0)
     flat = labels.reshape(-1), persons.reshape(-1), state.reshape(-1)
     areas, marks = np.zeros(MAX_PERSONS + 1, np.int64), np.empty(_BLOCK, np.uint8)
     claimants: set[int] = set()
     for k in range(len(masks)):
-        mask = (first if k == 0 and first is not None else _plane(masks, k, labels.shape)).reshape(-1)
+        mask, first = (_plane(masks, k, labels.shape) if first is None else first).reshape(-1), None
         if rule == "last":
             _lay_last(mask, np.uint8(k + 1), *flat)
         else:
@@ -101,6 +113,7 @@ def merge(masks: Sequence[Plane], rule: str = "first", *, size: tuple[int, int] 
         if rule == "smallest":
             areas[k + 1] = _area(mask)
             _lift_smaller(mask, np.uint8(k + 1), areas, marks, *flat[:2])
+        del mask  # before the next is decoded
     if claimants:
         claimants.update(int(p) for p in np.flatnonzero(np.bincount(persons[state != 0], minlength=1)))
         _give_to_nearest(masks, sorted(claimants), labels, persons, state)
@@ -144,7 +157,7 @@ def _give_to_nearest(masks: Sequence[Plane], claimants: list[int], labels: Plane
         _claim(mask, np.uint8(person), columns, band.start, *scratch, best, labels, persons, state)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _lay_first(mask: Any, person: Any, labels: Any, persons: Any, state: Any) -> None:
     """The mask behind what is there. All 1-D uint8.
 
@@ -159,7 +172,7 @@ def _lay_first(mask: Any, person: Any, labels: Any, persons: Any, state: Any) ->
         state[i] = state[i] if free | none else np.uint8(state[i] | mark)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _lay_last(mask: Any, person: Any, labels: Any, persons: Any, state: Any) -> None:
     """The mask in front of what is there. All 1-D uint8."""
     for i in range(mask.size):
@@ -171,7 +184,7 @@ def _lay_last(mask: Any, person: Any, labels: Any, persons: Any, state: Any) -> 
         state[i] = state[i] if free | none else np.uint8(state[i] | mark)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _lift_smaller(mask: Any, person: Any, areas: Any, marks: Any, labels: Any, persons: Any) -> None:
     """After ``_lay_first``: the mask in front of larger persons too. All 1-D uint8; ``areas`` int64 (256).
 
@@ -192,7 +205,7 @@ def _lift_smaller(mask: Any, person: Any, areas: Any, marks: Any, labels: Any, p
                     label[i], owner[i] = new[i], person
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _overlaps(mask: Any, labels: Any) -> Any:
     """Whether any pixel has a label in both. 1-D uint8."""
     found = np.uint8(0)
@@ -201,7 +214,7 @@ def _overlaps(mask: Any, labels: Any) -> Any:
     return found != 0
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _area(mask: Any) -> Any:
     """The number of labelled pixels. 1-D uint8."""
     count = np.int64(0)
@@ -210,7 +223,7 @@ def _area(mask: Any) -> Any:
     return count
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _settle(labels: Any, persons: Any, state: Any, ignore: Any) -> Any:
     """Take the owners of label 255 away, ``ignore`` the conflicting pixels if asked, and count. All 1-D uint8."""
     contested, conflicting = np.int64(0), np.int64(0)
@@ -228,7 +241,7 @@ def _settle(labels: Any, persons: Any, state: Any, ignore: Any) -> Any:
 # column; phase 2 takes, in each row, the lower envelope of the parabolas (x - i)^2 + column(i)^2.
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _column_distances(persons: Any, state: Any, person: Any, columns: Any) -> Any:
     """Phase 1: rows to this person's nearest uncontested pixel in the same column, or at least ``_FAR``; is there any?
 
@@ -248,7 +261,7 @@ def _column_distances(persons: Any, state: Any, person: Any, columns: Any) -> An
     return found != 0
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _row_distances(column: Any, hull: Any, starts: Any, distances: Any) -> None:
     """Phase 2 for one row: squared distances, int64 (W), from ``column`` int32 (W), of which one at least is not far.
 
@@ -276,7 +289,7 @@ def _row_distances(column: Any, hull: Any, starts: Any, distances: Any) -> None:
             top -= 1
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _claim(
     mask: Any,
     person: Any,

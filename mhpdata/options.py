@@ -44,8 +44,8 @@ class PackOptions:
     def __post_init__(self) -> None:
         for name, choices in (("format", FORMATS), ("size_of", SIZES_OF), ("overlap", OVERLAPS), ("image", IMAGES)):
             check_choice(name, getattr(self, name), choices)
-        if self.size != 0:
-            check_range("size", self.size, 8, 8192)
+        if self.size != 0 or isinstance(self.size, bool):
+            check_range("size", self.size, 8, 8192, "0, or ")
         check_range("quality", self.quality, 1, 100)
         check_range("shard_mb", self.shard_mb, 1, 65536)
 
@@ -60,7 +60,7 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise OptionError(name, repr(value), " or ".join(choices), "Choose one of them.")
 
 
-def check_range(name: str, value: object, low: int, high: int) -> None:
-    """Raises OptionError unless ``value`` is an integer in low..high."""
+def check_range(name: str, value: object, low: int, high: int, also: str = "") -> None:
+    """Raises OptionError unless ``value`` is an integer in low..high; ``also`` names what else may be given."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise OptionError(name, repr(value), f"a whole number from {low} to {high}", "Change it.")
+        raise OptionError(name, repr(value), f"{also}a whole number from {low} to {high}", "Change it.")

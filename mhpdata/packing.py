@@ -15,6 +15,7 @@ source and options give the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import time
@@ -102,7 +103,7 @@ def pack(
             raise problems[0].error
     with _below(src), _writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        with Journal(out) as journal:
+        with Journal(out, LAYOUTS[listing.layout].SPLITS) as journal:
             run = _Run(src, listing, chosen, options, workers, on_error == "skip", journal, progress)
             manifest = None if overwrite else run.already_done()
             if manifest is None:
@@ -132,8 +133,10 @@ class _Run:
 
     @property
     def source_state(self) -> str:
-        """A hash of the source files' names, sizes and times."""
-        return fingerprint([entry for split in self.splits for entry in self.listing.entries[split]])
+        """A hash of the source files' names, sizes and times, and of what is wrong with lists and names."""
+        entries = [entry for split in self.splits for entry in self.listing.entries[split]]
+        problems = [(problem.split, problem.name, str(problem.error)) for problem in self.listing.problems]
+        return hashlib.sha256(f"{fingerprint(entries)} {problems}".encode("utf-8", "surrogateescape")).hexdigest()
 
     def already_done(self) -> Manifest | None:
         """The manifest in the folder, if it is of this source as it is, packed with these options, all there."""

@@ -21,8 +21,11 @@ def report(manifest: Manifest, folder: str | Path) -> str:
         total.add(split.statistics)
         lines.append(_row(name, split.statistics, sum(f.bytes for shard in split.shards for f in shard.files)))
     lines.append(_row("all", total, sum(file.bytes for file in manifest.files)))
-    lines += ["", f"contested: labelled by more than one person, in {total.contested_images} images; the owner is the "]
-    lines[-1] += f"'{manifest.options['overlap']}' one. conflicting: with different labels."
+    lines += [
+        "",
+        f"contested: labelled by more than one person, in {total.contested_images} images; the overlap rule is ",
+    ]
+    lines[-1] += f"'{manifest.options['overlap']}'. conflicting: with different labels."
     lines += ["", *_duplicates(manifest), *_skipped(manifest)]
     return "\n".join(lines)
 

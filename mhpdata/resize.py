@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from mhpdata.errors import OptionError
+from mhpdata.jit import kernel
 
 SIZE_OF = ("short", "long")
 """Which side of the image becomes ``size``."""
@@ -249,7 +250,7 @@ def _store_4(typing_context: Any, array: Any, place: Any, value: Any) -> Any:
 # the final shift: the row pass 0.74 instead of 0.47 ms, and no faster when shrinking.
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _gather(padded: Any, places: Any, k: Any, left: Any, right: Any) -> None:
     """Lay the pixels at ``places[k]`` side by side, and their right neighbours.
 
@@ -261,7 +262,7 @@ def _gather(padded: Any, places: Any, k: Any, left: Any, right: Any) -> None:
         _store_4(right, 3 * j, np.uint32(eight >> np.uint64(24)))
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _widen(
     source: Any, y: Any, places: Any, across: Any, padded: Any, pair: Any, sums: Any, out: Any, row: Any
 ) -> None:
@@ -287,7 +288,7 @@ def _widen(
         out[row, i] = min(sums[i] >> _BITS, 255)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _blend(rows: Any, first: Any, taps: Any, down: Any, y: Any, sums: Any, out: Any) -> None:
     """The column pass: row ``y`` of ``out`` from ``taps`` source rows; ``rows`` uint8 (R, 3 w) has row n at n mod R."""
     count = rows.shape[0]
@@ -309,21 +310,21 @@ def _blend(rows: Any, first: Any, taps: Any, down: Any, y: Any, sums: Any, out: 
         out[y, i] = min(sums[i] >> _BITS, 255)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _widen_all(source: Any, places: Any, across: Any, padded: Any, pair: Any, sums: Any, out: Any) -> None:
     """Rows only."""
     for y in range(out.shape[0]):
         _widen(source, y, places, across, padded, pair, sums, out, y)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _blend_all(source: Any, first: Any, taps: Any, down: Any, sums: Any, out: Any) -> None:
     """Columns only."""
     for y in range(out.shape[0]):
         _blend(source, first[y], taps[y], down, y, sums, out)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _resize_all(
     source: Any,
     places: Any,
@@ -346,7 +347,7 @@ def _resize_all(
         _blend(ring, first[y], taps[y], down, y, sums, out)
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _pick(labels: Any, rows: Any, columns: Any, out: Any) -> None:
     """``labels[rows][:, columns]`` for uint8 (H, W), uint64 (h), uint64 (w).
 

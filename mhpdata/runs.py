@@ -17,9 +17,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from mhpdata.errors import OptionError, RecordError
+from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
 from mhpdata.resize import nearest_index
 
@@ -228,7 +228,7 @@ def _words(array: Words) -> Words:
     return np.require(array, np.uint32, ["C", "A"])
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _count_runs(labels: Any, persons: Any, row_offsets: Any) -> Any:
     """Fill ``row_offsets`` uint32 (H + 1) from uint8 (H, W) maps; the number of runs."""
     height, width = labels.shape
@@ -244,7 +244,7 @@ def _count_runs(labels: Any, persons: Any, row_offsets: Any) -> Any:
     return total
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _fill_runs(labels: Any, persons: Any, marks: Any, runs: Any) -> None:
     """Write the joint runs of uint8 (H, W) maps into ``runs`` uint32; ``marks`` is scratch as in ``_marks``.
 
@@ -269,7 +269,7 @@ def _fill_runs(labels: Any, persons: Any, marks: Any, runs: Any) -> None:
 _FALLS, _NOT_RISING, _NOT_WIDTH, _LABEL, _OWNER, _PERSON = 1, 2, 3, 4, 5, 6  # what `_find_fault` finds
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _count_labels(row_offsets: Any, runs: Any, pixels: Any) -> None:
     """Add the length of each run to its label's count in ``pixels``, int64 (256)."""
     for y in range(row_offsets.size - 1):
@@ -280,7 +280,7 @@ def _count_labels(row_offsets: Any, runs: Any, pixels: Any) -> None:
             begin = end
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _resize_runs(row_offsets: Any, runs: Any, rows: Any, ends: Any, offsets: Any, resized: Any) -> Any:
     """Runs of the rows ``rows``, each end moved to ``ends[end]``; returns how many there are."""
     count = np.int64(0)
@@ -299,7 +299,7 @@ def _resize_runs(row_offsets: Any, runs: Any, rows: Any, ends: Any, offsets: Any
     return count
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _find_fault(row_offsets: Any, runs: Any, width: Any, classes: Any, persons: Any) -> Any:
     """(fault or 0, row, run) for untrusted uint32 (H + 1) and uint32 (n); never reads beyond them."""
     for y in range(row_offsets.size - 1):
@@ -324,7 +324,7 @@ def _find_fault(row_offsets: Any, runs: Any, width: Any, classes: Any, persons: 
     return 0, 0, 0
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _draw_runs(row_offsets: Any, runs: Any, labels: Any, persons: Any) -> None:
     """Draw checked joint runs into uint8 (H, W) maps."""
     for y in range(labels.shape[0]):
@@ -339,7 +339,7 @@ def _draw_runs(row_offsets: Any, runs: Any, labels: Any, persons: Any) -> None:
             x = end
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _count_mask(mask: Any, counts: Any) -> Any:
     """Fill ``counts`` uint16 (H) from a uint8 (H, W) mask; the number of runs."""
     height, width = mask.shape
@@ -353,7 +353,7 @@ def _count_mask(mask: Any, counts: Any) -> Any:
     return total
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _fill_mask(mask: Any, marks: Any, lengths: Any, labels: Any) -> None:
     """Write the runs of a uint8 (H, W) mask: ``lengths`` uint16 (n), ``labels`` uint8 (n); as ``_fill_runs``."""
     height, width = mask.shape
@@ -373,7 +373,7 @@ def _fill_mask(mask: Any, marks: Any, lengths: Any, labels: Any) -> None:
                     n += 1
 
 
-@njit(nogil=True, cache=True, boundscheck=False)
+@kernel
 def _draw_mask(counts: Any, lengths: Any, labels: Any, out: Any) -> Any:
     """Draw untrusted runs, whose counts are right in sum, into uint8 (H, W); -1, or the row that they do not fill."""
     height, width = out.shape

@@ -6,6 +6,7 @@ shard is synced, hashed and given its final name by a thread of its own while th
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -102,9 +103,10 @@ class ShardStream:
 
     def close(self) -> None:
         """End the last shard; the stream takes no more."""
-        shard, self._shard = self._shard, None
-        if shard is not None:
-            self._publishing.append(self._publisher.submit(partial(self._publish, shard, self._place)))
+        if self._shard is not None:
+            publish = partial(self._publish, self._shard, self._place)
+            self._publishing.append(self._publisher.submit(publish))
+            self._shard = None
 
     def finished(self) -> list[Finished]:
         """All shards of the closed stream, whole and under their final names; waits for the last."""
@@ -113,35 +115,36 @@ class ShardStream:
     def abort(self) -> None:
         """Let go of the shard that is being written; whole ones stay."""
         if self._shard is not None:
-            self._shard.writer.abort()
+            with contextlib.suppress(OSError):  # a full disk, said already
+                self._shard.writer.abort()
 
     def _open(self) -> _OpenShard:
         if self._shard is None:
             number = len(self._finished) + len(self._publishing)
             writer = shards.writer(self._format, self._journal.part(self._split, number))
-            self._shard = _OpenShard(writer, number, self._place)
+            self._shard = _OpenShard(writer, number, self._place, self._index)
         return self._shard
 
     def _publish(self, shard: _OpenShard, stop: int) -> Finished:
         if not shard.names:  # nothing but skipped entries at the split's end: they are soon tried again
             shard.writer.abort()
-            nothing = Shard((), ())
-            return Finished(self._split, shard.start, stop, nothing, (), shard.statistics, tuple(shard.skipped))
+            return self._finish(shard, stop, Shard((), ()))
         shard.writer.close()
         stem = self._journal.part(self._split, shard.number)
         paths = [stem.with_suffix(suffix) for suffix in shards.SUFFIXES[self._format]]
         files = tuple(ShardFile(path.name, path.stat().st_size, sha256_file(path)) for path in paths)
-        whole = Shard(files, tuple(shard.names))
-        done = Finished(
-            self._split, shard.start, stop, whole, tuple(shard.hashes), shard.statistics, tuple(shard.skipped)
-        )
+        done = self._finish(shard, stop, Shard(files, tuple(shard.names)))
         self._journal.publish(done, self._entries)
         return done
 
+    def _finish(self, shard: _OpenShard, stop: int, whole: Shard) -> Finished:
+        hashes, skipped = tuple(shard.hashes), tuple(shard.skipped)
+        return Finished(self._split, shard.start, stop, shard.index, whole, hashes, shard.statistics, skipped)
+
 
 class _OpenShard:
-    def __init__(self, writer: shards.Writer, number: int, start: int) -> None:
-        self.writer, self.number, self.start = writer, number, start
+    def __init__(self, writer: shards.Writer, number: int, start: int, index: int) -> None:
+        self.writer, self.number, self.start, self.index = writer, number, start, index
         self.names: list[str] = []
         self.hashes: list[str] = []
         self.skipped: list[Skipped] = []

@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from mhpdata.errors import FolderError, SourceChangedError
+from mhpdata.errors import FolderError, SourceChangedError, UnreadableError
 
 MAX_FILE_BYTES = 1 << 28
 """Larger files are refused unread: 256 MiB, several times what MAX_PIXELS raw pixels take (mhpdata.header)."""
@@ -85,7 +85,8 @@ def read_file(root: Path, file: SourceFile) -> bytes:
 
     Raises:
         SourceChangedError: it is gone, or its size or time of change is another.
-        FolderError: it cannot be read, or is larger than MAX_FILE_BYTES.
+        UnreadableError: the system does not let us read it.
+        FolderError: it is larger than MAX_FILE_BYTES.
     """
     if file.size > MAX_FILE_BYTES:
         raise FolderError(file.path, f"{file.size} bytes", f"at most {MAX_FILE_BYTES}", "Unpack the archive again.")
@@ -103,7 +104,7 @@ def read_file(root: Path, file: SourceFile) -> bytes:
     except FileNotFoundError as error:
         raise SourceChangedError(file.path, "is gone since packing began", "", again) from error
     except OSError as error:
-        raise FolderError(
+        raise UnreadableError(
             file.path, f"cannot be read ({error.strerror})", "", "Check the disk and the file's permissions."
         ) from error
     if (len(data), state.st_size, state.st_mtime_ns) != (file.size, file.size, file.mtime_ns):

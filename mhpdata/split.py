@@ -72,8 +72,7 @@ class Split(Sequence[Sample]):
         """
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        index = index + len(self) if index < 0 else index
-        shard = self._shard(index)
+        index, shard = self._place(index)
         try:
             return decode_record(self.record(index), index, len(self.classes))
         except RecordError as error:
@@ -89,12 +88,15 @@ class Split(Sequence[Sample]):
             IndexError: beyond the split.
             ShardError, RecordError: its bytes are not what was packed.
         """
-        shard = self._shard(index)
+        index, shard = self._place(index)
         data = self._readers[shard].read(index - self._starts[shard])
         try:
             return parse_record(data, index)
         except RecordError as error:
             raise self._in_shard(error, shard) from error.__cause__
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} samples of {self.folder}, split {self.name}>"
 
     def close(self) -> None:
         """Let go of the files; samples that were read stay valid."""
@@ -104,10 +106,11 @@ class Split(Sequence[Sample]):
     def __reduce__(self) -> tuple[type[Split], tuple[Path, str]]:
         return type(self), (self.folder, self.name)
 
-    def _shard(self, index: int) -> int:
-        if not 0 <= index < len(self):
+    def _place(self, index: int) -> tuple[int, int]:
+        """An index from 0, and the shard that it is in."""
+        if not -len(self) <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)} in {self.folder}, split {self.name}")
-        return bisect.bisect_right(self._starts, index) - 1
+        return index % len(self), bisect.bisect_right(self._starts, index % len(self)) - 1
 
     def _in_shard(self, error: RecordError, shard: int) -> RecordError:
         file = self.manifest.splits[self.name].shards[shard].files[0].file

@@ -75,7 +75,8 @@ class Crew:
         self._pool, self._bar, self._ahead = pool, bar, ahead
 
     def skip(self, count: int) -> None:
-        """Show so many pieces as done already."""
+        """Show so many pieces as done already; they do not count for the rate."""
+        self._bar.initial = count
         self._bar.update(count)
 
     def each(self, function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Iterator[Result]:

@@ -152,7 +152,7 @@ class _Verification:
             "gray": total.gray,
             "contested px": total.contested,
             "conflicting px": total.conflicting,
-            "MB": sum(file.bytes for shard in split.shards for file in shard.files) >> 20,
+            "kB": sum(file.bytes for shard in split.shards for file in shard.files) // 1000,
         }
 
     def _check_shard(self, shard: Shard, start: int, options: PackOptions, threads: Crew) -> Iterator[Checked]:

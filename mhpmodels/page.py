@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.errors import OptionError
+from mhpdata.errors import MissingError
 
 Pixels = npt.NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -34,7 +34,8 @@ class Page:
             from matplotlib.font_manager import findfont, get_font
             from matplotlib.transforms import Affine2D
         except ImportError as error:
-            raise OptionError("matplotlib", f"cannot be imported ({error})", "", 'pip install "mhp[viz]"') from error
+            remedy = "Install it: pip install matplotlib (mhp's extra viz)."
+            raise MissingError("matplotlib", f"cannot be imported ({error})", "", remedy) from error
         self.y = MARGIN
         # 72 dpi: a point is a pixel. Matplotlib's types differ from version to version, hence Any.
         self._figure: Any = Figure(figsize=(1, 1), dpi=72, facecolor="white")

@@ -98,7 +98,8 @@ def save_sheet(
         overwrite: replace ``out``.
 
     Raises:
-        OptionError: no such split, index or name, options that exclude each other, or Matplotlib is not installed.
+        OptionError: no such split, index or name, or options that exclude each other.
+        MissingError: Matplotlib is not installed.
         OutputError: ``out`` is there already, or cannot be written.
         PackedError: the packed folder is damaged.
     """
@@ -168,7 +169,8 @@ def contact_sheet(split: Split, indices: Sequence[int]) -> Pixels:
         The sheet: uint8 (height, 1840, 3) RGB.
 
     Raises:
-        OptionError: no samples or too many, colours are known for no such layout, or Matplotlib is not installed.
+        OptionError: no samples or too many, or colours are known for no such layout.
+        MissingError: Matplotlib is not installed.
         PackedError: a sample is damaged.
     """
     from mhpdata.layouts import LAYOUTS

@@ -11,7 +11,7 @@ from folder import write_folder, write_list
 
 from mhpdata import layouts
 from mhpdata import source as module
-from mhpdata.errors import FolderError, OptionError, SourceChangedError
+from mhpdata.errors import FolderError, OptionError, SourceChangedError, UnreadableError
 from mhpdata.source import Refused, SourceFile, read_file, scan_folder
 
 
@@ -166,7 +166,7 @@ def test_a_file_that_changed_after_the_scan(change, root):
 def test_a_folder_in_the_files_place(root):
     file = scan_folder(root)["file"]
     replace_by_a_folder(root / "file")
-    with pytest.raises((SourceChangedError, FolderError)):
+    with pytest.raises((SourceChangedError, UnreadableError)):
         read_file(root, file)
 
 

@@ -25,12 +25,18 @@ def reporting_errors(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except OptionError as error:
-            raise click.UsageError(str(error)) from error
+            raise click.UsageError(_in_flags(error)) from error
         except MhpError as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
-            print("Interrupted.", file=sys.stderr)
+            print("Interrupted. Run the same command again: what can go on goes on.", file=sys.stderr)
             sys.exit(130)
 
     return run
+
+
+def _in_flags(error: OptionError) -> str:
+    """The message with the argument's name as it is typed: --shard-mb, not shard_mb."""
+    flag = f"--{error.place.replace('_', '-')}" if error.place.isidentifier() else error.place
+    return str(type(error)(flag, error.found, error.expected, error.remedy))
