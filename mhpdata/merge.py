@@ -161,27 +161,28 @@ def _give_to_nearest(masks: Sequence[Plane], claimants: list[int], labels: Plane
 def _lay_first(mask: Any, person: Any, labels: Any, persons: Any, state: Any) -> None:
     """The mask behind what is there. All 1-D uint8.
 
-    No branch a pixel: 0.03 ms for 0.64 Mpixel. Skipping empty blocks of 64 pixels first was tried: 0.09 ms.
+    Bits are put together, never chosen between old and new: LLVM makes 64-byte vectors of it, 0.04 ms for 0.55 Mpixel.
+    The same with ``a if c else b`` on the stored values became stores under branches, 1.3 ms.
     """
     for i in range(mask.size):
-        new, old = mask[i], labels[i]
-        free, none = old == 0, new == 0
-        labels[i] = new if free else old
-        persons[i] = person if free & (not none) else persons[i]
-        mark = _CONTESTED if new == old else _CONFLICTING
-        state[i] = state[i] if free | none else np.uint8(state[i] | mark)
+        new, old, owner, seen = mask[i], labels[i], persons[i], state[i]
+        both = np.uint8(1) if (old != 0) & (new != 0) else np.uint8(0)
+        differ = _CONFLICTING if (old != 0) & (new != 0) & (new != old) else np.uint8(0)
+        labels[i] = np.uint8(old | (new if old == 0 else np.uint8(0)))
+        persons[i] = np.uint8(owner | (person if (old == 0) & (new != 0) else np.uint8(0)))
+        state[i] = np.uint8(seen | both | differ)
 
 
 @kernel
 def _lay_last(mask: Any, person: Any, labels: Any, persons: Any, state: Any) -> None:
-    """The mask in front of what is there. All 1-D uint8."""
+    """The mask in front of what is there. All 1-D uint8; see ``_lay_first`` for the form."""
     for i in range(mask.size):
-        new, old = mask[i], labels[i]
-        free, none = old == 0, new == 0
-        labels[i] = old if none else new
-        persons[i] = persons[i] if none else person
-        mark = _CONTESTED if new == old else _CONFLICTING
-        state[i] = state[i] if free | none else np.uint8(state[i] | mark)
+        new, old, owner, seen = mask[i], labels[i], persons[i], state[i]
+        both = np.uint8(1) if (old != 0) & (new != 0) else np.uint8(0)
+        differ = _CONFLICTING if (old != 0) & (new != 0) & (new != old) else np.uint8(0)
+        labels[i] = np.uint8(new | (old if new == 0 else np.uint8(0)))
+        persons[i] = np.uint8((owner if new == 0 else np.uint8(0)) | (person if new != 0 else np.uint8(0)))
+        state[i] = np.uint8(seen | both | differ)
 
 
 @kernel
