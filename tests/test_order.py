@@ -86,13 +86,18 @@ def test_train_placement_obeys_its_probabilities():
     assert np.mean([p.flip for p in places]) == pytest.approx(0.5, abs=0.03)
     assert np.mean([p.radius > 0 for p in places]) == pytest.approx(0.5, abs=0.03)
     assert np.mean([p.gray for p in places]) == pytest.approx(0.25, abs=0.03)
-    assert {p.scaled_width for p in places} == set(range(240, 961))
+    assert (min(p.scaled_width for p in places), max(p.scaled_width for p in places)) == (240, 960)
     assert all(0 <= p.left <= max(p.scaled_width - 480, 0) for p in places)
 
 
 @pytest.mark.parametrize(
     ("size", "place"),
-    [((768, 1080), (480, 675, 0, 98)), ((1080, 768), (675, 480, 98, 0)), ((480, 480), (480, 480, 0, 0)), ((5, 7), (480, 672, 0, 96))],
+    [
+        ((768, 1080), (480, 675, 0, 98)),
+        ((1080, 768), (675, 480, 98, 0)),
+        ((480, 480), (480, 480, 0, 0)),
+        ((5, 7), (480, 672, 0, 96)),
+    ],
 )
 def test_val_placement(size, place):
     assert order.place_val(size, 480) == order.Placement(*place, 480, 480)

@@ -1,0 +1,174 @@
+"""The steps of drawing one row of a crop, as plain loops that can be read (and that run where there are no vectors).
+
+A row of the output is made in five steps, each over one row, so that all between source and output stays in the nearest
+cache::
+
+    source rows, uint8        vertical      weighted sum of rows        -> int16, 1/64 levels (chroma: minus 128)
+    a row, int16              horizontal    weighted sums along the row -> int16, 1/128 levels (chroma: 1/256)
+    3 rows, int16             to_rgb        colour, one rounding        -> uint8 R, G, B      the integers that all agree on
+    3 rows, uint8             to_gray       (on request)                -> uint8
+    3 rows, uint8             emit          ImageNet mean and deviation -> float32 or float16 planes, or uint8 R, G, B, R, G, B
+
+The rule: :mod:`mhpdata.kernels_vector` has the same steps on vectors, and changes the speed and never a bit of the result.
+Floats are a function of the uint8 value alone: float32(factor * value + offset), rounded once.
+
+Weights are integers that sum to 16384. They are PIL's (triangle, widened when the picture shrinks), so the result is within
+one level of ``Image.resize(BILINEAR)``. Chroma planes are resampled straight from their own grid by the same rule, with
+samples centred between the pixels they cover, as JFIF says.
+
+Tried and lost: horizontal pass first (it runs over more rows when the picture shrinks); colour before the resize (four times
+the chroma to touch).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+ONE = 16384
+"""A weight of 1."""
+FLOAT32, FLOAT16, UINT8, PLANES = range(4)
+"""What ``emit`` writes: planes of float32 or float16, interleaved uint8, or planes of uint8."""
+
+
+# -------------------------------------------------------------------------------------------------- tables
+
+
+def most_taps(extent: float, scaled: int) -> int:
+    """An even number of taps that is enough for :func:`fill_taps`."""
+    return 2 * int(np.ceil(max(1.0, extent / scaled))) + 2
+
+
+@njit(nogil=True, cache=True)
+def fill_taps(size, extent, scaled, start, count, mirrored, first, taps, weight):
+    """Which samples make pixels start .. start + count of an axis, and with what weights.
+
+    Args:
+        size: samples along the axis; ``extent`` (float) of them span the picture: half its width for 4:2:0 chroma.
+        scaled: pixels along the axis after the resize. ``mirrored`` counts them from the other end.
+        first, taps: int32 (count,), the first sample and how many, out.
+        weight: int16 (count, even), out; 0 behind the last.
+
+    Returns:
+        The samples touched: from, to, and the largest number of taps.
+    """
+    scale = extent / scaled
+    support = max(scale, 1.0)
+    narrow = 1.0 / support
+    share = np.empty(weight.shape[1])
+    low, high, most = size, 0, 0
+    for i in range(count):
+        x = scaled - 1 - (start + i) if mirrored else start + i
+        centre = (x + 0.5) * scale
+        begin = min(max(int(centre - support + 0.5), 0), size - 1)
+        end = max(min(int(centre + support + 0.5), size), begin + 1)
+        total = 0.0
+        for k in range(end - begin):
+            share[k] = max(0.0, 1.0 - abs(begin + k - centre + 0.5) * narrow)
+            total += share[k]
+        full = ONE / total if total > 0.0 else 0.0
+        spare, heaviest = ONE, 0
+        for k in range(end - begin):
+            whole = int(share[k] * full + 0.5)
+            weight[i, k] = whole
+            spare -= whole
+            if whole > weight[i, heaviest]:
+                heaviest = k
+        weight[i, heaviest] += spare
+        for k in range(end - begin, weight.shape[1]):
+            weight[i, k] = 0
+        first[i], taps[i] = begin, end - begin
+        low, high, most = min(low, begin), max(high, end), max(most, end - begin)
+    return low, high, most
+
+
+@njit(nogil=True, cache=True)
+def fill_blur(radius, count, first, taps, weight):
+    """A Gaussian of standard deviation ``radius`` (0 to 1), 7 taps, the edge repeated: tables as of :func:`fill_taps`."""
+    bell = np.exp(-0.5 * (np.arange(-3, 4) / radius) ** 2)
+    whole = np.floor(bell / bell.sum() * ONE + 0.5).astype(np.int64)
+    whole[3] += ONE - whole.sum()
+    for i in range(count):
+        begin, end = max(i - 3, 0), min(i + 4, count)
+        weight[i, :] = 0
+        for k in range(7):
+            weight[i, min(max(i - 3 + k, 0), count - 1) - begin] += whole[k]
+        first[i], taps[i] = begin, end - begin
+
+
+# --------------------------------------------------------------------------------------------------- steps
+
+
+@njit(nogil=True, cache=True)
+def vertical(source, at, stride, weight, taps, centred, out, count):
+    """out[:count] = sum over k of (source[at + k * stride + x] (- 128) * weight[k] + 128) >> 8."""
+    minus = np.int32(128 if centred else 0)
+    out[:count] = 0
+    for k in range(taps):
+        w = np.int32(weight[k])
+        begin = at + k * stride
+        for x in range(count):
+            pixel = np.int32(source[begin + x]) - minus
+            out[x] += np.int16(np.int32(np.int32(pixel * w) + np.int32(128)) >> np.int32(8))
+
+
+@njit(nogil=True, cache=True)
+def horizontal(row, low, first, taps, weight, shift, out, count):
+    """out[x] = sum over k of row[first[x] - low + k] * weight[x, k], >> shift, for x < count."""
+    for x in range(count):
+        total = np.int32(0)
+        begin = first[x] - low
+        for k in range(taps[x]):
+            total += np.int32(row[begin + k]) * np.int32(weight[x, k])
+        out[x] = total >> shift
+
+
+@njit(nogil=True, cache=True)
+def _byte(x):
+    return np.uint8(max(min(x, 32767 - 64) + 64 >> 7, 0))
+
+
+@njit(nogil=True, cache=True)
+def to_rgb(yuv, rows, out, at, stride, count):
+    """3 rows of int16 -> out[at + channel * stride + x], uint8 R, G, B, for x < count; full-range BT.601 where ``yuv``."""
+    for x in range(count):
+        if yuv:
+            y, cb, cr = np.int32(rows[0, x]), np.int32(rows[1, x]), np.int32(rows[2, x])
+            out[at + x] = _byte(y + (cr * 22970 + ONE >> 15))
+            out[at + stride + x] = _byte(y + (cb * -5638 + ONE >> 15) + (cr * -11700 + ONE >> 15))
+            out[at + 2 * stride + x] = _byte(y + (cb * 29032 + ONE >> 15))
+        else:
+            for channel in range(3):
+                out[at + channel * stride + x] = _byte(np.int32(rows[channel, x]))
+
+
+@njit(nogil=True, cache=True)
+def to_gray(rgb, at, stride, count):
+    """Give all three channels the luma of ITU-R 601-2, as PIL's convert("L") rounds it; in place."""
+    for x in range(at, at + count):
+        red, green, blue = np.uint32(rgb[x]), np.uint32(rgb[x + stride]), np.uint32(rgb[x + 2 * stride])
+        luma = (red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471) + np.uint32(32768)) >> 16
+        rgb[x] = rgb[x + stride] = rgb[x + 2 * stride] = np.uint8(luma)
+
+
+@njit(nogil=True, cache=True)
+def emit(kind, rgb, stride, count, floats, halves, out, start, plane, width):
+    """Write one row of R, G, B (uint8) to ``out`` as ``kind`` says; pixels from ``count`` to ``width`` are black.
+
+    Args:
+        floats, halves: float32 and uint16 (3, 256), what each value of each channel becomes.
+        out: uint8, flat: the whole output as bytes; ``start`` is the row's first byte, ``plane`` the bytes of a plane.
+    """
+    for channel in range(3):
+        row, begin = start + channel * plane, channel * stride
+        if kind == FLOAT32:
+            reals = out[row : row + 4 * width].view(np.float32)
+            for x in range(width):
+                reals[x] = floats[channel, rgb[begin + x] if x < count else 0]
+        elif kind == FLOAT16:
+            bits = out[row : row + 2 * width].view(np.uint16)
+            for x in range(width):
+                bits[x] = halves[channel, rgb[begin + x] if x < count else 0]
+        else:
+            for x in range(width):
+                out[start + 3 * x + channel] = rgb[begin + x] if x < count else 0
