@@ -96,6 +96,15 @@ def fill_blur(radius, count, first, taps, weight):
         first[i], taps[i] = begin, end - begin
 
 
+@njit(nogil=True, cache=True)
+def split_channels(pixels, begin, end, out, stride):
+    """Interleaved R, G, B of pixels begin .. end -> three planes behind them: pixels[out + channel * stride + pixel]."""
+    for i in range(begin, end):
+        pixels[out + i] = pixels[3 * i]
+        pixels[out + stride + i] = pixels[3 * i + 1]
+        pixels[out + 2 * stride + i] = pixels[3 * i + 2]
+
+
 # --------------------------------------------------------------------------------------------------- steps
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from . import vectors as v
-from .kernels import FLOAT16, FLOAT32, UINT8
+from mhpdata import vectors as v
+from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 
 
 @njit(nogil=True, cache=True)

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from . import kernels as k
-from . import kernels_vector as f
-from . import vectors as v
-from .order import Placement
+from mhpdata import kernels as k
+from mhpdata import kernels_vector as f
+from mhpdata import vectors as v
+from mhpdata.order import Placement
 
 RGB, YUV = 0, 1
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -53,6 +53,26 @@ class Source(NamedTuple):
     stride: np.ndarray
     sizes: np.ndarray
     extents: np.ndarray
+
+
+def plane_sizes(colour: int, size: tuple[int, int]) -> tuple[list[tuple[int, int]], list[tuple[float, float]]]:
+    """(height, width) of each of three planes, and how many of its samples span the picture."""
+    height, width = size
+    if colour == RGB:
+        return [size] * 3, [(float(height), float(width))] * 3
+    half = ((height + 1) // 2, (width + 1) // 2)
+    return [size, half, half], [(float(height), float(width)), (height / 2, width / 2), (height / 2, width / 2)]
+
+
+def planar(colour: int, size: tuple[int, int], missing: list[tuple[int, int]], start: int = 0) -> Source:
+    """Planes one behind the other from ``start``, each without its first ``missing[0]`` and last ``missing[1]`` rows."""
+    sizes, extents = plane_sizes(colour, size)
+    at = []
+    for (rows, columns), (before, behind) in zip(sizes, missing, strict=True):
+        at.append(start - before * columns)
+        start += (rows - before - behind) * columns
+    stride = np.array([columns for _, columns in sizes])
+    return Source(colour, np.array(at), stride, np.array(sizes[:2]), np.array(extents[:2]))
 
 
 class Scratch:
@@ -254,6 +274,16 @@ def _black(kind, channel, floats, halves):
     return np.int64(halves[channel, 0]) * 65537
 
 
+def draw_planes(data: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The whole picture of yuv420 planes: uint8 (height, width, 3), RGB."""
+    out = np.empty((*size, 3), np.uint8)
+    buffer = np.concatenate([data, np.zeros(64, np.uint8)])
+    source = planar(YUV, size, [(0, 0), (0, 0), (0, 0)])
+    place = Placement(*size, 0, 0, *size)
+    draw_image(v.LEVEL, buffer, source, place, k.UINT8, normalisation(), out.reshape(-1), Scratch())
+    return out
+
+
 def draw_labels(
     level: int,
     row_offsets: np.ndarray,
@@ -340,3 +370,18 @@ def _draw_labels(
         before = row
     v.fence()
     return True
+
+
+@njit(nogil=True, cache=True)
+def find_boxes(persons, count):
+    """int32 (count, 4): top, left, bottom, right of what a person map shows of persons 1 .. count; zeros where nothing."""
+    boxes = np.zeros((count, 4), np.int32)
+    for y in range(persons.shape[0]):
+        for x in range(persons.shape[1]):
+            person = persons[y, x]
+            if 0 < person <= count:
+                box = boxes[person - 1]
+                if box[2] == 0:
+                    box[0], box[1], box[3] = y, x, x + 1
+                box[1], box[2], box[3] = min(box[1], x), y + 1, max(box[3], x + 1)
+    return boxes

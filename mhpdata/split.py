@@ -16,6 +16,7 @@ from mhpdata import shards
 from mhpdata.errors import OptionError, RecordError
 from mhpdata.manifest import Manifest, read_manifest
 from mhpdata.record import Record, Sample, decode_record, parse_record
+from mhpdata.shards.file import OpenFile
 
 
 def open_split(folder: str | Path, split: str) -> Split:
@@ -95,6 +96,27 @@ class Split(Sequence[Sample]):
             return parse_record(data, index)
         except RecordError as error:
             raise self._in_shard(error, shard) from error.__cause__
+
+    def raw(self, index: int) -> bytes | memoryview:
+        """A record's bytes, unchecked."""
+        shard = self._shard(index)
+        return self._readers[shard].read(index - self._starts[shard])
+
+    def span(self, index: int) -> tuple[OpenFile, int, int]:
+        """Where a record lies: the file, the first byte, how many."""
+        shard = self._shard(index)
+        return self._readers[shard].span(index - self._starts[shard])
+
+    def plain(self, index: int) -> int:
+        """The first byte in the file of the record itself; -1 where it does not lie there in one piece."""
+        shard = self._shard(index)
+        return self._readers[shard].plain(index - self._starts[shard])
+
+    def place(self, index: int) -> str:
+        """How an error names a record: its shard's file and its number."""
+        shard = self._shard(index)
+        file = self.manifest.splits[self.name].shards[shard].files[0].file
+        return f"{self.folder / file}, record {index} ({self.names[index]})"
 
     def close(self) -> None:
         """Let go of the files; samples that were read stay valid."""
