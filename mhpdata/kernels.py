@@ -96,15 +96,6 @@ def fill_blur(radius, count, first, taps, weight):
         first[i], taps[i] = begin, end - begin
 
 
-@njit(nogil=True, cache=True)
-def split_channels(pixels, begin, end, out, stride):
-    """Interleaved R, G, B of pixels begin .. end -> three planes behind them: pixels[out + channel * stride + pixel]."""
-    for i in range(begin, end):
-        pixels[out + i] = pixels[3 * i]
-        pixels[out + stride + i] = pixels[3 * i + 1]
-        pixels[out + 2 * stride + i] = pixels[3 * i + 2]
-
-
 # --------------------------------------------------------------------------------------------------- steps
 
 
@@ -181,3 +172,12 @@ def emit(kind, rgb, stride, count, floats, halves, out, start, plane, width):
         else:
             for x in range(width):
                 out[start + 3 * x + channel] = rgb[begin + x] if x < count else 0
+
+
+@njit(nogil=True, cache=True)
+def split_channels(pixels, begin, out, stride, count):
+    """Interleaved R, G, B -> planes: out[channel * stride + i] = pixels[3 * (begin + i) + channel], from out's own ``begin``."""
+    for i in range(begin, begin + count):
+        out[i] = pixels[3 * i]
+        out[stride + i] = pixels[3 * i + 1]
+        out[2 * stride + i] = pixels[3 * i + 2]

@@ -64,13 +64,13 @@ def plane_sizes(colour: int, size: tuple[int, int]) -> tuple[list[tuple[int, int
     return [size, half, half], [(float(height), float(width)), (height / 2, width / 2), (height / 2, width / 2)]
 
 
-def planar(colour: int, size: tuple[int, int], missing: list[tuple[int, int]], start: int = 0) -> Source:
-    """Planes one behind the other from ``start``, each without its first ``missing[0]`` and last ``missing[1]`` rows."""
+def planar(colour: int, size: tuple[int, int], missing: list[tuple[int, int]], gap: int = 0) -> Source:
+    """Planes ``gap`` bytes apart, each without its first ``missing[p][0]`` and last ``missing[p][1]`` rows."""
     sizes, extents = plane_sizes(colour, size)
-    at = []
+    at, start = [], 0
     for (rows, columns), (before, behind) in zip(sizes, missing, strict=True):
         at.append(start - before * columns)
-        start += (rows - before - behind) * columns
+        start += (rows - before - behind) * columns + gap
     stride = np.array([columns for _, columns in sizes])
     return Source(colour, np.array(at), stride, np.array(sizes[:2]), np.array(extents[:2]))
 
@@ -274,6 +274,22 @@ def _black(kind, channel, floats, halves):
     return np.int64(halves[channel, 0]) * 65537
 
 
+def split_channels(level: int, pixels: np.ndarray, begin: int, end: int, out: np.ndarray, stride: int) -> None:
+    """Pixels begin .. end of interleaved R, G, B -> the same places of three planes, ``stride`` apart in ``out``.
+
+    May write up to 63 bytes behind each plane, of which ``out`` needs as many behind the last, and as ``pixels`` to read 192.
+    """
+    _split_channels(level, pixels, begin, end - begin, out, stride)
+
+
+@njit(nogil=True, cache=True)
+def _split_channels(level, pixels, begin, count, out, stride):
+    if level == 0:
+        k.split_channels(pixels, begin, out, stride, count)
+    else:
+        f.split_channels(level, _address(pixels) + 3 * begin, _address(out) + begin, stride, count)
+
+
 def draw_planes(data: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The whole picture of yuv420 planes: uint8 (height, width, 3), RGB."""
     out = np.empty((*size, 3), np.uint8)
@@ -340,20 +356,21 @@ def _draw_labels(
                     first, last = np.int64(row_offsets[row]), np.int64(row_offsets[row + 1])
                     if not 0 <= first < last <= runs.size or runs[last - 1] & 0xFFFF != source_width:
                         return False
-                    end, turn = 0, -1 if flip else 1
+                    end = 0
                     for j in range(first, last):  # every end is checked before it is used
                         if runs[j] & 0xFFFF <= end:
                             return False
                         end = runs[j] & 0xFFFF
                     # laid out from left to right, so that a fill may run over what the next one writes
-                    for j in range(first, last) if turn == 1 else range(last - 1, first - 1, -1):
+                    for n in range(last - first):
+                        j = last - 1 - n if flip else first + n
                         value = np.int64(runs[j] >> 24 if i else swap[runs[j] >> 16 & 0xFF])
                         if not flip:
                             stop = cut[runs[j] & 0xFFFF]
                         else:
                             stop = columns - cut[runs[j - 1] & 0xFFFF] if j > first else columns
                         if level:
-                            f.fill(level, value, here + filled, stop - filled)
+                            f.fill_short(level, value, here + filled, stop - filled)
                         else:
                             line[i, filled:stop] = value
                         filled = stop

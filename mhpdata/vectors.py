@@ -372,6 +372,25 @@ interleave_256 = _step(1, 3)(_interleave(32))
 """(source, stride, out): one vector of each of 3 rows of uint8 -> R, G, B, R, G, B, ..."""
 
 
+def _split(lanes: int) -> Callable[..., None]:
+    def build(b: ir.IRBuilder, source: ir.Value, out: ir.Value, stride: ir.Value) -> None:
+        parts = [_load(b, source, ir.VectorType(I8, lanes), i * lanes) for i in range(3)]
+        for channel in range(3):
+            places = [3 * pixel + channel for pixel in range(lanes)]
+            first = [p if p < 2 * lanes else 0 for p in places]
+            both = [i if p < 2 * lanes else p - lanes for i, p in enumerate(places)]
+            x = b.shuffle_vector(parts[0], parts[1], ir.Constant(ir.VectorType(I32, lanes), first))
+            x = b.shuffle_vector(x, parts[2], ir.Constant(ir.VectorType(I32, lanes), both))
+            _store(b, x, b.add(out, b.mul(stride, I64(channel))))
+
+    return build
+
+
+split_512 = _step(2, 3)(_split(64))
+split_256 = _step(1, 3)(_split(32))
+"""(source, out, stride): the reverse; bytes R, G, B, R, G, B, ... -> one vector of each of 3 rows."""
+
+
 # ---------------------------------------------------------------------------------------------- fill and copy
 
 
