@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from allocation import at_most
 from images import SIZE, huge, picture, pillow_rgb, save
+from PIL import Image
 
 from mhpdata.codec import CODECS, decode_stored, encode_image
 from mhpdata.errors import RecordError
@@ -14,11 +15,26 @@ from mhpdata.header import read_header
 RGB = picture()
 JPEG = encode_image(RGB, "jpeg", 95)
 RAW = encode_image(RGB, "raw", 95)
+YUV420 = encode_image(RGB, "yuv420", 95)
 
 
 def test_raw_is_three_planes_and_exact():
     assert RGB[..., 0].tobytes() + RGB[..., 1].tobytes() + RGB[..., 2].tobytes() == RAW
     np.testing.assert_array_equal(decode_stored(RAW, CODECS["raw"], SIZE), RGB)
+
+
+def test_yuv420_is_pillows_colour_and_the_mean_of_four():
+    """Luma and the chroma of each pixel are libjpeg's; four of them are averaged, the edge repeated."""
+    height, width = SIZE
+    y, cb, cr = np.moveaxis(np.array(Image.fromarray(RGB).convert("YCbCr")).astype(int), -1, 0)
+    planes = np.frombuffer(YUV420, np.uint8).astype(int)
+    np.testing.assert_array_equal(planes[: height * width].reshape(SIZE), y)
+    half = -(-height // 2), -(-width // 2)
+    for chroma, stored in zip((cb, cr), planes[height * width :].reshape(2, *half), strict=True):
+        for i, j in ((0, 0), (5, 7), (half[0] - 1, 3), (2, half[1] - 1), (half[0] - 1, half[1] - 1)):
+            rows, columns = ([min(2 * a + k, n - 1) for k in range(2)] for a, n in ((i, height), (j, width)))
+            assert stored[i, j] == (chroma[np.ix_(rows, columns)].sum() + 2) // 4
+    assert np.abs(decode_stored(YUV420, CODECS["yuv420"], SIZE).astype(int) - RGB).mean() < 4
 
 
 def test_jpeg_is_baseline_and_equals_pillow():
@@ -53,7 +69,7 @@ def test_encoding_takes_any_strides():
 @pytest.mark.parametrize("codec", CODECS)
 def test_another_size_is_refused(codec, size):
     with pytest.raises(RecordError, match=r"^image: "):
-        decode_stored({"jpeg": JPEG, "raw": RAW}[codec], CODECS[codec], size)
+        decode_stored({"jpeg": JPEG, "yuv420": YUV420, "raw": RAW}[codec], CODECS[codec], size)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +82,7 @@ def test_what_is_no_baseline_jpeg_is_refused(data):
         decode_stored(data, CODECS["jpeg"], SIZE)
 
 
-@pytest.mark.parametrize("codec", [1, 3, 255])
+@pytest.mark.parametrize("codec", [3, 4, 255])
 def test_an_unknown_codec_is_refused(codec):
     with pytest.raises(RecordError, match="codec"):
         decode_stored(JPEG, codec, SIZE)
