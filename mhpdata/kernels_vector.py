@@ -17,7 +17,7 @@ from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 
 
 @njit(nogil=True, cache=True)
-def pack_taps(level, low, first, weight, count, pairs, base, index, packed):
+def pack_taps(level, low, first, taps, weight, count, pairs, base, index, packed):
     """Lay the tables of a row out for ``horizontal``'s vectors: 16 outputs a group. False where a window is too narrow.
 
     Args:
@@ -48,7 +48,7 @@ def pack_taps(level, low, first, weight, count, pairs, base, index, packed):
             for j in range(pairs):
                 for t in range(2):
                     to = ((x // 16 * pairs + j) * 16 + x % 16) * 2 + t
-                    packed[to] = weight[x, 2 * j + t] if x < count else 0
+                    packed[to] = weight[x, 2 * j + t] if x < count and 2 * j + t < taps[x] else 0
     return True
 
 

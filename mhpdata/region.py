@@ -90,7 +90,8 @@ class Regions:
         colour = render.YUV if found.codec == YUV420 else render.RGB
         buffer = reading.room("image", found.image_bytes)
         begin, filled, missing = IR_HEADER.size, 0, []
-        for (rows, columns), (extent, _) in zip(*render.plane_sizes(colour, found.size), strict=True):
+        planes = render.planes_of(colour, found.size)
+        for (rows, columns), (extent, _) in zip(planes.sizes, planes.extents, strict=True):
             low, high = _rows(rows, extent, place)
             end = filled + (high - low) * columns
             self._read(index, found, begin + low * columns, buffer[filled:end])
@@ -132,7 +133,7 @@ class Regions:
         low, high = _rows(height, float(height), place)
         planes, gap = reading.room("planes", 3 * height * width + 128), 64
         render.split_channels(LEVEL, pixels, low * width, high * width, planes, height * width + gap)
-        return planes, render.planar(render.RGB, found.size, [(0, 0)] * 3, gap)
+        return planes, render.planar(render.RGB, found.size, gap=gap)
 
     def _read(self, index: int, found: Found, offset: int, out: np.ndarray) -> None:
         """Fill ``out`` from the record's bytes at ``offset``."""

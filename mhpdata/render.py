@@ -9,6 +9,8 @@ Everything runs in one call without the GIL, in memory that the caller gives (:c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -55,24 +57,34 @@ class Source(NamedTuple):
     extents: np.ndarray
 
 
-def plane_sizes(colour: int, size: tuple[int, int]) -> tuple[list[tuple[int, int]], list[tuple[float, float]]]:
-    """(height, width) of each of three planes, and how many of its samples span the picture."""
+class Planes(NamedTuple):
+    """The shape of a picture's three planes: (height, width) of each, how many samples of it span the picture, and arrays."""
+
+    sizes: tuple[tuple[int, int], ...]
+    extents: tuple[tuple[float, float], ...]
+    stride: np.ndarray
+    size_array: np.ndarray
+    extent_array: np.ndarray
+
+
+@lru_cache(maxsize=4096)
+def planes_of(colour: int, size: tuple[int, int]) -> Planes:
+    """Planes of R, G, B, or of Y and half as many Cb and Cr each way."""
     height, width = size
-    if colour == RGB:
-        return [size] * 3, [(float(height), float(width))] * 3
-    half = ((height + 1) // 2, (width + 1) // 2)
-    return [size, half, half], [(float(height), float(width)), (height / 2, width / 2), (height / 2, width / 2)]
+    half = ((height + 1) // 2, (width + 1) // 2) if colour == YUV else size
+    extent = (height / 2, width / 2) if colour == YUV else (float(height), float(width))
+    sizes, extents = (size, half, half), ((float(height), float(width)), extent, extent)
+    return Planes(sizes, extents, np.array([s[1] for s in sizes]), np.array(sizes[:2]), np.array(extents[:2]))
 
 
-def planar(colour: int, size: tuple[int, int], missing: list[tuple[int, int]], gap: int = 0) -> Source:
+def planar(colour: int, size: tuple[int, int], missing: Sequence[tuple[int, int]] = ((0, 0),) * 3, gap: int = 0) -> Source:
     """Planes ``gap`` bytes apart, each without its first ``missing[p][0]`` and last ``missing[p][1]`` rows."""
-    sizes, extents = plane_sizes(colour, size)
-    at, start = [], 0
-    for (rows, columns), (before, behind) in zip(sizes, missing, strict=True):
-        at.append(start - before * columns)
+    planes = planes_of(colour, size)
+    at, start = np.empty(3, np.int64), 0
+    for p, ((rows, columns), (before, behind)) in enumerate(zip(planes.sizes, missing, strict=True)):
+        at[p] = start - before * columns
         start += (rows - before - behind) * columns + gap
-    stride = np.array([columns for _, columns in sizes])
-    return Source(colour, np.array(at), stride, np.array(sizes[:2]), np.array(extents[:2]))
+    return Source(colour, at, planes.stride, planes.size_array, planes.extent_array)
 
 
 class Scratch:
@@ -111,13 +123,17 @@ class Scratch:
 
 
 def aligned(shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Zeros whose rows all begin on 64-byte boundaries (a vector across two cache lines costs two loads)."""
+    """Zeros whose rows all begin on 64-byte boundaries (a vector across two cache lines costs two loads).
+
+    Rows may come out longer than asked for, so that the array is contiguous: of another kind, all kernels would be compiled anew.
+    """
     size = np.dtype(dtype).itemsize
     row = -(-shape[-1] * size // 64) * 64
     memory = np.zeros(int(np.prod(shape[:-1])) * row + 64, np.uint8)
     begin = -memory.ctypes.data % 64
     rows = memory[begin : begin + memory.size - 64].reshape(*shape[:-1], row)
-    return rows.view(dtype)[..., : shape[-1]]
+    whole = rows.view(dtype)
+    return whole[: shape[0]] if len(shape) == 1 else whole
 
 
 def touched(size: int, extent: float, scaled: int, start: int, count: int, mirrored: bool) -> tuple[int, int]:
@@ -141,10 +157,10 @@ def draw_image(
         kind: FLOAT32, FLOAT16 or UINT8 of :mod:`mhpdata.kernels`.
         out: uint8, flat: the memory of this sample in the batch.
     """
-    most = max(
-        k.most_taps(source.extents[0, 0], place.scaled_height), k.most_taps(source.extents[0, 1], place.scaled_width), 8
-    )
-    scratch.fit(place.height, place.width, int(source.sizes[0, 1]), most, bool(place.radius or place.gray))
+    (height, width), _ = source.extents.tolist()
+    most = max(k.most_taps(height, place.scaled_height), k.most_taps(width, place.scaled_width), 8)
+    columns = max(int(source.sizes[0, 1]), place.width)  # blur runs over the crop itself
+    scratch.fit(place.height, place.width, columns, most, bool(place.radius or place.gray))
     _draw(
         level, source.colour, buffer, source.at, source.stride, source.sizes, source.extents,
         place.scaled_height, place.scaled_width, place.top, place.left, place.height, place.width,
@@ -199,7 +215,9 @@ def _resample(
     pairs = (most + 1) // 2
     along = np.zeros(2, np.int64)
     for c in range(1 + colour):
-        if level > 0 and f.pack_taps(level, low[c], first[2 + c], weight[2 + c], columns, pairs[c], base[c], index[c], packed[c]):
+        if level > 0 and f.pack_taps(
+            level, low[c], first[2 + c], taps[2 + c], weight[2 + c], columns, pairs[c], base[c], index[c], packed[c]
+        ):
             along[c] = level
     black = (_black(kind, 0, floats, halves), _black(kind, 1, floats, halves), _black(kind, 2, floats, halves))
     pixels[:] = 0
@@ -294,7 +312,7 @@ def draw_planes(data: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The whole picture of yuv420 planes: uint8 (height, width, 3), RGB."""
     out = np.empty((*size, 3), np.uint8)
     buffer = np.concatenate([data, np.zeros(64, np.uint8)])
-    source = planar(YUV, size, [(0, 0), (0, 0), (0, 0)])
+    source = planar(YUV, size)
     place = Placement(*size, 0, 0, *size)
     draw_image(v.LEVEL, buffer, source, place, k.UINT8, normalisation(), out.reshape(-1), Scratch())
     return out

@@ -39,6 +39,7 @@ class Slots:
     def __init__(self, most: int) -> None:
         self._most = most
         self._free: SimpleQueue[np.ndarray] = SimpleQueue()
+        self._size = 0
         self.made = 0
 
     def lend(self, *arrays: tuple[tuple[int, ...], Any]) -> list[np.ndarray]:
@@ -47,7 +48,8 @@ class Slots:
         for shape, dtype in arrays:
             starts.append(size)
             size += -(-math.prod(shape) * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
-        memory = self._take(size)
+        self._size = max(self._size, size)  # an epoch's last batch is smaller, but the next one uses its block
+        memory = self._take(self._size)
         block = np.asarray(_Lease(memory, self._free, self._most))
         block = block[-memory.ctypes.data % ALIGNMENT :]
         return [

@@ -71,3 +71,10 @@ def test_a_smaller_block_is_not_used_for_more():
     big = slots.lend(((1000,), np.float64))[0]
     big[:] = 1
     assert slots.made == 2
+
+
+def test_a_small_batch_leaves_a_block_for_a_large_one():
+    slots = Slots(2)
+    for size in (1000, 10, 1000, 10, 1000):
+        slots.lend(((size,), np.float64))
+    assert slots.made == 1
