@@ -181,6 +181,8 @@ class Loader:
         for left, right in self.flip_pairs if swap_sides else ():
             self._swapped[[left, right]] = right, left
         self._slots = Slots(AHEAD + 2)
+        # kept from epoch to epoch: in new memory, every page must be faulted in again
+        self._desks = [(Reading(), render.Scratch()) for _ in range(self._threads)]
         self._position = 0
         self._resume: int | None = None
         self._crew: _Crew | None = None
@@ -232,7 +234,7 @@ class Loader:
         try:
             while True:
                 if crew is None or crew.process != os.getpid():  # the first turn, or the first in a forked child
-                    crew = self._crew = _Crew(self._threads, self._fill)
+                    crew = self._crew = _Crew(self._desks, self._fill)
                     planned, waiting = self._position, deque[_Step]()
                 while len(waiting) < AHEAD and order.steps(
                     len(samples), planned, self.batch_size, self.world_size, self.drop_last
@@ -344,17 +346,24 @@ class Loader:
             self._transform(images[i], labels[i], persons if self._persons else None, rng)
 
 
-class _Crew:
-    """The threads of one iteration."""
+_Desk = tuple[Reading, render.Scratch]
+"""What one thread works with."""
+_Fill = Callable[[_Step, int, Reading, render.Scratch], None]
 
-    def __init__(self, threads: int, fill: Callable[[_Step, int, Reading, render.Scratch], None]) -> None:
+
+class _Crew:
+    """The threads of one iteration, one for each desk."""
+
+    def __init__(self, desks: list[_Desk], fill: _Fill) -> None:
         self.process = os.getpid()
         self._jobs: SimpleQueue[tuple[_Step, int] | None] = SimpleQueue()
         self._closed = False
         # daemons, closed by atexit: an iteration that was left open never keeps the interpreter from ending
         self._threads = [
-            threading.Thread(target=_work, args=(weakref.ref(self), self._jobs, fill), daemon=True, name=f"mhp-loader-{i}")
-            for i in range(threads)
+            threading.Thread(
+                target=_work, args=(weakref.ref(self), self._jobs, fill, *desk), daemon=True, name=f"mhp-loader-{i}"
+            )
+            for i, desk in enumerate(desks)
         ]
         for thread in self._threads:
             thread.start()
@@ -384,9 +393,10 @@ class _Crew:
 def _work(
     crew: weakref.ref[_Crew],
     jobs: SimpleQueue[tuple[_Step, int] | None],
-    fill: Callable[[_Step, int, Reading, render.Scratch], None],
+    fill: _Fill,
+    reading: Reading,
+    scratch: render.Scratch,
 ) -> None:
-    reading, scratch = Reading(), render.Scratch()
     while (job := jobs.get()) is not None:
         owner = crew()
         if owner is None or owner.closed:

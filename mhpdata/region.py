@@ -59,7 +59,7 @@ class Reading:
         """``size`` elements of one of the arrays, with 64 more behind them."""
         array: np.ndarray = getattr(self, name)
         if array.size < size + 64:
-            array = render.aligned((size + size // 8 + 64,), array.dtype)
+            array = render.aligned((size + size // 4 + 64,), array.dtype)
             setattr(self, name, array)
         return array
 

