@@ -2,9 +2,9 @@
 
 Run:  python benchmarks/loader.py --images 240 --out benchmarks/results
 
-On one folder from mhp-synth, packed once a store: the task train-768 (random flip, long side 384 to 1536, padded, random crop of
-768, float32, labels; no blur), batches of 16, shuffled; every variant in turn, after a warm-up. A row holds medians; CPU time is
-of all threads. Then each option's cost on the yuv420 store.
+On one folder from mhp-synth, packed once a store: the task train-768 (random flip, long side 384 to 1536, padded,
+random crop of 768, float32, labels; no blur), batches of 16, shuffled; every variant in turn, after a warm-up. A row
+holds medians; CPU time is of all threads. Then each option's cost on the yuv420 store.
 """
 
 from __future__ import annotations

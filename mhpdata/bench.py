@@ -1,7 +1,7 @@
 """How fast a loader is on this machine: images/s and CPU time an image, beside the copy of as many bytes.
 
-The floor that a loader is compared with is a memcpy of one image's output (7.08 MB for float32, 768 x 768), measured in turn
-with it, since machines drift. Threads are warmed up, and records checked for the first time, outside the clock.
+The floor that a loader is compared with is a memcpy of one image's output (7.08 MB for float32, 768 x 768), measured in
+turn with it, since machines drift. Threads are warmed up, and records checked for the first time, outside the clock.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def bench_loader(
         seconds.setdefault("memcpy", []).append(_clock(copy))
         for name, loader in loaders.items():
             loader.set_epoch(run + 1)
-            seconds.setdefault(name, []).append(_clock(lambda loader=loader: _drain(loader)))
+            seconds.setdefault(name, []).append(_clock(partial(_drain, loader)))
     floor = statistics.median(cpu / count for _, cpu, count in seconds["memcpy"])
     rows = []
     for name, times in seconds.items():

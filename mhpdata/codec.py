@@ -1,4 +1,4 @@
-"""How an image lies in a record: "jpeg" (small, read by everyone), "yuv420" (planes, fastest) or "raw" (lossless planes).
+"""How an image lies in a record: "jpeg" (small, read by everyone), "yuv420" (fastest) or "raw" (lossless planes).
 
 In and Out: uint8 (height, width, 3), RGB, 0..255. ``docs/format.md`` gives the bytes.
 """
@@ -61,16 +61,13 @@ def decode_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -
 
 
 def _planes(image: np.ndarray) -> list[np.ndarray]:
-    """Y, Cb, Cr of full-range BT.601 with libjpeg's integers; chroma is the rounded mean of 2 x 2, the edge repeated."""
+    """Y, Cb, Cr of full-range BT.601 in libjpeg's integers; chroma: mean of 2 x 2, the edge repeated, rounded once."""
     red, green, blue = (image[:, :, c].astype(np.int32) for c in range(3))
-    chroma = (
-        (-11059 * red - 21709 * green + 32768 * blue + (128 << 16) + 32767) >> 16,
-        (32768 * red - 27439 * green - 5329 * blue + (128 << 16) + 32767) >> 16,
-    )
     planes = [(19595 * red + 38470 * green + 7471 * blue + 32768) >> 16]
-    for plane in chroma:
-        even = np.pad(plane, [(0, n % 2) for n in plane.shape], mode="edge")
-        planes.append((even[::2, ::2] + even[::2, 1::2] + even[1::2, ::2] + even[1::2, 1::2] + 2) >> 2)
+    for chroma in (-11059 * red - 21709 * green + 32768 * blue, 32768 * red - 27439 * green - 5329 * blue):
+        even = np.pad(chroma, [(0, n % 2) for n in chroma.shape], mode="edge")
+        total = even[::2, ::2] + even[::2, 1::2] + even[1::2, ::2] + even[1::2, 1::2]
+        planes.append((total + (128 << 18) + (1 << 17) - 1) >> 18)  # - 1: pure blue and red would come to 256
     return [plane.astype(np.uint8) for plane in planes]
 
 

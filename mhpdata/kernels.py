@@ -5,24 +5,25 @@ cache::
 
     source rows, uint8        vertical      weighted sum of rows        -> int16, 1/64 levels (chroma: minus 128)
     a row, int16              horizontal    weighted sums along the row -> int16, 1/128 levels (chroma: 1/256)
-    3 rows, int16             to_rgb        colour, one rounding        -> uint8 R, G, B      the integers that all agree on
+    3 rows, int16             to_rgb        colour, one rounding        -> uint8 R, G, B: what all variants agree on
     3 rows, uint8             to_gray       (on request)                -> uint8
-    3 rows, uint8             emit          ImageNet mean and deviation -> float32 or float16 planes, or uint8 R, G, B, R, G, B
+    3 rows, uint8             emit          ImageNet mean, deviation    -> float32 or float16 planes, or uint8 RGBRGB
 
-The rule: :mod:`mhpdata.kernels_vector` has the same steps on vectors, and changes the speed and never a bit of the result.
-Floats are a function of the uint8 value alone: float32(factor * value + offset), rounded once.
+The rule: :mod:`mhpdata.kernels_vector` has the same steps on vectors, and changes the speed and never a bit of the
+result. Floats are a function of the uint8 value alone: float32(factor * value + offset), rounded once.
 
-Weights are integers that sum to 16384. They are PIL's (triangle, widened when the picture shrinks), so the result is within
-one level of ``Image.resize(BILINEAR)``. Chroma planes are resampled straight from their own grid by the same rule, with
-samples centred between the pixels they cover, as JFIF says.
+Weights are integers that sum to 16384. They are PIL's (triangle, widened when the picture shrinks), so the result is
+within one level of ``Image.resize(BILINEAR)``. Chroma planes are resampled straight from their own grid by the same
+rule, with samples centred between the pixels they cover, as JFIF says.
 
-Tried and lost: horizontal pass first (it runs over more rows when the picture shrinks); colour before the resize (four times
-the chroma to touch).
+Tried and lost: horizontal pass first (it runs over more rows when the picture shrinks); colour before the resize (four
+times the chroma to touch).
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -42,7 +43,9 @@ def most_taps(extent: float, scaled: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def fill_taps(size, extent, scaled, start, count, mirrored, first, taps, weight):
+def fill_taps(
+    size: Any, extent: Any, scaled: Any, start: Any, count: Any, mirrored: Any, first: Any, taps: Any, weight: Any
+) -> Any:
     """Which samples make pixels start .. start + count of an axis, and with what weights.
 
     Args:
@@ -92,8 +95,9 @@ def fill_taps(size, extent, scaled, start, count, mirrored, first, taps, weight)
 
 
 @njit(nogil=True, cache=True)
-def fill_blur(radius, count, first, taps, weight):
-    """A Gaussian of standard deviation ``radius`` (0 to 1), 7 taps, the edge repeated: tables as of :func:`fill_taps`."""
+def fill_blur(radius: Any, count: Any, first: Any, taps: Any, weight: Any) -> Any:
+    """A Gaussian of standard deviation ``radius`` (0 to 1), 7 taps, the edge repeated: tables as of
+    :func:`fill_taps`."""
     bell = np.exp(-0.5 * (np.arange(-3, 4) / radius) ** 2)
     whole = np.floor(bell / bell.sum() * ONE + 0.5).astype(np.int64)
     whole[3] += ONE - whole.sum()
@@ -109,7 +113,7 @@ def fill_blur(radius, count, first, taps, weight):
 
 
 @njit(nogil=True, cache=True)
-def vertical(source, at, stride, weight, taps, centred, out, count):
+def vertical(source: Any, at: Any, stride: Any, weight: Any, taps: Any, centred: Any, out: Any, count: Any) -> Any:
     """out[:count] = sum over k of (source[at + k * stride + x] (- 128) * weight[k] + 128) >> 8."""
     minus = np.int32(128 if centred else 0)
     out[:count] = 0
@@ -122,7 +126,7 @@ def vertical(source, at, stride, weight, taps, centred, out, count):
 
 
 @njit(nogil=True, cache=True)
-def horizontal(row, low, first, taps, weight, shift, out, count):
+def horizontal(row: Any, low: Any, first: Any, taps: Any, weight: Any, shift: Any, out: Any, count: Any) -> Any:
     """out[x] = sum over k of row[first[x] - low + k] * weight[x, k], >> shift, for x < count."""
     for x in range(count):
         total = np.int32(0)
@@ -133,13 +137,14 @@ def horizontal(row, low, first, taps, weight, shift, out, count):
 
 
 @njit(nogil=True, cache=True)
-def _byte(x):
+def _byte(x: Any) -> Any:
     return np.uint8(max(min(x, 32767 - 64) + 64 >> 7, 0))
 
 
 @njit(nogil=True, cache=True)
-def to_rgb(yuv, rows, out, at, stride, count):
-    """3 rows of int16 -> out[at + channel * stride + x], uint8 R, G, B, for x < count; full-range BT.601 where ``yuv``."""
+def to_rgb(yuv: Any, rows: Any, out: Any, at: Any, stride: Any, count: Any) -> Any:
+    """3 rows of int16 -> out[at + channel * stride + x], uint8 R, G, B, for x < count; full-range BT.601 where
+    ``yuv``."""
     for x in range(count):
         if yuv:
             y, cb, cr = np.int32(rows[0, x]), np.int32(rows[1, x]), np.int32(rows[2, x])
@@ -152,7 +157,7 @@ def to_rgb(yuv, rows, out, at, stride, count):
 
 
 @njit(nogil=True, cache=True)
-def to_gray(rgb, at, stride, count):
+def to_gray(rgb: Any, at: Any, stride: Any, count: Any) -> Any:
     """Give all three channels the luma of ITU-R 601-2, as PIL's convert("L") rounds it; in place."""
     for x in range(at, at + count):
         red, green, blue = np.uint32(rgb[x]), np.uint32(rgb[x + stride]), np.uint32(rgb[x + 2 * stride])
@@ -161,7 +166,9 @@ def to_gray(rgb, at, stride, count):
 
 
 @njit(nogil=True, cache=True)
-def emit(kind, rgb, stride, count, floats, halves, out, start, plane, width):
+def emit(
+    kind: Any, rgb: Any, stride: Any, count: Any, floats: Any, halves: Any, out: Any, start: Any, plane: Any, width: Any
+) -> Any:
     """Write one row of R, G, B (uint8) to ``out`` as ``kind`` says; pixels from ``count`` to ``width`` are black.
 
     Args:
@@ -184,8 +191,9 @@ def emit(kind, rgb, stride, count, floats, halves, out, start, plane, width):
 
 
 @njit(nogil=True, cache=True)
-def split_channels(pixels, begin, out, stride, count):
-    """Interleaved R, G, B -> planes: out[channel * stride + i] = pixels[3 * (begin + i) + channel], from out's own ``begin``."""
+def split_channels(pixels: Any, begin: Any, out: Any, stride: Any, count: Any) -> Any:
+    """Interleaved R, G, B -> planes: out[channel * stride + i] = pixels[3 * (begin + i) + channel], from out's own
+    ``begin``."""
     for i in range(begin, begin + count):
         out[i] = pixels[3 * i]
         out[stride + i] = pixels[3 * i + 1]

@@ -1,28 +1,34 @@
 """The steps of :mod:`mhpdata.kernels` on vectors: the same integers, 5 to 20 times as fast.
 
-All are given addresses, not arrays: passing an array to a function counts references, two atomic instructions an array, which
-in loops over rows cost more than the pixels (tried: 1320 us an image instead of 500). So these write where they are told: the
-caller leaves 256 bytes of room behind every row.
+All are given addresses, not arrays: passing an array to a function counts references, two atomic instructions an array,
+which in loops over rows cost more than the pixels (tried: 1320 us an image instead of 500). So these write where they
+are told: the caller leaves 256 bytes of room behind every row.
 
 ``level`` is 1 (AVX2) or 2 (AVX-512); see :mod:`mhpdata.vectors`.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 from numba import njit
 
 from mhpdata import vectors as v
+from mhpdata import vectors_bytes as b
 from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 
 
 @njit(nogil=True, cache=True)
-def pack_taps(level, low, first, taps, weight, count, pairs, base, index, packed):
+def pack_taps(
+    level: Any, low: Any, first: Any, taps: Any, weight: Any, count: Any, pairs: Any, base: Any, index: Any, packed: Any
+) -> Any:
     """Lay the tables of a row out for ``horizontal``'s vectors: 16 outputs a group. False where a window is too narrow.
 
     Args:
-        base: int32, out: where each window of the row starts: one for 16 outputs (AVX-512, 64 words) or for 4 (AVX2, 8 words).
-        index: uint8, out, 64 bytes a group: which words (AVX-512, int16) or bytes (AVX2) of the window the outputs take.
+        base: int32, out: where each window of the row starts: one for 16 outputs (AVX-512, 64 words) or for 4 (AVX2, 8
+            words).
+        index: uint8, out, 64 bytes a group: which words (AVX-512, int16) or bytes (AVX2) of the window the outputs
+            take.
         packed: int16, out: (group, pair, output, 2) weights.
     """
     outputs = 16 if level == 2 else 4
@@ -53,7 +59,7 @@ def pack_taps(level, low, first, taps, weight, count, pairs, base, index, packed
 
 
 @njit(nogil=True, cache=True)
-def vertical(level, source, stride, weights, taps, centred, out, count):
+def vertical(level: Any, source: Any, stride: Any, weights: Any, taps: Any, centred: Any, out: Any, count: Any) -> Any:
     """May read up to 63 bytes behind a row, and writes up to 63 values behind ``count``."""
     for x in range(0, count, 32 * level):
         if level == 2:
@@ -68,7 +74,7 @@ def vertical(level, source, stride, weights, taps, centred, out, count):
 
 
 @njit(nogil=True, cache=True)
-def horizontal(row, base, index, weights, pairs, shift, out, count):
+def horizontal(row: Any, base: Any, index: Any, weights: Any, pairs: Any, shift: Any, out: Any, count: Any) -> Any:
     """AVX2; tables of :func:`pack_taps`. Writes 0 behind ``count``, to the next multiple of 16."""
     for group in range((count + 15) // 16):
         taken, begin, to = index + 64 * group, weights + 64 * pairs * group, out + 32 * group
@@ -77,8 +83,9 @@ def horizontal(row, base, index, weights, pairs, shift, out, count):
 
 
 @njit(nogil=True, cache=True)
-def draw(kind, yuv, count, out, tables):
-    """AVX-512: horizontal, to_rgb and, for FLOAT32 and FLOAT16, normalise in one; else to bytes. To a multiple of 32 pixels.
+def draw(kind: Any, yuv: Any, count: Any, out: Any, tables: Any) -> Any:
+    """AVX-512: horizontal, to_rgb and, for FLOAT32 and FLOAT16, normalise in one; else to bytes. To a multiple of 32
+    pixels.
 
     ``tables``: what the steps of :mod:`mhpdata.vectors` named draw take behind ``out``.
     """
@@ -99,7 +106,7 @@ def draw(kind, yuv, count, out, tables):
 
 
 @njit(nogil=True, cache=True)
-def to_rgb(level, yuv, rows, row_stride, out, stride, count):
+def to_rgb(level: Any, yuv: Any, rows: Any, row_stride: Any, out: Any, stride: Any, count: Any) -> Any:
     """Writes up to 31 values behind ``count``."""
     for x in range(0, count, 16 * level):
         if level == 2:
@@ -114,7 +121,7 @@ def to_rgb(level, yuv, rows, row_stride, out, stride, count):
 
 
 @njit(nogil=True, cache=True)
-def normalise(level, kind, pixels, norm, out, count):
+def normalise(level: Any, kind: Any, pixels: Any, norm: Any, out: Any, count: Any) -> Any:
     """One channel of ``emit``, to an aligned ``out``: float32 or float16 from uint8; ``count`` is a multiple of 32."""
     if level == 2 and kind == FLOAT32:
         for x in range(0, count, 32):
@@ -131,7 +138,19 @@ def normalise(level, kind, pixels, norm, out, count):
 
 
 @njit(nogil=True, cache=True)
-def emit(level, kind, rgb, stride, count, norm, black, out, plane, width, spare):
+def emit(
+    level: Any,
+    kind: Any,
+    rgb: Any,
+    stride: Any,
+    count: Any,
+    norm: Any,
+    black: Any,
+    out: Any,
+    plane: Any,
+    width: Any,
+    spare: Any,
+) -> Any:
     """Write one row; ``rgb`` is black from ``count`` to the next multiple of 64.
 
     Args:
@@ -143,9 +162,9 @@ def emit(level, kind, rgb, stride, count, norm, black, out, plane, width, spare)
     if kind == UINT8:
         for x in range(0, count, 32 * level):
             if level == 2:
-                v.interleave_512(rgb + x, stride, spare + 3 * x)
+                b.interleave_512(rgb + x, stride, spare + 3 * x)
             else:
-                v.interleave_256(rgb + x, stride, spare + 3 * x)
+                b.interleave_256(rgb + x, stride, spare + 3 * x)
         fill(level, 0, spare + 3 * count, 3 * (width - count))
         copy(level, spare, out, 3 * width)
         return
@@ -161,65 +180,65 @@ def emit(level, kind, rgb, stride, count, norm, black, out, plane, width, spare)
 
 
 @njit(nogil=True, cache=True)
-def stream(level, word, out, size):
+def stream(level: Any, word: Any, out: Any, size: Any) -> Any:
     """Fill ``size`` bytes, rounded up to whole vectors, with a 4-byte word, past the caches."""
     for x in range(0, size, 32 * level):
         if level == 2:
-            v.stream_words_512(word, out + x)
+            b.stream_words_512(word, out + x)
         else:
-            v.stream_words_256(word, out + x)
+            b.stream_words_256(word, out + x)
 
 
 @njit(nogil=True, cache=True)
-def fill(level, value, out, size):
+def fill(level: Any, value: Any, out: Any, size: Any) -> Any:
     """Fill ``size`` bytes, rounded up to whole vectors, with a byte."""
     for x in range(0, size, 32 * level):
         if level == 2:
-            v.fill_bytes_512(value, out + x)
+            b.fill_bytes_512(value, out + x)
         else:
-            v.fill_bytes_256(value, out + x)
+            b.fill_bytes_256(value, out + x)
 
 
 @njit(nogil=True, cache=True)
-def fill_short(level, value, out, size):
-    """:func:`fill` where most sizes are below 128, and 128 bytes are always written: foretelling the turns of a loop fails
-    at every second run (60 us an image with it, 40 without)."""
+def fill_short(level: Any, value: Any, out: Any, size: Any) -> Any:
+    """:func:`fill` where most sizes are below 128, and 128 bytes are always written: foretelling the turns of a loop
+    fails at every second run (60 us an image with it, 40 without)."""
     if level == 2:
-        v.fill_bytes_512(value, out)
-        v.fill_bytes_512(value, out + 64)
+        b.fill_bytes_512(value, out)
+        b.fill_bytes_512(value, out + 64)
     else:
         for x in range(0, 128, 32):
-            v.fill_bytes_256(value, out + x)
+            b.fill_bytes_256(value, out + x)
     if size > 128:
         fill(level, value, out + 128, size - 128)
 
 
 @njit(nogil=True, cache=True)
-def copy(level, source, out, size):
+def copy(level: Any, source: Any, out: Any, size: Any) -> Any:
     """Copy exactly ``size`` bytes from an aligned row; past the caches where ``out`` is aligned."""
     if level == 2:
         for x in range(0, size // 64 * 64, 64):
             if out % 64:
-                v.copy_512(source + x, out + x)
+                b.copy_512(source + x, out + x)
             else:
-                v.stream_512(source + x, out + x)
+                b.stream_512(source + x, out + x)
         for x in range(size // 64 * 64, size):
-            v.copy_byte(source + x, out + x)
+            b.copy_byte(source + x, out + x)
     else:
         for x in range(0, size // 32 * 32, 32):
             if out % 32:
-                v.copy_256(source + x, out + x)
+                b.copy_256(source + x, out + x)
             else:
-                v.stream_256(source + x, out + x)
+                b.stream_256(source + x, out + x)
         for x in range(size // 32 * 32, size):
-            v.copy_byte(source + x, out + x)
+            b.copy_byte(source + x, out + x)
 
 
 @njit(nogil=True, cache=True)
-def split_channels(level, source, out, stride, count):
+def split_channels(level: Any, source: Any, out: Any, stride: Any, count: Any) -> Any:
     """Interleaved R, G, B of ``count`` pixels -> 3 rows; writes up to 63 pixels more."""
     for x in range(0, count, 32 * level):
         if level == 2:
-            v.split_512(source + 3 * x, out + x, stride)
+            b.split_512(source + 3 * x, out + x, stride)
         else:
-            v.split_256(source + 3 * x, out + x, stride)
+            b.split_256(source + 3 * x, out + x, stride)

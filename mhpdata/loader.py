@@ -6,8 +6,9 @@
     region     pread of what a crop needs     ├─ one sample, one thread, no lock ─→ its place in a slot ─→ Batch
     render     scale, crop, flip, normalise  ─┘
 
-The rule: what a batch holds depends on (seed, epoch, position, rank, world size, the options) and on nothing else: not on
-threads, timing, restarts or what was read before. A batch's memory is never written again while anybody holds a view of it.
+The rule: what a batch holds depends on (seed, epoch, position, rank, world size, the options) and on nothing else: not
+on threads, timing, restarts or what was read before. A batch's memory is never written again while anybody holds a view
+of it.
 
 All threads of a process work on the same two or three batches, sample by sample, so the first batch is ready after
 batch_size / threads samples, and batches come in order without anybody waiting for a slow one.
@@ -15,23 +16,19 @@ batch_size / threads samples, and batches come in order without anybody waiting 
 
 from __future__ import annotations
 
-import atexit
 import os
-import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
 
-from mhpdata import order, render
+from mhpdata import maps, order, render
 from mhpdata.errors import MhpError, OptionError
 from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 from mhpdata.labels import IGNORE
+from mhpdata.makers import Makers, Step
 from mhpdata.options import check_choice, check_range
 from mhpdata.region import Reading, Regions
 from mhpdata.slots import Slots
@@ -54,11 +51,12 @@ class Batch:
     Attributes:
         images: float32 or float16 (N, 3, H, W), (value / 255 - mean) / deviation of R, G, B; or uint8 (N, H, W, 3).
         labels: uint8 (N, H, W); 255 (or ``pad_label``) in the padding.
-        indices: int64 (N,), each sample's place in its split; -1 where ``on_error="skip"`` left one out: its image is black
+        indices: int64 (N,), each sample's place in its split; -1 where ``on_error="skip"`` left one out: its image is
+        black
             and its labels are all 255.
         persons: uint8 (N, H, W), who owns each pixel, 0 nobody; None unless asked for.
-        boxes: int32 (N, P, 4), of each person from 1 to P: top, left, bottom, right (the last two exclusive) of what the crop
-            shows of it, zeros where nothing; None unless asked for.
+        boxes: int32 (N, P, 4), of each person from 1 to P: top, left, bottom, right (the last two exclusive) of what
+            the crop shows of it, zeros where nothing; None unless asked for.
         counts: int64 (N,), persons of the whole picture, which fill the first rows of ``boxes``; None unless asked for.
     """
 
@@ -68,22 +66,6 @@ class Batch:
     persons: np.ndarray | None = None
     boxes: np.ndarray | None = None
     counts: np.ndarray | None = None
-
-
-@dataclass
-class _Step:
-    """A batch in the making: its arrays, who comes into it, and how many samples are not done."""
-
-    arrays: list[np.ndarray]
-    samples: np.ndarray
-    draws: np.ndarray
-    epoch: int
-    consumed: int
-    left: int
-    boxes: dict[int, np.ndarray] = field(default_factory=dict)
-    errors: dict[int, BaseException] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    ready: threading.Event = field(default_factory=threading.Event)
 
 
 class Loader:
@@ -99,16 +81,18 @@ class Loader:
         seed: of the order and of every draw.
         threads: that make batches; None for one a core that this process may use.
         rank, world_size: this process's share. All ranks together see each sample once an epoch, whatever their number.
-        dtype: of the images: "float32", "float16" (half the memory and stores) or "uint8" (a quarter; normalise yourself).
-        drop_last: leave the last batch out unless every rank's is full. Otherwise it is smaller, and may be empty where fewer
-            samples than ranks are left.
+        dtype: of the images: "float32", "float16" (half the memory and stores) or "uint8" (a quarter; normalise
+            yourself).
+        drop_last: leave the last batch out unless every rank's is full. Otherwise it is smaller, and may be empty where
+            fewer samples than ranks are left.
         scales, flip_prob, blur_prob, gray_prob: of training. Blur takes 0.3 ms an image it falls on; gray 0.1 ms.
         swap_sides: a flip makes a left arm a right arm.
         pad_label: the label of the padding: 255, which no loss counts; 0 as in the old recipe.
         persons: give the person map, boxes and counts, too.
-        names, limit, where: only these names; at most so many; only where ``where(name)`` is true. In the split's order.
-        transform: ``f(image, labels, persons, rng)`` changes one sample in place, in the batch's own memory, with the sample's
-            own random generator. It holds the GIL: threads take turns in it.
+        names, limit, where: only these names; at most so many; only where ``where(name)`` is true. In the split's
+            order.
+        transform: ``f(image, labels, persons, rng)`` changes one sample in place, in the batch's own memory, with the
+            sample's own random generator. It holds the GIL: threads take turns in it.
         on_error: "fail" raises at the batch of a damaged record; "skip" leaves the record out, see ``skipped``.
 
     Attributes:
@@ -185,7 +169,7 @@ class Loader:
         self._desks = [(Reading(), render.Scratch()) for _ in range(self._threads)]
         self._position = 0
         self._resume: int | None = None
-        self._crew: _Crew | None = None
+        self._makers: Makers | None = None
 
     def __len__(self) -> int:
         """Batches of this rank in a whole epoch."""
@@ -203,8 +187,8 @@ class Loader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on there: the next iteration begins with the batch that would have come next.
 
-        The batches are the same if seed, options and (batch size x world size) are; with others the samples that are left
-        still come once each.
+        The batches are the same if seed, options and (batch size x world size) are; with others the samples that are
+        left still come once each.
 
         Raises:
             OptionError: the state is of another seed or another set of samples.
@@ -230,19 +214,19 @@ class Loader:
         samples = self._samples
         if self._augment:
             samples = samples[order.permutation(self.seed, epoch, len(samples))]
-        crew: _Crew | None = None
+        makers: Makers | None = None
         try:
             while True:
-                if crew is None or crew.process != os.getpid():  # the first turn, or the first in a forked child
-                    crew = self._crew = _Crew(self._desks, self._fill)
-                    planned, waiting = self._position, deque[_Step]()
+                if makers is None or makers.process != os.getpid():  # the first turn, or the first in a forked child
+                    makers = self._makers = Makers(self._desks, self._fill)
+                    planned, waiting = self._position, deque[Step]()
                 while len(waiting) < AHEAD and order.steps(
                     len(samples), planned, self.batch_size, self.world_size, self.drop_last
                 ):
                     step = self._plan(epoch, samples, planned)
                     waiting.append(step)
                     planned = step.consumed
-                    crew.begin(step)
+                    makers.begin(step)
                 if not waiting:
                     break
                 step = waiting.popleft()
@@ -254,8 +238,8 @@ class Loader:
                 del batch
             self.epoch, self._position = epoch + 1, 0
         finally:
-            if crew is not None and crew.process == os.getpid():
-                crew.close()
+            if makers is not None and makers.process == os.getpid():
+                makers.close()
 
     def close(self) -> None:
         """End the threads of an iteration that was left, and let go of the files."""
@@ -263,11 +247,11 @@ class Loader:
         self._split.close()
 
     def _stop(self) -> None:
-        if self._crew is not None and self._crew.process == os.getpid():
-            self._crew.close()
-        self._crew = None
+        if self._makers is not None and self._makers.process == os.getpid():
+            self._makers.close()
+        self._makers = None
 
-    def _plan(self, epoch: int, samples: np.ndarray, position: int) -> _Step:
+    def _plan(self, epoch: int, samples: np.ndarray, position: int) -> Step:
         """The batch at a position, with memory for it."""
         mine = samples[order.share(len(samples), position, self.batch_size, self.rank, self.world_size)]
         for index in mine.tolist():
@@ -280,9 +264,9 @@ class Loader:
             except MhpError:
                 size = (1, 1)  # comes up again, and is reported, where the sample is made
         images = (count, *size, 3) if self._kind == UINT8 else (count, 3, *size)
-        maps = [((count, *size), np.uint8)] * (2 if self._persons else 1)
-        step = _Step(
-            arrays=self._slots.lend((images, self._dtype), *maps),
+        planes = [((count, *size), np.uint8)] * (2 if self._persons else 1)
+        step = Step(
+            arrays=self._slots.lend((images, self._dtype), *planes),
             samples=mine,
             draws=order.draws(self.seed, epoch, mine),
             epoch=epoch,
@@ -293,7 +277,7 @@ class Loader:
             step.ready.set()
         return step
 
-    def _finished(self, step: _Step) -> Batch:
+    def _finished(self, step: Step) -> Batch:
         """A batch whose samples are all done; raises, or counts, what went wrong."""
         indices = step.samples.copy()
         for i, error in sorted(step.errors.items()):
@@ -307,20 +291,20 @@ class Loader:
             for array in persons:
                 array[i] = 0
         if not self._persons:
-            return Batch(*step.arrays[:2], indices)
+            return Batch(step.arrays[0], step.arrays[1], indices)
         found = [step.boxes.get(i, np.zeros((0, 4), np.int32)) for i in range(len(indices))]
         counts = np.array([len(b) for b in found], np.int64)
         boxes = np.zeros((len(found), counts.max(initial=0), 4), np.int32)
         for i, b in enumerate(found):
             boxes[i, : len(b)] = b
-        return Batch(*step.arrays[:2], indices, step.arrays[2], boxes, counts)
+        return Batch(step.arrays[0], step.arrays[1], indices, step.arrays[2], boxes, counts)
 
     def _place(self, size: tuple[int, int], u: np.ndarray) -> order.Placement:
         if self._augment:
             return order.place_train(size, u, self._base, self._crop, self._scales, **self._probabilities)
         return order.place_whole(size) if self._whole else order.place_val(size, self._crop)
 
-    def _fill(self, step: _Step, i: int, reading: Reading, scratch: render.Scratch) -> None:
+    def _fill(self, step: Step, i: int, reading: Reading, scratch: render.Scratch) -> None:
         """Make sample i of a batch."""
         index = int(step.samples[i])
         images, labels = step.arrays[:2]
@@ -334,97 +318,16 @@ class Loader:
             runs = self._regions.runs(index, found, reading)
             swap = self._swapped if place.flip else self._same
             flat = labels[i].reshape(-1), persons.reshape(-1)
-            if not render.draw_labels(LEVEL, *runs, found.size, place, swap, self._pad, *flat, scratch):
+            if not maps.draw_labels(LEVEL, *runs, found.size, place, swap, self._pad, *flat, scratch):
                 raise self._regions.damaged(index, "row runs that do not fit their size")
         else:
             labels[i] = IGNORE
             persons[:] = 0
         if self._persons:
-            step.boxes[i] = render.find_boxes(persons, found.persons)
+            step.boxes[i] = maps.find_boxes(persons, found.persons)
         if self._transform is not None:
             rng = order.generator(self.seed, step.epoch, index)
             self._transform(images[i], labels[i], persons if self._persons else None, rng)
-
-
-_Desk = tuple[Reading, render.Scratch]
-"""What one thread works with."""
-_Fill = Callable[[_Step, int, Reading, render.Scratch], None]
-
-
-class _Crew:
-    """The threads of one iteration, one for each desk."""
-
-    def __init__(self, desks: list[_Desk], fill: _Fill) -> None:
-        self.process = os.getpid()
-        self._jobs: SimpleQueue[tuple[_Step, int] | None] = SimpleQueue()
-        self._closed = False
-        # daemons, closed by atexit: an iteration that was left open never keeps the interpreter from ending
-        self._threads = [
-            threading.Thread(
-                target=_work, args=(weakref.ref(self), self._jobs, fill, *desk), daemon=True, name=f"mhp-loader-{i}"
-            )
-            for i, desk in enumerate(desks)
-        ]
-        for thread in self._threads:
-            thread.start()
-        _CREWS.add(self)
-
-    def begin(self, step: _Step) -> None:
-        """Have a batch made."""
-        for i in range(len(step.samples)):
-            self._jobs.put((step, i))
-
-    @property
-    def closed(self) -> bool:
-        """Work that is still waiting is not begun."""
-        return self._closed
-
-    def close(self) -> None:
-        """Wait for the samples that are being made, and end the threads."""
-        self._closed = True
-        for _ in self._threads:
-            self._jobs.put(None)
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join()
-        self._threads = []
-
-
-def _work(
-    crew: weakref.ref[_Crew],
-    jobs: SimpleQueue[tuple[_Step, int] | None],
-    fill: _Fill,
-    reading: Reading,
-    scratch: render.Scratch,
-) -> None:
-    while (job := jobs.get()) is not None:
-        owner = crew()
-        if owner is None or owner.closed:
-            continue
-        del owner
-        step, i = job
-        try:
-            fill(step, i, reading, scratch)
-        except BaseException as error:  # whatever it is, it belongs to whoever takes the batch
-            step.errors[i] = error
-        with step.lock:
-            step.left -= 1
-            done = step.left == 0
-        if done:
-            step.ready.set()
-        del job, step
-
-
-_CREWS: weakref.WeakSet[_Crew] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    for crew in list(_CREWS):
-        if crew.process == os.getpid():
-            crew.close()
-
-
-atexit.register(_close_all)
 
 
 def _subset(
@@ -434,10 +337,10 @@ def _subset(
     wanted = None if names is None else set(names)
     if wanted is not None and not wanted <= set(split.names):
         missing = sorted(wanted - set(split.names))
-        raise OptionError("names", f"{missing[:5]}", f"names of {split.folder}, split {split.name}", "Correct the list.")
+        raise OptionError(
+            "names", f"{missing[:5]}", f"names of {split.folder}, split {split.name}", "Correct the list."
+        )
     taken = [
-        i
-        for i, name in enumerate(split.names)
-        if (wanted is None or name in wanted) and (where is None or where(name))
+        i for i, name in enumerate(split.names) if (wanted is None or name in wanted) and (where is None or where(name))
     ]
     return np.array(taken[:limit], np.int64)

@@ -1,11 +1,13 @@
 """Which sample comes when, and what chance does to it: pure functions of (seed, epoch, sample index).
 
-The law: nothing here remembers anything. A sample's draws are a hash of (seed, epoch, its index, which draw), so they are the
-same for any number of threads, ranks and restarts, and do not depend on the samples before it. The position in an epoch
-is one number, the samples that all ranks have consumed together; whoever knows it can go on, with any number of ranks.
+The law: nothing here remembers anything. A sample's draws are a hash of (seed, epoch, its index, which draw), so they
+are the same for any number of threads, ranks and restarts, and do not depend on the samples before it. The position in
+an epoch is one number, the samples that all ranks have consumed together; whoever knows it can go on, with any number
+of ranks.
 
-The hash is SplitMix64's finaliser (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators"), chained. NumPy's
-own generators are not used for it: their streams may change with NumPy's version, and making one costs 15 us an image.
+The hash is SplitMix64's finaliser (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators"), chained.
+NumPy's own generators are not used for it: their streams may change with NumPy's version, and making one costs 15 us an
+image.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ def share(length: int, position: int, batch_size: int, rank: int, world_size: in
 def draws(seed: int, epoch: int, indices: np.ndarray) -> np.ndarray:
     """The draws of some samples: float64 (n, DRAWS), uniform in [0, 1)."""
     keys = _hash(_hash(_word(seed), _SAMPLE, epoch), np.asarray(indices, np.int64).astype(np.uint64))
-    return (_hash(keys[:, None], np.arange(DRAWS, dtype=np.uint64)) >> np.uint64(11)) * 2.0**-53
+    words = _hash(keys[:, None], np.arange(DRAWS, dtype=np.uint64))
+    uniform: np.ndarray = np.ldexp((words >> np.uint64(11)).astype(np.float64), -53)
+    return uniform
 
 
 def generator(seed: int, epoch: int, index: int) -> np.random.Generator:

@@ -1,8 +1,8 @@
 """The part of a record that a crop needs, read into a thread's own memory: rows of planes, a JPEG, the row runs.
 
-Read by pread, never by a memory map: a file cut short under a map kills the process, and faulting a map in is the slowest
-way to read a cold file. Each record is read whole and its CRC-32 compared the first time this process needs it (1 ms a record of
-1.2 MB); from then on only the rows that a crop touches are read.
+Read by pread, never by a memory map: a file cut short under a map kills the process, and faulting a map in is the
+slowest way to read a cold file. Each record is read whole and its CRC-32 compared the first time this process needs it
+(1 ms a record of 1.2 MB); from then on only the rows that a crop touches are read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _SLOW_NS = 2_000_000
 class Found(NamedTuple):
     """What is remembered of a record after its first reading.
 
-    ``at`` is the place of its bytes in the file, -1 where they lie there in several parts; ``runs_at`` is counted from it.
+    ``at`` is the place of its bytes in the file, -1 where they lie there in several parts; ``runs_at`` is counted from
+    it.
     """
 
     file: OpenFile
@@ -117,9 +118,7 @@ class Regions:
         """An error that names the shard and the record."""
         return RecordError(self._split.place(index), found, expected, _AGAIN)
 
-    def _jpeg(
-        self, index: int, found: Found, place: Placement, reading: Reading
-    ) -> tuple[np.ndarray, render.Source]:
+    def _jpeg(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, render.Source]:
         height, width = found.size
         data = reading.room("image", found.image_bytes)[: found.image_bytes]
         self._read(index, found, IR_HEADER.size, data)

@@ -1,8 +1,9 @@
-"""One sample of a shard, drawn into its place in a batch: scaled, cropped, mirrored, normalised; labels and persons beside it.
+"""One sample of a shard, drawn into its place in a batch: scaled, cropped, mirrored, normalised; labels and persons
+beside it.
 
 In:  planes of uint8 (Y, Cb, Cr or R, G, B) or interleaved R, G, B, of which only the rows that the crop touches need be
      there, and the row runs of the record (docs/format.md).
-Out: image float32 / float16 (3, H, W) or uint8 (H, W, 3); labels, persons uint8 (H, W).
+Out: image float32 / float16 (3, H, W) or uint8 (H, W, 3). Labels and persons: :mod:`mhpdata.maps`.
 
 Everything runs in one call without the GIL, in memory that the caller gives (:class:`Scratch`).
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -46,8 +47,8 @@ class Source(NamedTuple):
     """Where the rows of a picture's three planes lie in a buffer.
 
     ``at``: int64 (3,), where row 0 of each plane would begin; it may be negative where the first rows were not read.
-    ``stride``: int64 (3,), bytes from row to row. ``sizes``: int64 (2, 2): (height, width) of plane 0, and of planes 1 and 2.
-    ``extents``: float64 (2, 2): how many of these samples span the picture (half its size for 4:2:0 chroma).
+    ``stride``: int64 (3,), bytes from row to row. ``sizes``: int64 (2, 2): (height, width) of plane 0, and of planes 1
+    and 2. ``extents``: float64 (2, 2): how many of these samples span the picture (half its size for 4:2:0 chroma).
     """
 
     colour: int
@@ -58,7 +59,8 @@ class Source(NamedTuple):
 
 
 class Planes(NamedTuple):
-    """The shape of a picture's three planes: (height, width) of each, how many samples of it span the picture, and arrays."""
+    """The shape of a picture's three planes: (height, width) of each, how many samples of it span the picture, and
+    arrays."""
 
     sizes: tuple[tuple[int, int], ...]
     extents: tuple[tuple[float, float], ...]
@@ -77,7 +79,9 @@ def planes_of(colour: int, size: tuple[int, int]) -> Planes:
     return Planes(sizes, extents, np.array([s[1] for s in sizes]), np.array(sizes[:2]), np.array(extents[:2]))
 
 
-def planar(colour: int, size: tuple[int, int], missing: Sequence[tuple[int, int]] = ((0, 0),) * 3, gap: int = 0) -> Source:
+def planar(
+    colour: int, size: tuple[int, int], missing: Sequence[tuple[int, int]] = ((0, 0),) * 3, gap: int = 0
+) -> Source:
     """Planes ``gap`` bytes apart, each without its first ``missing[p][0]`` and last ``missing[p][1]`` rows."""
     planes = planes_of(colour, size)
     at, start = np.empty(3, np.int64), 0
@@ -95,10 +99,10 @@ class Scratch:
 
     def fit(self, height: int, width: int, columns: int, taps: int, effects: bool) -> None:
         """Make room for a crop, ``columns`` of source and tables of ``taps``."""
-        key = (height, width, columns, taps, effects)
+        key = (height, width, columns, taps, int(effects))
         if self._key and all(new <= old for new, old in zip(key, self._key, strict=True)):
             return
-        height, width, columns, taps, effects = self._key = tuple(map(max, key, self._key or key))
+        height, width, columns, taps, blurred = self._key = tuple(map(max, key, self._key or key))
         n = (max(height, width) + 31) // 32 * 32
         self.first = np.zeros((4, n), np.int32)
         self.taps = np.zeros((4, n), np.int32)
@@ -110,7 +114,7 @@ class Scratch:
         self.pixels = aligned((3, width + _SPARE), np.int16)
         self.rgb = aligned((3 * ((width + _SPARE) // 64 * 64),), np.uint8)
         self.spare = aligned((4 * (width + _SPARE),), np.uint8)
-        self.effect = aligned((height * self.rgb.size if effects else 0,), np.uint8)
+        self.effect = aligned((height * self.rgb.size if blurred else 0,), np.uint8)
         self.columns = np.zeros(columns + _SPARE, np.int32)
         self.line = aligned((2, width + _SPARE), np.uint8)
 
@@ -122,22 +126,24 @@ class Scratch:
         )  # fmt: skip
 
 
-def aligned(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Zeros whose rows all begin on 64-byte boundaries (a vector across two cache lines costs two loads).
 
-    Rows may come out longer than asked for, so that the array is contiguous: of another kind, all kernels would be compiled anew.
+    Rows may come out longer than asked for, so that the array is contiguous: of another kind, all kernels would be
+    compiled anew.
     """
     size = np.dtype(dtype).itemsize
     row = -(-shape[-1] * size // 64) * 64
     memory = np.zeros(int(np.prod(shape[:-1])) * row + 64, np.uint8)
     begin = -memory.ctypes.data % 64
     rows = memory[begin : begin + memory.size - 64].reshape(*shape[:-1], row)
-    whole = rows.view(dtype)
+    whole: np.ndarray = rows.view(dtype)
     return whole[: shape[0]] if len(shape) == 1 else whole
 
 
 def touched(size: int, extent: float, scaled: int, start: int, count: int, mirrored: bool) -> tuple[int, int]:
-    """The samples (from, to) that pixels start .. start + count of an axis can need; the same arithmetic as the tables."""
+    """The samples (from, to) that pixels start .. start + count of an axis can need; the same arithmetic as the
+    tables."""
     if mirrored:
         start = scaled - start - count
     scale = extent / scaled
@@ -148,7 +154,14 @@ def touched(size: int, extent: float, scaled: int, start: int, count: int, mirro
 
 
 def draw_image(
-    level: int, buffer: np.ndarray, source: Source, place: Placement, kind: int, norm: Norm, out: np.ndarray, scratch: Scratch
+    level: int,
+    buffer: np.ndarray,
+    source: Source,
+    place: Placement,
+    kind: int,
+    norm: Norm,
+    out: np.ndarray,
+    scratch: Scratch,
 ) -> None:
     """Draw a picture into ``out``.
 
@@ -170,11 +183,39 @@ def draw_image(
 
 @njit(nogil=True, cache=True)
 def _draw(
-    level, colour, buffer, at, stride, sizes, extents,
-    scaled_height, scaled_width, top, left, height, width,
-    flip, radius, gray, kind, factors, floats, halves, out,
-    first, taps, weight, base, index, packed, sums, pixels, rgb, spare, effect,
-):  # fmt: skip
+    level: Any,
+    colour: Any,
+    buffer: Any,
+    at: Any,
+    stride: Any,
+    sizes: Any,
+    extents: Any,
+    scaled_height: Any,
+    scaled_width: Any,
+    top: Any,
+    left: Any,
+    height: Any,
+    width: Any,
+    flip: Any,
+    radius: Any,
+    gray: Any,
+    kind: Any,
+    factors: Any,
+    floats: Any,
+    halves: Any,
+    out: Any,
+    first: Any,
+    taps: Any,
+    weight: Any,
+    base: Any,
+    index: Any,
+    packed: Any,
+    sums: Any,
+    pixels: Any,
+    rgb: Any,
+    spare: Any,
+    effect: Any,
+) -> Any:
     rows, columns = min(height, scaled_height - top), min(width, scaled_width - left)
     low, span, most = np.zeros((3, 2), np.int64)
     for c in range(1 + colour):
@@ -207,10 +248,36 @@ def _draw(
 
 @njit(nogil=True, cache=True)
 def _resample(
-    level, colour, buffer, at, stride, low, span, most, rows, columns,
-    kind, gray, factors, floats, halves, out, height, width, pitch,
-    first, taps, weight, base, index, packed, sums, pixels, rgb, spare,
-):  # fmt: skip
+    level: Any,
+    colour: Any,
+    buffer: Any,
+    at: Any,
+    stride: Any,
+    low: Any,
+    span: Any,
+    most: Any,
+    rows: Any,
+    columns: Any,
+    kind: Any,
+    gray: Any,
+    factors: Any,
+    floats: Any,
+    halves: Any,
+    out: Any,
+    height: Any,
+    width: Any,
+    pitch: Any,
+    first: Any,
+    taps: Any,
+    weight: Any,
+    base: Any,
+    index: Any,
+    packed: Any,
+    sums: Any,
+    pixels: Any,
+    rgb: Any,
+    spare: Any,
+) -> Any:
     """Rows and columns of the picture by their tables, the rest of height x width black."""
     pairs = (most + 1) // 2
     along = np.zeros(2, np.int64)
@@ -227,12 +294,12 @@ def _resample(
     size = 4 if kind == k.FLOAT32 else 2
     plane = 0 if kind == k.UINT8 else height * width * size
     # addresses are taken once: each taking counts references, which in the loop costs as much as the pixels
-    from_, to, row, weights = _address(buffer), _address(out), _address(sums), _address(weight)
-    line, norm, bytes_, room = _address(pixels), _address(factors), _address(rgb), _address(spare)
-    bases, indices, packs = _address(base), _address(index), _address(packed)
+    from_, to, row, weights = address(buffer), address(out), address(sums), address(weight)
+    line, norm, bytes_, room = address(pixels), address(factors), address(rgb), address(spare)
+    bases, indices, packs = address(base), address(index), address(packed)
     tables = (
-        row, sums.strides[0], bases, base.strides[0], indices, index.strides[0], packs, packed.strides[0], pairs[0], pairs[1],
-        norm,
+        row, sums.strides[0], bases, base.strides[0], indices, index.strides[0], packs, packed.strides[0], pairs[0],
+        pairs[1], norm,
     )  # fmt: skip
     fused = level == 2 and along[0] > 0 and along[colour] > 0
     straight = fused and kind <= k.FLOAT16 and not gray and width % 32 == 0 and (to | plane) % 64 == 0
@@ -284,12 +351,13 @@ def _resample(
 
 
 @njit(nogil=True, cache=True)
-def _address(array):
+def address(array: Any) -> Any:
+    """Where an array begins, as an integer."""
     return np.int64(array.ctypes.data)
 
 
 @njit(nogil=True, cache=True)
-def _black(kind, channel, floats, halves):
+def _black(kind: Any, channel: Any, floats: Any, halves: Any) -> Any:
     """The 4 bytes that black is, over and over, in a channel of the output."""
     if kind == k.FLOAT32:
         return np.int64(floats[channel : channel + 1, 0].view(np.uint32)[0])
@@ -299,17 +367,18 @@ def _black(kind, channel, floats, halves):
 def split_channels(level: int, pixels: np.ndarray, begin: int, end: int, out: np.ndarray, stride: int) -> None:
     """Pixels begin .. end of interleaved R, G, B -> the same places of three planes, ``stride`` apart in ``out``.
 
-    May write up to 63 bytes behind each plane, of which ``out`` needs as many behind the last, and as ``pixels`` to read 192.
+    May write up to 63 bytes behind each plane, of which ``out`` needs as many behind the last, and as ``pixels`` to
+    read 192.
     """
     _split_channels(level, pixels, begin, end - begin, out, stride)
 
 
 @njit(nogil=True, cache=True)
-def _split_channels(level, pixels, begin, count, out, stride):
+def _split_channels(level: Any, pixels: Any, begin: Any, count: Any, out: Any, stride: Any) -> Any:
     if level == 0:
         k.split_channels(pixels, begin, out, stride, count)
     else:
-        f.split_channels(level, _address(pixels) + 3 * begin, _address(out) + begin, stride, count)
+        f.split_channels(level, address(pixels) + 3 * begin, address(out) + begin, stride, count)
 
 
 def draw_planes(data: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -320,107 +389,3 @@ def draw_planes(data: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     place = Placement(*size, 0, 0, *size)
     draw_image(v.LEVEL, buffer, source, place, k.UINT8, normalisation(), out.reshape(-1), Scratch())
     return out
-
-
-def draw_labels(
-    level: int,
-    row_offsets: np.ndarray,
-    runs: np.ndarray,
-    size: tuple[int, int],
-    place: Placement,
-    swap: np.ndarray,
-    pad_label: int,
-    labels: np.ndarray,
-    persons: np.ndarray,
-    scratch: Scratch,
-) -> bool:
-    """Draw the label map, and the person map unless ``persons`` is empty; nearest pixel, padding ``pad_label`` and 0.
-
-    Args:
-        row_offsets: uint32 (rows + 1,), ``runs`` uint32: as docs/format.md says.
-        size: (height, width) of the map.
-        swap: uint8 (256,), the label that each label becomes (left for right on a flip).
-        labels, persons: uint8, flat: this sample's memory in the batch.
-
-    Returns:
-        False where the runs are damaged; nothing outside the given memory was touched.
-    """
-    scratch.fit(place.height, place.width, size[1], 0, False)
-    return _draw_labels(
-        level, row_offsets, runs, *size, *place[:7], swap, pad_label, scratch.columns, scratch.line, labels, persons
-    )
-
-
-@njit(nogil=True, cache=True)
-def _draw_labels(
-    level, row_offsets, runs, source_height, source_width, scaled_height, scaled_width, top, left, height, width, flip,
-    swap, pad_label, cut, line, labels, persons,
-):  # fmt: skip
-    rows, columns = min(height, scaled_height - top), min(width, scaled_width - left)
-    # cut[end] = how many pixels of the crop, counted from the picture's left, lie left of a source column; pixel x shows
-    # column (2 * x + 1) * source_width // (2 * scaled_width)
-    place = (2 * (scaled_width - left - columns if flip else left) + 1) * source_width
-    x = 0
-    for end in range(source_width + 1):
-        while x < columns and place < end * 2 * scaled_width:
-            x += 1
-            place += 2 * source_width
-        cut[end] = x
-    lines, to, to_persons = _address(line), _address(labels), _address(persons)
-    before = -1
-    for y in range(height):
-        row = (2 * (top + y) + 1) * source_height // (2 * scaled_height) if y < rows else source_height
-        for i in range(2 if persons.size else 1):
-            here, pad = lines + i * line.strides[0], 0 if i else pad_label
-            if row != before:
-                filled = 0
-                if y < rows:
-                    first, last = np.int64(row_offsets[row]), np.int64(row_offsets[row + 1])
-                    if not 0 <= first < last <= runs.size or runs[last - 1] & 0xFFFF != source_width:
-                        return False
-                    end = 0
-                    for j in range(first, last):  # every end is checked before it is used
-                        if runs[j] & 0xFFFF <= end:
-                            return False
-                        end = runs[j] & 0xFFFF
-                    # laid out from left to right, so that a fill may run over what the next one writes
-                    for n in range(last - first):
-                        j = last - 1 - n if flip else first + n
-                        value = np.int64(runs[j] >> 24 if i else swap[runs[j] >> 16 & 0xFF])
-                        if not flip:
-                            stop = cut[runs[j] & 0xFFFF]
-                        else:
-                            stop = columns - cut[runs[j - 1] & 0xFFFF] if j > first else columns
-                        if level:
-                            f.fill_short(level, value, here + filled, stop - filled)
-                        else:
-                            line[i, filled:stop] = value
-                        filled = stop
-                if level:
-                    f.fill(level, pad, here + filled, width - filled)
-                else:
-                    line[i, filled:width] = pad
-            if level:
-                f.copy(level, here, (to_persons if i else to) + y * width, width)
-            elif i:
-                persons[y * width : (y + 1) * width] = line[i, :width]
-            else:
-                labels[y * width : (y + 1) * width] = line[i, :width]
-        before = row
-    v.fence()
-    return True
-
-
-@njit(nogil=True, cache=True)
-def find_boxes(persons, count):
-    """int32 (count, 4): top, left, bottom, right of what a person map shows of persons 1 .. count; zeros where nothing."""
-    boxes = np.zeros((count, 4), np.int32)
-    for y in range(persons.shape[0]):
-        for x in range(persons.shape[1]):
-            person = persons[y, x]
-            if 0 < person <= count:
-                box = boxes[person - 1]
-                if box[2] == 0:
-                    box[0], box[1], box[3] = y, x, x + 1
-                box[1], box[2], box[3] = min(box[1], x), y + 1, max(box[3], x + 1)
-    return boxes

@@ -1,8 +1,9 @@
 """Memory for batches that is used again, but never while anybody can see it.
 
-A slot is one block of memory that holds all arrays of a batch. The arrays lent out of it hold on to a lease, and so does every view
-of them, in NumPy or in a framework that shares their memory. When the last of them is gone, the lease gives the block back.
-Writing 100 MB of fresh memory costs more page faults than filling it costs arithmetic; a block that was used before costs none.
+A slot is one block of memory that holds all arrays of a batch. The arrays lent out of it hold on to a lease, and so
+does every view of them, in NumPy or in a framework that shares their memory. When the last of them is gone, the lease
+gives the block back. Writing 100 MB of fresh memory costs more page faults than filling it costs arithmetic; a block
+that was used before costs none.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Slots:
         self.made = 0
 
     def lend(self, *arrays: tuple[tuple[int, ...], Any]) -> list[np.ndarray]:
-        """Arrays of the given (shape, dtype), each on a 64-byte boundary; what is in them is whatever was there before."""
+        """Arrays of the given (shape, dtype), each on a 64-byte boundary; what is in them is whatever was there
+        before."""
         starts, size = [], 0
         for shape, dtype in arrays:
             starts.append(size)

@@ -1,11 +1,12 @@
 """The inner steps of the kernels as explicit vector instructions, for x86-64 with AVX2 or AVX-512.
 
-Every function here is one step of a loop in :mod:`mhpdata.kernels` over one block of pixels, takes plain addresses, and computes
-the same integers as the plain loop beside it there. Each is written as LLVM instructions (``numba.extending.intrinsic``), so
-nothing has to be compiled when the package is installed.
+Every function here is one step of a loop in :mod:`mhpdata.kernels` over one block of pixels, takes plain addresses, and
+computes the same integers as the plain loop beside it there. Each is written as LLVM instructions
+(``numba.extending.intrinsic``), so nothing has to be compiled when the package is installed.
 
-LEVEL says what this machine can run: 2 = AVX-512 (F, BW, VL, VBMI), 1 = AVX2 + FMA + F16C (x86-64-v3), 0 = neither, use the plain
-loops. A step above LEVEL is compiled to nothing, so a caller may branch on a level at run time, on any machine.
+LEVEL says what this machine can run: 2 = AVX-512 (F, BW, VL, VBMI), 1 = AVX2 + FMA + F16C (x86-64-v3), 0 = neither, use
+the plain loops. A step above LEVEL is compiled to nothing, so a caller may branch on a level at run time, on any
+machine.
 
 Tried and lost: letting LLVM find the vectors (3 x slower: it emits no lane-crossing permutes and no gathers for the
 horizontal step); ``vpgatherdd`` for that step on AVX2.
@@ -22,7 +23,12 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-I8, I16, I32, I64, F32, F16 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.HalfType()
+I8: Any = ir.IntType(8)
+I16: Any = ir.IntType(16)
+I32: Any = ir.IntType(32)
+I64: Any = ir.IntType(64)
+F16: Any = ir.HalfType()
+F32: Any = ir.FloatType()
 
 
 def _level() -> int:
@@ -35,11 +41,9 @@ def _level() -> int:
 
 
 LEVEL = _level()
-BLOCK = {1: 32, 2: 64}
-"""Bytes a vector of each level holds."""
 
 
-def _step(level: int, arguments: int) -> Callable[[Callable[..., None]], Any]:
+def step(level: int, arguments: int) -> Callable[[Callable[..., None]], Any]:
     """Make a Numba function of ``build(builder, *arguments)``; all arguments are int64, nothing is returned."""
 
     def decorate(build: Callable[..., None]) -> Any:
@@ -64,25 +68,29 @@ def _pointer(b: ir.IRBuilder, address: ir.Value, kind: ir.Type) -> ir.Value:
     return b.inttoptr(address, ir.PointerType(kind))
 
 
-def _load(b: ir.IRBuilder, address: ir.Value, kind: ir.Type, offset: int = 0) -> ir.Value:
+def load(b: ir.IRBuilder, address: ir.Value, kind: ir.Type, offset: int = 0) -> ir.Value:
+    """Load a scalar or a vector, aligned or not."""
     if offset:
         address = b.add(address, I64(offset))
     return b.load(_pointer(b, address, kind), align=1)
 
 
-def _store(b: ir.IRBuilder, value: ir.Value, address: ir.Value, offset: int = 0, stream: int = 0) -> None:
+def store(b: ir.IRBuilder, value: ir.Value, address: ir.Value, offset: int = 0, stream: int = 0) -> None:
     """Store unaligned, or, where ``stream`` is the alignment, past the caches (which saves reading the line first)."""
     if offset:
         address = b.add(address, I64(offset))
-    store = b.store(value, _pointer(b, address, value.type), align=stream or 1)
+    done = b.store(value, _pointer(b, address, value.type), align=stream or 1)
     if stream:
-        store.set_metadata("nontemporal", b.module.add_metadata([I32(1)]))
+        done.set_metadata("nontemporal", b.module.add_metadata([I32(1)]))
 
 
-def _splat(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
+def splat(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
+    """A vector of ``lanes`` times the same."""
     vector = ir.VectorType(value.type, lanes)
     first = b.insert_element(ir.Constant(vector, ir.Undefined), value, I32(0))
-    return b.shuffle_vector(first, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+    return b.shuffle_vector(
+        first, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes)
+    )
 
 
 def _fixed(number: int, kind: ir.Type, lanes: int) -> ir.Constant:
@@ -113,7 +121,8 @@ def _saturating_add(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
 def _sum(
     b: ir.IRBuilder, count: ir.Value, usual: int, zeros: list[ir.Value], term: Callable[[ir.Value], list[ir.Value]]
 ) -> list[ir.Value]:
-    """zeros + term(0) + ... + term(count - 1); straight through where count is ``usual`` (a loop costs a third more)."""
+    """zeros + term(0) + ... + term(count - 1); straight through where count is ``usual`` (a loop costs a third
+    more)."""
     totals = [cgutils.alloca_once(b, zero.type) for zero in zeros]
     for total, zero in zip(totals, zeros, strict=True):
         b.store(zero, total)
@@ -153,28 +162,30 @@ def _repeat(b: ir.IRBuilder, count: ir.Value, body: Callable[[ir.Value], None]) 
 
 
 def _vertical(lanes: int, centre: int) -> Callable[..., None]:
-    def build(b: ir.IRBuilder, source: ir.Value, stride: ir.Value, weight: ir.Value, taps: ir.Value, out: ir.Value) -> None:
+    def build(
+        b: ir.IRBuilder, source: ir.Value, stride: ir.Value, weight: ir.Value, taps: ir.Value, out: ir.Value
+    ) -> None:
         def term(k: ir.Value) -> list[ir.Value]:
-            w = _splat(b, _load(b, b.add(weight, b.mul(k, I64(2))), I16), lanes)
+            w = splat(b, load(b, b.add(weight, b.mul(k, I64(2))), I16), lanes)
             row = b.add(source, b.mul(k, stride))
             products = []
             for i in range(2):
-                pixels = b.zext(_load(b, row, ir.VectorType(I8, lanes), i * lanes), ir.VectorType(I16, lanes))
+                pixels = b.zext(load(b, row, ir.VectorType(I8, lanes), i * lanes), ir.VectorType(I16, lanes))
                 if centre:
                     pixels = b.sub(pixels, _fixed(centre, I16, lanes))
                 products.append(_mulhrs(b, b.shl(pixels, _fixed(7, I16, lanes)), w))
             return products
 
         for i, total in enumerate(_sum(b, taps, 2, [_fixed(0, I16, lanes)] * 2, term)):
-            _store(b, total, out, i * lanes * 2)
+            store(b, total, out, i * lanes * 2)
 
     return build
 
 
-vertical_512 = _step(2, 5)(_vertical(32, 0))
-vertical_centred_512 = _step(2, 5)(_vertical(32, 128))
-vertical_256 = _step(1, 5)(_vertical(16, 0))
-vertical_centred_256 = _step(1, 5)(_vertical(16, 128))
+vertical_512 = step(2, 5)(_vertical(32, 0))
+vertical_centred_512 = step(2, 5)(_vertical(32, 128))
+vertical_256 = step(1, 5)(_vertical(16, 0))
+vertical_centred_256 = step(1, 5)(_vertical(16, 128))
 """(source, stride, weights, taps, out): one block of 2 vectors of pixels of some rows -> as many sums, int16."""
 
 
@@ -184,21 +195,22 @@ vertical_centred_256 = _step(1, 5)(_vertical(16, 128))
 def _window_sums(
     b: ir.IRBuilder, row: ir.Value, base: ir.Value, index: ir.Value, weight: ir.Value, pairs: ir.Value, group: int
 ) -> ir.Value:
-    """AVX-512: 16 sums, int32: words ``index`` + 2j (0..63) of row[base:], times 32 weights, for each pair j of taps."""
+    """AVX-512: 16 sums, int32: words ``index`` + 2j (0..63) of row[base:], times 32 weights, for each pair j of
+    taps."""
     words = ir.VectorType(I16, 32)
-    at = b.add(row, b.mul(b.sext(_load(b, base, I32, 4 * group), I64), I64(2)))
-    low, high, lanes = _load(b, at, words), _load(b, at, words, 64), _load(b, index, words, 64 * group)
+    at = b.add(row, b.mul(b.sext(load(b, base, I32, 4 * group), I64), I64(2)))
+    low, high, lanes = load(b, at, words), load(b, at, words, 64), load(b, index, words, 64 * group)
     begin = b.add(weight, b.mul(pairs, I64(64))) if group else weight
 
     def term(j: ir.Value) -> list[ir.Value]:
-        taken = b.add(lanes, _splat(b, b.trunc(b.mul(j, I64(2)), I16), 32))
+        taken = b.add(lanes, splat(b, b.trunc(b.mul(j, I64(2)), I16), 32))
         taps = _call(b, "llvm.x86.avx512.vpermi2var.hi.512", words, low, taken, high)
-        return [_madd(b, taps, _load(b, b.add(begin, b.mul(j, I64(64))), words))]
+        return [_madd(b, taps, load(b, b.add(begin, b.mul(j, I64(64))), words))]
 
     return _sum(b, pairs, 1, [_fixed(0, I32, 16)], term)[0]
 
 
-@_step(1, 7)
+@step(1, 7)
 def horizontal_256(
     b: ir.IRBuilder,
     row: ir.Value,
@@ -211,19 +223,19 @@ def horizontal_256(
 ) -> None:
     """8 sums, from two windows of 8 words (16 bytes) each: ``index`` holds byte positions, for ``vpshufb``."""
     half, words, bytes_ = ir.VectorType(I8, 16), ir.VectorType(I16, 16), ir.VectorType(I8, 32)
-    at = [b.add(row, b.mul(b.sext(_load(b, base, I32, 4 * i), I64), I64(2))) for i in range(2)]
-    lanes = _load(b, index, bytes_)
+    at = [b.add(row, b.mul(b.sext(load(b, base, I32, 4 * i), I64), I64(2))) for i in range(2)]
+    lanes = load(b, index, bytes_)
     both = ir.Constant(ir.VectorType(I32, 32), list(range(32)))
 
     def term(j: ir.Value) -> list[ir.Value]:
-        window = b.shuffle_vector(*(_load(b, b.add(a, b.mul(j, I64(4))), half) for a in at), both)
+        window = b.shuffle_vector(*(load(b, b.add(a, b.mul(j, I64(4))), half) for a in at), both)
         taps = b.bitcast(_call(b, "llvm.x86.avx2.pshuf.b", bytes_, window, lanes), words)
         # the weights of 16 outputs stand together, so the next pair of these 8 lies 64 bytes on
-        return [_madd(b, taps, _load(b, b.add(weight, b.mul(j, I64(64))), words))]
+        return [_madd(b, taps, load(b, b.add(weight, b.mul(j, I64(64))), words))]
 
     total = _sum(b, pairs, 1, [_fixed(0, I32, 8)], term)[0]
-    result = b.ashr(total, _splat(b, b.trunc(shift, I32), 8))
-    _store(b, b.trunc(result, ir.VectorType(I16, 8)), out)
+    result = b.ashr(total, splat(b, b.trunc(shift, I32), 8))
+    store(b, b.trunc(result, ir.VectorType(I16, 8)), out)
 
 
 # -------------------------------------------------------------------------------------------------- colour
@@ -243,17 +255,17 @@ def _rgb(b: ir.IRBuilder, planes: Sequence[ir.Value], yuv: bool) -> list[ir.Valu
 
 def _to_rgb(lanes: int, yuv: bool) -> Callable[..., None]:
     def build(b: ir.IRBuilder, rows: ir.Value, stride: ir.Value, out: ir.Value, out_stride: ir.Value) -> None:
-        planes = [_load(b, b.add(rows, b.mul(stride, I64(i))), ir.VectorType(I16, lanes)) for i in range(3)]
+        planes = [load(b, b.add(rows, b.mul(stride, I64(i))), ir.VectorType(I16, lanes)) for i in range(3)]
         for i, x in enumerate(_rgb(b, planes, yuv)):
-            _store(b, b.trunc(x, ir.VectorType(I8, lanes)), b.add(out, b.mul(out_stride, I64(i))))
+            store(b, b.trunc(x, ir.VectorType(I8, lanes)), b.add(out, b.mul(out_stride, I64(i))))
 
     return build
 
 
-yuv_to_rgb_512 = _step(2, 4)(_to_rgb(32, True))
-yuv_to_rgb_256 = _step(1, 4)(_to_rgb(16, True))
-round_rgb_512 = _step(2, 4)(_to_rgb(32, False))
-round_rgb_256 = _step(1, 4)(_to_rgb(16, False))
+yuv_to_rgb_512 = step(2, 4)(_to_rgb(32, True))
+yuv_to_rgb_256 = step(1, 4)(_to_rgb(16, True))
+round_rgb_512 = step(2, 4)(_to_rgb(32, False))
+round_rgb_256 = step(1, 4)(_to_rgb(16, False))
 """(rows, stride, out, out stride; in bytes): one vector of each of 3 rows of int16 -> 3 rows of uint8 R, G, B."""
 
 
@@ -263,7 +275,7 @@ round_rgb_256 = _step(1, 4)(_to_rgb(16, False))
 def _real(b: ir.IRBuilder, x: ir.Value, norm: ir.Value, kind: ir.Type) -> ir.Value:
     """int32 -> float32 or float16: factor * x + offset, rounded once; ``norm`` is the address of the two."""
     lanes = x.type.count
-    factor, offset = (_splat(b, _load(b, norm, F32, 4 * i), lanes) for i in range(2))
+    factor, offset = (splat(b, load(b, norm, F32, 4 * i), lanes) for i in range(2))
     x = b.sitofp(x, ir.VectorType(F32, lanes))
     x = _call(b, f"llvm.fma.v{lanes}f32", x.type, x, factor, offset)
     return b.fptrunc(x, ir.VectorType(F16, lanes)) if kind is F16 else x
@@ -274,17 +286,18 @@ def _normalise(lanes: int, kind: ir.Type) -> Callable[..., None]:
 
     def build(b: ir.IRBuilder, source: ir.Value, norm: ir.Value, out: ir.Value) -> None:
         for i in range(2):
-            pixels = _load(b, source, ir.VectorType(I8, lanes), i * lanes)
-            _store(b, _real(b, b.zext(pixels, ir.VectorType(I32, lanes)), norm, kind), out, i * size, stream=size)
+            pixels = load(b, source, ir.VectorType(I8, lanes), i * lanes)
+            store(b, _real(b, b.zext(pixels, ir.VectorType(I32, lanes)), norm, kind), out, i * size, stream=size)
 
     return build
 
 
-normalise_512 = _step(2, 3)(_normalise(16, F32))
-normalise_256 = _step(1, 3)(_normalise(8, F32))
-normalise_half_512 = _step(2, 3)(_normalise(16, F16))
-normalise_half_256 = _step(1, 3)(_normalise(8, F16))
-"""(source, address of (factor, offset), out): 2 vectors of pixels -> float32 or float16, streamed to an aligned ``out``."""
+normalise_512 = step(2, 3)(_normalise(16, F32))
+normalise_256 = step(1, 3)(_normalise(8, F32))
+normalise_half_512 = step(2, 3)(_normalise(16, F16))
+normalise_half_256 = step(1, 3)(_normalise(8, F16))
+"""(source, address of (factor, offset), out): 2 vectors of pixels -> float32 or float16, streamed to an aligned
+``out``."""
 
 
 def _draw(yuv: bool, kind: ir.Type) -> Callable[..., None]:
@@ -309,16 +322,16 @@ def _draw(yuv: bool, kind: ir.Type) -> Callable[..., None]:
         for p in range(3):
             chroma = yuv and p > 0
             count = chroma_pairs if chroma else pairs
-            tables = [
-                b.add(b.add(table, step) if chroma else table, b.mul(block, size))
-                for table, step, size in (
+            at, taken, weights = (
+                b.add(b.add(table, table_stride) if chroma else table, b.mul(block, size))
+                for table, table_stride, size in (
                     (base, base_stride, I64(8)),
                     (index, index_stride, I64(128)),
                     (weight, weight_stride, b.mul(count, I64(128))),
                 )
-            ]
+            )
             row = b.add(rows, b.mul(stride, I64(p)))
-            sums = [_window_sums(b, row, *tables, count, group) for group in range(2)]
+            sums = [_window_sums(b, row, at, taken, weights, count, group) for group in range(2)]
             halves = [b.ashr(x, _fixed(12 if chroma else 13, I32, 16)) for x in sums]
             # packs within 128-bit lanes: the order of the pixels comes right again when they are unpacked
             planes.append(_call(b, "llvm.x86.avx512.packssdw.512", ir.VectorType(I16, 32), *halves))
@@ -327,103 +340,35 @@ def _draw(yuv: bool, kind: ir.Type) -> Callable[..., None]:
             if kind is I8:
                 natural = [lane * 8 + half * 4 + word for half in range(2) for lane in range(4) for word in range(4)]
                 x = b.shuffle_vector(x, x, ir.Constant(ir.VectorType(I32, 32), natural))
-                _store(b, b.trunc(x, ir.VectorType(I8, 32)), b.add(to, b.mul(block, I64(32))))
+                store(b, b.trunc(x, ir.VectorType(I8, 32)), b.add(to, b.mul(block, I64(32))))
                 continue
             size = 32 if kind is F16 else 64
             to = b.add(to, b.mul(block, I64(2 * size)))
             for half in range(2):
-                taken = [lane * 8 + half * 4 + word + zero for lane in range(4) for word in range(4) for zero in (0, 32)]
+                taken = [
+                    lane * 8 + half * 4 + word + zero for lane in range(4) for word in range(4) for zero in (0, 32)
+                ]
                 taken = [t if t < 32 else 32 for t in taken]
                 wide = b.shuffle_vector(x, _fixed(0, I16, 32), ir.Constant(ir.VectorType(I32, 32), taken))
                 wide = b.bitcast(wide, ir.VectorType(I32, 16))
                 real = _real(b, wide, b.add(norm, I64(8 * i)), kind)
-                _store(b, real, to, half * size, stream=size)
+                store(b, real, to, half * size, stream=size)
 
     return build
 
 
-draw_yuv_float = _step(2, 14)(_draw(True, F32))
-draw_yuv_half = _step(2, 14)(_draw(True, F16))
-draw_yuv_bytes = _step(2, 14)(_draw(True, I8))
-draw_rgb_float = _step(2, 14)(_draw(False, F32))
-draw_rgb_half = _step(2, 14)(_draw(False, F16))
-draw_rgb_bytes = _step(2, 14)(_draw(False, I8))
-"""(block, out, rows, stride; base, index, weight of pack_taps, each as address and stride; pairs, chroma pairs; norm, plane):
-horizontal, to_rgb and normalise in one, for pixels 32 * block .. + 32. One step, so that the slow streamed stores go on while
-the next pixels are computed: apart, the three cost 590 us an image, together 380."""
+draw_yuv_float = step(2, 14)(_draw(True, F32))
+draw_yuv_half = step(2, 14)(_draw(True, F16))
+draw_yuv_bytes = step(2, 14)(_draw(True, I8))
+draw_rgb_float = step(2, 14)(_draw(False, F32))
+draw_rgb_half = step(2, 14)(_draw(False, F16))
+draw_rgb_bytes = step(2, 14)(_draw(False, I8))
+"""(block, out, rows, stride; base, index, weight of pack_taps, each as address and stride; pairs, chroma pairs; norm,
+plane): horizontal, to_rgb and normalise in one, for pixels 32 * block .. + 32. One step, so that the slow streamed
+stores go on while the next pixels are computed: apart, the three cost 590 us an image, together 380."""
 
 
-def _interleave(lanes: int) -> Callable[..., None]:
-    def build(b: ir.IRBuilder, source: ir.Value, stride: ir.Value, out: ir.Value) -> None:
-        vector = ir.VectorType(I8, lanes)
-        red, green, blue = (_load(b, b.add(source, b.mul(stride, I64(i))), vector) for i in range(3))
-        double = ir.Constant(ir.VectorType(I32, 2 * lanes), list(range(2 * lanes)))
-        nothing = ir.Constant(vector, ir.Undefined)
-        left, right = b.shuffle_vector(red, green, double), b.shuffle_vector(blue, nothing, double)
-        order = [channel * lanes + pixel for pixel in range(lanes) for channel in range(3)]
-        mixed = b.shuffle_vector(left, right, ir.Constant(ir.VectorType(I32, 3 * lanes), order))
-        _store(b, mixed, out)
-
-    return build
-
-
-interleave_512 = _step(2, 3)(_interleave(64))
-interleave_256 = _step(1, 3)(_interleave(32))
-"""(source, stride, out): one vector of each of 3 rows of uint8 -> R, G, B, R, G, B, ..."""
-
-
-def _split(lanes: int) -> Callable[..., None]:
-    def build(b: ir.IRBuilder, source: ir.Value, out: ir.Value, stride: ir.Value) -> None:
-        parts = [_load(b, source, ir.VectorType(I8, lanes), i * lanes) for i in range(3)]
-        for channel in range(3):
-            places = [3 * pixel + channel for pixel in range(lanes)]
-            first = [p if p < 2 * lanes else 0 for p in places]
-            both = [i if p < 2 * lanes else p - lanes for i, p in enumerate(places)]
-            x = b.shuffle_vector(parts[0], parts[1], ir.Constant(ir.VectorType(I32, lanes), first))
-            x = b.shuffle_vector(x, parts[2], ir.Constant(ir.VectorType(I32, lanes), both))
-            _store(b, x, b.add(out, b.mul(stride, I64(channel))))
-
-    return build
-
-
-split_512 = _step(2, 3)(_split(64))
-split_256 = _step(1, 3)(_split(32))
-"""(source, out, stride): the reverse; bytes R, G, B, R, G, B, ... -> one vector of each of 3 rows."""
-
-
-# ---------------------------------------------------------------------------------------------- fill and copy
-
-
-def _fill(lanes: int, kind: ir.Type, stream: bool) -> Callable[..., None]:
-    def build(b: ir.IRBuilder, value: ir.Value, out: ir.Value) -> None:
-        _store(b, _splat(b, b.trunc(value, kind), lanes), out, stream=lanes * kind.width // 8 if stream else 0)
-
-    return build
-
-
-fill_bytes_512 = _step(2, 2)(_fill(64, I8, False))
-fill_bytes_256 = _step(1, 2)(_fill(32, I8, False))
-stream_words_512 = _step(2, 2)(_fill(16, I32, True))
-stream_words_256 = _step(1, 2)(_fill(8, I32, True))
-"""(value, out): one vector full of a byte, or, streamed to an aligned ``out``, of a 4-byte word."""
-
-
-def _copy(lanes: int, stream: bool) -> Callable[..., None]:
-    def build(b: ir.IRBuilder, source: ir.Value, out: ir.Value) -> None:
-        _store(b, _load(b, source, ir.VectorType(I8, lanes)), out, stream=lanes if stream else 0)
-
-    return build
-
-
-stream_512 = _step(2, 2)(_copy(64, True))
-stream_256 = _step(1, 2)(_copy(32, True))
-copy_512 = _step(2, 2)(_copy(64, False))
-copy_256 = _step(1, 2)(_copy(32, False))
-copy_byte = _step(0, 2)(_copy(1, False))
-"""(source, out): one vector of bytes, streamed to an aligned ``out``, or copied to any."""
-
-
-@_step(0, 0)
+@step(0, 0)
 def fence(b: ir.IRBuilder) -> None:
     """Make streamed stores visible to other threads before whatever comes next says that they are there."""
     b.fence("seq_cst")

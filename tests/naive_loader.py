@@ -7,7 +7,8 @@ ONE = 16384
 
 
 def weights(size, extent, scaled, x):
-    """First sample and integer weights of pixel x: PIL's precompute_coeffs for the triangle, weights that sum to ONE."""
+    """First sample and integer weights of pixel x: PIL's precompute_coeffs for the triangle, weights that sum to
+    ONE."""
     scale = extent / scaled
     support = max(scale, 1.0)
     centre = (x + 0.5) * scale
@@ -29,11 +30,14 @@ def blur_weights(radius, count, x):
     bell = [int(b) for b in np.floor(bell / bell.sum() * ONE + 0.5)]
     bell[3] += ONE - sum(bell)
     padded = [min(max(x + k, 0), count - 1) for k in range(-3, 4)]
-    return min(padded), [sum(b for b, p in zip(bell, padded) if p == k) for k in range(min(padded), max(padded) + 1)]
+    return min(padded), [
+        sum(b for b, p in zip(bell, padded, strict=True) if p == k) for k in range(min(padded), max(padded) + 1)
+    ]
 
 
 def filter_plane(plane, rows, columns, centred):
-    """int plane of 1/128 levels (centred: 1/256, minus 128), from one (first, weights) for each output row and column."""
+    """int plane of 1/128 levels (centred: 1/256, minus 128), from one (first, weights) for each output row and
+    column."""
     plane = plane.astype(np.int64) - (128 if centred else 0)
     tall = np.array([sum((plane[a + k] * w + 128) >> 8 for k, w in enumerate(ws)) for a, ws in rows])
     wide = np.array([sum(tall[:, a + k] * w for k, w in enumerate(ws)) for a, ws in columns]).T
@@ -113,7 +117,7 @@ def labels(source, place, pairs=(), pad=255):
 def runs(labels, persons):
     """Two uint8 maps -> row_offsets, runs of docs/format.md."""
     offsets, out = [0], []
-    for row, owners in zip(labels, persons):
+    for row, owners in zip(labels, persons, strict=True):
         for x in range(len(row)):
             if x + 1 == len(row) or row[x] != row[x + 1] or owners[x] != owners[x + 1]:
                 out.append((x + 1) | int(row[x]) << 16 | int(owners[x]) << 24)

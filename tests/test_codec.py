@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from allocation import at_most
 from images import SIZE, huge, picture, pillow_rgb, save
-from PIL import Image
 
 from mhpdata.codec import CODECS, decode_stored, encode_image
 from mhpdata.errors import RecordError
@@ -23,18 +22,23 @@ def test_raw_is_three_planes_and_exact():
     np.testing.assert_array_equal(decode_stored(RAW, CODECS["raw"], SIZE), RGB)
 
 
-def test_yuv420_is_pillows_colour_and_the_mean_of_four():
-    """Luma and the chroma of each pixel are libjpeg's; four of them are averaged, the edge repeated."""
+def test_yuv420_is_full_range_bt601_and_the_mean_of_four():
+    """Luma is the exact value, rounded; chroma is the mean of 2 x 2 pixels, the edge repeated, rounded."""
     height, width = SIZE
-    y, cb, cr = np.moveaxis(np.array(Image.fromarray(RGB).convert("YCbCr")).astype(int), -1, 0)
-    planes = np.frombuffer(YUV420, np.uint8).astype(int)
-    np.testing.assert_array_equal(planes[: height * width].reshape(SIZE), y)
+    red, green, blue = np.moveaxis(RGB.astype(float), -1, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    planes = np.frombuffer(YUV420, np.uint8).astype(float)
+    assert np.abs(planes[: height * width].reshape(SIZE) - luma).max() <= 0.5
     half = -(-height // 2), -(-width // 2)
-    for chroma, stored in zip((cb, cr), planes[height * width :].reshape(2, *half), strict=True):
-        for i, j in ((0, 0), (5, 7), (half[0] - 1, 3), (2, half[1] - 1), (half[0] - 1, half[1] - 1)):
-            rows, columns = ([min(2 * a + k, n - 1) for k in range(2)] for a, n in ((i, height), (j, width)))
-            assert stored[i, j] == (chroma[np.ix_(rows, columns)].sum() + 2) // 4
+    for light, scale, stored in zip(
+        (blue, red), (1.772, 1.402), planes[height * width :].reshape(2, *half), strict=True
+    ):
+        chroma = np.pad(128 + (light - luma) / scale, [(0, n % 2) for n in SIZE], mode="edge")
+        means = (chroma[::2, ::2] + chroma[1::2, ::2] + chroma[::2, 1::2] + chroma[1::2, 1::2]) / 4
+        assert np.abs(stored - means).max() <= 0.501
     assert np.abs(decode_stored(YUV420, CODECS["yuv420"], SIZE).astype(int) - RGB).mean() < 4
+    pure = np.zeros((2, 2, 3), np.uint8) + np.array([0, 0, 255], np.uint8)
+    assert list(encode_image(pure, "yuv420", 95)) == [29] * 4 + [255, 107]
 
 
 def test_jpeg_is_baseline_and_equals_pillow():

@@ -161,7 +161,9 @@ def test_a_resumed_epoch_goes_on_exactly_at_any_step(rec):
     whole = digest(epoch(loader(rec, seed=3)))
     for stop in range(len(whole) + 1):
         first = loader(rec, seed=3, threads=1)
-        head = [digest([[a if a is None else a.copy() for a in vars(b).values()]])[0] for b in itertools.islice(first, stop)]
+        head = [
+            digest([[a if a is None else a.copy() for a in vars(b).values()]])[0] for b in itertools.islice(first, stop)
+        ]
         state = first.state_dict()
         assert all(type(value) is int for value in state.values())
         second = loader(rec, seed=3, threads=3)
@@ -242,9 +244,9 @@ def test_a_batch_that_is_held_is_never_written_again(rec):
 def test_memory_is_used_again(rec):
     ours = loader(rec)
     for _ in range(4):
-        for batch in ours:
+        for _batch in ours:
             pass
-        del batch
+        del _batch
     assert ours._slots.made <= 4
 
 
@@ -315,7 +317,7 @@ def damaged(packed, tmp_path):
         folder = shutil.copytree(packed[image, format], tmp_path / "rec")
         path = next(folder.glob("train-00000.rec" if format == "recordio" else "train-00000.h5"))
         data = bytearray(path.read_bytes())
-        file, at, size = mhpdata.open(folder, "train").span(7)
+        _, at, size = mhpdata.open(folder, "train").span(7)
         damage(data, at, size)
         path.write_bytes(data)
         return folder
@@ -359,7 +361,7 @@ def test_a_file_cut_short_while_it_is_read(damaged):
 def test_a_missing_shard_is_named(damaged):
     folder = damaged("yuv420", "recordio", lambda *_: None)
     (folder / "train-00000.rec").unlink()
-    with pytest.raises(PackedError, match="train-00000.rec"):
+    with pytest.raises(PackedError, match=r"train-00000\.rec"):
         loader(folder)
 
 

@@ -1,9 +1,12 @@
 """The order of an epoch and the draws: pure, complete, and the same for ever."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mhpdata import order
 
 
@@ -39,7 +42,7 @@ def test_all_ranks_see_each_sample_once_also_when_the_world_changes(length, stag
             parts = [list(range(length))[s] for s in shares]
             assert max(map(len, parts)) - min(map(len, parts)) <= 1
             assert max(map(len, parts)) <= batch_size
-            seen += sum(parts, [])
+            seen += itertools.chain.from_iterable(parts)
             position = min(length, position + batch_size * world_size)
     assert sorted(seen) == list(range(length))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mhpdata import render, vectors
+from mhpdata import maps, render, vectors
 from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 from mhpdata.order import Placement
 
@@ -26,6 +26,7 @@ PLACES = {
     "blurred, padded": Placement(40, 56, 0, 0, 64, 64, flip=True, radius=0.99),
     "hardly blurred": Placement(70, 97, 5, 9, 33, 64, radius=0.01),
     "gray": Placement(70, 97, 5, 9, 40, 64, gray=True),
+    "blurred, far larger than its source": Placement(33, 46, 0, 0, 130, 700, radius=0.8),
     "gray and blurred": Placement(70, 97, 5, 9, 64, 64, gray=True, radius=0.5),
 }
 
@@ -35,10 +36,12 @@ def planes_of(size, yuv, seed=0):
     half = tuple(-(-n // 2) for n in size)
     sizes = (size, half, half) if yuv else (size,) * 3
     # hard edges and full range: where clamping and rounding are hardest
-    return [np.where(rng.random(s) < 0.5, rng.integers(0, 256, s), rng.choice([0, 255], s)).astype(np.uint8) for s in sizes]
+    return [
+        np.where(rng.random(s) < 0.5, rng.integers(0, 256, s), rng.choice([0, 255], s)).astype(np.uint8) for s in sizes
+    ]
 
 
-def draw(planes, yuv, size, place, kind, level, misalign=0):
+def draw(planes, yuv, size, place, kind, level, misalign=0, scratch=None):
     sizes = np.array([planes[0].shape, planes[1].shape], np.int64)
     extents = np.array([size, [n / round(n / m) for n, m in zip(size, planes[1].shape, strict=True)]], np.float64)
     at = np.cumsum([0, planes[0].size, planes[1].size])
@@ -50,7 +53,7 @@ def draw(planes, yuv, size, place, kind, level, misalign=0):
     used = count * {"float32": 4, "float16": 2, "uint8": 1}[kind]
     out = memory[misalign : misalign + used]
     source = render.Source(render.YUV if yuv else render.RGB, at, stride, sizes, extents)
-    render.draw_image(level, buffer, source, place, KINDS[kind], NORM, out, render.Scratch())
+    render.draw_image(level, buffer, source, place, KINDS[kind], NORM, out, scratch or render.Scratch())
     assert (memory[:misalign] == 99).all()
     assert (memory[misalign + used :] == 99).all()
     out = out.copy().view(kind)
@@ -73,17 +76,20 @@ def test_every_level_draws_what_the_twin_draws(place, yuv, level):
 @pytest.mark.parametrize("level", LEVELS)
 def test_random_shapes(level):
     rng = np.random.default_rng(level)
+    scratch = render.Scratch()  # one for all: what a sample leaves there must not show in the next
     for trial in range(40):
         size = tuple(rng.integers(1, 50, 2))
         scaled = tuple(rng.integers(1, 120, 2))
         crop = tuple(rng.integers(1, 100, 2))
         top, left = (rng.integers(0, max(s - c, 0) + 1) for s, c in zip(scaled, crop, strict=True))
-        place = Placement(*map(int, (*scaled, top, left, *crop)), flip=bool(trial % 2))
+        place = Placement(*map(int, (*scaled, top, left, *crop)), flip=bool(trial % 2), radius=0.4 * (trial % 5 == 0))
         yuv = bool(trial % 3)
         planes = planes_of(size, yuv, trial)
         expected = naive.image(planes, yuv, size, place)
-        np.testing.assert_array_equal(draw(planes, yuv, size, place, "uint8", level), expected, str((size, place)))
-        found = draw(planes, yuv, size, place, "float32", level, misalign=4 * (trial % 2))
+        np.testing.assert_array_equal(
+            draw(planes, yuv, size, place, "uint8", level, 0, scratch), expected, str((size, place))
+        )
+        found = draw(planes, yuv, size, place, "float32", level, 4 * (trial % 2), scratch)
         assert found.tobytes() == naive.normalise(expected, "float32").tobytes()
 
 
@@ -95,6 +101,18 @@ def test_within_one_level_of_pil(size):
     ours = draw(planes, False, (768, 1080), place, "uint8", vectors.LEVEL)
     pil = np.array(Image.fromarray(source).resize(size[::-1], Image.Resampling.BILINEAR))
     assert np.abs(ours.astype(int) - pil).max() <= 1
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_split_channels(level):
+    rng = np.random.default_rng(0)
+    for count, begin, end in (1, 0, 1), (63, 0, 63), (200, 37, 200), (500, 100, 360):
+        pixels = rng.integers(0, 256, 3 * count + 256, np.uint8)
+        out = np.zeros(3 * (count + 64) + 64, np.uint8)
+        render.split_channels(level, pixels, begin, end, out, count + 64)
+        for channel in range(3):
+            found = out[channel * (count + 64) :][begin:end]
+            np.testing.assert_array_equal(found, pixels[3 * begin : 3 * end].reshape(-1, 3)[:, channel])
 
 
 def test_unscaled_rgb_is_untouched():
@@ -120,7 +138,8 @@ def test_a_flip_is_the_mirror_of_the_same_crop():
     other = one._replace(flip=True, left=97 - 20 - 40)
     for level in LEVELS:
         np.testing.assert_array_equal(
-            draw(planes, True, (61, 84), one, "uint8", level)[:, ::-1], draw(planes, True, (61, 84), other, "uint8", level)
+            draw(planes, True, (61, 84), one, "uint8", level)[:, ::-1],
+            draw(planes, True, (61, 84), other, "uint8", level),
         )
 
 
@@ -157,7 +176,7 @@ def draw_labels(level, size, runs, place, pairs=(), pad=255, persons=False, misa
     memory[:] = 99
     labels = memory[misalign : misalign + count]
     owners = memory[-count:] if persons else memory[:0]
-    sound = render.draw_labels(level, *runs, size, place, swap, pad, labels, owners, render.Scratch())
+    sound = maps.draw_labels(level, *runs, size, place, swap, pad, labels, owners, render.Scratch())
     assert (memory[misalign + count : -count] == 99).all()
     return sound, labels.reshape(place.height, -1), owners.reshape(place.height, -1)
 

@@ -57,7 +57,7 @@ class OpenFile:
             ShardError: the system could not read them, or the file ends before; the message names ``place(index)``.
         """
         try:
-            done = os.preadv(self._descriptor, [out], offset)
+            done = os.preadv(self._descriptor, [out.data], offset)
         except OSError as error:
             raise ShardError(
                 place(index), f"cannot be read ({error.strerror})", "", "Check the disk and try again."
