@@ -115,45 +115,63 @@ def fill_blur(radius: Any, count: Any, first: Any, taps: Any, weight: Any) -> An
 @njit(nogil=True, cache=True)
 def vertical(source: Any, at: Any, stride: Any, weight: Any, taps: Any, centred: Any, out: Any, count: Any) -> Any:
     """out[:count] = sum over k of (source[at + k * stride + x] (- 128) * weight[k] + 128) >> 8."""
-    minus = np.int32(128 if centred else 0)
-    out[:count] = 0
+    minus, half, places = np.int32(128 if centred else 0), np.int32(128), np.int32(8)
     for k in range(taps):
         w = np.int32(weight[k])
-        begin = at + k * stride
+        row = source[at + k * stride : at + k * stride + count]  # a slice counts from 0, so its loop becomes vectors
         for x in range(count):
-            pixel = np.int32(source[begin + x]) - minus
-            out[x] += np.int16(np.int32(np.int32(pixel * w) + np.int32(128)) >> np.int32(8))
+            product = np.int32(np.int32(np.int32(row[x]) - minus) * w)
+            term = np.int16(np.int32(product + half) >> places)
+            out[x] = term if k == 0 else np.int16(out[x] + term)
 
 
 @njit(nogil=True, cache=True)
 def horizontal(row: Any, low: Any, first: Any, taps: Any, weight: Any, shift: Any, out: Any, count: Any) -> Any:
     """out[x] = sum over k of row[first[x] - low + k] * weight[x, k], >> shift, for x < count."""
+    places = np.int32(shift)
     for x in range(count):
-        total = np.int32(0)
-        begin = first[x] - low
-        for k in range(taps[x]):
-            total += np.int32(row[begin + k]) * np.int32(weight[x, k])
-        out[x] = total >> shift
+        begin = np.uint64(first[x] - low)  # unsigned: an index that could be negative costs a comparison each time
+        total = np.int32(np.int32(row[begin]) * np.int32(weight[x, 0]))
+        if taps[x] > 1:
+            total = np.int32(total + np.int32(np.int32(row[begin + np.uint64(1)]) * np.int32(weight[x, 1])))
+        for k in range(np.uint64(2), np.uint64(taps[x])):
+            total = np.int32(total + np.int32(np.int32(row[begin + k]) * np.int32(weight[x, k])))
+        out[x] = total >> places
 
 
 @njit(nogil=True, cache=True)
 def _byte(x: Any) -> Any:
-    return np.uint8(max(min(x, 32767 - 64) + 64 >> 7, 0))
+    rounded = np.int32(min(x, np.int32(32767 - 64)) + np.int32(64)) >> np.int32(7)
+    return np.uint8(max(rounded, np.int32(0)))
+
+
+@njit(nogil=True, cache=True)
+def _share(x: Any, factor: Any) -> Any:
+    return np.int32(np.int32(x * np.int32(factor)) + np.int32(ONE)) >> np.int32(15)
 
 
 @njit(nogil=True, cache=True)
 def to_rgb(yuv: Any, rows: Any, out: Any, at: Any, stride: Any, count: Any) -> Any:
-    """3 rows of int16 -> out[at + channel * stride + x], uint8 R, G, B, for x < count; full-range BT.601 where
-    ``yuv``."""
-    for x in range(count):
-        if yuv:
-            y, cb, cr = np.int32(rows[0, x]), np.int32(rows[1, x]), np.int32(rows[2, x])
-            out[at + x] = _byte(y + (cr * 22970 + ONE >> 15))
-            out[at + stride + x] = _byte(y + (cb * -5638 + ONE >> 15) + (cr * -11700 + ONE >> 15))
-            out[at + 2 * stride + x] = _byte(y + (cb * 29032 + ONE >> 15))
-        else:
-            for channel in range(3):
-                out[at + channel * stride + x] = _byte(np.int32(rows[channel, x]))
+    """Three rows -> out[at + channel * stride + x], uint8 R, G, B, for x < count; full-range BT.601 where ``yuv``."""
+    red, green, blue = (
+        out[at : at + count],
+        out[at + stride : at + stride + count],
+        out[at + 2 * stride : at + 2 * stride + count],
+    )
+    first, second, third = rows[0], rows[1], rows[2]
+    if yuv:
+        for x in range(count):
+            y, cb, cr = np.int32(first[x]), np.int32(second[x]), np.int32(third[x])
+            red[x] = _byte(np.int32(y + _share(cr, 22970)))
+            green[x] = _byte(np.int32(np.int32(y + _share(cb, -5638)) + _share(cr, -11700)))
+            blue[x] = _byte(np.int32(y + _share(cb, 29032)))
+    else:
+        for x in range(count):
+            red[x], green[x], blue[x] = (
+                _byte(np.int32(first[x])),
+                _byte(np.int32(second[x])),
+                _byte(np.int32(third[x])),
+            )
 
 
 @njit(nogil=True, cache=True)
@@ -167,7 +185,17 @@ def to_gray(rgb: Any, at: Any, stride: Any, count: Any) -> Any:
 
 @njit(nogil=True, cache=True)
 def emit(
-    kind: Any, rgb: Any, stride: Any, count: Any, floats: Any, halves: Any, out: Any, start: Any, plane: Any, width: Any
+    kind: Any,
+    rgb: Any,
+    stride: Any,
+    count: Any,
+    norm: Any,
+    floats: Any,
+    halves: Any,
+    out: Any,
+    start: Any,
+    plane: Any,
+    width: Any,
 ) -> Any:
     """Write one row of R, G, B (uint8) to ``out`` as ``kind`` says; pixels from ``count`` to ``width`` are black.
 
@@ -176,18 +204,23 @@ def emit(
         out: uint8, flat: the whole output as bytes; ``start`` is the row's first byte, ``plane`` the bytes of a plane.
     """
     for channel in range(3):
-        row, begin = start + channel * plane, channel * stride
+        row, pixels = start + channel * plane, rgb[channel * stride : channel * stride + count]
         if kind == FLOAT32:
             reals = out[row : row + 4 * width].view(np.float32)
-            for x in range(width):
-                reals[x] = floats[channel, rgb[begin + x] if x < count else 0]
+            factor, offset = np.float64(norm[channel, 0]), np.float64(norm[channel, 1])
+            for x in range(count):
+                reals[x] = np.float32(np.float64(pixels[x]) * factor + offset)
+            reals[count:] = floats[channel, 0]
         elif kind == FLOAT16:
-            bits = out[row : row + 2 * width].view(np.uint16)
-            for x in range(width):
-                bits[x] = halves[channel, rgb[begin + x] if x < count else 0]
+            bits, half = out[row : row + 2 * width].view(np.uint16), halves[channel]
+            for x in range(count):
+                bits[x] = half[pixels[x]]
+            bits[count:] = half[0]
         else:
-            for x in range(width):
-                out[start + 3 * x + channel] = rgb[begin + x] if x < count else 0
+            mixed = out[start : start + 3 * width]
+            for x in range(count):
+                mixed[3 * x + channel] = pixels[x]
+            mixed[3 * count :] = 0
 
 
 @njit(nogil=True, cache=True)

@@ -28,7 +28,7 @@ from mhpdata import maps, order, render
 from mhpdata.errors import MhpError, OptionError
 from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 from mhpdata.labels import IGNORE
-from mhpdata.makers import Makers, Step
+from mhpdata.makers import Desk, Makers, Step
 from mhpdata.options import check_choice, check_range
 from mhpdata.region import Reading, Regions
 from mhpdata.slots import Slots
@@ -154,7 +154,6 @@ class Loader:
         self.classes, self.flip_pairs = self._split.classes, self._split.flip_pairs
         self._regions = Regions(self._split)
         self._samples = _subset(self._split, names, limit, where)
-        self._threads = usable_cores() if threads is None else threads
         self._augment, self._whole, self._persons, self._transform = augment, whole, persons, transform
         self._base, self._crop, self._scales = base_size, crop_size, scales
         self._probabilities = {"flip_prob": flip_prob, "blur_prob": blur_prob, "gray_prob": gray_prob}
@@ -166,7 +165,7 @@ class Loader:
             self._swapped[[left, right]] = right, left
         self._slots = Slots(AHEAD + 2)
         # kept from epoch to epoch: in new memory, every page must be faulted in again
-        self._desks = [(Reading(), render.Scratch()) for _ in range(self._threads)]
+        self._desks = _desks(usable_cores() if threads is None else threads)
         self._position = 0
         self._resume: int | None = None
         self._makers: Makers | None = None
@@ -218,6 +217,7 @@ class Loader:
         try:
             while True:
                 if makers is None or makers.process != os.getpid():  # the first turn, or the first in a forked child
+                    self._stop()
                     makers = self._makers = Makers(self._desks, self._fill)
                     planned, waiting = self._position, deque[Step]()
                 while len(waiting) < AHEAD and order.steps(
@@ -249,6 +249,8 @@ class Loader:
     def _stop(self) -> None:
         if self._makers is not None and self._makers.process == os.getpid():
             self._makers.close()
+        elif self._makers is not None:  # forked while the parent's threads were at work on these desks
+            self._desks = _desks(len(self._desks))
         self._makers = None
 
     def _plan(self, epoch: int, samples: np.ndarray, position: int) -> Step:
@@ -328,6 +330,10 @@ class Loader:
         if self._transform is not None:
             rng = order.generator(self.seed, step.epoch, index)
             self._transform(images[i], labels[i], persons if self._persons else None, rng)
+
+
+def _desks(threads: int) -> list[Desk]:
+    return [(Reading(), render.Scratch()) for _ in range(threads)]
 
 
 def _subset(

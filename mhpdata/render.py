@@ -99,10 +99,10 @@ class Scratch:
 
     def fit(self, height: int, width: int, columns: int, taps: int, effects: bool) -> None:
         """Make room for a crop, ``columns`` of source and tables of ``taps``."""
-        key = (height, width, columns, taps, int(effects))
-        if self._key and all(new <= old for new, old in zip(key, self._key, strict=True)):
+        wanted = (height, width, columns, taps, int(effects))
+        if self._key and all(new <= old for new, old in zip(wanted, self._key, strict=True)):
             return
-        height, width, columns, taps, blurred = self._key = tuple(map(max, key, self._key or key))
+        key = height, width, columns, taps, blurred = tuple(map(max, wanted, self._key or wanted))
         n = (max(height, width) + 31) // 32 * 32
         self.first = np.zeros((4, n), np.int32)
         self.taps = np.zeros((4, n), np.int32)
@@ -117,6 +117,7 @@ class Scratch:
         self.effect = aligned((height * self.rgb.size if blurred else 0,), np.uint8)
         self.columns = np.zeros(columns + _SPARE, np.int32)
         self.line = aligned((2, width + _SPARE), np.uint8)
+        self._key = key
 
     def arrays(self) -> tuple[np.ndarray, ...]:
         """As :func:`_draw` wants them."""
@@ -347,7 +348,7 @@ def _resample(
         if level:
             f.emit(level, kind, bytes_, pitch, count, norm, black, to + start, plane, width, room)
         else:
-            k.emit(kind, rgb, pitch, count, floats, halves, out, start, plane, width)
+            k.emit(kind, rgb, pitch, count, factors, floats, halves, out, start, plane, width)
 
 
 @njit(nogil=True, cache=True)

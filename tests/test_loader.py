@@ -386,10 +386,9 @@ def test_a_forked_child_goes_on_where_it_was(rec):
     code = """
     import os, zlib
     it = iter(loader)
-    next(it)
+    next(it)  # the threads are at work on the next two
     child = os.fork()
     rest = [zlib.crc32(batch.images) for batch in it]
-    read, write = 0, 0
     print(len(rest), *rest, flush=True)
     if child:
         assert os.waitpid(child, 0)[1] == 0
