@@ -16,9 +16,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Manifest", "Record", "Sample", "Split", "open", "pack", "verify_packed", "verify_source"]
+__all__ = ["Batch", "Loader", "Manifest", "Record", "Sample", "Split", "open", "pack", "verify_packed", "verify_source"]
 
 if TYPE_CHECKING:
+    from mhpdata.loader import Batch, Loader
     from mhpdata.manifest import Manifest
     from mhpdata.packing import pack
     from mhpdata.record import Record, Sample
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mhpdata.verify import verify_packed, verify_source
 
 _WHERE = {
+    "Batch": ("mhpdata.loader", "Batch"),
+    "Loader": ("mhpdata.loader", "Loader"),
     "Manifest": ("mhpdata.manifest", "Manifest"),
     "Record": ("mhpdata.record", "Record"),
     "Sample": ("mhpdata.record", "Sample"),

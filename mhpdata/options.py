@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from mhpdata.errors import OptionError
 from mhpdata.shards import FORMATS
 
-IMAGES = ("jpeg", "raw")
+IMAGES = ("jpeg", "yuv420", "raw")
 OVERLAPS = ("first", "last", "smallest", "nearest", "ignore")
 SIZES_OF = ("short", "long")
 ON_ERROR = ("fail", "skip")

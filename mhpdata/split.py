@@ -16,6 +16,7 @@ from mhpdata import shards
 from mhpdata.errors import OptionError, RecordError
 from mhpdata.manifest import Manifest, read_manifest
 from mhpdata.record import Record, Sample, decode_record, parse_record
+from mhpdata.shards.file import OpenFile
 
 
 def open_split(folder: str | Path, split: str) -> Split:
@@ -97,6 +98,27 @@ class Split(Sequence[Sample]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} samples of {self.folder}, split {self.name}>"
+
+    def raw(self, index: int) -> bytes | memoryview:
+        """A record's bytes, unchecked."""
+        index, shard = self._place(index)
+        return self._readers[shard].read(index - self._starts[shard])
+
+    def span(self, index: int) -> tuple[OpenFile, int, int]:
+        """Where a record lies: the file, the first byte, how many."""
+        index, shard = self._place(index)
+        return self._readers[shard].span(index - self._starts[shard])
+
+    def plain(self, index: int) -> int:
+        """The first byte in the file of the record itself; -1 where it does not lie there in one piece."""
+        index, shard = self._place(index)
+        return self._readers[shard].plain(index - self._starts[shard])
+
+    def place(self, index: int) -> str:
+        """How an error names a record: its shard's file and its number."""
+        index, shard = self._place(index)
+        file = self.manifest.splits[self.name].shards[shard].files[0].file
+        return f"{self.folder / file}, record {index} ({self.names[index]})"
 
     def close(self) -> None:
         """Let go of the files; samples that were read stay valid."""

@@ -14,11 +14,31 @@ from mhpdata.header import read_header
 RGB = picture()
 JPEG = encode_image(RGB, "jpeg", 95)
 RAW = encode_image(RGB, "raw", 95)
+YUV420 = encode_image(RGB, "yuv420", 95)
 
 
 def test_raw_is_three_planes_and_exact():
     assert RGB[..., 0].tobytes() + RGB[..., 1].tobytes() + RGB[..., 2].tobytes() == RAW
     np.testing.assert_array_equal(decode_stored(RAW, CODECS["raw"], SIZE), RGB)
+
+
+def test_yuv420_is_full_range_bt601_and_the_mean_of_four():
+    """Luma is the exact value, rounded; chroma is the mean of 2 x 2 pixels, the edge repeated, rounded."""
+    height, width = SIZE
+    red, green, blue = np.moveaxis(RGB.astype(float), -1, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    planes = np.frombuffer(YUV420, np.uint8).astype(float)
+    assert np.abs(planes[: height * width].reshape(SIZE) - luma).max() <= 0.5
+    half = -(-height // 2), -(-width // 2)
+    for light, scale, stored in zip(
+        (blue, red), (1.772, 1.402), planes[height * width :].reshape(2, *half), strict=True
+    ):
+        chroma = np.pad(128 + (light - luma) / scale, [(0, n % 2) for n in SIZE], mode="edge")
+        means = (chroma[::2, ::2] + chroma[1::2, ::2] + chroma[::2, 1::2] + chroma[1::2, 1::2]) / 4
+        assert np.abs(stored - means).max() <= 0.501
+    assert np.abs(decode_stored(YUV420, CODECS["yuv420"], SIZE).astype(int) - RGB).mean() < 4
+    pure = np.zeros((2, 2, 3), np.uint8) + np.array([0, 0, 255], np.uint8)
+    assert list(encode_image(pure, "yuv420", 95)) == [29] * 4 + [255, 107]
 
 
 def test_jpeg_is_baseline_and_equals_pillow():
@@ -53,7 +73,7 @@ def test_encoding_takes_any_strides():
 @pytest.mark.parametrize("codec", CODECS)
 def test_another_size_is_refused(codec, size):
     with pytest.raises(RecordError, match=r"^image: "):
-        decode_stored({"jpeg": JPEG, "raw": RAW}[codec], CODECS[codec], size)
+        decode_stored({"jpeg": JPEG, "yuv420": YUV420, "raw": RAW}[codec], CODECS[codec], size)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +86,7 @@ def test_what_is_no_baseline_jpeg_is_refused(data):
         decode_stored(data, CODECS["jpeg"], SIZE)
 
 
-@pytest.mark.parametrize("codec", [1, 3, 255])
+@pytest.mark.parametrize("codec", [3, 4, 255])
 def test_an_unknown_codec_is_refused(codec):
     with pytest.raises(RecordError, match="codec"):
         decode_stored(JPEG, codec, SIZE)

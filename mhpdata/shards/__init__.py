@@ -16,6 +16,8 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
+from mhpdata.shards.file import OpenFile
+
 FORMATS = ("recordio", "hdf5")
 SUFFIXES = {"recordio": (".rec", ".idx"), "hdf5": (".h5",)}
 
@@ -49,6 +51,12 @@ class Reader(Protocol):
 
     def read(self, index: int) -> bytes:
         """The bytes of the record at a place in this shard; raises ShardError."""
+
+    def span(self, index: int) -> tuple[OpenFile, int, int]:
+        """Where a record lies: the file, the first byte, how many, with what the format adds."""
+
+    def plain(self, index: int) -> int:
+        """The first byte in the file of the record itself; -1 where it does not lie there in one piece."""
 
     def close(self) -> None:
         """Let go of the files."""

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from mhpdata.errors import ShardError
 
@@ -46,3 +49,24 @@ class OpenFile:
             raise ShardError(
                 place, f"cannot be read ({error.strerror})", "", "Check the disk and try again."
             ) from error
+
+    def read_into(self, offset: int, out: np.ndarray, place: Callable[[int], str], index: int) -> None:
+        """Fill ``out``, uint8, from ``offset`` on.
+
+        Raises:
+            ShardError: the system could not read them, or the file ends before; the message names ``place(index)``.
+        """
+        try:
+            done = os.preadv(self._descriptor, [out.data], offset)
+        except OSError as error:
+            raise ShardError(
+                place(index), f"cannot be read ({error.strerror})", "", "Check the disk and try again."
+            ) from error
+        if done != out.size:
+            remedy = "The file was cut short since it was opened: copy it again, or pack again."
+            raise ShardError(place(index), f"{done} bytes at {offset}", f"{out.size}", remedy)
+
+    def expect(self, offset: int, length: int) -> None:
+        """Tell the system that these bytes will soon be read, where it listens."""
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_WILLNEED)

@@ -86,6 +86,15 @@ class Reader:
             raise ShardError(place, f"{len(data)} bytes", f"{end - start}", _AGAIN)
         return data
 
+    def span(self, index: int) -> tuple[OpenFile, int, int]:
+        """The record in the file."""
+        start = int(self._offsets[index])
+        return self._file, self._begin + start, int(self._offsets[index + 1]) - start
+
+    def plain(self, index: int) -> int:
+        """The record in the file: always in one piece."""
+        return self._begin + int(self._offsets[index])
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()

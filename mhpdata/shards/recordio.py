@@ -132,6 +132,16 @@ class Reader:
             raise ShardError(place, f"{length} bytes by the index", f"at most {3 * MAX_PAYLOAD}", _AGAIN)
         return unframe(self._file.read(offset, length, place), place)
 
+    def span(self, index: int) -> tuple[OpenFile, int, int]:
+        """The parts of a payload in the file."""
+        return self._file, int(self._offsets[index]), int(self._ends[index] - self._offsets[index])
+
+    def plain(self, index: int) -> int:
+        """Behind the head of a payload that is in one part."""
+        offset = int(self._offsets[index])
+        head = self._file.read(offset, _PART.size, f"{self._file.path} record {index}")
+        return offset + _PART.size if len(head) == _PART.size and _PART.unpack(head)[1] >> 29 == 0 else -1
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()

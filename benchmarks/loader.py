@@ -1,0 +1,65 @@
+"""The loader by store and number of threads, and its kernels one by one, beside a memcpy of as many bytes.
+
+Run:  python benchmarks/loader.py --images 240 --out benchmarks/results
+
+On one folder from mhp-synth, packed once a store: the task train-768 (random flip, long side 384 to 1536, padded,
+random crop of 768, float32, labels; no blur), batches of 16, shuffled; every variant in turn, after a warm-up. A row
+holds medians; CPU time is of all threads. Then each option's cost on the yuv420 store.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+from harness import machine, save, table
+
+import mhpdata
+from mhpdata.bench import bench_loader
+from mhpdata.codec import CODECS
+from mhpdata.synth import synthesize
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "float16": {"dtype": "float16"},
+    "uint8": {"dtype": "uint8"},
+    "blur": {"blur_prob": 1.0},
+    "gray": {"gray_prob": 1.0},
+    "persons": {"persons": True},
+    "crop 480": {"base_size": 480, "crop_size": 480},
+    "crop 473": {"base_size": 473, "crop_size": 473},
+    "val": {"augment": False},
+}
+
+
+@click.command()
+@click.option("--images", default=240, show_default=True)
+@click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
+@click.option("--runs", default=5, show_default=True)
+@click.option("--threads", default="1,2", show_default=True)
+def main(images: int, out: Path, runs: int, threads: str) -> None:
+    """Measure, and write a table."""
+    counts = [int(n) for n in threads.split(",")]
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "MHP_v1"
+        synthesize(source, images, 0, None, False, progress=True)
+        for image in CODECS:
+            packed = Path(folder) / image
+            mhpdata.pack(source, packed, image=image)
+            megabytes = sum(f.bytes for f in mhpdata.open(packed, "train").manifest.files) / images / 1e6
+            for row in bench_loader(packed, threads=counts, runs=runs, report=print, blur_prob=0.0):
+                rows.append({"store": image, "MB/image": megabytes, "options": "", **row})
+        for name, options in OPTIONS.items():
+            for row in bench_loader(
+                Path(folder) / "yuv420", threads=[1], runs=runs, report=print, **{"blur_prob": 0.0, **options}
+            ):
+                rows.append({"store": "yuv420", "MB/image": "", "options": name, **row})
+    where = machine("numpy", "numba", "simplejpeg")
+    text = f"# The loader\n\n{table(rows)}\n{where}\n"
+    save(out, "loader", {"machine": where, "rows": rows}, text)
+
+
+if __name__ == "__main__":
+    main()

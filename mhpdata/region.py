@@ -1,0 +1,173 @@
+"""The part of a record that a crop needs, read into a thread's own memory: rows of planes, a JPEG, the row runs.
+
+Read by pread, never by a memory map: a file cut short under a map kills the process, and faulting a map in is the
+slowest way to read a cold file. Each record is read whole and its CRC-32 compared the first time this process needs it
+(1 ms a record of 1.2 MB); from then on only the rows that a crop touches are read.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+import simplejpeg
+
+from mhpdata import render
+from mhpdata.errors import RecordError
+from mhpdata.order import Placement
+from mhpdata.record import IR_HEADER
+from mhpdata.runs import check_runs
+from mhpdata.shards.file import OpenFile
+from mhpdata.split import Split
+from mhpdata.vectors import LEVEL
+
+JPEG, YUV420, RAW = range(3)
+_AGAIN = "Copy the shard again, or pack again."
+_COLD = 256
+"""So many records are announced ahead after one that was slow to come."""
+_SLOW_NS = 2_000_000
+
+
+class Found(NamedTuple):
+    """What is remembered of a record after its first reading.
+
+    ``at`` is the place of its bytes in the file, -1 where they lie there in several parts; ``runs_at`` is counted from
+    it.
+    """
+
+    file: OpenFile
+    at: int
+    codec: int
+    size: tuple[int, int]
+    image_bytes: int
+    runs_at: int
+    run_count: int
+    labelled: bool
+    persons: int
+
+
+class Reading:
+    """The memory of one thread for what it reads; it grows to the largest record and stays."""
+
+    def __init__(self) -> None:
+        self.image = np.empty(0, np.uint8)
+        self.pixels = np.empty(0, np.uint8)
+        self.planes = np.empty(0, np.uint8)
+        self.words = np.empty(0, np.uint32)
+
+    def room(self, name: str, size: int) -> np.ndarray:
+        """``size`` elements of one of the arrays, with 64 more behind them."""
+        array: np.ndarray = getattr(self, name)
+        if array.size < size + 64:
+            array = render.aligned((size + size // 4 + 64,), array.dtype)
+            setattr(self, name, array)
+        return array
+
+
+class Regions:
+    """Reads regions of a split's records, for any number of threads, each with its own :class:`Reading`."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+        self._found: list[Found | None] = [None] * len(split)
+        self._cold = _COLD
+
+    def find(self, index: int) -> Found:
+        """Where a record's parts lie; at the first time, its bytes are checked, all of them.
+
+        Raises:
+            ShardError, RecordError: they are not what was packed.
+        """
+        found = self._found[index]
+        if found is None:
+            found = self._found[index] = self._check(index)
+        return found
+
+    def picture(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, render.Source]:
+        """The rows that a placement needs: a buffer, and where in it they lie."""
+        if found.codec == JPEG:
+            return self._jpeg(index, found, place, reading)
+        colour = render.YUV if found.codec == YUV420 else render.RGB
+        buffer = reading.room("image", found.image_bytes)
+        begin, filled, missing = IR_HEADER.size, 0, []
+        planes = render.planes_of(colour, found.size)
+        for (rows, columns), (extent, _) in zip(planes.sizes, planes.extents, strict=True):
+            low, high = _rows(rows, extent, place)
+            end = filled + (high - low) * columns
+            self._read(index, found, begin + low * columns, buffer[filled:end])
+            missing.append((low, rows - high))
+            begin, filled = begin + rows * columns, end
+        return buffer, render.planar(colour, found.size, missing)
+
+    def runs(self, index: int, found: Found, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+        """row_offsets and runs of a record that has labels, uint32."""
+        rows = found.size[0] + 1
+        words = reading.room("words", rows + found.run_count)[: rows + found.run_count]
+        self._read(index, found, found.runs_at, words.view(np.uint8))
+        return words[:rows], words[rows:]
+
+    def expect(self, index: int) -> None:
+        """Tell the system that a record will be read soon; not where reads are found to be warm (it costs 20 us)."""
+        if self._cold > 0 or self._found[index] is None:
+            self._cold -= 1
+            file, at, size = self._split.span(index)
+            file.expect(at, size)
+
+    def damaged(self, index: int, found: str, expected: str = "") -> RecordError:
+        """An error that names the shard and the record."""
+        return RecordError(self._split.place(index), found, expected, _AGAIN)
+
+    def _jpeg(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, render.Source]:
+        height, width = found.size
+        data = reading.room("image", found.image_bytes)[: found.image_bytes]
+        self._read(index, found, IR_HEADER.size, data)
+        pixels = reading.room("pixels", 3 * height * width + 128)
+        try:
+            decoded = simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, buffer=pixels, strict=True)
+        except ValueError as error:
+            raise self.damaged(index, f"a JPEG that does not decode ({error})", f"one of {height} x {width}") from error
+        if decoded.shape != (height, width, 3):
+            raise self.damaged(index, f"a JPEG of {decoded.shape}", f"{(height, width, 3)}")
+        low, high = _rows(height, float(height), place)
+        planes, gap = reading.room("planes", 3 * height * width + 128), 64
+        render.split_channels(LEVEL, pixels, low * width, high * width, planes, height * width + gap)
+        return planes, render.planar(render.RGB, found.size, gap=gap)
+
+    def _read(self, index: int, found: Found, offset: int, out: np.ndarray) -> None:
+        """Fill ``out`` from the record's bytes at ``offset``."""
+        if found.at >= 0:
+            started = time.perf_counter_ns()
+            found.file.read_into(found.at + offset, out, self._split.place, index)
+            if time.perf_counter_ns() - started > _SLOW_NS:
+                self._cold = _COLD
+            return
+        data = self._split.raw(index)[offset : offset + out.size]
+        if len(data) != out.size:
+            raise self.damaged(index, "fewer bytes than when it was first read")
+        out[:] = np.frombuffer(data, np.uint8)
+
+    def _check(self, index: int) -> Found:
+        split = self._split
+        record = split.record(index)
+        if record.runs is not None and record.row_offsets is not None:
+            try:
+                check_runs(record.row_offsets, record.runs, record.size, len(split.classes), len(record.masks))
+            except RecordError as error:
+                raise self.damaged(index, f"{error.place}: {error.found}", error.expected) from error
+        runs_at = IR_HEADER.size + len(record.image) + -len(record.image) % 8
+        height, width = record.size
+        if record.codec == RAW and len(record.image) != 3 * height * width:
+            raise self.damaged(index, f"{len(record.image)} bytes", f"{3 * height * width} of planes")
+        planes = height * width + 2 * ((height + 1) // 2) * ((width + 1) // 2)
+        if record.codec == YUV420 and len(record.image) != planes:
+            raise self.damaged(index, f"{len(record.image)} bytes", f"{planes} of planes")
+        return Found(
+            split.span(index)[0], split.plain(index), record.codec, record.size, len(record.image), runs_at,
+            0 if record.runs is None else len(record.runs), record.runs is not None, len(record.masks),
+        )  # fmt: skip
+
+
+def _rows(size: int, extent: float, place: Placement) -> tuple[int, int]:
+    count = min(place.height, place.scaled_height - place.top)
+    return render.touched(size, extent, place.scaled_height, place.top, count, False)

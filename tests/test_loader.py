@@ -1,0 +1,405 @@
+"""The loader: right samples, right bytes, at any number of threads; memory, resume, errors, shutdown, fork."""
+
+import gc
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+
+import naive_loader as naive
+import numpy as np
+import pytest
+from folder import write_folder
+
+import mhpdata
+from mhpdata import order, vectors
+from mhpdata.errors import OptionError, PackedError, RecordError, ShardError
+from mhpdata.loader import Loader
+
+IMAGES = ("jpeg", "yuv420", "raw")
+FORMATS = ("recordio", "hdf5")
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """{(image, format): a packed folder of 18 train, 6 val, 8 test samples}."""
+    root = tmp_path_factory.mktemp("loader")
+    source = write_folder(root / "LV-MHP-v1", images=32, size=(61, 83))
+    folders = {}
+    for image, format in itertools.product(IMAGES, FORMATS):
+        folders[image, format] = root / f"{image}-{format}"
+        mhpdata.pack(source, folders[image, format], image=image, format=format, size=0, shard_mb=1)
+    return folders
+
+
+@pytest.fixture
+def rec(packed):
+    return packed["yuv420", "recordio"]
+
+
+def loader(folder, split="train", **options):
+    return Loader(folder, split, **{"batch_size": 4, "base_size": 64, "crop_size": 48, "threads": 2, **options})
+
+
+def epoch(loader):
+    """Copies of all arrays of an epoch."""
+    return [[None if a is None else a.copy() for a in vars(batch).values()] for batch in loader]
+
+
+def digest(batches):
+    return [[None if a is None else (a.dtype.str, a.shape, a.tobytes()) for a in batch] for batch in batches]
+
+
+def planes(sample, image, folder, index):
+    """The stored planes, and whether they are Y, Cb, Cr."""
+    if image != "yuv420":
+        return [np.ascontiguousarray(sample.image[:, :, c]) for c in range(3)], False
+    record = mhpdata.open(folder, "train").record(index)
+    (h, w), data, out = record.size, np.frombuffer(record.image, np.uint8), []
+    for shape in (h, w), (-(-h // 2), -(-w // 2)), (-(-h // 2), -(-w // 2)):
+        out.append(data[: shape[0] * shape[1]].reshape(shape))
+        data = data[shape[0] * shape[1] :]
+    return out, True
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("image", IMAGES)
+def test_a_training_epoch_is_what_the_slow_twin_makes(packed, image, format):
+    folder = packed[image, format]
+    split = mhpdata.open(folder, "train")
+    ours = loader(folder, seed=5, gray_prob=0.3, persons=True)
+    expected_order = order.permutation(5, 0, len(split))
+    seen = []
+    for images, labels, indices, persons, boxes, counts in epoch(ours):
+        for i, index in enumerate(indices):
+            sample = split[int(index)]
+            place = order.place_train(
+                sample.labels.shape, order.draws(5, 0, np.array([index]))[0], 64, 48, gray_prob=0.3
+            )
+            stored, yuv = planes(sample, image, folder, int(index))
+            rgb = naive.image(stored, yuv, sample.labels.shape, place)
+            assert images[i].tobytes() == naive.normalise(rgb, "float32").tobytes()
+            np.testing.assert_array_equal(labels[i], naive.labels(sample.labels, place, split.flip_pairs))
+            np.testing.assert_array_equal(persons[i], naive.labels(sample.persons, place, (), 0))
+            assert counts[i] == len(sample.record.masks)
+            for person, box in enumerate(boxes[i], 1):
+                rows, columns = np.nonzero(persons[i] == person)
+                edges = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1) if len(rows) else (0, 0, 0, 0)
+                assert tuple(box) == edges
+            seen.append(int(index))
+    np.testing.assert_array_equal(seen, expected_order)
+
+
+def test_containers_hold_the_same_batches(packed):
+    for image in IMAGES:
+        one, other = (digest(epoch(loader(packed[image, format]))) for format in FORMATS)
+        assert one == other
+
+
+@pytest.mark.parametrize("dtype", ["float16", "uint8"])
+def test_other_dtypes_are_the_same_pixels(rec, dtype):
+    whole = {tuple(b[2]): b for b in epoch(loader(rec))}
+    for images, labels, indices, *_ in epoch(loader(rec, dtype=dtype)):
+        expected = whole[tuple(indices)]
+        np.testing.assert_array_equal(labels, expected[1])
+        if dtype == "float16":
+            np.testing.assert_array_equal(images, expected[0].astype(np.float16))
+        else:
+            for i in range(len(images)):
+                assert naive.normalise(images[i], "float32").tobytes() == expected[0][i].tobytes()
+
+
+def test_the_same_bytes_for_any_number_of_threads(rec):
+    one = digest(epoch(loader(rec, threads=1)))
+    for threads in 2, 7:
+        assert digest(epoch(loader(rec, threads=threads))) == one
+
+
+def test_the_same_bytes_on_plain_numba(rec, monkeypatch):
+    fast = digest(epoch(loader(rec)))
+    for level in range(vectors.LEVEL):
+        monkeypatch.setattr("mhpdata.loader.LEVEL", level)
+        assert digest(epoch(loader(rec))) == fast
+
+
+def test_epochs_differ_and_follow_one_another(rec):
+    ours = loader(rec, seed=1)
+    first, second = digest(epoch(ours)), digest(epoch(ours))
+    assert first != second
+    assert ours.epoch == 2
+    ours.set_epoch(1)
+    assert digest(epoch(ours)) == second
+    assert digest(epoch(loader(rec, seed=2))) != first
+
+
+def test_val_and_whole_pictures(rec):
+    split = mhpdata.open(rec, "val")
+    for images, labels, indices, *_ in epoch(loader(rec, "val", augment=False)):
+        assert images.shape[1:] == (3, 48, 48)
+        place = order.place_val(split[0].labels.shape, 48)
+        for i, index in enumerate(indices):
+            np.testing.assert_array_equal(labels[i], naive.labels(split[int(index)].labels, place))
+    batches = epoch(loader(rec, "val", augment=False, whole=True, batch_size=1, dtype="uint8"))
+    assert [int(b[2][0]) for b in batches] == list(range(len(split)))
+    for (images, labels, *_), sample in zip(batches, split, strict=True):
+        np.testing.assert_array_equal(images[0], sample.image)
+        np.testing.assert_array_equal(labels[0], sample.labels)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3, 8])
+def test_all_ranks_see_each_sample_once(rec, world_size):
+    ranks = [loader(rec, rank=r, world_size=world_size) for r in range(world_size)]
+    assert len({len(r) for r in ranks}) == 1
+    seen = [int(i) for r in ranks for batch in r for i in batch.indices]
+    assert sorted(seen) == list(range(18))
+
+
+def test_a_resumed_epoch_goes_on_exactly_at_any_step(rec):
+    whole = digest(epoch(loader(rec, seed=3)))
+    for stop in range(len(whole) + 1):
+        first = loader(rec, seed=3, threads=1)
+        head = [
+            digest([[a if a is None else a.copy() for a in vars(b).values()]])[0] for b in itertools.islice(first, stop)
+        ]
+        state = first.state_dict()
+        assert all(type(value) is int for value in state.values())
+        second = loader(rec, seed=3, threads=3)
+        second.load_state_dict(state)
+        assert head + digest(epoch(second)) == whole
+        assert second.epoch == 1
+
+
+def test_a_resume_with_other_ranks_shows_the_rest_once(rec):
+    before = [loader(rec, seed=3, rank=r, world_size=2, batch_size=3) for r in range(2)]
+    seen = [int(i) for r in before for batch in itertools.islice(r, 2) for i in batch.indices]
+    states = [r.state_dict() for r in before]
+    assert states[0] == states[1]
+    after = [loader(rec, seed=3, rank=r, world_size=3) for r in range(3)]
+    for r in after:
+        r.load_state_dict(states[0])
+    seen += [int(i) for r in after for batch in r for i in batch.indices]
+    assert sorted(seen) == list(range(18))
+
+
+def test_a_state_of_other_data_is_refused(rec):
+    state = loader(rec).state_dict()
+    with pytest.raises(OptionError, match="length 18"):
+        loader(rec, limit=5).load_state_dict(state)
+    with pytest.raises(OptionError, match="seed 0"):
+        loader(rec, seed=1).load_state_dict(state)
+    with pytest.raises(OptionError, match="keys"):
+        loader(rec).load_state_dict({})
+
+
+def test_subsets(rec):
+    names = mhpdata.open(rec, "train").names
+    for options, expected in (
+        ({"names": [names[3], names[1]]}, {1, 3}),
+        ({"limit": 2}, {0, 1}),
+        ({"where": lambda name: name >= names[15]}, {15, 16, 17}),
+    ):
+        assert {int(i) for batch in loader(rec, **options) for i in batch.indices} == expected
+    with pytest.raises(OptionError, match="nobody"):
+        loader(rec, names=["nobody"])
+
+
+def test_last_batch(rec):
+    assert [len(b.indices) for b in loader(rec)] == [4, 4, 4, 4, 2]
+    assert [len(b.indices) for b in loader(rec, drop_last=True)] == [4] * 4
+    assert len(loader(rec)) == 5
+    assert len(loader(rec, drop_last=True)) == 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_size": 0}, {"rank": 1}, {"dtype": "float64"}, {"whole": True}, {"threads": 0}, {"on_error": "ignore"},
+        {"scales": (2.0, 1.0)}, {"split": "trian"}, {"pad_label": 256},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_wrong_options_are_refused(rec, options):
+    with pytest.raises(OptionError):
+        loader(rec, **options)
+
+
+def test_a_batch_that_is_held_is_never_written_again(rec):
+    ours = loader(rec)
+    held = []
+    for _ in range(3):
+        for batch in ours:
+            view = batch.images[0, 1]
+            held.append((view, view.copy(), batch.labels, batch.labels.copy()))
+            del batch
+            if len(held) > 6:
+                held.pop(0)
+        for view, copy, labels, labels_copy in held:
+            np.testing.assert_array_equal(view, copy)
+            np.testing.assert_array_equal(labels, labels_copy)
+
+
+def test_memory_is_used_again(rec):
+    ours = loader(rec)
+    for _ in range(4):
+        for _batch in ours:
+            pass
+        del _batch
+    assert ours._slots.made <= 4
+
+
+def test_transform_has_the_sample_s_own_generator(rec):
+    drawn = {}
+
+    def transform(image, labels, persons, rng):
+        assert persons is None
+        image[:] = rng.random()
+        labels[0, 0] = rng.integers(255)
+
+    for threads in 1, 4:
+        for batch in loader(rec, threads=threads, transform=transform):
+            for index, image, label in zip(batch.indices, batch.images, batch.labels, strict=True):
+                assert (image == image[0, 0, 0]).all()
+                assert drawn.setdefault(int(index), (image[0, 0, 0], label[0, 0])) == (image[0, 0, 0], label[0, 0])
+    assert len(set(drawn.values())) == 18
+
+
+def test_an_error_in_a_transform_comes_at_its_batch(rec):
+    def transform(image, labels, persons, rng):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        epoch(loader(rec, transform=transform))
+    assert threads_left() == 0
+
+
+def threads_left():
+    gc.collect()
+    return sum(thread.name.startswith("mhp-loader") for thread in threading.enumerate())
+
+
+def test_break_and_exceptions_end_the_threads(rec):
+    ours = loader(rec)
+    for _batch in ours:
+        assert threads_left() == 2
+        break
+    assert threads_left() == 0
+    with pytest.raises(KeyError):
+        for _batch in ours:
+            raise KeyError
+    assert threads_left() == 0
+    iterator = iter(ours)
+    next(iterator)
+    ours.close()
+    assert threads_left() == 0
+
+
+def test_a_new_iteration_begins_at_the_beginning(rec):
+    ours = loader(rec)
+    first = next(iter(ours)).indices.tolist()
+    assert next(iter(ours)).indices.tolist() == first
+
+
+def test_several_loaders_at_once(packed):
+    alone = [digest(epoch(loader(packed[image, "hdf5"]))) for image in IMAGES]
+    together = [loader(packed[image, "hdf5"]) for image in IMAGES]
+    mixed = zip(*map(iter, together), strict=True)
+    copies = [[[None if a is None else a.copy() for a in vars(b).values()] for b in batches] for batches in mixed]
+    for i in range(3):
+        assert digest([batches[i] for batches in copies]) == alone[i]
+
+
+@pytest.fixture
+def damaged(packed, tmp_path):
+    def copy(image, format, damage):
+        folder = shutil.copytree(packed[image, format], tmp_path / "rec")
+        path = next(folder.glob("train-00000.rec" if format == "recordio" else "train-00000.h5"))
+        data = bytearray(path.read_bytes())
+        _, at, size = mhpdata.open(folder, "train").span(7)
+        damage(data, at, size)
+        path.write_bytes(data)
+        return folder
+
+    return copy
+
+
+def flip_a_bit(data, at, size):
+    data[at + size // 2] ^= 4
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("image", IMAGES)
+def test_a_damaged_record_is_one_error_or_is_left_out(damaged, image, format):
+    folder = damaged(image, format, flip_a_bit)
+    with pytest.raises(RecordError, match=r"train-00000.*record 7.*again"):
+        epoch(loader(folder))
+    ours = loader(folder, on_error="skip", persons=True)
+    whole = epoch(ours)
+    assert set(ours.skipped) == {7}
+    assert sorted(int(i) for b in whole for i in b[2]) == [-1, *range(7), *range(8, 18)]
+    for images, labels, indices, persons, boxes, counts in whole:
+        for i in np.flatnonzero(indices == -1):
+            assert (labels[i] == 255).all()
+            assert not persons[i].any()
+            assert not boxes[i].any()
+            assert counts[i] == 0
+            np.testing.assert_array_equal(images[i], naive.normalise(np.zeros((48, 48, 3), np.uint8), "float32"))
+
+
+def test_a_file_cut_short_while_it_is_read(damaged):
+    folder = damaged("yuv420", "recordio", lambda *_: None)
+    ours = loader(folder)
+    epoch(ours)
+    path = folder / "train-00000.rec"
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(ShardError, match=r"train-00000.rec, record.*cut short.*again"):
+        epoch(ours)
+
+
+def test_a_missing_shard_is_named(damaged):
+    folder = damaged("yuv420", "recordio", lambda *_: None)
+    (folder / "train-00000.rec").unlink()
+    with pytest.raises(PackedError, match=r"train-00000\.rec"):
+        loader(folder)
+
+
+def run(code, *arguments):
+    """Run a script as a user would; it must end by itself."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert not done.stderr
+    return done.returncode, done.stdout.split()
+
+
+OPEN = "import sys, mhpdata; loader = mhpdata.Loader(sys.argv[1], 'train', 4, 64, 48, threads=3)\n"
+
+
+def test_the_interpreter_ends_with_an_iteration_left_open(rec):
+    assert run(OPEN + "it = iter(loader); print(len(next(it).indices))", rec) == (0, ["4"])
+
+
+def test_a_forked_child_goes_on_where_it_was(rec):
+    code = """
+    import os, zlib
+    it = iter(loader)
+    next(it)  # the threads are at work on the next two
+    child = os.fork()
+    rest = [zlib.crc32(batch.images) for batch in it]
+    print(len(rest), *rest, flush=True)
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+    """
+    status, words = run(OPEN + textwrap.dedent(code), rec)
+    assert status == 0
+    assert words[:5] == words[5:]
+
+
+def test_open_splits_can_be_pickled_into_workers(rec):
+    import pickle
+
+    split = pickle.loads(pickle.dumps(mhpdata.open(rec, "train")))
+    np.testing.assert_array_equal(split[3].image, mhpdata.open(rec, "train")[3].image)

@@ -1,0 +1,80 @@
+"""A block is used again when nobody can see it any more, and not before."""
+
+import gc
+import weakref
+
+import numpy as np
+
+from mhpdata.slots import Slots
+
+
+def lend(slots):
+    return slots.lend(((2, 3, 4), np.float32), ((2, 5), np.uint8))
+
+
+def test_arrays_are_aligned_and_apart():
+    images, labels = lend(Slots(2))
+    assert (images.shape, images.dtype, labels.shape, labels.dtype) == ((2, 3, 4), np.float32, (2, 5), np.uint8)
+    assert not images.ctypes.data % 64
+    assert not labels.ctypes.data % 64
+    images[:] = 7
+    labels[:] = 9
+    assert (images == 7).all()
+    assert images.flags.writeable
+
+
+def test_a_block_comes_back_when_its_arrays_are_gone():
+    slots = Slots(2)
+    images, labels = lend(slots)
+    address = images.ctypes.data
+    del images
+    assert lend(slots)[0].ctypes.data != address
+    del labels
+    again = lend(slots), lend(slots)
+    assert address in {arrays[0].ctypes.data for arrays in again}
+    assert slots.made == 2
+
+
+def test_any_view_keeps_the_block():
+    slots = Slots(2)
+    kinds = {
+        "a slice": lambda a: a[1, 1:],
+        "a reshaped view": lambda a: a.reshape(-1)[::2],
+        "other bytes": lambda a: a.view(np.uint8)[0],
+        "a memoryview": memoryview,
+        "frombuffer": lambda a: np.frombuffer(a, np.uint8),
+        "a subclass": lambda a: a.view(np.recarray),
+        "dlpack": np.from_dlpack,
+    }
+    for kind, make in kinds.items():
+        arrays = lend(slots)
+        address, view = arrays[0].ctypes.data, make(arrays[0])
+        del arrays
+        gc.collect()
+        assert lend(slots)[0].ctypes.data != address, kind
+        del view
+
+
+def test_no_more_blocks_are_kept_than_asked_for():
+    slots = Slots(2)
+    held = [lend(slots) for _ in range(6)]
+    memory = [weakref.ref(arrays[0].base) for arrays in held]
+    held.clear()
+    gc.collect()
+    assert all(ref() is None for ref in memory)
+    assert slots._free.qsize() == 2
+
+
+def test_a_smaller_block_is_not_used_for_more():
+    slots = Slots(2)
+    lend(slots)
+    big = slots.lend(((1000,), np.float64))[0]
+    big[:] = 1
+    assert slots.made == 2
+
+
+def test_a_small_batch_leaves_a_block_for_a_large_one():
+    slots = Slots(2)
+    for size in (1000, 10, 1000, 10, 1000):
+        slots.lend(((size,), np.float64))
+    assert slots.made == 1

@@ -1,0 +1,49 @@
+"""mhp-bench: how fast the loader is on this machine, beside the speed of its memory."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from mhptools.running import reporting_errors
+
+EXAMPLE = """\b
+Examples:
+  mhp-bench rec/                                 threads 1 and all cores, float32
+  mhp-bench rec/ --threads 1,2,4 --dtype uint8
+
+CPU us is the processor time an image costs, of all threads; x memcpy compares it with copying as many bytes.
+"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("folder", metavar="REC")
+@click.option("--split", default="train", show_default=True)
+@click.option("--threads", help="Numbers of threads to try, as 1,2,4.  [default: 1 and one for each core]")
+@click.option("--batch-size", default=16, show_default=True, type=int)
+@click.option("--base-size", default=768, show_default=True, type=int)
+@click.option("--crop-size", default=768, show_default=True, type=int)
+@click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float16", "uint8"]))
+@click.option("--blur-prob", default=0.0, show_default=True, type=float, help="The old recipe has 0.5.")
+@click.option("--runs", default=5, show_default=True, type=int, help="Epochs of each variant.")
+@click.option("--limit", type=int, help="Only so many samples.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, one a line.")
+@reporting_errors
+def main(folder: str, threads: str | None, as_json: bool, **options: object) -> None:
+    """Measure the loader on a packed folder."""
+    import json
+
+    from mhpdata.bench import bench_loader, iterate
+    from mhpdata.threads import usable_cores
+
+    try:
+        counts = sorted({int(n) for n in threads.split(",")}) if threads else sorted({1, usable_cores()})
+    except ValueError as error:
+        raise click.UsageError(f"--threads {threads}: expected numbers with commas between, as 1,2,4.") from error
+    rows = bench_loader(folder, threads=counts, report=lambda text: print(text, file=sys.stderr), **options)
+    print("\n".join(map(json.dumps, rows)) if as_json else "\n".join(iterate(rows)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
