@@ -1,0 +1,66 @@
+"""The old recipe: GluonCV's MHP v1 dataset on the downloaded folder, MXNet's DataLoader with worker processes.
+
+Everything is GluonCV's own, at every epoch: all masks of a picture merged, the short side brought to 768, the
+augmentation by Pillow, the normalisation by MXNet. Its random blur is switched off, since the task has none.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import mxnet
+from gluoncv.data import MHPV1Segmentation
+from mxnet import gluon
+from mxnet.gluon.data.vision import transforms
+from PIL import Image
+
+from peers.task import BATCH, DEVIATION, MEAN, SIZE, Task, endless
+
+STORES = ("jpeg",)
+VERSIONS = ("gluoncv", "mxnet", "pillow", "numpy")
+ABOUT = "processes, the old recipe on the raw folder; bilinear, antialiased; float32 labels"
+
+
+def batches(task: Task) -> Iterator[tuple[mxnet.nd.NDArray, mxnet.nd.NDArray]]:
+    """Endless batches."""
+    Image.Image.filter = lambda self, filter: self  # the blur
+    mxnet.random.seed(task.seed)
+    random.seed(task.seed)
+    normalise = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN.tolist(), DEVIATION.tolist())])
+    to_uint8 = lambda image: image.astype("uint8")  # noqa: E731  (the dataset gives float32 levels)
+    dataset = MHPV1Segmentation(
+        str(task.data / "raw"),
+        "train",
+        transform=normalise if task.dtype == "float32" else to_uint8,
+        base_size=SIZE,
+        crop_size=SIZE,
+    )
+    loader = gluon.data.DataLoader(
+        dataset, BATCH, sampler=_Long(len(dataset), task.seed), last_batch="discard", num_workers=task.workers
+    )
+    for images, labels in loader:
+        images.wait_to_read()
+        labels.wait_to_read()
+        yield images, labels
+
+
+class _Long(gluon.data.Sampler):
+    """Shuffled passes, so many that no run sees their end (MXNet wants a length)."""
+
+    PASSES = 1000
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed = count, seed
+
+    def __iter__(self) -> Iterator[int]:
+        order = endless(self.count, self.seed)
+        return (next(order) for _ in range(len(self)))
+
+    def __len__(self) -> int:
+        return self.count * self.PASSES
+
+
+def arrays(batch: tuple[mxnet.nd.NDArray, mxnet.nd.NDArray]) -> list:
+    """As NumPy arrays."""
+    return [array.asnumpy() for array in batch]

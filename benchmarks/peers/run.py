@@ -1,0 +1,321 @@
+"""All peers and our own loader at one task, on one machine, in turn; each in an environment of its own, made here.
+
+Run:  python benchmarks/peers/run.py --out benchmarks/results
+
+1. Data below ``--work``: --images pictures of mhp-synth, nearly all of them in the training split, packed once a store,
+   and the forms that peers read (benchmarks/peer_data.py); the same of the target pictures (benchmarks/target.py).
+2. An environment for each peer below ``--envs``, from benchmarks/peers/NAME.txt.
+3. Every variant is tested on the target pictures; one that does not do the task is listed with what is wrong.
+4. ``--rounds`` times all variants in turn, each in a new process: A B C, A B C.
+5. peers.json (every run, machine, commit, versions) and peers.md (medians) to ``--out``.
+
+What a peer cannot do here (its requirements do not install, it fails) makes a row "not run" with the reason. Our own
+loader is measured by the same code, in the environment that runs this file; ``--own NAME=COMMAND`` adds a variant that
+prints the same line of JSON ({data} and {seconds} are filled in; run in benchmarks/).
+
+Peers that allocate megabytes a picture spend a fifth of their time on page faults, which no documentation of theirs
+mentions; to grant them a tuned allocator, set MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=4294967296 around
+the run: all processes inherit it.
+
+FFCV is compiled from its source package: on Debian, apt-get install -y g++ pkg-config libopencv-dev libturbojpeg0-dev.
+"""
+
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[0] = str(HERE.parent)  # not this folder: its files are named after the libraries they adapt
+
+import contextlib
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+from harness import ROOT, machine, save, table
+from peer_data import write_peer_data
+from target import write_lists, write_target
+
+import mhpdata
+from mhpdata.codec import CODECS
+from mhpdata.synth import synthesize
+
+PEERS = {
+    "gluoncv": ("jpeg",),
+    "torch_albumentations": ("jpeg",),
+    "webdataset": ("jpeg",),
+    "dali": ("jpeg",),
+    "spdl": ("jpeg",),
+    "grain": ("jpeg",),
+    "ffcv": ("jpeg", "raw"),
+}
+"""Each peer and the stores it is measured with."""
+OLD_RECIPE = "gluoncv"
+LIMIT_S = 600
+"""A command that takes longer has failed."""
+COLUMNS = ("CPU ms/image", "images/s", "peak MB")
+
+
+@dataclass
+class Variant:
+    """One row: how it is run, and what came out.
+
+    Attributes:
+        name: of the row.
+        command: up to the options that say how long.
+        runs: a JSON line each.
+        reason: why there are none.
+    """
+
+    name: str
+    command: list[str]
+    own: bool = False
+    checkable: bool = True
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    checked: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+    def median(self, column: str) -> float:
+        """Of all runs."""
+        return statistics.median(run[column] for run in self.runs)
+
+
+class FailedError(Exception):
+    """A command has failed; the message is its last line."""
+
+
+def make_data(work: Path, images: int) -> Path:
+    """The folder with everything to load; what is there already is kept, if it is of as many images."""
+    data = work / f"data-{images}"
+    if not (data / "MHP_v1" / "val_list.txt").exists():
+        shutil.rmtree(data / "MHP_v1", ignore_errors=True)
+        synthesize(data / "MHP_v1", images, 0, None, False, progress=True)
+        write_lists(data / "MHP_v1", [f"{index + 1:04d}" for index in range(images)])
+    if not (data / "target" / "MHP_v1" / "val_list.txt").exists():
+        shutil.rmtree(data / "target", ignore_errors=True)
+        write_target(data / "target" / "MHP_v1")
+    for folder in (data, data / "target"):
+        for store in CODECS:
+            mhpdata.pack(folder / "MHP_v1", folder / "rec" / store, image=store)
+        if not (folder / "peer").exists():
+            shutil.rmtree(folder / "peer.partial", ignore_errors=True)
+            write_peer_data(folder / "rec" / "jpeg", folder / "MHP_v1", folder / "peer")
+    return data
+
+
+def make_environment(envs: Path, peer: str) -> Path:
+    """The peer's Python; made anew where its requirements have changed.
+
+    Raises:
+        FailedError: it cannot be made here.
+    """
+    requirements = HERE / f"{peer}.txt"
+    folder, ready = envs / peer, envs / peer / ".ready"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    if not ready.exists() or ready.read_text() != digest:
+        print(f"making {folder} from {requirements.name}", flush=True)
+        envs.mkdir(parents=True, exist_ok=True)
+        call([sys.executable, "-m", "venv", "--clear", str(folder)], 3600)
+        log = envs / f"{peer}.log"
+        call([str(folder / "bin/python"), "-m", "pip", "install", "-r", str(requirements)], 3600, log)
+        ready.write_text(digest)
+    return folder / "bin/python"
+
+
+def call(command: list[str], limit: float = LIMIT_S, log: Path | None = None) -> str:
+    """What the command prints; nothing that it started outlives it.
+
+    Raises:
+        FailedError: it ends with an error, or takes too long.
+    """
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT if log else subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=HERE.parent, text=True, start_new_session=True, **streams)
+    try:
+        out, errors = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        raise FailedError(f"no answer within {limit:.0f} s") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if log:
+        log.write_text(out)
+    if process.returncode:
+        lines = [line for line in f"{errors or ''}\n{out}".splitlines() if line.strip()]
+        raise FailedError(_reason(lines, process.returncode))
+    return out
+
+
+def _reason(lines: list[str], code: int) -> str:
+    """The line that tells most: what a check found, pip's last error, else the last line."""
+    errors = [line for line in lines if line.startswith(("ERROR:", '{"peer"'))]
+    return ((errors or lines or [f"exit status {code}"])[-1]).strip()
+
+
+def peer_variants(envs: Path, data: Path, names: list[str], workers: int, dtype: str) -> Iterator[Variant]:
+    """Each peer's rows; environments and stores are made."""
+    for peer in names:
+        variants = [Variant(peer if len(PEERS[peer]) == 1 else f"{peer} {store}", []) for store in PEERS[peer]]
+        try:
+            python = str(make_environment(envs, peer))
+            for folder in (data / "peer", data / "target" / "peer"):
+                call([python, "-m", "peers.measure", peer, "--data", str(folder), "--prepare"])
+        except FailedError as error:
+            for variant in variants:
+                variant.reason = str(error)
+        else:
+            for variant, store in zip(variants, PEERS[peer], strict=True):
+                how = ["--store", store, "--workers", str(workers), "--dtype", dtype]
+                variant.command = [python, "-m", "peers.measure", peer, *how]
+        yield from variants
+
+
+def own_variants(stores: list[str], workers: int, dtype: str, given: tuple[str, ...]) -> Iterator[Variant]:
+    """Our rows: the stores, and what the command line adds."""
+    for store in stores:
+        how = ["--store", store, "--workers", str(workers), "--dtype", dtype]
+        yield Variant(f"mhp {store}", [sys.executable, "-m", "peers.measure", "mhp", *how], own=True)
+    for text in given:
+        name, equals, command = text.partition("=")
+        if not equals:
+            raise click.UsageError(f"--own {text}: expected NAME=COMMAND.")
+        yield Variant(name, shlex.split(command), own=True, checkable=False)
+
+
+def check_variant(variant: Variant, data: Path) -> None:
+    """Fill ``checked``, or ``reason``."""
+    command = [*variant.command, "--data", str(data / "target" / "peer"), "--check"]
+    try:
+        variant.checked = last_line(call(command))["checked"]
+    except FailedError as error:
+        variant.reason = _wrong(str(error)) or str(error)
+
+
+def _wrong(text: str) -> str:
+    try:
+        return "does not do the task: " + json.loads(text)["wrong"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def run_variant(variant: Variant, data: Path, seconds: float, seed: int) -> None:
+    """One more run, or a ``reason``."""
+    if variant.checkable:
+        timing = ["--data", str(data / "peer"), "--seconds", str(seconds), "--seed", str(seed)]
+        command = [*variant.command, *timing]
+    else:
+        command = [part.format(data=data, seconds=seconds) for part in variant.command]
+    try:
+        run = last_line(call(command))
+    except FailedError as error:
+        variant.reason = _wrong(str(error)) or str(error)
+        return
+    variant.runs.append(run)
+    print(f"{variant.name:24} {run['CPU ms/image']:8.2f} CPU ms/image {run['images/s']:8.1f} images/s", flush=True)
+
+
+def last_line(text: str) -> dict[str, Any]:
+    """The JSON that a run ends with."""
+    lines = text.strip().splitlines()
+    try:
+        return dict(json.loads(lines[-1]))
+    except (IndexError, ValueError) as error:
+        raise FailedError(f"printed no JSON: {lines[-1] if lines else ''}") from error
+
+
+def rows_of(variants: list[Variant]) -> list[dict[str, Any]]:
+    """Medians, and each row's CPU time over that of our rows."""
+    ours = [variant for variant in variants if variant.own and variant.runs]
+    rows = []
+    for variant in sorted(variants, key=lambda v: (v.own, -v.median("CPU ms/image") if v.runs else -1e9)):
+        row: dict[str, Any] = {"loader": variant.name}
+        if not variant.runs:
+            row |= dict.fromkeys([*COLUMNS, "CPU spread", *(f"x {own.name}" for own in ours)], "")
+            row["what"] = f"not run: {variant.reason}"
+            rows.append(row)
+            continue
+        row |= {column: variant.median(column) for column in COLUMNS}
+        cpu = [run["CPU ms/image"] for run in variant.runs]
+        row["CPU spread"] = (max(cpu) - min(cpu)) / statistics.median(cpu)
+        row |= {f"x {own.name}": row["CPU ms/image"] / own.median("CPU ms/image") for own in ours}
+        failed = f"; {len(variant.runs)} runs only: {variant.reason}" if variant.reason else ""
+        rows.append({**row, "what": variant.runs[-1].get("about", "") + failed})
+    return rows
+
+
+def report(variants: list[Variant], settings: dict[str, Any], out: Path) -> None:
+    """peers.json and peers.md."""
+    rows, where = rows_of(variants), machine("mhp", "numba", "numpy")
+    cells = [{k: v.replace("|", "/") if isinstance(v, str) else v for k, v in row.items()} for row in rows]
+    versions = {v.name: v.runs[-1]["versions"] for v in variants if v.runs and "versions" in v.runs[-1]}
+    lines = [
+        f"# Loaders at train-768, {settings['dtype']}, {settings['workers']} workers",
+        "",
+        f"Medians of {settings['rounds']} runs of {settings['seconds']:.0f} s, all variants in turn, on the",
+        f"{settings['pictures']} training pictures of mhp-synth --images {settings['images']} --seed 0.",
+        "CPU time is of all threads and processes.",
+        "Peak MB is memory that cannot be dropped (anonymous and shared pages); `x` is a row's CPU time over ours.",
+        "Each was tested on pictures that show what was done to them: scale, place, flip, padding, normalisation, and",
+        "that labels lie on the image.",
+        "",
+        table(cells),
+        *(f"- {name}: {', '.join(f'{k} {v}' for k, v in found.items())}" for name, found in versions.items()),
+        "",
+        ", ".join(f"{key} {value}" for key, value in where.items()),
+        "",
+    ]
+    runs = {v.name: {"runs": v.runs, "checked": v.checked, "reason": v.reason} for v in variants}
+    name = "peers" if settings["dtype"] == "float32" else f"peers-{settings['dtype']}"
+    save(out, name, {"settings": settings, "machine": where, "rows": rows, "variants": runs}, "\n".join(lines))
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--out", default=str(ROOT / "benchmarks/results"), type=click.Path(path_type=Path), help="Results.")
+@click.option("--work", default=str(ROOT / "build/peers"), type=click.Path(path_type=Path), help="Data; kept.")
+@click.option("--envs", default=str(ROOT / ".venv/peers"), type=click.Path(path_type=Path), help="Environments; kept.")
+@click.option("--images", default=242, help="Of mhp-synth; two of them are not in the training split.")
+@click.option("--rounds", default=5)
+@click.option("--seconds", default=10.0, help="Under the clock, of each run.")
+@click.option("--workers", default=2, help="Threads or processes of each loader.")
+@click.option("--dtype", default="float32", type=click.Choice(["float32", "uint8"]))
+@click.option("--peer", "peers", multiple=True, type=click.Choice(list(PEERS)), help="Only these; may be repeated.")
+@click.option("--store", "stores", multiple=True, type=click.Choice(list(CODECS)), help="Of ours; by default all.")
+@click.option("--own", "own", multiple=True, metavar="NAME=COMMAND", help="One more variant of ours.")
+def main(out: Path, work: Path, envs: Path, images: int, rounds: int, seconds: float, workers: int, dtype: str,
+         peers: tuple[str, ...], stores: tuple[str, ...], own: tuple[str, ...]) -> None:  # fmt: skip
+    """Measure all peers and our own loader."""
+    begun = time.perf_counter()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended, too
+    out, work, envs = out.absolute(), work.absolute(), envs.absolute()
+    data = make_data(work, images)
+    variants = list(peer_variants(envs, data, list(peers or PEERS), workers, dtype))
+    variants += own_variants(list(stores or CODECS), workers, dtype, own)
+    for variant in variants:
+        if variant.checkable and not variant.reason:
+            check_variant(variant, data)
+        print(f"{variant.name:24} {variant.reason or 'checked ' + json.dumps(variant.checked)}", flush=True)
+    for seed in range(rounds):
+        print(f"round {seed + 1} of {rounds}, {time.perf_counter() - begun:.0f} s so far", flush=True)
+        for variant in variants:
+            if not variant.reason:
+                run_variant(variant, data, seconds, seed)
+    pictures = len((data / "peer" / "names.txt").read_text().split())
+    settings = {"images": images, "pictures": pictures, "rounds": rounds, "seconds": seconds}
+    report(variants, {**settings, "workers": workers, "dtype": dtype}, out)
+
+
+if __name__ == "__main__":
+    main()
