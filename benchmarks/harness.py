@@ -63,6 +63,14 @@ def interleave(variants: dict[str, Callable[[], Any]], runs: int = 5) -> dict[st
     return {name: Timing(wall[name], cpu[name], results[name]) for name in variants}
 
 
+def ratio(first: Timing, second: Timing) -> float:
+    """How many times the wall clock of ``second`` the first takes: the median of the ratios run by run.
+
+    Runs of one turn follow on each other, so a drift of the machine's speed falls on both; medians apart would not share it.
+    """
+    return statistics.median(a / b for a, b in zip(first.wall_s, second.wall_s, strict=True))
+
+
 def machine(*libraries: str) -> dict[str, str]:
     """Where a row was measured: processor, cores, system, commit, versions."""
     model = platform.processor() or platform.machine()
@@ -108,4 +116,4 @@ def as_row(timing: Timing, images: int) -> dict[str, float]:
     }
 
 
-__all__ = ["ROOT", "Timing", "as_row", "asdict", "interleave", "machine", "save", "table"]
+__all__ = ["ROOT", "Timing", "as_row", "asdict", "interleave", "machine", "ratio", "save", "table"]

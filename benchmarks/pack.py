@@ -14,7 +14,6 @@ All variants work on the same folder from mhp-synth and are run in turn in one p
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import tempfile
 import time
@@ -25,7 +24,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from harness import Timing, as_row, interleave, machine, save, table
+from harness import Timing, as_row, interleave, machine, ratio, save, table
 from old_recipe import merge_and_resize
 
 import mhpdata
@@ -48,6 +47,8 @@ OPTIONS = PackOptions()
 
 
 COSTS = ("decode", "resize", "encode the image", "merge", "encode the record")
+PACK, OLD = f"pack, {WORKERS} workers", "old way, 1 process"
+ALONE = f"decode, resize, encode alone, {WORKERS} threads"
 scratch = Scratch()
 
 
@@ -95,10 +96,11 @@ def all_alone(sources: list[tuple[Entry, bytes, list[bytes]]], pool: Executor) -
         future.result()
 
 
-def pack(root: Path, out: Path) -> mhpdata.Manifest:
+def pack(root: Path, name: str) -> Path:
     """A fresh pack, to the last byte on the disk."""
-    shutil.rmtree(out, ignore_errors=True)
-    return mhpdata.pack(root, out, workers=WORKERS)
+    out = Path(tempfile.mkdtemp(dir=name))
+    mhpdata.pack(root, out, workers=WORKERS)
+    return out
 
 
 def old_way(root: Path, entries: list[Entry]) -> tuple[float, list[int]]:
@@ -127,11 +129,12 @@ def converted(root: Path, entries: list[Entry], pool: Executor) -> None:
 @click.command()
 @click.option("--images", default=480, show_default=True)
 @click.option("--runs", default=5, show_default=True)
+@click.option("--only-costs", is_flag=True, help="Pack and its unavoidable costs only: a longer run in the same time.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).parent / "results", show_default=True)
-def main(images: int, runs: int, out: Path) -> None:
+def main(images: int, runs: int, only_costs: bool, out: Path) -> None:
     """Measure packing and write pack.json and pack.md."""
     with tempfile.TemporaryDirectory() as name, single_threaded_opencv():
-        root, rec = Path(name) / "MHP_v1", Path(name) / "rec"
+        root = Path(name) / "MHP_v1"
         synthesize(root, images=images, seed=0)
         entries = [entry for split in scan(root).entries.values() for entry in split]
         sources = [
@@ -139,18 +142,19 @@ def main(images: int, runs: int, out: Path) -> None:
             for entry in entries
         ]
         with ThreadPoolExecutor(WORKERS) as threads, ProcessPoolExecutor(WORKERS) as processes:
-            timings = interleave(
-                {
-                    f"pack, {WORKERS} workers": lambda: pack(root, rec),
-                    "old way, 1 process": lambda: old_way(root, entries),
-                    f"decode, resize, encode alone, {WORKERS} threads": lambda: all_alone(sources, threads),
-                    "costs": lambda: costs(root, entries),
-                    f"convert, {WORKERS} threads": lambda: converted(root, entries, threads),
-                    f"convert, {WORKERS} processes": lambda: converted(root, entries, processes),
-                },
-                runs,
-            )
-        check(rec, entries, timings["old way, 1 process"].results[-1][1])
+            variants = {
+                PACK: lambda: pack(root, name),
+                OLD: lambda: old_way(root, entries),
+                ALONE: lambda: all_alone(sources, threads),
+                "costs": lambda: costs(root, entries),
+                f"convert, {WORKERS} threads": lambda: converted(root, entries, threads),
+                f"convert, {WORKERS} processes": lambda: converted(root, entries, processes),
+            }
+            timings = interleave({v: variants[v] for v in variants if not only_costs or v in (PACK, ALONE)}, runs)
+        if only_costs:
+            report_costs(timings, images, out)
+            return
+        check(timings[PACK].results[-1], entries, timings[OLD].results[-1][1])
     report(timings, images, out)
 
 
@@ -168,13 +172,13 @@ def report(timings: dict[str, Timing], images: int, out: Path) -> None:
     single = {name: statistics.median(result[name] for result in parts.results) for name in COSTS}
     rows = [{"variant": name, **as_row(timing, images)} for name, timing in timings.items()]
     rows += [{"variant": f"{name}, 1 thread", "wall ms/image": 1e3 * single[name] / images} for name in COSTS]
-    new, old = timings[f"pack, {WORKERS} workers"], timings["old way, 1 process"]
-    unavoidable = timings[f"decode, resize, encode alone, {WORKERS} threads"]
+    new, old = timings[PACK], timings[OLD]
+    unavoidable = timings[ALONE]
     alone_s = [single[name] for name in COSTS if name != "merge"]
     ratios = {
-        "images/s of pack over those of its unavoidable costs alone, on as many workers": unavoidable.wall / new.wall,
+        "images/s of pack over those of its unavoidable costs alone, on as many workers": ratio(unavoidable, new),
         "the same, the costs measured on one thread and shared without loss": sum(alone_s) / WORKERS / new.wall,
-        "images/s of pack over those of the old way": old.wall / new.wall,
+        "images/s of pack over those of the old way": ratio(old, new),
         "CPU of the old way over that of pack": old.cpu / new.cpu,
         "threads over processes, images/s": timings[f"convert, {WORKERS} processes"].wall
         / timings[f"convert, {WORKERS} threads"].wall,
@@ -196,6 +200,19 @@ def report(timings: dict[str, Timing], images: int, out: Path) -> None:
     seconds["costs"] = {name: [result[name] for result in parts.results] for name in COSTS}
     content = {"images": images, "machine": where, "rows": rows, "ratios": ratios, "seconds": seconds}
     save(out, "pack", content, "\n".join(lines))
+
+
+def report_costs(timings: dict[str, Timing], images: int, out: Path) -> None:
+    """Pack beside its unavoidable costs, to ``out``."""
+    rows = [{"variant": name, **as_row(timing, images)} for name, timing in timings.items()]
+    share = ratio(timings[ALONE], timings[PACK])
+    where = machine("numpy", "opencv-python", "numba", "simplejpeg")
+    lines = [f"# Packing {images} images of mhp-synth, and what it cannot avoid", "", table(rows)]
+    lines += [f"- images/s of pack over those of its unavoidable costs alone, on as many workers: {share:.2f}", ""]
+    lines += [", ".join(f"{key} {value}" for key, value in where.items()), ""]
+    seconds = {name: {"wall_s": t.wall_s, "cpu_s": t.cpu_s} for name, t in timings.items()}
+    content = {"images": images, "machine": where, "rows": rows, "ratio": share, "seconds": seconds}
+    save(out, "pack_costs", content, "\n".join(lines))
 
 
 if __name__ == "__main__":
