@@ -66,7 +66,7 @@ def interleave(variants: dict[str, Callable[[], Any]], runs: int = 5) -> dict[st
 def ratio(first: Timing, second: Timing) -> float:
     """How many times the wall clock of ``second`` the first takes: the median of the ratios run by run.
 
-    Runs of one turn follow on each other, so a drift of the machine's speed falls on both; medians apart would not share it.
+    Runs of one turn follow on each other, so a drift of the machine's speed falls on both.
     """
     return statistics.median(a / b for a, b in zip(first.wall_s, second.wall_s, strict=True))
 
