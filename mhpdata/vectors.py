@@ -281,13 +281,19 @@ def _real(b: ir.IRBuilder, x: ir.Value, norm: ir.Value, kind: ir.Type) -> ir.Val
     return b.fptrunc(x, ir.VectorType(F16, lanes)) if kind is F16 else x
 
 
-def _normalise(lanes: int, kind: ir.Type) -> Callable[..., None]:
+def _normalise(lanes: int, kind: ir.Type, near: bool = False) -> Callable[..., None]:
     size = lanes * (2 if kind is F16 else 4)
 
     def build(b: ir.IRBuilder, source: ir.Value, norm: ir.Value, out: ir.Value) -> None:
         for i in range(2):
             pixels = load(b, source, ir.VectorType(I8, lanes), i * lanes)
-            store(b, _real(b, b.zext(pixels, ir.VectorType(I32, lanes)), norm, kind), out, i * size, stream=size)
+            store(
+                b,
+                _real(b, b.zext(pixels, ir.VectorType(I32, lanes)), norm, kind),
+                out,
+                i * size,
+                stream=0 if near else size,
+            )
 
     return build
 
@@ -296,6 +302,10 @@ normalise_512 = step(2, 3)(_normalise(16, F32))
 normalise_256 = step(1, 3)(_normalise(8, F32))
 normalise_half_512 = step(2, 3)(_normalise(16, F16))
 normalise_half_256 = step(1, 3)(_normalise(8, F16))
+normalise_near_512 = step(2, 3)(_normalise(16, F32, True))
+normalise_near_256 = step(1, 3)(_normalise(8, F32, True))
+normalise_near_half_512 = step(2, 3)(_normalise(16, F16, True))
+normalise_near_half_256 = step(1, 3)(_normalise(8, F16, True))
 """(source, address of (factor, offset), out): 2 vectors of pixels -> float32 or float16, streamed to an aligned
 ``out``."""
 
