@@ -36,8 +36,9 @@ def batches(task: Task) -> Iterator[tuple[mxnet.nd.NDArray, mxnet.nd.NDArray]]:
         base_size=SIZE,
         crop_size=SIZE,
     )
+    order = _Long(len(dataset), task.seed)
     loader = gluon.data.DataLoader(
-        dataset, BATCH, sampler=_Long(len(dataset), task.seed), last_batch="discard", num_workers=task.workers
+        dataset, BATCH, sampler=order, last_batch="discard", num_workers=task.workers, timeout=600
     )
     for images, labels in loader:
         images.wait_to_read()

@@ -63,9 +63,10 @@ PEERS = {
     "ffcv": ("jpeg", "raw"),
 }
 """Each peer and the stores it is measured with."""
-OLD_RECIPE = "gluoncv"
 LIMIT_S = 600
 """A command that takes longer has failed."""
+ATTEMPTS = 2
+"""A variant is left out after so many runs that failed."""
 COLUMNS = ("CPU ms/image", "images/s", "peak MB")
 
 
@@ -77,7 +78,8 @@ class Variant:
         name: of the row.
         command: up to the options that say how long.
         runs: a JSON line each.
-        reason: why there are none.
+        reason: why there are none, or fewer than there are rounds.
+        failures: runs that failed.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Variant:
     runs: list[dict[str, Any]] = field(default_factory=list)
     checked: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+    failures: int = 0
 
     def median(self, column: str) -> float:
         """Of all runs."""
@@ -221,7 +224,8 @@ def run_variant(variant: Variant, data: Path, seconds: float, seed: int) -> None
     try:
         run = last_line(call(command))
     except FailedError as error:
-        variant.reason = _wrong(str(error)) or str(error)
+        variant.reason, variant.failures = _wrong(str(error)) or str(error), variant.failures + 1
+        print(f"{variant.name:24} {variant.reason}", flush=True)
         return
     variant.runs.append(run)
     print(f"{variant.name:24} {run['CPU ms/image']:8.2f} CPU ms/image {run['images/s']:8.1f} images/s", flush=True)
@@ -310,7 +314,7 @@ def main(out: Path, work: Path, envs: Path, images: int, rounds: int, seconds: f
     for seed in range(rounds):
         print(f"round {seed + 1} of {rounds}, {time.perf_counter() - begun:.0f} s so far", flush=True)
         for variant in variants:
-            if not variant.reason:
+            if variant.failures < ATTEMPTS and not (variant.reason and not variant.failures):
                 run_variant(variant, data, seconds, seed)
     pictures = len((data / "peer" / "names.txt").read_text().split())
     settings = {"images": images, "pictures": pictures, "rounds": rounds, "seconds": seconds}
