@@ -28,7 +28,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.10",
-    packages=["mhpdata", "mhpdata.layouts", "mhpdata.shards", "mhpdata.synth", "mhpmodels", "mhptools"],
+    packages=["mhpdata", "mhpdata.layouts", "mhpdata.shards", "mhpdata.synth", "mhpmodels", "mhpmodels.engines", "mhptools"],
     package_dir={"mhptools": "tools"},
     package_data={"mhpdata": ["py.typed"], "mhpmodels": ["py.typed"]},
     install_requires=CORE,
