@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.errors import BundleError, OptionError, OutputError
+from mhpdata.errors import CheckpointError, OptionError, OutputError
 from mhpmodels.config import IGNORE, TrainConfig
 from mhpmodels.engines import Engine, Step, open_engine
 
@@ -40,8 +40,7 @@ class Moment:
         rate, seed: of the step.
         images, labels: as ``Engine.train_step`` takes them.
         indices: int64 (N,), each sample's place in its split.
-        names: of the samples, N.
-        rank: of the process that these samples belong to.
+        names: of the samples, N; "" where damage left one out.
     """
 
     epoch: int
@@ -52,7 +51,6 @@ class Moment:
     labels: npt.NDArray[np.uint8]
     indices: npt.NDArray[np.int64]
     names: tuple[str, ...]
-    rank: int = 0
 
     @property
     def place(self) -> str:
@@ -62,8 +60,7 @@ class Moment:
     @property
     def stem(self) -> str:
         """The name of its bundle's folder."""
-        rank = f"_rank_{self.rank}" if self.rank else ""
-        return f"epoch_{self.epoch:04d}_iteration_{self.iteration:04d}{rank}"
+        return f"epoch_{self.epoch:04d}_iteration_{self.iteration:04d}"
 
 
 @dataclass(frozen=True)
@@ -91,13 +88,13 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         np.savez(part / "batch.npz", images=moment.images, labels=moment.labels, indices=moment.indices)
-        engine.save(part / "weights.params")
+        engine.save(part / f"weights{engine.config.suffix}")
         engine.save_state(part / "state")
         content = {
             "format": FORMAT,
             "version": VERSION,
             "config": json.loads(engine.config.to_json()),
-            **{name: getattr(moment, name) for name in ("epoch", "iteration", "rate", "seed", "names", "rank")},
+            **{name: getattr(moment, name) for name in ("epoch", "iteration", "rate", "seed", "names")},
             "loss": repr(step.loss),
             "gradient": repr(step.gradient),
         }
@@ -119,14 +116,14 @@ def replay(path: str | Path, open_engine: Callable[[TrainConfig], Engine] = open
         open_engine: opens the engine that the bundle's config names.
 
     Raises:
-        BundleError: not a whole bundle.
+        CheckpointError: not a whole bundle.
         EngineError, CheckpointError: the engine cannot be opened, or does not take the bundle's weights.
     """
     path = Path(path)
     config, moment, before = _read(path)
     engine = open_engine(config)
     try:
-        engine.load(path / "weights.params")
+        engine.load(path / f"weights{config.suffix}")
         engine.load_state(path / "state")
         samples = tuple(_look(moment, i, engine) for i in range(len(moment.names)))
         after = engine.train_step(moment.images, moment.labels, moment.rate, moment.seed)
@@ -143,7 +140,7 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
         config = TrainConfig.from_json(json.dumps(content["config"]), str(path / "bundle.json"))
         before = Step(float(content["loss"]), float(content["gradient"]), applied=False)
         names = tuple(str(name) for name in content["names"])
-        where = {name: int(content[name]) for name in ("epoch", "iteration", "seed", "rank")}
+        where = {name: int(content[name]) for name in ("epoch", "iteration", "seed")}
         with np.load(path / "batch.npz", allow_pickle=False) as batch:
             arrays = {name: np.ascontiguousarray(batch[name]) for name in ("images", "labels", "indices")}
         moment = Moment(rate=float(content["rate"]), names=names, **where, **arrays)
@@ -152,7 +149,7 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, OptionError):
             raise
-        raise BundleError(path, f"is not a whole bundle ({error!r})", "a folder that mhp-train wrote") from error
+        raise CheckpointError(path, f"is not a whole bundle ({error!r})", "a folder that mhp-train wrote") from error
     return config, moment, before
 
 

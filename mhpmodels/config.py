@@ -22,6 +22,8 @@ DTYPES = ("float32", "float16", "bfloat16")
 VAL_PROTOCOLS = ("official", "gluoncv")
 MULTIPLE = {"icnet": 16, "psp": 8}
 """Training crops are a multiple of this."""
+SUFFIXES = {"mxnet": ".params", "torch": ".pt"}
+"""Of files of weights, by engine."""
 IGNORE, BACKGROUND = 255, 0
 
 
@@ -154,6 +156,11 @@ class TrainConfig:
         if self.old_recipe:
             object.__setattr__(self, "swap_sides", False)
             object.__setattr__(self, "pad_label", BACKGROUND)
+
+    @property
+    def suffix(self) -> str:
+        """Of the engine's files of weights."""
+        return SUFFIXES.get(self.engine, ".params")
 
     def to_json(self) -> str:
         """As text, one field a line."""

@@ -51,10 +51,9 @@ def test_rates_are_those_of_gluoncv_one_step_apart(warmup):
         return 0.1 * (1 - (step - warmup) / (steps - warmup - 1)) ** 0.9
 
     steps = 200
-    ours = rates(steps, warmup=warmup)
-    largest = max(abs(a - b) for a, b in zip(ours, ours[1:], strict=False))
-    for step, rate in enumerate(ours):
-        assert rate == pytest.approx(theirs(step), abs=largest + 1e-12)
+    for step, rate in enumerate(rates(steps, warmup=warmup)):
+        near = [theirs(min(max(s, 0), steps - 1)) for s in (step - 1, step, step + 1)]
+        assert min(near) - 1e-12 <= rate <= max(near) + 1e-12
 
 
 def test_seeds_differ_by_step_and_by_run_and_are_the_same_everywhere():
