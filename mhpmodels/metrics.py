@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.errors import OptionError
+from mhpdata.errors import EngineError, OptionError
 from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
 from mhpdata.options import check_range
@@ -112,7 +112,8 @@ def most_likely(logits: np.ndarray) -> Labels:
         uint8 (N, H, W), or (H, W).
 
     Raises:
-        OptionError: a NaN among the logits, another shape or dtype. A NaN is never turned into a label.
+        EngineError: a NaN among the logits; it is never turned into a label.
+        OptionError: another shape or dtype.
     """
     fits = logits.dtype == np.float32 and logits.ndim in (3, 4) and 1 <= logits.shape[-3] <= IGNORE
     if not fits or not min(logits.shape[-2:]):
@@ -123,7 +124,7 @@ def most_likely(logits: np.ndarray) -> Labels:
     bad = _choose(flat, labels.reshape(-1, height * width), np.empty(_BLOCK, np.float32))
     if bad >= 0:
         found = f"NaN at image {bad // (height * width)}, row {bad % (height * width) // width}, column {bad % width}"
-        raise OptionError("logits", found, "numbers", "The network's weights or its input are not finite.")
+        raise EngineError("logits", found, "numbers", "Are the checkpoint's weights finite?")
     return labels
 
 

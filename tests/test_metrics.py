@@ -6,7 +6,7 @@ import naive_metrics as naive
 import numpy as np
 import pytest
 
-from mhpdata.errors import OptionError
+from mhpdata.errors import EngineError, OptionError
 from mhpmodels.metrics import Confusion, most_likely
 
 SHAPES = [(1, 1, 1), (2, 1, 7), (3, 5, 1), (2, 33, 65)]
@@ -124,7 +124,7 @@ def test_infinite_logits_are_numbers():
 def test_a_nan_is_an_error_that_says_where(place):
     logits = np.zeros((2, 3, 70, 70), np.float32)
     logits[place] = np.nan
-    with pytest.raises(OptionError, match=f"NaN at image {place[0]}, row {place[2]}, column {place[3]}"):
+    with pytest.raises(EngineError, match=f"NaN at image {place[0]}, row {place[2]}, column {place[3]}"):
         most_likely(logits)
 
 
