@@ -105,7 +105,9 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
         if isinstance(error, OutputError):
             raise
         remedy = "Make room, or check the permissions."
-        raise OutputError(path, f"the bundle cannot be written ({os.strerror(error.errno or 0)})", "", remedy) from error
+        raise OutputError(
+            path, f"the bundle cannot be written ({os.strerror(error.errno or 0)})", "", remedy
+        ) from error
 
 
 def replay(path: str | Path, open_engine: Callable[[TrainConfig], Engine] = open_engine) -> Replay:
@@ -140,10 +142,10 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
         config = TrainConfig.from_json(json.dumps(content["config"]), str(path / "bundle.json"))
         before = Step(float(content["loss"]), float(content["gradient"]), applied=False)
         names = tuple(str(name) for name in content["names"])
-        where = {name: int(content[name]) for name in ("epoch", "iteration", "seed")}
         with np.load(path / "batch.npz", allow_pickle=False) as batch:
             arrays = {name: np.ascontiguousarray(batch[name]) for name in ("images", "labels", "indices")}
-        moment = Moment(rate=float(content["rate"]), names=names, **where, **arrays)
+        epoch, iteration, seed = (int(content[name]) for name in ("epoch", "iteration", "seed"))
+        moment = Moment(epoch, iteration, float(content["rate"]), seed, **arrays, names=names)
         if not len(names) == len(moment.images) == len(moment.labels) == len(moment.indices):
             raise ValueError(f"{len(names)} names, {len(moment.images)} images, {len(moment.labels)} label maps")
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

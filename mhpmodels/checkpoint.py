@@ -8,8 +8,8 @@
         epoch_0105_mIoU_0.3974.json       config, position, loader, score; bytes and SHA-256 of the two
         epoch_0106_iteration_0113.*       the same in the middle of an epoch
 
-The rule: a checkpoint is there when its weights are there under their name, and then all of it is whole. The weights get
-their name last, by rename, and lose it first. Which is the last and which the best follows from the files alone.
+The rule: a checkpoint is there when its weights are there under their name, and then all of it is whole. The weights
+get their name last, by rename, and lose it first. Which is the last and which the best follows from the files alone.
 """
 
 from __future__ import annotations
@@ -80,13 +80,14 @@ class Checkpoint:
 def save(
     folder: Path, engine: Engine, position: Position, loader: dict[str, int], score: dict[str, float] | None = None
 ) -> Path:
-    """Write a checkpoint and return the path of its weights. One of this name is the same by the rules of a run, and stays.
+    """Write a checkpoint and return the path of its weights. One of this name is the same by the rules of a run, and
+    stays.
 
     Args:
         folder: of the run.
         engine: weights, state and config.
-        position, loader, score: as of ``Checkpoint``. A position with iteration 0 is at an epoch's beginning: the name is
-            that of the epoch that has ended.
+        position, loader, score: as of ``Checkpoint``. A position with iteration 0 is at an epoch's beginning: the name
+            is that of the epoch that has ended.
 
     Raises:
         OutputError: it cannot be written.

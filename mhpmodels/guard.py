@@ -1,8 +1,8 @@
 """What happens when a loss or a gradient is not finite: the step is skipped, named, kept and counted.
 
-The rule: nothing that is not finite reaches a weight, a running statistic, the optimiser or a mean. An engine leaves all of
-them as they were (``Step.applied``); here the step is reported with the samples it was made of, saved as a bundle that
-``mhp-train --replay`` runs again, and too many in a row end the run.
+The rule: nothing that is not finite reaches a weight, a running statistic, the optimiser or a mean. An engine leaves
+all of them as they were (``Step.applied``); here the step is reported with the samples it was made of, saved as a
+bundle that ``mhp-train --replay`` runs again, and too many in a row end the run.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Guard:
         if self.in_a_row >= self._most:
             raise NonFiniteError(
                 moment.place,
-                f"{self.in_a_row} steps in a row had a loss or gradient that is not finite; the last samples were {samples}",
+                f"{self.in_a_row} steps in a row had a loss or gradient that is not finite; last samples: {samples}",
                 "",
                 "The weights are those before the first of them. Look at one with mhp-train --replay "
                 f"{bundle or self._folder / '...'}; then lower --lr, or pass --clip-grad or --warmup-epochs.",
@@ -106,5 +106,6 @@ class Guard:
 def sample_list(names: Sequence[str], indices: np.ndarray) -> str:
     """Samples as a report shows them: name and index; one left out for its damage has index -1 and no name."""
     return ", ".join(
-        f"{name} ({index})" if index >= 0 else "one left out" for name, index in zip(names, indices.tolist(), strict=True)
+        f"{name} ({index})" if index >= 0 else "one left out"
+        for name, index in zip(names, indices.tolist(), strict=True)
     )

@@ -7,21 +7,20 @@
     steps.csv     a row a step: StepRow
     epochs.csv    a row an epoch: EpochRow, and the IoU of each class
 
-Rows are on the disk when the step is done, floats with all their digits. A run that goes on from a checkpoint drops the rows
-after it, so the tables show one run however often it was killed.
+Rows are on the disk when the step is done, floats with all their digits. A run that goes on from a checkpoint drops the
+rows after it, so the tables show one run however often it was killed.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any
 
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.manifest import write_atomically
@@ -79,9 +78,6 @@ class EpochRow:
     skipped: int
     seconds: float
     iou: tuple[float, ...] = ()
-
-
-Row = TypeVar("Row", StepRow, EpochRow)
 
 
 class RunLog:
@@ -170,9 +166,9 @@ def read_steps(folder: Path) -> list[StepRow]:
 
 def read_epochs(folder: Path) -> list[EpochRow]:
     """The epochs of a run's folder, in order. Raises as ``read_steps``."""
-    width = len(_columns(EpochRow))
-    numbers = [tuple(map(_number, row)) for row in _rows(folder / EPOCHS, _columns(EpochRow))[1:]]
-    return [EpochRow(*row[:width], iou=row[width:]) for row in numbers]
+    columns = _columns(EpochRow)
+    numbers = [tuple(map(_number, row)) for row in _rows(folder / EPOCHS, columns)[1:]]
+    return [EpochRow(**dict(zip(columns, row, strict=False)), iou=row[len(columns) :]) for row in numbers]
 
 
 def _columns(kind: type[StepRow] | type[EpochRow]) -> list[str]:
@@ -194,7 +190,9 @@ def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(path, f"cannot be read ({error})", "a table of mhp-train", "Is it a run's folder?") from error
+        raise CheckpointError(
+            path, f"cannot be read ({error})", "a table of mhp-train", "Is it a run's folder?"
+        ) from error
     rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
     if not rows or rows[0][: len(header)] != list(header) or any(len(row) != len(rows[0]) for row in rows):
         raise CheckpointError(path, "is another table", f"columns {', '.join(header)}", "Is it a run's folder?")

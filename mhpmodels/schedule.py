@@ -23,8 +23,8 @@ def learning_rate(
         poly       base * (1 - (step - warmup) / (steps - warmup)) ** power      GluonCV's, from the first step on
         constant   base
 
-    No step of a run has rate 0, so none is wasted: GluonCV's own, one step ahead of this, gives its first step of a warm-up
-    and its last step of all nothing.
+    No step of a run has rate 0, so none is wasted: GluonCV's own, one step ahead of this, gives its first step of a
+        warm-up and its last step of all nothing.
 
     Args:
         step: 0..steps-1; beyond, the last one's.

@@ -5,18 +5,19 @@
     Loader ─batch─> engine.train_step ─Step─> guard ─> log         at each step
                     engine.predict ─> evaluate ─> log, checkpoint  after each epoch
 
-The rule: a run is a function of its config. Batches, rates and seeds follow from the step's number, a checkpoint holds all
-the rest, so a run that was interrupted, killed and resumed writes the same losses as one that was left alone.
+The rule: a run is a function of its config. Batches, rates and seeds follow from the step's number, a checkpoint holds
+all the rest, so a run that was interrupted, killed and resumed writes the same losses as one that was left alone.
 """
 
 from __future__ import annotations
 
+import json
 import math
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,14 +28,16 @@ from mhpmodels.bundle import Moment
 from mhpmodels.checkpoint import Checkpoint, Position
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines import Engine
+from mhpmodels.feed import Feed
 from mhpmodels.guard import Guard, Mean
 from mhpmodels.interrupt import Interrupt
-from mhpmodels.meter import Meter
-from mhpmodels.runlog import EpochRow, RunLog, StepRow
-from mhpmodels.schedule import learning_rate, step_seed
+from mhpmodels.meter import Meter, Stopwatch, clock
+from mhpmodels.runlog import STEPS, EpochRow, RunLog, StepRow
+from mhpmodels.schedule import step_seed
 
 if TYPE_CHECKING:
-    from mhpdata.loader import Batch, Loader
+    from mhpdata.loader import Batch
+    from mhpmodels.metrics import Confusion
 
 
 @dataclass(frozen=True)
@@ -97,26 +100,30 @@ def train(
     with Interrupt() as interrupt, ExitStack() as stack:
         engine = open_engine(config)
         stack.callback(engine.close)
-        data = Data(config, engine)
-        stack.callback(data.close)
+        feed = Feed(config, engine.rank, engine.world_size)
+        stack.callback(feed.close)
         if begun is not None:
             checkpoint.restore(begun, engine)
             position = begun.position
-            data.loader.load_state_dict(begun.loader)
+            feed.loader.load_state_dict(begun.loader)
         else:
-            position = Position(epoch=start_epoch, step=start_epoch * data.steps)
+            position = Position(epoch=start_epoch, step=start_epoch * feed.steps)
             if weights is not None:
                 engine.load(weights)
         if engine.rank == 0:
             _prepare(out, begun)
         folder = out if engine.rank == 0 else out / f"rank_{engine.rank}"
         folder.mkdir(parents=True, exist_ok=True)
-        log = RunLog(folder, data.classes, position.step, log_name, tensorboard, quiet=engine.rank != 0)
-        run = _Run(config, engine, data, position, stack.enter_context(log), folder, interrupt, progress)
-        stack.callback(run.meter.end)
-        run.go(begun)
-        last, best = checkpoint.latest(folder), checkpoint.best(folder)
-    return Outcome(out, last and last.weights, best and best.weights, interrupt.signal)
+        log = RunLog(folder, feed.classes, position.step, log_name, tensorboard, quiet=engine.rank != 0)
+        stack.enter_context(log)
+        log.line(f"Config: {json.dumps(asdict(config))}")
+        log.line(f"Engine: {json.dumps(engine.describe())}")
+        run = _Run(config, engine, feed, position, log, folder, interrupt, progress)
+        if begun is not None:
+            log.line(f"Resumed from {begun.weights} {run.place}")
+        run.go()
+        best, there = checkpoint.best(folder), checkpoint.listing(folder)
+    return Outcome(out, there[-1].weights if there else None, best.weights if best else None, interrupt.signal)
 
 
 def _prepare(out: Path, begun: Checkpoint | None) -> None:
@@ -141,60 +148,133 @@ class _Run:
         self,
         config: TrainConfig,
         engine: Engine,
-        data: Data,
+        feed: Feed,
         position: Position,
         log: RunLog,
         folder: Path,
         interrupt: Interrupt,
         progress: bool,
     ) -> None:
-        self.config, self.engine, self.data, self.at, self.log = config, engine, data, position, log
+        self.config, self.engine, self.feed, self.at, self.log = config, engine, feed, position, log
         self.folder, self.interrupt = folder, interrupt
         self.guard = Guard(folder / "bundles", config.max_skips, log.line, position.skipped, position.in_a_row)
-        self.meter = Meter(data.steps, config.epochs, progress)
+        self.meter = Meter(feed.steps, config.epochs, progress)
 
-    @property
-    def stopping(self) -> bool:
-        """The first rank decides when all stop: the others wait for it within a step, and must not leave before it."""
-        return self.interrupt.signal is not None and self.engine.rank == 0
-
-    def go(self, begun: Checkpoint | None) -> None:
+    def go(self) -> None:
         """Train to the end, or until a signal comes."""
-        self.log.line(f"Config: {json.dumps(asdict(self.config))}")
-        self.log.line(f"Engine: {json.dumps(self.engine.describe())}")
-        if begun is not None:
-            self.log.line(f"Resumed from {begun.weights}, {self._place()}")
         try:
-            while self.at.epoch < self.config.epochs and not self.stopping:
+            while self.at.epoch < self.config.epochs and not self._stopping:
                 self._train()
-                if not self.stopping:
+                if not self._stopping:
                     self._finish()
         except NonFiniteError:
             self._save(None)
             raise
-        if self.stopping:
+        finally:
+            self.meter.end()
+        if self._stopping:
             path = self._save(None)
-            self.log.line(f"Stopped by a signal, {self._place()}. Go on with: mhp-train --resume {path}")
+            self.log.line(f"Stopped by a signal {self.place}. Go on with: mhp-train --resume {path}")
 
-    def _place(self) -> str:
-        return f"epoch {self.at.epoch} after iteration {self.at.iteration}/{self.data.steps}"
+    @property
+    def place(self) -> str:
+        """Where the run stands, in words."""
+        return f"in epoch {self.at.epoch} after iteration {self.at.iteration:04d}/{self.feed.steps:04d}"
+
+    @property
+    def _stopping(self) -> bool:
+        """Rank 0 decides when all stop: were another to leave first, rank 0 would wait for it within its next step."""
+        return self.interrupt.signal is not None and self.engine.rank == 0
 
     def _train(self) -> None:
         """The rest of the epoch, or as much of it as comes before a signal."""
-        at, config = self.at, self.config
-        if at.iteration >= self.data.steps:
+        at, loader = self.at, self.feed.loader
+        if at.iteration == self.feed.steps:  # all but validated when the run was interrupted
             return
         if at.iteration == 0:
-            self.data.loader.set_epoch(at.epoch)
+            loader.set_epoch(at.epoch)
         self.meter.begin(at.epoch, at.iteration)
-        watch = Stopwatch()
-        for batch in self.data.loader:
+        batches, watch = iter(loader), Stopwatch()
+        while not self._stopping and (batch := next(batches, None)) is not None:
             waited = watch.lap()
-            rate, seed = self.data.rate(at.step), step_seed(config.seed, at.step)
-            step = self.engine.train_step(batch.images, batch.labels, rate, seed)
-            at.iteration += 1
-            names = self.data.names_of(batch.indices)
-            moment = Moment(
-                at.epoch, at.iteration, rate, seed, batch.images, batch.labels, batch.indices, names
-            )
-            ...
+            row = self._step(batch, waited, watch)
+            del batch  # so that its memory is free for the loader
+            self.log.step(row)
+            self.meter.step(row, at.loss.value)
+            if row.iteration % self.config.log_interval == 0:
+                of = f"{row.iteration:04d}/{self.feed.steps:04d}"
+                self.log.line(f"Epoch {row.epoch} iteration {of}: training loss {at.loss.value:.3f}")
+
+    def _step(self, batch: Batch, waited: float, watch: Stopwatch) -> StepRow:
+        """One step, judged and counted."""
+        at, indices = self.at, batch.indices
+        rate, seed = self.feed.rate(at.step), step_seed(self.config.seed, at.step)
+        step = self.engine.train_step(batch.images, batch.labels, rate, seed)
+        at.iteration += 1
+        at.step += 1
+        names = self.feed.names(indices)
+        moment = Moment(at.epoch, at.iteration, rate, seed, batch.images, batch.labels, indices, names)
+        try:
+            if self.guard.judge(step, moment, self.engine):
+                at.loss.add(step.loss)
+        finally:
+            at.skipped, at.in_a_row = self.guard.skipped, self.guard.in_a_row
+        return StepRow(
+            step=at.step - 1,
+            epoch=at.epoch,
+            iteration=at.iteration,
+            loss=step.loss,
+            gradient=step.gradient,
+            rate=rate,
+            applied=int(step.applied),
+            images=len(indices),
+            seconds=waited + watch.lap(),
+            waited=waited,
+        )
+
+    def _finish(self) -> None:
+        """Validate, log and save; nothing of it if a signal comes before the validation is done."""
+        at = self.at
+        self.meter.end()
+        watch = Stopwatch()
+        try:
+            found = self._validate()
+        except _StopError:
+            return
+        seconds = watch.lap()
+        self.meter.validated(seconds)
+        score = None if found is None else {"pixAcc": found.pix_acc, "mIoU": found.miou}
+        pix_acc, miou = (math.nan, math.nan) if found is None else (found.pix_acc, found.miou)
+        iou = () if found is None else tuple(found.iou.tolist())
+        self.log.epoch(EpochRow(at.epoch, at.step, at.loss.value, pix_acc, miou, at.skipped, seconds, iou))
+        if found is not None:
+            self.log.line(f"Epoch {at.epoch} validation pixAcc: {pix_acc:.3f}, mIoU: {miou:.3f}")
+        left = self.meter.left(self.feed.steps * (self.config.epochs - at.epoch - 1))
+        skipped = f", {at.skipped} steps skipped so far" if at.skipped else ""
+        self.log.line(f"Epoch {at.epoch} done: {self.meter.text()}{skipped}, {clock(left)} left")
+        at.epoch, at.iteration, at.loss = at.epoch + 1, 0, Mean()
+        self._save(score)
+
+    def _validate(self) -> Confusion | None:
+        """The val split, by rank 0; the others are at their next step already, and wait there."""
+        from mhpmodels.evaluate import validate
+
+        if self.feed.val is None or self.engine.rank:
+            return None
+        return validate(self._predict, self.feed.val, self.config.classes)
+
+    def _predict(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        if self._stopping:
+            raise _StopError
+        return self.engine.predict(images)
+
+    def _save(self, score: dict[str, float] | None) -> Path | None:
+        if self.engine.rank:
+            return None
+        path = checkpoint.save(self.folder, self.engine, self.at, self.feed.loader.state_dict(), score)
+        checkpoint.prune(self.folder, self.config.save_every)
+        return path
+
+
+class _StopError(Exception):
+    """A signal came in the middle of a validation."""

@@ -1,5 +1,7 @@
 """Learning rates and seeds of steps."""
 
+import itertools
+
 import pytest
 
 from mhpdata.errors import OptionError
@@ -13,7 +15,7 @@ def rates(steps, **options):
 def test_poly_falls_from_the_base_and_never_reaches_zero():
     found = rates(50)
     assert found[0] == 0.1
-    assert all(a > b for a, b in zip(found, found[1:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(found))
     assert found[25] == pytest.approx(0.1 * 0.5**0.9)
     assert found[-1] > 0
 
