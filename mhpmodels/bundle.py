@@ -142,7 +142,8 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
         config = TrainConfig.from_json(json.dumps(content["config"]), str(path / "bundle.json"))
         before = Step(float(content["loss"]), float(content["gradient"]), applied=False)
         names = tuple(str(name) for name in content["names"])
-        with np.load(path / "batch.npz", allow_pickle=False) as batch:
+        # opened here, because np.load leaves a file open that is no archive
+        with (path / "batch.npz").open("rb") as file, np.load(file, allow_pickle=False) as batch:
             arrays = {name: np.ascontiguousarray(batch[name]) for name in ("images", "labels", "indices")}
         epoch, iteration, seed = (int(content[name]) for name in ("epoch", "iteration", "seed"))
         moment = Moment(epoch, iteration, float(content["rate"]), seed, **arrays, names=names)

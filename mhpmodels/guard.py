@@ -41,8 +41,8 @@ class Mean:
 
     @property
     def value(self) -> float:
-        """The mean; 0 of no numbers."""
-        return self.total / self.count if self.count else 0.0
+        """The mean; NaN of no numbers."""
+        return self.total / self.count if self.count else math.nan
 
 
 class Guard:

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -105,7 +106,7 @@ class RunLog:
         tensorboard: bool = False,
         quiet: bool = False,
     ) -> None:
-        self._quiet = quiet
+        self._quiet, self._no_iou = quiet, (math.nan,) * len(classes)
         self._board = Board(folder / "tensorboard", step) if tensorboard else None
         columns = {STEPS: _columns(StepRow), EPOCHS: [*_columns(EpochRow), *(f"IoU {name}" for name in classes)]}
         try:
@@ -148,7 +149,7 @@ class RunLog:
     def epoch(self, row: EpochRow) -> None:
         """An epoch is done."""
         *values, iou = astuple(row)
-        self._epochs.write(_text((*values, *iou)))
+        self._epochs.write(_text((*values, *(iou or self._no_iou))))
         if self._board is not None:
             self._board.add(row.step, epoch_loss=row.loss, skipped=row.skipped)
             if iou:
@@ -168,7 +169,8 @@ def read_epochs(folder: Path) -> list[EpochRow]:
     """The epochs of a run's folder, in order. Raises as ``read_steps``."""
     columns = _columns(EpochRow)
     numbers = [tuple(map(_number, row)) for row in _rows(folder / EPOCHS, columns)[1:]]
-    return [EpochRow(**dict(zip(columns, row, strict=False)), iou=row[len(columns) :]) for row in numbers]
+    found = [EpochRow(**dict(zip(columns, row, strict=False)), iou=row[len(columns) :]) for row in numbers]
+    return [replace(row, iou=()) if math.isnan(row.miou) else row for row in found]
 
 
 def _columns(kind: type[StepRow] | type[EpochRow]) -> list[str]:

@@ -201,7 +201,7 @@ class _Run:
             del batch  # so that its memory is free for the loader
             self.log.step(row)
             self.meter.step(row, at.loss.value)
-            if row.iteration % self.config.log_interval == 0:
+            if row.iteration % self.config.log_interval == 0 and at.loss.count:
                 of = f"{row.iteration:04d}/{self.feed.steps:04d}"
                 self.log.line(f"Epoch {row.epoch} iteration {of}: training loss {at.loss.value:.3f}")
 
