@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 
 from mhpdata.errors import OptionError
 from mhpdata.options import check_choice, check_range
+from mhpdata.protocol import PROTOCOLS
 
 MODELS = ("icnet", "psp")
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
@@ -19,9 +20,24 @@ DATASETS = ("mhp",)
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("poly", "constant")
 DTYPES = ("float32", "float16", "bfloat16")
-VAL_PROTOCOLS = ("official", "gluoncv")
 MULTIPLE = {"icnet": 16, "psp": 8}
 """Training crops are a multiple of this."""
+SUFFIXES = {"mxnet": ".params", "torch": ".pt"}
+"""Of files of weights, by engine."""
+FREE = (
+    "data",
+    "workers",
+    "ngpus",
+    "contexts",
+    "kvstore",
+    "test_batch_size",
+    "validate",
+    "log_interval",
+    "save_every",
+    "max_skips",
+)
+"""Fields that a resumed run may change: where it runs and what it tells, not what it computes (devices sum in an order
+of their own, so another number of them changes the last digits)."""
 IGNORE, BACKGROUND = 255, 0
 
 
@@ -155,6 +171,18 @@ class TrainConfig:
             object.__setattr__(self, "swap_sides", False)
             object.__setattr__(self, "pad_label", BACKGROUND)
 
+    @property
+    def suffix(self) -> str:
+        """Of the engine's files of weights."""
+        return SUFFIXES.get(self.engine, ".params")
+
+    def check_continued(self, other: TrainConfig) -> None:
+        """Raises OptionError unless a run that began with this config may go on with ``other``."""
+        for name, value in vars(self).items():
+            if name not in FREE and getattr(other, name) != value:
+                remedy = "A resumed run keeps its recipe; to begin a new one with these weights, pass --weights."
+                raise OptionError(name, f"{getattr(other, name)}", f"{value}, as the run began", remedy)
+
     def to_json(self) -> str:
         """As text, one field a line."""
         return json.dumps(asdict(self), indent=1) + "\n"
@@ -191,7 +219,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "model": MODELS,
     "backbone": BACKBONES,
     "dataset": DATASETS,
-    "val_protocol": VAL_PROTOCOLS,
+    "val_protocol": PROTOCOLS,
     "pad_label": (BACKGROUND, IGNORE),
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
