@@ -37,10 +37,8 @@ from mhpdata.threads import crew
 from mhpmodels.inference import SCALES, Inference, Predict, input_size
 from mhpmodels.metrics import Confusion, most_likely
 from mhpmodels.rescale import labels_at
-from mhpmodels.results import EARLIER, Evaluation
+from mhpmodels.results import EARLIER, MODES, Evaluation
 from mhpmodels.truth import labels_of_size
-
-MODES = ("crop", "whole", "source")
 
 
 def validate(

@@ -1,11 +1,18 @@
-"""What an evaluation found, and what it is a figure of: as text for people and as a dictionary for JSON."""
+"""What an evaluation found, and what it is a figure of: as text for people and as a dictionary for JSON.
+
+Imports nothing heavy: mhp-eval takes its choices from here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mhpmodels.metrics import Confusion
+if TYPE_CHECKING:
+    from mhpmodels.metrics import Confusion
+
+MODES = ("crop", "whole", "source")
+"""The ways to look at an image; ``mhpmodels.evaluate`` says what each is."""
 
 EARLIER = {"val": ("train",), "test": ("train", "val")}
 """Splits that a network may have been trained on, where another is evaluated."""

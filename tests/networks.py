@@ -6,7 +6,13 @@ no multiple of what it is made with, as a network does.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+
+from mhpdata.errors import CheckpointError
+from mhpmodels.config import TrainConfig
+from mhpmodels.trained import MULTIPLE
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
@@ -45,3 +51,35 @@ class BySide:
         logits[:, 15, :, : width // 2] = 5
         logits[:, 14, :, width // 2 :] = 4
         return logits
+
+
+class ColourEngine:
+    """An engine around ByColour, as the contract has it; its weights are an .npz file under any name."""
+
+    name, rank, world_size = "mxnet", 0, 1
+
+    def __init__(self, config: TrainConfig, training: bool = True) -> None:
+        self.config, self.training, self.closed = config, training, False
+        self.network = ByColour(config.classes, MULTIPLE[config.model])
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        return self.network(images)
+
+    def save(self, path: str | Path) -> None:
+        with Path(path).open("wb") as file:
+            np.savez(file, weights=self.network.weights, bias=self.network.bias)
+
+    def load(self, path: str | Path) -> None:
+        with np.load(path) as arrays:
+            if arrays["bias"].shape != self.network.bias.shape:
+                raise CheckpointError(path, f"{len(arrays['bias'])} outputs", f"{len(self.network.bias)}")
+            self.network.weights, self.network.bias = arrays["weights"], arrays["bias"]
+
+    def save_state(self, path: str | Path) -> None:
+        Path(path).write_bytes(b"")
+
+    def describe(self) -> dict[str, object]:
+        return {"framework": "numpy"}
+
+    def close(self) -> None:
+        self.closed = True
