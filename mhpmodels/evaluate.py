@@ -30,14 +30,14 @@ from mhpdata.errors import OptionError
 from mhpdata.labels import IGNORE
 from mhpdata.loader import Batch, Loader
 from mhpdata.options import check_choice
-from mhpdata.protocol import choose_names, copies
+from mhpdata.protocol import EARLIER, choose_names, copies
 from mhpdata.resize import resize_image
 from mhpdata.split import Split, open_split
 from mhpdata.threads import crew
 from mhpmodels.inference import SCALES, Inference, Predict, input_size
 from mhpmodels.metrics import Confusion, most_likely
 from mhpmodels.rescale import labels_at
-from mhpmodels.results import EARLIER, MODES, Evaluation
+from mhpmodels.results import MODES, Evaluation
 from mhpmodels.truth import labels_of_size
 
 
@@ -77,6 +77,7 @@ def evaluate(
     size: int = 768,
     protocol: str = "official",
     leak_free: bool = False,
+    unseen: bool = False,
     batch_size: int = 16,
     threads: int | None = None,
     progress: bool = False,
@@ -88,7 +89,7 @@ def evaluate(
         folder, split: what ``mhp-pack`` wrote.
         mode: of MODES.
         size: pixels of the crop's sides, or of the short side of a whole image.
-        protocol, leak_free: which images count, as for ``mhpdata.protocol.choose_names``.
+        protocol, leak_free, unseen: which images count, as for ``mhpdata.protocol.choose_names``.
         batch_size: crops that the network is given at once; a whole image goes alone.
         threads: that decode; None for one a core.
         progress: show a bar, where stderr is a terminal.
@@ -103,7 +104,7 @@ def evaluate(
     check_choice("mode", mode, MODES)
     opened = open_split(folder, split)
     try:
-        names = choose_names(opened.manifest, split, protocol, leak_free)
+        names = choose_names(opened.manifest, split, protocol, leak_free, unseen)
         _check(opened, names, inference)
         run = _Run(inference, opened, names, size, None if progress else True)
         confusion = run.crops(batch_size, threads) if mode == "crop" else run.pictures(mode == "source", threads)
@@ -118,6 +119,7 @@ def evaluate(
         mode=mode,
         protocol=protocol,
         leak_free=leak_free,
+        unseen=unseen,
         multi_scale=inference.scales == SCALES,
         size=size,
         images=len(names),

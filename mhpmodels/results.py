@@ -8,14 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mhpdata.protocol import EARLIER
+
 if TYPE_CHECKING:
     from mhpmodels.metrics import Confusion
 
 MODES = ("crop", "whole", "source")
 """The ways to look at an image; ``mhpmodels.evaluate`` says what each is."""
-
-EARLIER = {"val": ("train",), "test": ("train", "val")}
-"""Splits that a network may have been trained on, where another is evaluated."""
 
 RELEASE = (999, 998)
 """Images of protocol gluoncv in the full release, and without 3492.jpg, which does not decode."""
@@ -29,7 +28,7 @@ class Evaluation:
         confusion: over all images.
         classes: the dataset's class names.
         outputs: channels of the network; a class beyond them is never predicted.
-        split, mode, protocol, leak_free, multi_scale: as asked for.
+        split, mode, protocol, leak_free, unseen, multi_scale: as asked for.
         size: pixels of the crop, or of the short side.
         images: how many were scored.
         in_pieces: how many of them were too large for the network in one piece.
@@ -44,6 +43,7 @@ class Evaluation:
     mode: str
     protocol: str
     leak_free: bool
+    unseen: bool
     multi_scale: bool
     size: int
     images: int
@@ -72,7 +72,13 @@ def table(evaluation: Evaluation) -> str:
     what = {"crop": f"centre crops of {found.size} x {found.size}", "whole": f"whole images, short side {found.size}"}
     how = what.get(found.mode, f"at source size, logits from short side {found.size}")
     choice = f"protocol {found.protocol}" if found.split == "val" else ""
-    facts = [f"{found.images} images of {found.split}", choice, "leak-free" * found.leak_free, how]
+    facts = [
+        f"{found.images} images of {found.split}",
+        choice,
+        "leak-free" * found.leak_free,
+        "unseen" * found.unseen,
+        how,
+    ]
     lines = [", ".join(fact for fact in [*facts, "multi-scale" * found.multi_scale] if fact), ""]
     width = max(map(len, found.classes))
     absent = found.confusion.absent
@@ -88,5 +94,5 @@ def table(evaluation: Evaluation) -> str:
     if found.seen:
         earlier = " or ".join(EARLIER[found.split])
         lines.append(f"{found.seen} of these images have a byte-identical copy in {earlier}: was the network trained")
-        lines[-1] += " on them? mhp-train --leak-free leaves such copies out."
+        lines[-1] += " on them? mhp-train --leak-free leaves such copies out, --unseen these images."
     return "\n".join(lines)

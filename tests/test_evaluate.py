@@ -157,6 +157,8 @@ def test_protocols_and_copies(packed):
     assert two.images == len(SIZES), "val has no copy in test"
     assert "published figures do not compare" in table(one)
     assert "1 of these images have a byte-identical copy in train" in table(two)
+    three = evaluate(inference(), packed[32], size=32, unseen=True)
+    assert (three.images, three.seen) == (len(SIZES) - 1, 0)
     train = evaluate(inference(), packed[32], "train", size=32, leak_free=True)
     assert train.images == 2 and train.seen == 0
 

@@ -19,7 +19,6 @@ from mhpdata.resize import packed_size, resize_image
 from mhpmodels.inference import Inference
 from mhpmodels.output import write_file
 from mhpmodels.overlay import lay_over
-from mhpmodels.png import encode_indexed
 from mhpmodels.predict import Options, predict_photos, predict_split
 from mhpmodels.rescale import labels_at
 
@@ -137,17 +136,6 @@ def test_the_overlay_leaves_background_alone_and_shows_edges_pure():
     assert shown[2, 3].tolist() == [178, 50, 50]  # half (100, 100, 100), half (255, 0, 0)
     for y, x, label in ((1, 3, 2), (2, 2, 2), (2, 4, 11), (1, 5, 11)):
         assert shown[y, x].tolist() == MHP_V1.palette[label].tolist()
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (37, 41)], ids=str)
-def test_an_indexed_png_is_its_labels(size, tmp_path):
-    labels = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
-    (tmp_path / "x.png").write_bytes(encode_indexed(labels, MHP_V1.palette))
-    again, palette = read_labels(tmp_path / "x.png")
-    np.testing.assert_array_equal(again, labels)
-    np.testing.assert_array_equal(palette, MHP_V1.palette)
-    colors = cv2.imread(str(tmp_path / "x.png"))[:, :, ::-1]
-    np.testing.assert_array_equal(colors, MHP_V1.palette[labels])
 
 
 def test_nothing_is_overwritten_unless_asked(photos, tmp_path):

@@ -46,6 +46,7 @@ ALIASES = {"val": "crop", "testval": "whole"}
 @click.option(
     "--leak-free", is_flag=True, help="Without images of val that test has, too, and of train that both have."
 )
+@click.option("--unseen", is_flag=True, help="Without images that have a copy in a split that networks are trained on.")
 @options_of_a_network
 @click.option("--crop-size", type=int, help="Side of the crops of --mode crop.  [default: as trained, or 768]")
 @click.option("--test-batch-size", "--batch-size", default=16, show_default=True, help="Crops at once.")
@@ -61,6 +62,7 @@ def main(
     mode: str,
     val_protocol: str,
     leak_free: bool,
+    unseen: bool,
     crop_size: int | None,
     test_batch_size: int,
     multi_scale: bool,
@@ -91,6 +93,7 @@ def main(
             size=engine.config.crop_size if mode == "crop" else engine.config.base_size,
             protocol=val_protocol,
             leak_free=leak_free,
+            unseen=unseen,
             batch_size=test_batch_size,
             threads=workers,
             progress=True,
