@@ -53,20 +53,24 @@ class PersonFigures:
 
 @dataclass(frozen=True)
 class Claims:
-    """What the predicted persons of one image claim: a row a prediction, and how many persons there are to claim.
+    """What the predicted persons of one image claim, K predictions and J true persons.
 
     Attributes:
         scores: float64 (K,). best: float64 (K,), the mean IoU with the person claimed; -inf where nobody is there.
         person: int64 (K,), who that is, from 0; -1 where nobody is there.
         share: float64 (K, 9), of that person's classes from 1, those whose IoU is above each threshold.
-        persons: how many true persons the image has.
+        covered: float64 (J,), the highest mean IoU that any prediction has with each true person; 0 without any.
     """
 
     scores: Floats
     best: Floats
     person: NDArray[np.int64]
     share: Floats
-    persons: int
+    covered: Floats
+
+    def found(self, threshold: float) -> int:
+        """How many true persons are found at a threshold."""
+        return len(np.unique(self.person[self.best > threshold]))
 
 
 def claim(scores: Sequence[float], found: Overlap) -> Claims:
@@ -80,12 +84,13 @@ def claim(scores: Sequence[float], found: Overlap) -> Claims:
     confidence = np.array(scores, np.float64)
     if not persons:
         nobody = np.full(count, -1, np.int64)
-        return Claims(confidence, np.full(count, -np.inf), nobody, np.zeros((count, len(THRESHOLDS))), 0)
+        return Claims(confidence, np.full(count, -np.inf), nobody, np.zeros((count, len(THRESHOLDS))), np.zeros(0))
     mean = found.mean
     person = mean.argmax(axis=1)
     of_it = found.iou[np.arange(count), person, 1:]
     above = (of_it[:, None, :] > np.array(THRESHOLDS)[:, None]).sum(axis=2)
-    return Claims(confidence, mean[np.arange(count), person], person, above / found.distinct[person][:, None], persons)
+    best, share = mean[np.arange(count), person], above / found.distinct[person][:, None]
+    return Claims(confidence, best, person, share, mean.max(axis=0, initial=0.0))
 
 
 def score_persons(images: Sequence[Claims]) -> PersonFigures:
@@ -94,13 +99,13 @@ def score_persons(images: Sequence[Claims]) -> PersonFigures:
     Raises:
         PredictionError: there is no true person at all.
     """
-    persons = sum(image.persons for image in images)
+    persons = sum(len(image.covered) for image in images)
     if not persons:
         raise PredictionError("persons", "none in these images", "at least one", "Score another split.")
     scores = np.concatenate([image.scores for image in images])
     best = np.concatenate([image.best for image in images])
     share = np.concatenate([image.share for image in images])
-    before = np.cumsum([0, *(image.persons for image in images)])
+    before = np.cumsum([0, *(len(image.covered) for image in images)])
     person = np.concatenate([image.person + start for image, start in zip(images, before, strict=False)])
     order = np.argsort(-scores, kind="stable")
     best, share, person = best[order], share[order], person[order]

@@ -8,7 +8,7 @@ Out: uint8 (height, width), a class, or 255 where nothing is counted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import overload
 
 import numpy as np
@@ -18,7 +18,7 @@ from mhpdata.errors import RecordError
 from mhpdata.merge import merge
 from mhpdata.record import Record, Sample
 from mhpdata.resize import resize_labels
-from mhpdata.runs import inflate_mask
+from mhpdata.runs import check_runs, decode_runs, inflate_mask
 
 Labels = NDArray[np.uint8]
 
@@ -60,6 +60,35 @@ def source_labels(record: Record, overlap: str, place: str) -> Labels:
         RecordError: a damaged mask.
     """
     return merge(PersonMasks(record, place), overlap, size=record.source_size).labels
+
+
+def packed_labels(record: Record, classes: int, place: str) -> Labels:
+    """The labels of a record as packed; its image is not decoded.
+
+    Args:
+        record: one that has labels.
+        classes: how many labels the dataset has.
+        place: names the record in errors.
+
+    Raises:
+        RecordError: damaged runs.
+    """
+    assert record.row_offsets is not None and record.runs is not None
+    try:
+        check_runs(record.row_offsets, record.runs, record.size, classes, len(record.masks))
+    except RecordError as error:
+        raise RecordError(f"{place}, {error.place}", error.found, error.expected, "Pack again.") from error
+    return decode_runs(record.row_offsets, record.runs, record.size)[0]
+
+
+def true_persons(record: Record, size: tuple[int, int], place: str) -> Iterator[Labels]:
+    """Each person's own mask at a size, in person order, one at a time; resized to the nearest pixel, if at all.
+
+    Raises:
+        RecordError: a damaged mask.
+    """
+    for mask in PersonMasks(record, place):
+        yield mask if mask.shape == size else resize_labels(mask, size)
 
 
 def labels_of_size(sample: Sample, size: tuple[int, int], overlap: str, place: str) -> Labels | None:
