@@ -308,7 +308,7 @@ def test_the_command(packed, tmp_path):
     with (tmp_path / "rows.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == ["0010", "0011", "0012"]
-    assert float(rows[1]["mean_iou"]) == found.rows[1].mean_iou and rows[1]["persons"] == "3"
+    assert float(rows[1]["mean_iou"]) == found.rows[1].mean_iou and rows[1]["persons"] == "2"
     assert "is there already" in command(*flags, "--csv", tmp_path / "rows.csv", status=1).stderr
     command(*flags, "--csv", tmp_path / "rows.csv", "--overwrite")
     assert "PredictionError" in command("--data", packed, "--pred", tmp_path, "--split", "val", status=1).stderr
