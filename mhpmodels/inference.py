@@ -53,7 +53,7 @@ class Inference:
     Attributes:
         predict: an engine's.
         classes: channels of its logits.
-        multiple: the sides that the network takes are multiples of this.
+        multiple, least: the sides that the network takes are multiples of the one and not below the other.
         scales: of the picture, each above 0.
         mirror: average with the mirror image's logits at each scale.
         flip_pairs: (left, right) channels that change places in a mirror image.
@@ -62,14 +62,15 @@ class Inference:
 
     predict: Predict
     classes: int
-    multiple: int = 32
+    multiple: int = 8
+    least: int = 1
     scales: tuple[float, ...] = (1.0,)
     mirror: bool = False
     flip_pairs: Sequence[tuple[int, int]] = ()
     window: int = WINDOW
 
     def __post_init__(self) -> None:
-        check_range("window", self.window, 3 * self.multiple, 1 << 16)
+        check_range("window", self.window, max(3 * self.multiple, self.least), 1 << 16)
 
     def __call__(self, image: NDArray[np.uint8]) -> Logits:
         """The scores of a picture: its logits, or with several scales the mean of their probabilities.
@@ -130,7 +131,7 @@ class Inference:
         return np.asarray(logits[0])
 
     def _padded(self, side: int) -> int:
-        return -(-side // self.multiple) * self.multiple
+        return -(-max(side, self.least) // self.multiple) * self.multiple
 
     def _places(self, size: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
         """The windows of a padded picture, each no larger than ``window``, all of one size."""

@@ -20,8 +20,10 @@ from mhpmodels.inference import SCALES, WINDOW, Inference
 NETWORK = ("model", "backbone", "classes", "aux")
 """Fields of the config that the weights decide."""
 
-MULTIPLE = {"icnet": 32, "psp": 8}
-"""Sides of what a network predicts are a multiple of this."""
+MULTIPLE, LEAST = 8, 32
+"""Sides of what a network predicts are a multiple of the one and at least the other. ICNet and PSPNet take these as
+they are, as GluonCV's own evaluation gives them (short side 768, long side a multiple of 8): figures compare because
+nothing is padded there. Below 32, ICNet's smallest branch would have no pixel."""
 
 
 def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19) -> tuple[Path, TrainConfig]:
@@ -98,5 +100,13 @@ def inference_of(
     """
     config = engine.config
     pairs = tuple(pair for pair in flip_pairs if max(pair) < config.classes)
-    scales, multiple = SCALES if multi_scale else (1.0,), MULTIPLE[config.model]
-    return Inference(engine.predict, config.classes, multiple, scales, multi_scale, pairs, window)
+    return Inference(
+        engine.predict,
+        config.classes,
+        multiple=MULTIPLE,
+        least=LEAST,
+        scales=SCALES if multi_scale else (1.0,),
+        mirror=multi_scale,
+        flip_pairs=pairs,
+        window=window,
+    )

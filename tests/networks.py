@@ -1,7 +1,7 @@
 """Networks that a reader can check by hand, for tests of everything around a network: images -> logits, NumPy only.
 
 Each takes images as an engine does, uint8 (N, H, W, 3) or float32 (N, 3, H, W) normalised, and refuses sides that are
-no multiple of what it is made with, as a network does.
+no multiple of what it is made with, or below its least, as a network does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from mhpdata.errors import CheckpointError
 from mhpmodels.config import TrainConfig
-from mhpmodels.trained import MULTIPLE
+from mhpmodels.trained import LEAST, MULTIPLE
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
@@ -21,11 +21,11 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 class ByColour:
     """Logits are a fixed random mixture of a pixel's colour: what one pixel gets depends on no other."""
 
-    def __init__(self, classes: int = 19, multiple: int = 8, seed: int = 0) -> None:
+    def __init__(self, classes: int = 19, multiple: int = 8, seed: int = 0, least: int = 1) -> None:
         rng = np.random.default_rng(seed)
         self.weights = rng.standard_normal((3, classes)).astype(np.float32)
         self.bias = rng.standard_normal(classes).astype(np.float32)
-        self.multiple = multiple
+        self.multiple, self.least = multiple, least
         self.shapes: list[tuple[int, ...]] = []
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -33,6 +33,7 @@ class ByColour:
             images = ((images / np.float32(255) - MEAN) / DEVIATION).transpose(0, 3, 1, 2)
         assert images.shape[1] == 3 and images.dtype == np.float32
         assert not images.shape[2] % self.multiple and not images.shape[3] % self.multiple, images.shape
+        assert min(images.shape[2:]) >= self.least, images.shape
         self.shapes.append(images.shape)
         logits = np.einsum("nchw,ck->nkhw", images, self.weights) + self.bias[:, None, None]
         return np.ascontiguousarray(logits, np.float32)
@@ -60,7 +61,7 @@ class ColourEngine:
 
     def __init__(self, config: TrainConfig, training: bool = True) -> None:
         self.config, self.training, self.closed = config, training, False
-        self.network = ByColour(config.classes, MULTIPLE[config.model])
+        self.network = ByColour(config.classes, MULTIPLE, least=LEAST)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         return self.network(images)

@@ -31,14 +31,14 @@ def softmax(logits):
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("multiple", [1, 8, 32])
-def test_padding_never_comes_back(size, multiple):
-    network, image = ByColour(multiple=multiple), picture(size)
-    logits = Inference(network, 19, multiple)(image)
+@pytest.mark.parametrize(("multiple", "least"), [(1, 1), (8, 1), (8, 32), (32, 32), (8, 36)])
+def test_padding_never_comes_back(size, multiple, least):
+    network, image = ByColour(multiple=multiple, least=least), picture(size)
+    logits = Inference(network, 19, multiple, least)(image)
     assert logits.dtype == np.float32 and logits.flags.c_contiguous
     np.testing.assert_array_equal(logits, alone(network, image))
     (shape,) = network.shapes
-    assert shape[2:] == tuple(-(-side // multiple) * multiple for side in size)
+    assert shape[2:] == tuple(-(-max(side, least) // multiple) * multiple for side in size)
 
 
 def test_the_padding_is_black_below_and_to_the_right():
@@ -79,14 +79,14 @@ def test_a_window_at_the_edge_is_whole_and_overlaps_are_means():
 @pytest.mark.parametrize("size", [(32, 64), (33, 51), (1, 2)], ids=str)
 def test_a_mirror_image_comes_back_mirrored_with_its_sides_exchanged(size):
     image = picture(size)
-    inference = Inference(BySide(), 19, 1, mirror=True, flip_pairs=MHP_V1.flip_pairs)
+    inference = Inference(BySide(), 19, 1, 1, mirror=True, flip_pairs=MHP_V1.flip_pairs)
     logits = inference(image)
     assert set(np.unique(logits)) <= {0, 2, 2.5, 4.5, 4, 5}
     middle = size[1] // 2
     assert (logits.argmax(0)[:, :middle] == 15).all()
     assert (logits.argmax(0)[:, size[1] - middle :] == 14).all()
     assert (logits[15, :, :middle] == 4.5).all() and (logits[14, :, :middle] == 0).all()
-    left_as_they_are = Inference(BySide(), 19, 1, mirror=True)(image)
+    left_as_they_are = Inference(BySide(), 19, 1, 1, mirror=True)(image)
     assert (left_as_they_are[15, :, :middle] == 2.5).all() and (left_as_they_are[14, :, :middle] == 2).all()
 
 

@@ -26,7 +26,7 @@ from mhptools.eval import main as mhp_eval
 from mhptools.predict import main as mhp_predict
 
 CONFIG = TrainConfig(
-    model="psp", backbone="resnet18", base_size=32, crop_size=24, batch_size=6, ngpus=2, engine="mxnet"
+    model="psp", backbone="resnet18", base_size=32, crop_size=40, batch_size=6, ngpus=2, engine="mxnet"
 )
 
 
@@ -116,7 +116,7 @@ def test_weights_that_do_not_fit_close_the_engine(tmp_path, engines):
 def test_how_pictures_are_given_to_it(engines, run):
     engine = open_trained(run, {"ngpus": 0})
     plain, scaled = inference_of(engine, MHP_V1.flip_pairs), inference_of(engine, MHP_V1.flip_pairs, True, 512)
-    assert (plain.scales, plain.mirror, plain.multiple, plain.classes) == ((1.0,), False, 8, 19)
+    assert (plain.scales, plain.mirror, plain.multiple, plain.least, plain.classes) == ((1.0,), False, 8, 32, 19)
     assert (scaled.scales, scaled.mirror, scaled.window) == (SCALES, True, 512)
     assert scaled.flip_pairs == MHP_V1.flip_pairs
     few = ColourEngine(replace(CONFIG, classes=14))
@@ -134,7 +134,7 @@ def test_mhp_eval_prints_what_evaluate_finds(packed, run, engines, mode, same):
     flags = ("--data", packed, "--resume", run, "--no-cuda")
     content = json.loads(command(mhp_eval, *flags, "--mode", mode, "--json").stdout)
     engine = open_trained(run, {"ngpus": 0})
-    size = 24 if mode == "crop" else 32
+    size = 40 if mode == "crop" else 32
     found = evaluate(inference_of(engine, MHP_V1.flip_pairs), packed, mode=mode, size=size)
     assert content["mIoU"] == found.confusion.miou > 0
     assert content["confusion"] == found.confusion.matrix.tolist()
