@@ -1,5 +1,6 @@
 """mhp-train: flags to config, and how it ends."""
 
+import importlib
 import os
 import re
 import shlex
@@ -153,3 +154,12 @@ def test_every_command_of_the_recipes_is_understood(monkeypatch, rec):
         assert config.model in command
         folders.add(str(out))
     assert len(folders) == len(commands), "each has a folder of its own"
+
+
+def test_the_other_commands_of_the_recipes_are_understood():
+    text = RECIPES.read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"^mhp-(eval|pack|show|train) (.*)$", text, re.M)
+    assert {name for name, _ in commands} == {"eval", "pack", "show", "train"}
+    for name, arguments in commands:
+        command = importlib.import_module(f"mhptools.{name}").main
+        assert command.make_context(f"mhp-{name}", shlex.split(arguments)).params
