@@ -17,7 +17,8 @@
      ├── OptionError (ValueError)      the caller's arguments
      ├── MissingError (ImportError)    a library that is needed for this and not installed
      ├── EngineError (RuntimeError)    the framework that trains: not usable here, or not for what it was given
-     └── CheckpointError (ValueError)  a file of weights or of an optimiser's state
+     ├── CheckpointError (ValueError)  a file of weights or of an optimiser's state
+     └── NonFiniteError (ArithmeticError)   training that gives infinities or NaN again and again
 
 Every error says where, what was found, what was expected and what to do, and keeps the four as attributes.
 """
@@ -111,3 +112,7 @@ class EngineError(MhpError, RuntimeError):
 
 class CheckpointError(MhpError, ValueError):
     """A file of weights or of an optimiser's state is damaged or does not fit the network."""
+
+
+class NonFiniteError(MhpError, ArithmeticError):
+    """Too many training steps in a row had a loss or a gradient that is not finite."""

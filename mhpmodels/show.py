@@ -107,14 +107,14 @@ def save_sheet(
     from mhpdata.manifest import read_manifest
 
     out = Path(out)
-    _check_out(out, overwrite)
+    check_out(out, overwrite)
     opened = mhpdata.open(folder, split or _default_split(read_manifest(Path(folder)), names))
     try:
         chosen = choose(opened.names, count=count, indices=indices, names=names, seed=seed)
         picture = contact_sheet(opened, chosen)
     finally:
         opened.close()
-    _write_png(out, picture, overwrite)
+    write_png(out, picture, overwrite)
     return Sheet(out, (picture.shape[0], picture.shape[1]), opened.name, chosen)
 
 
@@ -365,7 +365,8 @@ def _draw_counts(page: Page, counts: tuple[int, int]) -> None:
 # --- the file
 
 
-def _check_out(out: Path, overwrite: bool) -> None:
+def check_out(out: Path, overwrite: bool) -> None:
+    """Raises OptionError or OutputError where a picture of this name may not be written."""
     if out.suffix.lower() != ".png":
         raise OptionError("out", repr(str(out)), "a name that ends with .png")
     if out.is_dir():
@@ -376,7 +377,7 @@ def _check_out(out: Path, overwrite: bool) -> None:
         raise OutputError(out, "is there already", "", "Pass --overwrite to replace it, or another --out.")
 
 
-def _write_png(out: Path, picture: Pixels, overwrite: bool) -> None:
+def write_png(out: Path, picture: Pixels, overwrite: bool) -> None:
     """Write the picture so that its name shows all of it or what was there before."""
     import cv2
 
@@ -387,7 +388,7 @@ def _write_png(out: Path, picture: Pixels, overwrite: bool) -> None:
         try:
             with part.open("xb") as file:
                 file.write(data.tobytes())
-            _check_out(out, overwrite)
+            check_out(out, overwrite)
             part.replace(out)
         finally:
             part.unlink(missing_ok=True)

@@ -36,6 +36,7 @@ ALLOWED = {
     "render": {"kernels", "kernels_vector", "vectors", "order"},
     "maps": {"kernels_vector", "vectors", "order", "render"},
     "manifest": {"errors", "shards"},
+    "protocol": {"errors", "manifest", "options"},
     "shards": {"errors"},
     "layouts": {"errors", "labels", "layouts", "source"},
     "options": {"errors", "shards"},

@@ -1,8 +1,8 @@
 """Engines: the frameworks that train and predict, behind one small contract.
 
 An engine builds a network, takes steps and reads and writes weights. It knows nothing of shards, epochs, schedules,
-logs or files' names: those are the loop's (``mhpmodels.train``), written once for all engines. ``tests/test_engines.py``
-is the contract as tests, run for every engine that is installed.
+logs or files' names: those are the loop's (``mhpmodels.train``), written once for all engines.
+``tests/test_engines.py`` is the contract as tests, run for every engine that is installed.
 
 No framework is imported here: ``open_engine`` imports the one that is asked for. An engine is a module
 ``mhpmodels.engines.NAME`` with a function ``build(config, training) -> Engine``; of ours it imports ``mhpdata.errors``,
