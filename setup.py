@@ -30,7 +30,7 @@ setup(
     python_requires=">=3.10",
     packages=[
         *("mhpdata", "mhpdata.layouts", "mhpdata.shards", "mhpdata.synth"),
-        *("mhpmodels", "mhpmodels.engines"),
+        *("mhpmodels", "mhpmodels.engines", "mhpmodels.engines.mxnet"),
         "mhptools",
     ],
     package_dir={"mhptools": "tools"},

@@ -77,7 +77,9 @@ def write_params(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         code = _CODES.get(array.dtype)
         if code is None or not array.ndim:
             remedy = "Leave it out or convert it."
-            raise CheckpointError(path, f"{name} is {array.dtype} {array.shape}", f"{', '.join(TYPES.values())}", remedy)
+            raise CheckpointError(
+                path, f"{name} is {array.dtype} {array.shape}", f"{', '.join(TYPES.values())}", remedy
+            )
         parts.append(struct.pack(f"<IiI{array.ndim}qiii", _V2, 0, array.ndim, *array.shape, 1, 0, code))
         parts.append(np.ascontiguousarray(array).tobytes())
     parts.append(struct.pack("<Q", len(arrays)))
