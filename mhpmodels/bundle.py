@@ -68,13 +68,23 @@ class Replay:
     """A bundle's step, run again.
 
     Attributes:
+        place: epoch and iteration.
         before, after: what the step gave in the run, and now.
         samples: a line on each.
     """
 
+    place: str
     before: Step
     after: Step
     samples: tuple[str, ...]
+
+    def text(self) -> str:
+        """For people to read."""
+        lines = [
+            f"{when}: loss {step.loss:g}, gradient {step.gradient:g}, {'applied' if step.applied else 'skipped'}"
+            for when, step in ((f"{self.place}, in the run", self.before), ("Now", self.after))
+        ]
+        return "\n".join([*lines, "Each sample by itself, before the step:", *(f"  {line}" for line in self.samples)])
 
 
 def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
@@ -131,7 +141,7 @@ def replay(path: str | Path, open_engine: Callable[[TrainConfig], Engine] = open
         after = engine.train_step(moment.images, moment.labels, moment.rate, moment.seed)
     finally:
         engine.close()
-    return Replay(before, after, samples)
+    return Replay(moment.place, before, after, samples)
 
 
 def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
