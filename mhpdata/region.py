@@ -15,6 +15,7 @@ import simplejpeg
 
 from mhpdata import render
 from mhpdata.errors import RecordError
+from mhpdata.jpeg import Scan, Workplace, decode_planes, grid, read_scan
 from mhpdata.order import Placement
 from mhpdata.record import IR_HEADER
 from mhpdata.runs import check_runs
@@ -33,7 +34,7 @@ class Found(NamedTuple):
     """What is remembered of a record after its first reading.
 
     ``at`` is the place of its bytes in the file, -1 where they lie there in several parts; ``runs_at`` is counted from
-    it.
+    it. ``scan``: of a JPEG that :mod:`mhpdata.jpeg` decodes.
     """
 
     file: OpenFile
@@ -45,6 +46,7 @@ class Found(NamedTuple):
     run_count: int
     labelled: bool
     persons: int
+    scan: Scan | None
 
 
 class Reading:
@@ -55,6 +57,7 @@ class Reading:
         self.pixels = np.empty(0, np.uint8)
         self.planes = np.empty(0, np.uint8)
         self.words = np.empty(0, np.uint32)
+        self.workplace = Workplace()
 
     def room(self, name: str, size: int) -> np.ndarray:
         """``size`` elements of one of the arrays, with 64 more behind them."""
@@ -122,6 +125,8 @@ class Regions:
         height, width = found.size
         data = reading.room("image", found.image_bytes)[: found.image_bytes]
         self._read(index, found, IR_HEADER.size, data)
+        if found.scan is not None:
+            return self._planes(index, found, found.scan, data, place, reading)
         pixels = reading.room("pixels", 3 * height * width + 128)
         try:
             decoded = simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, buffer=pixels, strict=True)
@@ -133,6 +138,30 @@ class Regions:
         planes, gap = reading.room("planes", 3 * height * width + 128), 64
         render.split_channels(LEVEL, pixels, low * width, high * width, planes, height * width + gap)
         return planes, render.planar(render.RGB, found.size, gap=gap)
+
+    def _planes(
+        self, index: int, found: Found, scan: Scan, data: np.ndarray, place: Placement, reading: Reading
+    ) -> tuple[np.ndarray, render.Source]:
+        target = grid(found.size, scan.factors)
+        planes = reading.room("planes", target.size)
+        count = min(place.height, place.scaled_height - place.top), min(place.width, place.scaled_width - place.left)
+        wanted = []
+        for axis, (scaled, start, mirrored) in enumerate(
+            ((place.scaled_height, place.top, False), (place.scaled_width, place.left, place.flip))
+        ):
+            spans = [
+                render.touched(
+                    int(target.sizes[c, axis]), float(target.extents[c, axis]), scaled, start, count[axis], mirrored
+                )
+                for c in range(2)
+            ]
+            factor = scan.factors[axis]
+            wanted.append((min(spans[0][0], spans[1][0] * factor), max(spans[0][1], spans[1][1] * factor)))
+        if not decode_planes(data, scan, *wanted, planes, reading.workplace):
+            raise self.damaged(
+                index, "a JPEG whose codes are damaged or end too early", f"one of {found.size[0]} x {found.size[1]}"
+            )
+        return planes, render.Source(render.YUV, target.at, target.stride, target.sizes, target.extents)
 
     def _read(self, index: int, found: Found, offset: int, out: np.ndarray) -> None:
         """Fill ``out`` from the record's bytes at ``offset``."""
@@ -162,9 +191,12 @@ class Regions:
         planes = height * width + 2 * ((height + 1) // 2) * ((width + 1) // 2)
         if record.codec == YUV420 and len(record.image) != planes:
             raise self.damaged(index, f"{len(record.image)} bytes", f"{planes} of planes")
+        scan = read_scan(record.image) if record.codec == JPEG else None
+        if scan is not None and scan.size != record.size:
+            raise self.damaged(index, f"a JPEG of {scan.size[0]} x {scan.size[1]}", f"{height} x {width}")
         return Found(
             split.span(index)[0], split.plain(index), record.codec, record.size, len(record.image), runs_at,
-            0 if record.runs is None else len(record.runs), record.runs is not None, len(record.masks),
+            0 if record.runs is None else len(record.runs), record.runs is not None, len(record.masks), scan,
         )  # fmt: skip
 
 
