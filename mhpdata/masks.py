@@ -92,7 +92,7 @@ def draw_mask(runs: MaskRuns, size: tuple[int, int], out: Plane | None = None) -
 
 def deflate_runs(runs: MaskRuns) -> bytes:
     """The zlib stream of a mask's runs: counts, lengths, labels."""
-    return zlib.compress(b"".join(runs), LEVEL)
+    return zlib.compress(b"".join(part.data for part in runs), LEVEL)
 
 
 def deflate_mask(mask: Plane) -> bytes:

@@ -57,7 +57,7 @@ ALLOWED = {
         "options",
         "scratch",
     },
-    "journal": {"errors", "layouts", "manifest"},
+    "journal": {"errors", "layouts", "manifest", "shards"},
     "sharding": {"errors", "labels", "layouts", "manifest", "record", "shards", "convert", "journal"},
     "split": {"errors", "manifest", "record", "shards"},
     "synth": {"errors", "labels"},
