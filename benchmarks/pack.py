@@ -33,11 +33,12 @@ from mhpdata.convert import convert
 from mhpdata.image import decode_image, decode_mask
 from mhpdata.labels import MHP_V1
 from mhpdata.layouts import Entry, scan
+from mhpdata.masks import deflate_mask
 from mhpdata.merge import merge
 from mhpdata.options import PackOptions
 from mhpdata.record import Record, encode_record, parse_record
 from mhpdata.resize import packed_size, resize_image
-from mhpdata.runs import deflate_mask, encode_runs, resize_runs
+from mhpdata.runs import encode_runs, resize_runs
 from mhpdata.scratch import Scratch
 from mhpdata.synth import synthesize
 from mhpdata.threads import in_order, single_threaded_opencv

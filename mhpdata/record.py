@@ -23,7 +23,8 @@ import numpy as np
 from mhpdata.codec import decode_stored
 from mhpdata.errors import RecordError
 from mhpdata.header import MAX_PIXELS
-from mhpdata.runs import check_runs, decode_runs, inflate_mask
+from mhpdata.masks import inflate_mask
+from mhpdata.runs import check_runs, decode_runs
 
 VERSION = 1
 MAGIC = b"mhp1"

@@ -27,10 +27,11 @@ from mhpdata.consistency import (
 )
 from mhpdata.errors import ManifestError, OptionError, ShardError
 from mhpdata.findings import Report
-from mhpdata.journal import FOLDER, sha256_file
+from mhpdata.journal import FOLDER
 from mhpdata.manifest import NAME, Manifest, Shard, ShardFile, Statistics, read_manifest
 from mhpdata.options import PackOptions
 from mhpdata.recheck import Checked, RecordCheck
+from mhpdata.shards.file import sha256_file
 from mhpdata.survey import verify_source
 from mhpdata.threads import Crew, crew
 

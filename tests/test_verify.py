@@ -19,8 +19,9 @@ from mhpdata import shards, survey
 from mhpdata.errors import FolderError, ImageError, ManifestError, MaskError, OptionError, RecordError, ShardError
 from mhpdata.findings import Report
 from mhpdata.manifest import identical, read_manifest
+from mhpdata.masks import deflate_mask, inflate_mask
 from mhpdata.record import encode_record, number_record, parse_record
-from mhpdata.runs import decode_runs, deflate_mask, encode_runs, inflate_mask
+from mhpdata.runs import decode_runs, encode_runs
 from mhpdata.shards.recordio import read_index
 from mhpdata.verify import verify_packed, verify_source
 from mhptools.verify import main

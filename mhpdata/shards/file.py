@@ -1,11 +1,13 @@
-"""Bytes of a shard's file by place, for any number of threads: pread, never a memory map.
+"""A shard's file: written once, from its beginning to its end, and hashed on the way; read by place, by pread.
 
-A file that is cut short under a map kills the process; under pread it is an error that names the file. The file is
-closed with the last reference, so that ``mhpdata.open(...)[0]`` needs no ceremony.
+Read by any number of threads, and never by a memory map: a file that is cut short under a map kills the process; under
+pread it is an error that names the file. It is closed with the last reference, so that ``mhpdata.open(...)[0]`` needs
+no ceremony.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import weakref
 from collections.abc import Callable
@@ -14,6 +16,34 @@ from pathlib import Path
 import numpy as np
 
 from mhpdata.errors import ShardError
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes (hex)."""
+    digest, block = hashlib.sha256(), memoryview(bytearray(1 << 20))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            digest.update(block[:count])
+    return digest.hexdigest()
+
+
+class HashedFile:
+    """A new file, never read again for its hash."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._digest = hashlib.sha256()
+
+    def write(self, *buffers: bytes | bytearray | memoryview) -> None:
+        """Append these bytes, one after the other."""
+        self._file.writelines(buffers)
+        for buffer in buffers:
+            self._digest.update(buffer)
+
+    def close(self) -> str:
+        """End the file; SHA-256 of its bytes (hex)."""
+        self._file.close()
+        return self._digest.hexdigest()
 
 
 class OpenFile:

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from mhpdata.errors import ShardError
-from mhpdata.shards.file import OpenFile
+from mhpdata.shards.file import OpenFile, sha256_file
 
 FORMAT = "mhp-records"
 _ABOUT = "Record i is records[offsets[i]:offsets[i+1]]; its layout is in docs/format.md of mhp"
@@ -40,8 +40,8 @@ class Writer:
         self.size += len(record)
         self._offsets.append(self.size)
 
-    def close(self) -> None:
-        """Copy the spool into the shard."""
+    def close(self) -> tuple[str, ...]:
+        """Copy the spool into the shard, and hash it: HDF5 writes its heads last, so not on the way."""
         with h5py.File(self._path, "w", libver=("earliest", "v108")) as file:
             file.attrs["format"], file.attrs["version"], file.attrs["about"] = FORMAT, np.uint32(1), _ABOUT
             file.create_dataset("offsets", data=np.array(self._offsets, "<u8"), track_times=False)
@@ -51,6 +51,7 @@ class Writer:
                 block = self._spool.read(_CHUNK)
                 records[start : start + len(block)] = np.frombuffer(block, np.uint8)
         self.abort()
+        return (sha256_file(self._path),)
 
     def abort(self) -> None:
         """Let go of the spool."""
