@@ -15,7 +15,7 @@ import simplejpeg
 
 from mhpdata import render
 from mhpdata.errors import RecordError
-from mhpdata.jpeg import Scan, Workplace, decode_planes, grid, read_scan
+from mhpdata.jpeg import Grid, Scan, Workplace, decode_planes, grid, read_scan
 from mhpdata.order import Placement
 from mhpdata.record import IR_HEADER
 from mhpdata.runs import check_runs
@@ -144,23 +144,11 @@ class Regions:
     ) -> tuple[np.ndarray, render.Source]:
         target = grid(found.size, scan.factors)
         planes = reading.room("planes", target.size)
-        count = min(place.height, place.scaled_height - place.top), min(place.width, place.scaled_width - place.left)
-        wanted = []
-        for axis, (scaled, start, mirrored) in enumerate(
-            ((place.scaled_height, place.top, False), (place.scaled_width, place.left, place.flip))
-        ):
-            spans = [
-                render.touched(
-                    int(target.sizes[c, axis]), float(target.extents[c, axis]), scaled, start, count[axis], mirrored
-                )
-                for c in range(2)
-            ]
-            factor = scan.factors[axis]
-            wanted.append((min(spans[0][0], spans[1][0] * factor), max(spans[0][1], spans[1][1] * factor)))
-        if not decode_planes(data, scan, *wanted, planes, reading.workplace):
-            raise self.damaged(
-                index, "a JPEG whose codes are damaged or end too early", f"one of {found.size[0]} x {found.size[1]}"
-            )
+        rows = _samples(scan, target, 0, place.scaled_height, place.top, place.height, False)
+        columns = _samples(scan, target, 1, place.scaled_width, place.left, place.width, place.flip)
+        if not decode_planes(data, scan, rows, columns, planes, reading.workplace):
+            height, width = found.size
+            raise self.damaged(index, "a JPEG whose codes are damaged or end too early", f"one of {height} x {width}")
         return planes, render.Source(render.YUV, target.at, target.stride, target.sizes, target.extents)
 
     def _read(self, index: int, found: Found, offset: int, out: np.ndarray) -> None:
@@ -198,6 +186,19 @@ class Regions:
             split.span(index)[0], split.plain(index), record.codec, record.size, len(record.image), runs_at,
             0 if record.runs is None else len(record.runs), record.runs is not None, len(record.masks), scan,
         )  # fmt: skip
+
+
+def _samples(
+    scan: Scan, target: Grid, axis: int, scaled: int, start: int, count: int, mirrored: bool
+) -> tuple[int, int]:
+    """The samples of Y (from, to) that pixels start .. start + count of an axis need, and those above what they need of
+    Cb and Cr."""
+    factor, count = scan.factors[axis], min(count, scaled - start)
+    (low, high), (chroma_low, chroma_high) = (
+        render.touched(size, extent, scaled, start, count, mirrored)
+        for size, extent in zip(target.sizes[:, axis].tolist(), target.extents[:, axis].tolist(), strict=True)
+    )
+    return min(low, chroma_low * factor), max(high, chroma_high * factor)
 
 
 def _rows(size: int, extent: float, place: Placement) -> tuple[int, int]:
