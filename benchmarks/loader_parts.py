@@ -2,9 +2,9 @@
 
 Run:  python benchmarks/loader_parts.py --images 240 --out benchmarks/results
 
-One thread; the task train-768 as in benchmarks/loader.py. Parts are measured sample by sample (CPU time of the thread, means
-of an epoch, the median of --runs epochs). Cold: the shards' pages are dropped from the system's cache before the epoch. The
-first batch and the peak of private memory (what no file backs) are those of a new process with warm kernels.
+One thread; the task train-768 as in benchmarks/loader.py. Parts are measured sample by sample (CPU time of the thread,
+means of an epoch, the median of --runs epochs). Cold: the shards' pages are dropped from the system's cache before the
+epoch. The first batch and the private memory (what no file backs) are those of a new process with warm kernels.
 """
 
 from __future__ import annotations

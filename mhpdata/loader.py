@@ -90,8 +90,8 @@ class Loader:
         swap_sides: a flip makes a left arm a right arm.
         pad_label: the label of the padding: 255, which no loss counts; 0 as in the old recipe.
         persons: give the person map, boxes and counts, too.
-        overlap: whose a pixel is that several persons claim, one of "first", "last", "smallest", "nearest", "ignore"; None
-            as packed. Another rule merges the persons' own masks anew at every reading: 1 to 3 ms an image.
+        overlap: whose a pixel is that several persons claim: "first", "last", "smallest", "nearest", "ignore"; None as
+            packed. Another rule merges the persons' own masks anew at every reading (docs/loader.md has the cost).
         names, limit, where: only these names; at most so many; only where ``where(name)`` is true. In the split's
             order.
         transform: ``f(image, labels, persons, rng)`` changes one sample in place, in the batch's own memory, with the

@@ -15,7 +15,7 @@ import simplejpeg
 
 from mhpdata import render
 from mhpdata.errors import RecordError
-from mhpdata.jpeg import Scan, Workplace, decode_planes, grid, read_scan
+from mhpdata.jpeg import Grid, Scan, Workplace, decode_planes, grid, read_scan
 from mhpdata.masks import inflate_runs
 from mhpdata.merge import merge_runs
 from mhpdata.order import Placement
@@ -75,8 +75,8 @@ class Regions:
 
     Args:
         split: of a packed folder.
-        overlap: whose a contested pixel is (mhpdata.merge.RULES); None as packed. Another rule than the packed one takes
-            the persons' own masks out of the record and merges them anew, at each reading.
+        overlap: whose a contested pixel is (mhpdata.merge.RULES); None as packed. Another rule takes the persons' own
+            masks out of the record and merges them anew at each reading.
     """
 
     def __init__(self, split: Split, overlap: str | None = None) -> None:
@@ -155,23 +155,11 @@ class Regions:
     ) -> tuple[np.ndarray, render.Source]:
         target = grid(found.size, scan.factors)
         planes = reading.room("planes", target.size)
-        count = min(place.height, place.scaled_height - place.top), min(place.width, place.scaled_width - place.left)
-        wanted = []
-        for axis, (scaled, start, mirrored) in enumerate(
-            ((place.scaled_height, place.top, False), (place.scaled_width, place.left, place.flip))
-        ):
-            spans = [
-                render.touched(
-                    int(target.sizes[c, axis]), float(target.extents[c, axis]), scaled, start, count[axis], mirrored
-                )
-                for c in range(2)
-            ]
-            factor = scan.factors[axis]
-            wanted.append((min(spans[0][0], spans[1][0] * factor), max(spans[0][1], spans[1][1] * factor)))
-        if not decode_planes(data, scan, *wanted, planes, reading.workplace):
-            raise self.damaged(
-                index, "a JPEG whose codes are damaged or end too early", f"one of {found.size[0]} x {found.size[1]}"
-            )
+        rows = _wanted(target, 0, scan.factors[0], place.scaled_height, place.top, place.height, False)
+        part = _wanted(target, 1, scan.factors[1], place.scaled_width, place.left, place.width, place.flip)
+        if not decode_planes(data, scan, rows, part, planes, reading.workplace):
+            height, width = found.size
+            raise self.damaged(index, "a JPEG whose codes are damaged or end too early", f"one of {height} x {width}")
         return planes, render.Source(render.YUV, target.at, target.stride, target.sizes, target.extents)
 
     def _merged(self, index: int, overlap: str) -> tuple[np.ndarray, np.ndarray]:
@@ -225,3 +213,15 @@ class Regions:
 def _rows(size: int, extent: float, place: Placement) -> tuple[int, int]:
     count = min(place.height, place.scaled_height - place.top)
     return render.touched(size, extent, place.scaled_height, place.top, count, False)
+
+
+def _wanted(
+    target: Grid, axis: int, factor: int, scaled: int, start: int, most: int, mirrored: bool
+) -> tuple[int, int]:
+    """From and to of what a crop needs along an axis of the planes of a JPEG, in samples of Y."""
+    count = min(most, scaled - start)
+    spans = [
+        render.touched(int(size), float(extent), scaled, start, count, mirrored)
+        for size, extent in zip(target.sizes[:, axis], target.extents[:, axis], strict=True)
+    ]
+    return min(spans[0][0], spans[1][0] * factor), max(spans[0][1], spans[1][1] * factor)

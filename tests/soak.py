@@ -2,9 +2,9 @@
 
 Run:  python tests/soak.py --seconds 3600 --out benchmarks/results
 
-While batches of a packed folder stream by, some are kept for a random while with a checksum, and compared when they are let
-go; some are made again by a loader with one thread, and must be equal; the process's own memory is noted. Every few epochs
-the iteration is left in the middle and resumed in a new loader.
+While batches of a packed folder stream by, some are kept for a random while with a checksum, and compared when they are
+let go; some are made again by a loader with one thread, and must be equal; the process's own memory is noted. Every few
+epochs the iteration is left in the middle and resumed in a new loader.
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, **options: 
             if position == again:
                 single.load_state_dict({**loader.state_dict(), "position": position * settings["batch_size"]})
                 other = next(iter(single))
-                assert checksum(other) == checksum(batch), (
-                    f"epoch {epoch}, batch {position}: not the same with one thread"
-                )
+                assert checksum(other) == checksum(batch), f"not what one thread makes, epoch {epoch}, batch {position}"
                 del other
                 counts["made again"] += 1
             if position == leave:
