@@ -94,9 +94,14 @@ def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, **options: 
     quarter = max(1, len(memory) // 4)
     first, last = memory[quarter : 2 * quarter] or memory, memory[-quarter:]
     return {
-        **counts, "epochs": epoch, "hours": hours, "images/s": counts["images"] / hours / 3600,
-        "MB, second quarter": sum(first) / len(first), "MB, last quarter": sum(last) / len(last), "most MB": max(memory),
-    }  # fmt: skip
+        **counts,
+        "epochs": epoch,
+        "hours": hours,
+        "images/s": counts["images"] / hours / 3600,
+        "MB, second quarter": sum(first) / len(first),
+        "MB, last quarter": sum(last) / len(last),
+        "most MB": max(memory),
+    }
 
 
 def main() -> int:
