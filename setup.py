@@ -30,7 +30,7 @@ setup(
     python_requires=">=3.10",
     packages=[
         *("mhpdata", "mhpdata.layouts", "mhpdata.shards", "mhpdata.synth"),
-        *("mhpmodels", "mhpmodels.engines", "mhpmodels.engines.torch", "mhpmodels.networks"),
+        *("mhpmodels", "mhpmodels.engines", "mhpmodels.engines.mxnet", "mhpmodels.engines.torch", "mhpmodels.networks"),
         "mhptools",
     ],
     package_dir={"mhptools": "tools"},

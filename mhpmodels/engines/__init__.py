@@ -6,7 +6,7 @@ logs or files' names: those are the loop's (``mhpmodels.train``), written once f
 
 No framework is imported here: ``open_engine`` imports the one that is asked for. An engine is a module
 ``mhpmodels.engines.NAME`` with a function ``build(config, training) -> Engine``; of ours it imports ``mhpdata.errors``,
-``mhpmodels.config`` and this module only.
+``mhpmodels.config``, ``mhpmodels.params`` and this module only.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 ENGINES = {"torch": ("torch",), "mxnet": ("mxnet", "gluoncv")}
 """The engines, the preferred one first, and the libraries that each imports; the pip extra has the engine's name."""
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's pixels, R, G, B, in 0..1: an engine makes (value / 255 - mean) / deviation of uint8 images."""
 
 
 @dataclass(frozen=True)
