@@ -56,8 +56,7 @@ class PyramidHead(nn.Module):
         self.block = nn.Sequential(*_conv_norm_relu(2 * inputs, self.width, 3, norm), nn.Dropout(dropout))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.block(self.psp(x))
-        return out
+        return self.block(self.psp(x))
 
 
 class Pyramid(nn.Module):
@@ -85,8 +84,7 @@ class AuxiliaryHead(nn.Module):
         self.block = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.block(x)
-        return out
+        return self.block(x)
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -97,8 +97,7 @@ class ResNet(nn.Module):
 
     def stem(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, C, H/4, W/4), what layer1 takes."""
-        out: Tensor = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        return out
+        return self.maxpool(self.relu(self.bn1(self.conv1(x))))
 
 
 def initialise(network: nn.Module) -> None:
