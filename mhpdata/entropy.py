@@ -5,15 +5,16 @@ that both take; longer codes are found by their length. Coefficients of 16 neigh
 the inverse DCT does the same to 16 blocks at once: coefficient n of block x of a row of blocks stands at
 ``(x // 16 * 64 + n) * 16 + x % 16``.
 
-The rule: whatever the bytes are, nothing outside the arrays is read or written. A code that the tables do not have, a
-block of more than 64 coefficients and bytes that end too early end the decoding; that is looked at once a unit, so SPARE
-bytes behind the end have room for the longest.
+The rule: whatever the bytes are, nothing outside the arrays is read or written. A code that the tables do not have and
+bytes that end too early end the decoding; that is looked at once a unit, so SPARE bytes behind the end have room for
+the longest. What libjpeg takes without a warning is taken in the same way: bytes of 255 that fill up before a marker, a
+run of zeros past a block's end (its value lands in the last coefficient), a run without a value (it ends the block).
 
-Sources: ITU-T T.81, annexes C and F.2.2. The reservoir of 64 bits, refilled by one load that may repeat bits it has: Giesen
-2018, "Reading bits in far too many ways", variant 4.
+Sources: ITU-T T.81, annexes C and F.2.2. The reservoir of 64 bits, refilled by one load that may repeat bits it has:
+Giesen 2018, "Reading bits in far too many ways", variant 4.
 
-Tried and lost: FAST of 12 or 13 (6 and 28 % slower: the tables leave the nearest cache), of 10 (no difference); every value
-by shifts, none by the table (10 % slower); codes and refills one by one, with a branch before each (28 % slower).
+Tried and lost: FAST of 12 or 13 (6 and 28 % slower: the tables leave the nearest cache), of 10 (no difference); every
+value by shifts, none by the table (10 % slower); codes and refills one by one, with a branch before each (28 % slower).
 """
 
 from __future__ import annotations
@@ -31,14 +32,15 @@ from mhpdata.vectors import I64, load, store
 
 FAST = 11
 """Bits that are looked up at once."""
-SPARE = 4096
-"""Bytes that may be read behind the end of the scan: a unit of at most 6 blocks of 64 codes of 31 bits, and more."""
+SPARE = 1536
+"""Bytes that may be read behind the end of the scan: a unit that begins there has at most 6 blocks of 64 codes and
+values of 31 bits, 1488 bytes; the reservoir is up to 7 bytes ahead, and a load takes 8."""
 ZIGZAG = np.array([
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55,
-    62, 63, *[63] * 16,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
+    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
+    47, 55, 62, 63, *[63] * 16,
 ])  # fmt: skip
-"""int64 (80,): place in a block, row by row, of coefficient k; what a damaged run puts behind the last stays in the block."""
+"""int64 (80,): place in a block, row by row, of coefficient k; runs past the block's end (k up to 78) stay in it."""
 _PLACES = 16 * ZIGZAG.astype(np.uint64)
 AT, BITS, HAVE, SIZE, NEXT, UNITS, LEFT, PREDICTED = range(8)
 """Columns of the state: byte of the reservoir's next load, the reservoir and how many bits of it count, bytes of this
@@ -53,9 +55,9 @@ class Tables(NamedTuple):
     """Tables of codes; two a pair, of DC and of AC.
 
     Attributes:
-        fast: int32 (n << FAST,), by the next FAST bits: value << 16 | size << 12 | zeros << 8 | bits. Where the code fits into
-            them and its value does not, value is 0 and bits are those of the code; where no code fits, all is 0. A DC has
-            no zeros before it, and takes 5 bits for size; its value is found apart.
+        fast: int32 (n << FAST,), by the next FAST bits: value << 16 | size << 12 | zeros << 8 | bits. Where the code
+            fits into them and its value does not, value is 0 and bits are those of the code; where no code fits, all
+            is 0. A DC has no zeros before it; its value is found apart.
         limits: int64 (n, 17): by length, what 16 bits that begin with a code of this length are smaller than.
         offsets: int64 (n, 17): by length, added to a code's number for its place in ``symbols``.
         symbols: uint8 (n, 256).
@@ -71,19 +73,22 @@ def build_tables(pairs: Sequence[tuple[Code, Code]]) -> Tables | None:
     """The tables of some pairs of codes, DC and AC; None if they are no codes."""
     n = 2 * len(pairs)
     tables = Tables(
-        np.zeros(n << FAST, np.int32), np.zeros((n, 17), np.int64), np.zeros((n, 17), np.int64), np.zeros((n, 256), np.uint8)
-    )  # fmt: skip
+        np.zeros(n << FAST, np.int32),
+        np.zeros((n, 17), np.int64),
+        np.zeros((n, 17), np.int64),
+        np.zeros((n, 256), np.uint8),
+    )
     for i, (counts, symbols) in enumerate(code for pair in pairs for code in pair):
         if len(symbols) > 256 or (i % 2 == 0 and max(symbols, default=0) > 15):
             return None
         first, seen = 0, 0
         for length, count in enumerate(counts, 1):
-            if first + count > 1 << length:
+            if first + count >= 1 << length:  # no code is all ones
                 return None
             tables.limits[i, length] = (first + count) << (16 - length)
             tables.offsets[i, length] = seen - first
             first, seen = (first + count) << 1, seen + count
-        tables.symbols[i, : len(symbols)] = np.frombuffer(symbols, np.uint8)
+        tables.symbols[i, : len(symbols)] = list(symbols)
         _fill_fast(
             i % 2, tables.limits[i], tables.offsets[i], tables.symbols[i], tables.fast[i << FAST : (i + 1) << FAST]
         )
@@ -136,7 +141,10 @@ def _reversed(typingctx: Any, word: Any) -> Any:
 
 @njit(nogil=True, cache=True)
 def _unstuff(data: Any, begin: Any, end: Any, out: Any) -> Any:
-    """Copy data[begin:end] as far as the next marker, without the zero behind each 255: where it ended, bytes copied."""
+    """Copy data[begin:end] as far as the next marker, without the zero behind each 255.
+
+    ``out`` has room for all of them. Returns where the marker (or the end) is, and how many bytes were copied.
+    """
     at, to = begin, 0
     source, target = np.int64(data.ctypes.data), np.int64(out.ctypes.data)
     ones, tops = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
@@ -151,6 +159,8 @@ def _unstuff(data: Any, begin: Any, end: Any, out: Any) -> Any:
         while at < stop:
             out[to] = data[at]
             if data[at] == 255:
+                while at + 1 < end and data[at + 1] == 255:  # they fill up
+                    at += 1
                 if at + 1 >= end or data[at + 1] != 0:
                     return at, to
                 at += 1
@@ -177,7 +187,7 @@ def _begin_segment(data: Any, end: Any, restart: Any, plain: Any, state: Any) ->
 
 @njit(nogil=True, cache=True)
 def decode_row(
-    data: Any, end: Any, units: Any, blocks: Any, columns: Any, codes: Any, starts: Any, widths: Any,
+    data: Any, end: Any, units: Any, blocks: Any, columns: Any, which: Any, starts: Any, widths: Any,
     fast: Any, limits: Any, offsets: Any, symbols: Any, plain: Any, state: Any, coefficients: Any,
 ) -> Any:  # fmt: skip
     """Add the coefficients of the next row of units to memory that holds zeros; False where the bytes are damaged.
@@ -186,7 +196,7 @@ def decode_row(
         data: uint8, the JPEG; its entropy-coded bytes end before ``end``.
         units: in the row.
         blocks, columns: int64 (3,): blocks of each component in a unit, and how many of them stand side by side.
-        codes: int64 (3,): each component's pair of tables.
+        which: int64 (3,): each component's pair of tables.
         starts, widths: int64 (3,): where a component's coefficients begin, and how many lie in a row of its blocks.
         fast, limits, offsets, symbols: of Tables.
         plain: uint8, room for the scan and SPARE bytes.
@@ -203,7 +213,7 @@ def decode_row(
             at, have, bits = np.int64(0), np.int64(0), np.uint64(0)
         state[LEFT] -= 1
         for c in range(3):
-            dc, ac = 2 * codes[c], 2 * codes[c] + 1
+            dc, ac = 2 * which[c], 2 * which[c] + 1
             fast_ac = np.uint64(ac << FAST)
             for block in range(blocks[c]):
                 x = unit * columns[c] + block % columns[c]
@@ -242,20 +252,17 @@ def decode_row(
                         entry = _long_code(bits, limits[ac], offsets[ac], symbols[ac])
                         if entry == 0:
                             return False
-                    size = np.int64((entry >> 12) & 15)
+                    size, zeros = np.int64((entry >> 12) & 15), np.uint64((entry >> 8) & 15)
                     bits <<= np.uint64(entry & 255)
                     have -= entry & 255
-                    k += np.uint64((entry >> 8) & 15)
                     if size > 0:
                         bits, at, have = _refill(bits, at, have, address)
-                        coefficients[to + _PLACES[k]] = np.int16(_value(bits, size))
+                        coefficients[to + _PLACES[k + zeros]] = np.int16(_value(bits, size))
                         bits <<= np.uint64(size)
                         have -= size
-                    elif entry >> 8 == 0:  # the end of the block
+                    elif zeros != np.uint64(15):  # the end of the block
                         break
-                    k += np.uint64(1)
-                if k > np.uint64(64):
-                    return False
+                    k += zeros + np.uint64(1)
         if 8 * at - have > 8 * state[SIZE]:
             return False
     state[AT], state[HAVE], state[BITS] = at, have, np.int64(bits)

@@ -1,12 +1,13 @@
 """Coefficients of 16 neighbouring blocks of a JPEG -> samples, uint8: libjpeg's "accurate" integer inverse DCT.
 
-Coefficient n of all 16 blocks lies side by side (:mod:`mhpdata.entropy`), so that each line below is done to 16 blocks at
-once: these loops over ``lane`` are what compilers make vectors of, on any machine.
+Coefficient n of all 16 blocks lies side by side (:mod:`mhpdata.entropy`), so that each line below is done to 16 blocks
+at once: these loops over ``lane`` are what compilers make vectors of, on any machine.
 
-The rule: the same integers as libjpeg's jidctint; where damaged coefficients overflow, 32 bits wrap.
+The rule: the same integers as libjpeg's jidctint; where damaged coefficients overflow, 32 bits wrap (libjpeg's own
+variants differ there).
 
-Source: Loeffler, Ligtenberg, Moschytz 1989, "Practical fast 1-D DCT algorithms with 11 multiplications", with constants of
-13 bits, and 2 bits kept from the first pass to the second.
+Source: Loeffler, Ligtenberg, Moschytz 1989, "Practical fast 1-D DCT algorithms with 11 multiplications", with constants
+of 13 bits, and 2 bits kept from the first pass to the second.
 """
 
 from __future__ import annotations

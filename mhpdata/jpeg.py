@@ -1,24 +1,28 @@
 """The planes of a baseline JPEG, of which only the part that a crop touches is computed.
 
-A JPEG of photos costs three times as much to decode as everything else that a training crop needs, and a library decodes
-all of it, to RGB at full size. Here a row of blocks goes through three steps while it lies in the nearest cache, and the
-planes come out as they are stored (Y, and Cb and Cr on a grid of their own), which is what the resize wants::
+A JPEG of photos costs three times as much to decode as everything else that a training crop needs, and a library
+decodes all of it, to RGB at full size. Here a row of blocks goes through three steps while it lies in the nearest
+cache, and the planes come out as they are stored (Y, and Cb and Cr on a grid of their own), which is what the resize
+wants::
 
     bytes             mhpdata.entropy       Huffman codes -> coefficients; every row down to the crop's last
     coefficients      mhpdata.inverse_dct   -> samples; only blocks that the crop touches
     planes
 
 The rule: the samples are libjpeg's to the last bit (the "accurate" integer DCT), on every machine. Which decoder a JPEG
-is for depends on the JPEG alone: :func:`read_scan` gives None for what is not taken here (progressive, no YCbCr, more than
-one scan, strange sampling), and the caller decodes it by a library. Nothing in the bytes is trusted: tables are checked
-before they are used, the scan's end is looked for at every row.
+is for depends on the JPEG alone: :func:`read_scan` gives None for what is not taken here (progressive, no YCbCr, more
+than one scan, strange sampling), and the caller decodes it by a library. What libjpeg decodes without a warning and is
+taken here, decodes here. Nothing in the bytes is trusted: tables are checked before they are used, nothing is allocated
+before the caller has compared the size, the scan's end is looked for at every unit.
 
-Source: ITU-T T.81, annexes B (markers), C and F (Huffman codes).
+Sources: ITU-T T.81, annexes B (markers), C and F (Huffman codes); for what three components are, libjpeg's
+``default_decompress_parms``.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -28,20 +32,22 @@ from numba import njit
 from mhpdata.entropy import SPARE, STATE, ZIGZAG, Code, Tables, begin_scan, build_tables, decode_row
 from mhpdata.inverse_dct import BLOCKS, inverse_dct
 
-_SOF0, _DHT, _SOI, _EOI, _SOS, _DQT, _DRI, _APP0, _APP14 = 0xC0, 0xC4, 0xD8, 0xD9, 0xDA, 0xDB, 0xDD, 0xE0, 0xEE
+_SOF0, _DHT, _SOS, _DQT, _DRI, _COM = 0xC0, 0xC4, 0xDA, 0xDB, 0xDD, 0xFE
+_APP0, _APP14, _APP15 = 0xE0, 0xEE, 0xEF
 _FACTORS = {(1, 1), (1, 2), (2, 1), (2, 2), (1, 4), (4, 1)}
+_BASELINE = b"\0\x3f\0"  # a scan's first and last coefficient, and which of their bits
 
 
 class Scan(NamedTuple):
-    """What is needed to decode a JPEG of Y, Cb, Cr, beside its bytes.
+    """What is needed to decode a JPEG of Y, Cb, Cr, beside its bytes: some hundred bytes, kept for every record.
 
     Attributes:
-        size: (height, width) in pixels.
+        size: (height, width) in pixels, as the JPEG claims.
         factors: (rows, columns): how many blocks of Y a unit holds; Cb and Cr have one each.
         begin: where the entropy-coded bytes begin.
         restart: units between restart markers; 0 for none.
-        tables: Huffman tables.
-        codes: int64 (3,): which pair of tables each component takes.
+        codes: pairs of Huffman codes, of DC and of AC, that :func:`mhpdata.entropy.build_tables` takes.
+        which: int64 (3,): the pair of each component.
         steps: int32 (3, 64): each component's quantiser, row by row.
     """
 
@@ -49,9 +55,13 @@ class Scan(NamedTuple):
     factors: tuple[int, int]
     begin: int
     restart: int
-    tables: Tables
-    codes: np.ndarray
+    codes: tuple[tuple[Code, Code], ...]
+    which: np.ndarray
     steps: np.ndarray
+
+
+class _RefusedError(ValueError):
+    """A JPEG that is not taken here, or no JPEG."""
 
 
 def read_scan(data: bytes | memoryview) -> Scan | None:
@@ -61,105 +71,113 @@ def read_scan(data: bytes | memoryview) -> Scan | None:
         data: from SOI; nothing behind the header of the scan is looked at.
     """
     try:
-        return _walk(bytes(data[: _header_end(data)]))
-    except (struct.error, IndexError, KeyError, ValueError):
+        return _read(memoryview(data))
+    except (_RefusedError, struct.error, LookupError):  # cut short; a table that is missing
         return None
 
 
-def _header_end(data: bytes | memoryview) -> int:
-    """Where the first scan's own bytes begin."""
-    at = 2
-    while True:
-        marker, length = struct.unpack_from(">xBH", data, at)
-        at += 2 + length
-        if marker == _SOS:
-            return at
+def _parts(data: memoryview) -> Iterator[tuple[int, bytes, int]]:
+    """Marker, content and end of each part as far as the first scan's header."""
+    if bytes(data[:2]) != b"\xff\xd8":
+        raise _RefusedError
+    end, marker = 2, 0
+    while marker != _SOS:
+        at = end
+        lead, marker, length = struct.unpack_from(">BBH", data, at)
+        end += 2 + length
+        if lead != 0xFF or length < 2 or end > len(data):
+            raise _RefusedError
+        yield marker, bytes(data[at + 4 : end]), end
 
 
-def _walk(data: bytes) -> Scan | None:
+def _read(data: memoryview) -> Scan | None:
     quantisers: dict[int, bytes] = {}
     codes: dict[int, Code] = {}
     frame = b""
-    jfif, transform, restart, at = False, None, 0, 2
-    if data[0] != 0xFF or data[1] != _SOI:
-        return None
-    while True:
-        if data[at] != 0xFF:
-            return None
-        marker = data[at + 1]
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        part = data[at + 4 : at + 2 + length]
-        at += 2 + length
-        if length < 2 or at > len(data):
-            return None
+    jfif, transform, restart = False, None, 0
+    for marker, part, end in _parts(data):
         if marker == _DQT:
-            while part:
-                if part[0] > 3 or len(part) < 65:  # 16-bit steps are not baseline
-                    return None
-                quantisers[part[0]], part = part[1:65], part[65:]
+            quantisers |= _read_quantisers(part)
         elif marker == _DHT:
-            while part:
-                count = sum(part[1:17])
-                if part[0] & 0xEE or len(part) < 17 + count:
-                    return None
-                codes[part[0]], part = (part[1:17], part[17 : 17 + count]), part[17 + count :]
-        elif marker == _SOF0:
-            if frame:
-                return None
+            codes |= _read_codes(part)
+        elif marker == _SOF0 and not frame:
             frame = part
-        elif 0xC0 < marker < 0xD0:  # progressive, arithmetic, ...
-            return None
         elif marker == _DRI:
             (restart,) = struct.unpack(">H", part)
-        elif marker == _APP0:
-            jfif = jfif or part.startswith(b"JFIF\0")
-        elif marker == _APP14 and part.startswith(b"Adobe") and len(part) >= 12:
-            transform = part[11]
         elif marker == _SOS:
-            return _scan(frame, part, quantisers, codes, restart, jfif, transform, at)
+            size, names, factors, taken = _read_frame(frame)
+            if part[0] != 3 or part[1:7:2] != names or part[7:] != _BASELINE or not _is_ycbcr(names, jfif, transform):
+                break
+            return _scan(size, factors, end, restart, codes, part[2:7:2], tuple(quantisers[q] for q in taken))
+        elif not (_APP0 <= marker <= _APP15 or marker == _COM):  # progressive, arithmetic, a marker without a length
+            break
+        elif marker == _APP0 and len(part) >= 14 and part.startswith(b"JFIF\0"):
+            jfif = True
+        elif marker == _APP14 and len(part) >= 12 and part.startswith(b"Adobe"):
+            transform = part[11]
+    return None
+
+
+def _read_quantisers(part: bytes) -> dict[int, bytes]:
+    """Quantisers of 8-bit steps, 64 in zigzag order, by number."""
+    if len(part) % 65 or max(part[::65], default=0) > 3:  # steps of 16 bits are not baseline
+        raise _RefusedError
+    return {part[at]: part[at + 1 : at + 65] for at in range(0, len(part), 65)}
+
+
+def _read_codes(part: bytes) -> dict[int, Code]:
+    """Huffman codes by class (DC 0, AC 16) and number (0, 1)."""
+    codes: dict[int, Code] = {}
+    while part:
+        end = 17 + sum(part[1:17])
+        if part[0] & 0xEE or len(part) < end:
+            raise _RefusedError
+        codes[part[0]], part = (part[1:17], part[17:end]), part[end:]
+    return codes
+
+
+def _read_frame(frame: bytes) -> tuple[tuple[int, int], bytes, tuple[int, int], bytes]:
+    """Size, the names of the three components, Y's factors, which quantiser each component takes."""
+    bits, height, width, count = struct.unpack_from(">BHHB", frame)
+    names, sampling, quantisers = frame[6::3], frame[7::3], frame[8::3]
+    factors = sampling[0] & 15, sampling[0] >> 4
+    if (bits, count, len(frame), len(set(names)), sampling[1:]) != (8, 3, 15, 3, b"\x11\x11"):
+        raise _RefusedError
+    if not height or not width or factors not in _FACTORS:
+        raise _RefusedError
+    return (height, width), names, factors, quantisers
+
+
+def _is_ycbcr(names: bytes, jfif: bool, transform: int | None) -> bool:
+    """What libjpeg takes three components for; ``transform`` is Adobe's."""
+    return jfif or transform == 1 or (transform is None and names != b"RGB")
 
 
 def _scan(
-    frame: bytes,
-    part: bytes,
-    quantisers: dict[int, bytes],
-    codes: dict[int, Code],
-    restart: int,
-    jfif: bool,
-    transform: int | None,
+    size: tuple[int, int],
+    factors: tuple[int, int],
     begin: int,
+    restart: int,
+    codes: dict[int, Code],
+    taken: bytes,
+    quantisers: tuple[bytes, ...],
 ) -> Scan | None:
-    bits, height, width, count = struct.unpack_from(">BHHB", frame)
-    if bits != 8 or count != 3 or len(frame) != 15 or len(part) != 10 or part[0] != 3 or not height or not width:
+    """The scan of components that take the codes ``taken``: DC << 4 | AC of each."""
+    kinds = tuple(sorted(set(taken)))
+    pairs = tuple((codes[kind >> 4], codes[0x10 | kind & 15]) for kind in kinds)
+    if _tables(pairs) is None:
         return None
-    names, sampling, steps = frame[6::3], frame[7::3], frame[8::3]
-    if part[1:7:2] != names or part[7:10] != b"\0\x3f\0" or len(set(names)) != 3:
-        return None
-    # libjpeg's rule for what three components are
-    if not (jfif or transform == 1 or (transform is None and names != b"RGB")):
-        return None
-    columns, rows = sampling[0] >> 4, sampling[0] & 15
-    if sampling[1:] != b"\x11\x11" or (rows, columns) not in _FACTORS:
-        return None
-    pairs = sorted(set(part[2:7:2]))
-    if len(pairs) > 2:
-        return None
-    tables = _tables(tuple((codes[pair >> 4], codes[0x10 | pair & 15]) for pair in pairs))
-    if tables is None:
-        return None
-    which = _which(tuple(pairs.index(pair) for pair in part[2:7:2]))
-    return Scan(
-        (height, width), (rows, columns), begin, restart, tables, which, _steps(*(quantisers[q] for q in steps))
-    )
+    which = _which(tuple(kinds.index(kind) for kind in taken))
+    return Scan(size, factors, begin, restart, pairs, which, _steps(quantisers))
+
+
+# What JPEGs share is kept once: a loader remembers the scan of every record. Tables are 34 kB, and where each JPEG has
+# codes of its own they are built anew, in a tenth of the time that its decoding takes.
 
 
 @lru_cache(maxsize=64)
 def _tables(pairs: tuple[tuple[Code, Code], ...]) -> Tables | None:
-    """Most JPEGs of a dataset share them."""
     return build_tables(pairs)
-
-
-# arrays that many JPEGs share: a loader remembers the scan of every record
 
 
 @lru_cache(maxsize=64)
@@ -168,7 +186,7 @@ def _which(pairs: tuple[int, ...]) -> np.ndarray:
 
 
 @lru_cache(maxsize=256)
-def _steps(*quantisers: bytes) -> np.ndarray:
+def _steps(quantisers: tuple[bytes, ...]) -> np.ndarray:
     out = np.zeros((3, 64), np.int32)
     out[:, ZIGZAG[:64]] = [list(quantiser) for quantiser in quantisers]
     return out
@@ -237,18 +255,22 @@ def grid(size: tuple[int, int], factors: tuple[int, int]) -> Grid:
 def decode_planes(
     data: np.ndarray, scan: Scan, rows: tuple[int, int], part: tuple[int, int], out: np.ndarray, workplace: Workplace
 ) -> bool:
-    """Decode a part of a JPEG; False where its bytes are damaged.
+    """Decode a part of a JPEG; False where its bytes are damaged or end too early.
 
     Args:
         data: uint8, the JPEG.
-        rows, part: the rows and the columns that are wanted, (from, to), in samples of Y.
-        out: uint8, 8-aligned, at least ``grid(...).size``: the planes; what is not wanted is not written.
+        scan: of this JPEG, or of another one: then what comes out means nothing, and still nothing breaks.
+        rows, part: the rows and the columns that are wanted, (from, to), in samples of Y, 0 <= from < to.
+        out: uint8, 8-aligned, at least ``grid(...).size``: the planes; samples that are not wanted may hold anything.
+        workplace: of this thread.
     """
-    place = grid(scan.size, scan.factors)
-    workplace.fit(data.size - scan.begin + SPARE, place.coefficients)
+    place, tables = grid(scan.size, scan.factors), _tables(scan.codes)
+    assert tables is not None, "read_scan has built them before"
+    assert out.size >= place.size, "the kernels write all of the grid"
+    workplace.fit(max(data.size - scan.begin, 0) + SPARE, place.coefficients)
     done = _decode(
         data, scan.begin, scan.restart, *rows, *part, *place.units, *scan.factors, place.blocks, place.columns,
-        scan.codes, place.starts, place.widths, *scan.tables, scan.steps, place.at, place.stride,
+        scan.which, place.starts, place.widths, *tables, scan.steps, place.at, place.stride,
         workplace.plain, workplace.state, workplace.coefficients, workplace.work, out[: place.size].view(np.uint64),
     )  # fmt: skip
     if not done:
@@ -258,16 +280,16 @@ def decode_planes(
 
 @njit(nogil=True, cache=True)
 def _decode(
-    data: Any, begin: Any, restart: Any, top: Any, bottom: Any, left: Any, right: Any, unit_rows: Any, unit_columns: Any,
-    down: Any, across: Any, blocks: Any, columns: Any, codes: Any, starts: Any, widths: Any,
-    fast: Any, limits: Any, offsets: Any, symbols: Any, steps: Any, at: Any, stride: Any,
-    plain: Any, state: Any, coefficients: Any, work: Any, out: Any,
+    data: Any, begin: Any, restart: Any, top: Any, bottom: Any, left: Any, right: Any,
+    unit_rows: Any, unit_columns: Any, down: Any, across: Any, blocks: Any, columns: Any,
+    which: Any, starts: Any, widths: Any, fast: Any, limits: Any, offsets: Any, symbols: Any, steps: Any,
+    at: Any, stride: Any, plain: Any, state: Any, coefficients: Any, work: Any, out: Any,
 ) -> Any:  # fmt: skip
     begin_scan(begin, restart, state)
     first = top // (8 * down)
     for row in range(min(-(-bottom // (8 * down)), unit_rows)):
         if not decode_row(
-            data, data.size, unit_columns, blocks, columns, codes, starts, widths, fast, limits, offsets, symbols,
+            data, data.size, unit_columns, blocks, columns, which, starts, widths, fast, limits, offsets, symbols,
             plain, state, coefficients,
         ):  # fmt: skip
             return False

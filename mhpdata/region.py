@@ -155,9 +155,9 @@ class Regions:
     ) -> tuple[np.ndarray, render.Source]:
         target = grid(found.size, scan.factors)
         planes = reading.room("planes", target.size)
-        rows = _wanted(target, 0, scan.factors[0], place.scaled_height, place.top, place.height, False)
-        part = _wanted(target, 1, scan.factors[1], place.scaled_width, place.left, place.width, place.flip)
-        if not decode_planes(data, scan, rows, part, planes, reading.workplace):
+        rows = _samples(scan, target, 0, place.scaled_height, place.top, place.height, False)
+        columns = _samples(scan, target, 1, place.scaled_width, place.left, place.width, place.flip)
+        if not decode_planes(data, scan, rows, columns, planes, reading.workplace):
             height, width = found.size
             raise self.damaged(index, "a JPEG whose codes are damaged or end too early", f"one of {height} x {width}")
         return planes, render.Source(render.YUV, target.at, target.stride, target.sizes, target.extents)
@@ -210,18 +210,19 @@ class Regions:
         )  # fmt: skip
 
 
+def _samples(
+    scan: Scan, target: Grid, axis: int, scaled: int, start: int, count: int, mirrored: bool
+) -> tuple[int, int]:
+    """The samples of Y (from, to) that pixels start .. start + count of an axis need, and those above what they need of
+    Cb and Cr."""
+    factor, count = scan.factors[axis], min(count, scaled - start)
+    (low, high), (chroma_low, chroma_high) = (
+        render.touched(size, extent, scaled, start, count, mirrored)
+        for size, extent in zip(target.sizes[:, axis].tolist(), target.extents[:, axis].tolist(), strict=True)
+    )
+    return min(low, chroma_low * factor), max(high, chroma_high * factor)
+
+
 def _rows(size: int, extent: float, place: Placement) -> tuple[int, int]:
     count = min(place.height, place.scaled_height - place.top)
     return render.touched(size, extent, place.scaled_height, place.top, count, False)
-
-
-def _wanted(
-    target: Grid, axis: int, factor: int, scaled: int, start: int, most: int, mirrored: bool
-) -> tuple[int, int]:
-    """From and to of what a crop needs along an axis of the planes of a JPEG, in samples of Y."""
-    count = min(most, scaled - start)
-    spans = [
-        render.touched(int(size), float(extent), scaled, start, count, mirrored)
-        for size, extent in zip(target.sizes[:, axis], target.extents[:, axis], strict=True)
-    ]
-    return min(spans[0][0], spans[1][0] * factor), max(spans[0][1], spans[1][1] * factor)
