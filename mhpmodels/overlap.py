@@ -66,6 +66,7 @@ def overlap(layers: Sequence[Layer], persons: Iterable[Labels], classes: int) ->
             pixels are all 255, does not count, as in the official code for v1.
         classes: how many labels there are, background included.
     """
+    owned = [_owned(layer) for layer in layers]
     iou, distinct = [], []
     for truth in persons:
         flat = np.ascontiguousarray(truth).reshape(-1)
@@ -75,16 +76,27 @@ def overlap(layers: Sequence[Layer], persons: Iterable[Labels], classes: int) ->
         if not present[1:].any():
             continue
         distinct.append(int(np.count_nonzero(present[1:])))
-        iou.append(np.concatenate([_against(layer, flat, present) for layer in layers] or [np.zeros((0, classes))]))
+        against = [_against(layer.count, *where, flat, present) for layer, where in zip(layers, owned, strict=True)]
+        iou.append(np.concatenate(against or [np.zeros((0, classes))]))
     pairs = np.stack(iou, axis=1) if iou else np.zeros((sum(layer.count for layer in layers), 0, classes))
     return Overlap(pairs, np.array(distinct, np.int64))
 
 
-def _against(layer: Layer, truth: Labels, present: NDArray[np.int64]) -> NDArray[np.float64]:
+def _owned(layer: Layer) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+    """The pixels that a person of a layer has a label at: their places, and owner << 8 | label."""
+    codes = np.empty(layer.labels.size, np.uint16)
+    places = np.empty(layer.labels.size, np.int32)
+    count = _gather(np.ascontiguousarray(layer.labels).reshape(-1), layer.owners.reshape(-1), places, codes)
+    return places[:count], codes[:count]
+
+
+def _against(
+    count: int, places: NDArray[np.int32], codes: NDArray[np.uint16], truth: Labels, present: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """A layer's persons against one true person: float64 (count, classes)."""
-    predicted, common = np.zeros((2, layer.count, present.size), np.int64)
-    both = np.zeros(layer.count, np.int64)
-    _count(layer.labels.reshape(-1), layer.owners.reshape(-1), truth, predicted, common, both)
+    predicted, common = np.zeros((2, count, present.size), np.int64)
+    both = np.zeros(count, np.int64)
+    _count(places, codes, truth, predicted, common, both)
     valid = int(present.sum())
     predicted[:, 0] = valid - predicted.sum(1)
     common[:, 0] = predicted[:, 0] - (valid - present[0] - both)
@@ -101,13 +113,28 @@ def _histogram(values: Any, counts: Any) -> None:
 
 
 @kernel
-def _count(labels: Any, owners: Any, truth: Any, predicted: Any, common: Any, both: Any) -> None:
+def _gather(labels: Any, owners: Any, places: Any, codes: Any) -> Any:
+    """Where both are not 0, and both as one number; how many. uint8 (n,) twice, int32 (n,), uint16 (n,).
+
+    0.21 ms for 0.43 Mpixel; without the branch, every pixel written and the count moved on or not, 0.41 ms.
+    """
+    count = 0
+    for i in range(labels.size):
+        if labels[i] != 0 and owners[i] != 0:
+            places[count] = i
+            codes[count] = np.uint16(owners[i]) << 8 | np.uint16(labels[i])
+            count += 1
+    return count
+
+
+@kernel
+def _count(places: Any, codes: Any, truth: Any, predicted: Any, common: Any, both: Any) -> None:
     """Pixels of each predicted person (K, classes) where the truth holds a class; those that agree; those where the
     truth is not background (K,)."""
     classes = predicted.shape[1]
-    for i in range(labels.size):
-        if labels[i] != 0 and owners[i] != 0 and truth[i] < classes:
-            person = owners[i] - 1
-            predicted[person, labels[i]] += 1
-            both[person] += truth[i] != 0
-            common[person, labels[i]] += labels[i] == truth[i]
+    for i in range(places.size):
+        person, label, true = (codes[i] >> 8) - 1, codes[i] & 255, truth[places[i]]
+        if true < classes:
+            predicted[person, label] += 1
+            both[person] += true != 0
+            common[person, label] += label == true

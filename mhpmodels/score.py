@@ -139,15 +139,16 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
         raise OptionError(place, "has no labels", "a split with labels", "There is nothing to score against.")
     size = record.source_size if at_source else record.size
     overlap_rule, classes = str(split.manifest.options["overlap"]), len(split.classes)
-    confusion = claims = None
+    confusion = claims = labels = None
     row = Row(name, size[0], size[1])
     if submission.has_labels:
         truth = source_labels(record, overlap_rule, place) if at_source else packed_labels(record, classes, place)
         confusion = Confusion(classes)
-        confusion.update(submission.labels(name, size), truth)
+        labels = submission.labels(name, size)
+        confusion.update(labels, truth)
         row = row.with_labels(confusion)
     if submission.has_persons:
-        scores, layers = submission.persons(name, size)
+        scores, layers = submission.persons(name, size, labels)
         claims = claim(scores, overlap(layers, true_persons(record, size, place), classes))
         row = row.with_persons(claims)
     return Scored(row, confusion, claims)

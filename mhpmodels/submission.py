@@ -19,11 +19,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import PredictionError
+from mhpdata.jit import kernel
 from mhpmodels.overlap import Layer
 from mhpmodels.png import decode_labels
 
@@ -86,8 +88,14 @@ class Submission:
         """
         return self._read(self._segments / f"{name}.png", size)
 
-    def persons(self, name: str, size: tuple[int, int]) -> tuple[list[float], list[Layer]]:
+    def persons(
+        self, name: str, size: tuple[int, int], labels: Labels | None = None
+    ) -> tuple[list[float], list[Layer]]:
         """The persons of an image: their scores, and their pixels in the same order.
+
+        Args:
+            name, size: of the image.
+            labels: of the image, if they have been read.
 
         Raises:
             PredictionError: as for ``labels``.
@@ -97,18 +105,18 @@ class Submission:
             everybody = np.ones(size, np.uint8)
             files = [self.folder / MASKS / f"{name}_{person}.png" for person, _ in listed]
             return [score for _, score in listed], [Layer(self._read(file, size), everybody, 1) for file in files]
-        path = self.folder / TAGS / f"{name}.png"
-        tags = _decode(path, size, bits=16)
-        there = np.zeros(1 << 16, bool)
-        there[tags] = True
-        kept = [(person, score) for person, score in listed if there[person]]
+        tags = _decode(self.folder / TAGS / f"{name}.png", size, bits=16)
+        there = np.zeros(1 << 8 * tags.itemsize, np.uint8)
+        _mark(tags.reshape(-1), there)
+        kept = [(person, score) for person, score in listed if person < there.size and there[person]]
         if not kept:
             return [], []
-        labels, layers = self.labels(name, size), []
+        labels = self.labels(name, size) if labels is None else labels
+        layers = []
         for numbers in _distinct([person for person, _ in kept]):
-            number_of = np.zeros(1 << 16, np.uint8)
+            number_of = np.zeros_like(there)
             number_of[numbers] = np.arange(1, len(numbers) + 1)
-            layers.append(Layer(labels, number_of[tags], len(numbers)))
+            layers.append(Layer(labels, number_of.take(tags), len(numbers)))
         return [score for _, score in kept], layers
 
     def _read(self, path: Path, size: tuple[int, int]) -> Labels:
@@ -135,6 +143,13 @@ def _distinct(numbers: Sequence[int]) -> list[list[int]]:
             parts.append([])
         parts[-1].append(number)
     return parts
+
+
+@kernel
+def _mark(values: Any, there: Any) -> None:
+    """1 at each value that occurs. uint8 or uint16 (n,), uint8 (256 or 65536,)."""
+    for i in range(values.size):
+        there[values[i]] = 1
 
 
 def _read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
