@@ -21,6 +21,7 @@ ALLOWED = {
     "header": {"errors"},
     "image": {"errors", "header"},
     "jit": set(),
+    "wording": set(),
     "scratch": set(),
     "masks": {"errors", "runs", "jit"},
     "merge": {"errors", "labels", "runs", "masks", "nearest", "jit"},
@@ -39,7 +40,7 @@ ALLOWED = {
     "maps": {"kernels_vector", "vectors", "order", "render"},
     "manifest": {"errors", "shards"},
     "shards": {"errors"},
-    "layouts": {"errors", "labels", "layouts", "source"},
+    "layouts": {"errors", "labels", "layouts", "source", "wording"},
     "options": {"errors", "shards"},
     "convert": {
         "errors",
