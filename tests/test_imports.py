@@ -21,6 +21,7 @@ ALLOWED = {
     "header": {"errors"},
     "image": {"errors", "header"},
     "jit": set(),
+    "wording": set(),
     "scratch": set(),
     "masks": {"errors", "runs", "jit"},
     "merge": {"errors", "labels", "runs", "masks", "nearest", "jit"},
@@ -40,7 +41,7 @@ ALLOWED = {
     "manifest": {"errors", "shards"},
     "protocol": {"errors", "manifest", "options"},
     "shards": {"errors"},
-    "layouts": {"errors", "labels", "layouts", "source"},
+    "layouts": {"errors", "labels", "layouts", "source", "wording"},
     "options": {"errors", "shards"},
     "convert": {
         "errors",
