@@ -16,9 +16,11 @@ import simplejpeg
 from mhpdata import render
 from mhpdata.errors import RecordError
 from mhpdata.jpeg import Grid, Scan, Workplace, decode_planes, grid, read_scan
+from mhpdata.masks import inflate_runs
+from mhpdata.merge import merge_runs
 from mhpdata.order import Placement
 from mhpdata.record import IR_HEADER
-from mhpdata.runs import check_runs
+from mhpdata.runs import check_runs, resize_runs
 from mhpdata.shards.file import OpenFile
 from mhpdata.split import Split
 from mhpdata.vectors import LEVEL
@@ -69,10 +71,17 @@ class Reading:
 
 
 class Regions:
-    """Reads regions of a split's records, for any number of threads, each with its own :class:`Reading`."""
+    """Reads regions of a split's records, for any number of threads, each with its own :class:`Reading`.
 
-    def __init__(self, split: Split) -> None:
+    Args:
+        split: of a packed folder.
+        overlap: whose a contested pixel is (mhpdata.merge.RULES); None as packed. Another rule takes the persons' own
+            masks out of the record and merges them anew at each reading.
+    """
+
+    def __init__(self, split: Split, overlap: str | None = None) -> None:
         self._split = split
+        self._overlap = None if overlap == split.manifest.options["overlap"] else overlap
         self._found: list[Found | None] = [None] * len(split)
         self._cold = _COLD
 
@@ -105,6 +114,8 @@ class Regions:
 
     def runs(self, index: int, found: Found, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
         """row_offsets and runs of a record that has labels, uint32."""
+        if self._overlap is not None:
+            return self._merged(index, self._overlap)
         rows = found.size[0] + 1
         words = reading.room("words", rows + found.run_count)[: rows + found.run_count]
         self._read(index, found, found.runs_at, words.view(np.uint8))
@@ -150,6 +161,17 @@ class Regions:
             height, width = found.size
             raise self.damaged(index, "a JPEG whose codes are damaged or end too early", f"one of {height} x {width}")
         return planes, render.Source(render.YUV, target.at, target.stride, target.sizes, target.extents)
+
+    def _merged(self, index: int, overlap: str) -> tuple[np.ndarray, np.ndarray]:
+        record = self._split.record(index)
+        try:
+            masks = [inflate_runs(mask, record.source_size) for mask in record.masks]
+            merged = merge_runs(masks, overlap, size=record.source_size)
+            row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, record.source_size, record.size)
+            check_runs(row_offsets, runs, record.size, len(self._split.classes), len(masks))
+        except RecordError as error:
+            raise self.damaged(index, f"{error.place}: {error.found}", error.expected) from error
+        return row_offsets, runs
 
     def _read(self, index: int, found: Found, offset: int, out: np.ndarray) -> None:
         """Fill ``out`` from the record's bytes at ``offset``."""

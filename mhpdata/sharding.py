@@ -1,7 +1,7 @@
 """A stream of records, in order, to the shards of one split.
 
 A shard is cut where the next record would take it past the limit, so the cut depends on the bytes alone. A whole
-shard is synced, hashed and given its final name by a thread of its own while the next one is being written.
+shard is synced and given its final name by a thread of its own while the next one is being written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mhpdata.record import number_record
 
 
 class Publisher:
-    """A thread that syncs, hashes and names whole shards, one after the other, while the next is being written."""
+    """A thread that syncs and names whole shards, one after the other, while the next is being written."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1)

@@ -403,3 +403,18 @@ def test_open_splits_can_be_pickled_into_workers(rec):
 
     split = pickle.loads(pickle.dumps(mhpdata.open(rec, "train")))
     np.testing.assert_array_equal(split[3].image, mhpdata.open(rec, "train")[3].image)
+
+
+@pytest.mark.parametrize("rule", ["last", "smallest", "nearest", "ignore", "first"])
+def test_another_overlap_rule_at_reading_is_what_packing_by_it_gives(tmp_path, rule):
+    source = write_folder(tmp_path / "LV-MHP-v1", images=8, size=(61, 83))
+    for overlap in ("first", rule):
+        mhpdata.pack(source, tmp_path / overlap, overlap=overlap, size=96, overwrite=True)
+    anew = epoch(loader(tmp_path / "first", overlap=rule, persons=True))
+    assert digest(anew) == digest(epoch(loader(tmp_path / rule, persons=True)))
+    assert (digest(anew) == digest(epoch(loader(tmp_path / "first", persons=True)))) == (rule == "first")
+
+
+def test_an_unknown_overlap_rule_is_refused(rec):
+    with pytest.raises(OptionError, match="smallest"):
+        loader(rec, overlap="largest")

@@ -406,7 +406,7 @@ def test_duplicates_are_counted_anew(source, tmp_path):
     mhpdata.pack(source, tmp_path / "rec", size=0)
     report = verify_packed(tmp_path / "rec")
     assert report.clean
-    assert "byte-identical photos: 1 groups of 2 in all" in report.remarks
+    assert "byte-identical photos: 1 group of 2 in all" in report.remarks
     edit_manifest(tmp_path / "rec", lambda content: content.update(duplicates=[]))
     assert "train/0001, test/0007" in verify_packed(tmp_path / "rec").findings[0].found
 
@@ -695,10 +695,10 @@ def test_identical_photos_and_strays_are_remarks(source):
     report = verify_source(source)
     assert report.clean
     for says in (
-        "byte-identical photos: 1 groups of 4 in all",
-        "byte-identical photos within a split: 1 groups",
-        "byte-identical photos in train and val: 1 groups",
-        "byte-identical photos in val and test: 1 groups",
+        "byte-identical photos: 1 group of 4 in all",
+        "byte-identical photos within a split: 1 group",
+        "byte-identical photos in train and val: 1 group",
+        "byte-identical photos in val and test: 1 group",
         "the same photo: train/0001, train/0002, val/0006, test/0007",
         "images/0300.jpg: no list names it",
         "annotations/Thumbs.db: not a mask's name (<id>_<NN>_<ii>.png)",
