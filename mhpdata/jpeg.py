@@ -172,7 +172,7 @@ def _scan(
 
 
 # What JPEGs share is kept once: a loader remembers the scan of every record. Tables are 34 kB, and where each JPEG has
-# codes of its own they are built anew, in a tenth of the time that its decoding takes.
+# codes of its own they are built anew, in a twentieth of the time that its decoding takes (66 of 1300 us).
 
 
 @lru_cache(maxsize=64)
