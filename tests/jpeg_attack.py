@@ -42,9 +42,7 @@ def decode(data, scan, rows=None, columns=None):
     workplace.coefficients = guarded(place.coefficients, np.int16)
     workplace.work = guarded(workplace.work.size, np.int32)
     height, width = scan.size
-    return decode_planes(
-        guarded_data, scan, rows or (0, height), columns or (0, width), guarded(place.size), workplace
-    )
+    return decode_planes(guarded_data, scan, rows or (0, height), columns or (0, width), guarded(place.size), workplace)
 
 
 def longest(factors, units):

@@ -109,7 +109,7 @@ def header(data):
     )
 
 
-class Damaged(Exception):
+class DamagedError(Exception):
     """A code that does not exist, or bytes that end too early."""
 
 
@@ -123,7 +123,7 @@ def read_coefficients(data):
     for unit in range(units[0] * units[1]):
         if unit == 0 or (restart and unit % restart == 0):
             if not segments:
-                raise Damaged
+                raise DamagedError
             plain = re.sub(rb"\xff+\x00", b"\xff", re.sub(rb"\xff+$", b"", segments.pop(0)))
             bits, last = iter("".join(f"{byte:08b}" for byte in plain)), [0, 0, 0]
         for c, (down, across) in enumerate(factors):
@@ -139,7 +139,7 @@ def read_block(bits, codes, last, out):
     def take(count):
         taken = "".join(itertools.islice(bits, count))
         if len(taken) < count:
-            raise Damaged
+            raise DamagedError
         return taken
 
     def symbol(code):
@@ -147,7 +147,7 @@ def read_block(bits, codes, last, out):
         while word not in code:
             word += take(1)
             if len(word) > 16:
-                raise Damaged
+                raise DamagedError
         return code[word]
 
     last += number(take(symbol(codes[0])))
@@ -232,7 +232,7 @@ def part(marker, content):
 
 
 def headers(size, factors, steps, codes, kinds, restart=None):
-    """SOI to SOS. ``steps``: (3, 64) in zigzag order. ``codes``: {class and number: code}. ``kinds``: codes a component."""
+    """SOI to SOS. ``steps``: (3, 64) in zigzag order; ``codes``: {class and number: code}; ``kinds``: of components."""
     out = b"\xff\xd8" + b"".join(part(0xDB, bytes([q, *steps[q]])) for q in range(3))
     rows, columns = factors
     frame = struct.pack(">BHHB", 8, *size, 3) + bytes([1, columns << 4 | rows, 0, 2, 0x11, 1, 3, 0x11, 2])

@@ -104,7 +104,8 @@ def test_every_quality(quality):
 def test_chroma_of_420_is_libjpeg_s(size):
     data = encode(rough(size), 80)
     # at half its size libjpeg takes chroma as it is stored
-    equal(decode(data)[1:] + [np.zeros(0)], pillow_ycbcr(data, shrink=2)[1:] + [np.zeros(0)])
+    for ours, theirs in zip(decode(data)[1:], pillow_ycbcr(data, shrink=2)[1:], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("kind", ["optimised", "cv2, restarts", "cv2", "Pillow, restarts", "Pillow, rows", "a comment"])
@@ -186,7 +187,9 @@ def one_block(*symbols_and_bits):
     words = {symbol: word for word, symbol in naive.words(*codes[16]).items()}
     bits = "01101" + "".join(part if isinstance(part, str) else words[part] for part in symbols_and_bits)
     flat = "00" + words[0]
-    return naive.headers((8, 8), (1, 1), [[7] * 64] * 3, codes, (0, 0, 0)) + naive.stuffed(bits + 2 * flat) + b"\xff\xd9"
+    return (
+        naive.headers((8, 8), (1, 1), [[7] * 64] * 3, codes, (0, 0, 0)) + naive.stuffed(bits + 2 * flat) + b"\xff\xd9"
+    )
 
 
 @pytest.mark.parametrize(
@@ -316,7 +319,7 @@ def test_names_and_markers_that_are_taken():
     adobe = b"\xff\xd8" + naive.part(0xEE, b"Adobe\0\x64\0\0\0\0\1") + PLAIN[2:]
     for data in JPEG, PLAIN, adobe:
         equal(decode(data), naive.decode(JPEG))
-    named = {name: data for name, data in refused()}["names R, G, B"]
+    named = dict(refused())["names R, G, B"]
     jfif = b"\xff\xd8" + naive.part(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0") + named[2:]
     equal(decode(jfif), naive.decode(JPEG))  # JFIF counts for more than names, in libjpeg too
     np.testing.assert_array_equal(decode(jfif)[0], luma(jfif))
@@ -376,7 +379,7 @@ def test_random_bytes_give_what_the_twin_gives(seed):
     data = jpeg_attack.random_jpeg(np.random.default_rng(seed))
     try:
         expected = naive.decode(data)
-    except naive.Damaged:
+    except naive.DamagedError:
         assert decode(data) is None
     else:
         equal(decode(data), expected)
