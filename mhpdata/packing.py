@@ -103,7 +103,7 @@ def pack(
         if problems and on_error == "fail":
             raise problems[0].error
     with _below(src), _writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+        _make_folder(out)
         with Journal(out, LAYOUTS[listing.layout].SPLITS) as journal:
             run = _Run(src, listing, chosen, options, workers, on_error == "skip", journal, progress)
             manifest = None if overwrite else run.already_done()
@@ -258,6 +258,13 @@ def _duplicates(packed: dict[str, list[Finished]]) -> tuple[tuple[str, ...], ...
         for done in finished
         for name, digest in zip(done.shard.names, done.hashes, strict=True)
     )
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(out, "is a file, or below one", "a folder, there or not", "Choose another --out.") from error
 
 
 @contextmanager

@@ -219,7 +219,7 @@ def test_a_run_without_a_value_ends_the_block():
 @pytest.mark.skipif(not TRUE_SAMPLE.is_file(), reason="the licence keeps the true sample out; see MHP_SAMPLES")
 def test_the_true_sample():
     data = TRUE_SAMPLE.read_bytes()
-    assert (read_scan(data).size, read_scan(data).factors) == ((710, 1000), (2, 1))
+    assert (read_scan(data).size, read_scan(data).factors) == ((710, 1000), (2, 2))
     np.testing.assert_array_equal(decode(data)[0], luma(data))
 
 

@@ -100,7 +100,10 @@ class Writer:
 
     def close(self) -> tuple[str, ...]:
         """End both files."""
-        return self._rec.close(), self._idx.close()
+        try:
+            return self._rec.close(), self._idx.close()
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Let go of the files; what is in them does not matter."""
