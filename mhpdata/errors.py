@@ -18,6 +18,7 @@
      ├── MissingError (ImportError)    a library that is needed for this and not installed
      ├── EngineError (RuntimeError)    the framework that trains: not usable here, or not for what it was given
      ├── CheckpointError (ValueError)  a file of weights or of an optimiser's state
+     ├── PredictionError (ValueError)  somebody's predictions, to be scored
      └── NonFiniteError (ArithmeticError)   training that gives infinities or NaN again and again
 
 Every error says where, what was found, what was expected and what to do, and keeps the four as attributes.
@@ -112,6 +113,10 @@ class EngineError(MhpError, RuntimeError):
 
 class CheckpointError(MhpError, ValueError):
     """A file of weights or of an optimiser's state is damaged or does not fit the network."""
+
+
+class PredictionError(MhpError, ValueError):
+    """A prediction that is to be scored is missing, damaged, or no map of labels."""
 
 
 class NonFiniteError(MhpError, ArithmeticError):

@@ -10,8 +10,10 @@ gluoncv    val without its first entry by position in train_list: GluonCV 0.10.5
 ========== ==========================================================================================================
 
 ``leak_free`` leaves out byte-identical copies, which the release has in several splits: of train those that val or test
-has, too; of val those that test has. test is always whole, and val is the same for everybody who leaves copies out of
-train.
+has, too; of val those that test has. test is always whole. It is for who trains, and keeps what is evaluated.
+
+``unseen`` is for who evaluates a network that was trained without that: it leaves out of val what train has, too, and
+of test what train or val has.
 
 In the full release ``gluoncv`` gives 999 images, and figures compare with those that GluonCV published. In any other
 folder, the synthetic ones, too, it means the same by position (val without its first entry, be it packed or skipped),
@@ -34,9 +36,12 @@ PROTOCOLS = ("official", "gluoncv")
 HELD_OUT = {"train": ("val", "test"), "val": ("test",)}
 """Whose copies ``leak_free`` leaves out of a split."""
 
+EARLIER = {"val": ("train",), "test": ("train", "val")}
+"""Whose copies ``unseen`` leaves out of a split: networks may have been trained on these."""
+
 
 def choose_names(
-    manifest: Manifest, split: str, protocol: str = "official", leak_free: bool = False
+    manifest: Manifest, split: str, protocol: str = "official", leak_free: bool = False, unseen: bool = False
 ) -> tuple[str, ...]:
     """The names of a split's images that count, in the split's order.
 
@@ -45,23 +50,27 @@ def choose_names(
         split: one of its splits.
         protocol: of PROTOCOLS; acts on val only.
         leak_free: leave out the copies of images of splits that are evaluated later.
+        unseen: leave out the copies of images of splits that networks are trained on.
 
     Raises:
         OptionError: no such split or protocol; ``gluoncv`` for another dataset than MHP v1, or where nobody can tell
-            which entry was the first; ``leak_free`` where a split is not packed, so that its copies are not known.
+            which entry was the first; ``leak_free`` or ``unseen`` where a split is not packed, so that its copies are
+            not known.
     """
     check_choice("protocol", protocol, PROTOCOLS)
     names = split_names(manifest, split)
     left_out: set[str] = set()
     if protocol == "gluoncv" and split == "val":
         left_out.add(_first_entry(manifest, names))
-    if leak_free:
-        others = HELD_OUT.get(split, ())
+    for option, wanted, others in (
+        ("leak_free", leak_free, HELD_OUT.get(split, ())),
+        ("unseen", unseen, EARLIER.get(split, ())),
+    ):
         missing = [other for other in others if other not in manifest.splits]
-        if missing:
+        if wanted and missing:
             found = f"the folder was packed without {' and '.join(missing)}: {split}'s copies of it are not known"
-            raise OptionError("leak_free", found, "all splits", "Pack again without --split.")
-        left_out |= copies(manifest, split, others)
+            raise OptionError(option, found, "all splits", "Pack again without --split.")
+        left_out |= copies(manifest, split, others) if wanted else frozenset()
     return tuple(name for name in names if name not in left_out)
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.errors import NonFiniteError, OptionError, OutputError
+from mhpdata.errors import EngineError, NonFiniteError, OptionError, OutputError
 from mhpmodels import checkpoint, engines
 from mhpmodels.bundle import Moment
 from mhpmodels.checkpoint import Checkpoint, Position
@@ -170,6 +170,10 @@ class _Run:
         except NonFiniteError:
             self._save(None)
             raise
+        except EngineError:
+            if not self.engine.rank or self.interrupt.signal is None:
+                raise
+            # rank 0 has stopped at the signal, and left this one alone in the middle of its next step
         finally:
             self.meter.end()
         if self._stopping:

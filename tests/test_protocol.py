@@ -82,6 +82,10 @@ def test_leak_free_leaves_out_copies_of_what_is_evaluated_later():
     assert choose_names(folder, "val", leak_free=True) == ("0006", "0007")
     assert choose_names(folder, "test", leak_free=True) == ("0009", "0010", "0011", "0013")
     assert choose_names(folder, "val", "gluoncv", leak_free=True) == ("0007",)
+    assert choose_names(folder, "train", unseen=True) == tuple(ids(1, 5))
+    assert choose_names(folder, "val", unseen=True) == ("0008",)
+    assert choose_names(folder, "val", leak_free=True, unseen=True) == ()
+    assert choose_names(folder, "test", unseen=True) == ()
     assert choose_names(folder, "train") == tuple(ids(1, 5))
     assert copies(folder, "val", ["train"]) == {"0006", "0007", "0012"}
     assert copies(folder, "test", ["train", "val"]) == {"0009", "0010", "0011", "0013"}
@@ -98,6 +102,8 @@ def test_a_split_whose_name_begins_like_another_is_another():
 def test_copies_of_a_split_that_is_not_packed_are_not_known(split, there):
     with pytest.raises(OptionError, match="packed without"):
         choose_names(manifest({name: RELEASE[name] for name in there}), split, leak_free=True)
+    with pytest.raises(OptionError, match="unseen: the folder was packed without train and val"):
+        choose_names(manifest({"test": RELEASE["test"]}), "test", unseen=True)
 
 
 def test_wrong_arguments():

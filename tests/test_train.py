@@ -17,7 +17,7 @@ from folder import write_folder
 from numpy_engine import NumpyEngine
 
 import mhpdata
-from mhpdata.errors import CheckpointError, NonFiniteError, OptionError, OutputError
+from mhpdata.errors import CheckpointError, EngineError, NonFiniteError, OptionError, OutputError
 from mhpmodels import checkpoint
 from mhpmodels.bundle import replay
 from mhpmodels.config import TrainConfig
@@ -408,3 +408,16 @@ def test_ranks_share_every_batch_and_the_first_one_writes(config, tmp_path):
     assert len(read_steps(tmp_path / "run" / "rank_1")) == 3 * STEPS
     with pytest.raises(OptionError, match="batch_size"):
         run(config, tmp_path / "other", world_size=3)
+
+
+def test_rank_0_decides_when_to_stop_and_the_others_end_with_it(config, tmp_path):
+    def lose(count, _):
+        if count == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        if count == 3:
+            raise EngineError("rank 1", "lost another of the ranks")
+
+    assert run(config, tmp_path / "a", rank=1, world_size=2, before_step=lose).signal == signal.SIGINT
+    assert len(read_steps(tmp_path / "a" / "rank_1")) == 3, "it goes on until rank 0 is gone"
+    with pytest.raises(EngineError):
+        run(config, tmp_path / "b", rank=0, world_size=2, before_step=lambda n, _: n == 0 or lose(3, _))
