@@ -5,7 +5,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 DEMO   := demo
 VENV   := .venv
-SOURCES := mhpdata mhpmodels tools tests benchmarks setup.py
+SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py
 TORCH  := torch==2.13.0
 
 .PHONY: help demo test slow check format bench peers soak ready clean

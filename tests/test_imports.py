@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FRAMEWORKS = {"mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax"}
+FRAMEWORKS = {"mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax", "onnx", "onnxscript", "onnxruntime"}
 FRAMEWORK_FOLDERS = ("mhpmodels/engines/", "mhpmodels/networks/")
 HEAVY = {"numba", "cv2", "h5py", "matplotlib", "tqdm", "simplejpeg"} | FRAMEWORKS
 

@@ -64,13 +64,14 @@ class Pyramid(nn.Module):
 
     def __init__(self, inputs: int, norm: Norm) -> None:
         super().__init__()
+        self.pool = F.adaptive_avg_pool2d  # the ONNX export puts another in its place
         self.conv1, self.conv2, self.conv3, self.conv4 = (
             nn.Sequential(*_conv_norm_relu(inputs, inputs // 4, 1, norm)) for _ in BINS
         )
 
     def forward(self, x: Tensor) -> Tensor:
         convs = (self.conv1, self.conv2, self.conv3, self.conv4)
-        pooled = (conv(F.adaptive_avg_pool2d(x, bins)) for conv, bins in zip(convs, BINS, strict=True))
+        pooled = (conv(self.pool(x, bins)) for conv, bins in zip(convs, BINS, strict=True))
         return torch.cat([x, *(resize(part, x.shape[2:]) for part in pooled)], 1)
 
 

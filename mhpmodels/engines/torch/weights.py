@@ -16,6 +16,7 @@ from mhpdata.errors import CheckpointError, OutputError
 from mhpmodels.params import read_params, to_torch_names
 
 PARAMS = (0x112).to_bytes(8, "little")
+_AUXILIARY = "auxlayer"
 _COUNT = "num_batches_tracked"
 """A norm's, which GluonCV does not keep and nothing here reads."""
 
@@ -46,11 +47,14 @@ def write_weights(path: str | Path, state: Mapping[str, Tensor]) -> None:
 
 
 def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) -> None:
-    """Give a network its weights and running statistics.
+    """Give a network its weights and running statistics. PSPNet's auxiliary head is left out where it has none.
 
     Raises:
-        CheckpointError: names or shapes differ; the network is as it was.
+        CheckpointError: names or shapes differ, or a number is not finite; the network is as it was.
     """
+    children = {name for name, _ in network.named_children()}
+    if _AUXILIARY not in children:
+        tensors = {name: t for name, t in tensors.items() if name.partition(".")[0] != _AUXILIARY}
     wanted = {name: tuple(t.shape) for name, t in network.state_dict().items() if not name.endswith(_COUNT)}
     there = {name: tuple(t.shape) for name, t in tensors.items() if not name.endswith(_COUNT)}
     other = [
@@ -64,6 +68,9 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) ->
         more = f" and {len(other) - 3} more" if len(other) > 3 else ""
         remedy = "Check model, backbone, aux and classes."
         raise CheckpointError(place, "; ".join(other[:3]) + more, "", remedy)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise CheckpointError(place, f"{name} is not finite", "finite numbers", "Take an earlier checkpoint.")
     network.load_state_dict({name: tensors[name] for name in tensors if name in wanted}, strict=False)
 
 
