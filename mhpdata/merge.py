@@ -210,7 +210,7 @@ def _nearest(masks: Sequence[MaskRuns], claimants: set[int], joint: _Joint) -> t
     """Labels and persons once each contested pixel, until now the first claimant's, is given to the nearest one."""
     labels, persons = decode_runs(joint.offsets, joint.runs, joint.size)
     states = joint.runs & _END | joint.states.astype(np.uint32) << np.uint32(16)
-    state, _ = decode_runs(joint.offsets, states, joint.size)
+    state = decode_runs(joint.offsets, states, joint.size)[0]
     claimants = claimants.union((joint.runs[joint.states != 0] >> np.uint32(24)).tolist())
     give_to_nearest(masks, sorted(claimants), labels, persons, state)
     persons[labels == IGNORE] = 0

@@ -67,7 +67,7 @@ class Record:
         size, source_size: (height, width) as stored and as downloaded.
         image: the encoded image.
         row_offsets, runs: labels and persons as row runs (mhpdata.runs), uint32; None without labels.
-        masks: each person's own mask at source size, compressed (mhpdata.runs), in person order.
+        masks: each person's own mask at source size, compressed (mhpdata.masks), in person order.
         contested, conflicting: source pixels with labels from several persons; with labels that differ.
         gray: the source has one channel of brightness. verbatim: ``image`` is the source's own JPEG.
         source_sha256: of the source image file.

@@ -24,7 +24,7 @@ class Gates:
 
     def __call__(self, i):
         self.begun[i].set()
-        assert self.open[i].wait(10)
+        assert self.open[i].wait(60)
         return 10 * i
 
 
@@ -50,10 +50,10 @@ def test_whoever_is_done_first_waits_and_who_is_next_takes_both():
 
     def direct():
         gates.open[1].set()
-        assert gates.begun[2].wait(10)  # so the thread of 1 has put its result down and gone on
+        assert gates.begun[2].wait(60)  # so the thread of 1 has put its result down and gone on
         assert not taken
         gates.open[0].set()
-        assert both.wait(10)
+        assert both.wait(60)
         gates.open[2].set()
 
     director = threading.Thread(target=direct)
