@@ -82,8 +82,8 @@ class Optimizer:
         if type(steps) is not int or steps < 0 or not isinstance(moments, dict):
             raise CheckpointError(place, f"no optimiser's state after {steps!r} steps", "what save_state wrote")
         if content.get("kinds") != list(self._kinds):
-            found = f"the state {content.get('kinds')} of an optimiser"
-            raise CheckpointError(place, found, f"{list(self._kinds)}", "Is it of this run's --optimizer?")
+            other = f"the state {content.get('kinds')} of an optimiser"
+            raise CheckpointError(place, other, f"{list(self._kinds)}", "Is it of this run's --optimizer?")
         named = self._named.items() if steps else ()
         wanted = {f"{kind}:{name}": tuple(p.shape) for name, p in named for kind in self._kinds}
         for name in {**wanted, **moments}:
