@@ -1,14 +1,16 @@
 """The devices that a network's replicas are on, and what MXNet must be told before several can work together.
 
 MXNet's SyncBatchNorm is an operator that waits, inside MXNet's engine, for the same operator on the other contexts.
-On GPUs each context has its own resources. CPU contexts share them, and what waits for a shared resource behind a
-waiting operator waits forever. Three settings, which MXNet reads when it is imported, keep CPU contexts apart:
+GPUs have resources of their own. CPU contexts share them, and an operator that wants what another holds while it waits
+may be the one that is waited for. Two settings, which MXNet reads when it is imported, keep CPU contexts apart:
 
-- ``MXNET_CPU_TEMP_COPY``: pieces of scratch memory, lent in turn; more than a step lends (2,048 at several GB, where 4
-  are usual).
+- ``MXNET_CPU_TEMP_COPY``: pieces of scratch memory, lent in turn; more than a step lends (2,048 where 4 are usual, and
+  they take several GB).
 - ``MXNET_CPU_WORKER_NTHREADS``: threads a context. With one, branches of a network that come in another order on the
   other context wait for each other.
-- ``MXNET_EXEC_BULK_EXEC_TRAIN``: 0, or operators are bundled and the bundle waits for all that any of them needs.
+
+And such a network is not hybridised: a graph's bundles of operators, and the memory that its branches share, let a
+dropout on one context wait for one on the other behind a SyncBatchNorm.
 
 Imports nothing heavy: it must run before MXNet is imported.
 """
@@ -24,8 +26,13 @@ from mhpdata.errors import EngineError, OptionError
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
-APART = {"MXNET_CPU_TEMP_COPY": "2048", "MXNET_CPU_WORKER_NTHREADS": "16", "MXNET_EXEC_BULK_EXEC_TRAIN": "0"}
+APART = {"MXNET_CPU_TEMP_COPY": "2048", "MXNET_CPU_WORKER_NTHREADS": "16"}
 """Environment of a process in which CPU contexts wait for each other."""
+
+
+def wait_on_cpu(config: TrainConfig) -> bool:
+    """Whether CPU contexts of ``config`` wait for each other."""
+    return config.syncbn and config.contexts > 1 and not config.ngpus
 
 
 def keep_apart(config: TrainConfig) -> None:
@@ -34,15 +41,14 @@ def keep_apart(config: TrainConfig) -> None:
     Raises:
         EngineError: MXNet has been imported already and was not told.
     """
-    if config.ngpus or config.contexts == 1 or not config.syncbn:
-        return
     missing = {name: value for name, value in APART.items() if name not in os.environ}
-    if missing and "mxnet" in sys.modules:
+    if not wait_on_cpu(config) or not missing:
+        return
+    if "mxnet" in sys.modules:
         raise EngineError(
-            "engine mxnet",
-            f"MXNet is imported already, and {', '.join(missing)} not set",
-            "a process that can synchronise several CPU contexts",
-            f"Start Python with {' '.join(f'{name}={value}' for name, value in missing.items())}.",
+            "contexts",
+            f"{config.contexts} on the CPU with syncbn, and MXNet is imported already without {' and '.join(missing)}",
+            remedy=f"Start Python with {' '.join(f'{name}={value}' for name, value in missing.items())}.",
         )
     os.environ.update(missing)
 

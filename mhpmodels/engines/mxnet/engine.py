@@ -14,6 +14,7 @@ many contexts share it. The check comes before anything but the running statisti
 from __future__ import annotations
 
 import math
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import EngineError
-from mhpmodels.engines import DEVIATION, MEAN, Step
+from mhpmodels.engines import Step
 from mhpmodels.engines.mxnet import files
-from mhpmodels.engines.mxnet.contexts import open_contexts
+from mhpmodels.engines.mxnet.contexts import open_contexts, wait_on_cpu
 from mhpmodels.engines.mxnet.exchange import Exchange
-from mhpmodels.engines.mxnet.libraries import gluoncv, mx
+from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.loss import pixel_loss
+from mhpmodels.engines.mxnet.memory import lend, lend_images
 from mhpmodels.engines.mxnet.network import HEADS, build_network, check_size, named_parameters, set_size
 from mhpmodels.engines.mxnet.norm import Statistics
 from mhpmodels.engines.mxnet.optimizer import Optimizer
@@ -49,8 +51,7 @@ class MXNetEngine:
         self._contexts = open_contexts(config)
         self._network = build_network(config, self._contexts, training)
         self._parameters = named_parameters(self._network)
-        self._size = (config.crop_size, config.crop_size)
-        self._training = training
+        self._training, self._hybrid, self._size = training, not wait_on_cpu(config), (0, 0)
         if training:
             self._statistics = Statistics(self._network)
             self._optimizer = Optimizer(self._parameters, HEADS[config.model], config)
@@ -79,20 +80,24 @@ class MXNetEngine:
 
     def _differentiate(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> float:
         """Fills in the gradients, summed over contexts and ranks; this rank's part of the loss."""
-        if labels.shape[1:] != self._size:
-            self._size = labels.shape[1:]
-            set_size(self._network, *self._size)
+        self._set_size(*labels.shape[1:])
         share = len(images) // len(self._contexts)
         cut = [slice(number * share, (number + 1) * share) for number in range(len(self._contexts))]
         scales = self._scales([labels[part] for part in cut])
         losses = []
         with mx.autograd.record():
             for part, scale, context in zip(cut, scales, self._contexts, strict=True):
-                outputs = self._network(_to_input(images[part], context))
-                losses.append(pixel_loss(outputs, _share(labels[part], context), self._weights(len(outputs)), scale))
+                outputs = self._network(lend_images(images[part], context))
+                losses.append(pixel_loss(outputs, lend(labels[part], context), self._weights(len(outputs)), scale))
         mx.autograd.backward(losses)
         self._exchange.sum_gradients(self._optimizer.gradients)
         return sum(float(loss.asscalar()) for loss in losses)
+
+    def _set_size(self, height: int, width: int) -> None:
+        set_size(self._network, height, width)  # at each step: GluonCV's predict leaves other sizes behind
+        if (height, width) != self._size:
+            self._size = (height, width)
+            self._network.hybridize(self._hybrid)
 
     def _scales(self, labels: list[NDArray[np.uint8]]) -> list[float]:
         """What each context's sum over pixels is multiplied with, to give a mean when all are added."""
@@ -143,11 +148,15 @@ class MXNetEngine:
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """See ``mhpmodels.engines.Engine``; any size of at least 32 pixels."""
+        logits = self._predict(images)
+        mx.nd.waitall()
+        return logits
+
+    def _predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         share = -(-len(images) // len(self._contexts))
         parts = [images[start : start + share] for start in range(0, len(images), share)]
-        inputs = [_to_input(part, context) for part, context in zip(parts, self._contexts, strict=False)]
-        with mx.autograd.predict_mode():
-            outputs = [_predict(self._network, x) for x in inputs]
+        inputs = [lend_images(part, context) for part, context in zip(parts, self._contexts, strict=False)]
+        outputs = [_predict(self._network, x) for x in inputs]
         logits: NDArray[np.float32] = np.concatenate([output.asnumpy() for output in outputs])
         return logits
 
@@ -171,7 +180,7 @@ class MXNetEngine:
         """See ``mhpmodels.engines.Engine``."""
         return {
             "framework": "mxnet",
-            "versions": {"mxnet": mx.__version__, "gluoncv": gluoncv.__version__, "numpy": np.__version__},
+            "versions": {"mxnet": mx.__version__, "gluoncv": version("gluoncv"), "numpy": np.__version__},
             "parameters": sum(math.prod(parameter.shape) for parameter in self._parameters.values()),
             "devices": [str(context) for context in self._contexts],
             "world_size": self.world_size,
@@ -180,25 +189,8 @@ class MXNetEngine:
     def close(self) -> None:
         """See ``mhpmodels.engines.Engine``."""
         mx.nd.waitall()
-        self.__dict__ = {"config": self.config, "rank": self.rank, "world_size": self.world_size}
-
-
-def _share(array: NDArray[Any], context: Any) -> Any:
-    """The same memory as an MXNet array on the CPU; a copy elsewhere."""
-    # from_numpy makes what it is given read-only for good, so it is given a view of its own
-    return mx.nd.from_numpy(np.ascontiguousarray(array).view(), zero_copy=True).as_in_context(context)
-
-
-def _to_input(images: NDArray[Any], context: Any) -> Any:
-    """float32 (N, 3, H, W), normalised, on a context."""
-    x = _share(images, context)
-    if images.dtype == np.float32:
-        return x
-    deviation = mx.nd.array(DEVIATION, ctx=context)
-    factor, offset = 1 / (255 * deviation), -mx.nd.array(MEAN, ctx=context) / deviation
-    x = mx.nd.transpose(x, (0, 3, 1, 2)).astype("float32")
-    shape = (1, 3, 1, 1)
-    return mx.nd.broadcast_add(mx.nd.broadcast_mul(x, factor.reshape(shape)), offset.reshape(shape))
+        for part in ("_network", "_parameters", "_statistics", "_optimizer", "_exchange"):
+            vars(self).pop(part, None)
 
 
 def _predict(network: Any, x: Any) -> Any:

@@ -58,21 +58,21 @@ class Exchange:
         self._number = mx.nd.zeros((1,))
         self._store.init("number", self._number)
         for key, arrays in enumerate(gradients):
-            self._store.init(key, mx.nd.zeros_like(arrays[0]))
+            self._store.init(str(key), mx.nd.zeros_like(arrays[0]))
 
     def sum_gradients(self, gradients: Sequence[Sequence[Any]]) -> None:
         """Replaces every array by the sum over all contexts and ranks."""
         if self._store is None:
             return
         for key, arrays in enumerate(gradients):
-            self._store.push(key, list(arrays), priority=-key)
+            self._store.push(str(key), list(arrays), priority=-key)
         for key, arrays in enumerate(gradients):
-            self._store.pull(key, out=list(arrays), priority=-key)
+            self._store.pull(str(key), out=list(arrays), priority=-key)
 
     def sum_number(self, value: float) -> float:
         """The sum of a number over all ranks, in float32."""
         if self.world_size == 1:
             return value
-        self._store.push("number", mx.nd.array([value]))
+        self._store.push("number", mx.nd.full((1,), value))
         self._store.pull("number", out=self._number)
         return float(self._number.asscalar())

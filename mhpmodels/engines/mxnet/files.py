@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError
 from mhpmodels.engines.mxnet.libraries import mx
+from mhpmodels.engines.mxnet.memory import lend
 from mhpmodels.engines.mxnet.optimizer import Optimizer
 from mhpmodels.params import read_params, write_params
 
@@ -40,7 +41,7 @@ def load_weights(path: str | Path, parameters: Mapping[str, Any]) -> None:
         arrays = {name: array for name, array in arrays.items() if not name.startswith(AUXILIARY)}
     _check(path, arrays, {name: parameter.shape for name, parameter in parameters.items()})
     for name, parameter in parameters.items():
-        parameter.set_data(mx.nd.array(arrays[name]))
+        parameter.set_data(lend(arrays[name], mx.cpu()))
 
 
 def save_state(path: str | Path, optimizer: Optimizer) -> None:
@@ -63,7 +64,7 @@ def load_state(path: str | Path, optimizer: Optimizer) -> None:
     _check(path, arrays, {name: there[0].shape for name, there in moments.items()})
     for name, there in moments.items():
         for array in there:
-            array[:] = mx.nd.array(arrays[name])
+            array[:] = arrays[name]
     optimizer.steps = int(steps[0])
 
 

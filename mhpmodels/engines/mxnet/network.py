@@ -34,7 +34,7 @@ LEAST = {"psp": 8, "icnet": 32}
 
 
 def build_network(config: TrainConfig, contexts: list[Any], training: bool) -> Any:
-    """The network of ``config`` with its first weights, on ``contexts``, hybridised.
+    """The network of ``config`` with its first weights, on ``contexts``; not hybridised yet.
 
     The weights follow from the seed: the backbone's as He et al. 2015 (arXiv 1502.01852) or pretrained, the heads' as
     GluonCV draws them, uniform in +-0.07.
@@ -66,7 +66,6 @@ def build_network(config: TrainConfig, contexts: list[Any], training: bool) -> A
     _draw(network, config, contexts)
     if config.pretrained_base is not None and training:
         load_backbone(named_parameters(network), config.backbone, config.pretrained_base)
-    network.hybridize()
     return network
 
 
@@ -86,14 +85,13 @@ def check_size(model: str, height: int, width: int) -> None:
 
 
 def set_size(network: Any, height: int, width: int) -> None:
-    """Makes the graph one for images of this size; it is built anew at the next call."""
+    """Makes the network one for images of this size; a graph of another size must be built anew (``hybridize``)."""
     psp = getattr(network, "psp_head", network.head).psp
     sizes = {network: 1, psp: 32 if hasattr(network, "psp_head") else 8}
     if hasattr(network, "psp_head"):
         sizes |= {network.head: 1, network.head.cff_12: 8, network.head.cff_24: 16}
     for block, stride in sizes.items():
         block._up_kwargs = {"height": height // stride, "width": width // stride}
-    network.hybridize()
 
 
 def _set_dropout(block: Any, rate: float) -> None:
