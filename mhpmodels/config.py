@@ -27,12 +27,15 @@ MULTIPLE = {"icnet": 16, "psp": 8}
 """Training crops are a multiple of this."""
 SUFFIXES = {"mxnet": ".params", "torch": ".pt"}
 """Of files of weights, by engine."""
+TORCH_ONLY = {"accumulate": 1, "ema": 0.0, "compile": False}
+"""Fields that other engines take at this value only."""
 FREE = (
     "data",
     "workers",
     "ngpus",
     "contexts",
     "kvstore",
+    "compile",
     "test_batch_size",
     "validate",
     "log_interval",
@@ -49,7 +52,8 @@ class TrainConfig:
     """All that decides how a run goes.
 
     Attributes:
-        model: of MODELS. backbone: of BACKBONES; not every engine and model has every one.
+        model: of MODELS, or with engine torch one's own, as ``package.module:function``: see
+            ``mhpmodels.networks.architecture``. backbone: of BACKBONES; not every engine and model has every one.
         classes: channels of the output, background included.
         aux: PSPNet's auxiliary head. dropout: share of the heads' activations, 0 for none.
         pretrained_base: the backbone's first weights: None (drawn from the seed), "store" (the framework's own
@@ -74,6 +78,9 @@ class TrainConfig:
         branch_weights: of ICNet's losses at 1/4, 1/8 and 1/16 of the crop, in this order; the loss at full size weighs
             1 (GluonCV's ``ICNetLoss``).
         dtype: of DTYPES, of the forward and backward pass; weights stay float32.
+        accumulate: parts that a rank's images are done in, one after the other, to take less memory; their gradients
+            add up, and batch statistics are of a part.
+        ema: share of the old weights in their running average, which validates and is saved; 0 for none.
         seed: of the weights, the order, the augmentation and the dropout.
         old_recipe: GluonCV's training as it acted: an effective rate of lr x contexts / images a rank, all outputs
             weigh 1, no left/right swap, padding counts as background.
@@ -82,7 +89,7 @@ class TrainConfig:
         engine: a name that ``mhpmodels.engines`` knows.
         ngpus: of this process; 0 for the CPU.
         contexts: copies of the network in this process; 0 for one a GPU, or one on the CPU, and then replaced by that.
-        kvstore: MXNet's. workers: threads of the loader; 0 for one a core.
+        compile: the network, by torch.compile. kvstore: MXNet's. workers: threads of the loader; 0 for one a core.
         log_interval: steps between log lines.
         save_every: epochs between checkpoints that are kept whatever they score; 0 keeps the last and the best only.
         validate: score the val split after each epoch.
@@ -129,6 +136,8 @@ class TrainConfig:
     aux_weight: float = 0.5
     branch_weights: tuple[float, float, float] = (0.4, 0.4, 1.0)
     dtype: str = "float32"
+    accumulate: int = 1
+    ema: float = 0.0
     seed: int = 0
     old_recipe: bool = False
     max_skips: int = 10
@@ -136,6 +145,7 @@ class TrainConfig:
     engine: str = "mxnet"
     ngpus: int = 0
     contexts: int = 0
+    compile: bool = False
     kvstore: str = "device"
     workers: int = 0
     log_interval: int = 1
@@ -146,6 +156,9 @@ class TrainConfig:
         for name, kind in _KINDS.items():
             if not isinstance(getattr(self, name), kind):
                 raise OptionError(name, repr(getattr(self, name)), kind.__name__, "Change it.")
+        own = ":" in self.model
+        if not own:
+            check_choice("model", self.model, MODELS)
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
         for name, (low, high) in _WHOLE.items():
@@ -167,9 +180,13 @@ class TrainConfig:
         if self.batch_size % self.contexts:
             found = f"{self.batch_size} images for {self.contexts} contexts"
             raise OptionError("batch_size", found, "a multiple of the contexts", "Each takes an equal share.")
-        if self.crop_size % MULTIPLE[self.model]:
+        if self.crop_size % MULTIPLE.get(self.model, 1):
             found = f"{self.crop_size} with model {self.model}"
             raise OptionError("crop_size", found, f"a multiple of {MULTIPLE[self.model]}", "Change it.")
+        for name, value in {**TORCH_ONLY, **({"model": None} if own else {})}.items():
+            if self.engine != "torch" and getattr(self, name) != value:
+                found = f"{getattr(self, name)} with engine {self.engine}"
+                raise OptionError(name, found, "engine torch", "Change either.")
         if self.old_recipe:
             object.__setattr__(self, "swap_sides", False)
             object.__setattr__(self, "pad_label", BACKGROUND)
@@ -219,7 +236,6 @@ _KINDS = {
     if field.type in ("bool", "str")
 }
 _CHOICES: dict[str, tuple[object, ...]] = {
-    "model": MODELS,
     "backbone": BACKBONES,
     "dataset": DATASETS,
     "val_protocol": PROTOCOLS,
@@ -234,6 +250,7 @@ _WHOLE = {
     "crop_size": (1, 32767),
     "batch_size": (1, 65536),
     "test_batch_size": (1, 65536),
+    "accumulate": (1, 65536),
     "epochs": (1, 1_000_000),
     "seed": (0, 2**31 - 1),
     "max_skips": (1, 1_000_000),
@@ -252,6 +269,7 @@ _NUMBERS = {
     "power": (0.0, math.inf),
     "aux_weight": (0.0, math.inf),
     "dropout": (0.0, 1.0),
+    "ema": (0.0, 1.0),
     "flip_prob": (0.0, 1.0),
     "blur_prob": (0.0, 1.0),
     "gray_prob": (0.0, 1.0),

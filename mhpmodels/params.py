@@ -52,7 +52,11 @@ def read_params(path: str | Path) -> Arrays:
 
 
 def parse_params(data: bytes, place: str = "params") -> Arrays:
-    """``read_params`` of bytes; ``place`` is what an error calls them."""
+    """``read_params`` of bytes.
+
+    Args:
+        place: what an error calls them.
+    """
     cursor = _Cursor(data, place)
     if cursor.take("<QQ") != (_LIST, 0):
         raise CheckpointError(place, "no list of MXNet arrays", "a .params file", "Is this the right file?")
@@ -137,12 +141,14 @@ def _read_array(cursor: _Cursor) -> NDArray[Any]:
         raise cursor.damaged(f"an array of shape {shape}")
     dtype = np.dtype(TYPES[code])
     values = cursor.view(math.prod(shape) * dtype.itemsize, f"an array of shape {shape}")
-    return np.frombuffer(values, dtype).reshape(shape).copy()
+    array: NDArray[Any] = np.frombuffer(values, dtype).reshape(shape).copy()
+    return array
 
 
 def _read_name(cursor: _Cursor) -> str:
     try:
-        name = bytes(cursor.view(*cursor.take("<Q"), "a name")).decode()
+        (length,) = cursor.take("<Q")
+        name = bytes(cursor.view(length, "a name")).decode()
     except UnicodeDecodeError as error:
         raise cursor.damaged("a name that is not UTF-8") from error
     return name.removeprefix("arg:").removeprefix("aux:")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FRAMEWORKS = {"mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax"}
+FRAMEWORKS = {"mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax", "onnx", "onnxscript", "onnxruntime"}
 FRAMEWORK_FOLDERS = ("mhpmodels/engines/", "mhpmodels/networks/")
 HEAVY = {"numba", "cv2", "h5py", "matplotlib", "tqdm", "simplejpeg"} | FRAMEWORKS
 
@@ -21,14 +21,20 @@ ALLOWED = {
     "header": {"errors"},
     "image": {"errors", "header"},
     "jit": set(),
+    "wording": set(),
     "scratch": set(),
-    "merge": {"errors", "labels", "jit"},
+    "masks": {"errors", "runs", "jit"},
+    "merge": {"errors", "labels", "runs", "masks", "nearest", "jit"},
+    "nearest": {"masks", "jit"},
     "resize": {"errors", "jit"},
     "runs": {"errors", "labels", "resize", "jit"},
     "codec": {"errors", "header", "image", "render"},
-    "record": {"errors", "header", "codec", "runs"},
+    "record": {"errors", "header", "codec", "runs", "masks"},
     "order": set(),
     "vectors": set(),
+    "inverse_dct": set(),
+    "entropy": {"vectors"},
+    "jpeg": {"entropy", "inverse_dct"},
     "slots": set(),
     "kernels": set(),
     "vectors_bytes": {"vectors"},
@@ -38,7 +44,7 @@ ALLOWED = {
     "manifest": {"errors", "shards"},
     "protocol": {"errors", "manifest", "options"},
     "shards": {"errors"},
-    "layouts": {"errors", "labels", "layouts", "source"},
+    "layouts": {"errors", "labels", "layouts", "source", "wording"},
     "options": {"errors", "shards"},
     "convert": {
         "errors",
@@ -47,6 +53,7 @@ ALLOWED = {
         "source",
         "header",
         "image",
+        "masks",
         "merge",
         "resize",
         "runs",
@@ -55,7 +62,7 @@ ALLOWED = {
         "options",
         "scratch",
     },
-    "journal": {"errors", "layouts", "manifest"},
+    "journal": {"errors", "layouts", "manifest", "shards"},
     "sharding": {"errors", "labels", "layouts", "manifest", "record", "shards", "convert", "journal"},
     "split": {"errors", "manifest", "record", "shards"},
     "synth": {"errors", "labels"},

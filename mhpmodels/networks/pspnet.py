@@ -56,8 +56,7 @@ class PyramidHead(nn.Module):
         self.block = nn.Sequential(*_conv_norm_relu(2 * inputs, self.width, 3, norm), nn.Dropout(dropout))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.block(self.psp(x))
-        return out
+        return self.block(self.psp(x))
 
 
 class Pyramid(nn.Module):
@@ -65,13 +64,14 @@ class Pyramid(nn.Module):
 
     def __init__(self, inputs: int, norm: Norm) -> None:
         super().__init__()
+        self.pool = F.adaptive_avg_pool2d  # the ONNX export puts another in its place
         self.conv1, self.conv2, self.conv3, self.conv4 = (
             nn.Sequential(*_conv_norm_relu(inputs, inputs // 4, 1, norm)) for _ in BINS
         )
 
     def forward(self, x: Tensor) -> Tensor:
         convs = (self.conv1, self.conv2, self.conv3, self.conv4)
-        pooled = (conv(F.adaptive_avg_pool2d(x, bins)) for conv, bins in zip(convs, BINS, strict=True))
+        pooled = (conv(self.pool(x, bins)) for conv, bins in zip(convs, BINS, strict=True))
         return torch.cat([x, *(resize(part, x.shape[2:]) for part in pooled)], 1)
 
 
@@ -85,8 +85,7 @@ class AuxiliaryHead(nn.Module):
         self.block = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.block(x)
-        return out
+        return self.block(x)
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -79,7 +79,7 @@ class ResNet(nn.Module):
     """
 
     base_names = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
-    """What a backbone trained on ImageNet gives; the rest of a network are its heads."""
+    """The children that a backbone trained on ImageNet has, too; the others are heads."""
 
     def __init__(self, backbone: str, norm: Norm) -> None:
         super().__init__()
@@ -97,15 +97,18 @@ class ResNet(nn.Module):
 
     def stem(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, C, H/4, W/4), what layer1 takes."""
-        out: Tensor = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        return out
+        return self.maxpool(self.relu(self.bn1(self.conv1(x))))
 
 
-def initialise(network: nn.Module) -> None:
-    """He's normal weights for every convolution, biases 0; draws from torch's own generator."""
-    for module in network.modules():
+def initialise(network: ResNet) -> None:
+    """First weights, from torch's own generator: the backbone's as He et al. 2015 (arXiv 1502.01852), the heads' as
+    GluonCV draws them, uniform in +-0.07; biases 0."""
+    for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if name.partition(".")[0] in network.base_names:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            else:
+                nn.init.uniform_(module.weight, -0.07, 0.07)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 
