@@ -7,17 +7,18 @@ from setuptools import setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "mhpdata/__init__.py").read_text(encoding="utf-8"), re.M)
-COMMANDS = ("bench", "pack", "show", "synth", "verify")
+COMMANDS = ("bench", "convert", "eval", "pack", "predict", "score", "show", "synth", "train", "verify")
 
 CORE = ["click>=8.1", "h5py>=3.8", "numba>=0.59", "numpy>=1.23", "opencv-python>=4.8", "simplejpeg>=1.7", "tqdm>=4.60"]
 GLUONCV = ["gluoncv==0.10.5.post0", "numpy>=1.23.2,<1.24"]
 EXTRAS = {
-    "viz": ["matplotlib>=3.7"],
+    "viz": ["matplotlib>=3.7", "tensorboard>=2.12"],
     # MXNet is retired: 1.9.1 is its last release, and needs numpy 1.23. The cu builds need that CUDA on the machine.
     "mxnet": ["mxnet==1.9.1", *GLUONCV],
     "mxnet-cu112": ["mxnet-cu112==1.9.1", *GLUONCV],
     "mxnet-cu101": ["mxnet-cu101mkl==1.6.0.post0", *GLUONCV],
     "torch": ["torch>=2.1"],
+    "onnx": ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.1", "torch>=2.6"],
     "dev": ["hypothesis>=6.100", "mypy>=1.10", "pillow>=10", "pytest>=8", "ruff>=0.6"],
 }
 
@@ -28,7 +29,11 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.10",
-    packages=["mhpdata", "mhpdata.layouts", "mhpdata.shards", "mhpdata.synth", "mhpmodels", "mhptools"],
+    packages=[
+        *("mhpdata", "mhpdata.layouts", "mhpdata.shards", "mhpdata.synth"),
+        *("mhpmodels", "mhpmodels.engines", "mhpmodels.engines.mxnet", "mhpmodels.engines.torch", "mhpmodels.networks"),
+        "mhptools",
+    ],
     package_dir={"mhptools": "tools"},
     package_data={"mhpdata": ["py.typed"], "mhpmodels": ["py.typed"]},
     install_requires=CORE,

@@ -15,7 +15,11 @@
      │    └── RecordError              one record in a shard
      ├── OutputError (OSError)         where mhp writes: space, permission, something in the way
      ├── OptionError (ValueError)      the caller's arguments
-     └── MissingError (ImportError)    a library that is needed for this and not installed
+     ├── MissingError (ImportError)    a library that is needed for this and not installed
+     ├── EngineError (RuntimeError)    the framework that trains: not usable here, or not for what it was given
+     ├── CheckpointError (ValueError)  a file of weights or of an optimiser's state
+     ├── PredictionError (ValueError)  somebody's predictions, to be scored
+     └── NonFiniteError (ArithmeticError)   training that gives infinities or NaN again and again
 
 Every error says where, what was found, what was expected and what to do, and keeps the four as attributes.
 """
@@ -101,3 +105,19 @@ class OptionError(MhpError, ValueError):
 
 class MissingError(MhpError, ImportError):
     """A library that only some of mhp needs is not installed."""
+
+
+class EngineError(MhpError, RuntimeError):
+    """The framework cannot be used here, or not for what it was given."""
+
+
+class CheckpointError(MhpError, ValueError):
+    """A file of weights or of an optimiser's state is damaged or does not fit the network."""
+
+
+class PredictionError(MhpError, ValueError):
+    """A prediction that is to be scored is missing, damaged, or no map of labels."""
+
+
+class NonFiniteError(MhpError, ArithmeticError):
+    """Too many training steps in a row had a loss or a gradient that is not finite."""

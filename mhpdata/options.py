@@ -54,10 +54,10 @@ class PackOptions:
         return asdict(self)
 
 
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     """Raises OptionError unless ``value`` is one of ``choices``."""
     if value not in choices:
-        raise OptionError(name, repr(value), " or ".join(choices), "Choose one of them.")
+        raise OptionError(name, repr(value), " or ".join(map(str, choices)), "Choose one of them.")
 
 
 def check_range(name: str, value: object, low: int, high: int, also: str = "") -> None:

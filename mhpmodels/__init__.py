@@ -1,1 +1,20 @@
 """What looks at and learns from packed shards. Nothing heavy is imported until it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["to_torch"]
+
+if TYPE_CHECKING:
+    from mhpmodels.handover import to_torch
+
+_WHERE = {"to_torch": "mhpmodels.handover"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'mhpmodels' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_WHERE[name]), name)

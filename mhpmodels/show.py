@@ -14,7 +14,6 @@ In: a ``mhpdata.Split``. Out: uint8 (height, width, 3) RGB, or that as a PNG. Si
 from __future__ import annotations
 
 import difflib
-import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ import numpy as np
 
 from mhpdata.errors import OptionError, OutputError
 from mhpdata.labels import IGNORE
+from mhpmodels.output import check_free, write_file
 from mhpmodels.page import INK, LINE, MARGIN, MUTED, WIDTH, Color, Page, Pixels
 from mhpmodels.panels import (
     COLUMN,
@@ -107,14 +107,14 @@ def save_sheet(
     from mhpdata.manifest import read_manifest
 
     out = Path(out)
-    _check_out(out, overwrite)
+    check_out(out, overwrite)
     opened = mhpdata.open(folder, split or _default_split(read_manifest(Path(folder)), names))
     try:
         chosen = choose(opened.names, count=count, indices=indices, names=names, seed=seed)
         picture = contact_sheet(opened, chosen)
     finally:
         opened.close()
-    _write_png(out, picture, overwrite)
+    write_png(out, picture, overwrite)
     return Sheet(out, (picture.shape[0], picture.shape[1]), opened.name, chosen)
 
 
@@ -365,34 +365,19 @@ def _draw_counts(page: Page, counts: tuple[int, int]) -> None:
 # --- the file
 
 
-def _check_out(out: Path, overwrite: bool) -> None:
+def check_out(out: Path, overwrite: bool) -> None:
+    """Raises OptionError or OutputError where a picture of this name may not be written."""
     if out.suffix.lower() != ".png":
         raise OptionError("out", repr(str(out)), "a name that ends with .png")
-    if out.is_dir():
-        raise OutputError(out, "is a folder", "the name of a picture", "Name a file in it.")
     if not out.parent.is_dir():
         raise OutputError(out.parent, "no such folder", "the folder to write the picture to", "Make it first.")
-    if os.path.lexists(out) and not overwrite:
-        raise OutputError(out, "is there already", "", "Pass --overwrite to replace it, or another --out.")
+    check_free(out, overwrite)
 
 
-def _write_png(out: Path, picture: Pixels, overwrite: bool) -> None:
-    """Write the picture so that its name shows all of it or what was there before."""
+def write_png(out: Path, picture: Pixels, overwrite: bool) -> None:
+    """Write a picture, uint8 (height, width, 3) RGB, so that its name shows all of it or what was there before."""
     import cv2
 
     done, data = cv2.imencode(".png", np.ascontiguousarray(picture[:, :, ::-1]), [cv2.IMWRITE_PNG_COMPRESSION, 6])
     assert done
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        try:
-            with part.open("xb") as file:
-                file.write(data.tobytes())
-            _check_out(out, overwrite)
-            part.replace(out)
-        finally:
-            part.unlink(missing_ok=True)
-    except OutputError:
-        raise
-    except OSError as error:
-        remedy = "Make room or give permission."
-        raise OutputError(out, f"cannot be written ({error.strerror or error})", "", remedy) from error
+    write_file(out, data.tobytes(), overwrite)

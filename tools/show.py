@@ -1,4 +1,4 @@
-"""mhp-show: a picture of what is in a packed folder."""
+"""mhp-show: a picture of what is in a packed folder, or of how a training run goes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import click
 from mhptools.running import reporting_errors
 
 EXAMPLE = """\b
-Example:
+Examples:
   mhp-show rec/ --out sheet.png
+  mhp-show --run runs/mhp/icnet/resnet50 --out curves.png
 
-One row a sample: photo, labels, persons, and the pixels that several persons claim. A picture made from a dataset
-falls under the dataset's licence: one made from MHP is for non-commercial research only.
+Of a packed folder: one row a sample, with photo, labels, persons, and the pixels that several persons claim. Such a
+picture falls under the dataset's licence: one made from MHP is for non-commercial research only.
 """
 
 
 @click.command(epilog=EXAMPLE)
-@click.argument("folder")
+@click.argument("folder", required=False, metavar="[REC]")
+@click.option("--run", "run_folder", help="Show the loss, mIoU and learning rate of this run of mhp-train instead.")
 @click.option("--out", required=True, help="The picture to write, .png; new, or see --overwrite.")
 @click.option("--split", help="Which split.  [default: the first of val, train, test that has samples]")
 @click.option("--count", type=int, help="How many samples, spread evenly over the split.  [default: 6]")
@@ -28,7 +30,8 @@ falls under the dataset's licence: one made from MHP is for non-commercial resea
 @click.option("--overwrite", is_flag=True, help="Replace --out.")
 @reporting_errors
 def main(
-    folder: str,
+    folder: str | None,
+    run_folder: str | None,
     out: str,
     split: str | None,
     count: int | None,
@@ -37,11 +40,19 @@ def main(
     seed: int | None,
     overwrite: bool,
 ) -> None:
-    """Show samples of a packed FOLDER in one picture."""
+    """Show samples of the packed folder REC in one picture, or a run of mhp-train."""
+    if (folder is None) == (run_folder is None):
+        raise click.UsageError("Give either a packed folder or --run with a run's folder.")
+    if run_folder is not None:
+        from mhpmodels.curves import save_curves
+
+        epochs, steps = save_curves(run_folder, out, overwrite)
+        print(f"{out}: {epochs} epochs, {steps} steps")
+        return
     from mhpmodels.show import save_sheet
 
     sheet = save_sheet(
-        folder, out, split=split, count=count, indices=indices, names=names, seed=seed, overwrite=overwrite
+        str(folder), out, split=split, count=count, indices=indices, names=names, seed=seed, overwrite=overwrite
     )
     height, width = sheet.size
     chosen = ", ".join(map(str, sheet.indices))

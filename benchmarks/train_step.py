@@ -1,0 +1,114 @@
+"""The loader's share of a training step's wall time.
+
+Run:  python benchmarks/train_step.py --engine mxnet --out benchmarks/results
+
+On a folder from mhp-synth at full size, packed as mhp-pack does by default. Two variants take turns on one engine: some
+steps on a batch that lies ready while the loader rests, and as many on batches that its threads make while the engine
+computes. What the loader costs is what the second take longer: the wait for the batch, and what its threads take from
+the engine's cores. Both are given, as shares of the step's wall time. The wait is measured directly; the difference is
+that of the medians, turn by turn, and no more exact than the machine is steady: the turns' spread stands beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import statistics
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from harness import machine, save, table
+
+import mhpdata
+from mhpdata.loader import Batch, Loader
+from mhpdata.synth import synthesize
+from mhpmodels.config import TrainConfig
+from mhpmodels.engines import ENGINES, open_engine
+from mhpmodels.feed import Feed
+from mhpmodels.meter import Stopwatch
+from mhpmodels.schedule import step_seed
+
+TASKS = (("icnet", 96, 8), ("icnet", 480, 2), ("psp", 96, 2))
+
+
+@click.command()
+@click.option("--engine", type=click.Choice(tuple(ENGINES)), default="mxnet", show_default=True)
+@click.option("--turns", default=5, show_default=True)
+@click.option("--steps", default=3, show_default=True, help="Of each variant in a turn.")
+@click.option("--images", default=64, show_default=True)
+@click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
+def main(engine: str, turns: int, steps: int, images: int, out: Path) -> None:
+    """Measure, and write a table."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        synthesize(f"{folder}/MHP_v1", images, 0, None, False, progress=True)
+        mhpdata.pack(f"{folder}/MHP_v1", f"{folder}/rec")
+        for model, crop, batch in TASKS:
+            config = TrainConfig(
+                data=f"{folder}/rec", engine=engine, model=model, crop_size=crop, base_size=crop, batch_size=batch
+            )
+            rows.append(measure(config, turns, steps))
+            print(table(rows[-1:]))
+    where = machine("numpy", "numba", *ENGINES[engine])
+    text = f"# The loader's share of a training step, engine {engine}\n\n{table(rows)}\n{where}\n"
+    save(out, f"train_step_{engine}", {"machine": where, "rows": rows}, text)
+
+
+def measure(config: TrainConfig, turns: int, steps: int) -> dict[str, Any]:
+    """One row."""
+    engine, feed = open_engine(config), Feed(replace(config, validate=False))
+    count = itertools.count()
+
+    def step(images: np.ndarray, labels: np.ndarray) -> None:
+        i = next(count)
+        done = engine.train_step(images, labels, config.lr, step_seed(config.seed, i))
+        assert done.applied, f"step {i} was not finite"
+
+    with contextlib.closing(engine), contextlib.closing(feed):
+        batches = endless(feed.loader)
+        first = next(batches)
+        kept = np.array(first.images), np.array(first.labels)
+        del first
+        ready, wall, waited, extra = [], [], [], []
+        for _ in range(turns):
+            step(*kept)  # not counted: the first ones of all are slow, and in the others the threads still fill up
+            watch = Stopwatch()
+            turn: dict[str, list[float]] = {"ready": [], "wall": []}
+            for _ in range(steps):
+                step(*kept)
+                turn["ready"].append(watch.lap())
+            for _ in range(steps):
+                batch = next(batches)
+                waited.append(watch.lap())
+                step(batch.images, batch.labels)
+                turn["wall"].append(waited[-1] + watch.lap())
+                del batch
+            ready += turn["ready"]
+            wall += turn["wall"]
+            extra.append(statistics.median(turn["wall"]) / statistics.median(turn["ready"]) - 1)
+    return {
+        "model": config.model,
+        "crop": config.crop_size,
+        "batch": config.batch_size,
+        "step s": statistics.median(wall),
+        "step s, batch ready": statistics.median(ready),
+        "wait ms": 1e3 * statistics.median(waited),
+        "wait %": 100 * statistics.median(waited) / statistics.median(wall),
+        "all that the loader costs %": 100 * statistics.median(extra),
+        "of the turns": f"{100 * min(extra):.2g} to {100 * max(extra):.2g}",
+    }
+
+
+def endless(loader: Loader) -> Iterator[Batch]:
+    """Epoch after epoch."""
+    while True:
+        yield from loader
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""A training step kept on disk with all that it depends on, so that it can be run again.
+
+::
+
+    epoch_0010_iteration_0113/
+        bundle.json     config, where in the run, rate, seed, samples, and what the step gave
+        batch.npz       images, labels, indices
+        weights.params, state      as the engine writes them, from before the step
+
+The folder gets its name when it is whole. Nothing in it is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mhpdata.errors import CheckpointError, OptionError, OutputError
+from mhpmodels.config import IGNORE, TrainConfig
+from mhpmodels.engines import Engine, Step, open_engine
+
+FORMAT, VERSION = "mhp-bundle", 1
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What goes into a training step.
+
+    Attributes:
+        epoch, iteration: from 0 and from 1, as the log counts them.
+        rate, seed: of the step.
+        images, labels: as ``Engine.train_step`` takes them.
+        indices: int64 (N,), each sample's place in its split.
+        names: of the samples, N; "" where damage left one out.
+    """
+
+    epoch: int
+    iteration: int
+    rate: float
+    seed: int
+    images: npt.NDArray[Any]
+    labels: npt.NDArray[np.uint8]
+    indices: npt.NDArray[np.int64]
+    names: tuple[str, ...]
+
+    @property
+    def place(self) -> str:
+        """How a message names it."""
+        return f"Epoch {self.epoch} iteration {self.iteration:04d}"
+
+    @property
+    def stem(self) -> str:
+        """The name of its bundle's folder."""
+        return f"epoch_{self.epoch:04d}_iteration_{self.iteration:04d}"
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A bundle's step, run again.
+
+    Attributes:
+        place: epoch and iteration.
+        before, after: what the step gave in the run, and now.
+        samples: a line on each.
+    """
+
+    place: str
+    before: Step
+    after: Step
+    samples: tuple[str, ...]
+
+    def text(self) -> str:
+        """For people to read."""
+        lines = [
+            f"{when}: loss {step.loss:g}, gradient {step.gradient:g}, {'applied' if step.applied else 'skipped'}"
+            for when, step in ((f"{self.place}, in the run", self.before), ("Now", self.after))
+        ]
+        return "\n".join([*lines, "Each sample by itself, before the step:", *(f"  {line}" for line in self.samples)])
+
+
+def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
+    """Write a step, which the engine did not apply, as the folder ``path``; one that is there is replaced.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        np.savez(part / "batch.npz", images=moment.images, labels=moment.labels, indices=moment.indices)
+        engine.save(part / f"weights{engine.config.suffix}")
+        engine.save_state(part / "state")
+        content = {
+            "format": FORMAT,
+            "version": VERSION,
+            "config": json.loads(engine.config.to_json()),
+            **{name: getattr(moment, name) for name in ("epoch", "iteration", "rate", "seed", "names")},
+            "loss": repr(step.loss),
+            "gradient": repr(step.gradient),
+        }
+        (part / "bundle.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(path, ignore_errors=True)
+        part.rename(path)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        remedy = "Make room, or check the permissions."
+        raise OutputError(
+            path, f"the bundle cannot be written ({os.strerror(error.errno or 0)})", "", remedy
+        ) from error
+
+
+def replay(path: str | Path, open_engine: Callable[[TrainConfig], Engine] = open_engine) -> Replay:
+    """Run a bundle's step again, and look at each sample by itself.
+
+    Args:
+        path: the bundle's folder.
+        open_engine: opens the engine that the bundle's config names.
+
+    Raises:
+        CheckpointError: not a whole bundle.
+        EngineError, CheckpointError: the engine cannot be opened, or does not take the bundle's weights.
+    """
+    path = Path(path)
+    config, moment, before = _read(path)
+    engine = open_engine(config)
+    try:
+        engine.load(path / f"weights{config.suffix}")
+        engine.load_state(path / "state")
+        samples = tuple(_look(moment, i, engine) for i in range(len(moment.names)))
+        after = engine.train_step(moment.images, moment.labels, moment.rate, moment.seed)
+    finally:
+        engine.close()
+    return Replay(moment.place, before, after, samples)
+
+
+def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
+    try:
+        content = json.loads((path / "bundle.json").read_text(encoding="utf-8"))
+        if (content["format"], content["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"{content['format']} {content['version']}")
+        config = TrainConfig.from_json(json.dumps(content["config"]), str(path / "bundle.json"))
+        before = Step(float(content["loss"]), float(content["gradient"]), applied=False)
+        names = tuple(str(name) for name in content["names"])
+        # opened here, because np.load leaves a file open that is no archive
+        with (path / "batch.npz").open("rb") as file, np.load(file, allow_pickle=False) as batch:
+            arrays = {name: np.ascontiguousarray(batch[name]) for name in ("images", "labels", "indices")}
+        epoch, iteration, seed = (int(content[name]) for name in ("epoch", "iteration", "seed"))
+        moment = Moment(epoch, iteration, float(content["rate"]), seed, **arrays, names=names)
+        if not len(names) == len(moment.images) == len(moment.labels) == len(moment.indices):
+            raise ValueError(f"{len(names)} names, {len(moment.images)} images, {len(moment.labels)} label maps")
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, OptionError):
+            raise
+        raise CheckpointError(path, f"is not a whole bundle ({error!r})", "a folder that mhp-train wrote") from error
+    return config, moment, before
+
+
+def _look(moment: Moment, i: int, engine: Engine) -> str:
+    """What there is to say of one sample: input, labels, and what the network makes of it."""
+    image, labels = moment.images[i], moment.labels[i]
+    labelled = labels != IGNORE
+    logits = engine.predict(moment.images[i : i + 1])[0].astype(np.float64)
+    words = [
+        f"{moment.names[i]} ({moment.indices[i]})",
+        f"pixels {image.min():g} to {image.max():g}, {image.std():.3g} deviation",
+        f"{labelled.mean():.1%} labelled, classes {' '.join(map(str, np.unique(labels[labelled]))) or 'none'}",
+    ]
+    if not np.isfinite(image).all():
+        words.append("PIXELS NOT FINITE")
+    if not np.isfinite(logits).all():
+        words.append(f"{(~np.isfinite(logits)).mean():.1%} OF THE LOGITS NOT FINITE")
+    elif labelled.any():
+        top = logits.max(0)
+        true = np.take_along_axis(logits, np.where(labelled, labels, 0)[None].astype(np.intp), 0)[0]
+        loss = top + np.log(np.exp(logits - top).sum(0)) - true
+        gap = (top - true)[labelled].max()
+        words.append(f"loss {loss[labelled].mean():.4g}, true logit at most {gap:.4g} below the largest")
+    return ", ".join(words)

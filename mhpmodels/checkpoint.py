@@ -1,0 +1,245 @@
+"""Checkpoints: all that a run needs to go on as if nothing had happened.
+
+::
+
+    runs/mhp/icnet/resnet50/
+        epoch_0105_mIoU_0.3974.params     weights, as the engine writes them (torch: .pt)
+        epoch_0105_mIoU_0.3974.state      the optimiser's state
+        epoch_0105_mIoU_0.3974.json       config, position, loader, score; bytes and SHA-256 of the two
+        epoch_0106_iteration_0113.*       the same in the middle of an epoch
+
+The rule: a checkpoint is there when its weights are there under their name, and then all of it is whole. The weights
+get their name last, by rename, and lose it first. Which is the last and which the best follows from the files alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mhpdata.errors import CheckpointError, MhpError, OutputError
+from mhpdata.manifest import sync_folder, write_atomically
+from mhpmodels.config import SUFFIXES, TrainConfig
+from mhpmodels.engines import Engine
+from mhpmodels.guard import Mean
+
+FORMAT, VERSION = "mhp-checkpoint", 1
+_NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
+_REMEDY = "Take another checkpoint, or begin a new run from its weights with --weights."
+
+
+@dataclass
+class Position:
+    """Where a run stands, between two steps.
+
+    Attributes:
+        epoch, iteration: the epoch from 0, and how many of its steps are done.
+        step: steps of the run that are done.
+        loss: mean of the epoch's steps so far.
+        skipped, in_a_row: steps that were not finite: of the run, and just now.
+    """
+
+    epoch: int = 0
+    iteration: int = 0
+    step: int = 0
+    loss: Mean = field(default_factory=Mean)
+    skipped: int = 0
+    in_a_row: int = 0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on disk, its small part read.
+
+    Attributes:
+        weights, state: the files.
+        config, position, loader: what the run was; loader as ``Loader.state_dict`` gave it.
+        score: pixAcc and mIoU of the validation after the epoch; None in the middle of one, or without validation.
+        files: {file name: (bytes, SHA-256)}.
+    """
+
+    weights: Path
+    state: Path
+    config: TrainConfig
+    position: Position
+    loader: dict[str, int]
+    score: dict[str, float] | None
+    files: dict[str, tuple[int, str]]
+
+    @property
+    def miou(self) -> float:
+        """Its mIoU; below every real one where there is none."""
+        return -1.0 if self.score is None else self.score["mIoU"]
+
+
+def save(
+    folder: Path, engine: Engine, position: Position, loader: dict[str, int], score: dict[str, float] | None = None
+) -> Path:
+    """Write a checkpoint and return the path of its weights. One of this name is the same by the rules of a run, and
+    stays.
+
+    Args:
+        folder: of the run.
+        engine: weights, state and config.
+        position, loader, score: as of ``Checkpoint``. A position with iteration 0 is at an epoch's beginning: the name
+            is that of the epoch that has ended.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    stem = _stem(position, score)
+    weights, state = (folder / (stem + suffix) for suffix in (engine.config.suffix, ".state"))
+    if weights.exists() and _is_whole(weights):
+        return weights
+    parts = {path: path.with_name(f".part-{path.name}") for path in (state, weights)}
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": asdict(engine.config),
+        "engine": engine.describe(),
+        "position": asdict(position),
+        "loader": loader,
+        "score": score,
+    }
+    try:
+        engine.save(parts[weights])
+        engine.save_state(parts[state])
+        content["files"] = {path.name: _measure(part) for path, part in parts.items()}
+        parts[state].rename(state)
+        write_atomically(folder / f"{stem}.json", json.dumps(content, indent=1) + "\n")
+        parts[weights].rename(weights)
+        sync_folder(folder)
+    except OSError as error:
+        if isinstance(error, MhpError):
+            raise
+        remedy = "Make room or check the permissions; the run goes on from the checkpoint before."
+        raise OutputError(weights, f"cannot be written ({error.strerror})", "", remedy) from error
+    return weights
+
+
+def read(path: str | Path) -> Checkpoint:
+    """A checkpoint by its weights, or the last one of a run's folder.
+
+    Raises:
+        CheckpointError: there is none, or its small part is damaged. ``verify`` looks at the rest.
+    """
+    path = Path(path)
+    if path.is_dir():
+        there = listing(path)
+        if not there:
+            raise CheckpointError(path, "has no checkpoint", "a run's folder", "Check the path, or begin the run anew.")
+        return there[-1]
+    beside = path.with_suffix(".json")
+    if not path.exists():
+        raise CheckpointError(path, "missing", "the weights of a checkpoint", "Check the path.")
+    if not beside.exists():
+        found = f"has no {beside.name} beside it"
+        remedy = "To begin a new run from bare weights, such as GluonCV's, pass --weights instead of --resume."
+        raise CheckpointError(path, found, "a checkpoint of mhp-train", remedy)
+    try:
+        content = json.loads(beside.read_text(encoding="utf-8"))
+        if (content["format"], content["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"{content['format']} {content['version']}, not {FORMAT} {VERSION}")
+        position = {**content["position"], "loss": Mean(**content["position"]["loss"])}
+        return Checkpoint(
+            weights=path,
+            state=path.with_suffix(".state"),
+            config=TrainConfig.from_json(json.dumps(content["config"]), str(beside)),
+            position=Position(**position),
+            loader={str(key): int(value) for key, value in content["loader"].items()},
+            score=content["score"] and {str(key): float(value) for key, value in content["score"].items()},
+            files={str(name): (int(size), str(digest)) for name, (size, digest) in content["files"].items()},
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(beside, f"is damaged ({error!r})", "JSON as mhp-train writes it", _REMEDY) from error
+
+
+def verify(checkpoint: Checkpoint, state: bool = True) -> None:
+    """Raises CheckpointError unless weights, and ``state`` where it is needed, are the bytes that were written."""
+    for path in (checkpoint.weights, checkpoint.state) if state else (checkpoint.weights,):
+        expected = checkpoint.files.get(path.name)
+        try:
+            found = _measure(path)
+        except OSError as error:
+            raise CheckpointError(path, f"cannot be read ({error.strerror})", "", _REMEDY) from error
+        if found != expected:
+            size = f"{found[0]} bytes" if expected is None or found[0] != expected[0] else "other bytes of this number"
+            raise CheckpointError(path, size, f"{expected}, as written", _REMEDY)
+
+
+def restore(checkpoint: Checkpoint, engine: Engine) -> None:
+    """Give an engine the weights and the optimiser's state, once they are proved whole.
+
+    Raises:
+        CheckpointError: they are damaged, or of another network.
+    """
+    verify(checkpoint)
+    engine.load(checkpoint.weights)
+    engine.load_state(checkpoint.state)
+
+
+def listing(folder: Path) -> tuple[Checkpoint, ...]:
+    """The checkpoints of a run's folder, the latest last. Damaged ones are left out."""
+    found = []
+    for path in folder.iterdir():
+        if path.suffix in SUFFIXES.values() and _NAME.fullmatch(path.stem):
+            try:
+                found.append(read(path))
+            except CheckpointError:
+                continue
+    return tuple(sorted(found, key=lambda c: (c.position.step, c.miou)))
+
+
+def best(folder: Path) -> Checkpoint | None:
+    """The checkpoint with the highest mIoU, of equals the earliest; None where none was validated."""
+    scored = [c for c in listing(folder) if c.score is not None]
+    return max(scored, key=lambda c: c.miou, default=None)
+
+
+def prune(folder: Path, every: int = 0) -> None:
+    """Remove all checkpoints but the last, the best and those after each ``every`` epochs.
+
+    What is left of a checkpoint that was never finished goes, too; nothing else in the folder is touched.
+    """
+    there = listing(folder)
+    keep = {c.weights for c in (*there[-1:], best(folder)) if c is not None}
+    for c in there:
+        whole_epochs = c.position.iteration == 0 and every and c.position.epoch % every == 0
+        if c.weights not in keep and not whole_epochs:
+            c.weights.unlink()
+    for path in folder.iterdir():
+        part, name = path.name.startswith(".part-"), path.name.removeprefix(".part-")
+        if path.suffix not in (".state", ".json", *SUFFIXES.values()) or not _NAME.fullmatch(name.rpartition(".")[0]):
+            continue
+        if part or not any(path.with_suffix(suffix).exists() for suffix in SUFFIXES.values()):
+            path.unlink()
+
+
+def _stem(position: Position, score: dict[str, float] | None) -> str:
+    if position.iteration:
+        return f"epoch_{position.epoch:04d}_iteration_{position.iteration:04d}"
+    done = f"epoch_{position.epoch - 1:04d}"
+    return done if score is None else f"{done}_mIoU_{score['mIoU']:.4f}"
+
+
+def _is_whole(weights: Path) -> bool:
+    try:
+        verify(read(weights))
+    except CheckpointError:
+        return False
+    return True
+
+
+def _measure(path: Path) -> tuple[int, str]:
+    """Bytes and SHA-256 of a file, which is on the disk when this returns."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+        os.fsync(file.fileno())
+        return file.tell(), digest.hexdigest()

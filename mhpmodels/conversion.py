@@ -1,0 +1,85 @@
+"""Weights from one engine's file to another's: ``.params`` (MXNet, GluonCV), ``.pt`` (torch) and ``.onnx``.
+
+The rule: a tensor is never changed, only renamed. ``.params`` to ``.pt`` and back gives the same file, byte for byte.
+To ``.onnx`` goes the whole network, for inference; from it nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mhpdata.errors import CheckpointError, MissingError, OptionError, OutputError
+from mhpmodels import checkpoint
+from mhpmodels.params import to_gluon_names, write_params
+
+KINDS = (".params", ".pt", ".onnx")
+
+
+def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> None:
+    """Write the weights of ``source`` as ``out``, whose suffix says what kind it is.
+
+    Args:
+        source: ``.params`` or ``.pt``; told by its bytes. For ``.onnx`` of PSPNet or ICNet, or a checkpoint of
+            mhp-train, whose JSON beside it says what it is of.
+        out: of KINDS.
+        overwrite: replace a file that is there.
+
+    Raises:
+        OptionError: another suffix.
+        CheckpointError: ``source`` is no file of weights, has a type that ``out`` cannot hold, or for ``.onnx`` is of
+            an unknown network.
+        OutputError: ``out`` is there, or cannot be written.
+        MissingError: torch, or for ``.onnx`` onnx, onnxscript or onnxruntime, is not installed.
+        EngineError: the ``.onnx`` file does not give torch's logits.
+    """
+    out = Path(out)
+    if out.suffix not in KINDS:
+        raise OptionError("out", f"{out.name}", " or ".join(f"*{kind}" for kind in KINDS), "Name it so.")
+    if out.exists() and not overwrite:
+        raise OutputError(out, "exists", "", "Pass --overwrite, or another name.")
+    part = out.with_name(f".part-{out.name}")
+    try:
+        _convert(source, part, out.suffix)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _convert(source: str | Path, out: Path, kind: str) -> None:
+    try:
+        from mhpmodels.engines.torch.weights import read_weights, write_weights
+    except ImportError as error:
+        remedy = 'Run: pip install "mhp[torch]".'
+        raise MissingError("torch", f"cannot be imported ({error})", "", remedy) from error
+
+    tensors = read_weights(source)
+    if kind == ".pt":
+        write_weights(out, tensors)
+    elif kind == ".onnx":
+        _export(source, tensors, out)
+    else:
+        write_params(out, to_gluon_names({name: _array(name, tensor, source) for name, tensor in tensors.items()}))
+
+
+def _array(name: str, tensor: Any, source: str | Path) -> Any:
+    try:
+        return tensor.numpy()
+    except TypeError as error:
+        raise CheckpointError(source, f"{name} is {tensor.dtype}", "a type of NumPy's", "Convert it first.") from error
+
+
+def _export(source: str | Path, tensors: dict[str, Any], out: Path) -> None:
+    from mhpmodels.engines.torch.export import export_network
+    from mhpmodels.engines.torch.weights import fit
+    from mhpmodels.networks.architecture import Architecture, build_network
+
+    config = checkpoint.read(source).config if Path(source).with_suffix(".json").exists() else None
+    if config is not None:
+        architecture = Architecture.of_config(config)
+    else:
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        architecture = Architecture.of_weights(shapes, str(source))
+    network = build_network(architecture, syncbn=False, dropout=0.0, config=config)
+    fit(network, tensors, source)
+    export_network(network, out)

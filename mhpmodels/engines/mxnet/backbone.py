@@ -1,0 +1,65 @@
+"""Backbones: which there are, and weights that were trained on ImageNet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mhpdata.errors import CheckpointError, EngineError
+from mhpmodels.engines.mxnet.libraries import mx
+from mhpmodels.engines.mxnet.memory import lend
+from mhpmodels.params import read_params
+
+_NARROW, _WIDE = (64, 128, 256, 512), (256, 512, 1024, 2048)
+CHANNELS = {
+    **dict.fromkeys(("resnet18", "resnet34"), _NARROW),
+    **dict.fromkeys(("resnet50", "resnet101", "resnet152"), _WIDE),
+    **dict.fromkeys(("resnest50", "resnest101", "resnest200", "resnest269"), _WIDE),
+}
+"""GluonCV's backbones: channels of layer1 to layer4."""
+FILES = {
+    **{name: f"{name}_v1b" for name in ("resnet18", "resnet34")},
+    **{name: f"{name}_v1s" for name in ("resnet50", "resnet101", "resnet152")},
+}
+"""Their names in GluonCV's store, where those differ."""
+NAMES = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")
+"""What a backbone's parameters begin with, alone as in a network."""
+
+
+def load_backbone(parameters: Mapping[str, Any], backbone: str, source: str) -> None:
+    """Replaces the backbone's weights by pretrained ones.
+
+    Args:
+        parameters: of the network, by name.
+        backbone: of CHANNELS.
+        source: "store": GluonCV's, which downloads the file once, to ~/.mxnet/models; or a ``.params`` file.
+
+    Raises:
+        EngineError: the store cannot be reached.
+        CheckpointError: the file cannot be read or is of another backbone.
+    """
+    path = _download(FILES.get(backbone, backbone)) if source == "store" else Path(source)
+    arrays = read_params(path)
+    wanted = {name: parameter for name, parameter in parameters.items() if name.startswith(NAMES)}
+    remedy = f"Give a file of {FILES.get(backbone, backbone)}, or choose the backbone that it is of."
+    for name, parameter in wanted.items():
+        if name not in arrays:
+            raise CheckpointError(path, f"has no {name}", f"the weights of {backbone}", remedy)
+        if arrays[name].shape != parameter.shape:
+            raise CheckpointError(path, f"{name} of shape {arrays[name].shape}", f"{parameter.shape}", remedy)
+    for name, parameter in wanted.items():
+        parameter.set_data(lend(arrays[name], mx.cpu()))
+
+
+def _download(name: str) -> Path:
+    store = import_module("gluoncv.model_zoo.model_store")
+    try:
+        return Path(store.get_model_file(name, tag=True))
+    except Exception as error:  # requests, zipfile, OSError, ValueError: whatever the network does
+        raise EngineError(
+            "pretrained_base",
+            f"{name} cannot be had from GluonCV's store ({type(error).__name__}: {error})",
+            remedy=f"Give the path of a copy of {name}-*.params, or leave the option out to train from scratch.",
+        ) from error

@@ -1,0 +1,202 @@
+"""One training step, prediction and files, for MXNet.
+
+::
+
+    images, labels ─ shares, one a context ─> network ─> loss ─> gradients
+                                                                  │ exchange: the sum over contexts and ranks
+                                     finite? no: put the running statistics back, and that is all
+                                            yes: optimiser, then the running statistics of the step
+
+A gradient is that of the mean over all labelled pixels of the batch, so the update follows from the batch, not from how
+many contexts share it. The check comes before anything but the running statistics has changed.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mhpdata.errors import EngineError
+from mhpmodels.engines import Step
+from mhpmodels.engines.mxnet import files
+from mhpmodels.engines.mxnet.contexts import open_contexts, wait_on_cpu
+from mhpmodels.engines.mxnet.exchange import Exchange
+from mhpmodels.engines.mxnet.libraries import mx
+from mhpmodels.engines.mxnet.loss import pixel_loss
+from mhpmodels.engines.mxnet.memory import lend, lend_images
+from mhpmodels.engines.mxnet.network import HEADS, build_network, check_size, named_parameters, set_size
+from mhpmodels.engines.mxnet.norm import Statistics
+from mhpmodels.engines.mxnet.optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from mhpmodels.config import TrainConfig
+
+_UNLABELLED = 255
+_RANK_STRIDE = 0x9E3779B1  # odd, so that seeds of ranks stay apart
+
+
+class MXNetEngine:
+    """Fulfils ``mhpmodels.engines.Engine``."""
+
+    name = "mxnet"
+
+    def __init__(self, config: TrainConfig, training: bool) -> None:
+        self.config = config
+        self.rank, self.world_size = 0, 1
+        self._contexts = open_contexts(config)
+        self._network = build_network(config, self._contexts, training)
+        self._parameters = named_parameters(self._network)
+        self._training, self._hybrid, self._size = training, not wait_on_cpu(config), (0, 0)
+        if training:
+            self._statistics = Statistics(self._network)
+            self._optimizer = Optimizer(self._parameters, HEADS[config.model], config)
+            self._exchange = Exchange(config, self._optimizer.gradients)
+            self.rank, self.world_size = self._exchange.rank, self._exchange.world_size
+
+    # --- a step -------------------------------------------------------------------------------------------------------
+
+    def train_step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
+        """See ``mhpmodels.engines.Engine``; images must be shared out equally among the contexts."""
+        self._check(images, labels)
+        mx.random.seed((seed + self.rank * _RANK_STRIDE) % 2**31)
+        self._statistics.keep()
+        loss = self._exchange.sum_number(self._differentiate(images, labels))
+        gradient = self._measure()
+        applied = math.isfinite(loss) and math.isfinite(gradient)
+        if applied:
+            clip = self.config.clip_grad
+            scale = 1.0 if clip is None or gradient <= clip else clip / gradient
+            self._optimizer.update(rate, scale * self._old_scale(len(images)))
+            self._statistics.settle()
+        else:
+            self._statistics.restore()
+        mx.nd.waitall()  # and so has let go of the caller's memory
+        return Step(loss, gradient, applied)
+
+    def _differentiate(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> float:
+        """Fills in the gradients, summed over contexts and ranks; this rank's part of the loss."""
+        self._set_size(*labels.shape[1:])
+        share = len(images) // len(self._contexts)
+        cut = [slice(number * share, (number + 1) * share) for number in range(len(self._contexts))]
+        scales = self._scales([labels[part] for part in cut])
+        losses = []
+        with mx.autograd.record():
+            for part, scale, context in zip(cut, scales, self._contexts, strict=True):
+                outputs = self._network(lend_images(images[part], context))
+                losses.append(pixel_loss(outputs, lend(labels[part], context), self._weights(len(outputs)), scale))
+        mx.autograd.backward(losses)
+        self._exchange.sum_gradients(self._optimizer.gradients)
+        return sum(float(loss.asscalar()) for loss in losses)
+
+    def _set_size(self, height: int, width: int) -> None:
+        set_size(self._network, height, width)  # at each step: GluonCV's predict leaves other sizes behind
+        if (height, width) != self._size:
+            self._size = (height, width)
+            self._network.hybridize(self._hybrid)
+
+    def _scales(self, labels: list[NDArray[np.uint8]]) -> list[float]:
+        """What each context's sum over pixels is multiplied with, to give a mean when all are added."""
+        counts = [float(np.count_nonzero(part < self.config.classes)) for part in labels]
+        if self.config.old_recipe:  # GluonCV takes the mean on each context
+            replicas = len(counts) * self.world_size
+            return [1 / (max(count, 1.0) * replicas) for count in counts]
+        total = self._exchange.sum_number(sum(counts))
+        return [1 / max(total, 1.0)] * len(counts)
+
+    def _weights(self, outputs: int) -> tuple[float, ...]:
+        """Of the outputs' losses; in GluonCV all weigh 1, whatever it is told (MXNet's SoftmaxOutput)."""
+        if self.config.old_recipe:
+            return (1.0,) * outputs
+        others = (self.config.aux_weight,) if self.config.model == "psp" else self.config.branch_weights
+        return (1.0, *others)[:outputs]
+
+    def _old_scale(self, images: int) -> float:
+        """GluonCV sums the contexts' mean gradients and divides by the images: by 2 with 16 of them on 8 GPUs."""
+        return len(self._contexts) * self.world_size / images if self.config.old_recipe else 1.0
+
+    def _measure(self) -> float:
+        """L2 norm of the whole gradient."""
+        squares = [mx.nd.sum(mx.nd.square(gradients[0])) for gradients in self._optimizer.gradients]
+        return math.sqrt(float(mx.nd.add_n(*squares).asscalar()))
+
+    def _check(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
+        if not self._training:
+            raise EngineError(
+                "train_step", "an engine that was opened to predict", "open_engine(config, training=True)"
+            )
+        batch, height, width = labels.shape
+        check_size(self.config.model, height, width)
+        if batch % len(self._contexts):
+            found = f"{batch} images for {len(self._contexts)} contexts"
+            raise EngineError("images", found, "a multiple of the contexts", "Change --batch-size.")
+        # one operator that fails leaves those on the other contexts waiting for it, so nothing wrong may get that far
+        expected = {"float32": (batch, 3, height, width), "uint8": (batch, height, width, 3)}
+        if expected.get(str(images.dtype)) != images.shape:
+            found = f"{images.dtype} {images.shape} with labels {labels.shape}"
+            raise EngineError("images", found, " or ".join(f"{dtype} {shape}" for dtype, shape in expected.items()))
+        known = np.count_nonzero(labels < self.config.classes) + np.count_nonzero(labels == _UNLABELLED)
+        if known != labels.size:
+            found = f"{labels.size - known} pixels of a class that the network does not have"
+            raise EngineError("labels", found, f"0..{self.config.classes - 1}, or {_UNLABELLED}", "Check --classes.")
+
+    # --- the rest -----------------------------------------------------------------------------------------------------
+
+    def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """See ``mhpmodels.engines.Engine``; any size of at least 32 pixels."""
+        logits = self._predict(images)
+        mx.nd.waitall()
+        return logits
+
+    def _predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        share = -(-len(images) // len(self._contexts))
+        parts = [images[start : start + share] for start in range(0, len(images), share)]
+        inputs = [lend_images(part, context) for part, context in zip(parts, self._contexts, strict=False)]
+        outputs = [_predict(self._network, x) for x in inputs]
+        logits: NDArray[np.float32] = np.concatenate([output.asnumpy() for output in outputs])
+        return logits
+
+    def save(self, path: str | Path) -> None:
+        """See ``mhpmodels.engines.Engine``; a file that GluonCV's ``load_parameters`` reads."""
+        files.save_weights(path, self._parameters)
+
+    def load(self, path: str | Path) -> None:
+        """See ``mhpmodels.engines.Engine``; also what GluonCV's ``save_parameters`` wrote."""
+        files.load_weights(path, self._parameters)
+
+    def save_state(self, path: str | Path) -> None:
+        """See ``mhpmodels.engines.Engine``."""
+        files.save_state(path, self._optimizer)
+
+    def load_state(self, path: str | Path) -> None:
+        """See ``mhpmodels.engines.Engine``."""
+        files.load_state(path, self._optimizer)
+
+    def describe(self) -> dict[str, Any]:
+        """See ``mhpmodels.engines.Engine``."""
+        return {
+            "framework": "mxnet",
+            "versions": {"mxnet": mx.__version__, "gluoncv": version("gluoncv"), "numpy": np.__version__},
+            "parameters": sum(math.prod(parameter.shape) for parameter in self._parameters.values()),
+            "devices": [str(context) for context in self._contexts],
+            "world_size": self.world_size,
+        }
+
+    def close(self) -> None:
+        """See ``mhpmodels.engines.Engine``."""
+        mx.nd.waitall()
+        for part in ("_network", "_parameters", "_statistics", "_optimizer", "_exchange"):
+            vars(self).pop(part, None)
+
+
+def _predict(network: Any, x: Any) -> Any:
+    """Logits at the size of ``x``, which the graph need not be made for: GluonCV runs it layer by layer."""
+    height, width = x.shape[2:]
+    logits = network.predict(x)
+    if logits.shape[2:] != (height, width):  # ICNet, where a side is no multiple of 8
+        logits = mx.nd.contrib.BilinearResize2D(logits, height=height, width=width)
+    return logits

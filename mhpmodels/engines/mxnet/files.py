@@ -1,0 +1,84 @@
+"""Weights and the optimiser's state, to and from ``.params`` files.
+
+Weights are named as GluonCV names them, so its own ``load_parameters`` reads them. A state has what the optimiser
+remembers, as ``kind:weight``, and how many updates were made. Both are arrays and nothing else; every name, shape and
+type is checked before the first is used, so a file that does not fit changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mhpdata.errors import CheckpointError
+from mhpmodels.engines.mxnet.libraries import mx
+from mhpmodels.engines.mxnet.memory import lend
+from mhpmodels.engines.mxnet.optimizer import Optimizer
+from mhpmodels.params import read_params, write_params
+
+STEPS = "steps"
+AUXILIARY = "auxlayer."
+_FITS = "Choose the model, backbone, classes and aux that the file was made with."
+
+
+def save_weights(path: str | Path, parameters: Mapping[str, Any]) -> None:
+    """Writes the parameters as the first context has them. Raises OutputError."""
+    write_params(path, {name: parameter.list_data()[0].asnumpy() for name, parameter in parameters.items()})
+
+
+def load_weights(path: str | Path, parameters: Mapping[str, Any]) -> None:
+    """Replaces the parameters on all contexts. An auxiliary head that the network does not have is left out.
+
+    Raises:
+        CheckpointError: the file cannot be read, does not fit the network or has values that are not finite.
+    """
+    arrays = read_params(path)
+    if not any(name.startswith(AUXILIARY) for name in parameters):
+        arrays = {name: array for name, array in arrays.items() if not name.startswith(AUXILIARY)}
+    _check(path, arrays, {name: parameter.shape for name, parameter in parameters.items()})
+    for name, parameter in parameters.items():
+        parameter.set_data(lend(arrays[name], mx.cpu()))
+
+
+def save_state(path: str | Path, optimizer: Optimizer) -> None:
+    """Writes the optimiser's state. Raises OutputError."""
+    moments = {name: arrays[0].asnumpy() for name, arrays in optimizer.moments().items()}
+    write_params(path, {STEPS: np.array([optimizer.steps], np.int64), **moments})
+
+
+def load_state(path: str | Path, optimizer: Optimizer) -> None:
+    """Replaces the optimiser's state.
+
+    Raises:
+        CheckpointError: the file cannot be read, or is of another network or optimiser.
+    """
+    arrays = read_params(path)
+    moments = optimizer.moments()
+    steps = arrays.pop(STEPS, None)
+    if steps is None or steps.shape != (1,) or steps.dtype != np.int64 or steps[0] < 0:
+        raise CheckpointError(path, f"no number of {STEPS}", "an optimiser's state", "Is this the right file?")
+    _check(path, arrays, {name: there[0].shape for name, there in moments.items()})
+    for name, there in moments.items():
+        for array in there:
+            array[:] = arrays[name]
+    optimizer.steps = int(steps[0])
+
+
+def _check(path: str | Path, arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    missing = [name for name in shapes if name not in arrays]
+    spare = [name for name in arrays if name not in shapes]
+    for found, names in (("has no", missing), ("has", spare)):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise CheckpointError(path, f"{found} {names[0]}{more}", f"{len(shapes)} arrays, by name", _FITS)
+    for name, shape in shapes.items():
+        array = arrays[name]
+        if array.shape != shape or array.dtype != np.float32:
+            found = f"{name} is {array.dtype} {array.shape}"
+            raise CheckpointError(path, found, f"float32 {shape}", _FITS)
+        if not np.isfinite(array).all():
+            raise CheckpointError(path, f"{name} is not finite", "finite numbers", "Take an earlier checkpoint.")

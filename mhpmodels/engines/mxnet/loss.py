@@ -1,0 +1,41 @@
+"""The loss: cross-entropy over labelled pixels, by log-softmax in float32.
+
+GluonCV takes the logarithm of a softmax: a pixel whose true logit lies 104 below the largest has probability 0, and the
+loss is infinite, or NaN in MXNet before 1.6. A log-softmax is finite for any gap of finite logits.
+
+GluonCV's losses also leave the gradient to SoftmaxOutput, which ignores what is multiplied to the loss: there the
+weights of auxiliary outputs had no effect. Here they act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mhpmodels.engines.mxnet.libraries import mx
+
+
+def pixel_loss(outputs: Sequence[Any], labels: Any, weights: Sequence[float], scale: float) -> Any:
+    """``scale`` x the weighted sum of the outputs' cross-entropies, each summed over the labelled pixels.
+
+    Args:
+        outputs: float32 (N, classes, height, width) each, logits; resized to the labels' size, as GluonCV does.
+        labels: uint8 (N, H, W), on the same context; ``classes`` or more is not labelled.
+        weights: one for each output.
+        scale: one over the number of labelled pixels, for a mean.
+
+    Returns:
+        float32 (1,), recorded where recording is on; 0, with gradient 0, where no pixel is labelled.
+    """
+    height, width = labels.shape[1:]
+    labelled = labels < outputs[0].shape[1]
+    index = labels.astype("float32")
+    nothing = mx.nd.zeros_like(index)
+    parts = []
+    for logits, weight in zip(outputs, weights, strict=True):
+        if logits.shape[2:] != (height, width):
+            logits = mx.nd.contrib.BilinearResize2D(logits, height=height, width=width)
+        # pick() takes the last class for 255, and where() leaves that pixel out
+        entropy = -mx.nd.pick(mx.nd.log_softmax(logits, axis=1), index, axis=1)
+        parts.append(mx.nd.sum(mx.nd.where(labelled, entropy, nothing)) * (weight * scale))
+    return mx.nd.add_n(*parts)

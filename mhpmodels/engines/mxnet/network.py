@@ -1,0 +1,124 @@
+"""GluonCV's PSPNet and ICNet, built for any of its backbones and fit for any size.
+
+GluonCV fixes three things that mhp does not want fixed, each set here after its constructor has run:
+
+- the heads are made for a backbone of 2,048 channels, so the narrow ones that it offers (resnet18, resnet34) do not
+  fit: their heads are made anew, by the same rule, from GluonCV's own parts;
+- the size of the crop is written into the graph: ``set_size`` writes another;
+- dropout is 0.1.
+
+Names of parameters are GluonCV's, so its ``.params`` files load.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mhpdata.errors import EngineError, OptionError
+from mhpmodels.config import MULTIPLE
+from mhpmodels.engines.mxnet.backbone import CHANNELS, NAMES, load_backbone
+from mhpmodels.engines.mxnet.libraries import mx
+from mhpmodels.engines.mxnet.norm import SHIFT, norm_layer
+
+if TYPE_CHECKING:
+    from mhpmodels.config import TrainConfig
+
+_PSPNET, _ICNET = (import_module(f"gluoncv.model_zoo.{name}") for name in ("pspnet", "icnet"))
+_FCN = import_module("gluoncv.model_zoo.fcn")
+HEADS = {"psp": ("head.", "auxlayer."), "icnet": ("conv_sub1.", "psp_head.", "head.", "conv_sub4.", "conv_sub2.")}
+"""What a network has beside its backbone: these weights learn at ``head_rate`` times the rate."""
+LEAST = {"psp": 8, "icnet": 32}
+
+
+def build_network(config: TrainConfig, contexts: list[Any], training: bool) -> Any:
+    """The network of ``config`` with its first weights, on ``contexts``; not hybridised yet.
+
+    The weights follow from the seed: the backbone's as He et al. 2015 (arXiv 1502.01852) or pretrained, the heads' as
+    GluonCV draws them, uniform in +-0.07.
+
+    Raises:
+        OptionError: no such backbone.
+        EngineError: the pretrained backbone cannot be had.
+    """
+    if config.backbone not in CHANNELS:
+        raise OptionError("backbone", repr(config.backbone), " or ".join(CHANNELS), "Choose one of them.")
+    norm = norm_layer(config.syncbn, len(contexts))
+    build = _PSPNET.PSPNet if config.model == "psp" else _ICNET.ICNet
+    options = {"aux": config.aux} if config.model == "psp" else {}
+    with contextlib.redirect_stdout(io.StringIO()):  # PSPNet prints its crop size
+        network = build(
+            config.classes,
+            backbone=config.backbone,
+            crop_size=config.crop_size,
+            base_size=config.base_size,
+            pretrained_base=False,
+            norm_layer=norm,
+            **options,
+        )
+    if CHANNELS[config.backbone] != CHANNELS["resnet50"]:
+        _fit_heads(network, config, norm)
+    network.apply(lambda block: _set_dropout(block, config.dropout))
+    # Shapes now, not at the first batch: replicas that initialise themselves at once wait for each other forever.
+    network.infer_shape(mx.nd.zeros((1, 3, config.crop_size, config.crop_size)))
+    _draw(network, config, contexts)
+    if config.pretrained_base is not None and training:
+        load_backbone(named_parameters(network), config.backbone, config.pretrained_base)
+    return network
+
+
+def named_parameters(network: Any) -> dict[str, Any]:
+    """The parameters by GluonCV's names in ``.params`` files, in the files' order."""
+    # No public way to these names; it is what save_parameters itself calls, in 1.6 as in 1.9.
+    named: dict[str, Any] = network._collect_params_with_prefix()
+    return {name: parameter for name, parameter in named.items() if name.rpartition(".")[2] != SHIFT}
+
+
+def check_size(model: str, height: int, width: int) -> None:
+    """Raises EngineError unless the network can be trained on such images."""
+    step, least = MULTIPLE[model], LEAST[model]
+    if height % step or width % step or min(height, width) < least:
+        expected = f"multiples of {step}, at least {least}"
+        raise EngineError("images", f"{height} x {width} for {model}", expected, "Change --crop-size.")
+
+
+def set_size(network: Any, height: int, width: int) -> None:
+    """Makes the network one for images of this size; a graph of another size must be built anew (``hybridize``)."""
+    psp = getattr(network, "psp_head", network.head).psp
+    sizes = {network: 1, psp: 32 if hasattr(network, "psp_head") else 8}
+    if hasattr(network, "psp_head"):
+        sizes |= {network.head: 1, network.head.cff_12: 8, network.head.cff_24: 16}
+    for block, stride in sizes.items():
+        block._up_kwargs = {"height": height // stride, "width": width // stride}
+
+
+def _set_dropout(block: Any, rate: float) -> None:
+    if isinstance(block, mx.gluon.nn.Dropout):
+        block._rate = rate
+
+
+def _fit_heads(network: Any, config: TrainConfig, norm: Any) -> None:
+    """Replaces what takes a backbone's output by the same for fewer channels."""
+    _, middle, late, last = CHANNELS[config.backbone]
+    head = network.head if config.model == "psp" else network.psp_head
+    size = head.psp._up_kwargs
+    head.psp = _PSPNET._PyramidPooling(last, **size, norm_layer=norm, norm_kwargs=None)
+    block = mx.gluon.nn.HybridSequential(prefix="")
+    block.add(mx.gluon.nn.Conv2D(512, 3, padding=1, use_bias=False, in_channels=2 * last), *head.block[1:])
+    head.block = block
+    if config.model == "icnet":
+        network.conv_sub2 = _ICNET.ConvBnRelu(middle, 256, 1, norm_layer=norm)
+    elif config.aux:
+        network.auxlayer = _FCN._FCNHead(late, config.classes, norm_layer=norm)
+
+
+def _draw(network: Any, config: TrainConfig, contexts: list[Any]) -> None:
+    """First weights of all parameters. In a fixed order, since they are drawn from one generator."""
+    mx.random.seed(config.seed)
+    he = mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2)
+    for name, parameter in network._collect_params_with_prefix().items():
+        convolution = name.startswith(NAMES) and len(parameter.shape) == 4
+        default = he if convolution else mx.init.Uniform(0.07)
+        parameter.initialize(default_init=default, ctx=contexts, force_reinit=True)

@@ -1,0 +1,85 @@
+"""A network in an ONNX file, as mhp-convert writes it, in onnxruntime: it predicts and does nothing else.
+
+onnxruntime is imported when ``open_onnx`` is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mhpdata.errors import CheckpointError, EngineError, MissingError
+from mhpmodels.engines import DEVIATION, MEAN
+
+if TYPE_CHECKING:
+    from mhpmodels.config import TrainConfig
+
+SUFFIX = ".onnx"
+_PROVIDERS = {False: "CPUExecutionProvider", True: "CUDAExecutionProvider"}
+
+
+class OnnxEngine:
+    """Fulfils ``mhpmodels.engines.Predictor``.
+
+    Args:
+        path: the file.
+        config: of it only ``ngpus`` acts; ``classes`` becomes what the file has.
+    """
+
+    name = "onnx"
+
+    def __init__(self, path: str | Path, config: TrainConfig) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            remedy = 'Run: pip install "mhp[onnx]".'
+            raise MissingError("onnxruntime", f"cannot be imported ({error})", "", remedy) from error
+        provider = _PROVIDERS[bool(config.ngpus)]
+        if provider not in onnxruntime.get_available_providers():
+            remedy = "Pass --ngpus 0, or install onnxruntime-gpu."
+            raise EngineError("ngpus", f"{config.ngpus}, and onnxruntime has no {provider}", "", remedy)
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise CheckpointError(path, f"cannot be read ({error.strerror})") from error
+        try:
+            session = onnxruntime.InferenceSession(content, providers=[provider])
+        except Exception as error:  # onnxruntime's own errors have no base but this
+            raise CheckpointError(path, f"not taken by onnxruntime ({error})", "what mhp-convert wrote") from error
+        (given, *more), (logits, *_) = session.get_inputs(), session.get_outputs()
+        shapes = [given.shape, logits.shape]
+        if (
+            more
+            or [len(shape) for shape in shapes] != [4, 4]
+            or given.shape[1] != 3
+            or type(logits.shape[1]) is not int
+        ):
+            raise CheckpointError(path, f"takes {given.shape}, gives {logits.shape}", "images (N, 3, H, W), logits")
+        self.config = replace(config, classes=logits.shape[1])
+        self._session: Any = session
+        self._input, self._version = given.name, onnxruntime.__version__
+
+    def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """See ``mhpmodels.engines.Engine``; sides of at least 32."""
+        if images.dtype == np.uint8:
+            pixels = images.transpose(0, 3, 1, 2) / np.float32(255)
+            mean, deviation = (np.array(x, np.float32)[:, None, None] for x in (MEAN, DEVIATION))
+            images = (pixels - mean) / deviation
+        try:
+            logits: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(images)})[0]
+        except Exception as error:  # onnxruntime's own errors have no base but this
+            raise EngineError("predict", f"onnxruntime failed for images {images.shape} ({error})") from error
+        return logits
+
+    def describe(self) -> dict[str, Any]:
+        """See ``mhpmodels.engines.Engine``."""
+        versions = {"onnxruntime": self._version, "numpy": np.__version__}
+        return {"framework": "onnx", "versions": versions, "devices": self._session.get_providers()}
+
+    def close(self) -> None:
+        """See ``mhpmodels.engines.Engine``."""
+        self._session = None

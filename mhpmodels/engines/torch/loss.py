@@ -1,0 +1,33 @@
+"""The loss: cross-entropy over labelled pixels, by log-softmax in float32, finite for any gap of finite logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from mhpmodels.networks.pspnet import resize
+
+UNLABELLED = 255
+
+
+def pixel_loss(outputs: Sequence[Tensor], labels: Tensor, weights: Sequence[float]) -> Tensor:
+    """The weighted sum of the outputs' cross-entropies, each summed over the labelled pixels.
+
+    Args:
+        outputs: floating (N, classes, height, width) each, logits; resized to the labels' size.
+        labels: int64 (N, H, W), a class, or 255: not labelled.
+        weights: one for each output.
+
+    Returns:
+        float32 (), 0 with gradient 0 where no pixel is labelled.
+    """
+    total = torch.zeros((), device=labels.device)
+    for logits, weight in zip(outputs, weights, strict=True):
+        logits = logits.float()
+        if logits.shape[2:] != labels.shape[1:]:
+            logits = resize(logits, labels.shape[1:])
+        total = total + weight * F.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction="sum")
+    return total

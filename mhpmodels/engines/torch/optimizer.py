@@ -1,0 +1,105 @@
+"""SGD with momentum and Adam, by torch; the heads' rate, what decays, and what is remembered, as tensors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from mhpdata.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from mhpmodels.config import TrainConfig
+
+MOMENTS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq")}
+"""What each optimiser remembers of every weight."""
+
+
+class Optimizer:
+    """Updates a network.
+
+    Args:
+        network: parameters that need no gradient are left out. Children named in its ``head_names`` take
+            ``config.head_rate`` times the rate; with ``config.no_wd``, vectors (biases, batch norms) do not decay.
+        config: optimizer, momentum, weight_decay, no_wd and head_rate.
+
+    Attributes:
+        steps: how many updates were made.
+    """
+
+    def __init__(self, network: nn.Module, config: TrainConfig) -> None:
+        self.steps = 0
+        forgets = config.optimizer == "sgd" and not config.momentum
+        self._kinds = () if forgets else MOMENTS[config.optimizer]
+        self._named = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        heads = getattr(network, "head_names", ())
+        groups: dict[tuple[float, float], list[Tensor]] = {}
+        for name, parameter in self._named.items():
+            rate = config.head_rate if name.partition(".")[0] in heads else 1.0
+            decay = 0.0 if config.no_wd and parameter.ndim == 1 else config.weight_decay
+            groups.setdefault((rate, decay), []).append(parameter)
+        options = [{"params": p, "weight_decay": decay, "factor": rate} for (rate, decay), p in groups.items()]
+        if config.optimizer == "adam":
+            self._optimizer: Any = torch.optim.Adam(options, lr=0.0)
+        else:
+            self._optimizer = torch.optim.SGD(options, lr=0.0, momentum=config.momentum)
+
+    @property
+    def gradients(self) -> list[Tensor]:
+        """Of each weight that has one."""
+        return [p.grad for p in self._named.values() if p.grad is not None]
+
+    def forget_gradients(self) -> None:
+        """Before a backward pass."""
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def measure(self) -> Tensor:
+        """float32 (), the L2 norm of the whole gradient."""
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self.gradients)))
+
+    def update(self, rate: float, scale: float) -> None:
+        """One step down ``scale`` x the gradient, which is changed."""
+        if scale != 1.0:
+            torch._foreach_mul_(self.gradients, scale)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self._optimizer.step()
+        self.steps += 1
+
+    def state(self) -> dict[str, Any]:
+        """What is remembered: how many steps, and by ``kind:weight`` tensors on the CPU, none before the first step."""
+        moments: dict[str, Tensor] = {}
+        for name, parameter in self._named.items() if self.steps else ():
+            there = self._optimizer.state.get(parameter, {})  # a weight that never had a gradient has none
+            moments |= {f"{k}:{name}": there.get(k, torch.zeros_like(parameter)).detach().cpu() for k in self._kinds}
+        return {"kinds": list(self._kinds), "steps": self.steps, "moments": moments}
+
+    def check(self, content: Mapping[str, Any], place: object) -> None:
+        """Raises CheckpointError unless ``content`` is a state of this network and optimiser."""
+        steps, moments = content.get("steps"), content.get("moments")
+        if type(steps) is not int or steps < 0 or not isinstance(moments, dict):
+            raise CheckpointError(place, f"no optimiser's state after {steps!r} steps", "what save_state wrote")
+        if content.get("kinds") != list(self._kinds):
+            other = f"the state {content.get('kinds')} of an optimiser"
+            raise CheckpointError(place, other, f"{list(self._kinds)}", "Is it of this run's --optimizer?")
+        named = self._named.items() if steps else ()
+        wanted = {f"{kind}:{name}": tuple(p.shape) for name, p in named for kind in self._kinds}
+        for name in {**wanted, **moments}:
+            found = moments.get(name)
+            shape = tuple(found.shape) if isinstance(found, Tensor) else None
+            if shape is None or shape != wanted.get(name):
+                expected = f"{wanted.get(name, 'none')}"
+                remedy = "Is it of this network and optimiser?"
+                raise CheckpointError(place, f"{name} is {shape or 'missing'}", expected, remedy)
+
+    def restore(self, content: Mapping[str, Any]) -> None:
+        """Take on a state that was checked."""
+        self.steps = content["steps"]
+        self._optimizer.state.clear()
+        for name, parameter in self._named.items() if content["moments"] else ():
+            state = {k: content["moments"][f"{k}:{name}"].to(parameter) for k in self._kinds}
+            if "exp_avg" in state:
+                state["step"] = torch.tensor(float(self.steps))  # where and as torch's Adam keeps it
+            self._optimizer.state[parameter] = state

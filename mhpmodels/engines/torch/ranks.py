@@ -1,0 +1,117 @@
+"""The processes that train together: started by torchrun, one a GPU, or one on the CPU alone.
+
+::
+
+    torchrun --nproc-per-node 8 -m mhptools.train --engine torch --ngpus 8 ...
+
+torchrun tells each process its rank in the environment. GPUs talk by NCCL, CPUs by gloo. All get the same sums, bit for
+bit, so all come to the same decision about a step.
+
+Run here: gloo. Not run, for want of GPUs: NCCL.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from mhpdata.errors import EngineError, MhpError
+
+if TYPE_CHECKING:
+    from mhpmodels.config import TrainConfig
+
+PATIENCE = timedelta(hours=4)
+"""The others wait so long for rank 0, which validates alone. A process that ends is noticed at once."""
+
+
+class Ranks:
+    """This process's place and device.
+
+    Args:
+        config: ngpus and contexts: of this process, or of all on this machine.
+        training: False: alone, whatever the environment says.
+
+    Attributes:
+        rank, world_size: 0 and 1 where alone.
+        device: of this process.
+
+    Raises:
+        EngineError: the GPUs are not there, there are too few processes for them, or the others cannot be reached.
+    """
+
+    def __init__(self, config: TrainConfig, training: bool) -> None:
+        local, beside = _number("LOCAL_RANK", 0), _number("LOCAL_WORLD_SIZE", 1)
+        if training and config.contexts not in (1, beside):
+            what = f"--ngpus {config.contexts}" if config.ngpus else f"--ngpus 0 --contexts {config.contexts}"
+            remedy = f"Run: torchrun --nproc-per-node {config.contexts} -m mhptools.train {what} ..."
+            found = f"{config.contexts}, and {beside} processes on this machine"
+            raise EngineError("contexts", found, "a process for each", remedy)
+        self.device = _find_device(local) if config.ngpus else torch.device("cpu")
+        self.rank, self.world_size = 0, 1
+        self._joined = False
+        if training and _number("WORLD_SIZE", 1) > 1:
+            self._join()
+
+    def _join(self) -> None:
+        try:
+            if not dist.is_initialized():
+                dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo", timeout=PATIENCE)
+                self._joined = True
+        except (RuntimeError, ValueError) as error:
+            remedy = "Start the processes with torchrun, and let it choose the address."
+            raise EngineError(
+                "torch.distributed", f"the other processes cannot be reached ({error})", "", remedy
+            ) from error
+        self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all ranks, in place."""
+        if self.world_size > 1:
+            dist.all_reduce(values)
+        return values
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Turns what torch raises when another rank is lost, or memory is short, into an EngineError."""
+        try:
+            yield
+        except MhpError:
+            raise
+        except torch.OutOfMemoryError as error:
+            remedy = "Make --batch-size or --crop-size smaller, or --accumulate larger."
+            raise EngineError(f"{self.device}", f"out of memory ({error})", "", remedy) from error
+        except RuntimeError as error:
+            if self.world_size == 1:
+                raise
+            remedy = "Look at the first rank that failed; then go on from the last checkpoint with --resume."
+            found = f"lost another of the {self.world_size} ranks, or failed in a step ({error})"
+            raise EngineError(f"rank {self.rank}", found, "", remedy) from error
+
+    def close(self) -> None:
+        """Leave the group, if it was joined here."""
+        if self._joined:
+            self._joined = False
+            dist.destroy_process_group()
+
+
+def _number(name: str, default: int) -> int:
+    value = os.environ.get(name, str(default))
+    if not value.isdecimal():
+        raise EngineError(name, repr(value), "a number, as torchrun sets it", "Unset it.")
+    return int(value)
+
+
+def _find_device(local: int) -> torch.device:
+    seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if local >= seen:
+        found = f"number {local} of {seen} that torch {torch.__version__} sees"
+        raise EngineError("GPU", found, "", "Pass --ngpus 0 for the CPU, or install the torch of your CUDA.")
+    torch.cuda.set_device(local)
+    return torch.device("cuda", local)

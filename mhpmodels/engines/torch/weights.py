@@ -1,0 +1,91 @@
+"""Files of weights: torch's own, or GluonCV's ``.params``; told apart by their first bytes.
+
+Nothing is unpickled but tensors (``weights_only``), and a network takes all of a file or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mhpdata.errors import CheckpointError, OutputError
+from mhpmodels.params import read_params, to_torch_names
+
+PARAMS = (0x112).to_bytes(8, "little")
+_AUXILIARY = "auxlayer"
+_COUNT = "num_batches_tracked"
+"""A norm's, which GluonCV does not keep and nothing here reads."""
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a file, by torch's names, on the CPU.
+
+    Raises:
+        CheckpointError: the file cannot be read, or is of neither kind.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            first = file.read(len(PARAMS))
+    except OSError as error:
+        raise CheckpointError(path, f"cannot be read ({error.strerror})") from error
+    if first == PARAMS:
+        return {name: torch.from_numpy(array) for name, array in to_torch_names(read_params(path)).items()}
+    tensors = read_tensors(path)
+    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise CheckpointError(path, "no state dict", "tensors by name, as network.state_dict() gives")
+    return tensors
+
+
+def write_weights(path: str | Path, state: Mapping[str, Tensor]) -> None:
+    """Writes a state dict of contiguous tensors on the CPU. Raises OutputError."""
+    # a clone: torch would write all of the memory that a tensor is a view of
+    write_tensors(path, {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})
+
+
+def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) -> None:
+    """Give a network its weights and running statistics. PSPNet's auxiliary head is left out where it has none.
+
+    Raises:
+        CheckpointError: names or shapes differ, or a number is not finite; the network is as it was.
+    """
+    children = {name for name, _ in network.named_children()}
+    if _AUXILIARY not in children:
+        tensors = {name: t for name, t in tensors.items() if name.partition(".")[0] != _AUXILIARY}
+    wanted = {name: tuple(t.shape) for name, t in network.state_dict().items() if not name.endswith(_COUNT)}
+    there = {name: tuple(t.shape) for name, t in tensors.items() if not name.endswith(_COUNT)}
+    other = [
+        f"{name} is {there[name]}, not {wanted[name]}"
+        for name in wanted
+        if there.get(name, wanted[name]) != wanted[name]
+    ]
+    other += [f"{name} is missing" for name in wanted if name not in there]
+    other += [f"{name} is not of this network" for name in there if name not in wanted]
+    if other:
+        more = f" and {len(other) - 3} more" if len(other) > 3 else ""
+        remedy = "Check model, backbone, aux and classes."
+        raise CheckpointError(place, "; ".join(other[:3]) + more, "", remedy)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise CheckpointError(place, f"{name} is not finite", "finite numbers", "Take an earlier checkpoint.")
+    network.load_state_dict({name: tensors[name] for name in tensors if name in wanted}, strict=False)
+
+
+def read_tensors(path: str | Path) -> Any:
+    """Whatever tensors and plain values ``write_tensors`` wrote, on the CPU. Raises CheckpointError."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch's reader raises whatever it stumbles over
+        raise CheckpointError(path, f"cannot be read ({type(error).__name__})", "a file that torch wrote") from error
+
+
+def write_tensors(path: str | Path, content: Any) -> None:
+    """Writes tensors and plain values. Raises OutputError."""
+    try:
+        with Path(path).open("wb") as file:
+            torch.save(content, file)
+    except (OSError, RuntimeError) as error:  # torch's writer tells a full disk by a RuntimeError
+        raise OutputError(path, f"cannot be written ({error})", "", "Make room or check the permissions.") from error

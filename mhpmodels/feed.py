@@ -1,0 +1,100 @@
+"""What a run trains on and is validated on: the loaders that a config asks for, and what a step takes from the
+config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mhpdata.errors import OptionError
+from mhpdata.loader import Loader
+from mhpdata.manifest import read_manifest
+from mhpdata.protocol import choose_names, split_names
+from mhpmodels.config import TrainConfig
+from mhpmodels.schedule import learning_rate
+
+
+class Feed:
+    """The data of a run.
+
+    Every step has the same number of images: what is left at an epoch's end is left out (another choice of images at
+        each epoch), so that batch statistics are always of as many and contexts and ranks have equal shares.
+
+    Args:
+        config: of the run.
+        rank, world_size: this process's share.
+
+    Attributes:
+        loader: of training. val: of validation, None without.
+        classes: names, by label.
+        steps: of an epoch.
+
+    Raises:
+        OptionError: the config does not fit the data or the number of processes.
+        PackedError: the packed folder is missing or damaged.
+    """
+
+    def __init__(self, config: TrainConfig, rank: int = 0, world_size: int = 1) -> None:
+        folder = Path(config.data)
+        manifest = read_manifest(folder)
+        self.config, self.classes = config, manifest.classes
+        if len(self.classes) != config.classes:
+            found = f"{config.classes}, where {folder} has {len(self.classes)}"
+            raise OptionError("classes", found, "as many, background included", "Change it.")
+        if config.batch_size % world_size:
+            found = f"{config.batch_size} images for {world_size} processes"
+            raise OptionError("batch_size", found, "a multiple of the processes", "Each takes an equal share.")
+        self._names = split_names(manifest, config.train_split)
+        self._folder, self._manifest = folder, manifest
+        self.loader = self._open(
+            config.train_split,
+            config.batch_size // world_size,
+            base_size=config.base_size,
+            seed=config.seed,
+            rank=rank,
+            world_size=world_size,
+            drop_last=True,
+            flip_prob=config.flip_prob,
+            blur_prob=config.blur_prob,
+            gray_prob=config.gray_prob,
+            swap_sides=config.swap_sides,
+            pad_label=config.pad_label,
+        )
+        self.steps = len(self.loader)
+        if not self.steps:
+            found = f"{config.batch_size}, where {config.train_split} has {len(self._names)} images"
+            raise OptionError("batch_size", found, "at most as many", "Make it smaller.")
+        self.rate(0)  # refuses a warm-up that does not fit before anything is trained
+        self.val = self._open(config.val_split, config.test_batch_size, augment=False) if config.validate else None
+
+    def _open(self, split: str, batch_size: int, **options: Any) -> Loader:
+        config = self.config
+        return Loader(
+            self._folder,
+            split,
+            batch_size,
+            crop_size=config.crop_size,
+            threads=config.workers or None,
+            # a device normalises faster than the cores here can, and takes a quarter of the bytes
+            dtype="uint8" if config.ngpus else "float32",
+            names=choose_names(self._manifest, split, config.val_protocol, config.leak_free),
+            **options,
+        )
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step of the run."""
+        config, steps = self.config, self.config.epochs * self.steps
+        warmup = round(config.warmup_epochs * self.steps)
+        return learning_rate(step, steps, config.lr, config.schedule, warmup, config.power)
+
+    def names(self, indices: np.ndarray) -> tuple[str, ...]:
+        """The names of a batch's samples; "" for one that was left out."""
+        return tuple(self._names[i] if i >= 0 else "" for i in indices.tolist())
+
+    def close(self) -> None:
+        """End the loaders' threads."""
+        self.loader.close()
+        if self.val is not None:
+            self.val.close()

@@ -1,0 +1,103 @@
+"""Which network: told by a config, or by the names and shapes of a file of weights; and that network, built.
+
+Importing this module imports no framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from mhpdata.errors import CheckpointError, EngineError
+from mhpmodels.config import TrainConfig
+
+DEPTHS = {(2, "conv2"): 18, (6, "conv2"): 34, (6, "conv3"): 50, (23, "conv3"): 101, (36, "conv3"): 152}
+"""Blocks of layer3, and the last convolution of each -> layers."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What decides a network's parameters.
+
+    Attributes:
+        model: "icnet", "psp", or ``package.module:function`` of one's own.
+        backbone: as ``config.BACKBONES``.
+        classes: channels of the output.
+        aux: PSPNet's auxiliary head is there.
+    """
+
+    model: str
+    backbone: str
+    classes: int
+    aux: bool = False
+
+    @staticmethod
+    def of_config(config: TrainConfig) -> Architecture:
+        """What a config asks for."""
+        return Architecture(config.model, config.backbone, config.classes, config.aux)
+
+    @staticmethod
+    def of_weights(shapes: Mapping[str, tuple[int, ...]], place: str = "weights") -> Architecture:
+        """What weights are of.
+
+        Args:
+            shapes: by name, GluonCV's or torch's.
+            place: the file, for the error.
+
+        Raises:
+            CheckpointError: of neither PSPNet nor ICNet.
+        """
+        blocks = {name.split(".")[1] for name in shapes if name.startswith("layer3.")}
+        last = "conv3" if "layer3.0.conv3.weight" in shapes else "conv2"
+        depth = DEPTHS.get((len(blocks), last))
+        for model, output in (("icnet", "head.conv_cls.weight"), ("psp", "head.block.4.weight")):
+            if output in shapes and depth is not None:
+                return Architecture(model, f"resnet{depth}", shapes[output][0], any("auxlayer" in n for n in shapes))
+        found = f"{len(shapes)} arrays, such as {', '.join(list(shapes)[:3])}"
+        raise CheckpointError(place, found, "GluonCV's PSPNet or ICNet", "Files of net.save_parameters are taken.")
+
+
+def build_network(architecture: Architecture, syncbn: bool, dropout: float, config: TrainConfig | None = None) -> Any:
+    """The torch module, its convolutions drawn from torch's generator.
+
+    Args:
+        architecture: of one's own: the function is called with ``config`` and returns a module that takes float32
+            (N, 3, H, W) and gives logits (N, classes, h, w), or a tuple of such, the main ones first; all are resized
+            to the labels' size for the loss. Its attribute ``head_names``, if it has one, names the children that learn
+            at the heads' rate.
+        syncbn: batch statistics over all ranks.
+        dropout: probability in the heads.
+
+    Raises:
+        EngineError: there is no such function, or it gives no module.
+    """
+    from torch import nn
+
+    from mhpmodels.networks.icnet import ICNet
+    from mhpmodels.networks.norm import BatchNorm, SyncBatchNorm
+    from mhpmodels.networks.pspnet import PSPNet
+    from mhpmodels.networks.resnet import initialise
+
+    if ":" in architecture.model:
+        network = _find_function(architecture.model)(config)
+        if not isinstance(network, nn.Module):
+            raise EngineError(architecture.model, f"gave a {type(network).__name__}", "a torch.nn.Module")
+        return nn.SyncBatchNorm.convert_sync_batchnorm(network) if syncbn else network
+    norm = SyncBatchNorm if syncbn else BatchNorm
+    if architecture.model == "psp":
+        network = PSPNet(architecture.classes, architecture.backbone, norm, architecture.aux, dropout)
+    else:
+        network = ICNet(architecture.classes, architecture.backbone, norm, dropout)
+    initialise(network)
+    return network
+
+
+def _find_function(name: str) -> Any:
+    module, _, function = name.partition(":")
+    try:
+        return getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        remedy = "Name a function package.module:function that can be imported from here."
+        raise EngineError(f"model {name}", f"not there ({error})", "", remedy) from error

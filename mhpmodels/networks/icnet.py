@@ -1,0 +1,96 @@
+"""ICNet: three resolutions of one image, the deeper the smaller, fused from small to large.
+
+Zhao et al., "ICNet for real-time semantic segmentation on high-resolution images", ECCV 2018, as GluonCV has it: the
+small branch goes on from the middle one's layer2 and through PSPNet's pyramid.
+
+::
+
+    image      conv_sub1                              1/8    ────────┐
+    image 1/2  conv1 .. layer2                        1/16   ──┐   cff_12 ── x 2 ── conv_cls ── x 4: the main output
+    of that    1/32, layer3, layer4, psp_head         1/32   cff_24 ─┘
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from mhpmodels.networks.pspnet import PyramidHead, resize
+from mhpmodels.networks.resnet import Norm, ResNet
+
+
+class ICNet(ResNet):
+    """float32 (N, 3, H, W) -> logits (N, classes, H, W) and, in training, those at 1/4, 1/8 and 1/16 of the size.
+
+    H and W are at least 32. GluonCV's own trains only with sizes that are multiples of 16.
+
+    Args:
+        classes: channels of the output.
+        backbone: a key of BACKBONES.
+        norm: makes a batch normalisation.
+        dropout: probability after the pyramid.
+    """
+
+    head_names = ("conv_sub1", "psp_head", "head", "conv_sub4", "conv_sub2")
+
+    def __init__(self, classes: int, backbone: str, norm: Norm, dropout: float) -> None:
+        super().__init__(backbone, norm)
+        self.conv_sub1 = nn.Sequential(
+            ConvBnRelu(3, 32, 3, 2, norm), ConvBnRelu(32, 32, 3, 2, norm), ConvBnRelu(32, 64, 3, 2, norm)
+        )
+        self.psp_head = PyramidHead(self.channels[3], norm, dropout)
+        self.head = CascadeHead(classes, norm)
+        self.conv_sub4 = ConvBnRelu(PyramidHead.width, 256, 1, 1, norm)
+        self.conv_sub2 = ConvBnRelu(self.channels[1], 256, 1, 1, norm)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        height, width = x.shape[2:]
+        large = self.conv_sub1(x)
+        middle = self.layer2(self.layer1(self.stem(resize(x, (height // 2, width // 2)))))
+        small = self.layer4(self.layer3(resize(middle, (height // 32, width // 32))))
+        small = self.conv_sub4(self.psp_head(small))
+        quarter, *others = self.head(large, self.conv_sub2(middle), small)
+        main = resize(quarter, (height, width))
+        return (main, quarter, *others) if self.training else (main,)
+
+
+class CascadeHead(nn.Module):
+    """The three branches -> logits at 1/4, 1/8 and 1/16 of the image."""
+
+    def __init__(self, classes: int, norm: Norm) -> None:
+        super().__init__()
+        self.cff_12 = CascadeFeatureFusion(128, 64, 128, classes, norm)
+        self.cff_24 = CascadeFeatureFusion(256, 256, 128, classes, norm)
+        self.conv_cls = nn.Conv2d(128, classes, 1, bias=False)
+
+    def forward(self, large: Tensor, middle: Tensor, small: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        fused, sixteenth = self.cff_24(small, middle)
+        fused, eighth = self.cff_12(fused, large)
+        height, width = fused.shape[2:]
+        return self.conv_cls(resize(fused, (2 * height, 2 * width))), eighth, sixteenth
+
+
+class CascadeFeatureFusion(nn.Module):
+    """A coarse branch made as large as the fine one, each convolved, and their sum; and the coarse one's logits."""
+
+    def __init__(self, low: int, high: int, outputs: int, classes: int, norm: Norm) -> None:
+        super().__init__()
+        self.conv_low = nn.Sequential(nn.Conv2d(low, outputs, 3, padding=2, dilation=2, bias=False), norm(outputs))
+        self.conv_hign = nn.Sequential(nn.Conv2d(high, outputs, 1, bias=False), norm(outputs))  # GluonCV's spelling
+        self.conv_low_cls = nn.Conv2d(outputs, classes, 1, bias=False)
+
+    def forward(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+        low = self.conv_low(resize(low, high.shape[2:]))
+        return F.relu(low + self.conv_hign(high)), self.conv_low_cls(low)
+
+
+class ConvBnRelu(nn.Module):
+    """A convolution, its normalisation and a ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, norm: Norm) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+        self.bn = norm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)), inplace=True)

@@ -1,0 +1,98 @@
+"""PSPNet: a backbone, and a pyramid of its features pooled to 1, 2, 3 and 6 bins a side.
+
+Zhao et al., "Pyramid scene parsing network", CVPR 2017, as GluonCV has it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from mhpmodels.networks.resnet import Norm, ResNet
+
+BINS = (1, 2, 3, 6)
+
+
+class PSPNet(ResNet):
+    """float32 (N, 3, H, W) -> logits (N, classes, H, W) of the main output and, with ``aux`` in training, of the
+    auxiliary one.
+
+    Args:
+        classes: channels of the output.
+        backbone: a key of BACKBONES.
+        norm: makes a batch normalisation.
+        aux: build the auxiliary head, on the output of layer3.
+        dropout: probability before the last convolution of each head.
+    """
+
+    head_names = ("head", "auxlayer")
+
+    def __init__(self, classes: int, backbone: str, norm: Norm, aux: bool, dropout: float) -> None:
+        super().__init__(backbone, norm)
+        self.head = PyramidHead(self.channels[3], norm, dropout)
+        self.head.block.append(nn.Conv2d(PyramidHead.width, classes, 1))
+        if aux:
+            self.auxlayer = AuxiliaryHead(self.channels[2], classes, norm, dropout)
+        self.aux = aux
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        size = x.shape[2:]
+        middle = self.layer3(self.layer2(self.layer1(self.stem(x))))
+        outputs = [resize(self.head(self.layer4(middle)), size)]
+        if self.aux and self.training:
+            outputs.append(resize(self.auxlayer(middle), size))
+        return tuple(outputs)
+
+
+class PyramidHead(nn.Module):
+    """(N, C, h, w) -> (N, 512, h, w): the pyramid, and a convolution over it."""
+
+    width = 512
+
+    def __init__(self, inputs: int, norm: Norm, dropout: float) -> None:
+        super().__init__()
+        self.psp = Pyramid(inputs, norm)
+        self.block = nn.Sequential(*_conv_norm_relu(2 * inputs, self.width, 3, norm), nn.Dropout(dropout))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block(self.psp(x))
+
+
+class Pyramid(nn.Module):
+    """(N, C, h, w) -> (N, 2 C, h, w): the features beside a quarter of the channels for each size of bins."""
+
+    def __init__(self, inputs: int, norm: Norm) -> None:
+        super().__init__()
+        self.pool = F.adaptive_avg_pool2d  # the ONNX export puts another in its place
+        self.conv1, self.conv2, self.conv3, self.conv4 = (
+            nn.Sequential(*_conv_norm_relu(inputs, inputs // 4, 1, norm)) for _ in BINS
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        convs = (self.conv1, self.conv2, self.conv3, self.conv4)
+        pooled = (conv(self.pool(x, bins)) for conv, bins in zip(convs, BINS, strict=True))
+        return torch.cat([x, *(resize(part, x.shape[2:]) for part in pooled)], 1)
+
+
+class AuxiliaryHead(nn.Module):
+    """(N, C, h, w) -> (N, classes, h, w): GluonCV's FCN head."""
+
+    def __init__(self, inputs: int, classes: int, norm: Norm, dropout: float) -> None:
+        super().__init__()
+        width = inputs // 4
+        layers = (*_conv_norm_relu(inputs, width, 3, norm), nn.Dropout(dropout), nn.Conv2d(width, classes, 1))
+        self.block = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block(x)
+
+
+def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear to (height, width), corner pixels on corner pixels, as MXNet's BilinearResize2D."""
+    return F.interpolate(x, size, mode="bilinear", align_corners=True)
+
+
+def _conv_norm_relu(inputs: int, outputs: int, kernel: int, norm: Norm) -> tuple[nn.Module, ...]:
+    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+    return conv, norm(outputs), nn.ReLU(inplace=True)

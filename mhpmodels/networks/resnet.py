@@ -1,0 +1,140 @@
+"""Dilated residual networks, GluonCV's ResNet v1b and v1s: what PSPNet and ICNet stand on.
+
+"v1b" has its stride in the 3 x 3 convolution; "v1s" is v1b with three 3 x 3 convolutions of width 64, 64, 128 in place
+of the first 7 x 7. The last two stages widen their view by dilation instead of stride, so the output is 1/8 of the
+input. He et al., "Deep residual learning", CVPR 2016; Yu and Koltun, "Multi-scale context aggregation by dilated
+convolutions", ICLR 2016.
+
+The rule: a module has the name and the place that it has in GluonCV, so that weights carry over by name
+(``mhpmodels.params``): gamma and beta are called weight and bias here, and that is all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+Norm = Callable[[int], Any]
+"""A batch normalisation of so many channels."""
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions and the way round them."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, planes: int, stride: int, dilation: int, later: int, norm: Norm) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, planes, 3, stride, dilation, dilation, bias=False)
+        self.bn1 = norm(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, 1, later, later, bias=False)
+        self.bn2 = norm(planes)
+        self.downsample = _downsample(inputs, planes, stride, norm)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        return self.relu(self.bn2(self.conv2(out)) + self.downsample(x))
+
+
+class Bottleneck(nn.Module):
+    """1 x 1 down, 3 x 3, 1 x 1 up, and the way round them."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, planes: int, stride: int, dilation: int, later: int, norm: Norm) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, planes, 1, bias=False)
+        self.bn1 = norm(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, stride, dilation, dilation, bias=False)
+        self.bn2 = norm(planes)
+        self.conv3 = nn.Conv2d(planes, planes * self.expansion, 1, bias=False)
+        self.bn3 = norm(planes * self.expansion)
+        self.downsample = _downsample(inputs, planes * self.expansion, stride, norm)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.relu(self.bn2(self.conv2(out)))
+        return self.relu(self.bn3(self.conv3(out)) + self.downsample(x))
+
+
+BACKBONES: dict[str, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int], bool]] = {
+    "resnet18": (BasicBlock, (2, 2, 2, 2), False),
+    "resnet34": (BasicBlock, (3, 4, 6, 3), False),
+    "resnet50": (Bottleneck, (3, 4, 6, 3), True),
+    "resnet101": (Bottleneck, (3, 4, 23, 3), True),
+    "resnet152": (Bottleneck, (3, 8, 36, 3), True),
+}
+"""GluonCV's names for segmentation -> block, blocks a stage, whether the first convolution is three (v1s)."""
+
+
+class ResNet(nn.Module):
+    """The layers of a backbone, for a network to inherit and extend.
+
+    Attributes:
+        channels: of the outputs of layer1 to layer4.
+    """
+
+    base_names = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
+    """The children that a backbone trained on ImageNet has, too; the others are heads."""
+
+    def __init__(self, backbone: str, norm: Norm) -> None:
+        super().__init__()
+        block, blocks, deep = BACKBONES[backbone]
+        self.channels = tuple(planes * block.expansion for planes in (64, 128, 256, 512))
+        first = 128 if deep else 64
+        self.conv1 = _deep_stem(norm) if deep else nn.Conv2d(3, first, 7, 2, 3, bias=False)
+        self.bn1 = norm(first)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        self.layer1 = _stage(block, first, 64, blocks[0], 1, 1, norm)
+        self.layer2 = _stage(block, self.channels[0], 128, blocks[1], 2, 1, norm)
+        self.layer3 = _stage(block, self.channels[1], 256, blocks[2], 1, 2, norm)
+        self.layer4 = _stage(block, self.channels[2], 512, blocks[3], 1, 4, norm)
+
+    def stem(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, C, H/4, W/4), what layer1 takes."""
+        return self.maxpool(self.relu(self.bn1(self.conv1(x))))
+
+
+def initialise(network: ResNet) -> None:
+    """First weights, from torch's own generator: the backbone's as He et al. 2015 (arXiv 1502.01852), the heads' as
+    GluonCV draws them, uniform in +-0.07; biases 0."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            if name.partition(".")[0] in network.base_names:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            else:
+                nn.init.uniform_(module.weight, -0.07, 0.07)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def _deep_stem(norm: Norm) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 3, 2, 1, bias=False),
+        norm(64),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 64, 3, 1, 1, bias=False),
+        norm(64),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 128, 3, 1, 1, bias=False),
+    )
+
+
+def _stage(
+    block: type[BasicBlock | Bottleneck], inputs: int, planes: int, blocks: int, stride: int, dilation: int, norm: Norm
+) -> nn.Module:
+    """Blocks of one width; the first has half the dilation in its first 3 x 3 convolution."""
+    first = block(inputs, planes, stride, max(1, dilation // 2), dilation, norm)
+    inputs = planes * block.expansion
+    return nn.Sequential(first, *(block(inputs, planes, 1, dilation, dilation, norm) for _ in range(1, blocks)))
+
+
+def _downsample(inputs: int, outputs: int, stride: int, norm: Norm) -> nn.Module:
+    if stride == 1 and inputs == outputs:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm(outputs))

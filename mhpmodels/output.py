@@ -1,0 +1,49 @@
+"""Files that a command writes: whole under their name or not at all, and over nothing unless that was asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mhpdata.errors import OutputError
+
+
+def check_free(path: Path, overwrite: bool) -> None:
+    """Raises OutputError where a file of this name may not be written."""
+    if path.is_dir():
+        raise OutputError(path, "is a folder", "the name of a file", "Remove it, or choose another --out.")
+    if os.path.lexists(path) and not overwrite:
+        raise OutputError(path, "is there already", "", "Pass --overwrite to replace it, or another --out.")
+
+
+def write_file(path: Path, data: bytes, overwrite: bool) -> None:
+    """Write a file so that its name shows all of ``data`` or what was there before.
+
+    Raises:
+        OutputError: it is there already, or cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            with part.open("xb") as file:
+                file.write(data)
+            check_free(path, overwrite)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(path, f"cannot be written ({error.strerror})", "", "Make room or give permission.") from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder where there is none.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(path, f"cannot be made ({error.strerror})", "a folder", "Choose another --out.") from error

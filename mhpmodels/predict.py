@@ -1,0 +1,238 @@
+"""What a network says of photos: one label PNG a photo, at the photo's own size, and pictures for people beside it.
+
+::
+
+    photo (H, W, 3) ─short side 768─> image (h, w, 3) ─inference─> scores (C, h, w) ─labels_at─> labels (H, W)
+
+    out/0001.png                  the labels, an indexed PNG (mhpmodels.png) with the dataset's palette
+    out/pictures/0001.jpg         with ``overlay``: the photo as the network saw it, the labels over it
+    out/pictures/legend.png       with ``legend``
+
+Photos are decoded strictly and as they are: masks follow the raw pixel order, so no rotation that EXIF asks for is
+applied. A photo's label PNG is written last: where it is, the photo is done.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mhpdata.errors import ManifestError, MhpError, OptionError, UnreadableError
+from mhpdata.image import decode_image
+from mhpdata.labels import LabelSet
+from mhpdata.layouts import LAYOUTS
+from mhpdata.options import ON_ERROR, check_choice
+from mhpdata.resize import resize_image, resize_labels
+from mhpdata.split import Split, open_split
+from mhpdata.threads import crew
+from mhpmodels.inference import Inference, input_size
+from mhpmodels.output import check_free, make_folder, write_file
+from mhpmodels.png import encode_indexed
+from mhpmodels.rescale import labels_at
+
+PICTURES = "pictures"
+"""The folder of pictures for people, below that of the labels."""
+
+Source = TypeVar("Source")
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a prediction has written.
+
+    Attributes:
+        labels: the label PNGs, in the order of the photos.
+        skipped: errors of photos that were left out.
+        milliseconds: median time a photo, from pixels to labels, the first left out; 0 where there is none.
+    """
+
+    labels: tuple[Path, ...]
+    skipped: tuple[MhpError, ...]
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Options:
+    """How photos are given to the network and what is written.
+
+    Attributes:
+        size: pixels of the short side that the network sees.
+        overlay: write a picture of each photo with its labels over it.
+        legend: write a picture of the classes and their colours.
+        overwrite: replace files that are there.
+        on_error: "fail" ends at the first photo that cannot be used; "skip" leaves such out.
+        threads: that read and decode; None for one a core.
+        progress: show a bar, where stderr is a terminal.
+    """
+
+    size: int = 768
+    overlay: bool = False
+    legend: bool = False
+    overwrite: bool = False
+    on_error: str = "fail"
+    threads: int | None = None
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("on_error", self.on_error, ON_ERROR)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A photo as the network sees it, and the size that its labels get."""
+
+    image: Pixels
+    size: tuple[int, int]
+
+
+def predict_photos(
+    inference: Inference, photos: Sequence[str | Path], out: str | Path, labels: LabelSet, options: Options
+) -> Written:
+    """Write the labels of photos, each named as its photo.
+
+    Args:
+        inference: around the network.
+        photos: JPEG or PNG files.
+        out: the folder to write to; made if it is not there.
+        labels: the classes that the network knows.
+        options: how, and what.
+
+    Raises:
+        OptionError: no photos, two of one name, or a network with more outputs than classes.
+        OutputError: a file is there already, or cannot be written.
+        UnreadableError, ImageError: a photo cannot be read, does not decode, or is so narrow that it would become huge.
+        EngineError: the network fails.
+        MissingError: the legend needs Matplotlib, which is not installed.
+    """
+    count = Counter(Path(photo).stem for photo in photos)
+    for name in count:
+        if count[name] > 1:
+            raise OptionError(
+                "photos", f"{count[name]} named {name}", "one of each name", "Give each an --out of its own."
+            )
+    paths = {Path(photo).stem: Path(photo) for photo in photos}
+    return _predict(inference, paths, partial(_see_photo, options.size), Path(out), labels, options)
+
+
+def predict_split(
+    inference: Inference, folder: str | Path, split: str, out: str | Path, names: Sequence[str] | None, options: Options
+) -> Written:
+    """Write the labels of a split of a packed folder, each named by its id, at the source photo's size.
+
+    Args:
+        inference, out, options: as for ``predict_photos``.
+        folder, split: what ``mhp-pack`` wrote.
+        names: only these; None for all.
+
+    Raises:
+        OptionError: no such split or name, or as for ``predict_photos``.
+        PackedError: a damaged record.
+        OutputError, EngineError, ImageError, MissingError: as for ``predict_photos``.
+    """
+    opened = open_split(folder, split)
+    try:
+        indices = {name: index for index, name in enumerate(opened.names)}
+        unknown = [name for name in names or () if name not in indices]
+        if unknown:
+            raise OptionError("names", f"{unknown[:5]}", f"names of {folder}, split {split}", "Correct them.")
+        for name in indices:
+            if Path(name).name != name:
+                raise ManifestError(opened.folder, f"an image named {name!r}", "a name for a file", "Pack again.")
+        chosen = {name: indices[name] for name in (opened.names if names is None else names)}
+        labels = LAYOUTS[opened.manifest.layout].LABELS
+        return _predict(inference, chosen, partial(_see_sample, opened, options.size), Path(out), labels, options)
+    finally:
+        opened.close()
+
+
+def _see_photo(short: int, path: Path) -> _Seen:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableError(path, f"cannot be read ({error.strerror})", "a photo", "Check the path.") from error
+    photo, header = decode_image(data, str(path))
+    size = header.height, header.width
+    return _Seen(resize_image(photo, input_size(size, short, str(path))), size)
+
+
+def _see_sample(split: Split, short: int, index: int) -> _Seen:
+    sample = split[index]
+    size = input_size(sample.record.source_size, short, split.place(index))
+    image = sample.image if sample.image.shape[:2] == size else resize_image(sample.image, size)
+    return _Seen(image, sample.record.source_size)
+
+
+def _predict(
+    inference: Inference,
+    sources: dict[str, Source],
+    see: Callable[[Source], _Seen],
+    out: Path,
+    labels: LabelSet,
+    options: Options,
+) -> Written:
+    """The labels of each source, by name."""
+    if not sources:
+        raise OptionError("photos", "none", "at least one", "Name photos, or --data and --split.")
+    if inference.classes > len(labels):
+        found = f"{inference.classes} outputs for {len(labels)} classes of {labels.name}"
+        raise OptionError("checkpoint", found, "at most as many", "It was trained on other classes.")
+    files = {name: out / f"{name}.png" for name in sources}
+    pictures = {name: out / PICTURES / f"{name}.jpg" for name in sources if options.overlay}
+    legend = [out / PICTURES / "legend.png"] if options.legend else []
+    for path in (*files.values(), *pictures.values(), *legend):
+        check_free(path, options.overwrite)
+    make_folder(out / PICTURES if pictures or legend else out)
+    for path in legend:
+        _write_legend(path, labels, options.overwrite)
+
+    def attempt(source: Source) -> _Seen | MhpError:
+        try:
+            return see(source)
+        except MhpError as error:
+            if options.on_error == "fail":
+                raise
+            return error
+
+    written, skipped, seconds = [], [], []
+    with crew(len(sources), "photos", options.threads, options.progress) as workers:
+        for name, seen in zip(sources, workers.each(attempt, sources.values()), strict=True):
+            if isinstance(seen, MhpError):
+                skipped.append(seen)
+                continue
+            begun = time.perf_counter()
+            predicted = labels_at(inference(seen.image), seen.size)
+            seconds.append(time.perf_counter() - begun)
+            if options.overlay:
+                write_file(pictures[name], _overlay(seen.image, predicted, labels), options.overwrite)
+            write_file(files[name], encode_indexed(predicted, labels.palette), options.overwrite)
+            written.append(files[name])
+    median = 1000 * statistics.median(seconds[1:] or seconds or [0.0])
+    return Written(tuple(written), tuple(skipped), median)
+
+
+def _overlay(image: Pixels, labels: Pixels, classes: LabelSet) -> bytes:
+    from mhpdata.codec import encode_image
+    from mhpmodels.overlay import lay_over
+
+    at_size = resize_labels(labels, (image.shape[0], image.shape[1]))
+    return encode_image(lay_over(image, at_size, classes.palette), "jpeg", 90)
+
+
+def _write_legend(path: Path, classes: LabelSet, overwrite: bool) -> None:
+    import cv2
+
+    from mhpmodels.overlay import legend
+
+    done, data = cv2.imencode(".png", np.ascontiguousarray(legend(classes)[:, :, ::-1]))
+    assert done
+    write_file(path, data.tobytes(), overwrite)

@@ -1,0 +1,209 @@
+"""What a run leaves to read: lines of the old form, and a table of every step and every epoch.
+
+::
+
+    train.log     Epoch 10 iteration 0113/0188: training loss 1.059
+                  Epoch 10 validation pixAcc: 0.861, mIoU: 0.346
+    steps.csv     a row a step: StepRow
+    epochs.csv    a row an epoch: EpochRow, and the IoU of each class
+
+Rows are on the disk when the step is done, floats with all their digits. A run that goes on from a checkpoint drops the
+rows after it, so the tables show one run however often it was killed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from mhpdata.errors import CheckpointError, OutputError
+from mhpdata.manifest import write_atomically
+from mhpmodels.board import Board
+
+STEPS, EPOCHS = "steps.csv", "epochs.csv"
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A step of training.
+
+    Attributes:
+        step: of the run, from 0.
+        epoch, iteration: from 0 and from 1.
+        loss, gradient: as of ``Step``; may be not finite.
+        rate: the learning rate.
+        applied: 0 for a skipped step.
+        images: of this process.
+        seconds: of the step, the wait for its batch included.
+        waited: seconds of them in which the loop waited for the loader.
+    """
+
+    step: int
+    epoch: int
+    iteration: int
+    loss: float
+    gradient: float
+    rate: float
+    applied: int
+    images: int
+    seconds: float
+    waited: float
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """An epoch of training and its validation.
+
+    Attributes:
+        epoch: from 0.
+        step: steps of the run that are done.
+        loss: mean over the epoch's steps that were not skipped.
+        pix_acc, miou: of the validation, 0..1; NaN without one.
+        skipped: steps of the run that were skipped so far.
+        seconds: of the validation.
+        iou: of each class; empty without validation.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    pix_acc: float
+    miou: float
+    skipped: int
+    seconds: float
+    iou: tuple[float, ...] = ()
+
+
+class RunLog:
+    """Writes a run's log and tables; enter it.
+
+    Args:
+        folder: of the run.
+        classes: their names, for the columns of epochs.csv.
+        step: steps that are done; rows after them are dropped.
+        name: of the log file.
+        tensorboard: write an event file, too.
+        quiet: nothing on standard output.
+
+    Raises:
+        OutputError: a file cannot be written, or is not of this form.
+        MissingError: TensorBoard is asked for and not installed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        classes: Sequence[str],
+        step: int = 0,
+        name: str = "train.log",
+        tensorboard: bool = False,
+        quiet: bool = False,
+    ) -> None:
+        self._quiet, self._no_iou = quiet, (math.nan,) * len(classes)
+        self._board = Board(folder / "tensorboard", step) if tensorboard else None
+        columns = {STEPS: _columns(StepRow), EPOCHS: [*_columns(EpochRow), *(f"IoU {name}" for name in classes)]}
+        try:
+            for file, header in columns.items():
+                _cut(folder / file, header, step + (file == EPOCHS))
+            self._log, self._steps, self._epochs = (
+                (folder / file).open("a", encoding="utf-8", buffering=1, newline="") for file in (name, STEPS, EPOCHS)
+            )
+        except OSError as error:
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(folder, f"a log cannot be written ({error.strerror})", "", "Check it.") from error
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in (self._log, self._steps, self._epochs):
+            file.close()
+        if self._board is not None:
+            self._board.close()
+
+    def line(self, text: str) -> None:
+        """A line for people."""
+        self._log.write(text + "\n")
+        if not self._quiet:
+            from tqdm import tqdm
+
+            tqdm.write(text, file=sys.stdout)
+            sys.stdout.flush()
+
+    def step(self, row: StepRow) -> None:
+        """A step is done."""
+        self._steps.write(_text(astuple(row)))
+        if self._board is not None:
+            self._board.add(row.step, loss=row.loss, gradient=row.gradient, rate=row.rate)
+
+    def epoch(self, row: EpochRow) -> None:
+        """An epoch is done."""
+        *values, iou = astuple(row)
+        self._epochs.write(_text((*values, *(iou or self._no_iou))))
+        if self._board is not None:
+            self._board.add(row.step, epoch_loss=row.loss, skipped=row.skipped)
+            if iou:
+                self._board.add(row.step, pixAcc=row.pix_acc, mIoU=row.miou)
+
+
+def read_steps(folder: Path) -> list[StepRow]:
+    """The steps of a run's folder, in order.
+
+    Raises:
+        CheckpointError: no such table there, or a row that is none.
+    """
+    return [StepRow(*map(_number, row)) for row in _rows(folder / STEPS, _columns(StepRow))[1:]]
+
+
+def read_epochs(folder: Path) -> list[EpochRow]:
+    """The epochs of a run's folder, in order. Raises as ``read_steps``."""
+    columns = _columns(EpochRow)
+    numbers = [tuple(map(_number, row)) for row in _rows(folder / EPOCHS, columns)[1:]]
+    found = [EpochRow(**dict(zip(columns, row, strict=False)), iou=row[len(columns) :]) for row in numbers]
+    return [replace(row, iou=()) if math.isnan(row.miou) else row for row in found]
+
+
+def _columns(kind: type[StepRow] | type[EpochRow]) -> list[str]:
+    return [field.name for field in fields(kind) if field.name != "iou"]
+
+
+def _text(row: Sequence[object]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(row)
+    return out.getvalue()
+
+
+def _number(text: str) -> Any:
+    return int(text) if text.lstrip("-").isdecimal() else float(text)
+
+
+def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
+    """A table's rows, the header first; a last one that a kill cut short is left out."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(
+            path, f"cannot be read ({error})", "a table of mhp-train", "Is it a run's folder?"
+        ) from error
+    rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
+    if not rows or rows[0][: len(header)] != list(header) or any(len(row) != len(rows[0]) for row in rows):
+        raise CheckpointError(path, "is another table", f"columns {', '.join(header)}", "Is it a run's folder?")
+    return rows
+
+
+def _cut(path: Path, header: Sequence[str], bound: int) -> None:
+    """Drop the rows of steps from ``bound`` on; begin the table where there is none."""
+    rows = _rows(path, header) if path.exists() else [list(header)]
+    at = list(header).index("step")
+    kept = [rows[0], *(row for row in rows[1:] if int(row[at]) < bound)]
+    write_atomically(path, "".join(map(_text, kept)))

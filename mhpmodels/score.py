@@ -1,0 +1,154 @@
+"""Anybody's predictions against the labels of a split: no network and no framework, only files.
+
+::
+
+    packed split ─truth─> labels, each person's own mask ─┐
+                                                           ├─ one image, one thread ─> Scored ─in order─> Score
+    folder ─submission─> labels, persons and their scores ─┘
+
+Labels give pixAcc, mIoU and the IoU of each class (``mhpmodels.metrics``); persons give AP^p and PCP at .1 ... .9
+(``mhpmodels.persons``). At source size everything is compared as annotated; at packed size, as packed, the persons' own
+masks resized to the nearest pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mhpdata.errors import OptionError
+from mhpdata.options import check_choice
+from mhpdata.protocol import EARLIER, choose_names, copies
+from mhpdata.split import Split, open_split
+from mhpdata.threads import crew
+from mhpmodels.metrics import Confusion
+from mhpmodels.overlap import overlap
+from mhpmodels.persons import Claims, PersonFigures, claim, score_persons
+from mhpmodels.scores import SIZES, Row, Score
+from mhpmodels.submission import Submission
+from mhpmodels.truth import packed_labels, source_labels, true_persons
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is kept of one image."""
+
+    row: Row
+    confusion: Confusion | None
+    claims: Claims | None
+
+
+def score(
+    folder: str | Path,
+    predictions: str | Path,
+    split: str = "val",
+    *,
+    at: str = "source",
+    protocol: str = "official",
+    leak_free: bool = False,
+    unseen: bool = False,
+    threads: int | None = None,
+    progress: bool = False,
+) -> Score:
+    """Score a folder of predictions: what mhp-score calls.
+
+    Args:
+        folder, split: what ``mhp-pack`` wrote.
+        predictions: a folder in one of the forms of ``mhpmodels.submission``.
+        at: "source", the photo's own size, or "packed"; the predictions must have it.
+        protocol, leak_free, unseen: which images count, as for ``mhpdata.protocol.choose_names``.
+        threads: None for one a core.
+        progress: show a bar, where stderr is a terminal.
+
+    Raises:
+        OptionError: an argument outside what is taken, no images, or a split without labels.
+        PredictionError: predictions are missing, damaged, of another size, or hold labels that do not exist.
+        PackedError: a damaged record.
+    """
+    check_choice("at", at, SIZES)
+    opened = open_split(folder, split)
+    try:
+        manifest = opened.manifest
+        names = choose_names(manifest, split, protocol, leak_free, unseen)
+        if not names:
+            raise OptionError(f"{folder}, split {split}", "no images", "at least one", "Choose another split.")
+        submission = Submission(predictions, names, len(opened.classes))
+        chosen = set(names)
+        indices = [index for index, name in enumerate(opened.names) if name in chosen]
+        confusion, images = Confusion(len(opened.classes)), []
+        with crew(len(indices), "images", threads, progress) as workers:
+            for found in workers.each(partial(_score_one, opened, submission, at == "source"), indices):
+                if found.confusion is not None:
+                    confusion.merge(found.confusion)
+                images.append(found)
+    finally:
+        opened.close()
+    return Score(
+        form=submission.form,
+        classes=opened.classes,
+        split=split,
+        at=at,
+        protocol=protocol,
+        leak_free=leak_free,
+        unseen=unseen,
+        seen=len(copies(manifest, split, EARLIER.get(split, ())) & chosen),
+        confusion=confusion if submission.has_labels else None,
+        persons=_figures(images) if submission.has_persons else None,
+        rows=tuple(found.row for found in images),
+    )
+
+
+def picture_of_the_worst(folder: str | Path, predictions: str | Path, found: Score, count: int) -> bytes:
+    """A PNG of the images with the least merit.
+
+    Args:
+        folder, predictions: what was scored.
+        found: what came of it.
+        count: of images, 1..64.
+
+    Raises:
+        MissingError: Matplotlib is not installed.
+        PackedError, PredictionError: as for ``score``.
+    """
+    import cv2
+
+    from mhpmodels.worst import draw_worst
+
+    opened = open_split(folder, found.split)
+    try:
+        submission = Submission(predictions, [row.name for row in found.rows], len(found.classes))
+        picture = draw_worst(opened, submission, found, count)
+    finally:
+        opened.close()
+    done, data = cv2.imencode(".png", np.ascontiguousarray(picture[:, :, ::-1]))
+    assert done
+    return data.tobytes()
+
+
+def _figures(images: list[Scored]) -> PersonFigures:
+    return score_persons([found.claims for found in images if found.claims is not None])
+
+
+def _score_one(split: Split, submission: Submission, at_source: bool, index: int) -> Scored:
+    """Everything about one image."""
+    record, place, name = split.record(index), split.place(index), split.names[index]
+    if record.runs is None:
+        raise OptionError(place, "has no labels", "a split with labels", "There is nothing to score against.")
+    size = record.source_size if at_source else record.size
+    overlap_rule, classes = str(split.manifest.options["overlap"]), len(split.classes)
+    confusion = claims = labels = None
+    row = Row(name, size[0], size[1])
+    if submission.has_labels:
+        truth = source_labels(record, overlap_rule, place) if at_source else packed_labels(record, classes, place)
+        confusion = Confusion(classes)
+        labels = submission.labels(name, size)
+        confusion.update(labels, truth)
+        row = row.with_labels(confusion)
+    if submission.has_persons:
+        scores, layers = submission.persons(name, size, labels)
+        claims = claim(scores, overlap(layers, true_persons(record, size, place), classes))
+        row = row.with_persons(claims)
+    return Scored(row, confusion, claims)

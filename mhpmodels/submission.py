@@ -1,0 +1,181 @@
+"""A folder of somebody's predictions, in one of three forms, told from what is in it.
+
+::
+
+    labels      0001.png, 0002.png, ...     the labels of each image: what mhp-predict writes
+    official    results.txt, global_seg/0001.png, global_tag/0001.png
+                the form of the MHP challenge: labels, and whose each pixel is; results.txt has a line an image,
+                ``0001 1 0.98 2 0.75``: the numbers of the persons in global_tag, each with its score
+    masks       results.txt, masks/0001_1.png, masks/0001_2.png, ...
+                a label map a person, which may overlap; results.txt as above. global_seg/ may be there, too
+
+PNGs are gray or indexed, each pixel its label, all of an image's own size. As in the official code
+(``eval_submission.py``), a person of results.txt without a pixel in global_tag is none; a mask without a label, though,
+is a prediction. Lines of images that are not scored are passed over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mhpdata.errors import PredictionError
+from mhpdata.jit import kernel
+from mhpmodels.overlap import Layer
+from mhpmodels.png import decode_labels
+
+RESULTS, SEGMENTS, TAGS, MASKS = "results.txt", "global_seg", "global_tag", "masks"
+FORMS = ("labels", "official", "masks")
+MAX_PERSONS = 255
+
+Labels = NDArray[np.uint8]
+
+
+class Submission:
+    """Predictions of some images, read when they are asked for, by any number of threads.
+
+    Attributes:
+        folder: where they lie.
+        form: of FORMS.
+        has_labels, has_persons: what they say of an image.
+    """
+
+    def __init__(self, folder: str | Path, names: Sequence[str], classes: int) -> None:
+        """Look what is there.
+
+        Args:
+            folder: of one of the forms.
+            names: the images that are to be scored.
+            classes: labels are below this number.
+
+        Raises:
+            PredictionError: none of the forms, or not all images are predicted.
+        """
+        self.folder, self._classes = Path(folder), classes
+        there = {name for name in (RESULTS, SEGMENTS, TAGS, MASKS) if (self.folder / name).exists()}
+        if TAGS in there and MASKS in there:
+            raise PredictionError(folder, f"has {TAGS} and {MASKS}", "one of them", "Remove one.")
+        self.form = "official" if TAGS in there else "masks" if MASKS in there else "labels"
+        self.has_persons = self.form != "labels"
+        self.has_labels = self.form != "masks" or SEGMENTS in there
+        self._segments = self.folder / SEGMENTS if self.has_persons else self.folder
+        self._listed = _read_results(self.folder / RESULTS) if self.has_persons else {}
+        missing = [name for name in names if self.has_persons and name not in self._listed]
+        if missing:
+            found = f"{len(missing)} images have no line, {', '.join(missing[:5])} among them"
+            raise PredictionError(self.folder / RESULTS, found, "one an image", "Write the bare name where nobody is.")
+        for files in self._folders:
+            missing = [name for name in names if not (files / f"{name}.png").is_file()]
+            if missing:
+                found = f"{len(missing)} of {len(names)} images have no PNG, {', '.join(missing[:5])} among them"
+                raise PredictionError(files, found, "one an image, named by its id", "Predict them, too.")
+
+    @property
+    def _folders(self) -> list[Path]:
+        """Those that hold a PNG for each image."""
+        return [self._segments] * self.has_labels + [self.folder / TAGS] * (self.form == "official")
+
+    def labels(self, name: str, size: tuple[int, int]) -> Labels:
+        """The labels of an image: uint8 of ``size``, below the number of classes.
+
+        Raises:
+            PredictionError: the file is missing, damaged, of another size, or holds a label that does not exist.
+        """
+        return self._read(self._segments / f"{name}.png", size)
+
+    def persons(
+        self, name: str, size: tuple[int, int], labels: Labels | None = None
+    ) -> tuple[list[float], list[Layer]]:
+        """The persons of an image: their scores, and their pixels in the same order.
+
+        Args:
+            name, size: of the image.
+            labels: of the image, if they have been read.
+
+        Raises:
+            PredictionError: as for ``labels``.
+        """
+        listed = self._listed[name]
+        if self.form == "masks":
+            everybody = np.ones(size, np.uint8)
+            files = [self.folder / MASKS / f"{name}_{person}.png" for person, _ in listed]
+            return [score for _, score in listed], [Layer(self._read(file, size), everybody, 1) for file in files]
+        tags = _decode(self.folder / TAGS / f"{name}.png", size, bits=16)
+        there = np.zeros(1 << 8 * tags.itemsize, np.uint8)
+        _mark(tags.reshape(-1), there)
+        kept = [(person, score) for person, score in listed if person < there.size and there[person]]
+        if not kept:
+            return [], []
+        labels = self.labels(name, size) if labels is None else labels
+        layers = []
+        for numbers in _distinct([person for person, _ in kept]):
+            number_of = np.zeros_like(there)
+            number_of[numbers] = np.arange(1, len(numbers) + 1)
+            layers.append(Layer(labels, number_of.take(tags), len(numbers)))
+        return [score for _, score in kept], layers
+
+    def _read(self, path: Path, size: tuple[int, int]) -> Labels:
+        labels = _decode(path, size)
+        if int(labels.max()) >= self._classes:
+            found = ", ".join(map(str, np.unique(labels[labels >= self._classes])[:5].tolist()))
+            raise PredictionError(path, f"label {found}", f"labels 0 to {self._classes - 1}", "Is it a map of labels?")
+        return np.asarray(labels, np.uint8)
+
+
+def _decode(path: Path, size: tuple[int, int], bits: int = 8) -> NDArray[np.uint16]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PredictionError(path, f"cannot be read ({error.strerror})", "a PNG", "Predict it, too.") from error
+    return decode_labels(data, str(path), size, bits)
+
+
+def _distinct(numbers: Sequence[int]) -> list[list[int]]:
+    """The numbers, in order, cut so that none comes twice in a part (a person that was listed again is two)."""
+    parts: list[list[int]] = [[]]
+    for number in numbers:
+        if number in parts[-1]:
+            parts.append([])
+        parts[-1].append(number)
+    return parts
+
+
+@kernel
+def _mark(values: Any, there: Any) -> None:
+    """1 at each value that occurs. uint8 or uint16 (n,), uint8 (256 or 65536,)."""
+    for i in range(values.size):
+        there[values[i]] = 1
+
+
+def _read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """results.txt: {image: [(person, score), ...]}.
+
+    Raises:
+        PredictionError: it cannot be read, or a line is not as it should be.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PredictionError(path, f"cannot be read ({error})", "a line an image", "Write it again.") from error
+    listed: dict[str, list[tuple[int, float]]] = {}
+    for number, line in enumerate(lines, 1):
+        name, *items = line.split() or [""]
+        if not name:
+            continue
+        try:
+            persons = [(int(a), float(b)) for a, b in zip(items[::2], items[1::2], strict=True)]
+            sound = all(0 < person < 1 << 16 and math.isfinite(score) for person, score in persons)
+        except ValueError:
+            sound = False
+        if not sound or len(persons) > MAX_PERSONS:
+            expected = f"a name and up to {MAX_PERSONS} times a person from 1 and its score"
+            raise PredictionError(f"{path} line {number}", repr(line[:80]), expected, "Correct it.")
+        if name in listed:
+            raise PredictionError(f"{path} line {number}", f"{name} again", "one line an image", "Correct it.")
+        listed[name] = persons
+    return listed

@@ -1,0 +1,122 @@
+"""mhp-convert: GluonCV's file to torch's and back is the same file; what is no file of weights is an error."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mhpdata.errors import CheckpointError, OptionError, OutputError
+from mhpmodels.conversion import convert
+from mhpmodels.params import write_params
+from mhptools.convert import main
+
+torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
+
+from mhpmodels.engines.torch.weights import fit, read_weights, write_weights  # noqa: E402
+
+ARRAYS = {
+    "conv1.weight": np.array([[1.5, np.nan], [-0.0, np.inf]], np.float32),
+    "bn1.gamma": np.array([1, 2], np.float32),
+    "bn1.beta": np.array([3, 4], np.float32),
+    "bn1.running_mean": np.array([5, 6], np.float32),
+    "bn1.running_var": np.array([7, 8], np.float32),
+    "fc.weight": np.array([[9, 10]], np.float16),
+}
+
+
+@pytest.fixture
+def gluon_file(tmp_path):
+    write_params(tmp_path / "gluon.params", ARRAYS)
+    return tmp_path / "gluon.params"
+
+
+def test_to_torch_and_back_is_the_same_file(gluon_file, tmp_path):
+    convert(gluon_file, tmp_path / "a.pt")
+    state = torch.load(tmp_path / "a.pt", weights_only=True)
+    assert list(state)[:3] == ["conv1.weight", "bn1.weight", "bn1.bias"]
+    convert(tmp_path / "a.pt", tmp_path / "b.params")
+    assert (tmp_path / "b.params").read_bytes() == gluon_file.read_bytes()
+
+
+def test_the_command(gluon_file, tmp_path):
+    out = tmp_path / "a.pt"
+    assert CliRunner().invoke(main, [str(gluon_file), str(out)]).exit_code == 0
+    assert out.exists()
+    again = CliRunner().invoke(main, [str(gluon_file), str(out)])
+    assert again.exit_code == 1 and "exists" in again.stderr
+    assert CliRunner().invoke(main, [str(gluon_file), str(out), "--overwrite"]).exit_code == 0
+    assert CliRunner().invoke(main, [str(gluon_file), "a.txt"]).exit_code == 2
+
+
+def test_nothing_is_overwritten_or_left_half(gluon_file, tmp_path):
+    out = tmp_path / "a.pt"
+    out.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="exists"):
+        convert(gluon_file, out)
+    gluon_file.write_bytes(gluon_file.read_bytes()[:-1])
+    with pytest.raises(CheckpointError):
+        convert(gluon_file, out, overwrite=True)
+    assert out.read_bytes() == b"mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pt", "gluon.params"]
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\3\4", b"junk" * 9, struct.pack("<QQQ", 0x112, 0, 1 << 60)])
+def test_no_weights(data, tmp_path):
+    (tmp_path / "a.pt").write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"a\.pt"):
+        convert(tmp_path / "a.pt", tmp_path / "b.params")
+
+
+def test_files_that_cannot_be_read_or_written(gluon_file, tmp_path):
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        convert(tmp_path / "none.pt", tmp_path / "b.params")
+    with pytest.raises(OutputError, match="cannot be written"):
+        convert(gluon_file, tmp_path / "no" / "b.pt")
+    with pytest.raises(OptionError, match="out"):
+        convert(gluon_file, tmp_path / "b.txt")
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("unpickled",)
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], {"a": 1}, 3, Evil()])
+def test_a_file_of_torchs_that_holds_no_weights(content, tmp_path, capsys):
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError):
+        read_weights(tmp_path / "a.pt")
+    assert "unpickled" not in capsys.readouterr().out
+
+
+def test_bfloat16_has_no_place_in_params(tmp_path):
+    write_weights(tmp_path / "a.pt", {"w": torch.zeros(2, dtype=torch.bfloat16)})
+    with pytest.raises(CheckpointError, match=r"w is torch\.bfloat16"):
+        convert(tmp_path / "a.pt", tmp_path / "a.params")
+
+
+def test_weights_are_written_without_the_rest_of_their_memory(tmp_path):
+    write_weights(tmp_path / "a.pt", {"w": torch.zeros(1_000_000)[:2]})
+    assert (tmp_path / "a.pt").stat().st_size < 10_000
+
+
+def test_fit_takes_all_or_nothing():
+    network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    whole = {name: tensor + 1 for name, tensor in before.items() if "num_batches" not in name}
+    missing = {name: tensor for name, tensor in whole.items() if name != "0.bias"}
+    for tensors, found in [
+        (missing, r"0\.bias is missing"),
+        ({**whole, "2.weight": torch.zeros(1)}, r"2\.weight is not of this network"),
+        ({**whole, "0.weight": torch.zeros(3, 3)}, r"0\.weight is \(3, 3\), not \(3, 2\)"),
+        ({}, "and 3 more"),
+    ]:
+        with pytest.raises(CheckpointError, match=found):
+            fit(network, tensors, "a.pt")
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, before[name])
+    fit(network, whole, "a.pt")
+    assert torch.equal(network[0].weight, before["0.weight"] + 1)

@@ -1,0 +1,152 @@
+"""Batches as torch tensors: the loader's values, memory, order and state; one batch ahead or not."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mhpdata
+import mhpmodels
+from mhpdata.errors import MissingError
+from mhpmodels.handover import to_torch
+
+torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
+
+from mhpmodels.engines.torch.copies import Ahead, Copies  # noqa: E402
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def packed(source, tmp_path_factory):
+    out = tmp_path_factory.mktemp("packed") / "rec"
+    mhpdata.pack(source, out, size=64, workers=1)
+    return out
+
+
+@pytest.fixture
+def loader(packed):
+    """Opens loaders, and closes them."""
+    loaders = []
+
+    def open_one(**options):
+        loaders.append(mhpdata.Loader(packed, **{"batch_size": 2, "base_size": 48, "crop_size": 32, **options}))
+        return loaders[-1]
+
+    yield open_one
+    for one in loaders:
+        one.close()
+
+
+def copied(batches):
+    return [(b.images.clone(), b.labels.clone(), b.indices.copy()) for b in batches]
+
+
+def check(found, expected):
+    assert len(found) == len(expected) > 1
+    for (images, labels, indices), wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(images, wanted[0], rtol=0, atol=1e-6)
+        assert torch.equal(labels, wanted[1]) and np.array_equal(indices, wanted[2])
+
+
+def plain(batches):
+    return [(torch.tensor(b.images), torch.tensor(b.labels), b.indices.copy()) for b in batches]
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "float16"])
+def test_the_batches_are_the_loaders(loader, dtype, ahead):
+    expected = plain(loader(dtype="float16" if dtype == "float16" else "float32"))
+    found = copied(Copies(loader(dtype=dtype), "cpu", ahead))
+    check(found, expected)
+    assert found[0][0].dtype == (torch.float16 if dtype == "float16" else torch.float32)
+
+
+def test_all_arrays_come(loader):
+    batch = next(iter(to_torch(loader(persons=True))))
+    assert batch.persons.shape == batch.labels.shape and batch.boxes.shape[2] == 4 and batch.counts.shape == (2,)
+    assert next(iter(to_torch(loader()))).persons is None
+
+
+def test_on_the_cpu_a_tensor_is_the_loaders_memory_and_gives_it_back(loader):
+    one = loader()
+    for batch in to_torch(one):
+        assert batch.images.is_contiguous() and batch.images.data_ptr() % 64 == 0
+        del batch
+    gc.collect()
+    made = one._slots.made
+    for _ in range(3):
+        for batch in to_torch(one):
+            del batch
+    assert one._slots.made == made, "slots were not used again"
+    kept = [batch.images for batch in to_torch(one)]
+    check([(images, torch.zeros(1), np.zeros(1)) for images in kept],
+          [(images.clone(), torch.zeros(1), np.zeros(1)) for images in kept])  # fmt: skip
+    assert len({images.data_ptr() for images in kept}) == len(kept), "memory that is held was used again"
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_the_state_counts_what_was_given_out(loader, ahead):
+    expected = plain(loader())
+    one = Copies(loader(), "cpu", ahead)
+    for batch in one:
+        state = one.state_dict()
+        del batch
+        break
+    other = Copies(loader(), "cpu", ahead)
+    other.load_state_dict(state)
+    check(copied(other), expected[1:])
+    assert other.state_dict() == {**state, "epoch": 1, "position": 0}
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_epochs_and_length(loader, ahead):
+    one, plain_one = Copies(loader(), "cpu", ahead), loader()
+    assert len(one) == len(plain_one) == 3
+    for epoch in (3, 1):
+        one.set_epoch(epoch)
+        plain_one.set_epoch(epoch)
+        check(copied(one), plain(plain_one))
+
+
+def test_an_error_of_the_loader_comes_through(loader):
+    def fail(*_):
+        raise ArithmeticError("mine")
+
+    with pytest.raises(ArithmeticError, match="mine"):
+        list(Copies(loader(transform=fail), "cpu", ahead=True))
+
+
+def test_the_engine_knows_its_batches_again(loader):
+    ahead = Ahead(loader(dtype="uint8"), "cpu", ahead=True)
+    for batch in ahead:
+        images, labels = ahead.take(batch.images)
+        assert images.dtype == torch.float32 and torch.equal(labels, torch.from_numpy(batch.labels))
+        assert ahead.take(batch.images.copy()) is None
+    assert ahead.take(batch.images) is None
+
+
+def test_mhpmodels_has_it_without_importing_torch():
+    assert mhpmodels.to_torch is to_torch
+    with pytest.raises(AttributeError, match="no attribute 'to_mars'"):
+        _ = mhpmodels.to_mars
+    code = "import sys, mhpmodels; mhpmodels.to_torch; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_without_torch(loader, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mhpmodels.engines.torch.copies", None)
+    with pytest.raises(MissingError, match=r'pip install "mhp\[torch\]"'):
+        to_torch(loader())
+
+
+def test_the_example_runs(packed):
+    command = [sys.executable, ROOT / "examples" / "own_loop.py", packed, "2", "32"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2 and lines[1].startswith("Epoch 1: loss ")

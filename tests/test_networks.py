@@ -1,0 +1,215 @@
+"""The torch networks against GluonCV's: the same weights, the same logits; and what batch norm does at the edges."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mhpdata.errors import CheckpointError, EngineError
+from mhpmodels.config import BACKBONES, TrainConfig
+from mhpmodels.networks.architecture import Architecture, build_network
+from mhpmodels.params import read_params, to_gluon_names, to_torch_names, write_params
+
+torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
+
+from mhpmodels.networks.norm import BatchNorm, SyncBatchNorm  # noqa: E402
+from mhpmodels.networks.pspnet import resize  # noqa: E402
+
+# SciPy's names, which MXNet takes when it saves
+pytestmark = pytest.mark.filterwarnings("ignore:Please import `csr_matrix`:DeprecationWarning")
+HEADS = ("head", "auxlayer", "psp_head", "conv_sub1", "conv_sub4", "conv_sub2")
+
+
+@pytest.fixture(scope="module")
+def gluon(mx):
+    """GluonCV's two networks."""
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")
+        patch.setitem(sys.modules, "torch", None)  # gluoncv refuses to be imported where torch >= 2 is importable
+        icnet = pytest.importorskip("gluoncv.model_zoo.icnet", reason="GluonCV is not installed here")
+        pspnet = pytest.importorskip("gluoncv.model_zoo.pspnet", reason="GluonCV is not installed here")
+    return {"icnet": icnet.ICNet, "psp": pspnet.PSPNet}
+
+
+def their_network(mx, gluon, model, crop, rng):
+    """GluonCV's, initialised as it does, with running statistics that are not those of a new network; no dropout."""
+    network = gluon[model](19, backbone="resnet50", pretrained_base=False, crop_size=crop, aux=True)
+    network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="out", magnitude=2), force_reinit=True)
+    for name in HEADS:
+        if hasattr(network, name):
+            getattr(network, name).initialize(force_reinit=True)
+    network(mx.nd.zeros((1, 3, crop, crop)))
+    spread = {"gamma": (0.5, 1), "beta": (-0.2, 0.2), "running_mean": (-0.2, 0.2), "running_var": (0.5, 2)}
+    for name, parameter in network._collect_params_with_prefix().items():
+        if (last := name.rpartition(".")[2]) in spread:
+            parameter.set_data(mx.nd.array(rng.uniform(*spread[last], parameter.shape)))
+
+    def no_dropout(block):
+        if isinstance(block, mx.gluon.nn.Dropout):
+            block._rate = 0
+
+    network.apply(no_dropout)
+    return network
+
+
+def photos(count, crop, rng):
+    """Smooth shapes and grain, of another colour each, as photos have; float32 (N, 3, crop, crop)."""
+    shapes = torch.from_numpy(rng.normal(0, 1.5, (count, 3, 5, 5)).astype(np.float32))
+    return resize(shapes, (crop, crop)).numpy() + rng.normal(0, 0.3, (count, 3, crop, crop)).astype(np.float32)
+
+
+@dataclass
+class Pair:
+    """Their network and ours with the same weights, and images."""
+
+    theirs: Any
+    ours: Any
+    images: np.ndarray
+
+
+def pair(mx, gluon, model, crop, tmp_path):
+    rng = np.random.default_rng(0)
+    theirs = their_network(mx, gluon, model, crop, rng)
+    theirs.save_parameters(str(tmp_path / "theirs.params"))
+    arrays = to_torch_names(read_params(tmp_path / "theirs.params"))
+    ours = build_network(Architecture(model, "resnet50", 19, aux=model == "psp"), syncbn=False, dropout=0.0)
+    ours.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return Pair(theirs, ours, photos(2, crop, rng))
+
+
+def check_outputs(found, expected, count):
+    assert len(found) == len(expected) == count
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.asnumpy(), rtol=0, atol=1e-3)
+
+
+def check_predict(mx, both):
+    expected = both.theirs(mx.nd.array(both.images))
+    with torch.no_grad():
+        found = both.ours.eval()(torch.from_numpy(both.images))
+    check_outputs(found, expected[:1], 1)
+
+
+@pytest.mark.parametrize("model", ["icnet", "psp"])
+def test_the_same_weights_give_gluoncvs_logits_and_statistics(mx, gluon, model, tmp_path):
+    both = pair(mx, gluon, model, 96, tmp_path)
+    check_predict(mx, both)
+    with mx.autograd.record():
+        expected = both.theirs(mx.nd.array(both.images))
+        total = sum(output.sum() for output in expected)
+    total.backward()  # MXNet follows the statistics in the backward pass
+    with torch.no_grad():
+        found = both.ours.train()(torch.from_numpy(both.images))
+    check_outputs(found, expected, {"icnet": 4, "psp": 2}[model])
+    statistics = {name: p.data().asnumpy() for name, p in both.theirs._collect_params_with_prefix().items()}
+    for name, array in to_gluon_names({n: t.numpy() for n, t in both.ours.state_dict().items()}).items():
+        if "running" in name:
+            np.testing.assert_allclose(array, statistics[name], rtol=1e-3, atol=1e-3, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crop", [480, 768])
+@pytest.mark.parametrize("model", ["icnet", "psp"])
+def test_the_same_at_the_crops_of_the_recipe(mx, gluon, model, crop, tmp_path):
+    """In training against their network in float64: MXNet's float32 batch statistics are naive sums, and at 768 x 768
+    a single batch norm of its is 2e-3 off."""
+    both = pair(mx, gluon, model, crop, tmp_path)
+    check_predict(mx, both)
+    both.theirs.cast("float64")
+    with mx.autograd.train_mode():
+        expected = both.theirs(mx.nd.array(both.images, dtype="float64"))
+    with torch.no_grad():
+        found = both.ours.train()(torch.from_numpy(both.images))
+    check_outputs(found, expected, {"icnet": 4, "psp": 2}[model])
+
+
+@pytest.mark.parametrize("model", ["icnet", "psp"])
+@pytest.mark.parametrize("backbone", BACKBONES[:3])
+def test_weights_tell_their_architecture_and_keep_every_bit(model, backbone, tmp_path):
+    wanted = Architecture(model, backbone, 7, aux=model == "psp")
+    network = build_network(wanted, syncbn=False, dropout=0.0)
+    arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    write_params(tmp_path / "a.params", to_gluon_names(arrays))
+    again = to_torch_names(read_params(tmp_path / "a.params"))
+    for name, array in again.items():
+        assert array.tobytes() == arrays[name].tobytes(), name
+    assert Architecture.of_weights({name: array.shape for name, array in again.items()}) == wanted
+
+
+def test_other_weights_have_no_architecture():
+    with pytest.raises(CheckpointError, match=r"1 arrays, such as fc\.weight"):
+        Architecture.of_weights({"fc.weight": (10, 10)})
+
+
+def test_a_config_tells_the_architecture():
+    config = TrainConfig(model="psp", backbone="resnet18", classes=5, aux=True)
+    assert Architecture.of_config(config) == Architecture("psp", "resnet18", 5, aux=True)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (75, 70), (33, 40)])
+@pytest.mark.parametrize("model", ["icnet", "psp"])
+def test_logits_have_the_size_of_the_images_whatever_it_is(model, size):
+    network = build_network(Architecture(model, "resnet18", 3), syncbn=False, dropout=0.1).eval()
+    with torch.no_grad():
+        (logits,) = network(torch.zeros(1, 3, *size))
+    assert logits.shape == (1, 3, *size)
+
+
+def test_the_initial_weights_follow_from_torchs_generator():
+    def draw(seed):
+        torch.manual_seed(seed)
+        return build_network(Architecture("icnet", "resnet18", 3), syncbn=False, dropout=0.1).state_dict()
+
+    one, same, other = draw(1), draw(1), draw(2)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["conv1.weight"], other["conv1.weight"])
+
+
+@pytest.mark.parametrize("norm", [BatchNorm, SyncBatchNorm])
+@pytest.mark.parametrize("shape", [(4, 3, 5, 6), (2, 3, 1, 1), (1, 3, 1, 1)])
+def test_batch_norm_against_its_definition(norm, shape):
+    rng = np.random.default_rng(0)
+    x = rng.normal(3, 2, shape)
+    layer = norm(3).double()
+    torch.nn.init.uniform_(layer.weight)
+    torch.nn.init.uniform_(layer.bias)
+    weight, bias = (p.detach().numpy()[:, None, None] for p in (layer.weight, layer.bias))
+    mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3))
+    expected = (x - mean[:, None, None]) / np.sqrt(variance + 1e-5)[:, None, None] * weight + bias
+    given = torch.from_numpy(x).requires_grad_()
+    np.testing.assert_allclose(layer(given).detach().numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(layer.running_mean.numpy(), 0.1 * mean, atol=1e-9)
+    np.testing.assert_allclose(layer.running_var.numpy(), 0.9 + 0.1 * variance, atol=1e-9)
+    assert torch.autograd.gradcheck(layer, given, atol=1e-4)
+
+
+def test_both_batch_norms_have_torchs_keys():
+    keys = list(torch.nn.BatchNorm2d(3).state_dict())
+    assert list(BatchNorm(3).state_dict()) == list(SyncBatchNorm(3).state_dict()) == keys
+
+
+def own_network(config):
+    return torch.nn.Conv2d(3, config.classes, 1)
+
+
+def no_network(config):
+    return 3
+
+
+def test_a_network_of_ones_own():
+    config = TrainConfig()
+
+    def build(name):
+        return build_network(Architecture(name, "resnet50", 19), False, 0.1, config)
+
+    assert build("test_networks:own_network").out_channels == 19
+    for name, found in [("test_networks:none", "not there"), ("no.such:f", "not there"), (":f", "not there")]:
+        with pytest.raises(EngineError, match=found):
+            build(name)
+    with pytest.raises(EngineError, match="gave a int"):
+        build("test_networks:no_network")

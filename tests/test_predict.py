@@ -1,0 +1,223 @@
+"""Label PNGs, overlays and legends: right pixels under the right names, and nothing overwritten or half-written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from folder import encode, photo, write_folder
+from networks import ByColour
+
+import mhpdata
+from mhpdata.errors import EngineError, ImageError, ManifestError, OptionError, OutputError, UnreadableError
+from mhpdata.image import decode_image
+from mhpdata.labels import MHP_V1
+from mhpdata.resize import packed_size, resize_image
+from mhpmodels.inference import Inference
+from mhpmodels.output import write_file
+from mhpmodels.overlay import lay_over
+from mhpmodels.predict import Options, predict_photos, predict_split
+from mhpmodels.rescale import labels_at
+
+SMALL = Options(size=32, threads=1)
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("predict")
+    source = write_folder(root / "LV-MHP-v1", images=8, size=(40, 60))
+    mhpdata.pack(source, root / "rec", size=32, image="raw", workers=1)
+    return root / "rec"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """{name: path} of a colour JPEG, a gray one, a PNG with alpha under a wrong name, and one 1 pixel wide."""
+    sizes = {"colour": (40, 61), "gray": (33, 33), "alpha": (20, 90), "line": (64, 1)}
+    images = {name: photo(i, size) for i, (name, size) in enumerate(sizes.items())}
+    images["gray"] = images["gray"][:, :, 0]
+    images["alpha"] = np.dstack([images["alpha"], images["alpha"][:, :, 0]])
+    paths = {}
+    for name, image in images.items():
+        paths[name] = tmp_path / f"{name}.jpg"
+        paths[name].write_bytes(encode(".png" if name == "alpha" else ".jpg", image))
+    return paths
+
+
+def around(**options):
+    return Inference(**{"predict": ByColour(), "classes": 19, "multiple": 8, **options})
+
+
+def read_labels(path):
+    """The indices of an indexed PNG, and its palette."""
+    image = pytest.importorskip("PIL.Image")
+    with image.open(path) as file:
+        assert file.mode == "P" and file.format == "PNG"
+        return np.array(file), np.reshape(file.getpalette(), (-1, 3))
+
+
+def expected(image, size):
+    small = resize_image(image, packed_size(*size, 32))
+    return labels_at(ByColour(19, 1)(small[None])[0], size)
+
+
+def test_photos(photos, tmp_path):
+    done = predict_photos(around(), [str(path) for path in photos.values()], tmp_path / "new" / "out", MHP_V1, SMALL)
+    assert done.labels == tuple(tmp_path / "new" / "out" / f"{name}.png" for name in photos)
+    assert sorted(done.labels) == sorted((tmp_path / "new" / "out").iterdir()), "nothing else is written"
+    assert done.skipped == () and done.milliseconds > 0
+    for path, source in zip(done.labels, photos.values(), strict=True):
+        image, header = decode_image(source.read_bytes(), str(source))
+        labels, palette = read_labels(path)
+        np.testing.assert_array_equal(labels, expected(image, (header.height, header.width)))
+        np.testing.assert_array_equal(palette[:19], MHP_V1.palette[:19])
+
+
+def test_exif_is_not_applied(tmp_path):
+    """A camera's "turned by 90 degrees" (orientation 6): labels follow the raw pixel order, as masks do."""
+    data = encode(".jpg", photo(3, (24, 40)))
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    turned = data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:]
+    assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape == (40, 24, 3)
+    (tmp_path / "turned.jpg").write_bytes(turned)
+    (path,) = predict_photos(around(), [tmp_path / "turned.jpg"], tmp_path / "out", MHP_V1, SMALL).labels
+    assert read_labels(path)[0].shape == (24, 40)
+
+
+@pytest.mark.parametrize("names", [None, ("0008",)])
+def test_a_split_at_source_size_named_by_id(packed, tmp_path, names):
+    done = predict_split(around(), packed, "test", tmp_path, names, SMALL)
+    samples = {sample.name: sample for sample in mhpdata.open(packed, "test")}
+    assert [path.name for path in done.labels] == [f"{name}.png" for name in names or samples]
+    for path in done.labels:
+        labels, _ = read_labels(path)
+        assert labels.shape == (40, 60)
+        np.testing.assert_array_equal(labels, expected(samples[path.stem].image, (40, 60)))
+
+
+def test_a_split_without_labels(packed, tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from mhpdata.split import Split
+
+    record = Split.record
+    bare = {"runs": None, "row_offsets": None, "masks": []}
+    monkeypatch.setattr(Split, "record", lambda self, index: replace(record(self, index), **bare))
+    assert mhpdata.open(packed, "test")[0].labels is None
+    assert len(predict_split(around(), packed, "test", tmp_path, None, SMALL).labels) == 2
+
+
+def test_overlays_and_legend(photos, tmp_path):
+    pytest.importorskip("matplotlib")
+    options = Options(size=32, threads=1, overlay=True, legend=True)
+    out = tmp_path / "out"
+    predict_photos(around(), [photos["colour"]], out, MHP_V1, options)
+    assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*")) == [
+        "colour.png", "pictures/colour.jpg", "pictures/legend.png",
+    ]  # fmt: skip
+    shown = cv2.imread(str(out / "pictures" / "colour.jpg"))
+    assert shown.shape == (*packed_size(40, 61, 32), 3)
+    legend = cv2.imread(str(out / "pictures" / "legend.png"))[:, :, ::-1].reshape(-1, 3)
+    assert {tuple(color) for color in MHP_V1.palette[:19].tolist()} <= set(
+        map(tuple, np.unique(legend, axis=0).tolist())
+    )
+
+
+def test_the_overlay_leaves_background_alone_and_shows_edges_pure():
+    image = np.full((4, 6, 3), 100, np.uint8)
+    labels = np.zeros((4, 6), np.uint8)
+    labels[1:, 2:] = 2
+    labels[1:, 4:] = 11
+    shown = lay_over(image, labels, MHP_V1.palette)
+    assert (shown[0] == 100).all() and (shown[:, :2] == 100).all()
+    assert shown[2, 3].tolist() == [178, 50, 50]  # half (100, 100, 100), half (255, 0, 0)
+    for y, x, label in ((1, 3, 2), (2, 2, 2), (2, 4, 11), (1, 5, 11)):
+        assert shown[y, x].tolist() == MHP_V1.palette[label].tolist()
+
+
+def test_nothing_is_overwritten_unless_asked(photos, tmp_path):
+    out = tmp_path / "out"
+    two = [photos["colour"], photos["gray"]]
+    out.mkdir()
+    (out / "gray.png").write_text("mine")
+    with pytest.raises(OutputError, match=r"gray\.png: is there already"):
+        predict_photos(around(), two, out, MHP_V1, SMALL)
+    assert [path.name for path in out.iterdir()] == ["gray.png"], "told before anything was predicted"
+    assert (out / "gray.png").read_text() == "mine"
+    predict_photos(around(), two, out, MHP_V1, Options(size=32, threads=1, overwrite=True))
+    assert read_labels(out / "gray.png")[0].shape == (33, 33)
+    (out / "line.png").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        predict_photos(around(), [photos["line"]], out, MHP_V1, Options(size=32, overwrite=True))
+
+
+def test_a_file_that_comes_meanwhile_stays(tmp_path, monkeypatch):
+    path = tmp_path / "x.png"
+    opened = Path.open
+
+    def meanwhile(self, *args, **options):
+        with opened(path, "wb") as file:
+            file.write(b"another's")
+        return opened(self, *args, **options)
+
+    monkeypatch.setattr(Path, "open", meanwhile)
+    with pytest.raises(OutputError, match="is there already"):
+        write_file(path, b"mine", overwrite=False)
+    monkeypatch.undo()
+    assert path.read_bytes() == b"another's" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "x.png").write_bytes(b"before")
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_file(tmp_path / "x.png", b"new", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"] and (tmp_path / "x.png").read_bytes() == b"before"
+
+
+def test_a_photo_that_does_not_decode_ends_it_or_is_left_out(photos, tmp_path):
+    photos["gray"].write_bytes(photos["gray"].read_bytes()[:-200])
+    out = tmp_path / "out"
+    with pytest.raises(ImageError, match=r"gray\.jpg"):
+        predict_photos(around(), list(photos.values()), out, MHP_V1, SMALL)
+    options = Options(size=32, overwrite=True, on_error="skip")
+    done = predict_photos(around(), [*photos.values(), tmp_path / "nowhere.jpg"], out, MHP_V1, options)
+    assert [path.stem for path in done.labels] == ["colour", "alpha", "line"]
+    assert [type(error) for error in done.skipped] == [ImageError, UnreadableError]
+    assert {path.stem for path in out.iterdir()} == {"colour", "alpha", "line"}
+    alone = predict_photos(around(), [photos["gray"]], tmp_path / "none", MHP_V1, options)
+    assert (alone.labels, alone.milliseconds) == ((), 0.0)
+
+
+def test_wrong_arguments(photos, packed, tmp_path):
+    with pytest.raises(OptionError, match="2 named colour"):
+        predict_photos(around(), [photos["colour"], f"{os.sep}elsewhere{os.sep}colour.png"], tmp_path, MHP_V1, SMALL)
+    with pytest.raises(OptionError, match="photos: none"):
+        predict_photos(around(), [], tmp_path, MHP_V1, SMALL)
+    with pytest.raises(OptionError, match="20 outputs for 19 classes"):
+        predict_photos(Inference(ByColour(20), 20, 8), [photos["colour"]], tmp_path, MHP_V1, SMALL)
+    with pytest.raises(OptionError, match="names: "):
+        predict_split(around(), packed, "test", tmp_path, ["0001"], SMALL)
+    with pytest.raises(OptionError, match="on_error"):
+        Options(on_error="ignore")
+    with pytest.raises(OutputError, match="cannot be made"):
+        predict_photos(around(), [photos["colour"]], photos["gray"] / "out", MHP_V1, SMALL)
+    with pytest.raises(EngineError, match="logits"):
+        predict_photos(Inference(ByColour(2), 19, 8), [photos["colour"]], tmp_path / "out", MHP_V1, SMALL)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_name_that_leads_out_of_the_folder_is_refused(packed, tmp_path):
+    manifest = tmp_path / "rec" / "manifest.json"
+    manifest.parent.mkdir()
+    for file in packed.iterdir():
+        (tmp_path / "rec" / file.name).write_bytes(file.read_bytes())
+    manifest.write_text(manifest.read_text().replace('"0007"', '"../07"'))
+    with pytest.raises(ManifestError, match=r"'\.\./07'"):
+        predict_split(around(), tmp_path / "rec", "test", tmp_path / "out", None, SMALL)

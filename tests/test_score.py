@@ -1,0 +1,358 @@
+"""mhp-score: predictions in every form, at both sizes, against the slow twins; and what is wrong with predictions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+
+import cv2
+import naive_metrics
+import naive_score
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from folder import write_folder
+
+import mhpdata
+from mhpdata.errors import OptionError, PredictionError, RecordError
+from mhpdata.labels import MHP_V1
+from mhpdata.resize import resize_labels
+from mhpmodels.png import encode_indexed
+from mhpmodels.score import score
+from mhpmodels.scores import table
+from mhpmodels.submission import Submission
+from mhptools.score import main as mhp_score
+
+SAMPLE = Path(os.environ.get("MHP_SAMPLES", "/nonexistent")) / "mhp_v1_1528"
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """12 images of 40 x 60, packed at short side 32; test 0012 is train 0001 again."""
+    root = tmp_path_factory.mktemp("score")
+    write_folder(root / "LV-MHP-v1", images=12, size=(40, 60))
+    mhpdata.pack(root / "LV-MHP-v1", root / "rec", size=32, workers=1)
+    return root / "rec"
+
+
+def truth(folder, split="test", at="source"):
+    """{name: (labels, person map, masks)} of a split."""
+    found = {}
+    for sample in mhpdata.open(folder, split):
+        size = sample.record.source_size if at == "source" else sample.record.size
+        masks = [resize_labels(mask, size) for mask in sample.masks]
+        labels, owners = np.zeros((2, *size), np.uint8)
+        for person, mask in enumerate(masks, 1):
+            free = (labels == 0) & (mask != 0)
+            labels[free], owners[free] = mask[free], person
+        found[sample.name] = labels, owners, masks
+    return found
+
+
+def write(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", array)[1].tobytes())
+
+
+def submit(folder, form, images, scores=(0.9, 0.8, 0.7)):
+    """Write {name: (labels, owners, masks)} as a submission."""
+    lines = []
+    for name, (labels, owners, masks) in images.items():
+        if form == "labels":
+            write(folder / f"{name}.png", labels)
+            continue
+        if form == "official":
+            write(folder / "global_seg" / f"{name}.png", labels)
+            write(folder / "global_tag" / f"{name}.png", owners)
+        for person, mask in enumerate(masks, 1):
+            if form == "masks":
+                write(folder / "masks" / f"{name}_{person}.png", mask)
+        persons = [f"{person} {scores[(person - 1) % len(scores)]}" for person in range(1, len(masks) + 1)]
+        lines.append(" ".join([name, *persons]))
+    if lines:
+        (folder / "results.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def spoil(images, seed=0):
+    """The same with some pixels wrong."""
+    rng = np.random.default_rng(seed)
+    spoilt = {}
+    for name, (labels, owners, masks) in images.items():
+        wrong = rng.random(labels.shape) < 0.2
+        noise = rng.integers(0, 19, labels.shape).astype(np.uint8)
+        worse = [np.where(rng.random(m.shape) < 0.2, rng.integers(0, 19, m.shape), m).astype(np.uint8) for m in masks]
+        spoilt[name] = np.where(wrong, noise, labels), np.roll(owners, 3, axis=1), worse
+    return spoilt
+
+
+@pytest.mark.parametrize("at", ["source", "packed"])
+@pytest.mark.parametrize("form", ["labels", "official", "masks"])
+def test_perfect_predictions_score_one(packed, tmp_path, form, at):
+    found = score(packed, submit(tmp_path, form, truth(packed, at=at)), "test", at=at)
+    assert found.form == form and [row.name for row in found.rows] == ["0010", "0011", "0012"]
+    assert (found.rows[0].height, found.rows[0].width) == ((40, 60) if at == "source" else (32, 48))
+    if form == "masks":
+        assert found.confusion is None
+        assert (found.persons.ap == 1).all() and (found.persons.pcp == 1).all()
+    else:
+        assert found.confusion.pix_acc == 1 and (found.confusion.iou[~found.confusion.absent] == 1).all()
+    if form == "labels":
+        assert found.persons is None
+    if form == "official":  # where persons overlap, a pixel has one owner only: the masks differ a little
+        assert (found.persons.ap[:7] == 1).all()
+
+
+@pytest.mark.parametrize("at", ["source", "packed"])
+@pytest.mark.parametrize("form", ["labels", "official", "masks"])
+def test_spoilt_predictions_score_as_the_slow_twins_say(packed, tmp_path, form, at):
+    right = truth(packed, at=at)
+    wrong = spoil(right)
+    found = score(packed, submit(tmp_path, form, wrong), "test", at=at, threads=2)
+    if found.confusion is not None:
+        matrix = sum(np.array(naive_metrics.confusion(wrong[n][0], right[n][0], 19)) for n in right)
+        assert found.confusion.matrix.tolist() == matrix.tolist()
+        for row in found.rows:
+            one = naive_metrics.confusion(wrong[row.name][0], right[row.name][0], 19)
+            present = [c for c in range(19) if sum(one[c]) + sum(line[c] for line in one)]
+            ious = naive_metrics.iou(one)
+            assert row.pix_acc == float(naive_metrics.pix_acc(one))
+            assert row.mean_iou == pytest.approx(float(sum(ious[c] for c in present) / len(present)))
+    if found.persons is not None:
+        images = []
+        for name in right:
+            labels, owners, masks = wrong[name]
+            persons = masks
+            if form == "official":
+                persons = [np.where(owners == k + 1, labels, 0) for k in range(len(masks))]
+            images.append((right[name][2], list(zip((0.9, 0.8, 0.7), persons, strict=False))))
+        for t, threshold in enumerate(naive_score.THRESHOLDS):
+            ap, pcp = naive_score.ap_and_pcp(images, 19, threshold)
+            assert found.persons.ap[t] == pytest.approx(ap, abs=1e-12)
+            assert found.persons.pcp[t] == pytest.approx(pcp, abs=1e-12)
+        assert 0 < found.persons.ap_vol < 1
+        for row, (masks, persons) in zip(found.rows, images, strict=True):
+            means = [
+                [np.nanmean(naive_score.class_ious(predicted, mask, 19)) for mask in masks] for _, predicted in persons
+            ]
+            assert (row.persons, row.predictions) == (len(masks), len(persons))
+            assert row.overlap == pytest.approx(np.max(means, axis=0).mean())
+            claimed = {int(np.argmax(line)) for line in means if max(line) > 0.5}
+            assert row.found == len(claimed)
+
+
+def test_masks_with_labels_beside_them(packed, tmp_path):
+    images = spoil(truth(packed))
+    submit(tmp_path, "masks", images)
+    for name, (labels, _, _) in images.items():
+        write(tmp_path / "global_seg" / f"{name}.png", labels)
+    found = score(packed, tmp_path, "test")
+    assert found.form == "masks" and found.confusion is not None and found.persons is not None
+
+
+def test_indexed_pngs_and_persons_of_16_bits(packed, tmp_path):
+    images = spoil(truth(packed))
+    plain = score(packed, submit(tmp_path / "plain", "official", images), "test")
+    submit(tmp_path / "other", "official", images)
+    for name, (labels, owners, _) in images.items():
+        path = tmp_path / "other" / "global_seg" / f"{name}.png"
+        path.write_bytes(encode_indexed(labels, MHP_V1.palette))
+        write(tmp_path / "other" / "global_tag" / f"{name}.png", owners.astype(np.uint16) * 1000)
+    results = (tmp_path / "other" / "results.txt").read_text()
+    (tmp_path / "other" / "results.txt").write_text(
+        "".join(
+            " ".join([name, *(w if i % 2 else f"{w}000" for i, w in enumerate(rest))]) + "\n"
+            for name, *rest in map(str.split, results.splitlines())
+        )
+    )
+    assert score(packed, tmp_path / "other", "test").as_dict() == plain.as_dict()
+
+
+def test_of_the_official_form_persons_without_pixels_are_none_and_twice_listed_ones_are_two(packed, tmp_path):
+    images = truth(packed)
+    submit(tmp_path, "official", images)
+    lines = (tmp_path / "results.txt").read_text().splitlines()
+    lines[0] += " 77 1.0 1 0.3"
+    (tmp_path / "results.txt").write_text("\n".join([*lines, "", "9999 1 0.5"]) + "\n")
+    found = score(packed, tmp_path, "test")
+    persons = [len(masks) for _, _, masks in images.values()]
+    assert [row.predictions for row in found.rows] == [persons[0] + 1, *persons[1:]]
+    (tmp_path / "results.txt").write_text("\n".join(images) + "\n")
+    nobody = score(packed, tmp_path, "test")
+    assert nobody.persons.predictions == 0 and (nobody.persons.ap == 0).all()
+    assert [row.overlap for row in nobody.rows] == [0, 0, 0]
+
+
+def test_a_mask_without_a_label_is_a_prediction(packed, tmp_path):
+    images = {n: (labels, owners, [np.zeros_like(labels)]) for n, (labels, owners, _) in truth(packed).items()}
+    found = score(packed, submit(tmp_path, "masks", images), "test")
+    assert found.persons.predictions == 3 and found.persons.ap[8] == 0
+    assert all(0 < row.overlap < 0.2 for row in found.rows)
+
+
+def test_which_images_count(packed, tmp_path):
+    images = truth(packed)
+    submit(tmp_path, "labels", images)
+    assert score(packed, tmp_path, "test").seen == 1
+    unseen = score(packed, tmp_path, "test", unseen=True)
+    assert [row.name for row in unseen.rows] == ["0010", "0011"] and unseen.seen == 0
+    submit(tmp_path / "val", "labels", truth(packed, "val"))
+    assert [row.name for row in score(packed, tmp_path / "val", protocol="gluoncv").rows] == ["0009"]
+    submit(tmp_path / "train", "labels", truth(packed, "train"))
+    free = score(packed, tmp_path / "train", "train", leak_free=True)
+    assert [row.name for row in free.rows] == ["0002", "0003", "0004", "0005", "0006", "0007"]
+
+
+def test_predictions_that_are_missing_are_named_before_anything_is_scored(packed, tmp_path):
+    images = truth(packed)
+    with pytest.raises(PredictionError, match="3 of 3 images have no PNG, 0010, 0011, 0012"):
+        score(packed, tmp_path, "test")
+    for form in "labels", "official":
+        folder = submit(tmp_path / form, form, images)
+        for path in folder.rglob("0011.png"):
+            path.unlink()
+            with pytest.raises(PredictionError, match="1 of 3 images have no PNG, 0011"):
+                score(packed, folder, "test")
+    folder = submit(tmp_path / "masks", "masks", images)
+    (folder / "results.txt").write_text("0010 1 0.5\n")
+    with pytest.raises(PredictionError, match=r"results\.txt: 2 images have no line, 0011, 0012"):
+        score(packed, folder, "test")
+    (folder / "results.txt").write_text("0010\n0011 5 0.5\n0012\n")
+    with pytest.raises(PredictionError, match=r"0011_5\.png: cannot be read"):
+        score(packed, folder, "test")
+    (folder / "global_tag").mkdir()
+    with pytest.raises(PredictionError, match="has global_tag and masks"):
+        score(packed, folder, "test")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["0010 1", "0010 one 0.5", "0010 1 nan", "0010 1 inf", "0010 0 0.5", "0010 65536 0.5", "0010 " + "1 0.5 " * 256],
+    ids=lambda line: line[:16],
+)
+def test_lines_that_are_wrong(packed, tmp_path, line):
+    folder = submit(tmp_path, "official", truth(packed))
+    text = (folder / "results.txt").read_text()
+    (folder / "results.txt").write_text(text + "\n" + line + "\n")
+    with pytest.raises(PredictionError, match=r"results\.txt line 5"):
+        score(packed, folder, "test")
+
+
+def test_a_line_that_comes_again(packed, tmp_path):
+    folder = submit(tmp_path, "official", truth(packed))
+    (folder / "results.txt").write_text((folder / "results.txt").read_text() + "0010\n")
+    with pytest.raises(PredictionError, match="line 4: 0010 again"):
+        score(packed, folder, "test")
+    (folder / "results.txt").unlink()
+    with pytest.raises(PredictionError, match=r"results\.txt: cannot be read"):
+        score(packed, folder, "test")
+
+
+@pytest.mark.parametrize("form", ["labels", "official", "masks"])
+def test_labels_that_do_not_exist_are_an_error_and_never_another_label(packed, tmp_path, form):
+    for label in 19, 255:
+        images = truth(packed)
+        labels, owners, masks = images["0011"]
+        labels[0, 0], owners[0, 0], masks[0][0, 0] = label, 1, label
+        with pytest.raises(PredictionError, match=rf"0011.*label {label}; expected labels 0 to 18"):
+            score(packed, submit(tmp_path / str(label), form, images), "test")
+
+
+def test_predictions_of_another_size(packed, tmp_path):
+    folder = submit(tmp_path, "labels", truth(packed, at="packed"))
+    with pytest.raises(PredictionError, match=r"32 x 48; expected 40 x 60 \(height x width\)"):
+        score(packed, folder, "test")
+
+
+def test_wrong_arguments(packed, tmp_path, monkeypatch):
+    with pytest.raises(OptionError, match="source or packed"):
+        score(packed, tmp_path, "test", at="both")
+    folder = submit(tmp_path, "labels", truth(packed, "val"))
+    shutil.copytree(packed, tmp_path / "rec")
+    from dataclasses import replace
+
+    from mhpdata.split import Split
+
+    record = Split.record
+    monkeypatch.setattr(
+        Split, "record", lambda self, i: replace(record(self, i), runs=None, row_offsets=None, masks=[])
+    )
+    with pytest.raises(OptionError, match="has no labels"):
+        score(packed, folder, "val")
+    monkeypatch.setattr(Split, "record", lambda self, i: replace(record(self, i), masks=[b"no mask"]))
+    with pytest.raises(RecordError, match="mask of person 1"):
+        score(packed, folder, "val")
+
+
+def command(*arguments, status=0):
+    done = CliRunner().invoke(mhp_score, [str(argument) for argument in arguments])
+    assert done.exit_code == status, done.output
+    return done
+
+
+def test_the_command(packed, tmp_path):
+    folder = submit(tmp_path / "pred", "official", spoil(truth(packed)))
+    flags = ("--data", packed, "--pred", folder, "--split", "test")
+    found = score(packed, folder, "test")
+    text = command(*flags, "--csv", tmp_path / "rows.csv").stdout
+    assert text.rstrip("\n") == table(found)
+    assert f"pixAcc: {found.confusion.pix_acc:.4f}, mIoU: {found.confusion.miou:.4f}" in text
+    assert f"AP^p_vol: {found.persons.ap_vol:.4f}, 8 persons, 8 predicted" in text
+    assert "1 of these images have a byte-identical copy" in text
+    content = json.loads(command(*flags, "--json", "--at", "source", "--workers", 1).stdout)
+    assert content == json.loads(json.dumps(found.as_dict()))
+    assert content["AP^p"]["0.5"] == found.persons.ap[4] and content["PCP"]["0.5"] == found.persons.pcp[4]
+    with (tmp_path / "rows.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == ["0010", "0011", "0012"]
+    assert float(rows[1]["mean_iou"]) == found.rows[1].mean_iou and rows[1]["persons"] == "2"
+    assert "is there already" in command(*flags, "--csv", tmp_path / "rows.csv", status=1).stderr
+    command(*flags, "--csv", tmp_path / "rows.csv", "--overwrite")
+    assert "PredictionError" in command("--data", packed, "--pred", tmp_path, "--split", "val", status=1).stderr
+    labels = submit(tmp_path / "labels", "labels", truth(packed))
+    command("--data", packed, "--pred", labels, "--split", "test", "--csv", tmp_path / "labels.csv")
+    assert (tmp_path / "labels.csv").read_text().splitlines()[1].endswith("1.0,1.0,,,,")
+
+
+@pytest.mark.parametrize("form", ["official", "masks"])
+def test_the_picture_of_the_worst(packed, tmp_path, form):
+    pytest.importorskip("matplotlib")
+    images = truth(packed)
+    images["0011"] = spoil(images)["0011"]
+    folder = submit(tmp_path / "pred", form, images)
+    assert score(packed, folder, "test").worst(2)[0] == "0011"
+    flags = ("--data", packed, "--pred", folder, "--split", "test", "--worst", tmp_path / "worst.png", "--count", 2)
+    command(*flags)
+    picture = cv2.imread(str(tmp_path / "worst.png"))
+    assert picture.shape[1] == 1840
+    colours = {tuple(c) for c in np.unique(picture[:, :, ::-1].reshape(-1, 3), axis=0).tolist()}
+    assert {tuple(MHP_V1.palette[c].tolist()) for c in (2, 11, 4)} <= colours and (255, 0, 128) in colours
+    assert "is there already" in command(*flags, status=1).stderr
+
+
+@pytest.mark.skipif(not SAMPLE.is_dir(), reason="the licence keeps the true sample out; see MHP_SAMPLES")
+def test_the_merged_truth_of_the_true_sample_against_its_masks(tmp_path):
+    root = tmp_path / "LV-MHP-v1"
+    for folder, pattern in (("images", "*.jpg"), ("annotations", "*.png")):
+        (root / folder).mkdir(parents=True)
+        for path in SAMPLE.glob(pattern):
+            shutil.copyfile(path, root / folder / path.name)
+    (root / "train_list.txt").write_text("1528.jpg\n")
+    (root / "test_list.txt").write_text("")
+    mhpdata.pack(root, tmp_path / "rec", size=0)
+    (sample,) = mhpdata.open(tmp_path / "rec", "train")
+    images = {"1528": (sample.labels, sample.persons, sample.masks)}
+    folder = submit(tmp_path / "pred", "official", images, scores=(0.9, 0.8, 0.7, 0.6))
+    found = score(tmp_path / "rec", folder, "train")
+    assert (found.persons.ap == 1).all() and (found.persons.pcp == 1).all() and found.confusion.miou < 1
+    assert found.confusion.pix_acc == 1
+    from mhpmodels.overlap import overlap
+    from mhpmodels.truth import PersonMasks
+
+    submission = Submission(folder, ["1528"], 19)
+    _, layers = submission.persons("1528", (710, 1000))
+    mean = overlap(layers, PersonMasks(sample.record, "1528"), 19).mean
+    assert np.round(np.diagonal(mean), 5).tolist() == [1.0, 0.99993, 0.99754, 0.99951]

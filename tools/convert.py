@@ -1,0 +1,35 @@
+"""mhp-convert: weights from one engine's file to another's."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from mhptools.running import reporting_errors
+
+EXAMPLE = """\b
+Examples:
+  mhp-convert icnet_resnet50_mhpv1.params icnet.pt       GluonCV's weights for --engine torch
+  mhp-convert runs/mhp/icnet/resnet50/epoch_0105_mIoU_0.3974.pt icnet.params
+  mhp-convert icnet.pt icnet.onnx                        needs pip install "mhp[onnx]"
+
+The suffix of OUT says what it becomes. Between .params and .pt both ways are exact to the last bit. An .onnx file takes
+normalised images of any number and size, and is checked against PyTorch in onnxruntime before it is kept.
+"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("weights", metavar="WEIGHTS")
+@click.argument("out", metavar="OUT")
+@click.option("--overwrite", is_flag=True, help="Replace OUT where it exists.")
+@reporting_errors
+def main(weights: str, out: str, overwrite: bool) -> None:
+    """Write the weights of the file WEIGHTS as the file OUT: .params (MXNet, GluonCV), .pt (PyTorch) or .onnx."""
+    from mhpmodels.conversion import convert
+
+    convert(weights, out, overwrite)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

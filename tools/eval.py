@@ -1,0 +1,108 @@
+"""mhp-eval: score a trained network on a packed split."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from mhpdata.protocol import PROTOCOLS
+from mhpmodels.config import DATASETS
+from mhpmodels.results import MODES
+from mhptools.network import network_fields, options_of_a_network
+from mhptools.running import reporting_errors
+
+EXAMPLE = """\b
+Examples:
+  mhp-eval --data rec/ --resume runs/mhp/icnet/resnet50/epoch_0105_mIoU_0.3974.params
+  mhp-eval --data rec/ --resume runs/mhp/icnet/resnet50 --mode source --split test --json
+  mhp-eval --data rec/ --resume icnet_resnet50_mhpv1.params --model icnet --backbone resnet50 --val-protocol gluoncv
+
+\b
+--mode crop     the square in the middle: what training validates on
+       whole    the whole image at short side 768: GluonCV's published figures
+       source   the labels as annotated, at the photo's own size: what papers compare
+Figures of different modes, protocols and splits do not compare. A folder of a run stands for its best checkpoint; what
+a checkpoint of mhp-train says of its network need not be said again, of other weights the flags say it.
+"""
+
+ALIASES = {"val": "crop", "testval": "whole"}
+"""GluonCV's names of the modes."""
+
+
+@click.command(epilog=EXAMPLE)
+@click.option("--data", required=True, help="The packed folder.")
+@click.option("--resume", required=True, metavar="CHECKPOINT", help="Weights, or the folder of a run.")
+@click.option("--split", default="val", show_default=True, help="Which split.")
+@click.option("--mode", type=click.Choice([*MODES, *ALIASES]), default="whole", show_default=True, help="See below.")
+@click.option(
+    "--val-protocol",
+    type=click.Choice(PROTOCOLS),
+    default=PROTOCOLS[0],
+    show_default=True,
+    help="Which images of val count: all, or GluonCV's 999.",
+)
+@click.option(
+    "--leak-free", is_flag=True, help="Without images of val that test has, too, and of train that both have."
+)
+@click.option("--unseen", is_flag=True, help="Without images that have a copy in a split that networks are trained on.")
+@options_of_a_network
+@click.option("--crop-size", type=int, help="Side of the crops of --mode crop.  [default: as trained, or 768]")
+@click.option("--test-batch-size", "--batch-size", default=16, show_default=True, help="Crops at once.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
+@click.option("--dataset", type=click.Choice(DATASETS), hidden=True, expose_value=False)
+@click.option("--eval", is_flag=True, hidden=True, expose_value=False, help="Taken and not used, as GluonCV has it.")
+@click.option("--syncbn", is_flag=True, hidden=True, expose_value=False, help="Makes no difference when predicting.")
+@reporting_errors
+def main(
+    data: str,
+    resume: str,
+    split: str,
+    mode: str,
+    val_protocol: str,
+    leak_free: bool,
+    unseen: bool,
+    crop_size: int | None,
+    test_batch_size: int,
+    multi_scale: bool,
+    window: int | None,
+    workers: int | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Score a trained network: pixAcc, mIoU, the IoU of each class, the time an image."""
+    import json
+    from pathlib import Path
+
+    from mhpdata.manifest import read_manifest
+    from mhpmodels.evaluate import evaluate
+    from mhpmodels.inference import WINDOW
+    from mhpmodels.results import table
+    from mhpmodels.trained import inference_of, open_trained
+
+    manifest, mode = read_manifest(Path(data)), ALIASES.get(mode, mode)
+    fields = network_fields(given) | ({} if crop_size is None else {"crop_size": crop_size})
+    engine = open_trained(resume, fields, len(manifest.classes))
+    try:
+        found = evaluate(
+            inference_of(engine, manifest.flip_pairs, multi_scale, window or WINDOW),
+            data,
+            split,
+            mode=mode,
+            size=engine.config.crop_size if mode == "crop" else engine.config.base_size,
+            protocol=val_protocol,
+            leak_free=leak_free,
+            unseen=unseen,
+            batch_size=test_batch_size,
+            threads=workers,
+            progress=True,
+        )
+        about = {"checkpoint": resume, "data": data, "engine": engine.describe()}
+    finally:
+        engine.close()
+    print(json.dumps({**found.as_dict(), **about}, indent=1) if as_json else table(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

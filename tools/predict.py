@@ -1,0 +1,89 @@
+"""mhp-predict: what a trained network says of photos, as label PNGs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from mhpdata.options import ON_ERROR
+from mhptools.network import network_fields, options_of_a_network
+from mhptools.running import reporting_errors
+
+EXAMPLE = """\b
+Examples:
+  mhp-predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ holiday.jpg
+  mhp-predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ --data rec/ --split test --overlay --legend
+
+pred/holiday.png holds a label for each pixel of holiday.jpg, with a palette; pictures for people lie in pred/pictures.
+Photos are taken in their raw pixel order: a rotation that EXIF asks for is not applied. Pictures made with MHP are for
+non-commercial research only, as the dataset is.
+"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("photos", nargs=-1, metavar="IMAGE...")
+@click.option("--checkpoint", "--resume", required=True, help="Weights, or the folder of a run.")
+@click.option("--out", required=True, help="Folder to write to; made if it is not there.")
+@click.option("--data", help="Instead of photos: a packed folder.")
+@click.option("--split", help="Which split of it.  [default: test]")
+@click.option("--name", "names", multiple=True, help="Only this image of the split; may be repeated.")
+@options_of_a_network
+@click.option("--overlay", is_flag=True, help="Write pictures with the labels over the photo.")
+@click.option("--legend", is_flag=True, help="Write a picture of the classes and their colours; needs Matplotlib.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option(
+    "--on-error",
+    type=click.Choice(ON_ERROR),
+    default="fail",
+    show_default=True,
+    help="Stop at the first photo that cannot be used, or leave such out and name each.",
+)
+@reporting_errors
+def main(
+    photos: tuple[str, ...],
+    checkpoint: str,
+    out: str,
+    data: str | None,
+    split: str | None,
+    names: tuple[str, ...],
+    multi_scale: bool,
+    window: int | None,
+    workers: int | None,
+    overlay: bool,
+    legend: bool,
+    overwrite: bool,
+    on_error: str,
+    **given: Any,
+) -> None:
+    """Write the labels of photos, or of a packed split, each at its own size and under its own name."""
+    from pathlib import Path
+
+    from mhpdata.labels import MHP_V1
+    from mhpdata.layouts import LAYOUTS
+    from mhpdata.manifest import read_manifest
+    from mhpmodels.inference import WINDOW
+    from mhpmodels.predict import Options, predict_photos, predict_split
+    from mhpmodels.trained import inference_of, open_trained
+
+    if (data is None) == (not photos) or (data is None and (split or names)):
+        raise click.UsageError("Name photos, or a packed folder with --data (and --split, --name); not both.")
+    labels = MHP_V1 if data is None else LAYOUTS[read_manifest(Path(data)).layout].LABELS
+    engine = open_trained(checkpoint, network_fields(given), len(labels))
+    options = Options(engine.config.base_size, overlay, legend, overwrite, on_error, workers, progress=True)
+    try:
+        inference = inference_of(engine, labels.flip_pairs, multi_scale, window or WINDOW)
+        if data is None:
+            done = predict_photos(inference, photos, out, labels, options)
+        else:
+            done = predict_split(inference, data, split or "test", out, names or None, options)
+    finally:
+        engine.close()
+    for error in done.skipped:
+        print(f"Left out: {type(error).__name__}: {error}", file=sys.stderr)
+    print(f"{out}: {len(done.labels)} label maps, {done.milliseconds:.2f} ms a photo (median, from pixels to labels)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""mhp-score: score anybody's predictions against a packed split."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from mhpdata.protocol import PROTOCOLS
+from mhpmodels.scores import SIZES
+from mhptools.running import reporting_errors
+
+EXAMPLE = """\b
+Example:
+  mhp-score --data rec/ --split val --pred pred/
+
+\b
+What PRED may hold:
+  0001.png, ...                               labels: pixAcc, mIoU, the IoU of each class
+  results.txt, global_seg/, global_tag/       the form of the MHP challenge: these, and AP^p and PCP of persons
+  results.txt, masks/0001_1.png, ...          a label map a person: AP^p and PCP
+results.txt has a line an image: its id, then the number and the score of each person, as 0001 1 0.98 2 0.75
+PNGs are gray or indexed, each pixel its label, of the photo's own size (--at packed: of the packed size).
+"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.option("--data", required=True, help="The packed folder.")
+@click.option("--pred", required=True, help="The folder of predictions.")
+@click.option("--split", default="val", show_default=True, help="Which split.")
+@click.option("--at", type=click.Choice(SIZES), default=SIZES[0], show_default=True, help="At which size to compare.")
+@click.option(
+    "--val-protocol",
+    type=click.Choice(PROTOCOLS),
+    default=PROTOCOLS[0],
+    show_default=True,
+    help="Which images of val count: all, or GluonCV's 999.",
+)
+@click.option(
+    "--leak-free", is_flag=True, help="Without images of val that test has, too, and of train that both have."
+)
+@click.option("--unseen", is_flag=True, help="Without images that have a copy in a split that networks are trained on.")
+@click.option("--workers", type=int, help="Threads.  [default: one for each core]")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
+@click.option("--csv", "csv_path", help="Write a row an image to this file.")
+@click.option("--worst", help="Write a picture of the worst images to this .png; needs Matplotlib.")
+@click.option("--count", default=6, show_default=True, type=click.IntRange(1, 64), help="Images in that picture.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@reporting_errors
+def main(
+    data: str,
+    pred: str,
+    split: str,
+    at: str,
+    val_protocol: str,
+    leak_free: bool,
+    unseen: bool,
+    workers: int | None,
+    as_json: bool,
+    csv_path: str | None,
+    worst: str | None,
+    count: int,
+    overwrite: bool,
+) -> None:
+    """Score predictions, whoever made them: no network and no framework is needed."""
+    import json
+    from pathlib import Path
+
+    from mhpmodels.output import check_free, write_file
+    from mhpmodels.score import picture_of_the_worst, score
+    from mhpmodels.scores import table
+
+    for path in (csv_path, worst):
+        if path is not None:
+            check_free(Path(path), overwrite)
+    found = score(
+        data,
+        pred,
+        split,
+        at=at,
+        protocol=val_protocol,
+        leak_free=leak_free,
+        unseen=unseen,
+        threads=workers,
+        progress=True,
+    )
+    print(json.dumps(found.as_dict(), indent=1) if as_json else table(found))
+    if csv_path is not None:
+        write_file(Path(csv_path), found.to_csv().encode(), overwrite)
+    if worst is not None:
+        write_file(Path(worst), picture_of_the_worst(data, pred, found, count), overwrite)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""mhp-train: train a network on packed shards."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from mhpdata.protocol import PROTOCOLS
+from mhpmodels.config import BACKBONES, DATASETS, DTYPES, MODELS, OPTIMIZERS, SCHEDULES, TrainConfig
+from mhpmodels.engines import ENGINES, installed
+from mhptools.running import reporting_errors
+
+EXAMPLE = """\b
+Examples:
+  mhp-train --data rec/ --model icnet --syncbn --ngpus 8 --optimizer adam --lr 0.00001 --epochs 120 --batch-size 16
+  mhp-train --resume runs/mhp/icnet/resnet50                   go on exactly where it stopped
+  mhp-train --replay runs/mhp/icnet/resnet50/bundles/epoch_0010_iteration_0113
+
+The flags are those of GluonCV's training script, and --data; docs/recipes.md has the experiments of old as commands.
+Ctrl-C saves and says how to go on; a run that was killed goes on from the last epoch that it saved.
+"""
+
+DEFAULTS = {field.name: field.default for field in fields(TrainConfig)}
+
+
+def option(name: str, help: str, **more: Any) -> Callable[[Any], Any]:
+    """An option for a field of TrainConfig, with that one's default."""
+    flag = {"is_flag": True} if DEFAULTS[name] is False else {}
+    declared = [f"--{name.replace('_', '-')}", name]
+    return click.option(
+        *declared,
+        help=help,
+        **{"default": DEFAULTS[name], "show_default": not flag and "[default" not in help, **flag, **more},
+    )
+
+
+@click.command(epilog=EXAMPLE)
+@option("data", "The packed folder.")
+@option("dataset", "What is in it.", type=click.Choice(DATASETS))
+@option("train_split", "Train on this split.")
+@option("val_split", "Validate on this split.")
+@option("val_protocol", "Which images of val count: all, or GluonCV's 999.", type=click.Choice(PROTOCOLS))
+@option("leak_free", "Train without copies of val and test images, validate without copies of test images.")
+@option("model", f"Network: {', '.join(MODELS)}, or one's own, package.module:function (engine torch).")
+@option("backbone", "Its backbone.", type=click.Choice(BACKBONES))
+@option("aux", "PSPNet: an auxiliary head.")
+@option("aux_weight", "PSPNet: weight of its loss.")
+@option("branch_weights", "ICNet: weights of the losses at 1/4, 1/8 and 1/16.", nargs=3, type=float)
+@option("dropout", "Share of the heads' activations that is dropped.")
+@option("pretrained_base", "First weights of the backbone: 'store' or a file.  [default: random]")
+@option("syncbn", "Batch statistics over all devices.")
+@option("base_size", "Training scales the long side to 0.5 .. 2 times this.")
+@option("crop_size", "Side of the crops.")
+@option("flip_prob", "Share of mirrored crops.")
+@option("blur_prob", "Share of blurred crops.")
+@option("gray_prob", "Share of gray crops.")
+@click.option("--swap-sides/--no-swap-sides", default=True, help="Mirrored crops swap left and right labels.")
+@option("batch_size", "Images a step, of all devices together.")
+@option("test_batch_size", "The same in validation.")
+@option("epochs", "How many.")
+@option("optimizer", "SGD with momentum, or Adam.", type=click.Choice(OPTIMIZERS))
+@option("lr", "Learning rate, of the mean loss over the whole batch.")
+@option("head_rate", "New layers take the rate so many times.")
+@option("momentum", "Of SGD.")
+@option("weight_decay", "Times the weight, added to the gradient.")
+@option("no_wd", "No weight decay of biases and batch norms.")
+@option("schedule", "How the rate goes on after the warm-up.", type=click.Choice(SCHEDULES))
+@option("power", "Of the polynomial schedule.")
+@option("warmup_epochs", "The rate rises from 0 for so long.", type=float)
+@option("clip_grad", "Largest L2 norm of the whole gradient.  [default: none]", type=float)
+@option("max_skips", "So many steps in a row that are not finite end the run.")
+@option("dtype", "Of the forward and backward pass, where the engine has it.", type=click.Choice(DTYPES))
+@option("accumulate", "Parts that a process's images are done in, to take less memory (engine torch).")
+@option("ema", "Share of the old weights in a running average of them, 0.999 or so (engine torch).  [default: none]")
+@option("compile", "Compile the network (engine torch).")
+@option("seed", "Of weights, order, augmentation and dropout.")
+@option("old_recipe", "GluonCV's training as it acted; docs/recipes.md says what that is.")
+@option("engine", "Framework.  [default: the first that is installed]", type=click.Choice(tuple(ENGINES)), default=None)
+@option("ngpus", "GPUs of this process; 0 is the CPU.")
+@click.option("--no-cuda", is_flag=True, help="The CPU: --ngpus 0.")
+@option("contexts", "Copies of the network, on the CPU.  [default: 1]")
+@option("kvstore", "MXNet's, such as dist_sync.")
+@option("workers", "Threads that make batches.  [default: one for each core]")
+@option("log_interval", "Steps between lines of the log.")
+@click.option("--val/--no-val", "validate", default=True, help="Validate after each epoch.")
+@option("save_every", "Keep the checkpoint after so many epochs, too; 0 keeps the last and the best.")
+@click.option("--resume", help="Go on from this checkpoint, or the last one of this folder, with its own flags.")
+@click.option("--weights", help="Begin a new run with these weights, such as GluonCV's.")
+@click.option("--start-epoch", "--start_epoch", default=0, help="A new run begins at this epoch of its schedule.")
+@click.option("--replay", metavar="BUNDLE", help="Run a step that was skipped again, say what is in it, and end.")
+@click.option("--save-dir", help="Folder of the run.  [default: runs/DATASET/MODEL/BACKBONE, or that of --resume]")
+@click.option("--checkname", help="A folder of this name below the default one.")
+@click.option("--logging-file", default="train.log", show_default=True, help="Name of the log in the folder.")
+@click.option("--tensorboard", is_flag=True, help="Write an event file for TensorBoard, too.")
+@click.option("--mode", hidden=True, expose_value=False, help="Taken and not used, as by GluonCV's script.")
+@click.pass_context
+@reporting_errors
+def main(
+    context: click.Context,
+    no_cuda: bool,
+    resume: str | None,
+    weights: str | None,
+    start_epoch: int,
+    replay: str | None,
+    save_dir: str | None,
+    checkname: str | None,
+    logging_file: str,
+    tensorboard: bool,
+    **given: Any,
+) -> None:
+    """Train PSPNet or ICNet on packed shards, on MXNet with GluonCV or on PyTorch."""
+    from mhpmodels.bundle import replay as run_again
+    from mhpmodels.train import train
+
+    if replay is not None:
+        print(run_again(replay).text())
+        return
+    if no_cuda:
+        given["ngpus"] = 0
+    typed = {name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    config = _new(given) if resume is None else _continued(resume, given, typed | ({"ngpus"} if no_cuda else set()))
+    outcome = train(
+        config,
+        save_dir or _folder(config, resume, checkname),
+        resume=resume,
+        weights=weights,
+        start_epoch=start_epoch,
+        log_name=logging_file,
+        tensorboard=tensorboard,
+        progress=True,
+    )
+    if outcome.signal is not None:
+        sys.exit(128 + outcome.signal)
+    print(f"{outcome.folder}: last {outcome.last}, best {outcome.best}")
+
+
+def _new(given: dict[str, Any]) -> TrainConfig:
+    """The config that the command line says, for the classes of the packed folder."""
+    from mhpdata.manifest import read_manifest
+
+    engine = given["engine"] or next(iter(installed()), "mxnet")
+    return TrainConfig(**{**given, "engine": engine, "classes": len(read_manifest(Path(given["data"])).classes)})
+
+
+def _continued(resume: str, given: dict[str, Any], typed: set[str]) -> TrainConfig:
+    """The checkpoint's config, but for what was typed."""
+    from mhpmodels.checkpoint import read
+
+    changes = {name: given[name] for name in typed if name in given}
+    if "ngpus" in changes:
+        changes.setdefault("contexts", 0)
+    return replace(read(resume).config, **changes)
+
+
+def _folder(config: TrainConfig, resume: str | None, checkname: str | None) -> Path:
+    if resume is not None:
+        return Path(resume) if Path(resume).is_dir() else Path(resume).parent
+    return Path("runs", config.dataset, config.model, config.backbone, checkname or "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
