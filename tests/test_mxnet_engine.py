@@ -139,6 +139,8 @@ def test_the_old_recipe_updates_as_gluoncvs_own_loop(model, optimizer, rate, con
         assert engine.train_step(images, labels, rate, 0).applied
     ours = weights(engine)
     theirs = gluoncv_loop(model, tmp_path / "first.params", batches, contexts, optimizer, rate)
+    if contexts > 1:  # gluon's first step copies the first context's running statistics onto the others
+        first = {name: array for name, array in first.items() if ".running_" not in name}
     for name, before in first.items():
         moved = theirs[name] - before
         np.testing.assert_allclose(ours[name] - before, moved, atol=2e-2 * np.abs(moved).max() + 1e-9, err_msg=name)
@@ -352,6 +354,30 @@ def test_what_was_opened_to_predict_does_not_train():
     with pytest.raises(EngineError, match="opened to predict"):
         engine.train_step(*batch(64), 0.01, 0)
     engine.close()
+
+
+def test_images_too_small_to_predict(engine):
+    least = {"icnet": 32, "psp": 8}[engine.config.model]
+    engine.predict(np.zeros((1, 3, least, least + 5), np.float32))
+    with pytest.raises(EngineError, match=rf"images: {least - 1} x 40 for .*at least {least}"):
+        engine.predict(np.zeros((1, 3, least - 1, 40), np.float32))
+
+
+def test_an_error_of_mxnets_is_explained(engine, monkeypatch):
+    def fail(*_):
+        raise mx.MXNetError("Traceback:\n  File\nMXNetError: cudaMalloc retry failed: out of memory")
+
+    monkeypatch.setattr(engine, "_differentiate", fail)
+    with pytest.raises(EngineError, match=r"train_step: MXNet failed .*out of memory.*smaller --batch-size"):
+        engine.train_step(*batch(engine.config.crop_size), 0.01, 0)
+
+
+def test_a_numpy_that_mxnet_does_not_know(monkeypatch):
+    from mhpmodels.engines.mxnet import libraries
+
+    monkeypatch.setattr(np, "__version__", "2.1.0")
+    with pytest.raises(EngineError, match=r'numpy 2\.1\.0; expected numpy 1\.23.*pip install "mhp\[mxnet\]"'):
+        libraries._import_mxnet()
 
 
 # --- beside torch, and beside other processes

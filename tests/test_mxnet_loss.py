@@ -62,7 +62,7 @@ def test_equals_the_slow_twin_whatever_the_gap_of_logits(labels, scale):
     expected, slope = naive_loss(x, labels)
     assert value.shape == (1,)
     np.testing.assert_allclose(value[0], 0.5 * expected, rtol=1e-5)
-    np.testing.assert_allclose(gradient, 0.5 * slope, atol=1e-6)
+    np.testing.assert_allclose(gradient, 0.5 * slope, atol=5e-6)
 
 
 def test_nothing_labelled_is_no_loss_and_no_gradient(labels):
@@ -98,7 +98,7 @@ def test_a_pixel_whose_probability_underflows_is_infinite_in_gluoncv_and_finite_
     count = np.count_nonzero(labels != 255)
     ours, (slope,) = differentiate(lambda a: pixel_loss([a], marks, [1.0], 1 / count), x)
     np.testing.assert_allclose(ours[0], naive_loss(x, labels)[0] / count, rtol=1e-6)
-    np.testing.assert_allclose(slope, gradient, atol=1e-8)
+    np.testing.assert_allclose(slope, gradient, atol=1e-7)
 
 
 def test_weights_of_outputs_act_here_and_not_in_gluoncv(labels):

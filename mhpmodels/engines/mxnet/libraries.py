@@ -47,7 +47,8 @@ def _hidden(name: str) -> Iterator[None]:
 def _import_mxnet() -> Any:
     if int(np.__version__.split(".")[0]) >= 2:
         raise EngineError(PLACE, f"numpy {np.__version__}", "numpy 1.23, the last that MXNet knows", _REMEDY)
-    vars(np).setdefault("bool", bool)
+    if not hasattr(np, "bool"):
+        vars(np)["bool"] = bool
     try:
         return importlib.import_module("mxnet")
     except (ImportError, OSError, AttributeError) as error:  # OSError: a CUDA build without its CUDA
