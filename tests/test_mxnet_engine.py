@@ -127,8 +127,10 @@ def gluoncv_loop(model, path, batches, contexts, optimizer, rate):
     return {name: parameter.list_data()[0].asnumpy() for name, parameter in named.items()}
 
 
-@pytest.mark.parametrize(("optimizer", "rate", "contexts"), [("sgd", 1e-3, 1), ("sgd", 1e-3, 2), ("adam", 1e-5, 1)])
-@pytest.mark.parametrize("model", SIZE)
+@pytest.mark.parametrize(
+    ("model", "optimizer", "rate", "contexts"),
+    [("icnet", "sgd", 1e-3, 2), ("psp", "sgd", 1e-3, 1), ("icnet", "adam", 1e-5, 1)],
+)
 def test_the_old_recipe_updates_as_gluoncvs_own_loop(model, optimizer, rate, contexts, tmp_path):
     """The same batches, the same weights: branch and aux weights of 1, gradients x contexts / images."""
     engine = open_engine(config(model, old_recipe=True, optimizer=optimizer, contexts=contexts, batch_size=4))
@@ -143,7 +145,7 @@ def test_the_old_recipe_updates_as_gluoncvs_own_loop(model, optimizer, rate, con
         first = {name: array for name, array in first.items() if ".running_" not in name}
     for name, before in first.items():
         moved = theirs[name] - before
-        np.testing.assert_allclose(ours[name] - before, moved, atol=2e-2 * np.abs(moved).max() + 1e-9, err_msg=name)
+        np.testing.assert_allclose(ours[name] - before, moved, atol=2e-2 * np.abs(moved).max() + 3e-7, err_msg=name)
     everything = [np.concatenate([(w[n] - first[n]).ravel() for n in first]) for w in (ours, theirs)]
     assert np.linalg.norm(everything[0] - everything[1]) < 1e-3 * np.linalg.norm(everything[1])
     engine.close()
