@@ -1,10 +1,11 @@
 """The whole, on the CPU: networks learn from shards, curves repeat, and what was lost to NaN is not.
 
-Run by make slow. Each network learns within 15 minutes on two idle cores; how long it took is printed.
+Run by make slow. The learning itself is benchmarks/learning.py, with its flags and its table.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import random
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,42 +22,72 @@ import mhpdata
 from mhpdata.errors import NonFiniteError
 from mhpdata.synth import synthesize
 from mhpmodels import checkpoint, engines
-from mhpmodels.config import TrainConfig
-from mhpmodels.feed import Feed
-from mhpmodels.metrics import Confusion
+from mhpmodels.config import MODELS, TrainConfig
 from mhpmodels.params import read_params
 from mhpmodels.runlog import read_epochs, read_steps
 from mhpmodels.train import train
 
+BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "learning.py"
+
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif("mxnet" not in engines.installed(), reason="engine mxnet is not installed here"),
+    pytest.mark.parametrize("model", MODELS),
 ]
+each_engine = pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(name not in engines.installed(), reason=f"{name} is not here"))
+        for name in engines.ENGINES
+    ],
+)
 
-SMALL = "--engine mxnet --backbone resnet18 --base-size 96 --crop-size 96 --batch-size 8 --blur-prob 0 --seed 0"
-LEARNING = {
-    "icnet": f"--model icnet {SMALL} --optimizer adam --lr 0.001 --head-rate 1 --epochs 40",
-    "psp": f"--model psp {SMALL} --optimizer adam --lr 0.001 --head-rate 1 --epochs 30",
-}
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """The benchmark's folder: runs that are done are not done again."""
+    return tmp_path_factory.mktemp("learning")
 
 
 @pytest.fixture(scope="module")
 def rec(tmp_path_factory):
-    """340 small pictures of mhp-synth: 204 train, 69 val, 67 test."""
-    root = tmp_path_factory.mktemp("learning")
-    synthesize(root / "MHP_v1", images=340, seed=0, scale=0.25)
+    """60 small pictures: 36 train, 12 val, 12 test."""
+    root = tmp_path_factory.mktemp("few")
+    synthesize(root / "MHP_v1", images=60, seed=0, scale=0.25)
     mhpdata.pack(root / "MHP_v1", root / "rec", size=128)
     return root / "rec"
 
 
+def finish(command):
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert child.returncode == 0, child.stderr[-2000:]
+
+
+def learned(work, engine, model):
+    """The benchmark's row."""
+    finish([sys.executable, BENCHMARK, "--engine", engine, "--model", model, "--work", work, "--out", work])
+    (row,) = json.loads((work / "learning.json").read_text())["rows"]
+    return row
+
+
+@each_engine
+def test_a_network_learns(work, engine, model):
+    row = learned(work, engine, model)
+    assert row["mIoU"] >= 20
+    assert row["mIoU"] >= 4 * row["background everywhere"]
+
+
+def test_all_engines_reach_the_same(work, model):
+    reached = [learned(work, engine, model)["mIoU"] for engine in engines.installed()]
+    if len(reached) < 2:
+        pytest.skip("one engine is installed here")
+    assert max(reached) - min(reached) <= 2
+
+
+# --- the same again
+
+
 def command(rec, out, flags):
     return [sys.executable, "-m", "mhptools.train", "--data", str(rec), "--save-dir", str(out), *flags.split()]
-
-
-def finish(arguments):
-    child = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    assert child.returncode == 0, child.stderr[-2000:]
-    return child.stdout
 
 
 def curve(folder):
@@ -63,43 +95,27 @@ def curve(folder):
     return repr((steps, [replace(row, seconds=0) for row in read_epochs(folder)]))
 
 
-@pytest.mark.parametrize("model", LEARNING)
-def test_a_network_learns(rec, tmp_path, model):
-    finish(command(rec, tmp_path / "run", LEARNING[model]))
-    epochs = read_epochs(tmp_path / "run")
-    feed = Feed(TrainConfig(data=str(rec), crop_size=96, batch_size=8))
-    nothing = Confusion(19)
-    for batch in feed.val:
-        nothing.update(np.zeros_like(batch.labels), batch.labels)
-    feed.close()
-    best = max(row.miou for row in epochs)
-    print(f"{model}: mIoU {best:.4f}, background everywhere {nothing.miou:.4f}")
-    assert best >= 0.20
-    assert best >= 4 * nothing.miou
-    assert epochs[-1].loss < 0.5 * epochs[0].loss
-
-
-@pytest.mark.parametrize("model", ["icnet", "psp"])
-def test_the_curve_repeats_and_survives_kills(rec, tmp_path, model):
-    flags = f"--model {model} {SMALL.replace('resnet18', 'resnet50')} --syncbn --epochs 3 --lr 0.01 --batch-size 4"
+@each_engine
+def test_the_curve_repeats_and_survives_kills(rec, tmp_path, engine, model):
+    flags = f"--engine {engine} --model {model} --backbone resnet18 --base-size 96 --crop-size 96 --batch-size 4"
+    flags += " --epochs 3 --lr 0.01"
     first, second, killed = (tmp_path / name for name in ("first", "second", "killed"))
     finish(command(rec, first, flags))
     finish(command(rec, second, flags))
     assert curve(second) == curve(first)
     moments = random.Random(0)
     length = len(read_steps(first)) // 3
-    at = [moments.randrange(1, length) + epoch * length for epoch in range(3)]
-    for rows in at:
+    for epoch in range(3):
         begun = killed.exists() and checkpoint.listing(killed)
         if killed.exists() and not begun:
             killed.rename(tmp_path / "lost")  # killed before its first checkpoint
         resume = f"--resume {killed}" if begun else flags
-        kill(command(rec, killed, resume), killed / "steps.csv", rows)
+        kill(command(rec, killed, resume), killed / "steps.csv", epoch * length + moments.randrange(1, length))
     finish(command(rec, killed, f"--resume {killed}"))
     assert curve(killed) == curve(first)
-    for suffix in (".params", ".state"):
-        files = [checkpoint.read(folder).weights.with_suffix(suffix) for folder in (first, killed)]
-        assert files[0].read_bytes() == files[1].read_bytes()
+    ends = [checkpoint.read(folder) for folder in (first, killed)]
+    assert ends[0].weights.read_bytes() == ends[1].weights.read_bytes()
+    assert ends[0].state.read_bytes() == ends[1].state.read_bytes()
 
 
 def kill(arguments, table, rows):
@@ -142,7 +158,15 @@ class Spoiled:
         return self._engine.train_step(images, labels, rate, seed)
 
 
-@pytest.mark.parametrize("model", ["icnet", "psp"])
+def arrays(path):
+    if path.suffix == ".params":
+        return read_params(path)
+    from mhpmodels.engines.torch.weights import read_weights
+
+    return {name: tensor.numpy() for name, tensor in read_weights(path).items()}
+
+
+@each_engine
 @pytest.mark.parametrize(
     "options",
     [
@@ -152,10 +176,10 @@ class Spoiled:
         {"lr": 1e-3, "batch_size": 1, "syncbn": True},
     ],
 )
-def test_what_the_notes_lost_stays_finite_or_is_named(rec, tmp_path, model, options):
-    shared = {"data": str(rec), "model": model, "backbone": "resnet18", "base_size": 96, "crop_size": 96, "epochs": 9}
-    config = TrainConfig(**{**shared, "batch_size": 8, "engine": "mxnet", "validate": False, **options})
-    out = tmp_path / "run"
+def test_what_the_notes_lost_stays_finite_or_is_named(rec, tmp_path, engine, model, options):
+    shared = {"data": str(rec), "model": model, "backbone": "resnet18", "base_size": 96, "crop_size": 96}
+    shared |= {"engine": engine, "batch_size": 4, "epochs": 9, "validate": False}
+    config, out = TrainConfig(**{**shared, **options}), tmp_path / "run"
     try:
         train(config, out, open_engine=lambda c: Spoiled(engines.open_engine(c)))
     except NonFiniteError as error:
@@ -164,6 +188,5 @@ def test_what_the_notes_lost_stays_finite_or_is_named(rec, tmp_path, model, opti
     skipped = [row for row in rows if not row.applied]
     assert all(math.isfinite(row.loss) and math.isfinite(row.gradient) for row in rows if row.applied)
     assert (out / "train.log").read_text().count("step skipped; samples ") == len(skipped)
-    weights = read_params(checkpoint.read(out).weights)
-    assert all(np.isfinite(array).all() for array in weights.values())
-    print(f"{model} {options}: {len(rows)} steps, {len(skipped)} skipped, last loss {rows[-1].loss:.3f}")
+    assert all(np.isfinite(array).all() for array in arrays(checkpoint.read(out).weights).values())
+    print(f"{model}, {engine}, {options}: {len(rows)} steps, {len(skipped)} skipped, last loss {rows[-1].loss:.3f}")

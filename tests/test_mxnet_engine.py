@@ -127,8 +127,10 @@ def gluoncv_loop(model, path, batches, contexts, optimizer, rate):
     return {name: parameter.list_data()[0].asnumpy() for name, parameter in named.items()}
 
 
-@pytest.mark.parametrize(("optimizer", "rate", "contexts"), [("sgd", 1e-3, 1), ("sgd", 1e-3, 2), ("adam", 1e-5, 1)])
-@pytest.mark.parametrize("model", SIZE)
+@pytest.mark.parametrize(
+    ("model", "optimizer", "rate", "contexts"),
+    [("icnet", "sgd", 1e-3, 2), ("psp", "sgd", 1e-3, 1), ("icnet", "adam", 1e-5, 1)],
+)
 def test_the_old_recipe_updates_as_gluoncvs_own_loop(model, optimizer, rate, contexts, tmp_path):
     """The same batches, the same weights: branch and aux weights of 1, gradients x contexts / images."""
     engine = open_engine(config(model, old_recipe=True, optimizer=optimizer, contexts=contexts, batch_size=4))
@@ -139,9 +141,11 @@ def test_the_old_recipe_updates_as_gluoncvs_own_loop(model, optimizer, rate, con
         assert engine.train_step(images, labels, rate, 0).applied
     ours = weights(engine)
     theirs = gluoncv_loop(model, tmp_path / "first.params", batches, contexts, optimizer, rate)
+    if contexts > 1:  # gluon's first step copies the first context's running statistics onto the others
+        first = {name: array for name, array in first.items() if ".running_" not in name}
     for name, before in first.items():
         moved = theirs[name] - before
-        np.testing.assert_allclose(ours[name] - before, moved, atol=2e-2 * np.abs(moved).max() + 1e-9, err_msg=name)
+        np.testing.assert_allclose(ours[name] - before, moved, atol=2e-2 * np.abs(moved).max() + 3e-7, err_msg=name)
     everything = [np.concatenate([(w[n] - first[n]).ravel() for n in first]) for w in (ours, theirs)]
     assert np.linalg.norm(everything[0] - everything[1]) < 1e-3 * np.linalg.norm(everything[1])
     engine.close()
@@ -352,6 +356,30 @@ def test_what_was_opened_to_predict_does_not_train():
     with pytest.raises(EngineError, match="opened to predict"):
         engine.train_step(*batch(64), 0.01, 0)
     engine.close()
+
+
+def test_images_too_small_to_predict(engine):
+    least = {"icnet": 32, "psp": 8}[engine.config.model]
+    engine.predict(np.zeros((1, 3, least, least + 5), np.float32))
+    with pytest.raises(EngineError, match=rf"images: {least - 1} x 40 for .*at least {least}"):
+        engine.predict(np.zeros((1, 3, least - 1, 40), np.float32))
+
+
+def test_an_error_of_mxnets_is_explained(engine, monkeypatch):
+    def fail(*_):
+        raise mx.MXNetError("Traceback:\n  File\nMXNetError: cudaMalloc retry failed: out of memory")
+
+    monkeypatch.setattr(engine, "_differentiate", fail)
+    with pytest.raises(EngineError, match=r"train_step: MXNet failed .*out of memory.*smaller --batch-size"):
+        engine.train_step(*batch(engine.config.crop_size), 0.01, 0)
+
+
+def test_a_numpy_that_mxnet_does_not_know(monkeypatch):
+    from mhpmodels.engines.mxnet import libraries
+
+    monkeypatch.setattr(np, "__version__", "2.1.0")
+    with pytest.raises(EngineError, match=r'numpy 2\.1\.0; expected numpy 1\.23.*pip install "mhp\[mxnet\]"'):
+        libraries._import_mxnet()
 
 
 # --- beside torch, and beside other processes
