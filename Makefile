@@ -8,7 +8,7 @@ VENV   := .venv
 SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py
 TORCH  := torch==2.13.0
 
-.PHONY: help demo test slow check format bench peers soak ready clean
+.PHONY: help demo test slow check format bench peers soak audit ready clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make bench   packing and the loader, beside the old way and the memory; written to benchmarks/results/"
 	@echo "make peers   the loader beside other loaders, each in an environment of its own (an hour; g++ and OpenCV's headers for FFCV)"
 	@echo "make soak    the loader at full speed for an hour"
+	@echo "make audit   known weaknesses of all pinned packages (pip-audit; needs the internet)"
 	@echo "make clean   remove the environments and the demo"
 
 # --- what the machine must have -------------------------------------------------------------------------------------------
@@ -91,6 +92,11 @@ peers: $(VENV)/b/.ready
 
 soak: $(VENV)/b/.ready
 	$(VENV)/b/bin/python tests/soak.py --seconds 3600 --out benchmarks/results
+
+audit: | ready
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
+	for e in a b; do $(VENV)/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints/$$e.txt || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(DEMO) build
