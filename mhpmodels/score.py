@@ -29,7 +29,7 @@ from mhpmodels.overlap import overlap
 from mhpmodels.persons import Claims, PersonFigures, claim, score_persons
 from mhpmodels.scores import SIZES, Row, Score
 from mhpmodels.submission import Submission
-from mhpmodels.truth import packed_labels, source_labels, true_persons
+from mhpmodels.truth import merged_labels, packed_labels, person_runs, true_persons
 
 
 @dataclass(frozen=True)
@@ -140,15 +140,15 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
     size = record.source_size if at_source else record.size
     overlap_rule, classes = str(split.manifest.options["overlap"]), len(split.classes)
     confusion = claims = labels = None
-    row = Row(name, size[0], size[1])
+    row, masks = Row(name, size[0], size[1]), person_runs(record, place)
     if submission.has_labels:
-        truth = source_labels(record, overlap_rule, place) if at_source else packed_labels(record, classes, place)
+        truth = merged_labels(masks, overlap_rule, size) if at_source else packed_labels(record, classes, place)
         confusion = Confusion(classes)
         labels = submission.labels(name, size)
         confusion.update(labels, truth)
         row = row.with_labels(confusion)
     if submission.has_persons:
         scores, layers = submission.persons(name, size, labels)
-        claims = claim(scores, overlap(layers, true_persons(record, size, place), classes))
+        claims = claim(scores, overlap(layers, true_persons(masks, record.source_size, size), classes))
         row = row.with_persons(claims)
     return Scored(row, confusion, claims)

@@ -350,9 +350,8 @@ def test_the_merged_truth_of_the_true_sample_against_its_masks(tmp_path):
     assert (found.persons.ap == 1).all() and (found.persons.pcp == 1).all() and found.confusion.miou < 1
     assert found.confusion.pix_acc == 1
     from mhpmodels.overlap import overlap
-    from mhpmodels.truth import PersonMasks
 
     submission = Submission(folder, ["1528"], 19)
     _, layers = submission.persons("1528", (710, 1000))
-    mean = overlap(layers, PersonMasks(sample.record, "1528"), 19).mean
+    mean = overlap(layers, sample.masks, 19).mean
     assert np.round(np.diagonal(mean), 5).tolist() == [1.0, 0.99993, 0.99754, 0.99951]
