@@ -94,10 +94,11 @@ def _against(
     count: int, places: NDArray[np.int32], codes: NDArray[np.uint16], truth: Labels, present: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """A layer's persons against one true person: float64 (count, classes)."""
-    predicted, common = np.zeros((2, count, present.size), np.int64)
-    both = np.zeros(count, np.int64)
-    _count(places, codes, truth, predicted, common, both)
-    valid = int(present.sum())
+    counts = np.zeros((4, count, present.size), np.int64)
+    _count(places, codes, truth, counts)
+    common, other, background, _ = counts
+    valid, both = int(present.sum()), (common + other).sum(1)
+    predicted = common + other + background
     predicted[:, 0] = valid - predicted.sum(1)
     common[:, 0] = predicted[:, 0] - (valid - present[0] - both)
     union = predicted + present - common
@@ -128,13 +129,11 @@ def _gather(labels: Any, owners: Any, places: Any, codes: Any) -> Any:
 
 
 @kernel
-def _count(places: Any, codes: Any, truth: Any, predicted: Any, common: Any, both: Any) -> None:
-    """Pixels of each predicted person (K, classes) where the truth holds a class; those that agree; those where the
-    truth is not background (K,)."""
-    classes = predicted.shape[1]
+def _count(places: Any, codes: Any, truth: Any, counts: Any) -> None:
+    """Pixels of each predicted person and label, int64 (4, K, classes): where the truth has the same label, another
+    one, background, no class at all."""
+    classes = counts.shape[2]
     for i in range(places.size):
         person, label, true = (codes[i] >> 8) - 1, codes[i] & 255, truth[places[i]]
-        if true < classes:
-            predicted[person, label] += 1
-            both[person] += true != 0
-            common[person, label] += label == true
+        which = 0 if true == label else 2 if true == 0 else 3 if true >= classes else 1
+        counts[which, person, label] += 1

