@@ -191,7 +191,8 @@ def report(timings: dict[str, Timing], images: int, out: Path) -> None:
     epoch = statistics.median(seconds for seconds, _ in old.results) / images * 4980
     lines += [
         "",
-        "Unavoidable is decode + resize + encode: of the photo, and of labels and masks to a record. The old way",
+        "Unavoidable is decode + resize + encode: of the photo, and of labels and masks to a record. Merge is that of",
+        "maps; pack merges the runs that it encodes anyway, without a map. The old way",
         f"merges and resizes anew at every epoch: for the release's 4,980 images that is {epoch / 60:.1f} minutes of a",
         "core an epoch on this machine, which one pack pays once.",
         "",

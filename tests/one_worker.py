@@ -8,14 +8,12 @@ from __future__ import annotations
 import faulthandler
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
-faulthandler.dump_traceback_later(150, exit=True)
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from mhpmodels.config import TrainConfig  # noqa: E402
-from mhpmodels.engines import open_engine  # noqa: E402
+from mhpmodels.config import TrainConfig
+from mhpmodels.engines import open_engine
 
 CONFIG = TrainConfig(engine="mxnet", backbone="resnet18", crop_size=64, batch_size=2, dropout=0.0)
 
@@ -29,8 +27,6 @@ def batch(seed: int):
 
 
 def main() -> None:
-    from dataclasses import replace
-
     engine = open_engine(replace(CONFIG, kvstore="dist_sync"))
     steps = []
     for seed in (1, 2, 3):
@@ -43,5 +39,6 @@ def main() -> None:
     engine.close()
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # the tests import this file for CONFIG and batch: the timer may not begin before
+    faulthandler.dump_traceback_later(150, exit=True)  # ranks that wait for each other forever would say nothing
     main()

@@ -8,12 +8,10 @@ from __future__ import annotations
 import faulthandler
 import json
 
-faulthandler.dump_traceback_later(200, exit=True)  # contexts that wait for each other forever would say nothing
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from mhpmodels.config import TrainConfig  # noqa: E402
-from mhpmodels.engines import open_engine  # noqa: E402
+from mhpmodels.config import TrainConfig
+from mhpmodels.engines import open_engine
 
 
 def opened(model: str, contexts: int, dropout: float):
@@ -111,5 +109,6 @@ def compare_layers() -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(200, exit=True)  # contexts that wait for each other forever would say nothing
     results = {model: {**compare_steps(model), "repeats": repeats(model)} for model in ("icnet", "psp")}
     print(json.dumps({**results, "layer": compare_layers()}))
