@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 SIZES = ("source", "packed")
 """At which size predictions are compared."""
 
+UNKNOWN = ("error", "official")
+"""What a predicted label is that does not exist: an error; or what the code that defines a figure makes of it, a miss
+in pixAcc and mIoU (GluonCV), another class of another person in AP^p and PCP (``mhpmodels.overlap``)."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -67,7 +71,7 @@ class Score:
     Attributes:
         form: of the predictions, of ``mhpmodels.submission.FORMS``.
         classes: the dataset's class names.
-        split, at, protocol, leak_free, unseen: as asked for.
+        split, at, unknown, protocol, leak_free, unseen: as asked for.
         seen: images that have a copy in a split that networks are trained on.
         confusion: of the labels; None where the predictions have none.
         persons: None where the predictions have no persons.
@@ -78,6 +82,7 @@ class Score:
     classes: tuple[str, ...]
     split: str
     at: str
+    unknown: str
     protocol: str
     leak_free: bool
     unseen: bool
@@ -92,12 +97,12 @@ class Score:
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as JSON takes them, without the rows."""
-        taken = ("form", "split", "at", "protocol", "leak_free", "unseen", "seen")
+        taken = ("form", "split", "at", "unknown", "protocol", "leak_free", "unseen", "seen")
         found: dict[str, Any] = {"images": len(self.rows), **{name: getattr(self, name) for name in taken}}
         if self.confusion is not None:
             iou = dict(zip(self.classes, self.confusion.iou.tolist(), strict=True))
             found |= {"pixAcc": self.confusion.pix_acc, "mIoU": self.confusion.miou, "IoU": iou}
-            found["confusion"] = self.confusion.matrix.tolist()
+            found |= {"confusion": self.confusion.matrix.tolist(), "missed": self.confusion.missed.tolist()}
         if self.persons is not None:
             names = [f"{i / 10:.1f}" for i in range(1, 10)]
             found["AP^p"] = dict(zip(names, self.persons.ap.tolist(), strict=True))
@@ -132,6 +137,8 @@ def table(score: Score) -> str:
         lines.append("PCP   " + "".join(f"{value:8.4f}" for value in score.persons.pcp))
         counts = f"{score.persons.persons} persons, {score.persons.predictions} predicted"
         lines += ["", f"AP^p_vol: {score.persons.ap_vol:.4f}, {counts}", ""]
+    if score.unknown != UNKNOWN[0]:
+        lines.append("Predicted labels that do not exist were counted as the official code does: not as an error.")
     if score.seen:
         lines.append(
             f"{score.seen} of these images have a byte-identical copy in a split that networks are trained on;"
