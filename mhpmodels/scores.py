@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -127,16 +128,9 @@ def table(score: Score) -> str:
     facts += ["unseen" * score.unseen, f"predictions as {score.form}, at {score.at} size"]
     lines = [", ".join(fact for fact in facts if fact), ""]
     if score.confusion is not None:
-        width = max(map(len, score.classes))
-        for c, (name, iou) in enumerate(zip(score.classes, score.confusion.iou, strict=True)):
-            lines.append(f"{c:3} {name:{width}} {iou:8.4f}" + "  absent, counts 0" * bool(score.confusion.absent[c]))
-        lines += ["", f"pixAcc: {score.confusion.pix_acc:.4f}, mIoU: {score.confusion.miou:.4f}", ""]
+        lines += [*label_lines(score.confusion, score.classes), ""]
     if score.persons is not None:
-        lines.append("t     " + "".join(f"{i / 10:8.1f}" for i in range(1, 10)))
-        lines.append("AP^p  " + "".join(f"{value:8.4f}" for value in score.persons.ap))
-        lines.append("PCP   " + "".join(f"{value:8.4f}" for value in score.persons.pcp))
-        counts = f"{score.persons.persons} persons, {score.persons.predictions} predicted"
-        lines += ["", f"AP^p_vol: {score.persons.ap_vol:.4f}, {counts}", ""]
+        lines += [*person_lines(score.persons), ""]
     if score.unknown != UNKNOWN[0]:
         lines.append("Predicted labels that do not exist were counted as the official code does: not as an error.")
     if score.seen:
@@ -145,3 +139,22 @@ def table(score: Score) -> str:
         )
         lines[-1] += " --unseen leaves them out."
     return "\n".join(lines).rstrip("\n")
+
+
+def label_lines(confusion: Confusion, classes: Sequence[str]) -> list[str]:
+    """The IoU of each class, pixAcc and mIoU as text."""
+    lines, width = [], max(map(len, classes))
+    for c, (name, iou) in enumerate(zip(classes, confusion.iou, strict=True)):
+        lines.append(f"{c:3} {name:{width}} {iou:8.4f}" + "  absent, counts 0" * bool(confusion.absent[c]))
+    return [*lines, "", f"pixAcc: {confusion.pix_acc:.4f}, mIoU: {confusion.miou:.4f}"]
+
+
+def person_lines(persons: PersonFigures) -> list[str]:
+    """AP^p and PCP at each threshold, and AP^p_vol, as text."""
+    return [
+        "t     " + "".join(f"{i / 10:8.1f}" for i in range(1, 10)),
+        "AP^p  " + "".join(f"{value:8.4f}" for value in persons.ap),
+        "PCP   " + "".join(f"{value:8.4f}" for value in persons.pcp),
+        "",
+        f"AP^p_vol: {persons.ap_vol:.4f}, {persons.persons} persons, {persons.predictions} predicted",
+    ]
