@@ -347,7 +347,7 @@ def test_gluoncvs_files_load_with_and_without_their_auxiliary_head(tmp_path):
 def pretrained(tmp_path_factory):
     """A resnet18 of GluonCV's names with a classifier, as in its store."""
     torch.manual_seed(5)
-    network = build_network(Architecture("psp", "resnet18", CLASSES), syncbn=False, dropout=0.0)
+    network = build_network(Architecture("psp", "resnet18", CLASSES), dropout=0.0)
     state = {n: t.numpy() for n, t in network.state_dict().items() if n.partition(".")[0] in network.base_names}
     path = tmp_path_factory.mktemp("store") / "resnet18.params"
     write_params(path, to_gluon_names({**state, "fc.weight": np.zeros((10, 512), np.float32)}))

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed here; enviro
 
 from torch_ranks import HALF, STEPS, config, run  # noqa: E402
 
+SMALL = "torch_ranks:small"
 SCRIPT = Path(__file__).parent / "torch_ranks.py"
 
 
@@ -31,55 +33,67 @@ def packed(source, tmp_path_factory):
     return out
 
 
-def start(world_size, *arguments):
-    """The processes, as torchrun would start them, but for its killing of all when one has failed."""
+def run_ranks(world_size, folder, *arguments):
+    """(exit status, what it said) of processes that are started as by torchrun, but not killed when one has failed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shared = {"WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    return [
-        subprocess.Popen(
-            [sys.executable, SCRIPT, *arguments],
-            env={**os.environ, **{k: str(v) for k, v in {**shared, "RANK": rank, "LOCAL_RANK": rank}.items()}},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(world_size)
-    ]
+    with ExitStack() as stack:
+        processes = []
+        for rank in range(world_size):
+            own = {k: str(v) for k, v in {**shared, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": 1}.items()}
+            log = stack.enter_context((folder / f"rank_{rank}.log").open("w"))
+            process = subprocess.Popen(
+                [sys.executable, SCRIPT, *arguments], env={**os.environ, **own}, stdout=log, stderr=log
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            processes.append(process)
+        statuses = [process.wait(timeout=600) for process in processes]
+    return [(status, (folder / f"rank_{rank}.log").read_text()) for rank, status in enumerate(statuses)]
 
 
 @pytest.fixture(scope="module")
 def two(packed, tmp_path_factory):
     """The folder where two ranks left what they found."""
     out = tmp_path_factory.mktemp("two")
-    for process in start(2, packed, out):
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+    for status, said in run_ranks(2, out, packed, out, SMALL):
+        assert status == 0, said
     return out
 
 
-@pytest.fixture(scope="module")
-def one(packed):
-    """The losses and weights of one process with the joined batch."""
-    engine = open_engine(config())
+def check_equal_to_one(out, packed, model, tolerance):
+    engine = open_engine(config(model))
     losses = run(engine, packed)
-    state = {name: tensor.clone() for name, tensor in engine._network.state_dict().items()}
-    engine.close()
-    return losses, state
-
-
-def test_two_ranks_equal_one_with_the_joined_batch(two, one):
-    losses, state = one
-    found = [json.loads((two / f"rank_{rank}.json").read_text()) for rank in (0, 1)]
+    found = [json.loads((out / f"rank_{rank}.json").read_text()) for rank in (0, 1)]
     assert found[0] == found[1] and len(losses) == STEPS
+    assert losses[-1] < 0.95 * losses[0], "nothing was learnt"
     np.testing.assert_allclose(found[0], losses, rtol=0, atol=1e-4)
-    assert (two / "rank_0.pt").read_bytes() == (two / "rank_1.pt").read_bytes(), "not the same weights on both"
-    for name, tensor in torch.load(two / "rank_0.pt", weights_only=True).items():
-        torch.testing.assert_close(tensor, state[name], rtol=0, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
+    assert (out / "rank_0.pt").read_bytes() == (out / "rank_1.pt").read_bytes(), "not the same weights on both"
+    state = engine._network.state_dict()
+    for name, tensor in torch.load(out / "rank_0.pt", weights_only=True).items():
+        torch.testing.assert_close(
+            tensor, state[name], rtol=tolerance, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
+        )
+    engine.close()
+
+
+def test_two_ranks_equal_one_with_the_joined_batch(two, packed):
+    check_equal_to_one(two, packed, SMALL, 1e-4)
+
+
+@pytest.mark.slow
+def test_two_ranks_equal_one_for_pspnet(packed, tmp_path):
+    """Weights to 1e-3: the pyramid normalises four values a channel, which makes rounding large; so does another number
+    of threads in one process."""
+    for status, said in run_ranks(2, tmp_path, packed, tmp_path, "psp"):
+        assert status == 0, said
+    check_equal_to_one(tmp_path, packed, "psp", 1e-3)
 
 
 def test_one_goes_on_where_two_stopped(two, packed):
-    engine = open_engine(config())
+    engine = open_engine(config(SMALL))
     engine.load(two / "half.pt")
     engine.load_state(two / "half.state")
     expected = json.loads((two / "rank_0.json").read_text())[HALF:]
@@ -88,23 +102,20 @@ def test_one_goes_on_where_two_stopped(two, packed):
 
 
 def test_a_killed_rank_is_an_error_of_the_others(packed, tmp_path):
-    first, killed = start(2, packed, tmp_path, "3")
-    _, errors = first.communicate(timeout=300)
-    killed.communicate(timeout=60)
-    assert killed.returncode == -signal.SIGKILL
-    assert first.returncode == 1
-    assert "EngineError: rank 0: lost another of the 2 ranks" in errors and "--resume" in errors
+    (status, said), (killed, _) = run_ranks(2, tmp_path, packed, tmp_path, SMALL, "3")
+    assert (status, killed) == (1, -signal.SIGKILL)
+    assert "EngineError: rank 0: lost another of the 2 ranks" in said and "--resume" in said
 
 
 def test_contexts_ask_for_as_many_processes():
     with pytest.raises(EngineError, match=r"torchrun --nproc-per-node 2 -m mhptools\.train --ngpus 0 --contexts 2"):
-        open_engine(config(contexts=2))
+        open_engine(config(SMALL, contexts=2))
 
 
 def test_a_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EngineError, match=r"number 0 of 0 .* Pass --ngpus 0"):
-        open_engine(config(ngpus=1))
+        open_engine(config(SMALL, ngpus=1))
 
 
 @pytest.mark.parametrize(("name", "value"), [("RANK", None), ("WORLD_SIZE", "two"), ("RANK", "9")])
@@ -113,11 +124,11 @@ def test_an_environment_that_makes_no_sense(name, value, monkeypatch):
     for key, text in {**there, name: value}.items():
         monkeypatch.delenv(key, raising=False) if text is None else monkeypatch.setenv(key, text)
     with pytest.raises(EngineError):
-        open_engine(config())
+        open_engine(config(SMALL))
 
 
 def test_a_prediction_joins_nobody(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    engine = open_engine(config(), training=False)
+    engine = open_engine(config(SMALL), training=False)
     assert (engine.rank, engine.world_size) == (0, 1)
     engine.close()

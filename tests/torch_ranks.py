@@ -1,5 +1,7 @@
-"""What one process does in the tests of several: ``torch_ranks.py REC OUT [STEP]``, rank and world size from the
-environment. With STEP, rank 1 is killed before that step."""
+"""What one process does in the tests of several: ``torch_ranks.py REC OUT MODEL [STEP]``, its rank from the environment.
+
+With STEP, rank 1 is killed before that step.
+"""
 
 from __future__ import annotations
 
@@ -9,35 +11,47 @@ import signal
 import sys
 from pathlib import Path
 
+import torch
+
 from mhpdata import Loader
 from mhpdata.errors import EngineError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines import open_engine
 
-STEPS, HALF, BATCH, CROP, RATE = 20, 10, 4, 32, 0.002
+STEPS, HALF, BATCH = 20, 10, 4
+CROPS = {"torch_ranks:small": 32, "psp": 48}
+RATES = {"torch_ranks:small": 0.01, "psp": 2e-4}
 
 
-def config(**options):
-    fixed = {"engine": "torch", "backbone": "resnet18", "crop_size": CROP, "batch_size": BATCH, "dropout": 0.0}
-    return TrainConfig(**{**fixed, "syncbn": True, **options})
+def small(config):
+    """Two convolutions with torch's batch norm, and a head."""
+    norm, conv = torch.nn.BatchNorm2d, torch.nn.Conv2d
+    layers = conv(3, 8, 3, padding=1), norm(8), torch.nn.ReLU(), conv(8, 8, 3, 2, 1), norm(8), torch.nn.ReLU()
+    return torch.nn.Sequential(*layers, conv(8, config.classes, 1))
+
+
+def config(model, **options):
+    fixed = {"engine": "torch", "backbone": "resnet18", "batch_size": BATCH, "dropout": 0.0, "syncbn": True}
+    return TrainConfig(**{**fixed, "model": model, "crop_size": CROPS[model], **options})
 
 
 def run(engine, folder, first=0, last=STEPS, before_step=lambda step: None):
-    """The losses of steps on this rank's share of the same batches, whatever the world size."""
+    """The losses of steps on this rank's share of batches that are the same for any number of ranks."""
     share = {"rank": engine.rank, "world_size": engine.world_size, "batch_size": BATCH // engine.world_size}
-    loader = Loader(folder, base_size=48, crop_size=CROP, threads=1, drop_last=True, **share)
+    crop = engine.config.crop_size
+    loader = Loader(folder, base_size=48, crop_size=crop, threads=1, drop_last=True, **share)
     losses = []
     for step in range(first, last):
         before_step(step)
         loader.set_epoch(step)
         for batch in loader:
-            losses.append(engine.train_step(batch.images, batch.labels, RATE, step).loss)
+            losses.append(engine.train_step(batch.images, batch.labels, RATES[engine.config.model], step).loss)
     loader.close()
     return losses
 
 
-def main(folder, out, kill=None):
-    engine = open_engine(config(syncbn=True))
+def main(folder, out, model, kill=None):
+    engine = open_engine(config(model))
     out = Path(out)
 
     def before_step(step):
@@ -54,6 +68,7 @@ def main(folder, out, kill=None):
 
 
 if __name__ == "__main__":
+    sys.modules["torch_ranks"] = sys.modules["__main__"]  # where the config finds its network
     try:
         main(*sys.argv[1:])
     except EngineError as error:
