@@ -8,7 +8,7 @@ VENV   := .venv
 SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py
 TORCH  := torch==2.13.0
 
-.PHONY: help demo test slow check format bench ready clean
+.PHONY: help demo test slow check format bench peers soak ready clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,7 +17,9 @@ help:
 	@echo "make slow    the long runs that make test leaves out"
 	@echo "make check   format, lint, types"
 	@echo "make format  format and mend what can be mended"
-	@echo "make bench   packing against the old way, written to benchmarks/results/"
+	@echo "make bench   packing and the loader, beside the old way and the memory; written to benchmarks/results/"
+	@echo "make peers   the loader beside other loaders, each in an environment of its own (an hour; g++ and OpenCV's headers for FFCV)"
+	@echo "make soak    the loader at full speed for an hour"
 	@echo "make clean   remove the environments and the demo"
 
 # --- what the machine must have -------------------------------------------------------------------------------------------
@@ -81,6 +83,14 @@ format: $(VENV)/b/.ready
 
 bench: $(VENV)/b/.ready
 	$(VENV)/b/bin/python benchmarks/pack.py --out benchmarks/results
+	$(VENV)/b/bin/python benchmarks/loader.py --out benchmarks/results
+	$(VENV)/b/bin/python benchmarks/loader_parts.py --out benchmarks/results
+
+peers: $(VENV)/b/.ready
+	$(VENV)/b/bin/python benchmarks/peers/run.py --out benchmarks/results
+
+soak: $(VENV)/b/.ready
+	$(VENV)/b/bin/python tests/soak.py --seconds 3600 --out benchmarks/results
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

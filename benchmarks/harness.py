@@ -63,12 +63,17 @@ def interleave(variants: dict[str, Callable[[], Any]], runs: int = 5) -> dict[st
     return {name: Timing(wall[name], cpu[name], results[name]) for name in variants}
 
 
-def ratio(first: Timing, second: Timing) -> float:
-    """How many times the wall clock of ``second`` the first takes: the median of the ratios run by run.
+def turns(first: Timing, second: Timing) -> list[float]:
+    """How many times the wall clock of ``second`` the first takes, turn by turn.
 
     Runs of one turn follow on each other, so a drift of the machine's speed falls on both.
     """
-    return statistics.median(a / b for a, b in zip(first.wall_s, second.wall_s, strict=True))
+    return [a / b for a, b in zip(first.wall_s, second.wall_s, strict=True)]
+
+
+def ratio(first: Timing, second: Timing) -> float:
+    """The median of ``turns``."""
+    return statistics.median(turns(first, second))
 
 
 def machine(*libraries: str) -> dict[str, str]:
@@ -116,4 +121,4 @@ def as_row(timing: Timing, images: int) -> dict[str, float]:
     }
 
 
-__all__ = ["ROOT", "Timing", "as_row", "asdict", "interleave", "machine", "ratio", "save", "table"]
+__all__ = ["ROOT", "Timing", "as_row", "asdict", "interleave", "machine", "ratio", "save", "table", "turns"]

@@ -27,6 +27,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "blur": {"blur_prob": 1.0},
     "gray": {"gray_prob": 1.0},
     "persons": {"persons": True},
+    "overlap last": {"overlap": "last"},
+    "transform": {"transform": lambda image, labels, persons, rng: None},
     "crop 480": {"base_size": 480, "crop_size": 480},
     "crop 473": {"base_size": 473, "crop_size": 473},
     "val": {"augment": False},

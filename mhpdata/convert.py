@@ -2,8 +2,8 @@
 
 ::
 
-    entry ─read─> bytes ─image─> image (H, W, 3), masks (H, W) ─merge─> labels, persons (H, W)
-          ─resize─> (h, w) ─runs, codec─> record bytes
+    entry ─read─> bytes ─image─> image (H, W, 3) ──────────────────resize─> (h, w, 3) ─codec─┬─> record bytes
+                  bytes ─image─> mask (H, W) ─masks─> runs ─merge─> joint runs ─resize_runs──┘
 
 Masks are decoded one at a time, so memory depends on the image's pixels, not on its persons.
 """
@@ -25,11 +25,12 @@ from mhpdata.header import MAX_PIXELS
 from mhpdata.image import decode_image, decode_mask
 from mhpdata.labels import LabelSet
 from mhpdata.layouts import Entry
-from mhpdata.merge import merge
+from mhpdata.masks import MaskRuns, deflate_runs, inflate_runs, mask_runs
+from mhpdata.merge import merge_runs
 from mhpdata.options import PackOptions
 from mhpdata.record import Record, encode_record
 from mhpdata.resize import packed_size, resize_image
-from mhpdata.runs import count_labels, deflate_mask, encode_runs, inflate_mask, resize_runs
+from mhpdata.runs import count_labels, resize_runs
 from mhpdata.scratch import Scratch
 from mhpdata.source import read_file
 
@@ -78,9 +79,9 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
     image, header = decode_image(photo, entry.image.path, partial(_scratch.empty, "photo"))
     source_size = (header.height, header.width)
     masks = Masks(root, entry, source_size, len(labels))
-    merged = merge(masks, options.overlap, empty=_scratch.empty)
+    merged = merge_runs(masks, options.overlap)
     size = _packed_size(source_size, entry.image.path, options)
-    row_offsets, runs = resize_runs(*encode_runs(merged.labels, merged.persons), source_size, size)
+    row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, source_size, size)
     verbatim = header.baseline and size == source_size and options.image == "jpeg"
     digest = hashlib.sha256(photo)
     record = Record(
@@ -128,11 +129,11 @@ def _packed_size(source_size: tuple[int, int], place: str, options: PackOptions)
     return size
 
 
-class Masks(Sequence[np.ndarray]):
-    """The masks of an entry, uint8 (height, width) each, decoded when asked for; never more than one is held.
+class Masks(Sequence[MaskRuns]):
+    """The masks of an entry as runs, decoded when asked for; never more than one is held.
 
     The first access of a mask reads and checks its file and keeps the compressed runs for the record (``streams``);
-    later ones decode those, so a file is read once.
+    later ones inflate those, so a file is read once.
     """
 
     def __init__(self, root: Path, entry: Entry, size: tuple[int, int], labels: int) -> None:
@@ -143,16 +144,16 @@ class Masks(Sequence[np.ndarray]):
         return len(self._files)
 
     @overload
-    def __getitem__(self, person: int) -> np.ndarray: ...
+    def __getitem__(self, person: int) -> MaskRuns: ...
     @overload
-    def __getitem__(self, person: slice) -> Sequence[np.ndarray]: ...
-    def __getitem__(self, person: int | slice) -> np.ndarray | Sequence[np.ndarray]:
+    def __getitem__(self, person: slice) -> Sequence[MaskRuns]: ...
+    def __getitem__(self, person: int | slice) -> MaskRuns | Sequence[MaskRuns]:
         if isinstance(person, slice):
             return [self[i] for i in range(*person.indices(len(self)))]
         if person < len(self.streams):
-            return inflate_mask(self.streams[person], self._size)
+            return inflate_runs(self.streams[person], self._size)
         assert person == len(self.streams), "masks are first taken in person order"
         file = self._files[person]
-        mask = decode_mask(read_file(self._root, file), file.path, self._size, self._labels)
-        self.streams.append(deflate_mask(mask))
-        return mask
+        runs = mask_runs(decode_mask(read_file(self._root, file), file.path, self._size, self._labels))
+        self.streams.append(deflate_runs(runs))
+        return runs

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mhpdata.errors import MhpError
+from mhpdata.wording import counted
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Report:
             shown: at most so many remarks, and so many findings; None for all.
         """
         found = [f"{type(error).__name__}: {error}" for error in self.findings]
-        head = "Nothing wrong." if self.clean else f"{len(found)} problem{'s' * (len(found) > 1)}:"
+        head = "Nothing wrong." if self.clean else f"{counted(len(found), 'problem')}:"
         notes = [*_cut(self.remarks, shown), ""] if self.remarks else []
         return "\n".join([_printable(self.title), "", *self._table(), "", *notes, head, *_cut(found, shown)])
 

@@ -49,24 +49,25 @@ class Header:
     palette: bool = False
 
 
-def read_header(data: bytes, place: str) -> Header:
+def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG") -> Header:
     """What ``data`` claims to be.
 
     Args:
         data: the whole file.
         place: its name, for errors.
+        expected: what it should be, for errors.
 
     Raises:
         ImageError: empty, neither JPEG nor PNG, cut short, damaged, or too large.
     """
     if not data:
-        raise ImageError(place, "an empty file", "a JPEG or PNG", _AGAIN)
+        raise ImageError(place, "an empty file", expected, _AGAIN)
     if data.startswith(b"\xff\xd8"):
         header = _jpeg(data, place)
     elif data.startswith(PNG_SIGNATURE):
         header = _png(data, place)
     else:
-        raise ImageError(place, f"starts with {data[:8]!r}", "a JPEG or PNG", _AGAIN)
+        raise ImageError(place, f"starts with {data[:8]!r}", expected, _AGAIN)
     if not header.height or not header.width:
         raise ImageError(place, f"declares {header.height} x {header.width} pixels", "at least one", _AGAIN)
     if header.height * header.width > MAX_PIXELS or max(header.height, header.width) > 65535:
@@ -74,7 +75,7 @@ def read_header(data: bytes, place: str) -> Header:
             place,
             f"declares {header.height} x {header.width} pixels (height x width)",
             f"at most {MAX_PIXELS} pixels and 65535 a side",
-            "Check the file: a photo of this size is not in MHP. Replace it, or pass --on-error skip.",
+            "Check the file: MHP has no photo or mask of this size. Replace it, or pass --on-error skip.",
         )
     return header
 
@@ -83,7 +84,7 @@ def _jpeg(data: bytes, place: str) -> Header:
     at = 2
     while at + 4 <= len(data):
         if data[at] != 0xFF:
-            raise ImageError(place, f"damaged JPEG: no marker at byte {at}", "", _AGAIN)
+            raise ImageError(place, f"damaged JPEG: no marker at byte {at}", "a whole JPEG", _AGAIN)
         marker = data[at + 1]
         if marker == 0xFF or marker in _STANDALONE:
             at += 1 if marker == 0xFF else 2
@@ -96,7 +97,7 @@ def _jpeg(data: bytes, place: str) -> Header:
         if marker in (0xD9, 0xDA):
             break
         at += 2 + length
-    raise ImageError(place, "truncated JPEG: it ends before its size is declared", "", _AGAIN)
+    raise ImageError(place, "truncated JPEG: it ends before its size is declared", "a whole JPEG", _AGAIN)
 
 
 def _png(data: bytes, place: str) -> Header:
@@ -107,10 +108,10 @@ def _png(data: bytes, place: str) -> Header:
             break
         (crc,) = struct.unpack_from(">I", data, at + 8 + length)
         if zlib.crc32(memoryview(data)[at + 4 : at + 8 + length]) != crc:
-            raise ImageError(place, f"damaged PNG: wrong CRC in the chunk at byte {at}", "", _AGAIN)
+            raise ImageError(place, f"damaged PNG: wrong CRC in the chunk at byte {at}", "a whole PNG", _AGAIN)
         if header is None:
             if kind != b"IHDR" or length != 13:
-                raise ImageError(place, "damaged PNG: it does not begin with IHDR", "", _AGAIN)
+                raise ImageError(place, "damaged PNG: it does not begin with IHDR", "a whole PNG", _AGAIN)
             width, height, bits, color = struct.unpack_from(">IIBB", data, at + 8)
             if color not in (0, 2, 3, 4, 6):
                 raise ImageError(place, f"damaged PNG: colour type {color}", "0, 2, 3, 4 or 6", _AGAIN)
@@ -119,5 +120,5 @@ def _png(data: bytes, place: str) -> Header:
         ended = kind == b"IEND"
         at += 12 + length
     if header is None or not ended:
-        raise ImageError(place, f"truncated PNG: {len(data)} bytes do not reach its end", "", _AGAIN)
+        raise ImageError(place, f"truncated PNG: {len(data)} bytes do not reach its end", "a whole PNG", _AGAIN)
     return header

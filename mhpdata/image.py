@@ -20,6 +20,7 @@ from mhpdata.header import Header, read_header
 
 Pixels = npt.NDArray[np.uint8]
 Empty = Callable[[tuple[int, ...]], Pixels]
+_MASK = "an 8-bit gray PNG of labels"
 _AGAIN = "Unpack the archive again, or pass --on-error skip."
 
 
@@ -63,13 +64,13 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int) -> 
         MaskError: another kind of file, another size, or a label that does not exist.
     """
     try:
-        header = read_header(data, place)
+        header = read_header(data, place, _MASK)
     except ImageError as error:
         raise MaskError(error.place, error.found, error.expected, error.remedy) from error
     if (header.kind, header.channels, header.bits, header.palette) != ("png", 1, 8, False):
         kind = "palette" if header.palette else f"{header.channels}-channel"
         found = f"{kind} {header.bits}-bit {header.kind.upper()}"
-        raise MaskError(place, found, "an 8-bit gray PNG of labels", "Replace it by the released mask. " + _AGAIN)
+        raise MaskError(place, found, _MASK, "Replace it by the released mask. " + _AGAIN)
     if (header.height, header.width) != size:
         raise MaskError(
             place,
@@ -79,7 +80,7 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int) -> 
         )
     mask: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if mask is None or mask.shape != size or mask.dtype != np.uint8:
-        raise MaskError(place, "does not decode", "an 8-bit gray PNG of labels", _AGAIN)
+        raise MaskError(place, "does not decode", _MASK, _AGAIN)
     if int(mask.max()) >= labels:
         found = ", ".join(str(v) for v in np.unique(mask[mask >= labels])[:5])
         remedy = "Is this another dataset's mask? Replace it, or pass --on-error skip."

@@ -40,6 +40,7 @@ from mhpdata.manifest import (
     parse_statistics,
     write_atomically,
 )
+from mhpdata.shards.file import sha256_file
 
 FOLDER = ".packing"
 
@@ -73,15 +74,6 @@ def fingerprint(entries: Sequence[Entry]) -> str:
     for entry in entries:
         files = [(file.path, file.size, file.mtime_ns) for file in entry.files]
         digest.update(repr((entry.split, entry.name, files)).encode())
-    return digest.hexdigest()
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes (hex)."""
-    digest, block = hashlib.sha256(), memoryview(bytearray(1 << 20))
-    with path.open("rb", buffering=0) as file:
-        while count := file.readinto(block):
-            digest.update(block[:count])
     return digest.hexdigest()
 
 

@@ -29,6 +29,7 @@ from mhpdata.errors import MhpError, OptionError
 from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 from mhpdata.labels import IGNORE
 from mhpdata.makers import Desk, Makers, Step
+from mhpdata.merge import RULES
 from mhpdata.options import check_choice, check_range
 from mhpdata.region import Reading, Regions
 from mhpdata.slots import Slots
@@ -89,6 +90,8 @@ class Loader:
         swap_sides: a flip makes a left arm a right arm.
         pad_label: the label of the padding: 255, which no loss counts; 0 as in the old recipe.
         persons: give the person map, boxes and counts, too.
+        overlap: whose a pixel is that several persons claim: "first", "last", "smallest", "nearest", "ignore"; None as
+            packed. Another rule merges the persons' own masks anew at every reading (docs/loader.md has the cost).
         names, limit, where: only these names; at most so many; only where ``where(name)`` is true. In the split's
             order.
         transform: ``f(image, labels, persons, rng)`` changes one sample in place, in the batch's own memory, with the
@@ -128,6 +131,7 @@ class Loader:
         swap_sides: bool = True,
         pad_label: int = IGNORE,
         persons: bool = False,
+        overlap: str | None = None,
         names: Iterable[str] | None = None,
         limit: int | None = None,
         where: Callable[[str], bool] | None = None,
@@ -143,6 +147,8 @@ class Loader:
         check_range("pad_label", pad_label, 0, 255)
         check_choice("dtype", dtype, tuple(DTYPES))
         check_choice("on_error", on_error, ("fail", "skip"))
+        if overlap is not None:
+            check_choice("overlap", overlap, RULES)
         if whole and (augment or batch_size != 1):
             found = f"with augment={augment}, batch_size={batch_size}"
             raise OptionError("whole", found, "augment=False, batch_size=1", "Whole pictures differ in size.")
@@ -152,7 +158,7 @@ class Loader:
         self.seed, self.epoch, self.skipped = seed, 0, dict[int, MhpError]()
         self._split = Split(Path(folder), split)
         self.classes, self.flip_pairs = self._split.classes, self._split.flip_pairs
-        self._regions = Regions(self._split)
+        self._regions = Regions(self._split, overlap)
         self._samples = _subset(self._split, names, limit, where)
         self._augment, self._whole, self._persons, self._transform = augment, whole, persons, transform
         self._base, self._crop, self._scales = base_size, crop_size, scales

@@ -2,10 +2,10 @@
 
 ::
 
-    scan ──entries──> convert on a pool of threads ──records, in list order──> this thread: shards
+    scan ──entries──> a pool of threads: convert ──records, in list order──> the same threads, in turn: shards
                                                                                  │ a whole shard
                                                                                  v
-                                            manifest last <── journal <── one thread: sync, hash, final name
+                                            manifest last <── journal <── one thread: sync, final name
 
 Everything heavy in ``convert`` lets go of the GIL, so threads scale as processes do and start at once
 (benchmarks/pack.py compares the two). At most a few records a worker wait at any time. Records are written in list
@@ -23,6 +23,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def pack(
         if problems and on_error == "fail":
             raise problems[0].error
     with _below(src), _writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+        _make_folder(out)
         with Journal(out, LAYOUTS[listing.layout].SPLITS) as journal:
             run = _Run(src, listing, chosen, options, workers, on_error == "skip", journal, progress)
             manifest = None if overwrite else run.already_done()
@@ -159,14 +160,7 @@ class _Run:
             todo = [entry for split in self.splits for entry in self.listing.entries[split][streams[split].place :]]
             workers.skip(total - len(todo))
             try:
-                for entry, result in zip(todo, workers.each(self._convert, todo), strict=True):
-                    stream = streams[entry.split]
-                    if isinstance(result, SourceError):
-                        stream.skip(result)
-                    else:
-                        stream.add(result)
-                    if stream.place == len(self.listing.entries[entry.split]):
-                        stream.close()
+                workers.in_turn(self._convert, todo, partial(self._write, streams))
                 packed = {split: stream.finished() for split, stream in streams.items()}
             except BaseException:
                 for stream in streams.values():
@@ -187,6 +181,15 @@ class _Run:
             if not self.skip:
                 raise
             return error
+
+    def _write(self, streams: dict[str, ShardStream], entry: Entry, result: Converted | SourceError) -> None:
+        stream = streams[entry.split]
+        if isinstance(result, SourceError):
+            stream.skip(result)
+        else:
+            stream.add(result)
+        if stream.place == len(self.listing.entries[entry.split]):
+            stream.close()
 
     def _finish(self, packed: dict[str, list[Finished]], seconds: float) -> Manifest:
         labels = self.listing.labels
@@ -255,6 +258,13 @@ def _duplicates(packed: dict[str, list[Finished]]) -> tuple[tuple[str, ...], ...
         for done in finished
         for name, digest in zip(done.shard.names, done.hashes, strict=True)
     )
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(out, "is a file, or below one", "a folder, there or not", "Choose another --out.") from error
 
 
 @contextmanager

@@ -25,11 +25,12 @@ from mhpdata.errors import MhpError, OptionError, RecordError, ShardError
 from mhpdata.header import MAX_PIXELS
 from mhpdata.labels import IGNORE
 from mhpdata.manifest import Statistics
+from mhpdata.masks import inflate_mask
 from mhpdata.merge import merge
 from mhpdata.options import PackOptions
 from mhpdata.record import Record, parse_record
 from mhpdata.resize import packed_size, resize_labels
-from mhpdata.runs import check_runs, count_labels, decode_runs, inflate_mask
+from mhpdata.runs import check_runs, count_labels, decode_runs
 from mhpdata.shards import Reader
 
 _REMEDY = "Pack again."

@@ -23,7 +23,8 @@ import numpy as np
 from mhpdata.codec import decode_stored
 from mhpdata.errors import RecordError
 from mhpdata.header import MAX_PIXELS
-from mhpdata.runs import check_runs, decode_runs, inflate_mask
+from mhpdata.masks import inflate_mask
+from mhpdata.runs import check_runs, decode_runs
 
 VERSION = 1
 MAGIC = b"mhp1"
@@ -66,7 +67,7 @@ class Record:
         size, source_size: (height, width) as stored and as downloaded.
         image: the encoded image.
         row_offsets, runs: labels and persons as row runs (mhpdata.runs), uint32; None without labels.
-        masks: each person's own mask at source size, compressed (mhpdata.runs), in person order.
+        masks: each person's own mask at source size, compressed (mhpdata.masks), in person order.
         contested, conflicting: source pixels with labels from several persons; with labels that differ.
         gray: the source has one channel of brightness. verbatim: ``image`` is the source's own JPEG.
         source_sha256: of the source image file.

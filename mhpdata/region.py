@@ -15,9 +15,12 @@ import simplejpeg
 
 from mhpdata import render
 from mhpdata.errors import RecordError
+from mhpdata.jpeg import Grid, Scan, Workplace, decode_planes, grid, read_scan
+from mhpdata.masks import inflate_runs
+from mhpdata.merge import merge_runs
 from mhpdata.order import Placement
 from mhpdata.record import IR_HEADER
-from mhpdata.runs import check_runs
+from mhpdata.runs import check_runs, resize_runs
 from mhpdata.shards.file import OpenFile
 from mhpdata.split import Split
 from mhpdata.vectors import LEVEL
@@ -33,7 +36,7 @@ class Found(NamedTuple):
     """What is remembered of a record after its first reading.
 
     ``at`` is the place of its bytes in the file, -1 where they lie there in several parts; ``runs_at`` is counted from
-    it.
+    it. ``scan``: of a JPEG that :mod:`mhpdata.jpeg` decodes.
     """
 
     file: OpenFile
@@ -45,6 +48,7 @@ class Found(NamedTuple):
     run_count: int
     labelled: bool
     persons: int
+    scan: Scan | None
 
 
 class Reading:
@@ -55,6 +59,7 @@ class Reading:
         self.pixels = np.empty(0, np.uint8)
         self.planes = np.empty(0, np.uint8)
         self.words = np.empty(0, np.uint32)
+        self.workplace = Workplace()
 
     def room(self, name: str, size: int) -> np.ndarray:
         """``size`` elements of one of the arrays, with 64 more behind them."""
@@ -66,10 +71,17 @@ class Reading:
 
 
 class Regions:
-    """Reads regions of a split's records, for any number of threads, each with its own :class:`Reading`."""
+    """Reads regions of a split's records, for any number of threads, each with its own :class:`Reading`.
 
-    def __init__(self, split: Split) -> None:
+    Args:
+        split: of a packed folder.
+        overlap: whose a contested pixel is (mhpdata.merge.RULES); None as packed. Another rule takes the persons' own
+            masks out of the record and merges them anew at each reading.
+    """
+
+    def __init__(self, split: Split, overlap: str | None = None) -> None:
         self._split = split
+        self._overlap = None if overlap == split.manifest.options["overlap"] else overlap
         self._found: list[Found | None] = [None] * len(split)
         self._cold = _COLD
 
@@ -102,6 +114,8 @@ class Regions:
 
     def runs(self, index: int, found: Found, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
         """row_offsets and runs of a record that has labels, uint32."""
+        if self._overlap is not None:
+            return self._merged(index, self._overlap)
         rows = found.size[0] + 1
         words = reading.room("words", rows + found.run_count)[: rows + found.run_count]
         self._read(index, found, found.runs_at, words.view(np.uint8))
@@ -122,6 +136,8 @@ class Regions:
         height, width = found.size
         data = reading.room("image", found.image_bytes)[: found.image_bytes]
         self._read(index, found, IR_HEADER.size, data)
+        if found.scan is not None:
+            return self._planes(index, found, found.scan, data, place, reading)
         pixels = reading.room("pixels", 3 * height * width + 128)
         try:
             decoded = simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, buffer=pixels, strict=True)
@@ -133,6 +149,29 @@ class Regions:
         planes, gap = reading.room("planes", 3 * height * width + 128), 64
         render.split_channels(LEVEL, pixels, low * width, high * width, planes, height * width + gap)
         return planes, render.planar(render.RGB, found.size, gap=gap)
+
+    def _planes(
+        self, index: int, found: Found, scan: Scan, data: np.ndarray, place: Placement, reading: Reading
+    ) -> tuple[np.ndarray, render.Source]:
+        target = grid(found.size, scan.factors)
+        planes = reading.room("planes", target.size)
+        rows = _samples(scan, target, 0, place.scaled_height, place.top, place.height, False)
+        columns = _samples(scan, target, 1, place.scaled_width, place.left, place.width, place.flip)
+        if not decode_planes(data, scan, rows, columns, planes, reading.workplace):
+            height, width = found.size
+            raise self.damaged(index, "a JPEG whose codes are damaged or end too early", f"one of {height} x {width}")
+        return planes, render.Source(render.YUV, target.at, target.stride, target.sizes, target.extents)
+
+    def _merged(self, index: int, overlap: str) -> tuple[np.ndarray, np.ndarray]:
+        record = self._split.record(index)
+        try:
+            masks = [inflate_runs(mask, record.source_size) for mask in record.masks]
+            merged = merge_runs(masks, overlap, size=record.source_size)
+            row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, record.source_size, record.size)
+            check_runs(row_offsets, runs, record.size, len(self._split.classes), len(masks))
+        except RecordError as error:
+            raise self.damaged(index, f"{error.place}: {error.found}", error.expected) from error
+        return row_offsets, runs
 
     def _read(self, index: int, found: Found, offset: int, out: np.ndarray) -> None:
         """Fill ``out`` from the record's bytes at ``offset``."""
@@ -162,10 +201,26 @@ class Regions:
         planes = height * width + 2 * ((height + 1) // 2) * ((width + 1) // 2)
         if record.codec == YUV420 and len(record.image) != planes:
             raise self.damaged(index, f"{len(record.image)} bytes", f"{planes} of planes")
+        scan = read_scan(record.image) if record.codec == JPEG else None
+        if scan is not None and scan.size != record.size:
+            raise self.damaged(index, f"a JPEG of {scan.size[0]} x {scan.size[1]}", f"{height} x {width}")
         return Found(
             split.span(index)[0], split.plain(index), record.codec, record.size, len(record.image), runs_at,
-            0 if record.runs is None else len(record.runs), record.runs is not None, len(record.masks),
+            0 if record.runs is None else len(record.runs), record.runs is not None, len(record.masks), scan,
         )  # fmt: skip
+
+
+def _samples(
+    scan: Scan, target: Grid, axis: int, scaled: int, start: int, count: int, mirrored: bool
+) -> tuple[int, int]:
+    """The samples of Y (from, to) that pixels start .. start + count of an axis need, and those above what they need of
+    Cb and Cr."""
+    factor, count = scan.factors[axis], min(count, scaled - start)
+    (low, high), (chroma_low, chroma_high) = (
+        render.touched(size, extent, scaled, start, count, mirrored)
+        for size, extent in zip(target.sizes[:, axis].tolist(), target.extents[:, axis].tolist(), strict=True)
+    )
+    return min(low, chroma_low * factor), max(high, chroma_high * factor)
 
 
 def _rows(size: int, extent: float, place: Placement) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 from mhpdata.manifest import Manifest, Statistics
+from mhpdata.wording import counted
 
 SHOWN = 20
 
@@ -21,11 +22,9 @@ def report(manifest: Manifest, folder: str | Path) -> str:
         total.add(split.statistics)
         lines.append(_row(name, split.statistics, sum(f.bytes for shard in split.shards for f in shard.files)))
     lines.append(_row("all", total, sum(file.bytes for file in manifest.files)))
-    lines += [
-        "",
-        f"contested: labelled by more than one person, in {total.contested_images} images; the overlap rule is ",
-    ]
-    lines[-1] += f"'{manifest.options['overlap']}'. conflicting: with different labels."
+    images, rule = counted(total.contested_images, "image"), manifest.options["overlap"]
+    lines += ["", f"contested: labelled by more than one person, in {images}; the overlap rule is '{rule}'. "]
+    lines[-1] += "conflicting: with different labels."
     lines += ["", *_duplicates(manifest), *_skipped(manifest)]
     return "\n".join(lines)
 
@@ -39,15 +38,14 @@ def _duplicates(manifest: Manifest) -> list[str]:
     if not manifest.duplicates:
         return ["No two photos are byte-identical."]
     count = sum(map(len, manifest.duplicates))
-    lines = [
-        f"Byte-identical photos: {len(manifest.duplicates)} groups of {count} in all; all kept, listed in the manifest."
-    ]
-    groups = [{name.split("/")[0]: 0 for name in group} for group in manifest.duplicates]
-    within = sum(len(group) > len(splits) for group, splits in zip(manifest.duplicates, groups, strict=True))
-    lines.append(f"  within a split: {within} groups")
+    groups = counted(len(manifest.duplicates), "group")
+    lines = [f"Byte-identical photos: {groups} of {count} in all; all kept, listed in the manifest."]
+    shares = [{name.split("/")[0]: 0 for name in group} for group in manifest.duplicates]
+    within = sum(len(group) > len(splits) for group, splits in zip(manifest.duplicates, shares, strict=True))
+    lines.append(f"  within a split: {counted(within, 'group')}")
     for a, b in combinations(manifest.splits, 2):
-        across = sum(a in splits and b in splits for splits in groups)
-        lines.append(f"  {a} and {b} share: {across} groups")
+        across = sum(a in splits and b in splits for splits in shares)
+        lines.append(f"  {a} and {b} share: {counted(across, 'group')}")
     return lines
 
 

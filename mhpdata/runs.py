@@ -1,18 +1,17 @@
-"""Label maps as row run lengths: the map of a record, and each person's own mask.
+"""Label maps as row run lengths: the map of a record, labels and owners together.
 
-``docs/format.md`` specifies both, byte by byte. A *joint run* is a stretch of one row with one label and one owner, as
+``docs/format.md`` specifies it, byte by byte. A *joint run* is a stretch of one row with one label and one owner, as
 ``end | label << 16 | person << 24``, where ``end`` is the column after the run's last: a reader that wants only a crop
-finds its first run by bisection. ``row_offsets`` says where each row begins. A *mask* is kept for evaluation only and
-seldom read, so it is smaller and needs a decoder: counts, lengths and labels apart, as one zlib stream.
+finds its first run by bisection. ``row_offsets`` says where each row begins. Each person's own mask has a form of its
+own (mhpdata.masks).
 
 In and out: uint8 (height, width); sides 1..65535. Bytes from a record are never trusted: ``check_runs`` must have
-passed before ``decode_runs`` or any other kernel follows the runs, and ``inflate_mask`` checks as it goes. A label map
-of 768 x 800 takes 0.15 ms to encode and 0.04 ms to decode.
+passed before ``decode_runs`` or any other kernel follows the runs. A label map of 768 x 800 takes 0.15 ms to encode
+and 0.04 ms to decode.
 """
 
 from __future__ import annotations
 
-import zlib
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,15 +23,9 @@ from mhpdata.labels import IGNORE
 from mhpdata.resize import nearest_index
 
 MAX_SIDE = 65535
-"""The longest row or column that ``end`` and the counts can hold."""
-
-MASK_LEVEL = 1
-"""zlib's level for a mask: more of it would save at most 0.4 % of a record. The four masks of sample 1528 (0.71
-Mpixel), bytes and ms a mask, runs included: level 1: 2737, 0.13; 3: 2683, 0.14; 4: 2503, 0.15; 6: 2478, 0.18; 9: 2470,
-0.19. Their PNGs take 4422 bytes."""
+"""The longest row or column that ``end`` and the counts of a mask can hold."""
 
 Plane = npt.NDArray[np.uint8]
-Counts = npt.NDArray[np.uint16]
 Words = npt.NDArray[np.uint32]
 
 
@@ -49,12 +42,12 @@ def encode_runs(labels: Plane, persons: Plane) -> tuple[Words, Words]:
     Raises:
         OptionError: the maps differ in size, are not uint8, or have a side outside 1..65535.
     """
-    labels, persons = _plane("labels", labels), _plane("persons", persons)
+    labels, persons = as_plane("labels", labels), as_plane("persons", persons)
     if labels.shape != persons.shape:
         raise OptionError("persons", f"size {persons.shape}", f"{labels.shape}, as the labels")
     row_offsets = np.empty(labels.shape[0] + 1, np.uint32)
     runs = np.empty(_count_runs(labels, persons, row_offsets), np.uint32)
-    _fill_runs(labels, persons, _marks(labels.shape[1]), runs)
+    _fill_runs(labels, persons, end_marks(labels.shape[1]), runs)
     return row_offsets, runs
 
 
@@ -134,89 +127,14 @@ def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limi
     raise RecordError("runs", found, expected)
 
 
-def deflate_mask(mask: Plane) -> bytes:
-    """One person's mask as a zlib stream of counts, lengths and labels.
-
-    Args:
-        mask: uint8 (height, width).
-
-    Raises:
-        OptionError: the mask is not uint8 (height, width) with sides 1..65535.
-    """
-    mask = _plane("mask", mask)
-    height = mask.shape[0]
-    counts = np.empty(height, np.uint16)
-    total = _count_mask(mask, counts)
-    body = np.empty(2 * (height + total) + total, np.uint8)
-    words = body[: 2 * (height + total)].view(np.uint16)
-    words[:height] = counts
-    _fill_mask(mask, _marks(mask.shape[1]), words[height:], body[2 * (height + total) :])
-    return zlib.compress(body.tobytes(), MASK_LEVEL)
-
-
-def inflate_mask(data: bytes | memoryview, size: tuple[int, int], out: Plane | None = None) -> Plane:
-    """The mask that ``deflate_mask`` packed.
-
-    Args:
-        data: one zlib stream, from a record; never inflated beyond what its own counts allow.
-        size: (height, width).
-        out: uint8 (height, width), C-contiguous, to write into.
-
-    Returns:
-        uint8 (height, width); ``out`` where given.
-
-    Raises:
-        RecordError: the stream is damaged, too short or too long, or its runs do not fill the rows.
-        OptionError: ``out`` is of another kind, or ``size`` out of range.
-    """
-    height, width = size
-    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-        raise OptionError("size", f"{size}", f"(height, width), each 1..{MAX_SIDE}")
-    if out is None:
-        out = np.empty(size, np.uint8)
-    elif out.dtype != np.uint8 or out.shape != tuple(size) or not out.flags.c_contiguous or not out.flags.writeable:
-        raise OptionError("out", f"{out.dtype} {out.shape}", f"writeable contiguous uint8 {tuple(size)}")
-    counts, lengths, labels = _inflate_parts(data, height, width)
-    row = _draw_mask(counts, lengths, labels, out)
-    if row >= 0:
-        raise RecordError("mask", f"the runs of row {row} do not fill it", f"lengths from 1 that sum to {width}")
-    return out
-
-
-def _inflate_parts(data: bytes | memoryview, height: int, width: int) -> tuple[Counts, Counts, Plane]:
-    """Counts, lengths and labels of a mask's stream, each of the right number; lengths and labels not yet checked."""
-    inflater = zlib.decompressobj()
-    try:
-        counts = np.frombuffer(_take(inflater, data, 2 * height, "counts"), "<u2")
-        if int(counts.min()) < 1 or int(counts.max()) > width:
-            raise RecordError("mask", f"{counts.min()} to {counts.max()} runs a row", f"1..{width}")
-        total = int(counts.sum(dtype=np.int64))
-        lengths = np.frombuffer(_take(inflater, inflater.unconsumed_tail, 2 * total, "lengths"), "<u2")
-        labels = np.frombuffer(_take(inflater, inflater.unconsumed_tail, total, "labels"), np.uint8)
-        extra = inflater.decompress(inflater.unconsumed_tail, 1)
-    except zlib.error as error:
-        raise RecordError("mask", f"a damaged zlib stream ({error})") from error
-    if extra or inflater.unused_data or not inflater.eof:
-        what = "no end" if not (extra or inflater.eof) else "more bytes"
-        raise RecordError("mask", f"{what} after the labels", "the stream's end")
-    return counts, lengths, labels
-
-
-def _take(inflater: Any, data: bytes | memoryview, wanted: int, what: str) -> bytes:
-    """The next ``wanted`` bytes of a stream."""
-    piece: bytes = inflater.decompress(data, wanted)
-    if len(piece) != wanted:
-        raise RecordError("mask", f"{len(piece)} bytes of {what}", f"{wanted}")
-    return piece
-
-
-def _plane(name: str, array: Plane) -> Plane:
+def as_plane(name: str, array: Plane) -> Plane:
+    """A map that runs can hold, C-contiguous; raises OptionError, naming it, for another kind."""
     if array.dtype != np.uint8 or array.ndim != 2 or min(array.shape) < 1 or max(array.shape) > MAX_SIDE:
         raise OptionError(name, f"{array.dtype} {array.shape}", f"uint8 (height, width), sides 1..{MAX_SIDE}")
     return np.ascontiguousarray(array)
 
 
-def _marks(width: int) -> Plane:
+def end_marks(width: int) -> Plane:
     """Where runs end in one row, for an encoder to fill: uint8 (width, rounded up to 8); one ends at the width."""
     marks = np.zeros((width + 7) // 8 * 8, np.uint8)
     marks[width - 1] = 1
@@ -246,7 +164,7 @@ def _count_runs(labels: Any, persons: Any, row_offsets: Any) -> Any:
 
 @kernel
 def _fill_runs(labels: Any, persons: Any, marks: Any, runs: Any) -> None:
-    """Write the joint runs of uint8 (H, W) maps into ``runs`` uint32; ``marks`` is scratch as in ``_marks``.
+    """Write the joint runs of uint8 (H, W) maps into ``runs`` uint32; ``marks`` is scratch as in ``end_marks``.
 
     The ends of a row are marked without a branch, then found eight columns at a time: 0.07 ms for 768 x 800. One plain
     loop took 0.93 ms, skipping blocks of 64 columns without a change 1.5 ms.
@@ -337,61 +255,6 @@ def _draw_runs(row_offsets: Any, runs: Any, labels: Any, persons: Any) -> None:
             for at in range(x, end):
                 persons[y, at] = person
             x = end
-
-
-@kernel
-def _count_mask(mask: Any, counts: Any) -> Any:
-    """Fill ``counts`` uint16 (H) from a uint8 (H, W) mask; the number of runs."""
-    height, width = mask.shape
-    total = np.int64(0)
-    for y in range(height):
-        changes = np.int32(1)
-        for x in range(width - 1):
-            changes += np.int32(1) if mask[y, x] != mask[y, x + 1] else np.int32(0)
-        counts[y] = changes
-        total += changes
-    return total
-
-
-@kernel
-def _fill_mask(mask: Any, marks: Any, lengths: Any, labels: Any) -> None:
-    """Write the runs of a uint8 (H, W) mask: ``lengths`` uint16 (n), ``labels`` uint8 (n); as ``_fill_runs``."""
-    height, width = mask.shape
-    words = marks.view(np.uint64)
-    n = 0
-    for y in range(height):
-        for x in range(width - 1):
-            marks[x] = np.uint8(mask[y, x] != mask[y, x + 1])
-        begin = 0
-        for word in range(words.size):
-            if words[word] == 0:
-                continue
-            for x in range(8 * word, 8 * word + 8):
-                if marks[x] != 0:
-                    lengths[n], labels[n] = x + 1 - begin, mask[y, x]
-                    begin = x + 1
-                    n += 1
-
-
-@kernel
-def _draw_mask(counts: Any, lengths: Any, labels: Any, out: Any) -> Any:
-    """Draw untrusted runs, whose counts are right in sum, into uint8 (H, W); -1, or the row that they do not fill."""
-    height, width = out.shape
-    n = 0
-    for y in range(height):
-        x = np.int64(0)
-        for i in range(n, n + counts[y]):
-            length = np.int64(lengths[i])
-            if length == 0 or length > width - x:
-                return y
-            label, end = labels[i], (x + length) & 0xFFFF  # the mask tells LLVM that it is positive: 0.04 ms, else 0.25
-            for at in range(x, end):
-                out[y, at] = label
-            x = end
-        if x != width:
-            return y
-        n += counts[y]
-    return -1
 
 
 def count_labels(row_offsets: Words, runs: Words) -> npt.NDArray[np.int64]:

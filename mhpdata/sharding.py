@@ -1,7 +1,7 @@
 """A stream of records, in order, to the shards of one split.
 
 A shard is cut where the next record would take it past the limit, so the cut depends on the bytes alone. A whole
-shard is synced, hashed and given its final name by a thread of its own while the next one is being written.
+shard is synced and given its final name by a thread of its own while the next one is being written.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from mhpdata import shards
 from mhpdata.convert import Converted
 from mhpdata.errors import SourceError
-from mhpdata.journal import Finished, Journal, sha256_file
+from mhpdata.journal import Finished, Journal
 from mhpdata.labels import IGNORE
 from mhpdata.layouts import Entry
 from mhpdata.manifest import Shard, ShardFile, Skipped, Statistics
@@ -24,7 +25,7 @@ from mhpdata.record import number_record
 
 
 class Publisher:
-    """A thread that syncs, hashes and names whole shards, one after the other, while the next is being written."""
+    """A thread that syncs and names whole shards, one after the other, while the next is being written."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1)
@@ -89,9 +90,7 @@ class ShardStream:
             shard = self._open()
         number_record(converted.data, self._index)
         shard.writer.write(converted.data)
-        shard.names.append(self._entries[self._place].name)
-        shard.hashes.append(converted.source_sha256)
-        shard.statistics.add(_count(converted, self._classes))
+        shard.note(self._entries[self._place].name, converted)
         self._index += 1
         self._place += 1
 
@@ -129,38 +128,50 @@ class ShardStream:
         if not shard.names:  # nothing but skipped entries at the split's end: they are soon tried again
             shard.writer.abort()
             return self._finish(shard, stop, Shard((), ()))
-        shard.writer.close()
+        hashes = shard.writer.close()
         stem = self._journal.part(self._split, shard.number)
         paths = [stem.with_suffix(suffix) for suffix in shards.SUFFIXES[self._format]]
-        files = tuple(ShardFile(path.name, path.stat().st_size, sha256_file(path)) for path in paths)
+        files = tuple(ShardFile(p.name, p.stat().st_size, sha256) for p, sha256 in zip(paths, hashes, strict=True))
         done = self._finish(shard, stop, Shard(files, tuple(shard.names)))
         self._journal.publish(done, self._entries)
         return done
 
     def _finish(self, shard: _OpenShard, stop: int, whole: Shard) -> Finished:
         hashes, skipped = tuple(shard.hashes), tuple(shard.skipped)
-        return Finished(self._split, shard.start, stop, shard.index, whole, hashes, shard.statistics, skipped)
+        statistics = shard.statistics(self._classes)
+        return Finished(self._split, shard.start, stop, shard.index, whole, hashes, statistics, skipped)
 
 
 class _OpenShard:
+    """The shard that is being written: which entries, and what is to be said of its records."""
+
     def __init__(self, writer: shards.Writer, number: int, start: int, index: int) -> None:
         self.writer, self.number, self.start, self.index = writer, number, start, index
         self.names: list[str] = []
         self.hashes: list[str] = []
         self.skipped: list[Skipped] = []
-        self.statistics = Statistics()
+        self._counts = Statistics()
+        self._pixels, self._images = np.zeros(256, np.int64), np.zeros(256, np.int64)
 
+    def note(self, name: str, converted: Converted) -> None:
+        """Count a record; the labels in arrays, not lists, for this thread is in the way of all others."""
+        self.names.append(name)
+        self.hashes.append(converted.source_sha256)
+        self._pixels += converted.pixels
+        self._images += converted.pixels > 0
+        counts = self._counts
+        counts.images += 1
+        counts.persons += converted.persons
+        counts.gray += converted.gray
+        counts.contested_images += converted.contested > 0
+        counts.contested += converted.contested
+        counts.conflicting += converted.conflicting
 
-def _count(converted: Converted, classes: int) -> Statistics:
-    pixels = converted.pixels[:classes]
-    return Statistics(
-        images=1,
-        persons=converted.persons,
-        gray=int(converted.gray),
-        contested_images=int(converted.contested > 0),
-        contested=converted.contested,
-        conflicting=converted.conflicting,
-        class_pixels=pixels.tolist(),
-        class_images=(pixels > 0).astype(np.int64).tolist(),
-        ignored_pixels=int(converted.pixels[IGNORE]),
-    )
+    def statistics(self, classes: int) -> Statistics:
+        """Of all its records; ``classes`` is how many labels the dataset has."""
+        return replace(
+            self._counts,
+            class_pixels=self._pixels[:classes].tolist(),
+            class_images=self._images[:classes].tolist(),
+            ignored_pixels=int(self._pixels[IGNORE]),
+        )

@@ -102,11 +102,13 @@ def read_file(root: Path, file: SourceFile) -> bytes:
         finally:
             os.close(descriptor)
     except FileNotFoundError as error:
-        raise SourceChangedError(file.path, "is gone since packing began", "", again) from error
+        raise SourceChangedError(file.path, "is gone since packing began", "the file that was listed", again) from error
     except OSError as error:
         raise UnreadableError(
             file.path, f"cannot be read ({error.strerror})", "", "Check the disk and the file's permissions."
         ) from error
     if (len(data), state.st_size, state.st_mtime_ns) != (file.size, file.size, file.mtime_ns):
-        raise SourceChangedError(file.path, "has changed since packing began", f"{file.size} bytes, as listed", again)
+        raise SourceChangedError(
+            file.path, "has changed since packing began", f"{file.size} bytes, untouched since they were listed", again
+        )
     return data

@@ -22,6 +22,7 @@ from mhpdata.layouts import AUTO, Entry, Listing, scan
 from mhpdata.manifest import identical
 from mhpdata.source import SourceFile, read_file
 from mhpdata.threads import crew
+from mhpdata.wording import counted
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ def _compare_release(listing: Listing, src: Path, found: set[str]) -> Iterator[s
     if (images, masks) == (release.images, release.masks):
         yield f"the counts are those of the full release: {numbers} images, {masks} masks"
     else:
-        yield f"not the full release, which has {numbers} images and {release.masks} masks; here are {masks} masks"
+        here = counted(masks, "mask")
+        yield f"not the full release, which has {numbers} images and {release.masks} masks; here: {here}"
     for photo in release.broken:
         if f"{src}/{photo}" in found:
             yield f"{photo}: broken in the release itself; pass --on-error skip to pack without it"
@@ -156,11 +158,12 @@ def _describe_identical(listing: Listing, hashes: list[tuple[str, bytes]]) -> It
     if not groups:
         yield "no two photos are byte-identical"
         return
-    yield f"byte-identical photos: {len(groups)} groups of {sum(map(len, groups))} in all"
+    yield f"byte-identical photos: {counted(len(groups), 'group')} of {sum(map(len, groups))} in all"
     splits = [[name.split("/")[0] for name in group] for group in groups]
     within = sum(len(group) > len(set(group)) for group in splits)
-    yield f"byte-identical photos within a split: {within} groups"
+    yield f"byte-identical photos within a split: {counted(within, 'group')}"
     for a, b in combinations(listing.entries, 2):
-        yield f"byte-identical photos in {a} and {b}: {sum(a in group and b in group for group in splits)} groups"
+        across = sum(a in group and b in group for group in splits)
+        yield f"byte-identical photos in {a} and {b}: {counted(across, 'group')}"
     for group in groups:
         yield f"the same photo: {', '.join(group)}"

@@ -27,12 +27,14 @@ from mhpdata.consistency import (
 )
 from mhpdata.errors import ManifestError, OptionError, ShardError
 from mhpdata.findings import Report
-from mhpdata.journal import FOLDER, sha256_file
+from mhpdata.journal import FOLDER
 from mhpdata.manifest import NAME, Manifest, Shard, ShardFile, Statistics, read_manifest
 from mhpdata.options import PackOptions
 from mhpdata.recheck import Checked, RecordCheck
+from mhpdata.shards.file import sha256_file
 from mhpdata.survey import verify_source
 from mhpdata.threads import Crew, crew
+from mhpdata.wording import counted
 
 __all__ = ["verify_packed", "verify_source"]
 
@@ -177,9 +179,10 @@ class _Verification:
             if count["unreadable"]:
                 yield f"split {name}: statistics not compared, records that cannot be read: {count['unreadable']}"
         if manifest.skipped:
-            yield f"packing left out {len(manifest.skipped)} entries or lines; the manifest says which and why"
+            left_out = counted(len(manifest.skipped), "entry or line", "entries or lines")
+            yield f"packing left out {left_out}; the manifest says which and why"
         if manifest.duplicates:
             photos = sum(map(len, manifest.duplicates))
-            yield f"byte-identical photos: {len(manifest.duplicates)} groups of {photos} in all"
+            yield f"byte-identical photos: {counted(len(manifest.duplicates), 'group')} of {photos} in all"
         if (self._folder / FOLDER).exists():
             yield f"{FOLDER}: left by an mhp-pack that was interrupted; running the same command again removes it"

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import RecordError
+from mhpdata.masks import inflate_mask
 from mhpdata.merge import merge
 from mhpdata.record import Record, Sample
 from mhpdata.resize import resize_labels
-from mhpdata.runs import check_runs, decode_runs, inflate_mask
+from mhpdata.runs import check_runs, decode_runs
 
 Labels = NDArray[np.uint8]
 

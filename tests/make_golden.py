@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from mhpdata.manifest import Manifest, Shard, ShardFile, Skipped, Split, Statistics
+from mhpdata.masks import deflate_mask
 from mhpdata.record import Record, encode_record, number_record
-from mhpdata.runs import deflate_mask, encode_runs
+from mhpdata.runs import encode_runs
 from mhpdata.shards import FORMATS, writer
 
 GOLDEN = Path(__file__).parent / "golden"

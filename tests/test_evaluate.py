@@ -13,9 +13,9 @@ from networks import ByColour, BySide
 import mhpdata
 from mhpdata.errors import EngineError, ImageError, OptionError, RecordError
 from mhpdata.labels import MHP_V1
+from mhpdata.masks import deflate_mask
 from mhpdata.merge import merge
 from mhpdata.resize import packed_size, resize_image, resize_labels
-from mhpdata.runs import deflate_mask
 from mhpmodels.evaluate import evaluate, validate
 from mhpmodels.inference import LARGEST, SCALES, Inference, input_size
 from mhpmodels.metrics import Confusion

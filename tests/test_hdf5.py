@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from itertools import pairwise
 
 import h5py
@@ -10,6 +12,7 @@ import pytest
 from make_golden import GOLDEN, STEM, record_bytes
 
 from mhpdata.errors import ShardError
+from mhpdata.shards import hdf5
 from mhpdata.shards.hdf5 import Reader, Writer
 
 RECORDS = [b"first", b"", bytes(range(256)), b"last"]
@@ -53,6 +56,44 @@ def test_the_spool_is_gone_and_more_than_one_chunk_is_copied(tmp_path):
     write(tmp_path / "a", [b"x", large])
     assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
     assert Reader(tmp_path / "a", 2).read(1) == large
+
+
+class Full:
+    """A file on a disk that is full after so many writes."""
+
+    def __init__(self, file, writes):
+        self.file, self.writes = file, writes
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, data):
+        self.writes -= 1
+        if self.writes < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self.file.write(data[: max(len(data) // 2, 1)])  # as the system may do
+
+
+def test_a_full_disk_at_any_moment_is_an_error_and_no_crash(tmp_path, monkeypatch):
+    """HDF5 itself has crashed the process where its own heads, which it writes last, found no room."""
+    begin = hdf5._Target.__init__
+    for writes in range(1000):
+
+        def limited(self, path, writes=writes):
+            begin(self, path)
+            self._file = Full(self._file, writes)
+
+        monkeypatch.setattr(hdf5._Target, "__init__", limited)
+        try:
+            path = write(tmp_path / "a")
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+            continue
+        assert writes > 10, "the writes were seen"
+        monkeypatch.undo()
+        assert path.read_bytes() == write(tmp_path / "b").read_bytes()
+        return
+    pytest.fail("it never ended")
 
 
 def test_golden_file_is_read_by_h5py_alone():

@@ -1,5 +1,6 @@
 """The loader: right samples, right bytes, at any number of threads; memory, resume, errors, shutdown, fork."""
 
+import dataclasses
 import gc
 import itertools
 import os
@@ -9,15 +10,20 @@ import sys
 import textwrap
 import threading
 
+import naive_jpeg
 import naive_loader as naive
 import numpy as np
 import pytest
-from folder import write_folder
+import simplejpeg
+from folder import photo, write_folder
+from images import save
 
 import mhpdata
 from mhpdata import order, vectors
 from mhpdata.errors import OptionError, PackedError, RecordError, ShardError
+from mhpdata.jpeg import read_scan
 from mhpdata.loader import Loader
+from mhpdata.record import encode_record, number_record, parse_record
 
 IMAGES = ("jpeg", "yuv420", "raw")
 FORMATS = ("recordio", "hdf5")
@@ -55,9 +61,11 @@ def digest(batches):
 
 def planes(sample, image, folder, index):
     """The stored planes, and whether they are Y, Cb, Cr."""
+    record = mhpdata.open(folder, "train").record(index)
+    if image == "jpeg" and read_scan(record.image):
+        return naive_jpeg.decode(bytes(record.image)), True
     if image != "yuv420":
         return [np.ascontiguousarray(sample.image[:, :, c]) for c in range(3)], False
-    record = mhpdata.open(folder, "train").record(index)
     (h, w), data, out = record.size, np.frombuffer(record.image, np.uint8), []
     for shape in (h, w), (-(-h // 2), -(-w // 2)), (-(-h // 2), -(-w // 2)):
         out.append(data[: shape[0] * shape[1]].reshape(shape))
@@ -91,6 +99,28 @@ def test_a_training_epoch_is_what_the_slow_twin_makes(packed, image, format):
                 assert tuple(box) == edges
             seen.append(int(index))
     np.testing.assert_array_equal(seen, expected_order)
+
+
+def test_jpegs_of_every_sampling_and_one_for_another_decoder(tmp_path):
+    source, size = write_folder(tmp_path / "LV-MHP-v1", images=9, size=(61, 83)), (61, 83)
+    samplings = ("444", "422", "440", "411", "420")
+    files = [simplejpeg.encode_jpeg(photo(i, size), 90, colorsubsampling=s) for i, s in enumerate(samplings)]
+    files.append(save(photo(9, size), "JPEG", keep_rgb=True))
+    for i, data in enumerate(files, 1):
+        (source / f"images/{i:04d}.jpg").write_bytes(data)
+    mhpdata.pack(source, tmp_path / "rec", size=0)
+    split = mhpdata.open(tmp_path / "rec", "train")
+    assert all(bytes(split.record(i).image) == files[i] for i in range(len(split)))
+    assert len(split) == len(files)
+    assert [read_scan(data) is None for data in files] == [False] * 5 + [True]
+    for epoch_ in range(3):
+        ours = loader(tmp_path / "rec", dtype="uint8")
+        ours.set_epoch(epoch_)
+        for images, _, indices, *_ in epoch(ours):
+            for image, index in zip(images, indices, strict=True):
+                place = order.place_train(size, order.draws(0, epoch_, np.array([index]))[0], 64, 48)
+                stored, yuv = planes(split[int(index)], "jpeg", tmp_path / "rec", int(index))
+                np.testing.assert_array_equal(image, naive.image(stored, yuv, size, place))
 
 
 def test_containers_hold_the_same_batches(packed):
@@ -348,6 +378,39 @@ def test_a_damaged_record_is_one_error_or_is_left_out(damaged, image, format):
             np.testing.assert_array_equal(images[i], naive.normalise(np.zeros((48, 48, 3), np.uint8), "float32"))
 
 
+def with_image(change):
+    """Damage that a record's CRC-32 does not show: another image of as many bytes."""
+
+    def damage(data, at, size):
+        record = parse_record(bytes(data[at : at + size]), 7)
+        image = change(bytes(record.image))
+        whole = encode_record(dataclasses.replace(record, image=image))
+        number_record(whole, 7)
+        assert len(whole) == size
+        data[at : at + size] = whole
+
+    return damage
+
+
+def half(image):
+    return (image[: len(image) // 2] + b"\xff\xd9" * len(image))[: len(image)]
+
+
+def lower(image):
+    at = image.index(b"\xff\xc0") + 5
+    return image[:at] + b"\0\x3c" + image[at + 2 :]
+
+
+@pytest.mark.parametrize(("change", "message"), [(half, "damaged or end too early"), (lower, "a JPEG of 60 x 83")])
+def test_a_jpeg_that_is_not_the_record_s(damaged, change, message):
+    folder = damaged("jpeg", "hdf5", with_image(change))
+    with pytest.raises(RecordError, match=rf"train-00000.*record 7.*{message}.*again"):
+        epoch(loader(folder, augment=False, whole=True, batch_size=1))
+    ours = loader(folder, augment=False, whole=True, batch_size=1, on_error="skip")
+    epoch(ours)
+    assert set(ours.skipped) == {7}
+
+
 def test_a_file_cut_short_while_it_is_read(damaged):
     folder = damaged("yuv420", "recordio", lambda *_: None)
     ours = loader(folder)
@@ -403,3 +466,18 @@ def test_open_splits_can_be_pickled_into_workers(rec):
 
     split = pickle.loads(pickle.dumps(mhpdata.open(rec, "train")))
     np.testing.assert_array_equal(split[3].image, mhpdata.open(rec, "train")[3].image)
+
+
+@pytest.mark.parametrize("rule", ["last", "smallest", "nearest", "ignore", "first"])
+def test_another_overlap_rule_at_reading_is_what_packing_by_it_gives(tmp_path, rule):
+    source = write_folder(tmp_path / "LV-MHP-v1", images=8, size=(61, 83))
+    for overlap in ("first", rule):
+        mhpdata.pack(source, tmp_path / overlap, overlap=overlap, size=96, overwrite=True)
+    anew = epoch(loader(tmp_path / "first", overlap=rule, persons=True))
+    assert digest(anew) == digest(epoch(loader(tmp_path / rule, persons=True)))
+    assert (digest(anew) == digest(epoch(loader(tmp_path / "first", persons=True)))) == (rule == "first")
+
+
+def test_an_unknown_overlap_rule_is_refused(rec):
+    with pytest.raises(OptionError, match="smallest"):
+        loader(rec, overlap="largest")

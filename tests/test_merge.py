@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mhpdata.errors import OptionError
-from mhpdata.merge import RULES, merge
+from mhpdata.masks import mask_runs
+from mhpdata.merge import RULES, merge, merge_runs
+from mhpdata.runs import encode_runs
 
 SHAPES = [(1, 1), (1, 9), (9, 1), (2, 64), (7, 65), (13, 11)]
 
@@ -50,6 +52,11 @@ def check(masks, rule):
     assert (merged.contested, merged.conflicting) == (contested, conflicting)
     assert type(merged.contested) is type(merged.conflicting) is int
     assert merged.labels.dtype == merged.persons.dtype == np.uint8
+    joint = merge_runs([mask_runs(mask) for mask in masks], rule)
+    for mine, fewest in zip((joint.row_offsets, joint.runs), encode_runs(labels, persons), strict=True):
+        assert mine.dtype == np.uint32
+        np.testing.assert_array_equal(mine, fewest)
+    assert (joint.contested, joint.conflicting) == (contested, conflicting)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -64,7 +71,7 @@ def test_equals_the_twin(rule, shape, persons):
 @pytest.mark.parametrize("rule", RULES)
 def test_equals_the_twin_on_a_larger_picture(rule):
     rng = np.random.default_rng(5)
-    masks = [np.zeros((70, 130), np.uint8) for _ in range(3)]  # more pixels than one block of `smallest`
+    masks = [np.zeros((70, 130), np.uint8) for _ in range(3)]
     for k, mask in enumerate(masks):
         mask[10 + 5 * k : 50, 20 * k : 60 + 20 * k] = rng.integers(1, 4, (40 - 5 * k, 60))
     check(masks, rule)
@@ -185,6 +192,7 @@ def test_no_masks():
     assert merged.labels.shape == merged.persons.shape == (4, 3)
     assert not merged.labels.any() and not merged.persons.any()
     assert (merged.contested, merged.conflicting) == (0, 0)
+    assert merge_runs([], size=(4, 3)).runs.tolist() == [3] * 4
 
 
 PLANE = np.zeros((2, 3), np.uint8)

@@ -290,8 +290,19 @@ def test_two_packs_into_one_folder_at_once(source, tmp_path):
 
 def test_output_that_cannot_be_written(source, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be written"):
-        mhpdata.pack(source, tmp_path / "file" / "rec", size=64)
+    for out in (tmp_path / "file", tmp_path / "file" / "rec"):
+        with pytest.raises(OutputError, match=r"is a file, or below one; expected a folder.*another --out"):
+            mhpdata.pack(source, out, size=64)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_output_that_may_not_be_written(source, tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(OutputError, match=r"cannot be written.*Permission denied.*give permission"):
+            mhpdata.pack(source, tmp_path / "rec", size=64)
+    finally:
+        tmp_path.chmod(0o700)
 
 
 @pytest.mark.parametrize("format", FORMATS)

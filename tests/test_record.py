@@ -19,8 +19,9 @@ from hypothesis.extra import numpy as arrays
 from make_golden import GOLDEN, SIZE, SOURCE_SIZE
 
 from mhpdata.errors import RecordError
+from mhpdata.masks import deflate_mask
 from mhpdata.record import FOOTER, decode_record, encode_record, number_record, parse_record
-from mhpdata.runs import deflate_mask, encode_runs
+from mhpdata.runs import encode_runs
 
 RECORDS = make_golden.records()
 DATA = make_golden.record_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,16 @@ def test_there_and_back(format, stem):
     assert [bytes(shard.read(i)) for i in range(len(RECORDS))] == RECORDS
     assert bytes(shard.read(3)) == RECORDS[3]  # in any order, again
     shard.close()
+
+
+@each_format
+def test_close_gives_the_hash_of_each_file(format, stem):
+    shard = writer(format, stem)
+    for record in RECORDS:
+        shard.write(record)
+    hashes = shard.close()
+    files = [stem.with_suffix(suffix).read_bytes() for suffix in SUFFIXES[format]]
+    assert list(hashes) == [hashlib.sha256(data).hexdigest() for data in files]
 
 
 @each_format

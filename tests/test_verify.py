@@ -19,8 +19,9 @@ from mhpdata import shards, survey
 from mhpdata.errors import FolderError, ImageError, ManifestError, MaskError, OptionError, RecordError, ShardError
 from mhpdata.findings import Report
 from mhpdata.manifest import identical, read_manifest
+from mhpdata.masks import deflate_mask, inflate_mask
 from mhpdata.record import encode_record, number_record, parse_record
-from mhpdata.runs import decode_runs, deflate_mask, encode_runs, inflate_mask
+from mhpdata.runs import decode_runs, encode_runs
 from mhpdata.shards.recordio import read_index
 from mhpdata.verify import verify_packed, verify_source
 from mhptools.verify import main
@@ -405,7 +406,7 @@ def test_duplicates_are_counted_anew(source, tmp_path):
     mhpdata.pack(source, tmp_path / "rec", size=0)
     report = verify_packed(tmp_path / "rec")
     assert report.clean
-    assert "byte-identical photos: 1 groups of 2 in all" in report.remarks
+    assert "byte-identical photos: 1 group of 2 in all" in report.remarks
     edit_manifest(tmp_path / "rec", lambda content: content.update(duplicates=[]))
     assert "train/0001, test/0007" in verify_packed(tmp_path / "rec").findings[0].found
 
@@ -694,10 +695,10 @@ def test_identical_photos_and_strays_are_remarks(source):
     report = verify_source(source)
     assert report.clean
     for says in (
-        "byte-identical photos: 1 groups of 4 in all",
-        "byte-identical photos within a split: 1 groups",
-        "byte-identical photos in train and val: 1 groups",
-        "byte-identical photos in val and test: 1 groups",
+        "byte-identical photos: 1 group of 4 in all",
+        "byte-identical photos within a split: 1 group",
+        "byte-identical photos in train and val: 1 group",
+        "byte-identical photos in val and test: 1 group",
         "the same photo: train/0001, train/0002, val/0006, test/0007",
         "images/0300.jpg: no list names it",
         "annotations/Thumbs.db: not a mask's name (<id>_<NN>_<ii>.png)",

@@ -7,7 +7,7 @@ Run:  python benchmarks/peers/run.py --out benchmarks/results
 2. An environment for each peer below ``--envs``, from benchmarks/peers/NAME.txt.
 3. Every variant is tested on the target pictures; one that does not do the task is listed with what is wrong.
 4. ``--rounds`` times all variants in turn, each in a new process: A B C, A B C.
-5. peers.json (every run, machine, commit, versions) and peers.md (medians) to ``--out``.
+5. peers.json (every run, machine, commit, versions), peers.md (medians) and peers.png to ``--out``.
 
 What a peer cannot do here (its requirements do not install, it fails) makes a row "not run" with the reason. Our own
 loader is measured by the same code, in the environment that runs this file; ``--own NAME=COMMAND`` adds a variant that
@@ -283,7 +283,28 @@ def report(variants: list[Variant], settings: dict[str, Any], out: Path) -> None
     ]
     runs = {v.name: {"runs": v.runs, "checked": v.checked, "reason": v.reason} for v in variants}
     name = "peers" if settings["dtype"] == "float32" else f"peers-{settings['dtype']}"
+    save_plot(rows, out / f"{name}.png")
     save(out, name, {"settings": settings, "machine": where, "rows": rows, "variants": runs}, "\n".join(lines))
+
+
+def save_plot(rows: list[dict[str, Any]], path: Path) -> None:
+    """CPU time an image of each loader, on a logarithmic axis."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    shown = [row for row in rows if row["CPU ms/image"] != ""]
+    figure, axes = pyplot.subplots(figsize=(8, 0.4 * len(shown) + 1), layout="constrained")
+    colors = ["tab:red" if row["loader"].startswith("mhp") else "tab:gray" for row in shown]
+    bars = axes.barh([row["loader"] for row in shown], [row["CPU ms/image"] for row in shown], color=colors)
+    axes.bar_label(bars, fmt="%.3g", padding=3)
+    axes.set_xscale("log")
+    axes.set_xlabel("CPU ms an image, less is better")
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
 
 
 @click.command(context_settings={"show_default": True})

@@ -25,6 +25,7 @@ from mhpdata.errors import FolderError
 from mhpdata.labels import MHP_V1
 from mhpdata.layouts.entry import Entry, Listing, Problem
 from mhpdata.source import Refused, SourceFile, read_file, scan_folder
+from mhpdata.wording import counted
 
 LABELS = MHP_V1
 SPLITS = ("train", "val", "test")
@@ -171,7 +172,7 @@ def _check_persons(name: str, declared: int, persons: list[int]) -> None:
         return
     missing = ", ".join(str(p) for p in range(1, declared + 1) if p not in persons)
     extra = ", ".join(str(p) for p in persons if not 1 <= p <= declared)
-    found = f"image {name} names {declared} persons but has masks for {', '.join(map(str, persons))}"
+    found = f"image {name} names {counted(declared, 'person')} but has masks for {', '.join(map(str, persons))}"
     found += f"; person {missing} is missing" if missing else ""
     found += f"; person {extra} is extra" if extra else ""
     raise FolderError("annotations", found, "", _AGAIN)

@@ -34,8 +34,12 @@ class Writer(Protocol):
     def write(self, record: bytes | bytearray) -> None:
         """Append a record."""
 
-    def close(self) -> None:
-        """End the shard; what it holds is in its files afterwards, if not yet on the disk."""
+    def close(self) -> tuple[str, ...]:
+        """End the shard; what it holds is in its files afterwards, if not yet on the disk.
+
+        Returns:
+            The SHA-256 (hex) of each file, in the order of SUFFIXES.
+        """
 
     def abort(self) -> None:
         """Let go of the files without ending them; after ``close`` nothing happens."""

@@ -1,13 +1,19 @@
-"""Bytes of a shard's file by place, for any number of threads: pread, never a memory map.
+"""A shard's file: written once, from its beginning to its end, and hashed on the way; read by place, by pread.
 
-A file that is cut short under a map kills the process; under pread it is an error that names the file. The file is
-closed with the last reference, so that ``mhpdata.open(...)[0]`` needs no ceremony.
+Read by any number of threads, and never by a memory map: a file that is cut short under a map kills the process; under
+pread it is an error that names the file. It is closed with the last reference, so that ``mhpdata.open(...)[0]`` needs
+no ceremony.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
 import os
+import resource
 import weakref
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,12 +22,67 @@ import numpy as np
 from mhpdata.errors import ShardError
 
 
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes (hex)."""
+    digest, block = hashlib.sha256(), memoryview(bytearray(1 << 20))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            digest.update(block[:count])
+    return digest.hexdigest()
+
+
+class HashedFile:
+    """A new file, never read again for its hash."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._digest = hashlib.sha256()
+
+    def write(self, *buffers: bytes | bytearray | memoryview) -> None:
+        """Append these bytes, one after the other."""
+        self._file.writelines(buffers)
+        for buffer in buffers:
+            self._digest.update(buffer)
+
+    def close(self) -> str:
+        """End the file; SHA-256 of its bytes (hex)."""
+        self._file.close()
+        return self._digest.hexdigest()
+
+
+def most_open() -> int:
+    """How many shards may be open at a time: a quarter of the files that the process may open, from 1 to 1024."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1024 if limit == resource.RLIM_INFINITY else min(max(limit // 4, 1), 1024)
+
+
+class _Descriptor:
+    """The system's number of an open file, which is closed with the last reference: a reader keeps one while it reads.
+
+    Whoever kept the number alone might read another file, which the system has given the same number meanwhile.
+    """
+
+    __slots__ = ("__weakref__", "number")
+
+    def __init__(self, path: Path) -> None:
+        self.number = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.number)
+
+
+_opened: deque[weakref.ref[OpenFile]] = deque()
+"""Who has a descriptor, in the order of opening; perhaps more than once, or no longer."""
+
+
 class OpenFile:
     """A file open for reading.
 
+    Of many files only so many are open at a time as ``ulimit -n`` comfortably grants: the one that was opened first
+    makes room, and is opened anew when it is read again. Who reads holds the descriptor meanwhile, so that takes no
+    lock.
+
     Attributes:
         path: of the file.
-        size: its bytes when it was opened.
+        size: its bytes.
 
     Raises:
         ShardError: it cannot be opened.
@@ -29,13 +90,40 @@ class OpenFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._identity: tuple[int, ...] | None = None
+        self._descriptor: _Descriptor | None = None
+        self._closed = False
+        descriptor = self._open()
+        self.size = os.fstat(descriptor.number).st_size
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._closed, self._descriptor = True, None
+
+    def _open(self) -> _Descriptor:
+        """Open the file, for the first time or anew; it must be the same one."""
+        if self._closed:
+            raise ShardError(self.path, "was closed", "an open shard", "Open the packed folder again.")
         try:
-            self._descriptor = os.open(path, os.O_RDONLY)
+            descriptor = _Descriptor(self.path)
         except OSError as error:
-            found = f"cannot be opened ({error.strerror})"
-            raise ShardError(path, found, "a shard that the manifest names", "Copy it again, or pack again.") from error
-        self.close = weakref.finalize(self, os.close, self._descriptor)
-        self.size = os.fstat(self._descriptor).st_size
+            found, remedy = f"cannot be opened ({error.strerror})", "Copy it again, or pack again."
+            if error.errno == errno.EMFILE:
+                remedy = "Raise the limit (ulimit -n), or pack into larger shards (--shard-mb)."
+            raise ShardError(self.path, found, "a shard that the manifest names", remedy) from error
+        state = os.fstat(descriptor.number)
+        identity = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+        if self._identity not in (None, identity):
+            found = "is another file than at first"
+            raise ShardError(self.path, found, "the same one", "Open the packed folder again.")
+        self._identity, self._descriptor = identity, descriptor
+        _opened.append(weakref.ref(self))
+        while len(_opened) > most_open():
+            with contextlib.suppress(IndexError):  # another thread has made room, too
+                oldest = _opened.popleft()()
+                if oldest is not None:
+                    oldest._descriptor = None
+        return descriptor
 
     def read(self, offset: int, length: int, place: str) -> bytes:
         """``length`` bytes from ``offset`` on; fewer where the file has ended.
@@ -43,8 +131,9 @@ class OpenFile:
         Raises:
             ShardError: the system could not read them; the message names ``place``.
         """
+        descriptor = self._descriptor or self._open()  # held until the read is done
         try:
-            return os.pread(self._descriptor, length, offset)
+            return os.pread(descriptor.number, length, offset)
         except OSError as error:
             raise ShardError(
                 place, f"cannot be read ({error.strerror})", "", "Check the disk and try again."
@@ -56,8 +145,9 @@ class OpenFile:
         Raises:
             ShardError: the system could not read them, or the file ends before; the message names ``place(index)``.
         """
+        descriptor = self._descriptor or self._open()
         try:
-            done = os.preadv(self._descriptor, [out.data], offset)
+            done = os.preadv(descriptor.number, [out.data], offset)
         except OSError as error:
             raise ShardError(
                 place(index), f"cannot be read ({error.strerror})", "", "Check the disk and try again."
@@ -69,4 +159,5 @@ class OpenFile:
     def expect(self, offset: int, length: int) -> None:
         """Tell the system that these bytes will soon be read, where it listens."""
         if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_WILLNEED)
+            descriptor = self._descriptor or self._open()
+            os.posix_fadvise(descriptor.number, offset, length, os.POSIX_FADV_WILLNEED)

@@ -10,13 +10,15 @@ without times.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from mhpdata.errors import ShardError
-from mhpdata.shards.file import OpenFile
+from mhpdata.shards.file import OpenFile, sha256_file
 
 FORMAT = "mhp-records"
 _ABOUT = "Record i is records[offsets[i]:offsets[i+1]]; its layout is in docs/format.md of mhp"
@@ -40,22 +42,70 @@ class Writer:
         self.size += len(record)
         self._offsets.append(self.size)
 
-    def close(self) -> None:
-        """Copy the spool into the shard."""
-        with h5py.File(self._path, "w", libver=("earliest", "v108")) as file:
-            file.attrs["format"], file.attrs["version"], file.attrs["about"] = FORMAT, np.uint32(1), _ABOUT
-            file.create_dataset("offsets", data=np.array(self._offsets, "<u8"), track_times=False)
-            records = file.create_dataset("records", (self.size,), "u1", track_times=False)
-            self._spool.seek(0)
-            for start in range(0, self.size, _CHUNK):
-                block = self._spool.read(_CHUNK)
-                records[start : start + len(block)] = np.frombuffer(block, np.uint8)
-        self.abort()
+    def close(self) -> tuple[str, ...]:
+        """Copy the spool into the shard, and hash it: HDF5 writes its heads last, so not on the way."""
+        try:
+            with _Target(self._path) as target, h5py.File(target, "w", libver=("earliest", "v108")) as file:
+                self._fill(file)
+        finally:
+            self.abort()
+        return (sha256_file(self._path),)
+
+    def _fill(self, file: h5py.File) -> None:
+        file.attrs["format"], file.attrs["version"], file.attrs["about"] = FORMAT, np.uint32(1), _ABOUT
+        file.create_dataset("offsets", data=np.array(self._offsets, "<u8"), track_times=False)
+        records = file.create_dataset("records", (self.size,), "u1", track_times=False)
+        self._spool.seek(0)
+        for start in range(0, self.size, _CHUNK):
+            block = self._spool.read(_CHUNK)
+            records[start : start + len(block)] = np.frombuffer(block, np.uint8)
 
     def abort(self) -> None:
         """Let go of the spool."""
         self._spool.close()
         self._spool_path.unlink(missing_ok=True)
+
+
+class _Target(io.RawIOBase):
+    """A new file whose writing never fails, for HDF5 to write to: what goes wrong is raised when it is closed.
+
+    After a write that failed the library is broken: closing its file on a full disk has crashed the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self._error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """All of ``data``, or once an error has happened nothing, as if it were all."""
+        left = memoryview(data)
+        while left.nbytes and self._error is None:
+            try:
+                left = left[self._file.write(left) :]
+            except OSError as error:
+                self._error = error
+        return len(data)
+
+    def readinto(self, buffer: Any) -> int | None:
+        """As of any file."""
+        return self._file.readinto(buffer)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As of any file."""
+        return self._file.seek(offset, whence)
+
+    def truncate(self, size: int | None = None) -> int:
+        """As of any file, but an error waits."""
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+            return size or 0
+
+    def __exit__(self, *raised: object) -> None:
+        self._file.close()
+        if self._error is not None:
+            raise self._error
 
 
 class Reader:

@@ -156,7 +156,7 @@ def list_duplicate(folder: Path, id: int, rng: np.random.Generator) -> None:
 
 
 def list_crlf(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """The list that names the image has the line ends of Windows; readers should not mind."""
+    """The list that names the image has the line ends of Windows: no other byte is changed."""
     path = _list(folder, id)
     path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
 

@@ -74,13 +74,16 @@ class Optimizer:
         for name, parameter in self._named.items() if self.steps else ():
             there = self._optimizer.state.get(parameter, {})  # a weight that never had a gradient has none
             moments |= {f"{k}:{name}": there.get(k, torch.zeros_like(parameter)).detach().cpu() for k in self._kinds}
-        return {"steps": self.steps, "moments": moments}
+        return {"kinds": list(self._kinds), "steps": self.steps, "moments": moments}
 
     def check(self, content: Mapping[str, Any], place: object) -> None:
         """Raises CheckpointError unless ``content`` is a state of this network and optimiser."""
         steps, moments = content.get("steps"), content.get("moments")
         if type(steps) is not int or steps < 0 or not isinstance(moments, dict):
             raise CheckpointError(place, f"no optimiser's state after {steps!r} steps", "what save_state wrote")
+        if content.get("kinds") != list(self._kinds):
+            other = f"the state {content.get('kinds')} of an optimiser"
+            raise CheckpointError(place, other, f"{list(self._kinds)}", "Is it of this run's --optimizer?")
         named = self._named.items() if steps else ()
         wanted = {f"{kind}:{name}": tuple(p.shape) for name, p in named for kind in self._kinds}
         for name in {**wanted, **moments}:

@@ -1,0 +1,133 @@
+"""What a sample costs part by part, what a cold disk costs, how long the first batch takes, how much memory.
+
+Run:  python benchmarks/loader_parts.py --images 240 --out benchmarks/results
+
+One thread; the task train-768 as in benchmarks/loader.py. Parts are measured sample by sample (CPU time of the thread,
+means of an epoch, the median of --runs epochs). Cold: the shards' pages are dropped from the system's cache before the
+epoch. The first batch and the private memory (what no file backs) are those of a new process with warm kernels.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from harness import machine, save, table
+
+import mhpdata
+from mhpdata import maps, order, render
+from mhpdata.codec import CODECS
+from mhpdata.loader import Loader
+from mhpdata.synth import synthesize
+from mhpdata.vectors import LEVEL
+
+CHILD = """
+import json, sys, time
+from pathlib import Path
+import mhpdata
+loader = mhpdata.Loader(sys.argv[1], "train", threads=int(sys.argv[2]), blur_prob=0.0)
+begun = time.perf_counter()
+for i, batch in enumerate(loader):
+    if i == 0:
+        first = time.perf_counter() - begun
+    held = batch
+peak = sum(
+    int(line.split()[1]) for line in Path("/proc/self/smaps_rollup").read_text().splitlines()
+    if line.startswith("Anonymous:")
+)
+print(json.dumps({"first batch s": first, "private MB": peak / 1e3}))
+"""
+
+
+def parts(folder: Path, runs: int) -> dict[str, float]:
+    """Microseconds an image of each part, in the order in which a thread does them."""
+    loader = Loader(folder, "train", threads=1, blur_prob=0.0)
+    regions, (reading, scratch) = loader._regions, loader._desks[0]
+    count = len(loader._samples)
+    images, labels = loader._slots.lend(((16, 3, 768, 768), np.float32), ((16, 768, 768), np.uint8))
+    seconds: dict[str, list[float]] = {}
+
+    def clock(name: str, run: Callable[..., Any], *arguments: Any) -> Any:
+        begun = time.thread_time()
+        result = run(*arguments)
+        spent[name] = spent.get(name, 0.0) + time.thread_time() - begun
+        return result
+
+    nobody = labels[0, :0].reshape(-1)
+    for run in range(runs + 1):
+        spent: dict[str, float] = {}
+        draws = order.draws(0, run, np.arange(count))
+        for i in range(count):
+            found = regions.find(i)
+            place = loader._place(found.size, draws[i])
+            out, flat = images[i % 16].reshape(-1).view(np.uint8), labels[i % 16].reshape(-1)
+            picture = clock("read, decode", regions.picture, i, found, place, reading)
+            clock("draw image", render.draw_image, LEVEL, *picture, place, 0, loader._norm, out, scratch)
+            runs_of = clock("read runs", regions.runs, i, found, reading)
+            drawn = (*runs_of, found.size, place, loader._same, 255, flat, nobody, scratch)
+            clock("draw labels", maps.draw_labels, LEVEL, *drawn)
+        for name, total in spent.items() if run else ():
+            seconds.setdefault(name, []).append(total / count)
+    loader.close()
+    return {f"{name} us": 1e6 * statistics.median(times) for name, times in seconds.items()}
+
+
+def cold(folder: Path, threads: int) -> dict[str, float]:
+    """Images a second of an epoch whose shards are in the system's cache, and of one whose shards are not."""
+    loader = Loader(folder, "train", threads=threads, blur_prob=0.0)
+    found = {}
+    for epoch, name in enumerate(("", "warm images/s", "cold images/s")):
+        if name.startswith("cold"):
+            for path in sorted(folder.iterdir()):
+                file = os.open(path, os.O_RDONLY)
+                os.fsync(file)
+                os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(file)
+        loader.set_epoch(epoch)
+        begun = time.perf_counter()
+        count = sum(len(batch.indices) for batch in loader)
+        found[name] = count / (time.perf_counter() - begun)
+    loader.close()
+    return {name: value for name, value in found.items() if name}
+
+
+def child(folder: Path, threads: int) -> dict[str, float]:
+    """Of a new process."""
+    command = [sys.executable, "-c", CHILD, str(folder), str(threads)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return dict(json.loads(out))
+
+
+@click.command()
+@click.option("--images", default=240, show_default=True)
+@click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
+@click.option("--runs", default=5, show_default=True)
+@click.option("--threads", default=2, show_default=True)
+def main(images: int, out: Path, runs: int, threads: int) -> None:
+    """Measure, and write a table."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "MHP_v1"
+        synthesize(source, images, 0, None, False, progress=True)
+        for store in CODECS:
+            packed = Path(name) / store
+            mhpdata.pack(source, packed, image=store)
+            child(packed, threads)
+            rows.append({"store": store, **parts(packed, runs), **cold(packed, threads), **child(packed, threads)})
+    where = machine("numpy", "numba", "simplejpeg")
+    text = f"# The loader, part by part\n\n{__doc__.split('Run:')[0].strip()} {threads} threads for the last four.\n\n"
+    save(out, "loader_parts", {"machine": where, "rows": rows}, f"{text}{table(rows)}\n{where}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""A short soak of the loader; an hour of it: make soak."""
+
+from pathlib import Path
+
+import pytest
+from folder import write_folder
+from soak import soak
+
+import mhpdata
+
+SMALL = {"split": "train", "batch_size": 4, "base_size": 64, "crop_size": 48, "threads": 2}
+
+
+@pytest.mark.parametrize("image", ["jpeg", "yuv420"])
+def test_batches_that_are_held_stay_as_they_are_and_memory_is_flat(tmp_path: Path, image):
+    source = write_folder(tmp_path / "LV-MHP-v1", images=32, size=(61, 83))
+    mhpdata.pack(source, tmp_path / "rec", image=image, size=0)
+    done = soak(tmp_path / "rec", 5, **SMALL)
+    assert done["held"] > 10
+    assert done["resumed"] > 0
+    assert done["made again"] == done["epochs"] > 20
+    assert done["MB, last quarter"] < done["MB, second quarter"] + 8

@@ -1,0 +1,129 @@
+"""Threads: results in the order of the arguments, few at a time, and the first error counts whoever meets it first."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from mhpdata.errors import OptionError
+from mhpdata.threads import crew
+
+
+def in_turn(function, arguments, take, workers=3):
+    with crew(len(arguments), "pieces", workers, progress=False) as threads:
+        threads.in_turn(function, arguments, take)
+
+
+class Gates:
+    """Lets each piece of work end only when the test says so."""
+
+    def __init__(self, count):
+        self.begun = [threading.Event() for _ in range(count)]
+        self.open = [threading.Event() for _ in range(count)]
+
+    def __call__(self, i):
+        self.begun[i].set()
+        assert self.open[i].wait(60)
+        return 10 * i
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_results_are_taken_in_order_each_once(workers):
+    taken = []
+    in_turn(lambda i: 10 * i, range(50), lambda i, result: taken.append((i, result)), workers)
+    assert taken == [(i, 10 * i) for i in range(50)]
+
+
+def test_nothing_to_do():
+    in_turn(None, [], None)
+
+
+def test_whoever_is_done_first_waits_and_who_is_next_takes_both():
+    gates, taken = Gates(3), []
+    both = threading.Event()
+
+    def take(i, result):
+        taken.append((i, result, threading.current_thread().name))
+        if i == 1:
+            both.set()
+
+    def direct():
+        gates.open[1].set()
+        assert gates.begun[2].wait(60)  # so the thread of 1 has put its result down and gone on
+        assert not taken
+        gates.open[0].set()
+        assert both.wait(60)
+        gates.open[2].set()
+
+    director = threading.Thread(target=direct)
+    director.start()
+    in_turn(gates, range(3), take, workers=2)
+    director.join()
+    assert [(i, result) for i, result, _ in taken] == [(0, 0), (1, 10), (2, 20)]
+    assert taken[0][2] == taken[1][2], "the thread that made 0 took 1 as well"
+
+
+def test_only_a_few_results_wait():
+    gates, waiting, most = Gates(100), [0], [0]
+    lock = threading.Lock()
+    for gate in gates.open[1:]:
+        gate.set()
+
+    def make(i):
+        with lock:
+            waiting[0] += 1
+            most[0] = max(most[0], waiting[0])
+            if waiting[0] == 8:
+                gates.open[0].set()  # the first, on which all wait, ends only when there is no room for more
+        return gates(i)
+
+    def take(i, result):
+        with lock:
+            waiting[0] -= 1
+
+    in_turn(make, range(100), take, workers=2)
+    assert most[0] in (8, 9), "4 for each thread, and the one that is being taken"
+
+
+def test_the_first_error_is_raised_and_what_was_before_it_is_taken():
+    gates, taken = Gates(4), []
+
+    def work(i):
+        gates(i)
+        if i in (1, 2):
+            raise ValueError(f"piece {i}")
+
+    def direct():
+        gates.open[2].set()  # fails first, but is not first
+        gates.open[3].set()
+        gates.open[0].set()
+        gates.open[1].set()
+
+    director = threading.Thread(target=direct)
+    director.start()
+    with pytest.raises(ValueError, match="piece 1"):
+        in_turn(work, range(4), lambda i, result: taken.append(i), workers=4)
+    director.join()
+    assert taken == [0]
+
+
+def test_an_error_of_taking_ends_the_work_of_all():
+    made = []
+
+    def take(i, result):
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        in_turn(made.append, range(1000), take)
+    assert len(made) <= 3 * 4
+
+
+def test_each_yields_in_order():
+    with crew(20, "pieces", 3, progress=False) as threads:
+        assert list(threads.each(lambda i: i * i, range(20))) == [i * i for i in range(20)]
+
+
+def test_refuses_no_threads():
+    with pytest.raises(OptionError, match="workers"), crew(1, "piece", 0, progress=False):
+        pass
