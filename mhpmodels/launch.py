@@ -1,4 +1,4 @@
-"""One process a device, for the torch engine: the command becomes torchrun, which starts itself again so many times."""
+"""One process a device, for the torch engine: the command becomes torchrun, which starts it again so many times."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from mhpdata.threads import usable_cores
 from mhpmodels.config import TrainConfig
 
 
@@ -19,5 +20,7 @@ def launch_ranks(config: TrainConfig, module: str, arguments: Sequence[str]) -> 
     """
     if config.engine != "torch" or config.contexts == 1 or "LOCAL_RANK" in os.environ:
         return
+    # torchrun gives each one thread only, and a warning, where nothing is set
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // config.contexts)))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={config.contexts}"]
     os.execv(sys.executable, [*torchrun, "-m", module, *arguments])

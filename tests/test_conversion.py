@@ -7,9 +7,11 @@ import json
 import struct
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError, OptionError, OutputError
 from mhpmodels import checkpoint
@@ -22,6 +24,7 @@ from mhpmodels.networks.architecture import Architecture, build_network
 from mhpmodels.params import write_params
 from mhpmodels.trained import inference_of, open_trained
 from mhptools.convert import main
+from mhptools.predict import main as predict_command
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
@@ -171,6 +174,16 @@ def test_prediction_opens_it(exported):
     inference = inference_of(engine, ((1, 2), (11, 12)))
     assert inference(np.zeros((40, 50, 3), np.uint8)).shape == (7, 40, 50)
     assert engine.config.base_size == 64
+
+
+def test_mhp_predict_takes_it(exported, tmp_path):
+    cv2.imwrite(str(tmp_path / "photo.png"), np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8))
+    arguments = ["--checkpoint", exported[1], "--out", tmp_path / "pred", "--base-size", "64", "--no-cuda"]
+    done = CliRunner().invoke(predict_command, [*map(str, arguments), str(tmp_path / "photo.png")])
+    assert done.exit_code == 0, done.output
+    with Image.open(tmp_path / "pred" / "photo.png") as file:
+        labels = np.array(file)
+    assert labels.shape == (50, 70) and labels.max() < 7
 
 
 def test_an_export_that_is_not_the_network_is_not_kept(tmp_path, monkeypatch):

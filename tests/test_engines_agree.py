@@ -23,10 +23,10 @@ def config(engine, model, **options):
     return TrainConfig(engine=engine, model=model, **{**fixed, **options})
 
 
-def batch(seed):
+def batch(seed, count=4, size=64):
     """Blocks of colour and their classes, a stripe not labelled."""
     rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 19, (4, 4, 4)).repeat(16, 1).repeat(16, 2).astype(np.uint8)
+    labels = rng.integers(0, 19, (count, 4, 4)).repeat(size // 4, 1).repeat(size // 4, 2).astype(np.uint8)
     colours = rng.normal(0, 1, (19, 3))[labels].transpose(0, 3, 1, 2)
     labels[:, :3] = 255
     return (colours + rng.normal(0, 0.1, colours.shape)).astype(np.float32), labels
@@ -60,6 +60,24 @@ def test_the_same_weights_predict_the_same_logits(model, tmp_path):
     images = batch(9)[0][:, :, :48]
     images = np.ascontiguousarray(images)
     np.testing.assert_allclose(ours.predict(images), theirs.predict(images), rtol=0, atol=1e-3)
+    for engine in (theirs, ours):
+        engine.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crop", [480, 768])
+@pytest.mark.parametrize("model", ["icnet", "psp"])
+def test_the_same_at_the_crops_of_the_recipe(model, crop, tmp_path):
+    """Loss and gradient of a step, and logits; test_networks.py compares the logits in training."""
+    options = {"backbone": "resnet50", "crop_size": crop, "batch_size": 2}
+    theirs, ours = (open_engine(config(engine, model, **options)) for engine in ("mxnet", "torch"))
+    theirs.save(tmp_path / "weights.params")
+    ours.load(tmp_path / "weights.params")
+    images, labels = batch(0, 2, crop)
+    np.testing.assert_allclose(ours.predict(images), theirs.predict(images), rtol=0, atol=1e-3)
+    expected, found = (engine.train_step(images, labels, 1e-3, 0) for engine in (theirs, ours))
+    assert found.loss == pytest.approx(expected.loss, abs=1e-4)
+    assert found.gradient == pytest.approx(expected.gradient, rel=1e-2)
     for engine in (theirs, ours):
         engine.close()
 

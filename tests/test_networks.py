@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import warnings
 from dataclasses import dataclass
@@ -170,7 +171,7 @@ def test_the_initial_weights_follow_from_torchs_generator():
     assert not torch.equal(one["conv1.weight"], other["conv1.weight"])
 
 
-@pytest.mark.parametrize("norm", [BatchNorm, SyncBatchNorm])
+@pytest.mark.parametrize("norm", [BatchNorm, lambda n: SyncBatchNorm(BatchNorm(n))], ids=["alone", "synchronised"])
 @pytest.mark.parametrize("shape", [(4, 3, 5, 6), (2, 3, 1, 1), (1, 3, 1, 1)])
 def test_batch_norm_against_its_definition(norm, shape, alone):
     rng = np.random.default_rng(0)
@@ -196,19 +197,37 @@ def alone(tmp_path):
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize(("cuda", "kind"), [(False, SyncBatchNorm), (True, CudaSyncBatchNorm)])
-def test_synchronising_keeps_every_tensor_and_key(cuda, kind):
+def test_torchs_batch_norm_keeps_its_own_rule(alone):
+    """The unbiased variance, on all ranks as on one."""
+    x, theirs = torch.randn(4, 3, 5, 6, dtype=torch.float64), torch.nn.BatchNorm2d(3).double()
+    ours = SyncBatchNorm(copy.deepcopy(theirs)).double()
+    torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("cuda", "kinds"),
+    [(False, [SyncBatchNorm, SyncBatchNorm]), (True, [CudaSyncBatchNorm, torch.nn.SyncBatchNorm])],
+    ids=["cpu", "cuda"],
+)
+def test_synchronising_keeps_every_tensor_and_key(cuda, kinds):
     """Of layers of ours and of torch's."""
     inner = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), BatchNorm(4))
     network = torch.nn.Sequential(inner, torch.nn.BatchNorm2d(4, eps=1e-3, momentum=0.2))
     before = network.state_dict()
     synchronise(network, cuda)
-    assert type(network[0][1]) is type(network[1]) is kind
+    assert [type(network[0][1]), type(network[1])] == kinds
     assert (network[1].eps, network[1].momentum) == (1e-3, 0.2)
     after = network.state_dict()
     assert list(after) == list(before)
     assert all(after[name].data_ptr() == tensor.data_ptr() for name, tensor in before.items())
     assert len(list(network.parameters())) == 6
+
+
+@pytest.mark.parametrize("options", [{"affine": False}, {"track_running_stats": False}, {"momentum": None}])
+def test_what_cannot_be_synchronised_is_named(options):
+    with pytest.raises(EngineError, match="BatchNorm2d.3.*cannot be synchronised on the CPU"):
+        synchronise(torch.nn.Sequential(torch.nn.BatchNorm2d(3, **options)), False)
 
 
 def own_network(config):

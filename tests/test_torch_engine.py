@@ -226,6 +226,29 @@ def test_a_gradient_that_no_factor_makes_finite_is_the_guards(opened):
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(engine).items())
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_in_low_precision_too_a_step_that_is_not_finite_did_not_happen(opened, dtype):
+    engine, (images, labels) = opened(dtype=dtype), batch()
+    images[0, 0, 0, 0] = math.nan
+    before = weights(engine)
+    assert not engine.train_step(images, labels, RATE, 0).applied
+    assert all(torch.equal(before[name], tensor) for name, tensor in weights(engine).items())
+    assert engine.train_step(*batch(), RATE, 0).applied
+
+
+def test_channels_last_takes_the_same_steps(opened):
+    """As on a GPU."""
+    images, labels = batch()
+    plain, last = opened(), opened()
+    last._format = torch.channels_last
+    last._network.to(memory_format=torch.channels_last)
+    for seed in range(3):
+        a, b = (engine.train_step(images, labels, RATE, seed) for engine in (plain, last))
+        assert (a.loss, a.gradient) == pytest.approx((b.loss, b.gradient), rel=1e-4)
+    np.testing.assert_allclose(last.predict(images), plain.predict(images), atol=1e-4)
+    assert last._network.base.weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_the_factor_goes_on_where_it_stopped(opened, tmp_path):
     engine, other = opened(dtype="float16"), opened(dtype="float16", seed=1)
     engine._scaler.factor, engine._scaler.good = 8.0, 7

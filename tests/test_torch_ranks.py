@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,9 @@ from mhpmodels.engines import open_engine
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
-from torch_ranks import HALF, STEPS, config, run  # noqa: E402
+from torch_ranks import HALF, PATIENCE, STEPS, config, run  # noqa: E402
+
+from mhpmodels.engines.torch import ranks  # noqa: E402
 
 SMALL = "torch_ranks:small"
 SCRIPT = Path(__file__).parent / "torch_ranks.py"
@@ -33,12 +37,17 @@ def packed(source, tmp_path_factory):
     return out
 
 
-def run_ranks(world_size, folder, *arguments):
-    """(exit status, what it said) of processes that are started as by torchrun, but not killed when one has failed."""
+def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        return free.getsockname()[1]
+
+
+def run_ranks(world_size, folder, *arguments):
+    """(exit status, what it said) of processes that are started as by torchrun, but not killed when one has failed."""
+    deadline = time.monotonic() + PATIENCE
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    shared = {"WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size, **meeting}
     with ExitStack() as stack:
         processes = []
         for rank in range(world_size):
@@ -50,12 +59,40 @@ def run_ranks(world_size, folder, *arguments):
             stack.callback(process.wait)
             stack.callback(process.kill)
             processes.append(process)
-        statuses = [process.wait(timeout=600) for process in processes]
+        statuses = [process.wait(timeout=max(0.0, deadline - time.monotonic())) for process in processes]
     return [(status, (folder / f"rank_{rank}.log").read_text()) for rank, status in enumerate(statuses)]
 
 
+def run_one(packed, model):
+    """Losses and weights of one process with the joined batch."""
+    engine = open_engine(config(model))
+    losses = run(engine, packed)
+    state = {name: tensor.clone() for name, tensor in engine._network.state_dict().items()}
+    engine.close()
+    assert len(losses) == STEPS and losses[-1] < 0.95 * losses[0], "nothing was learnt"
+    return losses, state
+
+
+def check_equal(out, one, tolerance):
+    """What two ranks left in a folder, and ``run_one``'s."""
+    losses, state = one
+    found = [json.loads((out / f"rank_{rank}.json").read_text()) for rank in (0, 1)]
+    assert found[0] == found[1]
+    np.testing.assert_allclose(found[0], losses, rtol=0, atol=1e-4)
+    assert (out / "rank_0.pt").read_bytes() == (out / "rank_1.pt").read_bytes(), "not the same weights on both"
+    weights = torch.load(out / "rank_0.pt", weights_only=True)
+    assert list(weights) == list(state)
+    for name, tensor in weights.items():
+        np.testing.assert_allclose(tensor, state[name], rtol=0, atol=tolerance, err_msg=name)
+
+
 @pytest.fixture(scope="module")
-def two(packed, tmp_path_factory):
+def one(packed):
+    return run_one(packed, SMALL)
+
+
+@pytest.fixture(scope="module")
+def two(packed, tmp_path_factory, one):  # after one, which has compiled the kernels that both of the two would compile
     """The folder where two ranks left what they found."""
     out = tmp_path_factory.mktemp("two")
     for status, said in run_ranks(2, out, packed, out, SMALL):
@@ -63,33 +100,18 @@ def two(packed, tmp_path_factory):
     return out
 
 
-def check_equal_to_one(out, packed, model, tolerance):
-    engine = open_engine(config(model))
-    losses = run(engine, packed)
-    found = [json.loads((out / f"rank_{rank}.json").read_text()) for rank in (0, 1)]
-    assert found[0] == found[1] and len(losses) == STEPS
-    assert losses[-1] < 0.95 * losses[0], "nothing was learnt"
-    np.testing.assert_allclose(found[0], losses, rtol=0, atol=1e-4)
-    assert (out / "rank_0.pt").read_bytes() == (out / "rank_1.pt").read_bytes(), "not the same weights on both"
-    state = engine._network.state_dict()
-    for name, tensor in torch.load(out / "rank_0.pt", weights_only=True).items():
-        torch.testing.assert_close(
-            tensor, state[name], rtol=tolerance, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
-        )
-    engine.close()
-
-
-def test_two_ranks_equal_one_with_the_joined_batch(two, packed):
-    check_equal_to_one(two, packed, SMALL, 1e-4)
+def test_two_ranks_equal_one_with_the_joined_batch(one, two):
+    check_equal(two, one, 1e-4)
 
 
 @pytest.mark.slow
 def test_two_ranks_equal_one_for_pspnet(packed, tmp_path):
     """Weights to 1e-3: the pyramid normalises four values a channel, which makes rounding large; so does another number
     of threads in one process."""
+    one = run_one(packed, "psp")
     for status, said in run_ranks(2, tmp_path, packed, tmp_path, "psp"):
         assert status == 0, said
-    check_equal_to_one(tmp_path, packed, "psp", 1e-3)
+    check_equal(tmp_path, one, 1e-3)
 
 
 def test_one_goes_on_where_two_stopped(two, packed):
@@ -101,7 +123,7 @@ def test_one_goes_on_where_two_stopped(two, packed):
     engine.close()
 
 
-def test_a_killed_rank_is_an_error_of_the_others(packed, tmp_path):
+def test_a_killed_rank_is_an_error_of_the_others(packed, tmp_path, one):
     (status, said), (killed, _) = run_ranks(2, tmp_path, packed, tmp_path, SMALL, "3")
     assert (status, killed) == (1, -signal.SIGKILL)
     assert "EngineError: rank 0: lost another of the 2 ranks" in said and "--resume" in said
@@ -118,12 +140,30 @@ def test_a_gpu_that_is_not_there(monkeypatch):
         open_engine(config(SMALL, ngpus=1))
 
 
-@pytest.mark.parametrize(("name", "value"), [("RANK", None), ("WORLD_SIZE", "two"), ("RANK", "9")])
-def test_an_environment_that_makes_no_sense(name, value, monkeypatch):
-    there = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "0"}
-    for key, text in {**there, name: value}.items():
-        monkeypatch.delenv(key, raising=False) if text is None else monkeypatch.setenv(key, text)
-    with pytest.raises(EngineError):
+@pytest.fixture
+def two_announced(monkeypatch):
+    """The environment of the first of two processes, the other of which is not there."""
+    there = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    for key, text in there.items():
+        monkeypatch.setenv(key, text)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(("name", "value", "found"), [
+    ("RANK", None, "RANK expected"), ("RANK", "9", r"9; expected 0\.\.1"), ("WORLD_SIZE", "two", "a number"),
+])  # fmt: skip
+def test_an_environment_that_makes_no_sense(name, value, found, two_announced):
+    two_announced.delenv(name) if value is None else two_announced.setenv(name, value)
+    with pytest.raises(EngineError, match=found):
+        open_engine(config(SMALL))
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_others_that_never_come_are_not_waited_for(rank, two_announced):
+    two_announced.setattr(ranks, "JOINING", timedelta(seconds=1))
+    two_announced.setenv("RANK", str(rank))
+    two_announced.setenv("MASTER_PORT", str(free_port()))
+    with pytest.raises(EngineError, match=r"cannot be reached .* Start the processes with torchrun"):
         open_engine(config(SMALL))
 
 

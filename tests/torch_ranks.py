@@ -5,6 +5,7 @@ With STEP, rank 1 is killed before that step.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -19,6 +20,8 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.engines import open_engine
 
 STEPS, HALF, BATCH = 20, 10, 4
+PATIENCE = 120
+"""Seconds until a process that hangs is ended."""
 CROPS = {"torch_ranks:small": 32, "psp": 48}
 RATES = {"torch_ranks:small": 0.01, "psp": 2e-4}
 
@@ -68,6 +71,7 @@ def main(folder, out, model, kill=None):
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)  # also if nobody is left who would end it
     sys.modules["torch_ranks"] = sys.modules["__main__"]  # where the config finds its network
     try:
         main(*sys.argv[1:])

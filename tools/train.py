@@ -139,7 +139,8 @@ def main(
     )
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
-    print(f"{outcome.folder}: last {outcome.last}, best {outcome.best}")
+    if outcome.last is not None:  # ranks but the first save nothing
+        print(f"{outcome.folder}: last {outcome.last}, best {outcome.best}")
 
 
 def _new(given: dict[str, Any]) -> TrainConfig:

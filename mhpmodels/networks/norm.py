@@ -16,6 +16,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from mhpdata.errors import EngineError
+
 
 class BatchNorm(nn.BatchNorm2d):
     """Over this process's batch; float32, float16 or bfloat16 (N, C, H, W), statistics in float32."""
@@ -31,6 +33,7 @@ class BatchNorm(nn.BatchNorm2d):
     @torch.no_grad()
     def follow(self, mean: Tensor, variance: Tensor) -> None:
         """Move the running statistics towards those of a batch."""
+        self.num_batches_tracked += 1
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
         self.running_var.lerp_(variance.to(self.running_var.dtype).clamp(min=0), self.momentum)
 
@@ -39,7 +42,23 @@ class SyncBatchNorm(BatchNorm):
     """Over the batches of all ranks, by a few all-reduces that autograd differentiates: on any device.
 
     torch's own layer raises on CPU tensors.
+
+    Args:
+        of: the layer that it takes the place of, and whose tensors it takes.
+
+    Raises:
+        EngineError: ``of`` has no tensors to take.
     """
+
+    def __init__(self, of: nn.BatchNorm2d) -> None:
+        if any(value is None for value in (of.weight, of.running_mean, of.momentum)):
+            expected = "its own gamma and beta, running statistics, and a momentum"
+            raise EngineError(
+                str(of), "a layer that cannot be synchronised on the CPU", expected, "Leave --syncbn out."
+            )
+        super().__init__(of.num_features, of.eps, of.momentum)
+        _take_tensors(self, of)
+        self._missing = 0 if isinstance(of, BatchNorm) else 1  # torch's layers take n - 1
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -49,16 +68,20 @@ class SyncBatchNorm(BatchNorm):
         mean = _AllReduce.apply(wide.sum((0, 2, 3))) / count
         centred = wide - mean[:, None, None]
         variance = _AllReduce.apply((centred * centred).sum((0, 2, 3))) / count
-        self.follow(mean, variance)
+        self.follow(mean, variance * (count / (count - self._missing)))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None]).to(x.dtype)
 
 
 class CudaSyncBatchNorm(nn.SyncBatchNorm):
-    """torch's own, on CUDA, its running variance put right. All ranks have batches of one size, and there are several.
+    """torch's own, on CUDA, with BatchNorm's running variance. All ranks have batches of one size.
 
     Not run, for want of GPUs.
     """
+
+    def __init__(self, of: nn.BatchNorm2d) -> None:
+        super().__init__(of.num_features, of.eps, of.momentum)
+        _take_tensors(self, of)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -71,22 +94,33 @@ class CudaSyncBatchNorm(nn.SyncBatchNorm):
 
 
 def synchronise(network: nn.Module, cuda: bool) -> None:
-    """Puts a layer over all ranks in the place of each BatchNorm2d, torch's or ours, with the same tensors.
+    """Puts a layer over all ranks in the place of each BatchNorm2d, torch's or ours, with the same tensors and rule.
 
     Args:
         network: changed in place; of one's own, too.
         cuda: on GPUs, by torch's own layer.
+
+    Raises:
+        EngineError: a layer has no gamma and beta, or no running statistics, and ``cuda`` is False.
     """
-    kind = CudaSyncBatchNorm if cuda else SyncBatchNorm
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm2d):
-            layer = kind(child.num_features, child.eps, child.momentum)
-            layer.weight, layer.bias = child.weight, child.bias
-            for buffer, tensor in child.named_buffers():
-                setattr(layer, buffer, tensor)
-            setattr(network, name, layer)
+            setattr(network, name, _synchronised(child, cuda))
         else:
             synchronise(child, cuda)
+
+
+def _synchronised(layer: nn.BatchNorm2d, cuda: bool) -> nn.Module:
+    if not cuda:
+        return SyncBatchNorm(layer)
+    if isinstance(layer, BatchNorm):
+        return CudaSyncBatchNorm(layer)
+    return nn.SyncBatchNorm.convert_sync_batchnorm(layer)
+
+
+def _take_tensors(layer: nn.Module, of: nn.Module) -> None:
+    for name, tensor in (*of.named_parameters(), *of.named_buffers()):
+        setattr(layer, name, tensor)
 
 
 class _AllReduce(torch.autograd.Function):
