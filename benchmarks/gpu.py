@@ -11,8 +11,8 @@ On a folder from mhp-synth, packed as mhp-pack does by default: steps of ICNet a
     albumentations uint8  the same, but the device normalises, as it does for mhp
 
 in turn, on one engine. All are copied ahead of their step through pinned memory (mhpmodels.engines.torch.copies), so
-the loader is the only difference. A step ends when its loss is known; while the loop waits for a batch after that, the GPU
-has next to nothing to do: "GPU waits %". Medians over the steps of all turns; the first steps of a turn do not count.
+the loader is the only difference. A step ends when its loss is known; while the loop waits for a batch after that, the
+GPU has next to nothing to do: "GPU waits %". Medians over the steps of all turns; the first of a turn do not count.
 
 The peer is left out where albumentations is not installed. It asks for opencv-python-headless, which would break the
 opencv-python of mhp, so: pip install --no-deps albumentations==2.0.8 albucore==0.0.24, and then pip install pydantic
@@ -72,7 +72,7 @@ class Source:
         figures = {
             "images/s": images / wall,
             "step s": wall,
-            "of the steps": spread,
+            "all steps": spread,
             "GPU waits %": 100 * waited / wall,
         }
         return {"batches": self.name, **figures, "peak GPU MB": self.peak / 1e6 if self.peak else ""}
@@ -150,8 +150,8 @@ def run(engine: Engine, source: Source, steps: int) -> None:
 @click.option("--turns", default=5)
 @click.option("--steps", default=20, help="Of each source in a turn.")
 @click.option("--out", default="benchmarks/results", type=click.Path(path_type=Path))
-def main(device: str, images: int, models: tuple[str, ...], dtypes: tuple[str, ...], backbone: str, crop: int, batch: int,
-         workers: int, turns: int, steps: int, out: Path) -> None:  # fmt: skip
+def main(device: str, images: int, models: tuple[str, ...], dtypes: tuple[str, ...], backbone: str, crop: int,
+         batch: int, workers: int, turns: int, steps: int, out: Path) -> None:  # fmt: skip
     """Measure, and write a table."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -60,7 +60,8 @@ def test_not_where_one_will_do_or_torchrun_has_done_it(executed, monkeypatch):
 @contextmanager
 def mhp_train(arguments):
     """The command as it runs; ended at the latest after PATIENCE."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}  # where its network is
+    tests = str(Path(__file__).parent)  # where its network is; one that several threads would only make slower
+    environment = {**os.environ, "PYTHONPATH": tests, "OMP_NUM_THREADS": "1"}
     environment.pop("LOCAL_RANK", None)
     command = [sys.executable, "-m", "mhptools.train", *arguments.split()]
     with subprocess.Popen(
@@ -78,7 +79,7 @@ def mhp_train(arguments):
 def test_two_contexts_stop_at_a_signal_and_one_goes_on(tmp_path):
     rec, out = tmp_path / "rec", tmp_path / "run"
     mhpdata.pack(write_folder(tmp_path / "LV-MHP-v1", images=16, size=(48, 64)), rec, size=0)
-    with mhp_train(f"--data {rec} {TINY} --no-cuda --contexts 2 --syncbn --epochs 100 --save-dir {out}") as process:
+    with mhp_train(f"--data {rec} {TINY} --no-cuda --contexts 2 --syncbn --epochs 50 --save-dir {out}") as process:
         first = next((line for line in process.stdout if " iteration " in line), "")
         process.send_signal(signal.SIGINT)
         said = process.stdout.read()
@@ -90,4 +91,4 @@ def test_two_contexts_stop_at_a_signal_and_one_goes_on(tmp_path):
     assert place in said and '"world_size": 1' in said
     with (out / STEPS).open(newline="") as file:
         steps = [int(row["step"]) for row in csv.DictReader(file)]
-    assert steps == list(range(len(steps))) and len(steps) % 100 == 0
+    assert steps == list(range(len(steps))) and len(steps) % 50 == 0

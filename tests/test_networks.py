@@ -226,7 +226,7 @@ def test_synchronising_keeps_every_tensor_and_key(cuda, kinds):
 
 @pytest.mark.parametrize("options", [{"affine": False}, {"track_running_stats": False}, {"momentum": None}])
 def test_what_cannot_be_synchronised_is_named(options):
-    with pytest.raises(EngineError, match="BatchNorm2d.3.*cannot be synchronised on the CPU"):
+    with pytest.raises(EngineError, match=r"BatchNorm2d\(3.*cannot be synchronised on the CPU"):
         synchronise(torch.nn.Sequential(torch.nn.BatchNorm2d(3, **options)), False)
 
 

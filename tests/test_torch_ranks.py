@@ -63,6 +63,15 @@ def run_ranks(world_size, folder, *arguments):
     return [(status, (folder / f"rank_{rank}.log").read_text()) for rank, status in enumerate(statuses)]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """As the ranks have; for networks so small, more threads are slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def run_one(packed, model):
     """Losses and weights of one process with the joined batch."""
     engine = open_engine(config(model))

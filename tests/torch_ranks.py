@@ -1,6 +1,6 @@
-"""What one process does in the tests of several: ``torch_ranks.py REC OUT MODEL [STEP]``, its rank from the environment.
+"""What one process does in the tests of several: ``torch_ranks.py REC OUT MODEL [STEP]``.
 
-With STEP, rank 1 is killed before that step.
+Its rank is in the environment. With STEP, rank 1 is killed before that step.
 """
 
 from __future__ import annotations

@@ -52,10 +52,8 @@ class SyncBatchNorm(BatchNorm):
 
     def __init__(self, of: nn.BatchNorm2d) -> None:
         if any(value is None for value in (of.weight, of.running_mean, of.momentum)):
-            expected = "its own gamma and beta, running statistics, and a momentum"
-            raise EngineError(
-                str(of), "a layer that cannot be synchronised on the CPU", expected, "Leave --syncbn out."
-            )
+            expected = "gamma and beta, running statistics and a momentum"
+            raise EngineError(str(of), "cannot be synchronised on the CPU", expected, "Leave --syncbn out.")
         super().__init__(of.num_features, of.eps, of.momentum)
         _take_tensors(self, of)
         self._missing = 0 if isinstance(of, BatchNorm) else 1  # torch's layers take n - 1
