@@ -102,6 +102,7 @@ def train(
         stack.callback(engine.close)
         feed = Feed(config, engine.rank, engine.world_size)
         stack.callback(feed.close)
+        feed.loader = engine.prefetch(feed.loader)
         if begun is not None:
             checkpoint.restore(begun, engine)
             position = begun.position
