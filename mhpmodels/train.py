@@ -102,6 +102,7 @@ def train(
         stack.callback(engine.close)
         feed = Feed(config, engine.rank, engine.world_size)
         stack.callback(feed.close)
+        feed.loader = engine.prefetch(feed.loader)
         if begun is not None:
             checkpoint.restore(begun, engine)
             position = begun.position
@@ -219,6 +220,7 @@ class _Run:
     def _step(self, batch: Batch, waited: float, watch: Stopwatch) -> StepRow:
         """One step, judged and counted."""
         at, indices = self.at, batch.indices
+        assert batch.labels is not None, "Feed refuses splits without labels"
         rate, seed = self.feed.rate(at.step), step_seed(self.config.seed, at.step)
         step = self.engine.train_step(batch.images, batch.labels, rate, seed)
         at.iteration += 1

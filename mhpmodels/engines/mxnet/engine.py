@@ -170,6 +170,10 @@ class MXNetEngine:
         logits: NDArray[np.float32] = np.concatenate([output.asnumpy() for output in outputs])
         return logits
 
+    def prefetch(self, loader: Any) -> Any:
+        """See ``mhpmodels.engines.Engine``: the loader as it is."""
+        return loader
+
     def save(self, path: str | Path) -> None:
         """See ``mhpmodels.engines.Engine``; a file that GluonCV's ``load_parameters`` reads."""
         files.save_weights(path, self._parameters)
