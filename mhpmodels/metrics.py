@@ -8,7 +8,7 @@ The rule is that of GluonCV's SegmentationMetric (``gluoncv/utils/metrics/segmen
 compared: intersections and unions are summed over the whole set before they are divided, mIoU is the plain mean over
 all C classes, and a class that neither the labels nor the predictions have counts 0. It differs where GluonCV is silent
 about a mistake: there only the label -1 is ignored and 19, 255 or -2 are counted as misses; here 255 is ignored, and
-any other label or prediction outside 0 .. C-1 is an error.
+any other label or prediction outside 0 .. C-1 is an error, unless ``update`` is told to count predictions as GluonCV.
 """
 
 from __future__ import annotations
@@ -33,19 +33,22 @@ class Confusion:
 
     Attributes:
         matrix: int64 (C, C), pixels; rows are the truth, columns the prediction. Pixels of label 255 are in none.
+        missed: int64 (C,), pixels of each class whose prediction is no label, where ``update`` was told to take those.
     """
 
     def __init__(self, classes: int) -> None:
         """A matrix of zeros for labels 0 .. ``classes`` - 1, at most 255 of them."""
         check_range("classes", classes, 1, IGNORE)
         self.matrix = np.zeros((classes, classes), np.int64)
+        self.missed = np.zeros(classes, np.int64)
 
-    def update(self, predicted: np.ndarray, labels: np.ndarray) -> None:
+    def update(self, predicted: np.ndarray, labels: np.ndarray, missing: bool = False) -> None:
         """Count some images; nothing is counted if anything is wrong.
 
         Args:
             predicted: integers of any shape, as (N, H, W): labels 0 .. C-1, at ignored pixels, too.
             labels: integers of the same shape: labels 0 .. C-1, or 255 where nothing is to be counted.
+            missing: a prediction from C to 255 is a miss, as in GluonCV's metric, and no error.
 
         Raises:
             OptionError: shapes that differ, no integers, or a value that is no label.
@@ -55,9 +58,11 @@ class Confusion:
         counts = np.zeros((256, 256), np.int64)
         _count(_flat("predicted", predicted), _flat("labels", labels), counts)
         classes = len(self.matrix)
-        _refuse("predicted", counts[:, classes:].sum(0), classes)
+        if not missing:
+            _refuse("predicted", counts[:, classes:].sum(0), classes)
         _refuse("labels", counts[classes:IGNORE].sum(1), classes)
         self.matrix += counts[:classes, :classes]
+        self.missed += counts[:classes, classes:].sum(1)
 
     def merge(self, other: Confusion) -> None:
         """Count what ``other`` has counted, too.
@@ -68,11 +73,12 @@ class Confusion:
         if other.matrix.shape != self.matrix.shape:
             raise OptionError("other", f"{len(other.matrix)} classes", f"{len(self.matrix)}")
         self.matrix += other.matrix
+        self.missed += other.missed
 
     @property
     def labelled(self) -> int:
         """Pixels that have a label other than 255."""
-        return int(self.matrix.sum())
+        return int(self.matrix.sum() + self.missed.sum())
 
     @property
     def pix_acc(self) -> float:
@@ -96,7 +102,7 @@ class Confusion:
 
     @property
     def _union(self) -> npt.NDArray[np.int64]:
-        return np.asarray(self.matrix.sum(0) + self.matrix.sum(1) - np.diagonal(self.matrix))
+        return np.asarray(self.matrix.sum(0) + self.matrix.sum(1) + self.missed - np.diagonal(self.matrix))
 
     def __repr__(self) -> str:
         return f"<pixAcc {self.pix_acc:.4f}, mIoU {self.miou:.4f} over {self.labelled} pixels>"

@@ -7,6 +7,10 @@ neither map has is left out of the mean.
 The official code makes a histogram of the whole image for each pair and threshold. Here only pixels that a predicted
 person has are looked at, once for each true person, and what background has in common follows from the sums.
 
+A predicted label that does not exist is an error where predictions are read. Who asks for the official code's count
+(``mhpmodels.scores.UNKNOWN``) has it in ``_aliased``: there label b of n at a pixel of class a is counted as label
+b % n at a pixel of class a + b // n.
+
 In: uint8 (height, width) maps. Out: float64 (K, J, classes), NaN where neither has the class.
 """
 
@@ -19,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.errors import PredictionError
 from mhpdata.jit import kernel
 
 Labels = NDArray[np.uint8]
@@ -29,7 +34,7 @@ class Layer:
     """Predicted persons of one image that share no pixel.
 
     Attributes:
-        labels: uint8 (height, width), a class below the number of classes.
+        labels: uint8 (height, width), a class.
         owners: uint8 (height, width), from 1: the person whose pixel it is; 0 nobody's.
         count: how many persons.
     """
@@ -64,9 +69,14 @@ def overlap(layers: Sequence[Layer], persons: Iterable[Labels], classes: int) ->
         layers: the predicted persons, the first layer's first.
         persons: each true person's own mask; taken one at a time. One without a labelled pixel, or whose labelled
             pixels are all 255, does not count, as in the official code for v1.
-        classes: how many labels there are, background included.
+        classes: how many labels there are, background included. A layer's label from there on is counted as the
+            official code does.
+
+    Raises:
+        PredictionError: such a label, and the official code would end with an error.
     """
     owned = [_owned(layer) for layer in layers]
+    strange = [bool(layer.labels.max(initial=0) >= classes) for layer in layers]
     iou, distinct = [], []
     for truth in persons:
         flat = np.ascontiguousarray(truth).reshape(-1)
@@ -76,7 +86,10 @@ def overlap(layers: Sequence[Layer], persons: Iterable[Labels], classes: int) ->
         if not present[1:].any():
             continue
         distinct.append(int(np.count_nonzero(present[1:])))
-        against = [_against(layer.count, *where, flat, present) for layer, where in zip(layers, owned, strict=True)]
+        against = [
+            _aliased(layer, flat, classes) if alias else _against(layer.count, *where, flat, present)
+            for layer, where, alias in zip(layers, owned, strange, strict=True)
+        ]
         iou.append(np.concatenate(against or [np.zeros((0, classes))]))
     pairs = np.stack(iou, axis=1) if iou else np.zeros((sum(layer.count for layer in layers), 0, classes))
     return Overlap(pairs, np.array(distinct, np.int64))
@@ -94,15 +107,33 @@ def _against(
     count: int, places: NDArray[np.int32], codes: NDArray[np.uint16], truth: Labels, present: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """A layer's persons against one true person: float64 (count, classes)."""
-    predicted, common = np.zeros((2, count, present.size), np.int64)
-    both = np.zeros(count, np.int64)
-    _count(places, codes, truth, predicted, common, both)
-    valid = int(present.sum())
+    counts = np.zeros((4, count, present.size), np.int64)
+    _count(places, codes, truth, counts)
+    common, other, background, _ = counts
+    valid, both = int(present.sum()), (common + other).sum(1)
+    predicted = common + other + background
     predicted[:, 0] = valid - predicted.sum(1)
     common[:, 0] = predicted[:, 0] - (valid - present[0] - both)
     union = predicted + present - common
     with np.errstate(invalid="ignore"):
         return np.asarray(common / union)
+
+
+def _aliased(layer: Layer, truth: Labels, classes: int) -> NDArray[np.float64]:
+    """A layer's persons against one true person as the official code counts: float64 (count, classes)."""
+    known = truth < classes
+    iou = np.empty((layer.count, classes))
+    for person in range(layer.count):
+        labels = np.where(layer.owners == person + 1, layer.labels, 0).reshape(-1)
+        pairs = np.bincount(classes * truth[known].astype(np.int64) + labels[known], minlength=classes**2)
+        if pairs.size > classes**2:
+            found = f"a label from {classes} on whose official count is beyond the last class"
+            raise PredictionError("persons", found, "labels that exist", "The official code ends with an error, too.")
+        counts = pairs.reshape(classes, classes)
+        common = np.diagonal(counts)
+        with np.errstate(invalid="ignore"):
+            iou[person] = common / (counts.sum(0) + counts.sum(1) - common)
+    return iou
 
 
 @kernel
@@ -128,13 +159,11 @@ def _gather(labels: Any, owners: Any, places: Any, codes: Any) -> Any:
 
 
 @kernel
-def _count(places: Any, codes: Any, truth: Any, predicted: Any, common: Any, both: Any) -> None:
-    """Pixels of each predicted person (K, classes) where the truth holds a class; those that agree; those where the
-    truth is not background (K,)."""
-    classes = predicted.shape[1]
+def _count(places: Any, codes: Any, truth: Any, counts: Any) -> None:
+    """Pixels of each predicted person and label, int64 (4, K, classes): where the truth has the same label, another
+    one, background, no class at all."""
+    classes = counts.shape[2]
     for i in range(places.size):
         person, label, true = (codes[i] >> 8) - 1, codes[i] & 255, truth[places[i]]
-        if true < classes:
-            predicted[person, label] += 1
-            both[person] += true != 0
-            common[person, label] += label == true
+        which = 0 if true == label else 2 if true == 0 else 3 if true >= classes else 1
+        counts[which, person, label] += 1

@@ -27,9 +27,9 @@ from mhpdata.threads import crew
 from mhpmodels.metrics import Confusion
 from mhpmodels.overlap import overlap
 from mhpmodels.persons import Claims, PersonFigures, claim, score_persons
-from mhpmodels.scores import SIZES, Row, Score
+from mhpmodels.scores import SIZES, UNKNOWN, Row, Score
 from mhpmodels.submission import Submission
-from mhpmodels.truth import packed_labels, source_labels, true_persons
+from mhpmodels.truth import merged_labels, packed_labels, person_runs, true_persons
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def score(
     split: str = "val",
     *,
     at: str = "source",
+    unknown: str = "error",
     protocol: str = "official",
     leak_free: bool = False,
     unseen: bool = False,
@@ -59,6 +60,7 @@ def score(
         folder, split: what ``mhp-pack`` wrote.
         predictions: a folder in one of the forms of ``mhpmodels.submission``.
         at: "source", the photo's own size, or "packed"; the predictions must have it.
+        unknown: of ``mhpmodels.scores.UNKNOWN``: what a predicted label is that does not exist.
         protocol, leak_free, unseen: which images count, as for ``mhpdata.protocol.choose_names``.
         threads: None for one a core.
         progress: show a bar, where stderr is a terminal.
@@ -69,13 +71,14 @@ def score(
         PackedError: a damaged record.
     """
     check_choice("at", at, SIZES)
+    check_choice("unknown", unknown, UNKNOWN)
     opened = open_split(folder, split)
     try:
         manifest = opened.manifest
         names = choose_names(manifest, split, protocol, leak_free, unseen)
         if not names:
             raise OptionError(f"{folder}, split {split}", "no images", "at least one", "Choose another split.")
-        submission = Submission(predictions, names, len(opened.classes))
+        submission = Submission(predictions, names, len(opened.classes), unknown)
         chosen = set(names)
         indices = [index for index, name in enumerate(opened.names) if name in chosen]
         confusion, images = Confusion(len(opened.classes)), []
@@ -91,6 +94,7 @@ def score(
         classes=opened.classes,
         split=split,
         at=at,
+        unknown=unknown,
         protocol=protocol,
         leak_free=leak_free,
         unseen=unseen,
@@ -119,7 +123,7 @@ def picture_of_the_worst(folder: str | Path, predictions: str | Path, found: Sco
 
     opened = open_split(folder, found.split)
     try:
-        submission = Submission(predictions, [row.name for row in found.rows], len(found.classes))
+        submission = Submission(predictions, [row.name for row in found.rows], len(found.classes), found.unknown)
         picture = draw_worst(opened, submission, found, count)
     finally:
         opened.close()
@@ -140,15 +144,15 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
     size = record.source_size if at_source else record.size
     overlap_rule, classes = str(split.manifest.options["overlap"]), len(split.classes)
     confusion = claims = labels = None
-    row = Row(name, size[0], size[1])
+    row, masks = Row(name, size[0], size[1]), person_runs(record, place)
     if submission.has_labels:
-        truth = source_labels(record, overlap_rule, place) if at_source else packed_labels(record, classes, place)
+        truth = merged_labels(masks, overlap_rule, size) if at_source else packed_labels(record, classes, place)
         confusion = Confusion(classes)
         labels = submission.labels(name, size)
-        confusion.update(labels, truth)
+        confusion.update(labels, truth, missing=submission.unknown == "official")
         row = row.with_labels(confusion)
     if submission.has_persons:
         scores, layers = submission.persons(name, size, labels)
-        claims = claim(scores, overlap(layers, true_persons(record, size, place), classes))
+        claims = claim(scores, overlap(layers, true_persons(masks, record.source_size, size), classes))
         row = row.with_persons(claims)
     return Scored(row, confusion, claims)

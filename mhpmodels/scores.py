@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 SIZES = ("source", "packed")
 """At which size predictions are compared."""
+
+UNKNOWN = ("error", "official")
+"""What a predicted label is that does not exist: an error; or what the code that defines a figure makes of it, a miss
+in pixAcc and mIoU (GluonCV), another class of another person in AP^p and PCP (``mhpmodels.overlap``)."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Score:
     Attributes:
         form: of the predictions, of ``mhpmodels.submission.FORMS``.
         classes: the dataset's class names.
-        split, at, protocol, leak_free, unseen: as asked for.
+        split, at, unknown, protocol, leak_free, unseen: as asked for.
         seen: images that have a copy in a split that networks are trained on.
         confusion: of the labels; None where the predictions have none.
         persons: None where the predictions have no persons.
@@ -78,6 +83,7 @@ class Score:
     classes: tuple[str, ...]
     split: str
     at: str
+    unknown: str
     protocol: str
     leak_free: bool
     unseen: bool
@@ -92,12 +98,12 @@ class Score:
 
     def as_dict(self) -> dict[str, Any]:
         """The figures as JSON takes them, without the rows."""
-        taken = ("form", "split", "at", "protocol", "leak_free", "unseen", "seen")
+        taken = ("form", "split", "at", "unknown", "protocol", "leak_free", "unseen", "seen")
         found: dict[str, Any] = {"images": len(self.rows), **{name: getattr(self, name) for name in taken}}
         if self.confusion is not None:
             iou = dict(zip(self.classes, self.confusion.iou.tolist(), strict=True))
             found |= {"pixAcc": self.confusion.pix_acc, "mIoU": self.confusion.miou, "IoU": iou}
-            found["confusion"] = self.confusion.matrix.tolist()
+            found |= {"confusion": self.confusion.matrix.tolist(), "missed": self.confusion.missed.tolist()}
         if self.persons is not None:
             names = [f"{i / 10:.1f}" for i in range(1, 10)]
             found["AP^p"] = dict(zip(names, self.persons.ap.tolist(), strict=True))
@@ -122,19 +128,33 @@ def table(score: Score) -> str:
     facts += ["unseen" * score.unseen, f"predictions as {score.form}, at {score.at} size"]
     lines = [", ".join(fact for fact in facts if fact), ""]
     if score.confusion is not None:
-        width = max(map(len, score.classes))
-        for c, (name, iou) in enumerate(zip(score.classes, score.confusion.iou, strict=True)):
-            lines.append(f"{c:3} {name:{width}} {iou:8.4f}" + "  absent, counts 0" * bool(score.confusion.absent[c]))
-        lines += ["", f"pixAcc: {score.confusion.pix_acc:.4f}, mIoU: {score.confusion.miou:.4f}", ""]
+        lines += [*label_lines(score.confusion, score.classes), ""]
     if score.persons is not None:
-        lines.append("t     " + "".join(f"{i / 10:8.1f}" for i in range(1, 10)))
-        lines.append("AP^p  " + "".join(f"{value:8.4f}" for value in score.persons.ap))
-        lines.append("PCP   " + "".join(f"{value:8.4f}" for value in score.persons.pcp))
-        counts = f"{score.persons.persons} persons, {score.persons.predictions} predicted"
-        lines += ["", f"AP^p_vol: {score.persons.ap_vol:.4f}, {counts}", ""]
+        lines += [*person_lines(score.persons), ""]
+    if score.unknown != UNKNOWN[0]:
+        lines.append("Predicted labels that do not exist were counted as the official code does: not as an error.")
     if score.seen:
         lines.append(
             f"{score.seen} of these images have a byte-identical copy in a split that networks are trained on;"
         )
         lines[-1] += " --unseen leaves them out."
     return "\n".join(lines).rstrip("\n")
+
+
+def label_lines(confusion: Confusion, classes: Sequence[str]) -> list[str]:
+    """The IoU of each class, pixAcc and mIoU as text."""
+    lines, width = [], max(map(len, classes))
+    for c, (name, iou) in enumerate(zip(classes, confusion.iou, strict=True)):
+        lines.append(f"{c:3} {name:{width}} {iou:8.4f}" + "  absent, counts 0" * bool(confusion.absent[c]))
+    return [*lines, "", f"pixAcc: {confusion.pix_acc:.4f}, mIoU: {confusion.miou:.4f}"]
+
+
+def person_lines(persons: PersonFigures) -> list[str]:
+    """AP^p and PCP at each threshold, and AP^p_vol, as text."""
+    return [
+        "t     " + "".join(f"{i / 10:8.1f}" for i in range(1, 10)),
+        "AP^p  " + "".join(f"{value:8.4f}" for value in persons.ap),
+        "PCP   " + "".join(f"{value:8.4f}" for value in persons.pcp),
+        "",
+        f"AP^p_vol: {persons.ap_vol:.4f}, {persons.persons} persons, {persons.predictions} predicted",
+    ]

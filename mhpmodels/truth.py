@@ -1,7 +1,7 @@
 """The labels that a prediction is compared with: as packed, or as annotated at the photo's own size.
 
 At source size, the persons' own masks are merged anew by the rule that the folder was packed with, so no resize has
-touched the labels. Masks are inflated one at a time, whatever the number of persons.
+touched the labels. Masks are merged as runs and drawn one at a time, whatever the number of persons.
 
 Out: uint8 (height, width), a class, or 255 where nothing is counted.
 """
@@ -9,14 +9,13 @@ Out: uint8 (height, width), a class, or 255 where nothing is counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import RecordError
-from mhpdata.masks import inflate_mask
-from mhpdata.merge import merge
+from mhpdata.masks import MaskRuns, draw_mask, inflate_runs
+from mhpdata.merge import merge_runs
 from mhpdata.record import Record, Sample
 from mhpdata.resize import resize_labels
 from mhpdata.runs import check_runs, decode_runs
@@ -24,43 +23,36 @@ from mhpdata.runs import check_runs, decode_runs
 Labels = NDArray[np.uint8]
 
 
-class PersonMasks(Sequence[Labels]):
-    """The masks of a record, uint8 (source height, source width), in person order; inflated at each access."""
-
-    def __init__(self, record: Record, place: str) -> None:
-        """``place`` names the record in errors."""
-        self._record, self._place = record, place
-
-    def __len__(self) -> int:
-        return len(self._record.masks)
-
-    @overload
-    def __getitem__(self, person: int) -> Labels: ...
-    @overload
-    def __getitem__(self, person: slice) -> Sequence[Labels]: ...
-    def __getitem__(self, person: int | slice) -> Labels | Sequence[Labels]:
-        """Raises RecordError where the mask is damaged."""
-        if isinstance(person, slice):
-            return [self[i] for i in range(*person.indices(len(self)))]
-        try:
-            return inflate_mask(self._record.masks[person], self._record.source_size)
-        except RecordError as error:
-            place = f"{self._place}, mask of person {person + 1}"
-            raise RecordError(place, error.found, error.expected, "Copy the shard again, or pack again.") from error
-
-
-def source_labels(record: Record, overlap: str, place: str) -> Labels:
-    """The labels of a record at source size: its masks, merged.
+def person_runs(record: Record, place: str) -> list[MaskRuns]:
+    """Each person's own mask as runs, in person order.
 
     Args:
-        record: one that has labels.
-        overlap: the rule, of ``mhpdata.merge.RULES``; that of the manifest's options gives the labels as packed.
+        record: of a split.
         place: names the record in errors.
 
     Raises:
         RecordError: a damaged mask.
     """
-    return merge(PersonMasks(record, place), overlap, size=record.source_size).labels
+    masks = []
+    for person, data in enumerate(record.masks, 1):
+        try:
+            masks.append(inflate_runs(data, record.source_size))
+        except RecordError as error:
+            damaged = f"{place}, mask of person {person}"
+            raise RecordError(damaged, error.found, error.expected, "Copy the shard again, or pack again.") from error
+    return masks
+
+
+def merged_labels(masks: Sequence[MaskRuns], overlap: str, size: tuple[int, int]) -> Labels:
+    """The labels of masks, merged, at their own size.
+
+    Args:
+        masks: of ``person_runs``.
+        overlap: the rule, of ``mhpdata.merge.RULES``; that of the manifest's options gives the labels as packed.
+        size: (height, width) of the masks.
+    """
+    merged = merge_runs(masks, overlap, size=size)
+    return decode_runs(merged.row_offsets, merged.runs, size)[0]
 
 
 def packed_labels(record: Record, classes: int, place: str) -> Labels:
@@ -82,13 +74,10 @@ def packed_labels(record: Record, classes: int, place: str) -> Labels:
     return decode_runs(record.row_offsets, record.runs, record.size)[0]
 
 
-def true_persons(record: Record, size: tuple[int, int], place: str) -> Iterator[Labels]:
-    """Each person's own mask at a size, in person order, one at a time; resized to the nearest pixel, if at all.
-
-    Raises:
-        RecordError: a damaged mask.
-    """
-    for mask in PersonMasks(record, place):
+def true_persons(masks: Sequence[MaskRuns], source_size: tuple[int, int], size: tuple[int, int]) -> Iterator[Labels]:
+    """Each person's own mask at a size, drawn one at a time; resized to the nearest pixel, if at all."""
+    for runs in masks:
+        mask = draw_mask(runs, source_size)
         yield mask if mask.shape == size else resize_labels(mask, size)
 
 
@@ -102,5 +91,5 @@ def labels_of_size(sample: Sample, size: tuple[int, int], overlap: str, place: s
     """
     if sample.labels is None or sample.labels.shape == size:
         return sample.labels
-    labels = source_labels(sample.record, overlap, place)
+    labels = merged_labels(person_runs(sample.record, place), overlap, sample.record.source_size)
     return labels if labels.shape == size else resize_labels(labels, size)

@@ -81,6 +81,7 @@ def _panels(
     shown, labels = pick(predicted, small), pick(truth, small)
     wrong = photo // 3 + 150
     wrong[(shown != labels) & (labels != IGNORE)] = CONFLICTING
+    shown[shown >= len(split.classes)] = IGNORE  # a label that does not exist has no colour and no name
     return present_classes(np.concatenate([shown, labels])), [photo, palette[labels], palette[shown], wrong]
 
 

@@ -21,6 +21,20 @@ def class_ious(predicted, truth, classes):
     return ious
 
 
+def official_class_ious(predicted, truth, classes):
+    """The official fast_hist said again: a predicted label beyond the last lands in another row of the histogram."""
+    cells = [[0] * classes for _ in range(classes)]
+    for p, g in zip(predicted.ravel().tolist(), truth.ravel().tolist(), strict=True):
+        if g < classes:
+            row, column = divmod(classes * g + p, classes)
+            cells[row][column] += 1  # IndexError where the official code cannot reshape
+    ious = []
+    for c in range(classes):
+        either = sum(cells[c]) + sum(row[c] for row in cells) - cells[c][c]
+        ious.append(cells[c][c] / either if either else float("nan"))
+    return ious
+
+
 def counts_as_person(mask, classes):
     return any(0 < value < classes for value in mask.ravel().tolist())
 

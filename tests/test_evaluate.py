@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import naive_metrics
 import numpy as np
@@ -13,15 +14,14 @@ from networks import ByColour, BySide
 import mhpdata
 from mhpdata.errors import EngineError, ImageError, OptionError, RecordError
 from mhpdata.labels import MHP_V1
-from mhpdata.masks import deflate_mask
-from mhpdata.merge import merge
+from mhpdata.merge import RULES, merge
 from mhpdata.resize import packed_size, resize_image, resize_labels
 from mhpmodels.evaluate import evaluate, validate
 from mhpmodels.inference import LARGEST, SCALES, Inference, input_size
 from mhpmodels.metrics import Confusion
 from mhpmodels.rescale import labels_at
 from mhpmodels.results import table
-from mhpmodels.truth import PersonMasks, source_labels
+from mhpmodels.truth import merged_labels, person_runs, true_persons
 
 SIZES = [(61, 83), (30, 30), (16, 40), (200, 33), (5, 3), (40, 16), (1, 9), (9, 1)]
 """Of the val images: larger and smaller than the crop of 32, square, of one pixel."""
@@ -188,8 +188,6 @@ def test_text_and_json_say_the_same(packed):
 
 def unlabelled(folder, monkeypatch):
     """The packed folder, whose records say that they have no labels."""
-    from dataclasses import replace
-
     from mhpdata.split import Split
 
     record = Split.record
@@ -264,10 +262,14 @@ def test_sizes_for_the_network():
     assert 768 * 15360 <= LARGEST < 768 * 23040
 
 
-def test_masks_are_inflated_one_at_a_time_and_damage_is_named(packed):
-    record = mhpdata.open(packed[32], "val").record(0)
-    masks = PersonMasks(record, "record 0")
-    assert [mask.tolist() for mask in masks[:]] == [mask.tolist() for mask in mhpdata.open(packed[32], "val")[0].masks]
-    object.__setattr__(record, "masks", [deflate_mask(np.zeros(SIZES[0], np.uint8)), b"no mask"])
+@pytest.mark.parametrize("rule", RULES)
+def test_masks_merged_and_drawn_are_as_annotated_and_damage_is_named(packed, rule):
+    sample = mhpdata.open(packed[32], "val")[0]
+    masks = person_runs(sample.record, "record 0")
+    np.testing.assert_array_equal(merged_labels(masks, rule, SIZES[0]), merge(sample.masks, rule).labels)
+    for size in SIZES[0], (7, 300):
+        for mask, expected in zip(true_persons(masks, SIZES[0], size), sample.masks, strict=True):
+            np.testing.assert_array_equal(mask, resize_labels(expected, size))
+    damaged = replace(sample.record, masks=[sample.record.masks[0], b"no mask"])
     with pytest.raises(RecordError, match="record 0, mask of person 2"):
-        source_labels(record, "first", "record 0")
+        person_runs(damaged, "record 0")

@@ -98,6 +98,21 @@ def test_what_is_no_label_is_an_error_and_leaves_the_matrix_alone(predicted, lab
     assert (ours.matrix == before).all()
 
 
+def test_predictions_that_are_no_label_are_misses_where_that_is_asked_for():
+    labels, predicted = np.array([0, 0, 1, 1, 255, 2]), np.array([0, 19, 1, 255, 77, 2])
+    ours = Confusion(19)
+    ours.update(predicted, labels, missing=True)
+    assert ours.missed.tolist()[:3] == [1, 1, 0] and ours.missed.sum() == 2
+    assert ours.pix_acc == 3 / 5 and ours.labelled == 5
+    assert ours.iou.tolist()[:4] == [1 / 2, 1 / 2, 1, 0]
+    twice = Confusion(19)
+    twice.merge(ours)
+    twice.merge(ours)
+    assert twice.iou.tolist() == ours.iou.tolist() and twice.labelled == 10
+    with pytest.raises(OptionError, match="labels"):
+        ours.update(np.array([0]), np.array([19]), missing=True)
+
+
 @pytest.mark.parametrize("classes", [0, 256, 19.0])
 def test_numbers_of_classes_that_cannot_be(classes):
     with pytest.raises(OptionError, match="classes"):

@@ -46,21 +46,25 @@ def noisy(rng, mask, classes):
     return np.where(wrong, rng.integers(0, classes, mask.shape), np.where(mask < classes, mask, 0)).astype(np.uint8)
 
 
-def random_case(seed):
-    """A few small images: crowded, empty and duplicate persons, equal scores, pixels that do not count."""
+def masks_as_predictions(masks, classes):
+    return [np.where(mask < classes, mask, 0).astype(np.uint8) for mask in masks]
+
+
+def random_case(seed, crowded=False):
+    """A few small images: empty and duplicate persons, equal scores, pixels that do not count; or a crowd in one."""
     rng = np.random.default_rng(seed)
     classes = int(rng.choice([2, 3, 5, 19]))
     images = []
-    for _ in range(rng.integers(1, 4)):
-        size = tuple(rng.integers(1, 7, 2))
+    for _ in range(1 if crowded else rng.integers(1, 4)):
+        size = tuple(rng.integers(1, 4 if crowded else 7, 2))
         masks = []
-        for _ in range(rng.integers(0, 5)):
+        for _ in range(rng.integers(8, 17) if crowded else rng.integers(0, 5)):
             mask = rng.integers(0, classes, size).astype(np.uint8) * (rng.random(size) < rng.random())
             mask[rng.random(size) < 0.1] = 255
             masks.append(mask.astype(np.uint8))
         sources = [*masks, np.zeros(size, np.uint8)]
         persons = [noisy(rng, sources[rng.integers(len(sources))], classes) for _ in range(rng.integers(0, 7))]
-        persons += persons[: rng.integers(0, 2)]
+        persons += persons[: rng.integers(0, 2)] + masks_as_predictions(masks, classes) * crowded
         images.append((masks, [(float(rng.choice([0.1, 0.5, 0.5, 0.9, rng.random()])), p) for p in persons]))
     return images, classes
 
@@ -74,6 +78,55 @@ def test_random_cases_are_the_slow_scorer_s(block):
             check(images, classes)
             tried += 1
     assert tried >= 75
+
+
+def test_crowds_are_the_slow_scorer_s():
+    for seed in range(5000, 5060):
+        images, classes = random_case(seed, crowded=True)
+        assert len(images[0][0]) >= 8
+        if any(naive.counts_as_person(mask, classes) for mask in images[0][0]):
+            check(images, classes)
+
+
+def test_the_random_cases_hold_what_they_are_for():
+    cases = [random_case(seed)[0] for seed in range(1400)]
+    persons = [persons for images in cases for _, persons in images]
+    scores = [[score for score, _ in listed] for images in cases for _, listed in images]
+    assert sum(not listed for listed in persons) > 100, "no predictions"
+    assert sum(not p.any() for listed in persons for _, p in listed) > 100, "empty predictions"
+    assert sum(len(set(listed)) < len(listed) for listed in scores) > 100, "equal scores"
+    assert sum(len(p) > 1 and bool((p[0][1] == p[-1][1]).all()) for p in persons) > 100, "twice"
+    assert sum(not masks for images in cases for masks, _ in images) > 100, "nobody"
+
+
+def test_labels_that_do_not_exist_are_counted_as_the_official_code_does_where_that_is_asked_for():
+    rng = np.random.default_rng(0)
+    tried = refused = 0
+    for _ in range(300):
+        truth = rng.integers(0, 4, (4, 5)).astype(np.uint8)
+        truth[rng.random(truth.shape) < 0.1] = 255
+        predicted = np.where(rng.random(truth.shape) < 0.3, rng.integers(0, 13, truth.shape), truth % 255)
+        predicted = predicted.astype(np.uint8)
+        if predicted.max() < 5 or not naive.counts_as_person(truth, 5):
+            continue
+        try:
+            expected = naive.official_class_ious(predicted, truth, 5)
+        except IndexError:
+            with pytest.raises(PredictionError, match="beyond the last class"):
+                overlap([layer(predicted)], [truth], 5)
+            refused += 1
+            continue
+        np.testing.assert_array_equal(overlap([layer(predicted)], [truth], 5).iou[0, 0], expected)
+        tried += 1
+    assert tried > 100 and refused > 5
+
+
+def test_a_label_that_does_not_exist_takes_only_its_own_layer_from_the_usual_count():
+    truth, plain, strange = grid([1, 2, 0, 0]), grid([1, 2, 0, 0]), grid([1, 7, 0, 0])
+    found = overlap([layer(plain), Layer(strange, grid([1, 2, 0, 0]), 2)], [truth], 5)
+    assert found.iou[0, 0].tolist()[:3] == [1, 1, 1]
+    np.testing.assert_array_equal(found.iou[1, 0], naive.official_class_ious(grid([1, 0, 0, 0]), truth, 5))
+    np.testing.assert_array_equal(found.iou[2, 0], naive.official_class_ious(grid([0, 7, 0, 0]), truth, 5))
 
 
 def test_the_iou_of_each_pair():

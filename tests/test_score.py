@@ -20,6 +20,7 @@ import mhpdata
 from mhpdata.errors import OptionError, PredictionError, RecordError
 from mhpdata.labels import MHP_V1
 from mhpdata.resize import resize_labels
+from mhpmodels.overlap import overlap
 from mhpmodels.png import encode_indexed
 from mhpmodels.score import score
 from mhpmodels.scores import table
@@ -261,6 +262,37 @@ def test_labels_that_do_not_exist_are_an_error_and_never_another_label(packed, t
             score(packed, submit(tmp_path / str(label), form, images), "test")
 
 
+@pytest.mark.parametrize("form", ["labels", "official", "masks"])
+def test_labels_that_do_not_exist_count_as_in_the_official_code_where_that_is_asked_for(packed, tmp_path, form):
+    images = truth(packed)
+    labels, owners, masks = images["0011"]
+    labels[-1, -1] = masks[0][-1, -1] = 21  # of background: the official code counts it as label 2 at a pixel of hat
+    owners[-1, -1] = 1
+    folder = submit(tmp_path, form, images)
+    found = score(packed, folder, "test", unknown="official")
+    if found.confusion is not None:
+        assert found.confusion.missed.tolist() == [1] + [0] * 18
+        assert found.confusion.pix_acc == 1 - 1 / (3 * 40 * 60)
+    if found.persons is not None:
+        predicted = np.where(owners == 1, labels, 0).astype(np.uint8) if form == "official" else masks[0]
+        ious = naive_score.official_class_ious(predicted, truth(packed)["0011"][2][0], 19)
+        assert ious[1] == 0, "a class that neither map has"
+        covered = [np.nanmean(ious), *found_of(packed, submit(tmp_path / "right", form, truth(packed)))[1:]]
+        assert found.rows[1].overlap == pytest.approx(np.mean(covered))
+    assert "do not exist were counted" in table(found) and found.as_dict()["unknown"] == "official"
+    flags = ("--data", packed, "--pred", folder, "--split", "test")
+    assert "label 21" in command(*flags, status=1).stderr
+    assert command(*flags, "--unknown-labels", "official").stdout.rstrip("\n") == table(found)
+
+
+def found_of(packed, folder):
+    """The highest mean IoU that a prediction has with each true person of 0011."""
+    sample = next(sample for sample in mhpdata.open(packed, "test") if sample.name == "0011")
+    submission = Submission(folder, ["0011"], 19)
+    layers = submission.persons("0011", (40, 60))[1]
+    return overlap(layers, sample.masks, 19).mean.max(axis=0).tolist()
+
+
 def test_predictions_of_another_size(packed, tmp_path):
     folder = submit(tmp_path, "labels", truth(packed, at="packed"))
     with pytest.raises(PredictionError, match=r"32 x 48; expected 40 x 60 \(height x width\)"):
@@ -333,6 +365,16 @@ def test_the_picture_of_the_worst(packed, tmp_path, form):
     assert "is there already" in command(*flags, status=1).stderr
 
 
+def test_the_picture_shows_labels_that_do_not_exist_as_not_counted(packed, tmp_path):
+    pytest.importorskip("matplotlib")
+    images = truth(packed)
+    images["0011"][0][5:15] = 200
+    folder = submit(tmp_path / "pred", "labels", images)
+    flags = ("--data", packed, "--pred", folder, "--split", "test", "--unknown-labels", "official")
+    command(*flags, "--worst", tmp_path / "worst.png", "--count", 1)
+    assert cv2.imread(str(tmp_path / "worst.png")).shape[1] == 1840
+
+
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason="the licence keeps the true sample out; see MHP_SAMPLES")
 def test_the_merged_truth_of_the_true_sample_against_its_masks(tmp_path):
     root = tmp_path / "LV-MHP-v1"
@@ -349,10 +391,7 @@ def test_the_merged_truth_of_the_true_sample_against_its_masks(tmp_path):
     found = score(tmp_path / "rec", folder, "train")
     assert (found.persons.ap == 1).all() and (found.persons.pcp == 1).all() and found.confusion.miou < 1
     assert found.confusion.pix_acc == 1
-    from mhpmodels.overlap import overlap
-    from mhpmodels.truth import PersonMasks
-
     submission = Submission(folder, ["1528"], 19)
     _, layers = submission.persons("1528", (710, 1000))
-    mean = overlap(layers, PersonMasks(sample.record, "1528"), 19).mean
+    mean = overlap(layers, sample.masks, 19).mean
     assert np.round(np.diagonal(mean), 5).tolist() == [1.0, 0.99993, 0.99754, 0.99951]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
 import click
 
@@ -12,13 +14,19 @@ EXAMPLE = """\b
 Examples:
   mhp-bench rec/                                 threads 1 and all cores, float32
   mhp-bench rec/ --threads 1,2,4 --dtype uint8
+  mhp-bench --peers -- --rounds 5 --seconds 10   beside the loaders of other projects
 
 CPU us is the processor time an image costs, of all threads; x memcpy compares it with copying as many bytes.
+--peers makes an environment for each peer and pictures that all of them read, and measures all in one run; what stands
+behind -- goes to benchmarks/peers/run.py (-- --help lists it).
 """
+PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
 
 
 @click.command(epilog=EXAMPLE)
-@click.argument("folder", metavar="REC")
+@click.argument("folder", metavar="[REC]", required=False)
+@click.argument("more", metavar="[-- ...]", nargs=-1)
+@click.option("--peers", is_flag=True, help="Measure the loaders of other projects, too; needs the source of mhp.")
 @click.option("--split", default="train", show_default=True)
 @click.option("--threads", help="Numbers of threads to try, as 1,2,4.  [default: 1 and one for each core]")
 @click.option("--batch-size", default=16, show_default=True, type=int)
@@ -30,9 +38,20 @@ CPU us is the processor time an image costs, of all threads; x memcpy compares i
 @click.option("--limit", type=int, help="Only so many samples.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, one a line.")
 @reporting_errors
-def main(folder: str, threads: str | None, as_json: bool, **options: object) -> None:
-    """Measure the loader on a packed folder."""
+def main(
+    folder: str | None, more: tuple[str, ...], peers: bool, threads: str | None, as_json: bool, **options: object
+) -> None:
+    """Measure the loader on a packed folder, or beside the loaders of other projects."""
     import json
+
+    if peers:
+        if not PEERS.exists():
+            remedy = "Clone the project, install it with pip install -e ., and try again."
+            raise click.UsageError(f"--peers: {PEERS} is not there: the peers come with the source of mhp. {remedy}")
+        given = [folder] if folder else []
+        sys.exit(subprocess.run([sys.executable, str(PEERS), *given, *more], check=False).returncode)
+    if folder is None or more:
+        raise click.UsageError("Expected one packed folder: mhp-bench REC.")
 
     from mhpdata.bench import bench_loader, iterate
     from mhpdata.threads import usable_cores

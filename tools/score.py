@@ -7,7 +7,7 @@ import sys
 import click
 
 from mhpdata.protocol import PROTOCOLS
-from mhpmodels.scores import SIZES
+from mhpmodels.scores import SIZES, UNKNOWN
 from mhptools.running import reporting_errors
 
 EXAMPLE = """\b
@@ -29,6 +29,13 @@ PNGs are gray or indexed, each pixel its label, of the photo's own size (--at pa
 @click.option("--pred", required=True, help="The folder of predictions.")
 @click.option("--split", default="val", show_default=True, help="Which split.")
 @click.option("--at", type=click.Choice(SIZES), default=SIZES[0], show_default=True, help="At which size to compare.")
+@click.option(
+    "--unknown-labels",
+    type=click.Choice(UNKNOWN),
+    default=UNKNOWN[0],
+    show_default=True,
+    help="Predicted labels that do not exist: refuse them, or count as the official code does, as something else.",
+)
 @click.option(
     "--val-protocol",
     type=click.Choice(PROTOCOLS),
@@ -52,6 +59,7 @@ def main(
     pred: str,
     split: str,
     at: str,
+    unknown_labels: str,
     val_protocol: str,
     leak_free: bool,
     unseen: bool,
@@ -78,6 +86,7 @@ def main(
         pred,
         split,
         at=at,
+        unknown=unknown_labels,
         protocol=val_protocol,
         leak_free=leak_free,
         unseen=unseen,

@@ -16,6 +16,7 @@ Examples:
   mhp-verify rec/                    every file, hash, record and count
   mhp-verify rec/ --deep             also every image and mask, merged again
   mhp-verify --src LV-MHP-v1         a download, before packing
+  mhp-verify --src LV-MHP-v1 --agreement    photos annotated twice: how well the annotations agree
 
 Prints a table of counts and all problems, each with what to do. Exit status: 0 nothing wrong, 1 problems, 2 wrong
 usage.
@@ -26,12 +27,19 @@ usage.
 @click.argument("folder", required=False, metavar="[REC]")
 @click.option("--src", help="Check this download instead of a packed folder.")
 @click.option("--deep", is_flag=True, help="Packed folder: decode everything, merge the masks again and compare.")
+@click.option("--agreement", is_flag=True, help="Download: score annotations of the same photo against each other.")
 @click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), help="Download: what --src is.  [default: auto]")
 @click.option("--workers", type=int, help="Threads.  [default: one for each core]")
 @click.option("--all", "show_all", is_flag=True, help=f"Show all problems and remarks, not the first {SHOWN} of each.")
 @reporting_errors
 def main(
-    folder: str | None, src: str | None, deep: bool, layout: str | None, workers: int | None, show_all: bool
+    folder: str | None,
+    src: str | None,
+    deep: bool,
+    agreement: bool,
+    layout: str | None,
+    workers: int | None,
+    show_all: bool,
 ) -> None:
     """Check a packed folder, or a download before packing it, and list all that is wrong."""
     if (folder is None) == (src is None):
@@ -40,8 +48,16 @@ def main(
         raise click.UsageError("--layout goes with --src: a packed folder knows its layout.")
     if src is not None and deep:
         raise click.UsageError("--deep goes with a packed folder: a download is always decoded.")
+    if src is None and agreement:
+        raise click.UsageError("--agreement goes with --src: it compares the masks of a download.")
     import mhpdata
 
+    if src is not None and agreement:
+        from mhpmodels.agreement import measure_agreement
+
+        found = measure_agreement(src, layout=layout or AUTO, workers=workers, progress=True)
+        print(found.text(None if show_all else SHOWN))
+        return
     if src is None:
         report = mhpdata.verify_packed(str(folder), deep=deep, workers=workers, progress=True)
     else:

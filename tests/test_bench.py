@@ -1,0 +1,53 @@
+"""mhp-bench: rows for a packed folder, and the way to the peers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+import mhpdata
+from mhptools import bench
+
+
+@pytest.fixture
+def run():
+    return lambda *arguments: CliRunner().invoke(bench.main, [str(a) for a in arguments])
+
+
+def test_a_row_for_the_copy_and_one_for_each_number_of_threads(source, tmp_path, run):
+    mhpdata.pack(source, tmp_path / "rec", size=96)
+    options = ("--threads", "1,2", "--runs", 1, "--batch-size", 2, "--base-size", 64, "--crop-size", 64)
+    found = run(tmp_path / "rec", *options, "--json")
+    assert found.exit_code == 0, found.output
+    rows = [json.loads(line) for line in found.stdout.splitlines() if line.startswith("{")]
+    assert [row["variant"] for row in rows] == ["memcpy", "1 threads", "2 threads"]
+    assert all(row["CPU us/image"] > 0 for row in rows)
+    text = run(tmp_path / "rec", *options)
+    assert text.exit_code == 0 and "x memcpy" in text.stdout
+
+
+@pytest.mark.parametrize(("arguments", "said"), [((), "one packed folder"), (("a", "b"), "one packed folder")])
+def test_what_cannot_be_measured(run, arguments, said):
+    found = run(*arguments)
+    assert found.exit_code == 2 and said in found.output
+
+
+def test_threads_that_are_no_numbers(run):
+    found = run("rec", "--threads", "1,two")
+    assert found.exit_code == 2 and "expected numbers" in found.output
+
+
+def test_the_peers_come_with_the_source(run, monkeypatch, tmp_path):
+    assert bench.PEERS.exists()
+    monkeypatch.setattr(bench, "PEERS", tmp_path / "peers/run.py")
+    found = run("--peers")
+    assert found.exit_code == 2 and "Clone the project" in found.output
+
+
+def test_what_stands_behind_two_dashes_is_for_the_peers(run, monkeypatch, tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text("import sys; sys.exit(40 + (sys.argv[1:] == ['--rounds', '2']))")
+    monkeypatch.setattr(bench, "PEERS", script)
+    assert run("--peers", "--", "--rounds", "2").exit_code == 41
