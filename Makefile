@@ -8,7 +8,7 @@ VENV   := .venv
 SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py
 TORCH  := torch==2.13.0
 
-.PHONY: help demo test slow check format bench peers soak ready clean
+.PHONY: help demo test slow check format bench peers soak fuzz ready clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make bench   packing and the loader, beside the old way and the memory; written to benchmarks/results/"
 	@echo "make peers   the loader beside other loaders, each in an environment of its own (an hour; g++ and OpenCV's headers for FFCV)"
 	@echo "make soak    the loader at full speed for an hour"
+	@echo "make fuzz    damaged inputs for every reader, for an hour"
 	@echo "make clean   remove the environments and the demo"
 
 # --- what the machine must have -------------------------------------------------------------------------------------------
@@ -91,6 +92,9 @@ peers: $(VENV)/b/.ready
 
 soak: $(VENV)/b/.ready
 	$(VENV)/b/bin/python tests/soak.py --seconds 3600 --out benchmarks/results
+
+fuzz: $(VENV)/b/.ready
+	$(VENV)/b/bin/python tests/fuzz.py --seconds 3600 --out benchmarks/results
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

@@ -41,9 +41,10 @@ ALLOWED = {
     "kernels_vector": {"kernels", "vectors", "vectors_bytes"},
     "render": {"kernels", "kernels_vector", "vectors", "order"},
     "maps": {"kernels_vector", "vectors", "order", "render"},
-    "manifest": {"errors", "shards"},
+    "manifest": {"errors", "regular", "shards"},
     "protocol": {"errors", "manifest", "options"},
-    "shards": {"errors"},
+    "regular": set(),
+    "shards": {"errors", "regular"},
     "layouts": {"errors", "labels", "layouts", "source", "wording"},
     "options": {"errors", "shards"},
     "convert": {
