@@ -41,9 +41,14 @@ ALLOWED = {
     "kernels_vector": {"kernels", "vectors", "vectors_bytes"},
     "render": {"kernels", "kernels_vector", "vectors", "order"},
     "maps": {"kernels_vector", "vectors", "order", "render"},
+<<<<<<< HEAD
     "manifest": {"errors", "labels", "shards"},
+=======
+    "manifest": {"errors", "regular", "shards"},
+>>>>>>> evaluate
     "protocol": {"errors", "manifest", "options"},
-    "shards": {"errors"},
+    "regular": set(),
+    "shards": {"errors", "regular"},
     "layouts": {"errors", "labels", "layouts", "source", "wording"},
     "annotation": {"errors", "image", "layouts", "masks", "source"},
     "options": {"errors", "shards"},

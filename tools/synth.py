@@ -8,7 +8,6 @@ import click
 
 from mhptools.running import reporting_errors
 
-
 LAYOUTS = ("mhp-v1", "mhp-v2", "cihp")
 
 
