@@ -41,9 +41,14 @@ ALLOWED = {
     "kernels_vector": {"kernels", "vectors", "vectors_bytes"},
     "render": {"kernels", "kernels_vector", "vectors", "order"},
     "maps": {"kernels_vector", "vectors", "order", "render"},
+<<<<<<< HEAD
     "manifest": {"errors", "labels", "shards"},
+=======
+    "manifest": {"errors", "regular", "shards"},
+>>>>>>> evaluate
     "protocol": {"errors", "manifest", "options"},
-    "shards": {"errors"},
+    "regular": set(),
+    "shards": {"errors", "regular"},
     "layouts": {"errors", "labels", "layouts", "source", "wording"},
     "annotation": {"errors", "image", "layouts", "masks", "source"},
     "options": {"errors", "shards"},
@@ -67,6 +72,11 @@ ALLOWED = {
     "journal": {"errors", "layouts", "manifest", "shards"},
     "sharding": {"errors", "labels", "layouts", "manifest", "record", "shards", "convert", "journal"},
     "split": {"errors", "manifest", "record", "shards"},
+    "batch": set(),
+    "remap": {"errors", "labels"},
+    "leaks": {"errors", "split", "wording"},
+    "mixture": {"errors", "labels", "order", "region", "remap", "render", "split"},
+    "weights": {"errors", "labels", "mixture", "split"},
     "synth": {"errors", "labels"},
 }
 
