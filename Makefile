@@ -9,11 +9,7 @@ SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py
 # On Linux this brings CUDA, some gigabytes; make demo TORCH= does without, and trains nothing.
 TORCH  := torch==2.13.0
 
-<<<<<<< HEAD
-.PHONY: help demo demo-network test slow check format bench peers soak audit ready clean
-=======
-.PHONY: help demo test slow check format bench peers soak fuzz ready clean
->>>>>>> evaluate
+.PHONY: help demo demo-network test slow check format bench peers soak fuzz audit ready clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,11 +21,8 @@ help:
 	@echo "make bench   packing and the loader, beside the old way and the memory; written to benchmarks/results/"
 	@echo "make peers   the loader beside other loaders, each in an environment of its own (an hour; g++ and OpenCV's headers for FFCV)"
 	@echo "make soak    the loader at full speed for an hour"
-<<<<<<< HEAD
-	@echo "make audit   known weaknesses of all pinned packages (pip-audit; needs the internet)"
-=======
 	@echo "make fuzz    damaged inputs for every reader, for an hour"
->>>>>>> evaluate
+	@echo "make audit   known weaknesses of all pinned packages (pip-audit; needs the internet)"
 	@echo "make clean   remove the environments and the demo"
 
 # --- what the machine must have -------------------------------------------------------------------------------------------
@@ -113,15 +106,13 @@ peers: $(VENV)/b/.ready
 soak: $(VENV)/b/.ready
 	$(VENV)/b/bin/python tests/soak.py --seconds 3600 --out benchmarks/results
 
-<<<<<<< HEAD
 audit: | ready
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
 	for e in a b; do $(VENV)/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints/$$e.txt || exit 1; done
-=======
+
 fuzz: $(VENV)/b/.ready
 	$(VENV)/b/bin/python tests/fuzz.py --seconds 3600 --out benchmarks/results
->>>>>>> evaluate
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

@@ -15,11 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import ManifestError
-<<<<<<< HEAD
 from mhpdata.labels import LabelSet, label_set
-=======
 from mhpdata.regular import open_regular
->>>>>>> evaluate
 from mhpdata.shards import FORMATS
 
 NAME = "manifest.json"

@@ -41,11 +41,7 @@ ALLOWED = {
     "kernels_vector": {"kernels", "vectors", "vectors_bytes"},
     "render": {"kernels", "kernels_vector", "vectors", "order"},
     "maps": {"kernels_vector", "vectors", "order", "render"},
-<<<<<<< HEAD
-    "manifest": {"errors", "labels", "shards"},
-=======
-    "manifest": {"errors", "regular", "shards"},
->>>>>>> evaluate
+    "manifest": {"errors", "labels", "regular", "shards"},
     "protocol": {"errors", "manifest", "options"},
     "regular": set(),
     "shards": {"errors", "regular"},
