@@ -65,7 +65,7 @@ def finish(command):
 def learned(work, engine, model):
     """The benchmark's row."""
     finish([sys.executable, BENCHMARK, "--engine", engine, "--model", model, "--work", work, "--out", work])
-    (row,) = json.loads((work / "learning.json").read_text())["rows"]
+    (row,) = json.loads((work / f"learning_{engine}.json").read_text())["rows"]
     return row
 
 
