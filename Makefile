@@ -6,13 +6,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 DEMO   := demo
 VENV   := .venv
 SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py
+# On Linux this brings CUDA, some gigabytes; make demo TORCH= does without, and trains nothing.
 TORCH  := torch==2.13.0
 
-.PHONY: help demo test slow check format bench peers soak fuzz ready clean
+.PHONY: help demo demo-network test slow check format bench peers soak fuzz audit ready clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    a small synthetic dataset, packed, verified, and a picture of it, in $(DEMO)/"
+	@echo "make demo    a small synthetic dataset, packed, verified, shown, learnt and predicted, in $(DEMO)/"
 	@echo "make test    all tests, in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
 	@echo "make slow    the long runs that make test leaves out"
 	@echo "make check   format, lint, types"
@@ -21,6 +22,7 @@ help:
 	@echo "make peers   the loader beside other loaders, each in an environment of its own (an hour; g++ and OpenCV's headers for FFCV)"
 	@echo "make soak    the loader at full speed for an hour"
 	@echo "make fuzz    damaged inputs for every reader, for an hour"
+	@echo "make audit   known weaknesses of all pinned packages (pip-audit; needs the internet)"
 	@echo "make clean   remove the environments and the demo"
 
 # --- what the machine must have -------------------------------------------------------------------------------------------
@@ -37,8 +39,8 @@ ready:
 # --- environments ---------------------------------------------------------------------------------------------------------
 
 $(VENV)/demo/.ready: EXTRAS := viz
-$(VENV)/a/.ready: EXTRAS := mxnet,viz,dev
-$(VENV)/a/.ready: MORE := $(TORCH)
+$(VENV)/a/.ready: EXTRAS := mxnet,onnx,viz,dev
+$(VENV)/demo/.ready $(VENV)/a/.ready: MORE := $(TORCH)
 $(VENV)/b/.ready: EXTRAS := viz,dev
 $(VENV)/demo/.ready: constraints/b.txt
 $(VENV)/a/.ready: constraints/a.txt
@@ -57,8 +59,19 @@ demo: $(VENV)/demo/.ready
 	$(VENV)/demo/bin/mhp-pack --src $(DEMO)/MHP_v1 --out $(DEMO)/rec
 	$(VENV)/demo/bin/mhp-verify $(DEMO)/rec --deep
 	$(VENV)/demo/bin/mhp-show $(DEMO)/rec --out $(DEMO)/sheet.png --overwrite
+	@if $(VENV)/demo/bin/python -c 'import torch' 2>/dev/null; then $(MAKE) --no-print-directory demo-network; \
+	else echo "PyTorch is not installed in $(VENV)/demo: nothing is trained."; fi
 	@echo; echo "Dataset:  $(DEMO)/MHP_v1"; echo "Shards:   $(DEMO)/rec"; echo "Picture:  $(DEMO)/sheet.png"
+	@[ ! -e $(DEMO)/run ] || { echo "Network:  $(DEMO)/run"; echo "Curves:   $(DEMO)/curves.png"; \
+	  echo "What it says of photos that it has not seen: $(DEMO)/pred/pictures"; }
 	@echo "The commands are in $(VENV)/demo/bin; activate with: . $(VENV)/demo/bin/activate"
+
+demo-network:
+	rm -rf $(DEMO)/run $(DEMO)/pred
+	$(VENV)/demo/bin/mhp-train --data $(DEMO)/rec --model icnet --backbone resnet18 --no-cuda --base-size 128 --crop-size 128 \
+	  --batch-size 8 --test-batch-size 4 --optimizer adam --lr 0.0005 --epochs 12 --log-interval 4 --save-dir $(DEMO)/run
+	$(VENV)/demo/bin/mhp-show --run $(DEMO)/run --out $(DEMO)/curves.png --overwrite
+	$(VENV)/demo/bin/mhp-predict --checkpoint $(DEMO)/run --data $(DEMO)/rec --split test --overlay --legend --out $(DEMO)/pred
 
 test: $(VENV)/a/.ready $(VENV)/b/.ready
 	@mkdir -p build
@@ -95,6 +108,11 @@ soak: $(VENV)/b/.ready
 
 fuzz: $(VENV)/b/.ready
 	$(VENV)/b/bin/python tests/fuzz.py --seconds 3600 --out benchmarks/results
+
+audit: | ready
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
+	for e in a b; do $(VENV)/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints/$$e.txt || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

@@ -11,7 +11,7 @@ from itertools import chain
 
 from mhpdata.errors import OptionError
 from mhpdata.layouts import LAYOUTS
-from mhpdata.manifest import Manifest, Split, Statistics, identical
+from mhpdata.manifest import Manifest, Shard, Split, Statistics, identical
 from mhpdata.options import PackOptions
 from mhpdata.shards import SUFFIXES
 
@@ -85,6 +85,14 @@ def compare_statistics(manifest: Manifest, name: str, counted: Statistics) -> Wr
             for label in (label for label in range(len(count)) if says[label] != count[label]):
                 about = f"of label {label} ({manifest.classes[label]})"
                 yield f"{where} {what} {says[label]} {about}", f"{count[label]}, as in its records"
+
+
+def compare_record(shard: Shard, position: int, record: str, photo: bytes, classes: int | None) -> Wrong:
+    """What the manifest says of one record with its photo's hash and the labels in it, where these could be told."""
+    if shard.photos and photo and shard.photos[position] != photo.hex():
+        yield f"photo {shard.photos[position]} of {record}", f"{photo.hex()}, as its record says"
+    if shard.classes and classes is not None and shard.classes[position] != classes:
+        yield f"classes {shard.classes[position]:x} of {record}", f"{classes:x}, the labels in its record"
 
 
 def compare_duplicates(manifest: Manifest, hashes: list[tuple[str, bytes]]) -> Wrong:

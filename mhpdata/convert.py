@@ -3,7 +3,7 @@
 ::
 
     entry ─read─> bytes ─image─> image (H, W, 3) ──────────────────resize─> (h, w, 3) ─codec─┬─> record bytes
-                  bytes ─image─> mask (H, W) ─masks─> runs ─merge─> joint runs ─resize_runs──┘
+                  bytes ─annotation─> runs of each mask ─merge─> joint runs ─resize_runs─────┘
 
 Masks are decoded one at a time, so memory depends on the image's pixels, not on its persons.
 """
@@ -11,21 +11,20 @@ Masks are decoded one at a time, so memory depends on the image's pixels, not on
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import overload
+from typing import NamedTuple
 
 import numpy as np
 
+from mhpdata.annotation import Masks
 from mhpdata.codec import CODECS, encode_image
 from mhpdata.errors import ImageError, OptionError
 from mhpdata.header import MAX_PIXELS
-from mhpdata.image import decode_image, decode_mask
+from mhpdata.image import decode_image
 from mhpdata.labels import LabelSet
 from mhpdata.layouts import Entry
-from mhpdata.masks import MaskRuns, deflate_runs, inflate_runs, mask_runs
 from mhpdata.merge import merge_runs
 from mhpdata.options import PackOptions
 from mhpdata.record import Record, encode_record
@@ -78,10 +77,8 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
     photo = read_file(root, entry.image)
     image, header = decode_image(photo, entry.image.path, partial(_scratch.empty, "photo"))
     source_size = (header.height, header.width)
-    masks = Masks(root, entry, source_size, len(labels))
-    merged = merge_runs(masks, options.overlap)
     size = _packed_size(source_size, entry.image.path, options)
-    row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, source_size, size)
+    maps = None if entry.masks is None else _merge(Masks(root, entry, source_size, len(labels)), options, size)
     verbatim = header.baseline and size == source_size and options.image == "jpeg"
     digest = hashlib.sha256(photo)
     record = Record(
@@ -90,11 +87,11 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
         size=size,
         source_size=source_size,
         image=photo if verbatim else _encode(image, size, options),
-        row_offsets=row_offsets,
-        runs=runs,
-        masks=masks.streams,
-        contested=merged.contested,
-        conflicting=merged.conflicting,
+        row_offsets=None if maps is None else maps.row_offsets,
+        runs=None if maps is None else maps.runs,
+        masks=[] if maps is None else maps.masks,
+        contested=0 if maps is None else maps.contested,
+        conflicting=0 if maps is None else maps.conflicting,
         gray=header.gray,
         verbatim=verbatim,
         source_sha256=digest.digest(),
@@ -103,11 +100,27 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
         data=encode_record(record),
         source_sha256=digest.hexdigest(),
         gray=header.gray,
-        persons=len(masks),
-        contested=merged.contested,
-        conflicting=merged.conflicting,
-        pixels=count_labels(row_offsets, runs),
+        persons=len(record.masks),
+        contested=record.contested,
+        conflicting=record.conflicting,
+        pixels=np.zeros(256, np.int64) if maps is None else count_labels(maps.row_offsets, maps.runs),
     )
+
+
+class _Maps(NamedTuple):
+    """Labels and persons as packed, and what merging them has found."""
+
+    row_offsets: np.ndarray
+    runs: np.ndarray
+    masks: list[bytes]
+    contested: int
+    conflicting: int
+
+
+def _merge(masks: Masks, options: PackOptions, size: tuple[int, int]) -> _Maps:
+    merged = merge_runs(masks, options.overlap, size=None if len(masks) else masks.size)
+    row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, masks.size, size)
+    return _Maps(row_offsets, runs, masks.streams, merged.contested, merged.conflicting)
 
 
 def _encode(image: np.ndarray, size: tuple[int, int], options: PackOptions) -> bytes:
@@ -127,33 +140,3 @@ def _packed_size(source_size: tuple[int, int], place: str, options: PackOptions)
         found = f"{source_size[0]} x {source_size[1]} pixels would become {size[0]} x {size[1]}"
         raise ImageError(place, found, f"at most {MAX_PIXELS} pixels and {MAX_JPEG_SIDE} a side", remedy)
     return size
-
-
-class Masks(Sequence[MaskRuns]):
-    """The masks of an entry as runs, decoded when asked for; never more than one is held.
-
-    The first access of a mask reads and checks its file and keeps the compressed runs for the record (``streams``);
-    later ones inflate those, so a file is read once.
-    """
-
-    def __init__(self, root: Path, entry: Entry, size: tuple[int, int], labels: int) -> None:
-        self._root, self._files, self._size, self._labels = root, entry.masks, size, labels
-        self.streams: list[bytes] = []
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    @overload
-    def __getitem__(self, person: int) -> MaskRuns: ...
-    @overload
-    def __getitem__(self, person: slice) -> Sequence[MaskRuns]: ...
-    def __getitem__(self, person: int | slice) -> MaskRuns | Sequence[MaskRuns]:
-        if isinstance(person, slice):
-            return [self[i] for i in range(*person.indices(len(self)))]
-        if person < len(self.streams):
-            return inflate_runs(self.streams[person], self._size)
-        assert person == len(self.streams), "masks are first taken in person order"
-        file = self._files[person]
-        runs = mask_runs(decode_mask(read_file(self._root, file), file.path, self._size, self._labels))
-        self.streams.append(deflate_runs(runs))
-        return runs

@@ -1,10 +1,11 @@
 """What an image file claims to be, read from its header before anything is decoded or allocated.
 
-Only JPEG and PNG are known. The size is checked against MAX_PIXELS here, so that a file of 100 bytes that declares
-60000 x 60000 pixels costs nothing. A PNG is walked to its end and every chunk's CRC compared: a truncated one ends
-here.
+JPEG and PNG are known, and BMP and WebP, which downloads hold under such names. The size is checked against MAX_PIXELS
+here, so that a file of 100 bytes that declares 60000 x 60000 pixels costs nothing. A PNG is walked to its end and every
+chunk's CRC compared: a truncated one ends here.
 
-Sources: ITU-T T.81 annex B (JPEG markers); the PNG specification, third edition, sections 5 and 11 (chunks).
+Sources: ITU-T T.81 annex B (JPEG markers); the PNG specification, third edition, sections 5 and 11 (chunks);
+BITMAPFILEHEADER and BITMAPINFOHEADER of Windows; RFC 9649 (WebP).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ MAX_SCANS = 100
 """JPEGs with more scans are refused: a camera's progressive one has about ten, and each goes over the whole image, so
 that one of some MB could keep a decoder busy for hours."""
 
+NAMES = {"jpeg": "JPEG", "png": "PNG", "bmp": "BMP", "webp": "WebP"}
+"""Formats, and how they are spelt."""
 _AGAIN = "Unpack the archive again, or pass --on-error skip."
 _SOF_BASELINE = 0xC0
 _SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -34,9 +37,9 @@ class Header:
     """The claims of an image file.
 
     Attributes:
-        kind: "jpeg" or "png".
+        kind: of NAMES.
         height, width: in pixels, before any rotation that EXIF asks for.
-        channels: JPEG components (1, 3 or 4); PNG channels (1 gray or palette, 2, 3, 4).
+        channels: JPEG components (1, 3 or 4); PNG channels (1 gray or palette, 2, 3, 4); 3 for others.
         bits: bits a channel.
         gray: one channel of brightness, with or without alpha.
         baseline: a JPEG that every decoder reads: SOF0, 8 bits, 3 components, EOI as its last two bytes.
@@ -53,7 +56,7 @@ class Header:
     palette: bool = False
 
 
-def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG") -> Header:
+def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BMP or WebP") -> Header:
     """What ``data`` claims to be.
 
     Args:
@@ -62,7 +65,7 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG") -> Hea
         expected: what it should be, for errors.
 
     Raises:
-        ImageError: empty, neither JPEG nor PNG, cut short, damaged, or too large.
+        ImageError: empty, of no format that is known, cut short, damaged, or too large.
     """
     if not data:
         raise ImageError(place, "an empty file", expected, _AGAIN)
@@ -70,6 +73,10 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG") -> Hea
         header = _jpeg(data, place)
     elif data.startswith(PNG_SIGNATURE):
         header = _png(data, place)
+    elif data.startswith(b"BM"):
+        header = _bmp(data, place)
+    elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        header = _webp(data, place)
     else:
         raise ImageError(place, f"starts with {data[:8]!r}", expected, _AGAIN)
     if not header.height or not header.width:
@@ -129,3 +136,35 @@ def _png(data: bytes, place: str) -> Header:
     if header is None or not ended:
         raise ImageError(place, f"truncated PNG: {len(data)} bytes do not reach its end", "a whole PNG", _AGAIN)
     return header
+
+
+def _bmp(data: bytes, place: str) -> Header:
+    if len(data) < 54:
+        raise ImageError(place, f"truncated BMP: {len(data)} bytes", "a whole BMP", _AGAIN)
+    offset, size, width, height = struct.unpack_from("<IIii", data, 10)
+    bits, packing = struct.unpack_from("<HI", data, 28)
+    if size < 40 or width < 0 or bits not in (1, 4, 8, 16, 24, 32):
+        raise ImageError(place, f"damaged BMP: {bits} bits a pixel, header of {size} bytes", "a whole BMP", _AGAIN)
+    height = abs(height)  # negative: the rows begin at the top
+    unpacked = packing in (0, 3)
+    if unpacked and offset + (width * bits + 31) // 32 * 4 * height > len(data):
+        raise ImageError(place, f"truncated BMP: {len(data)} bytes do not reach its end", "a whole BMP", _AGAIN)
+    return Header("bmp", height, width, 3, 8, gray=False)
+
+
+def _webp(data: bytes, place: str) -> Header:
+    whole = "a whole WebP of one picture"
+    (length,) = struct.unpack_from("<I", data, 4)
+    if len(data) < 30 or length + 8 > len(data):
+        raise ImageError(place, f"truncated WebP: {len(data)} bytes of {length + 8}", whole, _AGAIN)
+    kind = data[12:16]
+    if kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    elif kind == b"VP8L" and data[20] == 0x2F:
+        (sides,) = struct.unpack_from("<I", data, 21)
+        width, height = (sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1
+    elif kind == b"VP8X" and not data[20] & 2:  # bit 1: an animation
+        width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+    else:
+        raise ImageError(place, f"a WebP that begins with {kind!r}, or is animated", whole, _AGAIN)
+    return Header("webp", height, width, 3, 8, gray=False)

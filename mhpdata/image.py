@@ -1,8 +1,9 @@
 """Image files to arrays: photos to uint8 (height, width, 3) RGB, masks to uint8 (height, width).
 
-Strict: what does not decode to its last pixel is an error, never a half-gray picture. Gray becomes three equal
-channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, 16 bits
-become 8 by the nearest value. EXIF rotation is not applied: the masks follow the raw pixel order.
+Strict: what does not decode to its last pixel is an error, never a half-gray picture. The format is told by the
+content, whatever the file is called. Gray becomes three equal channels, alpha is dropped, a palette is looked up, CMYK
+follows Adobe's inverted convention as in Pillow, 16 bits become 8 by the nearest value. EXIF blocks are not read, so a
+broken one does no harm, and the rotation that they ask for is not applied: the masks follow the raw pixel order.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import numpy.typing as npt
 import simplejpeg
 
 from mhpdata.errors import ImageError, MaskError
-from mhpdata.header import Header, read_header
+from mhpdata.header import NAMES, Header, read_header
 
 Pixels = npt.NDArray[np.uint8]
 Empty = Callable[[tuple[int, ...]], Pixels]
 _BLOCK = 1 << 18  # pixels
 
 _MASK = "an 8-bit gray PNG of labels"
+_RED_MASK = "an 8-bit PNG of labels, gray or in the red channel"
 _AGAIN = "Unpack the archive again, or pass --on-error skip."
 
 
@@ -30,7 +32,7 @@ def decode_image(data: bytes, place: str, empty: Empty | None = None) -> tuple[P
     """A photo as uint8 (height, width, 3), RGB, 0..255, and what its header says.
 
     Args:
-        data: the file, JPEG or PNG whatever its name says.
+        data: the file, of a format that ``read_header`` knows, whatever its name says.
         place: its name, for errors.
         empty: gives an array of a shape, to decode a three-component JPEG into; by default a new one.
 
@@ -38,7 +40,7 @@ def decode_image(data: bytes, place: str, empty: Empty | None = None) -> tuple[P
         ImageError: it does not decode, wholly and without a warning.
     """
     header = read_header(data, place)
-    pixels = _decode_jpeg(data, header, place, empty) if header.kind == "jpeg" else _decode_png(data, place)
+    pixels = _decode_jpeg(data, header, place, empty) if header.kind == "jpeg" else _decode_other(data, header, place)
     if pixels.shape != (header.height, header.width, 3):
         raise ImageError(place, f"decodes to {pixels.shape}", f"{(header.height, header.width, 3)}", _AGAIN)
     return pixels, header
@@ -53,7 +55,7 @@ def decode_jpeg(data: bytes | memoryview) -> Pixels:
     return _decode(data, "RGB")
 
 
-def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int) -> Pixels:
+def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, red: bool = False) -> Pixels:
     """One person's mask as uint8 (height, width), values below ``labels``; 0 is not this person.
 
     Args:
@@ -61,18 +63,22 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int) -> 
         place: its name, for errors.
         size: (height, width) of the photo it belongs to.
         labels: how many labels the dataset has.
+        red: it may also be an 8-bit RGB PNG with the label in the red channel, as MHP v2's are. The other channels
+            must be 0, or equal to it.
 
     Raises:
         MaskError: another kind of file, another size, or a label that does not exist.
     """
+    expected = _RED_MASK if red else _MASK
     try:
-        header = read_header(data, place, _MASK)
+        header = read_header(data, place, expected)
     except ImageError as error:
         raise MaskError(error.place, error.found, error.expected, error.remedy) from error
-    if (header.kind, header.channels, header.bits, header.palette) != ("png", 1, 8, False):
+    channels = (1, 3) if red else (1,)
+    if (header.kind, header.bits, header.palette) != ("png", 8, False) or header.channels not in channels:
         kind = "palette" if header.palette else f"{header.channels}-channel"
         found = f"{kind} {header.bits}-bit {header.kind.upper()}"
-        raise MaskError(place, found, _MASK, "Replace it by the released mask. " + _AGAIN)
+        raise MaskError(place, found, expected, "Replace it by the released mask. " + _AGAIN)
     if (header.height, header.width) != size:
         raise MaskError(
             place,
@@ -81,13 +87,26 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int) -> 
             _AGAIN,
         )
     mask: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if mask is None or mask.shape != size or mask.dtype != np.uint8:
-        raise MaskError(place, "does not decode", _MASK, _AGAIN)
+    if mask is None or mask.shape != (size if header.channels == 1 else (*size, 3)) or mask.dtype != np.uint8:
+        raise MaskError(place, "does not decode", expected, _AGAIN)
+    if mask.ndim == 3:
+        mask = _red_channel(mask, place)
     if int(mask.max()) >= labels:
         found = ", ".join(str(v) for v in np.unique(mask[mask >= labels])[:5])
         remedy = "Is this another dataset's mask? Replace it, or pass --on-error skip."
         raise MaskError(place, f"holds label {found}", f"labels 0 to {labels - 1}", remedy)
     return np.asarray(mask)
+
+
+def _red_channel(mask: Pixels, place: str) -> Pixels:
+    """Labels of a mask as OpenCV decodes it: blue, green, red."""
+    others, labels = mask[..., :2], np.ascontiguousarray(mask[..., 2])
+    if others.any() and (others != labels[..., None]).any():
+        differ = int(np.count_nonzero((others != labels[..., None]).any(axis=-1) & others.any(axis=-1)))
+        found = f"its green or blue channel differs in {differ} pixels"
+        remedy = "Is it a picture of a mask? Replace it by the released mask. " + _AGAIN
+        raise MaskError(place, found, "0 there, or the label of the red channel", remedy)
+    return labels
 
 
 def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None) -> Pixels:
@@ -118,11 +137,11 @@ def _cmyk_to_rgb(inverted: Pixels) -> Pixels:
     return _by_rows(mixed, inverted)
 
 
-def _decode_png(data: bytes, place: str) -> Pixels:
+def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
-        raise ImageError(place, "does not decode", "a whole PNG", _AGAIN)
+        raise ImageError(place, "does not decode", f"a whole {NAMES[header.kind]}", _AGAIN)
     if pixels.dtype == np.uint16:
         pixels = _by_rows(lambda rows: (rows.astype(np.uint32) + 128) // 257, pixels)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))

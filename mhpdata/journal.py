@@ -38,6 +38,7 @@ from mhpdata.manifest import (
     Statistics,
     parse_shard,
     parse_statistics,
+    shard_content,
     write_atomically,
 )
 from mhpdata.shards.file import sha256_file
@@ -53,7 +54,6 @@ class Finished:
         split, start, stop: the entries that it covers: start <= place < stop.
         index: of its first record in the split.
         shard: its files and names.
-        hashes: SHA-256 of each record's photo.
         statistics: of its records.
         skipped: entries that were left out on the way.
     """
@@ -63,7 +63,6 @@ class Finished:
     stop: int
     index: int
     shard: Shard
-    hashes: tuple[str, ...]
     statistics: Statistics
     skipped: tuple[Skipped, ...]
 
@@ -164,8 +163,10 @@ class Journal:
                 break  # what the disk or a permission kept from us is tried again
             if not all(self._whole(file) for file in shard.files):
                 break
+            if len(shard.photos) != len(shard.names) or len(shard.classes) != len(shard.names):
+                break  # noted by an mhp that did not count these
             statistics = parse_statistics(content["statistics"])
-            done.append(Finished(split, start, stop, index, shard, tuple(content["hashes"]), statistics, skipped))
+            done.append(Finished(split, start, stop, index, shard, statistics, skipped))
         return done
 
     def part(self, split: str, number: int) -> Path:
@@ -183,7 +184,7 @@ class Journal:
         for file in done.shard.files:
             (self.folder / file.file).replace(self.out / file.file)
         content = asdict(done) | {"options": self._options, "entries": _entries_of(entries, done.start, done.stop)}
-        content["shard"]["records"] = len(done.shard.names)
+        content["shard"] = shard_content(done.shard)
         note = self.folder / f"{done.shard.stem}.json"
         note.with_suffix(".part").write_text(json.dumps(content))
         note.with_suffix(".part").replace(note)

@@ -31,7 +31,7 @@ from mhpdata.labels import IGNORE
 from mhpdata.makers import Desk, Makers, Step
 from mhpdata.merge import RULES
 from mhpdata.options import check_choice, check_range
-from mhpdata.region import Reading, Regions
+from mhpdata.region import Found, Reading, Regions
 from mhpdata.slots import Slots
 from mhpdata.split import Split
 from mhpdata.threads import usable_cores
@@ -42,7 +42,7 @@ AHEAD = 2
 """Batches that are made beyond the one in use. With one more, memory grows by a batch and nothing gets faster."""
 _STATE = ("seed", "epoch", "position", "length")
 
-Transform = Callable[[np.ndarray, np.ndarray, "np.ndarray | None", np.random.Generator], None]
+Transform = Callable[[np.ndarray, "np.ndarray | None", "np.ndarray | None", np.random.Generator], None]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Batch:
 
     Attributes:
         images: float32 or float16 (N, 3, H, W), (value / 255 - mean) / deviation of R, G, B; or uint8 (N, H, W, 3).
-        labels: uint8 (N, H, W); 255 (or ``pad_label``) in the padding.
+        labels: uint8 (N, H, W); 255 (or ``pad_label``) in the padding; None where the split has no labels.
         indices: int64 (N,), each sample's place in its split; -1 where ``on_error="skip"`` left one out: its image is
         black
             and its labels are all 255.
@@ -62,7 +62,7 @@ class Batch:
     """
 
     images: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None
     indices: np.ndarray
     persons: np.ndarray | None = None
     boxes: np.ndarray | None = None
@@ -158,6 +158,7 @@ class Loader:
         self.seed, self.epoch, self.skipped = seed, 0, dict[int, MhpError]()
         self._split = Split(Path(folder), split)
         self.classes, self.flip_pairs = self._split.classes, self._split.flip_pairs
+        self._labelled = self._split.manifest.splits[split].labelled
         self._regions = Regions(self._split, overlap)
         self._samples = _subset(self._split, names, limit, where)
         self._augment, self._whole, self._persons, self._transform = augment, whole, persons, transform
@@ -272,7 +273,7 @@ class Loader:
             except MhpError:
                 size = (1, 1)  # comes up again, and is reported, where the sample is made
         images = (count, *size, 3) if self._kind == UINT8 else (count, 3, *size)
-        planes = [((count, *size), np.uint8)] * (2 if self._persons else 1)
+        planes = [((count, *size), np.uint8)] * ((2 if self._persons else 1) if self._labelled else 0)
         step = Step(
             arrays=self._slots.lend((images, self._dtype), *planes),
             samples=mine,
@@ -293,11 +294,11 @@ class Loader:
                 raise error
             self.skipped[int(indices[i])] = error
             indices[i] = -1
-            images, labels, *persons = step.arrays
-            images[i] = 0 if self._kind == UINT8 else self._norm.floats[:, 0, None, None]
-            labels[i] = IGNORE
-            for array in persons:
-                array[i] = 0
+            step.arrays[0][i] = 0 if self._kind == UINT8 else self._norm.floats[:, 0, None, None]
+            for array, nothing in zip(step.arrays[1:], (IGNORE, 0), strict=False):
+                array[i] = nothing
+        if not self._labelled:
+            return Batch(step.arrays[0], None, indices)
         if not self._persons:
             return Batch(step.arrays[0], step.arrays[1], indices)
         found = [step.boxes.get(i, np.zeros((0, 4), np.int32)) for i in range(len(indices))]
@@ -315,27 +316,35 @@ class Loader:
     def _fill(self, step: Step, i: int, reading: Reading, scratch: render.Scratch) -> None:
         """Make sample i of a batch."""
         index = int(step.samples[i])
-        images, labels = step.arrays[:2]
-        persons = step.arrays[2][i] if self._persons else labels[:0]
+        images = step.arrays[0]
         found = self._regions.find(index)
         place = self._place(found.size, step.draws[i])
         buffer, source = self._regions.picture(index, found, place, reading)
         image = images[i].reshape(-1).view(np.uint8)
         render.draw_image(LEVEL, buffer, source, place, self._kind, self._norm, image, scratch)
-        if found.labelled:
-            runs = self._regions.runs(index, found, reading)
-            swap = self._swapped if place.flip else self._same
-            flat = labels[i].reshape(-1), persons.reshape(-1)
-            if not maps.draw_labels(LEVEL, *runs, found.size, place, swap, self._pad, *flat, scratch):
-                raise self._regions.damaged(index, "row runs that do not fit their size")
-        else:
-            labels[i] = IGNORE
-            persons[:] = 0
-        if self._persons:
-            step.boxes[i] = maps.find_boxes(persons, found.persons)
+        labels, persons = self._draw_maps(step, i, found, place, reading, scratch) if self._labelled else (None, None)
         if self._transform is not None:
             rng = order.generator(self.seed, step.epoch, index)
-            self._transform(images[i], labels[i], persons if self._persons else None, rng)
+            self._transform(images[i], labels, persons, rng)
+
+    def _draw_maps(
+        self, step: Step, i: int, found: Found, place: order.Placement, reading: Reading, scratch: render.Scratch
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Labels and, where asked for, persons of sample i."""
+        index = int(step.samples[i])
+        labels = step.arrays[1][i]
+        persons = step.arrays[2][i] if self._persons else labels[:0]
+        if not found.labelled:
+            raise self._regions.damaged(index, "no labels", "some, by the manifest")
+        runs = self._regions.runs(index, found, reading)
+        swap = self._swapped if place.flip else self._same
+        flat = labels.reshape(-1), persons.reshape(-1)
+        if not maps.draw_labels(LEVEL, *runs, found.size, place, swap, self._pad, *flat, scratch):
+            raise self._regions.damaged(index, "row runs that do not fit their size")
+        if not self._persons:
+            return labels, None
+        step.boxes[i] = maps.find_boxes(persons, found.persons)
+        return labels, persons
 
 
 def _desks(threads: int) -> list[Desk]:

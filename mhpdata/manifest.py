@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import ManifestError
+from mhpdata.labels import LabelSet, label_set
 from mhpdata.regular import open_regular
 from mhpdata.shards import FORMATS
 
@@ -26,6 +27,7 @@ MAX_BYTES = 1 << 28
 _AGAIN = "Copy it again, or pack again with --overwrite."
 SHARD_FILE = re.compile(r"[a-z][a-z0-9_]*-[0-9]{5}\.(rec|idx|h5)")
 """The names of shards' files: split, number, and one of mhpdata.shards.SUFFIXES."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,17 @@ class ShardFile:
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard: its files, and the names of its records in order."""
+    """One shard: its files, and the names of its records in order.
+
+    Attributes:
+        photos: SHA-256 (hex) of each record's photo file. classes: of each record the labels that occur in it as
+            packed, bit c of a number for label c. Both are empty in the manifest of an mhp that did not write them.
+    """
 
     files: tuple[ShardFile, ...]
     names: tuple[str, ...]
+    photos: tuple[str, ...] = ()
+    classes: tuple[int, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -84,10 +93,11 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a manifest: its shards in order and its statistics."""
+    """One split of a manifest: its shards in order, its statistics, and whether its records have labels."""
 
     shards: tuple[Shard, ...]
     statistics: Statistics
+    labelled: bool = True
 
     @property
     def records(self) -> int:
@@ -118,6 +128,11 @@ class Manifest:
     duplicates: tuple[tuple[str, ...], ...] = ()
 
     @property
+    def labels(self) -> LabelSet:
+        """The classes with their colours and left/right pairs."""
+        return label_set(self.classes, self.flip_pairs)
+
+    @property
     def files(self) -> list[ShardFile]:
         """Every file of every shard."""
         return [file for split in self.splits.values() for shard in split.shards for file in shard.files]
@@ -134,11 +149,9 @@ class Manifest:
             "splits": {
                 name: {
                     "records": split.records,
+                    **({} if split.labelled else {"labelled": False}),
                     "statistics": vars(split.statistics),
-                    "shards": [
-                        {"records": len(s.names), "files": [vars(f) for f in s.files], "names": s.names}
-                        for s in split.shards
-                    ],
+                    "shards": [shard_content(shard) for shard in split.shards],
                 }
                 for name, split in self.splits.items()
             },
@@ -236,6 +249,16 @@ def dump(value: object, depth: int = 0) -> str:
     return brackets[0] + text + brackets[1] + ("\n" if depth == 0 else "")
 
 
+def shard_content(shard: Shard) -> dict[str, Any]:
+    """A shard for JSON."""
+    content = {"records": len(shard.names), "files": [vars(file) for file in shard.files], "names": shard.names}
+    return {
+        **content,
+        **({"photos": shard.photos} if shard.photos else {}),
+        **({"classes": [f"{classes:x}" for classes in shard.classes]} if shard.classes else {}),
+    }
+
+
 def parse_shard(content: Any) -> Shard:
     """A shard from JSON; raises ValueError and its like where it is not one."""
     files = tuple(ShardFile(_text(f["file"]), _count(f["bytes"]), _text(f["sha256"])) for f in _list(content["files"]))
@@ -244,7 +267,11 @@ def parse_shard(content: Any) -> Shard:
     names = tuple(_text(name) for name in _list(content["names"]))
     if _count(content["records"]) != len(names):
         raise ValueError(f"{content['records']} records, {len(names)} names")
-    return Shard(files, names)
+    photos = tuple(_digest(photo) for photo in _list(content.get("photos", [])))
+    classes = tuple(int(_text(bits), 16) for bits in _list(content.get("classes", [])))
+    if len(photos) not in (0, len(names)) or len(classes) not in (0, len(names)) or min(classes, default=0) < 0:
+        raise ValueError(f"{len(photos)} photos and {len(classes)} classes of {len(names)} records")
+    return Shard(files, names, photos, classes)
 
 
 def parse_statistics(content: Any) -> Statistics:
@@ -263,7 +290,10 @@ def _parse(content: Any) -> Manifest:
     splits = {}
     for name, split in content["splits"].items():
         shards = tuple(parse_shard(shard) for shard in _list(split["shards"]))
-        splits[_text(name)] = Split(shards, parse_statistics(split["statistics"]))
+        labelled = split.get("labelled", True)
+        if not isinstance(labelled, bool):
+            raise ValueError(f"labelled {labelled!r}")
+        splits[_text(name)] = Split(shards, parse_statistics(split["statistics"]), labelled)
         if splits[name].records != _count(split["records"]):
             raise ValueError(f"split {name}: {split['records']} records, {splits[name].records} in its shards")
     classes = tuple(_text(name) for name in _list(content["classes"]))
@@ -289,6 +319,12 @@ def _parse(content: Any) -> Manifest:
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{value!r} is not a count")
+    return value
+
+
+def _digest(value: Any) -> str:
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise ValueError(f"{value!r} is not a SHA-256")
     return value
 
 

@@ -198,7 +198,7 @@ class _Run:
             classes=labels.names,
             flip_pairs=labels.flip_pairs,
             options=self.recorded_options,
-            splits={split: _split(finished, len(labels)) for split, finished in packed.items()},
+            splits={split: self._split(split, finished) for split, finished in packed.items()},
             skipped=self._skipped(packed),
             duplicates=_duplicates(packed),
         )
@@ -208,6 +208,14 @@ class _Run:
         write_atomically(out / BUILD_NAME, dump(self._build(seconds)))
         write_atomically(out / NAME, manifest.to_json())
         return manifest
+
+    def _split(self, split: str, finished: list[Finished]) -> Split:
+        classes = len(self.listing.labels)
+        statistics = Statistics(class_pixels=[0] * classes, class_images=[0] * classes)
+        for done in finished:
+            statistics.add(done.statistics)
+        shards = tuple(done.shard for done in finished if done.shard.names)
+        return Split(shards, statistics, split not in self.listing.unlabelled)
 
     def _skipped(self, packed: dict[str, list[Finished]]) -> tuple[Skipped, ...]:
         """What was left out: first what is wrong with the lists, then each split's."""
@@ -243,20 +251,13 @@ def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
     return tuple(split for split in known if splits is None or split in splits)
 
 
-def _split(finished: list[Finished], classes: int) -> Split:
-    statistics = Statistics(class_pixels=[0] * classes, class_images=[0] * classes)
-    for done in finished:
-        statistics.add(done.statistics)
-    return Split(tuple(done.shard for done in finished if done.shard.names), statistics)
-
-
 def _duplicates(packed: dict[str, list[Finished]]) -> tuple[tuple[str, ...], ...]:
     """Groups of records whose photos are the same file, byte for byte, as split/name."""
     return identical(
         (f"{split}/{name}", digest)
         for split, finished in packed.items()
         for done in finished
-        for name, digest in zip(done.shard.names, done.hashes, strict=True)
+        for name, digest in zip(done.shard.names, done.shard.photos, strict=True)
     )
 
 

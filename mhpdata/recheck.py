@@ -50,6 +50,13 @@ class Checked:
     statistics: Statistics | None = None
     source_sha256: bytes = b""
 
+    @property
+    def classes(self) -> int | None:
+        """The labels that occur, bit c for label c; None where it cannot be told."""
+        if self.statistics is None:
+            return None
+        return sum(1 << label for label, images in enumerate(self.statistics.class_images) if images)
+
 
 @dataclass(frozen=True)
 class RecordCheck:
@@ -63,6 +70,7 @@ class RecordCheck:
         classes: how many labels the dataset has.
         options: what it was packed with.
         deep: decode the image and repeat the merge, too.
+        labelled: the records have labels, by the manifest.
     """
 
     reader: Reader
@@ -72,6 +80,7 @@ class RecordCheck:
     classes: int
     options: PackOptions
     deep: bool
+    labelled: bool = True
 
     def __call__(self, position: int) -> Checked:
         """Check one record; what is wrong with it is in the result, never raised."""
@@ -82,6 +91,9 @@ class RecordCheck:
         except (ShardError, RecordError) as error:
             return Checked([type(error)(place, error.found, error.expected, error.remedy)])
         findings: list[MhpError] = list(_check_claims(record, name, self.options, place))
+        if (record.runs is not None) != self.labelled:
+            found, expected = ("labels", "none") if self.labelled is False else ("no labels", "some")
+            findings.append(RecordError(place, found, f"{expected}, by the manifest", _REMEDY))
         oversized: list[MhpError] = list(_check_sizes(record, place))
         if oversized:
             return Checked(findings + oversized, None, record.source_sha256)

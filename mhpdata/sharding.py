@@ -24,6 +24,11 @@ from mhpdata.manifest import Shard, ShardFile, Skipped, Statistics
 from mhpdata.record import number_record
 
 
+def class_bits(pixels: np.ndarray) -> int:
+    """The labels that occur, bit c of a number for label c, by int64 (256,) pixels of each; 255 left out."""
+    return int.from_bytes(np.packbits(pixels[:IGNORE] > 0, bitorder="little").tobytes(), "little")
+
+
 class Publisher:
     """A thread that syncs and names whole shards, one after the other, while the next is being written."""
 
@@ -132,14 +137,14 @@ class ShardStream:
         stem = self._journal.part(self._split, shard.number)
         paths = [stem.with_suffix(suffix) for suffix in shards.SUFFIXES[self._format]]
         files = tuple(ShardFile(p.name, p.stat().st_size, sha256) for p, sha256 in zip(paths, hashes, strict=True))
-        done = self._finish(shard, stop, Shard(files, tuple(shard.names)))
+        whole = Shard(files, tuple(shard.names), tuple(shard.photos), tuple(shard.classes))
+        done = self._finish(shard, stop, whole)
         self._journal.publish(done, self._entries)
         return done
 
     def _finish(self, shard: _OpenShard, stop: int, whole: Shard) -> Finished:
-        hashes, skipped = tuple(shard.hashes), tuple(shard.skipped)
         statistics = shard.statistics(self._classes)
-        return Finished(self._split, shard.start, stop, shard.index, whole, hashes, statistics, skipped)
+        return Finished(self._split, shard.start, stop, shard.index, whole, statistics, tuple(shard.skipped))
 
 
 class _OpenShard:
@@ -148,7 +153,8 @@ class _OpenShard:
     def __init__(self, writer: shards.Writer, number: int, start: int, index: int) -> None:
         self.writer, self.number, self.start, self.index = writer, number, start, index
         self.names: list[str] = []
-        self.hashes: list[str] = []
+        self.photos: list[str] = []
+        self.classes: list[int] = []
         self.skipped: list[Skipped] = []
         self._counts = Statistics()
         self._pixels, self._images = np.zeros(256, np.int64), np.zeros(256, np.int64)
@@ -156,7 +162,8 @@ class _OpenShard:
     def note(self, name: str, converted: Converted) -> None:
         """Count a record; the labels in arrays, not lists, for this thread is in the way of all others."""
         self.names.append(name)
-        self.hashes.append(converted.source_sha256)
+        self.photos.append(converted.source_sha256)
+        self.classes.append(class_bits(converted.pixels))
         self._pixels += converted.pixels
         self._images += converted.pixels > 0
         counts = self._counts

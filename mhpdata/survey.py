@@ -14,11 +14,13 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
+from mhpdata.annotation import persons_of, read_maps
 from mhpdata.errors import ImageError, SourceError
 from mhpdata.findings import Report
 from mhpdata.header import read_header
 from mhpdata.image import decode_image, decode_mask
 from mhpdata.layouts import AUTO, Entry, Listing, scan
+from mhpdata.layouts.entry import MAPS, RED
 from mhpdata.manifest import identical
 from mhpdata.source import SourceFile, read_file
 from mhpdata.threads import crew
@@ -27,24 +29,35 @@ from mhpdata.wording import counted
 
 @dataclass(frozen=True)
 class Release:
-    """What the full release of a dataset holds: images of each split, masks in all, photos known not to decode."""
+    """What the full release of a dataset holds: images of each split, persons in all (None: not known here), photos
+    known not to decode."""
 
     images: dict[str, int]
-    masks: int
+    persons: int | None
     broken: tuple[str, ...] = ()
 
 
-RELEASES = {"mhp-v1": Release({"train": 3000, "val": 1000, "test": 980}, 14969, ("images/3492.jpg",))}
-"""The full release of each layout. Source: the release's own lists and folders."""
+RELEASES = {
+    "mhp-v1": Release({"train": 3000, "val": 1000, "test": 980}, 14969, ("images/3492.jpg",)),
+    "mhp-v2": Release(
+        {"train": 15403, "val": 5000, "test": 5000},
+        None,
+        tuple(f"train/images/{name}.jpg" for name in (1396, 18613, 19012, 19590, 24328)),
+    ),
+    "cihp": Release({"train": 28280, "val": 5000, "test": 5000}, None),
+}
+"""The full release of each layout. Source: the releases' own lists and folders."""
 
 
 @dataclass(frozen=True)
 class _Surveyed:
-    """What one entry gave: its problems, the hash of its photo (empty where unreadable), whether the photo is gray."""
+    """What one entry gave: its problems, the hash of its photo (empty where unreadable), whether the photo is gray, how
+    many persons."""
 
     findings: list[SourceError]
     sha256: bytes
     gray: bool
+    persons: int
 
 
 def verify_source(src: str | Path, *, layout: str = AUTO, workers: int | None = None, progress: bool = False) -> Report:
@@ -74,16 +87,17 @@ def verify_source(src: str | Path, *, layout: str = AUTO, workers: int | None = 
     hashes: list[tuple[str, bytes]] = []
     with crew(sum(map(len, listing.entries.values())), "images", workers, progress) as threads:
         for split, entries in listing.entries.items():
-            usable = gray = 0
+            usable = gray = persons = 0
             work = partial(_survey, src, labels=len(listing.labels))
             for entry, done in zip(entries, threads.each(work, entries), strict=True):
                 report.findings += [error.below(src) for error in done.findings]
                 hashes += [(f"{split}/{entry.name}", done.sha256)] if done.sha256 else []
                 usable += not done.findings
                 gray += done.gray
-            report.counts[split] = _counts(listing, split, usable, gray)
+                persons += done.persons
+            report.counts[split] = _counts(listing, split, usable, gray, persons)
     found = {error.place for error in report.findings}
-    report.remarks += [*_compare_release(listing, src, found), *_describe_identical(listing, hashes)]
+    report.remarks += [*_compare_release(listing, report.counts, src, found), *_describe_identical(listing, hashes)]
     report.remarks += listing.remarks
     return report
 
@@ -101,16 +115,29 @@ def _survey(root: Path, entry: Entry, labels: int) -> _Surveyed:
         gray = header.gray
     except SourceError as error:
         findings.append(error)
-    for file in entry.masks:
-        findings += _survey_mask(root, file, size, labels)
-    return _Surveyed(findings, digest, gray)
+    persons = 0 if entry.masks is None else len(entry.masks)
+    try:
+        if entry.form == MAPS and entry.masks is not None:
+            data = read_file(root, entry.masks[0])
+            place = entry.masks[0].path
+            maps = read_maps(root, entry, size or _declared_size(data, place) or (0, 0), labels)
+            persons = len(persons_of(maps[1]))
+    except SourceError as error:
+        findings.append(error)
+        persons = 0
+    if entry.form != MAPS:
+        for file in entry.masks or ():
+            findings += _survey_mask(root, file, size, labels, entry.form == RED)
+    return _Surveyed(findings, digest, gray, persons)
 
 
-def _survey_mask(root: Path, file: SourceFile, size: tuple[int, int] | None, labels: int) -> Iterator[SourceError]:
+def _survey_mask(
+    root: Path, file: SourceFile, size: tuple[int, int] | None, labels: int, red: bool
+) -> Iterator[SourceError]:
     """Decode a mask, which must be of its photo's size, where that is known."""
     try:
         data = read_file(root, file)
-        decode_mask(data, file.path, size or _declared_size(data, file.path) or (0, 0), labels)
+        decode_mask(data, file.path, size or _declared_size(data, file.path) or (0, 0), labels, red=red)
     except SourceError as error:
         yield error
 
@@ -124,29 +151,26 @@ def _declared_size(data: bytes, place: str) -> tuple[int, int] | None:
     return header.height, header.width
 
 
-def _counts(listing: Listing, split: str, usable: int, gray: int) -> dict[str, int]:
-    entries = listing.entries[split]
-    listed = len(entries) + sum(problem.split == split for problem in listing.problems)
-    counts = {"images": listed, "usable": usable, "persons": sum(len(entry.masks) for entry in entries), "gray": gray}
+def _counts(listing: Listing, split: str, usable: int, gray: int, persons: int) -> dict[str, int]:
+    listed = len(listing.entries[split]) + sum(p.split == split and p.entry for p in listing.problems)
+    counts = {"images": listed, "usable": usable, "persons": persons, "gray": gray}
     release = RELEASES.get(listing.layout)
     return counts | ({"release": release.images[split]} if release else {})
 
 
-def _compare_release(listing: Listing, src: Path, found: set[str]) -> Iterator[str]:
+def _compare_release(listing: Listing, counts: dict[str, dict[str, int]], src: Path, found: set[str]) -> Iterator[str]:
     release = RELEASES.get(listing.layout)
     if release is None:
         return
-    images = {split: len(entries) for split, entries in listing.entries.items()}
-    for problem in listing.problems:
-        if problem.split:
-            images[problem.split] += 1
-    masks = sum(len(entry.masks) for entries in listing.entries.values() for entry in entries)
+    images = {split: count["images"] for split, count in counts.items()}
+    persons = sum(count["persons"] for count in counts.values())
     numbers = ", ".join(f"{count} {split}" for split, count in release.images.items())
-    if (images, masks) == (release.images, release.masks):
-        yield f"the counts are those of the full release: {numbers} images, {masks} masks"
+    masks = "" if release.persons is None else f" and {release.persons} masks"
+    if images == release.images and release.persons in (None, persons):
+        yield f"the counts are those of the full release: {numbers} images{masks.replace(' and', ',')}"
     else:
-        here = counted(masks, "mask")
-        yield f"not the full release, which has {numbers} images and {release.masks} masks; here: {here}"
+        here = counted(persons, "mask" if masks else "person")
+        yield f"not the full release, which has {numbers} images{masks}; here: {here}"
     for photo in release.broken:
         if f"{src}/{photo}" in found:
             yield f"{photo}: broken in the release itself; pass --on-error skip to pack without it"

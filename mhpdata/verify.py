@@ -22,6 +22,7 @@ from mhpdata.consistency import (
     check_layout,
     check_names,
     compare_duplicates,
+    compare_record,
     compare_statistics,
     pack_options,
 )
@@ -138,9 +139,11 @@ class _Verification:
         total = Statistics(class_pixels=[0] * classes, class_images=[0] * classes)
         start = 0
         for shard in split.shards:
-            results = self._check_shard(shard, start, options, threads) if options else iter(())
-            for record, checked in zip(shard.names, results, strict=False):  # an unreadable shard has no results
+            results = self._check_shard(shard, start, options, threads, split.labelled) if options else iter(())
+            # an unreadable shard has no results
+            for position, (record, checked) in enumerate(zip(shard.names, results, strict=False)):
                 self._report.findings += checked.findings
+                self._note(compare_record(shard, position, f"{name}/{record}", checked.source_sha256, checked.classes))
                 if checked.source_sha256:
                     self._hashes.append((f"{name}/{record}", checked.source_sha256))
                 if checked.statistics is not None:
@@ -157,7 +160,9 @@ class _Verification:
             "kB": sum(file.bytes for shard in split.shards for file in shard.files) // 1000,
         }
 
-    def _check_shard(self, shard: Shard, start: int, options: PackOptions, threads: Crew) -> Iterator[Checked]:
+    def _check_shard(
+        self, shard: Shard, start: int, options: PackOptions, threads: Crew, labelled: bool
+    ) -> Iterator[Checked]:
         """The records of one shard, in order; none, and a finding, where it cannot be opened."""
         if not all((self._folder / file.file).is_file() for file in shard.files):
             return  # a finding already
@@ -167,7 +172,8 @@ class _Verification:
             self._report.findings.append(error)
             return
         file = str(self._folder / shard.files[0].file)
-        check = RecordCheck(reader, file, shard.names, start, len(self._manifest.classes), options, self._deep)
+        classes = len(self._manifest.classes)
+        check = RecordCheck(reader, file, shard.names, start, classes, options, self._deep, labelled)
         try:
             yield from threads.each(check, range(len(shard.names)))
         finally:

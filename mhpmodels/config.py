@@ -15,7 +15,10 @@ from mhpdata.options import check_choice, check_range
 from mhpdata.protocol import PROTOCOLS
 
 MODELS = ("icnet", "psp")
-BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+BACKBONES = (
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("resnest50", "resnest101", "resnest200", "resnest269"),
+)
 DATASETS = ("mhp",)
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("poly", "constant")

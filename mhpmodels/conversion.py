@@ -80,6 +80,6 @@ def _export(source: str | Path, tensors: dict[str, Any], out: Path) -> None:
     else:
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         architecture = Architecture.of_weights(shapes, str(source))
-    network = build_network(architecture, syncbn=False, dropout=0.0, config=config)
+    network = build_network(architecture, dropout=0.0, config=config)
     fit(network, tensors, source)
     export_network(network, out)

@@ -61,6 +61,8 @@ def validate(
     """
     confusion = Confusion(classes)
     for batch in loader:
+        if batch.labels is None:
+            raise OptionError("loader", "batches without labels", "a split with labels", "Choose another split.")
         if len(batch.indices):
             confusion.update(most_likely(predict(batch.images)), batch.labels)
         if progress is not None:

@@ -71,6 +71,11 @@ class Feed:
 
     def _open(self, split: str, batch_size: int, **options: Any) -> Loader:
         config = self.config
+        names = choose_names(self._manifest, split, config.val_protocol, config.leak_free)
+        if not self._manifest.splits[split].labelled:
+            raise OptionError(
+                f"{self._folder}, split {split}", "has no labels", "a split with labels", "Choose another."
+            )
         return Loader(
             self._folder,
             split,
@@ -79,7 +84,7 @@ class Feed:
             threads=config.workers or None,
             # a device normalises faster than the cores here can, and takes a quarter of the bytes
             dtype="uint8" if config.ngpus else "float32",
-            names=choose_names(self._manifest, split, config.val_protocol, config.leak_free),
+            names=names,
             **options,
         )
 

@@ -29,7 +29,6 @@ from numpy.typing import NDArray
 from mhpdata.errors import ManifestError, MhpError, OptionError, UnreadableError
 from mhpdata.image import decode_image
 from mhpdata.labels import LabelSet
-from mhpdata.layouts import LAYOUTS
 from mhpdata.options import ON_ERROR, check_choice
 from mhpdata.regular import read_regular
 from mhpdata.resize import resize_image, resize_labels
@@ -151,8 +150,8 @@ def predict_split(
             if Path(name).name != name:
                 raise ManifestError(opened.folder, f"an image named {name!r}", "a name for a file", "Pack again.")
         chosen = {name: indices[name] for name in (opened.names if names is None else names)}
-        labels = LAYOUTS[opened.manifest.layout].LABELS
-        return _predict(inference, chosen, partial(_see_sample, opened, options.size), Path(out), labels, options)
+        see = partial(_see_sample, opened, options.size)
+        return _predict(inference, chosen, see, Path(out), opened.manifest.labels, options)
     finally:
         opened.close()
 

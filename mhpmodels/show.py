@@ -169,18 +169,13 @@ def contact_sheet(split: Split, indices: Sequence[int]) -> Pixels:
         The sheet: uint8 (height, 1840, 3) RGB.
 
     Raises:
-        OptionError: no samples or too many, or colours are known for no such layout.
+        OptionError: no samples or too many.
         MissingError: Matplotlib is not installed.
         PackedError: a sample is damaged.
     """
-    from mhpdata.layouts import LAYOUTS
-
     if not 1 <= len(indices) <= MAX_ROWS:
         raise OptionError("samples", f"{len(indices)}", f"1..{MAX_ROWS}", f"Split {split.name} has {len(split)}.")
-    layout = split.manifest.layout
-    if layout not in LAYOUTS:
-        raise OptionError("layout", repr(layout), " or ".join(LAYOUTS), "Update mhp.")
-    palette = LAYOUTS[layout].LABELS.palette
+    palette = split.manifest.labels.palette
     page = Page()
     rows = [_Row.of(split[index], palette) for index in indices]
     _draw_title(page, split, len(rows))

@@ -32,7 +32,7 @@ from mhpmodels.feed import Feed
 from mhpmodels.guard import Guard, Mean
 from mhpmodels.interrupt import Interrupt
 from mhpmodels.meter import Meter, Stopwatch, clock
-from mhpmodels.runlog import STEPS, EpochRow, RunLog, StepRow
+from mhpmodels.runlog import STEPS, EpochRow, RunLog, StepRow, read_steps
 from mhpmodels.schedule import step_seed
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def train(
         stack.callback(engine.close)
         feed = Feed(config, engine.rank, engine.world_size)
         stack.callback(feed.close)
+        feed.loader = engine.prefetch(feed.loader)
         if begun is not None:
             checkpoint.restore(begun, engine)
             position = begun.position
@@ -118,7 +119,7 @@ def train(
         stack.enter_context(log)
         log.line(f"Config: {json.dumps(asdict(config))}")
         log.line(f"Engine: {json.dumps(engine.describe())}")
-        run = _Run(config, engine, feed, position, log, folder, interrupt, progress)
+        run = _Run(config, engine, feed, position, log, folder, interrupt, progress, begun)
         if begun is not None:
             log.line(f"Resumed from {begun.weights} {run.place}")
         run.go()
@@ -129,12 +130,13 @@ def train(
 def _prepare(out: Path, begun: Checkpoint | None) -> None:
     """Make the run's folder, and refuse one that holds what would be overwritten."""
     there = checkpoint.listing(out) if out.is_dir() else ()
-    later = [c.weights.name for c in there if begun is None or c.position.step > begun.position.step]
-    used = begun is None and (out / STEPS).exists()
-    if later or used:
-        found = f"holds {'later checkpoints, as ' * bool(begun) + later[-1] if later else 'a run'}"
-        remedy = "Pass another --save-dir" + ("." if begun else f", or go on with --resume {out}.")
-        raise OutputError(out, found, "a new folder" if begun is None else "none later than the one to resume", remedy)
+    if begun is None and there:
+        raise OutputError(out, "holds a run", "", f"Go on with --resume {out}, or pass another --save-dir.")
+    if begun is None and (out / STEPS).exists() and read_steps(out):
+        raise OutputError(out, "holds a run without a checkpoint", "", "Remove it, or pass another --save-dir.")
+    if begun is not None and there and there[-1].position.step > begun.position.step:
+        found = f"holds a later checkpoint, {there[-1].weights.name}"
+        raise OutputError(out, found, "", "Resume that one, or pass another --save-dir to go another way.")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -154,11 +156,13 @@ class _Run:
         folder: Path,
         interrupt: Interrupt,
         progress: bool,
+        begun: Checkpoint | None,
     ) -> None:
         self.config, self.engine, self.feed, self.at, self.log = config, engine, feed, position, log
         self.folder, self.interrupt = folder, interrupt
         self.guard = Guard(folder / "bundles", config.max_skips, log.line, position.skipped, position.in_a_row)
         self.meter = Meter(feed.steps, config.epochs, progress)
+        self.saved = begun.weights if begun is not None else None
 
     def go(self) -> None:
         """Train to the end, or until a signal comes."""
@@ -177,8 +181,12 @@ class _Run:
         finally:
             self.meter.end()
         if self._stopping:
-            path = self._save(None)
-            self.log.line(f"Stopped by a signal {self.place}. Go on with: mhp-train --resume {path}")
+            if self.at.iteration:
+                self._save(None)
+            onward = (
+                f"Go on with: mhp-train --resume {self.saved}" if self.saved else "Nothing is lost: no step was done."
+            )
+            self.log.line(f"Stopped by a signal {self.place}. {onward}")
 
     @property
     def place(self) -> str:
@@ -212,6 +220,7 @@ class _Run:
     def _step(self, batch: Batch, waited: float, watch: Stopwatch) -> StepRow:
         """One step, judged and counted."""
         at, indices = self.at, batch.indices
+        assert batch.labels is not None, "Feed refuses splits without labels"
         rate, seed = self.feed.rate(at.step), step_seed(self.config.seed, at.step)
         step = self.engine.train_step(batch.images, batch.labels, rate, seed)
         at.iteration += 1
@@ -272,12 +281,10 @@ class _Run:
             raise _StopError
         return self.engine.predict(images)
 
-    def _save(self, score: dict[str, float] | None) -> Path | None:
-        if self.engine.rank:
-            return None
-        path = checkpoint.save(self.folder, self.engine, self.at, self.feed.loader.state_dict(), score)
-        checkpoint.prune(self.folder, self.config.save_every)
-        return path
+    def _save(self, score: dict[str, float] | None) -> None:
+        if not self.engine.rank:
+            self.saved = checkpoint.save(self.folder, self.engine, self.at, self.feed.loader.state_dict(), score)
+            checkpoint.prune(self.folder, self.config.save_every)
 
 
 class _StopError(Exception):

@@ -14,7 +14,8 @@ from typing import Any
 from mhpdata.errors import CheckpointError, OptionError
 from mhpmodels import checkpoint, engines
 from mhpmodels.config import SUFFIXES, TrainConfig
-from mhpmodels.engines import Engine
+from mhpmodels.engines import Predictor
+from mhpmodels.engines.onnx import SUFFIX, OnnxEngine
 from mhpmodels.inference import SCALES, WINDOW, Inference
 
 NETWORK = ("model", "backbone", "classes", "aux")
@@ -67,16 +68,18 @@ def _devices(given: Mapping[str, Any]) -> dict[str, int]:
     return {"contexts": 0, "batch_size": max(1, given.get("ngpus", 0))}
 
 
-def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19) -> Engine:
+def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19) -> Predictor:
     """An engine with the weights of a checkpoint, to predict with.
 
     Args:
-        path, given, classes: as for ``trained_config``.
+        path, given, classes: as for ``trained_config``; or an ``.onnx`` file, which is the whole network.
 
     Raises:
-        EngineError: the framework is not installed, or cannot be used here.
+        EngineError, MissingError: the framework is not installed, or cannot be used here.
         CheckpointError, OptionError: as ``trained_config``, or weights of another network.
     """
+    if Path(path).suffix == SUFFIX:
+        return OnnxEngine(path, TrainConfig(**{**_devices(given), **given}))
     weights, config = trained_config(path, given, classes)
     engine = engines.open_engine(config, training=False)
     try:
@@ -88,7 +91,7 @@ def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19) 
 
 
 def inference_of(
-    engine: Engine, flip_pairs: Sequence[tuple[int, int]], multi_scale: bool = False, window: int = WINDOW
+    engine: Predictor, flip_pairs: Sequence[tuple[int, int]], multi_scale: bool = False, window: int = WINDOW
 ) -> Inference:
     """How pictures are given to an engine's network.
 

@@ -61,6 +61,9 @@ class NumpyEngine:
         self._call("predict", images)
         return np.einsum("kf,nfhw->nkhw", self.weights, self._features(images)).astype(np.float32)
 
+    def prefetch(self, loader):
+        return loader
+
     def save(self, path):
         self._call("save", path)
         _write(path, self.weights)

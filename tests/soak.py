@@ -51,7 +51,7 @@ def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, **options: 
     held: list[tuple[int, Any, int]] = []
     memory: list[float] = []
     counts = {"batches": 0, "images": 0, "held": 0, "made again": 0, "resumed": 0}
-    begun = time.monotonic()
+    begun, cpu = time.monotonic(), time.process_time()
     epoch = 0
     while epoch < 2 or time.monotonic() - begun < seconds:
         leave = rng.randrange(len(loader)) if rng.random() < 0.2 else -1
@@ -97,6 +97,7 @@ def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, **options: 
         **counts,
         "epochs": epoch,
         "hours": hours,
+        "CPU hours": (time.process_time() - cpu) / 3600,
         "images/s": counts["images"] / hours / 3600,
         "MB, second quarter": sum(first) / len(first),
         "MB, last quarter": sum(last) / len(last),

@@ -1,20 +1,34 @@
-"""mhp-convert: GluonCV's file to torch's and back is the same file; what is no file of weights is an error."""
+"""mhp-convert: GluonCV's file to torch's and back is the same file; an ONNX file gives torch's logits at any size; what
+is no file of weights is an error."""
 
 from __future__ import annotations
 
+import json
 import struct
+import sys
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
-from mhpdata.errors import CheckpointError, OptionError, OutputError
+from mhpdata.errors import CheckpointError, EngineError, MissingError, OptionError, OutputError
+from mhpmodels import checkpoint
+from mhpmodels.checkpoint import Position
+from mhpmodels.config import TrainConfig
 from mhpmodels.conversion import convert
+from mhpmodels.engines import DEVIATION, MEAN, open_engine
+from mhpmodels.engines.onnx import OnnxEngine
+from mhpmodels.networks.architecture import Architecture, build_network
 from mhpmodels.params import write_params
+from mhpmodels.trained import inference_of, open_trained
 from mhptools.convert import main
+from mhptools.predict import main as predict_command
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
+from mhpmodels.engines.torch import export  # noqa: E402
 from mhpmodels.engines.torch.weights import fit, read_weights, write_weights  # noqa: E402
 
 ARRAYS = {
@@ -120,3 +134,109 @@ def test_fit_takes_all_or_nothing():
         assert torch.equal(tensor, before[name])
     fit(network, whole, "a.pt")
     assert torch.equal(network[0].weight, before["0.weight"] + 1)
+
+
+# --- ONNX
+
+
+@pytest.fixture(scope="module", params=["icnet", "psp"])
+def exported(request, tmp_path_factory):
+    """A network's weights and the ONNX file of them."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
+    folder = tmp_path_factory.mktemp("onnx")
+    torch.manual_seed(0)
+    network = build_network(Architecture(request.param, "resnet18", 7), dropout=0.1)
+    write_weights(folder / "a.pt", network.state_dict())
+    convert(folder / "a.pt", folder / "a.onnx")
+    return network.eval(), folder / "a.onnx"
+
+
+def test_an_onnx_file_predicts_as_torch_whatever_the_size(exported):
+    network, path = exported
+    engine = OnnxEngine(path, TrainConfig())
+    assert engine.config.classes == 7
+    rng = np.random.default_rng(0)
+    for shape in ((1, 3, 32, 32), (3, 3, 40, 100), (1, 3, 111, 65)):
+        images = rng.normal(size=shape).astype(np.float32)
+        with torch.no_grad():
+            expected = network(torch.from_numpy(images))[0].numpy()
+        np.testing.assert_allclose(engine.predict(images), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    pixels = rng.integers(0, 256, (2, 48, 56, 3), np.uint8)
+    images = np.ascontiguousarray(((pixels / 255 - MEAN) / DEVIATION).transpose(0, 3, 1, 2), np.float32)
+    np.testing.assert_allclose(engine.predict(pixels), engine.predict(images), rtol=1e-3, atol=1e-3)
+    assert json.loads(json.dumps(engine.describe()))["framework"] == "onnx"
+    engine.close()
+    engine.close()
+
+
+def test_prediction_opens_it(exported):
+    engine = open_trained(exported[1], {"base_size": 64})
+    inference = inference_of(engine, ((1, 2), (11, 12)))
+    assert inference(np.zeros((40, 50, 3), np.uint8)).shape == (7, 40, 50)
+    assert engine.config.base_size == 64
+
+
+def test_mhp_predict_takes_it(exported, tmp_path):
+    cv2.imwrite(str(tmp_path / "photo.png"), np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8))
+    arguments = ["--checkpoint", exported[1], "--out", tmp_path / "pred", "--base-size", "64", "--no-cuda"]
+    done = CliRunner().invoke(predict_command, [*map(str, arguments), str(tmp_path / "photo.png")])
+    assert done.exit_code == 0, done.output
+    with Image.open(tmp_path / "pred" / "photo.png") as file:
+        labels = np.array(file)
+    assert labels.shape == (50, 70) and labels.max() < 7
+
+
+def test_an_export_that_is_not_the_network_is_not_kept(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
+    network = build_network(Architecture("psp", "resnet18", 7), dropout=0.1)
+    write_weights(tmp_path / "a.pt", network.state_dict())
+    monkeypatch.setattr(export, "_pool", lambda x, bins: x[..., :bins, :bins])
+    with pytest.raises(EngineError, match="from torch's for images 2 x 3 x 96 x 128"):
+        convert(tmp_path / "a.pt", tmp_path / "a.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+
+
+def own_network(config):
+    return torch.nn.Conv2d(3, config.classes, 3, stride=2)
+
+
+def test_a_network_of_ones_own_goes_by_the_json_beside_it(tmp_path):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
+    config = TrainConfig(engine="torch", model="test_conversion:own_network", classes=5, crop_size=32)
+    engine = open_engine(config)
+    path = checkpoint.save(tmp_path, engine, Position(epoch=1), {})
+    convert(path, tmp_path / "a.onnx")
+    images = np.random.default_rng(0).normal(size=(1, 3, 33, 50)).astype(np.float32)
+    found = OnnxEngine(tmp_path / "a.onnx", config).predict(images)
+    np.testing.assert_allclose(found, engine.predict(images), rtol=1e-4, atol=1e-5)
+    engine.close()
+    with pytest.raises(CheckpointError, match="GluonCV's PSPNet or ICNet"):
+        path.with_suffix(".json").unlink()
+        convert(path, tmp_path / "b.onnx")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no protobuf"])
+def test_no_onnx_file(content, tmp_path):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
+    if content is not None:
+        (tmp_path / "a.onnx").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"a\.onnx"):
+        OnnxEngine(tmp_path / "a.onnx", TrainConfig())
+    with pytest.raises(EngineError, match="CUDAExecutionProvider"):
+        OnnxEngine(tmp_path / "a.onnx", TrainConfig(ngpus=1))
+
+
+def test_without_onnx(tmp_path, monkeypatch):
+    for module in ("onnxruntime", "onnxscript"):
+        monkeypatch.setitem(sys.modules, module, None)
+    write_weights(tmp_path / "a.pt", build_network(Architecture("psp", "resnet18", 7), 0.1).state_dict())
+    with pytest.raises(MissingError, match=r'pip install "mhp\[onnx\]"'):
+        convert(tmp_path / "a.pt", tmp_path / "a.onnx")
+    with pytest.raises(MissingError, match=r'pip install "mhp\[onnx\]"'):
+        OnnxEngine(tmp_path / "a.onnx", TrainConfig())
+
+
+def test_without_torch(gluon_file, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mhpmodels.engines.torch.weights", None)
+    with pytest.raises(MissingError, match=r'pip install "mhp\[torch\]"'):
+        convert(gluon_file, tmp_path / "a.pt")

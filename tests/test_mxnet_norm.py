@@ -75,7 +75,13 @@ def test_mxnets_variance_turns_negative_and_ours_does_not():
     for layer in (theirs, ours):
         layer.running_mean.set_data(lend(np.float32([9.9, 0, 0, 0]), mx.cpu()))
     assert not np.isfinite(run(theirs, x)[0]).all()
-    assert all(np.isfinite(array).all() for array in run(ours, x))
+    y, gradient, mean, variance = run(ours, x)
+    exact = x.astype(np.float64)
+    centred = exact - exact.mean((0, 2, 3), keepdims=True)
+    np.testing.assert_allclose(y, centred / np.sqrt(exact.var((0, 2, 3), keepdims=True) + 1e-5), atol=1e-3)
+    np.testing.assert_allclose(mean, 0.9 * np.array([9.9, 0, 0, 0]) + 0.1 * exact.mean((0, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(variance, 0.9 + 0.1 * exact.var((0, 2, 3)), rtol=1e-5)
+    assert np.isfinite(gradient).all()
 
 
 def test_one_context_takes_plain_batch_norm_which_has_no_such_variance():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import warnings
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from mhpmodels.params import read_params, to_gluon_names, to_torch_names, write_
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
-from mhpmodels.networks.norm import BatchNorm, SyncBatchNorm  # noqa: E402
+from mhpmodels.networks.norm import BatchNorm, CudaSyncBatchNorm, SyncBatchNorm, synchronise  # noqa: E402
 from mhpmodels.networks.pspnet import resize  # noqa: E402
 
 # SciPy's names, which MXNet takes when it saves
@@ -77,7 +78,7 @@ def pair(mx, gluon, model, crop, tmp_path):
     theirs = their_network(mx, gluon, model, crop, rng)
     theirs.save_parameters(str(tmp_path / "theirs.params"))
     arrays = to_torch_names(read_params(tmp_path / "theirs.params"))
-    ours = build_network(Architecture(model, "resnet50", 19, aux=model == "psp"), syncbn=False, dropout=0.0)
+    ours = build_network(Architecture(model, "resnet50", 19, aux=model == "psp"), dropout=0.0)
     ours.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     return Pair(theirs, ours, photos(2, crop, rng))
 
@@ -132,7 +133,7 @@ def test_the_same_at_the_crops_of_the_recipe(mx, gluon, model, crop, tmp_path):
 @pytest.mark.parametrize("backbone", BACKBONES[:3])
 def test_weights_tell_their_architecture_and_keep_every_bit(model, backbone, tmp_path):
     wanted = Architecture(model, backbone, 7, aux=model == "psp")
-    network = build_network(wanted, syncbn=False, dropout=0.0)
+    network = build_network(wanted, dropout=0.0)
     arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     write_params(tmp_path / "a.params", to_gluon_names(arrays))
     again = to_torch_names(read_params(tmp_path / "a.params"))
@@ -154,7 +155,7 @@ def test_a_config_tells_the_architecture():
 @pytest.mark.parametrize("size", [(64, 96), (75, 70), (33, 40)])
 @pytest.mark.parametrize("model", ["icnet", "psp"])
 def test_logits_have_the_size_of_the_images_whatever_it_is(model, size):
-    network = build_network(Architecture(model, "resnet18", 3), syncbn=False, dropout=0.1).eval()
+    network = build_network(Architecture(model, "resnet18", 3), dropout=0.1).eval()
     with torch.no_grad():
         (logits,) = network(torch.zeros(1, 3, *size))
     assert logits.shape == (1, 3, *size)
@@ -163,16 +164,16 @@ def test_logits_have_the_size_of_the_images_whatever_it_is(model, size):
 def test_the_initial_weights_follow_from_torchs_generator():
     def draw(seed):
         torch.manual_seed(seed)
-        return build_network(Architecture("icnet", "resnet18", 3), syncbn=False, dropout=0.1).state_dict()
+        return build_network(Architecture("icnet", "resnet18", 3), dropout=0.1).state_dict()
 
     one, same, other = draw(1), draw(1), draw(2)
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not torch.equal(one["conv1.weight"], other["conv1.weight"])
 
 
-@pytest.mark.parametrize("norm", [BatchNorm, SyncBatchNorm])
+@pytest.mark.parametrize("norm", [BatchNorm, lambda n: SyncBatchNorm(BatchNorm(n))], ids=["alone", "synchronised"])
 @pytest.mark.parametrize("shape", [(4, 3, 5, 6), (2, 3, 1, 1), (1, 3, 1, 1)])
-def test_batch_norm_against_its_definition(norm, shape):
+def test_batch_norm_against_its_definition(norm, shape, alone):
     rng = np.random.default_rng(0)
     x = rng.normal(3, 2, shape)
     layer = norm(3).double()
@@ -188,9 +189,45 @@ def test_batch_norm_against_its_definition(norm, shape):
     assert torch.autograd.gradcheck(layer, given, atol=1e-4)
 
 
-def test_both_batch_norms_have_torchs_keys():
-    keys = list(torch.nn.BatchNorm2d(3).state_dict())
-    assert list(BatchNorm(3).state_dict()) == list(SyncBatchNorm(3).state_dict()) == keys
+@pytest.fixture
+def alone(tmp_path):
+    """A group of one process, for layers that talk to the others."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_torchs_batch_norm_keeps_its_own_rule(alone):
+    """The unbiased variance, on all ranks as on one."""
+    x, theirs = torch.randn(4, 3, 5, 6, dtype=torch.float64), torch.nn.BatchNorm2d(3).double()
+    ours = SyncBatchNorm(copy.deepcopy(theirs)).double()
+    torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("cuda", "kinds"),
+    [(False, [SyncBatchNorm, SyncBatchNorm]), (True, [CudaSyncBatchNorm, torch.nn.SyncBatchNorm])],
+    ids=["cpu", "cuda"],
+)
+def test_synchronising_keeps_every_tensor_and_key(cuda, kinds):
+    """Of layers of ours and of torch's."""
+    inner = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), BatchNorm(4))
+    network = torch.nn.Sequential(inner, torch.nn.BatchNorm2d(4, eps=1e-3, momentum=0.2))
+    before = network.state_dict()
+    synchronise(network, cuda)
+    assert [type(network[0][1]), type(network[1])] == kinds
+    assert (network[1].eps, network[1].momentum) == (1e-3, 0.2)
+    after = network.state_dict()
+    assert list(after) == list(before)
+    assert all(after[name].data_ptr() == tensor.data_ptr() for name, tensor in before.items())
+    assert len(list(network.parameters())) == 6
+
+
+@pytest.mark.parametrize("options", [{"affine": False}, {"track_running_stats": False}, {"momentum": None}])
+def test_what_cannot_be_synchronised_is_named(options):
+    with pytest.raises(EngineError, match=r"BatchNorm2d\(3.*cannot be synchronised on the CPU"):
+        synchronise(torch.nn.Sequential(torch.nn.BatchNorm2d(3, **options)), False)
 
 
 def own_network(config):
@@ -205,7 +242,7 @@ def test_a_network_of_ones_own():
     config = TrainConfig()
 
     def build(name):
-        return build_network(Architecture(name, "resnet50", 19), False, 0.1, config)
+        return build_network(Architecture(name, "resnet50", 19), 0.1, config)
 
     assert build("test_networks:own_network").out_channels == 19
     for name, found in [("test_networks:none", "not there"), ("no.such:f", "not there"), (":f", "not there")]:

@@ -19,7 +19,8 @@ from mhpdata.labels import MHP_V1
 from mhpdata.synth import DEFECTS, synthesize
 from mhpdata.synth.annotation import annotate
 from mhpdata.synth.figure import figure
-from mhpdata.synth.folder import MARKER, split_point
+from mhpdata.synth.folder import MARKER
+from mhpdata.synth.forms import FORMS
 from mhpdata.synth.person import Person
 from mhpdata.synth.plan import LARGEST, Plan, plan, source
 from mhpdata.synth.scene import paint
@@ -74,9 +75,16 @@ def test_lists_images_and_masks_are_those_of_mhp_v1(small: Path) -> None:
 
 
 def test_split_point_keeps_the_ratio_of_the_release() -> None:
-    assert split_point(4980) == 4000
-    assert split_point(240) == 193
-    assert (split_point(1), split_point(2), split_point(3)) == (1, 1, 2)
+    counts = [
+        {name: len(r) for name, r in FORMS["mhp-v1"].split(n).items()}["train_list"] for n in (4980, 240, 1, 2, 3)
+    ]
+    assert counts == [4000, 193, 1, 1, 2]
+    for form in FORMS.values():
+        assert [len(r) for r in form.split(sum(form.shares.values())).values()] == list(form.shares.values())
+        for images in range(1, 30):
+            ranges = list(form.split(images).values())
+            assert [i for r in ranges for i in r] == list(range(1, images + 1))
+            assert images < len(ranges) or all(ranges)
 
 
 def test_bytes_do_not_depend_on_workers_or_on_how_many_images(small: Path, tmp_path: Path) -> None:

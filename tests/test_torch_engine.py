@@ -226,6 +226,29 @@ def test_a_gradient_that_no_factor_makes_finite_is_the_guards(opened):
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(engine).items())
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_in_low_precision_too_a_step_that_is_not_finite_did_not_happen(opened, dtype):
+    engine, (images, labels) = opened(dtype=dtype), batch()
+    images[0, 0, 0, 0] = math.nan
+    before = weights(engine)
+    assert not engine.train_step(images, labels, RATE, 0).applied
+    assert all(torch.equal(before[name], tensor) for name, tensor in weights(engine).items())
+    assert engine.train_step(*batch(), RATE, 0).applied
+
+
+def test_channels_last_takes_the_same_steps(opened):
+    """As on a GPU."""
+    images, labels = batch()
+    plain, last = opened(), opened()
+    last._format = torch.channels_last
+    last._network.to(memory_format=torch.channels_last)
+    for seed in range(3):
+        a, b = (engine.train_step(images, labels, RATE, seed) for engine in (plain, last))
+        assert (a.loss, a.gradient) == pytest.approx((b.loss, b.gradient), rel=1e-4)
+    np.testing.assert_allclose(last.predict(images), plain.predict(images), atol=1e-4)
+    assert last._network.base.weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_the_factor_goes_on_where_it_stopped(opened, tmp_path):
     engine, other = opened(dtype="float16"), opened(dtype="float16", seed=1)
     engine._scaler.factor, engine._scaler.good = 8.0, 7
@@ -347,7 +370,7 @@ def test_gluoncvs_files_load_with_and_without_their_auxiliary_head(tmp_path):
 def pretrained(tmp_path_factory):
     """A resnet18 of GluonCV's names with a classifier, as in its store."""
     torch.manual_seed(5)
-    network = build_network(Architecture("psp", "resnet18", CLASSES), syncbn=False, dropout=0.0)
+    network = build_network(Architecture("psp", "resnet18", CLASSES), dropout=0.0)
     state = {n: t.numpy() for n, t in network.state_dict().items() if n.partition(".")[0] in network.base_names}
     path = tmp_path_factory.mktemp("store") / "resnet18.params"
     write_params(path, to_gluon_names({**state, "fc.weight": np.zeros((10, 512), np.float32)}))

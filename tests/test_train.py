@@ -177,6 +177,36 @@ def test_a_signal_in_a_validation_saves_the_epoch(config, whole, tmp_path):
     check_equal(run(config, tmp_path / "run", resume=tmp_path / "run"), whole)
 
 
+def test_a_signal_while_an_epoch_is_saved_needs_no_other_checkpoint(config, whole, tmp_path, capsys):
+    stopped = run(config, tmp_path / "run", before_save=send(signal.SIGINT, 1))
+    assert [c.weights for c in checkpoint.listing(stopped.folder)] == [stopped.last]
+    assert stopped.last.name.startswith("epoch_0000_mIoU")
+    assert f"mhp-train --resume {stopped.last}" in capsys.readouterr().out
+    check_equal(run(config, tmp_path / "run", resume=stopped.last), whole)
+
+
+def test_a_signal_before_the_first_step_has_nothing_to_save(config, tmp_path, capsys):
+    def opener(config):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return NumpyEngine(config)
+
+    stopped = train(config, tmp_path / "run", open_engine=opener)
+    assert (stopped.signal, stopped.last) == (signal.SIGTERM, None)
+    assert "no step was done" in capsys.readouterr().out
+    run(config, tmp_path / "run")
+
+
+def test_a_run_killed_before_its_first_checkpoint_is_not_overwritten(config, tmp_path):
+    def fail(count, _):
+        if count == 2:
+            raise EngineError("engine", "is gone")
+
+    with pytest.raises(EngineError):
+        run(config, tmp_path / "run", before_step=fail)
+    with pytest.raises(OutputError, match="without a checkpoint"):
+        run(config, tmp_path / "run")
+
+
 def test_a_second_signal_ends_at_once(config, tmp_path):
     def twice(count, _):
         os.kill(os.getpid(), signal.SIGINT)
@@ -232,7 +262,7 @@ def test_a_killed_run_goes_on_exactly(config, whole, tmp_path, hook, calls):
 def test_a_run_goes_on_in_another_folder_from_any_checkpoint(config, whole, tmp_path):
     first = run(replace(config, save_every=1), tmp_path / "first")
     early = sorted(first.folder.glob("epoch_0000_*.params"))[0]
-    with pytest.raises(OutputError, match="later checkpoints"):
+    with pytest.raises(OutputError, match="a later checkpoint"):
         run(config, first.folder, resume=early)
     branch = run(config, tmp_path / "branch", resume=early)
     np.testing.assert_array_equal(weights(branch.last), weights(whole[0].last))

@@ -15,6 +15,7 @@ from numpy_engine import NumpyEngine
 import mhpdata
 import mhpmodels.bundle
 import mhpmodels.engines
+import mhpmodels.launch
 import mhpmodels.train
 import mhptools.train
 from mhpmodels.config import TrainConfig
@@ -58,6 +59,7 @@ def parsed(monkeypatch, text):
         return mhpmodels.train.Outcome(Path(out), None, None)
 
     monkeypatch.setattr(mhpmodels.train, "train", record)
+    monkeypatch.setattr(mhpmodels.launch, "launch_ranks", lambda *_: None)
     result = invoke(text)
     assert result.exit_code == 0, result.output
     return seen[0]

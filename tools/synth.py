@@ -1,4 +1,4 @@
-"""mhp-synth: write a synthetic dataset in the form of LV-MHP v1, to try everything without the download."""
+"""mhp-synth: write a synthetic dataset in the form of a release, to try everything without the download."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ import sys
 
 import click
 
+from mhpdata.synth.forms import FORMS, V1
 from mhptools.running import reporting_errors
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="Folder to make; must be new or empty.")
-@click.option("--images", default=240, help="How many; 4000 of 4980 go to train_list, the rest to test_list.")
+@click.option("--layout", type=click.Choice(list(FORMS)), default=V1, help="The form: that of which release.")
+@click.option("--images", default=240, help="How many; split in the proportion of the release.")
 @click.option("--seed", default=0, help="The same seed gives the same bytes, on any number of workers.")
 @click.option("--workers", type=int, default=None, show_default="all cores", help="Processes.")
-@click.option("--defects", is_flag=True, help="Add one entry for each kind of broken file, named in DEFECTS.txt.")
+@click.option("--defects", is_flag=True, help="Add one entry for each kind of broken file (mhp-v1).")
 @click.option("--scale", default=1.0, help="Factor on height and width; 0.25 makes small files quickly.")
 @reporting_errors
-def main(out: str, images: int, seed: int, workers: int | None, defects: bool, scale: float) -> None:
-    """Write drawn photos and masks of several persons in the form of LV-MHP v1.
+def main(out: str, layout: str, images: int, seed: int, workers: int | None, defects: bool, scale: float) -> None:
+    """Write drawn photos and masks of several persons in the form of LV-MHP v1, LV-MHP v2 or CIHP.
 
     \b
     Example:
       mhp-synth --out demo/MHP_v1 --images 240 --seed 0
+      mhp-synth --out demo/CIHP --layout cihp --images 240 --seed 1
     """
     from mhpdata.synth import synthesize
 
-    done = synthesize(out, images, seed, workers, defects, progress=True, scale=scale)
+    done = synthesize(out, images, seed, workers, defects, progress=True, scale=scale, layout=layout)
     print(f"{done.folder}")
     for name, count in done.images.items():
-        print(f"  {name + '.txt':<15} {count:5d} images  {done.persons[name]:6d} persons")
+        print(f"  {name + '.txt' * name.endswith('list'):<15} {count:5d} images  {done.persons[name]:6d} persons")
     if defects:
         print("  DEFECTS.txt     names the broken entries added to train_list.txt")
     print(f"{images / done.seconds:.1f} images/s in {done.seconds:.1f} s")

@@ -116,6 +116,7 @@ def main(
 ) -> None:
     """Train PSPNet or ICNet on packed shards, on MXNet with GluonCV or on PyTorch."""
     from mhpmodels.bundle import replay as run_again
+    from mhpmodels.launch import launch_ranks
     from mhpmodels.train import train
 
     if replay is not None:
@@ -125,6 +126,7 @@ def main(
         given["ngpus"] = 0
     typed = {name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     config = _new(given) if resume is None else _continued(resume, given, typed | ({"ngpus"} if no_cuda else set()))
+    launch_ranks(config, "mhptools.train", sys.argv[1:])
     outcome = train(
         config,
         save_dir or _folder(config, resume, checkname),
@@ -137,7 +139,8 @@ def main(
     )
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
-    print(f"{outcome.folder}: last {outcome.last}, best {outcome.best}")
+    if outcome.last is not None:  # ranks but the first save nothing
+        print(f"{outcome.folder}: last {outcome.last}, best {outcome.best}")
 
 
 def _new(given: dict[str, Any]) -> TrainConfig:

@@ -1,7 +1,8 @@
 """Layouts: how each dataset lies on disk after unpacking. A layout turns a folder into entries; nothing is decoded.
 
-A layout is a module with ``LABELS`` (its LabelSet), ``SPLITS`` (names, in order), ``matches(names)`` (does a folder
-with these names look like it) and ``scan(root) -> Listing``.
+A layout is a module with ``LABELS`` (its LabelSet), ``SPLITS`` (names, in order), ``NAMES`` (what its folder holds),
+``evidence(root, names)`` (what in a folder is of this layout and of no use to others; nothing where it is not) and
+``scan(root) -> Listing``.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from types import ModuleType
 from typing import cast
 
 from mhpdata.errors import FolderError, OptionError
-from mhpdata.layouts import mhp_v1
+from mhpdata.layouts import cihp, mhp_v1, mhp_v2
 from mhpdata.layouts.entry import Entry, Listing, Problem
 
 __all__ = ["AUTO", "LAYOUTS", "Entry", "Listing", "Problem", "scan"]
 
 AUTO = "auto"
-LAYOUTS: dict[str, ModuleType] = {"mhp-v1": mhp_v1}
+LAYOUTS: dict[str, ModuleType] = {"mhp-v1": mhp_v1, "mhp-v2": mhp_v2, "cihp": cihp}
 
 
 def scan(root: Path, layout: str = AUTO) -> Listing:
@@ -25,11 +26,11 @@ def scan(root: Path, layout: str = AUTO) -> Listing:
 
     Args:
         root: the folder as unpacked.
-        layout: a name in LAYOUTS, or "auto": told from the names in the folder.
+        layout: a name in LAYOUTS, or "auto": told from what the folder holds, never guessed.
 
     Raises:
         OptionError: an unknown layout.
-        FolderError: the folder is not of this layout, or cannot be listed.
+        FolderError: the folder is not of this layout, or of several, or cannot be listed.
     """
     if layout != AUTO and layout not in LAYOUTS:
         raise OptionError("--layout", repr(layout), " or ".join([AUTO, *LAYOUTS]))
@@ -39,10 +40,19 @@ def scan(root: Path, layout: str = AUTO) -> Listing:
         raise FolderError(
             ".", f"cannot be listed ({error.strerror})", "an unpacked dataset", "Check the path."
         ) from error
-    if layout != AUTO:
-        return cast(Listing, LAYOUTS[layout].scan(root))
-    for module in LAYOUTS.values():
-        if module.matches(names):
-            return cast(Listing, module.scan(root))
+    return cast(Listing, LAYOUTS[_told(root, names) if layout == AUTO else layout].scan(root))
+
+
+def _told(root: Path, names: set[str]) -> str:
+    """The one layout that a folder has."""
+    found = {name: module.evidence(root, names) for name, module in LAYOUTS.items()}
+    told = [name for name, evidence in found.items() if evidence]
+    if len(told) == 1:
+        return told[0]
+    if told:
+        what = " and ".join(f"{name} ({', '.join(found[name])})" for name in told)
+        raise FolderError(".", f"holds what {what} hold", "one dataset", "Pass --layout, or give each its own folder.")
     wanted = " or ".join(f"{', '.join(module.NAMES)} ({name})" for name, module in LAYOUTS.items())
-    raise FolderError(".", "not a layout that mhp knows", wanted, "Pass the folder that holds these, or --layout.")
+    here = ", ".join(sorted(names)[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "nothing"
+    found_here = f"not a layout that mhp knows; it holds {here}"
+    raise FolderError(".", found_here, wanted, "Pass the folder that holds these, or --layout.")

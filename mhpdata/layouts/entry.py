@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mhpdata.errors import SourceError
+from mhpdata.errors import FolderError, SourceError
 from mhpdata.labels import LabelSet
-from mhpdata.source import SourceFile
+from mhpdata.source import Refused, SourceFile
+
+AGAIN = "Unpack the archive again, or pass --on-error skip."
+GRAY, RED, MAPS = "gray", "red", "maps"
+"""How masks hold labels: a gray PNG a person; a PNG a person with the label in the red channel (MHP v2; gray, too); one
+map of classes and one of persons (CIHP)."""
+
+Found = dict[str, SourceFile | Refused]
+"""The names in a folder, by ``scan_folder``."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image of the download and the masks of its persons, in person order; nothing is decoded yet."""
+    """One image of the download and its annotation; nothing is decoded yet.
+
+    Attributes:
+        name: the image's id.
+        split: which it is in.
+        image: the photo.
+        masks: with GRAY and RED the masks of the persons, in person order; with MAPS the map of classes and the map of
+            persons; None where the split has no labels.
+        form: GRAY, RED or MAPS.
+    """
 
     name: str
     split: str
     image: SourceFile
-    masks: tuple[SourceFile, ...]
+    masks: tuple[SourceFile, ...] | None
+    form: str = GRAY
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
         """Every file of the entry, the photo first."""
-        return (self.image, *self.masks)
+        return (self.image, *(self.masks or ()))
 
 
 @dataclass(frozen=True)
@@ -29,13 +47,15 @@ class Problem:
     """Something that keeps an entry, or a line of a list, from being packed.
 
     Attributes:
-        split: the entry's split; "" where a list is wrong, which concerns every split.
+        split: the entry's split; "" where what is wrong concerns every split.
         name: the entry, the line, or the list.
+        entry: it is an entry's, not a list's or a folder's.
     """
 
     split: str
     name: str
     error: SourceError
+    entry: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,6 +68,7 @@ class Listing:
         entries: split -> entries, in the order of the split's list.
         problems: what was left out of ``entries``, in the same order.
         remarks: files that belong to no entry, as sentences for ``mhp-verify --src``.
+        unlabelled: splits without annotations.
     """
 
     layout: str
@@ -55,3 +76,27 @@ class Listing:
     entries: dict[str, list[Entry]]
     problems: list[Problem] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    unlabelled: frozenset[str] = frozenset()
+
+
+def find_photo(images: Found, folder: str, name: str) -> SourceFile:
+    """The photo of an id.
+
+    Raises:
+        FolderError: it is missing, or must not be read.
+    """
+    return find_file(images, folder, f"{name}.jpg", "the photo that the list names")
+
+
+def find_file(found: Found, folder: str, name: str, expected: str) -> SourceFile:
+    """A file of a folder.
+
+    Raises:
+        FolderError: it is missing, or must not be read.
+    """
+    file = found.get(name)
+    if file is None:
+        raise FolderError(f"{folder}/{name}", "missing", expected, AGAIN)
+    if isinstance(file, Refused):
+        raise FolderError(file.path, file.reason, "a regular file", "Put the real file in its place. " + AGAIN)
+    return file

@@ -4,7 +4,8 @@ Rule: an annotator's outline wanders about the true one by a pixel or so, and th
 without knowing that person's mask. So where two persons meet, some pixels belong to both masks (contested) and some to
 none; as in the real data contested pixels are rare (about 1 in 1000), and those with two different labels rarer.
 
-Out: uint8 (height, width) label maps, 0..18, in the order of the files (ii = 01, 02, ...): left to right, mostly.
+Out: uint8 (height, width) label maps of one dataset's classes (synth.vocabulary), in the order of the files (ii = 01,
+02, ...): left to right, mostly.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from mhpdata.synth.figure import figure
 from mhpdata.synth.plan import Plan
 from mhpdata.synth.scene import bounds, fill
 from mhpdata.synth.shapes import Shape, subdivide
+from mhpdata.synth.vocabulary import VOCABULARIES, Name
 
 WANDER = 1.15  # pixels an outline strays, one deviation, at the median stature
 STRAY = 1.5  # pixels by which the edge towards a nearer person is off, one deviation
-SIDED = (9, 10, 12, 13, 14, 15)  # labels of one side of the body
 AGREE = 0.96  # chance that two annotators end up agreeing where their labels for a border differ
 
 
@@ -41,7 +42,7 @@ def _jittered(shapes: list[Shape], stature: float, rng: np.random.Generator) -> 
     return [replace(shape, polygons=tuple(moved(p) for p in shape.polygons)) for shape in shapes]
 
 
-def _outlined(plan: Plan, rng: np.random.Generator) -> list[NDArray[Any]]:
+def _outlined(plan: Plan, rng: np.random.Generator, name: Name) -> list[NDArray[Any]]:
     """Every person's whole label map, before any neighbour hides a part of it."""
     whole = []
     for person in plan.persons:
@@ -52,14 +53,18 @@ def _outlined(plan: Plan, rng: np.random.Generator) -> list[NDArray[Any]]:
         if box.size:
             part = np.zeros(box.shape, np.uint8)
             for shape in shapes:
-                fill(part, shape, (left, top), shape.label)
+                for polygons, label in name(shape, person.outfit):
+                    fill(part, replace(shape, polygons=polygons), (left, top), label)
             box[...] = part
         whole.append(labels)
     return whole
 
 
-def _hide(labels: NDArray[Any], nearer: NDArray[Any], rng: np.random.Generator) -> None:
-    """Remove what ``nearer`` (merged labels of the persons in front) hides, with the border a pixel or two off."""
+def _hide(labels: NDArray[Any], nearer: NDArray[Any], rng: np.random.Generator, sided: tuple[int, ...]) -> None:
+    """Remove what ``nearer`` (merged labels of the persons in front) hides, with the border a pixel or two off.
+
+    ``sided``: labels of one side of the body.
+    """
     x, y, w, h = cv2.boundingRect(labels)
     if not w:
         return
@@ -75,17 +80,19 @@ def _hide(labels: NDArray[Any], nearer: NDArray[Any], rng: np.random.Generator) 
         cells = (rng.random((h // 8 + 1, w // 8 + 1)) < AGREE).astype(np.uint8)
         agreed = cv2.resize(cells, ((w // 8 + 1) * 8, (h // 8 + 1) * 8), interpolation=cv2.INTER_NEAREST)[:h, :w]
         conflict &= agreed > 0
-        shared = np.isin(front, np.setdiff1d(np.unique(mine), SIDED)) & conflict
+        shared = np.isin(front, np.setdiff1d(np.unique(mine), sided)) & conflict
         mine[conflict] = 0
         mine[shared] = front[shared]
 
 
-def annotate(plan: Plan, rng: np.random.Generator) -> list[NDArray[Any]]:
-    """The masks of all persons of ``plan``, uint8 (height, width), in file order."""
-    whole = _outlined(plan, rng)
+def annotate(plan: Plan, rng: np.random.Generator, layout: str = "mhp-v1") -> list[NDArray[Any]]:
+    """The masks of all persons of ``plan``, uint8 (height, width), in file order, with the classes of ``layout``."""
+    name, labels_of = VOCABULARIES[layout]
+    sided = tuple(label for pair in labels_of.flip_pairs for label in pair)
+    whole = _outlined(plan, rng, name)
     nearer = np.zeros((plan.height, plan.width), np.uint8)
     for labels in reversed(whole):
-        _hide(labels, nearer, rng)
+        _hide(labels, nearer, rng, sided)
         np.copyto(nearer, labels, where=nearer == 0)
     order = np.argsort([p.x for p in plan.persons], kind="stable")
     if rng.random() < 0.2:

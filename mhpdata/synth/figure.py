@@ -30,7 +30,7 @@ def _legs(body: Body, side: int) -> Iterator[Shape]:
     ball = toe + np.array([0, 0.006 * size])
     foot = hull([ellipse(heel, 0.022 * size, 0.02 * size), ellipse(ball, 0.02 * size, 0.014 * size)])
     if outfit.shoe == "none":
-        yield Shape(LEGS[side], "skin", (foot, capsule(ankle, heel, 0.018 * size, 0.02 * size)))
+        yield Shape(LEGS[side], "skin", (foot, capsule(ankle, heel, 0.018 * size, 0.02 * size)), tips=2)
         return
     yield Shape(SHOES[side], "sole", (foot + np.array([0, 0.007 * size]),))
     collar = capsule(ankle, heel, 0.0215 * size, 0.023 * size)
@@ -74,7 +74,7 @@ def _arm(body: Body, side: int) -> Iterator[Shape]:
         skin += [capsule(wrist, palm, 0.0145 * size, 0.0195 * size), capsule(palm, hand, 0.0195 * size, 0.012 * size)]
         skin.append(capsule(palm, palm + 0.6 * (thumb - palm), 0.009 * size, 0.007 * size))
     if skin:
-        yield Shape(ARMS[side], "skin", tuple(skin))
+        yield Shape(ARMS[side], "skin", tuple(skin), tips=0 if arm.hidden else 3)
     if outfit.sleeve > 0:
         label, surface = (DRESS, "dress") if outfit.top == "dress" else (UPPER, "top")
         loose = (0.01 if outfit.top == "jacket" else 0.006) * size

@@ -1,4 +1,4 @@
-"""Write a synthetic dataset in the form of LV-MHP v1: lists, photos, masks.
+"""Write a synthetic dataset in the form of LV-MHP v1, LV-MHP v2 or CIHP: lists, photos, masks.
 
 Rule: nothing half-written under its final name. Everything goes into ``<out>.partial``, which is renamed when it is
 complete; a rerun after an interruption starts anew. Images are made by a pool of processes, each image alone.
@@ -24,26 +24,20 @@ from tqdm import tqdm
 from mhpdata.errors import OptionError, OutputError
 from mhpdata.synth.defects import DEFECTS
 from mhpdata.synth.entry import write_image
+from mhpdata.synth.forms import FORMS, V1, Form
 
-LISTS = ("train_list", "test_list")
-TRAIN_SHARE = 4000 / 4980  # of the images, in train_list
 MARKER = ".mhp-synth"  # says that a .partial folder is ours to remove
 LARGEST_ID = 9999
 
 
 @dataclass(frozen=True)
 class Synthesized:
-    """What was written: the folder, images and persons by list, and the seconds it took."""
+    """What was written: the folder, images and persons by list or split, and the seconds it took."""
 
     folder: Path
     images: dict[str, int]
     persons: dict[str, int]
     seconds: float
-
-
-def split_point(images: int) -> int:
-    """How many of ``images`` are in train_list; both lists have at least one where there are two."""
-    return min(max(1, round(images * TRAIN_SHARE)), max(1, images - 1))
 
 
 def _one_thread() -> None:
@@ -71,9 +65,11 @@ def _single_threaded() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-def _make_all(folder: Path, seed: int, scale: float, images: int, workers: int, progress: bool) -> list[int]:
+def _make_all(
+    folder: Path, seed: int, scale: float, images: int, workers: int, progress: bool, layout: str
+) -> list[int]:
     """Persons of each image, in order of id."""
-    make = partial(write_image, folder, seed, scale)
+    make = partial(write_image, folder, seed, scale, layout, images)
     bar = partial(tqdm, total=images, unit="image", disable=None if progress else True)
     if workers == 1:
         with _single_threaded():
@@ -87,7 +83,7 @@ def _make_all(folder: Path, seed: int, scale: float, images: int, workers: int, 
             raise
 
 
-def _new_partial(out: Path) -> Path:
+def _new_partial(out: Path, form: Form) -> Path:
     """An empty ``<out>.partial`` beside ``out``, once both are known to be free."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise OutputError(
@@ -101,15 +97,11 @@ def _new_partial(out: Path) -> Path:
     try:
         folder.mkdir(parents=True)
         (folder / MARKER).touch()
-        (folder / "images").mkdir()
-        (folder / "annotations").mkdir()
+        for name in form.folders:
+            (folder / name).mkdir(parents=True)
     except OSError as error:
         raise OutputError(folder, f"cannot be made ({error.strerror})", remedy="Check space and permission.") from error
     return folder
-
-
-def _write_list(folder: Path, name: str, ids: range) -> None:
-    (folder / f"{name}.txt").write_text("".join(f"{i:04d}.jpg\n" for i in ids), encoding="ascii", newline="\n")
 
 
 def _add_defects(folder: Path, seed: int, scale: float, images: int) -> None:
@@ -120,7 +112,7 @@ def _add_defects(folder: Path, seed: int, scale: float, images: int) -> None:
             index = images  # the last image of test_list: for the line ends of that list
             if name != "list-crlf":
                 index = images + 1 + k
-                write_image(folder, seed, scale, index)
+                write_image(folder, seed, scale, V1, images, index)
                 with (folder / "train_list.txt").open("a", encoding="ascii", newline="\n") as lines:
                     lines.write(f"{index:04d}.jpg\n")
             spoil(folder, index, np.random.default_rng([seed, index, 4]))
@@ -128,7 +120,11 @@ def _add_defects(folder: Path, seed: int, scale: float, images: int) -> None:
     (folder / "DEFECTS.txt").write_text("".join(done), encoding="ascii", newline="\n")
 
 
-def _check(images: int, seed: int, workers: int, scale: float, defects: bool) -> None:
+def _check(images: int, seed: int, workers: int, scale: float, defects: bool, layout: str) -> None:
+    if layout not in FORMS:
+        raise OptionError("layout", repr(layout), " or ".join(FORMS))
+    if defects and layout != V1:
+        raise OptionError("defects", f"with layout {layout}", f"layout {V1}", "Leave it out.")
     most = LARGEST_ID - (len(DEFECTS) if defects else 0)
     if not 1 <= images <= most:
         raise OptionError("images", f"{images}", f"1..{most}", "Image ids have four digits.")
@@ -148,18 +144,20 @@ def synthesize(
     defects: bool = False,
     progress: bool = False,
     scale: float = 1.0,
+    layout: str = V1,
 ) -> Synthesized:
-    """Write a synthetic dataset in the form of LV-MHP v1.
+    """Write a synthetic dataset in the form of a release.
 
     Args:
         out: folder to make; must not exist or be empty.
-        images: how many; 4000 of 4980 are in train_list, the rest in test_list.
+        images: how many; split in the proportion of the release.
         seed: of the dataset; the same seed gives the same bytes on any number of workers.
         workers: processes; None: one for each core this process may use. More than one needs a caller that can be
             imported (``if __name__ == "__main__":``).
         defects: add one entry for each kind of broken file, see ``defects.DEFECTS``.
         progress: show a bar, if standard error is a terminal.
         scale: factor on the height and width of all images.
+        layout: the form, of ``forms.FORMS``. The same seed shows the same scenes in all of them.
 
     Returns:
         What was written; defective entries are not counted.
@@ -169,14 +167,14 @@ def synthesize(
         OutputError: ``out`` is in use, or the disk is full or read-only.
     """
     workers = workers if workers is not None else _cores()
-    _check(images, seed, workers, scale, defects)
+    _check(images, seed, workers, scale, defects, layout)
+    form = FORMS[layout]
     start = time.perf_counter()
     final = Path(out).absolute()
-    folder = _new_partial(final)
-    train = split_point(images)
-    persons = _make_all(folder, seed, scale, images, workers, progress)
-    _write_list(folder, "train_list", range(1, train + 1))
-    _write_list(folder, "test_list", range(train + 1, images + 1))
+    folder = _new_partial(final, form)
+    persons = _make_all(folder, seed, scale, images, workers, progress, layout)
+    indices = form.split(images)
+    form.lists(folder, {name: [form.id_of(index) for index in chosen] for name, chosen in indices.items()})
     if defects:
         _add_defects(folder, seed, scale, images)
     (folder / MARKER).unlink()
@@ -184,6 +182,6 @@ def synthesize(
         folder.replace(final)
     except OSError as error:
         raise OutputError(final, f"cannot be put in place ({error.strerror})", remedy=f"It is in {folder}.") from error
-    counts = dict(zip(LISTS, (train, images - train), strict=True))
-    people = dict(zip(LISTS, (sum(persons[:train]), sum(persons[train:])), strict=True))
+    counts = {name: len(chosen) for name, chosen in indices.items()}
+    people = {name: sum(persons[index - 1] for index in chosen) for name, chosen in indices.items()}
     return Synthesized(final, counts, people, time.perf_counter() - start)

@@ -17,12 +17,14 @@ Points = NDArray[Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """Polygons of one label and one surface. A ``detail`` (an eye, a button) lies flat on the shape before it."""
+    """Polygons of one label and one surface. A ``detail`` (an eye, a button) lies flat on the shape before it; the last
+    ``tips`` polygons of an arm are its hand, of a leg its foot."""
 
     label: int
     surface: str
     polygons: tuple[Points, ...]
     detail: bool = False
+    tips: int = 0
 
 
 _TURN = np.linspace(0, 2 * np.pi, 17)[:-1]

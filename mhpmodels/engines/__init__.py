@@ -49,17 +49,41 @@ class Step:
     applied: bool
 
 
-class Engine(Protocol):
-    """What the loop, evaluation and prediction ask of a framework.
+class Predictor(Protocol):
+    """What evaluation and prediction ask of a network.
 
     Attributes:
-        name: as in ENGINES.
+        name: as in ENGINES, or "onnx".
         config: what it was opened with.
-        rank, world_size: of this process among those that train together; 0 and 1 for a single one.
     """
 
     name: str
     config: TrainConfig
+
+    def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """float32 (N, classes, H, W): logits of the main output at the images' size, in inference mode.
+
+        Args:
+            images: as in ``Engine.train_step``.
+        """
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Framework, versions, number of parameters, devices, as JSON takes them, for logs and reports."""
+        ...
+
+    def close(self) -> None:
+        """Frees the network and leaves the group of processes; may be called twice."""
+        ...
+
+
+class Engine(Predictor, Protocol):
+    """What the loop asks of a framework.
+
+    Attributes:
+        rank, world_size: of this process among those that train together; 0 and 1 for a single one.
+    """
+
     rank: int
     world_size: int
 
@@ -81,11 +105,11 @@ class Engine(Protocol):
         """
         ...
 
-    def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """float32 (N, classes, H, W): logits of the main output at the images' size, in inference mode.
+    def prefetch(self, loader: Any) -> Any:
+        """The loader, or one that gives the same batches and states and sends each to the device ahead of its step.
 
         Args:
-            images: as in ``train_step``.
+            loader: as ``mhpdata.Loader``.
         """
         ...
 
@@ -103,14 +127,6 @@ class Engine(Protocol):
 
     def load_state(self, path: str | Path) -> None:
         """Reads what ``save_state`` wrote. Raises CheckpointError; the state stays as it was."""
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """Framework, versions, number of parameters, devices, as JSON takes them, for logs and reports."""
-        ...
-
-    def close(self) -> None:
-        """Frees the network and leaves the group of processes; may be called twice."""
         ...
 
 

@@ -59,7 +59,7 @@ class Architecture:
         raise CheckpointError(place, found, "GluonCV's PSPNet or ICNet", "Files of net.save_parameters are taken.")
 
 
-def build_network(architecture: Architecture, syncbn: bool, dropout: float, config: TrainConfig | None = None) -> Any:
+def build_network(architecture: Architecture, dropout: float, config: TrainConfig | None = None) -> Any:
     """The torch module, its convolutions drawn from torch's generator.
 
     Args:
@@ -67,7 +67,6 @@ def build_network(architecture: Architecture, syncbn: bool, dropout: float, conf
             (N, 3, H, W) and gives logits (N, classes, h, w), or a tuple of such, the main ones first; all are resized
             to the labels' size for the loss. Its attribute ``head_names``, if it has one, names the children that learn
             at the heads' rate.
-        syncbn: batch statistics over all ranks.
         dropout: probability in the heads.
 
     Raises:
@@ -76,7 +75,6 @@ def build_network(architecture: Architecture, syncbn: bool, dropout: float, conf
     from torch import nn
 
     from mhpmodels.networks.icnet import ICNet
-    from mhpmodels.networks.norm import BatchNorm, SyncBatchNorm
     from mhpmodels.networks.pspnet import PSPNet
     from mhpmodels.networks.resnet import initialise
 
@@ -84,12 +82,11 @@ def build_network(architecture: Architecture, syncbn: bool, dropout: float, conf
         network = _find_function(architecture.model)(config)
         if not isinstance(network, nn.Module):
             raise EngineError(architecture.model, f"gave a {type(network).__name__}", "a torch.nn.Module")
-        return nn.SyncBatchNorm.convert_sync_batchnorm(network) if syncbn else network
-    norm = SyncBatchNorm if syncbn else BatchNorm
+        return network
     if architecture.model == "psp":
-        network = PSPNet(architecture.classes, architecture.backbone, norm, architecture.aux, dropout)
+        network = PSPNet(architecture.classes, architecture.backbone, architecture.aux, dropout)
     else:
-        network = ICNet(architecture.classes, architecture.backbone, norm, dropout)
+        network = ICNet(architecture.classes, architecture.backbone, dropout)
     initialise(network)
     return network
 
@@ -99,5 +96,5 @@ def _find_function(name: str) -> Any:
     try:
         return getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        remedy = "Name a function package.module:function that can be imported from here."
+        remedy = "Give package.module:function, and set PYTHONPATH to the folder that holds it."
         raise EngineError(f"model {name}", f"not there ({error})", "", remedy) from error

@@ -15,8 +15,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from mhpmodels.networks.norm import BatchNorm
 from mhpmodels.networks.pspnet import PyramidHead, resize
-from mhpmodels.networks.resnet import Norm, ResNet
+from mhpmodels.networks.resnet import ResNet
 
 
 class ICNet(ResNet):
@@ -27,21 +28,18 @@ class ICNet(ResNet):
     Args:
         classes: channels of the output.
         backbone: a key of BACKBONES.
-        norm: makes a batch normalisation.
         dropout: probability after the pyramid.
     """
 
     head_names = ("conv_sub1", "psp_head", "head", "conv_sub4", "conv_sub2")
 
-    def __init__(self, classes: int, backbone: str, norm: Norm, dropout: float) -> None:
-        super().__init__(backbone, norm)
-        self.conv_sub1 = nn.Sequential(
-            ConvBnRelu(3, 32, 3, 2, norm), ConvBnRelu(32, 32, 3, 2, norm), ConvBnRelu(32, 64, 3, 2, norm)
-        )
-        self.psp_head = PyramidHead(self.channels[3], norm, dropout)
-        self.head = CascadeHead(classes, norm)
-        self.conv_sub4 = ConvBnRelu(PyramidHead.width, 256, 1, 1, norm)
-        self.conv_sub2 = ConvBnRelu(self.channels[1], 256, 1, 1, norm)
+    def __init__(self, classes: int, backbone: str, dropout: float) -> None:
+        super().__init__(backbone)
+        self.conv_sub1 = nn.Sequential(ConvBnRelu(3, 32, 3, 2), ConvBnRelu(32, 32, 3, 2), ConvBnRelu(32, 64, 3, 2))
+        self.psp_head = PyramidHead(self.channels[3], dropout)
+        self.head = CascadeHead(classes)
+        self.conv_sub4 = ConvBnRelu(PyramidHead.width, 256, 1, 1)
+        self.conv_sub2 = ConvBnRelu(self.channels[1], 256, 1, 1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         height, width = x.shape[2:]
@@ -57,10 +55,10 @@ class ICNet(ResNet):
 class CascadeHead(nn.Module):
     """The three branches -> logits at 1/4, 1/8 and 1/16 of the image."""
 
-    def __init__(self, classes: int, norm: Norm) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
-        self.cff_12 = CascadeFeatureFusion(128, 64, 128, classes, norm)
-        self.cff_24 = CascadeFeatureFusion(256, 256, 128, classes, norm)
+        self.cff_12 = CascadeFeatureFusion(128, 64, 128, classes)
+        self.cff_24 = CascadeFeatureFusion(256, 256, 128, classes)
         self.conv_cls = nn.Conv2d(128, classes, 1, bias=False)
 
     def forward(self, large: Tensor, middle: Tensor, small: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -73,10 +71,12 @@ class CascadeHead(nn.Module):
 class CascadeFeatureFusion(nn.Module):
     """A coarse branch made as large as the fine one, each convolved, and their sum; and the coarse one's logits."""
 
-    def __init__(self, low: int, high: int, outputs: int, classes: int, norm: Norm) -> None:
+    def __init__(self, low: int, high: int, outputs: int, classes: int) -> None:
         super().__init__()
-        self.conv_low = nn.Sequential(nn.Conv2d(low, outputs, 3, padding=2, dilation=2, bias=False), norm(outputs))
-        self.conv_hign = nn.Sequential(nn.Conv2d(high, outputs, 1, bias=False), norm(outputs))  # GluonCV's spelling
+        self.conv_low = nn.Sequential(nn.Conv2d(low, outputs, 3, padding=2, dilation=2, bias=False), BatchNorm(outputs))
+        self.conv_hign = nn.Sequential(
+            nn.Conv2d(high, outputs, 1, bias=False), BatchNorm(outputs)
+        )  # GluonCV's spelling
         self.conv_low_cls = nn.Conv2d(outputs, classes, 1, bias=False)
 
     def forward(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,10 +87,10 @@ class CascadeFeatureFusion(nn.Module):
 class ConvBnRelu(nn.Module):
     """A convolution, its normalisation and a ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, norm: Norm) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-        self.bn = norm(outputs)
+        self.bn = BatchNorm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.bn(self.conv(x)), inplace=True)

@@ -4,10 +4,7 @@ The rule: the running variance follows the biased variance of the batch (the sum
 one value a channel gives variance 0. torch's own layers take n - 1: they refuse a single value, and from two values,
 which the pyramid's 1 x 1 pooling sees at batch 2, they learn twice the variance.
 
-The state dict has torch's own keys: weight, bias, running_mean, running_var, num_batches_tracked.
-
-On CUDA, SyncBatchNorm is torch's, with its running variance put right afterwards. torch's raises on CPU tensors; there
-a twin of a few all-reduces stands in, which autograd differentiates.
+All layers have the keys of torch's own: weight, bias, running_mean, running_var, num_batches_tracked.
 """
 
 from __future__ import annotations
@@ -19,39 +16,109 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from mhpdata.errors import EngineError
+
 
 class BatchNorm(nn.BatchNorm2d):
     """Over this process's batch; float32, float16 or bfloat16 (N, C, H, W), statistics in float32."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return _alone(self, x)
-
-
-class SyncBatchNorm(nn.SyncBatchNorm):
-    """Over the batches of all ranks, which may differ in size or be empty; alone, the same as BatchNorm."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
-            return _alone(self, x)
-        return self._on_cuda(x) if x.is_cuda else self._by_all_reduce(x)
-
-    def _on_cuda(self, x: Tensor) -> Tensor:
-        kept = self.running_var * (1 - self.momentum)
-        out = super().forward(x)
-        count = x.numel() // x.shape[1] * dist.get_world_size()  # asking the others would cost a collective a layer
-        if count > 1:
-            self.running_var.sub_(kept).mul_((count - 1) / count).add_(kept)
+        if not self.training:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        # F.batch_norm would do but for a single value a channel, which it refuses
+        out, mean, inverse = torch.native_batch_norm(x, self.weight, self.bias, None, None, True, 0.0, self.eps)
+        self.follow(mean, inverse**-2 - self.eps)
         return out
 
-    def _by_all_reduce(self, x: Tensor) -> Tensor:
+    @torch.no_grad()
+    def follow(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics towards those of a batch."""
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        self.running_var.lerp_(variance.to(self.running_var.dtype).clamp(min=0), self.momentum)
+
+
+class SyncBatchNorm(BatchNorm):
+    """Over the batches of all ranks, by a few all-reduces that autograd differentiates: on any device.
+
+    torch's own layer raises on CPU tensors.
+
+    Args:
+        of: the layer that it takes the place of, and whose tensors it takes.
+
+    Raises:
+        EngineError: ``of`` has no tensors to take.
+    """
+
+    def __init__(self, of: nn.BatchNorm2d) -> None:
+        if any(value is None for value in (of.weight, of.running_mean, of.momentum)):
+            expected = "gamma and beta, running statistics and a momentum"
+            raise EngineError(str(of), "cannot be synchronised on the CPU", expected, "Leave --syncbn out.")
+        super().__init__(of.num_features, of.eps, of.momentum)
+        _take_tensors(self, of)
+        self._missing = 0 if isinstance(of, BatchNorm) else 1  # torch's layers take n - 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
         wide = x.to(self.weight.dtype)
         count = _AllReduce.apply(wide.new_full((1,), x.numel() // x.shape[1]))
         mean = _AllReduce.apply(wide.sum((0, 2, 3))) / count
         centred = wide - mean[:, None, None]
         variance = _AllReduce.apply((centred * centred).sum((0, 2, 3))) / count
-        _follow(self, mean, variance)
+        self.follow(mean, variance * (count / (count - self._missing)))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None]).to(x.dtype)
+
+
+class CudaSyncBatchNorm(nn.SyncBatchNorm):
+    """torch's own, on CUDA, with BatchNorm's running variance. All ranks have batches of one size.
+
+    Not run, for want of GPUs.
+    """
+
+    def __init__(self, of: nn.BatchNorm2d) -> None:
+        super().__init__(of.num_features, of.eps, of.momentum)
+        _take_tensors(self, of)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        kept = self.running_var * (1 - self.momentum)
+        out = super().forward(x)
+        count = x.numel() // x.shape[1] * dist.get_world_size()
+        self.running_var.sub_(kept).mul_((count - 1) / count).add_(kept)
+        return out
+
+
+def synchronise(network: nn.Module, cuda: bool) -> None:
+    """Puts a layer over all ranks in the place of each BatchNorm2d, torch's or ours, with the same tensors and rule.
+
+    Args:
+        network: changed in place; of one's own, too.
+        cuda: on GPUs, by torch's own layer.
+
+    Raises:
+        EngineError: a layer has no gamma and beta, or no running statistics, and ``cuda`` is False.
+    """
+    for name, child in network.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(network, name, _synchronised(child, cuda))
+        else:
+            synchronise(child, cuda)
+
+
+def _synchronised(layer: nn.BatchNorm2d, cuda: bool) -> nn.Module:
+    if not cuda:
+        return SyncBatchNorm(layer)
+    if isinstance(layer, BatchNorm):
+        return CudaSyncBatchNorm(layer)
+    return nn.SyncBatchNorm.convert_sync_batchnorm(layer)
+
+
+def _take_tensors(layer: nn.Module, of: nn.Module) -> None:
+    for name, tensor in (*of.named_parameters(), *of.named_buffers()):
+        setattr(layer, name, tensor)
 
 
 class _AllReduce(torch.autograd.Function):
@@ -68,20 +135,3 @@ class _AllReduce(torch.autograd.Function):
         total = gradient.contiguous().clone()
         dist.all_reduce(total)
         return total
-
-
-def _alone(layer: nn.Module, x: Tensor) -> Tensor:
-    if not layer.training:
-        return F.batch_norm(x, layer.running_mean, layer.running_var, layer.weight, layer.bias, eps=layer.eps)
-    if not len(x):
-        return x
-    # F.batch_norm would do but for a single value a channel, which it refuses
-    out, mean, inverse = torch.native_batch_norm(x, layer.weight, layer.bias, None, None, True, 0.0, layer.eps)
-    _follow(layer, mean, inverse**-2 - layer.eps)
-    return out
-
-
-@torch.no_grad()
-def _follow(layer: nn.Module, mean: Tensor, variance: Tensor) -> None:
-    layer.running_mean.lerp_(mean.to(layer.running_mean.dtype), layer.momentum)
-    layer.running_var.lerp_(variance.to(layer.running_var.dtype).clamp(min=0), layer.momentum)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from mhpmodels.networks.resnet import Norm, ResNet
+from mhpmodels.networks.norm import BatchNorm
+from mhpmodels.networks.resnet import ResNet
 
 BINS = (1, 2, 3, 6)
 
@@ -21,19 +22,18 @@ class PSPNet(ResNet):
     Args:
         classes: channels of the output.
         backbone: a key of BACKBONES.
-        norm: makes a batch normalisation.
         aux: build the auxiliary head, on the output of layer3.
         dropout: probability before the last convolution of each head.
     """
 
     head_names = ("head", "auxlayer")
 
-    def __init__(self, classes: int, backbone: str, norm: Norm, aux: bool, dropout: float) -> None:
-        super().__init__(backbone, norm)
-        self.head = PyramidHead(self.channels[3], norm, dropout)
+    def __init__(self, classes: int, backbone: str, aux: bool, dropout: float) -> None:
+        super().__init__(backbone)
+        self.head = PyramidHead(self.channels[3], dropout)
         self.head.block.append(nn.Conv2d(PyramidHead.width, classes, 1))
         if aux:
-            self.auxlayer = AuxiliaryHead(self.channels[2], classes, norm, dropout)
+            self.auxlayer = AuxiliaryHead(self.channels[2], classes, dropout)
         self.aux = aux
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -50,10 +50,10 @@ class PyramidHead(nn.Module):
 
     width = 512
 
-    def __init__(self, inputs: int, norm: Norm, dropout: float) -> None:
+    def __init__(self, inputs: int, dropout: float) -> None:
         super().__init__()
-        self.psp = Pyramid(inputs, norm)
-        self.block = nn.Sequential(*_conv_norm_relu(2 * inputs, self.width, 3, norm), nn.Dropout(dropout))
+        self.psp = Pyramid(inputs)
+        self.block = nn.Sequential(*_conv_norm_relu(2 * inputs, self.width, 3), nn.Dropout(dropout))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.block(self.psp(x))
@@ -62,11 +62,11 @@ class PyramidHead(nn.Module):
 class Pyramid(nn.Module):
     """(N, C, h, w) -> (N, 2 C, h, w): the features beside a quarter of the channels for each size of bins."""
 
-    def __init__(self, inputs: int, norm: Norm) -> None:
+    def __init__(self, inputs: int) -> None:
         super().__init__()
         self.pool = F.adaptive_avg_pool2d  # the ONNX export puts another in its place
         self.conv1, self.conv2, self.conv3, self.conv4 = (
-            nn.Sequential(*_conv_norm_relu(inputs, inputs // 4, 1, norm)) for _ in BINS
+            nn.Sequential(*_conv_norm_relu(inputs, inputs // 4, 1)) for _ in BINS
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,10 +78,10 @@ class Pyramid(nn.Module):
 class AuxiliaryHead(nn.Module):
     """(N, C, h, w) -> (N, classes, h, w): GluonCV's FCN head."""
 
-    def __init__(self, inputs: int, classes: int, norm: Norm, dropout: float) -> None:
+    def __init__(self, inputs: int, classes: int, dropout: float) -> None:
         super().__init__()
         width = inputs // 4
-        layers = (*_conv_norm_relu(inputs, width, 3, norm), nn.Dropout(dropout), nn.Conv2d(width, classes, 1))
+        layers = (*_conv_norm_relu(inputs, width, 3), nn.Dropout(dropout), nn.Conv2d(width, classes, 1))
         self.block = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -93,6 +93,6 @@ def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size, mode="bilinear", align_corners=True)
 
 
-def _conv_norm_relu(inputs: int, outputs: int, kernel: int, norm: Norm) -> tuple[nn.Module, ...]:
+def _conv_norm_relu(inputs: int, outputs: int, kernel: int) -> tuple[nn.Module, ...]:
     conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
-    return conv, norm(outputs), nn.ReLU(inplace=True)
+    return conv, BatchNorm(outputs), nn.ReLU(inplace=True)

@@ -11,13 +11,9 @@ The rule: a module has the name and the place that it has in GluonCV, so that we
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from torch import Tensor, nn
 
-Norm = Callable[[int], Any]
-"""A batch normalisation of so many channels."""
+from mhpmodels.networks.norm import BatchNorm
 
 
 class BasicBlock(nn.Module):
@@ -25,13 +21,13 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, inputs: int, planes: int, stride: int, dilation: int, later: int, norm: Norm) -> None:
+    def __init__(self, inputs: int, planes: int, stride: int, dilation: int, later: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, planes, 3, stride, dilation, dilation, bias=False)
-        self.bn1 = norm(planes)
+        self.bn1 = BatchNorm(planes)
         self.conv2 = nn.Conv2d(planes, planes, 3, 1, later, later, bias=False)
-        self.bn2 = norm(planes)
-        self.downsample = _downsample(inputs, planes, stride, norm)
+        self.bn2 = BatchNorm(planes)
+        self.downsample = _downsample(inputs, planes, stride)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,15 +40,15 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, inputs: int, planes: int, stride: int, dilation: int, later: int, norm: Norm) -> None:
+    def __init__(self, inputs: int, planes: int, stride: int, dilation: int, later: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, planes, 1, bias=False)
-        self.bn1 = norm(planes)
+        self.bn1 = BatchNorm(planes)
         self.conv2 = nn.Conv2d(planes, planes, 3, stride, dilation, dilation, bias=False)
-        self.bn2 = norm(planes)
+        self.bn2 = BatchNorm(planes)
         self.conv3 = nn.Conv2d(planes, planes * self.expansion, 1, bias=False)
-        self.bn3 = norm(planes * self.expansion)
-        self.downsample = _downsample(inputs, planes * self.expansion, stride, norm)
+        self.bn3 = BatchNorm(planes * self.expansion)
+        self.downsample = _downsample(inputs, planes * self.expansion, stride)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,19 +77,19 @@ class ResNet(nn.Module):
     base_names = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
     """The children that a backbone trained on ImageNet has, too; the others are heads."""
 
-    def __init__(self, backbone: str, norm: Norm) -> None:
+    def __init__(self, backbone: str) -> None:
         super().__init__()
         block, blocks, deep = BACKBONES[backbone]
         self.channels = tuple(planes * block.expansion for planes in (64, 128, 256, 512))
         first = 128 if deep else 64
-        self.conv1 = _deep_stem(norm) if deep else nn.Conv2d(3, first, 7, 2, 3, bias=False)
-        self.bn1 = norm(first)
+        self.conv1 = _deep_stem() if deep else nn.Conv2d(3, first, 7, 2, 3, bias=False)
+        self.bn1 = BatchNorm(first)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.layer1 = _stage(block, first, 64, blocks[0], 1, 1, norm)
-        self.layer2 = _stage(block, self.channels[0], 128, blocks[1], 2, 1, norm)
-        self.layer3 = _stage(block, self.channels[1], 256, blocks[2], 1, 2, norm)
-        self.layer4 = _stage(block, self.channels[2], 512, blocks[3], 1, 4, norm)
+        self.layer1 = _stage(block, first, 64, blocks[0], 1, 1)
+        self.layer2 = _stage(block, self.channels[0], 128, blocks[1], 2, 1)
+        self.layer3 = _stage(block, self.channels[1], 256, blocks[2], 1, 2)
+        self.layer4 = _stage(block, self.channels[2], 512, blocks[3], 1, 4)
 
     def stem(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, C, H/4, W/4), what layer1 takes."""
@@ -113,28 +109,28 @@ def initialise(network: ResNet) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def _deep_stem(norm: Norm) -> nn.Module:
+def _deep_stem() -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(3, 64, 3, 2, 1, bias=False),
-        norm(64),
+        BatchNorm(64),
         nn.ReLU(inplace=True),
         nn.Conv2d(64, 64, 3, 1, 1, bias=False),
-        norm(64),
+        BatchNorm(64),
         nn.ReLU(inplace=True),
         nn.Conv2d(64, 128, 3, 1, 1, bias=False),
     )
 
 
 def _stage(
-    block: type[BasicBlock | Bottleneck], inputs: int, planes: int, blocks: int, stride: int, dilation: int, norm: Norm
+    block: type[BasicBlock | Bottleneck], inputs: int, planes: int, blocks: int, stride: int, dilation: int
 ) -> nn.Module:
     """Blocks of one width; the first has half the dilation in its first 3 x 3 convolution."""
-    first = block(inputs, planes, stride, max(1, dilation // 2), dilation, norm)
+    first = block(inputs, planes, stride, max(1, dilation // 2), dilation)
     inputs = planes * block.expansion
-    return nn.Sequential(first, *(block(inputs, planes, 1, dilation, dilation, norm) for _ in range(1, blocks)))
+    return nn.Sequential(first, *(block(inputs, planes, 1, dilation, dilation) for _ in range(1, blocks)))
 
 
-def _downsample(inputs: int, outputs: int, stride: int, norm: Norm) -> nn.Module:
+def _downsample(inputs: int, outputs: int, stride: int) -> nn.Module:
     if stride == 1 and inputs == outputs:
         return nn.Identity()
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm(outputs))
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), BatchNorm(outputs))

@@ -14,6 +14,8 @@ many contexts share it. The check comes before anything but the running statisti
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +65,10 @@ class MXNetEngine:
     def train_step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
         """See ``mhpmodels.engines.Engine``; images must be shared out equally among the contexts."""
         self._check(images, labels)
+        with _explained("train_step"):
+            return self._step(images, labels, rate, seed)
+
+    def _step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
         mx.random.seed((seed + self.rank * _RANK_STRIDE) % 2**31)
         self._statistics.keep()
         loss = self._exchange.sum_number(self._differentiate(images, labels))
@@ -121,8 +127,9 @@ class MXNetEngine:
 
     def _measure(self) -> float:
         """L2 norm of the whole gradient."""
-        squares = [mx.nd.sum(mx.nd.square(gradients[0])) for gradients in self._optimizer.gradients]
-        return math.sqrt(float(mx.nd.add_n(*squares).asscalar()))
+        # dot, as MXNet's own clip_global_norm: sum(square()) takes longer on two cores than the backward pass
+        flat = [gradients[0].reshape((-1,)) for gradients in self._optimizer.gradients]
+        return math.sqrt(float(mx.nd.add_n(*(mx.nd.dot(x, x) for x in flat)).asscalar()))
 
     def _check(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
         if not self._training:
@@ -130,7 +137,7 @@ class MXNetEngine:
                 "train_step", "an engine that was opened to predict", "open_engine(config, training=True)"
             )
         batch, height, width = labels.shape
-        check_size(self.config.model, height, width)
+        check_size(self.config.model, height, width, training=True)
         if batch % len(self._contexts):
             found = f"{batch} images for {len(self._contexts)} contexts"
             raise EngineError("images", found, "a multiple of the contexts", "Change --batch-size.")
@@ -147,9 +154,12 @@ class MXNetEngine:
     # --- the rest -----------------------------------------------------------------------------------------------------
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """See ``mhpmodels.engines.Engine``; any size of at least 32 pixels."""
-        logits = self._predict(images)
-        mx.nd.waitall()
+        """See ``mhpmodels.engines.Engine``; any size, for ICNet of at least 32 pixels a side."""
+        height, width = images.shape[2:] if images.dtype == np.float32 else images.shape[1:3]
+        check_size(self.config.model, height, width, training=False)
+        with _explained("predict"):
+            logits = self._predict(images)
+            mx.nd.waitall()
         return logits
 
     def _predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
@@ -159,6 +169,10 @@ class MXNetEngine:
         outputs = [_predict(self._network, x) for x in inputs]
         logits: NDArray[np.float32] = np.concatenate([output.asnumpy() for output in outputs])
         return logits
+
+    def prefetch(self, loader: Any) -> Any:
+        """See ``mhpmodels.engines.Engine``: the loader as it is."""
+        return loader
 
     def save(self, path: str | Path) -> None:
         """See ``mhpmodels.engines.Engine``; a file that GluonCV's ``load_parameters`` reads."""
@@ -191,6 +205,17 @@ class MXNetEngine:
         mx.nd.waitall()
         for part in ("_network", "_parameters", "_statistics", "_optimizer", "_exchange"):
             vars(self).pop(part, None)
+
+
+@contextmanager
+def _explained(place: str) -> Iterator[None]:
+    """MXNet's errors as ours."""
+    try:
+        yield
+    except mx.MXNetError as error:
+        found = f"MXNet failed ({str(error).strip().splitlines()[-1]})"
+        remedy = "If its memory ran out, take a smaller --batch-size or --crop-size."
+        raise EngineError(place, found, remedy=remedy) from error
 
 
 def _predict(network: Any, x: Any) -> Any:

@@ -5,7 +5,7 @@ GluonCV fixes three things that mhp does not want fixed, each set here after its
 - the heads are made for a backbone of 2,048 channels, so the narrow ones that it offers (resnet18, resnet34) do not
   fit: their heads are made anew, by the same rule, from GluonCV's own parts;
 - the size of the crop is written into the graph: ``set_size`` writes another;
-- dropout is 0.1.
+- dropout is 0.1 in the heads, and ResNeSt drops blocks of feature maps, which only an image of 224 x 224 has.
 
 Names of parameters are GluonCV's, so its ``.params`` files load.
 """
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
 _PSPNET, _ICNET = (import_module(f"gluoncv.model_zoo.{name}") for name in ("pspnet", "icnet"))
 _FCN = import_module("gluoncv.model_zoo.fcn")
+_DROPBLOCK = import_module("gluoncv.nn.dropblock").DropBlock
 HEADS = {"psp": ("head.", "auxlayer."), "icnet": ("conv_sub1.", "psp_head.", "head.", "conv_sub4.", "conv_sub2.")}
 """What a network has beside its backbone: these weights learn at ``head_rate`` times the rate."""
 LEAST = {"psp": 8, "icnet": 32}
+"""Pixels a side: below, ICNet's smallest branch has none left."""
 
 
 def build_network(config: TrainConfig, contexts: list[Any], training: bool) -> Any:
@@ -76,11 +78,11 @@ def named_parameters(network: Any) -> dict[str, Any]:
     return {name: parameter for name, parameter in named.items() if name.rpartition(".")[2] != SHIFT}
 
 
-def check_size(model: str, height: int, width: int) -> None:
-    """Raises EngineError unless the network can be trained on such images."""
-    step, least = MULTIPLE[model], LEAST[model]
+def check_size(model: str, height: int, width: int, training: bool) -> None:
+    """Raises EngineError unless the network can take images of this size."""
+    step, least = MULTIPLE[model] if training else 1, LEAST[model]
     if height % step or width % step or min(height, width) < least:
-        expected = f"multiples of {step}, at least {least}"
+        expected = f"{f'multiples of {step}, ' if training else ''}at least {least}"
         raise EngineError("images", f"{height} x {width} for {model}", expected, "Change --crop-size.")
 
 
@@ -97,6 +99,8 @@ def set_size(network: Any, height: int, width: int) -> None:
 def _set_dropout(block: Any, rate: float) -> None:
     if isinstance(block, mx.gluon.nn.Dropout):
         block._rate = rate
+    elif isinstance(block, _DROPBLOCK):
+        block.drop_prob = 0  # ResNeSt's, made for the feature maps of a 224 x 224 image and for no other size
 
 
 def _fit_heads(network: Any, config: TrainConfig, norm: Any) -> None:

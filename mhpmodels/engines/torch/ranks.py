@@ -27,8 +27,11 @@ from mhpdata.errors import EngineError, MhpError
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
+JOINING = timedelta(minutes=10)
+"""A process that is not there so long after the first is not waited for."""
 PATIENCE = timedelta(hours=4)
-"""The others wait so long for rank 0, which validates alone. A process that ends is noticed at once."""
+"""Those that have met wait so long for rank 0, which validates alone. Of one that ends gloo tells at once, under NCCL
+torchrun."""
 
 
 class Ranks:
@@ -60,15 +63,21 @@ class Ranks:
             self._join()
 
     def _join(self) -> None:
-        try:
-            if not dist.is_initialized():
-                dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo", timeout=PATIENCE)
-                self._joined = True
-        except (RuntimeError, ValueError) as error:
-            remedy = "Start the processes with torchrun, and let it choose the address."
-            raise EngineError(
-                "torch.distributed", f"the other processes cannot be reached ({error})", "", remedy
-            ) from error
+        if not dist.is_initialized():
+            rank, world_size = _number("RANK", 0), _number("WORLD_SIZE", 1)
+            if rank >= world_size:
+                raise EngineError("RANK", f"{rank}", f"0..{world_size - 1}, as torchrun sets it", "Unset WORLD_SIZE.")
+            try:
+                store, rank, world_size = next(dist.rendezvous("env://", timeout=JOINING))
+                store.set(f"joined {rank}", "")
+                store.wait([f"joined {other}" for other in range(world_size)], JOINING)
+                backend = "nccl" if self.device.type == "cuda" else "gloo"
+                dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=PATIENCE)
+            except (RuntimeError, ValueError) as error:
+                found = f"the other processes cannot be reached ({error})"
+                remedy = "Start the processes with torchrun, and let it choose the address."
+                raise EngineError("torch.distributed", found, "", remedy) from error
+            self._joined = True
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
 
     def sum(self, values: Tensor) -> Tensor:

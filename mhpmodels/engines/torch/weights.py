@@ -18,7 +18,7 @@ from mhpmodels.params import read_params, to_torch_names
 PARAMS = (0x112).to_bytes(8, "little")
 _AUXILIARY = "auxlayer"
 _COUNT = "num_batches_tracked"
-"""A norm's, which GluonCV does not keep and nothing here reads."""
+"""A norm's, which GluonCV does not keep: taken where it is there."""
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -71,7 +71,7 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) ->
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(place, f"{name} is not finite", "finite numbers", "Take an earlier checkpoint.")
-    network.load_state_dict({name: tensors[name] for name in tensors if name in wanted}, strict=False)
+    network.load_state_dict(tensors, strict=False)
 
 
 def read_tensors(path: str | Path) -> Any:

@@ -1,0 +1,137 @@
+"""What the networks learn on the CPU within minutes, and what the loader costs meanwhile.
+
+Run:  python benchmarks/learning.py --work build/learning --out benchmarks/results
+
+Each network is trained by mhp-train with each engine, from random weights, on the same small pictures of mhp-synth. A
+row says what the last epoch's validation gives beside the answer "background everywhere", and which share of the
+training steps' wall time the loop waited for the loader. The curve is the mIoU after each epoch.
+
+Runs that are done are kept in --work, so a benchmark that was interrupted goes on when the same command is given again.
+The figures show that learning works; they say nothing of the release.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from harness import machine, save, table
+
+import mhpdata
+from mhpdata.synth import synthesize
+from mhpmodels import checkpoint
+from mhpmodels.config import MODELS, TrainConfig
+from mhpmodels.engines import ENGINES, installed
+from mhpmodels.feed import Feed
+from mhpmodels.metrics import Confusion
+from mhpmodels.runlog import read_epochs, read_steps
+
+IMAGES = 680
+COMMON = "--backbone resnet18 --blur-prob 0 --optimizer adam --lr 0.001 --head-rate 1 --log-interval 1000"
+RECIPE = {
+    "icnet": f"{COMMON} --base-size 256 --crop-size 192 --batch-size 4 --epochs 12",
+    "psp": f"{COMMON} --base-size 128 --crop-size 96 --batch-size 8 --epochs 18",
+}
+"""ICNet's deepest branch sees a quarter of the crop's side: of 96 pixels too little is left to learn fast. The heads
+take the backbone's rate, for no weight is pretrained."""
+# MXNet takes one thread on two cores, unless told
+THREADS = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
+
+
+@click.command()
+@click.option("--engine", "engines", multiple=True, type=click.Choice(tuple(ENGINES)), help="[default: all here]")
+@click.option("--model", "models", multiple=True, type=click.Choice(MODELS), help="[default: all]")
+@click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder for pictures and runs; kept.")
+@click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
+def main(engines: tuple[str, ...], models: tuple[str, ...], work: Path, out: Path) -> None:
+    """Train, and write a table."""
+    rows = [learn(work, engine, model) for model in models or MODELS for engine in engines or installed()]
+    where = machine("numpy", *(name for engine in engines or installed() for name in ENGINES[engine]))
+    curves = "\n".join(f"- {row['model']}, {row['engine']}: {', '.join(row['curve'])}" for row in rows)
+    figures = [{name: value for name, value in row.items() if not isinstance(value, list)} for row in rows]
+    recipes = "".join(f"\n- {model}: `{flags}`" for model, flags in RECIPE.items()) + "\n"
+    text = f"""# Learning on the CPU
+
+mIoU in percent on the val split of {IMAGES} pictures of mhp-synth, from random weights, by `mhp-train` with
+{recipes}
+and in the environment {" ".join(f"{name}={value}" for name, value in THREADS.items())}.
+
+{table(figures)}
+After each epoch:
+
+{curves}
+
+{where}
+"""
+    save(out, "learning", {"machine": where, "rows": rows}, text)
+
+
+def learn(work: Path, engine: str, model: str, seed: int = 0, swap: bool = True) -> dict[str, Any]:
+    """A run of the recipe, made where it is not done already: figures, curve, and IoU of each class."""
+    run = work / f"{engine}-{model}-seed-{seed}{'' if swap else '-no-swap'}"
+    kept = run.with_suffix(".json")
+    if not kept.exists():
+        kept.write_text(json.dumps(_learn(_pictures(work), run, engine, model, seed, swap)))
+    row: dict[str, Any] = json.loads(kept.read_text())
+    return row
+
+
+def _pictures(work: Path) -> Path:
+    rec = work / "rec"
+    if not (rec / "manifest.json").exists():
+        synthesize(work / "MHP_v1", IMAGES, seed=0, scale=0.375, progress=True)
+        mhpdata.pack(work / "MHP_v1", rec, size=192)
+    return rec
+
+
+def _learn(rec: Path, run: Path, engine: str, model: str, seed: int, swap: bool) -> dict[str, Any]:
+    flags = f"--data {rec} --save-dir {run} --model {model} --engine {engine} --seed {seed}"
+    flags += f" --{'' if swap else 'no-'}swap-sides {RECIPE[model]}"
+    begun = run.is_dir() and checkpoint.listing(run)
+    before = _cpu()
+    command = [sys.executable, "-m", "mhptools.train", *(["--resume", str(run)] if begun else flags.split())]
+    subprocess.run(command, check=True, env={**os.environ, **THREADS})
+    cpu = _cpu() - before
+    steps, epochs = read_steps(run), read_epochs(run)
+    training, validation = sum(row.seconds for row in steps), sum(row.seconds for row in epochs)
+    return {
+        "model": model,
+        "engine": engine,
+        "epochs": len(epochs),
+        "steps": len(steps),
+        "mIoU": 100 * epochs[-1].miou,
+        "background everywhere": 100 * _background(checkpoint.read(run).config),
+        "pixAcc": 100 * epochs[-1].pix_acc,
+        "minutes": (training + validation) / 60,
+        "CPU minutes": "unknown" if begun else cpu / 60,
+        "waiting for the loader %": 100 * sum(row.waited for row in steps) / training,
+        "curve": [f"{100 * row.miou:.1f}" for row in epochs],
+        "iou": list(epochs[-1].iou),
+    }
+
+
+def _cpu() -> float:
+    """Seconds, of children that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
+
+
+def _background(config: TrainConfig) -> float:
+    """mIoU of the answer "background" for every pixel."""
+    feed, found = Feed(config), Confusion(config.classes)
+    assert feed.val is not None
+    for batch in feed.val:
+        found.update(np.zeros_like(batch.labels), batch.labels)
+    feed.close()
+    return found.miou
+
+
+if __name__ == "__main__":
+    main()

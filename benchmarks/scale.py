@@ -1,0 +1,112 @@
+"""Half a million records: how long a packed folder takes to open, and how much memory its names and places take.
+
+Run:  python benchmarks/scale.py --out benchmarks/results
+
+One small record of mhp-synth, under as many names as MHP v2 twenty times over, in shards of 10,000. A new process opens
+the folder and begins an epoch in shuffled order; its memory is what no file backs, beside that of the same process with
+a folder of 1,000.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from harness import machine, save, table
+
+import mhpdata
+from mhpdata import shards
+from mhpdata.manifest import NAME, Manifest, Shard, ShardFile, Split, read_manifest
+from mhpdata.record import encode_record, number_record
+from mhpdata.shards import SUFFIXES
+from mhpdata.synth import synthesize
+
+CHILD = """
+import json, sys, time
+from pathlib import Path
+import mhpdata, mhpdata.loader, mhpdata.shards.hdf5
+def private():
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) / 1e3
+begun = time.perf_counter()
+split = mhpdata.open(sys.argv[1], "train")
+opened = time.perf_counter() - begun
+split[len(split) - 1]
+split.close()
+del split
+begun = time.perf_counter()
+loader = mhpdata.Loader(sys.argv[1], "train", batch_size=4, base_size=64, crop_size=64, threads=1, blur_prob=0.0)
+made = time.perf_counter() - begun
+begun = time.perf_counter()
+batch = next(iter(loader))
+first = time.perf_counter() - begun
+print(json.dumps({"open s": opened, "loader s": made, "first batch s": first, "private MB": private()}))
+"""
+
+
+def write_folder(small: Path, out: Path, records: int, a_shard: int) -> None:
+    """A packed folder whose train split holds the first record of ``small`` so many times."""
+    manifest = read_manifest(small)
+    format = str(manifest.options["format"])
+    template = mhpdata.open(small, "train").record(0)
+    out.mkdir()
+    written = []
+    for start in range(0, records, a_shard):
+        names = tuple(f"{i}" for i in range(start, min(start + a_shard, records)))
+        stem = out / f"train-{start // a_shard:05d}"
+        writer = shards.writer(format, stem)
+        for i, name in enumerate(names, start):
+            data = encode_record(replace(template, name=name))
+            number_record(data, i)
+            writer.write(data)
+        paths = [stem.with_suffix(suffix) for suffix in SUFFIXES[format]]
+        hashes = zip(paths, writer.close(), strict=True)
+        written.append(Shard(tuple(ShardFile(p.name, p.stat().st_size, digest) for p, digest in hashes), names))
+    splits = {"train": Split(tuple(written), manifest.splits["train"].statistics)}
+    whole: Manifest = replace(manifest, splits=splits, skipped=(), duplicates=())
+    (out / NAME).write_text(whole.to_json(), encoding="utf-8")
+
+
+def opened(folder: Path, runs: int) -> dict[str, float]:
+    """Medians of new processes, after one that warms kernels and files."""
+    command = [sys.executable, "-c", CHILD, str(folder)]
+    found = [
+        json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(runs)
+    ]
+    return {name: statistics.median(run[name] for run in found[1:]) for name in found[0]}
+
+
+@click.command()
+@click.option("--records", default=503_060, show_default=True, help="MHP v2 has 25,153 in train and val.")
+@click.option("--runs", default=5, show_default=True)
+@click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
+def main(records: int, runs: int, out: Path) -> None:
+    """Measure, and write a table."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "MHP_v1"
+        synthesize(source, 12, 0, None, False, progress=False, scale=0.1)
+        for format in ("recordio", "hdf5"):
+            small = Path(name) / f"small-{format}"
+            mhpdata.pack(source, small, size=32, format=format)
+            for count in (1_000, records):
+                folder = Path(name) / f"{format}-{count}"
+                write_folder(small, folder, count, 10_000)
+                size = (folder / NAME).stat().st_size / 1e6
+                rows.append({"format": format, "records": count, "manifest MB": size, **opened(folder, runs + 1)})
+    where = machine("numpy", "numba", "h5py")
+    what = __doc__.partition("out benchmarks/results")[2].strip()
+    told = ", ".join(f"{key} {value}" for key, value in where.items())
+    text = f"# Half a million records\n\n{what}\n\n{table(rows)}\n{told}\n"
+    save(out, "scale", {"machine": where, "rows": rows}, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The annotation files of an entry to the masks of its persons: the one place that knows in what form labels lie.
+
+==== ==============================================================================================================
+gray a PNG a person, 8-bit gray: MHP v1
+red  a PNG a person, 8-bit RGB with the label in the red channel and the others 0 (or all three alike), or gray: MHP v2
+maps one map of classes and one of persons, 8-bit gray each: CIHP. Persons are in the order of their numbers, gaps
+     closed. A pixel with a person and class 0 is background; one with a class and no person is an error
+==== ==============================================================================================================
+
+Masks are decoded one at a time, so memory does not depend on the number of persons. Out: the runs of a mask
+(mhpdata.masks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from mhpdata.errors import MaskError
+from mhpdata.image import Pixels, decode_mask
+from mhpdata.layouts import Entry
+from mhpdata.layouts.entry import MAPS, RED
+from mhpdata.masks import MaskRuns, deflate_runs, inflate_runs, mask_runs
+from mhpdata.source import SourceFile, read_file
+
+PERSONS = 256
+"""Values of a map of persons: 0 and up to 255 persons."""
+
+
+class Masks(Sequence[MaskRuns]):
+    """The masks of an entry as runs, decoded when asked for; never more than one is held.
+
+    The first access of a mask reads and checks its file and keeps the compressed runs for the record (``streams``);
+    later ones inflate those, so a file is read once. ``size`` is (height, width) of all.
+    """
+
+    def __init__(self, root: Path, entry: Entry, size: tuple[int, int], labels: int) -> None:
+        """Of an entry that has labels; ``labels`` is how many the dataset has."""
+        assert entry.masks is not None
+        self._root, self._files, self.size, self._labels = root, entry.masks, size, labels
+        self._red = entry.form == RED
+        self._maps = read_maps(root, entry, size, labels) if entry.form == MAPS else None
+        self._persons = () if self._maps is None else persons_of(self._maps[1])
+        self.streams: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._files) if self._maps is None else len(self._persons)
+
+    @overload
+    def __getitem__(self, person: int) -> MaskRuns: ...
+    @overload
+    def __getitem__(self, person: slice) -> Sequence[MaskRuns]: ...
+    def __getitem__(self, person: int | slice) -> MaskRuns | Sequence[MaskRuns]:
+        if isinstance(person, slice):
+            return [self[i] for i in range(*person.indices(len(self)))]
+        if person < 0 or person >= len(self):
+            raise IndexError(person)
+        if person < len(self.streams):
+            return inflate_runs(self.streams[person], self.size)
+        assert person == len(self.streams), "masks are first taken in person order"
+        runs = mask_runs(self._decode(person))
+        self.streams.append(deflate_runs(runs))
+        return runs
+
+    def _decode(self, person: int) -> Pixels:
+        if self._maps is not None:
+            classes, persons = self._maps
+            return np.where(persons == self._persons[person], classes, np.uint8(0))
+        return read_mask(self._root, self._files[person], self.size, self._labels, self._red)
+
+
+def read_mask(root: Path, file: SourceFile, size: tuple[int, int], labels: int, red: bool) -> Pixels:
+    """One person's mask.
+
+    Raises:
+        MaskError, UnreadableError, SourceChangedError: as ``decode_mask`` and ``read_file``.
+    """
+    return decode_mask(read_file(root, file), file.path, size, labels, red=red)
+
+
+def read_maps(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> tuple[Pixels, Pixels]:
+    """The map of classes and the map of persons of an entry in the form "maps".
+
+    Raises:
+        MaskError: one is no such map, or a pixel has a class and no person.
+        UnreadableError, SourceChangedError: as ``read_file``.
+    """
+    assert entry.masks is not None
+    file, persons_file = entry.masks
+    classes = read_mask(root, file, size, labels, False)
+    persons = read_mask(root, persons_file, size, PERSONS, False)
+    nobody = int(np.count_nonzero((classes != 0) & (persons == 0)))
+    if nobody:
+        found = f"{nobody} pixels have a class in {file.path} and no person here"
+        raise MaskError(persons_file.path, found, "a person for each", "Pass --on-error skip to leave the image out.")
+    return classes, persons
+
+
+def persons_of(persons: Pixels) -> tuple[int, ...]:
+    """The numbers in a map of persons, rising, without 0."""
+    return tuple(np.flatnonzero(np.bincount(persons.reshape(-1), minlength=2)[1:]) + 1)

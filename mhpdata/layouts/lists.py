@@ -1,0 +1,89 @@
+"""Lists of a dataset: which images a split has, one a line, in the split's order.
+
+A wrong line is a problem of the list; the lines that are right are still used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from pathlib import Path
+
+from mhpdata.errors import FolderError
+from mhpdata.layouts.entry import AGAIN, Found, Problem
+from mhpdata.source import Refused, SourceFile, read_file
+
+MAX_BYTES = 1 << 22
+"""Longer lists are refused unread: 4 MiB, half a million names."""
+
+MAX_WRONG = 1000
+"""A list with more wrong lines is none."""
+
+
+def read_ids(
+    root: Path,
+    found: Found,
+    place: str,
+    line_of: re.Pattern[str],
+    example: str,
+    problems: list[Problem],
+    split: str = "",
+    taken: dict[str, str] | None = None,
+    leave: Set[str] = frozenset(),
+) -> list[str]:
+    """The ids of one list in its order.
+
+    Args:
+        root: the source folder.
+        found: the names in the list's folder, by ``scan_folder``.
+        place: the list, below the source folder.
+        line_of: what a line is; its first group is the id.
+        example: such a line, for errors.
+        problems: takes what is wrong.
+        split: that the list is of; "" where what is wrong with it concerns every split.
+        taken: ids that other lists have, and where: an id is taken once, by the first list.
+        leave: ids to pass over.
+    """
+    taken, before = {} if taken is None else taken, len(problems)
+    names = []
+    for number, line in enumerate(_lines(root, found, place, example, problems, split), 1):
+        match = line_of.fullmatch(line)
+        here = f"{place} line {number}"
+        if len(problems) - before > MAX_WRONG:
+            raise FolderError(here, f"{MAX_WRONG} lines before it are wrong", example, "Unpack the archive again.")
+        if match is None:
+            error = FolderError(here, repr(line[:80]), example, AGAIN)
+            problems.append(Problem(split, line[:80], error, entry=False))
+        elif match[1] in leave:
+            continue
+        elif match[1] in taken:
+            error = FolderError(here, f"{line} again", f"one mention ({taken[match[1]]} has it)", AGAIN)
+            problems.append(Problem(split, match[1], error, entry=False))
+        else:
+            taken[match[1]] = here
+            names.append(match[1])
+    return names
+
+
+def _lines(root: Path, found: Found, place: str, example: str, problems: list[Problem], split: str) -> list[str]:
+    """The lines of a list; a missing list is a problem and has none."""
+    file = found.get(place.rpartition("/")[2])
+    if file is None:
+        error = FolderError(place, "missing", "a list of the release", AGAIN)
+        problems.append(Problem(split, place, error, entry=False))
+        return []
+    if isinstance(file, Refused):
+        raise FolderError(file.path, file.reason, "a text file", "Put the real file in its place.")
+    text = _text(root, file, example)
+    if "\r" in text:
+        remedy = "It was converted: unpack it again, or pass --on-error skip to skip the CR characters."
+        error = FolderError(place, "lines end with CR LF", "LF, as released", remedy)
+        problems.append(Problem(split, place, error, entry=False))
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []
+
+
+def _text(root: Path, file: SourceFile, example: str) -> str:
+    try:
+        return read_file(root, file, MAX_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        raise FolderError(file.path, "is not text", "one image name a line", "Unpack the archive again.") from cause

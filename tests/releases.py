@@ -1,0 +1,64 @@
+"""Tiny downloads in the true form of MHP v2 and CIHP, a file at a time, for tests of what is odd in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from folder import encode, photo
+
+SIZE = (40, 56)
+
+
+def labels_of(*labels: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """A mask of these labels in bands from left to right; background above and below."""
+    mask = np.zeros(size, np.uint8)
+    for band, label in zip(np.array_split(np.arange(size[1]), len(labels)), labels, strict=True):
+        mask[4:-4, band] = label
+    return mask
+
+
+def red(mask: np.ndarray) -> bytes:
+    """A mask as MHP v2 has it: the label in the red channel."""
+    return encode(".png", np.dstack([np.zeros_like(mask), np.zeros_like(mask), mask]))
+
+
+def write_v2(root: Path, ids: dict[str, list[int]], labels: tuple[int, ...] = (3, 58)) -> Path:
+    """MHP v2 with these ids in its splits, one person an image; test without labels."""
+    (root / "list").mkdir(parents=True)
+    for split, names in ids.items():
+        (root / split / "images").mkdir(parents=True)
+        lines = "".join(f"{name}\n" for name in names)
+        (root / "list" / ("test_all.txt" if split == "test" else f"{split}.txt")).write_text(lines)
+        for name in names:
+            (root / split / "images" / f"{name}.jpg").write_bytes(encode(".jpg", photo(name, SIZE)))
+            if split == "test":
+                continue
+            (root / split / "parsing_annos").mkdir(exist_ok=True)
+            (root / split / "parsing_annos" / f"{name}_01_01.png").write_bytes(red(labels_of(*labels)))
+    return root
+
+
+CIHP_FOLDERS = {"train": "Training", "val": "Validation", "test": "Testing"}
+
+
+def write_cihp(root: Path, ids: dict[str, list[int]], labels: tuple[int, ...] = (5, 14, 19)) -> Path:
+    """CIHP with these ids in its splits, a person for each label; test without labels."""
+    for split, names in ids.items():
+        folder = root / CIHP_FOLDERS[split]
+        (folder / "Images").mkdir(parents=True)
+        (folder / f"{split}_id.txt").write_text("".join(f"{name:07d}\n" for name in names))
+        for name in names:
+            (folder / "Images" / f"{name:07d}.jpg").write_bytes(encode(".jpg", photo(name, SIZE)))
+            if split == "test":
+                continue
+            write_maps(folder, name, labels_of(*labels), labels_of(*range(1, len(labels) + 1)))
+    return root
+
+
+def write_maps(folder: Path, name: int, classes: np.ndarray, persons: np.ndarray) -> None:
+    """The maps of one image of CIHP."""
+    for kind, pixels in (("Category_ids", classes), ("Human_ids", persons)):
+        (folder / kind).mkdir(exist_ok=True)
+        (folder / kind / f"{name:07d}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())

@@ -1,0 +1,401 @@
+"""The MXNet engine beyond the contract: GluonCV's names, files and training loop, and what MXNet needs to be told."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from mhpdata.errors import CheckpointError, EngineError, OptionError
+from mhpmodels.config import TrainConfig
+from mhpmodels.engines import installed, open_engine
+from mhpmodels.params import read_params
+
+if "mxnet" not in installed():
+    pytest.skip("MXNet is not installed here; environment A has it", allow_module_level=True)
+
+from mhpmodels.engines.mxnet.backbone import CHANNELS
+from mhpmodels.engines.mxnet.contexts import APART
+from mhpmodels.engines.mxnet.libraries import mx
+from mhpmodels.engines.mxnet.network import HEADS, build_network, named_parameters
+
+SIZE = {"icnet": 64, "psp": 48}
+
+
+def config(model="icnet", **options):
+    default = {"aux": model == "psp", "backbone": "resnet18", "crop_size": SIZE[model], "batch_size": 2, "dropout": 0.0}
+    return TrainConfig(engine="mxnet", model=model, **{**default, **options})
+
+
+def batch(size, count=2, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 19, (count, size, size)).astype(np.uint8)
+    return rng.normal(0, 1, (count, 3, size, size)).astype(np.float32), labels
+
+
+def weights(engine):
+    return {name: parameter.list_data()[0].asnumpy() for name, parameter in engine._parameters.items()}
+
+
+def gradients(engine):
+    return {
+        name: parameter.list_grad()[0].asnumpy()
+        for name, parameter in engine._parameters.items()
+        if parameter.grad_req != "null"
+    }
+
+
+@pytest.fixture(scope="module", params=SIZE)
+def opened(request, tmp_path_factory):
+    engine = open_engine(config(request.param))
+    path = tmp_path_factory.mktemp("first") / "weights.params"
+    engine.save(path)
+    engine.save_state(path.with_suffix(".state"))
+    yield engine, path
+    engine.close()
+
+
+@pytest.fixture
+def engine(opened):
+    """The engine as it was opened; a test may replace its config."""
+    engine, path = opened
+    kept = engine.config
+    engine.load(path)
+    engine.load_state(path.with_suffix(".state"))
+    yield engine
+    engine.config = kept
+
+
+# --- GluonCV
+
+
+@pytest.mark.parametrize("model", SIZE)
+def test_names_heads_and_files_are_gluoncvs(model, tmp_path):
+    engine = open_engine(config(model, backbone="resnet50"), training=False)
+    make = {"icnet": ("icnet", "ICNet"), "psp": ("pspnet", "PSPNet")}[model]
+    build = getattr(import_module(f"gluoncv.model_zoo.{make[0]}"), make[1])
+    theirs = build(19, aux=model == "psp", crop_size=SIZE[model], pretrained_base=False)
+    named = theirs._collect_params_with_prefix()
+    assert list(named) == list(engine._parameters)
+    assert {name for name in named if named[name].lr_mult == 10} == {n for n in named if n.startswith(HEADS[model])}
+    engine.save(tmp_path / "ours.params")
+    theirs.load_parameters(str(tmp_path / "ours.params"))
+    images = batch(SIZE[model])[0]
+    seen = theirs(mx.nd.from_numpy(images.copy()))[0].asnumpy()
+    np.testing.assert_allclose(engine.predict(images), seen, atol=1e-5 * np.abs(seen).max())
+    for parameter in named.values():
+        parameter.set_data(parameter.data() + 1)
+    theirs.save_parameters(str(tmp_path / "theirs.params"))
+    engine.load(tmp_path / "theirs.params")
+    arrays = weights(engine)
+    assert all((arrays[name] == parameter.data().asnumpy()).all() for name, parameter in named.items())
+    engine.close()
+
+
+def gluoncv_loop(model, path, batches, contexts, optimizer, rate):
+    """The heart of GluonCV's scripts/segmentation/train.py: the weights after some steps."""
+    parallel, losses = (import_module(f"gluoncv.{name}") for name in ("utils.parallel", "loss"))
+    devices = [mx.cpu(number) for number in range(contexts)]
+    network = build_network(config(model), devices, training=True)
+    network.hybridize()
+    named = named_parameters(network)
+    for name, array in read_params(path).items():
+        named[name].set_data(mx.nd.from_numpy(array))
+        named[name].lr_mult = 10 if name.startswith(HEADS[model]) else 1
+    criterion = {
+        "icnet": lambda: losses.ICNetLoss(crop_size=SIZE[model]),
+        "psp": lambda: losses.MixSoftmaxCrossEntropyLoss(aux=True, aux_weight=0.5),
+    }[model]()
+    net = parallel.DataParallelModel(network, devices)
+    criterion = parallel.DataParallelCriterion(criterion, devices)
+    options = {"wd": 1e-4, "learning_rate": rate, **({"momentum": 0.9} if optimizer == "sgd" else {})}
+    trainer = mx.gluon.Trainer(network.collect_params(), optimizer, options, kvstore="device")
+    for images, labels in batches:
+        with mx.autograd.record(True):
+            outputs = net(mx.nd.from_numpy(images.copy()))
+            values = criterion(outputs, mx.nd.from_numpy(labels.astype(np.float32)))
+            mx.nd.waitall()
+            mx.autograd.backward(values)
+        trainer.step(len(images))
+    return {name: parameter.list_data()[0].asnumpy() for name, parameter in named.items()}
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer", "rate", "contexts"),
+    [("icnet", "sgd", 1e-3, 2), ("psp", "sgd", 1e-3, 1), ("icnet", "adam", 1e-5, 1)],
+)
+def test_the_old_recipe_updates_as_gluoncvs_own_loop(model, optimizer, rate, contexts, tmp_path):
+    """The same batches, the same weights: branch and aux weights of 1, gradients x contexts / images."""
+    engine = open_engine(config(model, old_recipe=True, optimizer=optimizer, contexts=contexts, batch_size=4))
+    engine.save(tmp_path / "first.params")
+    first = weights(engine)
+    batches = [batch(SIZE[model], 4, seed) for seed in (1, 2)]
+    for images, labels in batches:
+        assert engine.train_step(images, labels, rate, 0).applied
+    ours = weights(engine)
+    theirs = gluoncv_loop(model, tmp_path / "first.params", batches, contexts, optimizer, rate)
+    if contexts > 1:  # gluon's first step copies the first context's running statistics onto the others
+        first = {name: array for name, array in first.items() if ".running_" not in name}
+    for name, before in first.items():
+        moved = theirs[name] - before
+        np.testing.assert_allclose(ours[name] - before, moved, atol=2e-2 * np.abs(moved).max() + 3e-7, err_msg=name)
+    everything = [np.concatenate([(w[n] - first[n]).ravel() for n in first]) for w in (ours, theirs)]
+    assert np.linalg.norm(everything[0] - everything[1]) < 1e-3 * np.linalg.norm(everything[1])
+    engine.close()
+
+
+# --- a step
+
+
+@pytest.mark.parametrize("no_wd", [False, True])
+def test_the_first_step_is_rate_times_gradient_and_decay(opened, no_wd, tmp_path):
+    model = opened[0].config.model
+    engine = open_engine(replace(opened[0].config, no_wd=no_wd, weight_decay=0.1, head_rate=3.0, clip_grad=0.5))
+    before = weights(engine)
+    step = engine.train_step(*batch(SIZE[model]), 0.01, 0)
+    slopes, after = gradients(engine), weights(engine)
+    norm = math.sqrt(sum(float((slope.astype(np.float64) ** 2).sum()) for slope in slopes.values()))
+    assert step.gradient == pytest.approx(norm, rel=1e-4) and norm > 0.5
+    for name, slope in slopes.items():
+        spared = no_wd and name.endswith((".gamma", ".beta", ".bias"))
+        rate = 0.01 * (3.0 if name.startswith(HEADS[model]) else 1.0)
+        expected = -rate * (slope * 0.5 / norm + (0.0 if spared else 0.1) * before[name])
+        found = after[name] - before[name]
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max() + 1e-7, err_msg=name)
+    engine.close()
+
+
+def test_weights_of_the_branches_act_on_loss_and_gradient(engine):
+    model, images, labels = engine.config.model, *batch(engine.config.crop_size)
+    losses, slopes = [], []
+    for weight in (0.0, 1.0, 2.0):
+        engine.config = replace(engine.config, aux_weight=weight, branch_weights=(weight,) * 3)
+        losses.append(engine.train_step(images, labels, 0.0, 0).loss)
+        slopes.append(gradients(engine))
+    assert losses[2] - losses[1] == pytest.approx(losses[1] - losses[0], rel=1e-4) and losses[1] > losses[0] + 0.1
+    name = {"icnet": "head.cff_24.conv_low_cls.weight", "psp": "auxlayer.block.4.weight"}[model]
+    assert not slopes[0][name].any()
+    np.testing.assert_allclose(slopes[2][name], 2 * slopes[1][name], atol=1e-4 * np.abs(slopes[2][name]).max())
+
+
+def test_logits_hundreds_apart_are_no_reason_to_stop(engine):
+    """Where GluonCV prints NaN: see test_mxnet_loss.py."""
+    last = {"icnet": "head.conv_cls.weight", "psp": "head.block.4.weight"}[engine.config.model]
+    engine._parameters[last].set_data(engine._parameters[last].data() * 1e4)
+    step = engine.train_step(*batch(engine.config.crop_size), 1e-6, 0)
+    assert step.applied and 104 < step.loss < math.inf and math.isfinite(step.gradient)
+
+
+def test_two_contexts_share_a_batch(engine, opened):
+    """Without SyncBatchNorm, where they need not wait for each other; with it: test_mxnet_norm.py."""
+    two = open_engine(replace(engine.config, contexts=2))
+    two.load(opened[1])
+    images, labels = batch(engine.config.crop_size, 4)
+    labels[:2, :20] = 255
+    halves = [engine.train_step(images[part], labels[part], 0.0, 0).loss for part in (slice(0, 2), slice(2, 4))]
+    counts = [np.count_nonzero(part != 255) for part in (labels[:2], labels[2:])]
+    step = two.train_step(images, labels, 0.01, 0)
+    assert step.loss == pytest.approx(np.average(halves, weights=counts), rel=1e-5)
+    for name, parameter in two._parameters.items():
+        first, second = (array.asnumpy() for array in parameter.list_data())
+        np.testing.assert_array_equal(first, second, err_msg=name)
+    seen = two.predict(images[:3])
+    np.testing.assert_allclose(seen[2:], two.predict(images[2:3]), atol=1e-5 * np.abs(seen).max())
+    two.close()
+
+
+def test_a_size_between_others_leaves_no_trace(engine, opened):
+    size = engine.config.crop_size
+    first = [engine.train_step(*batch(size, seed=seed), 0.01, seed) for seed in (1, 2)]
+    engine.load(opened[1])
+    engine.load_state(opened[1].with_suffix(".state"))
+    images = np.random.default_rng(3).normal(0, 1, (2, 3, 96, 64)).astype(np.float32)
+    assert engine.train_step(images, np.zeros((2, 96, 64), np.uint8), 0.0, 0).applied
+    engine.load(opened[1])
+    engine.load_state(opened[1].with_suffix(".state"))
+    assert [engine.train_step(*batch(size, seed=seed), 0.01, seed) for seed in (1, 2)] == first
+
+
+def test_a_state_is_arrays_by_the_weights_names(opened):
+    engine, path = opened
+    arrays = read_params(path.with_suffix(".state"))
+    assert arrays.pop("steps").tolist() == [0]
+    assert {name.removeprefix("momentum:") for name in arrays} == set(gradients(engine))
+
+
+# --- backbones
+
+
+@pytest.mark.parametrize("model", SIZE)
+@pytest.mark.parametrize("backbone", ["resnet34", "resnest50"])
+def test_other_backbones_train(model, backbone):
+    engine = open_engine(config(model, backbone=backbone))
+    step = engine.train_step(*batch(SIZE[model]), 0.001, 0)
+    assert step.applied and math.isfinite(step.loss)
+    engine.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", CHANNELS)
+def test_every_backbone_predicts(backbone):
+    for model in SIZE:
+        engine = open_engine(config(model, backbone=backbone), training=False)
+        assert np.isfinite(engine.predict(batch(SIZE[model], 1)[0])).all()
+        engine.close()
+
+
+def test_a_pretrained_backbone_from_a_file(opened, tmp_path):
+    engine, _ = opened
+    alone = import_module("gluoncv.model_zoo.resnetv1b").resnet18_v1b(dilated=True)
+    alone.initialize(mx.init.Xavier())
+    alone(mx.nd.zeros((1, 3, 32, 32)))
+    alone.save_parameters(str(tmp_path / "resnet18_v1b.params"))
+    theirs = {name: parameter.data().asnumpy() for name, parameter in alone._collect_params_with_prefix().items()}
+    taught = open_engine(replace(engine.config, pretrained_base=str(tmp_path / "resnet18_v1b.params")))
+    ours, drawn = weights(taught), weights(engine)
+    backbone = [name for name in ours if not name.startswith(HEADS[engine.config.model])]
+    assert set(backbone) == {name for name in theirs if not name.startswith("fc.")}
+    assert all((ours[name] == theirs[name]).all() for name in backbone)
+    assert any((ours[name] != drawn[name]).any() for name in backbone)
+    taught.close()
+
+
+def test_a_backbone_that_is_another(opened, tmp_path):
+    engine, path = opened
+    with pytest.raises(CheckpointError, match="Give a file of resnet34_v1b"):
+        open_engine(replace(engine.config, backbone="resnet34", pretrained_base=str(path)))
+    with pytest.raises(CheckpointError, match=r"nowhere\.params: cannot be read"):
+        open_engine(replace(engine.config, pretrained_base=str(tmp_path / "nowhere.params")))
+
+
+def test_a_store_that_cannot_be_reached(opened, monkeypatch):
+    def get_model_file(name, tag):
+        raise OSError(f"no network for {name}")
+
+    monkeypatch.setattr(import_module("gluoncv.model_zoo.model_store"), "get_model_file", get_model_file)
+    with pytest.raises(EngineError, match=r"resnet18_v1b cannot be had.*no network.*copy of resnet18_v1b-\*\.params"):
+        open_engine(replace(opened[0].config, pretrained_base="store"))
+    predicting = open_engine(replace(opened[0].config, pretrained_base="store"), training=False)
+    predicting.close()
+
+
+# --- files that almost fit
+
+
+def test_an_auxiliary_head_is_left_out_where_there_is_none(tmp_path):
+    chosen = config("psp")
+    trained, plain = (
+        open_engine(chosen, training=False),
+        open_engine(replace(chosen, aux=False, seed=5), training=False),
+    )
+    trained.save(tmp_path / "aux.params")
+    plain.load(tmp_path / "aux.params")
+    images = batch(SIZE["psp"])[0]
+    np.testing.assert_array_equal(plain.predict(images), trained.predict(images))
+    plain.save(tmp_path / "plain.params")
+    with pytest.raises(CheckpointError, match=r"has no auxlayer\.block\.0\.weight and 6 more"):
+        trained.load(tmp_path / "plain.params")
+    trained.close()
+    plain.close()
+
+
+def test_weights_that_are_not_finite_are_refused(engine, tmp_path):
+    name = next(iter(engine._parameters))
+    before = weights(engine)
+    engine._parameters[name].set_data(mx.nd.full(before[name].shape, np.nan))
+    engine.save(tmp_path / "nan.params")
+    with pytest.raises(CheckpointError, match="is not finite"):
+        engine.load(tmp_path / "nan.params")
+
+
+# --- what it cannot do
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"ngpus": 1, "contexts": 1}, EngineError, r"ngpus: 1, of which MXNet 1\.9\.1 sees 0.*--ngpus 0"),
+        ({"dtype": "float16"}, OptionError, "float16 with engine mxnet.*--engine torch"),
+        ({"kvstore": "p3"}, OptionError, "'p3'.*device or local or dist_sync"),
+        ({"kvstore": "dist_sync"}, EngineError, "dist_sync without DMLC_ROLE.*launch.py"),
+        ({"syncbn": True, "contexts": 2}, EngineError, "MXNET_CPU_TEMP_COPY=2048 MXNET_CPU_WORKER_NTHREADS=16"),
+    ],
+)
+def test_what_cannot_be_opened_says_why(change, error, message, monkeypatch):
+    for name in (*APART, "DMLC_ROLE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(error, match=message):
+        open_engine(replace(config(), **change))
+    assert not set(APART) & set(os.environ)
+
+
+def test_batches_it_cannot_take(engine):
+    size, step = engine.config.crop_size, {"icnet": 16, "psp": 8}[engine.config.model]
+    images, labels = batch(size)
+    wrong = images[:, :, :-1], labels[:, :-1]
+    with pytest.raises(EngineError, match=rf"images: {size - 1} x {size} for .*multiples of {step}"):
+        engine.train_step(*wrong, 0.01, 0)
+    with pytest.raises(EngineError, match=r"images: float64 .*expected float32 \(2, 3"):
+        engine.train_step(images.astype(np.float64), labels, 0.01, 0)
+    with pytest.raises(EngineError, match=r"images: float32 \(1, 3"):
+        engine.train_step(images[:1], labels, 0.01, 0)
+    labels[1, 2, 3:5] = 19
+    with pytest.raises(EngineError, match=r"labels: 2 pixels of a class .*expected 0\.\.18, or 255"):
+        engine.train_step(images, labels, 0.01, 0)
+
+
+def test_what_was_opened_to_predict_does_not_train():
+    engine = open_engine(config(), training=False)
+    with pytest.raises(EngineError, match="opened to predict"):
+        engine.train_step(*batch(64), 0.01, 0)
+    engine.close()
+
+
+def test_images_too_small_to_predict(engine):
+    least = {"icnet": 32, "psp": 8}[engine.config.model]
+    engine.predict(np.zeros((1, 3, least, least + 5), np.float32))
+    with pytest.raises(EngineError, match=rf"images: {least - 1} x 40 for .*at least {least}"):
+        engine.predict(np.zeros((1, 3, least - 1, 40), np.float32))
+
+
+def test_an_error_of_mxnets_is_explained(engine, monkeypatch):
+    def fail(*_):
+        raise mx.MXNetError("Traceback:\n  File\nMXNetError: cudaMalloc retry failed: out of memory")
+
+    monkeypatch.setattr(engine, "_differentiate", fail)
+    with pytest.raises(EngineError, match=r"train_step: MXNet failed .*out of memory.*smaller --batch-size"):
+        engine.train_step(*batch(engine.config.crop_size), 0.01, 0)
+
+
+def test_a_numpy_that_mxnet_does_not_know(monkeypatch):
+    from mhpmodels.engines.mxnet import libraries
+
+    monkeypatch.setattr(np, "__version__", "2.1.0")
+    with pytest.raises(EngineError, match=r'numpy 2\.1\.0; expected numpy 1\.23.*pip install "mhp\[mxnet\]"'):
+        libraries._import_mxnet()
+
+
+# --- beside torch, and beside other processes
+
+ORDERS = {
+    "torch first": "import torch\nfrom mhpmodels.engines.mxnet.libraries import mx, gluoncv",
+    "torch last": "from mhpmodels.engines.mxnet.libraries import mx, gluoncv\nimport torch",
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_torch_and_gluoncv_live_in_one_process(order):
+    if find_spec("torch") is None:
+        pytest.skip("torch is not installed here")
+    code = f"{ORDERS[order]}\nimport sys\nassert sys.modules['torch'] is torch\n" + (
+        "print(float(torch.ones(3).sum()) + float(mx.nd.ones((4,)).sum().asscalar()), gluoncv.model_zoo.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["7.0", "gluoncv.model_zoo"], done.stderr

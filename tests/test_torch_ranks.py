@@ -1,0 +1,183 @@
+"""Several processes that train together, over gloo: the same as one with the joined batch; a lost one is an error."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mhpdata
+from mhpdata.errors import EngineError
+from mhpmodels.engines import open_engine
+
+torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
+
+from torch_ranks import HALF, PATIENCE, STEPS, config, run  # noqa: E402
+
+from mhpmodels.engines.torch import ranks  # noqa: E402
+
+SMALL = "torch_ranks:small"
+SCRIPT = Path(__file__).parent / "torch_ranks.py"
+
+
+@pytest.fixture(scope="module")
+def packed(source, tmp_path_factory):
+    out = tmp_path_factory.mktemp("packed") / "rec"
+    mhpdata.pack(source, out, size=64, workers=1)
+    return out
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def run_ranks(world_size, folder, *arguments):
+    """(exit status, what it said) of processes that are started as by torchrun, but not killed when one has failed."""
+    deadline = time.monotonic() + PATIENCE
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    shared = {"WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size, **meeting}
+    with ExitStack() as stack:
+        processes = []
+        for rank in range(world_size):
+            own = {k: str(v) for k, v in {**shared, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": 1}.items()}
+            log = stack.enter_context((folder / f"rank_{rank}.log").open("w"))
+            process = subprocess.Popen(
+                [sys.executable, SCRIPT, *arguments], env={**os.environ, **own}, stdout=log, stderr=log
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            processes.append(process)
+        statuses = [process.wait(timeout=max(0.0, deadline - time.monotonic())) for process in processes]
+    return [(status, (folder / f"rank_{rank}.log").read_text()) for rank, status in enumerate(statuses)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """As the ranks have; for networks so small, more threads are slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def run_one(packed, model):
+    """Losses and weights of one process with the joined batch."""
+    engine = open_engine(config(model))
+    losses = run(engine, packed)
+    state = {name: tensor.clone() for name, tensor in engine._network.state_dict().items()}
+    engine.close()
+    assert len(losses) == STEPS and losses[-1] < 0.95 * losses[0], "nothing was learnt"
+    return losses, state
+
+
+def check_equal(out, one, tolerance):
+    """What two ranks left in a folder, and ``run_one``'s."""
+    losses, state = one
+    found = [json.loads((out / f"rank_{rank}.json").read_text()) for rank in (0, 1)]
+    assert found[0] == found[1]
+    np.testing.assert_allclose(found[0], losses, rtol=0, atol=1e-4)
+    assert (out / "rank_0.pt").read_bytes() == (out / "rank_1.pt").read_bytes(), "not the same weights on both"
+    weights = torch.load(out / "rank_0.pt", weights_only=True)
+    assert list(weights) == list(state)
+    for name, tensor in weights.items():
+        np.testing.assert_allclose(tensor, state[name], rtol=0, atol=tolerance, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def one(packed):
+    return run_one(packed, SMALL)
+
+
+@pytest.fixture(scope="module")
+def two(packed, tmp_path_factory, one):  # after one, which has compiled the kernels that both of the two would compile
+    """The folder where two ranks left what they found."""
+    out = tmp_path_factory.mktemp("two")
+    for status, said in run_ranks(2, out, packed, out, SMALL):
+        assert status == 0, said
+    return out
+
+
+def test_two_ranks_equal_one_with_the_joined_batch(one, two):
+    check_equal(two, one, 1e-4)
+
+
+@pytest.mark.slow
+def test_two_ranks_equal_one_for_pspnet(packed, tmp_path):
+    """Weights to 1e-3: the pyramid normalises four values a channel, which makes rounding large; so does another number
+    of threads in one process."""
+    one = run_one(packed, "psp")
+    for status, said in run_ranks(2, tmp_path, packed, tmp_path, "psp"):
+        assert status == 0, said
+    check_equal(tmp_path, one, 1e-3)
+
+
+def test_one_goes_on_where_two_stopped(two, packed):
+    engine = open_engine(config(SMALL))
+    engine.load(two / "half.pt")
+    engine.load_state(two / "half.state")
+    expected = json.loads((two / "rank_0.json").read_text())[HALF:]
+    np.testing.assert_allclose(run(engine, packed, HALF), expected, rtol=0, atol=1e-4)
+    engine.close()
+
+
+def test_a_killed_rank_is_an_error_of_the_others(packed, tmp_path, one):
+    (status, said), (killed, _) = run_ranks(2, tmp_path, packed, tmp_path, SMALL, "3")
+    assert (status, killed) == (1, -signal.SIGKILL)
+    assert "EngineError: rank 0: lost another of the 2 ranks" in said and "--resume" in said
+
+
+def test_contexts_ask_for_as_many_processes():
+    with pytest.raises(EngineError, match=r"torchrun --nproc-per-node 2 -m mhptools\.train --ngpus 0 --contexts 2"):
+        open_engine(config(SMALL, contexts=2))
+
+
+def test_a_gpu_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EngineError, match=r"number 0 of 0 .* Pass --ngpus 0"):
+        open_engine(config(SMALL, ngpus=1))
+
+
+@pytest.fixture
+def two_announced(monkeypatch):
+    """The environment of the first of two processes, the other of which is not there."""
+    there = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    for key, text in there.items():
+        monkeypatch.setenv(key, text)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(("name", "value", "found"), [
+    ("RANK", None, "RANK expected"), ("RANK", "9", r"9; expected 0\.\.1"), ("WORLD_SIZE", "two", "a number"),
+])  # fmt: skip
+def test_an_environment_that_makes_no_sense(name, value, found, two_announced):
+    two_announced.delenv(name) if value is None else two_announced.setenv(name, value)
+    with pytest.raises(EngineError, match=found):
+        open_engine(config(SMALL))
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_others_that_never_come_are_not_waited_for(rank, two_announced):
+    two_announced.setattr(ranks, "JOINING", timedelta(seconds=1))
+    two_announced.setenv("RANK", str(rank))
+    two_announced.setenv("MASTER_PORT", str(free_port()))
+    with pytest.raises(EngineError, match=r"cannot be reached .* Start the processes with torchrun"):
+        open_engine(config(SMALL))
+
+
+def test_a_prediction_joins_nobody(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    engine = open_engine(config(SMALL), training=False)
+    assert (engine.rank, engine.world_size) == (0, 1)
+    engine.close()
