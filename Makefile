@@ -106,13 +106,13 @@ peers: $(VENV)/b/.ready
 soak: $(VENV)/b/.ready
 	$(VENV)/b/bin/python tests/soak.py --seconds 3600 --out benchmarks/results
 
-fuzz: $(VENV)/b/.ready
-	$(VENV)/b/bin/python tests/fuzz.py --seconds 3600 --out benchmarks/results
-
 audit: | ready
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
 	for e in a b; do $(VENV)/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints/$$e.txt || exit 1; done
+
+fuzz: $(VENV)/b/.ready
+	$(VENV)/b/bin/python tests/fuzz.py --seconds 3600 --out benchmarks/results
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

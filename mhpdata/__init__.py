@@ -16,24 +16,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Batch", "Loader", "Manifest", "Record", "Sample", "Split", "open", "pack", "verify_packed", "verify_source"]
+__all__ = [
+    "Batch",
+    "Loader",
+    "Manifest",
+    "Record",
+    "Sample",
+    "Split",
+    "class_weights",
+    "open",
+    "pack",
+    "verify_packed",
+    "verify_source",
+]
 
 if TYPE_CHECKING:
-    from mhpdata.loader import Batch, Loader
+    from mhpdata.batch import Batch
+    from mhpdata.loader import Loader
     from mhpdata.manifest import Manifest
     from mhpdata.packing import pack
     from mhpdata.record import Record, Sample
     from mhpdata.split import Split
     from mhpdata.split import open_split as open
     from mhpdata.verify import verify_packed, verify_source
+    from mhpdata.weights import class_weights
 
 _WHERE = {
-    "Batch": ("mhpdata.loader", "Batch"),
+    "Batch": ("mhpdata.batch", "Batch"),
     "Loader": ("mhpdata.loader", "Loader"),
     "Manifest": ("mhpdata.manifest", "Manifest"),
     "Record": ("mhpdata.record", "Record"),
     "Sample": ("mhpdata.record", "Sample"),
     "Split": ("mhpdata.split", "Split"),
+    "class_weights": ("mhpdata.weights", "class_weights"),
     "open": ("mhpdata.split", "open_split"),
     "pack": ("mhpdata.packing", "pack"),
     "verify_packed": ("mhpdata.verify", "verify_packed"),

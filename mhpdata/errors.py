@@ -19,6 +19,7 @@
      ├── EngineError (RuntimeError)    the framework that trains: not usable here, or not for what it was given
      ├── CheckpointError (ValueError)  a file of weights or of an optimiser's state
      ├── PredictionError (ValueError)  somebody's predictions, to be scored
+     ├── LeakError (ValueError)        training images that are images of an evaluation split, too
      └── NonFiniteError (ArithmeticError)   training that gives infinities or NaN again and again
 
 Every error says where, what was found, what was expected and what to do, and keeps the four as attributes.
@@ -117,6 +118,10 @@ class CheckpointError(MhpError, ValueError):
 
 class PredictionError(MhpError, ValueError):
     """A prediction that is to be scored is missing, damaged, or no map of labels."""
+
+
+class LeakError(MhpError, ValueError):
+    """A training split holds images of another dataset's evaluation split."""
 
 
 class NonFiniteError(MhpError, ArithmeticError):

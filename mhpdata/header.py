@@ -20,12 +20,12 @@ MAX_PIXELS = 1 << 26
 """Images with more pixels are refused: 67 million; the largest of MHP v1 has 15.9 million."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+NAMES = {"jpeg": "JPEG", "png": "PNG", "bmp": "BMP", "webp": "WebP"}
+"""Formats, and how they are spelt."""
 MAX_SCANS = 100
 """JPEGs with more scans are refused: a camera's progressive one has about ten, and each goes over the whole image, so
 that one of some MB could keep a decoder busy for hours."""
 
-NAMES = {"jpeg": "JPEG", "png": "PNG", "bmp": "BMP", "webp": "WebP"}
-"""Formats, and how they are spelt."""
 _AGAIN = "Unpack the archive again, or pass --on-error skip."
 _SOF_BASELINE = 0xC0
 _SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}

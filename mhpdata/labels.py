@@ -50,6 +50,14 @@ class LabelSet:
         return tuple((c.id, c.mirror) for c in self.classes if c.mirror is not None and c.id < c.mirror)
 
     @property
+    def mirrored(self) -> np.ndarray:
+        """What each label is in a mirrored picture: uint8 (256,)."""
+        table = np.arange(256, dtype=np.uint8)
+        for left, right in self.flip_pairs:
+            table[[left, right]] = right, left
+        return table
+
+    @property
     def palette(self) -> np.ndarray:
         """Colours for a picture of labels: uint8 (256, 3) RGB; black beyond the classes, IGNORE included."""
         table = np.zeros((256, 3), np.uint8)

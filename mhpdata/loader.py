@@ -18,26 +18,30 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mhpdata import maps, order, render
+from mhpdata.batch import Batch
 from mhpdata.errors import MhpError, OptionError
 from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 from mhpdata.labels import IGNORE
+from mhpdata.leaks import LEAKS, find_leaks, refuse
 from mhpdata.makers import Desk, Makers, Step
 from mhpdata.merge import RULES
+from mhpdata.mixture import Mixture, Names, Sets
 from mhpdata.options import check_choice, check_range
-from mhpdata.region import Found, Reading, Regions
+from mhpdata.region import Found, Reading
 from mhpdata.slots import Slots
-from mhpdata.split import Split
 from mhpdata.threads import usable_cores
 from mhpdata.vectors import LEVEL
+from mhpdata.weights import image_weights
 
 DTYPES = {"float32": FLOAT32, "float16": FLOAT16, "uint8": UINT8}
+SAMPLES = ("all", "rare")
+"""Which samples an epoch has: each once, or those with rare classes more often."""
 AHEAD = 2
 """Batches that are made beyond the one in use. With one more, memory grows by a batch and nothing gets faster."""
 _STATE = ("seed", "epoch", "position", "length")
@@ -45,35 +49,12 @@ _STATE = ("seed", "epoch", "position", "length")
 Transform = Callable[[np.ndarray, "np.ndarray | None", "np.ndarray | None", np.random.Generator], None]
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Arrays for one step; N samples.
-
-    Attributes:
-        images: float32 or float16 (N, 3, H, W), (value / 255 - mean) / deviation of R, G, B; or uint8 (N, H, W, 3).
-        labels: uint8 (N, H, W); 255 (or ``pad_label``) in the padding; None where the split has no labels.
-        indices: int64 (N,), each sample's place in its split; -1 where ``on_error="skip"`` left one out: its image is
-        black
-            and its labels are all 255.
-        persons: uint8 (N, H, W), who owns each pixel, 0 nobody; None unless asked for.
-        boxes: int32 (N, P, 4), of each person from 1 to P: top, left, bottom, right (the last two exclusive) of what
-            the crop shows of it, zeros where nothing; None unless asked for.
-        counts: int64 (N,), persons of the whole picture, which fill the first rows of ``boxes``; None unless asked for.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray | None
-    indices: np.ndarray
-    persons: np.ndarray | None = None
-    boxes: np.ndarray | None = None
-    counts: np.ndarray | None = None
-
-
 class Loader:
     """Batches of a split of a packed folder; iterate over it once an epoch.
 
     Args:
-        folder, split: as for ``mhpdata.open``.
+        folder, split: as for ``mhpdata.open``; or several sets as ``[(folder, split), ...]``, of which an epoch has all
+            samples.
         batch_size: samples a batch on this rank.
         base_size, crop_size: training draws the long side from ``scales`` x base_size and crops crop_size x crop_size;
             without ``augment`` the short side becomes crop_size and the middle is cropped.
@@ -92,8 +73,14 @@ class Loader:
         persons: give the person map, boxes and counts, too.
         overlap: whose a pixel is that several persons claim: "first", "last", "smallest", "nearest", "ignore"; None as
             packed. Another rule merges the persons' own masks anew at every reading (docs/loader.md has the cost).
+        weights: with several sets: their shares of an epoch, in proportion. An epoch has as many samples as before; of
+            a small set they come several times, each time with draws of its own.
+        remap: what labels become: "common", a JSON file, or JSON (mhpdata.remap). Needed for sets of different classes.
+        sample: "rare" draws images with rare classes more often (mhpdata.weights); an epoch keeps its length.
+        leaks: "fail" refuses to train on images that val or test of another of the sets has, and lists them; "skip"
+            leaves them out.
         names, limit, where: only these names; at most so many; only where ``where(name)`` is true. In the split's
-            order.
+            order. Of several sets: ``names`` is one collection, or None, for each.
         transform: ``f(image, labels, persons, rng)`` changes one sample in place, in the batch's own memory, with the
             sample's own random generator. It holds the GIL: threads take turns in it.
         on_error: "fail" raises at the batch of a damaged record; "skip" leaves the record out, see ``skipped``.
@@ -101,16 +88,17 @@ class Loader:
     Attributes:
         epoch: of the next iteration.
         skipped: {index: the error} of damaged records left out.
-        classes, flip_pairs: as of the split.
+        classes, flip_pairs: as of the split, or after ``remap``.
 
     Raises:
         OptionError: an argument is outside what is taken.
+        LeakError: see ``leaks``.
         ManifestError, ShardError: ``folder`` cannot be opened.
     """
 
     def __init__(
         self,
-        folder: str | Path,
+        folder: str | Path | Sets,
         split: str = "train",
         batch_size: int = 16,
         base_size: int = 768,
@@ -132,7 +120,11 @@ class Loader:
         pad_label: int = IGNORE,
         persons: bool = False,
         overlap: str | None = None,
-        names: Iterable[str] | None = None,
+        weights: Sequence[float] | None = None,
+        remap: str | Path | None = None,
+        sample: str = "all",
+        leaks: str = "fail",
+        names: Names = None,
         limit: int | None = None,
         where: Callable[[str], bool] | None = None,
         transform: Transform | None = None,
@@ -147,6 +139,8 @@ class Loader:
         check_range("pad_label", pad_label, 0, 255)
         check_choice("dtype", dtype, tuple(DTYPES))
         check_choice("on_error", on_error, ("fail", "skip"))
+        check_choice("sample", sample, SAMPLES)
+        check_choice("leaks", leaks, LEAKS)
         if overlap is not None:
             check_choice("overlap", overlap, RULES)
         if whole and (augment or batch_size != 1):
@@ -156,20 +150,22 @@ class Loader:
             raise OptionError("scales", f"{scales}", "0 < low <= high", "Change it.")
         self.batch_size, self.rank, self.world_size, self.drop_last = batch_size, rank, world_size, drop_last
         self.seed, self.epoch, self.skipped = seed, 0, dict[int, MhpError]()
-        self._split = Split(Path(folder), split)
-        self.classes, self.flip_pairs = self._split.classes, self._split.flip_pairs
-        self._labelled = self._split.manifest.splits[split].labelled
-        self._regions = Regions(self._split, overlap)
-        self._samples = _subset(self._split, names, limit, where)
+        if not augment and (weights is not None or sample != "all"):
+            raise OptionError(
+                "weights" if weights else "sample", "without augment", "in training only", "Leave it out."
+            )
+        sets = [(folder, split)] if isinstance(folder, str | Path) else list(folder)
+        self._data = data = Mixture(sets, overlap, remap)
+        self.classes, self.flip_pairs = data.labels.names, data.labels.flip_pairs
+        self._samples = data.choose(names, where, _leaked(data, leaks) if augment else None)[:limit]
+        weighted = len(self._samples) and (weights is not None or sample != "all")
+        self._weights = image_weights(data, self._samples, sample == "rare", weights) if weighted else None
         self._augment, self._whole, self._persons, self._transform = augment, whole, persons, transform
         self._base, self._crop, self._scales = base_size, crop_size, scales
         self._probabilities = {"flip_prob": flip_prob, "blur_prob": blur_prob, "gray_prob": gray_prob}
         self._dtype, self._kind, self._pad, self._skip = dtype, DTYPES[dtype], pad_label, on_error == "skip"
         self._norm = render.normalisation()
-        self._same = np.arange(256, dtype=np.uint8)
-        self._swapped = self._same.copy()
-        for left, right in self.flip_pairs if swap_sides else ():
-            self._swapped[[left, right]] = right, left
+        self._swap = swap_sides
         self._slots = Slots(AHEAD + 2)
         # kept from epoch to epoch: in new memory, every page must be faulted in again
         self._desks = _desks(usable_cores() if threads is None else threads)
@@ -180,6 +176,10 @@ class Loader:
     def __len__(self) -> int:
         """Batches of this rank in a whole epoch."""
         return order.steps(len(self._samples), 0, self.batch_size, self.world_size, self.drop_last)
+
+    def name(self, index: int) -> str:
+        """The name of the image that a batch's ``indices`` number; of several sets folder/split/name."""
+        return self._data.name(index)
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch that the next iteration shows, from its beginning. Without this, each follows on the one before."""
@@ -217,9 +217,7 @@ class Loader:
         return self._batches(self.epoch)
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
-        samples = self._samples
-        if self._augment:
-            samples = samples[order.permutation(self.seed, epoch, len(samples))]
+        samples, keys = self._order(epoch)
         makers: Makers | None = None
         try:
             while True:
@@ -230,7 +228,7 @@ class Loader:
                 while len(waiting) < AHEAD and order.steps(
                     len(samples), planned, self.batch_size, self.world_size, self.drop_last
                 ):
-                    step = self._plan(epoch, samples, planned)
+                    step = self._plan(epoch, samples, keys, planned)
                     waiting.append(step)
                     planned = step.consumed
                     makers.begin(step)
@@ -251,7 +249,7 @@ class Loader:
     def close(self) -> None:
         """End the threads of an iteration that was left, and let go of the files."""
         self._stop()
-        self._split.close()
+        self._data.close()
 
     def _stop(self) -> None:
         if self._makers is not None and self._makers.process == os.getpid():
@@ -260,24 +258,37 @@ class Loader:
             self._desks = _desks(len(self._desks))
         self._makers = None
 
-    def _plan(self, epoch: int, samples: np.ndarray, position: int) -> Step:
+    def _order(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The samples of an epoch in order, and the keys of their draws."""
+        samples = self._samples
+        if not self._augment:
+            return samples, samples
+        if self._weights is None:
+            samples = samples[order.permutation(self.seed, epoch, len(samples))]
+            return samples, samples
+        places, turns = order.weighted(self.seed, epoch, self._weights, self._data.groups(samples))
+        return samples[places], order.keys_of(samples[places], turns)
+
+    def _plan(self, epoch: int, samples: np.ndarray, keys: np.ndarray, position: int) -> Step:
         """The batch at a position, with memory for it."""
-        mine = samples[order.share(len(samples), position, self.batch_size, self.rank, self.world_size)]
+        share = order.share(len(samples), position, self.batch_size, self.rank, self.world_size)
+        mine = samples[share]
         for index in mine.tolist():
-            self._regions.expect(index)
+            self._data.expect(index)
         count = len(mine)
         size = (self._crop, self._crop)
         if self._whole and count:
             try:
-                size = self._regions.find(int(mine[0])).size
+                size = self._data.find(int(mine[0])).size
             except MhpError:
                 size = (1, 1)  # comes up again, and is reported, where the sample is made
         images = (count, *size, 3) if self._kind == UINT8 else (count, 3, *size)
-        planes = [((count, *size), np.uint8)] * ((2 if self._persons else 1) if self._labelled else 0)
+        planes = [((count, *size), np.uint8)] * ((2 if self._persons else 1) if self._data.labelled else 0)
         step = Step(
             arrays=self._slots.lend((images, self._dtype), *planes),
             samples=mine,
-            draws=order.draws(self.seed, epoch, mine),
+            keys=keys[share],
+            draws=order.draws(self.seed, epoch, keys[share]),
             epoch=epoch,
             consumed=min(len(samples), position + self.batch_size * self.world_size),
             left=count,
@@ -297,7 +308,7 @@ class Loader:
             step.arrays[0][i] = 0 if self._kind == UINT8 else self._norm.floats[:, 0, None, None]
             for array, nothing in zip(step.arrays[1:], (IGNORE, 0), strict=False):
                 array[i] = nothing
-        if not self._labelled:
+        if not self._data.labelled:
             return Batch(step.arrays[0], None, indices)
         if not self._persons:
             return Batch(step.arrays[0], step.arrays[1], indices)
@@ -317,14 +328,16 @@ class Loader:
         """Make sample i of a batch."""
         index = int(step.samples[i])
         images = step.arrays[0]
-        found = self._regions.find(index)
+        found = self._data.find(index)
         place = self._place(found.size, step.draws[i])
-        buffer, source = self._regions.picture(index, found, place, reading)
+        buffer, source = self._data.picture(index, found, place, reading)
         image = images[i].reshape(-1).view(np.uint8)
         render.draw_image(LEVEL, buffer, source, place, self._kind, self._norm, image, scratch)
-        labels, persons = self._draw_maps(step, i, found, place, reading, scratch) if self._labelled else (None, None)
+        labels, persons = (
+            self._draw_maps(step, i, found, place, reading, scratch) if self._data.labelled else (None, None)
+        )
         if self._transform is not None:
-            rng = order.generator(self.seed, step.epoch, index)
+            rng = order.generator(self.seed, step.epoch, int(step.keys[i]))
             self._transform(images[i], labels, persons, rng)
 
     def _draw_maps(
@@ -335,12 +348,13 @@ class Loader:
         labels = step.arrays[1][i]
         persons = step.arrays[2][i] if self._persons else labels[:0]
         if not found.labelled:
-            raise self._regions.damaged(index, "no labels", "some, by the manifest")
-        runs = self._regions.runs(index, found, reading)
-        swap = self._swapped if place.flip else self._same
+            raise self._data.damaged(index, "no labels", "some, by the manifest")
+        runs = self._data.runs(index, found, reading)
+        number, _ = self._data.locate(index)
+        swap = self._data.swapped[number] if place.flip and self._swap else self._data.plain[number]
         flat = labels.reshape(-1), persons.reshape(-1)
         if not maps.draw_labels(LEVEL, *runs, found.size, place, swap, self._pad, *flat, scratch):
-            raise self._regions.damaged(index, "row runs that do not fit their size")
+            raise self._data.damaged(index, "row runs that do not fit their size")
         if not self._persons:
             return labels, None
         step.boxes[i] = maps.find_boxes(persons, found.persons)
@@ -351,17 +365,11 @@ def _desks(threads: int) -> list[Desk]:
     return [(Reading(), render.Scratch()) for _ in range(threads)]
 
 
-def _subset(
-    split: Split, names: Iterable[str] | None, limit: int | None, where: Callable[[str], bool] | None
-) -> np.ndarray:
-    """The indices that are left, in the split's order."""
-    wanted = None if names is None else set(names)
-    if wanted is not None and not wanted <= set(split.names):
-        missing = sorted(wanted - set(split.names))
-        raise OptionError(
-            "names", f"{missing[:5]}", f"names of {split.folder}, split {split.name}", "Correct the list."
-        )
-    taken = [
-        i for i, name in enumerate(split.names) if (wanted is None or name in wanted) and (where is None or where(name))
-    ]
-    return np.array(taken[:limit], np.int64)
+def _leaked(data: Mixture, leaks: str) -> list[dict[int, str]] | None:
+    """The images of each set that must not be trained on; raises LeakError if they are to be an error."""
+    if len(data.splits) == 1:
+        return None
+    found = find_leaks(data.splits)
+    if leaks == "fail":
+        refuse(data.splits, found)
+    return found

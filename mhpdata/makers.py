@@ -26,6 +26,7 @@ class Step:
 
     arrays: list[np.ndarray]
     samples: np.ndarray
+    keys: np.ndarray
     draws: np.ndarray
     epoch: int
     consumed: int

@@ -19,7 +19,8 @@ import numpy as np
 FLIP, SCALE, TOP, LEFT, BLUR, RADIUS, GRAY = range(7)
 """Columns of :func:`draws`."""
 DRAWS = 7
-_SHUFFLE, _SAMPLE, _USER = range(3)
+_SHUFFLE, _SAMPLE, _USER, _OFFSET, _MIX = range(5)
+_TURN = 40  # bits of a sample's index in its key
 
 
 class Placement(NamedTuple):
@@ -43,6 +44,47 @@ def permutation(seed: int, epoch: int, length: int) -> np.ndarray:
     """
     keys = _hash(_hash(_word(seed), _SHUFFLE, epoch), np.arange(length, dtype=np.uint64))
     return np.argsort(keys, kind="stable")
+
+
+def weighted(seed: int, epoch: int, weights: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The order of an epoch in which samples come as often as their weights say: as many places as there are samples.
+
+    A sample of n x its share of all weights places gets that number, rounded down or up by chance; so does every group
+    as a whole. (Systematic sampling, W. G. Madow 1949: points at equal distances on the line of all weights.)
+
+    Args:
+        weights: int64 (n,), each at least 1; integers, so that every machine draws the same.
+        groups: int64 (n,), the sample's group.
+
+    Returns:
+        int64 (n,) each: the samples in order; and the turn of each, 0 where it comes for the first time in the epoch.
+    """
+    count = len(weights)
+    line = permutation(seed, epoch, count)
+    line = line[np.argsort(groups[line], kind="stable")]
+    ends = np.cumsum(weights[line], dtype=np.int64)
+    total = int(ends[-1])
+    offset = int(_hash(_word(seed), _OFFSET, epoch)[0]) % total
+    points = [(total * place + offset) // count for place in range(count)]
+    taken = line[np.searchsorted(ends, np.array(points, np.int64), side="right")]
+    keys = _hash(_hash(_word(seed), _MIX, epoch), np.arange(count, dtype=np.uint64))
+    taken = taken[np.argsort(keys, kind="stable")]
+    return taken, turns(taken)
+
+
+def turns(samples: np.ndarray) -> np.ndarray:
+    """How often each place's sample has come before: int64 (n,)."""
+    by_sample = np.argsort(samples, kind="stable")
+    ordered = samples[by_sample]
+    first = np.searchsorted(ordered, ordered, side="left")
+    turn = np.empty(len(samples), np.int64)
+    turn[by_sample] = np.arange(len(samples)) - first
+    return turn
+
+
+def keys_of(indices: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """What :func:`draws` and :func:`generator` take for a sample's turn in an epoch; the index for its first."""
+    return np.asarray(indices + (turn << _TURN), np.int64)
 
 
 def steps(length: int, position: int, batch_size: int, world_size: int, drop_last: bool = False) -> int:

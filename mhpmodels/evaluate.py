@@ -26,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from mhpdata.batch import Batch
 from mhpdata.errors import OptionError
 from mhpdata.labels import IGNORE
-from mhpdata.loader import Batch, Loader
+from mhpdata.loader import Loader
 from mhpdata.options import check_choice
 from mhpdata.protocol import EARLIER, choose_names, copies
 from mhpdata.resize import resize_image

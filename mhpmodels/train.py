@@ -36,7 +36,7 @@ from mhpmodels.runlog import STEPS, EpochRow, RunLog, StepRow, read_steps
 from mhpmodels.schedule import step_seed
 
 if TYPE_CHECKING:
-    from mhpdata.loader import Batch
+    from mhpdata.batch import Batch
     from mhpmodels.metrics import Confusion
 
 

@@ -68,6 +68,11 @@ ALLOWED = {
     "journal": {"errors", "layouts", "manifest", "shards"},
     "sharding": {"errors", "labels", "layouts", "manifest", "record", "shards", "convert", "journal"},
     "split": {"errors", "manifest", "record", "shards"},
+    "batch": set(),
+    "remap": {"errors", "labels"},
+    "leaks": {"errors", "split", "wording"},
+    "mixture": {"errors", "labels", "order", "region", "remap", "render", "split"},
+    "weights": {"errors", "labels", "mixture", "split"},
     "synth": {"errors", "labels"},
 }
 

@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from mhpdata.errors import OptionError, OutputError
 from mhpdata.synth.defects import DEFECTS
@@ -69,6 +68,8 @@ def _make_all(
     folder: Path, seed: int, scale: float, images: int, workers: int, progress: bool, layout: str
 ) -> list[int]:
     """Persons of each image, in order of id."""
+    from tqdm import tqdm
+
     make = partial(write_image, folder, seed, scale, layout, images)
     bar = partial(tqdm, total=images, unit="image", disable=None if progress else True)
     if workers == 1:

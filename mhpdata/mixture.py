@@ -1,0 +1,162 @@
+"""Several splits as one: indices run on from split to split, labels become those of one set of classes.
+
+::
+
+    index ─> split, its own index ─> region's bytes, as of one split; labels through the split's table
+
+What ``mhpdata.Loader`` draws from. Of a single split without a table all is as the split has it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mhpdata.errors import OptionError, RecordError
+from mhpdata.labels import LabelSet
+from mhpdata.order import Placement
+from mhpdata.region import Found, Reading, Regions
+from mhpdata.remap import read_remap
+from mhpdata.render import Source
+from mhpdata.split import Split
+
+Sets = Sequence[tuple[str | Path, str]]
+Names = Iterable[str] | Sequence[Iterable[str] | None] | None
+
+
+class Mixture:
+    """Splits of packed folders, one after the other.
+
+    Args:
+        sets: (folder, split), at least one.
+        overlap: as for ``Regions``.
+        remap: a table of ``mhpdata.remap``, by name, file or JSON; None where all sets have the same classes.
+
+    Attributes:
+        splits: of the sets.
+        labels: the classes of all.
+        labelled: whether there are labels, in all sets or in none.
+        plain, swapped: uint8 (256,) for each set: what a label becomes; the same in a mirrored picture.
+
+    Raises:
+        OptionError: no set, sets that do not go together, or a table that does not fit them.
+        ManifestError, ShardError: a folder cannot be opened.
+    """
+
+    def __init__(self, sets: Sets, overlap: str | None = None, remap: str | Path | None = None) -> None:
+        if not sets:
+            raise OptionError("data", "no set", "at least one (folder, split)", "Name one.")
+        self.splits = [Split(Path(folder), name) for folder, name in sets]
+        self._regions = [Regions(split, overlap) for split in self.splits]
+        self._starts = list(itertools.accumulate((len(split) for split in self.splits), initial=0))
+        self.labelled = self._same_labelling()
+        self.labels, self.plain = self._classes(remap)
+        self.swapped = [self.labels.mirrored[table] for table in self.plain]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """The set that an index is in, and the index there."""
+        number = bisect.bisect_right(self._starts, index) - 1
+        return number, index - self._starts[number]
+
+    def name(self, index: int) -> str:
+        """The name of an image; of several sets with folder and split before it."""
+        number, inner = self.locate(index)
+        split = self.splits[number]
+        return split.names[inner] if len(self.splits) == 1 else f"{split.folder}/{split.name}/{split.names[inner]}"
+
+    def groups(self, indices: np.ndarray) -> np.ndarray:
+        """The set of each index: int64 (n,)."""
+        return np.searchsorted(np.array(self._starts), indices, side="right") - 1
+
+    def choose(
+        self, names: Names, where: Callable[[str], bool] | None, leave: Sequence[Iterable[int]] | None = None
+    ) -> np.ndarray:
+        """The indices, rising, of images that are among ``names`` and pass ``where``, without those to leave out.
+
+        Args:
+            names: of a single set its names; of several one collection, or None, each.
+            leave: indices of each set.
+        """
+        lists: list[Any] = (
+            [names] if len(self.splits) == 1 else list([None] * len(self.splits) if names is None else names)
+        )
+        if len(lists) != len(self.splits):
+            raise OptionError("names", f"{len(lists)} collections", f"{len(self.splits)}, one a set", "Pass one each.")
+        chosen = []
+        for number, (split, wanted) in enumerate(zip(self.splits, lists, strict=True)):
+            taken = _subset(split, wanted, where)
+            left_out = set(leave[number]) if leave is not None else set()
+            chosen += [self._starts[number] + index for index in taken if index not in left_out]
+        return np.array(chosen, np.int64)
+
+    # What Regions does, by the index of all.
+
+    def find(self, index: int) -> Found:
+        """As ``Regions.find``."""
+        number, inner = self.locate(index)
+        return self._regions[number].find(inner)
+
+    def picture(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, Source]:
+        """As ``Regions.picture``."""
+        number, inner = self.locate(index)
+        return self._regions[number].picture(inner, found, place, reading)
+
+    def runs(self, index: int, found: Found, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+        """As ``Regions.runs``."""
+        number, inner = self.locate(index)
+        return self._regions[number].runs(inner, found, reading)
+
+    def expect(self, index: int) -> None:
+        """As ``Regions.expect``."""
+        number, inner = self.locate(index)
+        self._regions[number].expect(inner)
+
+    def damaged(self, index: int, found: str, expected: str = "") -> RecordError:
+        """As ``Regions.damaged``."""
+        number, inner = self.locate(index)
+        return self._regions[number].damaged(inner, found, expected)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for split in self.splits:
+            split.close()
+
+    def _same_labelling(self) -> bool:
+        labelled = [split.manifest.splits[split.name].labelled for split in self.splits]
+        if len(set(labelled)) > 1:
+            bare = ", ".join(f"{s.folder}, {s.name}" for s, has in zip(self.splits, labelled, strict=True) if not has)
+            raise OptionError(
+                "data", f"{bare} without labels beside others", "all with, or all without", "Leave it out."
+            )
+        return labelled[0]
+
+    def _classes(self, remap: str | Path | None) -> tuple[LabelSet, list[np.ndarray]]:
+        sets = [(split.manifest.layout, split.manifest.labels) for split in self.splits]
+        if remap is not None:
+            table = read_remap(remap)
+            return table.labels(sets), [table.table(*one) for one in sets]
+        if len({(labels.names, labels.flip_pairs) for _, labels in sets}) > 1:
+            found = " and ".join(f"{len(labels)} classes of {layout}" for layout, labels in sets)
+            raise OptionError("data", found, "the same classes", "Pass remap=common, or a table of your own.")
+        return sets[0][1], [np.arange(256, dtype=np.uint8) for _ in sets]
+
+
+def _subset(split: Split, names: Iterable[str] | None, where: Callable[[str], bool] | None) -> list[int]:
+    """The indices of a split's images that are among ``names`` and pass ``where``, in the split's order."""
+    wanted = None if names is None else set(names)
+    if wanted is not None and not wanted <= set(split.names):
+        missing = sorted(wanted - set(split.names))
+        raise OptionError(
+            "names", f"{missing[:5]}", f"names of {split.folder}, split {split.name}", "Correct the list."
+        )
+    return [
+        i for i, name in enumerate(split.names) if (wanted is None or name in wanted) and (where is None or where(name))
+    ]

@@ -1,0 +1,204 @@
+"""Labels of one dataset as those of another set of classes: by a table of names, ours ("common") or the user's own.
+
+A table says of every class of a dataset which class it becomes, or nothing: such pixels are not counted (255). Left and
+right follow from it: where a left class becomes A and its right B, A and B change places in a mirrored picture. A table
+that contradicts itself there (a left class that becomes a right one of another pair, a belt that becomes a left arm) is
+an error.
+
+::
+
+    {"classes": ["background", "skin", "clothes"],
+     "maps": {"mhp-v1": {"background": "background", "face": "skin", "pants": "clothes", "bag": null, ...},
+              "cihp": {...}}}
+
+The common set is what all three datasets annotate alike, as far as their class lists tell; docs/datasets.md has the
+table and the reasons.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mhpdata.errors import OptionError
+from mhpdata.labels import COMMON, IGNORE, LABEL_SETS, LabelSet, label_set
+
+BUILT_IN = "common"
+MAX_BYTES = 1 << 20
+
+_SIDES = ("left", "right")
+_COMMON: dict[str, dict[str, tuple[str, ...]]] = {
+    "mhp-v1": {
+        **{name: (name,) for name in ("hat", "hair", "sunglasses", "skirt", "pants", "dress", "scarf", "face")},
+        "upper-clothes": ("upper clothes",),
+        "torso-skin": ("torso skin",),
+        **{f"{side}-{part}": (f"{side} {part}",) for part in ("arm", "leg", "shoe") for side in _SIDES},
+    },
+    "mhp-v2": {
+        **{name: (name,) for name in ("hair", "sunglasses", "skirt", "scarf", "face", "torso-skin")},
+        "hat": ("cap/hat", "helmet", "headwear"),
+        "upper-clothes": (
+            "bikini/bra", "jacket/windbreaker/hoodie", "t-shirt", "polo-shirt", "sweater", "singlet", "coat",
+            "other-upper-body-clothes",
+        ),
+        "pants": ("pants", "shorts/swim-shorts", "other-lower-body-clothes"),
+        "dress": ("dress", "robe", "jumpsuit", "other-full-body-clothes"),
+        **{f"{side}-arm": (f"{side}-arm", f"{side}-hand") for side in _SIDES},
+        **{f"{side}-leg": (f"{side}-leg", f"{side}-foot") for side in _SIDES},
+        **{
+            f"{side}-shoe": tuple(f"{side}-{kind}" for kind in ("boot", "shoe", "highheel", "sandal"))
+            for side in _SIDES
+        },
+    },
+    "cihp": {
+        **{name: (name,) for name in COMMON.names if name not in ("background", "upper-clothes")},
+        "upper-clothes": ("upper-clothes", "coat"),
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Remap:
+    """A set of classes, and what the classes of each layout become.
+
+    Attributes:
+        classes: names, from background.
+        maps: layout -> class -> class of the set, or None: not counted.
+    """
+
+    classes: tuple[str, ...]
+    maps: Mapping[str, Mapping[str, str | None]]
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.classes) <= IGNORE or len(set(self.classes)) != len(self.classes):
+            raise OptionError(
+                "remap", f"classes {self.classes}", f"2 to {IGNORE} different names", "Correct the table."
+            )
+        for layout, table in self.maps.items():
+            unknown = sorted({str(new) for new in table.values() if new is not None} - set(self.classes))
+            if unknown:
+                found = f"{layout} has classes that become {', '.join(unknown)}"
+                raise OptionError("remap", found, f"one of {', '.join(self.classes)}", "Correct the table.")
+
+    def table(self, layout: str, labels: LabelSet) -> np.ndarray:
+        """The new label of each label of a dataset: uint8 (256,); 255 where it is not counted.
+
+        Raises:
+            OptionError: the table does not name just the classes that the dataset has.
+        """
+        names = self.maps.get(layout)
+        if names is None:
+            found = f"no map for {layout}"
+            raise OptionError("remap", found, f"one beside {', '.join(self.maps)}", "Add it to the table.")
+        odd = sorted(set(names) ^ set(labels.names))
+        if odd:
+            found = f"{layout}: {', '.join(odd[:8])} missing or unknown"
+            raise OptionError(
+                "remap", found, "each class of the dataset, no other", "Give null for what does not count."
+            )
+        table = np.full(256, IGNORE, np.uint8)
+        for label, name in enumerate(labels.names):
+            new = names[name]
+            table[label] = IGNORE if new is None else self.classes.index(new)
+        return table
+
+    def labels(self, sets: Sequence[tuple[str, LabelSet]]) -> LabelSet:
+        """The set of classes, with the left/right pairs that follow from datasets (layout, classes).
+
+        Raises:
+            OptionError: as ``table``; or left and right contradict each other.
+        """
+        mirror: dict[int, int] = {IGNORE: IGNORE}
+        for layout, labels in sets:
+            table = self.table(layout, labels)
+            for old in labels.classes:
+                other = old.id if old.mirror is None else old.mirror
+                new, opposite = int(table[old.id]), int(table[other])
+                if mirror.setdefault(new, opposite) != opposite:
+                    raise OptionError(
+                        "remap", self._contradiction(layout, old.name, new, opposite, mirror[new]), "", _SAY
+                    )
+        pairs = sorted((a, b) for a, b in self._pairs(sets) if a != b)
+        return label_set(self.classes, pairs)
+
+    def _pairs(self, sets: Sequence[tuple[str, LabelSet]]) -> set[tuple[int, int]]:
+        found = set()
+        for layout, labels in sets:
+            table = self.table(layout, labels)
+            found |= {tuple(sorted((int(table[a]), int(table[b])))) for a, b in labels.flip_pairs}
+        return found  # type: ignore[return-value]  # tuples of two
+
+    def _contradiction(self, layout: str, old: str, new: int, opposite: int, before: int) -> str:
+        names = [*self.classes, *["nothing"] * (256 - len(self.classes))]
+        return (
+            f"{layout}'s {old} becomes {names[new]}, whose other side is {names[opposite]} here "
+            f"and {names[before]} elsewhere in the table"
+        )
+
+    def to_json(self) -> str:
+        """The table as the text that ``read_remap`` takes."""
+        return json.dumps({"classes": self.classes, "maps": self.maps}, indent=1) + "\n"
+
+
+_SAY = "Let left and right classes become left and right ones, and no others."
+
+
+def common() -> Remap:
+    """The built-in table to ``mhpdata.labels.COMMON``."""
+    maps: dict[str, dict[str, str | None]] = {}
+    for layout, table in _COMMON.items():
+        new = {old: name for name, olds in table.items() for old in olds} | {"background": "background"}
+        maps[layout] = {name: new.get(name) for name in LABEL_SETS[layout].names}
+    return Remap(COMMON.names, maps)
+
+
+def read_remap(remap: str | Path) -> Remap:
+    """A table.
+
+    Args:
+        remap: "common", a JSON file, or the JSON itself.
+
+    Raises:
+        OptionError: no such file, or it is no such table.
+    """
+    if remap == BUILT_IN:
+        return common()
+    text, place = (str(remap), "remap") if str(remap).lstrip().startswith("{") else (_read(Path(remap)), str(remap))
+    try:
+        content = json.loads(text)
+        classes, maps = _names(content["classes"]), content["maps"]
+        return Remap(classes, {layout: _targets(table) for layout, table in maps.items()})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if isinstance(error, OptionError):
+            raise
+        expected = '{"classes": [names], "maps": {layout: {class: new class or null}}}'
+        raise OptionError(place, f"is no table of labels ({error!r})", expected, "Correct it.") from error
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        found = f"cannot be read ({error.strerror})"
+        raise OptionError(path, found, f"{BUILT_IN}, or a JSON file", "Check the path.") from error
+    if len(data) > MAX_BYTES:
+        raise OptionError(path, "too large", f"at most {MAX_BYTES} bytes", "Is it the right file?")
+    return data.decode("utf-8", "replace")
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"classes {value!r}")
+    return tuple(value)
+
+
+def _targets(table: Any) -> dict[str, str | None]:
+    if not isinstance(table, dict) or not all(isinstance(new, str | None) for new in table.values()):
+        raise ValueError(f"map {table!r}")
+    return table
