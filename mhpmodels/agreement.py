@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.convert import Masks
+from mhpdata.annotation import Masks
 from mhpdata.errors import FolderError, SourceError
 from mhpdata.header import read_header
 from mhpdata.layouts import AUTO, Entry, scan
