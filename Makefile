@@ -9,7 +9,7 @@ SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py
 # On Linux this brings CUDA, some gigabytes; make demo TORCH= does without, and trains nothing.
 TORCH  := torch==2.13.0
 
-.PHONY: help demo demo-network test slow check format bench peers soak audit ready clean
+.PHONY: help demo demo-network test slow check format bench peers soak fuzz audit ready clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make bench   packing and the loader, beside the old way and the memory; written to benchmarks/results/"
 	@echo "make peers   the loader beside other loaders, each in an environment of its own (an hour; g++ and OpenCV's headers for FFCV)"
 	@echo "make soak    the loader at full speed for an hour"
+	@echo "make fuzz    damaged inputs for every reader, for an hour"
 	@echo "make audit   known weaknesses of all pinned packages (pip-audit; needs the internet)"
 	@echo "make clean   remove the environments and the demo"
 
@@ -109,6 +110,9 @@ audit: | ready
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
 	for e in a b; do $(VENV)/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints/$$e.txt || exit 1; done
+
+fuzz: $(VENV)/b/.ready
+	$(VENV)/b/bin/python tests/fuzz.py --seconds 3600 --out benchmarks/results
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

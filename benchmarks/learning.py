@@ -34,10 +34,11 @@ from mhpmodels.metrics import Confusion
 from mhpmodels.runlog import read_epochs, read_steps
 
 IMAGES = 680
-COMMON = "--backbone resnet18 --blur-prob 0 --optimizer adam --lr 0.001 --head-rate 1 --log-interval 1000"
+COMMON = "--backbone resnet18 --batch-size 4 --epochs 12 --blur-prob 0 --log-interval 1000"
+COMMON += " --optimizer adam --lr 0.001 --head-rate 1"
 RECIPE = {
-    "icnet": f"{COMMON} --base-size 256 --crop-size 192 --batch-size 4 --epochs 12",
-    "psp": f"{COMMON} --base-size 128 --crop-size 96 --batch-size 8 --epochs 18",
+    "icnet": f"--base-size 256 --crop-size 192 {COMMON}",
+    "psp": f"--base-size 168 --crop-size 128 {COMMON}",
 }
 """ICNet's deepest branch sees a quarter of the crop's side: of 96 pixels too little is left to learn fast. The heads
 take the backbone's rate, for no weight is pretrained."""

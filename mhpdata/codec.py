@@ -51,13 +51,26 @@ def decode_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -
         return np.ascontiguousarray(planes.transpose(1, 2, 0))
     if codec == CODECS["yuv420"]:
         return _from_planes(data, size)
+    check_jpeg(data, size)
     try:
-        header = read_header(bytes(data), "image")
-        if (header.kind, header.baseline, header.height, header.width) != ("jpeg", True, height, width):
-            raise ValueError(f"{header.kind} of {header.height} x {header.width}")
         return decode_jpeg(data)
     except ValueError as error:
         raise RecordError("image", str(error).rstrip("."), f"a JPEG of {height} x {width}", "Pack again.") from error
+
+
+def check_jpeg(data: bytes | memoryview, size: tuple[int, int]) -> None:
+    """Whether the JPEG of a record is one of those that are packed, by its header.
+
+    Raises:
+        RecordError: it is not, or not of ``size``.
+    """
+    try:
+        header = read_header(bytes(data), "image")
+        if (header.kind, header.baseline, header.height, header.width) != ("jpeg", True, *size):
+            raise ValueError(f"a {header.kind.upper()} of {header.height} x {header.width}")
+    except ValueError as error:
+        expected = f"a baseline JPEG of {size[0]} x {size[1]}"
+        raise RecordError("image", str(error).rstrip("."), expected, "Pack again.") from error
 
 
 def _planes(image: np.ndarray) -> list[np.ndarray]:

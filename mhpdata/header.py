@@ -22,6 +22,10 @@ MAX_PIXELS = 1 << 26
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NAMES = {"jpeg": "JPEG", "png": "PNG", "bmp": "BMP", "webp": "WebP"}
 """Formats, and how they are spelt."""
+MAX_SCANS = 100
+"""JPEGs with more scans are refused: a camera's progressive one has about ten, and each goes over the whole image, so
+that one of some MB could keep a decoder busy for hours."""
+
 _AGAIN = "Unpack the archive again, or pass --on-error skip."
 _SOF_BASELINE = 0xC0
 _SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -98,6 +102,9 @@ def _jpeg(data: bytes, place: str) -> Header:
             continue
         (length,) = struct.unpack_from(">H", data, at + 2)
         if marker in _SOF and at + 10 <= len(data):
+            scans = data.count(b"\xff\xda")  # a 255 among the codes is followed by a 0
+            if scans > MAX_SCANS:
+                raise ImageError(place, f"a JPEG of {scans} scans", f"at most {MAX_SCANS}", "Save the photo anew.")
             bits, height, width, channels = struct.unpack_from(">BHHB", data, at + 4)
             baseline = marker == _SOF_BASELINE and bits == 8 and channels == 3 and data.endswith(b"\xff\xd9")
             return Header("jpeg", height, width, channels, bits, gray=channels == 1, baseline=baseline)

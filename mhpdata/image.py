@@ -21,6 +21,8 @@ from mhpdata.header import NAMES, Header, read_header
 
 Pixels = npt.NDArray[np.uint8]
 Empty = Callable[[tuple[int, ...]], Pixels]
+_BLOCK = 1 << 18  # pixels
+
 _MASK = "an 8-bit gray PNG of labels"
 _RED_MASK = "an 8-bit PNG of labels, gray or in the red channel"
 _AGAIN = "Unpack the archive again, or pass --on-error skip."
@@ -126,9 +128,13 @@ def _decode(data: bytes | memoryview, colors: str, out: Pixels | None = None) ->
 
 def _cmyk_to_rgb(inverted: Pixels) -> Pixels:
     """Ink values as Adobe stores them (255 = no ink) to RGB: the product of colour and black, rounded as in Pillow."""
-    ink = inverted.astype(np.uint32)
-    nothing = ink[..., 3:4] * (255 - ink[..., :3]) + 128  # Pillow: black's light less the share that the colour takes
-    return (ink[..., 3:4] - (((nothing >> 8) + nothing) >> 8)).astype(np.uint8)
+
+    def mixed(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        ink = rows.astype(np.uint32)
+        nothing = ink[..., 3:4] * (255 - ink[..., :3]) + 128  # Pillow: black's light less the colour's share
+        return ink[..., 3:4] - (((nothing >> 8) + nothing) >> 8)
+
+    return _by_rows(mixed, inverted)
 
 
 def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
@@ -137,5 +143,14 @@ def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
     if pixels is None:
         raise ImageError(place, "does not decode", f"a whole {NAMES[header.kind]}", _AGAIN)
     if pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        pixels = _by_rows(lambda rows: (rows.astype(np.uint32) + 128) // 257, pixels)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+
+
+def _by_rows(function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], image: npt.NDArray[Any]) -> Pixels:
+    """uint8 (height, width, 3) of a function of some rows at a time: the largest image would need 4 GB between."""
+    height, width, _ = image.shape
+    out, step = np.empty((height, width, 3), np.uint8), max(1, _BLOCK // width)
+    for top in range(0, height, step):
+        out[top : top + step] = function(image[top : top + step])
+    return out

@@ -16,6 +16,7 @@ from typing import Any
 
 from mhpdata.errors import ManifestError
 from mhpdata.labels import LabelSet, label_set
+from mhpdata.regular import open_regular
 from mhpdata.shards import FORMATS
 
 NAME = "manifest.json"
@@ -191,7 +192,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / NAME
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         remedy = "If mhp-pack was interrupted, run the same command again." if folder.is_dir() else "Check the path."

@@ -14,6 +14,7 @@ import numpy as np
 import simplejpeg
 
 from mhpdata import render
+from mhpdata.codec import check_jpeg
 from mhpdata.errors import RecordError
 from mhpdata.jpeg import Grid, Scan, Workplace, decode_planes, grid, read_scan
 from mhpdata.masks import inflate_runs
@@ -202,8 +203,11 @@ class Regions:
         if record.codec == YUV420 and len(record.image) != planes:
             raise self.damaged(index, f"{len(record.image)} bytes", f"{planes} of planes")
         scan = read_scan(record.image) if record.codec == JPEG else None
-        if scan is not None and scan.size != record.size:
-            raise self.damaged(index, f"a JPEG of {scan.size[0]} x {scan.size[1]}", f"{height} x {width}")
+        if record.codec == JPEG:
+            try:
+                check_jpeg(record.image, record.size)
+            except RecordError as error:
+                raise self.damaged(index, f"{error.place}: {error.found}", error.expected) from error
         return Found(
             split.span(index)[0], split.plain(index), record.codec, record.size, len(record.image), runs_at,
             0 if record.runs is None else len(record.runs), record.runs is not None, len(record.masks), scan,

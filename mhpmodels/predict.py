@@ -30,7 +30,9 @@ from mhpdata.errors import ManifestError, MhpError, OptionError, UnreadableError
 from mhpdata.image import decode_image
 from mhpdata.labels import LabelSet
 from mhpdata.options import ON_ERROR, check_choice
+from mhpdata.regular import read_regular
 from mhpdata.resize import resize_image, resize_labels
+from mhpdata.source import MAX_FILE_BYTES
 from mhpdata.split import Split, open_split
 from mhpdata.threads import crew
 from mhpmodels.inference import Inference, input_size
@@ -163,7 +165,7 @@ def predict_split(
 
 def _see_photo(short: int, path: Path) -> _Seen:
     try:
-        data = path.read_bytes()
+        data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
         raise UnreadableError(path, f"cannot be read ({error.strerror})", "a photo", "Check the path.") from error
     photo, header = decode_image(data, str(path))

@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import PredictionError
 from mhpdata.jit import kernel
+from mhpdata.regular import read_regular
+from mhpdata.source import MAX_FILE_BYTES
 from mhpmodels.overlap import Layer
 from mhpmodels.png import decode_labels
 
@@ -134,7 +136,7 @@ class Submission:
 
 def _decode(path: Path, size: tuple[int, int], bits: int = 8) -> NDArray[np.uint16]:
     try:
-        data = path.read_bytes()
+        data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
         raise PredictionError(path, f"cannot be read ({error.strerror})", "a PNG", "Predict it, too.") from error
     return decode_labels(data, str(path), size, bits)
@@ -171,9 +173,10 @@ def _read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
         PredictionError: it cannot be read, or a line is not as it should be.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_regular(path, MAX_FILE_BYTES).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise PredictionError(path, f"cannot be read ({error})", "a line an image", "Write it again.") from error
+        what = error.strerror if isinstance(error, OSError) else error
+        raise PredictionError(path, f"cannot be read ({what})", "a line an image", "Write it again.") from error
     listed: dict[str, list[tuple[int, float]]] = {}
     for number, line in enumerate(lines, 1):
         name, *items = line.split() or [""]

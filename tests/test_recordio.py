@@ -113,7 +113,7 @@ def test_what_is_no_payload(data):
 def test_index(tmp_path):
     path = tmp_path / "a.idx"
     path.write_bytes(b"0\t0\n1\t16\n2\t9223372036854775807\n")
-    assert read_index(path).tolist() == [0, 16, 2**63 - 1]
+    assert read_index(path, 3).tolist() == [0, 16, 2**63 - 1]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_index(tmp_path):
 def test_what_is_no_index(text, tmp_path):
     (tmp_path / "a.idx").write_bytes(text)
     with pytest.raises(ShardError) as caught:
-        read_index(tmp_path / "a.idx")
+        read_index(tmp_path / "a.idx", 3)
     assert caught.value.place == str(tmp_path / "a.idx") and caught.value.remedy
 
 
@@ -165,7 +165,7 @@ def test_golden_bytes(tmp_path):
     for suffix in (".rec", ".idx"):
         assert (tmp_path / (STEM + suffix)).read_bytes() == (GOLDEN / (STEM + suffix)).read_bytes()
     (word,) = struct.unpack_from(
-        "<I", (GOLDEN / f"{STEM}.rec").read_bytes(), int(read_index(GOLDEN / f"{STEM}.idx")[1]) + 4
+        "<I", (GOLDEN / f"{STEM}.rec").read_bytes(), int(read_index(GOLDEN / f"{STEM}.idx", 3)[1]) + 4
     )
     assert word >> 29 == 1, "the second golden record is in parts"
 

@@ -224,7 +224,7 @@ def test_flipped_byte_is_found_in_its_shard_and_record(packed, place):
 @pytest.mark.parametrize("word", [0, 4])
 def test_damaged_frame_is_found(recordio, word):
     data = data_file(recordio)
-    at = int(read_index(data.with_suffix(".idx"))[2]) + word
+    at = int(read_index(data.with_suffix(".idx"), 3)[2]) + word
     content = bytearray(data.read_bytes())
     content[at + 1] ^= 0x10
     data.write_bytes(content)

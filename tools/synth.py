@@ -6,13 +6,14 @@ import sys
 
 import click
 
-from mhpdata.synth.forms import FORMS, V1
 from mhptools.running import reporting_errors
+
+LAYOUTS = ("mhp-v1", "mhp-v2", "cihp")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--out", required=True, type=click.Path(), metavar="FOLDER", help="Folder to make; must be new or empty.")
-@click.option("--layout", type=click.Choice(list(FORMS)), default=V1, help="The form: that of which release.")
+@click.option("--layout", type=click.Choice(LAYOUTS), default=LAYOUTS[0], help="The form: that of which release.")
 @click.option("--images", default=240, help="How many; split in the proportion of the release.")
 @click.option("--seed", default=0, help="The same seed gives the same bytes, on any number of workers.")
 @click.option("--workers", type=int, default=None, show_default="all cores", help="Processes.")

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from mhpdata.errors import ShardError
+from mhpdata.regular import open_regular
 
 
 def sha256_file(path: Path) -> str:
@@ -65,7 +66,7 @@ class _Descriptor:
     __slots__ = ("__weakref__", "number")
 
     def __init__(self, path: Path) -> None:
-        self.number = os.open(path, os.O_RDONLY)
+        self.number = open_regular(path)
         weakref.finalize(self, os.close, self.number)
 
 

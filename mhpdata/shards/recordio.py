@@ -22,12 +22,14 @@ from pathlib import Path
 import numpy as np
 
 from mhpdata.errors import ShardError
+from mhpdata.regular import read_regular
 from mhpdata.shards.file import HashedFile, OpenFile
 
 MAGIC = 0xCED7230A
 MAX_PAYLOAD = (1 << 29) - 1
 _MAGIC_BYTES = struct.pack("<I", MAGIC)
 _PART = struct.Struct("<II")
+_LONGEST_LINE = 31
 _LINE = re.compile(rb"[0-9]{1,10}\t[0-9]{1,19}\n")
 _AGAIN = "Copy the shard again, or pack again."
 
@@ -115,7 +117,7 @@ class Reader:
     """Reads ``stem``.rec by ``stem``.idx; see mhpdata.shards.Reader."""
 
     def __init__(self, stem: Path, records: int) -> None:
-        self._offsets = read_index(stem.with_suffix(".idx"))
+        self._offsets = read_index(stem.with_suffix(".idx"), records)
         if len(self._offsets) != records:
             raise ShardError(stem.with_suffix(".idx"), f"{len(self._offsets)} records", f"{records}", _AGAIN)
         self._file = OpenFile(stem.with_suffix(".rec"))
@@ -149,14 +151,18 @@ class Reader:
         self._file.close()
 
 
-def read_index(path: Path) -> np.ndarray:
-    """The offsets of an ``.idx`` file, uint64 (records,), in key order.
+def read_index(path: Path, records: int) -> np.ndarray:
+    """The offsets of an ``.idx`` file, uint64 (n,), in key order.
+
+    Args:
+        path: of the file.
+        records: how many there should be; a file that is much longer is not read.
 
     Raises:
         ShardError: it cannot be read, or its keys are not 0, 1, 2, ...
     """
     try:
-        text = path.read_bytes()
+        text = read_regular(path, _LONGEST_LINE * records + (1 << 20))
         if _LINE.sub(b"", text):
             raise ValueError("lines of another kind")
         table = np.array(text.split(), np.uint64).reshape(-1, 2)
