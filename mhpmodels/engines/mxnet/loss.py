@@ -12,7 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from mhpmodels.engines.mxnet.libraries import mx
+from mhpmodels.engines.mxnet.memory import lend
 
 
 def pixel_loss(
@@ -39,7 +42,9 @@ def pixel_loss(
     index = labels.astype("float32")
     nothing = mx.nd.zeros_like(index)
     # take() and pick() take the last class for 255, and where() leaves that pixel out
-    rates = None if class_weights is None else mx.nd.take(mx.nd.array(class_weights, ctx=labels.context), index)
+    rates = None
+    if class_weights is not None:
+        rates = mx.nd.take(lend(np.array(class_weights, np.float32), labels.context), index)
     parts = []
     for logits, weight in zip(outputs, weights, strict=True):
         if logits.shape[2:] != (height, width):
