@@ -1,11 +1,11 @@
 """What an image file claims to be, read from its header before anything is decoded or allocated.
 
-JPEG and PNG are known, and BMP and WebP, which downloads hold under such names. The size is checked against MAX_PIXELS
-here, so that a file of 100 bytes that declares 60000 x 60000 pixels costs nothing. A PNG is walked to its end and every
-chunk's CRC compared: a truncated one ends here.
+JPEG and PNG are known, and BMP, GIF and WebP, which downloads hold under such names. The size is checked against
+MAX_PIXELS here, so that a file of 100 bytes that declares 60000 x 60000 pixels costs nothing. A PNG is walked to its
+end and every chunk's CRC compared: a truncated one ends here.
 
 Sources: ITU-T T.81 annex B (JPEG markers); the PNG specification, third edition, sections 5 and 11 (chunks);
-BITMAPFILEHEADER and BITMAPINFOHEADER of Windows; RFC 9649 (WebP).
+BITMAPFILEHEADER and BITMAPINFOHEADER of Windows; RFC 9649 (WebP); GIF 89a.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_PIXELS = 1 << 26
 """Images with more pixels are refused: 67 million; the largest of MHP v1 has 15.9 million."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-NAMES = {"jpeg": "JPEG", "png": "PNG", "bmp": "BMP", "webp": "WebP"}
+NAMES = {"jpeg": "JPEG", "png": "PNG", "bmp": "BMP", "gif": "GIF", "webp": "WebP"}
 """Formats, and how they are spelt."""
 MAX_SCANS = 100
 """JPEGs with more scans are refused: a camera's progressive one has about ten, and each goes over the whole image, so
@@ -56,7 +56,7 @@ class Header:
     palette: bool = False
 
 
-def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BMP or WebP") -> Header:
+def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BMP, GIF or WebP") -> Header:
     """What ``data`` claims to be.
 
     Args:
@@ -77,6 +77,9 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         header = _bmp(data, place)
     elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         header = _webp(data, place)
+    elif data.startswith((b"GIF87a", b"GIF89a")) and len(data) > 10:
+        width, height = struct.unpack_from("<HH", data, 6)
+        header = Header("gif", height, width, 3, 8, gray=False)
     else:
         raise ImageError(place, f"starts with {data[:8]!r}", expected, _AGAIN)
     if not header.height or not header.width:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from mhpdata.errors import ImageError, MaskError
+from mhpdata.gif import decode_gif
 from mhpdata.header import NAMES, Header, read_header
 
 Pixels = npt.NDArray[np.uint8]
@@ -138,6 +139,13 @@ def _cmyk_to_rgb(inverted: Pixels) -> Pixels:
 
 
 def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
+    if header.kind == "gif":
+        try:
+            return decode_gif(data)
+        except ValueError as error:
+            raise ImageError(
+                place, f"a GIF that does not decode ({error})", "a whole GIF of one picture", _AGAIN
+            ) from error
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:

@@ -21,6 +21,9 @@ BACKBONES = (
 )
 DATASETS = ("mhp",)
 OPTIMIZERS = ("sgd", "adam")
+SAMPLES = ("all", "rare")
+LEAKS = ("fail", "skip")
+"""As for ``mhpdata.Loader``, which imports too much for a command's help."""
 SCHEDULES = ("poly", "constant")
 DTYPES = ("float32", "float16", "bfloat16")
 MULTIPLE = {"icnet": 16, "psp": 8}
@@ -31,6 +34,7 @@ TORCH_ONLY = {"accumulate": 1, "ema": 0.0, "compile": False}
 """Fields that other engines take at this value only."""
 FREE = (
     "data",
+    "also",
     "workers",
     "ngpus",
     "contexts",
@@ -60,7 +64,14 @@ class TrainConfig:
             download), or a file.
         syncbn: batch statistics over all contexts and ranks.
 
+        class_names, flip_pairs: of the classes, and the (left, right) ones; empty: those of ``data``.
+
         data: the packed folder. dataset: of DATASETS. train_split, val_split: of that folder.
+        also: more packed folders; their ``train_split`` is trained on, too.
+        mix: shares of ``data`` and each of ``also`` in an epoch; None for each image once.
+        remap: what labels become, for ``mhpdata.remap``: "common" or JSON; needed for folders of different classes.
+        leaks: of LEAKS, images of a folder's val or test in another's ``train_split``.
+        sample: of SAMPLES. class_weights: of each class in the loss, or None.
         val_protocol: "official" (all of val) or "gluoncv" (its 999).
         leak_free: without the train copies of val and test images, and the val copies of test images.
         base_size, crop_size: pixels, as for ``mhpdata.Loader``.
@@ -106,8 +117,16 @@ class TrainConfig:
     dropout: float = 0.1
     pretrained_base: str | None = None
     syncbn: bool = False
+    class_names: tuple[str, ...] = ()
+    flip_pairs: tuple[tuple[int, int], ...] = ()
 
     data: str = "rec"
+    also: tuple[str, ...] = ()
+    mix: tuple[float, ...] | None = None
+    remap: str | None = None
+    leaks: str = "fail"
+    sample: str = "all"
+    class_weights: tuple[float, ...] | None = None
     dataset: str = "mhp"
     train_split: str = "train"
     val_split: str = "val"
@@ -174,6 +193,7 @@ class TrainConfig:
             raise OptionError("branch_weights", f"{self.branch_weights}", "three numbers", "Change it.")
         for weight in self.branch_weights:
             _check_number("branch_weights", weight, 0, math.inf)
+        self._check_data()
         if not self.contexts:
             object.__setattr__(self, "contexts", max(1, self.ngpus))
         if self.ngpus not in (0, self.contexts):
@@ -191,6 +211,20 @@ class TrainConfig:
         if self.old_recipe:
             object.__setattr__(self, "swap_sides", False)
             object.__setattr__(self, "pad_label", BACKGROUND)
+
+    def _check_data(self) -> None:
+        """Raises OptionError unless the fields that name classes, folders and their weights go together."""
+        if self.class_names and len(self.class_names) != self.classes:
+            found = f"{len(self.class_names)} for {self.classes} classes"
+            raise OptionError("class_names", found, "a name for each class", "Correct them.")
+        folders = 1 + len(self.also)
+        for name, values, count in (("mix", self.mix, folders), ("class_weights", self.class_weights, self.classes)):
+            if values is None:
+                continue
+            if not isinstance(values, tuple) or len(values) != count:
+                raise OptionError(name, f"{values}", f"{count} numbers", "Give one each.")
+            for value in values:
+                _check_number(name, value, 1e-12, math.inf)
 
     @property
     def suffix(self) -> str:
@@ -226,8 +260,9 @@ class TrainConfig:
             raise OptionError(place, f"is not a training config ({error})", "JSON as mhp-train writes it") from error
         if not isinstance(content, dict) or unknown:
             raise OptionError(place, f"unknown fields {unknown}", "those of this mhp", "Update mhp.")
-        if isinstance(content.get("branch_weights"), list):
-            content["branch_weights"] = tuple(content["branch_weights"])
+        for name, value in content.items():
+            if isinstance(value, list):
+                content[name] = tuple(tuple(one) if isinstance(one, list) else one for one in value)
         return TrainConfig(**content)
 
 
@@ -241,6 +276,8 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "dataset": DATASETS,
     "val_protocol": PROTOCOLS,
     "pad_label": (BACKGROUND, IGNORE),
+    "leaks": LEAKS,
+    "sample": SAMPLES,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "dtype": DTYPES,

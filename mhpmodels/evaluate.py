@@ -28,10 +28,11 @@ from tqdm import tqdm
 
 from mhpdata.batch import Batch
 from mhpdata.errors import OptionError
-from mhpdata.labels import IGNORE
+from mhpdata.labels import IGNORE, LabelSet
 from mhpdata.loader import Loader
 from mhpdata.options import check_choice
 from mhpdata.protocol import EARLIER, choose_names, copies
+from mhpdata.remap import read_remap
 from mhpdata.resize import resize_image
 from mhpdata.split import Split, open_split
 from mhpdata.threads import crew
@@ -81,6 +82,7 @@ def evaluate(
     protocol: str = "official",
     leak_free: bool = False,
     unseen: bool = False,
+    remap: str | Path | None = None,
     batch_size: int = 16,
     threads: int | None = None,
     progress: bool = False,
@@ -93,6 +95,7 @@ def evaluate(
         mode: of MODES.
         size: pixels of the crop's sides, or of the short side of a whole image.
         protocol, leak_free, unseen: which images count, as for ``mhpdata.protocol.choose_names``.
+        remap: what the split's labels become, for ``mhpdata.remap``; as the network was trained.
         batch_size: crops that the network is given at once; a whole image goes alone.
         threads: that decode; None for one a core.
         progress: show a bar, where stderr is a terminal.
@@ -108,15 +111,20 @@ def evaluate(
     opened = open_split(folder, split)
     try:
         names = choose_names(opened.manifest, split, protocol, leak_free, unseen)
-        _check(opened, names, inference)
-        run = _Run(inference, opened, names, size, None if progress else True)
+        labels = opened.manifest.labels
+        table = np.arange(256, dtype=np.uint8)
+        if remap is not None:
+            rules, layout = read_remap(remap), opened.manifest.layout
+            table, labels = rules.table(layout, labels), rules.labels([(layout, labels)])
+        _check(opened, names, inference, len(labels))
+        run = _Run(inference, opened, names, size, None if progress else True, labels, table, remap)
         confusion = run.crops(batch_size, threads) if mode == "crop" else run.pictures(mode == "source", threads)
         seen = copies(opened.manifest, split, EARLIER.get(split, ())) & set(names)
     finally:
         opened.close()
     return Evaluation(
         confusion=confusion,
-        classes=opened.classes,
+        classes=labels.names,
         outputs=inference.classes,
         split=split,
         mode=mode,
@@ -132,7 +140,7 @@ def evaluate(
     )
 
 
-def _check(split: Split, names: tuple[str, ...], inference: Inference) -> None:
+def _check(split: Split, names: tuple[str, ...], inference: Inference, classes: int) -> None:
     """Raises OptionError where nothing could come of it, before anything is scored."""
     place = f"{split.folder}, split {split.name}"
     if not names:
@@ -140,8 +148,8 @@ def _check(split: Split, names: tuple[str, ...], inference: Inference) -> None:
     if split.record(split.names.index(names[0])).runs is None:
         remedy = "mhp-predict writes what the network says of it."
         raise OptionError(place, "has no labels", "a split with labels", remedy)
-    if inference.classes > len(split.classes):
-        found = f"{inference.classes} outputs for {len(split.classes)} classes"
+    if inference.classes > classes:
+        found = f"{inference.classes} outputs for {classes} classes"
         raise OptionError("checkpoint", found, "at most as many", "It was trained on other classes.")
 
 
@@ -154,6 +162,9 @@ class _Run:
     names: tuple[str, ...]
     size: int
     hidden: bool | None
+    labels: LabelSet
+    table: NDArray[np.uint8]
+    remap: str | Path | None
     seconds: list[float] = field(default_factory=list)
     in_pieces: int = 0
 
@@ -177,16 +188,17 @@ class _Run:
             threads=threads,
             dtype="float32" if plain else "uint8",
             names=self.names,
+            remap=self.remap,
         )
         try:
             with tqdm(total=len(self.names), unit=" images", disable=self.hidden) as bar:
-                return validate(timed, loader, len(self.split.classes), bar.update)
+                return validate(timed, loader, len(self.labels), bar.update)
         finally:
             loader.close()
 
     def pictures(self, at_source: bool, threads: int | None) -> Confusion:
         """Of whole images, one by one, while threads decode the next."""
-        confusion = Confusion(len(self.split.classes))
+        confusion = Confusion(len(self.labels))
         chosen = set(self.names)
         indices = [index for index, name in enumerate(self.split.names) if name in chosen]
         with crew(len(indices), "images", threads, self.hidden is None) as workers:
@@ -209,7 +221,7 @@ class _Run:
         size = input_size(sample.record.source_size, self.size, place)
         image = sample.image if sample.image.shape[:2] == size else resize_image(sample.image, size)
         labels = labels_of_size(sample, sample.record.source_size if at_source else size, self._overlap, place)
-        return image, np.full(size, IGNORE, np.uint8) if labels is None else labels
+        return image, np.full(size, IGNORE, np.uint8) if labels is None else self.table[labels]
 
     @property
     def _overlap(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from mhpdata.errors import OptionError
 from mhpdata.loader import Loader
 from mhpdata.manifest import read_manifest
-from mhpdata.protocol import choose_names, split_names
+from mhpdata.protocol import choose_names
 from mhpmodels.config import TrainConfig
 from mhpmodels.schedule import learning_rate
 
@@ -37,20 +37,17 @@ class Feed:
     """
 
     def __init__(self, config: TrainConfig, rank: int = 0, world_size: int = 1) -> None:
-        folder = Path(config.data)
-        manifest = read_manifest(folder)
-        self.config, self.classes = config, manifest.classes
-        if len(self.classes) != config.classes:
-            found = f"{config.classes}, where {folder} has {len(self.classes)}"
-            raise OptionError("classes", found, "as many, background included", "Change it.")
+        self.config = config
         if config.batch_size % world_size:
             found = f"{config.batch_size} images for {world_size} processes"
             raise OptionError("batch_size", found, "a multiple of the processes", "Each takes an equal share.")
-        self._names = split_names(manifest, config.train_split)
-        self._folder, self._manifest = folder, manifest
         self.loader = self._open(
+            [Path(folder) for folder in (config.data, *config.also)],
             config.train_split,
             config.batch_size // world_size,
+            weights=config.mix,
+            sample=config.sample,
+            leaks=config.leaks,
             base_size=config.base_size,
             seed=config.seed,
             rank=rank,
@@ -62,31 +59,50 @@ class Feed:
             swap_sides=config.swap_sides,
             pad_label=config.pad_label,
         )
+        self.classes = self.loader.classes
+        self._check_classes()
         self.steps = len(self.loader)
         if not self.steps:
-            found = f"{config.batch_size}, where {config.train_split} has {len(self._names)} images"
+            found = f"{config.batch_size}, where {config.train_split} has {self.loader.state_dict()['length']} images"
             raise OptionError("batch_size", found, "at most as many", "Make it smaller.")
         self.rate(0)  # refuses a warm-up that does not fit before anything is trained
-        self.val = self._open(config.val_split, config.test_batch_size, augment=False) if config.validate else None
+        self.val = None
+        if config.validate:
+            self.val = self._open([Path(config.data)], config.val_split, config.test_batch_size, augment=False)
 
-    def _open(self, split: str, batch_size: int, **options: Any) -> Loader:
+    def _check_classes(self) -> None:
         config = self.config
-        names = choose_names(self._manifest, split, config.val_protocol, config.leak_free)
-        if not self._manifest.splits[split].labelled:
-            raise OptionError(
-                f"{self._folder}, split {split}", "has no labels", "a split with labels", "Choose another."
-            )
+        if len(self.classes) != config.classes:
+            found = f"{config.classes}, where {config.data} has {len(self.classes)}"
+            raise OptionError("classes", found, "as many, background included", "Change it.")
+        if config.class_names and (config.class_names, config.flip_pairs) != (self.classes, self.loader.flip_pairs):
+            expected = f"{', '.join(self.classes)}, as the data and --remap say"
+            raise OptionError("class_names", ", ".join(config.class_names), expected, "Was the data packed anew?")
+
+    def _open(self, folders: list[Path], split: str, batch_size: int, **options: Any) -> Loader:
+        config = self.config
+        names = [self._names(folder, split) for folder in folders]
+        sets = [(folder, split) for folder in folders]
         return Loader(
-            self._folder,
+            sets,
             split,
             batch_size,
             crop_size=config.crop_size,
             threads=config.workers or None,
             # a device normalises faster than the cores here can, and takes a quarter of the bytes
             dtype="uint8" if config.ngpus else "float32",
-            names=names,
+            remap=config.remap,
+            names=names[0] if len(names) == 1 else names,
             **options,
         )
+
+    def _names(self, folder: Path, split: str) -> tuple[str, ...]:
+        """The images of a split that count."""
+        config, manifest = self.config, read_manifest(folder)
+        names = choose_names(manifest, split, config.val_protocol, config.leak_free)
+        if not manifest.splits[split].labelled:
+            raise OptionError(f"{folder}, split {split}", "has no labels", "a split with labels", "Choose another.")
+        return names
 
     def rate(self, step: int) -> float:
         """The learning rate of a step of the run."""
@@ -96,7 +112,7 @@ class Feed:
 
     def names(self, indices: np.ndarray) -> tuple[str, ...]:
         """The names of a batch's samples; "" for one that was left out."""
-        return tuple(self._names[i] if i >= 0 else "" for i in indices.tolist())
+        return tuple(self.loader.name(i) if i >= 0 else "" for i in indices.tolist())
 
     def close(self) -> None:
         """End the loaders' threads."""

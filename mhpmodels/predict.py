@@ -126,7 +126,13 @@ def predict_photos(
 
 
 def predict_split(
-    inference: Inference, folder: str | Path, split: str, out: str | Path, names: Sequence[str] | None, options: Options
+    inference: Inference,
+    folder: str | Path,
+    split: str,
+    out: str | Path,
+    names: Sequence[str] | None,
+    options: Options,
+    labels: LabelSet | None = None,
 ) -> Written:
     """Write the labels of a split of a packed folder, each named by its id, at the source photo's size.
 
@@ -134,6 +140,7 @@ def predict_split(
         inference, out, options: as for ``predict_photos``.
         folder, split: what ``mhp-pack`` wrote.
         names: only these; None for all.
+        labels: the classes that the network knows; None for those of the folder.
 
     Raises:
         OptionError: no such split or name, or as for ``predict_photos``.
@@ -151,7 +158,7 @@ def predict_split(
                 raise ManifestError(opened.folder, f"an image named {name!r}", "a name for a file", "Pack again.")
         chosen = {name: indices[name] for name in (opened.names if names is None else names)}
         see = partial(_see_sample, opened, options.size)
-        return _predict(inference, chosen, see, Path(out), opened.manifest.labels, options)
+        return _predict(inference, chosen, see, Path(out), labels or opened.manifest.labels, options)
     finally:
         opened.close()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import CheckpointError, OptionError
+from mhpdata.labels import CIHP, MHP_V1, MHP_V2, LabelSet, label_set
 from mhpmodels import checkpoint, engines
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines import Predictor
@@ -88,6 +89,14 @@ def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19) 
         engine.close()
         raise
     return engine
+
+
+def labels_of(config: TrainConfig) -> LabelSet:
+    """The classes that a network knows: those that its config names; where it names none, 59 outputs are MHP v2's, 20
+    CIHP's, and others MHP v1's."""
+    if config.class_names:
+        return label_set(config.class_names, config.flip_pairs)
+    return {len(labels): labels for labels in (MHP_V2, CIHP)}.get(config.classes, MHP_V1)
 
 
 def inference_of(

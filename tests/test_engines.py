@@ -176,6 +176,21 @@ def test_the_loss_is_a_mean_over_labelled_pixels(engine):
     assert whole == pytest.approx(np.average(losses, weights=counts), rel=1e-5)
 
 
+def test_class_weights_multiply_the_entropy_of_their_labels(opened, engine):
+    """The mean is over all labelled pixels, whatever they weigh; a pixel that is not labelled counts nothing."""
+    images, labels = batch(engine.config.crop_size)
+    labels[labels != 255] %= 2
+    rates = (0.5, 3.0) + (1.0,) * (CLASSES - 2)
+    alone = [np.where(labels == c, labels, 255).astype(np.uint8) for c in (0, 1)]
+    counts = [np.count_nonzero(part != 255) for part in alone]
+    plain = [engine.train_step(images, part, 0.0, 5).loss for part in alone]
+    weighted = open_engine(replace(engine.config, class_weights=rates))
+    weighted.load(opened[1] / "weights")
+    loss = weighted.train_step(images, labels, 0.0, 5).loss
+    weighted.close()
+    assert loss == pytest.approx(np.average(np.multiply(plain, rates[:2]), weights=counts), rel=1e-4)
+
+
 def test_the_rate_is_that_of_the_step(engine):
     images, labels = batch(engine.config.crop_size)
     before = look(engine)

@@ -70,7 +70,8 @@ def test_png(color, bits, channels):
     [
         (b"", "an empty file"),
         (b"0001.jpg\n", "starts with b'0001.jpg'"),
-        (b"GIF89a" + bytes(20), "starts with b'GIF89a"),
+        (b"GIF89a" + bytes(20), "declares 0 x 0 pixels"),
+        (b"GIF80a" + bytes(20), "starts with b'GIF80a"),
         (b"\xff", "starts with b'\\xff'"),
         (b"\xff\xd8", "truncated JPEG"),
         (b"\xff\xd8" + bytes(20), "damaged JPEG: no marker at byte 2"),

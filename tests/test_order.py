@@ -28,6 +28,42 @@ def test_the_stream_is_frozen():
     np.testing.assert_array_equal((order.draws(7, 2, np.array([0, 5]))[:, :3] * 2**32).astype(np.int64), FROZEN_DRAWS)
 
 
+@given(st.lists(st.integers(1, 1 << 20), min_size=1, max_size=60), st.integers(0, 3), st.integers(0, 5))
+def test_weighted_places_are_the_shares_to_within_one(weights, groups, epoch):
+    weights, groups = np.array(weights), np.arange(len(weights)) % (groups + 1)
+    samples, turns = order.weighted(4, epoch, weights, groups)
+    count = len(weights)
+    assert len(samples) == len(turns) == count
+    for numbers, sums in (
+        (np.bincount(samples, minlength=count), weights),
+        (np.bincount(groups[samples]), np.bincount(groups, weights)),
+    ):
+        share = sums * count / weights.sum()
+        assert (np.abs(numbers - share[: len(numbers)]) < 1 + 1e-9).all()
+    for sample in set(samples.tolist()):
+        assert turns[samples == sample].tolist() == list(range(np.count_nonzero(samples == sample)))
+
+
+def test_weighted_changes_with_seed_and_epoch_and_with_nothing_else():
+    weights, groups = np.full(50, 7), np.zeros(50, np.int64)
+    one, turns = order.weighted(0, 0, weights, groups)
+    assert sorted(one) == list(range(50)) and not turns.any(), "equal weights: each once"
+    for seed, epoch in ((0, 1), (1, 0)):
+        assert not np.array_equal(one, order.weighted(seed, epoch, weights, groups)[0])
+    np.testing.assert_array_equal(one, order.weighted(0, 0, weights, groups)[0])
+    assert order.weighted(7, 2, np.arange(1, 9), np.arange(8) % 2)[0].tolist() == FROZEN_WEIGHTED
+
+
+def test_a_second_turn_has_draws_of_its_own_and_the_first_those_of_the_index():
+    indices = np.array([5, 5, 9])
+    keys = order.keys_of(indices, order.turns(indices))
+    assert order.turns(indices).tolist() == [0, 1, 0]
+    first, second, other = order.draws(7, 2, keys)
+    np.testing.assert_array_equal([first, other], order.draws(7, 2, np.array([5, 9])))
+    assert (first != second).all()
+    assert order.generator(7, 2, int(keys[0])).random() != order.generator(7, 2, int(keys[1])).random()
+
+
 @given(
     st.integers(0, 200),
     st.lists(st.tuples(st.sampled_from([1, 2, 3, 8]), st.integers(1, 7), st.integers(1, 9)), min_size=1, max_size=4),
@@ -110,5 +146,6 @@ def test_whole_placement():
     assert order.place_whole((5, 7)) == order.Placement(5, 7, 0, 0, 5, 7)
 
 
+FROZEN_WEIGHTED = [1, 4, 6, 5, 2, 3, 0, 7]
 FROZEN_ORDER = [2, 3, 7, 4, 6, 0, 1, 5]
 FROZEN_DRAWS = [[452815734, 1809167457, 4077737763], [2347371290, 2192706389, 2991018019]]

@@ -1,6 +1,7 @@
 """Tables of labels: the common set, the user's own, and left and right after them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,3 +113,11 @@ def test_a_table_must_name_each_class_of_a_dataset_and_no_other(tmp_path):
         table.table("lip", MHP_V1)
     with pytest.raises(OptionError, match="cannot be read"):
         read_remap(tmp_path / "nowhere.json")
+
+
+def test_the_table_in_the_docs_is_the_code():
+    text = (Path(__file__).parent.parent / "docs" / "datasets.md").read_text()
+    maps = common().maps
+    for label, name in [*enumerate(COMMON.names), (255, None)]:
+        cells = [", ".join(old for old, new in table.items() if new == name) for table in maps.values()]
+        assert f"| {label} | {name or '*not counted*'} | {' | '.join(cells)} |" in text

@@ -79,14 +79,14 @@ def main(
     from mhpmodels.evaluate import evaluate
     from mhpmodels.inference import WINDOW
     from mhpmodels.results import table
-    from mhpmodels.trained import inference_of, open_trained
+    from mhpmodels.trained import inference_of, labels_of, open_trained
 
     manifest, mode = read_manifest(Path(data)), ALIASES.get(mode, mode)
     fields = network_fields(given) | ({} if crop_size is None else {"crop_size": crop_size})
     engine = open_trained(resume, fields, len(manifest.classes))
     try:
         found = evaluate(
-            inference_of(engine, manifest.flip_pairs, multi_scale, window or WINDOW),
+            inference_of(engine, labels_of(engine.config).flip_pairs, multi_scale, window or WINDOW),
             data,
             split,
             mode=mode,
@@ -94,6 +94,7 @@ def main(
             protocol=val_protocol,
             leak_free=leak_free,
             unseen=unseen,
+            remap=engine.config.remap,
             batch_size=test_batch_size,
             threads=workers,
             progress=True,

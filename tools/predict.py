@@ -60,24 +60,23 @@ def main(
     """Write the labels of photos, or of a packed split, each at its own size and under its own name."""
     from pathlib import Path
 
-    from mhpdata.labels import MHP_V1
-    from mhpdata.layouts import LAYOUTS
     from mhpdata.manifest import read_manifest
     from mhpmodels.inference import WINDOW
     from mhpmodels.predict import Options, predict_photos, predict_split
-    from mhpmodels.trained import inference_of, open_trained
+    from mhpmodels.trained import inference_of, labels_of, open_trained
 
     if (data is None) == (not photos) or (data is None and (split or names)):
         raise click.UsageError("Name photos, or a packed folder with --data (and --split, --name); not both.")
-    labels = MHP_V1 if data is None else LAYOUTS[read_manifest(Path(data)).layout].LABELS
-    engine = open_trained(checkpoint, network_fields(given), len(labels))
+    classes = 19 if data is None else len(read_manifest(Path(data)).classes)
+    engine = open_trained(checkpoint, network_fields(given), classes)
+    labels = labels_of(engine.config)
     options = Options(engine.config.base_size, overlay, legend, overwrite, on_error, workers, progress=True)
     try:
         inference = inference_of(engine, labels.flip_pairs, multi_scale, window or WINDOW)
         if data is None:
             done = predict_photos(inference, photos, out, labels, options)
         else:
-            done = predict_split(inference, data, split or "test", out, names or None, options)
+            done = predict_split(inference, data, split or "test", out, names or None, options, labels)
     finally:
         engine.close()
     for error in done.skipped:

@@ -11,14 +11,16 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from mhpdata.errors import OptionError
 from mhpdata.protocol import PROTOCOLS
-from mhpmodels.config import BACKBONES, DATASETS, DTYPES, MODELS, OPTIMIZERS, SCHEDULES, TrainConfig
+from mhpmodels.config import BACKBONES, DATASETS, DTYPES, LEAKS, MODELS, OPTIMIZERS, SAMPLES, SCHEDULES, TrainConfig
 from mhpmodels.engines import ENGINES, installed
 from mhptools.running import reporting_errors
 
 EXAMPLE = """\b
 Examples:
   mhp-train --data rec/ --model icnet --syncbn --ngpus 8 --optimizer adam --lr 0.00001 --epochs 120 --batch-size 16
+  mhp-train --data rec_v1/ --data rec_v2/ --data rec_cihp/ --remap common --leaks skip --mix 1,2,2 --class-weights
   mhp-train --resume runs/mhp/icnet/resnet50                   go on exactly where it stopped
   mhp-train --replay runs/mhp/icnet/resnet50/bundles/epoch_0010_iteration_0113
 
@@ -41,7 +43,17 @@ def option(name: str, help: str, **more: Any) -> Callable[[Any], Any]:
 
 
 @click.command(epilog=EXAMPLE)
-@option("data", "The packed folder.")
+@option(
+    "data",
+    "The packed folder. Given several times: all are trained on, the first is validated on.",
+    multiple=True,
+    default=(DEFAULTS["data"],),
+)
+@option("mix", "Shares of the folders in an epoch, such as 1,1,2.  [default: each image once]")
+@option("remap", "What labels become: 'common', or a JSON file; needed for folders of different classes.")
+@option("leaks", "Images of one folder's val or test in another's training split.", type=click.Choice(LEAKS))
+@option("sample", "rare: images with rare classes come more often.", type=click.Choice(SAMPLES))
+@click.option("--class-weights", is_flag=True, help="Rare classes weigh more in the loss.")
 @option("dataset", "What is in it.", type=click.Choice(DATASETS))
 @option("train_split", "Train on this split.")
 @option("val_split", "Validate on this split.")
@@ -144,21 +156,57 @@ def main(
 
 
 def _new(given: dict[str, Any]) -> TrainConfig:
-    """The config that the command line says, for the classes of the packed folder."""
-    from mhpdata.manifest import read_manifest
-
+    """The config that the command line says, for the classes of the packed folders."""
     engine = given["engine"] or next(iter(installed()), "mxnet")
-    return TrainConfig(**{**given, "engine": engine, "classes": len(read_manifest(Path(given["data"])).classes)})
+    fields = {**given, "engine": engine, **_data(given)}
+    sets = [(folder, fields["train_split"]) for folder in (fields["data"], *fields["also"])]
+    return TrainConfig(**{**fields, **_classes(sets, fields)})
+
+
+def _data(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the config that are typed in another form, of those that are given."""
+    from mhpdata.remap import BUILT_IN, read_remap
+
+    found: dict[str, Any] = {}
+    if "data" in given:
+        found["data"], found["also"] = given["data"][0], tuple(given["data"][1:])
+    if given.get("mix") is not None:
+        try:
+            found["mix"] = tuple(float(share) for share in given["mix"].split(","))
+        except ValueError as error:
+            raise OptionError("mix", repr(given["mix"]), "numbers such as 1,1,2", "Change it.") from error
+    if given.get("remap") not in (None, BUILT_IN):
+        found["remap"] = read_remap(given["remap"]).to_json()  # a run must not change with the file
+    return found
+
+
+def _classes(sets: list[tuple[str, str]], fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that say what the classes are, and what they weigh."""
+    from mhpdata.labels import MHP_V1
+    from mhpdata.mixture import Mixture
+    from mhpdata.weights import class_weights
+
+    mixture = Mixture(sets, remap=fields["remap"])
+    mixture.close()
+    labels, weights = mixture.labels, None
+    if fields["class_weights"]:
+        weights = tuple(class_weights(sets, remap=fields["remap"], weights=fields.get("mix")).tolist())
+    named = {} if labels is MHP_V1 else {"class_names": labels.names, "flip_pairs": labels.flip_pairs}
+    return {"classes": len(labels), "class_weights": weights, **named}
 
 
 def _continued(resume: str, given: dict[str, Any], typed: set[str]) -> TrainConfig:
     """The checkpoint's config, but for what was typed."""
     from mhpmodels.checkpoint import read
 
+    begun = read(resume).config
     changes = {name: given[name] for name in typed if name in given}
+    changes |= _data(changes)
+    if changes.pop("class_weights", False) and begun.class_weights is None:
+        raise OptionError("class_weights", "in a run without", "a run that began with them", "Begin a new one.")
     if "ngpus" in changes:
         changes.setdefault("contexts", 0)
-    return replace(read(resume).config, **changes)
+    return replace(begun, **changes)
 
 
 def _folder(config: TrainConfig, resume: str | None, checkname: str | None) -> Path:

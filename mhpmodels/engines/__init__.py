@@ -36,9 +36,9 @@ class Step:
     """What one training step did.
 
     Attributes:
-        loss: weighted sum of the main and auxiliary outputs' losses; each is the mean cross-entropy over the labelled
-            pixels of the whole batch (all contexts and ranks), 0 where no pixel is labelled. Not finite if a logit
-            was not.
+        loss: weighted sum of the main and auxiliary outputs' losses; each is the mean over the labelled pixels of the
+            whole batch (all contexts and ranks) of the cross-entropy, times its label's of ``config.class_weights``; 0
+            where no pixel is labelled. Not finite if a logit was not.
         gradient: L2 norm of the whole gradient of that loss before clipping, weight decay left out; may be not finite.
         applied: False: the loss or the gradient was not finite, and weights, running statistics and the optimiser's
             state are bit for bit what they were before the step.

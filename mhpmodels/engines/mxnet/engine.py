@@ -94,7 +94,8 @@ class MXNetEngine:
         with mx.autograd.record():
             for part, scale, context in zip(cut, scales, self._contexts, strict=True):
                 outputs = self._network(lend_images(images[part], context))
-                losses.append(pixel_loss(outputs, lend(labels[part], context), self._weights(len(outputs)), scale))
+                weights, classes = self._weights(len(outputs)), self.config.class_weights
+                losses.append(pixel_loss(outputs, lend(labels[part], context), weights, scale, classes))
         mx.autograd.backward(losses)
         self._exchange.sum_gradients(self._optimizer.gradients)
         return sum(float(loss.asscalar()) for loss in losses)

@@ -12,10 +12,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from mhpmodels.engines.mxnet.libraries import mx
+from mhpmodels.engines.mxnet.memory import lend
 
 
-def pixel_loss(outputs: Sequence[Any], labels: Any, weights: Sequence[float], scale: float) -> Any:
+def pixel_loss(
+    outputs: Sequence[Any],
+    labels: Any,
+    weights: Sequence[float],
+    scale: float,
+    class_weights: Sequence[float] | None = None,
+) -> Any:
     """``scale`` x the weighted sum of the outputs' cross-entropies, each summed over the labelled pixels.
 
     Args:
@@ -23,6 +32,7 @@ def pixel_loss(outputs: Sequence[Any], labels: Any, weights: Sequence[float], sc
         labels: uint8 (N, H, W), on the same context; ``classes`` or more is not labelled.
         weights: one for each output.
         scale: one over the number of labelled pixels, for a mean.
+        class_weights: a pixel's entropy counts times that of its label; None for 1.
 
     Returns:
         float32 (1,), recorded where recording is on; 0, with gradient 0, where no pixel is labelled.
@@ -31,13 +41,17 @@ def pixel_loss(outputs: Sequence[Any], labels: Any, weights: Sequence[float], sc
     labelled = labels < outputs[0].shape[1]
     index = labels.astype("float32")
     nothing = mx.nd.zeros_like(index)
+    # take() and pick() take the last class for 255, and where() leaves that pixel out
+    rates = None
+    if class_weights is not None:
+        rates = mx.nd.take(lend(np.array(class_weights, np.float32), labels.context), index)
     parts = []
     for logits, weight in zip(outputs, weights, strict=True):
         if logits.shape[2:] != (height, width):
             logits = mx.nd.contrib.BilinearResize2D(logits, height=height, width=width)
         # classes last: along axis 1 MXNet's CPU log_softmax takes twice as long, the transposition included
         logs = mx.nd.log_softmax(mx.nd.transpose(logits, (0, 2, 3, 1)), axis=-1)
-        # pick() takes the last class for 255, and where() leaves that pixel out
         entropy = -mx.nd.pick(logs, index, axis=-1)
+        entropy = entropy if rates is None else entropy * rates
         parts.append(mx.nd.sum(mx.nd.where(labelled, entropy, nothing)) * (weight * scale))
     return mx.nd.add_n(*parts)

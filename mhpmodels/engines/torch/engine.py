@@ -148,7 +148,7 @@ class TorchEngine:
             with torch.autocast(self._device.type, _DTYPES[self.config.dtype], self.config.dtype != "float32"):
                 outputs = self._model(images)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-            summed = pixel_loss(outputs, labels, self._weights(len(outputs)))
+            summed = pixel_loss(outputs, labels, self._weights(len(outputs)), self.config.class_weights)
             (summed * factor).backward()
             loss += summed.detach() / total
         norm = self._optimizer.measure() / self._scaler.factor

@@ -13,21 +13,25 @@ from mhpmodels.networks.pspnet import resize
 UNLABELLED = 255
 
 
-def pixel_loss(outputs: Sequence[Tensor], labels: Tensor, weights: Sequence[float]) -> Tensor:
+def pixel_loss(
+    outputs: Sequence[Tensor], labels: Tensor, weights: Sequence[float], class_weights: Sequence[float] | None = None
+) -> Tensor:
     """The weighted sum of the outputs' cross-entropies, each summed over the labelled pixels.
 
     Args:
         outputs: floating (N, classes, height, width) each, logits; resized to the labels' size.
         labels: int64 (N, H, W), a class, or 255: not labelled.
         weights: one for each output.
+        class_weights: a pixel's entropy counts times that of its label; None for 1.
 
     Returns:
         float32 (), 0 with gradient 0 where no pixel is labelled.
     """
+    rates = None if class_weights is None else torch.tensor(class_weights, device=labels.device)
     total = torch.zeros((), device=labels.device)
     for logits, weight in zip(outputs, weights, strict=True):
         logits = logits.float()
         if logits.shape[2:] != labels.shape[1:]:
             logits = resize(logits, labels.shape[1:])
-        total = total + weight * F.cross_entropy(logits, labels, ignore_index=UNLABELLED, reduction="sum")
+        total = total + weight * F.cross_entropy(logits, labels, rates, ignore_index=UNLABELLED, reduction="sum")
     return total
