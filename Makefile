@@ -97,6 +97,7 @@ format: $(VENV)/b/.ready
 
 bench: $(VENV)/b/.ready
 	$(VENV)/b/bin/python benchmarks/pack.py --out benchmarks/results
+	$(VENV)/b/bin/python benchmarks/score.py --out benchmarks/results
 	$(VENV)/b/bin/python benchmarks/loader.py --out benchmarks/results
 	$(VENV)/b/bin/python benchmarks/loader_parts.py --out benchmarks/results
 
