@@ -86,7 +86,7 @@ def _take(data: bytes, at: int, count: int) -> tuple[bytes, int]:
 
 def _blocks(data: bytes, at: int) -> tuple[bytes, int]:
     """The content of a row of sub-blocks, and where it ends."""
-    parts = []
+    parts: list[bytes] = []
     while True:
         length, at = _take(data, at, 1)
         if not length[0]:
