@@ -60,7 +60,7 @@ demo: $(VENV)/demo/.ready
 	$(VENV)/demo/bin/mhp-verify $(DEMO)/rec --deep
 	$(VENV)/demo/bin/mhp-show $(DEMO)/rec --out $(DEMO)/sheet.png --overwrite
 	@if $(VENV)/demo/bin/python -c 'import torch' 2>/dev/null; then $(MAKE) --no-print-directory demo-network; \
-	else echo "PyTorch is not installed in $(VENV)/demo: nothing is trained."; fi
+	else echo "PyTorch is not in $(VENV)/demo, so nothing is trained; make clean, and make demo without TORCH=, adds it."; fi
 	@echo; echo "Dataset:  $(DEMO)/MHP_v1"; echo "Shards:   $(DEMO)/rec"; echo "Picture:  $(DEMO)/sheet.png"
 	@[ ! -e $(DEMO)/run ] || { echo "Network:  $(DEMO)/run"; echo "Curves:   $(DEMO)/curves.png"; \
 	  echo "What it says of photos that it has not seen: $(DEMO)/pred/pictures"; }
@@ -68,8 +68,8 @@ demo: $(VENV)/demo/.ready
 
 demo-network:
 	rm -rf $(DEMO)/run $(DEMO)/pred
-	$(VENV)/demo/bin/mhp-train --data $(DEMO)/rec --model icnet --backbone resnet18 --no-cuda --base-size 128 --crop-size 128 \
-	  --batch-size 8 --test-batch-size 4 --optimizer adam --lr 0.0005 --epochs 12 --log-interval 4 --save-dir $(DEMO)/run
+	$(VENV)/demo/bin/mhp-train --data $(DEMO)/rec --model icnet --backbone resnet18 --no-cuda --base-size 96 --crop-size 96 \
+	  --batch-size 8 --test-batch-size 4 --optimizer adam --lr 0.0005 --epochs 16 --log-interval 3 --save-dir $(DEMO)/run
 	$(VENV)/demo/bin/mhp-show --run $(DEMO)/run --out $(DEMO)/curves.png --overwrite
 	$(VENV)/demo/bin/mhp-predict --checkpoint $(DEMO)/run --data $(DEMO)/rec --split test --overlay --legend --out $(DEMO)/pred
 

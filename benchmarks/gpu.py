@@ -1,7 +1,7 @@
 """From the loader to the GPU, end to end: images a second, the share of the time in which the GPU waits, its memory.
 
 Run:  python benchmarks/gpu.py --out benchmarks/results
-Try:  python benchmarks/gpu.py --device cpu --images 12 --backbone resnet18 --crop 64 --batch 2 --turns 1 --out /tmp/gpu
+Try:  python benchmarks/gpu.py --device cpu --images 8 --backbone resnet18 --crop 64 --batch 2 --turns 1 --out /tmp/gpu
 
 On a folder from mhp-synth, packed as mhp-pack does by default: steps of ICNet and PSPNet on batches of
 

@@ -80,16 +80,16 @@ def _is_inside(path: Path, root: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
-def read_file(root: Path, file: SourceFile) -> bytes:
+def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes:
     """The bytes of a file, which must still be the one that the scan found.
 
     Raises:
         SourceChangedError: it is gone, or its size or time of change is another.
         UnreadableError: the system does not let us read it.
-        FolderError: it is larger than MAX_FILE_BYTES.
+        FolderError: it is larger than ``most`` bytes.
     """
-    if file.size > MAX_FILE_BYTES:
-        raise FolderError(file.path, f"{file.size} bytes", f"at most {MAX_FILE_BYTES}", "Unpack the archive again.")
+    if file.size > most:
+        raise FolderError(file.path, f"{file.size} bytes", f"at most {most}", "Unpack the archive again.")
     again = "Wait until the download is complete, then run the command again."
     try:
         # O_NONBLOCK: a FIFO put in the file's place must not make us wait for a writer.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from folder import write_folder
 from images import picture, save
@@ -185,6 +186,13 @@ def read_label_png(data: bytes, _: int) -> Any:
     return mask.tobytes()
 
 
+def read_red_png(data: bytes, _: int) -> Any:
+    """A mask of MHP v2."""
+    mask = decode_mask(data, "mask", SOURCE_SIZE, 59, red=True)
+    assert mask.shape == SOURCE_SIZE and int(mask.max()) < 59
+    return mask.tobytes()
+
+
 def read_predicted_png(data: bytes, _: int) -> Any:
     """A predicted label map."""
     labels = decode_labels(data, "prediction", SOURCE_SIZE, 16)
@@ -308,6 +316,19 @@ def jpegs() -> Seeds:
     return [(GOLDEN / "photo.jpg").read_bytes(), *plain, *others, save(picture(4), "JPEG", mode="CMYK")]
 
 
+def others() -> Seeds:
+    """The other formats of photos: BMP, WebP with loss and without."""
+    bgr = picture(3)
+    lossy, lossless = ([cv2.IMWRITE_WEBP_QUALITY, quality] for quality in (80, 101))
+    kinds = ((".bmp", []), (".webp", lossy), (".webp", lossless))
+    return [cv2.imencode(suffix, bgr, options)[1].tobytes() for suffix, options in kinds]
+
+
+def red_pngs() -> Seeds:
+    """Masks with the label in the red channel."""
+    return [save(np.dstack([mask, np.zeros_like(mask), np.zeros_like(mask)]), "PNG") for mask in masks()]
+
+
 def pngs() -> Seeds:
     """Colours, colours with alpha, gray of 16 bits and of 8."""
     plain = (GOLDEN / "photo.png").read_bytes()
@@ -344,6 +365,9 @@ BUILDERS: dict[str, Builder] = {
     "png photo, CRC right": lambda work: Target(pngs(), read_photo, False, mend_png),
     "png mask": lambda work: Target(label_pngs(), read_label_png, True),
     "png mask, CRC right": lambda work: Target(label_pngs(), read_label_png, False, mend_png),
+    "red png mask": lambda work: Target(red_pngs(), read_red_png, True),
+    "red png mask, CRC right": lambda work: Target(red_pngs(), read_red_png, False, mend_png),
+    "bmp and webp photo": lambda work: Target(others(), read_photo, False),
     "predicted png": lambda work: Target(label_pngs(), read_predicted_png, True),
     "predicted png, CRC right": lambda work: Target(label_pngs(), read_predicted_png, False, mend_png),
     "image list": lambda work: Target(*list_reader(work), False),

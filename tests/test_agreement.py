@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from folder import write_folder
+from releases import write_cihp, write_v2
 
 from mhpdata.errors import FolderError, OptionError
 from mhpmodels.agreement import measure_agreement
@@ -90,6 +91,16 @@ def test_an_annotation_that_cannot_be_read_is_left_out_and_named(download, tmp_p
     (root / "images" / "0008.jpg").write_bytes((root / "images" / "0008.jpg").read_bytes() + b"\0")
     with pytest.raises(FolderError, match="no photo is there twice"):
         measure_agreement(root)
+
+
+@pytest.mark.parametrize("write", [write_v2, write_cihp])
+def test_the_other_layouts(write, tmp_path):
+    """Photos are told apart by their ids: id 7 is written twice, and annotated alike; test has no labels."""
+    root = write(tmp_path / "download", {"train": [3, 7], "val": [7], "test": [7]})
+    found = measure_agreement(root)
+    assert [name.split("/")[0] for name in found.groups[0]] == ["train", "val"] and len(found.groups) == 1
+    assert found.alike == 2 and found.overlap == 1 and (found.persons.ap == 1).all()
+    assert len(found.classes) == (59 if write is write_v2 else 20)
 
 
 def test_what_is_no_download(tmp_path):

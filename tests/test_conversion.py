@@ -30,6 +30,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed here; enviro
 
 from mhpmodels.engines.torch import export  # noqa: E402
 from mhpmodels.engines.torch.weights import fit, read_weights, write_weights  # noqa: E402
+from mhpmodels.networks.pspnet import Pyramid  # noqa: E402
 
 ARRAYS = {
     "conv1.weight": np.array([[1.5, np.nan], [-0.0, np.inf]], np.float32),
@@ -139,7 +140,7 @@ def test_fit_takes_all_or_nothing():
 # --- ONNX
 
 
-@pytest.fixture(scope="module", params=["icnet", "psp"])
+@pytest.fixture(scope="module", params=["icnet", pytest.param("psp", marks=pytest.mark.slow)])
 def exported(request, tmp_path_factory):
     """A network's weights and the ONNX file of them."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
@@ -186,30 +187,32 @@ def test_mhp_predict_takes_it(exported, tmp_path):
     assert labels.shape == (50, 70) and labels.max() < 7
 
 
-def test_an_export_that_is_not_the_network_is_not_kept(tmp_path, monkeypatch):
+def own_network(config):
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, stride=2), Pyramid(8), torch.nn.Conv2d(16, config.classes, 1))
+
+
+@pytest.fixture
+def own(tmp_path):
+    """An engine of a network of one's own, and its checkpoint."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
-    network = build_network(Architecture("psp", "resnet18", 7), dropout=0.1)
-    write_weights(tmp_path / "a.pt", network.state_dict())
+    engine = open_engine(TrainConfig(engine="torch", model="test_conversion:own_network", classes=5, crop_size=32))
+    yield engine, checkpoint.save(tmp_path, engine, Position(epoch=1), {})
+    engine.close()
+
+
+def test_an_export_that_is_not_the_network_is_not_kept(own, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "_pool", lambda x, bins: x[..., :bins, :bins])
     with pytest.raises(EngineError, match="from torch's for images 2 x 3 x 96 x 128"):
-        convert(tmp_path / "a.pt", tmp_path / "a.onnx")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.pt"]
+        convert(own[1], tmp_path / "a.onnx")
+    assert not list(tmp_path.glob("*.onnx"))
 
 
-def own_network(config):
-    return torch.nn.Conv2d(3, config.classes, 3, stride=2)
-
-
-def test_a_network_of_ones_own_goes_by_the_json_beside_it(tmp_path):
-    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
-    config = TrainConfig(engine="torch", model="test_conversion:own_network", classes=5, crop_size=32)
-    engine = open_engine(config)
-    path = checkpoint.save(tmp_path, engine, Position(epoch=1), {})
+def test_a_network_of_ones_own_goes_by_the_json_beside_it(own, tmp_path):
+    engine, path = own
     convert(path, tmp_path / "a.onnx")
     images = np.random.default_rng(0).normal(size=(1, 3, 33, 50)).astype(np.float32)
-    found = OnnxEngine(tmp_path / "a.onnx", config).predict(images)
+    found = OnnxEngine(tmp_path / "a.onnx", engine.config).predict(images)
     np.testing.assert_allclose(found, engine.predict(images), rtol=1e-4, atol=1e-5)
-    engine.close()
     with pytest.raises(CheckpointError, match="GluonCV's PSPNet or ICNet"):
         path.with_suffix(".json").unlink()
         convert(path, tmp_path / "b.onnx")

@@ -8,10 +8,11 @@ import zlib
 import numpy as np
 import pytest
 from allocation import at_most
-from images import SIZE, huge, join_png, picture, pillow_rgb, save, write_png
+from fuzz import little_memory
+from images import SIZE, huge, join_png, picture, pillow_rgb, save, write_png, zeros
 from PIL import Image
 
-from mhpdata.errors import ImageError, MaskError
+from mhpdata.errors import ImageError, MaskError, SourceError
 from mhpdata.image import decode_image, decode_jpeg, decode_mask
 
 RGB = picture()
@@ -172,6 +173,50 @@ def test_a_huge_claim_takes_no_memory(kind):
         refuse(huge(kind))
     with at_most(1 << 20), pytest.raises(MaskError, match="60000 x 60000"):
         decode_mask(huge(kind), "m.png", (60000, 60000), 19)
+
+
+BOMB = zeros(1 << 30)
+
+
+def test_the_bomb_is_a_stream_of_zeros():
+    assert zlib.decompress(zeros(1 << 25)) == bytes(1 << 25) and len(BOMB) < 2 << 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "before"),
+    [(b"zTXt", b"about\0\0"), (b"iTXt", b"about\0\1\0\0\0"), (b"iCCP", b"profile\0\0"), (b"IDAT", b"")],
+    ids=["text", "international text", "colour profile", "pixels"],
+)
+def test_a_bomb_in_a_png_takes_no_memory(kind, before):
+    """The chunk would inflate to a GiB: the picture without it, or an error, within half of that."""
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
+    pixels = [] if kind == b"IDAT" else [(b"IDAT", zlib.compress(bytes(72)))]
+    data = join_png((b"IHDR", header), (kind, before + BOMB), *pixels, (b"IEND", b""))
+    with little_memory():
+        for read in (lambda: decode_image(data, "p.png")[0], lambda: decode_mask(data, "m.png", (8, 8), 19)):
+            try:
+                assert not read().any()
+            except SourceError as error:
+                assert error.place in ("p.png", "m.png")
+
+
+def test_a_jpeg_of_a_thousand_scans_is_refused():
+    data = save(picture(3), "JPEG", progressive=True)
+    at = data.index(b"\xff\xda")
+    scan = data[at : data.index(b"\xff", at + 4 + data[at + 3])]
+    decode_image(data, "p.jpg")
+    with pytest.raises(ImageError, match="scans; expected at most 100"):
+        decode_image(data[:-2] + scan * 1000 + data[-2:], "p.jpg")
+
+
+@pytest.mark.parametrize("kind", ["16 bits", "CMYK"])
+def test_what_is_converted_is_not_held_in_whole_more_than_once(kind):
+    side = 1500
+    image = np.zeros((side, side, 4 if kind == "CMYK" else 1), np.uint16 if kind == "16 bits" else np.uint8)
+    data = save(image, "JPEG", mode="CMYK") if kind == "CMYK" else save(image, "PNG")
+    decoded, out, block = side * side * (4 if kind == "CMYK" else 6), side * side * 3, 16 << 20
+    with at_most(decoded + 2 * out + block):
+        decode_image(data, "photo")
 
 
 def test_mask():

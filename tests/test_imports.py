@@ -122,6 +122,19 @@ def test_nothing_is_unpickled_anywhere():
         assert "allow_pickle=True" not in path.read_text(encoding="utf-8"), path
 
 
+def test_what_could_unpickle_is_told_not_to():
+    asked = {"torch": "weights_only", "np": "allow_pickle", "numpy": "allow_pickle"}
+    calls = 0
+    for path in files("mhpdata", "mhpmodels", "tools"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            owner = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+            if isinstance(owner, ast.Name) and owner.id in asked and node.func.attr == "load":
+                given = {k.arg: k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)}
+                assert given.get(asked[owner.id]) is (owner.id == "torch"), f"{path}:{node.lineno}"
+                calls += 1
+    assert calls >= 2, "the bundle's arrays and PyTorch's weights, at least"
+
+
 @pytest.mark.parametrize(
     "tool", [path.stem for path in files("tools") if path.stem not in ("__init__", "running", "network")]
 )

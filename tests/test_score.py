@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from folder import write_folder
+from releases import write_cihp, write_v2
 
 import mhpdata
 from mhpdata.errors import OptionError, PredictionError, RecordError
@@ -297,6 +298,26 @@ def test_predictions_of_another_size(packed, tmp_path):
     folder = submit(tmp_path, "labels", truth(packed, at="packed"))
     with pytest.raises(PredictionError, match=r"32 x 48; expected 40 x 60 \(height x width\)"):
         score(packed, folder, "test")
+
+
+@pytest.mark.parametrize("write", [write_v2, write_cihp])
+def test_the_other_layouts(write, tmp_path):
+    write(tmp_path / "download", {"train": [3], "val": [7, 10], "test": [8]})
+    mhpdata.pack(tmp_path / "download", tmp_path / "rec", size=0, workers=1)
+    images = truth(tmp_path / "rec", "val")
+    found = score(tmp_path / "rec", submit(tmp_path / "pred", "official", images), "val")
+    assert (found.persons.ap == 1).all() and found.confusion.pix_acc == 1
+    assert len(found.classes) == (59 if write is write_v2 else 20) and found.persons.persons == len(images) * (
+        1 if write is write_v2 else 3
+    )
+    name, (labels, _, _) = next(iter(images.items()))
+    labels[0, 0] = len(found.classes)
+    with pytest.raises(PredictionError, match=f"{name}.*label {len(found.classes)}"):
+        score(tmp_path / "rec", submit(tmp_path / "bad", "labels", images), "val")
+    with pytest.raises(OptionError, match="has no labels"):
+        score(
+            tmp_path / "rec", submit(tmp_path / "test", "labels", {"8": images[name], "0000008": images[name]}), "test"
+        )
 
 
 def test_wrong_arguments(packed, tmp_path, monkeypatch):

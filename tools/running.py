@@ -32,8 +32,19 @@ def reporting_errors(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             print("Interrupted. Run the same command again: what can go on goes on.", file=sys.stderr)
             sys.exit(130)
+        except Exception as error:
+            if not _lacks_memory(error):
+                raise
+            remedy = "Use fewer --workers or smaller batches, or free memory; what can go on goes on."
+            print(f"MemoryError: the process got no more memory. {remedy}", file=sys.stderr)
+            sys.exit(1)
 
     return run
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Python's and NumPy's error, or OpenCV's (cv2.Error.StsNoMem)."""
+    return isinstance(error, MemoryError) or (type(error).__module__ == "cv2" and getattr(error, "code", 0) == -4)
 
 
 def _in_flags(error: OptionError) -> str:

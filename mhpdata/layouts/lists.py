@@ -13,6 +13,12 @@ from mhpdata.errors import FolderError
 from mhpdata.layouts.entry import AGAIN, Found, Problem
 from mhpdata.source import Refused, SourceFile, read_file
 
+MAX_BYTES = 1 << 22
+"""Longer lists are refused unread: 4 MiB, half a million names."""
+
+MAX_WRONG = 1000
+"""A list with more wrong lines is none."""
+
 
 def read_ids(
     root: Path,
@@ -38,11 +44,13 @@ def read_ids(
         taken: ids that other lists have, and where: an id is taken once, by the first list.
         leave: ids to pass over.
     """
-    taken = {} if taken is None else taken
+    taken, before = {} if taken is None else taken, len(problems)
     names = []
     for number, line in enumerate(_lines(root, found, place, example, problems, split), 1):
         match = line_of.fullmatch(line)
         here = f"{place} line {number}"
+        if len(problems) - before > MAX_WRONG:
+            raise FolderError(here, f"{MAX_WRONG} lines before it are wrong", example, "Unpack the archive again.")
         if match is None:
             error = FolderError(here, repr(line[:80]), example, AGAIN)
             problems.append(Problem(split, line[:80], error, entry=False))
@@ -76,6 +84,6 @@ def _lines(root: Path, found: Found, place: str, example: str, problems: list[Pr
 
 def _text(root: Path, file: SourceFile, example: str) -> str:
     try:
-        return read_file(root, file).decode("utf-8-sig")
+        return read_file(root, file, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as cause:
         raise FolderError(file.path, "is not text", "one image name a line", "Unpack the archive again.") from cause

@@ -11,6 +11,7 @@ without times.
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from mhpdata.shards.file import OpenFile, sha256_file
 
 FORMAT = "mhp-records"
 _ABOUT = "Record i is records[offsets[i]:offsets[i+1]]; its layout is in docs/format.md of mhp"
+_SYSTEM = re.compile(r"error message = '([^']*)'")
 _AGAIN = "Copy the shard again, or pack again."
 _CHUNK = 1 << 22
 
@@ -120,7 +122,9 @@ class Reader:
         except ShardError:
             raise
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise ShardError(path, f"cannot be opened ({error})", "a shard of mhp", _AGAIN) from error
+            system = _SYSTEM.search(str(error))  # of an error of the disk HDF5 tells ten lines, memory addresses too
+            reason = system[1] if system else str(error)
+            raise ShardError(path, f"cannot be opened ({reason})", "a shard of mhp", _AGAIN) from error
         if len(self) != records:
             raise ShardError(path, f"{len(self)} records", f"{records}", _AGAIN)
 

@@ -1,0 +1,125 @@
+"""A disk that fails under a command or a loader, and a process that gets no more memory: one error that names the file,
+nothing half-written, and the same command goes on where the trouble is over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from folder import write_folder
+
+import mhpdata
+
+COMPILER = shutil.which("cc") or shutil.which("gcc")
+LOAD = """
+import sys, mhpdata
+options = {"batch_size": 2, "base_size": 64, "crop_size": 64, "threads": 2, "on_error": sys.argv[2]}
+try:
+    loader = mhpdata.Loader(sys.argv[1], "train", **options)
+    batches = sum(1 for batch in loader)
+except mhpdata.errors.MhpError as error:
+    print(type(error).__name__, error)
+else:
+    print(batches, "batches,", len(loader.skipped), "skipped")
+"""
+PACK = """
+import resource, sys
+import mhpdata, mhpdata.convert, mhpdata.merge  # code and kernels are not what shall not fit
+from mhptools.pack import main
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]),) * 2)
+main(sys.argv[2:])
+"""
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory):
+    """Runs a command whose reads of some files fail."""
+    if COMPILER is None or not sys.platform.startswith("linux"):
+        pytest.skip("needs Linux and a C compiler")
+    shim = tmp_path_factory.mktemp("shim") / "eio.so"
+    source = Path(__file__).with_name("eio.c")
+    subprocess.run([COMPILER, "-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"], check=True)
+
+    def run(path, after, *command):
+        env = {**os.environ, "LD_PRELOAD": str(shim), "FAULT_PATH": str(path), "FAULT_AFTER": str(after)}
+        return subprocess.run(
+            [sys.executable, *command], env=env, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("faults") / "MHP_v1", images=8, size=(61, 83))
+
+
+@pytest.fixture(scope="module", params=["recordio", "hdf5"])
+def rec(source, tmp_path_factory, request):
+    out = tmp_path_factory.mktemp(request.param) / "rec"
+    mhpdata.pack(source, out, size=96, format=request.param)
+    return out
+
+
+@pytest.mark.parametrize("after", [0, 2, 7])
+def test_a_shard_that_cannot_be_read_is_one_error_of_the_loader(failing, rec, after):
+    found = failing(rec / "train-00000", after, "-c", LOAD, str(rec), "fail")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.startswith("ShardError ")
+    assert "train-00000" in found.stdout and "Input/output error" in found.stdout
+    assert len(found.stdout.splitlines()) == 1 and "0x" not in found.stdout
+
+
+def test_records_that_cannot_be_read_are_left_out_on_request(failing, rec):
+    whole = failing("no such file", 0, "-c", LOAD, str(rec), "skip").stdout
+    assert whole.endswith(" 0 skipped\n")
+    for after in (1, 4, 8, 12, 16, 20):  # so many reads open the shard
+        found = failing(rec / "train-00000", after, "-c", LOAD, str(rec), "skip")
+        if not found.stdout.startswith("ShardError"):
+            break
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.split(",")[0] == whole.split(",")[0] and not found.stdout.endswith(" 0 skipped\n")
+
+
+def test_verify_lists_what_it_cannot_read(failing, rec):
+    found = failing(rec / "train-00000", 0, "-m", "mhptools.verify", str(rec))
+    assert found.returncode == 1
+    assert "Input/output error" in found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("part", ["images/", "annotations/", "train_list.txt"])
+def test_a_source_that_cannot_be_read_ends_the_pack_and_the_next_one_goes_on(failing, source, tmp_path, part):
+    out = tmp_path / "rec"
+    command = ("-m", "mhptools.pack", "--src", str(source), "--out", str(out), "--size", "96")
+    found = failing(f"{source.name}/{part}", 0 if part.endswith("txt") else 3, *command)
+    assert found.returncode == 1
+    assert "UnreadableError" in found.stderr and part in found.stderr and "Input/output error" in found.stderr
+    assert not (out / "manifest.json").exists()
+    assert failing("no such file", 0, *command).returncode == 0
+    mhpdata.pack(source, tmp_path / "clean", size=96)
+    for path in (tmp_path / "clean").iterdir():
+        assert path.name == "build.json" or path.read_bytes() == (out / path.name).read_bytes()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_pack_without_memory_is_one_error_and_the_next_one_goes_on(tmp_path):
+    source = write_folder(tmp_path / "MHP_v1", images=4, size=(3000, 4000))
+    out = tmp_path / "rec"
+    arguments = ["--src", str(source), "--out", str(out), "--size", "96", "--workers", "1"]
+    found = subprocess.run(
+        [sys.executable, "-c", PACK, str(64 << 20), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert found.returncode == 1, found.stderr
+    assert "memory" in found.stderr and "Traceback" not in found.stderr
+    assert not (out / "manifest.json").exists()
+    mhpdata.pack(source, out, size=96, workers=1)
+    assert mhpdata.open(out, "train")[0].image.shape[0] == 96

@@ -1,0 +1,45 @@
+"""Lists that are too much: refused before they cost anything; hostile names as texts, never as paths."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from allocation import at_most
+
+from mhpdata import layouts
+from mhpdata.errors import FolderError
+from mhpdata.layouts.lists import MAX_BYTES, MAX_WRONG
+
+
+@pytest.fixture
+def copy(source, tmp_path):
+    return shutil.copytree(source, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("lines", [10_000_000, 1 << 33])
+def test_a_list_of_ten_million_lines_is_refused_unread(lines, copy):
+    with (copy / "train_list.txt").open("r+b") as file:
+        file.truncate(9 * lines)
+    with at_most(1 << 20), pytest.raises(FolderError, match=rf"train_list\.txt: .* at most {MAX_BYTES}"):
+        layouts.scan(copy)
+
+
+@pytest.mark.parametrize("line", ["", "x", "0001.jpg", "../0001.jpg", "\u0661.jpg"])
+def test_a_list_of_wrong_lines_is_no_list(line, copy):
+    path = copy / "test_list.txt"
+    whole = path.read_text()
+    path.write_text(whole + f"{line}\n" * MAX_WRONG)
+    assert len(layouts.scan(copy).problems) == MAX_WRONG
+    path.write_text(whole + f"{line}\n" * 300_000)
+    with at_most(64 << 20), pytest.raises(FolderError, match=f"{MAX_WRONG} lines before it are wrong"):
+        layouts.scan(copy)
+
+
+def test_names_of_any_bytes_are_names(copy):
+    for name in (b"0001\n.jpg", b"\xff\xfe.jpg", b"..\\0001.jpg", b"0001.jpg\x1b[2J", b"-rf"):
+        for folder in ("images", "annotations"):
+            (copy / folder / name.decode("utf-8", "surrogateescape")).write_bytes(b"")
+    listing = layouts.scan(copy)
+    assert sum(map(len, listing.entries.values())) == 8 and not listing.problems
+    assert len(listing.remarks) == 10
