@@ -45,7 +45,7 @@ def main(engine: str, model: str, seeds: str, work: Path, out: Path) -> None:
     by_seed = ", ".join(f"{gain:+.1f}" for gain in gains)
     text = f"""# Left and right labels swapped on a mirrored crop, or not
 
-IoU in percent on the val split of mhp-synth; {model} on engine {engine}, trained as in learning.md.
+IoU in percent on the val split of mhp-synth; {model} on engine {engine}, trained as in learning_{engine}.md.
 
 {table(rows)}
 Swapping gives the six classes {statistics.mean(gains):+.1f} points on average (by seed: {by_seed}).

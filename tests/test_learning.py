@@ -65,7 +65,7 @@ def finish(command):
 def learned(work, engine, model):
     """The benchmark's row."""
     finish([sys.executable, BENCHMARK, "--engine", engine, "--model", model, "--work", work, "--out", work])
-    (row,) = json.loads((work / "learning.json").read_text())["rows"]
+    (row,) = json.loads((work / f"learning_{engine}.json").read_text())["rows"]
     return row
 
 
@@ -97,7 +97,7 @@ def curve(folder):
 
 @each_engine
 def test_the_curve_repeats_and_survives_kills(rec, tmp_path, engine, model):
-    flags = f"--engine {engine} --model {model} --backbone resnet18 --base-size 96 --crop-size 96 --batch-size 4"
+    flags = f"--engine {engine} --model {model} --backbone resnet18 --base-size 64 --crop-size 64 --batch-size 4"
     flags += " --epochs 3 --lr 0.01"
     first, second, killed = (tmp_path / name for name in ("first", "second", "killed"))
     finish(command(rec, first, flags))
@@ -110,7 +110,7 @@ def test_the_curve_repeats_and_survives_kills(rec, tmp_path, engine, model):
         if killed.exists() and not begun:
             killed.rename(tmp_path / "lost")  # killed before its first checkpoint
         resume = f"--resume {killed}" if begun else flags
-        kill(command(rec, killed, resume), killed / "steps.csv", epoch * length + moments.randrange(1, length))
+        kill(command(rec, killed, resume), killed / "steps.csv", epoch * length + moments.randrange(1, length // 2))
     finish(command(rec, killed, f"--resume {killed}"))
     assert curve(killed) == curve(first)
     ends = [checkpoint.read(folder) for folder in (first, killed)]
@@ -119,11 +119,11 @@ def test_the_curve_repeats_and_survives_kills(rec, tmp_path, engine, model):
 
 
 def kill(arguments, table, rows):
-    """Kill the command when its table has so many rows."""
+    """Kill the command when its table has so many rows: early enough before its end that it cannot get there."""
     child = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while True:
         try:
-            _, error = child.communicate(timeout=0.2)
+            _, error = child.communicate(timeout=0.02)
         except subprocess.TimeoutExpired:
             if table.exists() and table.read_bytes().count(b"\n") > rows:
                 child.kill()
