@@ -98,7 +98,8 @@ def peer_batches(data: Path, crop: int, batch: int, workers: int, dtype: str) ->
 
 def open_sources(folder: Path, images: int, crop: int, batch: int, workers: int) -> list[Source]:
     """The data is made, and each source has a batch: peers start their processes before anything has threads."""
-    synthesize(folder / "MHP_v1", images, 0, None, False, progress=True)
+    # a few are sooner made here than by processes that import all this anew
+    synthesize(folder / "MHP_v1", images, 0, 1 if images < 50 else None, progress=True)
     mhpdata.pack(folder / "MHP_v1", folder / "rec")
     write_peer_data(folder / "rec", folder / "MHP_v1", folder / "peer")
     sources = [

@@ -13,6 +13,8 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.labels import CIHP, MHP_V1, MHP_V2, LabelSet, label_set
+from mhpdata.manifest import Manifest
+from mhpdata.remap import read_remap
 from mhpmodels import checkpoint, engines
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines import Predictor
@@ -97,6 +99,20 @@ def labels_of(config: TrainConfig) -> LabelSet:
     if config.class_names:
         return label_set(config.class_names, config.flip_pairs)
     return {len(labels): labels for labels in (MHP_V2, CIHP)}.get(config.classes, MHP_V1)
+
+
+def check_classes(config: TrainConfig, manifest: Manifest) -> None:
+    """Raises OptionError unless a packed folder has, after the config's table, the classes that the network knows.
+
+    A network may have fewer outputs than there are classes: the last ones are then never predicted.
+    """
+    labels = manifest.labels
+    if config.remap is not None:
+        labels = read_remap(config.remap).labels([(manifest.layout, labels)])
+    known = labels_of(config).names[: config.classes]
+    if labels.names[: config.classes] != known:
+        found = f"{len(labels)} classes of {manifest.layout}, where the checkpoint knows {', '.join(known)}"
+        raise OptionError("data", found, "the same classes", "It was trained on other data.")
 
 
 def inference_of(

@@ -127,7 +127,8 @@ def attack(target: Target, seed: int, inputs: int, seconds: float, last: mmap.mm
         BaseException: what a target must not raise; an AssertionError for a wrong answer.
     """
     rng = random.Random(seed)
-    right = [target.read(target.mend(data), i) for i, data in enumerate(target.seeds)]
+    whole = [target.mend(data) for data in target.seeds]
+    right = [target.read(data, i) for i, data in enumerate(whole)]
     counts = {"inputs": 0, "refused": 0, "right": 0, "other": 0}
     begun = time.monotonic()
     with little_memory(), patience() as begin_anew:
@@ -144,7 +145,7 @@ def attack(target: Target, seed: int, inputs: int, seconds: float, last: mmap.mm
                 assert error.found and str(error), "an error that says nothing"
                 counts["refused"] += 1
                 continue
-            same = found == right[which]
+            same = found == right[whole.index(data) if data in whole else which]  # a change may make another seed
             assert same or not target.exact, "accepted, and not what was written"
             counts["right" if same else "other"] += 1
     return {**counts, "seconds": time.monotonic() - begun}
@@ -166,13 +167,17 @@ def child(names: list[str], seed: int, inputs: int, seconds: float, work: Path, 
             print(json.dumps({"target": name, **attack(target, seed, inputs, seconds, last)}), flush=True)
 
 
+class FoundError(Exception):
+    """An input that broke something."""
+
+
 def run(
     names: list[str], seed: int, inputs: int, seconds: float, keep: Path, replay: Path | None = None
 ) -> list[dict[str, Any]]:
     """Attack targets, one after the other, in a process of their own.
 
     Raises:
-        SystemExit: one was broken; says how, and where the input lies (below ``keep``).
+        FoundError: one was broken; says how, and where the input lies (below ``keep``).
     """
     with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as work:
         arguments = ["--child", "--seed", str(seed), "--inputs", str(inputs), "--seconds", str(seconds)]
@@ -190,7 +195,7 @@ def run(
         keep.mkdir(parents=True, exist_ok=True)
         found = keep / f"{name.replace(' ', '-').replace(',', '')}-{seed}.input"
         found.write_bytes(content[: HEAD.size + HEAD.unpack_from(content)[1]])
-        raise SystemExit(f"{name}: ended with {done.returncode}; the input is in {found}\n{done.stderr[-3000:]}")
+        raise FoundError(f"{name}: ended with {done.returncode}; the input is in {found}\n{done.stderr[-3000:]}")
 
 
 def environment() -> dict[str, str]:
@@ -199,7 +204,23 @@ def environment() -> dict[str, str]:
     return {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": cache, "OMP_NUM_THREADS": "1"}
 
 
-def report(rows: list[dict[str, Any]], seed: int, out: Path) -> None:
+def add(rows: list[dict[str, Any]], seeds: list[int], out: Path) -> tuple[list[dict[str, Any]], list[int]]:
+    """Rows and seeds, and with them those that ``out`` has: a target's counts are summed.
+
+    Raises:
+        SystemExit: a seed is there already; it would count the same inputs twice.
+    """
+    earlier = json.loads((out / "fuzz.json").read_text())
+    if set(seeds) & set(earlier["seeds"]):
+        raise SystemExit(f"{out / 'fuzz.json'} has seed {seeds} already; choose another --seed.")
+    found = {row["target"]: row for row in earlier["rows"]}
+    for row in rows:
+        before = found.get(row["target"], {})
+        found[row["target"]] = {k: v if k == "target" else v + before.get(k, 0) for k, v in row.items()}
+    return [found[name] for name in BUILDERS if name in found], [*earlier["seeds"], *seeds]
+
+
+def report(rows: list[dict[str, Any]], seeds: list[int], out: Path) -> None:
     """Write fuzz.json and fuzz.md."""
     from importlib.metadata import version
 
@@ -216,12 +237,13 @@ def report(rows: list[dict[str, Any]], seed: int, out: Path) -> None:
         "formed, where the format has no checksum, or the damage was given the right one. Nothing crashed, hung, took",
         f"more than {MEMORY >> 20} MB, left an array's bounds in a kernel, or was accepted with wrong pixels.",
         "",
-        f"seed {seed}, " + ", ".join(f"{key} {value}" for key, value in {**where, **libraries}.items()),
+        f"seeds {', '.join(map(str, seeds))}; "
+        + ", ".join(f"{key} {value}" for key, value in {**where, **libraries}.items()),
         "",
     ]
     out.mkdir(parents=True, exist_ok=True)
     (out / "fuzz.md").write_text("\n".join(lines))
-    content = {"machine": {**where, **libraries}, "seed": seed, "total": total, "rows": rows}
+    content = {"machine": {**where, **libraries}, "seeds": seeds, "total": total, "rows": rows}
     (out / "fuzz.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
@@ -235,6 +257,7 @@ def main() -> int:
     parser.add_argument("--replay", type=Path, help="an input that a run has kept")
     parser.add_argument("--keep", type=Path, default=Path("build/fuzz"), help="where inputs that break are kept")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--add", action="store_true", help="to the counts of another seed that --out has")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -243,11 +266,18 @@ def main() -> int:
         return 0
     names = asked.target or list(BUILDERS)
     rows = []
+    broken = 0
     for name in names:
-        rows += run([name], asked.seed, asked.inputs, asked.seconds / len(names), asked.keep, asked.replay)
-        print(rows[-1], flush=True)
-    if asked.out and not asked.replay:
-        report(rows, asked.seed, asked.out)
+        try:
+            rows += run([name], asked.seed, asked.inputs, asked.seconds / len(names), asked.keep, asked.replay)
+            print(rows[-1], flush=True)
+        except FoundError as found:
+            broken += 1
+            print(found, flush=True)
+    if broken:
+        return 1
+    if asked.out:
+        report(*(add(rows, [asked.seed], asked.out) if asked.add else (rows, [asked.seed])), asked.out)
     return 0
 
 

@@ -317,11 +317,11 @@ def jpegs() -> Seeds:
 
 
 def others() -> Seeds:
-    """The other formats of photos: BMP, WebP with loss and without."""
+    """The other formats of photos: BMP, WebP with loss and without, GIF."""
     bgr = picture(3)
     lossy, lossless = ([cv2.IMWRITE_WEBP_QUALITY, quality] for quality in (80, 101))
     kinds = ((".bmp", []), (".webp", lossy), (".webp", lossless))
-    return [cv2.imencode(suffix, bgr, options)[1].tobytes() for suffix, options in kinds]
+    return [*(cv2.imencode(suffix, bgr, options)[1].tobytes() for suffix, options in kinds), save(picture(3), "GIF")]
 
 
 def red_pngs() -> Seeds:
@@ -367,7 +367,7 @@ BUILDERS: dict[str, Builder] = {
     "png mask, CRC right": lambda work: Target(label_pngs(), read_label_png, False, mend_png),
     "red png mask": lambda work: Target(red_pngs(), read_red_png, True),
     "red png mask, CRC right": lambda work: Target(red_pngs(), read_red_png, False, mend_png),
-    "bmp and webp photo": lambda work: Target(others(), read_photo, False),
+    "bmp, webp and gif photo": lambda work: Target(others(), read_photo, False),
     "predicted png": lambda work: Target(label_pngs(), read_predicted_png, True),
     "predicted png, CRC right": lambda work: Target(label_pngs(), read_predicted_png, False, mend_png),
     "image list": lambda work: Target(*list_reader(work), False),

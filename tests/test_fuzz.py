@@ -19,7 +19,8 @@ SHORT = [name for name in fuzz.BUILDERS if not name.startswith("loader")]
 LOADERS = [name for name in fuzz.BUILDERS if name.startswith("loader")]
 
 
-@pytest.mark.parametrize("names", [SHORT, LOADERS], ids=["readers", "loader"])
+# To compile the loader's kernels with bounds checks takes half a minute.
+@pytest.mark.parametrize("names", [SHORT, pytest.param(LOADERS, marks=pytest.mark.slow)], ids=["readers", "loader"])
 def test_a_wrong_byte_is_an_error_or_the_right_sample(names, tmp_path):
     for row in fuzz.run(names, 0, 300, 2, tmp_path):
         assert row["inputs"] == row["refused"] + row["right"] + row["other"]
@@ -49,6 +50,39 @@ def test_what_is_refused_right_and_other_is_counted():
     counts = attack(refuse, exact=False)
     assert counts["inputs"] == 200 == counts["refused"] + counts["right"] + counts["other"]
     assert min(counts["refused"], counts["right"], counts["other"]) > 0
+
+
+def test_an_input_that_became_another_seed_is_that_seed():
+    target = fuzz.Target([b"a", b"b"], lambda data, _: data, True)
+    with pytest.raises(AssertionError, match="not what was written"):
+        fuzz.attack(target, 0, 2000, 60, mmap.mmap(-1, fuzz.LARGEST + 4096))
+    other = fuzz.Target([b"a", b"b"], lambda data, _: data if data in (b"a", b"b") else refused(), True)
+    assert fuzz.attack(other, 0, 2000, 60, mmap.mmap(-1, fuzz.LARGEST + 4096))["right"] > 0
+
+
+def refused():
+    raise RecordError("record", "neither")
+
+
+def test_what_breaks_is_kept_and_can_be_read_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fuzz, "environment", lambda: {**os.environ, "FUZZ_BREAK": "1"})
+    monkeypatch.setattr(fuzz, "__file__", str(broken_fuzzer(tmp_path)))
+    with pytest.raises(fuzz.FoundError, match=r"runs: ended with 1; the input is in .*runs-5\.input"):
+        fuzz.run(["runs"], 5, 100, 60, tmp_path)
+    head = fuzz.HEAD.unpack_from(kept := (tmp_path / "runs-5.input").read_bytes())
+    assert head == (0, len(kept) - fuzz.HEAD.size)
+
+
+def broken_fuzzer(folder):
+    """The fuzzer, with a target that takes no input but its seed."""
+    path = folder / "broken.py"
+    path.write_text(
+        f"import sys\nsys.path.insert(0, {os.path.dirname(fuzz.__file__)!r})\nimport fuzz\n"  # noqa: PTH120
+        "from fuzz_targets import BUILDERS\n"
+        "BUILDERS['runs'] = lambda work: fuzz.Target([b'seed' * 9], lambda data, _: 1 // (data == b'seed' * 9), True)\n"
+        "sys.exit(fuzz.main())\n"
+    )
+    return path
 
 
 def test_another_answer_another_exception_and_much_memory_are_finds():

@@ -19,13 +19,14 @@ import mhpmodels.train
 import mhptools.train
 from mhpdata.errors import OptionError
 from mhpdata.labels import CIHP, COMMON, MHP_V1, MHP_V2
+from mhpdata.manifest import read_manifest
 from mhpdata.remap import common
 from mhpdata.weights import class_weights
 from mhpmodels import checkpoint
 from mhpmodels.config import TrainConfig
 from mhpmodels.evaluate import evaluate
 from mhpmodels.inference import Inference
-from mhpmodels.trained import labels_of
+from mhpmodels.trained import check_classes, labels_of
 
 SMALL = "--base-size 48 --crop-size 32 --batch-size 4 --epochs 2 --workers 1 --engine mxnet --seed 3"
 MIXED = f"{SMALL} --remap common --mix 1,1,2 --sample rare --class-weights"
@@ -147,6 +148,20 @@ def test_the_classes_of_a_checkpoint():
         TrainConfig(classes=3, class_names=("background", "a"))
     with pytest.raises(OptionError, match=r"class_weights.*19 numbers"):
         TrainConfig(class_weights=(1.0,))
+
+
+def test_a_checkpoint_of_other_classes_is_not_evaluated(packed):
+    v1, cihp = (read_manifest(packed[name]) for name in ("v1", "cihp"))
+    for config in (TrainConfig(), TrainConfig(classes=18)):
+        check_classes(config, v1)
+        with pytest.raises(OptionError, match="20 classes of cihp, where the checkpoint knows background, hat, hair"):
+            check_classes(config, cihp)
+    check_classes(TrainConfig(classes=20), cihp)
+    mixed = TrainConfig(classes=17, class_names=COMMON.names, flip_pairs=COMMON.flip_pairs, remap="common")
+    for manifest in (v1, cihp):
+        check_classes(mixed, manifest)
+        with pytest.raises(OptionError, match="the same classes"):
+            check_classes(TrainConfig(**{**vars(mixed), "remap": None}), manifest)
 
 
 @pytest.mark.parametrize("mode", ["crop", "whole", "source"])

@@ -79,12 +79,13 @@ def main(
     from mhpmodels.evaluate import evaluate
     from mhpmodels.inference import WINDOW
     from mhpmodels.results import table
-    from mhpmodels.trained import inference_of, labels_of, open_trained
+    from mhpmodels.trained import check_classes, inference_of, labels_of, open_trained
 
     manifest, mode = read_manifest(Path(data)), ALIASES.get(mode, mode)
     fields = network_fields(given) | ({} if crop_size is None else {"crop_size": crop_size})
     engine = open_trained(resume, fields, len(manifest.classes))
     try:
+        check_classes(engine.config, manifest)
         found = evaluate(
             inference_of(engine, labels_of(engine.config).flip_pairs, multi_scale, window or WINDOW),
             data,
