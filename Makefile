@@ -8,6 +8,8 @@ VENV   := .venv
 SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py
 # On Linux this brings CUDA, some gigabytes; make demo TORCH= does without, and trains nothing.
 TORCH  := torch==2.13.0
+# Two processes share the test files; each takes up to 3 GB in environment A.
+TWO    := -n 2 --dist loadfile
 
 .PHONY: help demo demo-network test slow check format bench peers soak fuzz audit ready clean
 .DELETE_ON_ERROR:
@@ -76,9 +78,9 @@ demo-network:
 test: $(VENV)/a/.ready $(VENV)/b/.ready
 	@mkdir -p build
 	@echo "Environment A: numpy 1.23, mxnet, torch"
-	$(VENV)/a/bin/python -m pytest --junit-xml build/tests-a.xml
+	$(VENV)/a/bin/python -m pytest $(TWO) --junit-xml build/tests-a.xml
 	@echo "Environment B: newest numpy, core only"
-	$(VENV)/b/bin/python -m pytest --junit-xml build/tests-b.xml
+	$(VENV)/b/bin/python -m pytest $(TWO) --junit-xml build/tests-b.xml
 	@echo "Results: build/tests-a.xml build/tests-b.xml"
 
 slow: $(VENV)/a/.ready
