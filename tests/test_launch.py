@@ -71,6 +71,7 @@ def mhp_train(arguments):
         timer.start()
         try:
             yield process
+            process.wait(PATIENCE)  # a signal while Python ends would abort it
         finally:
             timer.cancel()
             process.terminate()  # torchrun ends its ranks
