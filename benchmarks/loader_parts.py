@@ -52,7 +52,7 @@ print(json.dumps({"first batch s": first, "private MB": peak / 1e3}))
 def parts(folder: Path, runs: int) -> dict[str, float]:
     """Microseconds an image of each part, in the order in which a thread does them."""
     loader = Loader(folder, "train", threads=1, blur_prob=0.0)
-    regions, (reading, scratch) = loader._regions, loader._desks[0]
+    regions, (reading, scratch) = loader._data, loader._desks[0]
     count = len(loader._samples)
     images, labels = loader._slots.lend(((16, 3, 768, 768), np.float32), ((16, 768, 768), np.uint8))
     seconds: dict[str, list[float]] = {}
@@ -74,7 +74,7 @@ def parts(folder: Path, runs: int) -> dict[str, float]:
             picture = clock("read, decode", regions.picture, i, found, place, reading)
             clock("draw image", render.draw_image, LEVEL, *picture, place, 0, loader._norm, out, scratch)
             runs_of = clock("read runs", regions.runs, i, found, reading)
-            drawn = (*runs_of, found.size, place, loader._same, 255, flat, nobody, scratch)
+            drawn = (*runs_of, found.size, place, loader._data.plain[0], 255, flat, nobody, scratch)
             clock("draw labels", maps.draw_labels, LEVEL, *drawn)
         for name, total in spent.items() if run else ():
             seconds.setdefault(name, []).append(total / count)

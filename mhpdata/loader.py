@@ -67,7 +67,7 @@ class Loader:
             yourself).
         drop_last: leave the last batch out unless every rank's is full. Otherwise it is smaller, and may be empty where
             fewer samples than ranks are left.
-        scales, flip_prob, blur_prob, gray_prob: of training. Blur takes 0.3 ms an image it falls on; gray 0.1 ms.
+        scales, flip_prob, blur_prob, gray_prob: of training. What each option costs: docs/loader.md.
         swap_sides: a flip makes a left arm a right arm.
         pad_label: the label of the padding: 255, which no loss counts; 0 as in the old recipe.
         persons: give the person map, boxes and counts, too.
