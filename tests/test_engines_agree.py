@@ -69,8 +69,8 @@ def test_the_same_weights_predict_the_same_logits(model, tmp_path):
 @pytest.mark.parametrize("crop", [480, 768])
 @pytest.mark.parametrize("model", ["icnet", "psp"])
 def test_the_same_at_the_crops_of_the_recipe(model, crop, tmp_path):
-    """Loss and gradient of a step, then logits with the statistics of that batch: with those that a network begins with,
-    an untrained one answers in hundreds. test_networks.py compares the logits in training."""
+    """Loss and gradient of a step, then logits with the statistics of that batch: with those that it begins with, an
+    untrained network answers in hundreds. test_networks.py compares the logits in training."""
     options = {"backbone": "resnet50", "crop_size": crop, "batch_size": 2}
     theirs, ours = (open_engine(config(engine, model, **options)) for engine in ("mxnet", "torch"))
     theirs.save(tmp_path / "weights.params")
