@@ -11,7 +11,7 @@ TORCH  := torch==2.13.0
 # Two processes share the test files; each takes up to 3 GB in environment A.
 TWO    := -n 2 --dist loadfile
 
-.PHONY: help demo demo-network test slow check format bench peers soak fuzz audit ready clean
+.PHONY: help demo demo-network test slow check format bench peers soak fuzz kills audit ready clean
 .DELETE_ON_ERROR:
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make peers   the loader beside other loaders, each in an environment of its own (an hour; g++ and OpenCV's headers for FFCV)"
 	@echo "make soak    the loader at full speed for an hour"
 	@echo "make fuzz    damaged inputs for every reader, for an hour"
+	@echo "make kills   every command ended by signals at random moments"
 	@echo "make audit   known weaknesses of all pinned packages (pip-audit; needs the internet)"
 	@echo "make clean   remove the environments and the demo"
 
@@ -116,6 +117,9 @@ audit: | ready
 
 fuzz: $(VENV)/b/.ready
 	$(VENV)/b/bin/python tests/fuzz.py --seconds 3600 --out benchmarks/results
+
+kills: $(VENV)/a/.ready
+	$(VENV)/a/bin/python tests/kills.py --out benchmarks/results
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

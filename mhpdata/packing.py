@@ -153,7 +153,7 @@ class _Run:
 
     def pack(self) -> Manifest:
         """Pack what the journal does not have yet, and write the manifest."""
-        started = time.time()
+        started = time.perf_counter()
         total = sum(len(self.listing.entries[split]) for split in self.splits)
         with Publisher() as publisher, crew(total, "images", self.workers, self.progress) as workers:
             streams = {split: self._stream(split, publisher) for split in self.splits}
@@ -166,7 +166,7 @@ class _Run:
                 for stream in streams.values():
                     stream.abort()
                 raise
-        return self._finish(packed, time.time() - started)
+        return self._finish(packed, time.perf_counter() - started)
 
     def _stream(self, split: str, publisher: Publisher) -> ShardStream:
         entries, options = self.listing.entries[split], self.options

@@ -8,6 +8,7 @@ some two (conflicting).
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -71,3 +72,9 @@ def mask(person: int, persons: int, size: tuple[int, int]) -> np.ndarray:
 def encode(suffix: str, image: np.ndarray) -> bytes:
     """An image file's bytes."""
     return cv2.imencode(suffix, image)[1].tobytes()
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file but build.json, which alone may differ."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "build.json")
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -1,18 +1,21 @@
 """A disk that fails under a command or a loader, and a process that gets no more memory: one error that names the file,
-nothing half-written, and the same command goes on where the trouble is over."""
+nothing half-written, and the same command goes on where the trouble is over. A clock that jumps changes nothing."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from folder import write_folder
 
 import mhpdata
+from mhpmodels.runlog import read_steps
 
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 LOAD = """
@@ -26,6 +29,16 @@ except mhpdata.errors.MhpError as error:
 else:
     print(batches, "batches,", len(loader.skipped), "skipped")
 """
+TRAIN = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from numpy_engine import NumpyEngine
+from mhpmodels.config import TrainConfig
+from mhpmodels.train import train
+small = {"base_size": 64, "crop_size": 48, "batch_size": 2, "lr": 1.0, "epochs": 2, "workers": 1}
+train(TrainConfig(data=sys.argv[1], **small), Path(sys.argv[2]), open_engine=NumpyEngine, tensorboard=False)
+"""
 PACK = """
 import resource, sys
 import mhpdata, mhpdata.convert, mhpdata.merge  # code and kernels are not what shall not fit
@@ -37,19 +50,31 @@ main(sys.argv[2:])
 
 
 @pytest.fixture(scope="module")
-def failing(tmp_path_factory):
-    """Runs a command whose reads of some files fail."""
+def preloaded(tmp_path_factory):
+    """Runs a command in which functions of the C library are replaced by those of a source beside this file."""
     if COMPILER is None or not sys.platform.startswith("linux"):
         pytest.skip("needs Linux and a C compiler")
-    shim = tmp_path_factory.mktemp("shim") / "eio.so"
-    source = Path(__file__).with_name("eio.c")
-    subprocess.run([COMPILER, "-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"], check=True)
+    folder = tmp_path_factory.mktemp("shim")
 
-    def run(path, after, *command):
-        env = {**os.environ, "LD_PRELOAD": str(shim), "FAULT_PATH": str(path), "FAULT_AFTER": str(after)}
+    def run(name, environment, *command):
+        shim = folder / f"{name}.so"
+        source = Path(__file__).with_name(f"{name}.c")
+        if not shim.exists():
+            subprocess.run([COMPILER, "-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"], check=True)
+        env = {**os.environ, "LD_PRELOAD": str(shim), **environment}
         return subprocess.run(
             [sys.executable, *command], env=env, capture_output=True, text=True, timeout=300, check=False
         )
+
+    return run
+
+
+@pytest.fixture
+def failing(preloaded):
+    """Runs a command whose reads of some files fail."""
+
+    def run(path, after, *command):
+        return preloaded("eio", {"FAULT_PATH": str(path), "FAULT_AFTER": str(after)}, *command)
 
     return run
 
@@ -123,3 +148,36 @@ def test_a_pack_without_memory_is_one_error_and_the_next_one_goes_on(tmp_path):
     assert not (out / "manifest.json").exists()
     mhpdata.pack(source, out, size=96, workers=1)
     assert mhpdata.open(out, "train")[0].image.shape[0] == 96
+
+
+# --- a clock that jumps by days, to and fro, whenever it is asked
+
+
+def test_the_clock_does_jump(preloaded):
+    code = "import time\nprint(len({time.time() // 86400 for _ in range(50)}))"
+    assert int(preloaded("clock", {}, "-c", code).stdout) > 5
+
+
+def test_a_pack_under_a_clock_that_jumps_has_the_same_bytes(preloaded, source, rec, tmp_path):
+    format = "hdf5" if any(rec.glob("*.h5")) else "recordio"
+    command = ("-m", "mhptools.pack", "--src", source, "--out", tmp_path / "rec", "--size", "96", "--format", format)
+    done = preloaded("clock", {}, *command)
+    assert done.returncode == 0, done.stderr
+    for path in rec.iterdir():
+        assert path.name == "build.json" or path.read_bytes() == (tmp_path / "rec" / path.name).read_bytes()
+    build = (tmp_path / "rec" / "build.json").read_text()
+    assert 0 < json.loads(build)["seconds_of_the_last_run"] < 300
+    assert preloaded("clock", {}, *command).returncode == 0
+    assert (tmp_path / "rec" / "build.json").read_text() == build  # found to be done already
+
+
+def test_a_run_under_a_clock_that_jumps_has_the_same_curve(preloaded, rec, tmp_path):
+    path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
+    curves = []
+    for shim in ("clock", "eio"):
+        done = preloaded(shim, path, "-c", TRAIN, rec, tmp_path / shim)
+        assert done.returncode == 0, done.stderr
+        rows = read_steps(tmp_path / shim)
+        assert all(0 <= row.seconds < 300 and 0 <= row.waited < 300 for row in rows)
+        curves.append([replace(row, seconds=0, waited=0) for row in rows])
+    assert curves[0] == curves[1] and len(curves[0]) == 4

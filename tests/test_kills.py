@@ -1,68 +1,77 @@
-"""mhp-pack killed (SIGKILL) at random moments: what is there is whole, the same command ends with the same bytes."""
+"""Commands ended by signals at random moments; long by make kills. And: does the attack notice what it is for?"""
 
-import random
-import shutil
-import signal
-import subprocess
+from __future__ import annotations
+
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from test_packing import tree
+from kills import Victim, attack, packers, users
 
-import mhpdata
-from mhpdata.synth import synthesize
+from mhpmodels import engines
 
-
-@pytest.mark.parametrize("format", ["recordio", "hdf5"])
-@pytest.mark.parametrize("count", [12, pytest.param(120, marks=pytest.mark.slow)])
-def test_killed_at_random_moments(tmp_path, format, count):
-    source, out, whole = tmp_path / "MHP_v1", tmp_path / "rec", tmp_path / "whole"
-    synthesize(source, images=40, seed=5, scale=0.5)
-
-    def command(folder):
-        return [
-            sys.executable,
-            "-m",
-            "mhptools.pack",
-            *f"--src {source} --out {folder} --shard-mb 1".split(),
-            "--format",
-            format,
-        ]
-
-    mhpdata.pack(source, whole, format=format, shard_mb=1)
-    expected = tree(whole)
-    assert len(expected) > 10
-
-    moments = random.Random(0)
-    seconds = 3.0  # of an uninterrupted run, learned from those that end before they are killed
-    kills = 0
-    while kills < count:
-        begun = time.monotonic()
-        process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        try:
-            process.communicate(timeout=moments.uniform(0.3, 1.05) * seconds)  # the first part is Python's own start
-        except subprocess.TimeoutExpired:
-            process.kill()
-        error = process.communicate()[1]
-        if process.returncode == 0:
-            seconds = time.monotonic() - begun
-            assert tree(out) == expected
-            shutil.rmtree(out)
-        else:
-            assert process.returncode == -signal.SIGKILL, error.decode()
-            kills += 1
-            _check_what_is_there(out, expected)
-    subprocess.run(command(out), check=True, capture_output=True)
-    assert tree(out) == expected
+HERE = [f"{command}, {engine}" for engine in engines.installed() for command in ("train", "eval", "predict")]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in HERE]
 
 
-def _check_what_is_there(out: Path, expected: dict[str, str]) -> None:
-    """Every file under a final name is whole, and a manifest stands only beside all shards."""
-    if not out.exists():
-        return
-    there = {name: digest for name, digest in tree(out).items() if not name.startswith(".")}
-    assert there.items() <= expected.items()
-    if "manifest.json" in there:
-        assert there == expected
+@pytest.mark.parametrize("name", ["pack, recordio", "pack, hdf5"])
+def test_a_pack_ends_with_the_same_bytes(tmp_path, name):
+    check(attack(packers(tmp_path)[name], tmp_path / "work", 12))
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_training_evaluating_and_predicting_do(used, tmp_path, name):
+    check(attack(used[name], tmp_path / "work", 6))
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory):
+    return users(tmp_path_factory.mktemp("kills"))
+
+
+def check(done):
+    assert done["kills"] == done["SIGKILL"] + done["SIGTERM"] + done["SIGINT"] >= 6
+    assert done["whole runs"] > 0
+
+
+# --- the attack itself
+
+SLOPPY = """
+import sys, time
+from pathlib import Path
+out = Path(sys.argv[1])
+out.mkdir(exist_ok=True)
+with (out / sys.argv[2]).open("w") as file:
+    for i in range(200):
+        file.write("x")
+        file.flush()
+        time.sleep(0.002)
+(out / sys.argv[2]).rename(out / "whole")
+if sys.argv[3:]:
+    (out / "whole").write_text(str(time.time()))
+"""
+
+
+def sloppy(name: str, *flags: str) -> Victim:
+    def made(out: Path, _: str = "") -> dict[str, str]:
+        return {path.name: path.read_text() for path in out.glob("[!.]*")} if out.exists() else {}
+
+    def check(out: Path, expected: dict[str, str]) -> None:
+        assert made(out).items() <= expected.items()
+
+    return Victim(lambda out: [sys.executable, "-c", SLOPPY, str(out), name, *flags], made, check)
+
+
+def test_a_file_that_is_not_whole_and_other_bytes_at_the_end_are_finds(tmp_path):
+    assert attack(sloppy(".whole.part"), tmp_path / "careful", 5)["kills"] == 5
+    with pytest.raises(AssertionError):
+        attack(sloppy("whole"), tmp_path / "half", 5)
+    with pytest.raises(AssertionError):
+        attack(sloppy(".whole.part", "time"), tmp_path / "other", 1)
+
+
+def test_an_end_that_no_signal_brought_is_a_find(tmp_path):
+    code = "import sys; sys.exit('broken' if sys.argv[1].endswith('killed') else 0)"
+    broken = Victim(lambda out: [sys.executable, "-c", code, str(out)], lambda *_: {}, lambda *_: None)
+    with pytest.raises(AssertionError, match="broken"):
+        attack(broken, tmp_path, 5)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from folder import tree
 
 import mhpdata
 from mhpdata import layouts, packing
@@ -54,12 +55,6 @@ def packed(source, tmp_path_factory):
     out = tmp_path_factory.mktemp("packed") / "rec"
     mhpdata.pack(source, out, size=256, workers=1)
     return out
-
-
-def tree(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file but build.json, which alone may differ."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "build.json")
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def samples(folder: Path) -> dict[str, tuple]:
