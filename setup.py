@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "mhpdata/__init__.py").read_text(encoding="utf-8"), re.M)
 COMMANDS = ("bench", "convert", "eval", "pack", "predict", "score", "show", "synth", "train", "verify")
 
-CORE = ["click>=8.1", "h5py>=3.8", "numba>=0.59", "numpy>=1.23", "opencv-python>=4.8", "simplejpeg>=1.7", "tqdm>=4.60"]
+CORE = ["click>=8.1", "h5py>=3.8", "numba>=0.59", "numpy>=1.23", "opencv-python>=4.8.1.78", "simplejpeg>=1.7", "tqdm>=4.60"]
 GLUONCV = ["gluoncv==0.10.5.post0", "numpy>=1.23.2,<1.24"]
 EXTRAS = {
     "viz": ["matplotlib>=3.7", "tensorboard>=2.12"],
@@ -17,8 +17,8 @@ EXTRAS = {
     "mxnet": ["mxnet==1.9.1", *GLUONCV],
     "mxnet-cu112": ["mxnet-cu112==1.9.1", *GLUONCV],
     "mxnet-cu101": ["mxnet-cu101mkl==1.6.0.post0", *GLUONCV],
-    "torch": ["torch>=2.1"],
-    "onnx": ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.1", "torch>=2.6"],
+    "torch": ["torch>=2.6"],
+    "onnx": ["onnx>=1.21", "onnxruntime>=1.18", "onnxscript>=0.1", "torch>=2.6"],
     "dev": ["hypothesis>=6.100", "mypy>=1.10", "pillow>=10", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6"],
 }
 
