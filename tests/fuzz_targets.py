@@ -350,7 +350,7 @@ def records() -> Seeds:
 BUILDERS: dict[str, Builder] = {
     "record": lambda work: Target(records(), read_record, True),
     "record, CRC right": lambda work: Target(records(), read_record, False, mend_record),
-    # not exact: one damaged stream in some 100,000 has the Adler-32 of the whole one; records have a CRC-32, too
+    # not exact: a damaged stream may have the Adler-32 of the whole one; a record has a CRC-32, too
     "mask stream": lambda work: Target(streams(), read_mask, False),
     "mask runs": lambda work: Target([zlib.decompress(stream) for stream in streams()], read_plain_mask, False),
     "runs": lambda work: Target([joint_runs()], read_runs, False),
