@@ -433,6 +433,7 @@ def test_what_only_torch_has(option):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # torch's own, of torch
 def test_a_compiled_network_takes_the_same_steps(opened):
     """Slow: torch.compile calls a C++ compiler."""
     images, labels = batch()
