@@ -13,9 +13,7 @@ Masks are decoded one at a time, so memory does not depend on the number of pers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
@@ -23,14 +21,14 @@ from mhpdata.errors import MaskError
 from mhpdata.image import Pixels, decode_mask
 from mhpdata.layouts import Entry
 from mhpdata.layouts.entry import MAPS, RED
-from mhpdata.masks import MaskRuns, deflate_runs, inflate_runs, mask_runs
+from mhpdata.masks import LazyMasks, MaskRuns, deflate_runs, inflate_runs, mask_runs
 from mhpdata.source import SourceFile, read_file
 
 PERSONS = 256
 """Values of a map of persons: 0 and up to 255 persons."""
 
 
-class Masks(Sequence[MaskRuns]):
+class Masks(LazyMasks):
     """The masks of an entry as runs, decoded when asked for; never more than one is held.
 
     The first access of a mask reads and checks its file and keeps the compressed runs for the record (``streams``);
@@ -49,13 +47,7 @@ class Masks(Sequence[MaskRuns]):
     def __len__(self) -> int:
         return len(self._files) if self._maps is None else len(self._persons)
 
-    @overload
-    def __getitem__(self, person: int) -> MaskRuns: ...
-    @overload
-    def __getitem__(self, person: slice) -> Sequence[MaskRuns]: ...
-    def __getitem__(self, person: int | slice) -> MaskRuns | Sequence[MaskRuns]:
-        if isinstance(person, slice):
-            return [self[i] for i in range(*person.indices(len(self)))]
+    def _mask(self, person: int) -> MaskRuns:
         if person < 0 or person >= len(self):
             raise IndexError(person)
         if person < len(self.streams):

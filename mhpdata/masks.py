@@ -10,7 +10,9 @@ every number before a kernel follows it, and never inflates more than the stream
 from __future__ import annotations
 
 import zlib
-from typing import Any, NamedTuple
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +51,25 @@ class MaskRuns(NamedTuple):
     def area(self) -> int:
         """How many pixels have a label."""
         return int(self.lengths[self.labels != 0].sum(dtype=np.int64))
+
+
+class LazyMasks(Sequence[MaskRuns]):
+    """The masks of one image as runs, person by person, each made when it is asked for; a slice is a list of them.
+
+    A subclass has ``__len__`` and ``_mask``, which makes one mask, or raises IndexError beyond the last person.
+    """
+
+    @overload
+    def __getitem__(self, person: int) -> MaskRuns: ...
+    @overload
+    def __getitem__(self, person: slice) -> Sequence[MaskRuns]: ...
+    def __getitem__(self, person: int | slice) -> MaskRuns | Sequence[MaskRuns]:
+        if isinstance(person, slice):
+            return [self[i] for i in range(*person.indices(len(self)))]
+        return self._mask(person)
+
+    @abstractmethod
+    def _mask(self, person: int) -> MaskRuns: ...
 
 
 def mask_runs(mask: Plane) -> MaskRuns:

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,7 @@ import numpy.typing as npt
 from mhpdata.errors import OptionError
 from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
-from mhpdata.masks import MaskRuns, mask_runs
+from mhpdata.masks import LazyMasks, MaskRuns, mask_runs
 from mhpdata.nearest import give_to_nearest
 from mhpdata.runs import decode_runs, encode_runs
 
@@ -150,7 +150,7 @@ def merge_runs(masks: Sequence[MaskRuns], rule: str = "first", *, size: tuple[in
     return MergedRuns(offsets, runs, int(contested), int(conflicting))
 
 
-class _AsRuns(Sequence[MaskRuns]):
+class _AsRuns(LazyMasks):
     """Masks as runs, made when asked for; ``size`` is that of the last one."""
 
     def __init__(self, masks: Sequence[Plane]) -> None:
@@ -160,13 +160,7 @@ class _AsRuns(Sequence[MaskRuns]):
     def __len__(self) -> int:
         return len(self._masks)
 
-    @overload
-    def __getitem__(self, person: int) -> MaskRuns: ...
-    @overload
-    def __getitem__(self, person: slice) -> Sequence[MaskRuns]: ...
-    def __getitem__(self, person: int | slice) -> MaskRuns | Sequence[MaskRuns]:
-        if isinstance(person, slice):
-            return [self[i] for i in range(*person.indices(len(self)))]
+    def _mask(self, person: int) -> MaskRuns:
         mask = np.asarray(self._masks[person])
         if mask.dtype != np.uint8 or mask.ndim != 2 or not mask.size:
             raise OptionError(f"mask of person {person + 1}", f"{mask.dtype} {mask.shape}", "uint8 (height, width)")

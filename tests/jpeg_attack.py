@@ -1,6 +1,7 @@
 """Hostile JPEGs for mhpdata's decoder, in arrays that end where memory ends: a byte too far kills the process.
 
-Run by tests/test_jpeg.py as a process of its own: ``python jpeg_attack.py SEED COUNT``. It prints how many decoded.
+Run by tests/test_jpeg_damage.py as a process of its own: ``python jpeg_attack.py SEED COUNT``. It prints how many
+decoded.
 """
 
 import ctypes

@@ -36,6 +36,15 @@ def merge(masks, rule):
     return labels, persons, contested, conflicting
 
 
+def contested(masks):
+    """Each pixel from the definition: 0 nobody's or one person's, 1 contested with equal labels, 2 conflicting."""
+    state = np.zeros(masks[0].shape, np.uint8)
+    for y, x in np.ndindex(state.shape):
+        labels = [int(mask[y, x]) for mask in masks if mask[y, x]]
+        state[y, x] = 0 if len(labels) < 2 else 1 if len(set(labels)) == 1 else 2
+    return state
+
+
 def distance(at, pixels):
     """The squared distance to the nearest of some pixels."""
     return min(((at[0] - y) ** 2 + (at[1] - x) ** 2 for y, x in pixels), default=math.inf)

@@ -9,6 +9,8 @@ import numpy as np
 from folder import encode, photo
 
 SIZE = (40, 56)
+IDS = {"train": [1, 4, 10, 100], "val": [7], "test": [10, 23]}
+"""Ids with gaps, one of which is in two splits."""
 
 
 def labels_of(*labels: int, size: tuple[int, int] = SIZE) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The guard by itself; tests/test_train.py has it at work in a run."""
+"""The guard by itself; tests/test_train_nonfinite.py has it at work in a run."""
 
 import math
 

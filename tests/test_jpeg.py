@@ -1,53 +1,22 @@
-"""The JPEG decoder: libjpeg's samples to the last bit, what it leaves to others, and hostile bytes."""
+"""The JPEG decoder: libjpeg's samples to the last bit, and what it leaves to others."""
 
 import io
 import os
-import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
-import jpeg_attack
 import naive_jpeg as naive
 import numpy as np
 import pytest
-import simplejpeg
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from images import picture, save
+from jpegs import JPEG, changed, decode, encode, equal, luma, rough, written
 from PIL import Image
 
-from mhpdata import entropy, jpeg, render
-from mhpdata.jpeg import Workplace, decode_planes, grid, read_scan
+from mhpdata.jpeg import read_scan
 
 SAMPLINGS = {"444": (1, 1), "422": (1, 2), "440": (2, 1), "420": (2, 2), "411": (1, 4)}
 SIZES = [(1, 1), (1, 40), (7, 9), (8, 8), (16, 16), (17, 33), (33, 17), (40, 129), (61, 257), (70, 1)]
 TRUE_SAMPLE = Path(os.environ.get("MHP_SAMPLES", "/nonexistent")) / "mhp_v1_1528/1528.jpg"
-WORKPLACE = Workplace()  # one for all: what a JPEG leaves there must not show in the next
-
-
-def decode(data, rows=None, columns=None):
-    """Y, Cb, Cr, each as large as the picture needs; None where the bytes are damaged."""
-    scan = read_scan(data)
-    place = grid(scan.size, scan.factors)
-    out = render.aligned((place.size + 64,), np.uint8)
-    out[:] = 77
-    height, width = scan.size
-    bytes_ = np.frombuffer(data, np.uint8)
-    if not decode_planes(bytes_, scan, rows or (0, height), columns or (0, width), out, WORKPLACE):
-        return None
-    assert (out[place.size :] == 77).all()
-    sizes = place.sizes[[0, 1, 1]]
-    return [
-        out[at : at + stride * height].reshape(height, stride)[:, :width]
-        for at, stride, (height, width) in zip(place.at, place.stride, sizes, strict=True)
-    ]
-
-
-def luma(data):
-    """Y as libjpeg decodes it; ValueError where it warns."""
-    return simplejpeg.decode_jpeg(data, "GRAY", fastdct=False, strict=True)[:, :, 0]
 
 
 def pillow_ycbcr(data, shrink=1):
@@ -56,24 +25,6 @@ def pillow_ycbcr(data, shrink=1):
     image.draft("YCbCr", tuple(n // shrink for n in image.size))
     assert image.mode == "YCbCr"
     return list(np.asarray(image).transpose(2, 0, 1))
-
-
-def rough(size, seed=0):
-    """Hard edges and noise: every frequency, the whole range."""
-    rng = np.random.default_rng(seed)
-    noise = rng.integers(0, 256, (*size, 3), np.uint8)
-    return np.where(rng.random((*size, 1)) < 0.5, noise, picture(size=size))
-
-
-def encode(image, quality=90, sampling="420", **options):
-    return simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, colorsubsampling=sampling, **options)
-
-
-def equal(found, expected):
-    assert found is not None
-    assert len(found) == len(expected) == 3
-    for ours, theirs in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
 
 
 # ------------------------------------------------------------------------------------------------- the samples
@@ -154,23 +105,6 @@ def test_a_part_costs_only_its_blocks():
         assert (plane[:, 384:] == 77).all()
 
 
-def written(seed, **options):
-    """A JPEG of random coefficients and random codes, three pairs of them, with any sampling."""
-    rng = np.random.default_rng(seed)
-    size, factors = tuple(rng.integers(1, 60, 2).tolist()), jpeg_attack.FACTORS[seed % 6]
-    units = [-(-n // (8 * f)) for n, f in zip(size, factors, strict=True)]
-    coefficients = []
-    for down, across in (factors, (1, 1), (1, 1)):
-        blocks = rng.integers(-20, 21, (units[0] * down, units[1] * across, 64))
-        blocks[rng.random(blocks.shape) < rng.choice([0.3, 0.9, 0.99])] = 0
-        blocks[..., 0] *= 3
-        coefficients.append(blocks)
-    codes = {kind: naive.random_code(rng, np.arange(12 if kind < 16 else 255)) for kind in (0, 1, 16, 17)}
-    kinds = rng.permutation([0, 1, 16, 17])[:3].tolist()
-    steps = rng.integers(1, 13, (3, 64))
-    return naive.encode(size, factors, coefficients, steps, codes, kinds, **options), coefficients
-
-
 @pytest.mark.parametrize("seed", range(24))
 def test_codes_that_no_encoder_writes(seed):
     data, coefficients = written(seed, restart=seed % 4, fill=b"\xff" * (seed % 3))
@@ -244,13 +178,6 @@ def test_the_inverse_dct_wraps_at_32_bits():
 # ------------------------------------------------------------------------------------------------- refused
 
 
-def changed(data, marker, change):
-    """A JPEG with the content of one kind of part changed by ``change``, or left out where that gives None."""
-    found, begin = naive.parts(data)
-    contents = [(m, change(bytearray(part)) if m == marker else part) for m, part in found]
-    return b"\xff\xd8" + b"".join(naive.part(m, bytes(part)) for m, part in contents if part is not None) + data[begin:]
-
-
 def with_byte(at, value):
     def change(part):
         part[at] = value
@@ -259,7 +186,6 @@ def with_byte(at, value):
     return change
 
 
-JPEG = encode(rough((24, 40)), 90)
 PLAIN = changed(JPEG, 0xE0, lambda part: None)
 """Without the JFIF marker, so that component names and Adobe's marker count."""
 
@@ -325,122 +251,3 @@ def test_names_and_markers_that_are_taken():
     np.testing.assert_array_equal(decode(jfif)[0], luma(jfif))
     short = b"\xff\xd8" + naive.part(0xE0, b"JFIF\0") + named[2:]
     assert read_scan(short) is None
-
-
-# ------------------------------------------------------------------------------------------------- damage
-
-
-def test_a_cut_scan_is_found_wherever_it_is_cut():
-    begin = read_scan(JPEG).begin
-    for end in range(begin, len(JPEG) - 2):
-        assert decode(JPEG[:end]) is None
-        assert decode(JPEG[:end] + b"\xff\xd9") is None
-    for end in range(begin):
-        assert read_scan(JPEG[:end]) is None
-    assert decode(JPEG[:-2]) is not None
-
-
-def test_a_cut_behind_the_part_is_not_looked_for():
-    data = encode(rough((80, 40)), 90)
-    top = naive.decode(data)[0][:16]
-    np.testing.assert_array_equal(decode(data[: 2 * len(data) // 3], (0, 16))[0][:16], top)
-
-
-def test_a_missing_restart_marker_ends_the_decoding():
-    data, _ = written(7, restart=1)
-    at = data.index(b"\xff\xd1")
-    assert decode(data[:at] + data[at + 2 :]) is None
-    assert decode(data[:at] + b"\xff\xd9" + data[at + 2 :]) is None
-
-
-@pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
-def test_every_byte_changed(flip):
-    whole = encode(rough((20, 20)), 60)
-    same = 0
-    for at in range(2, len(whole)):
-        data = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
-        scan = read_scan(data)
-        if scan is None or scan.size != (20, 20):
-            continue
-        found = decode(data)
-        try:
-            expected = luma(data)
-        except ValueError:
-            continue
-        # where libjpeg has nothing to say, neither have we
-        assert found is not None, at
-        same += np.array_equal(found[0], expected)
-    assert same > 100
-
-
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_random_bytes_give_what_the_twin_gives(seed):
-    data = jpeg_attack.random_jpeg(np.random.default_rng(seed))
-    try:
-        expected = naive.decode(data)
-    except naive.DamagedError:
-        assert decode(data) is None
-    else:
-        equal(decode(data), expected)
-    equal(decode(JPEG), naive.decode(JPEG))  # nothing is left behind
-
-
-@settings(max_examples=200, deadline=None)
-@given(data=st.binary(max_size=200))
-def test_random_headers(data):
-    read_scan(data)
-    read_scan(b"\xff\xd8" + data)
-    read_scan(JPEG[:20] + data + JPEG[20:])
-
-
-def test_a_huge_size_is_only_a_claim(monkeypatch):
-    monkeypatch.setattr(jpeg, "grid", None)
-    monkeypatch.setattr(jpeg, "Workplace", None)
-    scan = read_scan(changed(JPEG, 0xC0, lambda part: part[:1] + b"\xff\xff\xff\xff" + part[5:]))
-    assert scan.size == (65535, 65535)
-
-
-def test_hostile_tables_do_not_pile_up():
-    before = jpeg._tables.cache_info().maxsize
-    rng = np.random.default_rng(0)
-    for _ in range(2 * before):
-        code = naive.random_code(rng, np.arange(255))
-        data = changed(JPEG, 0xC4, lambda part, code=code: part if part[0] < 16 else part[:1] + b"".join(code))
-        scan = read_scan(data)
-        assert sum(len(b"".join(code)) for pair in scan.codes for code in pair) < 4 * 300
-        assert not any(isinstance(field, entropy.Tables) for field in scan)
-    assert jpeg._tables.cache_info().currsize == before
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="memory is guarded as POSIX does it")
-@pytest.mark.parametrize("checked", ["guarded", "bounds checked"])
-def test_no_bytes_reach_beyond_the_arrays(checked):
-    # guarded memory ends the process at a byte too far, by whatever instruction; bounds checks know the arrays' starts
-    environment = dict(os.environ)
-    if checked == "bounds checked":
-        environment |= {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": os.environ["NUMBA_CACHE_DIR"] + "-checked"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", jpeg_attack.__file__, "0", "200"],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    assert int(done.stdout) > 500
-
-
-def test_spare_is_as_much_as_the_longest_unit_needs():
-    blocks = max(rows * columns for rows, columns in jpeg._FACTORS) + 2
-    bits = blocks * 64 * (16 + 15)
-    assert bits // 8 + 7 + 8 <= entropy.SPARE
-    for factors in jpeg_attack.FACTORS:
-        scan = read_scan(jpeg_attack.longest(factors, 1))
-        units = len(jpeg_attack.longest(factors, 1)) - scan.begin
-        assert units == (factors[0] * factors[1] + 2) * 64 * 31 // 8
-    assert set(jpeg_attack.FACTORS) == jpeg._FACTORS
-
-
-def test_a_restart_interval_longer_than_the_picture():
-    for interval in 0, 65535:
-        data = b"\xff\xd8" + naive.part(0xDD, struct.pack(">H", interval)) + JPEG[2:]
-        assert read_scan(data).restart == interval
-        equal(decode(data), naive.decode(JPEG))

@@ -1,4 +1,4 @@
-"""MHP v2 and CIHP: told apart, and every trap of the releases met; left and right of all three sets."""
+"""MHP v2 and CIHP told apart, and every trap of MHP v2 met; left and right of all three sets; splits without labels."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from folder import encode, photo, write_folder
 from images import save
 from networks import ByColour
-from releases import SIZE, labels_of, red, write_cihp, write_maps, write_v2
+from releases import IDS, SIZE, labels_of, red, write_cihp, write_v2
 
 import mhpdata
 from mhpdata import layouts
@@ -18,14 +18,12 @@ from mhpdata.image import decode_image, decode_mask
 from mhpdata.labels import CIHP, COMMON, IGNORE, LABEL_SETS, MHP_V1, MHP_V2, label_set
 from mhpdata.layouts import LAYOUTS
 from mhpdata.loader import Loader
-from mhpdata.synth import synthesize
 from mhpdata.synth.forms import EXIF
 from mhpmodels.evaluate import evaluate
 from mhpmodels.inference import Inference
 from mhpmodels.predict import Options, predict_split
 from mhpmodels.show import contact_sheet
 
-IDS = {"train": [1, 4, 10, 100], "val": [7], "test": [10, 23]}
 SETS = pytest.mark.parametrize("labels", [MHP_V1, MHP_V2, CIHP, COMMON], ids=lambda labels: labels.name)
 
 
@@ -359,94 +357,3 @@ def test_a_manifest_that_is_wrong_about_labels_hashes_or_classes_is_found(packed
     assert "as its record says" in findings(text.replace(shard.photos[0], "0" * 64))
     bits = f"{shard.classes[0]:x}"
     assert f"classes 1 of train/1; expected {bits}" in findings(text.replace(f'["{bits}"', '["1"'))
-
-
-# CIHP.
-
-
-def test_maps_of_classes_and_persons_become_masks(cihp, tmp_path):
-    manifest = mhpdata.pack(cihp, tmp_path / "rec", size=0)
-    assert (manifest.layout, manifest.classes, manifest.flip_pairs) == ("cihp", CIHP.names, CIHP.flip_pairs)
-    assert [split.labelled for split in manifest.splits.values()] == [True, True, False]
-    sample = mhpdata.open(tmp_path / "rec", "train")[0]
-    assert sample.name == "0000001"
-    np.testing.assert_array_equal(sample.labels, labels_of(5, 14, 19))
-    np.testing.assert_array_equal(sample.persons, labels_of(1, 2, 3))
-    assert [set(np.unique(mask)) for mask in sample.masks] == [{0, 5}, {0, 14}, {0, 19}]
-    assert sample.record.contested == 0 and mhpdata.verify_packed(tmp_path / "rec", deep=True).clean
-    assert mhpdata.verify_source(cihp).clean
-    assert mhpdata.open(tmp_path / "rec", "test")[0].labels is None
-
-
-def test_gaps_in_the_numbers_of_persons_are_closed_and_background_is_nobodys(cihp, tmp_path):
-    root = shutil.copytree(cihp, tmp_path / "cihp")
-    write_maps(root / "Training", 1, labels_of(5, 0, 19), labels_of(2, 2, 9))
-    write_maps(root / "Training", 4, labels_of(0), labels_of(0))
-    mhpdata.pack(root, tmp_path / "rec", size=0)
-    first, nobody = mhpdata.open(tmp_path / "rec", "train")[:2]
-    np.testing.assert_array_equal(first.persons, labels_of(1, 0, 2))
-    assert not nobody.labels.any() and nobody.record.masks == []
-    assert mhpdata.verify_packed(tmp_path / "rec", deep=True).clean
-
-
-def test_a_class_without_a_person_is_an_error(cihp, tmp_path):
-    root = shutil.copytree(cihp, tmp_path / "cihp")
-    persons = labels_of(1, 2, 3)
-    persons[5, 2:6] = 0
-    write_maps(root / "Training", 4, labels_of(5, 14, 19), persons)
-    found = r"Human_ids/0000004.png: 4 pixels have a class in .*Category_ids/0000004.png and no person"
-    with pytest.raises(MaskError, match=found):
-        mhpdata.pack(root, tmp_path / "rec", size=0)
-    assert [type(error) for error in mhpdata.verify_source(root).findings] == [MaskError]
-
-
-def test_the_list_lies_in_the_folder_or_beside_it(cihp, tmp_path):
-    root = shutil.copytree(cihp, tmp_path / "cihp")
-    (root / "Training" / "train_id.txt").rename(root / "train_id.txt")
-    assert len(layouts.scan(root).entries["train"]) == 4
-    shutil.copy(root / "train_id.txt", root / "Training")
-    (problem,) = layouts.scan(root).problems
-    assert "is in Training and beside it" in str(problem.error)
-
-
-# What mhp-synth writes.
-
-
-@pytest.mark.parametrize("layout", ["mhp-v2", "cihp"])
-def test_a_synthetic_folder_has_the_form_and_the_traps(layout, tmp_path):
-    folder = synthesize(tmp_path / "set", 40, 7, workers=1, scale=0.1, layout=layout).folder
-    listing = layouts.scan(folder)
-    assert (listing.layout, listing.problems, listing.unlabelled) == (layout, [], {"test"})
-    assert mhpdata.verify_source(folder).clean
-    mhpdata.pack(folder, tmp_path / "rec", size=32)
-    seen = np.zeros(len(listing.labels), int)
-    for sample in mhpdata.open(tmp_path / "rec", "train"):
-        seen += np.bincount(sample.labels.reshape(-1), minlength=256)[: len(seen)] > 0
-    drawn = {"mhp-v2": 25, "cihp": 15}
-    assert np.count_nonzero(seen) >= drawn[layout], [n for n, s in zip(listing.labels.names, seen, strict=True) if s]
-    if layout == "mhp-v2":
-        names = [entry.name for entries in listing.entries.values() for entry in entries]
-        assert names[:5] == ["1", "2", "4", "5", "7"]
-        starts = {(folder / e.image.path).read_bytes()[:4] for e in listing.entries["train"]}
-        assert {b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1", b"\x89PNG", b"RIFF"} <= starts
-        assert any(start.startswith(b"BM") for start in starts)
-        kinds = {
-            data[25] for e in listing.entries["train"] for m in e.masks for data in [(folder / m.path).read_bytes()]
-        }
-        assert kinds == {0, 2}, "gray and RGB masks"
-        assert (folder / "train" / "pose_annos" / "1.mat").exists()
-
-
-def test_one_seed_gives_the_same_scenes_in_every_form(tmp_path):
-    photos = {}
-    for layout in LAYOUTS:
-        folder = synthesize(tmp_path / layout, 6, 7, workers=1, scale=0.1, layout=layout).folder
-        photos[layout] = {path.read_bytes() for path in folder.rglob("*.jpg")}
-    assert photos["mhp-v1"] == photos["cihp"] and len(photos["mhp-v1"] & photos["mhp-v2"]) >= 3
-
-
-def test_defects_are_of_v1_only(tmp_path):
-    with pytest.raises(OptionError, match="with layout cihp; expected layout mhp-v1"):
-        synthesize(tmp_path / "set", 3, workers=1, defects=True, layout="cihp")
-    with pytest.raises(OptionError, match="mhp-v1 or mhp-v2 or cihp"):
-        synthesize(tmp_path / "set", 3, workers=1, layout="lip")

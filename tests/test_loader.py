@@ -1,14 +1,6 @@
-"""The loader: right samples, right bytes, at any number of threads; memory, resume, errors, shutdown, fork."""
+"""The loader: right samples, right bytes, at any number of threads; options, memory, resume."""
 
-import dataclasses
-import gc
 import itertools
-import os
-import shutil
-import subprocess
-import sys
-import textwrap
-import threading
 
 import naive_jpeg
 import naive_loader as naive
@@ -17,46 +9,22 @@ import pytest
 import simplejpeg
 from folder import photo, write_folder
 from images import save
+from loading import FORMATS, IMAGES, digest, epoch, loader, write_packed
 
 import mhpdata
 from mhpdata import order, vectors
-from mhpdata.errors import OptionError, PackedError, RecordError, ShardError
+from mhpdata.errors import OptionError
 from mhpdata.jpeg import read_scan
-from mhpdata.loader import Loader
-from mhpdata.record import encode_record, number_record, parse_record
-
-IMAGES = ("jpeg", "yuv420", "raw")
-FORMATS = ("recordio", "hdf5")
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
-    """{(image, format): a packed folder of 18 train, 6 val, 8 test samples}."""
-    root = tmp_path_factory.mktemp("loader")
-    source = write_folder(root / "LV-MHP-v1", images=32, size=(61, 83))
-    folders = {}
-    for image, format in itertools.product(IMAGES, FORMATS):
-        folders[image, format] = root / f"{image}-{format}"
-        mhpdata.pack(source, folders[image, format], image=image, format=format, size=0, shard_mb=1)
-    return folders
+    return write_packed(tmp_path_factory.mktemp("loader"))
 
 
 @pytest.fixture
 def rec(packed):
     return packed["yuv420", "recordio"]
-
-
-def loader(folder, split="train", **options):
-    return Loader(folder, split, **{"batch_size": 4, "base_size": 64, "crop_size": 48, "threads": 2, **options})
-
-
-def epoch(loader):
-    """Copies of all arrays of an epoch."""
-    return [[None if a is None else a.copy() for a in vars(batch).values()] for batch in loader]
-
-
-def digest(batches):
-    return [[None if a is None else (a.dtype.str, a.shape, a.tobytes()) for a in batch] for batch in batches]
 
 
 def planes(sample, image, folder, index):
@@ -296,42 +264,6 @@ def test_transform_has_the_sample_s_own_generator(rec):
     assert len(set(drawn.values())) == 18
 
 
-def test_an_error_in_a_transform_comes_at_its_batch(rec):
-    def transform(image, labels, persons, rng):
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        epoch(loader(rec, transform=transform))
-    assert threads_left() == 0
-
-
-def threads_left():
-    gc.collect()
-    return sum(thread.name.startswith("mhp-loader") for thread in threading.enumerate())
-
-
-def test_break_and_exceptions_end_the_threads(rec):
-    ours = loader(rec)
-    for _batch in ours:
-        assert threads_left() == 2
-        break
-    assert threads_left() == 0
-    with pytest.raises(KeyError):
-        for _batch in ours:
-            raise KeyError
-    assert threads_left() == 0
-    iterator = iter(ours)
-    next(iterator)
-    ours.close()
-    assert threads_left() == 0
-
-
-def test_a_new_iteration_begins_at_the_beginning(rec):
-    ours = loader(rec)
-    first = next(iter(ours)).indices.tolist()
-    assert next(iter(ours)).indices.tolist() == first
-
-
 def test_several_loaders_at_once(packed):
     alone = [digest(epoch(loader(packed[image, "hdf5"]))) for image in IMAGES]
     together = [loader(packed[image, "hdf5"]) for image in IMAGES]
@@ -339,133 +271,6 @@ def test_several_loaders_at_once(packed):
     copies = [[[None if a is None else a.copy() for a in vars(b).values()] for b in batches] for batches in mixed]
     for i in range(3):
         assert digest([batches[i] for batches in copies]) == alone[i]
-
-
-@pytest.fixture
-def damaged(packed, tmp_path):
-    def copy(image, format, damage):
-        folder = shutil.copytree(packed[image, format], tmp_path / "rec")
-        path = next(folder.glob("train-00000.rec" if format == "recordio" else "train-00000.h5"))
-        data = bytearray(path.read_bytes())
-        _, at, size = mhpdata.open(folder, "train").span(7)
-        damage(data, at, size)
-        path.write_bytes(data)
-        return folder
-
-    return copy
-
-
-def flip_a_bit(data, at, size):
-    data[at + size // 2] ^= 4
-
-
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("image", IMAGES)
-def test_a_damaged_record_is_one_error_or_is_left_out(damaged, image, format):
-    folder = damaged(image, format, flip_a_bit)
-    with pytest.raises(RecordError, match=r"train-00000.*record 7.*again"):
-        epoch(loader(folder))
-    ours = loader(folder, on_error="skip", persons=True)
-    whole = epoch(ours)
-    assert set(ours.skipped) == {7}
-    assert sorted(int(i) for b in whole for i in b[2]) == [-1, *range(7), *range(8, 18)]
-    for images, labels, indices, persons, boxes, counts in whole:
-        for i in np.flatnonzero(indices == -1):
-            assert (labels[i] == 255).all()
-            assert not persons[i].any()
-            assert not boxes[i].any()
-            assert counts[i] == 0
-            np.testing.assert_array_equal(images[i], naive.normalise(np.zeros((48, 48, 3), np.uint8), "float32"))
-
-
-def with_image(change):
-    """Damage that a record's CRC-32 does not show: another image of as many bytes."""
-
-    def damage(data, at, size):
-        record = parse_record(bytes(data[at : at + size]), 7)
-        image = change(bytes(record.image))
-        whole = encode_record(dataclasses.replace(record, image=image))
-        number_record(whole, 7)
-        assert len(whole) == size
-        data[at : at + size] = whole
-
-    return damage
-
-
-def half(image):
-    return (image[: len(image) // 2] + b"\xff\xd9" * len(image))[: len(image)]
-
-
-def lower(image):
-    at = image.index(b"\xff\xc0") + 5
-    return image[:at] + b"\0\x3c" + image[at + 2 :]
-
-
-@pytest.mark.parametrize(("change", "message"), [(half, "damaged or end too early"), (lower, "a JPEG of 60 x 83")])
-def test_a_jpeg_that_is_not_the_record_s(damaged, change, message):
-    folder = damaged("jpeg", "hdf5", with_image(change))
-    with pytest.raises(RecordError, match=rf"train-00000.*record 7.*{message}.*again"):
-        epoch(loader(folder, augment=False, whole=True, batch_size=1))
-    ours = loader(folder, augment=False, whole=True, batch_size=1, on_error="skip")
-    epoch(ours)
-    assert set(ours.skipped) == {7}
-
-
-def test_a_file_cut_short_while_it_is_read(damaged):
-    folder = damaged("yuv420", "recordio", lambda *_: None)
-    ours = loader(folder)
-    epoch(ours)
-    path = folder / "train-00000.rec"
-    os.truncate(path, path.stat().st_size // 2)
-    with pytest.raises(ShardError, match=r"train-00000.rec, record.*cut short.*again"):
-        epoch(ours)
-
-
-def test_a_missing_shard_is_named(damaged):
-    folder = damaged("yuv420", "recordio", lambda *_: None)
-    (folder / "train-00000.rec").unlink()
-    with pytest.raises(PackedError, match=r"train-00000\.rec"):
-        loader(folder)
-
-
-def run(code, *arguments):
-    """Run a script as a user would; it must end by itself."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert not done.stderr
-    return done.returncode, done.stdout.split()
-
-
-OPEN = "import sys, mhpdata; loader = mhpdata.Loader(sys.argv[1], 'train', 4, 64, 48, threads=3)\n"
-
-
-def test_the_interpreter_ends_with_an_iteration_left_open(rec):
-    assert run(OPEN + "it = iter(loader); print(len(next(it).indices))", rec) == (0, ["4"])
-
-
-def test_a_forked_child_goes_on_where_it_was(rec):
-    code = """
-    import os, zlib
-    it = iter(loader)
-    next(it)  # the threads are at work on the next two
-    child = os.fork()
-    rest = [zlib.crc32(batch.images) for batch in it]
-    print(len(rest), *rest, flush=True)
-    if child:
-        assert os.waitpid(child, 0)[1] == 0
-    """
-    status, words = run(OPEN + textwrap.dedent(code), rec)
-    assert status == 0
-    assert words[:5] == words[5:]
-
-
-def test_open_splits_can_be_pickled_into_workers(rec):
-    import pickle
-
-    split = pickle.loads(pickle.dumps(mhpdata.open(rec, "train")))
-    np.testing.assert_array_equal(split[3].image, mhpdata.open(rec, "train")[3].image)
 
 
 @pytest.mark.parametrize("rule", ["last", "smallest", "nearest", "ignore", "first"])

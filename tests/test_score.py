@@ -1,94 +1,33 @@
-"""mhp-score: predictions in every form, at both sizes, against the slow twins; and what is wrong with predictions."""
+"""Predictions in every form, at both sizes, against the slow twins; and what is wrong with predictions."""
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import shutil
 from pathlib import Path
 
-import cv2
 import naive_metrics
 import naive_score
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from folder import write_folder
+from predictions import command, spoil, submit, truth, write, write_packed
 from releases import write_cihp, write_v2
 
 import mhpdata
 from mhpdata.errors import OptionError, PredictionError, RecordError
 from mhpdata.labels import MHP_V1
-from mhpdata.resize import resize_labels
 from mhpmodels.overlap import overlap
 from mhpmodels.png import encode_indexed
 from mhpmodels.score import score
 from mhpmodels.scores import table
 from mhpmodels.submission import Submission
-from mhptools.score import main as mhp_score
 
 SAMPLE = Path(os.environ.get("MHP_SAMPLES", "/nonexistent")) / "mhp_v1_1528"
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
-    """12 images of 40 x 60, packed at short side 32; test 0012 is train 0001 again."""
-    root = tmp_path_factory.mktemp("score")
-    write_folder(root / "LV-MHP-v1", images=12, size=(40, 60))
-    mhpdata.pack(root / "LV-MHP-v1", root / "rec", size=32, workers=1)
-    return root / "rec"
-
-
-def truth(folder, split="test", at="source"):
-    """{name: (labels, person map, masks)} of a split."""
-    found = {}
-    for sample in mhpdata.open(folder, split):
-        size = sample.record.source_size if at == "source" else sample.record.size
-        masks = [resize_labels(mask, size) for mask in sample.masks]
-        labels, owners = np.zeros((2, *size), np.uint8)
-        for person, mask in enumerate(masks, 1):
-            free = (labels == 0) & (mask != 0)
-            labels[free], owners[free] = mask[free], person
-        found[sample.name] = labels, owners, masks
-    return found
-
-
-def write(path, array):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(".png", array)[1].tobytes())
-
-
-def submit(folder, form, images, scores=(0.9, 0.8, 0.7)):
-    """Write {name: (labels, owners, masks)} as a submission."""
-    lines = []
-    for name, (labels, owners, masks) in images.items():
-        if form == "labels":
-            write(folder / f"{name}.png", labels)
-            continue
-        if form == "official":
-            write(folder / "global_seg" / f"{name}.png", labels)
-            write(folder / "global_tag" / f"{name}.png", owners)
-        for person, mask in enumerate(masks, 1):
-            if form == "masks":
-                write(folder / "masks" / f"{name}_{person}.png", mask)
-        persons = [f"{person} {scores[(person - 1) % len(scores)]}" for person in range(1, len(masks) + 1)]
-        lines.append(" ".join([name, *persons]))
-    if lines:
-        (folder / "results.txt").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-def spoil(images, seed=0):
-    """The same with some pixels wrong."""
-    rng = np.random.default_rng(seed)
-    spoilt = {}
-    for name, (labels, owners, masks) in images.items():
-        wrong = rng.random(labels.shape) < 0.2
-        noise = rng.integers(0, 19, labels.shape).astype(np.uint8)
-        worse = [np.where(rng.random(m.shape) < 0.2, rng.integers(0, 19, m.shape), m).astype(np.uint8) for m in masks]
-        spoilt[name] = np.where(wrong, noise, labels), np.roll(owners, 3, axis=1), worse
-    return spoilt
+    return write_packed(tmp_path_factory.mktemp("score"))
 
 
 @pytest.mark.parametrize("at", ["source", "packed"])
@@ -338,62 +277,6 @@ def test_wrong_arguments(packed, tmp_path, monkeypatch):
     monkeypatch.setattr(Split, "record", lambda self, i: replace(record(self, i), masks=[b"no mask"]))
     with pytest.raises(RecordError, match="mask of person 1"):
         score(packed, folder, "val")
-
-
-def command(*arguments, status=0):
-    done = CliRunner().invoke(mhp_score, [str(argument) for argument in arguments])
-    assert done.exit_code == status, done.output
-    return done
-
-
-def test_the_command(packed, tmp_path):
-    folder = submit(tmp_path / "pred", "official", spoil(truth(packed)))
-    flags = ("--data", packed, "--pred", folder, "--split", "test")
-    found = score(packed, folder, "test")
-    text = command(*flags, "--csv", tmp_path / "rows.csv").stdout
-    assert text.rstrip("\n") == table(found)
-    assert f"pixAcc: {found.confusion.pix_acc:.4f}, mIoU: {found.confusion.miou:.4f}" in text
-    assert f"AP^p_vol: {found.persons.ap_vol:.4f}, 8 persons, 8 predicted" in text
-    assert "1 of these images have a byte-identical copy" in text
-    content = json.loads(command(*flags, "--json", "--at", "source", "--workers", 1).stdout)
-    assert content == json.loads(json.dumps(found.as_dict()))
-    assert content["AP^p"]["0.5"] == found.persons.ap[4] and content["PCP"]["0.5"] == found.persons.pcp[4]
-    with (tmp_path / "rows.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["name"] for row in rows] == ["0010", "0011", "0012"]
-    assert float(rows[1]["mean_iou"]) == found.rows[1].mean_iou and rows[1]["persons"] == "2"
-    assert "is there already" in command(*flags, "--csv", tmp_path / "rows.csv", status=1).stderr
-    command(*flags, "--csv", tmp_path / "rows.csv", "--overwrite")
-    assert "PredictionError" in command("--data", packed, "--pred", tmp_path, "--split", "val", status=1).stderr
-    labels = submit(tmp_path / "labels", "labels", truth(packed))
-    command("--data", packed, "--pred", labels, "--split", "test", "--csv", tmp_path / "labels.csv")
-    assert (tmp_path / "labels.csv").read_text().splitlines()[1].endswith("1.0,1.0,,,,")
-
-
-@pytest.mark.parametrize("form", ["official", "masks"])
-def test_the_picture_of_the_worst(packed, tmp_path, form):
-    pytest.importorskip("matplotlib")
-    images = truth(packed)
-    images["0011"] = spoil(images)["0011"]
-    folder = submit(tmp_path / "pred", form, images)
-    assert score(packed, folder, "test").worst(2)[0] == "0011"
-    flags = ("--data", packed, "--pred", folder, "--split", "test", "--worst", tmp_path / "worst.png", "--count", 2)
-    command(*flags)
-    picture = cv2.imread(str(tmp_path / "worst.png"))
-    assert picture.shape[1] == 1840
-    colours = {tuple(c) for c in np.unique(picture[:, :, ::-1].reshape(-1, 3), axis=0).tolist()}
-    assert {tuple(MHP_V1.palette[c].tolist()) for c in (2, 11, 4)} <= colours and (255, 0, 128) in colours
-    assert "is there already" in command(*flags, status=1).stderr
-
-
-def test_the_picture_shows_labels_that_do_not_exist_as_not_counted(packed, tmp_path):
-    pytest.importorskip("matplotlib")
-    images = truth(packed)
-    images["0011"][0][5:15] = 200
-    folder = submit(tmp_path / "pred", "labels", images)
-    flags = ("--data", packed, "--pred", folder, "--split", "test", "--unknown-labels", "official")
-    command(*flags, "--worst", tmp_path / "worst.png", "--count", 1)
-    assert cv2.imread(str(tmp_path / "worst.png")).shape[1] == 1840
 
 
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason="the licence keeps the true sample out; see MHP_SAMPLES")

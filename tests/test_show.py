@@ -10,7 +10,9 @@ from importlib.util import find_spec
 import cv2
 import numpy as np
 import pytest
+from boxes import write_packed
 from click.testing import CliRunner
+from naive import contested as naive_contested
 
 import mhpdata
 import mhptools.show
@@ -19,44 +21,11 @@ from mhpdata.labels import MHP_V1
 from mhpmodels import page, panels, show
 
 needs_matplotlib = pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs the extra viz")
-EQUAL, CONFLICTING = panels.EQUAL, panels.CONFLICTING
-
-
-def box(size, y, x, height, width, label):
-    mask = np.zeros(size, np.uint8)
-    mask[y : y + height, x : x + width] = label
-    return mask
-
-
-def persons_of(size):
-    """Two persons who share two columns: equal labels (4), but for two rows (4 and 11)."""
-    left, right = box(size, 4, 4, 30, 20, 4), box(size, 4, 22, 30, 18, 4)
-    right[4:6, 22:30] = 11
-    return [left, right]
-
-
-def write_folder(root, sizes=((40, 60), (60, 44), (40, 60), (48, 50), (64, 42))):
-    """LV-MHP-v1 in small: four photos in train_list (the last is val), one in test_list; 0002 is gray."""
-    (root / "images").mkdir(parents=True)
-    (root / "annotations").mkdir()
-    rng = np.random.default_rng(0)
-    names = [f"{i + 1:04}" for i in range(len(sizes))]
-    for name, size in zip(names, sizes, strict=True):
-        photo = cv2.resize(rng.integers(0, 256, (4, 4, 3), np.uint8), size[::-1])
-        cv2.imwrite(str(root / f"images/{name}.jpg"), photo[:, :, 0] if name == "0002" else photo)
-        masks = persons_of(size) if name != "0003" else [box(size, 8, 8, 20, 30, 1)]
-        for k, mask in enumerate(masks, 1):
-            cv2.imwrite(str(root / f"annotations/{name}_{len(masks):02}_{k:02}.png"), mask)
-    (root / "train_list.txt").write_text("".join(f"{name}.jpg\n" for name in names[:4]))
-    (root / "test_list.txt").write_text("".join(f"{name}.jpg\n" for name in names[4:]))
-    return root
 
 
 @pytest.fixture(scope="module")
 def rec(tmp_path_factory):
-    root = tmp_path_factory.mktemp("show")
-    mhpdata.pack(write_folder(root / "LV-MHP-v1"), root / "rec", size=0, workers=1)
-    return root / "rec"
+    return write_packed(tmp_path_factory.mktemp("show"))
 
 
 class Few:
@@ -73,96 +42,7 @@ class Few:
         return self.samples[index]
 
 
-# --- contested pixels
-
-
-def naive_contested(masks):
-    """Pixel by pixel, from the definition."""
-    state = np.zeros(masks[0].shape, np.uint8)
-    for y, x in np.ndindex(state.shape):
-        labels = [int(mask[y, x]) for mask in masks if mask[y, x]]
-        state[y, x] = 0 if len(labels) < 2 else 1 if len(set(labels)) == 1 else 2
-    return state
-
-
-def test_contested_map_by_hand():
-    masks = np.array([[[4, 4, 0, 4, 5, 4]], [[0, 4, 4, 5, 0, 4]], [[0, 0, 0, 4, 5, 7]]], np.uint8)
-    np.testing.assert_array_equal(panels.contested_map(list(masks)), [[0, 1, 0, 2, 1, 2]])
-
-
-@pytest.mark.parametrize("persons", [1, 2, 5])
-def test_contested_map_equals_its_slow_twin(persons):
-    masks = list(np.random.default_rng(persons).choice([0, 0, 3, 4, 255], (persons, 23, 31)).astype(np.uint8))
-    np.testing.assert_array_equal(panels.contested_map(masks), naive_contested(masks))
-
-
-def test_contested_map_of_nobody():
-    assert not panels.contested_map([], (3, 4)).any()
-    with pytest.raises(OptionError, match="no masks and no size"):
-        panels.contested_map([])
-
-
-def test_contested_map_counts_what_the_record_counts(rec):
-    for split in ("train", "val", "test"):
-        for sample in mhpdata.open(rec, split):
-            state = panels.contested_map(sample.masks)
-            assert (sample.record.contested, sample.record.conflicting) == ((state > 0).sum(), (state == 2).sum())
-
-
-@pytest.mark.parametrize("size", [(10, 7), (100, 70), (333, 233), (50, 35)])
-def test_no_contested_pixel_is_lost_at_another_size(size):
-    state = np.zeros((100, 70), np.uint8)
-    points = np.random.default_rng(0).integers(0, (100, 70), (12, 2))
-    for y, x in points:
-        state[y, x] = 1
-    state[50, 35] = 2
-    small = panels.shrink_contested(state, size)
-    assert small.shape == size
-    for y, x in [*points, (50, 35)]:
-        y, x = y * size[0] // 100, x * size[1] // 70
-        around = small[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-        assert (around >= 1).all()
-    y, x = 50 * size[0] // 100, 35 * size[1] // 70
-    assert (small[y - 1 : y + 2, x - 1 : x + 2] == 2).all()
-
-
-def test_a_contested_pixel_becomes_three_by_three():
-    small = panels.shrink_contested(box((100, 100), 50, 50, 1, 1, 1), (40, 40))
-    np.testing.assert_array_equal(small, box((40, 40), 19, 19, 3, 3, 1))
-
-
-def test_contested_panel_has_two_colours_on_gray():
-    state = box((60, 60), 10, 10, 20, 1, 1) + box((60, 60), 40, 40, 1, 1, 2)
-    panel = panels.contested_panel(np.full((30, 30, 3), (200, 100, 50), np.uint8), state)
-    small = panels.shrink_contested(state, (30, 30))
-    assert (panel[small == 1] == EQUAL).all() and (panel[small == 2] == CONFLICTING).all()
-    rest = panel[small == 0]
-    assert np.ptp(rest) == 0 and rest.max() < 100
-
-
-# --- the other parts
-
-
-def test_pick_takes_the_middle_and_makes_no_new_values():
-    array = np.arange(9, dtype=np.uint8).reshape(3, 3)
-    np.testing.assert_array_equal(panels.pick(array, (1, 1)), [[4]])
-    np.testing.assert_array_equal(panels.pick(array, (3, 3)), array)
-    np.testing.assert_array_equal(panels.pick(array, (6, 6)), array.repeat(2, 0).repeat(2, 1))
-
-
-def test_a_number_stands_on_its_person():
-    persons = box((20, 20), 2, 2, 5, 5, 1) + box((20, 20), 10, 10, 9, 9, 3)
-    persons[11:18, 11:18] = 0  # a ring: its middle is not its own
-    places = panels.person_places(persons)
-    assert places.keys() == {1, 3} and places[1] == (4, 4) and persons[places[3]] == 3
-
-
-@pytest.mark.parametrize("size", [(400, 600), (600, 400), (4000, 100), (100, 4000), (1, 1), (700, 700), (1, 60000)])
-def test_panels_fit(size):
-    height, width = panels.panel_size(*size)
-    assert 1 <= height <= panels.PANEL_HEIGHT and 1 <= width <= panels.COLUMN
-    if 0.5 < size[0] / size[1] < 2:
-        assert abs(height / width - size[0] / size[1]) < 0.01
+# --- the legend
 
 
 def test_legend_has_the_classes_present_and_no_others(rec):

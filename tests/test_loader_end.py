@@ -1,0 +1,94 @@
+"""How an iteration ends, and how it goes on elsewhere: errors, break, close, the interpreter's exit, fork, pickle."""
+
+import gc
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+from loading import epoch, loader, write_packed
+
+import mhpdata
+
+
+@pytest.fixture(scope="module")
+def rec(tmp_path_factory):
+    return write_packed(tmp_path_factory.mktemp("loader"), ["yuv420"], ["recordio"])["yuv420", "recordio"]
+
+
+def threads_left():
+    gc.collect()
+    return sum(thread.name.startswith("mhp-loader") for thread in threading.enumerate())
+
+
+def test_an_error_in_a_transform_comes_at_its_batch(rec):
+    def transform(image, labels, persons, rng):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        epoch(loader(rec, transform=transform))
+    assert threads_left() == 0
+
+
+def test_break_and_exceptions_end_the_threads(rec):
+    ours = loader(rec)
+    for _batch in ours:
+        assert threads_left() == 2
+        break
+    assert threads_left() == 0
+    with pytest.raises(KeyError):
+        for _batch in ours:
+            raise KeyError
+    assert threads_left() == 0
+    iterator = iter(ours)
+    next(iterator)
+    ours.close()
+    assert threads_left() == 0
+
+
+def test_a_new_iteration_begins_at_the_beginning(rec):
+    ours = loader(rec)
+    first = next(iter(ours)).indices.tolist()
+    assert next(iter(ours)).indices.tolist() == first
+
+
+def run(code, *arguments):
+    """Run a script as a user would; it must end by itself."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert not done.stderr
+    return done.returncode, done.stdout.split()
+
+
+OPEN = "import sys, mhpdata; loader = mhpdata.Loader(sys.argv[1], 'train', 4, 64, 48, threads=3)\n"
+
+
+def test_the_interpreter_ends_with_an_iteration_left_open(rec):
+    assert run(OPEN + "it = iter(loader); print(len(next(it).indices))", rec) == (0, ["4"])
+
+
+def test_a_forked_child_goes_on_where_it_was(rec):
+    code = """
+    import os, zlib
+    it = iter(loader)
+    next(it)  # the threads are at work on the next two
+    child = os.fork()
+    rest = [zlib.crc32(batch.images) for batch in it]
+    print(len(rest), *rest, flush=True)
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+    """
+    status, words = run(OPEN + textwrap.dedent(code), rec)
+    assert status == 0
+    assert words[:5] == words[5:]
+
+
+def test_open_splits_can_be_pickled_into_workers(rec):
+    import pickle
+
+    split = pickle.loads(pickle.dumps(mhpdata.open(rec, "train")))
+    np.testing.assert_array_equal(split[3].image, mhpdata.open(rec, "train")[3].image)

@@ -1,0 +1,46 @@
+"""Networks of two convolutions, each of which the torch engine opens by its name in this file."""
+
+from __future__ import annotations
+
+import torch
+
+from mhpmodels.config import TrainConfig
+from mhpmodels.networks.norm import BatchNorm
+
+CLASSES, SIZE = 3, 16
+
+
+class Tiny(torch.nn.Module):
+    """A backbone of one convolution, and a head of another; the main output at half the size, and an auxiliary one."""
+
+    head_names = ("head",)
+
+    def __init__(self, config):
+        super().__init__()
+        self.base = torch.nn.Conv2d(3, 4, 3, padding=1)
+        self.norm = BatchNorm(4)
+        self.head = torch.nn.Conv2d(4, CLASSES, 1)
+
+    def forward(self, x):
+        features = self.norm(self.base(x)).relu()
+        out = self.head(features)
+        return out[..., ::2, ::2], 2 * out
+
+
+class Plain(Tiny):
+    """Without batch norm, and the main output only."""
+
+    def forward(self, x):
+        return self.head(self.base(x).relu())
+
+
+class Wide(Plain):
+    """Whose gradient is large in its head."""
+
+    def forward(self, x):
+        return super().forward(x) * 300
+
+
+def config(model="Tiny", **options):
+    fixed = {"engine": "torch", "model": f"torch_tiny:{model}", "classes": CLASSES, "crop_size": SIZE}
+    return TrainConfig(**{**fixed, "batch_size": 4, "weight_decay": 0.0, "momentum": 0.0, **options})
