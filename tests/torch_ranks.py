@@ -23,7 +23,7 @@ STEPS, HALF, BATCH = 20, 10, 4
 PATIENCE = 120
 """Seconds until a process that hangs is ended."""
 CROPS = {"torch_ranks:small": 32, "psp": 48}
-RATES = {"torch_ranks:small": 0.01, "psp": 2e-4}
+RATES = {"torch_ranks:small": 0.01, "psp": 5e-5}
 
 
 def small(config):
