@@ -67,7 +67,7 @@ class Makers:
 
     @property
     def closed(self) -> bool:
-        """Work that is still waiting is not begun."""
+        """Work that is still waiting is not begun; whoever waits for it gets an error."""
         return self._closed
 
     def close(self) -> None:
@@ -89,12 +89,11 @@ def _work(
     scratch: render.Scratch,
 ) -> None:
     while (job := jobs.get()) is not None:
-        owner = crew()
-        if owner is None or owner.closed:
-            continue
-        del owner
-        step, i = job
+        owner, (step, i) = crew(), job
         try:
+            if owner is None or owner.closed:
+                raise RuntimeError("the loader was closed while this batch was waited for")
+            del owner
             fill(step, i, reading, scratch)
         except BaseException as error:  # whatever it is, it belongs to whoever takes the batch
             step.errors[i] = error

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -46,6 +47,34 @@ def test_break_and_exceptions_end_the_threads(rec):
     next(iterator)
     ours.close()
     assert threads_left() == 0
+
+
+def test_whoever_waits_for_a_batch_of_a_loader_that_is_closed_gets_an_error(rec):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def transform(image, labels, persons, rng):
+        begun.set()
+        go_on.wait(60)
+        return image, labels
+
+    ours, found = loader(rec, transform=transform), []
+
+    def wait():
+        with pytest.raises(RuntimeError, match="was closed while this batch was waited for"):
+            next(iter(ours))
+        found.append("error")
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    assert begun.wait(60)
+    closing = threading.Thread(target=ours.close)
+    closing.start()
+    while not ours._makers.closed:
+        time.sleep(0.01)
+    go_on.set()
+    for thread in (closing, waiting):
+        thread.join(60)
+    assert found == ["error"] and threads_left() == 0
 
 
 def test_a_new_iteration_begins_at_the_beginning(rec):

@@ -104,6 +104,7 @@ class TorchEngine:
             total = self._count(y)
             self._network.train()
             self._statistics.keep()
+            scaler = self._scaler.factor, self._scaler.good
             loss, gradient = self._differentiate(x, y, total, seed)
             while math.isfinite(loss) and not math.isfinite(gradient) and self._scaler.shrink():
                 self._statistics.restore()
@@ -111,8 +112,9 @@ class TorchEngine:
             applied = math.isfinite(loss) and math.isfinite(gradient)
             if applied:
                 self._update(rate, gradient, len(images))
-            else:
+            else:  # no factor would have helped, so the factor is as good as it was
                 self._statistics.restore()
+                self._scaler.factor, self._scaler.good = scaler
             self._optimizer.forget_gradients()
         return Step(loss, gradient, applied)
 
@@ -217,7 +219,7 @@ class TorchEngine:
         """See ``mhpmodels.engines.Engine``: ``train_step`` knows the arrays of such a batch again."""
         if self._device.type == "cpu":
             return loader
-        self._ahead = Ahead(loader, self._device)
+        self._ahead = Ahead(loader, self._device, watched=self._ranks.watched)
         return self._ahead
 
     def save(self, path: str | Path) -> None:
