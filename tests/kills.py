@@ -141,6 +141,8 @@ def attack(victim: Victim, work: Path, kills: int, seed: int = 0) -> dict[str, A
         AssertionError: something half-written under a final name, other bytes at the end, or an end that no signal
             brought.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background, which children would inherit
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     moments = random.Random(seed)
     begun = time.monotonic()
     work.mkdir(exist_ok=True)
