@@ -176,12 +176,29 @@ def to_rgb(yuv: Any, rows: Any, out: Any, at: Any, stride: Any, count: Any) -> A
 
 
 @kernel
+def _product(value: Any, factor: Any) -> Any:
+    return np.int32(np.int32(value) * np.int32(factor))
+
+
+@kernel
 def to_gray(rgb: Any, at: Any, stride: Any, count: Any) -> Any:
-    """Give all three channels the luma of ITU-R 601-2, as PIL's convert("L") rounds it; in place."""
-    for x in range(at, at + count):
-        red, green, blue = np.uint32(rgb[x]), np.uint32(rgb[x + stride]), np.uint32(rgb[x + 2 * stride])
-        luma = (red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471) + np.uint32(32768)) >> 16
-        rgb[x] = rgb[x + stride] = rgb[x + 2 * stride] = np.uint8(luma)
+    """Give all three channels the luma of ITU-R 601-2, as PIL's convert("L") rounds it; in place.
+
+    One row is written while three are read: written at once, the three keep the loop from becoming vectors (13 x).
+    """
+    red, green, blue = (
+        rgb[at : at + count],
+        rgb[at + stride : at + stride + count],
+        rgb[at + 2 * stride : at + 2 * stride + count],
+    )
+    for x in range(count):
+        warm = np.int32(_product(red[x], 19595) + _product(green[x], 38470))
+        luma = np.int32(warm + np.int32(_product(blue[x], 7471) + np.int32(32768)))
+        red[x] = np.uint8(luma >> np.int32(16))
+    for x in range(count):
+        green[x] = red[x]
+    for x in range(count):
+        blue[x] = red[x]
 
 
 @kernel
