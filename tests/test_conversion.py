@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import struct
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,6 +15,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError, OptionError, OutputError
+from mhpdata.labels import COMMON, MHP_V1
+from mhpdata.remap import common
 from mhpmodels import checkpoint
 from mhpmodels.checkpoint import Position
 from mhpmodels.config import TrainConfig
@@ -22,7 +25,7 @@ from mhpmodels.engines import DEVIATION, MEAN, open_engine
 from mhpmodels.engines.onnx import OnnxEngine
 from mhpmodels.networks.architecture import Architecture, build_network
 from mhpmodels.params import write_params
-from mhpmodels.trained import inference_of, open_trained
+from mhpmodels.trained import inference_of, labels_of, open_trained
 from mhptools.convert import main
 from mhptools.predict import main as predict_command
 
@@ -216,6 +219,22 @@ def test_a_network_of_ones_own_goes_by_the_json_beside_it(own, tmp_path):
     with pytest.raises(CheckpointError, match="GluonCV's PSPNet or ICNet"):
         path.with_suffix(".json").unlink()
         convert(path, tmp_path / "b.onnx")
+
+
+@pytest.mark.parametrize("remap", ["common", common().to_json()])
+def test_what_its_classes_are_called_goes_along(remap, own, tmp_path):
+    engine, path = own
+    convert(path, tmp_path / "plain.onnx")
+    plain = open_trained(tmp_path / "plain.onnx", {}).config
+    assert (plain.class_names, plain.flip_pairs, plain.remap) == ((), (), None)
+    assert labels_of(plain) is MHP_V1
+    names = {"classes": 17, "class_names": COMMON.names, "flip_pairs": COMMON.flip_pairs, "remap": remap}
+    mixed = open_engine(replace(engine.config, **names))
+    convert(checkpoint.save(tmp_path, mixed, Position(epoch=2), {}), tmp_path / "mixed.onnx")
+    mixed.close()
+    found = open_trained(tmp_path / "mixed.onnx", {"base_size": 64}).config
+    assert {name: getattr(found, name) for name in names} == names
+    assert labels_of(found) is COMMON and found.base_size == 64
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no protobuf"])

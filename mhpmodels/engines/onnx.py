@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError
 from mhpmodels.engines import DEVIATION, MEAN
+from mhpmodels.naming import read_notes
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -27,7 +28,11 @@ class OnnxEngine:
 
     Args:
         path: the file.
-        config: of it only ``ngpus`` acts; ``classes`` becomes what the file has.
+        config: of it only ``ngpus`` acts; ``classes``, and what they are called, becomes what the file has.
+
+    Raises:
+        MissingError, EngineError: onnxruntime is not installed, or has not the device.
+        CheckpointError: the file cannot be read, or is no network of this form.
     """
 
     name = "onnx"
@@ -59,7 +64,8 @@ class OnnxEngine:
             or type(logits.shape[1]) is not int
         ):
             raise CheckpointError(path, f"takes {given.shape}, gives {logits.shape}", "images (N, 3, H, W), logits")
-        self.config = replace(config, classes=logits.shape[1])
+        notes = session.get_modelmeta().custom_metadata_map
+        self.config = read_notes(replace(config, classes=logits.shape[1]), notes, path)
         self._session: Any = session
         self._input, self._version = given.name, onnxruntime.__version__
 
