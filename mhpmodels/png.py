@@ -79,9 +79,9 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], bits: int = 8)
 
 
 def _without_palette(data: bytes) -> bytes:
-    """An indexed PNG as the gray one that has its indices as values."""
-    kept, at = [PNG_SIGNATURE], len(PNG_SIGNATURE)
-    while at < len(data):
+    """An indexed PNG, whole up to its IEND, as the gray one that has its indices as values; what follows is left."""
+    kept, at, kind = [PNG_SIGNATURE], len(PNG_SIGNATURE), b""
+    while kind != b"IEND":
         (length,) = struct.unpack_from(">I", data, at)
         kind, content = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
         if kind == b"IHDR":

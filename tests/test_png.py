@@ -43,6 +43,14 @@ def test_gray_pngs_are_their_labels(size):
         np.testing.assert_array_equal(again, labels)
 
 
+@pytest.mark.parametrize("more", [b"\n", b"more", bytes(11), bytes(12), b"\xff" * 40], ids=len)
+def test_what_lies_behind_the_end_is_not_read(more):
+    labels = some((9, 7))
+    gray = cv2.imencode(".png", labels)[1].tobytes()
+    for data in (encode_indexed(labels, MHP_V1.palette), gray):
+        np.testing.assert_array_equal(decode_labels(data + more, "x.png", (9, 7)), labels)
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_indexed_pngs_of_few_bits_transparency_and_pillow_s_own(bits, size, tmp_path):
