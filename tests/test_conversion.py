@@ -102,7 +102,9 @@ class Evil:
         return print, ("unpickled",)
 
 
-@pytest.mark.parametrize("content", [[torch.zeros(1)], {"a": 1}, 3, Evil()])
+@pytest.mark.parametrize(
+    "content", [[torch.zeros(1)], {"a": 1}, {1: torch.zeros(1)}, {"a": torch.ones(2).to_sparse()}, 3, Evil()]
+)
 def test_a_file_of_torchs_that_holds_no_weights(content, tmp_path, capsys):
     torch.save(content, tmp_path / "a.pt")
     with pytest.raises(CheckpointError):
@@ -131,6 +133,16 @@ def test_fit_takes_all_or_nothing():
         ({**whole, "2.weight": torch.zeros(1)}, r"2\.weight is not of this network"),
         ({**whole, "0.weight": torch.zeros(3, 3)}, r"0\.weight is \(3, 3\), not \(3, 2\)"),
         ({}, "and 3 more"),
+        ({**whole, "1.num_batches_tracked": torch.zeros(2, dtype=int)}, r"1\.num_batches_tracked is \(2,\), not \(\)"),
+        ({**whole, "1.weight": torch.ones(3).to_sparse()}, r"1\.weight is no dense tensor"),
+        ({**whole, "1.weight": torch.ones(3, device="meta")}, r"1\.weight is no dense tensor"),
+        ({**whole, "1.weight": torch.ones(3, dtype=torch.complex64)}, r"1\.weight is no dense tensor"),
+        ({**whole, "1.weight": torch.ones(3).to(torch.float8_e5m2)}, r"1\.weight is no dense tensor"),
+        (
+            {**whole, "1.weight": torch.nested.nested_tensor([torch.ones(3)], layout=torch.jagged)},
+            r"1\.weight is no dense tensor",
+        ),
+        ({**whole, "1.weight": 3}, r"1\.weight is no dense tensor"),
     ]:
         with pytest.raises(CheckpointError, match=found):
             fit(network, tensors, "a.pt")
