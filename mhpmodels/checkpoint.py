@@ -109,7 +109,7 @@ def save(
     try:
         engine.save(parts[weights])
         engine.save_state(parts[state])
-        content["files"] = {path.name: _measure(part) for path, part in parts.items()}
+        content["files"] = {path.name: _measure(part, sync=True) for path, part in parts.items()}
         parts[state].rename(state)
         write_atomically(folder / f"{stem}.json", json.dumps(content, indent=1) + "\n")
         parts[weights].rename(weights)
@@ -235,11 +235,13 @@ def _is_whole(weights: Path) -> bool:
     return True
 
 
-def _measure(path: Path) -> tuple[int, str]:
-    """Bytes and SHA-256 of a file, which is on the disk when this returns."""
+def _measure(path: Path, sync: bool = False) -> tuple[int, str]:
+    """Bytes and SHA-256 of a file, which with ``sync`` is on the disk when this returns: some file systems that are
+    only read, such as squashfs, refuse that."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-        os.fsync(file.fileno())
+        if sync:
+            os.fsync(file.fileno())
         return file.tell(), digest.hexdigest()
