@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mhpdata.errors import OptionError, OutputError
+from mhpdata.errors import OptionError
 from mhpdata.labels import IGNORE
-from mhpmodels.output import check_free, write_file
+from mhpmodels.output import check_out, write_file
 from mhpmodels.page import INK, LINE, MARGIN, MUTED, WIDTH, Color, Page, Pixels
 from mhpmodels.panels import (
     COLUMN,
@@ -107,7 +107,7 @@ def save_sheet(
     from mhpdata.manifest import read_manifest
 
     out = Path(out)
-    check_out(out, overwrite)
+    check_out(out, overwrite, ".png")
     opened = mhpdata.open(folder, split or _default_split(read_manifest(Path(folder)), names))
     try:
         chosen = choose(opened.names, count=count, indices=indices, names=names, seed=seed)
@@ -358,15 +358,6 @@ def _draw_counts(page: Page, counts: tuple[int, int]) -> None:
 
 
 # --- the file
-
-
-def check_out(out: Path, overwrite: bool) -> None:
-    """Raises OptionError or OutputError where a picture of this name may not be written."""
-    if out.suffix.lower() != ".png":
-        raise OptionError("out", repr(str(out)), "a name that ends with .png")
-    if not out.parent.is_dir():
-        raise OutputError(out.parent, "no such folder", "the folder to write the picture to", "Make it first.")
-    check_free(out, overwrite)
 
 
 def write_png(out: Path, picture: Pixels, overwrite: bool) -> None:

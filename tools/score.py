@@ -74,13 +74,16 @@ def main(
     import json
     from pathlib import Path
 
-    from mhpmodels.output import check_free, write_file
+    from mhpmodels.output import check_out, write_file
+    from mhpmodels.page import Page
     from mhpmodels.score import picture_of_the_worst, score
     from mhpmodels.scores import table
 
-    for path in (csv_path, worst):
-        if path is not None:
-            check_free(Path(path), overwrite)
+    if csv_path is not None:
+        check_out(Path(csv_path), overwrite, option="csv")
+    if worst is not None:
+        check_out(Path(worst), overwrite, ".png", "worst")
+        Page()  # or Matplotlib is missing
     found = score(
         data,
         pred,
