@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from mhpdata.errors import CheckpointError, MissingError
 from mhpmodels.checkpoint import listing
-from mhpmodels.output import check_out
+from mhpmodels.output import check_out, write_file
 from mhpmodels.page import INK, MUTED, Pixels
+from mhpmodels.png import encode_picture
 from mhpmodels.runlog import STEPS, EpochRow, StepRow, read_epochs, read_steps
-from mhpmodels.show import write_png
 
 SIZE = (1080, 1600)
 """Of the picture: (height, width)."""
@@ -49,7 +49,7 @@ def save_curves(folder: str | Path, out: str | Path, overwrite: bool = False) ->
     steps, epochs = read_steps(folder), read_epochs(folder)
     if not steps:
         raise CheckpointError(folder / STEPS, "has no step yet", "at least one", "Look again later.")
-    write_png(out, draw_curves(steps, epochs, _title(folder)), overwrite)
+    write_file(out, encode_picture(draw_curves(steps, epochs, _title(folder))), overwrite)
     return len(epochs), len(steps)
 
 

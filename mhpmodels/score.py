@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from mhpdata.errors import OptionError
 from mhpdata.options import check_choice
 from mhpdata.protocol import choose_images
@@ -27,6 +25,7 @@ from mhpdata.threads import crew
 from mhpmodels.metrics import Confusion
 from mhpmodels.overlap import overlap
 from mhpmodels.persons import Claims, PersonFigures, claim, score_persons
+from mhpmodels.png import encode_picture
 from mhpmodels.scores import SIZES, UNKNOWN, Row, Score
 from mhpmodels.submission import Submission
 from mhpmodels.truth import merged_labels, packed_labels, person_runs, true_persons
@@ -114,8 +113,6 @@ def picture_of_the_worst(folder: str | Path, predictions: str | Path, found: Sco
         MissingError: Matplotlib is not installed.
         PackedError, PredictionError: as for ``score``.
     """
-    import cv2
-
     from mhpmodels.worst import draw_worst
 
     opened = open_split(folder, found.split)
@@ -124,9 +121,7 @@ def picture_of_the_worst(folder: str | Path, predictions: str | Path, found: Sco
         picture = draw_worst(opened, submission, found, count)
     finally:
         opened.close()
-    done, data = cv2.imencode(".png", np.ascontiguousarray(picture[:, :, ::-1]))
-    assert done
-    return data.tobytes()
+    return encode_picture(picture)
 
 
 def _figures(images: list[Scored]) -> PersonFigures:
