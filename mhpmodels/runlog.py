@@ -26,9 +26,12 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.manifest import write_atomically
+from mhpdata.regular import read_regular
 from mhpmodels.board import Board
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
+MAX_BYTES = 1 << 30
+"""Of a table: some ten million steps."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,7 @@ def _numbers(row: Sequence[str], path: Path) -> tuple[Any, ...]:
 def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
     """A table's rows, the header first; a last one that a kill cut short is left out."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, MAX_BYTES).decode()
         rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CheckpointError(

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError
+from mhpdata.regular import read_regular
 from mhpmodels.engines import DEVIATION, MEAN
 from mhpmodels.naming import read_notes
+from mhpmodels.params import MAX_BYTES
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -48,9 +50,9 @@ class OnnxEngine:
             remedy = "Pass --ngpus 0, or install onnxruntime-gpu."
             raise EngineError("ngpus", f"{config.ngpus}, and onnxruntime has no {provider}", "", remedy)
         try:
-            content = Path(path).read_bytes()
+            content = read_regular(path, MAX_BYTES)
         except OSError as error:
-            raise CheckpointError(path, f"cannot be read ({error.strerror})") from error
+            raise CheckpointError(path, f"cannot be read ({error.strerror})", "a network", "Check the path.") from error
         try:
             session = onnxruntime.InferenceSession(content, providers=[provider])
         except Exception as error:  # onnxruntime's own errors have no base but this

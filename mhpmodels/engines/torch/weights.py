@@ -1,19 +1,22 @@
 """Files of weights: torch's own, or GluonCV's ``.params``; told apart by their first bytes.
 
-Nothing is unpickled but tensors (``weights_only``), and a network takes all of a file or nothing.
+torch's are zip files with a pickle inside, which is read with ``weights_only``: it makes tensors and plain values, and
+calls nothing. A network takes all of a file or nothing.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
 
 from mhpdata.errors import CheckpointError, OutputError
-from mhpmodels.params import read_params, to_torch_names
+from mhpdata.regular import open_regular
+from mhpmodels.params import MAX_BYTES, read_params, to_torch_names
 
 PARAMS = (0x112).to_bytes(8, "little")
 _AUXILIARY = "auxlayer"
@@ -32,11 +35,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file cannot be read, or is of neither kind.
     """
-    try:
-        with Path(path).open("rb") as file:
-            first = file.read(len(PARAMS))
-    except OSError as error:
-        raise CheckpointError(path, f"cannot be read ({error.strerror})") from error
+    with _opened(path) as file:
+        first = file.read(len(PARAMS))
     if first == PARAMS:
         return {name: torch.from_numpy(array) for name, array in to_torch_names(read_params(path)).items()}
     tensors = read_tensors(path)
@@ -92,10 +92,21 @@ def _check_plain(tensors: Mapping[str, Any], place: str | Path) -> None:
 
 def read_tensors(path: str | Path) -> Any:
     """Whatever tensors and plain values ``write_tensors`` wrote, on the CPU. Raises CheckpointError."""
+    with _opened(path) as file:
+        if os.fstat(file.fileno()).st_size > MAX_BYTES:
+            raise CheckpointError(path, f"is larger than {MAX_BYTES} bytes", "weights", "Is this the right file?")
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch's reader raises whatever it stumbles over
+            found, expected = f"cannot be read ({type(error).__name__})", "a file that torch wrote"
+            raise CheckpointError(path, found, expected, "Copy the file again.") from error
+
+
+def _opened(path: str | Path) -> BinaryIO:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's reader raises whatever it stumbles over
-        raise CheckpointError(path, f"cannot be read ({type(error).__name__})", "a file that torch wrote") from error
+        return os.fdopen(open_regular(path), "rb")
+    except OSError as error:
+        raise CheckpointError(path, f"cannot be read ({error.strerror})", "weights", "Check the path.") from error
 
 
 def write_tensors(path: str | Path, content: Any) -> None:
