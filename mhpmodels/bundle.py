@@ -18,7 +18,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,14 @@ class Replay:
         place: epoch and iteration.
         before, after: what the step gave in the run, and now.
         samples: a line on each.
+        ranks: processes that took the step together in the run; there are samples of the first one only.
     """
 
     place: str
     before: Step
     after: Step
     samples: tuple[str, ...]
+    ranks: int = 1
 
     def text(self) -> str:
         """For people to read."""
@@ -85,6 +87,8 @@ class Replay:
             f"{when}: loss {step.loss:g}, gradient {step.gradient:g}, {'applied' if step.applied else 'skipped'}"
             for when, step in ((f"{self.place}, in the run", self.before), ("Now", self.after))
         ]
+        if self.ranks > 1:
+            lines.append(f"The run's figures are of {self.ranks} processes, those of now of the first one's samples.")
         return "\n".join([*lines, "Each sample by itself, before the step:", *(f"  {line}" for line in self.samples)])
 
 
@@ -121,11 +125,14 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
         ) from error
 
 
-def replay(path: str | Path, open_engine: Callable[[TrainConfig], Engine] = open_engine) -> Replay:
+def replay(
+    path: str | Path, open_engine: Callable[[TrainConfig], Engine] = open_engine, on_cpu: bool = False
+) -> Replay:
     """Run a bundle's step again, and look at each sample by itself.
 
     Args:
         path: the bundle's folder.
+        on_cpu: although the run had GPUs.
         open_engine: opens the engine that the bundle's config names.
 
     Raises:
@@ -134,6 +141,11 @@ def replay(path: str | Path, open_engine: Callable[[TrainConfig], Engine] = open
     """
     path = Path(path)
     config, moment, before = _read(path)
+    ranks = config.contexts if config.engine == "torch" else 1
+    if ranks > 1:  # the bundle has what this process took
+        config = replace(config, ngpus=min(config.ngpus, 1), contexts=0)
+    if on_cpu:
+        config = replace(config, ngpus=0)
     engine = open_engine(config)
     try:
         engine.load(path / f"weights{config.suffix}")
@@ -142,7 +154,7 @@ def replay(path: str | Path, open_engine: Callable[[TrainConfig], Engine] = open
         after = engine.train_step(moment.images, moment.labels, moment.rate, moment.seed)
     finally:
         engine.close()
-    return Replay(moment.place, before, after, samples)
+    return Replay(moment.place, before, after, samples, ranks)
 
 
 def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:

@@ -101,7 +101,8 @@ class TrainConfig:
         ngpus: of this process, with engine torch of all on this machine, one each; 0 for the CPU.
         contexts: copies of the network in this process, with engine torch processes on this machine; 0 for
             one a GPU, or one on the CPU, and then replaced by that.
-        compile: the network, by torch.compile. kvstore: MXNet's. workers: threads of the loader; 0 for one a core.
+        compile: the network, by torch.compile. kvstore: MXNet's.
+        workers: threads of the loader, with engine torch of all processes on this machine; 0 for one a core.
         log_interval: steps between log lines.
         save_every: epochs between checkpoints that are kept whatever they score; 0 keeps the last and the best only.
         validate: score the val split after each epoch.

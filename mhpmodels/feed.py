@@ -12,6 +12,7 @@ from mhpdata.errors import OptionError
 from mhpdata.loader import Loader
 from mhpdata.manifest import read_manifest
 from mhpdata.protocol import choose_names
+from mhpdata.threads import usable_cores
 from mhpmodels.config import TrainConfig
 from mhpmodels.schedule import learning_rate
 
@@ -83,12 +84,13 @@ class Feed:
         config = self.config
         names = [self._names(folder, split) for folder in folders]
         sets = [(folder, split) for folder in folders]
+        processes = config.contexts if config.engine == "torch" else 1
         return Loader(
             sets,
             split,
             batch_size,
             crop_size=config.crop_size,
-            threads=config.workers or None,
+            threads=max(1, (config.workers or usable_cores()) // processes),
             # a device normalises faster than the cores here can, and takes a quarter of the bytes
             dtype="uint8" if config.ngpus else "float32",
             remap=config.remap,

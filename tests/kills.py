@@ -141,6 +141,8 @@ def attack(victim: Victim, work: Path, kills: int, seed: int = 0) -> dict[str, A
         AssertionError: something half-written under a final name, other bytes at the end, or an end that no signal
             brought.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background, which children would inherit
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     moments = random.Random(seed)
     begun = time.monotonic()
     work.mkdir(exist_ok=True)
@@ -148,7 +150,7 @@ def attack(victim: Victim, work: Path, kills: int, seed: int = 0) -> dict[str, A
     counts: dict[str, Any] = {"kills": 0, **dict.fromkeys((number.name for number in SIGNALS), 0), "whole runs": 0}
     out = work / "killed"
     while counts["kills"] < kills:
-        number = moments.choice(SIGNALS)
+        number = SIGNALS[counts["kills"] % len(SIGNALS)]
         moment, watched = moments.uniform(0.3, 1.05) * seconds, moments.random() < 0.5
         done = _end(victim.command(out), number, moment, out if watched else None, moments.uniform(0, 0.05))
         if done.returncode == 0:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,12 @@ import pytest
 
 import mhpdata
 import mhpmodels
-from mhpdata.errors import MissingError
+from mhpdata.errors import EngineError, MissingError
+from mhpmodels.config import TrainConfig
+from mhpmodels.engines import open_engine
 from mhpmodels.handover import to_torch
+from mhpmodels.runlog import read_steps
+from mhpmodels.train import train
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
@@ -129,6 +135,65 @@ def test_the_engine_knows_its_batches_again(loader):
         assert images.dtype == torch.float32 and torch.equal(labels, torch.from_numpy(batch.labels))
         assert ahead.take(batch.images.copy()) is None
     assert ahead.take(batch.images) is None
+
+
+def test_a_run_whose_batches_are_made_ahead_is_the_same_run(packed, tmp_path):
+    options = {"classes": 19, "base_size": 48, "crop_size": 32, "batch_size": 2, "epochs": 2, "workers": 1}
+    config = TrainConfig(data=str(packed), engine="torch", model="torch_tiny:Small", **options)
+
+    def with_a_thread(config):
+        engine = open_engine(config)
+
+        def prefetch(loader):
+            engine._ahead = Ahead(loader, "cpu", ahead=True)
+            return engine._ahead
+
+        engine.prefetch = prefetch
+        return engine
+
+    curves = []
+    for name, opener in (("plain", open_engine), ("thread", with_a_thread)):
+        train(config, tmp_path / name, open_engine=opener)
+        curves.append([replace(row, seconds=0, waited=0) for row in read_steps(tmp_path / name)])
+    assert curves[0] == curves[1] and len(curves[0]) > 2
+
+
+LEFT = """
+import contextlib, sys, time
+import mhpdata
+from mhpmodels.engines.torch.copies import Copies
+def slow(image, labels, persons, rng):
+    time.sleep(0.2)
+    return image, labels
+loader = mhpdata.Loader(sys.argv[1], batch_size=2, base_size=48, crop_size=32, threads=1, transform=slow)
+with contextlib.closing(Copies(loader, "cpu", ahead=True)) as copies:
+    batches = iter(copies)
+    next(batches)
+    raise ArithmeticError("mine")
+"""
+
+
+def test_an_error_in_a_step_ends_the_program_although_a_batch_is_on_its_way(packed):
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT, packed], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1 and "ArithmeticError: mine" in done.stderr
+
+
+def test_an_error_of_a_copy_is_raised_where_the_engine_watches(loader, monkeypatch):
+    @contextmanager
+    def watched():
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise EngineError("cuda:0", "out of memory") from error
+
+    def fail(*_):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(Copies, "_move", fail)
+    with pytest.raises(EngineError, match="out of memory"):
+        list(Ahead(loader(), "cpu", ahead=True, watched=watched))
 
 
 def test_mhpmodels_has_it_without_importing_torch():

@@ -31,6 +31,7 @@ def used(tmp_path_factory):
 
 def check(done):
     assert done["kills"] == done["SIGKILL"] + done["SIGTERM"] + done["SIGINT"] >= 6
+    assert min(done["SIGKILL"], done["SIGTERM"], done["SIGINT"]) > 0
     assert done["whole runs"] > 0
 
 

@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed here; enviro
 
 from torch_tiny import CLASSES, SIZE, Plain, config  # noqa: E402
 
-from mhpmodels.engines.torch.scaler import PATIENCE, Scaler  # noqa: E402
+from mhpmodels.engines.torch.scaler import LARGEST, PATIENCE, Scaler  # noqa: E402
 
 RATE = 0.1
 
@@ -182,8 +182,12 @@ def test_a_factor_too_large_is_made_smaller_within_the_step(opened):
 def test_a_gradient_that_no_factor_makes_finite_is_the_guards(opened):
     engine, (images, labels) = opened("Wide", dtype="float16"), batch()
     before = weights(engine)
-    step = engine.train_step(images * 1e4, labels, RATE, 0)
-    assert not step.applied
+    assert not engine.train_step(images * 1e4, labels, RATE, 0).applied  # its loss is NaN
+    engine._scaler.good, tried = 7, []
+    engine._differentiate = lambda *_: (1.0, tried.append(engine._scaler.factor) or math.inf)
+    assert not engine.train_step(images, labels, RATE, 0).applied
+    assert tried[0] == LARGEST and tried[-1] == 1
+    assert (engine._scaler.factor, engine._scaler.good) == (LARGEST, 7), "the factor was let go for a broken step"
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(engine).items())
 
 
@@ -335,7 +339,9 @@ def test_what_only_torch_has(option):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # torch's own, of torch
+@pytest.mark.filterwarnings(
+    "ignore:.torch.jit.script_method. is deprecated:DeprecationWarning"
+)  # torch's own, of torch
 def test_a_compiled_network_takes_the_same_steps(opened):
     """Slow: torch.compile calls a C++ compiler."""
     images, labels = batch()

@@ -131,7 +131,7 @@ def test_too_many_skips_end_it_and_a_bundle_is_replayed(hooks, rec, monkeypatch)
     assert "NonFiniteError: Epoch 0 iteration 0002: 2 steps in a row" in result.output
     bundle = re.search(r"--replay (\S+);", result.output)[1]
     replayed = mhpmodels.bundle.replay
-    monkeypatch.setattr(mhpmodels.bundle, "replay", lambda path: replayed(path, NumpyEngine))
+    monkeypatch.setattr(mhpmodels.bundle, "replay", lambda path, on_cpu: replayed(path, NumpyEngine, on_cpu))
     shown = invoke(f"--replay {bundle}")
     assert shown.exit_code == 0, shown.output
     assert re.search(

@@ -113,6 +113,23 @@ def test_a_bundle_can_be_replayed(config, tmp_path):
     assert all(re.match(r"\d{4} \(\d\), pixels .* labelled, classes 0.*, loss \d", text) for text in again.samples)
 
 
+def test_the_bundle_of_several_ranks_or_gpus_is_replayed_by_one_process(config, tmp_path):
+    run(replace(config, engine="torch", epochs=1), tmp_path / "run", before_step=lambda n, _: NAN if n == 0 else None)
+    (path,) = (tmp_path / "run" / "bundles").iterdir()
+    content = json.loads((path / "bundle.json").read_text())
+    content["config"] |= {"ngpus": 2, "contexts": 2}
+    (path / "bundle.json").write_text(json.dumps(content))
+    configs = []
+
+    def open_one(config):
+        configs.append(config)
+        return NumpyEngine(config)
+
+    for on_cpu in (False, True):
+        assert "The run's figures are of 2 processes" in replay(path, open_one, on_cpu).text()
+    assert [(c.ngpus, c.contexts) for c in configs] == [(1, 1), (0, 1)]
+
+
 @pytest.mark.parametrize("damage", ["missing", "json", "batch"])
 def test_a_damaged_bundle_is_refused(config, tmp_path, damage):
     outcome = run(replace(config, epochs=1), tmp_path / "run", before_step=lambda n, _: NAN if n == 0 else None)

@@ -34,6 +34,13 @@ class Plain(Tiny):
         return self.head(self.base(x).relu())
 
 
+class Small(torch.nn.Sequential):
+    """Of as many classes as the config has."""
+
+    def __init__(self, config):
+        super().__init__(torch.nn.Conv2d(3, 4, 3, padding=1), BatchNorm(4), torch.nn.Conv2d(4, config.classes, 1))
+
+
 class Wide(Plain):
     """Whose gradient is large in its head."""
 

@@ -98,7 +98,7 @@ def option(name: str, help: str, **more: Any) -> Callable[[Any], Any]:
 @click.option("--no-cuda", is_flag=True, help="The CPU: --ngpus 0.")
 @option("contexts", "Copies of the network, on the CPU; with engine torch processes.  [default: 1]")
 @option("kvstore", "MXNet's, such as dist_sync.")
-@option("workers", "Threads that make batches.  [default: one for each core]")
+@option("workers", "Threads that make batches, of all processes on this machine.  [default: one a core]")
 @option("log_interval", "Steps between lines of the log.")
 @click.option("--val/--no-val", "validate", default=True, help="Validate after each epoch.")
 @option("save_every", "Keep the checkpoint after so many epochs, too; 0 keeps the last and the best.")
@@ -132,7 +132,7 @@ def main(
     from mhpmodels.train import train
 
     if replay is not None:
-        print(run_again(replay).text())
+        print(run_again(replay, on_cpu=no_cuda).text())
         return
     if no_cuda:
         given["ngpus"] = 0

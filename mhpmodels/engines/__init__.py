@@ -6,7 +6,7 @@ logs or files' names: those are the loop's (``mhpmodels.train``), written once f
 
 No framework is imported here: ``open_engine`` imports the one that is asked for. An engine is a module
 ``mhpmodels.engines.NAME`` with a function ``build(config, training) -> Engine``; of ours it imports ``mhpdata.errors``,
-``mhpmodels.config``, ``mhpmodels.params`` and this module only.
+``mhpmodels.config``, ``mhpmodels.params``, ``mhpmodels.networks``, ``mhpmodels.engines.batch`` and this module only.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Engine(Predictor, Protocol):
             labels: uint8 (N, H, W), a class in 0..classes-1, or 255: not labelled. C-contiguous.
             rate: learning rate of this step for the backbone; the heads take ``rate * config.head_rate``.
             seed: 0..2**31-1, of all the step's own randomness (dropout): the same state, batch, rate and seed give the
-                same result bit for bit on the same machine.
+                same result, on the same CPU bit for bit.
 
         Raises:
             EngineError: a batch that the network cannot take (the message says which sizes it can).

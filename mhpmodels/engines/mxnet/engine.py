@@ -24,22 +24,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import EngineError
+from mhpmodels.config import IGNORE
 from mhpmodels.engines import Step
+from mhpmodels.engines.batch import check_shapes, check_size, output_weights, seed_of_rank
 from mhpmodels.engines.mxnet import files
 from mhpmodels.engines.mxnet.contexts import open_contexts, wait_on_cpu
 from mhpmodels.engines.mxnet.exchange import Exchange
 from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.loss import pixel_loss
 from mhpmodels.engines.mxnet.memory import lend, lend_images
-from mhpmodels.engines.mxnet.network import HEADS, build_network, check_size, named_parameters, set_size
+from mhpmodels.engines.mxnet.network import HEADS, build_network, named_parameters, set_size
 from mhpmodels.engines.mxnet.norm import Statistics
 from mhpmodels.engines.mxnet.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
-
-_UNLABELLED = 255
-_RANK_STRIDE = 0x9E3779B1  # odd, so that seeds of ranks stay apart
 
 
 class MXNetEngine:
@@ -69,7 +68,7 @@ class MXNetEngine:
             return self._step(images, labels, rate, seed)
 
     def _step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
-        mx.random.seed((seed + self.rank * _RANK_STRIDE) % 2**31)
+        mx.random.seed(seed_of_rank(seed, self.rank))
         self._statistics.keep()
         loss = self._exchange.sum_number(self._differentiate(images, labels))
         gradient = self._measure()
@@ -94,7 +93,7 @@ class MXNetEngine:
         with mx.autograd.record():
             for part, scale, context in zip(cut, scales, self._contexts, strict=True):
                 outputs = self._network(lend_images(images[part], context))
-                weights, classes = self._weights(len(outputs)), self.config.class_weights
+                weights, classes = output_weights(self.config, len(outputs)), self.config.class_weights
                 losses.append(pixel_loss(outputs, lend(labels[part], context), weights, scale, classes))
         mx.autograd.backward(losses)
         self._exchange.sum_gradients(self._optimizer.gradients)
@@ -115,13 +114,6 @@ class MXNetEngine:
         total = self._exchange.sum_number(sum(counts))
         return [1 / max(total, 1.0)] * len(counts)
 
-    def _weights(self, outputs: int) -> tuple[float, ...]:
-        """Of the outputs' losses; in GluonCV all weigh 1, whatever it is told (MXNet's SoftmaxOutput)."""
-        if self.config.old_recipe:
-            return (1.0,) * outputs
-        others = (self.config.aux_weight,) if self.config.model == "psp" else self.config.branch_weights
-        return (1.0, *others)[:outputs]
-
     def _old_scale(self, images: int) -> float:
         """GluonCV sums the contexts' mean gradients and divides by the images: by 2 with 16 of them on 8 GPUs."""
         return len(self._contexts) * self.world_size / images if self.config.old_recipe else 1.0
@@ -137,20 +129,17 @@ class MXNetEngine:
             raise EngineError(
                 "train_step", "an engine that was opened to predict", "open_engine(config, training=True)"
             )
-        batch, height, width = labels.shape
-        check_size(self.config.model, height, width, training=True)
-        if batch % len(self._contexts):
-            found = f"{batch} images for {len(self._contexts)} contexts"
-            raise EngineError("images", found, "a multiple of the contexts", "Change --batch-size.")
         # one operator that fails leaves those on the other contexts waiting for it, so nothing wrong may get that far
-        expected = {"float32": (batch, 3, height, width), "uint8": (batch, height, width, 3)}
-        if expected.get(str(images.dtype)) != images.shape:
-            found = f"{images.dtype} {images.shape} with labels {labels.shape}"
-            raise EngineError("images", found, " or ".join(f"{dtype} {shape}" for dtype, shape in expected.items()))
-        known = np.count_nonzero(labels < self.config.classes) + np.count_nonzero(labels == _UNLABELLED)
+        check_shapes(images, labels)
+        _, height, width = labels.shape
+        check_size(self.config.model, height, width, training=True)
+        if len(images) % len(self._contexts):
+            found = f"{len(images)} images for {len(self._contexts)} contexts"
+            raise EngineError("images", found, "a multiple of the contexts", "Change --batch-size.")
+        known = np.count_nonzero(labels < self.config.classes) + np.count_nonzero(labels == IGNORE)
         if known != labels.size:
             found = f"{labels.size - known} pixels of a class that the network does not have"
-            raise EngineError("labels", found, f"0..{self.config.classes - 1}, or {_UNLABELLED}", "Check --classes.")
+            raise EngineError("labels", found, f"0..{self.config.classes - 1}, or {IGNORE}", "Check --classes.")
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 

@@ -17,8 +17,7 @@ import io
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mhpdata.errors import EngineError, OptionError
-from mhpmodels.config import MULTIPLE
+from mhpdata.errors import OptionError
 from mhpmodels.engines.mxnet.backbone import CHANNELS, NAMES, load_backbone
 from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.norm import SHIFT, norm_layer
@@ -31,8 +30,6 @@ _FCN = import_module("gluoncv.model_zoo.fcn")
 _DROPBLOCK = import_module("gluoncv.nn.dropblock").DropBlock
 HEADS = {"psp": ("head.", "auxlayer."), "icnet": ("conv_sub1.", "psp_head.", "head.", "conv_sub4.", "conv_sub2.")}
 """What a network has beside its backbone: these weights learn at ``head_rate`` times the rate."""
-LEAST = {"psp": 8, "icnet": 32}
-"""Pixels a side: below, ICNet's smallest branch has none left."""
 
 
 def build_network(config: TrainConfig, contexts: list[Any], training: bool) -> Any:
@@ -76,14 +73,6 @@ def named_parameters(network: Any) -> dict[str, Any]:
     # No public way to these names; it is what save_parameters itself calls, in 1.6 as in 1.9.
     named: dict[str, Any] = network._collect_params_with_prefix()
     return {name: parameter for name, parameter in named.items() if name.rpartition(".")[2] != SHIFT}
-
-
-def check_size(model: str, height: int, width: int, training: bool) -> None:
-    """Raises EngineError unless the network can take images of this size."""
-    step, least = MULTIPLE[model] if training else 1, LEAST[model]
-    if height % step or width % step or min(height, width) < least:
-        expected = f"{f'multiples of {step}, ' if training else ''}at least {least}"
-        raise EngineError("images", f"{height} x {width} for {model}", expected, "Change --crop-size.")
 
 
 def set_size(network: Any, height: int, width: int) -> None:

@@ -5,16 +5,17 @@
     loader ─ slot ─> pinned memory ─ side stream ─> device             a thread, one batch ahead
                                             event ─> the stream that computes waits for it
 
-A slot of the loader is let go when its batch is in pinned memory, which is torch's own and used again only when the
-copy out of it is done. On the CPU a tensor is the slot's own memory, and the loader knows when it is gone.
+Pinned memory is torch's own, and used again only when the copy out of it is done; a slot of the loader is let go when
+the next batch is asked for. On the CPU a tensor is the slot's own memory, and the loader knows when it is gone.
 
-Run here: the CPU. Not run, for want of a GPU: the thread and the streams.
+Run here: the CPU, with the thread and without. Not run, for want of a GPU: the streams.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,9 @@ class TensorBatch:
     counts: Tensor | None
 
 
+_Item = tuple[Any, TensorBatch, dict[str, int]]
+
+
 class Copies:
     """A loader whose batches are tensors on a device; iterate over it as over the loader.
 
@@ -71,15 +75,30 @@ class Copies:
         loader: as ``mhpdata.Loader``.
         device: as torch takes it.
         ahead: copy the next batch, in a thread, before it is asked for; None: where the device is a GPU.
+        watched: makes a context in which the errors of a copy are raised.
     """
 
-    def __init__(self, loader: Any, device: Any, ahead: bool | None = None) -> None:
+    def __init__(
+        self,
+        loader: Any,
+        device: Any,
+        ahead: bool | None = None,
+        watched: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
         self._loader, self._device = loader, torch.device(device)
         self._is_ahead = self._device.type != "cpu" if ahead is None else ahead
+        self._watched = watched
+        # one for good: memory that was used on a stream is used again there only
+        self._side = torch.cuda.Stream(self._device) if self._is_ahead and self._device.type == "cuda" else None
+        self._coming: Future[_Item | None] | None = None
         self._state: dict[str, int] | None = None
 
     def __len__(self) -> int:
         return len(self._loader)
+
+    def name(self, index: int) -> str:
+        """As of the loader."""
+        return str(self._loader.name(index))
 
     def set_epoch(self, epoch: int) -> None:
         """As of the loader."""
@@ -97,7 +116,9 @@ class Copies:
         self._state = None
 
     def close(self) -> None:
-        """As of the loader."""
+        """As of the loader, whose threads the batch that is being copied still needs."""
+        if self._coming is not None:
+            wait([self._coming])
         self._loader.close()
 
     def __iter__(self) -> Iterator[Any]:
@@ -107,41 +128,53 @@ class Copies:
     def pairs(self) -> Iterator[tuple[Any, TensorBatch]]:
         """The loader's own batches, each with its tensors."""
         batches = iter(self._loader)
-        side = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
         if not self._is_ahead:
             for batch in batches:
-                yield batch, self._move(batch, side)
+                yield batch, self._move(batch)
             return
-        with ThreadPoolExecutor(1, "mhp-copies") as pool:
-            future = pool.submit(self._take, batches, side)
-            while (item := future.result()) is not None:
-                future = pool.submit(self._take, batches, side)
-                batch, tensors, self._state = item
-                del item  # so that only the caller holds the batch
-                self._wait(side, tensors)
-                yield batch, tensors
-                del batch, tensors
+        with ThreadPoolExecutor(1, "mhp-copies", self._enter) as pool:
+            try:
+                self._coming = pool.submit(self._take, batches)
+                while (item := self._arrived()) is not None:
+                    self._coming = pool.submit(self._take, batches)
+                    batch, tensors, self._state = item
+                    del item  # so that only the caller holds the batch
+                    self._await(tensors)
+                    yield batch, tensors
+                    del batch, tensors
+            finally:
+                self._coming = None
         self._state = None
 
-    def _take(self, batches: Iterator[Any], side: Any) -> tuple[Any, TensorBatch, dict[str, int]] | None:
+    def _enter(self) -> None:
+        """The thread's device: torch begins with the first GPU, and would take memory there."""
+        if self._side is not None:
+            torch.cuda.set_device(self._side.device)
+
+    def _arrived(self) -> _Item | None:
+        assert self._coming is not None
+        with self._watched():
+            return self._coming.result()
+
+    def _take(self, batches: Iterator[Any]) -> _Item | None:
         """The next batch, its tensors and where the loader then stands; None at the end."""
         batch = next(batches, None)
-        return None if batch is None else (batch, self._move(batch, side), self._loader.state_dict())
+        return None if batch is None else (batch, self._move(batch), self._loader.state_dict())
 
-    def _move(self, batch: Any, side: Any) -> TensorBatch:
+    def _move(self, batch: Any) -> TensorBatch:
         arrays = (batch.labels, batch.persons, batch.boxes, batch.counts)
-        with torch.cuda.stream(side):  # None: the current one
+        with torch.cuda.stream(self._side):  # None: the current one
             images = on_device(batch.images, self._device)
             images = normalise(images) if images.dtype == torch.uint8 else images
             labels, *others = (None if a is None else on_device(a, self._device) for a in arrays)
         return TensorBatch(images, labels, batch.indices, *others)
 
-    def _wait(self, side: Any, tensors: TensorBatch) -> None:
+    def _await(self, tensors: TensorBatch) -> None:
         """The stream that computes goes on when the copies are done, and its use of them is known to the allocator."""
-        if side is None:
+        if self._side is None:
             return
         current = torch.cuda.current_stream(self._device)
-        current.wait_stream(side)
+        current.wait_stream(self._side)
         for tensor in vars(tensors).values():
             if isinstance(tensor, Tensor):
                 tensor.record_stream(current)

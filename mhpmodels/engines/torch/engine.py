@@ -27,11 +27,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mhpdata.errors import CheckpointError, EngineError
-from mhpmodels.config import MULTIPLE
+from mhpmodels.config import IGNORE
 from mhpmodels.engines import Step
+from mhpmodels.engines.batch import check_shapes, check_size, output_weights, seed_of_rank
 from mhpmodels.engines.torch.backbone import load_backbone
 from mhpmodels.engines.torch.copies import Ahead, normalise, on_device
-from mhpmodels.engines.torch.loss import UNLABELLED, pixel_loss
+from mhpmodels.engines.torch.loss import pixel_loss
 from mhpmodels.engines.torch.optimizer import Optimizer
 from mhpmodels.engines.torch.ranks import Ranks
 from mhpmodels.engines.torch.scaler import Scaler
@@ -44,9 +45,6 @@ from mhpmodels.networks.pspnet import resize
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
-LEAST = {"psp": 8, "icnet": 32}
-"""Smallest side of an image."""
-_RANK_STRIDE = 0x9E3779B1  # odd, so that seeds of ranks stay apart
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -104,6 +102,7 @@ class TorchEngine:
             total = self._count(y)
             self._network.train()
             self._statistics.keep()
+            scaler = self._scaler.factor, self._scaler.good
             loss, gradient = self._differentiate(x, y, total, seed)
             while math.isfinite(loss) and not math.isfinite(gradient) and self._scaler.shrink():
                 self._statistics.restore()
@@ -111,8 +110,9 @@ class TorchEngine:
             applied = math.isfinite(loss) and math.isfinite(gradient)
             if applied:
                 self._update(rate, gradient, len(images))
-            else:
+            else:  # no factor would have helped, so the factor is as good as it was
                 self._statistics.restore()
+                self._scaler.factor, self._scaler.good = scaler
             self._optimizer.forget_gradients()
         return Step(loss, gradient, applied)
 
@@ -124,13 +124,13 @@ class TorchEngine:
 
     def _count(self, labels: Tensor) -> float:
         """Labelled pixels of all ranks, at least 1. Raises EngineError for a label that is no class."""
-        labelled = labels != UNLABELLED
+        labelled = labels != IGNORE
         wrong = labelled & (labels >= self.config.classes)
         counts = torch.stack([labelled.sum(), wrong.sum()]).double()
         total, bad = self._ranks.sum(counts).tolist()
         if bad:
             found = f"{bad:.0f} pixels of a class that the network does not have"
-            raise EngineError("labels", found, f"0..{self.config.classes - 1}, or {UNLABELLED}", "Check --classes.")
+            raise EngineError("labels", found, f"0..{self.config.classes - 1}, or {IGNORE}", "Check --classes.")
         if self.config.old_recipe:  # GluonCV takes the mean on each device
             return float(labelled.sum()) * self.world_size or 1.0
         return total or 1.0
@@ -138,7 +138,7 @@ class TorchEngine:
     def _differentiate(self, x: Tensor, y: Tensor, total: float, seed: int) -> tuple[float, float]:
         """Fills in the gradients, times the scaler's factor; the loss and the gradient's norm."""
         self._optimizer.forget_gradients()
-        torch.manual_seed((seed + self.rank * _RANK_STRIDE) % 2**31)
+        torch.manual_seed(seed_of_rank(seed, self.rank))
         # DDP gives the mean over the ranks, and what is wanted is their sum
         factor = self._scaler.factor * self.world_size / total
         loss = torch.zeros((), device=self._device)
@@ -148,7 +148,7 @@ class TorchEngine:
             with torch.autocast(self._device.type, _DTYPES[self.config.dtype], self.config.dtype != "float32"):
                 outputs = self._model(images)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-            summed = pixel_loss(outputs, labels, self._weights(len(outputs)), self.config.class_weights)
+            summed = pixel_loss(outputs, labels, output_weights(self.config, len(outputs)), self.config.class_weights)
             (summed * factor).backward()
             loss += summed.detach() / total
         norm = self._optimizer.measure() / self._scaler.factor
@@ -161,13 +161,6 @@ class TorchEngine:
         if self.world_size > 1:
             model = getattr(self._model, "_orig_mod", self._model)  # torch.compile's wrapper
             model.require_backward_grad_sync = last
-
-    def _weights(self, outputs: int) -> tuple[float, ...]:
-        """Of the outputs' losses; in GluonCV all weigh 1, whatever it is told (MXNet's SoftmaxOutput)."""
-        if self.config.old_recipe:
-            return (1.0,) * outputs
-        icnet = self.config.model == "icnet"
-        return (1.0, *(self.config.branch_weights if icnet else (self.config.aux_weight,) * (outputs - 1)))[:outputs]
 
     def _update(self, rate: float, gradient: float, images: int) -> None:
         clip = self.config.clip_grad
@@ -184,16 +177,10 @@ class TorchEngine:
         if not self._training:
             expected = "open_engine(config, training=True)"
             raise EngineError("train_step", "an engine that was opened to predict", expected)
-        batch, height, width = labels.shape
-        shapes = {"float32": (batch, 3, height, width), "uint8": (batch, height, width, 3)}
-        if shapes.get(str(images.dtype)) != images.shape:
-            found = f"{images.dtype} {images.shape} with labels {labels.shape}"
-            raise EngineError("images", found, " or ".join(f"{dtype} {shape}" for dtype, shape in shapes.items()))
-        model, parts = self.config.model, self.config.accumulate
-        step, least = MULTIPLE.get(model, 1), LEAST.get(model, 1)
-        if height % step or width % step or min(height, width) < least:
-            expected = f"multiples of {step}, at least {least}"
-            raise EngineError("images", f"{height} x {width} for {model}", expected, "Change --crop-size.")
+        check_shapes(images, labels)
+        _, height, width = labels.shape
+        check_size(self.config.model, height, width, training=True)
+        batch, parts = len(images), self.config.accumulate
         if batch % parts:
             found = f"{batch} in {parts} parts"
             raise EngineError("images", found, "a multiple of the parts", "Change --accumulate or --batch-size.")
@@ -217,7 +204,7 @@ class TorchEngine:
         """See ``mhpmodels.engines.Engine``: ``train_step`` knows the arrays of such a batch again."""
         if self._device.type == "cpu":
             return loader
-        self._ahead = Ahead(loader, self._device)
+        self._ahead = Ahead(loader, self._device, watched=self._ranks.watched)
         return self._ahead
 
     def save(self, path: str | Path) -> None:

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from mhpmodels.config import IGNORE
 from mhpmodels.networks.pspnet import resize
-
-UNLABELLED = 255
 
 
 def pixel_loss(
@@ -33,5 +32,5 @@ def pixel_loss(
         logits = logits.float()
         if logits.shape[2:] != labels.shape[1:]:
             logits = resize(logits, labels.shape[1:])
-        total = total + weight * F.cross_entropy(logits, labels, rates, ignore_index=UNLABELLED, reduction="sum")
+        total = total + weight * F.cross_entropy(logits, labels, rates, ignore_index=IGNORE, reduction="sum")
     return total
