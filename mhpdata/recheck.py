@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from mhpdata.errors import MhpError, OptionError, RecordError, ShardError
 from mhpdata.header import MAX_PIXELS
 from mhpdata.labels import IGNORE
 from mhpdata.manifest import Statistics
-from mhpdata.masks import inflate_mask
+from mhpdata.masks import LazyMasks, inflate_mask
 from mhpdata.merge import merge
 from mhpdata.options import PackOptions
 from mhpdata.record import Record, parse_record
@@ -178,7 +177,7 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
         yield RecordError(place, found, f"the masks merged by the rule '{overlap}' and resized", _REMEDY)
 
 
-class _Masks(Sequence[np.ndarray]):
+class _Masks(LazyMasks[np.ndarray]):
     """The masks of a record at source size, uint8, decoded when asked for; a broken one is noted, and empty."""
 
     def __init__(self, record: Record, classes: int) -> None:
@@ -188,13 +187,7 @@ class _Masks(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return len(self._record.masks)
 
-    @overload
-    def __getitem__(self, person: int) -> np.ndarray: ...
-    @overload
-    def __getitem__(self, person: slice) -> Sequence[np.ndarray]: ...
-    def __getitem__(self, person: int | slice) -> np.ndarray | Sequence[np.ndarray]:
-        if isinstance(person, slice):
-            return [self[i] for i in range(*person.indices(len(self)))]
+    def _mask(self, person: int) -> np.ndarray:
         try:
             mask = inflate_mask(bytes(self._record.masks[person]), self._record.source_size)
             if int(mask.max()) >= self._classes:

@@ -27,6 +27,7 @@ import numpy as np
 
 from mhpdata.errors import OptionError
 from mhpdata.labels import COMMON, IGNORE, LABEL_SETS, LabelSet, label_set
+from mhpdata.regular import read_regular
 
 BUILT_IN = "common"
 MAX_BYTES = 1 << 20
@@ -182,13 +183,10 @@ def read_remap(remap: str | Path) -> Remap:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_regular(path, MAX_BYTES)
     except OSError as error:
         found = f"cannot be read ({error.strerror})"
         raise OptionError(path, found, f"{BUILT_IN}, or a JSON file", "Check the path.") from error
-    if len(data) > MAX_BYTES:
-        raise OptionError(path, "too large", f"at most {MAX_BYTES} bytes", "Is it the right file?")
     return data.decode("utf-8", "replace")
 
 

@@ -7,7 +7,8 @@
         batch.npz       images, labels, indices
         weights.params, state      as the engine writes them, from before the step
 
-The folder gets its name when it is whole. Nothing in it is pickled.
+The folder gets its name when it is whole. Nothing in it is unpickled but what torch writes (a zip file with a pickle of
+tensors and plain values), and that with ``weights_only``, which calls nothing.
 """
 
 from __future__ import annotations

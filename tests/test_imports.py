@@ -70,7 +70,7 @@ ALLOWED = {
     "sharding": {"errors", "labels", "layouts", "manifest", "record", "shards", "convert", "journal"},
     "split": {"errors", "manifest", "record", "shards"},
     "batch": set(),
-    "remap": {"errors", "labels"},
+    "remap": {"errors", "labels", "regular"},
     "leaks": {"errors", "split", "wording"},
     "mixture": {"errors", "labels", "order", "region", "remap", "render", "split"},
     "weights": {"errors", "labels", "mixture", "split"},
