@@ -83,8 +83,9 @@ class Remap:
         for layout, table in self.maps.items():
             unknown = sorted({str(new) for new in table.values() if new is not None} - set(self.classes))
             if unknown:
-                found = f"{layout} has classes that become {', '.join(unknown)}"
-                raise OptionError("remap", found, f"one of {', '.join(self.classes)}", "Correct the table.")
+                found = f"classes of {layout} become {', '.join(unknown)}"
+                expected = f"names that the table lists under classes: {', '.join(self.classes)}"
+                raise OptionError("remap", found, expected, "Correct the table's maps, or its classes.")
 
     def table(self, layout: str, labels: LabelSet) -> np.ndarray:
         """The new label of each label of a dataset: uint8 (256,); 255 where it is not counted.

@@ -33,6 +33,7 @@ FORMAT, VERSION = "mhp-checkpoint", 1
 MAX_BYTES = 1 << 24
 """Of the JSON."""
 _NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
+_NONE = "Check the path; a run that ended before its first checkpoint begins anew without --resume."
 _REMEDY = "Take another checkpoint, or begin a new run from its weights with --weights."
 
 
@@ -135,7 +136,7 @@ def read(path: str | Path) -> Checkpoint:
     if path.is_dir():
         there = listing(path)
         if not there:
-            raise CheckpointError(path, "has no checkpoint", "a run's folder", "Check the path, or begin the run anew.")
+            raise CheckpointError(path, "has no checkpoint", "a folder that mhp-train wrote", _NONE)
         return there[-1]
     beside = path.with_suffix(".json")
     if not path.exists():

@@ -77,8 +77,9 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], bits: int = 8)
         found = f"a {header.channels}-channel {header.bits}-bit {header.kind.upper()}"
         raise PredictionError(place, found, "a gray or indexed PNG, each pixel its label", "Write no colours.")
     if (header.height, header.width) != size:
-        expected = f"{size[0]} x {size[1]} (height x width)"
-        raise PredictionError(place, f"{header.height} x {header.width}", expected, "Is it of another image or size?")
+        expected = f"{size[0]} x {size[1]} (height x width), as its labels"
+        remedy = "Predict at that size, or scale the prediction to it by nearest neighbour."
+        raise PredictionError(place, f"{header.height} x {header.width}", expected, remedy)
     plain = _without_palette(data) if header.palette else data
     labels: Any = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
     if labels is None or labels.shape != size:
