@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import ManifestError
-from mhpdata.labels import LabelSet, label_set
+from mhpdata.labels import IGNORE, LabelSet, label_set
+from mhpdata.options import OVERLAPS
 from mhpdata.regular import open_regular
 from mhpdata.shards import FORMATS
 
@@ -171,17 +172,13 @@ class Manifest:
             content = json.loads(text)
             found = (content["format"], _count(content["version"]))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ManifestError(
-                place, f"is not a manifest ({error!r})", "", "Copy it again, or pack again with --overwrite."
-            ) from error
+            raise ManifestError(place, f"is not a manifest ({error!r})", "", _AGAIN) from error
         if found != (FORMAT, VERSION):
             raise ManifestError(place, f"{found}", f"{(FORMAT, VERSION)}", "Update mhp, or pack again.")
         try:
             return _parse(content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ManifestError(
-                place, f"a field is wrong ({error!r})", "", "Copy it again, or pack again with --overwrite."
-            ) from error
+            raise ManifestError(place, f"a field is wrong ({error!r})", "", _AGAIN) from error
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -202,7 +199,7 @@ def read_manifest(folder: Path) -> Manifest:
             path, f"cannot be read ({error.strerror})", "", "Check the path and permissions."
         ) from error
     if len(data) > MAX_BYTES:
-        raise ManifestError(path, "too large", f"at most {MAX_BYTES} bytes", "Copy it again, or pack again.")
+        raise ManifestError(path, "too large", f"at most {MAX_BYTES} bytes", _AGAIN)
     return Manifest.from_json(data.decode("utf-8", "replace"), str(path))
 
 
@@ -271,6 +268,8 @@ def parse_shard(content: Any) -> Shard:
     classes = tuple(int(_text(bits), 16) for bits in _list(content.get("classes", [])))
     if len(photos) not in (0, len(names)) or len(classes) not in (0, len(names)) or min(classes, default=0) < 0:
         raise ValueError(f"{len(photos)} photos and {len(classes)} classes of {len(names)} records")
+    if max(classes, default=0) >> IGNORE:
+        raise ValueError(f"classes with a label beyond {IGNORE - 1}")
     return Shard(files, names, photos, classes)
 
 
@@ -303,6 +302,8 @@ def _parse(content: Any) -> Manifest:
     options = content["options"]
     if not isinstance(options, dict) or options["format"] not in FORMATS:
         raise ValueError(f"format {options!r}")
+    if options["overlap"] not in OVERLAPS:
+        raise ValueError(f"overlap {options['overlap']!r}")
     return Manifest(
         layout=_text(content["layout"]),
         classes=classes,

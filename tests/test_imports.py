@@ -42,7 +42,7 @@ ALLOWED = {
     "kernels_vector": {"kernels", "vectors", "vectors_bytes"},
     "render": {"kernels", "kernels_vector", "vectors", "order"},
     "maps": {"kernels_vector", "vectors", "order", "render"},
-    "manifest": {"errors", "labels", "regular", "shards"},
+    "manifest": {"errors", "labels", "options", "regular", "shards"},
     "protocol": {"errors", "manifest", "options"},
     "regular": set(),
     "shards": {"errors", "regular"},
