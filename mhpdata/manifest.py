@@ -274,7 +274,7 @@ def parse_shard(content: Any) -> Shard:
 
 
 def parse_statistics(content: Any) -> Statistics:
-    """Statistics from JSON."""
+    """Statistics from JSON; raises ValueError and its like where it is not that."""
     names = vars(Statistics())
     if set(content) != set(names):
         raise ValueError(f"statistics {sorted(content)}")
@@ -283,6 +283,11 @@ def parse_statistics(content: Any) -> Statistics:
         for name in names
     }
     return Statistics(**values)
+
+
+def parse_skipped(content: Any) -> tuple[Skipped, ...]:
+    """What was left out, from JSON; raises ValueError and its like where it is not that."""
+    return tuple(Skipped(**{name: _text(skip[name]) for name in Skipped.__annotations__}) for skip in _list(content))
 
 
 def _parse(content: Any) -> Manifest:
@@ -310,9 +315,7 @@ def _parse(content: Any) -> Manifest:
         flip_pairs=pairs,
         options=options,
         splits=splits,
-        skipped=tuple(
-            Skipped(**{k: _text(skip[k]) for k in Skipped.__annotations__}) for skip in _list(content["skipped"])
-        ),
+        skipped=parse_skipped(content["skipped"]),
         duplicates=tuple(tuple(_text(name) for name in _list(group)) for group in _list(content["duplicates"])),
     )
 
