@@ -74,7 +74,7 @@ ALLOWED = {
     "leaks": {"errors", "split", "wording"},
     "mixture": {"errors", "labels", "order", "region", "remap", "render", "split"},
     "weights": {"errors", "labels", "mixture", "split"},
-    "synth": {"errors", "labels"},
+    "synth": {"errors", "labels", "options", "threads"},
 }
 
 
