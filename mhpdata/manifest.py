@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import combinations, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +209,18 @@ def identical(hashes: Iterable[tuple[str, bytes | str]]) -> tuple[tuple[str, ...
     for name, digest in hashes:
         groups.setdefault(digest, []).append(name)
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def count_shared(groups: Iterable[tuple[str, ...]], splits: Iterable[str]) -> tuple[int, dict[tuple[str, str], int]]:
+    """How many groups of ``identical`` photos have several of one split; and how many each two splits share.
+
+    Args:
+        groups: of names as split/name.
+        splits: which, in the order wanted.
+    """
+    places = [[name.split("/")[0] for name in group] for group in groups]
+    within = sum(len(group) > len(set(group)) for group in places)
+    return within, {(a, b): sum(a in group and b in group for group in places) for a, b in combinations(splits, 2)}
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 
 from mhpdata.annotation import PERSONS, check_maps, persons_of
@@ -21,7 +20,7 @@ from mhpdata.header import read_header
 from mhpdata.image import Pixels, decode_image, decode_mask
 from mhpdata.layouts import AUTO, Entry, Listing, scan
 from mhpdata.layouts.entry import MAPS, RED
-from mhpdata.manifest import identical
+from mhpdata.manifest import count_shared, identical
 from mhpdata.source import read_file
 from mhpdata.threads import crew
 from mhpdata.wording import counted
@@ -190,11 +189,9 @@ def _describe_identical(listing: Listing, hashes: list[tuple[str, bytes]]) -> It
         yield "no two photos are byte-identical"
         return
     yield f"byte-identical photos: {counted(len(groups), 'group')} of {sum(map(len, groups))} in all"
-    splits = [[name.split("/")[0] for name in group] for group in groups]
-    within = sum(len(group) > len(set(group)) for group in splits)
+    within, across = count_shared(groups, listing.entries)
     yield f"byte-identical photos within a split: {counted(within, 'group')}"
-    for a, b in combinations(listing.entries, 2):
-        across = sum(a in group and b in group for group in splits)
-        yield f"byte-identical photos in {a} and {b}: {counted(across, 'group')}"
+    for (a, b), count in across.items():
+        yield f"byte-identical photos in {a} and {b}: {counted(count, 'group')}"
     for group in groups:
         yield f"the same photo: {', '.join(group)}"

@@ -9,7 +9,7 @@ from verified import edit_manifest, statistic, write_packed
 
 import mhpdata
 from mhpdata.errors import ManifestError
-from mhpdata.manifest import identical
+from mhpdata.manifest import count_shared, identical
 from mhpdata.verify import verify_packed
 
 
@@ -136,3 +136,16 @@ def test_duplicates_are_counted_anew(source, tmp_path):
 
 def test_identical_groups():
     assert identical([("a", b"1"), ("b", b"2"), ("c", b"1"), ("d", b"3")]) == (("a", "c"),)
+
+
+def test_what_groups_share():
+    groups = [
+        ("train/1", "train/2", "val/3"),
+        ("train/4", "test/5"),
+        ("val/6", "val/7"),
+        ("train/8", "val/9", "test/0"),
+    ]
+    within, across = count_shared(groups, ("train", "val", "test"))
+    assert within == 2
+    assert across == {("train", "val"): 2, ("train", "test"): 2, ("val", "test"): 1}
+    assert count_shared([], ["train"]) == (0, {})
