@@ -182,7 +182,7 @@ class _Masks(LazyMasks):
             runs = inflate_runs(self._record.masks[person], self._record.source_size)
             highest = int(runs.labels.max())
             if highest >= self._classes:
-                raise RecordError("mask", f"label {highest}", f"labels 0 to {self._classes - 1}")
+                raise RecordError("mask", f"label {highest}", f"labels 0 to {self._classes - 1}", _REMEDY)
         except RecordError as error:
             self.errors[person] = error
             return mask_runs(np.zeros(self._record.source_size, np.uint8))

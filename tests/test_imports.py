@@ -46,7 +46,7 @@ ALLOWED = {
     "protocol": {"errors", "manifest", "options"},
     "regular": set(),
     "shards": {"errors", "regular"},
-    "layouts": {"errors", "labels", "layouts", "source", "wording"},
+    "layouts": {"errors", "labels", "layouts", "options", "source", "wording"},
     "annotation": {"errors", "image", "layouts", "masks", "source"},
     "options": {"errors", "shards"},
     "convert": {
