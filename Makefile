@@ -20,7 +20,7 @@ help:
 	@echo "make slow    the long runs that make test leaves out"
 	@echo "make check   format, lint, types"
 	@echo "make format  format and mend what can be mended"
-	@echo "make bench   packing, scoring and the loader, beside the old way and the memory; written to benchmarks/results/"
+	@echo "make bench   packing, scoring, the loader and large sets, beside the old way and the memory; in benchmarks/results/"
 	@echo "make peers   the loader beside other loaders, each in an environment of its own (an hour; g++ and OpenCV's headers for FFCV)"
 	@echo "make soak    the loader at full speed for an hour"
 	@echo "make fuzz    damaged inputs for every reader, for an hour"
@@ -103,6 +103,8 @@ bench: $(VENV)/b/.ready
 	$(VENV)/b/bin/python benchmarks/score.py --out benchmarks/results
 	$(VENV)/b/bin/python benchmarks/loader.py --out benchmarks/results
 	$(VENV)/b/bin/python benchmarks/loader_parts.py --out benchmarks/results
+	$(VENV)/b/bin/python benchmarks/scale.py --out benchmarks/results
+	$(VENV)/b/bin/python benchmarks/pack_memory.py --out benchmarks/results
 
 peers: $(VENV)/b/.ready
 	$(VENV)/b/bin/python benchmarks/peers/run.py --out benchmarks/results

@@ -9,7 +9,8 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "mhpdata/__init__.py").read_text(encoding="utf-8"), re.M)
 COMMANDS = ("bench", "convert", "eval", "pack", "predict", "score", "show", "synth", "train", "verify")
 
-CORE = ["click>=8.1", "h5py>=3.8", "numba>=0.59", "numpy>=1.23", "opencv-python>=4.8.1.78", "simplejpeg>=1.7", "tqdm>=4.60"]
+CORE = ["click>=8.1", "h5py>=3.8", "numba>=0.59", "numpy>=1.23", "opencv-python>=4.8.1.78"]
+CORE += ["simplejpeg>=1.7", "tqdm>=4.60"]
 GLUONCV = ["gluoncv==0.10.5.post0", "numpy>=1.23.2,<1.24"]
 EXTRAS = {
     "viz": ["matplotlib>=3.7", "tensorboard>=2.12"],

@@ -41,29 +41,41 @@ def decode_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -
     Raises:
         RecordError: the bytes are not an image of ``size`` in this codec.
     """
+    check_stored(data, codec, size)
     height, width = size
-    if codec not in CODECS.values():
-        raise RecordError("image", f"codec {codec}", f"one of {CODECS}", "Update mhp, or pack again.")
     if codec == CODECS["raw"]:
-        if len(data) != 3 * height * width:
-            raise RecordError("image", f"{len(data)} bytes", f"{3 * height * width} of raw planes", "Pack again.")
         planes = np.frombuffer(data, np.uint8).reshape(3, height, width)
         return np.ascontiguousarray(planes.transpose(1, 2, 0))
     if codec == CODECS["yuv420"]:
-        return _from_planes(data, size)
-    check_jpeg(data, size)
+        from mhpdata.render import draw_planes
+
+        return draw_planes(np.frombuffer(data, np.uint8), size)
     try:
         return decode_jpeg(data)
     except ValueError as error:
         raise RecordError("image", str(error).rstrip("."), f"a JPEG of {height} x {width}", "Pack again.") from error
 
 
-def check_jpeg(data: bytes | memoryview, size: tuple[int, int]) -> None:
-    """Whether the JPEG of a record is one of those that are packed, by its header.
+def check_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -> None:
+    """Whether bytes can be an image of ``size`` in this codec: by how many planes are, by the header of a JPEG.
 
     Raises:
-        RecordError: it is not, or not of ``size``.
+        RecordError: they cannot.
     """
+    if codec not in CODECS.values():
+        raise RecordError("image", f"codec {codec}", f"one of {CODECS}", "Update mhp, or pack again.")
+    if codec == CODECS["jpeg"]:
+        _check_jpeg(data, size)
+        return
+    height, width = size
+    chroma = height * width if codec == CODECS["raw"] else (height + 1) // 2 * ((width + 1) // 2)
+    expected = height * width + 2 * chroma
+    if len(data) != expected:
+        raise RecordError("image", f"{len(data)} bytes", f"{expected} of planes", "Pack again.")
+
+
+def _check_jpeg(data: bytes | memoryview, size: tuple[int, int]) -> None:
+    """Raises RecordError unless a JPEG's header is that of one that is packed, and of ``size``."""
     try:
         header = read_header(bytes(data), "image")
         if (header.kind, header.baseline, header.height, header.width) != ("jpeg", True, *size):
@@ -82,13 +94,3 @@ def _planes(image: np.ndarray) -> list[np.ndarray]:
         total = even[::2, ::2] + even[::2, 1::2] + even[1::2, ::2] + even[1::2, 1::2]
         planes.append((total + (128 << 18) + (1 << 17) - 1) >> 18)  # - 1: pure blue and red would come to 256
     return [plane.astype(np.uint8) for plane in planes]
-
-
-def _from_planes(data: bytes | memoryview, size: tuple[int, int]) -> np.ndarray:
-    from mhpdata.render import draw_planes
-
-    height, width = size
-    expected = height * width + 2 * ((height + 1) // 2) * ((width + 1) // 2)
-    if len(data) != expected:
-        raise RecordError("image", f"{len(data)} bytes", f"{expected} of planes", "Pack again.")
-    return draw_planes(np.frombuffer(data, np.uint8), size)

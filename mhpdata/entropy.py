@@ -24,10 +24,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from mhpdata.jit import kernel
 from mhpdata.vectors import I64, load, store
 
 FAST = 11
@@ -95,7 +96,7 @@ def build_tables(pairs: Sequence[tuple[Code, Code]]) -> Tables | None:
     return tables
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _fill_fast(ac: Any, limits: Any, offsets: Any, symbols: Any, fast: Any) -> Any:
     for i in range(1 << FAST):
         window = i << (16 - FAST)
@@ -139,7 +140,7 @@ def _reversed(typingctx: Any, word: Any) -> Any:
     return types.uint64(types.uint64), codegen
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _unstuff(data: Any, begin: Any, end: Any, out: Any) -> Any:
     """Copy data[begin:end] as far as the next marker, without the zero behind each 255.
 
@@ -168,7 +169,7 @@ def _unstuff(data: Any, begin: Any, end: Any, out: Any) -> Any:
     return at, to
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def begin_scan(begin: Any, restart: Any, state: Any) -> Any:
     """State (int64, STATE) before the first unit; ``restart`` units a segment, or 0."""
     state[:] = 0
@@ -176,7 +177,7 @@ def begin_scan(begin: Any, restart: Any, state: Any) -> Any:
     state[UNITS] = restart
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _begin_segment(data: Any, end: Any, restart: Any, plain: Any, state: Any) -> Any:
     at, size = _unstuff(data, state[NEXT], end, plain)
     plain[size : size + SPARE] = 0
@@ -185,7 +186,7 @@ def _begin_segment(data: Any, end: Any, restart: Any, plain: Any, state: Any) ->
     state[NEXT], state[SIZE], state[LEFT], state[UNITS] = following, size, restart, restart
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def decode_row(
     data: Any, end: Any, units: Any, blocks: Any, columns: Any, which: Any, starts: Any, widths: Any,
     fast: Any, limits: Any, offsets: Any, symbols: Any, plain: Any, state: Any, coefficients: Any,
@@ -269,14 +270,14 @@ def decode_row(
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _refill(bits: Any, at: Any, have: Any, address: Any) -> Any:
     """The reservoir with at least 56 bits that count."""
     bits |= _reversed(_load_word(address + at)) >> np.uint64(have)
     return bits, at + ((63 - have) >> 3), have | 56
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _long_code(bits: Any, limits: Any, offsets: Any, symbols: Any) -> Any:
     """size << 12 | zeros << 8 | bits of a code that is longer than FAST; 0 if there is none."""
     window = np.int64(bits >> np.uint64(48))
@@ -287,7 +288,7 @@ def _long_code(bits: Any, limits: Any, offsets: Any, symbols: Any) -> Any:
     return np.int32(0)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _value(bits: Any, size: Any) -> Any:
     """The number that the first ``size`` (0 to 15) of 64 bits stand for (T.81, EXTEND)."""
     if size == 0:

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from mhpdata.jit import kernel
+
 BLOCKS = 16
 """Blocks that are done together."""
 
@@ -69,7 +71,7 @@ def _byte(x: Any, place: Any) -> Any:
     return np.uint32(min(max(level, np.int32(0)), np.int32(255))) << np.uint32(8 * place)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def inverse_dct(coefficients: Any, steps: Any, work: Any, out: Any, begin: Any, stride: Any) -> Any:
     """Samples of 16 blocks, 128 x 8.
 

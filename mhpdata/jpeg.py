@@ -27,10 +27,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from mhpdata.entropy import SPARE, STATE, ZIGZAG, Code, Tables, begin_scan, build_tables, decode_row
 from mhpdata.inverse_dct import BLOCKS, inverse_dct
+from mhpdata.jit import kernel
 
 _SOF0, _DHT, _SOS, _DQT, _DRI, _COM = 0xC0, 0xC4, 0xDA, 0xDB, 0xDD, 0xFE
 _APP0, _APP14, _APP15 = 0xE0, 0xEE, 0xEF
@@ -278,7 +278,7 @@ def decode_planes(
     return bool(done)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _decode(
     data: Any, begin: Any, restart: Any, top: Any, bottom: Any, left: Any, right: Any,
     unit_rows: Any, unit_columns: Any, down: Any, across: Any, blocks: Any, columns: Any,

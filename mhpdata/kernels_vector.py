@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
 from mhpdata import vectors as v
 from mhpdata import vectors_bytes as b
+from mhpdata.jit import kernel
 from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def pack_taps(
     level: Any, low: Any, first: Any, taps: Any, weight: Any, count: Any, pairs: Any, base: Any, index: Any, packed: Any
 ) -> Any:
@@ -58,7 +57,7 @@ def pack_taps(
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def vertical(level: Any, source: Any, stride: Any, weights: Any, taps: Any, centred: Any, out: Any, count: Any) -> Any:
     """May read up to 63 bytes behind a row, and writes up to 63 values behind ``count``."""
     for x in range(0, count, 32 * level):
@@ -73,7 +72,7 @@ def vertical(level: Any, source: Any, stride: Any, weights: Any, taps: Any, cent
             v.vertical_256(source + x, stride, weights, taps, out + 2 * x)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def horizontal(row: Any, base: Any, index: Any, weights: Any, pairs: Any, shift: Any, out: Any, count: Any) -> Any:
     """AVX2; tables of :func:`pack_taps`. Writes 0 behind ``count``, to the next multiple of 16."""
     for group in range((count + 15) // 16):
@@ -82,7 +81,7 @@ def horizontal(row: Any, base: Any, index: Any, weights: Any, pairs: Any, shift:
         v.horizontal_256(row, base + 16 * group + 8, taken + 32, begin + 32, pairs, shift, to + 16)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def draw(kind: Any, yuv: Any, count: Any, out: Any, tables: Any) -> Any:
     """AVX-512: horizontal, to_rgb and, for FLOAT32 and FLOAT16, normalise in one; else to bytes. To a multiple of 32
     pixels.
@@ -105,7 +104,7 @@ def draw(kind: Any, yuv: Any, count: Any, out: Any, tables: Any) -> Any:
             v.draw_rgb_bytes(block, out, *tables)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def to_rgb(level: Any, yuv: Any, rows: Any, row_stride: Any, out: Any, stride: Any, count: Any) -> Any:
     """Writes up to 31 values behind ``count``."""
     for x in range(0, count, 16 * level):
@@ -120,7 +119,7 @@ def to_rgb(level: Any, yuv: Any, rows: Any, row_stride: Any, out: Any, stride: A
             v.round_rgb_256(rows + 2 * x, row_stride, out + x, stride)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def normalise(level: Any, kind: Any, near: Any, pixels: Any, norm: Any, out: Any, count: Any) -> Any:
     """One channel of ``emit``: float32 or float16 from uint8, to an aligned ``out``, past the caches unless ``near``.
 
@@ -148,7 +147,7 @@ def normalise(level: Any, kind: Any, near: Any, pixels: Any, norm: Any, out: Any
             v.normalise_half_256(pixels + x, norm, out + 2 * x)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def emit(
     level: Any,
     kind: Any,
@@ -193,7 +192,7 @@ def emit(
             copy(level, spare, to, width * size)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def stream(level: Any, word: Any, out: Any, size: Any) -> Any:
     """Fill ``size`` bytes, rounded up to whole vectors, with a 4-byte word, past the caches."""
     for x in range(0, size, 32 * level):
@@ -203,7 +202,7 @@ def stream(level: Any, word: Any, out: Any, size: Any) -> Any:
             b.stream_words_256(word, out + x)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def fill(level: Any, value: Any, out: Any, size: Any) -> Any:
     """Fill ``size`` bytes, rounded up to whole vectors, with a byte."""
     for x in range(0, size, 32 * level):
@@ -213,7 +212,7 @@ def fill(level: Any, value: Any, out: Any, size: Any) -> Any:
             b.fill_bytes_256(value, out + x)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def fill_short(level: Any, value: Any, out: Any, size: Any) -> Any:
     """:func:`fill` where most sizes are below 128, and 128 bytes are always written: foretelling the turns of a loop
     fails at every second run (60 us an image with it, 40 without)."""
@@ -227,7 +226,7 @@ def fill_short(level: Any, value: Any, out: Any, size: Any) -> Any:
         fill(level, value, out + 128, size - 128)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def copy(level: Any, source: Any, out: Any, size: Any) -> Any:
     """Copy exactly ``size`` bytes to anywhere: whole lines of memory past the caches, what is left of both ends by
     itself.
@@ -247,7 +246,7 @@ def copy(level: Any, source: Any, out: Any, size: Any) -> Any:
     _copy_end(source + last, out + last, size - last)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _copy_end(source: Any, out: Any, size: Any) -> Any:
     if size >= 8:
         for x in range(0, size - 8, 8):
@@ -258,7 +257,7 @@ def _copy_end(source: Any, out: Any, size: Any) -> Any:
             b.copy_byte(source + x, out + x)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def split_channels(level: Any, source: Any, out: Any, stride: Any, count: Any) -> Any:
     """Interleaved R, G, B of ``count`` pixels -> 3 rows; writes up to 63 pixels more."""
     for x in range(0, count, 32 * level):

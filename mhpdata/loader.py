@@ -29,7 +29,7 @@ from mhpdata.errors import MhpError, OptionError
 from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 from mhpdata.labels import IGNORE
 from mhpdata.leaks import LEAKS, find_leaks, refuse
-from mhpdata.makers import Desk, Makers, Step
+from mhpdata.makers import Desk, Makers, Step, ended
 from mhpdata.merge import RULES
 from mhpdata.mixture import Mixture, Names, Sets
 from mhpdata.options import check_choice, check_range
@@ -146,13 +146,17 @@ class Loader:
         if whole and (augment or batch_size != 1):
             found = f"with augment={augment}, batch_size={batch_size}"
             raise OptionError("whole", found, "augment=False, batch_size=1", "Whole pictures differ in size.")
+        for name, value in (("flip_prob", flip_prob), ("blur_prob", blur_prob), ("gray_prob", gray_prob)):
+            if not 0 <= value <= 1:
+                raise OptionError(name, f"{value}", "0 to 1", "Change it.")
+        check_range("limit", 0 if limit is None else limit, 0, 1 << 62)
         if not 0 < scales[0] <= scales[1]:
             raise OptionError("scales", f"{scales}", "0 < low <= high", "Change it.")
         self.batch_size, self.rank, self.world_size, self.drop_last = batch_size, rank, world_size, drop_last
         self.seed, self.epoch, self.skipped = seed, 0, dict[int, MhpError]()
         if not augment and (weights is not None or sample != "all"):
             raise OptionError(
-                "weights" if weights else "sample", "without augment", "in training only", "Leave it out."
+                "sample" if weights is None else "weights", "without augment", "in training only", "Leave it out."
             )
         sets = [(folder, split)] if isinstance(folder, str | Path) else list(folder)
         self._data = data = Mixture(sets, overlap, remap)
@@ -209,6 +213,7 @@ class Loader:
                 remedy = "Resume with the data and seed that the run began with."
                 raise OptionError("state", f"{key} {state[key]}", f"{mine[key]}", remedy)
         check_range("position", state["position"], 0, mine["length"])
+        check_range("epoch", state["epoch"], 0, 1 << 62)
         self.epoch, self._position = state["epoch"], state["position"]
         self._resume = self._position
 
@@ -238,6 +243,8 @@ class Loader:
                     break
                 step = waiting.popleft()
                 step.ready.wait()
+                if step.dropped:
+                    raise ended()
                 batch = self._finished(step)
                 self._position = step.consumed
                 del step  # from here on only the caller holds the batch: its slot comes back as soon as he lets go

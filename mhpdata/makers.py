@@ -17,12 +17,14 @@ from queue import SimpleQueue
 import numpy as np
 
 from mhpdata import render
+from mhpdata.errors import OptionError
 from mhpdata.region import Reading
 
 
 @dataclass
 class Step:
-    """A batch in the making: its arrays, who comes into it, and how many samples are not done."""
+    """A batch in the making: its arrays, who comes into it, how many samples are not done, and whether the iteration
+    ended before."""
 
     arrays: list[np.ndarray]
     samples: np.ndarray
@@ -33,6 +35,7 @@ class Step:
     left: int
     boxes: dict[int, np.ndarray] = field(default_factory=dict)
     errors: dict[int, BaseException] = field(default_factory=dict)
+    dropped: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
     ready: threading.Event = field(default_factory=threading.Event)
 
@@ -48,7 +51,7 @@ class Makers:
     def __init__(self, desks: list[Desk], fill: Fill) -> None:
         self.process = os.getpid()
         self._jobs: SimpleQueue[tuple[Step, int] | None] = SimpleQueue()
-        self._closed = False
+        self._closed, self._lock = False, threading.Lock()
         # daemons, closed by atexit: an iteration that was left open never keeps the interpreter from ending
         self._threads = [
             threading.Thread(
@@ -56,14 +59,22 @@ class Makers:
             )
             for i, desk in enumerate(desks)
         ]
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except BaseException:  # the system gives no more
+            self._threads = [thread for thread in self._threads if thread.ident is not None]
+            self.close()
+            raise
         _OPEN.add(self)
 
     def begin(self, step: Step) -> None:
-        """Have a batch made."""
-        for i in range(len(step.samples)):
-            self._jobs.put((step, i))
+        """Have a batch made. Raises OptionError where the iteration was ended."""
+        with self._lock:
+            if self._closed:
+                raise ended()
+            for i in range(len(step.samples)):
+                self._jobs.put((step, i))
 
     @property
     def closed(self) -> bool:
@@ -72,9 +83,10 @@ class Makers:
 
     def close(self) -> None:
         """Wait for the samples that are being made, and end the threads."""
-        self._closed = True
-        for _ in self._threads:
-            self._jobs.put(None)
+        with self._lock:
+            self._closed = True
+            for _ in self._threads:
+                self._jobs.put(None)
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
@@ -92,9 +104,10 @@ def _work(
         owner, (step, i) = crew(), job
         try:
             if owner is None or owner.closed:
-                raise RuntimeError("the loader was closed while this batch was waited for")
-            del owner
-            fill(step, i, reading, scratch)
+                step.dropped = True
+            else:
+                del owner
+                fill(step, i, reading, scratch)
         except BaseException as error:  # whatever it is, it belongs to whoever takes the batch
             step.errors[i] = error
         with step.lock:
@@ -103,6 +116,12 @@ def _work(
         if done:
             step.ready.set()
         del job, step
+
+
+def ended() -> OptionError:
+    """For whoever asks an iteration for more that another one, or ``close``, has ended."""
+    remedy = "Open a second Loader, or begin again."
+    return OptionError("loader", "this iteration was ended, by another or by close()", "one at a time", remedy)
 
 
 _OPEN: weakref.WeakSet[Makers] = weakref.WeakSet()

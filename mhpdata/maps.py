@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mhpdata import kernels_vector as f
 from mhpdata import vectors as v
+from mhpdata.jit import kernel
 from mhpdata.order import Placement
 from mhpdata.render import Scratch, address
 
@@ -48,7 +48,7 @@ def draw_labels(
     return sound
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _draw_labels(
     level: Any,
     row_offsets: Any,
@@ -124,7 +124,7 @@ def _draw_labels(
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def find_boxes(persons: Any, count: Any) -> Any:
     """int32 (count, 4): top, left, bottom, right of what a person map shows of persons 1 .. count; zeros where
     nothing."""

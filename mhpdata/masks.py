@@ -12,7 +12,7 @@ from __future__ import annotations
 import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -53,23 +53,26 @@ class MaskRuns(NamedTuple):
         return int(self.lengths[self.labels != 0].sum(dtype=np.int64))
 
 
-class LazyMasks(Sequence[MaskRuns]):
-    """The masks of one image as runs, person by person, each made when it is asked for; a slice is a list of them.
+Mask = TypeVar("Mask")
+
+
+class LazyMasks(Sequence[Mask]):
+    """The masks of one image, person by person, each made when it is asked for; a slice is a list of them.
 
     A subclass has ``__len__`` and ``_mask``, which makes one mask, or raises IndexError beyond the last person.
     """
 
     @overload
-    def __getitem__(self, person: int) -> MaskRuns: ...
+    def __getitem__(self, person: int) -> Mask: ...
     @overload
-    def __getitem__(self, person: slice) -> Sequence[MaskRuns]: ...
-    def __getitem__(self, person: int | slice) -> MaskRuns | Sequence[MaskRuns]:
+    def __getitem__(self, person: slice) -> Sequence[Mask]: ...
+    def __getitem__(self, person: int | slice) -> Mask | Sequence[Mask]:
         if isinstance(person, slice):
             return [self[i] for i in range(*person.indices(len(self)))]
         return self._mask(person)
 
     @abstractmethod
-    def _mask(self, person: int) -> MaskRuns: ...
+    def _mask(self, person: int) -> Mask: ...
 
 
 def mask_runs(mask: Plane) -> MaskRuns:

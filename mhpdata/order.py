@@ -133,7 +133,7 @@ def place_train(
         u: the sample's row of :func:`draws`.
     """
     height, width = size
-    low, high = int(base_size * scales[0]), int(base_size * scales[1])
+    low, high = max(1, int(base_size * scales[0])), max(1, int(base_size * scales[1]))
     long_side = low + int(u[SCALE] * (high - low + 1))
     if height > width:
         scaled = (long_side, max(1, int(width * long_side / height + 0.5)))

@@ -25,6 +25,7 @@ In: a Manifest. Out: names, in the split's order, for ``mhpdata.Loader(names=...
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from mhpdata.errors import OptionError
 from mhpdata.manifest import Manifest
@@ -72,6 +73,30 @@ def choose_names(
             raise OptionError(option, found, "all splits", "Pack again without --split.")
         left_out |= copies(manifest, split, others) if wanted else frozenset()
     return tuple(name for name in names if name not in left_out)
+
+
+class Chosen(NamedTuple):
+    """The images of a split that count.
+
+    Attributes:
+        names: in the split's order.
+        indices: of each in the split.
+        seen: how many of them have a copy in a split that networks may have been trained on.
+    """
+
+    names: tuple[str, ...]
+    indices: tuple[int, ...]
+    seen: int
+
+
+def choose_images(
+    manifest: Manifest, split: str, protocol: str = "official", leak_free: bool = False, unseen: bool = False
+) -> Chosen:
+    """``choose_names``, for who reads them by index: arguments and errors are its own."""
+    names = choose_names(manifest, split, protocol, leak_free, unseen)
+    chosen = set(names)
+    indices = tuple(index for index, name in enumerate(split_names(manifest, split)) if name in chosen)
+    return Chosen(names, indices, len(copies(manifest, split, EARLIER.get(split, ())) & chosen))
 
 
 def copies(manifest: Manifest, split: str, others: Iterable[str]) -> frozenset[str]:

@@ -37,7 +37,9 @@ def read_regular(path: str | Path, most: int) -> bytes:
     """
     with os.fdopen(open_regular(path), "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        data = file.read(most + 1) if size <= most else b""
+        data = file.read(size + 1) if size <= most else b""  # not most: all of that would be allocated
+        if len(data) > size:  # it grows meanwhile
+            data += file.read(most - size)
         if max(size, len(data)) > most:
             raise OSError(errno.EFBIG, f"larger than {most} bytes", str(path))
         return data

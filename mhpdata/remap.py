@@ -27,6 +27,7 @@ import numpy as np
 
 from mhpdata.errors import OptionError
 from mhpdata.labels import COMMON, IGNORE, LABEL_SETS, LabelSet, label_set
+from mhpdata.regular import read_regular
 
 BUILT_IN = "common"
 MAX_BYTES = 1 << 20
@@ -82,8 +83,9 @@ class Remap:
         for layout, table in self.maps.items():
             unknown = sorted({str(new) for new in table.values() if new is not None} - set(self.classes))
             if unknown:
-                found = f"{layout} has classes that become {', '.join(unknown)}"
-                raise OptionError("remap", found, f"one of {', '.join(self.classes)}", "Correct the table.")
+                found = f"classes of {layout} become {', '.join(unknown)}"
+                expected = f"names that the table lists under classes: {', '.join(self.classes)}"
+                raise OptionError("remap", found, expected, "Correct the table's maps, or its classes.")
 
     def table(self, layout: str, labels: LabelSet) -> np.ndarray:
         """The new label of each label of a dataset: uint8 (256,); 255 where it is not counted.
@@ -182,13 +184,10 @@ def read_remap(remap: str | Path) -> Remap:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_regular(path, MAX_BYTES)
     except OSError as error:
         found = f"cannot be read ({error.strerror})"
         raise OptionError(path, found, f"{BUILT_IN}, or a JSON file", "Check the path.") from error
-    if len(data) > MAX_BYTES:
-        raise OptionError(path, "too large", f"at most {MAX_BYTES} bytes", "Is it the right file?")
     return data.decode("utf-8", "replace")
 
 

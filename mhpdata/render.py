@@ -15,11 +15,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from mhpdata import kernels as k
 from mhpdata import kernels_vector as f
 from mhpdata import vectors as v
+from mhpdata.jit import kernel
 from mhpdata.order import Placement
 
 RGB, YUV = 0, 1
@@ -182,7 +182,7 @@ def draw_image(
     )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _draw(
     level: Any,
     colour: Any,
@@ -247,7 +247,7 @@ def _draw(
     v.fence()
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _resample(
     level: Any,
     colour: Any,
@@ -351,13 +351,13 @@ def _resample(
             k.emit(kind, rgb, pitch, count, factors, floats, halves, out, start, plane, width)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def address(array: Any) -> Any:
     """Where an array begins, as an integer."""
     return np.int64(array.ctypes.data)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _black(kind: Any, channel: Any, floats: Any, halves: Any) -> Any:
     """The 4 bytes that black is, over and over, in a channel of the output."""
     if kind == k.FLOAT32:
@@ -374,7 +374,7 @@ def split_channels(level: int, pixels: np.ndarray, begin: int, end: int, out: np
     _split_channels(level, pixels, begin, end - begin, out, stride)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _split_channels(level: Any, pixels: Any, begin: Any, count: Any, out: Any, stride: Any) -> Any:
     if level == 0:
         k.split_channels(pixels, begin, out, stride, count)

@@ -7,7 +7,8 @@
         batch.npz       images, labels, indices
         weights.params, state      as the engine writes them, from before the step
 
-The folder gets its name when it is whole. Nothing in it is pickled.
+The folder gets its name when it is whole. Nothing in it is unpickled but what torch writes (a zip file with a pickle of
+tensors and plain values), and that with ``weights_only``, which calls nothing.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mhpdata.errors import CheckpointError, OptionError, OutputError
+from mhpdata.regular import open_regular, read_regular
 from mhpmodels.config import IGNORE, TrainConfig
 from mhpmodels.engines import Engine, Step, open_engine
 
 FORMAT, VERSION = "mhp-bundle", 1
+MOST_JSON = 1 << 24
+"""Bytes of a bundle's JSON."""
 
 
 @dataclass(frozen=True)
@@ -158,14 +162,14 @@ def replay(
 
 def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
     try:
-        content = json.loads((path / "bundle.json").read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path / "bundle.json", MOST_JSON).decode("utf-8"))
         if (content["format"], content["version"]) != (FORMAT, VERSION):
             raise ValueError(f"{content['format']} {content['version']}")
         config = TrainConfig.from_json(json.dumps(content["config"]), str(path / "bundle.json"))
         before = Step(float(content["loss"]), float(content["gradient"]), applied=False)
         names = tuple(str(name) for name in content["names"])
         # opened here, because np.load leaves a file open that is no archive
-        with (path / "batch.npz").open("rb") as file, np.load(file, allow_pickle=False) as batch:
+        with os.fdopen(open_regular(path / "batch.npz"), "rb") as file, np.load(file, allow_pickle=False) as batch:
             arrays = {name: np.ascontiguousarray(batch[name]) for name in ("images", "labels", "indices")}
         epoch, iteration, seed = (int(content[name]) for name in ("epoch", "iteration", "seed"))
         moment = Moment(epoch, iteration, float(content["rate"]), seed, **arrays, names=names)

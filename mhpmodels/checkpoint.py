@@ -24,12 +24,16 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, MhpError, OutputError
 from mhpdata.manifest import sync_folder, write_atomically
+from mhpdata.regular import open_regular, read_regular
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines import Engine
 from mhpmodels.guard import Mean
 
 FORMAT, VERSION = "mhp-checkpoint", 1
+MAX_BYTES = 1 << 24
+"""Of the JSON."""
 _NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
+_NONE = "Check the path; a run that ended before its first checkpoint begins anew without --resume."
 _REMEDY = "Take another checkpoint, or begin a new run from its weights with --weights."
 
 
@@ -109,7 +113,7 @@ def save(
     try:
         engine.save(parts[weights])
         engine.save_state(parts[state])
-        content["files"] = {path.name: _measure(part) for path, part in parts.items()}
+        content["files"] = {path.name: _measure(part, sync=True) for path, part in parts.items()}
         parts[state].rename(state)
         write_atomically(folder / f"{stem}.json", json.dumps(content, indent=1) + "\n")
         parts[weights].rename(weights)
@@ -132,7 +136,7 @@ def read(path: str | Path) -> Checkpoint:
     if path.is_dir():
         there = listing(path)
         if not there:
-            raise CheckpointError(path, "has no checkpoint", "a run's folder", "Check the path, or begin the run anew.")
+            raise CheckpointError(path, "has no checkpoint", "a folder that mhp-train wrote", _NONE)
         return there[-1]
     beside = path.with_suffix(".json")
     if not path.exists():
@@ -142,7 +146,7 @@ def read(path: str | Path) -> Checkpoint:
         remedy = "To begin a new run from bare weights, such as GluonCV's, pass --weights instead of --resume."
         raise CheckpointError(path, found, "a checkpoint of mhp-train", remedy)
     try:
-        content = json.loads(beside.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(beside, MAX_BYTES).decode())
         if (content["format"], content["version"]) != (FORMAT, VERSION):
             raise ValueError(f"{content['format']} {content['version']}, not {FORMAT} {VERSION}")
         position = {**content["position"], "loss": Mean(**content["position"]["loss"])}
@@ -235,11 +239,13 @@ def _is_whole(weights: Path) -> bool:
     return True
 
 
-def _measure(path: Path) -> tuple[int, str]:
-    """Bytes and SHA-256 of a file, which is on the disk when this returns."""
+def _measure(path: Path, sync: bool = False) -> tuple[int, str]:
+    """Bytes and SHA-256 of a file, which with ``sync`` is on the disk when this returns: some file systems that are
+    only read, such as squashfs, refuse that."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-        os.fsync(file.fileno())
+        if sync:
+            os.fsync(file.fileno())
         return file.tell(), digest.hexdigest()

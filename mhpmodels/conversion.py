@@ -1,7 +1,7 @@
 """Weights from one engine's file to another's: ``.params`` (MXNet, GluonCV), ``.pt`` (torch) and ``.onnx``.
 
 The rule: a tensor is never changed, only renamed. ``.params`` to ``.pt`` and back gives the same file, byte for byte.
-To ``.onnx`` goes the whole network, for inference; from it nothing.
+To ``.onnx`` goes the whole network, for inference, and what its checkpoint calls the classes; from it nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, MissingError, OptionError, OutputError
 from mhpmodels import checkpoint
+from mhpmodels.naming import notes_of
 from mhpmodels.params import to_gluon_names, write_params
 
 KINDS = (".params", ".pt", ".onnx")
@@ -82,4 +83,4 @@ def _export(source: str | Path, tensors: dict[str, Any], out: Path) -> None:
         architecture = Architecture.of_weights(shapes, str(source))
     network = build_network(architecture, dropout=0.0, config=config)
     fit(network, tensors, source)
-    export_network(network, out)
+    export_network(network, out, {} if config is None else notes_of(config))

@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from mhpdata.errors import CheckpointError, MissingError
 from mhpmodels.checkpoint import listing
+from mhpmodels.output import check_out, write_file
 from mhpmodels.page import INK, MUTED, Pixels
+from mhpmodels.png import encode_picture
 from mhpmodels.runlog import STEPS, EpochRow, StepRow, read_epochs, read_steps
-from mhpmodels.show import check_out, write_png
 
 SIZE = (1080, 1600)
 """Of the picture: (height, width)."""
@@ -44,11 +45,11 @@ def save_curves(folder: str | Path, out: str | Path, overwrite: bool = False) ->
         OutputError, OptionError: ``out`` is there already, or cannot be written.
     """
     folder, out = Path(folder), Path(out)
-    check_out(out, overwrite)
+    check_out(out, overwrite, ".png")
     steps, epochs = read_steps(folder), read_epochs(folder)
     if not steps:
         raise CheckpointError(folder / STEPS, "has no step yet", "at least one", "Look again later.")
-    write_png(out, draw_curves(steps, epochs, _title(folder)), overwrite)
+    write_file(out, encode_picture(draw_curves(steps, epochs, _title(folder))), overwrite)
     return len(epochs), len(steps)
 
 

@@ -31,7 +31,7 @@ from mhpdata.errors import OptionError
 from mhpdata.labels import IGNORE, LabelSet
 from mhpdata.loader import Loader
 from mhpdata.options import check_choice
-from mhpdata.protocol import EARLIER, choose_names, copies
+from mhpdata.protocol import Chosen, choose_images
 from mhpdata.remap import read_remap
 from mhpdata.resize import resize_image
 from mhpdata.split import Split, open_split
@@ -110,16 +110,15 @@ def evaluate(
     check_choice("mode", mode, MODES)
     opened = open_split(folder, split)
     try:
-        names = choose_names(opened.manifest, split, protocol, leak_free, unseen)
+        chosen = choose_images(opened.manifest, split, protocol, leak_free, unseen)
         labels = opened.manifest.labels
         table = np.arange(256, dtype=np.uint8)
         if remap is not None:
             rules, layout = read_remap(remap), opened.manifest.layout
             table, labels = rules.table(layout, labels), rules.labels([(layout, labels)])
-        _check(opened, names, inference, len(labels))
-        run = _Run(inference, opened, names, size, None if progress else True, labels, table, remap)
+        _check(opened, chosen, inference, len(labels))
+        run = _Run(inference, opened, chosen, size, None if progress else True, labels, table, remap)
         confusion = run.crops(batch_size, threads) if mode == "crop" else run.pictures(mode == "source", threads)
-        seen = copies(opened.manifest, split, EARLIER.get(split, ())) & set(names)
     finally:
         opened.close()
     return Evaluation(
@@ -133,19 +132,19 @@ def evaluate(
         unseen=unseen,
         multi_scale=inference.scales == SCALES,
         size=size,
-        images=len(names),
+        images=len(chosen.names),
         in_pieces=run.in_pieces,
-        seen=len(seen),
+        seen=chosen.seen,
         milliseconds=1000 * statistics.median(run.seconds[1:] or run.seconds),
     )
 
 
-def _check(split: Split, names: tuple[str, ...], inference: Inference, classes: int) -> None:
+def _check(split: Split, chosen: Chosen, inference: Inference, classes: int) -> None:
     """Raises OptionError where nothing could come of it, before anything is scored."""
     place = f"{split.folder}, split {split.name}"
-    if not names:
+    if not chosen.names:
         raise OptionError(place, "no images", "at least one", "Choose another split or protocol.")
-    if split.record(split.names.index(names[0])).runs is None:
+    if split.record(chosen.indices[0]).runs is None:
         remedy = "mhp-predict writes what the network says of it."
         raise OptionError(place, "has no labels", "a split with labels", remedy)
     if inference.classes > classes:
@@ -159,7 +158,7 @@ class _Run:
 
     inference: Inference
     split: Split
-    names: tuple[str, ...]
+    chosen: Chosen
     size: int
     hidden: bool | None
     labels: LabelSet
@@ -187,11 +186,11 @@ class _Run:
             augment=False,
             threads=threads,
             dtype="float32" if plain else "uint8",
-            names=self.names,
+            names=self.chosen.names,
             remap=self.remap,
         )
         try:
-            with tqdm(total=len(self.names), unit=" images", disable=self.hidden) as bar:
+            with tqdm(total=len(self.chosen.names), unit=" images", disable=self.hidden) as bar:
                 return validate(timed, loader, len(self.labels), bar.update)
         finally:
             loader.close()
@@ -199,8 +198,7 @@ class _Run:
     def pictures(self, at_source: bool, threads: int | None) -> Confusion:
         """Of whole images, one by one, while threads decode the next."""
         confusion = Confusion(len(self.labels))
-        chosen = set(self.names)
-        indices = [index for index, name in enumerate(self.split.names) if name in chosen]
+        indices = self.chosen.indices
         with crew(len(indices), "images", threads, self.hidden is None) as workers:
             for image, labels in workers.each(partial(self._read, at_source), indices):
                 begun = time.perf_counter()

@@ -5,15 +5,35 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mhpdata.errors import OutputError
+from mhpdata.errors import OptionError, OutputError
 
 
 def check_free(path: Path, overwrite: bool) -> None:
     """Raises OutputError where a file of this name may not be written."""
     if path.is_dir():
-        raise OutputError(path, "is a folder", "the name of a file", "Remove it, or choose another --out.")
+        raise OutputError(path, "is a folder", "the name of a file", "Remove it, or choose another name.")
     if os.path.lexists(path) and not overwrite:
-        raise OutputError(path, "is there already", "", "Pass --overwrite to replace it, or another --out.")
+        raise OutputError(path, "is there already", "", "Pass --overwrite to replace it, or choose another name.")
+
+
+def check_out(path: Path, overwrite: bool, suffix: str = "", option: str = "out") -> None:
+    """``check_free``, for a file that an option names, whose folder must be there: before long work, not after it.
+
+    Args:
+        path: the file.
+        overwrite: it may be there already.
+        suffix: that its name must have, lower case.
+        option: that names it, for the error.
+
+    Raises:
+        OptionError: another suffix.
+        OutputError: no such folder, or a file may not be written there.
+    """
+    if suffix and path.suffix.lower() != suffix:
+        raise OptionError(option, repr(str(path)), f"a name that ends with {suffix}", "Name it so.")
+    if not path.parent.is_dir():
+        raise OutputError(path.parent, "no such folder", f"the folder for {path.name}", "Make it first.")
+    check_free(path, overwrite)
 
 
 def write_file(path: Path, data: bytes, overwrite: bool) -> None:

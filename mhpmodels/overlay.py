@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.labels import LabelSet
-from mhpmodels.page import MARGIN, MUTED, WIDTH, Page
-from mhpmodels.show import legend_entries, shared_colors
+from mhpmodels.legend import draw_legend
+from mhpmodels.page import Page
 
 Pixels = NDArray[np.uint8]
 
@@ -27,24 +27,11 @@ def lay_over(photo: Pixels, labels: Pixels, palette: Pixels) -> Pixels:
 
 
 def legend(classes: LabelSet) -> Pixels:
-    """Every class with its colour, and which share one.
+    """Every class with its label and its colour, and which share one.
 
     Raises:
         MissingError: Matplotlib is not installed.
     """
-    page, x = Page(), MARGIN
-    entries = legend_entries(range(len(classes)), classes.names, classes.palette)
-    for c, (name, color) in enumerate(entries):
-        text = f"{c} {name}"
-        step = 35 + page.width(text, 16) + 26
-        if x + step - 26 > WIDTH - MARGIN:
-            x = MARGIN
-            page.down(28)
-        page.swatch(x, (18, 26), color)
-        page.text(x + 35, text, 16)
-        x += step
-    page.down(34)
-    for names in shared_colors(entries):
-        page.text(MARGIN, f"{' and '.join(names)} share one colour in this palette", 15, MUTED)
-        page.down(24)
-    return page.picture(page.y + 6)
+    page = Page()
+    draw_legend(page, range(len(classes)), classes.names, classes.palette, numbered=True)
+    return page.picture(page.y + 10)

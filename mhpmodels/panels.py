@@ -48,6 +48,11 @@ PANEL_HEIGHT, PANEL_AREA = 500, 360 * COLUMN
 """A panel has this area, portrait or landscape, unless it would be wider than a column or higher than this."""
 
 
+def column_left(column: int) -> int:
+    """Where a column of panels begins, 0 to 3: pixels from the left."""
+    return MARGIN + column * (COLUMN + GAP)
+
+
 def contested_map(masks: Sequence[Pixels], size: tuple[int, int] | None = None) -> Pixels:
     """Where the persons of one image overlap.
 

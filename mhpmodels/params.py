@@ -28,11 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError, OutputError
+from mhpdata.regular import read_regular
 
 TYPES = {0: "<f4", 1: "<f8", 2: "<f2", 3: "|u1", 4: "<i4", 5: "|i1", 6: "<i8"}
 _CODES = {np.dtype(name): code for code, name in TYPES.items()}
 _LIST, _V1, _V2, _V3 = 0x112, 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _MOST_AXES = 32
+MAX_BYTES = 1 << 34
+"""Of a file of weights: four billion float32."""
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -45,9 +48,11 @@ def read_params(path: str | Path) -> Arrays:
         CheckpointError: the file cannot be read or is not one.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_regular(path, MAX_BYTES)
     except OSError as error:
-        raise CheckpointError(path, f"cannot be read: {error.strerror}") from error
+        raise CheckpointError(
+            path, f"cannot be read ({error.strerror})", "a .params file", "Check the path."
+        ) from error
     return parse_params(data, str(path))
 
 

@@ -3,6 +3,8 @@
 OpenCV neither writes palettes nor gives the indices of a file that has one. So the file is written here (signature,
 IHDR, PLTE, one IDAT, IEND: PNG specification, third edition, sections 5, 9 and 11), and read by OpenCV after its
 palette is taken out of it. Pillow reads the labels as they are.
+
+And a picture for people, in colours, as OpenCV writes it.
 """
 
 from __future__ import annotations
@@ -43,6 +45,14 @@ def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> byt
     return PNG_SIGNATURE + b"".join(map(_chunk, *zip(*chunks, strict=True)))
 
 
+def encode_picture(picture: NDArray[np.uint8]) -> bytes:
+    """A PNG of uint8 (height, width, 3) RGB."""
+    swapped = np.ascontiguousarray(picture[:, :, ::-1])
+    done, data = cv2.imencode(".png", swapped, [cv2.IMWRITE_PNG_COMPRESSION, LEVEL])
+    assert done, "OpenCV encodes every uint8 picture"
+    return data.tobytes()
+
+
 def decode_labels(data: bytes, place: str, size: tuple[int, int], bits: int = 8) -> NDArray[Any]:
     """The labels of somebody's PNG, gray or indexed, as they are stored.
 
@@ -67,8 +77,9 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], bits: int = 8)
         found = f"a {header.channels}-channel {header.bits}-bit {header.kind.upper()}"
         raise PredictionError(place, found, "a gray or indexed PNG, each pixel its label", "Write no colours.")
     if (header.height, header.width) != size:
-        expected = f"{size[0]} x {size[1]} (height x width)"
-        raise PredictionError(place, f"{header.height} x {header.width}", expected, "Is it of another image or size?")
+        expected = f"{size[0]} x {size[1]} (height x width), as its labels"
+        remedy = "Predict at that size, or scale the prediction to it by nearest neighbour."
+        raise PredictionError(place, f"{header.height} x {header.width}", expected, remedy)
     plain = _without_palette(data) if header.palette else data
     labels: Any = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
     if labels is None or labels.shape != size:
@@ -79,9 +90,9 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], bits: int = 8)
 
 
 def _without_palette(data: bytes) -> bytes:
-    """An indexed PNG as the gray one that has its indices as values."""
-    kept, at = [PNG_SIGNATURE], len(PNG_SIGNATURE)
-    while at < len(data):
+    """An indexed PNG, whole up to its IEND, as the gray one that has its indices as values; what follows is left."""
+    kept, at, kind = [PNG_SIGNATURE], len(PNG_SIGNATURE), b""
+    while kind != b"IEND":
         (length,) = struct.unpack_from(">I", data, at)
         kind, content = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
         if kind == b"IHDR":

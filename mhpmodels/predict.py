@@ -37,7 +37,7 @@ from mhpdata.split import Split, open_split
 from mhpdata.threads import crew
 from mhpmodels.inference import Inference, input_size
 from mhpmodels.output import check_free, make_folder, write_file
-from mhpmodels.png import encode_indexed
+from mhpmodels.png import encode_indexed, encode_picture
 from mhpmodels.rescale import labels_at
 
 PICTURES = "pictures"
@@ -237,10 +237,6 @@ def _overlay(image: Pixels, labels: Pixels, classes: LabelSet) -> bytes:
 
 
 def _write_legend(path: Path, classes: LabelSet, overwrite: bool) -> None:
-    import cv2
-
     from mhpmodels.overlay import legend
 
-    done, data = cv2.imencode(".png", np.ascontiguousarray(legend(classes)[:, :, ::-1]))
-    assert done
-    write_file(path, data.tobytes(), overwrite)
+    write_file(path, encode_picture(legend(classes)), overwrite)

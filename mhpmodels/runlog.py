@@ -17,7 +17,8 @@ import csv
 import io
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +26,12 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.manifest import write_atomically
+from mhpdata.regular import read_regular
 from mhpmodels.board import Board
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
+MAX_BYTES = 1 << 30
+"""Of a table: some ten million steps."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,11 @@ class RunLog:
         tensorboard: write an event file, too.
         quiet: nothing on standard output.
 
+    Every method raises OutputError where a file cannot be written, as on a full disk.
+
     Raises:
-        OutputError: a file cannot be written, or is not of this form.
+        OutputError: the same.
+        CheckpointError: a table of an earlier run cannot be read, or is none.
         MissingError: TensorBoard is asked for and not installed.
     """
 
@@ -106,19 +113,20 @@ class RunLog:
         tensorboard: bool = False,
         quiet: bool = False,
     ) -> None:
-        self._quiet, self._no_iou = quiet, (math.nan,) * len(classes)
-        self._board = Board(folder / "tensorboard", step) if tensorboard else None
+        self._folder, self._quiet, self._no_iou = folder, quiet, (math.nan,) * len(classes)
+        self._board: Board | None = None
         columns = {STEPS: _columns(StepRow), EPOCHS: [*_columns(EpochRow), *(f"IoU {name}" for name in classes)]}
-        try:
+        with _writing(folder), ExitStack() as opened:
             for file, header in columns.items():
                 _cut(folder / file, header, step + (file == EPOCHS))
             self._log, self._steps, self._epochs = (
-                (folder / file).open("a", encoding="utf-8", buffering=1, newline="") for file in (name, STEPS, EPOCHS)
+                opened.enter_context((folder / file).open("a", encoding="utf-8", buffering=1, newline=""))
+                for file in (name, STEPS, EPOCHS)
             )
-        except OSError as error:
-            if isinstance(error, OutputError):
-                raise
-            raise OutputError(folder, f"a log cannot be written ({error.strerror})", "", "Check it.") from error
+            if tensorboard:
+                self._board = Board(folder / "tensorboard", step)
+                opened.callback(self._board.close)
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> RunLog:
         return self
@@ -126,14 +134,13 @@ class RunLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in (self._log, self._steps, self._epochs):
-            file.close()
-        if self._board is not None:
-            self._board.close()
+        with _writing(self._folder) if error is None else suppress(OSError):  # the first error is the one to tell
+            self._opened.close()
 
     def line(self, text: str) -> None:
         """A line for people."""
-        self._log.write(text + "\n")
+        with _writing(self._folder):
+            self._log.write(text + "\n")
         if not self._quiet:
             from tqdm import tqdm
 
@@ -142,18 +149,19 @@ class RunLog:
 
     def step(self, row: StepRow) -> None:
         """A step is done."""
-        self._steps.write(_text(astuple(row)))
-        if self._board is not None:
-            self._board.add(row.step, loss=row.loss, gradient=row.gradient, rate=row.rate)
+        with _writing(self._folder):
+            self._steps.write(_text(astuple(row)))
+            if self._board is not None:
+                self._board.add(row.step, loss=row.loss, gradient=row.gradient, rate=row.rate)
 
     def epoch(self, row: EpochRow) -> None:
         """An epoch is done."""
         *values, iou = astuple(row)
-        self._epochs.write(_text((*values, *(iou or self._no_iou))))
-        if self._board is not None:
-            self._board.add(row.step, epoch_loss=row.loss, skipped=row.skipped)
-            if iou:
-                self._board.add(row.step, pixAcc=row.pix_acc, mIoU=row.miou)
+        scores = {"pixAcc": row.pix_acc, "mIoU": row.miou} if iou else {}
+        with _writing(self._folder):
+            self._epochs.write(_text((*values, *(iou or self._no_iou))))
+            if self._board is not None:
+                self._board.add(row.step, epoch_loss=row.loss, skipped=row.skipped, **scores)
 
 
 def read_steps(folder: Path) -> list[StepRow]:
@@ -162,13 +170,14 @@ def read_steps(folder: Path) -> list[StepRow]:
     Raises:
         CheckpointError: no such table there, or a row that is none.
     """
-    return [StepRow(*map(_number, row)) for row in _rows(folder / STEPS, _columns(StepRow))[1:]]
+    path = folder / STEPS
+    return [StepRow(*_numbers(row, path)) for row in _rows(path, _columns(StepRow))[1:]]
 
 
 def read_epochs(folder: Path) -> list[EpochRow]:
     """The epochs of a run's folder, in order. Raises as ``read_steps``."""
-    columns = _columns(EpochRow)
-    numbers = [tuple(map(_number, row)) for row in _rows(folder / EPOCHS, columns)[1:]]
+    path, columns = folder / EPOCHS, _columns(EpochRow)
+    numbers = [_numbers(row, path) for row in _rows(path, columns)[1:]]
     found = [EpochRow(**dict(zip(columns, row, strict=False)), iou=row[len(columns) :]) for row in numbers]
     return [replace(row, iou=()) if math.isnan(row.miou) else row for row in found]
 
@@ -183,19 +192,35 @@ def _text(row: Sequence[object]) -> str:
     return out.getvalue()
 
 
-def _number(text: str) -> Any:
-    return int(text) if text.lstrip("-").isdecimal() else float(text)
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """What the system says against writing there, as OutputError."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        remedy = "Make room or check the permissions; --resume goes on from the last checkpoint."
+        raise OutputError(folder, f"the log cannot be written ({error.strerror})", "", remedy) from error
+
+
+def _numbers(row: Sequence[str], path: Path) -> tuple[Any, ...]:
+    """Whole ones as int. Raises CheckpointError."""
+    try:
+        return tuple(int(text) if text.lstrip("-").isdecimal() else float(text) for text in row)
+    except ValueError as error:
+        raise CheckpointError(path, f"has a row that is none ({error})", "numbers", "Is it a run's folder?") from error
 
 
 def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
     """A table's rows, the header first; a last one that a kill cut short is left out."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_regular(path, MAX_BYTES).decode()
+        rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CheckpointError(
             path, f"cannot be read ({error})", "a table of mhp-train", "Is it a run's folder?"
         ) from error
-    rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
     if not rows or rows[0][: len(header)] != list(header) or any(len(row) != len(rows[0]) for row in rows):
         raise CheckpointError(path, "is another table", f"columns {', '.join(header)}", "Is it a run's folder?")
     return rows
@@ -205,5 +230,5 @@ def _cut(path: Path, header: Sequence[str], bound: int) -> None:
     """Drop the rows of steps from ``bound`` on; begin the table where there is none."""
     rows = _rows(path, header) if path.exists() else [list(header)]
     at = list(header).index("step")
-    kept = [rows[0], *(row for row in rows[1:] if int(row[at]) < bound)]
+    kept = [rows[0], *(row for row in rows[1:] if _numbers(row, path)[at] < bound)]
     write_atomically(path, "".join(map(_text, kept)))

@@ -17,16 +17,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from mhpdata.errors import OptionError
 from mhpdata.options import check_choice
-from mhpdata.protocol import EARLIER, choose_names, copies
+from mhpdata.protocol import choose_images
 from mhpdata.split import Split, open_split
 from mhpdata.threads import crew
 from mhpmodels.metrics import Confusion
 from mhpmodels.overlap import overlap
 from mhpmodels.persons import Claims, PersonFigures, claim, score_persons
+from mhpmodels.png import encode_picture
 from mhpmodels.scores import SIZES, UNKNOWN, Row, Score
 from mhpmodels.submission import Submission
 from mhpmodels.truth import merged_labels, packed_labels, person_runs, true_persons
@@ -74,16 +73,13 @@ def score(
     check_choice("unknown", unknown, UNKNOWN)
     opened = open_split(folder, split)
     try:
-        manifest = opened.manifest
-        names = choose_names(manifest, split, protocol, leak_free, unseen)
-        if not names:
+        chosen = choose_images(opened.manifest, split, protocol, leak_free, unseen)
+        if not chosen.names:
             raise OptionError(f"{folder}, split {split}", "no images", "at least one", "Choose another split.")
-        submission = Submission(predictions, names, len(opened.classes), unknown)
-        chosen = set(names)
-        indices = [index for index, name in enumerate(opened.names) if name in chosen]
+        submission = Submission(predictions, chosen.names, len(opened.classes), unknown)
         confusion, images = Confusion(len(opened.classes)), []
-        with crew(len(indices), "images", threads, progress) as workers:
-            for found in workers.each(partial(_score_one, opened, submission, at == "source"), indices):
+        with crew(len(chosen.indices), "images", threads, progress) as workers:
+            for found in workers.each(partial(_score_one, opened, submission, at == "source"), chosen.indices):
                 if found.confusion is not None:
                     confusion.merge(found.confusion)
                 images.append(found)
@@ -98,7 +94,7 @@ def score(
         protocol=protocol,
         leak_free=leak_free,
         unseen=unseen,
-        seen=len(copies(manifest, split, EARLIER.get(split, ())) & chosen),
+        seen=chosen.seen,
         confusion=confusion if submission.has_labels else None,
         persons=_figures(images) if submission.has_persons else None,
         rows=tuple(found.row for found in images),
@@ -117,8 +113,6 @@ def picture_of_the_worst(folder: str | Path, predictions: str | Path, found: Sco
         MissingError: Matplotlib is not installed.
         PackedError, PredictionError: as for ``score``.
     """
-    import cv2
-
     from mhpmodels.worst import draw_worst
 
     opened = open_split(folder, found.split)
@@ -127,9 +121,7 @@ def picture_of_the_worst(folder: str | Path, predictions: str | Path, found: Sco
         picture = draw_worst(opened, submission, found, count)
     finally:
         opened.close()
-    done, data = cv2.imencode(".png", np.ascontiguousarray(picture[:, :, ::-1]))
-    assert done
-    return data.tobytes()
+    return encode_picture(picture)
 
 
 def _figures(images: list[Scored]) -> PersonFigures:

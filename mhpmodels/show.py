@@ -22,16 +22,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mhpdata.errors import OptionError, OutputError
-from mhpdata.labels import IGNORE
-from mhpmodels.output import check_free, write_file
-from mhpmodels.page import INK, LINE, MARGIN, MUTED, WIDTH, Color, Page, Pixels
+from mhpdata.errors import OptionError
+from mhpmodels.legend import draw_legend, present_classes
+from mhpmodels.output import check_out, write_file
+from mhpmodels.page import INK, LINE, MARGIN, MUTED, WIDTH, Page, Pixels
 from mhpmodels.panels import (
     COLUMN,
     CONFLICTING,
     EQUAL,
-    GAP,
     NOBODY,
+    column_left,
     contested_map,
     contested_panel,
     panel_size,
@@ -40,6 +40,7 @@ from mhpmodels.panels import (
     photo_panel,
     pick,
 )
+from mhpmodels.png import encode_picture
 
 if TYPE_CHECKING:
     from mhpdata.manifest import Manifest
@@ -107,14 +108,14 @@ def save_sheet(
     from mhpdata.manifest import read_manifest
 
     out = Path(out)
-    check_out(out, overwrite)
+    check_out(out, overwrite, ".png")
     opened = mhpdata.open(folder, split or _default_split(read_manifest(Path(folder)), names))
     try:
         chosen = choose(opened.names, count=count, indices=indices, names=names, seed=seed)
         picture = contact_sheet(opened, chosen)
     finally:
         opened.close()
-    write_png(out, picture, overwrite)
+    write_file(out, encode_picture(picture), overwrite)
     return Sheet(out, (picture.shape[0], picture.shape[1]), opened.name, chosen)
 
 
@@ -179,11 +180,11 @@ def contact_sheet(split: Split, indices: Sequence[int]) -> Pixels:
     page = Page()
     rows = [_Row.of(split[index], palette) for index in indices]
     _draw_title(page, split, len(rows))
-    _draw_legend(page, sorted({label for row in rows for label in row.present or ()}), split.classes, palette)
+    draw_legend(page, sorted({label for row in rows for label in row.present or ()}), split.classes, palette)
     page.down(14)
     for column, (heading, meaning) in enumerate(HEADINGS):
-        page.text(_left(column), heading, 19, bold=True)
-        page.text(_left(column) + page.width(heading, 19, bold=True) + 12, meaning, 15, MUTED, below=3)
+        page.text(column_left(column), heading, 19, bold=True)
+        page.text(column_left(column) + page.width(heading, 19, bold=True) + 12, meaning, 15, MUTED, below=3)
     page.down(34)
     for row in rows:
         _draw_row(page, row, split.name)
@@ -191,24 +192,6 @@ def contact_sheet(split: Split, indices: Sequence[int]) -> Pixels:
     notes = f"Sizes are height {TIMES} width. Contested: in the persons' own masks at source size, enlarged here; "
     page.text(MARGIN, notes + rule, 15, MUTED)
     return page.picture(page.y + 15 + MARGIN)
-
-
-def present_classes(labels: Pixels) -> tuple[int, ...]:
-    """The labels that occur in a map, rising; 255 is one of them."""
-    return tuple(int(label) for label in np.flatnonzero(np.bincount(labels.reshape(-1), minlength=1)))
-
-
-def legend_entries(present: Sequence[int], classes: Sequence[str], palette: Pixels) -> list[tuple[str, Color]]:
-    """The legend: name and colour of each label that occurs, in order."""
-    return [("not counted" if c == IGNORE else classes[c], _color(palette[c])) for c in present]
-
-
-def shared_colors(entries: Sequence[tuple[str, Color]]) -> list[tuple[str, ...]]:
-    """Groups of legend names that have one colour."""
-    groups: dict[Color, list[str]] = {}
-    for name, color in entries:
-        groups.setdefault(color, []).append(name)
-    return [tuple(names) for names in groups.values() if len(names) > 1]
 
 
 def _default_split(manifest: Manifest, names: Sequence[str]) -> str:
@@ -231,14 +214,6 @@ def _similar(name: str, all_names: Sequence[str]) -> str:
 
 def _option(manifest: Manifest, name: str) -> str:
     return str(manifest.options.get(name, "unknown"))
-
-
-def _color(color: Pixels) -> Color:
-    return int(color[0]), int(color[1]), int(color[2])
-
-
-def _left(column: int) -> int:
-    return MARGIN + column * (COLUMN + GAP)
 
 
 # --- the sheet's parts
@@ -308,24 +283,6 @@ def _draw_title(page: Page, split: Split, count: int) -> None:
     page.down(38)
 
 
-def _draw_legend(page: Page, present: Sequence[int], classes: Sequence[str], palette: Pixels) -> None:
-    entries = legend_entries(present, classes, palette)
-    x = MARGIN
-    for name, color in entries:
-        name = page.clip(name, 16, 400)
-        step = 26 + 9 + page.width(name, 16) + 26
-        if x + step - 26 > WIDTH - MARGIN:
-            x = MARGIN
-            page.down(28)
-        page.swatch(x, (18, 26), color)
-        page.text(x + 26 + 9, name, 16)
-        x += step
-    page.down(30 * bool(entries))
-    for names in shared_colors(entries):
-        page.text(MARGIN, f"{' and '.join(names)} share one colour in this palette", 15, MUTED)
-        page.down(24)
-
-
 def _draw_row(page: Page, row: _Row, split: str) -> None:
     page.image(MARGIN, np.full((1, WIDTH - 2 * MARGIN, 3), LINE, np.uint8), frame=0)
     page.down(14)
@@ -335,44 +292,25 @@ def _draw_row(page: Page, row: _Row, split: str) -> None:
     page.text(x, page.clip(row.caption[1], 17, WIDTH - MARGIN - x), 17, MUTED)
     page.down(32)
     for column, panel in enumerate(row.panels):
-        page.image(_left(column), panel)
+        page.image(column_left(column), panel)
     if row.present is None:
         for column in range(1, len(row.panels)):
-            page.centred(_left(column) + row.panels[0].shape[1] / 2, row.panels[0].shape[0] / 2, "no labels", MUTED)
+            page.centred(
+                column_left(column) + row.panels[0].shape[1] / 2, row.panels[0].shape[0] / 2, "no labels", MUTED
+            )
     for person, (below, right) in row.places.items():
-        page.centred(_left(2) + right, below, str(person), "white", outline=INK)
+        page.centred(column_left(2) + right, below, str(person), "white", outline=INK)
     page.down(row.panels[0].shape[0] + 8)
-    page.text(_left(2), page.clip(row.note, 15, COLUMN), 15, MUTED)
+    page.text(column_left(2), page.clip(row.note, 15, COLUMN), 15, MUTED)
     if row.present is not None:
         _draw_counts(page, row.contested)
     page.down(34)
 
 
 def _draw_counts(page: Page, counts: tuple[int, int]) -> None:
-    x = _left(3)
+    x = column_left(3)
     for count, color, what in zip(counts, (EQUAL, CONFLICTING), ("same label", "labels differ"), strict=True):
         text = f"{what} {count:,} px"
         page.swatch(x, (14, 14), color)
         page.text(x + 21, text, 15, MUTED)
         x += 21 + page.width(text, 15) + 22
-
-
-# --- the file
-
-
-def check_out(out: Path, overwrite: bool) -> None:
-    """Raises OptionError or OutputError where a picture of this name may not be written."""
-    if out.suffix.lower() != ".png":
-        raise OptionError("out", repr(str(out)), "a name that ends with .png")
-    if not out.parent.is_dir():
-        raise OutputError(out.parent, "no such folder", "the folder to write the picture to", "Make it first.")
-    check_free(out, overwrite)
-
-
-def write_png(out: Path, picture: Pixels, overwrite: bool) -> None:
-    """Write a picture, uint8 (height, width, 3) RGB, so that its name shows all of it or what was there before."""
-    import cv2
-
-    done, data = cv2.imencode(".png", np.ascontiguousarray(picture[:, :, ::-1]), [cv2.IMWRITE_PNG_COMPRESSION, 6])
-    assert done
-    write_file(out, data.tobytes(), overwrite)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from mhpdata.labels import IGNORE
 from mhpdata.layouts import LAYOUTS
 from mhpdata.split import Split
+from mhpmodels.legend import legend_entries, present_classes
 from mhpmodels.page import LINE, MARGIN, MUTED, WIDTH, Page
-from mhpmodels.panels import COLUMN, CONFLICTING, GAP, panel_size, photo_panel, pick
+from mhpmodels.panels import CONFLICTING, column_left, panel_size, photo_panel, pick
 from mhpmodels.scores import Score
-from mhpmodels.show import legend_entries, present_classes
 from mhpmodels.submission import Submission
 from mhpmodels.truth import labels_of_size
 
@@ -44,7 +44,7 @@ def draw_worst(split: Split, submission: Submission, score: Score, count: int) -
     page.text(MARGIN, "By mean IoU. Pictures made from MHP are for non-commercial research only.", 15, MUTED)
     page.down(34)
     for column, heading in enumerate(HEADINGS):
-        page.text(_left(column), heading, 19, bold=True)
+        page.text(column_left(column), heading, 19, bold=True)
     page.down(34)
     for name in worst:
         index = split.names.index(name)
@@ -59,7 +59,7 @@ def draw_worst(split: Split, submission: Submission, score: Score, count: int) -
         page.down(32)
         present, panels = _panels(split, submission, index, (row.height, row.width), palette)
         for column, panel in enumerate(panels):
-            page.image(_left(column), panel)
+            page.image(column_left(column), panel)
         page.down(panels[0].shape[0] + 8)
         legend = ", ".join(label for label, _ in legend_entries(present, split.classes, palette))
         page.text(MARGIN, page.clip(legend, 15, WIDTH - 2 * MARGIN), 15, MUTED)
@@ -93,7 +93,3 @@ def _predicted(submission: Submission, name: str, size: tuple[int, int]) -> Pixe
     for layer in submission.persons(name, size)[1]:
         labels = np.where(labels == 0, layer.labels, labels)
     return labels
-
-
-def _left(column: int) -> int:
-    return MARGIN + column * (COLUMN + GAP)

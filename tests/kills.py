@@ -178,12 +178,13 @@ def _whole(victim: Victim, out: Path) -> tuple[Digests, float]:
 def _end(
     command: list[str], number: int, moment: float, watched: Path | None, after: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and signal it at that moment, or, where a folder is watched, a while after a file's beginning."""
+    """Run a command and signal it at that moment, or, where a folder is watched, a while after the first file that is
+    begun there until then."""
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr, text=True, env=environment())
         try:
-            if watched is not None and _begins_a_file(process, watched, moment):
-                moment = after
+            if watched is not None:
+                moment = after if _begins_a_file(process, watched, moment) else 0
             process.wait(moment)
         except subprocess.TimeoutExpired:
             process.send_signal(number)

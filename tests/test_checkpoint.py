@@ -124,6 +124,18 @@ def test_a_full_disk_leaves_the_one_before(tmp_path, engine):
     assert [c.position.epoch for c in checkpoint.listing(tmp_path)] == [1]
 
 
+def test_where_nothing_can_be_synced_a_checkpoint_is_read_and_none_is_saved(tmp_path, engine, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(22, "Invalid argument")  # as on squashfs
+
+    path = save(tmp_path, engine, 0, 0.5)
+    monkeypatch.setattr("os.fsync", refuse)
+    checkpoint.restore(checkpoint.read(path), engine)
+    with pytest.raises(OutputError, match="Invalid argument"):
+        save(tmp_path, engine, 1, 0.5)
+    assert [c.position.epoch for c in checkpoint.listing(tmp_path)] == [1]
+
+
 @pytest.mark.parametrize("suffix", [".params", ".state"])
 def test_other_bytes_are_found(tmp_path, engine, suffix):
     path = save(tmp_path, engine, 0, 0.5)

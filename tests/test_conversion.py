@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import struct
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,6 +15,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError, OptionError, OutputError
+from mhpdata.labels import COMMON, MHP_V1
+from mhpdata.remap import common
 from mhpmodels import checkpoint
 from mhpmodels.checkpoint import Position
 from mhpmodels.config import TrainConfig
@@ -22,7 +25,7 @@ from mhpmodels.engines import DEVIATION, MEAN, open_engine
 from mhpmodels.engines.onnx import OnnxEngine
 from mhpmodels.networks.architecture import Architecture, build_network
 from mhpmodels.params import write_params
-from mhpmodels.trained import inference_of, open_trained
+from mhpmodels.trained import inference_of, labels_of, open_trained
 from mhptools.convert import main
 from mhptools.predict import main as predict_command
 
@@ -99,7 +102,9 @@ class Evil:
         return print, ("unpickled",)
 
 
-@pytest.mark.parametrize("content", [[torch.zeros(1)], {"a": 1}, 3, Evil()])
+@pytest.mark.parametrize(
+    "content", [[torch.zeros(1)], {"a": 1}, {1: torch.zeros(1)}, {"a": torch.ones(2).to_sparse()}, 3, Evil()]
+)
 def test_a_file_of_torchs_that_holds_no_weights(content, tmp_path, capsys):
     torch.save(content, tmp_path / "a.pt")
     with pytest.raises(CheckpointError):
@@ -128,6 +133,16 @@ def test_fit_takes_all_or_nothing():
         ({**whole, "2.weight": torch.zeros(1)}, r"2\.weight is not of this network"),
         ({**whole, "0.weight": torch.zeros(3, 3)}, r"0\.weight is \(3, 3\), not \(3, 2\)"),
         ({}, "and 3 more"),
+        ({**whole, "1.num_batches_tracked": torch.zeros(2, dtype=int)}, r"1\.num_batches_tracked is \(2,\), not \(\)"),
+        ({**whole, "1.weight": torch.ones(3).to_sparse()}, r"1\.weight is no dense tensor"),
+        ({**whole, "1.weight": torch.ones(3, device="meta")}, r"1\.weight is no dense tensor"),
+        ({**whole, "1.weight": torch.ones(3, dtype=torch.complex64)}, r"1\.weight is no dense tensor"),
+        ({**whole, "1.weight": torch.ones(3).to(torch.float8_e5m2)}, r"1\.weight is no dense tensor"),
+        (
+            {**whole, "1.weight": torch.nested.nested_tensor([torch.ones(3)], layout=torch.jagged)},
+            r"1\.weight is no dense tensor",
+        ),
+        ({**whole, "1.weight": 3}, r"1\.weight is no dense tensor"),
     ]:
         with pytest.raises(CheckpointError, match=found):
             fit(network, tensors, "a.pt")
@@ -216,6 +231,22 @@ def test_a_network_of_ones_own_goes_by_the_json_beside_it(own, tmp_path):
     with pytest.raises(CheckpointError, match="GluonCV's PSPNet or ICNet"):
         path.with_suffix(".json").unlink()
         convert(path, tmp_path / "b.onnx")
+
+
+@pytest.mark.parametrize("remap", ["common", common().to_json()])
+def test_what_its_classes_are_called_goes_along(remap, own, tmp_path):
+    engine, path = own
+    convert(path, tmp_path / "plain.onnx")
+    plain = open_trained(tmp_path / "plain.onnx", {}).config
+    assert (plain.class_names, plain.flip_pairs, plain.remap) == ((), (), None)
+    assert labels_of(plain) is MHP_V1
+    names = {"classes": 17, "class_names": COMMON.names, "flip_pairs": COMMON.flip_pairs, "remap": remap}
+    mixed = open_engine(replace(engine.config, **names))
+    convert(checkpoint.save(tmp_path, mixed, Position(epoch=2), {}), tmp_path / "mixed.onnx")
+    mixed.close()
+    found = open_trained(tmp_path / "mixed.onnx", {"base_size": 64}).config
+    assert {name: getattr(found, name) for name in names} == names
+    assert labels_of(found) is COMMON and found.base_size == 64
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no protobuf"])

@@ -215,7 +215,8 @@ def test_last_batch(rec):
     "options",
     [
         {"batch_size": 0}, {"rank": 1}, {"dtype": "float64"}, {"whole": True}, {"threads": 0}, {"on_error": "ignore"},
-        {"scales": (2.0, 1.0)}, {"split": "trian"}, {"pad_label": 256},
+        {"scales": (2.0, 1.0)}, {"split": "trian"}, {"pad_label": 256}, {"limit": -30}, {"flip_prob": float("nan")},
+        {"gray_prob": 50}, {"augment": False, "weights": np.array([1.0, 2.0])},
     ],
     ids=str,
 )  # fmt: skip

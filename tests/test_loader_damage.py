@@ -10,6 +10,7 @@ import pytest
 from loading import FORMATS, IMAGES, epoch, loader, write_packed
 
 import mhpdata
+from mhpdata.codec import CODECS
 from mhpdata.errors import PackedError, RecordError, ShardError
 from mhpdata.record import encode_record, number_record, parse_record
 
@@ -87,6 +88,36 @@ def test_a_jpeg_that_is_not_the_record_s(damaged, change, message):
     ours = loader(folder, augment=False, whole=True, batch_size=1, on_error="skip")
     epoch(ours)
     assert set(ours.skipped) == {7}
+
+
+@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize("codec", [0, 1, 2, 3, 9, 255])
+def test_another_codec_than_the_record_s_is_refused_before_anything_is_drawn(damaged, image, codec):
+    def damage(data, at, size):
+        record = parse_record(bytes(data[at : at + size]), 7)
+        whole = encode_record(dataclasses.replace(record, codec=codec))
+        number_record(whole, 7)
+        assert len(whole) == size
+        data[at : at + size] = whole
+
+    folder = damaged(image, "hdf5", damage)
+    if codec == CODECS[image]:
+        epoch(loader(folder))
+        return
+    with pytest.raises(RecordError, match=r"train-00000.*record 7.*again"):
+        epoch(loader(folder))
+
+
+def test_an_announcement_that_fails_is_no_error(packed, monkeypatch):
+    """What is wrong comes up where the record is read, so that it can be left out."""
+
+    def gone(*_):
+        raise ShardError("train-00000.rec", "vanished")
+
+    ours = loader(packed["yuv420", "recordio"])
+    monkeypatch.setattr(mhpdata.split.Split, "span", gone)
+    for index in range(3):
+        ours._data.expect(index)
 
 
 def test_a_file_cut_short_while_it_is_read(damaged):

@@ -12,6 +12,7 @@ import pytest
 from loading import epoch, loader, write_packed
 
 import mhpdata
+from mhpdata.errors import OptionError
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +58,10 @@ def test_whoever_waits_for_a_batch_of_a_loader_that_is_closed_gets_an_error(rec)
         go_on.wait(60)
         return image, labels
 
-    ours, found = loader(rec, transform=transform), []
+    ours, found = loader(rec, transform=transform, on_error="skip"), []  # to be closed is nothing that is skipped
 
     def wait():
-        with pytest.raises(RuntimeError, match="was closed while this batch was waited for"):
+        with pytest.raises(OptionError, match=r"this iteration was ended.*Open a second Loader"):
             next(iter(ours))
         found.append("error")
 
@@ -81,6 +82,36 @@ def test_a_new_iteration_begins_at_the_beginning(rec):
     ours = loader(rec)
     first = next(iter(ours)).indices.tolist()
     assert next(iter(ours)).indices.tolist() == first
+
+
+@pytest.mark.parametrize("end", ["another", "close"])
+def test_an_iteration_that_was_ended_says_so_and_does_not_wait(rec, end):
+    ours = loader(rec, batch_size=2)
+    epoch(ours)  # all records are known
+    with pytest.raises(OptionError, match="this iteration was ended"):
+        for _batch in ours:
+            time.sleep(0.05)  # what was begun is done
+            if end == "close":
+                ours.close()
+            else:
+                next(iter(ours))
+    assert threads_left() == 0
+
+
+def test_threads_that_cannot_be_started_leave_none(rec, monkeypatch):
+    start, started = threading.Thread.start, []
+
+    def few(thread):
+        if thread.name.startswith("mhp-loader"):
+            if len(started) == 2:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", few)
+    with pytest.raises(RuntimeError, match="can't start"):
+        next(iter(loader(rec, threads=3)))
+    assert len(started) == 2 and threads_left() == 0
 
 
 def run(code, *arguments):

@@ -14,34 +14,17 @@ import numpy as np
 import pytest
 
 from mhpdata.errors import CheckpointError, EngineError, OptionError
-from mhpmodels.config import TrainConfig
 from mhpmodels.engines import installed, open_engine
 from mhpmodels.params import read_params
 
 if "mxnet" not in installed():
     pytest.skip("MXNet is not installed here; environment A has it", allow_module_level=True)
 
-from mhpmodels.engines.mxnet.backbone import CHANNELS
+from mxnet_small import SIZE, batch, config, weights
+
 from mhpmodels.engines.mxnet.contexts import APART
 from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.network import HEADS, build_network, named_parameters
-
-SIZE = {"icnet": 64, "psp": 48}
-
-
-def config(model="icnet", **options):
-    default = {"aux": model == "psp", "backbone": "resnet18", "crop_size": SIZE[model], "batch_size": 2, "dropout": 0.0}
-    return TrainConfig(engine="mxnet", model=model, **{**default, **options})
-
-
-def batch(size, count=2, seed=0):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 19, (count, size, size)).astype(np.uint8)
-    return rng.normal(0, 1, (count, 3, size, size)).astype(np.float32), labels
-
-
-def weights(engine):
-    return {name: parameter.list_data()[0].asnumpy() for name, parameter in engine._parameters.items()}
 
 
 def gradients(engine):
@@ -228,62 +211,6 @@ def test_a_state_is_arrays_by_the_weights_names(opened):
     arrays = read_params(path.with_suffix(".state"))
     assert arrays.pop("steps").tolist() == [0]
     assert {name.removeprefix("momentum:") for name in arrays} == set(gradients(engine))
-
-
-# --- backbones
-
-
-@pytest.mark.parametrize("model", SIZE)
-@pytest.mark.parametrize("backbone", ["resnet34", "resnest50"])
-def test_other_backbones_train(model, backbone):
-    engine = open_engine(config(model, backbone=backbone))
-    step = engine.train_step(*batch(SIZE[model]), 0.001, 0)
-    assert step.applied and math.isfinite(step.loss)
-    engine.close()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("backbone", CHANNELS)
-def test_every_backbone_predicts(backbone):
-    for model in SIZE:
-        engine = open_engine(config(model, backbone=backbone), training=False)
-        assert np.isfinite(engine.predict(batch(SIZE[model], 1)[0])).all()
-        engine.close()
-
-
-def test_a_pretrained_backbone_from_a_file(opened, tmp_path):
-    engine, _ = opened
-    alone = import_module("gluoncv.model_zoo.resnetv1b").resnet18_v1b(dilated=True)
-    alone.initialize(mx.init.Xavier())
-    alone(mx.nd.zeros((1, 3, 32, 32)))
-    alone.save_parameters(str(tmp_path / "resnet18_v1b.params"))
-    theirs = {name: parameter.data().asnumpy() for name, parameter in alone._collect_params_with_prefix().items()}
-    taught = open_engine(replace(engine.config, pretrained_base=str(tmp_path / "resnet18_v1b.params")))
-    ours, drawn = weights(taught), weights(engine)
-    backbone = [name for name in ours if not name.startswith(HEADS[engine.config.model])]
-    assert set(backbone) == {name for name in theirs if not name.startswith("fc.")}
-    assert all((ours[name] == theirs[name]).all() for name in backbone)
-    assert any((ours[name] != drawn[name]).any() for name in backbone)
-    taught.close()
-
-
-def test_a_backbone_that_is_another(opened, tmp_path):
-    engine, path = opened
-    with pytest.raises(CheckpointError, match="Give a file of resnet34_v1b"):
-        open_engine(replace(engine.config, backbone="resnet34", pretrained_base=str(path)))
-    with pytest.raises(CheckpointError, match=r"nowhere\.params: cannot be read"):
-        open_engine(replace(engine.config, pretrained_base=str(tmp_path / "nowhere.params")))
-
-
-def test_a_store_that_cannot_be_reached(opened, monkeypatch):
-    def get_model_file(name, tag):
-        raise OSError(f"no network for {name}")
-
-    monkeypatch.setattr(import_module("gluoncv.model_zoo.model_store"), "get_model_file", get_model_file)
-    with pytest.raises(EngineError, match=r"resnet18_v1b cannot be had.*no network.*copy of resnet18_v1b-\*\.params"):
-        open_engine(replace(opened[0].config, pretrained_base="store"))
-    predicting = open_engine(replace(opened[0].config, pretrained_base="store"), training=False)
-    predicting.close()
 
 
 # --- files that almost fit

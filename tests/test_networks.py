@@ -5,19 +5,22 @@ from __future__ import annotations
 import copy
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mhpdata.errors import CheckpointError, EngineError
+from mhpdata.errors import CheckpointError, EngineError, OptionError
 from mhpmodels.config import BACKBONES, TrainConfig
+from mhpmodels.engines import open_engine
+from mhpmodels.networks import architecture
 from mhpmodels.networks.architecture import Architecture, build_network
 from mhpmodels.params import read_params, to_gluon_names, to_torch_names, write_params
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
+from mhpmodels.networks import resnet  # noqa: E402
 from mhpmodels.networks.norm import BatchNorm, CudaSyncBatchNorm, SyncBatchNorm, synchronise  # noqa: E402
 from mhpmodels.networks.pspnet import resize  # noqa: E402
 
@@ -145,6 +148,20 @@ def test_weights_tell_their_architecture_and_keep_every_bit(model, backbone, tmp
 def test_other_weights_have_no_architecture():
     with pytest.raises(CheckpointError, match=r"1 arrays, such as fc\.weight"):
         Architecture.of_weights({"fc.weight": (10, 10)})
+
+
+def test_a_backbone_that_torch_lacks_is_one_error_before_anything_is_built(monkeypatch):
+    assert tuple(resnet.BACKBONES) == architecture.BACKBONES
+    assert set(architecture.BACKBONES) < set(BACKBONES)
+    for module in ("mhpmodels.engines.torch.engine", "mhpmodels.networks.icnet"):
+        monkeypatch.setitem(sys.modules, module, None)
+    lacking = TrainConfig(engine="torch", backbone="resnest50")
+    for build in (open_engine, lambda config: build_network(Architecture.of_config(config), 0.1, config)):
+        with pytest.raises(
+            OptionError, match=r"backbone: resnest50 with engine torch; expected resnet18 or .*resnet152"
+        ):
+            build(lacking)
+    replace(Architecture.of_config(lacking), model="my.module:network").check()
 
 
 def test_a_config_tells_the_architecture():

@@ -8,7 +8,7 @@ import pytest
 
 from mhpdata.errors import PredictionError
 from mhpdata.labels import MHP_V1
-from mhpmodels.png import decode_labels, encode_indexed
+from mhpmodels.png import decode_labels, encode_indexed, encode_picture
 
 SIZES = [(1, 1), (1, 300), (300, 1), (37, 41)]
 
@@ -41,6 +41,21 @@ def test_gray_pngs_are_their_labels(size):
         again = decode_labels(data, "x.png", size, bits)
         assert again.dtype == dtype
         np.testing.assert_array_equal(again, labels)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_a_picture_is_its_colours(size, tmp_path):
+    picture = some((*size, 3))
+    (tmp_path / "x.png").write_bytes(encode_picture(picture))
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "x.png"))[:, :, ::-1], picture)
+
+
+@pytest.mark.parametrize("more", [b"\n", b"more", bytes(11), bytes(12), b"\xff" * 40], ids=len)
+def test_what_lies_behind_the_end_is_not_read(more):
+    labels = some((9, 7))
+    gray = cv2.imencode(".png", labels)[1].tobytes()
+    for data in (encode_indexed(labels, MHP_V1.palette), gray):
+        np.testing.assert_array_equal(decode_labels(data + more, "x.png", (9, 7)), labels)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])

@@ -9,7 +9,7 @@ from folder import write_folder
 import mhpdata
 from mhpdata.errors import OptionError
 from mhpdata.manifest import Manifest, Shard, ShardFile, Skipped, Split, Statistics
-from mhpdata.protocol import PROTOCOLS, choose_names, copies
+from mhpdata.protocol import PROTOCOLS, choose_images, choose_names, copies
 
 
 def shards(names, size=300):
@@ -90,6 +90,16 @@ def test_leak_free_leaves_out_copies_of_what_is_evaluated_later():
     assert copies(folder, "val", ["train"]) == {"0006", "0007", "0012"}
     assert copies(folder, "test", ["train", "val"]) == {"0009", "0010", "0011", "0013"}
     assert copies(folder, "train", []) == frozenset()
+
+
+def test_what_counts_by_index_and_what_of_it_was_seen():
+    folder = manifest({"train": ids(1, 5), "val": [*ids(6, 8), "0012"], "test": [*ids(9, 11), "0013"]}, COPIES)
+    assert choose_images(folder, "val") == (("0006", "0007", "0008", "0012"), (0, 1, 2, 3), 3)
+    assert choose_images(folder, "val", "gluoncv") == (("0007", "0008", "0012"), (1, 2, 3), 2)
+    assert choose_images(folder, "val", unseen=True) == (("0008",), (2,), 0)
+    assert choose_images(folder, "test") == (("0009", "0010", "0011", "0013"), (0, 1, 2, 3), 4)
+    assert choose_images(folder, "train", leak_free=True) == (("0002", "0003"), (1, 2), 0)
+    assert choose_images(manifest({"val": []}), "val") == ((), (), 0)
 
 
 def test_a_split_whose_name_begins_like_another_is_another():

@@ -5,16 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from allocation import at_most
+from numpy_engine import NumpyEngine
 
 import mhpdata
-from mhpdata.errors import ManifestError, PredictionError, ShardError, UnreadableError
+from mhpdata.errors import CheckpointError, ManifestError, OptionError, PredictionError, ShardError, UnreadableError
 from mhpdata.manifest import read_manifest
 from mhpdata.regular import open_regular, read_regular
+from mhpdata.remap import read_remap
 from mhpdata.shards import SUFFIXES
+from mhpmodels import checkpoint
+from mhpmodels.checkpoint import Position
+from mhpmodels.config import TrainConfig
+from mhpmodels.params import read_params
+from mhpmodels.runlog import EPOCHS, STEPS, RunLog, read_epochs, read_steps
 from mhpmodels.submission import Submission
+from mhpmodels.trained import open_trained
 
 
 def fifo(path):
@@ -64,6 +74,11 @@ def test_a_file_is_read_whole_or_not_at_all(tmp_path):
     path.write_bytes(b"content")
     (tmp_path / "link").symlink_to("file")
     assert read_regular(path, 7) == read_regular(tmp_path / "link", 100) == b"content"
+    with at_most(100_000):
+        assert read_regular(path, 1 << 40) == b"content"
+    assert read_regular("/proc/self/status", 1 << 20).startswith(b"Name:"), "its size is 0, and then it grows"
+    with pytest.raises(OSError, match="larger than 6 bytes"):
+        read_regular("/proc/self/status", 6)
     with pytest.raises(OSError, match="larger than 6 bytes"):
         read_regular(path, 6)
     with pytest.raises(FileNotFoundError):
@@ -111,6 +126,51 @@ def test_predictions(make, tmp_path, monkeypatch):
     make(tmp_path / "results.txt") if make is not link_to_a_fifo else (tmp_path / "results.txt").symlink_to("pipe")
     with pytest.raises(PredictionError, match=r"results\.txt: cannot be read"):
         Submission(tmp_path, ["0001"], 19)
+
+
+@pytest.mark.parametrize("make", STRANGE)
+def test_weights_and_tables_of_labels(make, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for reader, name, kind in (
+        (read_params, "x.params", CheckpointError),
+        (lambda path: open_trained(path, {"engine": "torch", "backbone": "resnet18"}), "x.pt", CheckpointError),
+        (lambda path: open_trained(path, {}), "x.onnx", CheckpointError),
+        (read_remap, "own.json", OptionError),
+    ):
+        if name == "x.pt" and (find_spec("torch") is None or make is folder):  # a folder is a run's
+            continue
+        if name == "x.onnx" and find_spec("onnxruntime") is None:
+            continue
+        make(tmp_path / name)
+        with pytest.raises(kind, match=rf"{name}: cannot be read \((not a regular file|No such device.*)\)") as caught:
+            reader(tmp_path / name)
+        assert caught.value.remedy
+        (tmp_path / "pipe").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("make", STRANGE)
+def test_a_run_s_folder(make, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weights = checkpoint.save(tmp_path, NumpyEngine(TrainConfig(classes=5)), Position(1, 0, 10), {})
+    found = checkpoint.read(weights)
+    with RunLog(tmp_path, ("background",), quiet=True):
+        pass
+    for path, reader in (
+        (weights, lambda: checkpoint.verify(found)),
+        (weights.with_suffix(".json"), lambda: checkpoint.read(weights)),
+        (tmp_path / STEPS, lambda: read_steps(tmp_path)),
+        (tmp_path / EPOCHS, lambda: read_epochs(tmp_path)),
+        (tmp_path / EPOCHS, lambda: RunLog(tmp_path, ("background",))),
+    ):
+        kept = path.with_suffix(".kept")
+        path.rename(kept)
+        make(path)
+        with pytest.raises(CheckpointError, match=rf"{path.name}: (cannot be read|is damaged)") as caught:
+            reader()
+        assert caught.value.remedy
+        path.rmdir() if path.is_dir() else path.unlink()
+        kept.rename(path)
+        (tmp_path / "pipe").unlink(missing_ok=True)
 
 
 def test_a_photo_to_predict(tmp_path):

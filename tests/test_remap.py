@@ -93,7 +93,10 @@ def test_sets_that_contradict_each_other_are_an_error():
         ('{"classes": ["a", "a"], "maps": {}}', "2 to 255 different names"),
         ('{"classes": ["a", 1], "maps": {}}', "is no table of labels"),
         ('{"classes": ["a", "b"], "maps": {"x": {"y": 1}}}', "is no table of labels"),
-        ('{"classes": ["a", "b"], "maps": {"x": {"y": "c"}}}', "x has classes that become c; expected one of a, b"),
+        (
+            '{"classes": ["a", "b"], "maps": {"x": {"y": "c"}}}',
+            "classes of x become c; expected names that the table lists under classes: a, b",
+        ),
     ],
 )
 def test_what_is_no_table(text, message):

@@ -1,6 +1,9 @@
 """Tables of a run: digits, resume, damage."""
 
 import math
+import resource
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -78,10 +81,67 @@ def test_another_table_is_refused(tmp_path):
         read_epochs(tmp_path)
 
 
+@pytest.mark.parametrize("column", range(len(vars(step(0)))))
+@pytest.mark.parametrize("text", ["loss", "", "--5", "1e", "9" * 5000])
+def test_text_in_place_of_a_number_is_refused(tmp_path, text, column):
+    write(tmp_path, map(step, range(3)), [epoch(0)])
+    for name, read in ((STEPS, read_steps), (EPOCHS, read_epochs)):
+        whole = (tmp_path / name).read_text()
+        rows = [line.split(",") for line in whole.splitlines()]
+        rows[-1][min(column, len(rows[-1]) - 1)] = text
+        (tmp_path / name).write_text("".join(",".join(row) + "\n" for row in rows))
+        for attempt in (read, lambda folder: write(folder, [], [], 9)):
+            with pytest.raises(CheckpointError, match=f"{name}: has a row that is none"):
+                attempt(tmp_path)
+        (tmp_path / name).write_text(whole)
+
+
+def test_a_field_that_csv_does_not_take_is_refused(tmp_path):
+    write(tmp_path, [step(0)], [])
+    with (tmp_path / STEPS).open("a") as file:
+        file.write("1" * 200_000 + "\n")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        read_steps(tmp_path)
+
+
 def test_a_log_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "train.log").mkdir()
     with pytest.raises(OutputError, match="cannot be written"):
         write(tmp_path, [], [])
+
+
+@contextmanager
+def files_of_at_most(size):
+    """What a full disk does, for this process: a file grows no further (Python ignores the signal)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    "add",
+    [lambda log: log.step(step(0)), lambda log: log.epoch(epoch(0)), lambda log: log.line("a line of text" * 9)],
+    ids=["step", "epoch", "line"],
+)
+def test_a_full_disk_is_an_output_error_and_closes_the_files(tmp_path, add):
+    full = partial(pytest.raises, OutputError, match=r"the log cannot be written \(File too large\). Make room")
+    log = RunLog(tmp_path, CLASSES, quiet=True)
+    with files_of_at_most(100), full(), log, full():  # outside: closing finds what lies in memory still
+        add(log)
+    assert all(file.closed for file in (log._log, log._steps, log._epochs))
+    assert read_steps(tmp_path) == read_epochs(tmp_path) == []
+    with files_of_at_most(100), pytest.raises(KeyError), RunLog(tmp_path, CLASSES, quiet=True) as log:
+        with full():
+            add(log)
+        raise KeyError("another error, which closing does not hide")
+
+
+def test_a_full_disk_as_a_run_begins_leaves_nothing_open(tmp_path):
+    with files_of_at_most(40), pytest.raises(OutputError, match="File too large"):
+        RunLog(tmp_path, CLASSES)
 
 
 def test_lines_are_in_the_log_and_on_standard_output(tmp_path, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 
 import cv2
 import numpy as np
@@ -42,6 +43,24 @@ def test_the_command(packed, tmp_path):
     labels = submit(tmp_path / "labels", "labels", truth(packed))
     command("--data", packed, "--pred", labels, "--split", "test", "--csv", tmp_path / "labels.csv")
     assert (tmp_path / "labels.csv").read_text().splitlines()[1].endswith("1.0,1.0,,,,")
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "message"),
+    [
+        (["--csv", "nowhere/rows.csv"], 1, "nowhere: no such folder; expected the folder for rows.csv"),
+        (["--worst", "nowhere/worst.png"], 1, "nowhere: no such folder"),
+        (["--worst", "worst.jpg"], 2, "--worst: 'worst.jpg'; expected a name that ends with .png"),
+        (["--worst", "worst.png"], 1, "MissingError: matplotlib"),
+        (["--csv", "."], 1, ".: is a folder"),
+    ],
+)
+def test_where_nothing_can_be_written_nothing_is_scored(packed, tmp_path, monkeypatch, flags, status, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mhpmodels.score.score", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert message in command("--data", packed, "--pred", tmp_path, *flags, status=status).stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("form", ["official", "masks"])

@@ -42,25 +42,6 @@ class Few:
         return self.samples[index]
 
 
-# --- the legend
-
-
-def test_legend_has_the_classes_present_and_no_others(rec):
-    sample = mhpdata.open(rec, "val")[0]
-    present = show.present_classes(sample.labels)
-    entries = show.legend_entries(present, MHP_V1.names, MHP_V1.palette)
-    assert entries == [("background", (255, 255, 255)), ("upper clothes", (165, 42, 42)), ("face", (70, 130, 180))]
-    assert show.shared_colors(entries) == []
-
-
-def test_legend_says_which_classes_share_a_colour_and_what_255_is():
-    entries = show.legend_entries(range(19), MHP_V1.names, MHP_V1.palette)
-    assert [name for name, _ in entries] == list(MHP_V1.names)
-    assert {"left arm", "right arm"} < {name for name, _ in entries}
-    assert show.shared_colors(entries) == [("hat", "upper clothes")]
-    assert show.legend_entries([255], MHP_V1.names, MHP_V1.palette) == [("not counted", (0, 0, 0))]
-
-
 # --- which samples
 
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from mhpdata.protocol import PROTOCOLS
 from mhpmodels.config import DATASETS
 from mhpmodels.results import MODES
-from mhptools.network import network_fields, options_of_a_network
+from mhptools.network import network_fields, options_of_a_network, options_of_the_images
 from mhptools.running import reporting_errors
 
 EXAMPLE = """\b
@@ -36,17 +35,7 @@ ALIASES = {"val": "crop", "testval": "whole"}
 @click.option("--resume", required=True, metavar="CHECKPOINT", help="Weights, or the folder of a run.")
 @click.option("--split", default="val", show_default=True, help="Which split.")
 @click.option("--mode", type=click.Choice([*MODES, *ALIASES]), default="whole", show_default=True, help="See below.")
-@click.option(
-    "--val-protocol",
-    type=click.Choice(PROTOCOLS),
-    default=PROTOCOLS[0],
-    show_default=True,
-    help="Which images of val count: all, or GluonCV's 999.",
-)
-@click.option(
-    "--leak-free", is_flag=True, help="Without images of val that test has, too, and of train that both have."
-)
-@click.option("--unseen", is_flag=True, help="Without images that have a copy in a split that networks are trained on.")
+@options_of_the_images
 @options_of_a_network
 @click.option("--crop-size", type=int, help="Side of the crops of --mode crop.  [default: as trained, or 768]")
 @click.option("--test-batch-size", "--batch-size", default=16, show_default=True, help="Crops at once.")

@@ -1,18 +1,22 @@
-"""The flags that say how a trained network is opened, for mhp-eval and mhp-predict alike."""
+"""Flags that several commands have: how a trained network is opened (mhp-eval, mhp-predict), and which images of a
+split count (mhp-eval, mhp-score)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
+from mhpdata.protocol import PROTOCOLS
 from mhpmodels.config import BACKBONES, DTYPES, MODELS
 from mhpmodels.engines import ENGINES
 
 
 def options_of_a_network(command: Any) -> Any:
-    """Give a command the flags."""
-    for decorate in reversed(
+    """Give a command the flags that say how a network is opened."""
+    return _decorated(
+        command,
         (
             click.option("--model", type=click.Choice(MODELS), help="Of bare weights.  [default: icnet]"),
             click.option("--backbone", type=click.Choice(BACKBONES), help="Of bare weights.  [default: resnet50]"),
@@ -26,8 +30,39 @@ def options_of_a_network(command: Any) -> Any:
             click.option("--dtype", type=click.Choice(DTYPES), help="Of the forward pass, where the engine has it."),
             click.option("--ngpus", type=int, help="GPUs; 0 is the CPU.  [default: 1 where trained on any]"),
             click.option("--no-cuda", is_flag=True, help="The CPU: --ngpus 0."),
-        )
-    ):
+        ),
+    )
+
+
+def options_of_the_images(command: Any) -> Any:
+    """Give a command the flags that say which images count, for ``mhpdata.protocol``."""
+    return _decorated(
+        command,
+        (
+            click.option(
+                "--val-protocol",
+                type=click.Choice(PROTOCOLS),
+                default=PROTOCOLS[0],
+                show_default=True,
+                help="Which images of val count: all, or GluonCV's 999.",
+            ),
+            click.option(
+                "--leak-free",
+                is_flag=True,
+                help="Without images of val that test has, too, and of train that both have.",
+            ),
+            click.option(
+                "--unseen",
+                is_flag=True,
+                help="Without images that have a copy in a split that networks are trained on.",
+            ),
+        ),
+    )
+
+
+def _decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
+    """The command with the flags, which its help shows in this order."""
+    for decorate in reversed(options):
         command = decorate(command)
     return command
 

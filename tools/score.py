@@ -6,8 +6,8 @@ import sys
 
 import click
 
-from mhpdata.protocol import PROTOCOLS
 from mhpmodels.scores import SIZES, UNKNOWN
+from mhptools.network import options_of_the_images
 from mhptools.running import reporting_errors
 
 EXAMPLE = """\b
@@ -36,17 +36,7 @@ PNGs are gray or indexed, each pixel its label, of the photo's own size (--at pa
     show_default=True,
     help="Predicted labels that do not exist: refuse them, or count as the official code does, as something else.",
 )
-@click.option(
-    "--val-protocol",
-    type=click.Choice(PROTOCOLS),
-    default=PROTOCOLS[0],
-    show_default=True,
-    help="Which images of val count: all, or GluonCV's 999.",
-)
-@click.option(
-    "--leak-free", is_flag=True, help="Without images of val that test has, too, and of train that both have."
-)
-@click.option("--unseen", is_flag=True, help="Without images that have a copy in a split that networks are trained on.")
+@options_of_the_images
 @click.option("--workers", type=int, help="Threads.  [default: one for each core]")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
 @click.option("--csv", "csv_path", help="Write a row an image to this file.")
@@ -74,13 +64,16 @@ def main(
     import json
     from pathlib import Path
 
-    from mhpmodels.output import check_free, write_file
+    from mhpmodels.output import check_out, write_file
+    from mhpmodels.page import Page
     from mhpmodels.score import picture_of_the_worst, score
     from mhpmodels.scores import table
 
-    for path in (csv_path, worst):
-        if path is not None:
-            check_free(Path(path), overwrite)
+    if csv_path is not None:
+        check_out(Path(csv_path), overwrite, option="csv")
+    if worst is not None:
+        check_out(Path(worst), overwrite, ".png", "worst")
+        Page()  # or Matplotlib is missing
     found = score(
         data,
         pred,

@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError
+from mhpdata.regular import read_regular
 from mhpmodels.engines import DEVIATION, MEAN
+from mhpmodels.naming import read_notes
+from mhpmodels.params import MAX_BYTES
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -27,7 +30,11 @@ class OnnxEngine:
 
     Args:
         path: the file.
-        config: of it only ``ngpus`` acts; ``classes`` becomes what the file has.
+        config: of it only ``ngpus`` acts; ``classes``, and what they are called, becomes what the file has.
+
+    Raises:
+        MissingError, EngineError: onnxruntime is not installed, or has not the device.
+        CheckpointError: the file cannot be read, or is no network of this form.
     """
 
     name = "onnx"
@@ -43,9 +50,9 @@ class OnnxEngine:
             remedy = "Pass --ngpus 0, or install onnxruntime-gpu."
             raise EngineError("ngpus", f"{config.ngpus}, and onnxruntime has no {provider}", "", remedy)
         try:
-            content = Path(path).read_bytes()
+            content = read_regular(path, MAX_BYTES)
         except OSError as error:
-            raise CheckpointError(path, f"cannot be read ({error.strerror})") from error
+            raise CheckpointError(path, f"cannot be read ({error.strerror})", "a network", "Check the path.") from error
         try:
             session = onnxruntime.InferenceSession(content, providers=[provider])
         except Exception as error:  # onnxruntime's own errors have no base but this
@@ -59,7 +66,8 @@ class OnnxEngine:
             or type(logits.shape[1]) is not int
         ):
             raise CheckpointError(path, f"takes {given.shape}, gives {logits.shape}", "images (N, 3, H, W), logits")
-        self.config = replace(config, classes=logits.shape[1])
+        notes = session.get_modelmeta().custom_metadata_map
+        self.config = read_notes(replace(config, classes=logits.shape[1]), notes, path)
         self._session: Any = session
         self._input, self._version = given.name, onnxruntime.__version__
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from mhpdata.errors import CheckpointError, EngineError
+from mhpdata.errors import CheckpointError, EngineError, OptionError
 from mhpmodels.config import TrainConfig
 
 DEPTHS = {(2, "conv2"): 18, (6, "conv2"): 34, (6, "conv3"): 50, (23, "conv3"): 101, (36, "conv3"): 152}
 """Blocks of layer3, and the last convolution of each -> layers."""
+BACKBONES = tuple(f"resnet{layers}" for layers in DEPTHS.values())
+"""Of ``config.BACKBONES``, those that are written for torch."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class Architecture:
         found = f"{len(shapes)} arrays, such as {', '.join(list(shapes)[:3])}"
         raise CheckpointError(place, found, "GluonCV's PSPNet or ICNet", "Files of net.save_parameters are taken.")
 
+    def check(self) -> None:
+        """Raises OptionError for a backbone that torch's PSPNet and ICNet do not have."""
+        if ":" not in self.model and self.backbone not in BACKBONES:
+            remedy = "Choose one of them, or --engine mxnet."
+            raise OptionError("backbone", f"{self.backbone} with engine torch", " or ".join(BACKBONES), remedy)
+
 
 def build_network(architecture: Architecture, dropout: float, config: TrainConfig | None = None) -> Any:
     """The torch module, its convolutions drawn from torch's generator.
@@ -70,8 +78,10 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
         dropout: probability in the heads.
 
     Raises:
+        OptionError: as ``Architecture.check``.
         EngineError: there is no such function, or it gives no module.
     """
+    architecture.check()
     from torch import nn
 
     from mhpmodels.networks.icnet import ICNet

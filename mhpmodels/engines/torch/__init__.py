@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mhpmodels.engines import Engine
+from mhpmodels.networks.architecture import Architecture
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 def build(config: TrainConfig, training: bool = True) -> Engine:
     """The engine for ``config``. Raises EngineError, OptionError, CheckpointError: see ``mhpmodels.engines``."""
+    Architecture.of_config(config).check()
     from mhpmodels.engines.torch.engine import TorchEngine
 
     return TorchEngine(config, training)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,13 @@ TOLERANCE = 1e-4
 EXTRA = 'Run: pip install "mhp[onnx]".'
 
 
-def export_network(network: nn.Module, path: str | Path) -> None:
+def export_network(network: nn.Module, path: str | Path, notes: Mapping[str, str] | None = None) -> None:
     """Write a network in inference mode, on the CPU; its pyramid is changed.
+
+    Args:
+        network: with its weights.
+        path: the file.
+        notes: texts that the file carries, by key (ONNX calls them metadata).
 
     Raises:
         MissingError: onnx, onnxscript or onnxruntime is not installed.
@@ -50,7 +56,7 @@ def export_network(network: nn.Module, path: str | Path) -> None:
     for module in network.modules():
         if isinstance(module, Pyramid):
             module.pool = _pool
-    _write(whole, images[0], path)
+    _write(whole, images[0], path, notes or {})
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for x, logits in zip(images, expected, strict=True):
         (found,) = session.run(None, {"images": x.numpy()})
@@ -75,7 +81,7 @@ class _Main(nn.Module):
         return logits if logits.shape[2:] == images.shape[2:] else resize(logits, images.shape[2:])
 
 
-def _write(network: nn.Module, images: Tensor, path: str | Path) -> None:
+def _write(network: nn.Module, images: Tensor, path: str | Path, notes: Mapping[str, str]) -> None:
     size = torch.export.Dim.AUTO
     log = logging.getLogger("torch.onnx")
     level = log.level
@@ -83,17 +89,18 @@ def _write(network: nn.Module, images: Tensor, path: str | Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what torch's exporter itself uses that is to go
-            torch.onnx.export(
+            program = torch.onnx.export(
                 network,
                 (images,),
-                str(path),
                 dynamo=True,
                 input_names=["images"],
                 output_names=["logits"],
                 dynamic_shapes={"images": {0: size, 2: size, 3: size}},
-                external_data=False,
                 verbose=False,
             )
+            assert program is not None  # with dynamo
+            program.model.metadata_props.update(notes)
+            program.save(str(path), external_data=False)
     except OSError as error:
         raise OutputError(path, f"cannot be written ({error})", "", "Make room or check the permissions.") from error
     finally:

@@ -1,24 +1,32 @@
 """Files of weights: torch's own, or GluonCV's ``.params``; told apart by their first bytes.
 
-Nothing is unpickled but tensors (``weights_only``), and a network takes all of a file or nothing.
+torch's are zip files with a pickle inside, which is read with ``weights_only``: it makes tensors and plain values, and
+calls nothing. A network takes all of a file or nothing.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
 
 from mhpdata.errors import CheckpointError, OutputError
-from mhpmodels.params import read_params, to_torch_names
+from mhpdata.regular import open_regular
+from mhpmodels.params import MAX_BYTES, read_params, to_torch_names
 
 PARAMS = (0x112).to_bytes(8, "little")
 _AUXILIARY = "auxlayer"
 _COUNT = "num_batches_tracked"
 """A norm's, which GluonCV does not keep: taken where it is there."""
+_DTYPES = (
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+)
+"""What a network may have."""
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -27,16 +35,14 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file cannot be read, or is of neither kind.
     """
-    try:
-        with Path(path).open("rb") as file:
-            first = file.read(len(PARAMS))
-    except OSError as error:
-        raise CheckpointError(path, f"cannot be read ({error.strerror})") from error
+    with _opened(path) as file:
+        first = file.read(len(PARAMS))
     if first == PARAMS:
         return {name: torch.from_numpy(array) for name, array in to_torch_names(read_params(path)).items()}
     tensors = read_tensors(path)
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not isinstance(tensors, dict) or not all(isinstance(name, str) for name in tensors):
         raise CheckpointError(path, "no state dict", "tensors by name, as network.state_dict() gives")
+    _check_plain(tensors, path)
     return tensors
 
 
@@ -50,20 +56,22 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) ->
     """Give a network its weights and running statistics. PSPNet's auxiliary head is left out where it has none.
 
     Raises:
-        CheckpointError: names or shapes differ, or a number is not finite; the network is as it was.
+        CheckpointError: names or shapes differ, something is no plain tensor, or a number is not finite; the network is
+            as it was.
     """
+    _check_plain(tensors, place)
     children = {name for name, _ in network.named_children()}
     if _AUXILIARY not in children:
         tensors = {name: t for name, t in tensors.items() if name.partition(".")[0] != _AUXILIARY}
-    wanted = {name: tuple(t.shape) for name, t in network.state_dict().items() if not name.endswith(_COUNT)}
-    there = {name: tuple(t.shape) for name, t in tensors.items() if not name.endswith(_COUNT)}
+    wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
+    there = {name: tuple(t.shape) for name, t in tensors.items()}
     other = [
         f"{name} is {there[name]}, not {wanted[name]}"
         for name in wanted
         if there.get(name, wanted[name]) != wanted[name]
     ]
-    other += [f"{name} is missing" for name in wanted if name not in there]
-    other += [f"{name} is not of this network" for name in there if name not in wanted]
+    other += [f"{name} is missing" for name in wanted if name not in there and not name.endswith(_COUNT)]
+    other += [f"{name} is not of this network" for name in there if name not in wanted and not name.endswith(_COUNT)]
     if other:
         more = f" and {len(other) - 3} more" if len(other) > 3 else ""
         remedy = "Check model, backbone, aux and classes."
@@ -74,12 +82,31 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) ->
     network.load_state_dict(tensors, strict=False)
 
 
+def _check_plain(tensors: Mapping[str, Any], place: str | Path) -> None:
+    """Raises CheckpointError unless ``load_state_dict`` can copy all of them, if their shapes are right."""
+    for name, value in tensors.items():
+        plain = isinstance(value, Tensor) and not (value.is_nested or value.is_meta or value.layout != torch.strided)
+        if not plain or value.dtype not in _DTYPES:
+            raise CheckpointError(place, f"{name} is no dense tensor of real numbers", "weights", "Write it again.")
+
+
 def read_tensors(path: str | Path) -> Any:
     """Whatever tensors and plain values ``write_tensors`` wrote, on the CPU. Raises CheckpointError."""
+    with _opened(path) as file:
+        if os.fstat(file.fileno()).st_size > MAX_BYTES:
+            raise CheckpointError(path, f"is larger than {MAX_BYTES} bytes", "weights", "Is this the right file?")
+        try:
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # torch's reader raises whatever it stumbles over
+            found, expected = f"cannot be read ({type(error).__name__})", "a file that torch wrote"
+            raise CheckpointError(path, found, expected, "Copy the file again.") from error
+
+
+def _opened(path: str | Path) -> BinaryIO:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch's reader raises whatever it stumbles over
-        raise CheckpointError(path, f"cannot be read ({type(error).__name__})", "a file that torch wrote") from error
+        return os.fdopen(open_regular(path), "rb")
+    except OSError as error:
+        raise CheckpointError(path, f"cannot be read ({error.strerror})", "weights", "Check the path.") from error
 
 
 def write_tensors(path: str | Path, content: Any) -> None:
