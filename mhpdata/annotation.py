@@ -84,11 +84,18 @@ def read_maps(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> t
     file, persons_file = entry.masks
     classes = read_mask(root, file, size, labels, False)
     persons = read_mask(root, persons_file, size, PERSONS, False)
+    check_maps(entry, classes, persons)
+    return classes, persons
+
+
+def check_maps(entry: Entry, classes: Pixels, persons: Pixels) -> None:
+    """Raises MaskError where a pixel of an entry's two maps has a class and no person."""
+    assert entry.masks is not None
+    file, persons_file = entry.masks
     nobody = int(np.count_nonzero((classes != 0) & (persons == 0)))
     if nobody:
         found = f"{nobody} pixels have a class in {file.path} and no person here"
         raise MaskError(persons_file.path, found, "a person for each", "Pass --on-error skip to leave the image out.")
-    return classes, persons
 
 
 def persons_of(persons: Pixels) -> tuple[int, ...]:

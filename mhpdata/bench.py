@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from mhpdata.errors import OptionError
 from mhpdata.loader import Loader
+from mhpdata.options import check_range
 
 
 def bench_loader(
@@ -37,15 +39,22 @@ def bench_loader(
     Returns:
         Rows with ``variant``, ``images/s``, ``wall us/image``, ``CPU us/image`` (medians), ``CPU us/image, least``,
         ``x memcpy`` (of the medians), ``first batch ms``.
+
+    Raises:
+        OptionError: no sample to measure with, no number of threads, or ``runs`` out of range.
     """
+    check_range("runs", runs, 1, 1 << 20)
+    if not threads:
+        raise OptionError("threads", "none", "numbers of threads", "Name one.")
     tell = report or (lambda _: None)
     loaders = {}
     first_batch = {}
     for count in threads:
         tell(f"warming up, {count} threads")
-        begun = time.perf_counter()
         loader = Loader(folder, split, threads=count, **options)
-        _drain(loader)
+        if not _drain(loader):
+            loader.close()
+            raise OptionError(f"{folder}, {split}", "no sample", "one at least", "Choose another split or --limit.")
         loader.set_epoch(0)
         begun = time.perf_counter()
         iterator = iter(loader)

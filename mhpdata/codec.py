@@ -31,7 +31,7 @@ def encode_image(image: np.ndarray, codec: str, quality: int, swapped: np.ndarra
         return b"".join(plane.tobytes() for plane in _planes(image))
     swapped = cv2.cvtColor(image, cv2.COLOR_RGB2BGR, dst=swapped)
     done, data = cv2.imencode(".jpg", swapped, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    assert done, "OpenCV encodes every uint8 image of at most 65535 a side"
+    assert done, "OpenCV encodes every uint8 image of at most 65500 a side"
     return data.tobytes()
 
 

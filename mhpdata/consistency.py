@@ -28,7 +28,7 @@ def pack_options(manifest: Manifest) -> PackOptions:
     known = PackOptions().as_dict()
     if set(given) != set(known):
         odd = sorted(set(given) ^ set(known))
-        raise OptionError(", ".join(odd), "missing or unknown", ", ".join(known))
+        raise OptionError(", ".join(odd), "missing or unknown", ", ".join(known), "Pack again.")
     return PackOptions(**given)
 
 

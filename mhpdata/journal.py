@@ -37,6 +37,7 @@ from mhpdata.manifest import (
     Skipped,
     Statistics,
     parse_shard,
+    parse_skipped,
     parse_statistics,
     shard_content,
     write_atomically,
@@ -95,11 +96,13 @@ class Journal:
         self._lock = os.open(out, os.O_RDONLY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except OSError as error:
             os.close(self._lock)
-            raise OutputError(
-                out, "another mhp-pack is writing here", "", "Wait for it, or choose another --out."
-            ) from error
+            found, remedy = "another mhp-pack is writing here", "Wait for it, or choose another --out."
+            if not isinstance(error, BlockingIOError):
+                found = f"cannot be locked ({error.strerror or error})"
+                remedy = "Choose an --out on a file system that has locks (of NFS: mounted with them)."
+            raise OutputError(out, found, "", remedy) from error
 
     def __enter__(self) -> Journal:
         return self
@@ -118,7 +121,7 @@ class Journal:
         self._options = options
         key = self.folder / "options.json"
         names = {path.name for path in self.out.iterdir()} - {FOLDER}
-        theirs = _read_json(key)
+        theirs = _read_object(key)
         if theirs == options and NAME not in names:
             return
         if not overwrite:
@@ -135,7 +138,7 @@ class Journal:
         foreign = [name for name in foreign if name not in (f".{NAME}.part", f".{BUILD_NAME}.part")]
         if foreign:
             found = f"holds {foreign[0]} and {len(foreign) - 1} more" if len(foreign) > 1 else f"holds {foreign[0]}"
-            raise OutputError(self.out, found, "an empty folder", "mhp-pack deletes nothing that it did not make.")
+            raise OutputError(self.out, found, "an empty folder", "Move it away, or choose another --out.")
         # First of all the options: after a kill at any later point the same command goes on, and every note says
         # which options it is of.
         self.folder.mkdir(exist_ok=True)
@@ -150,23 +153,12 @@ class Journal:
     def finished(self, split: str, entries: Sequence[Entry], allow_skips: bool) -> list[Finished]:
         """The shards of a split that are whole and still true of the source, from the first one without a gap."""
         done: list[Finished] = []
-        while (item := self._load(split, len(done))) is not None:
-            start = done[-1].stop if done else 0
-            content, shard = item
-            index, stop = sum(len(shard.shard.names) for shard in done), content["stop"]
-            skipped = tuple(Skipped(**skip) for skip in content["skipped"])
-            if (content["options"], content["start"], content["index"]) != (self._options, start, index):
-                break
-            if content["entries"] != _entries_of(entries, start, stop):
-                break
-            if any(not allow_skips or skip.error == UnreadableError.__name__ for skip in skipped):
+        while (shard := self._noted(split, entries, done)) is not None:
+            if any(not allow_skips or skip.error == UnreadableError.__name__ for skip in shard.skipped):
                 break  # what the disk or a permission kept from us is tried again
-            if not all(self._whole(file) for file in shard.files):
+            if not all(self._whole(file) for file in shard.shard.files):
                 break
-            if len(shard.photos) != len(shard.names) or len(shard.classes) != len(shard.names):
-                break  # noted by an mhp that did not count these
-            statistics = parse_statistics(content["statistics"])
-            done.append(Finished(split, start, stop, index, shard, statistics, skipped))
+            done.append(shard)
         return done
 
     def part(self, split: str, number: int) -> Path:
@@ -201,12 +193,28 @@ class Journal:
 
     def read_build(self) -> dict[str, Any]:
         """The build.json of the dataset in the folder; empty where there is none."""
-        content = _read_json(self.out / BUILD_NAME)
-        return content if isinstance(content, dict) else {}
+        return _read_object(self.out / BUILD_NAME) or {}
 
-    def _load(self, split: str, number: int) -> tuple[dict[str, Any], Shard] | None:
-        content = _read_json(self.folder / f"{split}-{number:05d}.json")
-        return None if content is None else (content, parse_shard(content["shard"]))
+    def _noted(self, split: str, entries: Sequence[Entry], done: list[Finished]) -> Finished | None:
+        """The shard after those, by its note; None where there is none of these options, place and source files."""
+        content = _read_json(self.folder / f"{split}-{len(done):05d}.json")
+        start = done[-1].stop if done else 0
+        index = sum(len(shard.shard.names) for shard in done)
+        try:
+            if (content["options"], content["start"], content["index"]) != (self._options, start, index):
+                return None
+            stop = content["stop"]
+            if stop not in range(start + 1, len(entries) + 1) or content["entries"] != _entries_of(
+                entries, start, stop
+            ):
+                return None
+            shard, statistics = parse_shard(content["shard"]), parse_statistics(content["statistics"])
+            skipped = parse_skipped(content["skipped"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None  # JSON, but no note
+        if len(shard.photos) != len(shard.names) or len(shard.classes) != len(shard.names):
+            return None  # noted by an mhp that did not count these
+        return Finished(split, start, stop, index, shard, statistics, skipped)
 
     def _whole(self, file: ShardFile) -> bool:
         path = self.out / file.file
@@ -222,8 +230,14 @@ def _read_json(path: Path) -> Any:
     """The content of a file of ours; None where there is none, or a power cut has left something else."""
     try:
         return json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    """As ``_read_json``; None, too, where the content is not an object."""
+    content = _read_json(path)
+    return content if isinstance(content, dict) else None
 
 
 def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:

@@ -78,7 +78,7 @@ class Loader:
         remap: what labels become: "common", a JSON file, or JSON (mhpdata.remap). Needed for sets of different classes.
         sample: "rare" draws images with rare classes more often (mhpdata.weights); an epoch keeps its length.
         leaks: "fail" refuses to train on images that val or test of another of the sets has, and lists them; "skip"
-            leaves them out.
+            leaves them out. What ``names``, ``where`` or ``limit`` keeps out of training is no leak.
         names, limit, where: only these names; at most so many; only where ``where(name)`` is true. In the split's
             order. Of several sets: ``names`` is one collection, or None, for each.
         transform: ``f(image, labels, persons, rng)`` changes one sample in place, in the batch's own memory, with the
@@ -161,7 +161,9 @@ class Loader:
         sets = [(folder, split)] if isinstance(folder, str | Path) else list(folder)
         self._data = data = Mixture(sets, overlap, remap)
         self.classes, self.flip_pairs = data.labels.names, data.labels.flip_pairs
-        self._samples = data.choose(names, where, _leaked(data, leaks) if augment else None)[:limit]
+        chosen = data.choose(names, where)
+        mixed = augment and len(data.splits) > 1
+        self._samples = _without_leaks(data, chosen, leaks, limit) if mixed else chosen[:limit]
         weighted = len(self._samples) and (weights is not None or sample != "all")
         self._weights = image_weights(data, self._samples, sample == "rare", weights) if weighted else None
         self._augment, self._whole, self._persons, self._transform = augment, whole, persons, transform
@@ -372,11 +374,19 @@ def _desks(threads: int) -> list[Desk]:
     return [(Reading(), render.Scratch()) for _ in range(threads)]
 
 
-def _leaked(data: Mixture, leaks: str) -> list[dict[int, str]] | None:
-    """The images of each set that must not be trained on; raises LeakError if they are to be an error."""
-    if len(data.splits) == 1:
-        return None
+def _without_leaks(data: Mixture, chosen: np.ndarray, leaks: str, limit: int | None) -> np.ndarray:
+    """At most ``limit`` of the chosen samples, no evaluated image among them; raises LeakError if that is an error."""
     found = find_leaks(data.splits)
-    if leaks == "fail":
-        refuse(data.splits, found)
-    return found
+    if leaks == "skip":
+        leaked = [data.index(number, inner) for number, one in enumerate(found) for inner in one]
+        return chosen[~np.isin(chosen, leaked)][:limit]
+    chosen = chosen[:limit]
+    among = set(chosen.tolist())
+    refuse(
+        data.splits,
+        [
+            {inner: place for inner, place in one.items() if data.index(number, inner) in among}
+            for number, one in enumerate(found)
+        ],
+    )
+    return chosen

@@ -10,12 +10,13 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import combinations, zip_longest
 from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import ManifestError
-from mhpdata.labels import LabelSet, label_set
+from mhpdata.labels import IGNORE, LabelSet, label_set
+from mhpdata.options import OVERLAPS
 from mhpdata.regular import open_regular
 from mhpdata.shards import FORMATS
 
@@ -171,17 +172,13 @@ class Manifest:
             content = json.loads(text)
             found = (content["format"], _count(content["version"]))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ManifestError(
-                place, f"is not a manifest ({error!r})", "", "Copy it again, or pack again with --overwrite."
-            ) from error
+            raise ManifestError(place, f"is not a manifest ({error!r})", "", _AGAIN) from error
         if found != (FORMAT, VERSION):
             raise ManifestError(place, f"{found}", f"{(FORMAT, VERSION)}", "Update mhp, or pack again.")
         try:
             return _parse(content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ManifestError(
-                place, f"a field is wrong ({error!r})", "", "Copy it again, or pack again with --overwrite."
-            ) from error
+            raise ManifestError(place, f"a field is wrong ({error!r})", "", _AGAIN) from error
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -202,7 +199,7 @@ def read_manifest(folder: Path) -> Manifest:
             path, f"cannot be read ({error.strerror})", "", "Check the path and permissions."
         ) from error
     if len(data) > MAX_BYTES:
-        raise ManifestError(path, "too large", f"at most {MAX_BYTES} bytes", "Copy it again, or pack again.")
+        raise ManifestError(path, "too large", f"at most {MAX_BYTES} bytes", _AGAIN)
     return Manifest.from_json(data.decode("utf-8", "replace"), str(path))
 
 
@@ -212,6 +209,18 @@ def identical(hashes: Iterable[tuple[str, bytes | str]]) -> tuple[tuple[str, ...
     for name, digest in hashes:
         groups.setdefault(digest, []).append(name)
     return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def count_shared(groups: Iterable[tuple[str, ...]], splits: Iterable[str]) -> tuple[int, dict[tuple[str, str], int]]:
+    """How many groups of ``identical`` photos have several of one split; and how many each two splits share.
+
+    Args:
+        groups: of names as split/name.
+        splits: which, in the order wanted.
+    """
+    places = [[name.split("/")[0] for name in group] for group in groups]
+    within = sum(len(group) > len(set(group)) for group in places)
+    return within, {(a, b): sum(a in group and b in group for group in places) for a, b in combinations(splits, 2)}
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -271,11 +280,13 @@ def parse_shard(content: Any) -> Shard:
     classes = tuple(int(_text(bits), 16) for bits in _list(content.get("classes", [])))
     if len(photos) not in (0, len(names)) or len(classes) not in (0, len(names)) or min(classes, default=0) < 0:
         raise ValueError(f"{len(photos)} photos and {len(classes)} classes of {len(names)} records")
+    if max(classes, default=0) >> IGNORE:
+        raise ValueError(f"classes with a label beyond {IGNORE - 1}")
     return Shard(files, names, photos, classes)
 
 
 def parse_statistics(content: Any) -> Statistics:
-    """Statistics from JSON."""
+    """Statistics from JSON; raises ValueError and its like where it is not that."""
     names = vars(Statistics())
     if set(content) != set(names):
         raise ValueError(f"statistics {sorted(content)}")
@@ -284,6 +295,11 @@ def parse_statistics(content: Any) -> Statistics:
         for name in names
     }
     return Statistics(**values)
+
+
+def parse_skipped(content: Any) -> tuple[Skipped, ...]:
+    """What was left out, from JSON; raises ValueError and its like where it is not that."""
+    return tuple(Skipped(**{name: _text(skip[name]) for name in Skipped.__annotations__}) for skip in _list(content))
 
 
 def _parse(content: Any) -> Manifest:
@@ -303,15 +319,15 @@ def _parse(content: Any) -> Manifest:
     options = content["options"]
     if not isinstance(options, dict) or options["format"] not in FORMATS:
         raise ValueError(f"format {options!r}")
+    if options["overlap"] not in OVERLAPS:
+        raise ValueError(f"overlap {options['overlap']!r}")
     return Manifest(
         layout=_text(content["layout"]),
         classes=classes,
         flip_pairs=pairs,
         options=options,
         splits=splits,
-        skipped=tuple(
-            Skipped(**{k: _text(skip[k]) for k in Skipped.__annotations__}) for skip in _list(content["skipped"])
-        ),
+        skipped=parse_skipped(content["skipped"]),
         duplicates=tuple(tuple(_text(name) for name in _list(group)) for group in _list(content["duplicates"])),
     )
 

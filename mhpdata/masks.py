@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from mhpdata.errors import OptionError, RecordError
 from mhpdata.jit import kernel
-from mhpdata.runs import MAX_SIDE, as_plane, end_marks
+from mhpdata.runs import AGAIN, MAX_SIDE, as_plane, end_marks
 
 LEVEL = 1
 """zlib's level for a mask: more of it would save at most 0.4 % of a record. The four masks of sample 1528 (0.71
@@ -109,7 +109,9 @@ def draw_mask(runs: MaskRuns, size: tuple[int, int], out: Plane | None = None) -
     if out is None:
         out = np.empty(size, np.uint8)
     elif out.dtype != np.uint8 or out.shape != tuple(size) or not out.flags.c_contiguous or not out.flags.writeable:
-        raise OptionError("out", f"{out.dtype} {out.shape}", f"writeable contiguous uint8 {tuple(size)}")
+        raise OptionError(
+            "out", f"{out.dtype} {out.shape}", f"writeable contiguous uint8 {tuple(size)}", "Leave it out."
+        )
     _draw(*runs, out)
     return out
 
@@ -142,24 +144,24 @@ def inflate_runs(data: bytes | memoryview, size: tuple[int, int]) -> MaskRuns:
     """
     height, width = size
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-        raise OptionError("size", f"{size}", f"(height, width), each 1..{MAX_SIDE}")
+        raise OptionError("size", f"{size}", f"(height, width), each 1..{MAX_SIDE}", "Change it.")
     inflater = zlib.decompressobj()
     try:
         counts = np.frombuffer(_take(inflater, data, 2 * height, "counts"), "<u2")
         if int(counts.min()) < 1 or int(counts.max()) > width:
-            raise RecordError("mask", f"{counts.min()} to {counts.max()} runs a row", f"1..{width}")
+            raise RecordError("mask", f"{counts.min()} to {counts.max()} runs a row", f"1..{width}", AGAIN)
         total = int(counts.sum(dtype=np.int64))
         lengths = np.frombuffer(_take(inflater, inflater.unconsumed_tail, 2 * total, "lengths"), "<u2")
         labels = np.frombuffer(_take(inflater, inflater.unconsumed_tail, total, "labels"), np.uint8)
         extra = inflater.decompress(inflater.unconsumed_tail, 1)
     except zlib.error as error:
-        raise RecordError("mask", f"a damaged zlib stream ({error})") from error
+        raise RecordError("mask", f"a damaged zlib stream ({error})", "", AGAIN) from error
     if extra or inflater.unused_data or not inflater.eof:
         what = "no end" if not (extra or inflater.eof) else "more bytes"
-        raise RecordError("mask", f"{what} after the labels", "the stream's end")
+        raise RecordError("mask", f"{what} after the labels", "the stream's end", AGAIN)
     row = _find_unfilled(counts, lengths, width)
     if row >= 0:
-        raise RecordError("mask", f"the runs of row {row} do not fill it", f"lengths from 1 that sum to {width}")
+        raise RecordError("mask", f"the runs of row {row} do not fill it", f"lengths from 1 that sum to {width}", AGAIN)
     return MaskRuns(counts, lengths, labels)
 
 
@@ -167,7 +169,7 @@ def _take(inflater: Any, data: bytes | memoryview, wanted: int, what: str) -> by
     """The next ``wanted`` bytes of a stream."""
     piece: bytes = inflater.decompress(data, wanted)
     if len(piece) != wanted:
-        raise RecordError("mask", f"{len(piece)} bytes of {what}", f"{wanted}")
+        raise RecordError("mask", f"{len(piece)} bytes of {what}", f"{wanted}", AGAIN)
     return piece
 
 

@@ -121,11 +121,11 @@ def merge_runs(masks: Sequence[MaskRuns], rule: str = "first", *, size: tuple[in
         OptionError: as ``merge``.
     """
     if rule not in RULES:
-        raise OptionError("overlap", f"unknown rule {rule!r}", f"one of {', '.join(RULES)}")
+        raise OptionError("overlap", f"unknown rule {rule!r}", f"one of {', '.join(RULES)}", "Choose one of them.")
     if len(masks) > MAX_PERSONS:
-        raise OptionError("masks", f"{len(masks)} persons", f"at most {MAX_PERSONS}")
+        raise OptionError("masks", f"{len(masks)} persons", f"at most {MAX_PERSONS}", "Leave some out.")
     if not len(masks) and size is None:
-        raise OptionError("masks", "no masks and no size", "masks, or size=(height, width)")
+        raise OptionError("masks", "no masks and no size", "masks, or size=(height, width)", "Pass the size.")
 
     joint = None if size is None else _nothing(_checked(size))
     ranks = np.zeros(MAX_PERSONS + 1, np.int64)
@@ -134,7 +134,9 @@ def merge_runs(masks: Sequence[MaskRuns], rule: str = "first", *, size: tuple[in
         mask = masks[k]
         joint = joint or _nothing(mask.size)
         if mask.size != joint.size:
-            raise OptionError(f"mask of person {k + 1}", f"size {mask.size}", f"{joint.size}")
+            raise OptionError(
+                f"mask of person {k + 1}", f"size {mask.size}", f"{joint.size}", "Pass masks of one image."
+            )
         if rule == "last":
             ranks[k + 1] = -k
         elif rule == "smallest":
@@ -163,7 +165,9 @@ class _AsRuns(LazyMasks[MaskRuns]):
     def _mask(self, person: int) -> MaskRuns:
         mask = np.asarray(self._masks[person])
         if mask.dtype != np.uint8 or mask.ndim != 2 or not mask.size:
-            raise OptionError(f"mask of person {person + 1}", f"{mask.dtype} {mask.shape}", "uint8 (height, width)")
+            raise OptionError(
+                f"mask of person {person + 1}", f"{mask.dtype} {mask.shape}", "uint8 (height, width)", "Convert it."
+            )
         self.size = (mask.shape[0], mask.shape[1])
         return mask_runs(mask)
 
@@ -196,7 +200,7 @@ def _laid(joint: _Joint, mask: MaskRuns, person: int, ranks: npt.NDArray[np.int6
 def _checked(size: tuple[int, int] | None) -> tuple[int, int]:
     assert size is not None
     if len(size) != 2 or min(size) < 1:
-        raise OptionError("size", f"{size}", "(height, width), each at least 1")
+        raise OptionError("size", f"{size}", "(height, width), each at least 1", "Change it.")
     return int(size[0]), int(size[1])
 
 

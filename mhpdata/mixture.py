@@ -66,6 +66,10 @@ class Mixture:
         number = bisect.bisect_right(self._starts, index) - 1
         return number, index - self._starts[number]
 
+    def index(self, number: int, inner: int) -> int:
+        """The index here of one in a set: what ``locate`` undoes."""
+        return self._starts[number] + inner
+
     def name(self, index: int) -> str:
         """The name of an image; of several sets with folder and split before it."""
         number, inner = self.locate(index)
@@ -76,14 +80,11 @@ class Mixture:
         """The set of each index: int64 (n,)."""
         return np.searchsorted(np.array(self._starts), indices, side="right") - 1
 
-    def choose(
-        self, names: Names, where: Callable[[str], bool] | None, leave: Sequence[Iterable[int]] | None = None
-    ) -> np.ndarray:
-        """The indices, rising, of images that are among ``names`` and pass ``where``, without those to leave out.
+    def choose(self, names: Names, where: Callable[[str], bool] | None) -> np.ndarray:
+        """The indices, rising, of images that are among ``names`` and pass ``where``.
 
         Args:
             names: of a single set its names; of several one collection, or None, each.
-            leave: indices of each set.
         """
         lists: list[Any] = (
             [names] if len(self.splits) == 1 else list([None] * len(self.splits) if names is None else names)
@@ -92,9 +93,7 @@ class Mixture:
             raise OptionError("names", f"{len(lists)} collections", f"{len(self.splits)}, one a set", "Pass one each.")
         chosen = []
         for number, (split, wanted) in enumerate(zip(self.splits, lists, strict=True)):
-            taken = _subset(split, wanted, where)
-            left_out = set(leave[number]) if leave is not None else set()
-            chosen += [self._starts[number] + index for index in taken if index not in left_out]
+            chosen += [self._starts[number] + index for index in _subset(split, wanted, where)]
         return np.array(chosen, np.int64)
 
     # What Regions does, by the index of all.

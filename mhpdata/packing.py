@@ -134,9 +134,10 @@ class _Run:
 
     @property
     def source_state(self) -> str:
-        """A hash of the source files' names, sizes and times, and of what is wrong with lists and names."""
+        """A hash of the chosen splits' names, sizes and times of files, and of what is wrong with lists and names."""
         entries = [entry for split in self.splits for entry in self.listing.entries[split]]
-        problems = [(problem.split, problem.name, str(problem.error)) for problem in self.listing.problems]
+        chosen = [problem for problem in self.listing.problems if problem.split in ("", *self.splits)]
+        problems = [(problem.split, problem.name, str(problem.error)) for problem in chosen]
         return hashlib.sha256(f"{fingerprint(entries)} {problems}".encode("utf-8", "surrogateescape")).hexdigest()
 
     def already_done(self) -> Manifest | None:
@@ -238,7 +239,7 @@ class _Run:
             "python": platform.python_version(),
             "machine": platform.platform(),
             "zlib": zlib.ZLIB_RUNTIME_VERSION,
-            "libraries": {name: metadata.version(name) for name in libraries},
+            "libraries": {name: _version(name) for name in libraries},
         }
 
 
@@ -249,6 +250,14 @@ def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
     if splits is not None and not splits:
         raise OptionError("split", "no split", " or ".join(known), "Name one, or leave the option out for all.")
     return tuple(split for split in known if splits is None or split in splits)
+
+
+def _version(library: str) -> str | None:
+    """The version of a library; None where it is installed under another name, as opencv-python-headless is."""
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _duplicates(packed: dict[str, list[Finished]]) -> tuple[tuple[str, ...], ...]:

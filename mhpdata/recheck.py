@@ -2,13 +2,13 @@
 
 ::
 
-    record ─parse, sizes, runs─> statistics                                            always
+    record ─parse, claims, runs─> statistics                                           always
            ├─> image: decodes; its hash, if it is the source's own file                deep
            └─> masks ─merge─> ─resize─> = labels and persons of the record?            deep
 
-The deep check repeats the pack with the masks that the record keeps, by the same code: it finds a record that was
-altered together with its CRC, not an error of ``merge`` or ``resize`` themselves. Sizes are checked before anything is
-allocated.
+The deep check repeats the pack with the masks that the record keeps: merged by the same code, resized as maps, not as
+runs. It finds a record that was altered together with its CRC, not an error of ``merge`` itself. Sizes are checked
+(``parse_record``) before anything is allocated.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ import numpy as np
 
 from mhpdata.codec import CODECS, decode_stored
 from mhpdata.errors import MhpError, OptionError, RecordError, ShardError
-from mhpdata.header import MAX_PIXELS
 from mhpdata.labels import IGNORE
 from mhpdata.manifest import Statistics
-from mhpdata.masks import LazyMasks, inflate_mask
-from mhpdata.merge import merge
+from mhpdata.masks import LazyMasks, MaskRuns, inflate_runs, mask_runs
+from mhpdata.merge import merge_runs
 from mhpdata.options import PackOptions
 from mhpdata.record import Record, parse_record
 from mhpdata.resize import packed_size, resize_labels
@@ -93,9 +92,6 @@ class RecordCheck:
         if (record.runs is not None) != self.labelled:
             found, expected = ("labels", "none") if self.labelled is False else ("no labels", "some")
             findings.append(RecordError(place, found, f"{expected}, by the manifest", _REMEDY))
-        oversized: list[MhpError] = list(_check_sizes(record, place))
-        if oversized:
-            return Checked(findings + oversized, None, record.source_sha256)
         faults: list[MhpError] = list(_check_runs(record, self.classes, place))
         findings += faults
         if self.deep:
@@ -121,13 +117,6 @@ def _check_claims(record: Record, name: str, options: PackOptions, place: str) -
         yield RecordError(place, found, f"{_by(size)}, by the manifest's size", _REMEDY)
     if record.verbatim and (record.size != record.source_size or record.codec != CODECS["jpeg"]):
         yield RecordError(place, "an image at another size that claims to be the source's own JPEG", "", _REMEDY)
-
-
-def _check_sizes(record: Record, place: str) -> Iterator[RecordError]:
-    """Sizes that nothing must be allocated for."""
-    for what, (height, width) in (("image", record.size), ("source", record.source_size)):
-        if not 0 < height * width <= MAX_PIXELS:
-            yield RecordError(f"{place}, {what}", f"{height} x {width} pixels", f"1 to {MAX_PIXELS}", _REMEDY)
 
 
 def _check_runs(record: Record, classes: int, place: str) -> Iterator[RecordError]:
@@ -156,7 +145,7 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
     if record.runs is None or record.row_offsets is None:
         return
     masks = _Masks(record, classes)
-    merged = merge(masks, overlap, size=record.source_size)
+    merged = merge_runs(masks, overlap, size=record.source_size)
     for person, error in sorted(masks.errors.items()):
         yield RecordError(f"{place}, mask of person {person + 1}", error.found, error.expected, _REMEDY)
     if masks.errors:
@@ -168,8 +157,9 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
     if not sound:
         return
     labels, persons = decode_runs(record.row_offsets, record.runs, record.size)
-    differ = labels != resize_labels(merged.labels, record.size)
-    differ |= persons != resize_labels(merged.persons, record.size)
+    anew = decode_runs(merged.row_offsets, merged.runs, record.source_size)
+    differ = labels != resize_labels(anew[0], record.size)
+    differ |= persons != resize_labels(anew[1], record.size)
     if differ.any():
         row, column = np.argwhere(differ)[0].tolist()
         found = f"labels or persons are not those of its masks in {int(differ.sum())} pixels"
@@ -177,8 +167,8 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
         yield RecordError(place, found, f"the masks merged by the rule '{overlap}' and resized", _REMEDY)
 
 
-class _Masks(LazyMasks[np.ndarray]):
-    """The masks of a record at source size, uint8, decoded when asked for; a broken one is noted, and empty."""
+class _Masks(LazyMasks[MaskRuns]):
+    """The masks of a record as runs, inflated when asked for; a broken one is noted, and empty."""
 
     def __init__(self, record: Record, classes: int) -> None:
         self._record, self._classes = record, classes
@@ -187,15 +177,16 @@ class _Masks(LazyMasks[np.ndarray]):
     def __len__(self) -> int:
         return len(self._record.masks)
 
-    def _mask(self, person: int) -> np.ndarray:
+    def _mask(self, person: int) -> MaskRuns:
         try:
-            mask = inflate_mask(bytes(self._record.masks[person]), self._record.source_size)
-            if int(mask.max()) >= self._classes:
-                raise RecordError("mask", f"label {mask.max()}", f"labels 0 to {self._classes - 1}")
+            runs = inflate_runs(self._record.masks[person], self._record.source_size)
+            highest = int(runs.labels.max())
+            if highest >= self._classes:
+                raise RecordError("mask", f"label {highest}", f"labels 0 to {self._classes - 1}", _REMEDY)
         except RecordError as error:
             self.errors[person] = error
-            return np.zeros(self._record.source_size, np.uint8)
-        return mask
+            return mask_runs(np.zeros(self._record.source_size, np.uint8))
+        return runs
 
 
 def _count(record: Record, classes: int) -> Statistics:

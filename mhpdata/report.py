@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from pathlib import Path
 
-from mhpdata.manifest import Manifest, Statistics
+from mhpdata.manifest import Manifest, Statistics, count_shared
 from mhpdata.wording import counted
 
 SHOWN = 20
@@ -40,13 +39,9 @@ def _duplicates(manifest: Manifest) -> list[str]:
     count = sum(map(len, manifest.duplicates))
     groups = counted(len(manifest.duplicates), "group")
     lines = [f"Byte-identical photos: {groups} of {count} in all; all kept, listed in the manifest."]
-    shares = [{name.split("/")[0]: 0 for name in group} for group in manifest.duplicates]
-    within = sum(len(group) > len(splits) for group, splits in zip(manifest.duplicates, shares, strict=True))
+    within, across = count_shared(manifest.duplicates, manifest.splits)
     lines.append(f"  within a split: {counted(within, 'group')}")
-    for a, b in combinations(manifest.splits, 2):
-        across = sum(a in splits and b in splits for splits in shares)
-        lines.append(f"  {a} and {b} share: {counted(across, 'group')}")
-    return lines
+    return lines + [f"  {a} and {b} share: {counted(count, 'group')}" for (a, b), count in across.items()]
 
 
 def _skipped(manifest: Manifest) -> list[str]:

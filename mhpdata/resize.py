@@ -55,11 +55,11 @@ def packed_size(height: int, width: int, size: int, size_of: str = "short") -> t
         OptionError: an argument or the result out of range.
     """
     if size_of not in SIZE_OF:
-        raise OptionError("size_of", f"{size_of!r}", f"one of {', '.join(SIZE_OF)}")
+        raise OptionError("size_of", f"{size_of!r}", f"one of {', '.join(SIZE_OF)}", "Choose one of them.")
     if not 0 <= size <= MAX_SIDE:
-        raise OptionError("size", f"{size}", f"0 (unchanged) to {MAX_SIDE}")
+        raise OptionError("size", f"{size}", f"0 (unchanged) to {MAX_SIDE}", "Change it.")
     if min(height, width) < 1 or max(height, width) > MAX_SIDE:
-        raise OptionError("image", f"{height} x {width} pixels", f"sides from 1 to {MAX_SIDE}")
+        raise OptionError("image", f"{height} x {width} pixels", f"sides from 1 to {MAX_SIDE}", "Pass another image.")
     if size == 0:
         return height, width
     if (height < width) == (size_of == "short"):
@@ -95,7 +95,7 @@ def resize_image(image: Pixels, size: tuple[int, int], out: Pixels | None = None
         OptionError: an array or size of another kind.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise OptionError("image", f"{image.dtype} {image.shape}", "uint8 (height, width, 3)")
+        raise OptionError("image", f"{image.dtype} {image.shape}", "uint8 (height, width, 3)", "Convert it.")
     old_height, old_width = _checked("image", image.shape[:2])
     height, width = _checked("size", size)
     out = _target(out, (height, width, 3))
@@ -136,7 +136,7 @@ def resize_labels(labels: Pixels, size: tuple[int, int], out: Pixels | None = No
         OptionError: an array or size of another kind.
     """
     if labels.dtype != np.uint8 or labels.ndim != 2:
-        raise OptionError("labels", f"{labels.dtype} {labels.shape}", "uint8 (height, width)")
+        raise OptionError("labels", f"{labels.dtype} {labels.shape}", "uint8 (height, width)", "Convert it.")
     old_height, old_width = _checked("labels", labels.shape)
     height, width = _checked("size", size)
     out = _target(out, (height, width))
@@ -197,7 +197,7 @@ def _row_weights(n_in: int, n_out: int) -> tuple[npt.NDArray[np.int32], npt.NDAr
 
 def _checked(name: str, size: tuple[int, ...]) -> tuple[int, int]:
     if len(size) != 2 or min(size) < 1 or max(size) > MAX_SIDE:
-        raise OptionError(name, f"{tuple(size)}", f"(height, width), each 1..{MAX_SIDE}")
+        raise OptionError(name, f"{tuple(size)}", f"(height, width), each 1..{MAX_SIDE}", "Change it.")
     return int(size[0]), int(size[1])
 
 
@@ -205,7 +205,7 @@ def _target(out: Pixels | None, shape: tuple[int, ...]) -> Pixels:
     if out is None:
         return np.empty(shape, np.uint8)
     if out.dtype != np.uint8 or out.shape != shape or not out.flags.c_contiguous or not out.flags.writeable:
-        raise OptionError("out", f"{out.dtype} {out.shape}", f"writeable contiguous uint8 {shape}")
+        raise OptionError("out", f"{out.dtype} {out.shape}", f"writeable contiguous uint8 {shape}", "Leave it out.")
     return out
 
 

@@ -25,6 +25,9 @@ from mhpdata.resize import nearest_index
 MAX_SIDE = 65535
 """The longest row or column that ``end`` and the counts of a mask can hold."""
 
+AGAIN = "Copy the shard again, or pack again."
+"""What to do about a record that is not what was packed."""
+
 Plane = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint32]
 
@@ -44,7 +47,9 @@ def encode_runs(labels: Plane, persons: Plane) -> tuple[Words, Words]:
     """
     labels, persons = as_plane("labels", labels), as_plane("persons", persons)
     if labels.shape != persons.shape:
-        raise OptionError("persons", f"size {persons.shape}", f"{labels.shape}, as the labels")
+        raise OptionError(
+            "persons", f"size {persons.shape}", f"{labels.shape}, as the labels", "Pass two maps of one image."
+        )
     row_offsets = np.empty(labels.shape[0] + 1, np.uint32)
     runs = np.empty(_count_runs(labels, persons, row_offsets), np.uint32)
     _fill_runs(labels, persons, end_marks(labels.shape[1]), runs)
@@ -94,13 +99,13 @@ def check_runs(row_offsets: Words, runs: Words, size: tuple[int, int], classes: 
     """
     height, width = size
     if row_offsets.shape != (height + 1,):
-        raise RecordError("row_offsets", f"{row_offsets.size} entries", f"{height + 1}, height + 1")
+        raise RecordError("row_offsets", f"{row_offsets.size} entries", f"{height + 1}, height + 1", AGAIN)
     if runs.ndim != 1:
-        raise RecordError("runs", f"shape {runs.shape}", "one dimension")
+        raise RecordError("runs", f"shape {runs.shape}", "one dimension", AGAIN)
     if int(row_offsets[0]) != 0:
-        raise RecordError("row_offsets", f"starts at {row_offsets[0]}", "0")
+        raise RecordError("row_offsets", f"starts at {row_offsets[0]}", "0", AGAIN)
     if int(row_offsets[-1]) != runs.size:
-        raise RecordError("row_offsets", f"ends at {row_offsets[-1]}", f"run_count {runs.size}")
+        raise RecordError("row_offsets", f"ends at {row_offsets[-1]}", f"run_count {runs.size}", AGAIN)
     fault, row, at = _find_fault(_words(row_offsets), _words(runs), width, classes, persons)
     if fault:
         _report(fault, row, at, row_offsets, runs, (width, classes, persons))
@@ -114,7 +119,7 @@ def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limi
             f"row {row} ends at {row_offsets[row + 1]}",
             f"{row_offsets[row]} or more, at most {runs.size}",
         )
-        raise RecordError("row_offsets", found, expected)
+        raise RecordError("row_offsets", found, expected, AGAIN)
     run = int(runs[at]) if at < runs.size else 0
     end, label, person = run & 0xFFFF, run >> 16 & 0xFF, run >> 24
     found, expected = {
@@ -124,13 +129,14 @@ def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limi
         _OWNER: (f"label {label} with person {person} in row {row}", f"person 0 exactly for labels 0 and {IGNORE}"),
         _PERSON: (f"person {person} in row {row}", f"at most {persons}"),
     }[fault]
-    raise RecordError("runs", found, expected)
+    raise RecordError("runs", found, expected, AGAIN)
 
 
 def as_plane(name: str, array: Plane) -> Plane:
     """A map that runs can hold, C-contiguous; raises OptionError, naming it, for another kind."""
     if array.dtype != np.uint8 or array.ndim != 2 or min(array.shape) < 1 or max(array.shape) > MAX_SIDE:
-        raise OptionError(name, f"{array.dtype} {array.shape}", f"uint8 (height, width), sides 1..{MAX_SIDE}")
+        expected = f"uint8 (height, width), sides 1..{MAX_SIDE}"
+        raise OptionError(name, f"{array.dtype} {array.shape}", expected, "Pass such an array.")
     return np.ascontiguousarray(array)
 
 

@@ -11,18 +11,17 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 
-from mhpdata.annotation import persons_of, read_maps
+from mhpdata.annotation import PERSONS, check_maps, persons_of
 from mhpdata.errors import ImageError, SourceError
 from mhpdata.findings import Report
 from mhpdata.header import read_header
-from mhpdata.image import decode_image, decode_mask
+from mhpdata.image import Pixels, decode_image, decode_mask
 from mhpdata.layouts import AUTO, Entry, Listing, scan
 from mhpdata.layouts.entry import MAPS, RED
-from mhpdata.manifest import identical
-from mhpdata.source import SourceFile, read_file
+from mhpdata.manifest import count_shared, identical
+from mhpdata.source import read_file
 from mhpdata.threads import crew
 from mhpdata.wording import counted
 
@@ -115,31 +114,38 @@ def _survey(root: Path, entry: Entry, labels: int) -> _Surveyed:
         gray = header.gray
     except SourceError as error:
         findings.append(error)
-    persons = 0 if entry.masks is None else len(entry.masks)
-    try:
-        if entry.form == MAPS and entry.masks is not None:
-            data = read_file(root, entry.masks[0])
-            place = entry.masks[0].path
-            maps = read_maps(root, entry, size or _declared_size(data, place) or (0, 0), labels)
-            persons = len(persons_of(maps[1]))
-    except SourceError as error:
-        findings.append(error)
-        persons = 0
-    if entry.form != MAPS:
-        for file in entry.masks or ():
-            findings += _survey_mask(root, file, size, labels, entry.form == RED)
-    return _Surveyed(findings, digest, gray, persons)
+    wrong, persons = _survey_masks(root, entry, size, labels)
+    return _Surveyed(findings + wrong, digest, gray, persons)
 
 
-def _survey_mask(
-    root: Path, file: SourceFile, size: tuple[int, int] | None, labels: int, red: bool
-) -> Iterator[SourceError]:
-    """Decode a mask, which must be of its photo's size, where that is known."""
+def _survey_masks(root: Path, entry: Entry, size: tuple[int, int] | None, labels: int) -> tuple[list[SourceError], int]:
+    """Decode the masks of an entry, or its two maps: what is wrong with them, and how many persons they are of.
+
+    They must be of the photo's size, where that is known.
+    """
+    findings: list[SourceError] = []
+    maps: list[Pixels] = []
+    for number, file in enumerate(entry.masks or ()):
+        values = PERSONS if entry.form == MAPS and number else labels
+        try:
+            data = read_file(root, file)
+            expected = size or _declared_size(data, file.path) or (0, 0)
+            mask = decode_mask(data, file.path, expected, values, red=entry.form == RED)
+        except SourceError as error:
+            findings.append(error)
+            continue
+        if entry.form == MAPS:
+            size = expected
+            maps.append(mask)
+    if entry.form != MAPS or entry.masks is None:
+        return findings, len(entry.masks or ())
+    if findings:
+        return findings, 0
     try:
-        data = read_file(root, file)
-        decode_mask(data, file.path, size or _declared_size(data, file.path) or (0, 0), labels, red=red)
+        check_maps(entry, *maps)
     except SourceError as error:
-        yield error
+        return [error], 0
+    return [], len(persons_of(maps[1]))
 
 
 def _declared_size(data: bytes, place: str) -> tuple[int, int] | None:
@@ -183,11 +189,9 @@ def _describe_identical(listing: Listing, hashes: list[tuple[str, bytes]]) -> It
         yield "no two photos are byte-identical"
         return
     yield f"byte-identical photos: {counted(len(groups), 'group')} of {sum(map(len, groups))} in all"
-    splits = [[name.split("/")[0] for name in group] for group in groups]
-    within = sum(len(group) > len(set(group)) for group in splits)
+    within, across = count_shared(groups, listing.entries)
     yield f"byte-identical photos within a split: {counted(within, 'group')}"
-    for a, b in combinations(listing.entries, 2):
-        across = sum(a in group and b in group for group in splits)
-        yield f"byte-identical photos in {a} and {b}: {counted(across, 'group')}"
+    for (a, b), count in across.items():
+        yield f"byte-identical photos in {a} and {b}: {counted(count, 'group')}"
     for group in groups:
         yield f"the same photo: {', '.join(group)}"

@@ -70,8 +70,6 @@ def _copy(lanes: int, stream: bool) -> Callable[..., None]:
 
 stream_512 = step(2, 2)(_copy(64, True))
 stream_256 = step(1, 2)(_copy(32, True))
-copy_512 = step(2, 2)(_copy(64, False))
-copy_256 = step(1, 2)(_copy(32, False))
 copy_8 = step(1, 2)(_copy(8, False))
 copy_byte = step(1, 2)(_copy(1, False))
 """(source, out): one vector of bytes, streamed to an aligned ``out``, or copied to any."""

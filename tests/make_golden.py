@@ -17,6 +17,7 @@ import numpy as np
 
 from mhpdata.manifest import Manifest, Shard, ShardFile, Skipped, Split, Statistics
 from mhpdata.masks import deflate_mask
+from mhpdata.options import PackOptions
 from mhpdata.record import Record, encode_record, number_record
 from mhpdata.runs import encode_runs
 from mhpdata.shards import FORMATS, writer
@@ -97,7 +98,7 @@ def manifest() -> Manifest:
         layout="mhp-v1",
         classes=("background", "left shoe", "right shoe"),
         flip_pairs=((1, 2),),
-        options={"splits": ["train", "val"], "format": "recordio", "size": 512, "image": "jpeg"},
+        options={"splits": ["train", "val"], **PackOptions(size=512).as_dict()},
         splits={"train": Split((shard,), statistics), "val": Split((), nothing)},
         skipped=(Skipped("train", "0003", "MaskError", 'annotations/0003_02_01.png: "\u00fc"\n. Unpack it again.'),),
         duplicates=(("train/1528", "train/0002"),),

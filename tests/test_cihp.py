@@ -53,6 +53,21 @@ def test_a_class_without_a_person_is_an_error(cihp, tmp_path):
     assert [type(error) for error in mhpdata.verify_source(root).findings] == [MaskError]
 
 
+def test_both_maps_of_an_image_are_looked_at(cihp, tmp_path):
+    root = shutil.copytree(cihp, tmp_path / "cihp")
+    write_maps(root / "Training", 4, labels_of(20), labels_of(1)[:-1])
+    (root / "Training/Human_ids/0000010.png").write_bytes(b"")
+    (root / "Training/Images/0000010.jpg").write_bytes(b"")
+    report = mhpdata.verify_source(root)
+    assert [str(error.place).rpartition("Training/")[2] for error in report.findings] == [
+        "Category_ids/0000004.png",
+        "Human_ids/0000004.png",
+        "Images/0000010.jpg",
+        "Human_ids/0000010.png",
+    ]
+    assert report.counts["train"]["usable"] == 2 and report.counts["train"]["persons"] == 6
+
+
 def test_the_list_lies_in_the_folder_or_beside_it(cihp, tmp_path):
     root = shutil.copytree(cihp, tmp_path / "cihp")
     (root / "Training" / "train_id.txt").rename(root / "train_id.txt")

@@ -9,7 +9,7 @@ from verified import edit_manifest, statistic, write_packed
 
 import mhpdata
 from mhpdata.errors import ManifestError
-from mhpdata.manifest import identical
+from mhpdata.manifest import count_shared, identical
 from mhpdata.verify import verify_packed
 
 
@@ -100,7 +100,7 @@ EDITS = {
     "duplicate_name": (lambda content: content.update(duplicates=[["train/0001", "val/9999"]]), "val/9999"),
     "duplicate_group": (lambda content: content.update(duplicates=[["train/0001", "val/0006"]]), "duplicates group"),
     "splits": (lambda content: content["options"].update(splits=["train"]), "options of splits ['train']"),
-    "overlap": (lambda content: content["options"].update(overlap="best"), "option overlap: 'best'"),
+    "quality": (lambda content: content["options"].update(quality=101), "option quality: 101"),
     "size": (lambda content: content["options"].update(size=128), "128 x"),
     "image": (lambda content: content["options"].update(image="jpeg"), "image codec 2"),
     "option_missing": (lambda content: content["options"].pop("quality"), "option quality: missing or unknown"),
@@ -117,8 +117,9 @@ def test_edited_manifest(packed, edit):
     assert any(says in str(error) for error in report.findings), report.text()
 
 
-def test_a_manifest_without_a_format_is_no_manifest(packed):
-    edit_manifest(packed, lambda content: content["options"].pop("format"))
+@pytest.mark.parametrize("option", ["format", "overlap"])
+def test_a_manifest_without_what_every_reader_asks_for_is_no_manifest(packed, option):
+    edit_manifest(packed, lambda content: content["options"].pop(option))
     with pytest.raises(ManifestError, match="a field is wrong"):
         verify_packed(packed)
 
@@ -135,3 +136,16 @@ def test_duplicates_are_counted_anew(source, tmp_path):
 
 def test_identical_groups():
     assert identical([("a", b"1"), ("b", b"2"), ("c", b"1"), ("d", b"3")]) == (("a", "c"),)
+
+
+def test_what_groups_share():
+    groups = [
+        ("train/1", "train/2", "val/3"),
+        ("train/4", "test/5"),
+        ("val/6", "val/7"),
+        ("train/8", "val/9", "test/0"),
+    ]
+    within, across = count_shared(groups, ("train", "val", "test"))
+    assert within == 2
+    assert across == {("train", "val"): 2, ("train", "test"): 2, ("val", "test"): 1}
+    assert count_shared([], ["train"]) == (0, {})

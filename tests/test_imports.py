@@ -42,11 +42,11 @@ ALLOWED = {
     "kernels_vector": {"kernels", "vectors", "vectors_bytes", "jit"},
     "render": {"kernels", "kernels_vector", "vectors", "order", "jit"},
     "maps": {"kernels_vector", "vectors", "order", "render", "jit"},
-    "manifest": {"errors", "labels", "regular", "shards"},
+    "manifest": {"errors", "labels", "options", "regular", "shards"},
     "protocol": {"errors", "manifest", "options"},
     "regular": set(),
     "shards": {"errors", "regular"},
-    "layouts": {"errors", "labels", "layouts", "source", "wording"},
+    "layouts": {"errors", "labels", "layouts", "options", "source", "wording"},
     "annotation": {"errors", "image", "layouts", "masks", "source"},
     "options": {"errors", "shards"},
     "convert": {
@@ -74,7 +74,7 @@ ALLOWED = {
     "leaks": {"errors", "split", "wording"},
     "mixture": {"errors", "labels", "order", "region", "remap", "render", "split"},
     "weights": {"errors", "labels", "mixture", "split"},
-    "synth": {"errors", "labels"},
+    "synth": {"errors", "labels", "options", "threads"},
 }
 
 

@@ -144,6 +144,17 @@ def test_counts_that_do_not_agree():
     refuse(changed(("classes",), [f"class {i}" for i in range(256)]))
 
 
+def shard_of_classes(bits):
+    return changed(("splits", "train", "shards", 0, "classes"), [f"{bits:x}"] * 2)
+
+
+def test_a_record_cannot_show_a_label_that_there_is_none_of():
+    for bits in (-1, 1 << 255, 1 << 70_000):
+        refuse(shard_of_classes(bits), "classes")
+    found = Manifest.from_json(json.dumps(shard_of_classes(1 << 254)), "manifest.json")
+    assert found.splits["train"].shards[0].classes == (1 << 254,) * 2
+
+
 @pytest.mark.parametrize(
     ("field", "value"), [("format", "mhp-records"), ("format", ""), ("version", 0), ("version", 2)]
 )
@@ -193,4 +204,11 @@ def test_a_huge_file_is_not_read(tmp_path, monkeypatch):
 def test_a_shard_format_that_does_not_exist(format, tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps(changed(("options", "format"), format)))
     with pytest.raises(ManifestError, match="format"):
+        mhpdata.open(tmp_path, "train")
+
+
+@pytest.mark.parametrize("overlap", [..., "best", "", 5, None, ["first"]])
+def test_an_overlap_rule_that_does_not_exist(overlap, tmp_path):
+    (tmp_path / "manifest.json").write_text(json.dumps(changed(("options", "overlap"), overlap)))
+    with pytest.raises(ManifestError, match=r"overlap.* pack again with --overwrite"):
         mhpdata.open(tmp_path, "train")

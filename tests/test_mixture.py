@@ -246,6 +246,25 @@ def test_leaks_are_looked_for_in_training_across_folders_only(packed, leaking):
         Loader(evaluated, remap="common", **OPTIONS)  # val of v1 is trained on here, its test is not
 
 
+def test_only_what_is_trained_on_can_leak(packed, leaking):
+    sets = [(packed["v1"], "train"), (leaking, "train")]
+    kept = [name for name in mhpdata.open(leaking, "train").names if name not in ("102", "107")]
+    without = epoch(Loader(sets, remap="common", leaks="skip", **OPTIONS))
+    for subset in (
+        {"names": [None, kept]},
+        {"names": iter([None, iter(kept)])},
+        {"where": lambda name: name not in ("102", "107")},
+    ):
+        assert epoch(Loader(sets, remap="common", **subset, **OPTIONS)) == without
+    assert len(Loader(sets, remap="common", limit=10, **OPTIONS)) == 3  # of the second set only 101
+    with pytest.raises(LeakError, match="1 image of"):
+        Loader(sets, remap="common", limit=11, **OPTIONS)
+    with pytest.raises(LeakError, match="1 image of"):
+        Loader(sets, remap="common", names=[None, [*kept, "107"]], **OPTIONS)
+    skipping = Loader(sets, remap="common", leaks="skip", limit=11, **OPTIONS)
+    assert sorted(int(i) for batch in skipping for i in batch.indices) == [*range(10), 11]
+
+
 def test_leaks_are_found_without_hashes_in_the_manifest(packed, leaking, tmp_path):
     old = shutil.copytree(packed["v1"], tmp_path / "old")
     (old / "manifest.json").write_text(_without_counts((old / "manifest.json").read_text()))

@@ -1,6 +1,7 @@
 """Packing a folder: the same bytes whoever packs, every defect its own error or a recorded skip, nothing half done."""
 
 import hashlib
+import json
 import os
 import resource
 import shutil
@@ -234,6 +235,29 @@ def test_the_same_command_again_does_nothing_and_another_is_refused(source, pack
     assert {path: path.stat().st_mtime_ns for path in packed.iterdir()} == before
     with pytest.raises(OutputError, match="holds a packed dataset"):
         mhpdata.pack(source, packed, size=128)
+
+
+def test_what_becomes_of_a_split_that_was_not_chosen_does_not_matter(source, tmp_path):
+    folder, out = shutil.copytree(source, tmp_path / "source"), tmp_path / "rec"
+    image = folder / layouts.scan(folder).entries["test"][0].image.path
+    image.rename(tmp_path / "away.jpg")
+    manifest = mhpdata.pack(folder, out, size=64, splits=["val"])
+    (tmp_path / "away.jpg").rename(image)
+    assert mhpdata.pack(folder, out, size=64, splits=["val"]) == manifest
+
+
+def test_opencv_of_another_name_has_no_version(source, tmp_path, monkeypatch):
+    known = packing.metadata.version
+
+    def headless(name):
+        if name == "opencv-python":
+            raise packing.metadata.PackageNotFoundError(name)
+        return known(name)
+
+    monkeypatch.setattr(packing.metadata, "version", headless)
+    mhpdata.pack(source, tmp_path / "rec", size=64, splits=["val"])
+    libraries = json.loads((tmp_path / "rec/build.json").read_text())["libraries"]
+    assert libraries["opencv-python"] is None and libraries["numpy"] == np.__version__
 
 
 def test_a_dataset_that_lost_a_shard_is_not_taken_for_done(source, tmp_path):

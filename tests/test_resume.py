@@ -4,7 +4,9 @@ Conversion is faked, so that a thousand packs take seconds: a photo's text says 
 """
 
 import contextlib
+import errno
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -16,7 +18,7 @@ import pytest
 
 from mhpdata import journal, packing
 from mhpdata.convert import Converted
-from mhpdata.errors import ImageError, MhpError
+from mhpdata.errors import ImageError, MhpError, OutputError
 from mhpdata.packing import pack
 
 
@@ -157,6 +159,85 @@ def _killed_at(step: int, work, out: Path) -> int:
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status in (0, 9), f"the pack failed with {status}"
     return status
+
+
+def unfinished(tmp_path, monkeypatch):
+    """A source, and a pack of it that was killed before it wrote the manifest."""
+    source, out = Source(tmp_path / "source", 9, random.Random(1)), tmp_path / "out"
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(packing._Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
+        pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
+    assert (out / ".packing/train-00001.json").exists() and not (out / "manifest.json").exists()
+    return source, out
+
+
+def without(*names):
+    return lambda note: {name: value for name, value in note.items() if name not in names}
+
+
+NO_NOTES = {
+    "list": lambda note: [],
+    "text": lambda note: "text",
+    "empty": lambda note: {},
+    "null": lambda note: None,
+    "no stop": without("stop"),
+    "no shard": without("shard"),
+    "no skipped": without("skipped"),
+    "stop is a text": lambda note: note | {"stop": "4"},
+    "stop is beyond": lambda note: note | {"stop": 10**9},
+    "shard is a list": lambda note: note | {"shard": []},
+    "shard has no files": lambda note: note | {"shard": {"records": 0, "files": [], "names": []}},
+    "statistics are none": lambda note: note | {"statistics": None},
+    "skipped is a text": lambda note: note | {"skipped": ["0001"]},
+    "skipped has another field": lambda note: note | {"skipped": [{"split": "train", "why": "no"}]},
+}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("change", NO_NOTES)
+def test_json_that_is_no_note_is_packed_anew_from_there(tmp_path, monkeypatch, change, number):
+    source, out = unfinished(tmp_path, monkeypatch)
+    note = out / f".packing/train-{number:05d}.json"
+    note.write_text(json.dumps(NO_NOTES[change](json.loads(note.read_text()))))
+    for folder in (out, tmp_path / "fresh"):
+        pack(source.root, folder, shard_mb=1, on_error="skip", workers=1)
+    assert tree(out) == tree(tmp_path / "fresh")
+
+
+def test_a_note_too_deep_to_read_is_none(tmp_path, monkeypatch):
+    source, out = unfinished(tmp_path, monkeypatch)
+    (out / ".packing/train-00000.json").write_text("[" * 100_000)
+    for folder in (out, tmp_path / "fresh"):
+        pack(source.root, folder, shard_mb=1, on_error="skip", workers=1)
+    assert tree(out) == tree(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("text", ["[]", '["format"]', "5", '"format"'])
+def test_options_that_are_no_options_are_none(tmp_path, monkeypatch, text):
+    source, out = unfinished(tmp_path, monkeypatch)
+    (out / ".packing/options.json").write_text(text)
+    with pytest.raises(OutputError, match=r"holds test-00000\.idx and .* expected an empty folder"):
+        pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
+    for path in out.glob("*.*"):
+        if path.is_file():
+            path.unlink()
+    pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
+
+
+def open_files():
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
+def test_a_folder_that_cannot_be_locked(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    source, out = Source(tmp_path / "source", 6, random.Random(0)), tmp_path / "out"
+    monkeypatch.setattr(journal.fcntl, "flock", refuse)
+    before = open_files()
+    with pytest.raises(OutputError, match=r"out: cannot be locked \(No locks available\)\. .* file system that has"):
+        pack(source.root, out, on_error="skip")
+    assert open_files() == before
 
 
 def test_files_of_others_are_never_deleted(tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -254,9 +256,39 @@ def test_a_rerun_starts_anew_after_an_interruption(tmp_path: Path, monkeypatch: 
     assert len(list((tmp_path / "set" / "images").iterdir())) == 2
 
 
-@pytest.mark.parametrize("wrong", [{"images": 0}, {"images": 10000}, {"seed": -1}, {"workers": 0}, {"scale": 0.0}])
-def test_arguments_out_of_range_are_refused(wrong: dict[str, int], tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="expected"):
+FULL = ("images/0001.jpg", "annotations/0002", "train_list.txt", "test_list.txt", "images/0009.jpg", "DEFECTS.txt")
+
+
+@pytest.mark.parametrize("name", [*FULL, f"set.partial/{MARKER}", "set.partial/annotations"])
+def test_a_disk_that_is_full_at_any_file_is_one_error_and_a_rerun_starts_anew(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, mkdir, unlink = Path.open, Path.mkdir, Path.unlink
+
+    def full(path: Path) -> None:
+        if name in path.as_posix():
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def opened(path: Path, mode: str = "r", *rest: Any, **more: Any) -> Any:
+        if set(mode) & set("wa"):
+            full(path)
+        return written(path, mode, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", opened)
+        patch.setattr(Path, "mkdir", lambda path, **options: (full(path), mkdir(path, **options))[1])
+        patch.setattr(Path, "unlink", lambda path, **options: (full(path), unlink(path, **options))[1])
+        with pytest.raises(OutputError, match=r"set.*cannot be written \(No space left on device\)\. Make room"):
+            synthesize(tmp_path / "set", 2, workers=1, scale=0.1, defects=True)
+    synthesize(tmp_path / "set", 2, workers=1, scale=0.1, defects=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"images": 0}, {"images": 10000}, {"seed": -1}, {"workers": 0}, {"scale": 0.0}, {"layout": "coco"}]
+)
+def test_arguments_out_of_range_are_refused(wrong: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"expected .*\. (Change it|Choose one of them)\."):
         synthesize(tmp_path / "set", **{"workers": 1, **wrong})  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
-from mhpdata.errors import FolderError, OptionError
+from mhpdata.errors import FolderError
 from mhpdata.layouts import cihp, mhp_v1, mhp_v2
 from mhpdata.layouts.entry import Entry, Listing, Problem
+from mhpdata.options import check_choice
 
 __all__ = ["AUTO", "LAYOUTS", "Entry", "Listing", "Problem", "scan"]
 
@@ -32,8 +33,7 @@ def scan(root: Path, layout: str = AUTO) -> Listing:
         OptionError: an unknown layout.
         FolderError: the folder is not of this layout, or of several, or cannot be listed.
     """
-    if layout != AUTO and layout not in LAYOUTS:
-        raise OptionError("--layout", repr(layout), " or ".join([AUTO, *LAYOUTS]))
+    check_choice("layout", layout, (AUTO, *LAYOUTS))
     try:
         names = {path.name for path in root.iterdir()}
     except OSError as error:

@@ -44,8 +44,10 @@ def evidence(root: Path, names: set[str]) -> list[str]:
 def scan(root: Path) -> Listing:
     """The entries of every split, in list order, and what is wrong with the rest; one scan of each folder.
 
+    A list that is not text, or lies in two places, is a problem of its split.
+
     Raises:
-        FolderError: a list is not text, or lies in two places.
+        FolderError: ``root`` cannot be listed.
     """
     top = scan_folder(root)
     listing = Listing("cihp", LABELS, {})

@@ -43,25 +43,31 @@ def read_ids(
         split: that the list is of; "" where what is wrong with it concerns every split.
         taken: ids that other lists have, and where: an id is taken once, by the first list.
         leave: ids to pass over.
+
+    Raises:
+        FolderError: the list must not be read, is not text, or has more than MAX_WRONG wrong lines.
     """
-    taken, before = {} if taken is None else taken, len(problems)
-    names = []
+    taken = {} if taken is None else taken
+    names: list[str] = []
+    wrong = 0
     for number, line in enumerate(_lines(root, found, place, example, problems, split), 1):
         match = line_of.fullmatch(line)
         here = f"{place} line {number}"
-        if len(problems) - before > MAX_WRONG:
-            raise FolderError(here, f"{MAX_WRONG} lines before it are wrong", example, "Unpack the archive again.")
         if match is None:
-            error = FolderError(here, repr(line[:80]), example, AGAIN)
-            problems.append(Problem(split, line[:80], error, entry=False))
+            name, error = line[:80], FolderError(here, repr(line[:80]), example, AGAIN)
         elif match[1] in leave:
             continue
         elif match[1] in taken:
-            error = FolderError(here, f"{line} again", f"one mention ({taken[match[1]]} has it)", AGAIN)
-            problems.append(Problem(split, match[1], error, entry=False))
+            name = match[1]
+            error = FolderError(here, f"{line} again", f"one mention ({taken[name]} has it)", AGAIN)
         else:
             taken[match[1]] = here
             names.append(match[1])
+            continue
+        if wrong == MAX_WRONG:
+            raise FolderError(here, f"{wrong} lines before it are wrong, too", example, "Unpack the archive again.")
+        wrong += 1
+        problems.append(Problem(split, name, error, entry=False))
     return names
 
 
@@ -86,4 +92,4 @@ def _text(root: Path, file: SourceFile, example: str) -> str:
     try:
         return read_file(root, file, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as cause:
-        raise FolderError(file.path, "is not text", "one image name a line", "Unpack the archive again.") from cause
+        raise FolderError(file.path, "is not text", f"{example} on each line", "Unpack the archive again.") from cause

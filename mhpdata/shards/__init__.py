@@ -53,7 +53,7 @@ class Reader(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, index: int) -> bytes:
+    def read(self, index: int) -> bytes | memoryview:
         """The bytes of the record at a place in this shard; raises ShardError."""
 
     def span(self, index: int) -> tuple[OpenFile, int, int]:

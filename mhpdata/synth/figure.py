@@ -122,7 +122,7 @@ def figure(person: Person) -> list[Shape]:
         shapes += _bag(body)
     shapes += neck_shapes(head, body.trunk(1.0)[0], body.trunk(0.9)[0])
     shapes += head_shapes(head)
-    shapes += front_hair(head, body.trunk(0.8)[0])
+    shapes += front_hair(head)
     for side in sides:
         if side not in behind:
             shapes += _arm(body, side)

@@ -21,9 +21,11 @@ from pathlib import Path
 import numpy as np
 
 from mhpdata.errors import OptionError, OutputError
+from mhpdata.options import check_choice, check_range
 from mhpdata.synth.defects import DEFECTS
 from mhpdata.synth.entry import write_image
 from mhpdata.synth.forms import FORMS, V1, Form
+from mhpdata.threads import single_threaded_opencv, usable_cores
 
 MARKER = ".mhp-synth"  # says that a .partial folder is ours to remove
 LARGEST_ID = 9999
@@ -46,22 +48,17 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @contextmanager
-def _single_threaded() -> Iterator[None]:
-    import cv2
-
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+def _writing(out: Path) -> Iterator[None]:
+    """What the system refuses while we write becomes an OutputError."""
     try:
         yield
-    finally:
-        cv2.setNumThreads(before)
+    except OutputError:
+        raise
+    except OSError as error:
+        place = error.filename or out
+        remedy = "Make room or give permission, then run the same command again: it starts anew."
+        raise OutputError(place, f"cannot be written ({error.strerror or error})", "", remedy) from error
 
 
 def _make_all(
@@ -73,7 +70,7 @@ def _make_all(
     make = partial(write_image, folder, seed, scale, layout, images)
     bar = partial(tqdm, total=images, unit="image", disable=None if progress else True)
     if workers == 1:
-        with _single_threaded():
+        with single_threaded_opencv():
             return list(bar(map(make, range(1, images + 1))))
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, _one_thread) as pool:
@@ -95,20 +92,17 @@ def _new_partial(out: Path, form: Form) -> Path:
         shutil.rmtree(folder)  # what an interrupted run left
     if folder.exists() or folder.is_symlink():
         raise OutputError(folder, "is in the way and was not made by mhp-synth", remedy="Move it away.")
-    try:
-        folder.mkdir(parents=True)
-        (folder / MARKER).touch()
-        for name in form.folders:
-            (folder / name).mkdir(parents=True)
-    except OSError as error:
-        raise OutputError(folder, f"cannot be made ({error.strerror})", remedy="Check space and permission.") from error
+    folder.mkdir(parents=True)
+    (folder / MARKER).touch()
+    for name in form.folders:
+        (folder / name).mkdir(parents=True)
     return folder
 
 
 def _add_defects(folder: Path, seed: int, scale: float, images: int) -> None:
     """One broken entry of each kind, under new ids at the end of train_list; DEFECTS.txt tells which."""
     done = []
-    with _single_threaded():
+    with single_threaded_opencv():
         for k, (name, spoil) in enumerate(DEFECTS.items()):
             index = images  # the last image of test_list: for the line ends of that list
             if name != "list-crlf":
@@ -122,19 +116,14 @@ def _add_defects(folder: Path, seed: int, scale: float, images: int) -> None:
 
 
 def _check(images: int, seed: int, workers: int, scale: float, defects: bool, layout: str) -> None:
-    if layout not in FORMS:
-        raise OptionError("layout", repr(layout), " or ".join(FORMS))
+    check_choice("layout", layout, tuple(FORMS))
     if defects and layout != V1:
         raise OptionError("defects", f"with layout {layout}", f"layout {V1}", "Leave it out.")
-    most = LARGEST_ID - (len(DEFECTS) if defects else 0)
-    if not 1 <= images <= most:
-        raise OptionError("images", f"{images}", f"1..{most}", "Image ids have four digits.")
-    if seed < 0:
-        raise OptionError("seed", f"{seed}", "0 or more")
-    if workers < 1:
-        raise OptionError("workers", f"{workers}", "1 or more")
+    check_range("images", images, 1, LARGEST_ID - (len(DEFECTS) if defects else 0))  # ids have four digits
+    check_range("seed", seed, 0, 1 << 62)
+    check_range("workers", workers, 1, 4096)
     if not 0.05 <= scale <= 4:
-        raise OptionError("scale", f"{scale}", "0.05..4")
+        raise OptionError("scale", f"{scale}", "a number from 0.05 to 4", "Change it.")
 
 
 def synthesize(
@@ -167,22 +156,24 @@ def synthesize(
         OptionError: an argument out of range.
         OutputError: ``out`` is in use, or the disk is full or read-only.
     """
-    workers = workers if workers is not None else _cores()
+    workers = workers if workers is not None else usable_cores()
     _check(images, seed, workers, scale, defects, layout)
     form = FORMS[layout]
     start = time.perf_counter()
     final = Path(out).absolute()
-    folder = _new_partial(final, form)
-    persons = _make_all(folder, seed, scale, images, workers, progress, layout)
-    indices = form.split(images)
-    form.lists(folder, {name: [form.id_of(index) for index in chosen] for name, chosen in indices.items()})
-    if defects:
-        _add_defects(folder, seed, scale, images)
-    (folder / MARKER).unlink()
+    with _writing(final):
+        folder = _new_partial(final, form)
+        persons = _make_all(folder, seed, scale, images, workers, progress, layout)
+        indices = form.split(images)
+        form.lists(folder, {name: [form.id_of(index) for index in chosen] for name, chosen in indices.items()})
+        if defects:
+            _add_defects(folder, seed, scale, images)
+        (folder / MARKER).unlink()
     try:
         folder.replace(final)
     except OSError as error:
-        raise OutputError(final, f"cannot be put in place ({error.strerror})", remedy=f"It is in {folder}.") from error
+        found = f"cannot be put in place ({error.strerror})"
+        raise OutputError(final, found, "", f"It is whole: move {folder} there.") from error
     counts = {name: len(chosen) for name, chosen in indices.items()}
     people = {name: sum(persons[index - 1] for index in chosen) for name, chosen in indices.items()}
     return Synthesized(final, counts, people, time.perf_counter() - start)

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.errors import OutputError
 from mhpdata.synth.plan import Plan
 
 Mask = NDArray[Any]
@@ -89,17 +88,8 @@ def _png(mask: NDArray[Any]) -> bytes:
     return _encode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 6])
 
 
-def _save(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise OutputError(
-            path, f"cannot be written ({error.strerror})", remedy="Check space and permission."
-        ) from error
-
-
 def _save_lines(path: Path, lines: list[str]) -> None:
-    _save(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode("ascii"))
 
 
 # LV-MHP v1
@@ -108,9 +98,9 @@ def _save_lines(path: Path, lines: list[str]) -> None:
 def _write_v1(
     folder: Path, split: str, id: str, source: int, jpeg: bytes, photo: NDArray[Any], masks: list[Mask]
 ) -> None:
-    _save(folder / "images" / f"{id}.jpg", jpeg)
+    (folder / "images" / f"{id}.jpg").write_bytes(jpeg)
     for k, mask in enumerate(masks, 1):
-        _save(folder / "annotations" / f"{id}_{len(masks):02d}_{k:02d}.png", _png(mask))
+        (folder / "annotations" / f"{id}_{len(masks):02d}_{k:02d}.png").write_bytes(_png(mask))
 
 
 def _list_v1(folder: Path, ids: dict[str, list[str]]) -> None:
@@ -139,14 +129,14 @@ def v2_file(source: int, jpeg: bytes, photo: NDArray[Any]) -> bytes:
 def _write_v2(
     folder: Path, split: str, id: str, source: int, jpeg: bytes, photo: NDArray[Any], masks: list[Mask]
 ) -> None:
-    _save(folder / split / "images" / f"{id}.jpg", v2_file(source, jpeg, photo))
+    (folder / split / "images" / f"{id}.jpg").write_bytes(v2_file(source, jpeg, photo))
     if split == "test":
         return
     for k, mask in enumerate(masks, 1):
         red = np.dstack([mask, np.zeros_like(mask), np.zeros_like(mask)])
         data = _png(mask if (int(id) + k) % GRAY_MASKS == 0 else red)
-        _save(folder / split / "parsing_annos" / f"{id}_{len(masks):02d}_{k:02d}.png", data)
-    _save(folder / split / "pose_annos" / f"{id}.mat", b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM")
+        (folder / split / "parsing_annos" / f"{id}_{len(masks):02d}_{k:02d}.png").write_bytes(data)
+    (folder / split / "pose_annos" / f"{id}.mat").write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM")
 
 
 def _list_v2(folder: Path, ids: dict[str, list[str]]) -> None:
@@ -163,7 +153,7 @@ def _list_v2(folder: Path, ids: dict[str, list[str]]) -> None:
 def _write_cihp(
     folder: Path, split: str, id: str, source: int, jpeg: bytes, photo: NDArray[Any], masks: list[Mask]
 ) -> None:
-    _save(folder / split / "Images" / f"{id}.jpg", jpeg)
+    (folder / split / "Images" / f"{id}.jpg").write_bytes(jpeg)
     if split == "Testing":
         return
     classes, persons = np.zeros(masks[0].shape, np.uint8), np.zeros(masks[0].shape, np.uint8)
@@ -173,7 +163,7 @@ def _write_cihp(
     pairs = persons.astype(np.uint16) * 256 + classes
     instances = np.unique(pairs, return_inverse=True)[1].reshape(pairs.shape).astype(np.uint16)
     for kind, pixels in (("Category_ids", classes), ("Human_ids", persons), ("Instance_ids", instances)):
-        _save(folder / split / kind / f"{id}.png", _png(pixels))
+        (folder / split / kind / f"{id}.png").write_bytes(_png(pixels))
 
 
 def _list_cihp(folder: Path, ids: dict[str, list[str]]) -> None:

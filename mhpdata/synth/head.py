@@ -149,7 +149,7 @@ def _hat(head: Head) -> Iterator[Shape]:
     yield Shape(HAT, "hat", tuple(polygons))
 
 
-def front_hair(head: Head, chest: Points) -> Iterator[Shape]:
+def front_hair(head: Head) -> Iterator[Shape]:
     """Hair over the trunk: long hair and tails from behind; strands over the shoulders of some frontal persons."""
     kind = head.outfit.hair
     if head.behind and kind in ("long", "bob", "tail"):

@@ -1,0 +1,58 @@
+"""Errors say what to do: in the message, through processes, and at every place that raises one."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mhpdata import errors
+from mhpdata.errors import FolderError, MhpError, RecordError
+from mhpdata.masks import inflate_mask
+from mhpdata.runs import check_runs
+
+KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, MhpError)}
+FIELDS = ("place", "found", "expected", "remedy")
+
+
+def raised(path: Path) -> list[tuple[int, dict[str, ast.expr]]]:
+    """The line and the arguments of every error that a file makes."""
+    return [
+        (node.lineno, dict(zip(FIELDS, node.args, strict=False)) | {k.arg: k.value for k in node.keywords})
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KINDS
+    ]
+
+
+def test_every_error_of_mhpdata_has_a_remedy():
+    files = sorted((Path(__file__).parent.parent / "mhpdata").rglob("*.py"))
+    found = [(path, line, arguments) for path in files for line, arguments in raised(path)]
+    assert len(found) > 100
+    for path, line, arguments in found:
+        remedy = arguments.get("remedy")
+        assert remedy is not None, f"{path}:{line}: no remedy"
+        assert not (isinstance(remedy, ast.Constant) and not remedy.value), f"{path}:{line}: an empty remedy"
+
+
+def test_the_message_has_all_four_and_they_cross_processes():
+    error = FolderError("images/1.jpg", "missing", "a photo", "Unpack it again.")
+    assert str(error) == "images/1.jpg: missing; expected a photo. Unpack it again."
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is FolderError and vars(again) == vars(error) and str(again) == str(error)
+    assert str(error.below("MHP")) == "MHP/images/1.jpg: missing; expected a photo. Unpack it again."
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: inflate_mask(b"garbage", (4, 4)),
+        lambda: check_runs(np.zeros(3, np.uint32), np.zeros(1, np.uint32), (4, 4), 19),
+        lambda: check_runs(np.array([0, 1], np.uint32), np.array([3], np.uint32), (1, 4), 19),
+    ],
+)
+def test_damaged_runs_say_what_to_do(read):
+    with pytest.raises(RecordError, match=r"Copy the shard again, or pack again\.$"):
+        read()
