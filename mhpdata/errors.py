@@ -3,7 +3,7 @@
 ::
 
     MhpError
-     ├── SourceError (ValueError)      the download: unpack it again, or pass --on-error skip
+     ├── SourceError (ValueError)      the download: extract it again, or pass --on-error skip
      │    ├── FolderError              folders, lists and file names
      │    ├── ImageError               one photo
      │    ├── MaskError                one mask

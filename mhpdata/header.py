@@ -26,7 +26,7 @@ MAX_SCANS = 100
 """JPEGs with more scans are refused: a camera's progressive one has about ten, and each goes over the whole image, so
 that one of some MB could keep a decoder busy for hours."""
 
-_AGAIN = "Unpack the archive again, or pass --on-error skip."
+_AGAIN = "Extract the archive again, or leave such images out with --on-error skip."
 _SOF_BASELINE = 0xC0
 _SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}

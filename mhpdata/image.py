@@ -26,7 +26,7 @@ _BLOCK = 1 << 18  # pixels
 
 _MASK = "an 8-bit gray PNG of labels"
 _RED_MASK = "an 8-bit PNG of labels, gray or in the red channel"
-_AGAIN = "Unpack the archive again, or pass --on-error skip."
+_AGAIN = "Extract the archive again, or leave such images out with --on-error skip."
 
 
 def decode_image(data: bytes, place: str, empty: Empty | None = None) -> tuple[Pixels, Header]:

@@ -89,7 +89,7 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
         FolderError: it is larger than ``most`` bytes.
     """
     if file.size > most:
-        raise FolderError(file.path, f"{file.size} bytes", f"at most {most}", "Unpack the archive again.")
+        raise FolderError(file.path, f"{file.size} bytes", f"at most {most}", "Extract the archive again.")
     again = "Wait until the download is complete, then run the command again."
     try:
         # O_NONBLOCK: a FIFO put in the file's place must not make us wait for a writer.

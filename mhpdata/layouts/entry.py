@@ -8,7 +8,7 @@ from mhpdata.errors import FolderError, SourceError
 from mhpdata.labels import LabelSet
 from mhpdata.source import Refused, SourceFile
 
-AGAIN = "Unpack the archive again, or pass --on-error skip."
+AGAIN = "Extract the archive again, or leave such images out with --on-error skip."
 GRAY, RED, MAPS = "gray", "red", "maps"
 """How masks hold labels: a gray PNG a person; a PNG a person with the label in the red channel (MHP v2; gray, too); one
 map of classes and one of persons (CIHP)."""

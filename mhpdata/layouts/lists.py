@@ -65,7 +65,7 @@ def read_ids(
             names.append(match[1])
             continue
         if wrong == MAX_WRONG:
-            raise FolderError(here, f"{wrong} lines before it are wrong, too", example, "Unpack the archive again.")
+            raise FolderError(here, f"{wrong} lines before it are wrong, too", example, "Extract the archive again.")
         wrong += 1
         problems.append(Problem(split, name, error, entry=False))
     return names
@@ -82,7 +82,7 @@ def _lines(root: Path, found: Found, place: str, example: str, problems: list[Pr
         raise FolderError(file.path, file.reason, "a text file", "Put the real file in its place.")
     text = _text(root, file, example)
     if "\r" in text:
-        remedy = "It was converted: unpack it again, or pass --on-error skip to skip the CR characters."
+        remedy = "It was converted: extract it again, or pass --on-error skip to skip the CR characters."
         error = FolderError(place, "lines end with CR LF", "LF, as released", remedy)
         problems.append(Problem(split, place, error, entry=False))
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []
@@ -92,4 +92,4 @@ def _text(root: Path, file: SourceFile, example: str) -> str:
     try:
         return read_file(root, file, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as cause:
-        raise FolderError(file.path, "is not text", f"{example} on each line", "Unpack the archive again.") from cause
+        raise FolderError(file.path, "is not text", f"{example} on each line", "Extract the archive again.") from cause
