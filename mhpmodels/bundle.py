@@ -178,7 +178,9 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         if isinstance(error, OptionError):
             raise
-        raise CheckpointError(path, f"is not a whole bundle ({error!r})", "a folder that mhp-train wrote") from error
+        raise CheckpointError(
+            path, f"is not a whole bundle ({error!r})", "a folder that mhp-train wrote", "Copy it again."
+        ) from error
     return config, moment, before
 
 

@@ -258,7 +258,9 @@ class TrainConfig:
             content = json.loads(text)
             unknown = sorted(set(content) - {field.name for field in fields(TrainConfig)})
         except (ValueError, TypeError, RecursionError) as error:
-            raise OptionError(place, f"is not a training config ({error})", "JSON as mhp-train writes it") from error
+            raise OptionError(
+                place, f"is not a training config ({error})", "JSON as mhp-train writes it", "Copy it again."
+            ) from error
         if not isinstance(content, dict) or unknown:
             raise OptionError(place, f"unknown fields {unknown}", "those of this mhp", "Update mhp.")
         for name, value in content.items():

@@ -127,7 +127,12 @@ class Inference:
         logits = self.predict(np.ascontiguousarray(image)[None])
         expected = (1, self.classes, *image.shape[:2])
         if logits.shape != expected or logits.dtype != np.float32:
-            raise EngineError("predict", f"logits {logits.dtype} {logits.shape}", f"float32 {expected}")
+            raise EngineError(
+                "predict",
+                f"logits {logits.dtype} {logits.shape}",
+                f"float32 {expected}",
+                "The network must keep the image's size.",
+            )
         return np.asarray(logits[0])
 
     def _padded(self, side: int) -> int:

@@ -54,7 +54,9 @@ class Confusion:
             OptionError: shapes that differ, no integers, or a value that is no label.
         """
         if predicted.shape != labels.shape:
-            raise OptionError("predicted", f"shape {predicted.shape}", f"{labels.shape}, as the labels")
+            raise OptionError(
+                "predicted", f"shape {predicted.shape}", f"{labels.shape}, as the labels", "Scale one to the other."
+            )
         counts = np.zeros((256, 256), np.int64)
         _count(_flat("predicted", predicted), _flat("labels", labels), counts)
         classes = len(self.matrix)
@@ -71,7 +73,9 @@ class Confusion:
             OptionError: it is of another number of classes.
         """
         if other.matrix.shape != self.matrix.shape:
-            raise OptionError("other", f"{len(other.matrix)} classes", f"{len(self.matrix)}")
+            raise OptionError(
+                "other", f"{len(other.matrix)} classes", f"{len(self.matrix)}", "Score both with the same classes."
+            )
         self.matrix += other.matrix
         self.missed += other.missed
 
@@ -123,7 +127,9 @@ def most_likely(logits: np.ndarray) -> Labels:
     """
     fits = logits.dtype == np.float32 and logits.ndim in (3, 4) and 1 <= logits.shape[-3] <= IGNORE
     if not fits or not min(logits.shape[-2:]):
-        raise OptionError("logits", f"{logits.dtype} {logits.shape}", "float32 (N, C, H, W) or (C, H, W)")
+        raise OptionError(
+            "logits", f"{logits.dtype} {logits.shape}", "float32 (N, C, H, W) or (C, H, W)", "Convert them."
+        )
     *outer, classes, height, width = logits.shape
     labels = np.empty((*outer, height, width), np.uint8)
     flat = np.ascontiguousarray(logits).reshape(-1, classes, height * width)
@@ -137,9 +143,11 @@ def most_likely(logits: np.ndarray) -> Labels:
 def _flat(name: str, array: np.ndarray) -> Labels:
     """The array as uint8 (n,), refused where that would change a value."""
     if array.dtype.kind not in "iu":
-        raise OptionError(name, f"dtype {array.dtype}", "integers")
+        raise OptionError(name, f"dtype {array.dtype}", "integers", "Pass labels, not scores.")
     if array.dtype != np.uint8 and array.size and not 0 <= int(array.min()) <= int(array.max()) <= 255:
-        raise OptionError(name, f"values {int(array.min())} to {int(array.max())}", "labels, or 255")
+        raise OptionError(
+            name, f"values {int(array.min())} to {int(array.max())}", "labels, or 255", "Not counted is 255."
+        )
     return np.ascontiguousarray(array, np.uint8).reshape(-1)
 
 

@@ -99,7 +99,9 @@ def write_params(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         with Path(path).open("wb") as file:
             file.writelines(parts)
     except OSError as error:
-        raise OutputError(path, f"cannot be written: {error.strerror}") from error
+        raise OutputError(
+            path, f"cannot be written ({error.strerror})", "", "Make room or check the permissions."
+        ) from error
 
 
 def to_torch_names(arrays: Mapping[str, NDArray[Any]]) -> Arrays:

@@ -141,7 +141,8 @@ def choose(
         raise OptionError("samples", "chosen in two ways", "indices, or names, or a count (with a seed)", "Drop one.")
     for index in indices:
         if not 0 <= index < total:
-            raise OptionError("index", str(index), f"0..{total - 1}, the split's samples" if total else "no samples")
+            expected = f"0..{total - 1}, the split's samples" if total else "none: the split is empty"
+            raise OptionError("index", str(index), expected, "Choose another.")
     for name in names:
         if name not in all_names:
             raise OptionError("name", repr(name), "a name in the split", _similar(name, all_names))

@@ -27,8 +27,9 @@ def raised(path: Path) -> list[tuple[int, dict[str, ast.expr]]]:
     ]
 
 
-def test_every_error_of_mhpdata_has_a_remedy():
-    files = sorted((Path(__file__).parent.parent / "mhpdata").rglob("*.py"))
+@pytest.mark.parametrize("package", ["mhpdata", "mhpmodels"])
+def test_every_error_has_a_remedy(package):
+    files = sorted((Path(__file__).parent.parent / package).rglob("*.py"))
     found = [(path, line, arguments) for path in files for line, arguments in raised(path)]
     assert len(found) > 100
     for path, line, arguments in found:

@@ -24,7 +24,12 @@ def check_shapes(images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
     shapes = {"float32": (batch, 3, height, width), "uint8": (batch, height, width, 3)}
     if shapes.get(str(images.dtype)) != images.shape:
         found = f"{images.dtype} {images.shape} with labels {labels.shape}"
-        raise EngineError("images", found, " or ".join(f"{dtype} {shape}" for dtype, shape in shapes.items()))
+        raise EngineError(
+            "images",
+            found,
+            " or ".join(f"{dtype} {shape}" for dtype, shape in shapes.items()),
+            "Pass what Loader gives.",
+        )
 
 
 def check_size(model: str, height: int, width: int, training: bool) -> None:

@@ -56,7 +56,9 @@ class OnnxEngine:
         try:
             session = onnxruntime.InferenceSession(content, providers=[provider])
         except Exception as error:  # onnxruntime's own errors have no base but this
-            raise CheckpointError(path, f"not taken by onnxruntime ({error})", "what mhp-convert wrote") from error
+            raise CheckpointError(
+                path, f"not taken by onnxruntime ({error})", "what mhp-convert wrote", "Convert it again."
+            ) from error
         (given, *more), (logits, *_) = session.get_inputs(), session.get_outputs()
         shapes = [given.shape, logits.shape]
         if (
@@ -65,7 +67,9 @@ class OnnxEngine:
             or given.shape[1] != 3
             or type(logits.shape[1]) is not int
         ):
-            raise CheckpointError(path, f"takes {given.shape}, gives {logits.shape}", "images (N, 3, H, W), logits")
+            raise CheckpointError(
+                path, f"takes {given.shape}, gives {logits.shape}", "images (N, 3, H, W), logits", "Convert it again."
+            )
         notes = session.get_modelmeta().custom_metadata_map
         self.config = read_notes(replace(config, classes=logits.shape[1]), notes, path)
         self._session: Any = session
@@ -80,7 +84,10 @@ class OnnxEngine:
         try:
             logits: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(images)})[0]
         except Exception as error:  # onnxruntime's own errors have no base but this
-            raise EngineError("predict", f"onnxruntime failed for images {images.shape} ({error})") from error
+            remedy = "Convert the checkpoint again; if memory ran out, pass a smaller --window."
+            raise EngineError(
+                "predict", f"onnxruntime failed for images {images.shape} ({error})", "", remedy
+            ) from error
         return logits
 
     def describe(self) -> dict[str, Any]:

@@ -91,7 +91,9 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
     if ":" in architecture.model:
         network = _find_function(architecture.model)(config)
         if not isinstance(network, nn.Module):
-            raise EngineError(architecture.model, f"gave a {type(network).__name__}", "a torch.nn.Module")
+            raise EngineError(
+                architecture.model, f"gave a {type(network).__name__}", "a torch.nn.Module", "Let it return one."
+            )
         return network
     if architecture.model == "psp":
         network = PSPNet(architecture.classes, architecture.backbone, architecture.aux, dropout)

@@ -127,7 +127,10 @@ class MXNetEngine:
     def _check(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
         if not self._training:
             raise EngineError(
-                "train_step", "an engine that was opened to predict", "open_engine(config, training=True)"
+                "train_step",
+                "an engine that was opened to predict",
+                "open_engine(config, training=True)",
+                "Open another.",
             )
         # one operator that fails leaves those on the other contexts waiting for it, so nothing wrong may get that far
         check_shapes(images, labels)

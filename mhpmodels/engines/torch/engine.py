@@ -176,7 +176,7 @@ class TorchEngine:
     def _check(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
         if not self._training:
             expected = "open_engine(config, training=True)"
-            raise EngineError("train_step", "an engine that was opened to predict", expected)
+            raise EngineError("train_step", "an engine that was opened to predict", expected, "Open another.")
         check_shapes(images, labels)
         _, height, width = labels.shape
         check_size(self.config.model, height, width, training=True)
@@ -245,7 +245,9 @@ class TorchEngine:
         """The weights that the average is of; the file of weights had the average and the statistics."""
         weights, averaged = content.get("weights"), content.get("averaged")
         if not isinstance(weights, dict) or type(averaged) is not int:
-            raise CheckpointError(path, "no weights beside an average", "the state of a run with --ema")
+            raise CheckpointError(
+                path, "no weights beside an average", "the state of a run with --ema", "Resume without --ema."
+            )
         fit(self._network, {**self._network.state_dict(), **weights}, path)
         self._average.n_averaged.fill_(averaged)
 

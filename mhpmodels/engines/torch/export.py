@@ -64,7 +64,10 @@ def export_network(network: nn.Module, path: str | Path, notes: Mapping[str, str
         if not distance <= TOLERANCE * max(1.0, largest):
             shape = " x ".join(map(str, x.shape))
             raise EngineError(
-                path, f"logits {distance:g} from torch's for images {shape}", f"{TOLERANCE:g} of {largest:g}"
+                path,
+                f"logits {distance:g} from torch's for images {shape}",
+                f"{TOLERANCE:g} of {largest:g}",
+                "Try another version of torch or onnxruntime.",
             )
 
 

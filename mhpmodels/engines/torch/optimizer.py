@@ -80,7 +80,9 @@ class Optimizer:
         """Raises CheckpointError unless ``content`` is a state of this network and optimiser."""
         steps, moments = content.get("steps"), content.get("moments")
         if type(steps) is not int or steps < 0 or not isinstance(moments, dict):
-            raise CheckpointError(place, f"no optimiser's state after {steps!r} steps", "what save_state wrote")
+            raise CheckpointError(
+                place, f"no optimiser's state after {steps!r} steps", "what save_state wrote", "Is this the right file?"
+            )
         if content.get("kinds") != list(self._kinds):
             other = f"the state {content.get('kinds')} of an optimiser"
             raise CheckpointError(place, other, f"{list(self._kinds)}", "Is it of this run's --optimizer?")

@@ -41,7 +41,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         return {name: torch.from_numpy(array) for name, array in to_torch_names(read_params(path)).items()}
     tensors = read_tensors(path)
     if not isinstance(tensors, dict) or not all(isinstance(name, str) for name in tensors):
-        raise CheckpointError(path, "no state dict", "tensors by name, as network.state_dict() gives")
+        raise CheckpointError(
+            path, "no state dict", "tensors by name, as network.state_dict() gives", "Is this the right file?"
+        )
     _check_plain(tensors, path)
     return tensors
 
