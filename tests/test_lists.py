@@ -55,7 +55,7 @@ def test_a_list_of_wrong_lines_is_no_list(line, copy):
 def test_a_list_that_is_not_text_says_what_its_lines_are(write, place, example, tmp_path):
     root = write(tmp_path / "source")
     (root / place).write_bytes(b"\xff\xfe")
-    with pytest.raises(FolderError, match=rf"{place}: is not text; expected {example} on each line\. Unpack"):
+    with pytest.raises(FolderError, match=rf"{place}: is not text; expected {example} on each line\. Extract"):
         mhpdata.pack(root, tmp_path / "rec")
 
 
