@@ -28,7 +28,7 @@ PERSONS = 256
 """Values of a map of persons: 0 and up to 255 persons."""
 
 
-class Masks(LazyMasks[MaskRuns]):
+class Masks(LazyMasks):
     """The masks of an entry as runs, decoded when asked for; never more than one is held.
 
     The first access of a mask reads and checks its file and keeps the compressed runs for the record (``streams``);

@@ -27,6 +27,14 @@ Every error says where, what was found, what was expected and what to do, and ke
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+EXTRACT_AGAIN = "Extract the archive again, or leave such images out with --on-error skip."
+"""What to do about a download that is damaged."""
+COPY_AGAIN = "Copy the shard again, or pack again."
+"""What to do about a shard that is not what was packed."""
+
 
 class MhpError(Exception):
     """Base of every error that mhp raises on purpose.
@@ -126,3 +134,15 @@ class LeakError(MhpError, ValueError):
 
 class NonFiniteError(MhpError, ArithmeticError):
     """Too many training steps in a row had a loss or a gradient that is not finite."""
+
+
+@contextmanager
+def writing(out: object, remedy: str) -> Iterator[None]:
+    """What the system refuses while we write becomes an OutputError: of the file that it names, or of ``out``."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        found = f"cannot be written ({error.strerror or error})"
+        raise OutputError(error.filename or out, found, "", remedy) from error

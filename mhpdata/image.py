@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from mhpdata.errors import ImageError, MaskError
+from mhpdata.errors import EXTRACT_AGAIN, ImageError, MaskError
 from mhpdata.gif import decode_gif
 from mhpdata.header import NAMES, Header, read_header
 
@@ -26,7 +26,6 @@ _BLOCK = 1 << 18  # pixels
 
 _MASK = "an 8-bit gray PNG of labels"
 _RED_MASK = "an 8-bit PNG of labels, gray or in the red channel"
-_AGAIN = "Extract the archive again, or leave such images out with --on-error skip."
 
 
 def decode_image(data: bytes, place: str, empty: Empty | None = None) -> tuple[Pixels, Header]:
@@ -43,7 +42,7 @@ def decode_image(data: bytes, place: str, empty: Empty | None = None) -> tuple[P
     header = read_header(data, place)
     pixels = _decode_jpeg(data, header, place, empty) if header.kind == "jpeg" else _decode_other(data, header, place)
     if pixels.shape != (header.height, header.width, 3):
-        raise ImageError(place, f"decodes to {pixels.shape}", f"{(header.height, header.width, 3)}", _AGAIN)
+        raise ImageError(place, f"decodes to {pixels.shape}", f"{(header.height, header.width, 3)}", EXTRACT_AGAIN)
     return pixels, header
 
 
@@ -79,17 +78,17 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
     if (header.kind, header.bits, header.palette) != ("png", 8, False) or header.channels not in channels:
         kind = "palette" if header.palette else f"{header.channels}-channel"
         found = f"{kind} {header.bits}-bit {header.kind.upper()}"
-        raise MaskError(place, found, expected, "Replace it by the released mask. " + _AGAIN)
+        raise MaskError(place, found, expected, "Replace it by the released mask. " + EXTRACT_AGAIN)
     if (header.height, header.width) != size:
         raise MaskError(
             place,
             f"{header.height} x {header.width} (height x width)",
             f"{size[0]} x {size[1]}, the size of its photo",
-            _AGAIN,
+            EXTRACT_AGAIN,
         )
     mask: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if mask is None or mask.shape != (size if header.channels == 1 else (*size, 3)) or mask.dtype != np.uint8:
-        raise MaskError(place, "does not decode", expected, _AGAIN)
+        raise MaskError(place, "does not decode", expected, EXTRACT_AGAIN)
     if mask.ndim == 3:
         mask = _red_channel(mask, place)
     if int(mask.max()) >= labels:
@@ -105,7 +104,7 @@ def _red_channel(mask: Pixels, place: str) -> Pixels:
     if others.any() and (others != labels[..., None]).any():
         differ = int(np.count_nonzero((others != labels[..., None]).any(axis=-1) & others.any(axis=-1)))
         found = f"its green or blue channel differs in {differ} pixels"
-        remedy = "Is it a picture of a mask? Replace it by the released mask. " + _AGAIN
+        remedy = "Is it a picture of a mask? Replace it by the released mask. " + EXTRACT_AGAIN
         raise MaskError(place, found, "0 there, or the label of the red channel", remedy)
     return labels
 
@@ -113,13 +112,13 @@ def _red_channel(mask: Pixels, place: str) -> Pixels:
 def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None) -> Pixels:
     if header.channels not in (1, 3, 4) or header.bits != 8:
         found = f"JPEG with {header.channels} components of {header.bits} bits"
-        raise ImageError(place, found, "1, 3 or 4 components of 8 bits", _AGAIN)
+        raise ImageError(place, found, "1, 3 or 4 components of 8 bits", EXTRACT_AGAIN)
     try:
         if header.channels == 4:
             return _cmyk_to_rgb(_decode(data, "CMYK"))
         return _decode(data, "RGB", empty((header.height, header.width, 3)) if empty else None)
     except ValueError as error:
-        raise ImageError(place, f"does not decode ({str(error).rstrip('.')})", "a whole JPEG", _AGAIN) from error
+        raise ImageError(place, f"does not decode ({str(error).rstrip('.')})", "a whole JPEG", EXTRACT_AGAIN) from error
 
 
 def _decode(data: bytes | memoryview, colors: str, out: Pixels | None = None) -> Pixels:
@@ -144,12 +143,12 @@ def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
             return decode_gif(data)
         except ValueError as error:
             raise ImageError(
-                place, f"a GIF that does not decode ({error})", "a whole GIF of one picture", _AGAIN
+                place, f"a GIF that does not decode ({error})", "a whole GIF of one picture", EXTRACT_AGAIN
             ) from error
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
-        raise ImageError(place, "does not decode", f"a whole {NAMES[header.kind]}", _AGAIN)
+        raise ImageError(place, "does not decode", f"a whole {NAMES[header.kind]}", EXTRACT_AGAIN)
     if pixels.dtype == np.uint16:
         pixels = _by_rows(lambda rows: (rows.astype(np.uint32) + 128) // 257, pixels)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))

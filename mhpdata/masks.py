@@ -12,14 +12,14 @@ from __future__ import annotations
 import zlib
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.errors import OptionError, RecordError
+from mhpdata.errors import COPY_AGAIN, OptionError, RecordError
 from mhpdata.jit import kernel
-from mhpdata.runs import AGAIN, MAX_SIDE, as_plane, end_marks
+from mhpdata.runs import MAX_SIDE, as_plane, end_marks
 
 LEVEL = 1
 """zlib's level for a mask: more of it would save at most 0.4 % of a record. The four masks of sample 1528 (0.71
@@ -53,26 +53,23 @@ class MaskRuns(NamedTuple):
         return int(self.lengths[self.labels != 0].sum(dtype=np.int64))
 
 
-Mask = TypeVar("Mask")
-
-
-class LazyMasks(Sequence[Mask]):
-    """The masks of one image, person by person, each made when it is asked for; a slice is a list of them.
+class LazyMasks(Sequence[MaskRuns]):
+    """The masks of one image as runs, person by person, each made when it is asked for; a slice is a list of them.
 
     A subclass has ``__len__`` and ``_mask``, which makes one mask, or raises IndexError beyond the last person.
     """
 
     @overload
-    def __getitem__(self, person: int) -> Mask: ...
+    def __getitem__(self, person: int) -> MaskRuns: ...
     @overload
-    def __getitem__(self, person: slice) -> Sequence[Mask]: ...
-    def __getitem__(self, person: int | slice) -> Mask | Sequence[Mask]:
+    def __getitem__(self, person: slice) -> Sequence[MaskRuns]: ...
+    def __getitem__(self, person: int | slice) -> MaskRuns | Sequence[MaskRuns]:
         if isinstance(person, slice):
             return [self[i] for i in range(*person.indices(len(self)))]
         return self._mask(person)
 
     @abstractmethod
-    def _mask(self, person: int) -> Mask: ...
+    def _mask(self, person: int) -> MaskRuns: ...
 
 
 def mask_runs(mask: Plane) -> MaskRuns:
@@ -149,19 +146,21 @@ def inflate_runs(data: bytes | memoryview, size: tuple[int, int]) -> MaskRuns:
     try:
         counts = np.frombuffer(_take(inflater, data, 2 * height, "counts"), "<u2")
         if int(counts.min()) < 1 or int(counts.max()) > width:
-            raise RecordError("mask", f"{counts.min()} to {counts.max()} runs a row", f"1..{width}", AGAIN)
+            raise RecordError("mask", f"{counts.min()} to {counts.max()} runs a row", f"1..{width}", COPY_AGAIN)
         total = int(counts.sum(dtype=np.int64))
         lengths = np.frombuffer(_take(inflater, inflater.unconsumed_tail, 2 * total, "lengths"), "<u2")
         labels = np.frombuffer(_take(inflater, inflater.unconsumed_tail, total, "labels"), np.uint8)
         extra = inflater.decompress(inflater.unconsumed_tail, 1)
     except zlib.error as error:
-        raise RecordError("mask", f"a damaged zlib stream ({error})", "", AGAIN) from error
+        raise RecordError("mask", f"a damaged zlib stream ({error})", "", COPY_AGAIN) from error
     if extra or inflater.unused_data or not inflater.eof:
         what = "no end" if not (extra or inflater.eof) else "more bytes"
-        raise RecordError("mask", f"{what} after the labels", "the stream's end", AGAIN)
+        raise RecordError("mask", f"{what} after the labels", "the stream's end", COPY_AGAIN)
     row = _find_unfilled(counts, lengths, width)
     if row >= 0:
-        raise RecordError("mask", f"the runs of row {row} do not fill it", f"lengths from 1 that sum to {width}", AGAIN)
+        raise RecordError(
+            "mask", f"the runs of row {row} do not fill it", f"lengths from 1 that sum to {width}", COPY_AGAIN
+        )
     return MaskRuns(counts, lengths, labels)
 
 
@@ -169,7 +168,7 @@ def _take(inflater: Any, data: bytes | memoryview, wanted: int, what: str) -> by
     """The next ``wanted`` bytes of a stream."""
     piece: bytes = inflater.decompress(data, wanted)
     if len(piece) != wanted:
-        raise RecordError("mask", f"{len(piece)} bytes of {what}", f"{wanted}", AGAIN)
+        raise RecordError("mask", f"{len(piece)} bytes of {what}", f"{wanted}", COPY_AGAIN)
     return piece
 
 

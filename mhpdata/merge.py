@@ -152,7 +152,7 @@ def merge_runs(masks: Sequence[MaskRuns], rule: str = "first", *, size: tuple[in
     return MergedRuns(offsets, runs, int(contested), int(conflicting))
 
 
-class _AsRuns(LazyMasks[MaskRuns]):
+class _AsRuns(LazyMasks):
     """Masks as runs, made when asked for; ``size`` is that of the last one."""
 
     def __init__(self, masks: Sequence[Plane]) -> None:

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from mhpdata import __version__
 from mhpdata.convert import Converted, convert
-from mhpdata.errors import OptionError, OutputError, SourceError
+from mhpdata.errors import OptionError, OutputError, SourceError, writing
 from mhpdata.journal import Finished, Journal, fingerprint
 from mhpdata.layouts import AUTO, LAYOUTS, Entry, Listing, scan
 from mhpdata.manifest import (
@@ -48,6 +48,8 @@ from mhpdata.manifest import (
 from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_range
 from mhpdata.sharding import Publisher, ShardStream
 from mhpdata.threads import crew, usable_cores
+
+_ON = "Make room or give permission, then run the same command again: it goes on where it stopped."
 
 MB = 1 << 20
 
@@ -102,7 +104,7 @@ def pack(
         problems = [problem for problem in listing.problems if problem.split in ("", *chosen)]
         if problems and on_error == "fail":
             raise problems[0].error
-    with _below(src), _writing(out):
+    with _below(src), writing(out, _ON):
         _make_folder(out)
         with Journal(out, LAYOUTS[listing.layout].SPLITS) as journal:
             run = _Run(src, listing, chosen, options, workers, on_error == "skip", journal, progress)
@@ -284,16 +286,3 @@ def _below(src: Path) -> Iterator[None]:
         yield
     except SourceError as error:
         raise error.below(src) from error.__cause__
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """What the system refuses while we write becomes an OutputError."""
-    try:
-        yield
-    except OutputError:
-        raise
-    except OSError as error:
-        place = error.filename or out
-        remedy = "Make room or give permission, then run the same command again: it goes on where it stopped."
-        raise OutputError(place, f"cannot be written ({error.strerror or error})", "", remedy) from error

@@ -167,7 +167,7 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
         yield RecordError(place, found, f"the masks merged by the rule '{overlap}' and resized", _REMEDY)
 
 
-class _Masks(LazyMasks[MaskRuns]):
+class _Masks(LazyMasks):
     """The masks of a record as runs, inflated when asked for; a broken one is noted, and empty."""
 
     def __init__(self, record: Record, classes: int) -> None:

@@ -21,10 +21,10 @@ from functools import cached_property
 import numpy as np
 
 from mhpdata.codec import decode_stored
-from mhpdata.errors import RecordError
+from mhpdata.errors import COPY_AGAIN, RecordError
 from mhpdata.header import MAX_PIXELS
 from mhpdata.masks import inflate_mask
-from mhpdata.runs import AGAIN, check_runs, decode_runs
+from mhpdata.runs import check_runs, decode_runs
 
 VERSION = 1
 MAGIC = b"mhp1"
@@ -116,7 +116,7 @@ class Sample:
                 masks.append(inflate_mask(data, self.record.source_size))
             except RecordError as error:
                 place = f"record {self.index} ({self.name}), mask of person {person}"
-                raise RecordError(place, error.found, error.expected, AGAIN) from error
+                raise RecordError(place, error.found, error.expected, COPY_AGAIN) from error
         return masks
 
 
@@ -235,10 +235,10 @@ def decode_record(record: Record, index: int, labels: int) -> Sample:
         label_map, persons = decode_runs(record.row_offsets, record.runs, record.size)
     except RecordError as error:
         raise RecordError(
-            f"record {index} ({record.name}), {error.place}", error.found, error.expected, AGAIN
+            f"record {index} ({record.name}), {error.place}", error.found, error.expected, COPY_AGAIN
         ) from error
     return Sample(record.name, image, label_map, persons, index, record)
 
 
-def _error(index: int, found: str, expected: str, remedy: str = AGAIN) -> RecordError:
+def _error(index: int, found: str, expected: str, remedy: str = COPY_AGAIN) -> RecordError:
     return RecordError(f"record {index}", found, expected, remedy)

@@ -16,7 +16,7 @@ import simplejpeg
 
 from mhpdata import render
 from mhpdata.codec import CODECS, check_stored
-from mhpdata.errors import MhpError, RecordError
+from mhpdata.errors import COPY_AGAIN, MhpError, RecordError
 from mhpdata.jpeg import Grid, Scan, Workplace, decode_planes, grid, read_scan
 from mhpdata.masks import inflate_runs
 from mhpdata.merge import merge_runs
@@ -28,7 +28,6 @@ from mhpdata.split import Split
 from mhpdata.vectors import LEVEL
 
 JPEG, YUV420 = CODECS["jpeg"], CODECS["yuv420"]
-_AGAIN = "Copy the shard again, or pack again."
 _COLD = 256
 """So many records are announced ahead after one that was slow to come."""
 _SLOW_NS = 2_000_000
@@ -133,7 +132,7 @@ class Regions:
 
     def damaged(self, index: int, found: str, expected: str = "") -> RecordError:
         """An error that names the shard and the record."""
-        return RecordError(self._split.place(index), found, expected, _AGAIN)
+        return RecordError(self._split.place(index), found, expected, COPY_AGAIN)
 
     def _jpeg(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, render.Source]:
         height, width = found.size

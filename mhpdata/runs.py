@@ -17,16 +17,13 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.errors import OptionError, RecordError
+from mhpdata.errors import COPY_AGAIN, OptionError, RecordError
 from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
 from mhpdata.resize import nearest_index
 
 MAX_SIDE = 65535
 """The longest row or column that ``end`` and the counts of a mask can hold."""
-
-AGAIN = "Copy the shard again, or pack again."
-"""What to do about a record that is not what was packed."""
 
 Plane = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint32]
@@ -99,13 +96,13 @@ def check_runs(row_offsets: Words, runs: Words, size: tuple[int, int], classes: 
     """
     height, width = size
     if row_offsets.shape != (height + 1,):
-        raise RecordError("row_offsets", f"{row_offsets.size} entries", f"{height + 1}, height + 1", AGAIN)
+        raise RecordError("row_offsets", f"{row_offsets.size} entries", f"{height + 1}, height + 1", COPY_AGAIN)
     if runs.ndim != 1:
-        raise RecordError("runs", f"shape {runs.shape}", "one dimension", AGAIN)
+        raise RecordError("runs", f"shape {runs.shape}", "one dimension", COPY_AGAIN)
     if int(row_offsets[0]) != 0:
-        raise RecordError("row_offsets", f"starts at {row_offsets[0]}", "0", AGAIN)
+        raise RecordError("row_offsets", f"starts at {row_offsets[0]}", "0", COPY_AGAIN)
     if int(row_offsets[-1]) != runs.size:
-        raise RecordError("row_offsets", f"ends at {row_offsets[-1]}", f"run_count {runs.size}", AGAIN)
+        raise RecordError("row_offsets", f"ends at {row_offsets[-1]}", f"run_count {runs.size}", COPY_AGAIN)
     fault, row, at = _find_fault(_words(row_offsets), _words(runs), width, classes, persons)
     if fault:
         _report(fault, row, at, row_offsets, runs, (width, classes, persons))
@@ -119,7 +116,7 @@ def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limi
             f"row {row} ends at {row_offsets[row + 1]}",
             f"{row_offsets[row]} or more, at most {runs.size}",
         )
-        raise RecordError("row_offsets", found, expected, AGAIN)
+        raise RecordError("row_offsets", found, expected, COPY_AGAIN)
     run = int(runs[at]) if at < runs.size else 0
     end, label, person = run & 0xFFFF, run >> 16 & 0xFF, run >> 24
     found, expected = {
@@ -129,7 +126,7 @@ def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limi
         _OWNER: (f"label {label} with person {person} in row {row}", f"person 0 exactly for labels 0 and {IGNORE}"),
         _PERSON: (f"person {person} in row {row}", f"at most {persons}"),
     }[fault]
-    raise RecordError("runs", found, expected, AGAIN)
+    raise RecordError("runs", found, expected, COPY_AGAIN)
 
 
 def as_plane(name: str, array: Plane) -> Plane:

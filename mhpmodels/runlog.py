@@ -17,19 +17,20 @@ import csv
 import io
 import math
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mhpdata.errors import CheckpointError, OutputError
+from mhpdata.errors import CheckpointError, writing
 from mhpdata.manifest import write_atomically
 from mhpdata.regular import read_regular
 from mhpmodels.board import Board
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
+_ON = "Make room or check the permissions; --resume goes on from the last checkpoint."
 MAX_BYTES = 1 << 30
 """Of a table: some ten million steps."""
 
@@ -116,7 +117,7 @@ class RunLog:
         self._folder, self._quiet, self._no_iou = folder, quiet, (math.nan,) * len(classes)
         self._board: Board | None = None
         columns = {STEPS: _columns(StepRow), EPOCHS: [*_columns(EpochRow), *(f"IoU {name}" for name in classes)]}
-        with _writing(folder), ExitStack() as opened:
+        with writing(folder, _ON), ExitStack() as opened:
             for file, header in columns.items():
                 _cut(folder / file, header, step + (file == EPOCHS))
             self._log, self._steps, self._epochs = (
@@ -134,12 +135,12 @@ class RunLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _writing(self._folder) if error is None else suppress(OSError):  # the first error is the one to tell
+        with writing(self._folder, _ON) if error is None else suppress(OSError):  # the first error is the one to tell
             self._opened.close()
 
     def line(self, text: str) -> None:
         """A line for people."""
-        with _writing(self._folder):
+        with writing(self._folder, _ON):
             self._log.write(text + "\n")
         if not self._quiet:
             from tqdm import tqdm
@@ -149,7 +150,7 @@ class RunLog:
 
     def step(self, row: StepRow) -> None:
         """A step is done."""
-        with _writing(self._folder):
+        with writing(self._folder, _ON):
             self._steps.write(_text(astuple(row)))
             if self._board is not None:
                 self._board.add(row.step, loss=row.loss, gradient=row.gradient, rate=row.rate)
@@ -158,7 +159,7 @@ class RunLog:
         """An epoch is done."""
         *values, iou = astuple(row)
         scores = {"pixAcc": row.pix_acc, "mIoU": row.miou} if iou else {}
-        with _writing(self._folder):
+        with writing(self._folder, _ON):
             self._epochs.write(_text((*values, *(iou or self._no_iou))))
             if self._board is not None:
                 self._board.add(row.step, epoch_loss=row.loss, skipped=row.skipped, **scores)
@@ -190,18 +191,6 @@ def _text(row: Sequence[object]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(row)
     return out.getvalue()
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """What the system says against writing there, as OutputError."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        remedy = "Make room or check the permissions; --resume goes on from the last checkpoint."
-        raise OutputError(folder, f"the log cannot be written ({error.strerror})", "", remedy) from error
 
 
 def _numbers(row: Sequence[str], path: Path) -> tuple[Any, ...]:

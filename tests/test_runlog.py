@@ -127,7 +127,7 @@ def files_of_at_most(size):
     ids=["step", "epoch", "line"],
 )
 def test_a_full_disk_is_an_output_error_and_closes_the_files(tmp_path, add):
-    full = partial(pytest.raises, OutputError, match=r"the log cannot be written \(File too large\). Make room")
+    full = partial(pytest.raises, OutputError, match=r"cannot be written \(File too large\). Make room")
     log = RunLog(tmp_path, CLASSES, quiet=True)
     with files_of_at_most(100), full(), log, full():  # outside: closing finds what lies in memory still
         add(log)

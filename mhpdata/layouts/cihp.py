@@ -20,9 +20,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mhpdata.errors import FolderError
+from mhpdata.errors import EXTRACT_AGAIN, FolderError
 from mhpdata.labels import CIHP
-from mhpdata.layouts.entry import AGAIN, MAPS, Entry, Found, Listing, Problem, find_file, find_photo
+from mhpdata.layouts.entry import MAPS, Entry, Found, Listing, Problem, find_file, find_photo
 from mhpdata.layouts.lists import read_ids
 from mhpdata.source import scan_folder
 
@@ -74,7 +74,7 @@ def _scan_split(root: Path, top: Found, split: str, listing: Listing) -> bool:
     images = scan_folder(root, f"{folder}/Images")
     labelled = (root / folder / CLASSES).exists()
     if not labelled and split != "test":
-        raise FolderError(f"{folder}/{CLASSES}", "missing", "the maps of classes", AGAIN)
+        raise FolderError(f"{folder}/{CLASSES}", "missing", "the maps of classes", EXTRACT_AGAIN)
     maps = {kind: scan_folder(root, f"{folder}/{kind}") if labelled else {} for kind in (CLASSES, PERSONS)}
     for name in names:
         try:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mhpdata.errors import FolderError, SourceError
+from mhpdata.errors import EXTRACT_AGAIN, FolderError, SourceError
 from mhpdata.labels import LabelSet
 from mhpdata.source import Refused, SourceFile
 
-AGAIN = "Extract the archive again, or leave such images out with --on-error skip."
 GRAY, RED, MAPS = "gray", "red", "maps"
 """How masks hold labels: a gray PNG a person; a PNG a person with the label in the red channel (MHP v2; gray, too); one
 map of classes and one of persons (CIHP)."""
@@ -96,7 +95,7 @@ def find_file(found: Found, folder: str, name: str, expected: str) -> SourceFile
     """
     file = found.get(name)
     if file is None:
-        raise FolderError(f"{folder}/{name}", "missing", expected, AGAIN)
+        raise FolderError(f"{folder}/{name}", "missing", expected, EXTRACT_AGAIN)
     if isinstance(file, Refused):
-        raise FolderError(file.path, file.reason, "a regular file", "Put the real file in its place. " + AGAIN)
+        raise FolderError(file.path, file.reason, "a regular file", "Put the real file in its place. " + EXTRACT_AGAIN)
     return file

@@ -9,8 +9,8 @@ import re
 from collections.abc import Set
 from pathlib import Path
 
-from mhpdata.errors import FolderError
-from mhpdata.layouts.entry import AGAIN, Found, Problem
+from mhpdata.errors import EXTRACT_AGAIN, FolderError
+from mhpdata.layouts.entry import Found, Problem
 from mhpdata.source import Refused, SourceFile, read_file
 
 MAX_BYTES = 1 << 22
@@ -54,12 +54,12 @@ def read_ids(
         match = line_of.fullmatch(line)
         here = f"{place} line {number}"
         if match is None:
-            name, error = line[:80], FolderError(here, repr(line[:80]), example, AGAIN)
+            name, error = line[:80], FolderError(here, repr(line[:80]), example, EXTRACT_AGAIN)
         elif match[1] in leave:
             continue
         elif match[1] in taken:
             name = match[1]
-            error = FolderError(here, f"{line} again", f"one mention ({taken[name]} has it)", AGAIN)
+            error = FolderError(here, f"{line} again", f"one mention ({taken[name]} has it)", EXTRACT_AGAIN)
         else:
             taken[match[1]] = here
             names.append(match[1])
@@ -75,7 +75,7 @@ def _lines(root: Path, found: Found, place: str, example: str, problems: list[Pr
     """The lines of a list; a missing list is a problem and has none."""
     file = found.get(place.rpartition("/")[2])
     if file is None:
-        error = FolderError(place, "missing", "a list of the release", AGAIN)
+        error = FolderError(place, "missing", "a list of the release", EXTRACT_AGAIN)
         problems.append(Problem(split, place, error, entry=False))
         return []
     if isinstance(file, Refused):

@@ -19,9 +19,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mhpdata.errors import FolderError
+from mhpdata.errors import EXTRACT_AGAIN, FolderError
 from mhpdata.labels import MHP_V2
-from mhpdata.layouts.entry import AGAIN, RED, Entry, Listing, Problem, find_photo
+from mhpdata.layouts.entry import RED, Entry, Listing, Problem, find_photo
 from mhpdata.layouts.lists import read_ids
 from mhpdata.layouts.person_masks import group_masks, order_masks
 from mhpdata.source import scan_folder
@@ -75,7 +75,7 @@ def _scan_split(root: Path, split: str, names: list[str], listing: Listing) -> b
     folder = f"{split}/parsing_annos"
     labelled = (root / folder).exists()
     if not labelled and split != "test":
-        raise FolderError(folder, "missing", "the masks of the split", AGAIN)
+        raise FolderError(folder, "missing", "the masks of the split", EXTRACT_AGAIN)
     masks, strays = group_masks(scan_folder(root, folder)) if labelled else ({}, [])
     for name in names:
         try:

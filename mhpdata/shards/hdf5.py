@@ -18,13 +18,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mhpdata.errors import ShardError
+from mhpdata.errors import COPY_AGAIN, ShardError
 from mhpdata.shards.file import OpenFile, sha256_file
 
 FORMAT = "mhp-records"
 _ABOUT = "Record i is records[offsets[i]:offsets[i+1]]; its layout is in docs/format.md of mhp"
 _SYSTEM = re.compile(r"error message = '([^']*)'")
-_AGAIN = "Copy the shard again, or pack again."
 _CHUNK = 1 << 22
 
 
@@ -124,9 +123,9 @@ class Reader:
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
             system = _SYSTEM.search(str(error))  # of an error of the disk HDF5 tells ten lines, memory addresses too
             reason = system[1] if system else str(error)
-            raise ShardError(path, f"cannot be opened ({reason})", "a shard of mhp", _AGAIN) from error
+            raise ShardError(path, f"cannot be opened ({reason})", "a shard of mhp", COPY_AGAIN) from error
         if len(self) != records:
-            raise ShardError(path, f"{len(self)} records", f"{records}", _AGAIN)
+            raise ShardError(path, f"{len(self)} records", f"{records}", COPY_AGAIN)
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -137,7 +136,7 @@ class Reader:
         start, end = int(self._offsets[index]), int(self._offsets[index + 1])
         data = self._file.read(self._begin + start, end - start, place)
         if len(data) != end - start:
-            raise ShardError(place, f"{len(data)} bytes", f"{end - start}", _AGAIN)
+            raise ShardError(place, f"{len(data)} bytes", f"{end - start}", COPY_AGAIN)
         return data
 
     def span(self, index: int) -> tuple[OpenFile, int, int]:
@@ -159,7 +158,7 @@ def _layout(file: h5py.File, plain: OpenFile) -> tuple[int, np.ndarray]:
     records, offsets = (_contiguous(file, plain, *kind) for kind in (("records", "u1"), ("offsets", "<u8")))
     table = offsets[:]
     if len(table) == 0 or table[0] != 0 or (table[1:] < table[:-1]).any() or table[-1] != records.size:
-        raise ShardError(plain.path, "offsets that do not fit the records", "rising offsets from 0", _AGAIN)
+        raise ShardError(plain.path, "offsets that do not fit the records", "rising offsets from 0", COPY_AGAIN)
     return int(records.id.get_offset() or 0), table
 
 
@@ -173,7 +172,7 @@ def _contiguous(file: h5py.File, plain: OpenFile, name: str, dtype: str) -> h5py
         or data.external
         or data.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS
     ):
-        raise ShardError(plain.path, f"no contiguous {dtype} dataset {name}", "a shard of mhp", _AGAIN)
+        raise ShardError(plain.path, f"no contiguous {dtype} dataset {name}", "a shard of mhp", COPY_AGAIN)
     if data.size and (data.id.get_offset() is None or data.id.get_offset() + data.nbytes > plain.size):
-        raise ShardError(plain.path, f"{plain.size} bytes", f"all {data.nbytes} of {name}", _AGAIN)
+        raise ShardError(plain.path, f"{plain.size} bytes", f"all {data.nbytes} of {name}", COPY_AGAIN)
     return data

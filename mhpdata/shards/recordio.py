@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.errors import ShardError
+from mhpdata.errors import COPY_AGAIN, ShardError
 from mhpdata.regular import read_regular
 from mhpdata.shards.file import HashedFile, OpenFile
 
@@ -31,7 +31,6 @@ _MAGIC_BYTES = struct.pack("<I", MAGIC)
 _PART = struct.Struct("<II")
 _LONGEST_LINE = 31
 _LINE = re.compile(rb"[0-9]{1,10}\t[0-9]{1,19}\n")
-_AGAIN = "Copy the shard again, or pack again."
 
 
 def frame(payload: bytes | bytearray | memoryview) -> list[bytes | memoryview]:
@@ -60,17 +59,17 @@ def unframe(data: bytes | memoryview, place: str) -> bytes | memoryview:
     parts: list[memoryview] = []
     while True:
         if at + 8 > len(view):
-            raise ShardError(place, f"ends after {len(view)} bytes, within a record", "a whole record", _AGAIN)
+            raise ShardError(place, f"ends after {len(view)} bytes, within a record", "a whole record", COPY_AGAIN)
         magic, word = _PART.unpack_from(view, at)
         flag, length = word >> 29, word & MAX_PAYLOAD
         if magic != MAGIC or at + 8 + length > len(view):
             found = f"magic {magic:#010x}, length {length}, {len(view) - at - 8} bytes left"
-            raise ShardError(place, found, f"magic {MAGIC:#010x} and a whole part", _AGAIN)
+            raise ShardError(place, found, f"magic {MAGIC:#010x} and a whole part", COPY_AGAIN)
         part = view[at + 8 : at + 8 + length]
         if flag == 0 and not parts:
             return part
         if flag != (1 if not parts else 2) and not (flag == 3 and parts):
-            raise ShardError(place, f"part flag {flag} after {len(parts)} parts", "0, or 1, 2, ..., 3", _AGAIN)
+            raise ShardError(place, f"part flag {flag} after {len(parts)} parts", "0, or 1, 2, ..., 3", COPY_AGAIN)
         parts.append(part)
         if flag == 3:
             return _MAGIC_BYTES.join(parts)
@@ -119,11 +118,11 @@ class Reader:
     def __init__(self, stem: Path, records: int) -> None:
         self._offsets = read_index(stem.with_suffix(".idx"), records)
         if len(self._offsets) != records:
-            raise ShardError(stem.with_suffix(".idx"), f"{len(self._offsets)} records", f"{records}", _AGAIN)
+            raise ShardError(stem.with_suffix(".idx"), f"{len(self._offsets)} records", f"{records}", COPY_AGAIN)
         self._file = OpenFile(stem.with_suffix(".rec"))
         self._ends = np.append(self._offsets[1:], np.uint64(self._file.size))
         if not (self._offsets < self._ends).all():
-            raise ShardError(self._file.path, f"{self._file.size} bytes", "rising offsets within them", _AGAIN)
+            raise ShardError(self._file.path, f"{self._file.size} bytes", "rising offsets within them", COPY_AGAIN)
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -133,7 +132,7 @@ class Reader:
         place = f"{self._file.path} record {index}"
         offset, length = int(self._offsets[index]), int(self._ends[index] - self._offsets[index])
         if length > 3 * MAX_PAYLOAD:  # a payload of nothing but magics takes three times its bytes
-            raise ShardError(place, f"{length} bytes by the index", f"at most {3 * MAX_PAYLOAD}", _AGAIN)
+            raise ShardError(place, f"{length} bytes by the index", f"at most {3 * MAX_PAYLOAD}", COPY_AGAIN)
         return unframe(self._file.read(offset, length, place), place)
 
     def span(self, index: int) -> tuple[OpenFile, int, int]:
@@ -167,9 +166,9 @@ def read_index(path: Path, records: int) -> np.ndarray:
             raise ValueError("lines of another kind")
         table = np.array(text.split(), np.uint64).reshape(-1, 2)
     except OSError as error:
-        raise ShardError(path, f"cannot be read ({error.strerror})", "the index of a shard", _AGAIN) from error
+        raise ShardError(path, f"cannot be read ({error.strerror})", "the index of a shard", COPY_AGAIN) from error
     except ValueError as error:
-        raise ShardError(path, "is not an index", "lines of a key, a tab and an offset", _AGAIN) from error
+        raise ShardError(path, "is not an index", "lines of a key, a tab and an offset", COPY_AGAIN) from error
     if (table[:, 0] != np.arange(len(table))).any():
-        raise ShardError(path, "keys in another order", "0, 1, 2, ...", _AGAIN)
+        raise ShardError(path, "keys in another order", "0, 1, 2, ...", COPY_AGAIN)
     return table[:, 1]

@@ -11,22 +11,21 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from mhpdata.errors import OptionError, OutputError
+from mhpdata.errors import OptionError, OutputError, writing
 from mhpdata.options import check_choice, check_range
 from mhpdata.synth.defects import DEFECTS
 from mhpdata.synth.entry import write_image
 from mhpdata.synth.forms import FORMS, V1, Form
 from mhpdata.threads import single_threaded_opencv, usable_cores
 
+_ANEW = "Make room or give permission, then run the same command again: it starts anew."
 MARKER = ".mhp-synth"  # says that a .partial folder is ours to remove
 LARGEST_ID = 9999
 
@@ -46,19 +45,6 @@ def _one_thread() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     cv2.setNumThreads(1)
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """What the system refuses while we write becomes an OutputError."""
-    try:
-        yield
-    except OutputError:
-        raise
-    except OSError as error:
-        place = error.filename or out
-        remedy = "Make room or give permission, then run the same command again: it starts anew."
-        raise OutputError(place, f"cannot be written ({error.strerror or error})", "", remedy) from error
 
 
 def _make_all(
@@ -161,7 +147,7 @@ def synthesize(
     form = FORMS[layout]
     start = time.perf_counter()
     final = Path(out).absolute()
-    with _writing(final):
+    with writing(final, _ANEW):
         folder = _new_partial(final, form)
         persons = _make_all(folder, seed, scale, images, workers, progress, layout)
         indices = form.split(images)
