@@ -4,7 +4,7 @@ Every function here is one step of a loop in :mod:`mhpdata.kernels` over one blo
 computes the same integers as the plain loop beside it there. Each is written as LLVM instructions
 (``numba.extending.intrinsic``), so nothing has to be compiled when the package is installed.
 
-LEVEL says what this machine can run: 2 = AVX-512 (F, BW, VL, VBMI), 1 = AVX2 + FMA + F16C (x86-64-v3), 0 = neither, use
+LEVEL says what this machine can run: 2 = AVX-512 (F, BW, VL), 1 = AVX2 + FMA + F16C (x86-64-v3), 0 = neither, use
 the plain loops. A step above LEVEL is compiled to nothing, so a caller may branch on a level at run time, on any
 machine.
 
@@ -35,7 +35,7 @@ def _level() -> int:
     if config.CPU_NAME or config.CPU_FEATURES is not None:
         return 0  # numba compiles for another machine than this one
     features = llvm.get_host_cpu_features()
-    if all(features.get(f) for f in ("avx512f", "avx512bw", "avx512vl", "avx512vbmi", "f16c", "fma")):
+    if all(features.get(f) for f in ("avx512f", "avx512bw", "avx512vl", "f16c", "fma")):
         return 2
     return int(all(features.get(f) for f in ("avx2", "fma", "f16c")))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import warnings
@@ -11,11 +10,8 @@ from pathlib import Path
 import pytest
 from folder import write_folder
 
-# Numba compares a cached kernel with its own file, not with those of the kernels that it calls: without a cache
-# of its own for every state of them, a test could run yesterday's kernel. Children of the tests inherit the setting.
-_KERNELS = sorted((Path(__file__).parent.parent / "mhpdata").glob("*.py"))
-_STATE = hashlib.sha256(b"".join(path.read_bytes() for path in _KERNELS)).hexdigest()[:16]
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"mhp-numba-{os.getuid()}-{_STATE}"))
+# Not the cache beside the sources: tests also compile kernels with their bounds checked. Children inherit the setting.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"mhp-numba-{os.getuid()}"))
 
 
 @pytest.fixture(scope="session")
