@@ -1,7 +1,8 @@
 """Coefficients of 16 neighbouring blocks of a JPEG -> samples, uint8: libjpeg's "accurate" integer inverse DCT.
 
 Coefficient n of all 16 blocks lies side by side (:mod:`mhpdata.entropy`), so that each line below is done to 16 blocks
-at once: these loops over ``lane`` are what compilers make vectors of, on any machine.
+at once. The loops over ``lane`` are what can be read, and compilers make vectors of them on any machine; the same lines
+as explicit vectors take half the time with AVX-512 and two thirds with AVX2 (:mod:`mhpdata.vectors`).
 
 The rule: the same integers as libjpeg's jidctint; where damaged coefficients overflow, 32 bits wrap (libjpeg's own
 variants differ there).
@@ -12,12 +13,15 @@ of 13 bits, and 2 bits kept from the first pass to the second.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit
 
 from mhpdata.jit import kernel
+from mhpdata.vectors import I8, I16, I32, call, fixed, load, splat, step, store
 
 BLOCKS = 16
 """Blocks that are done together."""
@@ -71,8 +75,84 @@ def _byte(x: Any, place: Any) -> Any:
     return np.uint32(min(max(level, np.int32(0)), np.int32(255))) << np.uint32(8 * place)
 
 
+# ------------------------------------------------------------------------------------------------- vectors
+
+
+def _transform_vectors(b: ir.IRBuilder, x: Sequence[ir.Value]) -> list[ir.Value]:
+    """:func:`_transform` of as many blocks as a vector has lanes."""
+    lanes = x[0].type.count
+
+    def times(value: ir.Value, factor: int) -> ir.Value:
+        return b.mul(value, fixed(factor, I32, lanes))
+
+    z = times(b.add(x[2], x[6]), 4433)
+    low, high = b.add(z, times(x[6], -15137)), b.add(z, times(x[2], 6270))
+    total, difference = (b.shl(s, fixed(13, I32, lanes)) for s in (b.add(x[0], x[4]), b.sub(x[0], x[4])))
+    even = b.add(total, high), b.add(difference, low), b.sub(difference, low), b.sub(total, high)
+    z3, z4 = b.add(x[7], x[3]), b.add(x[5], x[1])
+    z5 = times(b.add(z3, z4), 9633)
+    z1, z2 = times(b.add(x[7], x[1]), -7373), times(b.add(x[5], x[3]), -20995)
+    z3, z4 = b.add(z5, times(z3, -16069)), b.add(z5, times(z4, -3196))
+    odd = [
+        b.add(b.add(times(value, factor), one), two)
+        for value, factor, one, two in (
+            (x[1], 12299, z1, z4), (x[3], 25172, z2, z3), (x[5], 16819, z2, z4), (x[7], 2446, z1, z3),
+        )
+    ]  # fmt: skip
+    pairs = list(zip(even, odd, strict=True))
+    return [b.add(e, o) for e, o in pairs] + [b.sub(e, o) for e, o in reversed(pairs)]
+
+
+def _column(lanes: int) -> Callable[..., None]:
+    def build(b: ir.IRBuilder, coefficients: ir.Value, steps: ir.Value, work: ir.Value) -> None:
+        taken = []
+        for i in range(8):
+            quantised = b.sext(load(b, coefficients, ir.VectorType(I16, lanes), 256 * i), ir.VectorType(I32, lanes))
+            taken.append(b.mul(quantised, splat(b, load(b, steps, I32, 32 * i), lanes)))
+        for i, x in enumerate(_transform_vectors(b, taken)):
+            store(b, b.ashr(b.add(x, fixed(1 << 10, I32, lanes)), fixed(11, I32, lanes)), work, 512 * i)
+
+    return build
+
+
+def _row(lanes: int) -> Callable[..., None]:
+    words, bytes_ = ir.VectorType(I16, 2 * lanes), ir.VectorType(I8, 4 * lanes)
+    pack_words, pack_bytes = (
+        ("llvm.x86.avx512.packssdw.512", "llvm.x86.avx512.packuswb.512")
+        if lanes == 16
+        else ("llvm.x86.avx2.packssdw", "llvm.x86.avx2.packuswb")
+    )
+
+    def build(b: ir.IRBuilder, work: ir.Value, out: ir.Value) -> None:
+        half = fixed((1 << 17) + (128 << 18), I32, lanes)
+        rows = _transform_vectors(b, [load(b, work, ir.VectorType(I32, lanes), 64 * i) for i in range(8)])
+        levels = [b.ashr(b.add(x, half), fixed(18, I32, lanes)) for x in rows]
+        quads = []
+        for i in (0, 4):  # packed within 128 bits: samples i .. i + 3 of 4 blocks, sample by sample
+            pairs = [call(b, pack_words, words, *levels[i + j : i + j + 2]) for j in (0, 2)]
+            packed = call(b, pack_bytes, bytes_, *pairs)
+            order = [16 * q + 4 * sample + x for q in range(lanes // 4) for x in range(4) for sample in range(4)]
+            ordered = b.shuffle_vector(packed, packed, ir.Constant(ir.VectorType(I32, 4 * lanes), order))
+            quads.append(b.bitcast(ordered, ir.VectorType(I32, lanes)))
+        for i in range(2):
+            order = [lanes // 2 * i + x + quad for x in range(lanes // 2) for quad in (0, lanes)]
+            mixed = b.shuffle_vector(*quads, ir.Constant(ir.VectorType(I32, lanes), order))
+            store(b, mixed, out, 4 * lanes * i)
+
+    return build
+
+
+_column_512, _column_256 = step(2, 3)(_column(16)), step(1, 3)(_column(8))
+"""(coefficients, steps, work): a column of 16 or 8 blocks, coefficients 0, 8, .. 56 behind the first."""
+_row_512, _row_256 = step(2, 2)(_row(16)), step(1, 2)(_row(8))
+"""(work, out): a row of samples of 16 or 8 blocks."""
+
+
+# ------------------------------------------------------------------------------------------------- the kernel
+
+
 @kernel
-def inverse_dct(coefficients: Any, steps: Any, work: Any, out: Any, begin: Any, stride: Any) -> Any:
+def inverse_dct(level: Any, coefficients: Any, steps: Any, work: Any, out: Any, begin: Any, stride: Any) -> Any:
     """Samples of 16 blocks, 128 x 8.
 
     Args:
@@ -81,6 +161,24 @@ def inverse_dct(coefficients: Any, steps: Any, work: Any, out: Any, begin: Any, 
         work: int32 (64 * 16,), scratch.
         out: uint64, flat: rows of 16 words at ``begin``, ``begin + stride``, ...: the bytes of a plane, little-endian.
     """
+    if level:
+        blocks, table, between, to = (
+            np.int64(coefficients.ctypes.data), np.int64(steps.ctypes.data), np.int64(work.ctypes.data),
+            np.int64(out.ctypes.data) + 8 * begin,
+        )  # fmt: skip
+        for x in range(8):
+            if level == 2:
+                _column_512(blocks + 32 * x, table + 4 * x, between + 64 * x)
+            else:
+                _column_256(blocks + 32 * x, table + 4 * x, between + 64 * x)
+                _column_256(blocks + 32 * x + 16, table + 4 * x, between + 64 * x + 32)
+        for y in range(8):
+            if level == 2:
+                _row_512(between + 512 * y, to + 8 * stride * y)
+            else:
+                _row_256(between + 512 * y, to + 8 * stride * y)
+                _row_256(between + 512 * y + 32, to + 8 * stride * y + 64)
+        return
     for x in range(8):
         q0, q1, q2, q3 = steps[x], steps[8 + x], steps[16 + x], steps[24 + x]
         q4, q5, q6, q7 = steps[32 + x], steps[40 + x], steps[48 + x], steps[56 + x]

@@ -93,11 +93,11 @@ def splat(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
     )
 
 
-def _fixed(number: int, kind: ir.Type, lanes: int) -> ir.Constant:
+def fixed(number: int, kind: ir.Type, lanes: int) -> ir.Constant:
     return ir.Constant(ir.VectorType(kind, lanes), [number] * lanes)
 
 
-def _call(b: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Value) -> ir.Value:
+def call(b: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Value) -> ir.Value:
     kind = ir.FunctionType(result, [a.type for a in arguments])
     return b.call(cgutils.get_or_insert_function(b.module, kind, name), arguments)
 
@@ -105,17 +105,17 @@ def _call(b: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Value) -> 
 def _mulhrs(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
     """(x * y + 2**14) >> 15 on int16."""
     name = "llvm.x86.avx512.pmul.hr.sw.512" if x.type.count == 32 else "llvm.x86.avx2.pmul.hr.sw"
-    return _call(b, name, x.type, x, y)
+    return call(b, name, x.type, x, y)
 
 
 def _madd(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
     """x[2i] * y[2i] + x[2i + 1] * y[2i + 1]: int16 in, int32 out."""
     name = "llvm.x86.avx512.pmaddw.d.512" if x.type.count == 32 else "llvm.x86.avx2.pmadd.wd"
-    return _call(b, name, ir.VectorType(I32, x.type.count // 2), x, y)
+    return call(b, name, ir.VectorType(I32, x.type.count // 2), x, y)
 
 
 def _saturating_add(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
-    return _call(b, f"llvm.sadd.sat.v{x.type.count}i16", x.type, x, y)
+    return call(b, f"llvm.sadd.sat.v{x.type.count}i16", x.type, x, y)
 
 
 def _sum(
@@ -172,11 +172,11 @@ def _vertical(lanes: int, centre: int) -> Callable[..., None]:
             for i in range(2):
                 pixels = b.zext(load(b, row, ir.VectorType(I8, lanes), i * lanes), ir.VectorType(I16, lanes))
                 if centre:
-                    pixels = b.sub(pixels, _fixed(centre, I16, lanes))
-                products.append(_mulhrs(b, b.shl(pixels, _fixed(7, I16, lanes)), w))
+                    pixels = b.sub(pixels, fixed(centre, I16, lanes))
+                products.append(_mulhrs(b, b.shl(pixels, fixed(7, I16, lanes)), w))
             return products
 
-        for i, total in enumerate(_sum(b, taps, 2, [_fixed(0, I16, lanes)] * 2, term)):
+        for i, total in enumerate(_sum(b, taps, 2, [fixed(0, I16, lanes)] * 2, term)):
             store(b, total, out, i * lanes * 2)
 
     return build
@@ -204,10 +204,10 @@ def _window_sums(
 
     def term(j: ir.Value) -> list[ir.Value]:
         taken = b.add(lanes, splat(b, b.trunc(b.mul(j, I64(2)), I16), 32))
-        taps = _call(b, "llvm.x86.avx512.vpermi2var.hi.512", words, low, taken, high)
+        taps = call(b, "llvm.x86.avx512.vpermi2var.hi.512", words, low, taken, high)
         return [_madd(b, taps, load(b, b.add(begin, b.mul(j, I64(64))), words))]
 
-    return _sum(b, pairs, 1, [_fixed(0, I32, 16)], term)[0]
+    return _sum(b, pairs, 1, [fixed(0, I32, 16)], term)[0]
 
 
 @step(1, 7)
@@ -229,11 +229,11 @@ def horizontal_256(
 
     def term(j: ir.Value) -> list[ir.Value]:
         window = b.shuffle_vector(*(load(b, b.add(a, b.mul(j, I64(4))), half) for a in at), both)
-        taps = b.bitcast(_call(b, "llvm.x86.avx2.pshuf.b", bytes_, window, lanes), words)
+        taps = b.bitcast(call(b, "llvm.x86.avx2.pshuf.b", bytes_, window, lanes), words)
         # the weights of 16 outputs stand together, so the next pair of these 8 lies 64 bytes on
         return [_madd(b, taps, load(b, b.add(weight, b.mul(j, I64(64))), words))]
 
-    total = _sum(b, pairs, 1, [_fixed(0, I32, 8)], term)[0]
+    total = _sum(b, pairs, 1, [fixed(0, I32, 8)], term)[0]
     result = b.ashr(total, splat(b, b.trunc(shift, I32), 8))
     store(b, b.trunc(result, ir.VectorType(I16, 8)), out)
 
@@ -246,11 +246,11 @@ def _rgb(b: ir.IRBuilder, planes: Sequence[ir.Value], yuv: bool) -> list[ir.Valu
     kind, lanes = planes[0].type, planes[0].type.count
     if yuv:
         y, cb, cr = planes
-        green = b.add(_mulhrs(b, cb, _fixed(-5638, I16, lanes)), _mulhrs(b, cr, _fixed(-11700, I16, lanes)))
-        offsets = _mulhrs(b, cr, _fixed(22970, I16, lanes)), green, _mulhrs(b, cb, _fixed(29032, I16, lanes))
+        green = b.add(_mulhrs(b, cb, fixed(-5638, I16, lanes)), _mulhrs(b, cr, fixed(-11700, I16, lanes)))
+        offsets = _mulhrs(b, cr, fixed(22970, I16, lanes)), green, _mulhrs(b, cb, fixed(29032, I16, lanes))
         planes = [_saturating_add(b, y, offset) for offset in offsets]
-    rounded = (b.ashr(_saturating_add(b, x, _fixed(64, I16, lanes)), _fixed(7, I16, lanes)) for x in planes)
-    return [_call(b, f"llvm.smax.v{lanes}i16", kind, x, _fixed(0, I16, lanes)) for x in rounded]
+    rounded = (b.ashr(_saturating_add(b, x, fixed(64, I16, lanes)), fixed(7, I16, lanes)) for x in planes)
+    return [call(b, f"llvm.smax.v{lanes}i16", kind, x, fixed(0, I16, lanes)) for x in rounded]
 
 
 def _to_rgb(lanes: int, yuv: bool) -> Callable[..., None]:
@@ -277,7 +277,7 @@ def _real(b: ir.IRBuilder, x: ir.Value, norm: ir.Value, kind: ir.Type) -> ir.Val
     lanes = x.type.count
     factor, offset = (splat(b, load(b, norm, F32, 4 * i), lanes) for i in range(2))
     x = b.sitofp(x, ir.VectorType(F32, lanes))
-    x = _call(b, f"llvm.fma.v{lanes}f32", x.type, x, factor, offset)
+    x = call(b, f"llvm.fma.v{lanes}f32", x.type, x, factor, offset)
     return b.fptrunc(x, ir.VectorType(F16, lanes)) if kind is F16 else x
 
 
@@ -342,9 +342,9 @@ def _draw(yuv: bool, kind: ir.Type) -> Callable[..., None]:
             )
             row = b.add(rows, b.mul(stride, I64(p)))
             sums = [_window_sums(b, row, at, taken, weights, count, group) for group in range(2)]
-            halves = [b.ashr(x, _fixed(12 if chroma else 13, I32, 16)) for x in sums]
+            halves = [b.ashr(x, fixed(12 if chroma else 13, I32, 16)) for x in sums]
             # packs within 128-bit lanes: the order of the pixels comes right again when they are unpacked
-            planes.append(_call(b, "llvm.x86.avx512.packssdw.512", ir.VectorType(I16, 32), *halves))
+            planes.append(call(b, "llvm.x86.avx512.packssdw.512", ir.VectorType(I16, 32), *halves))
         for i, x in enumerate(_rgb(b, planes, yuv)):
             to = b.add(out, b.mul(plane, I64(i)))
             if kind is I8:
@@ -359,7 +359,7 @@ def _draw(yuv: bool, kind: ir.Type) -> Callable[..., None]:
                     lane * 8 + half * 4 + word + zero for lane in range(4) for word in range(4) for zero in (0, 32)
                 ]
                 taken = [t if t < 32 else 32 for t in taken]
-                wide = b.shuffle_vector(x, _fixed(0, I16, 32), ir.Constant(ir.VectorType(I32, 32), taken))
+                wide = b.shuffle_vector(x, fixed(0, I16, 32), ir.Constant(ir.VectorType(I32, 32), taken))
                 wide = b.bitcast(wide, ir.VectorType(I32, 16))
                 real = _real(b, wide, b.add(norm, I64(8 * i)), kind)
                 store(b, real, to, half * size, stream=size)

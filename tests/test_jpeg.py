@@ -12,6 +12,7 @@ from images import picture, save
 from jpegs import JPEG, changed, decode, encode, equal, luma, rough, written
 from PIL import Image
 
+from mhpdata import vectors
 from mhpdata.jpeg import read_scan
 
 SAMPLINGS = {"444": (1, 1), "422": (1, 2), "440": (2, 1), "420": (2, 2), "411": (1, 4)}
@@ -160,7 +161,8 @@ def test_the_true_sample():
 # ------------------------------------------------------------------------------------------------- the IDCT
 
 
-def test_the_inverse_dct_wraps_at_32_bits():
+@pytest.mark.parametrize("level", range(vectors.LEVEL + 1))
+def test_the_inverse_dct_wraps_at_32_bits(level):
     from mhpdata.inverse_dct import BLOCKS, inverse_dct
 
     rng = np.random.default_rng(0)
@@ -169,7 +171,7 @@ def test_the_inverse_dct_wraps_at_32_bits():
         steps = rng.integers(0, 256, (8, 8)).astype(np.int32)
         out = np.zeros(8 * 32, np.uint64)
         work = np.zeros(64 * BLOCKS, np.int32)
-        inverse_dct(blocks.reshape(BLOCKS, 64).T.ravel().copy(), steps.ravel(), work, out, 16, 32)
+        inverse_dct(level, blocks.reshape(BLOCKS, 64).T.ravel().copy(), steps.ravel(), work, out, 16, 32)
         samples = out.view(np.uint8).reshape(8, 2, BLOCKS, 8)
         assert not samples[:, 0].any()
         np.testing.assert_array_equal(samples[:, 1].transpose(1, 0, 2), naive.inverse_dct(blocks, steps))
