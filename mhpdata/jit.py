@@ -3,9 +3,9 @@
 Where neither the package's folder nor the user's cache can be written, a kernel is compiled anew in each process: some
 seconds, and no error. NUMBA_CACHE_DIR names another place.
 
-Numba takes a kernel from the cache as long as the kernel's own file is the same, whatever became of the kernels in other
-files that it calls and that were compiled into it. After ``git pull`` that would be old code, and other pixels. So here
-all files of mhpdata with kernels count as one: a change in any of them compiles all anew.
+Numba takes a kernel from the cache as long as the kernel's own file is the same, whatever became of the kernels in
+other files that it calls and that were compiled into it. After ``git pull`` that would be old code, and other pixels.
+So here all files of mhpdata with kernels count as one: a change in any of them compiles all anew.
 """
 
 from __future__ import annotations

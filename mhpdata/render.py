@@ -97,9 +97,9 @@ class Scratch:
     def __init__(self) -> None:
         self._key: tuple[int, ...] = ()
 
-    def fit(self, height: int, width: int, columns: int, taps: int, effects: bool) -> None:
+    def fit(self, height: int, width: int, columns: int, taps: int, blurred: bool) -> None:
         """Make room for a crop, ``columns`` of source and tables of ``taps``."""
-        wanted = (height, width, columns, taps, int(effects))
+        wanted = (height, width, columns, taps, int(blurred))
         if self._key and all(new <= old for new, old in zip(wanted, self._key, strict=True)):
             return
         key = height, width, columns, taps, blurred = tuple(map(max, wanted, self._key or wanted))
@@ -114,7 +114,7 @@ class Scratch:
         self.pixels = aligned((3, width + _SPARE), np.int16)
         self.rgb = aligned((3 * ((width + _SPARE) // 64 * 64),), np.uint8)
         self.spare = aligned((4 * (width + _SPARE),), np.uint8)
-        self.effect = aligned((height * self.rgb.size if blurred else 0,), np.uint8)
+        self.sharp = aligned((height * self.rgb.size if blurred else 0,), np.uint8)
         self.columns = np.zeros(columns + _SPARE, np.int32)
         self.line = aligned((2, width + _SPARE), np.uint8)
         self._key = key
@@ -123,7 +123,7 @@ class Scratch:
         """As :func:`_draw` wants them."""
         return (
             self.first, self.taps, self.weight, self.base, self.index, self.packed,
-            self.sums, self.pixels, self.rgb, self.spare, self.effect,
+            self.sums, self.pixels, self.rgb, self.spare, self.sharp,
         )  # fmt: skip
 
 
@@ -174,7 +174,7 @@ def draw_image(
     (height, width), _ = source.extents.tolist()
     most = max(k.most_taps(height, place.scaled_height), k.most_taps(width, place.scaled_width), 8)
     columns = max(int(source.sizes[0, 1]), place.width)  # blur runs over the crop itself
-    scratch.fit(place.height, place.width, columns, most, bool(place.radius or place.gray))
+    scratch.fit(place.height, place.width, columns, most, place.radius > 0.0)
     _draw(
         level, source.colour, buffer, source.at, source.stride, source.sizes, source.extents,
         place.scaled_height, place.scaled_width, place.top, place.left, place.height, place.width,
@@ -215,7 +215,7 @@ def _draw(
     pixels: Any,
     rgb: Any,
     spare: Any,
-    effect: Any,
+    sharp: Any,
 ) -> Any:
     rows, columns = min(height, scaled_height - top), min(width, scaled_width - left)
     low, span, most = np.zeros((3, 2), np.int64)
@@ -225,22 +225,20 @@ def _draw(
             sizes[c, 1], extents[c, 1], scaled_width, left, columns, flip, first[2 + c], taps[2 + c], weight[2 + c]
         )
         span[c] = high - low[c]
-    effects = gray or radius > 0.0
+    blurred = radius > 0.0
     pitch = rgb.size // 3
     _resample(
         level, colour, buffer, at, stride, low, span, most, rows, columns,
-        k.PLANES if effects else kind, False, factors, floats, halves, effect if effects else out, height, width, pitch,
+        k.PLANES if blurred else kind, gray and not blurred, factors, floats, halves,
+        sharp if blurred else out, height, width, pitch,
         first, taps, weight, base, index, packed, sums, pixels, rgb, spare,
     )  # fmt: skip
-    if effects:
+    if blurred:
         for axis, count in ((0, height), (2, width)):
-            if radius > 0.0:
-                k.fill_blur(radius, count, first[axis], taps[axis], weight[axis])
-            else:
-                k.fill_taps(count, float(count), count, 0, count, False, first[axis], taps[axis], weight[axis])
-        low[0], span[0], most[0] = 0, width, 7 if radius > 0.0 else 2
+            k.fill_blur(radius, count, first[axis], taps[axis], weight[axis])
+        low[0], span[0], most[0] = 0, width, 7
         _resample(
-            level, RGB, effect, np.arange(3) * height * pitch, np.full(3, pitch), low, span, most, height, width,
+            level, RGB, sharp, np.arange(3) * height * pitch, np.full(3, pitch), low, span, most, height, width,
             kind, gray, factors, floats, halves, out, height, width, pitch,
             first, taps, weight, base, index, packed, sums, pixels, rgb, spare,
         )  # fmt: skip
