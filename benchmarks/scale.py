@@ -23,7 +23,7 @@ from harness import machine, save, table
 
 import mhpdata
 from mhpdata import shards
-from mhpdata.manifest import NAME, Manifest, Shard, ShardFile, Split, read_manifest
+from mhpdata.manifest import NAME, Manifest, PackedSplit, Shard, ShardFile, read_manifest
 from mhpdata.record import encode_record, number_record
 from mhpdata.shards import SUFFIXES
 from mhpdata.synth import synthesize
@@ -69,7 +69,7 @@ def write_folder(small: Path, out: Path, records: int, a_shard: int) -> None:
         paths = [stem.with_suffix(suffix) for suffix in SUFFIXES[format]]
         hashes = zip(paths, writer.close(), strict=True)
         written.append(Shard(tuple(ShardFile(p.name, p.stat().st_size, digest) for p, digest in hashes), names))
-    splits = {"train": Split(tuple(written), manifest.splits["train"].statistics)}
+    splits = {"train": PackedSplit(tuple(written), manifest.splits["train"].statistics)}
     whole: Manifest = replace(manifest, splits=splits, skipped=(), duplicates=())
     (out / NAME).write_text(whole.to_json(), encoding="utf-8")
 

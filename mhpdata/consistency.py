@@ -11,7 +11,7 @@ from itertools import chain
 
 from mhpdata.errors import OptionError
 from mhpdata.layouts import LAYOUTS
-from mhpdata.manifest import Manifest, Shard, Split, Statistics, identical
+from mhpdata.manifest import Manifest, PackedSplit, Shard, Statistics, identical
 from mhpdata.options import PackOptions
 from mhpdata.shards import SUFFIXES
 
@@ -112,6 +112,6 @@ def compare_duplicates(manifest: Manifest, hashes: list[tuple[str, bytes]]) -> W
             yield f"duplicates without {', '.join(group)}", "a group of them: their photos are the same file"
 
 
-def record_names(split: Split) -> Iterator[str]:
+def record_names(split: PackedSplit) -> Iterator[str]:
     """The names of a split's records, in order."""
     return chain.from_iterable(shard.names for shard in split.shards)

@@ -333,7 +333,7 @@ class Loader:
             return order.place_train(size, u, self._base, self._crop, self._scales, **self._probabilities)
         return order.place_whole(size) if self._whole else order.place_val(size, self._crop)
 
-    def _fill(self, step: Step, i: int, reading: Reading, scratch: render.Scratch) -> None:
+    def _fill(self, step: Step, i: int, reading: Reading, scratch: render.DrawScratch) -> None:
         """Make sample i of a batch."""
         index = int(step.samples[i])
         images = step.arrays[0]
@@ -350,7 +350,7 @@ class Loader:
             self._transform(images[i], labels, persons, rng)
 
     def _draw_maps(
-        self, step: Step, i: int, found: Found, place: order.Placement, reading: Reading, scratch: render.Scratch
+        self, step: Step, i: int, found: Found, place: order.Placement, reading: Reading, scratch: render.DrawScratch
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Labels and, where asked for, persons of sample i."""
         index = int(step.samples[i])
@@ -371,7 +371,7 @@ class Loader:
 
 
 def _desks(threads: int) -> list[Desk]:
-    return [(Reading(), render.Scratch()) for _ in range(threads)]
+    return [(Reading(), render.DrawScratch()) for _ in range(threads)]
 
 
 def _without_leaks(data: Mixture, chosen: np.ndarray, leaks: str, limit: int | None) -> np.ndarray:

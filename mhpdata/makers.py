@@ -40,9 +40,9 @@ class Step:
     ready: threading.Event = field(default_factory=threading.Event)
 
 
-Desk = tuple[Reading, render.Scratch]
+Desk = tuple[Reading, render.DrawScratch]
 """What one thread works with."""
-Fill = Callable[[Step, int, Reading, render.Scratch], None]
+Fill = Callable[[Step, int, Reading, render.DrawScratch], None]
 
 
 class Makers:
@@ -98,7 +98,7 @@ def _work(
     jobs: SimpleQueue[tuple[Step, int] | None],
     fill: Fill,
     reading: Reading,
-    scratch: render.Scratch,
+    scratch: render.DrawScratch,
 ) -> None:
     while (job := jobs.get()) is not None:
         owner, (step, i) = crew(), job

@@ -93,7 +93,7 @@ class Statistics:
 
 
 @dataclass(frozen=True)
-class Split:
+class PackedSplit:
     """One split of a manifest: its shards in order, its statistics, and whether its records have labels."""
 
     shards: tuple[Shard, ...]
@@ -124,7 +124,7 @@ class Manifest:
     classes: tuple[str, ...]
     flip_pairs: tuple[tuple[int, int], ...]
     options: dict[str, Any]
-    splits: dict[str, Split]
+    splits: dict[str, PackedSplit]
     skipped: tuple[Skipped, ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = ()
 
@@ -309,7 +309,7 @@ def _parse(content: Any) -> Manifest:
         labelled = split.get("labelled", True)
         if not isinstance(labelled, bool):
             raise ValueError(f"labelled {labelled!r}")
-        splits[_text(name)] = Split(shards, parse_statistics(split["statistics"]), labelled)
+        splits[_text(name)] = PackedSplit(shards, parse_statistics(split["statistics"]), labelled)
         if splits[name].records != _count(split["records"]):
             raise ValueError(f"split {name}: {split['records']} records, {splits[name].records} in its shards")
     classes = tuple(_text(name) for name in _list(content["classes"]))

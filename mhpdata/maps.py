@@ -15,7 +15,7 @@ from mhpdata import kernels_vector as f
 from mhpdata import vectors as v
 from mhpdata.jit import kernel
 from mhpdata.order import Placement
-from mhpdata.render import Scratch, address
+from mhpdata.render import DrawScratch, address
 
 
 def draw_labels(
@@ -28,7 +28,7 @@ def draw_labels(
     pad_label: int,
     labels: np.ndarray,
     persons: np.ndarray,
-    scratch: Scratch,
+    scratch: DrawScratch,
 ) -> bool:
     """Draw the label map, and the person map unless ``persons`` is empty; nearest pixel, padding ``pad_label`` and 0.
 

@@ -36,8 +36,8 @@ from mhpdata.manifest import (
     BUILD_NAME,
     NAME,
     Manifest,
+    PackedSplit,
     Skipped,
-    Split,
     Statistics,
     dump,
     identical,
@@ -212,13 +212,13 @@ class _Run:
         write_atomically(out / NAME, manifest.to_json())
         return manifest
 
-    def _split(self, split: str, finished: list[Finished]) -> Split:
+    def _split(self, split: str, finished: list[Finished]) -> PackedSplit:
         classes = len(self.listing.labels)
         statistics = Statistics(class_pixels=[0] * classes, class_images=[0] * classes)
         for done in finished:
             statistics.add(done.statistics)
         shards = tuple(done.shard for done in finished if done.shard.names)
-        return Split(shards, statistics, split not in self.listing.unlabelled)
+        return PackedSplit(shards, statistics, split not in self.listing.unlabelled)
 
     def _skipped(self, packed: dict[str, list[Finished]]) -> tuple[Skipped, ...]:
         """What was left out: first what is wrong with the lists, then each split's."""

@@ -5,7 +5,7 @@ In:  planes of uint8 (Y, Cb, Cr or R, G, B) or interleaved R, G, B, of which onl
      there, and the row runs of the record (docs/format.md).
 Out: image float32 / float16 (3, H, W) or uint8 (H, W, 3). Labels and persons: :mod:`mhpdata.maps`.
 
-Everything runs in one call without the GIL, in memory that the caller gives (:class:`Scratch`).
+Everything runs in one call without the GIL, in memory that the caller gives (:class:`DrawScratch`).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def planar(
     return Source(colour, at, planes.stride, planes.size_array, planes.extent_array)
 
 
-class Scratch:
+class DrawScratch:
     """The working memory of one thread: tables and rows. It grows to the largest sample and stays."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class Scratch:
         wanted = (height, width, columns, taps, int(blurred))
         if self._key and all(new <= old for new, old in zip(wanted, self._key, strict=True)):
             return
-        key = height, width, columns, taps, blurred = tuple(map(max, wanted, self._key or wanted))
+        key = height, width, columns, taps, sharp = tuple(map(max, wanted, self._key or wanted))
         n = (max(height, width) + 31) // 32 * 32
         self.first = np.zeros((4, n), np.int32)
         self.taps = np.zeros((4, n), np.int32)
@@ -114,7 +114,7 @@ class Scratch:
         self.pixels = aligned((3, width + _SPARE), np.int16)
         self.rgb = aligned((3 * ((width + _SPARE) // 64 * 64),), np.uint8)
         self.spare = aligned((4 * (width + _SPARE),), np.uint8)
-        self.sharp = aligned((height * self.rgb.size if blurred else 0,), np.uint8)
+        self.sharp = aligned((height * self.rgb.size * sharp,), np.uint8)
         self.columns = np.zeros(columns + _SPARE, np.int32)
         self.line = aligned((2, width + _SPARE), np.uint8)
         self._key = key
@@ -162,7 +162,7 @@ def draw_image(
     kind: int,
     norm: Norm,
     out: np.ndarray,
-    scratch: Scratch,
+    scratch: DrawScratch,
 ) -> None:
     """Draw a picture into ``out``.
 
@@ -386,5 +386,5 @@ def draw_planes(data: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     buffer = np.concatenate([data, np.zeros(64, np.uint8)])
     source = planar(YUV, size)
     place = Placement(*size, 0, 0, *size)
-    draw_image(v.LEVEL, buffer, source, place, k.UINT8, normalisation(), out.reshape(-1), Scratch())
+    draw_image(v.LEVEL, buffer, source, place, k.UINT8, normalisation(), out.reshape(-1), DrawScratch())
     return out

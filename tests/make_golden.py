@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mhpdata.manifest import Manifest, Shard, ShardFile, Skipped, Split, Statistics
+from mhpdata.manifest import Manifest, PackedSplit, Shard, ShardFile, Skipped, Statistics
 from mhpdata.masks import deflate_mask
 from mhpdata.options import PackOptions
 from mhpdata.record import Record, encode_record, number_record
@@ -99,7 +99,7 @@ def manifest() -> Manifest:
         classes=("background", "left shoe", "right shoe"),
         flip_pairs=((1, 2),),
         options={"splits": ["train", "val"], **PackOptions(size=512).as_dict()},
-        splits={"train": Split((shard,), statistics), "val": Split((), nothing)},
+        splits={"train": PackedSplit((shard,), statistics), "val": PackedSplit((), nothing)},
         skipped=(Skipped("train", "0003", "MaskError", 'annotations/0003_02_01.png: "\u00fc"\n. Unpack it again.'),),
         duplicates=(("train/1528", "train/0002"),),
     )

@@ -8,7 +8,7 @@ from folder import write_folder
 
 import mhpdata
 from mhpdata.errors import OptionError
-from mhpdata.manifest import Manifest, Shard, ShardFile, Skipped, Split, Statistics
+from mhpdata.manifest import Manifest, PackedSplit, Shard, ShardFile, Skipped, Statistics
 from mhpdata.protocol import PROTOCOLS, choose_images, choose_names, copies
 
 
@@ -20,7 +20,7 @@ def shards(names, size=300):
 
 def manifest(splits, duplicates=(), skipped=(), layout="mhp-v1"):
     """A manifest with these names and nothing behind them."""
-    found = {split: Split(shards(list(names)), Statistics()) for split, names in splits.items()}
+    found = {split: PackedSplit(shards(list(names)), Statistics()) for split, names in splits.items()}
     return Manifest(layout, ("background",), (), {}, found, skipped, duplicates)
 
 

@@ -53,7 +53,7 @@ def draw(planes, yuv, size, place, kind, level, misalign=0, scratch=None):
     used = count * {"float32": 4, "float16": 2, "uint8": 1}[kind]
     out = memory[misalign : misalign + used]
     source = render.Source(render.YUV if yuv else render.RGB, at, stride, sizes, extents)
-    render.draw_image(level, buffer, source, place, KINDS[kind], NORM, out, scratch or render.Scratch())
+    render.draw_image(level, buffer, source, place, KINDS[kind], NORM, out, scratch or render.DrawScratch())
     assert (memory[:misalign] == 99).all()
     assert (memory[misalign + used :] == 99).all()
     out = out.copy().view(kind)
@@ -76,7 +76,7 @@ def test_every_level_draws_what_the_twin_draws(place, yuv, level):
 @pytest.mark.parametrize("level", LEVELS)
 def test_random_shapes(level):
     rng = np.random.default_rng(level)
-    scratch = render.Scratch()  # one for all: what a sample leaves there must not show in the next
+    scratch = render.DrawScratch()  # one for all: what a sample leaves there must not show in the next
     for trial in range(40):
         size = tuple(rng.integers(1, 50, 2))
         scaled = tuple(rng.integers(1, 120, 2))
@@ -176,7 +176,7 @@ def draw_labels(level, size, runs, place, pairs=(), pad=255, persons=False, misa
     memory[:] = 99
     labels = memory[misalign : misalign + count]
     owners = memory[-count:] if persons else memory[:0]
-    sound = maps.draw_labels(level, *runs, size, place, swap, pad, labels, owners, render.Scratch())
+    sound = maps.draw_labels(level, *runs, size, place, swap, pad, labels, owners, render.DrawScratch())
     assert (memory[misalign + count : -count] == 99).all()
     return sound, labels.reshape(place.height, -1), owners.reshape(place.height, -1)
 
