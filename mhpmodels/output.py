@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from mhpdata.errors import OptionError, OutputError
+
+_ABANDONED_S = 3600
 
 
 def check_free(path: Path, overwrite: bool) -> None:
@@ -58,7 +62,9 @@ def write_file(path: Path, data: bytes, overwrite: bool) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder where there is none.
+    """Make a folder where there is none; where there is one, remove what killed processes left there half-written.
+
+    Writing a file takes a moment: what is unfinished for an hour will not be finished, by whatever machine.
 
     Raises:
         OutputError: it cannot be made.
@@ -67,3 +73,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(path, f"cannot be made ({error.strerror})", "a folder", "Choose another --out.") from error
+    for part in path.glob(".*.part"):
+        with suppress(OSError):  # it has gone meanwhile, or may not be removed
+            if part.stem.rpartition(".")[2].isdigit() and time.time() - part.stat().st_mtime > _ABANDONED_S:
+                part.unlink()

@@ -199,7 +199,8 @@ def _predict(
     legend = [out / PICTURES / "legend.png"] if options.legend else []
     for path in (*files.values(), *pictures.values(), *legend):
         check_free(path, options.overwrite)
-    make_folder(out / PICTURES if pictures or legend else out)
+    for folder in (out, out / PICTURES) if pictures or legend else (out,):
+        make_folder(folder)
     for path in legend:
         _write_legend(path, labels, options.overwrite)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import cv2
@@ -179,6 +180,18 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="No space left"):
         write_file(tmp_path / "x.png", b"new", overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["x.png"] and (tmp_path / "x.png").read_bytes() == b"before"
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_is_writing_is_not(photos, tmp_path):
+    out = tmp_path / "pred"
+    old, new, other = out / ".0001.png.4711.part", out / ".0002.png.4712.part", out / ".notes.part"
+    out.mkdir()
+    for path in (old, new, other):
+        path.write_bytes(b"half")
+    for path in (old, other):
+        os.utime(path, (time.time() - 7200,) * 2)
+    predict_photos(around(), [photos["gray"]], out, MHP_V1, SMALL)
+    assert not old.exists() and new.exists() and other.exists()
 
 
 def test_a_photo_that_does_not_decode_ends_it_or_is_left_out(photos, tmp_path):
