@@ -12,12 +12,14 @@ from mhpdata.errors import OptionError, OutputError
 _ABANDONED_S = 3600
 
 
-def check_free(path: Path, overwrite: bool) -> None:
-    """Raises OutputError where a file of this name may not be written."""
+def check_free(
+    path: Path, overwrite: bool, remedy: str = "Pass --overwrite to replace it, or choose another name."
+) -> None:
+    """Raises OutputError where a file of this name may not be written; ``remedy`` is for one that is there."""
     if path.is_dir():
         raise OutputError(path, "is a folder", "the name of a file", "Remove it, or choose another name.")
     if os.path.lexists(path) and not overwrite:
-        raise OutputError(path, "is there already", "", "Pass --overwrite to replace it, or choose another name.")
+        raise OutputError(path, "is there already", "", remedy)
 
 
 def check_out(path: Path, overwrite: bool, suffix: str = "", option: str = "out") -> None:

@@ -43,6 +43,8 @@ from mhpmodels.rescale import labels_at
 PICTURES = "pictures"
 """The folder of pictures for people, below that of the labels."""
 
+_REMEDY = "Pass --keep to make only what is missing, --overwrite to make all anew, or choose another --out."
+
 Source = TypeVar("Source")
 Pixels = NDArray[np.uint8]
 
@@ -53,11 +55,13 @@ class Written:
 
     Attributes:
         labels: the label PNGs, in the order of the photos.
+        kept: photos whose files were there already, and were kept.
         skipped: errors of photos that were left out.
         milliseconds: median time a photo, from pixels to labels, the first left out; 0 where there is none.
     """
 
     labels: tuple[Path, ...]
+    kept: int
     skipped: tuple[MhpError, ...]
     milliseconds: float
 
@@ -71,6 +75,7 @@ class Options:
         overlay: write a picture of each photo with its labels over it.
         legend: write a picture of the classes and their colours.
         overwrite: replace files that are there.
+        keep: leave out photos whose files are all there, whatever network they are of: how an interrupted run goes on.
         on_error: "fail" ends at the first photo that cannot be used; "skip" leaves such out.
         threads: that read and decode; None for one a core.
         progress: show a bar, where stderr is a terminal.
@@ -80,12 +85,15 @@ class Options:
     overlay: bool = False
     legend: bool = False
     overwrite: bool = False
+    keep: bool = False
     on_error: str = "fail"
     threads: int | None = None
     progress: bool = False
 
     def __post_init__(self) -> None:
         check_choice("on_error", self.on_error, ON_ERROR)
+        if self.keep and self.overwrite:
+            raise OptionError("keep", "and overwrite", "one of them", "Leave one out.")
 
 
 @dataclass(frozen=True)
@@ -197,12 +205,20 @@ def _predict(
     files = {name: out / f"{name}.png" for name in sources}
     pictures = {name: out / PICTURES / f"{name}.jpg" for name in sources if options.overlay}
     legend = [out / PICTURES / "legend.png"] if options.legend else []
+    overwrite = options.overwrite or options.keep  # what keeping leaves to do is done as a whole
     for path in (*files.values(), *pictures.values(), *legend):
-        check_free(path, options.overwrite)
+        check_free(path, overwrite, _REMEDY)
+    asked = len(sources)
+    if options.keep:
+        sources = {
+            name: source
+            for name, source in sources.items()
+            if not (files[name].exists() and (name not in pictures or pictures[name].exists()))
+        }
     for folder in (out, out / PICTURES) if pictures or legend else (out,):
         make_folder(folder)
     for path in legend:
-        _write_legend(path, labels, options.overwrite)
+        _write_legend(path, labels, overwrite)
 
     def attempt(source: Source) -> _Seen | MhpError:
         try:
@@ -222,11 +238,11 @@ def _predict(
             predicted = labels_at(inference(seen.image), seen.size)
             seconds.append(time.perf_counter() - begun)
             if options.overlay:
-                write_file(pictures[name], _overlay(seen.image, predicted, labels), options.overwrite)
-            write_file(files[name], encode_indexed(predicted, labels.palette), options.overwrite)
+                write_file(pictures[name], _overlay(seen.image, predicted, labels), overwrite)
+            write_file(files[name], encode_indexed(predicted, labels.palette), overwrite)
             written.append(files[name])
     median = 1000 * statistics.median(seconds[1:] or seconds or [0.0])
-    return Written(tuple(written), tuple(skipped), median)
+    return Written(tuple(written), asked - len(sources), tuple(skipped), median)
 
 
 def _overlay(image: Pixels, labels: Pixels, classes: LabelSet) -> bytes:

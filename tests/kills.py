@@ -127,7 +127,7 @@ def predict(rec: Path, run: Path) -> Victim:
     def check(out: Path, expected: Digests) -> None:
         assert made(out, "").items() <= expected.items()
 
-    flags = f"--checkpoint {run} --data {rec} --split train --overlay --overwrite"
+    flags = f"--checkpoint {run} --data {rec} --split train --overlay --keep"
     return Victim(lambda out: tool("predict", f"{flags} --out {out}"), made, check)
 
 

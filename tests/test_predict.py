@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -155,6 +156,25 @@ def test_nothing_is_overwritten_unless_asked(photos, tmp_path):
         predict_photos(around(), [photos["line"]], out, MHP_V1, Options(size=32, overwrite=True))
 
 
+@pytest.mark.parametrize("overlay", [False, True])
+def test_an_interrupted_run_goes_on(photos, tmp_path, overlay):
+    options = Options(size=32, threads=1, overlay=overlay)
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    predict_photos(around(), list(photos.values()), whole, MHP_V1, options)
+    expected = {path.relative_to(whole): path.read_bytes() for path in whole.rglob("*.*")}
+    predict_photos(around(), [photos["colour"], photos["line"], photos["alpha"]], out, MHP_V1, options)
+    (out / "line.png").unlink()  # its picture, if there is one, was written before
+    if overlay:
+        (out / "pictures" / "alpha.jpg").unlink()
+    before = (out / "colour.png").stat().st_mtime_ns
+    done = predict_photos(around(), list(photos.values()), out, MHP_V1, replace(options, keep=True))
+    assert (len(done.labels), done.kept) == ((3, 1) if overlay else (2, 2))
+    assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*")} == expected
+    assert (out / "colour.png").stat().st_mtime_ns == before
+    done = predict_photos(around(), list(photos.values()), out, MHP_V1, replace(options, keep=True))
+    assert (done.labels, done.kept, done.milliseconds) == ((), 4, 0)
+
+
 def test_a_file_that_comes_meanwhile_stays(tmp_path, monkeypatch):
     path = tmp_path / "x.png"
     opened = Path.open
@@ -219,6 +239,8 @@ def test_wrong_arguments(photos, packed, tmp_path):
         predict_split(around(), packed, "test", tmp_path, ["0001"], SMALL)
     with pytest.raises(OptionError, match="on_error"):
         Options(on_error="ignore")
+    with pytest.raises(OptionError, match="keep: and overwrite"):
+        Options(keep=True, overwrite=True)
     with pytest.raises(OutputError, match="cannot be made"):
         predict_photos(around(), [photos["colour"]], photos["gray"] / "out", MHP_V1, SMALL)
     with pytest.raises(EngineError, match="logits"):

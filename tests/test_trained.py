@@ -194,6 +194,11 @@ def test_mhp_predict(packed, run, engines, tmp_path):
     names = mhpdata.open(packed, "test").names
     assert {path.stem for path in (tmp_path / "b").glob("*.png")} == set(names)
     assert {path.stem for path in (tmp_path / "b" / "pictures").iterdir()} == set(names)
+    next((tmp_path / "b").glob("*.png")).unlink()
+    again = command(
+        mhp_predict, *flags, "--out", tmp_path / "b", "--data", packed, "--overlay", "--multi-scale", "--keep"
+    )
+    assert f"1 label maps ({len(names) - 1} more were there)" in again.stdout
     command(mhp_predict, *flags, "--out", tmp_path / "c", "--data", packed, "--split", "train", "--name", "0003")
     # stored as a JPEG of another quality and size, so the labels are nearly those of the photo
     same = cv2.imread(str(tmp_path / "c" / "0003.png"))[:, :, ::-1] == picture

@@ -34,6 +34,9 @@ non-commercial research only, as the dataset is.
 @click.option("--legend", is_flag=True, help="Write a picture of the classes and their colours; needs Matplotlib.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option(
+    "--keep", is_flag=True, help="Keep files that are there, and make the missing ones, as after an interruption."
+)
+@click.option(
     "--on-error",
     type=click.Choice(ON_ERROR),
     default="fail",
@@ -54,6 +57,7 @@ def main(
     overlay: bool,
     legend: bool,
     overwrite: bool,
+    keep: bool,
     on_error: str,
     **given: Any,
 ) -> None:
@@ -70,7 +74,7 @@ def main(
     classes = 19 if data is None else len(read_manifest(Path(data)).classes)
     engine = open_trained(checkpoint, network_fields(given), classes)
     labels = labels_of(engine.config)
-    options = Options(engine.config.base_size, overlay, legend, overwrite, on_error, workers, progress=True)
+    options = Options(engine.config.base_size, overlay, legend, overwrite, keep, on_error, workers, progress=True)
     try:
         inference = inference_of(engine, labels.flip_pairs, multi_scale, window or WINDOW)
         if data is None:
@@ -81,7 +85,8 @@ def main(
         engine.close()
     for error in done.skipped:
         print(f"Left out: {type(error).__name__}: {error}", file=sys.stderr)
-    print(f"{out}: {len(done.labels)} label maps, {done.milliseconds:.2f} ms a photo (median, from pixels to labels)")
+    maps = f"{len(done.labels)} label maps" + (f" ({done.kept} more were there)" if done.kept else "")
+    print(f"{out}: {maps}, {done.milliseconds:.2f} ms a photo (median, from pixels to labels)")
 
 
 if __name__ == "__main__":
