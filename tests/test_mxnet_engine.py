@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -326,3 +327,24 @@ def test_torch_and_gluoncv_live_in_one_process(order):
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["7.0", "gluoncv.model_zoo"], done.stderr
+
+
+@pytest.mark.parametrize(("end", "status"), [("engine.close()", 0), ("raise SystemExit(3)", 3)])
+def test_a_process_that_ends_soon_ends_as_it_says(end, status, tmp_path):
+    # memory that a thread of MXNet's gives back by calling Python aborts a process whose Python is ending meanwhile
+    path = tmp_path / "weights.params"
+    engine = open_engine(config("icnet"))
+    engine.save(path)
+    engine.close()
+    code = f"""
+from mhpmodels.engines import open_engine
+from mxnet_small import config
+engine = open_engine(config("icnet"), training=False)
+engine.load({str(path)!r})
+{end}
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "terminate" in done.stderr) == (status, False)

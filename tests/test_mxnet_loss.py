@@ -14,7 +14,7 @@ from importlib import import_module
 
 from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.loss import pixel_loss
-from mhpmodels.engines.mxnet.memory import lend
+from mhpmodels.engines.mxnet.memory import put
 
 gluoncv_loss = import_module("gluoncv.loss")
 CPU = mx.cpu()
@@ -35,7 +35,7 @@ def naive_loss(logits, labels):
 
 def differentiate(loss, *outputs):
     """The value of ``loss`` of the outputs, and their gradients."""
-    arrays = [lend(output, CPU).copy() for output in outputs]
+    arrays = [put(output, CPU) for output in outputs]
     for array in arrays:
         array.attach_grad()
     with mx.autograd.record():
@@ -58,7 +58,7 @@ def logits(scale=1.0, size=(6, 5)):
 @pytest.mark.parametrize("scale", [1.0, 30.0, 1000.0, 1e30])
 def test_equals_the_slow_twin_whatever_the_gap_of_logits(labels, scale):
     x = logits(scale)
-    value, (gradient,) = differentiate(lambda a: pixel_loss([a], lend(labels, CPU), [1.0], 0.5), x)
+    value, (gradient,) = differentiate(lambda a: pixel_loss([a], put(labels, CPU), [1.0], 0.5), x)
     expected, slope = naive_loss(x, labels)
     assert value.shape == (1,)
     np.testing.assert_allclose(value[0], 0.5 * expected, rtol=1e-5)
@@ -67,15 +67,15 @@ def test_equals_the_slow_twin_whatever_the_gap_of_logits(labels, scale):
 
 def test_nothing_labelled_is_no_loss_and_no_gradient(labels):
     nothing = np.full_like(labels, 255)
-    value, (gradient,) = differentiate(lambda a: pixel_loss([a], lend(nothing, CPU), [1.0], 1.0), logits())
+    value, (gradient,) = differentiate(lambda a: pixel_loss([a], put(nothing, CPU), [1.0], 1.0), logits())
     assert value == 0 and not gradient.any()
 
 
 def test_every_output_has_its_weight_and_is_resized(labels):
     whole, small = logits(), logits(size=(3, 2))
-    marks = lend(labels, CPU)
+    marks = put(labels, CPU)
     value, gradients = differentiate(lambda a, b: pixel_loss([a, b], marks, [1.0, 0.25], 1.0), whole, small)
-    resized = mx.nd.contrib.BilinearResize2D(lend(small, CPU), height=6, width=5).asnumpy()
+    resized = mx.nd.contrib.BilinearResize2D(put(small, CPU), height=6, width=5).asnumpy()
     np.testing.assert_allclose(
         value[0], naive_loss(whole, labels)[0] + 0.25 * naive_loss(resized, labels)[0], rtol=1e-5
     )
@@ -90,7 +90,7 @@ def test_every_output_has_its_weight_and_is_resized(labels):
 def test_a_pixel_whose_probability_underflows_is_infinite_in_gluoncv_and_finite_here(labels):
     x = np.zeros((2, 19, 6, 5), np.float32)
     x[0, 0, 0, 0], labels[0, 0, 0] = 104.0, 1  # exp(-104) is 0 in float32
-    marks = lend(labels, CPU)
+    marks = put(labels, CPU)
     theirs = gluoncv_loss.MixSoftmaxCrossEntropyLoss(aux=False, ignore_label=255)
     with np.errstate(all="ignore"):
         value, (gradient,) = differentiate(lambda a: theirs(a, marks.astype("float32")), x)
@@ -103,7 +103,7 @@ def test_a_pixel_whose_probability_underflows_is_infinite_in_gluoncv_and_finite_
 
 def test_weights_of_outputs_act_here_and_not_in_gluoncv(labels):
     outputs = [logits(size=size) for size in ((16, 16), (4, 4), (2, 2), (1, 1))]
-    marks = lend(labels[:, :4, :4].repeat(4, 1).repeat(4, 2), CPU)
+    marks = put(labels[:, :4, :4].repeat(4, 1).repeat(4, 2), CPU)
 
     def theirs(weights):
         loss = gluoncv_loss.ICNetLoss(weights=weights, crop_size=16, ignore_label=255)

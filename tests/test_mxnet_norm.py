@@ -17,7 +17,7 @@ if "mxnet" not in installed():
     pytest.skip("MXNet is not installed here; environment A has it", allow_module_level=True)
 
 from mhpmodels.engines.mxnet.libraries import mx
-from mhpmodels.engines.mxnet.memory import lend
+from mhpmodels.engines.mxnet.memory import put
 from mhpmodels.engines.mxnet.norm import Statistics, SyncBatchNorm, norm_layer
 
 MXNETS = mx.gluon.contrib.nn.SyncBatchNorm
@@ -26,7 +26,7 @@ SHAPE = (2, 4, 12, 12)
 
 def run(layer, x):
     """A training step of a layer: output, gradient of the input, running mean and variance."""
-    x = lend(x, mx.cpu()).copy()
+    x = put(x, mx.cpu()).copy()
     x.attach_grad()
     with mx.autograd.record():
         y = layer(x)
@@ -58,7 +58,7 @@ def test_the_same_function_as_batch_norm_step_after_step():
         x = rng.normal(step, 1 + step, SHAPE).astype(np.float32)
         for a, b in zip(run(ours, x), run(plain, x), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())
-    np.testing.assert_allclose(ours(lend(x, mx.cpu())).asnumpy(), plain(lend(x, mx.cpu())).asnumpy(), atol=1e-5)
+    np.testing.assert_allclose(ours(put(x, mx.cpu())).asnumpy(), plain(put(x, mx.cpu())).asnumpy(), atol=1e-5)
 
 
 def nearly_constant(mean):
@@ -73,7 +73,7 @@ def test_mxnets_variance_turns_negative_and_ours_does_not():
     x = nearly_constant(10)
     theirs, ours = layers(mxnets, sync)
     for layer in (theirs, ours):
-        layer.running_mean.set_data(lend(np.float32([9.9, 0, 0, 0]), mx.cpu()))
+        layer.running_mean.set_data(put(np.float32([9.9, 0, 0, 0]), mx.cpu()))
     assert not np.isfinite(run(theirs, x)[0]).all()
     y, gradient, mean, variance = run(ours, x)
     exact = x.astype(np.float64)
@@ -98,7 +98,7 @@ def test_a_step_can_be_taken_back():
     statistics = Statistics(ours)
     statistics.keep()
     with mx.autograd.record():
-        y = ours(lend(np.full(SHAPE, np.nan, np.float32), mx.cpu()))
+        y = ours(put(np.full(SHAPE, np.nan, np.float32), mx.cpu()))
     y.backward()
     assert not np.isfinite(ours.running_var.data().asnumpy()).all()
     statistics.restore()
@@ -112,7 +112,7 @@ def test_contexts_of_their_own_end_with_one_mean():
     layer.initialize(ctx=contexts)
     xs = [np.random.default_rng(seed).normal(seed, 1, SHAPE).astype(np.float32) for seed in (1, 2)]
     with mx.autograd.record():
-        ys = [layer(lend(x, context)) for x, context in zip(xs, contexts, strict=True)]
+        ys = [layer(put(x, context)) for x, context in zip(xs, contexts, strict=True)]
     mx.autograd.backward(ys)
     alone = [array.asnumpy() for array in layer.running_mean.list_data()]
     Statistics(layer).settle()

@@ -75,7 +75,7 @@ def repeats(model: str) -> bool:
 
 def compare_layers() -> dict[str, float]:
     from mhpmodels.engines.mxnet.libraries import mx
-    from mhpmodels.engines.mxnet.memory import lend
+    from mhpmodels.engines.mxnet.memory import put
     from mhpmodels.engines.mxnet.norm import Statistics, norm_layer
 
     rng = np.random.default_rng(5)
@@ -87,12 +87,12 @@ def compare_layers() -> dict[str, float]:
         devices = [mx.cpu(number) for number in range(contexts)]
         layer.initialize(ctx=devices)
         for _ in range(2):  # the second step begins with a running mean
-            xs = [lend(part, d).copy() for part, d in zip(np.split(x, contexts), devices, strict=True)]
+            xs = [put(part, d) for part, d in zip(np.split(x, contexts), devices, strict=True)]
             for part in xs:
                 part.attach_grad()
             with mx.autograd.record():
                 ys = [layer(part) for part in xs]
-            heads = [lend(part, d) for part, d in zip(np.split(slope, contexts), devices, strict=True)]
+            heads = [put(part, d) for part, d in zip(np.split(slope, contexts), devices, strict=True)]
             mx.autograd.backward(ys, heads)
             Statistics(layer).settle()
         found.append(

@@ -9,7 +9,7 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, EngineError
 from mhpmodels.engines.mxnet.libraries import mx
-from mhpmodels.engines.mxnet.memory import lend
+from mhpmodels.engines.mxnet.memory import put
 from mhpmodels.params import read_params
 
 _NARROW, _WIDE = (64, 128, 256, 512), (256, 512, 1024, 2048)
@@ -50,7 +50,7 @@ def load_backbone(parameters: Mapping[str, Any], backbone: str, source: str) -> 
         if arrays[name].shape != parameter.shape:
             raise CheckpointError(path, f"{name} of shape {arrays[name].shape}", f"{parameter.shape}", remedy)
     for name, parameter in wanted.items():
-        parameter.set_data(lend(arrays[name], mx.cpu()))
+        parameter.set_data(put(arrays[name], mx.cpu()))
 
 
 def _download(name: str) -> Path:

@@ -32,7 +32,7 @@ from mhpmodels.engines.mxnet.contexts import open_contexts, wait_on_cpu
 from mhpmodels.engines.mxnet.exchange import Exchange
 from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.loss import pixel_loss
-from mhpmodels.engines.mxnet.memory import lend, lend_images
+from mhpmodels.engines.mxnet.memory import put, put_images
 from mhpmodels.engines.mxnet.network import HEADS, build_network, named_parameters, set_size
 from mhpmodels.engines.mxnet.norm import Statistics
 from mhpmodels.engines.mxnet.optimizer import Optimizer
@@ -80,7 +80,7 @@ class MXNetEngine:
             self._statistics.settle()
         else:
             self._statistics.restore()
-        mx.nd.waitall()  # and so has let go of the caller's memory
+        mx.nd.waitall()  # what goes wrong in this step is raised in it
         return Step(loss, gradient, applied)
 
     def _differentiate(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> float:
@@ -92,9 +92,9 @@ class MXNetEngine:
         losses = []
         with mx.autograd.record():
             for part, scale, context in zip(cut, scales, self._contexts, strict=True):
-                outputs = self._network(lend_images(images[part], context))
+                outputs = self._network(put_images(images[part], context))
                 weights, classes = output_weights(self.config, len(outputs)), self.config.class_weights
-                losses.append(pixel_loss(outputs, lend(labels[part], context), weights, scale, classes))
+                losses.append(pixel_loss(outputs, put(labels[part], context), weights, scale, classes))
         mx.autograd.backward(losses)
         self._exchange.sum_gradients(self._optimizer.gradients)
         return sum(float(loss.asscalar()) for loss in losses)
@@ -158,7 +158,7 @@ class MXNetEngine:
     def _predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         share = -(-len(images) // len(self._contexts))
         parts = [images[start : start + share] for start in range(0, len(images), share)]
-        inputs = [lend_images(part, context) for part, context in zip(parts, self._contexts, strict=False)]
+        inputs = [put_images(part, context) for part, context in zip(parts, self._contexts, strict=False)]
         outputs = [_predict(self._network, x) for x in inputs]
         logits: NDArray[np.float32] = np.concatenate([output.asnumpy() for output in outputs])
         return logits

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError
 from mhpmodels.engines.mxnet.libraries import mx
-from mhpmodels.engines.mxnet.memory import lend
+from mhpmodels.engines.mxnet.memory import put
 from mhpmodels.engines.mxnet.optimizer import Optimizer
 from mhpmodels.params import read_params, write_params
 
@@ -41,7 +41,7 @@ def load_weights(path: str | Path, parameters: Mapping[str, Any]) -> None:
         arrays = {name: array for name, array in arrays.items() if not name.startswith(AUXILIARY)}
     _check(path, arrays, {name: parameter.shape for name, parameter in parameters.items()})
     for name, parameter in parameters.items():
-        parameter.set_data(lend(arrays[name], mx.cpu()))
+        parameter.set_data(put(arrays[name], mx.cpu()))
 
 
 def save_state(path: str | Path, optimizer: Optimizer) -> None:

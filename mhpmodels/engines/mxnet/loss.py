@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mhpmodels.engines.mxnet.libraries import mx
-from mhpmodels.engines.mxnet.memory import lend
+from mhpmodels.engines.mxnet.memory import put
 
 
 def pixel_loss(
@@ -44,7 +44,7 @@ def pixel_loss(
     # take() and pick() take the last class for 255, and where() leaves that pixel out
     rates = None
     if class_weights is not None:
-        rates = mx.nd.take(lend(np.array(class_weights, np.float32), labels.context), index)
+        rates = mx.nd.take(put(np.array(class_weights, np.float32), labels.context), index)
     parts = []
     for logits, weight in zip(outputs, weights, strict=True):
         if logits.shape[2:] != (height, width):
