@@ -18,7 +18,7 @@ address takes the base of the table and the index as they are, and a shift by th
 a sign to extend nor bits to mask). By array and index it was 12 % slower.
 
 Tried and lost: FAST of 12 or 13 (6 and 28 % slower: the tables leave the nearest cache), of 11 (3 % slower where that
-cache has 32 kB) or 9 (10 %); every value by shifts, none by the table (10 % slower); codes and refills one by one, with
+cache has 32 kB) or 9 (15 %); every value by shifts, none by the table (10 % slower); codes and refills one by one, with
 a branch before each (28 % slower); 16 units at a time through both steps (no difference).
 """
 

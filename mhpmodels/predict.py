@@ -75,7 +75,8 @@ class Options:
         overlay: write a picture of each photo with its labels over it.
         legend: write a picture of the classes and their colours.
         overwrite: replace files that are there.
-        keep: leave out photos whose files are all there, whatever network they are of: how an interrupted run goes on.
+        keep: write only files that are not there, and leave out photos that have all of theirs, whatever network made
+            them: how an interrupted run goes on.
         on_error: "fail" ends at the first photo that cannot be used; "skip" leaves such out.
         threads: that read and decode; None for one a core.
         progress: show a bar, where stderr is a terminal.
@@ -205,20 +206,22 @@ def _predict(
     files = {name: out / f"{name}.png" for name in sources}
     pictures = {name: out / PICTURES / f"{name}.jpg" for name in sources if options.overlay}
     legend = [out / PICTURES / "legend.png"] if options.legend else []
-    overwrite = options.overwrite or options.keep  # what keeping leaves to do is done as a whole
+    kept = set()
     for path in (*files.values(), *pictures.values(), *legend):
-        check_free(path, overwrite, _REMEDY)
+        check_free(path, options.overwrite or options.keep, _REMEDY)
+        if options.keep and path.exists():
+            kept.add(path)
     asked = len(sources)
-    if options.keep:
-        sources = {
-            name: source
-            for name, source in sources.items()
-            if not (files[name].exists() and (name not in pictures or pictures[name].exists()))
-        }
+    sources = {
+        name: source
+        for name, source in sources.items()
+        if files[name] not in kept or (options.overlay and pictures[name] not in kept)
+    }
     for folder in (out, out / PICTURES) if pictures or legend else (out,):
         make_folder(folder)
     for path in legend:
-        _write_legend(path, labels, overwrite)
+        if path not in kept:
+            _write_legend(path, labels, options.overwrite)
 
     def attempt(source: Source) -> _Seen | MhpError:
         try:
@@ -237,9 +240,10 @@ def _predict(
             begun = time.perf_counter()
             predicted = labels_at(inference(seen.image), seen.size)
             seconds.append(time.perf_counter() - begun)
-            if options.overlay:
-                write_file(pictures[name], _overlay(seen.image, predicted, labels), overwrite)
-            write_file(files[name], encode_indexed(predicted, labels.palette), overwrite)
+            if options.overlay and pictures[name] not in kept:
+                write_file(pictures[name], _overlay(seen.image, predicted, labels), options.overwrite)
+            if files[name] not in kept:
+                write_file(files[name], encode_indexed(predicted, labels.palette), options.overwrite)
             written.append(files[name])
     median = 1000 * statistics.median(seconds[1:] or seconds or [0.0])
     return Written(tuple(written), asked - len(sources), tuple(skipped), median)

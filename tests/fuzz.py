@@ -200,7 +200,7 @@ def run(
 
 def environment() -> dict[str, str]:
     """Bounds are checked, and all kernels are the plain loops: vectors go to addresses, which nobody checks. Kernels of
-    this kind are kept apart from the others, and for this state of the sources only."""
+    this kind are kept apart from the others: in one place, each would displace the other."""
     cache = os.environ["NUMBA_CACHE_DIR"].removesuffix(BOUNDS) + BOUNDS
     plain = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": cache}
     return {**os.environ, **plain, "OMP_NUM_THREADS": "1"}

@@ -19,9 +19,9 @@ print(*out[[0, 1, 8, 9, 16, 17]])
 """
 
 
-def split(folder: Path, **settings: str) -> str:
+def split(folder: Path) -> str:
     """What the plain kernel of the package in ``folder`` makes of two pixels."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache"), **settings}
+    environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache")}
     done = subprocess.run([sys.executable, "-c", SPLIT], env=environment, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

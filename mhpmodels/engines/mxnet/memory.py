@@ -1,6 +1,6 @@
 """NumPy's memory as MXNet arrays.
 
-The rule: everything is copied (58 ms for a batch of 16 at 768 x 768). Memory that is lent to MXNet
+The rule: everything is copied (70 ms for a batch of 16 at 768 x 768). Memory that is lent to MXNet
 (``mx.nd.from_numpy(zero_copy=True)``) saves that, and is given back by a thread of MXNet's that calls Python: where
 Python was ending meanwhile, the process was aborted after all its work, with exit status 134.
 """
