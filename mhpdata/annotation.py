@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.errors import MaskError
+from mhpdata.errors import EXTRACT_AGAIN, MaskError
 from mhpdata.image import Pixels, decode_mask
 from mhpdata.layouts import Entry
 from mhpdata.layouts.entry import MAPS, RED
@@ -95,7 +95,7 @@ def check_maps(entry: Entry, classes: Pixels, persons: Pixels) -> None:
     nobody = int(np.count_nonzero((classes != 0) & (persons == 0)))
     if nobody:
         found = f"{nobody} pixels have a class in {file.path} and no person here"
-        raise MaskError(persons_file.path, found, "a person for each", "Pass --on-error skip to leave the image out.")
+        raise MaskError(persons_file.path, found, "a person for each", EXTRACT_AGAIN)
 
 
 def persons_of(persons: Pixels) -> tuple[int, ...]:

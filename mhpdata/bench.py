@@ -45,7 +45,7 @@ def bench_loader(
     """
     check_range("runs", runs, 1, 1 << 20)
     if not threads:
-        raise OptionError("threads", "none", "numbers of threads", "Name one.")
+        raise OptionError("threads", "none", "numbers of threads to try", "Pass one at least, such as threads=(1, 2).")
     tell = report or (lambda _: None)
     loaders = {}
     first_batch = {}
@@ -54,7 +54,8 @@ def bench_loader(
         loader = Loader(folder, split, threads=count, **options)
         if not _drain(loader):
             loader.close()
-            raise OptionError(f"{folder}, {split}", "no sample", "one at least", "Choose another split or --limit.")
+            remedy = "Pass another --split (mhp-verify shows how many each has), and no --limit or one above 0."
+            raise OptionError(f"{folder}, {split}", "no sample", "one at least", remedy)
         loader.set_epoch(0)
         begun = time.perf_counter()
         iterator = iter(loader)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mhpdata.errors import RecordError
+from mhpdata.errors import PACK_AGAIN, UPDATE, ImageError, RecordError
 from mhpdata.header import read_header
 from mhpdata.image import decode_jpeg
 
@@ -53,7 +53,8 @@ def decode_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -
     try:
         return decode_jpeg(data)
     except ValueError as error:
-        raise RecordError("image", str(error).rstrip("."), f"a JPEG of {height} x {width}", "Pack again.") from error
+        found, expected = f"does not decode ({str(error).rstrip('.')})", f"a JPEG of {height} x {width} pixels"
+        raise RecordError("image", found, expected, PACK_AGAIN) from error
 
 
 def check_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -> None:
@@ -63,7 +64,8 @@ def check_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) ->
         RecordError: they cannot.
     """
     if codec not in CODECS.values():
-        raise RecordError("image", f"codec {codec}", f"one of {CODECS}", "Update mhp, or pack again.")
+        known = " or ".join(f"{number} ({name})" for name, number in CODECS.items())
+        raise RecordError("image", f"codec {codec}", known, UPDATE)
     if codec == CODECS["jpeg"]:
         _check_jpeg(data, size)
         return
@@ -71,7 +73,7 @@ def check_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) ->
     chroma = height * width if codec == CODECS["raw"] else (height + 1) // 2 * ((width + 1) // 2)
     expected = height * width + 2 * chroma
     if len(data) != expected:
-        raise RecordError("image", f"{len(data)} bytes", f"{expected} of planes", "Pack again.")
+        raise RecordError("image", f"{len(data)} bytes", f"{expected} for {height} x {width} pixels", PACK_AGAIN)
 
 
 def _check_jpeg(data: bytes | memoryview, size: tuple[int, int]) -> None:
@@ -79,10 +81,13 @@ def _check_jpeg(data: bytes | memoryview, size: tuple[int, int]) -> None:
     try:
         header = read_header(bytes(data), "image")
         if (header.kind, header.baseline, header.height, header.width) != ("jpeg", True, *size):
-            raise ValueError(f"a {header.kind.upper()} of {header.height} x {header.width}")
+            odd = header.kind == "jpeg" and not header.baseline
+            kind = "progressive, gray or cut JPEG" if odd else header.kind.upper()
+            raise ValueError(f"a {kind} of {header.height} x {header.width} pixels")
     except ValueError as error:
-        expected = f"a baseline JPEG of {size[0]} x {size[1]}"
-        raise RecordError("image", str(error).rstrip("."), expected, "Pack again.") from error
+        found = error.found if isinstance(error, ImageError) else str(error)
+        expected = f"a baseline JPEG in colour of {size[0]} x {size[1]} pixels"
+        raise RecordError("image", found, expected, PACK_AGAIN) from error
 
 
 def _planes(image: np.ndarray) -> list[np.ndarray]:

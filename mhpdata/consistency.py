@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 
-from mhpdata.errors import OptionError
+from mhpdata.errors import PACK_AGAIN, OptionError
 from mhpdata.layouts import LAYOUTS
 from mhpdata.manifest import Manifest, PackedSplit, Shard, Statistics, identical
 from mhpdata.options import PackOptions
@@ -28,7 +28,7 @@ def pack_options(manifest: Manifest) -> PackOptions:
     known = PackOptions().as_dict()
     if set(given) != set(known):
         odd = sorted(set(given) ^ set(known))
-        raise OptionError(", ".join(odd), "missing or unknown", ", ".join(known), "Pack again.")
+        raise OptionError(", ".join(odd), "missing or unknown", f"just these: {', '.join(known)}", PACK_AGAIN)
     return PackOptions(**given)
 
 
@@ -44,7 +44,7 @@ def check_layout(manifest: Manifest) -> Wrong:
     if manifest.classes != labels.names:
         yield f"classes {', '.join(manifest.classes)}", f"those of {labels.name}: {', '.join(labels.names)}"
     if manifest.flip_pairs != labels.flip_pairs:
-        yield f"flip pairs {manifest.flip_pairs}", f"those of {labels.name}: {labels.flip_pairs}"
+        yield f"flip_pairs {manifest.flip_pairs}", f"those of {labels.name}: {labels.flip_pairs}"
 
 
 def check_names(manifest: Manifest) -> Wrong:
@@ -92,7 +92,7 @@ def compare_record(shard: Shard, position: int, record: str, photo: bytes, class
     if shard.photos and photo and shard.photos[position] != photo.hex():
         yield f"photo {shard.photos[position]} of {record}", f"{photo.hex()}, as its record says"
     if shard.classes and classes is not None and shard.classes[position] != classes:
-        yield f"classes {shard.classes[position]:x} of {record}", f"{classes:x}, the labels in its record"
+        yield f"labels {_labels(shard.classes[position])} in {record}", f"{_labels(classes)}, as in its record"
 
 
 def compare_duplicates(manifest: Manifest, hashes: list[tuple[str, bytes]]) -> Wrong:
@@ -110,6 +110,11 @@ def compare_duplicates(manifest: Manifest, hashes: list[tuple[str, bytes]]) -> W
     for group in counted:
         if group not in stated:
             yield f"duplicates without {', '.join(group)}", "a group of them: their photos are the same file"
+
+
+def _labels(bits: int) -> str:
+    """The labels of which a number has the bits."""
+    return ", ".join(str(label) for label in range(bits.bit_length()) if bits >> label & 1) or "none"
 
 
 def record_names(split: PackedSplit) -> Iterator[str]:

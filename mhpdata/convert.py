@@ -20,7 +20,7 @@ import numpy as np
 
 from mhpdata.annotation import Masks
 from mhpdata.codec import CODECS, encode_image
-from mhpdata.errors import ImageError, OptionError
+from mhpdata.errors import SKIP, ImageError, OptionError
 from mhpdata.header import MAX_PIXELS
 from mhpdata.image import decode_image
 from mhpdata.labels import LabelSet
@@ -131,7 +131,7 @@ def _encode(image: np.ndarray, size: tuple[int, int], options: PackOptions) -> b
 
 def _packed_size(source_size: tuple[int, int], place: str, options: PackOptions) -> tuple[int, int]:
     """The size of the record's image: an image so narrow that it would become huge is refused."""
-    remedy = "Crop the photo, choose a smaller --size or --size-of long, or pass --on-error skip."
+    remedy = f"Pass a smaller --size, or --size-of long, or crop the photo, or leave it out: {SKIP}."
     try:
         size = packed_size(*source_size, options.size, options.size_of)
     except OptionError as error:

@@ -30,10 +30,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-EXTRACT_AGAIN = "Extract the archive again, or leave such images out with --on-error skip."
+SKIP = '--on-error skip, in Python on_error="skip"'
+"""How a command, and a function, is told to leave out what is broken."""
+EXTRACT_AGAIN = f"Extract the archive again, or let mhp-pack leave such images out: {SKIP}."
 """What to do about a download that is damaged."""
-COPY_AGAIN = "Copy the shard again, or pack again."
+PHOTO_AGAIN = f"Extract the archive again (your own photo: copy it anew), or let mhp-pack, mhp-predict skip it: {SKIP}."
+"""What to do about a photo that is damaged, of a download or not."""
+COPY_AGAIN = "Copy the shard once more from where it was packed, or pack again with mhp-pack --overwrite."
 """What to do about a shard that is not what was packed."""
+PACK_AGAIN = "Pack the download again with mhp-pack --overwrite."
+"""What to do about a shard that no copy mends."""
+UPDATE = "Install the mhp that build.json in the packed folder names, or pack again with mhp-pack --overwrite."
+"""What to do about a packed folder that this mhp does not know."""
+
+
+def copy_again(name: str) -> str:
+    """COPY_AGAIN of a file that is named."""
+    return COPY_AGAIN.replace("the shard", name)
 
 
 class MhpError(Exception):

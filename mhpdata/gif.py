@@ -45,7 +45,7 @@ def decode_gif(data: bytes) -> np.ndarray:
         indices = rows
     palette = np.frombuffer(picture.palette, np.uint8).reshape(-1, 3)
     if int(indices.max()) >= len(palette):
-        raise ValueError(f"colour {indices.max()} of {len(palette)}")
+        raise ValueError(f"colour {indices.max()}, where its palette has {len(palette)}")
     return palette[indices]
 
 
@@ -114,7 +114,7 @@ def _unpack(codes: bytes, bits: int, count: int) -> bytes:
                 before, wide = b"", bits + 1
                 continue
             if code > len(table) or (not before and code >= clear):
-                raise ValueError(f"code {code} of {len(table)}")
+                raise ValueError(f"code {code}, where its table has {len(table)}")
             entry = table[code] if code < len(table) else before + before[:1]
             if before and len(table) < _MOST_CODES:
                 table.append(before + entry[:1])
@@ -123,10 +123,10 @@ def _unpack(codes: bytes, bits: int, count: int) -> bytes:
             out += entry
             before = entry
             if len(out) > count:
-                raise ValueError(f"more than {count} pixels")
+                raise ValueError(f"more pixels than the {count} that it declares")
         else:
             continue
         break
     if len(out) != count:
-        raise ValueError(f"{len(out)} pixels of {count}")
+        raise ValueError(f"{len(out)} pixels of the {count} that it declares")
     return bytes(out)

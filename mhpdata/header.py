@@ -14,7 +14,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from mhpdata.errors import EXTRACT_AGAIN, ImageError
+from mhpdata.errors import PHOTO_AGAIN, SKIP, ImageError
 
 MAX_PIXELS = 1 << 26
 """Images with more pixels are refused: 67 million; the largest of MHP v1 has 15.9 million."""
@@ -29,6 +29,10 @@ that one of some MB could keep a decoder busy for hours."""
 _SOF_BASELINE = 0xC0
 _SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
+
+
+AS_ONE = "If it is an animation, save one picture of it as a JPEG or PNG in its place."
+"""What to do about an animation; the name of the file may stay."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         ImageError: empty, of no format that is known, cut short, damaged, or too large.
     """
     if not data:
-        raise ImageError(place, "an empty file", expected, EXTRACT_AGAIN)
+        raise ImageError(place, "an empty file", expected, PHOTO_AGAIN)
     if data.startswith(b"\xff\xd8"):
         header = _jpeg(data, place)
     elif data.startswith(PNG_SIGNATURE):
@@ -80,15 +84,15 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         width, height = struct.unpack_from("<HH", data, 6)
         header = Header("gif", height, width, 3, 8, gray=False)
     else:
-        raise ImageError(place, f"starts with {data[:8]!r}", expected, EXTRACT_AGAIN)
+        raise ImageError(place, f"starts with {data[:8]!r}", expected, PHOTO_AGAIN)
     if not header.height or not header.width:
-        raise ImageError(place, f"declares {header.height} x {header.width} pixels", "at least one", EXTRACT_AGAIN)
+        raise ImageError(place, f"declares {header.height} x {header.width} pixels", "at least one", PHOTO_AGAIN)
     if header.height * header.width > MAX_PIXELS or max(header.height, header.width) > 65535:
         raise ImageError(
             place,
             f"declares {header.height} x {header.width} pixels (height x width)",
             f"at most {MAX_PIXELS} pixels and 65535 a side",
-            "Check the file: MHP has no photo or mask of this size. Replace it, or pass --on-error skip.",
+            f"Extract the archive again (your own photo: scale it down), or let mhp-pack, mhp-predict skip it: {SKIP}.",
         )
     return header
 
@@ -97,7 +101,7 @@ def _jpeg(data: bytes, place: str) -> Header:
     at = 2
     while at + 4 <= len(data):
         if data[at] != 0xFF:
-            raise ImageError(place, f"damaged JPEG: no marker at byte {at}", "a whole JPEG", EXTRACT_AGAIN)
+            raise ImageError(place, f"damaged JPEG: no marker at byte {at}", "a whole JPEG", PHOTO_AGAIN)
         marker = data[at + 1]
         if marker == 0xFF or marker in _STANDALONE:
             at += 1 if marker == 0xFF else 2
@@ -106,14 +110,15 @@ def _jpeg(data: bytes, place: str) -> Header:
         if marker in _SOF and at + 10 <= len(data):
             scans = data.count(b"\xff\xda")  # a 255 among the codes is followed by a 0
             if scans > MAX_SCANS:
-                raise ImageError(place, f"a JPEG of {scans} scans", f"at most {MAX_SCANS}", "Save the photo anew.")
+                remedy = f"Save the photo anew as a JPEG that is not progressive, or leave it out: {SKIP}."
+                raise ImageError(place, f"a progressive JPEG of {scans} scans", f"at most {MAX_SCANS}", remedy)
             bits, height, width, channels = struct.unpack_from(">BHHB", data, at + 4)
             baseline = marker == _SOF_BASELINE and bits == 8 and channels == 3 and data.endswith(b"\xff\xd9")
             return Header("jpeg", height, width, channels, bits, gray=channels == 1, baseline=baseline)
         if marker in (0xD9, 0xDA):
             break
         at += 2 + length
-    raise ImageError(place, "truncated JPEG: it ends before its size is declared", "a whole JPEG", EXTRACT_AGAIN)
+    raise ImageError(place, "truncated JPEG: it ends before its size is declared", "a whole JPEG", PHOTO_AGAIN)
 
 
 def _png(data: bytes, place: str) -> Header:
@@ -124,35 +129,33 @@ def _png(data: bytes, place: str) -> Header:
             break
         (crc,) = struct.unpack_from(">I", data, at + 8 + length)
         if zlib.crc32(memoryview(data)[at + 4 : at + 8 + length]) != crc:
-            raise ImageError(place, f"damaged PNG: wrong CRC in the chunk at byte {at}", "a whole PNG", EXTRACT_AGAIN)
+            raise ImageError(place, f"damaged PNG: wrong CRC in the chunk at byte {at}", "a whole PNG", PHOTO_AGAIN)
         if header is None:
             if kind != b"IHDR" or length != 13:
-                raise ImageError(place, "damaged PNG: it does not begin with IHDR", "a whole PNG", EXTRACT_AGAIN)
+                raise ImageError(place, "damaged PNG: it does not begin with IHDR", "a whole PNG", PHOTO_AGAIN)
             width, height, bits, color = struct.unpack_from(">IIBB", data, at + 8)
             if color not in (0, 2, 3, 4, 6):
-                raise ImageError(place, f"damaged PNG: colour type {color}", "0, 2, 3, 4 or 6", EXTRACT_AGAIN)
+                raise ImageError(place, f"damaged PNG: colour type {color}", "0, 2, 3, 4 or 6", PHOTO_AGAIN)
             channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
             header = Header("png", height, width, channels, bits, gray=color in (0, 4), palette=color == 3)
         ended = kind == b"IEND"
         at += 12 + length
     if header is None or not ended:
-        raise ImageError(place, f"truncated PNG: {len(data)} bytes do not reach its end", "a whole PNG", EXTRACT_AGAIN)
+        raise ImageError(place, f"truncated PNG: {len(data)} bytes do not reach its end", "a whole PNG", PHOTO_AGAIN)
     return header
 
 
 def _bmp(data: bytes, place: str) -> Header:
     if len(data) < 54:
-        raise ImageError(place, f"truncated BMP: {len(data)} bytes", "a whole BMP", EXTRACT_AGAIN)
+        raise ImageError(place, f"truncated BMP: {len(data)} bytes", "a whole BMP", PHOTO_AGAIN)
     offset, size, width, height = struct.unpack_from("<IIii", data, 10)
     bits, packing = struct.unpack_from("<HI", data, 28)
     if size < 40 or width < 0 or bits not in (1, 4, 8, 16, 24, 32):
-        raise ImageError(
-            place, f"damaged BMP: {bits} bits a pixel, header of {size} bytes", "a whole BMP", EXTRACT_AGAIN
-        )
+        raise ImageError(place, f"damaged BMP: {bits} bits a pixel, header of {size} bytes", "a whole BMP", PHOTO_AGAIN)
     height = abs(height)  # negative: the rows begin at the top
     unpacked = packing in (0, 3)
     if unpacked and offset + (width * bits + 31) // 32 * 4 * height > len(data):
-        raise ImageError(place, f"truncated BMP: {len(data)} bytes do not reach its end", "a whole BMP", EXTRACT_AGAIN)
+        raise ImageError(place, f"truncated BMP: {len(data)} bytes do not reach its end", "a whole BMP", PHOTO_AGAIN)
     return Header("bmp", height, width, 3, 8, gray=False)
 
 
@@ -160,7 +163,7 @@ def _webp(data: bytes, place: str) -> Header:
     whole = "a whole WebP of one picture"
     (length,) = struct.unpack_from("<I", data, 4)
     if len(data) < 30 or length + 8 > len(data):
-        raise ImageError(place, f"truncated WebP: {len(data)} bytes of {length + 8}", whole, EXTRACT_AGAIN)
+        raise ImageError(place, f"truncated WebP: {len(data)} bytes of {length + 8}", whole, PHOTO_AGAIN)
     kind = data[12:16]
     if kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
@@ -170,5 +173,5 @@ def _webp(data: bytes, place: str) -> Header:
     elif kind == b"VP8X" and not data[20] & 2:  # bit 1: an animation
         width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
     else:
-        raise ImageError(place, f"a WebP that begins with {kind!r}, or is animated", whole, EXTRACT_AGAIN)
+        raise ImageError(place, f"a WebP that begins with {kind!r}, or is animated", whole, f"{AS_ONE} {PHOTO_AGAIN}")
     return Header("webp", height, width, 3, 8, gray=False)

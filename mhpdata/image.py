@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from mhpdata.errors import EXTRACT_AGAIN, ImageError, MaskError
+from mhpdata.errors import EXTRACT_AGAIN, PHOTO_AGAIN, ImageError, MaskError
 from mhpdata.gif import decode_gif
-from mhpdata.header import NAMES, Header, read_header
+from mhpdata.header import AS_ONE, NAMES, Header, read_header
 
 Pixels = npt.NDArray[np.uint8]
 Empty = Callable[[tuple[int, ...]], Pixels]
@@ -42,7 +42,8 @@ def decode_image(data: bytes, place: str, empty: Empty | None = None) -> tuple[P
     header = read_header(data, place)
     pixels = _decode_jpeg(data, header, place, empty) if header.kind == "jpeg" else _decode_other(data, header, place)
     if pixels.shape != (header.height, header.width, 3):
-        raise ImageError(place, f"decodes to {pixels.shape}", f"{(header.height, header.width, 3)}", EXTRACT_AGAIN)
+        found = f"decodes to {pixels.shape[0]} x {pixels.shape[1]} pixels"
+        raise ImageError(place, found, f"{header.height} x {header.width}, as its header says", PHOTO_AGAIN)
     return pixels, header
 
 
@@ -73,12 +74,12 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
     try:
         header = read_header(data, place, expected)
     except ImageError as error:
-        raise MaskError(error.place, error.found, error.expected, error.remedy) from error
+        raise MaskError(error.place, error.found, error.expected, EXTRACT_AGAIN) from error
     channels = (1, 3) if red else (1,)
     if (header.kind, header.bits, header.palette) != ("png", 8, False) or header.channels not in channels:
         kind = "palette" if header.palette else f"{header.channels}-channel"
         found = f"{kind} {header.bits}-bit {header.kind.upper()}"
-        raise MaskError(place, found, expected, "Replace it by the released mask. " + EXTRACT_AGAIN)
+        raise MaskError(place, found, expected, EXTRACT_AGAIN)
     if (header.height, header.width) != size:
         raise MaskError(
             place,
@@ -93,7 +94,7 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
         mask = _red_channel(mask, place)
     if int(mask.max()) >= labels:
         found = ", ".join(str(v) for v in np.unique(mask[mask >= labels])[:5])
-        remedy = "Is this another dataset's mask? Replace it, or pass --on-error skip."
+        remedy = f"It may be another dataset's mask. {EXTRACT_AGAIN}"
         raise MaskError(place, f"holds label {found}", f"labels 0 to {labels - 1}", remedy)
     return np.asarray(mask)
 
@@ -104,7 +105,7 @@ def _red_channel(mask: Pixels, place: str) -> Pixels:
     if others.any() and (others != labels[..., None]).any():
         differ = int(np.count_nonzero((others != labels[..., None]).any(axis=-1) & others.any(axis=-1)))
         found = f"its green or blue channel differs in {differ} pixels"
-        remedy = "Is it a picture of a mask? Replace it by the released mask. " + EXTRACT_AGAIN
+        remedy = f"It may be a coloured picture of a mask. {EXTRACT_AGAIN}"
         raise MaskError(place, found, "0 there, or the label of the red channel", remedy)
     return labels
 
@@ -112,13 +113,13 @@ def _red_channel(mask: Pixels, place: str) -> Pixels:
 def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None) -> Pixels:
     if header.channels not in (1, 3, 4) or header.bits != 8:
         found = f"JPEG with {header.channels} components of {header.bits} bits"
-        raise ImageError(place, found, "1, 3 or 4 components of 8 bits", EXTRACT_AGAIN)
+        raise ImageError(place, found, "1, 3 or 4 components of 8 bits", PHOTO_AGAIN)
     try:
         if header.channels == 4:
             return _cmyk_to_rgb(_decode(data, "CMYK"))
         return _decode(data, "RGB", empty((header.height, header.width, 3)) if empty else None)
     except ValueError as error:
-        raise ImageError(place, f"does not decode ({str(error).rstrip('.')})", "a whole JPEG", EXTRACT_AGAIN) from error
+        raise ImageError(place, f"does not decode ({str(error).rstrip('.')})", "a whole JPEG", PHOTO_AGAIN) from error
 
 
 def _decode(data: bytes | memoryview, colors: str, out: Pixels | None = None) -> Pixels:
@@ -142,13 +143,12 @@ def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
         try:
             return decode_gif(data)
         except ValueError as error:
-            raise ImageError(
-                place, f"a GIF that does not decode ({error})", "a whole GIF of one picture", EXTRACT_AGAIN
-            ) from error
+            found, remedy = f"a GIF that does not decode ({error})", f"{AS_ONE} {PHOTO_AGAIN}"
+            raise ImageError(place, found, "a whole GIF of one picture", remedy) from error
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
-        raise ImageError(place, "does not decode", f"a whole {NAMES[header.kind]}", EXTRACT_AGAIN)
+        raise ImageError(place, "does not decode", f"a whole {NAMES[header.kind]}", PHOTO_AGAIN)
     if pixels.dtype == np.uint16:
         pixels = _by_rows(lambda rows: (rows.astype(np.uint32) + 128) // 257, pixels)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))

@@ -98,10 +98,10 @@ class Journal:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            found, remedy = "another mhp-pack is writing here", "Wait for it, or choose another --out."
+            found, remedy = "another mhp-pack is writing here", "Wait until it has ended, or pass another --out."
             if not isinstance(error, BlockingIOError):
                 found = f"cannot be locked ({error.strerror or error})"
-                remedy = "Choose an --out on a file system that has locks (of NFS: mounted with them)."
+                remedy = "Pass an --out on a file system that has locks, such as a local disk (mount NFS with locks)."
             raise OutputError(out, found, "", remedy) from error
 
     def __enter__(self) -> Journal:
@@ -126,19 +126,19 @@ class Journal:
             return
         if not overwrite:
             if NAME in names:
-                found, remedy = "holds a packed dataset", "Choose another --out, or pass --overwrite to replace it."
+                found, remedy = "holds a packed dataset", "Pass another --out, or --overwrite to replace the dataset."
                 raise OutputError(self.out, found, "an empty folder", remedy)
             if theirs is not None:
                 found = f"holds an unfinished pack with other options ({_difference(theirs, options)})"
-                raise OutputError(
-                    self.out, found, "the same options", "Repeat them, or pass --overwrite to start anew."
-                )
+                remedy = f"Pass{_flags(theirs, options)} to go on with it, or --overwrite to start anew."
+                raise OutputError(self.out, found, "the same options", remedy)
         foreign = sorted(n for n in names if not self._ours.fullmatch(n) and n not in (NAME, BUILD_NAME))
         foreign = sorted(names) if theirs is None and NAME not in names else foreign
         foreign = [name for name in foreign if name not in (f".{NAME}.part", f".{BUILD_NAME}.part")]
         if foreign:
             found = f"holds {foreign[0]} and {len(foreign) - 1} more" if len(foreign) > 1 else f"holds {foreign[0]}"
-            raise OutputError(self.out, found, "an empty folder", "Move it away, or choose another --out.")
+            what = "what it holds" if len(foreign) > 1 else foreign[0]
+            raise OutputError(self.out, found, "an empty folder", f"Move {what} elsewhere, or pass another --out.")
         # First of all the options: after a kill at any later point the same command goes on, and every note says
         # which options it is of.
         self.folder.mkdir(exist_ok=True)
@@ -243,3 +243,12 @@ def _read_object(path: Path) -> dict[str, Any] | None:
 def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     names = [name for name in ours if theirs.get(name) != ours[name]]
     return ", ".join(f"{name} {theirs.get(name)!r} instead of {ours[name]!r}" for name in names)
+
+
+def _flags(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """The options of an unfinished pack as they are typed, of those that differ, each after a space."""
+    said = ""
+    for name in (name for name in ours if theirs.get(name) != ours[name]):
+        values, flag = theirs.get(name), "split" if name == "splits" else name.replace("_", "-")
+        said += "".join(f" --{flag} {value}" for value in (values if isinstance(values, list) else [values]))
+    return said

@@ -58,7 +58,7 @@ def refuse(splits: Sequence[Split], leaks: Sequence[dict[int, str]]) -> None:
     ]
     if lines:
         images = counted(len(lines), "image")
-        remedy = "Leave them out of training: leaks=skip, --leaks skip. They are:\n  " + "\n  ".join(lines)
+        remedy = "\n  ".join(['Leave these images out of training with --leaks skip, in Python leaks="skip":', *lines])
         found = f"{images} of evaluation splits of other datasets in what is trained on"
         raise LeakError(" + ".join(f"{split.folder}, {split.name}" for split in splits), found, "none", remedy)
 

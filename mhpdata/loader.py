@@ -32,7 +32,7 @@ from mhpdata.leaks import LEAKS, find_leaks, refuse
 from mhpdata.makers import Desk, Makers, Step, ended
 from mhpdata.merge import RULES
 from mhpdata.mixture import Mixture, Names, Sets
-from mhpdata.options import check_choice, check_range
+from mhpdata.options import check_choice, check_range, check_share, is_number
 from mhpdata.region import Found, Reading
 from mhpdata.slots import Slots
 from mhpdata.threads import usable_cores
@@ -145,19 +145,20 @@ class Loader:
             check_choice("overlap", overlap, RULES)
         if whole and (augment or batch_size != 1):
             found = f"with augment={augment}, batch_size={batch_size}"
-            raise OptionError("whole", found, "augment=False, batch_size=1", "Whole pictures differ in size.")
+            remedy = "Pass these two, or leave whole out: whole pictures differ in size and make no batch."
+            raise OptionError("whole", found, "augment=False, batch_size=1", remedy)
         for name, value in (("flip_prob", flip_prob), ("blur_prob", blur_prob), ("gray_prob", gray_prob)):
-            if not 0 <= value <= 1:
-                raise OptionError(name, f"{value}", "0 to 1", "Change it.")
+            check_share(name, value)
         check_range("limit", 0 if limit is None else limit, 0, 1 << 62)
-        if not 0 < scales[0] <= scales[1]:
-            raise OptionError("scales", f"{scales}", "0 < low <= high", "Change it.")
+        if np.shape(scales) != (2,) or not all(map(is_number, scales)) or not 0 < scales[0] <= scales[1]:
+            remedy = "Pass two numbers above 0, the smaller one first, such as (0.5, 2.0)."
+            raise OptionError("scales", f"{scales}", "0 < low <= high", remedy)
         self.batch_size, self.rank, self.world_size, self.drop_last = batch_size, rank, world_size, drop_last
         self.seed, self.epoch, self.skipped = seed, 0, dict[int, MhpError]()
         if not augment and (weights is not None or sample != "all"):
-            raise OptionError(
-                "sample" if weights is None else "weights", "without augment", "in training only", "Leave it out."
-            )
+            name = "sample" if weights is None else "weights"
+            remedy = f"Leave {name} out, or pass augment=True."
+            raise OptionError(name, "without augment", "in training only", remedy)
         sets = [(folder, split)] if isinstance(folder, str | Path) else list(folder)
         self._data = data = Mixture(sets, overlap, remap)
         self.classes, self.flip_pairs = data.labels.names, data.labels.flip_pairs
@@ -207,13 +208,18 @@ class Loader:
         """
         mine = self.state_dict()
         if set(state) != set(_STATE):
-            raise OptionError("state", f"keys {sorted(state)}", f"{sorted(_STATE)}", "Is this a loader's state?")
-        for key in ("seed", "length"):
-            if state[key] != mine[key]:
-                remedy = "Resume with the data and seed that the run began with."
-                raise OptionError("state", f"{key} {state[key]}", f"{mine[key]}", remedy)
-        check_range("position", state["position"], 0, mine["length"])
-        check_range("epoch", state["epoch"], 0, 1 << 62)
+            found = f"the keys {', '.join(map(repr, state))}" if state else "no keys"
+            remedy = "Pass what state_dict() of a mhpdata.Loader gave."
+            raise OptionError("state", found, ", ".join(map(repr, _STATE)), remedy)
+        if state["seed"] != mine["seed"]:
+            remedy = f"Make the Loader with seed={state['seed']}, as the one that gave the state."
+            raise OptionError("state", f"seed {state['seed']}", f"{mine['seed']}, as this loader has", remedy)
+        if state["length"] != mine["length"]:
+            found, expected = f"length {state['length']} (samples)", f"{mine['length']}, as this loader has"
+            remedy = "Go on with the data that the state is of: the same packed folders, split, names, where and limit."
+            raise OptionError("state", found, expected, remedy)
+        check_range("state['position']", state["position"], 0, mine["length"])
+        check_range("state['epoch']", state["epoch"], 0, 1 << 62)
         self.epoch, self._position = state["epoch"], state["position"]
         self._resume = self._position
 

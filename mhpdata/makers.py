@@ -120,8 +120,9 @@ def _work(
 
 def ended() -> OptionError:
     """For whoever asks an iteration for more that another one, or ``close``, has ended."""
-    remedy = "Open a second Loader, or begin again."
-    return OptionError("loader", "this iteration was ended, by another or by close()", "one at a time", remedy)
+    remedy = "Open a second Loader for a loop beside another, or a new one after close()."
+    found, expected = "this iteration was ended, by another one or by close()", "one iteration at a time"
+    return OptionError("mhpdata.Loader", found, expected, remedy)
 
 
 _OPEN: weakref.WeakSet[Makers] = weakref.WeakSet()

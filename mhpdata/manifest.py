@@ -14,18 +14,19 @@ from itertools import combinations, zip_longest
 from pathlib import Path
 from typing import Any
 
-from mhpdata.errors import ManifestError
+from mhpdata.errors import UPDATE, ManifestError
 from mhpdata.labels import IGNORE, LabelSet, label_set
 from mhpdata.options import OVERLAPS
 from mhpdata.regular import open_regular
 from mhpdata.shards import FORMATS
+from mhpdata.wording import error_in_words
 
 NAME = "manifest.json"
 BUILD_NAME = "build.json"
 FORMAT = "mhp-packed"
 VERSION = 1
 MAX_BYTES = 1 << 28
-_AGAIN = "Copy it again, or pack again with --overwrite."
+_AGAIN = "Copy manifest.json from where it was packed once more, or pack again with mhp-pack --overwrite."
 SHARD_FILE = re.compile(r"[a-z][a-z0-9_]*-[0-9]{5}\.(rec|idx|h5)")
 """The names of shards' files: split, number, and one of mhpdata.shards.SUFFIXES."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -170,15 +171,16 @@ class Manifest:
         """
         try:
             content = json.loads(text)
-            found = (content["format"], _count(content["version"]))
+            format, version = _field(content, "format", ""), _count(_field(content, "version", ""), "version")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ManifestError(place, f"is not a manifest ({error!r})", "", _AGAIN) from error
-        if found != (FORMAT, VERSION):
-            raise ManifestError(place, f"{found}", f"{(FORMAT, VERSION)}", "Update mhp, or pack again.")
+            raise ManifestError(place, f"is not a manifest ({error_in_words(error)})", "", _AGAIN) from error
+        if (format, version) != (FORMAT, VERSION):
+            found, expected = f"format {_shown(format)}, version {version}", f'format "{FORMAT}", version {VERSION}'
+            raise ManifestError(place, found, expected, UPDATE)
         try:
             return _parse(content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ManifestError(place, f"a field is wrong ({error!r})", "", _AGAIN) from error
+            raise ManifestError(place, f"a field is wrong: {error_in_words(error)}", "", _AGAIN) from error
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -192,12 +194,15 @@ def read_manifest(folder: Path) -> Manifest:
         with os.fdopen(open_regular(path), "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        remedy = "If mhp-pack was interrupted, run the same command again." if folder.is_dir() else "Check the path."
+        remedy = f"There is no folder {folder}: pass the one that mhp-pack wrote, its --out."
+        if folder.is_dir():
+            remedy = "Pass the folder that mhp-pack wrote; if it was interrupted here, run the same command again."
         raise ManifestError(path, "missing", "the manifest of a packed folder", remedy) from error
     except OSError as error:
-        raise ManifestError(
-            path, f"cannot be read ({error.strerror})", "", "Check the path and permissions."
-        ) from error
+        remedy = "Pass the folder that mhp-pack wrote, not a file." if isinstance(error, NotADirectoryError) else _AGAIN
+        if isinstance(error, PermissionError):
+            remedy = f"Give yourself permission to read it: chmod u+r {path}."
+        raise ManifestError(path, f"cannot be read ({error.strerror})", "", remedy) from error
     if len(data) > MAX_BYTES:
         raise ManifestError(path, "too large", f"at most {MAX_BYTES} bytes", _AGAIN)
     return Manifest.from_json(data.decode("utf-8", "replace"), str(path))
@@ -268,89 +273,145 @@ def shard_content(shard: Shard) -> dict[str, Any]:
     }
 
 
-def parse_shard(content: Any) -> Shard:
-    """A shard from JSON; raises ValueError and its like where it is not one."""
-    files = tuple(ShardFile(_text(f["file"]), _count(f["bytes"]), _text(f["sha256"])) for f in _list(content["files"]))
+def parse_shard(content: Any, place: str = "shard") -> Shard:
+    """A shard from JSON; raises ValueError and its like, which name the field, where it is not one."""
+    listed = _list(_field(content, "files", place), f"{place}.files")
+    files = tuple(
+        ShardFile(
+            _text(_field(f, "file", f"{place}.files"), f"{place}.files.file"),
+            _count(_field(f, "bytes", f"{place}.files"), f"{place}.files.bytes"),
+            _text(_field(f, "sha256", f"{place}.files"), f"{place}.files.sha256"),
+        )
+        for f in listed
+    )
     if not files or not all(SHARD_FILE.fullmatch(file.file) for file in files):
-        raise ValueError(f"shard files {[file.file for file in files]}")
-    names = tuple(_text(name) for name in _list(content["names"]))
-    if _count(content["records"]) != len(names):
-        raise ValueError(f"{content['records']} records, {len(names)} names")
-    photos = tuple(_digest(photo) for photo in _list(content.get("photos", [])))
-    classes = tuple(int(_text(bits), 16) for bits in _list(content.get("classes", [])))
+        named = ", ".join(repr(file.file) for file in files)
+        raise ValueError(f"{place}.files names {named or 'nothing'}, not files such as train-00000.rec")
+    name, names = f"{place}.names", _field(content, "names", place)
+    names = tuple(_text(one, name) for one in _list(names, name))
+    if (records := _count(_field(content, "records", place), f"{place}.records")) != len(names):
+        raise ValueError(f"{place}.records is {records}, but there are {len(names)} names")
+    photo, kind = f"{place}.photos", f"{place}.classes"
+    photos = tuple(_digest(one, photo) for one in _list(content.get("photos", []), photo))
+    classes = tuple(_hexadecimal(bits, kind) for bits in _list(content.get("classes", []), kind))
     if len(photos) not in (0, len(names)) or len(classes) not in (0, len(names)) or min(classes, default=0) < 0:
-        raise ValueError(f"{len(photos)} photos and {len(classes)} classes of {len(names)} records")
+        raise ValueError(f"{place} has {len(photos)} photos and {len(classes)} classes, and {len(names)} names")
     if max(classes, default=0) >> IGNORE:
-        raise ValueError(f"classes with a label beyond {IGNORE - 1}")
+        raise ValueError(f"{kind} has a label beyond {IGNORE - 1}")
     return Shard(files, names, photos, classes)
 
 
-def parse_statistics(content: Any) -> Statistics:
-    """Statistics from JSON; raises ValueError and its like where it is not that."""
+def parse_statistics(content: Any, place: str = "statistics") -> Statistics:
+    """Statistics from JSON; raises ValueError and its like, which name the field, where it is not that."""
     names = vars(Statistics())
-    if set(content) != set(names):
-        raise ValueError(f"statistics {sorted(content)}")
-    values: dict[str, Any] = {
-        name: [_count(v) for v in content[name]] if name.startswith("class") else _count(content[name])
-        for name in names
-    }
+    if set(_object(content, place)) != set(names):
+        odd = ", ".join(sorted(set(content) ^ set(names)))
+        raise ValueError(f"{place} has these missing or unknown: {odd}")
+    values: dict[str, Any] = {}
+    for name in names:
+        value, where = content[name], f"{place}.{name}"
+        lists = name.startswith("class")
+        values[name] = [_count(one, where) for one in _list(value, where)] if lists else _count(value, where)
     return Statistics(**values)
 
 
 def parse_skipped(content: Any) -> tuple[Skipped, ...]:
-    """What was left out, from JSON; raises ValueError and its like where it is not that."""
-    return tuple(Skipped(**{name: _text(skip[name]) for name in Skipped.__annotations__}) for skip in _list(content))
+    """What was left out, from JSON; raises ValueError and its like, which name the field, where it is not that."""
+    return tuple(
+        Skipped(**{name: _text(_field(skip, name, "skipped"), f"skipped.{name}") for name in Skipped.__annotations__})
+        for skip in _list(content, "skipped")
+    )
 
 
 def _parse(content: Any) -> Manifest:
     splits = {}
-    for name, split in content["splits"].items():
-        shards = tuple(parse_shard(shard) for shard in _list(split["shards"]))
+    for name, split in _object(_field(content, "splits", ""), "splits").items():
+        place = f"splits.{name}"
+        listed = _list(_field(split, "shards", place), f"{place}.shards")
+        shards = tuple(parse_shard(shard, f"{place}.shards[{i}]") for i, shard in enumerate(listed))
         labelled = split.get("labelled", True)
         if not isinstance(labelled, bool):
-            raise ValueError(f"labelled {labelled!r}")
-        splits[_text(name)] = PackedSplit(shards, parse_statistics(split["statistics"]), labelled)
-        if splits[name].records != _count(split["records"]):
-            raise ValueError(f"split {name}: {split['records']} records, {splits[name].records} in its shards")
-    classes = tuple(_text(name) for name in _list(content["classes"]))
-    pairs = tuple((_count(a), _count(b)) for a, b in _list(content["flip_pairs"]))
+            raise ValueError(f"{place}.labelled is {_shown(labelled)}, not true or false")
+        statistics = parse_statistics(_field(split, "statistics", place), f"{place}.statistics")
+        splits[_text(name, "splits")] = PackedSplit(shards, statistics, labelled)
+        records = _count(_field(split, "records", place), f"{place}.records")
+        if splits[name].records != records:
+            raise ValueError(f"{place}.records: {records} records, {splits[name].records} in its shards")
+    classes = tuple(_text(name, "classes") for name in _list(_field(content, "classes", ""), "classes"))
+    pairs = tuple(_pair(pair) for pair in _list(_field(content, "flip_pairs", ""), "flip_pairs"))
     if any(max(pair) >= len(classes) for pair in pairs) or len(classes) > 255:
-        raise ValueError(f"flip pairs {pairs} of {len(classes)} classes")
-    options = content["options"]
-    if not isinstance(options, dict) or options["format"] not in FORMATS:
-        raise ValueError(f"format {options!r}")
-    if options["overlap"] not in OVERLAPS:
-        raise ValueError(f"overlap {options['overlap']!r}")
+        raise ValueError(f"flip_pairs is {pairs}, and there are {len(classes)} classes")
+    options = _field(content, "options", "")
+    if _field(options, "format", "options") not in FORMATS:
+        raise ValueError(f"options.format is {_shown(options['format'])}, not {' or '.join(FORMATS)}")
+    if _field(options, "overlap", "options") not in OVERLAPS:
+        raise ValueError(f"options.overlap is {_shown(options['overlap'])}, not {' or '.join(OVERLAPS)}")
+    groups = _list(_field(content, "duplicates", ""), "duplicates")
     return Manifest(
-        layout=_text(content["layout"]),
+        layout=_text(_field(content, "layout", ""), "layout"),
         classes=classes,
         flip_pairs=pairs,
         options=options,
         splits=splits,
-        skipped=parse_skipped(content["skipped"]),
-        duplicates=tuple(tuple(_text(name) for name in _list(group)) for group in _list(content["duplicates"])),
+        skipped=parse_skipped(_field(content, "skipped", "")),
+        duplicates=tuple(tuple(_text(name, "duplicates") for name in _list(group, "duplicates")) for group in groups),
     )
 
 
-def _count(value: Any) -> int:
+# Each raises ValueError, which names the field ("splits.train.records"), where a value is not of its kind.
+
+
+def _field(content: Any, name: str, place: str) -> Any:
+    if name not in _object(content, place or "its content"):
+        raise ValueError(f"{place}.{name} is missing" if place else f"{name} is missing")
+    return content[name]
+
+
+def _object(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{place} is {_shown(value)}, not an object in {{}}")
+    return value
+
+
+def _count(value: Any, place: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{value!r} is not a count")
+        kind = "the text " if isinstance(value, str) else ""
+        raise ValueError(f"{place} has {kind}{_shown(value)}, not a whole number of 0 or more")
     return value
 
 
-def _digest(value: Any) -> str:
+def _digest(value: Any, place: str) -> str:
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
-        raise ValueError(f"{value!r} is not a SHA-256")
+        raise ValueError(f"{place} has {_shown(value)}, not a SHA-256")
     return value
 
 
-def _list(value: Any) -> list[Any]:
+def _hexadecimal(value: Any, place: str) -> int:
+    try:
+        return int(_text(value, place), 16)
+    except ValueError as error:
+        raise ValueError(f"{place} has {_shown(value)}, not a hexadecimal number in quotes") from error
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"flip_pairs has {_shown(value)}, not a list of two labels")
+    return _count(value[0], "flip_pairs"), _count(value[1], "flip_pairs")
+
+
+def _list(value: Any, place: str) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"{value!r} is not a list")
+        raise ValueError(f"{place} is {_shown(value)}, not a list")
     return value
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, place: str) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a text")
+        raise ValueError(f"{place} has {_shown(value)}, not a text")
     return value
+
+
+def _shown(value: Any) -> str:
+    """A value as JSON has it, cut short."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from mhpdata.errors import COPY_AGAIN, OptionError, RecordError
 from mhpdata.jit import kernel
 from mhpdata.runs import MAX_SIDE, as_plane, end_marks
+from mhpdata.wording import array_in_words
 
 LEVEL = 1
 """zlib's level for a mask: more of it would save at most 0.4 % of a record. The four masks of sample 1528 (0.71
@@ -106,9 +107,9 @@ def draw_mask(runs: MaskRuns, size: tuple[int, int], out: Plane | None = None) -
     if out is None:
         out = np.empty(size, np.uint8)
     elif out.dtype != np.uint8 or out.shape != tuple(size) or not out.flags.c_contiguous or not out.flags.writeable:
-        raise OptionError(
-            "out", f"{out.dtype} {out.shape}", f"writeable contiguous uint8 {tuple(size)}", "Leave it out."
-        )
+        expected = f"an array of uint8 {tuple(size)} that is writeable and contiguous"
+        remedy = f"Pass out=np.empty({tuple(size)}, np.uint8), or no out."
+        raise OptionError("out", array_in_words(out), expected, remedy)
     _draw(*runs, out)
     return out
 
@@ -141,7 +142,8 @@ def inflate_runs(data: bytes | memoryview, size: tuple[int, int]) -> MaskRuns:
     """
     height, width = size
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-        raise OptionError("size", f"{size}", f"(height, width), each 1..{MAX_SIDE}", "Change it.")
+        remedy = "Pass the mask's own size, such as (480, 640)."
+        raise OptionError("size", f"{size}", f"(height, width), each from 1 to {MAX_SIDE}", remedy)
     inflater = zlib.decompressobj()
     try:
         counts = np.frombuffer(_take(inflater, data, 2 * height, "counts"), "<u2")

@@ -41,6 +41,7 @@ from mhpdata.labels import IGNORE
 from mhpdata.masks import LazyMasks, MaskRuns, mask_runs
 from mhpdata.nearest import give_to_nearest
 from mhpdata.runs import decode_runs, encode_runs
+from mhpdata.wording import AS_MAP, array_in_words
 
 RULES = ("first", "last", "smallest", "nearest", "ignore")
 """The overlap rules, the default first."""
@@ -121,11 +122,14 @@ def merge_runs(masks: Sequence[MaskRuns], rule: str = "first", *, size: tuple[in
         OptionError: as ``merge``.
     """
     if rule not in RULES:
-        raise OptionError("overlap", f"unknown rule {rule!r}", f"one of {', '.join(RULES)}", "Choose one of them.")
+        remedy = f"Pass one of these words, such as {RULES[0]!r}."
+        raise OptionError("rule", f"unknown rule {rule!r}", f"one of {', '.join(RULES)}", remedy)
     if len(masks) > MAX_PERSONS:
-        raise OptionError("masks", f"{len(masks)} persons", f"at most {MAX_PERSONS}", "Leave some out.")
+        remedy = f"Pass {MAX_PERSONS} masks or fewer."
+        raise OptionError("masks", f"{len(masks)} persons", f"at most {MAX_PERSONS}", remedy)
     if not len(masks) and size is None:
-        raise OptionError("masks", "no masks and no size", "masks, or size=(height, width)", "Pass the size.")
+        remedy = "Pass the photo's size, such as size=(480, 640)."
+        raise OptionError("masks", "no masks and no size", "masks, or size=(height, width)", remedy)
 
     joint = None if size is None else _nothing(_checked(size))
     ranks = np.zeros(MAX_PERSONS + 1, np.int64)
@@ -134,9 +138,8 @@ def merge_runs(masks: Sequence[MaskRuns], rule: str = "first", *, size: tuple[in
         mask = masks[k]
         joint = joint or _nothing(mask.size)
         if mask.size != joint.size:
-            raise OptionError(
-                f"mask of person {k + 1}", f"size {mask.size}", f"{joint.size}", "Pass masks of one image."
-            )
+            found, expected = f"size {mask.size}", f"{joint.size} (height, width), as the other masks or size"
+            raise OptionError(f"mask of person {k + 1}", found, expected, "Pass only masks of one photo, at its size.")
         if rule == "last":
             ranks[k + 1] = -k
         elif rule == "smallest":
@@ -165,9 +168,8 @@ class _AsRuns(LazyMasks):
     def _mask(self, person: int) -> MaskRuns:
         mask = np.asarray(self._masks[person])
         if mask.dtype != np.uint8 or mask.ndim != 2 or not mask.size:
-            raise OptionError(
-                f"mask of person {person + 1}", f"{mask.dtype} {mask.shape}", "uint8 (height, width)", "Convert it."
-            )
+            expected = "an array of uint8 (height, width), not empty"
+            raise OptionError(f"mask of person {person + 1}", array_in_words(mask), expected, AS_MAP)
         self.size = (mask.shape[0], mask.shape[1])
         return mask_runs(mask)
 
@@ -200,7 +202,7 @@ def _laid(joint: _Joint, mask: MaskRuns, person: int, ranks: npt.NDArray[np.int6
 def _checked(size: tuple[int, int] | None) -> tuple[int, int]:
     assert size is not None
     if len(size) != 2 or min(size) < 1:
-        raise OptionError("size", f"{size}", "(height, width), each at least 1", "Change it.")
+        raise OptionError("size", f"{size}", "(height, width), each at least 1", "Pass both, as size=(480, 640).")
     return int(size[0]), int(size[1])
 
 

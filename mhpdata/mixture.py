@@ -50,7 +50,8 @@ class Mixture:
 
     def __init__(self, sets: Sets, overlap: str | None = None, remap: str | Path | None = None) -> None:
         if not sets:
-            raise OptionError("data", "no set", "at least one (folder, split)", "Name one.")
+            remedy = 'Pass a list such as [("rec", "train")].'
+            raise OptionError("folder", "no set", "at least one (folder, split)", remedy)
         self.splits = [Split(Path(folder), name) for folder, name in sets]
         self._regions = [Regions(split, overlap) for split in self.splits]
         self._starts = list(itertools.accumulate((len(split) for split in self.splits), initial=0))
@@ -90,7 +91,8 @@ class Mixture:
             [names] if len(self.splits) == 1 else list([None] * len(self.splits) if names is None else names)
         )
         if len(lists) != len(self.splits):
-            raise OptionError("names", f"{len(lists)} collections", f"{len(self.splits)}, one a set", "Pass one each.")
+            remedy = f"Pass a list of {len(self.splits)}, with None for each set of which all images are wanted."
+            raise OptionError("names", f"{len(lists)} collections", f"{len(self.splits)}, one a set", remedy)
         chosen = []
         for number, (split, wanted) in enumerate(zip(self.splits, lists, strict=True)):
             chosen += [self._starts[number] + index for index in _subset(split, wanted, where)]
@@ -132,9 +134,8 @@ class Mixture:
         labelled = [split.manifest.splits[split.name].labelled for split in self.splits]
         if len(set(labelled)) > 1:
             bare = ", ".join(f"{s.folder}, {s.name}" for s, has in zip(self.splits, labelled, strict=True) if not has)
-            raise OptionError(
-                "data", f"{bare} without labels beside others", "all with, or all without", "Leave it out."
-            )
+            found = f"{bare} without labels beside others that have some"
+            raise OptionError("data", found, "all with, or all without", f"Leave out {bare}, or all others.")
         return labelled[0]
 
     def _classes(self, remap: str | Path | None) -> tuple[LabelSet, list[np.ndarray]]:
@@ -144,7 +145,9 @@ class Mixture:
             return table.labels(sets), [table.table(*one) for one in sets]
         if len({(labels.names, labels.flip_pairs) for _, labels in sets}) > 1:
             found = " and ".join(f"{len(labels)} classes of {layout}" for layout, labels in sets)
-            raise OptionError("data", found, "the same classes", "Pass remap=common, or a table of your own.")
+            found += f", in {' and '.join(str(split.folder) for split in self.splits)}"
+            remedy = 'Pass --remap common, in Python remap="common", or a table of your own (docs/datasets.md).'
+            raise OptionError("data", found, "the same classes in all", remedy)
         return sets[0][1], [np.arange(256, dtype=np.uint8) for _ in sets]
 
 
@@ -153,9 +156,12 @@ def _subset(split: Split, names: Iterable[str] | None, where: Callable[[str], bo
     wanted = None if names is None else set(names)
     if wanted is not None and not wanted <= set(split.names):
         missing = sorted(wanted - set(split.names))
-        raise OptionError(
-            "names", f"{missing[:5]}", f"names of {split.folder}, split {split.name}", "Correct the list."
-        )
+        found = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        like = f", such as {split.names[0]!r}" if split.names else ""
+        remedy = f'Leave these out: mhpdata.open("{split.folder}", "{split.name}").names has all{like}.'
+        if not all(isinstance(name, str) for name in missing):
+            remedy = f"Pass names as text{like}."
+        raise OptionError("names", found, f"names of {split.folder}, split {split.name}", remedy)
     return [
         i for i, name in enumerate(split.names) if (wanted is None or name in wanted) and (where is None or where(name))
     ]

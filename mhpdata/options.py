@@ -6,6 +6,7 @@ Imports nothing heavy: commands take their choices from here.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from numbers import Real
 
 from mhpdata.errors import OptionError
 from mhpdata.shards import FORMATS
@@ -57,10 +58,58 @@ class PackOptions:
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     """Raises OptionError unless ``value`` is one of ``choices``."""
     if value not in choices:
-        raise OptionError(name, repr(value), " or ".join(map(str, choices)), "Choose one of them.")
+        found = repr(value) if isinstance(value, str) else in_words(value)
+        remedy = "Pass one of these words." if len(choices) > 1 else f"Pass {choices[0]}."
+        raise OptionError(name, found, " or ".join(map(str, choices)), remedy)
 
 
 def check_range(name: str, value: object, low: int, high: int, also: str = "") -> None:
     """Raises OptionError unless ``value`` is an integer in low..high; ``also`` names what else may be given."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise OptionError(name, repr(value), f"{also}a whole number from {low} to {high}", "Change it.")
+        expected = f"{also}a whole number from {low} to {high}" if low < high else f"{also}the number {low}"
+        raise OptionError(name, in_words(value), expected, _remedy(value, low, high, also))
+
+
+def check_share(name: str, value: object) -> None:
+    """Raises OptionError unless ``value`` is a number in 0..1."""
+    if not is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]  # it is a number
+        quotes = ", without quotes" if isinstance(value, str) else ""
+        remedy = f"Pass a share of the images, such as 0.5 for half{quotes}."
+        raise OptionError(name, in_words(value), "a number from 0 to 1", remedy)
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a real number, Python's or NumPy's; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def in_words(value: object) -> str:
+    """A value that is not what it should be, for an error: the text '16', nothing (None), the number 2.5."""
+    if value is None:
+        return "nothing (None)"
+    if isinstance(value, str):
+        return f"the text {value[:80]!r}"
+    if isinstance(value, bool):
+        return f"{value}, which is no number"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"the number {value}"
+    return f"{value!r}, of type {type(value).__name__}"
+
+
+def _remedy(value: object, low: int, high: int, also: str) -> str:
+    """What to pass to ``check_range`` instead."""
+    right = f"Pass a number from {low} to {high}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        if low >= high:
+            return f"Pass {also}{low}."
+        return f"Pass {also}{low} or more." if value < low else f"Pass {also}{high} or less."
+    if isinstance(value, str):
+        meant = len(value) < 20 and value.isdecimal() and low <= int(value) <= high
+        return "Pass the number without quotes." if meant else f"{right}, without quotes."
+    if isinstance(value, float) and value.is_integer() and low <= value <= high:
+        return f"Pass {int(value)}, without a decimal point."
+    if isinstance(value, float):
+        return f"{right}, without a decimal point."
+    return f"{right}, turned into Python's own with int()." if getattr(value, "shape", None) == () else f"{right}."

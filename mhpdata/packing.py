@@ -49,7 +49,7 @@ from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_range
 from mhpdata.sharding import Publisher, ShardStream
 from mhpdata.threads import crew, usable_cores
 
-_ON = "Make room or give permission, then run the same command again: it goes on where it stopped."
+_ON = "Make room or give permission to write there, then run the same command again: it goes on where it stopped."
 
 MB = 1 << 20
 
@@ -250,7 +250,8 @@ def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
     for split in splits or ():
         check_choice("split", split, known)
     if splits is not None and not splits:
-        raise OptionError("split", "no split", " or ".join(known), "Name one, or leave the option out for all.")
+        remedy = f"Pass splits=[{known[0]!r}], or leave splits out to pack all."
+        raise OptionError("splits", "an empty list", " or ".join(known), remedy)
     return tuple(split for split in known if splits is None or split in splits)
 
 
@@ -276,7 +277,8 @@ def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise OutputError(out, "is a file, or below one", "a folder, there or not", "Choose another --out.") from error
+        remedy = "Choose another --out, such as rec/, or move the file away."
+        raise OutputError(out, "is a file, or below one", "a folder, new or empty", remedy) from error
 
 
 @contextmanager

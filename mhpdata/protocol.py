@@ -40,6 +40,8 @@ HELD_OUT = {"train": ("val", "test"), "val": ("test",)}
 EARLIER = {"val": ("train",), "test": ("train", "val")}
 """Whose copies ``unseen`` leaves out of a split: networks may have been trained on these."""
 
+_OFFICIAL = "Pass official instead of gluoncv: every image of the split."
+
 
 def choose_names(
     manifest: Manifest, split: str, protocol: str = "official", leak_free: bool = False, unseen: bool = False
@@ -69,8 +71,9 @@ def choose_names(
     ):
         missing = [other for other in others if other not in manifest.splits]
         if wanted and missing:
-            found = f"the folder was packed without {' and '.join(missing)}: {split}'s copies of it are not known"
-            raise OptionError(option, found, "all splits", "Pack again without --split.")
+            found = f"the folder was packed without {' and '.join(missing)}, so the copies in {split} are not known"
+            remedy = "Pack the download again with --overwrite and without --split."
+            raise OptionError(option, found, "a folder with all splits", remedy)
         left_out |= copies(manifest, split, others) if wanted else frozenset()
     return tuple(name for name in names if name not in left_out)
 
@@ -118,7 +121,8 @@ def split_names(manifest: Manifest, split: str) -> tuple[str, ...]:
         OptionError: no such split.
     """
     if split not in manifest.splits:
-        raise OptionError("split", repr(split), " or ".join(manifest.splits), "The folder has no other splits.")
+        remedy = "Pass one of these, the only splits of the packed folder."
+        raise OptionError("split", repr(split), " or ".join(manifest.splits), remedy)
     return tuple(name for shard in manifest.splits[split].shards for name in shard.names)
 
 
@@ -129,13 +133,13 @@ def _first_entry(manifest: Manifest, names: tuple[str, ...]) -> str:
     release, a skipped one's id says whether it came first.
     """
     if manifest.layout != "mhp-v1":
-        raise OptionError("protocol", f"gluoncv for {manifest.layout}", "mhp-v1", "Take official.")
+        raise OptionError("protocol", f"gluoncv for {manifest.layout}", "a folder of mhp-v1", _OFFICIAL)
     skipped = [skip.name for skip in manifest.skipped if skip.split == "val" and skip.name.isdecimal()]
     if not names and not skipped:
-        raise OptionError("protocol", "gluoncv for an empty val split", "at least one entry", "Take official.")
+        raise OptionError("protocol", "gluoncv for an empty val split", "at least one image in it", _OFFICIAL)
     if not skipped:
         return names[0]
     if list(names) != sorted(names, key=int):
         found = f"gluoncv where val entries were skipped ({', '.join(skipped[:5])}) and the list is not in order of id"
-        raise OptionError("protocol", found, "a list as released", "Take official.")
+        raise OptionError("protocol", found, "the train_list.txt of the release", _OFFICIAL)
     return min((*names[:1], *skipped), key=int)

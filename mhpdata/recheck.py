@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mhpdata.codec import CODECS, decode_stored
-from mhpdata.errors import MhpError, OptionError, RecordError, ShardError
+from mhpdata.errors import PACK_AGAIN, MhpError, OptionError, RecordError, ShardError
 from mhpdata.labels import IGNORE
 from mhpdata.manifest import Statistics
 from mhpdata.masks import LazyMasks, MaskRuns, inflate_runs, mask_runs
@@ -31,7 +31,7 @@ from mhpdata.resize import packed_size, resize_labels
 from mhpdata.runs import check_runs, count_labels, decode_runs
 from mhpdata.shards import Reader
 
-_REMEDY = "Pack again."
+_CLAIM = "an image at another size than the photo's, or no JPEG, claims to be the photo's own JPEG"
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class RecordCheck:
             return Checked([type(error)(place, error.found, error.expected, error.remedy)])
         findings: list[MhpError] = list(_check_claims(record, name, self.options, place))
         if (record.runs is not None) != self.labelled:
-            found, expected = ("labels", "none") if self.labelled is False else ("no labels", "some")
-            findings.append(RecordError(place, found, f"{expected}, by the manifest", _REMEDY))
+            found, expected = ("has labels", "none") if self.labelled is False else ("has no labels", "some")
+            findings.append(RecordError(place, found, f"{expected}, by the manifest", PACK_AGAIN))
         faults: list[MhpError] = list(_check_runs(record, self.classes, place))
         findings += faults
         if self.deep:
@@ -103,20 +103,20 @@ class RecordCheck:
 def _check_claims(record: Record, name: str, options: PackOptions, place: str) -> Iterator[RecordError]:
     """Name, codec and sizes: what the manifest says of every record."""
     if record.name != name:
-        yield RecordError(place, f"is named {record.name!r}", f"{name!r}, by the manifest", _REMEDY)
+        yield RecordError(place, f"is named {record.name!r}", f"{name!r}, by the manifest", PACK_AGAIN)
     if record.codec != CODECS[options.image]:
         found, expected = f"image codec {record.codec}", f"{CODECS[options.image]} ({options.image}), by the manifest"
-        yield RecordError(place, found, expected, _REMEDY)
+        yield RecordError(place, found, expected, PACK_AGAIN)
     try:
         size = packed_size(*record.source_size, options.size, options.size_of)
     except OptionError as error:
-        yield RecordError(place, f"source size: {error.found}", error.expected, _REMEDY)
+        yield RecordError(place, f"by its photo's size: {error.found}", error.expected, PACK_AGAIN)
         return
     if record.size != size:
         found = f"{_by(record.size)} pixels from a photo of {_by(record.source_size)}"
-        yield RecordError(place, found, f"{_by(size)}, by the manifest's size", _REMEDY)
+        yield RecordError(place, found, f"{_by(size)}, by the manifest's size", PACK_AGAIN)
     if record.verbatim and (record.size != record.source_size or record.codec != CODECS["jpeg"]):
-        yield RecordError(place, "an image at another size that claims to be the source's own JPEG", "", _REMEDY)
+        yield RecordError(place, _CLAIM, "", PACK_AGAIN)
 
 
 def _check_runs(record: Record, classes: int, place: str) -> Iterator[RecordError]:
@@ -125,19 +125,20 @@ def _check_runs(record: Record, classes: int, place: str) -> Iterator[RecordErro
     try:
         check_runs(record.row_offsets, record.runs, record.size, classes, len(record.masks))
     except RecordError as error:
-        yield RecordError(f"{place}, {error.place}", error.found, error.expected, _REMEDY)
+        yield RecordError(f"{place}, {error.place}", error.found, error.expected, PACK_AGAIN)
 
 
 def _check_image(record: Record, place: str) -> Iterator[RecordError]:
     if record.verbatim and hashlib.sha256(record.image).digest() != record.source_sha256:
-        yield RecordError(f"{place}, image", "not the file that its SHA-256 names", "the source's own JPEG", _REMEDY)
+        found = "its bytes are not those of the photo that it was made from (SHA-256)"
+        yield RecordError(f"{place}, image", found, "the photo's own JPEG", PACK_AGAIN)
     try:
         image = decode_stored(record.image, record.codec, record.size)
     except RecordError as error:
-        yield RecordError(f"{place}, {error.place}", error.found, error.expected, _REMEDY)
+        yield RecordError(f"{place}, {error.place}", error.found, error.expected, PACK_AGAIN)
         return
     if record.gray and (image != image[..., :1]).any():
-        yield RecordError(f"{place}, image", "has colours", "the gray image that the record declares", _REMEDY)
+        yield RecordError(f"{place}, image", "has colours", "a gray image, as the record says", PACK_AGAIN)
 
 
 def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: str) -> Iterator[RecordError]:
@@ -147,13 +148,13 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
     masks = _Masks(record, classes)
     merged = merge_runs(masks, overlap, size=record.source_size)
     for person, error in sorted(masks.errors.items()):
-        yield RecordError(f"{place}, mask of person {person + 1}", error.found, error.expected, _REMEDY)
+        yield RecordError(f"{place}, mask of person {person + 1}", error.found, error.expected, PACK_AGAIN)
     if masks.errors:
         return
     for what in ("contested", "conflicting"):
         stored, counted = getattr(record, what), getattr(merged, what)
         if stored != counted:
-            yield RecordError(place, f"{stored} {what} pixels", f"{counted}, as in its masks", _REMEDY)
+            yield RecordError(place, f"says {stored} {what} pixels", f"{counted}, as in its masks", PACK_AGAIN)
     if not sound:
         return
     labels, persons = decode_runs(record.row_offsets, record.runs, record.size)
@@ -164,7 +165,7 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
         row, column = np.argwhere(differ)[0].tolist()
         found = f"labels or persons are not those of its masks in {int(differ.sum())} pixels"
         found += f", first in row {row}, column {column}"
-        yield RecordError(place, found, f"the masks merged by the rule '{overlap}' and resized", _REMEDY)
+        yield RecordError(place, found, f"the masks merged by the rule '{overlap}' and resized", PACK_AGAIN)
 
 
 class _Masks(LazyMasks):
@@ -182,7 +183,7 @@ class _Masks(LazyMasks):
             runs = inflate_runs(self._record.masks[person], self._record.source_size)
             highest = int(runs.labels.max())
             if highest >= self._classes:
-                raise RecordError("mask", f"label {highest}", f"labels 0 to {self._classes - 1}", _REMEDY)
+                raise RecordError("mask", f"label {highest}", f"labels 0 to {self._classes - 1}", PACK_AGAIN)
         except RecordError as error:
             self.errors[person] = error
             return mask_runs(np.zeros(self._record.source_size, np.uint8))

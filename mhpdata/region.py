@@ -144,9 +144,9 @@ class Regions:
         try:
             decoded = simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, buffer=pixels, strict=True)
         except ValueError as error:
-            raise self.damaged(index, f"a JPEG that does not decode ({error})", f"one of {height} x {width}") from error
+            raise self.damaged(index, f"a JPEG that does not decode ({error})", _whole(found)) from error
         if decoded.shape != (height, width, 3):
-            raise self.damaged(index, f"a JPEG of {decoded.shape}", f"{(height, width, 3)}")
+            raise self.damaged(index, f"a JPEG of {decoded.shape[0]} x {decoded.shape[1]} pixels", _whole(found))
         low, high = _rows(height, float(height), place)
         planes, gap = reading.room("planes", 3 * height * width + 128), 64
         render.split_channels(LEVEL, pixels, low * width, high * width, planes, height * width + gap)
@@ -160,8 +160,7 @@ class Regions:
         rows = _samples(scan, target, 0, place.scaled_height, place.top, place.height, False)
         columns = _samples(scan, target, 1, place.scaled_width, place.left, place.width, place.flip)
         if not decode_planes(data, scan, rows, columns, planes, reading.workplace):
-            height, width = found.size
-            raise self.damaged(index, "a JPEG whose codes are damaged or end too early", f"one of {height} x {width}")
+            raise self.damaged(index, "a JPEG whose codes are damaged or end too early", _whole(found))
         return planes, render.Source(render.YUV, target.at, target.stride, target.sizes, target.extents)
 
     def _merged(self, index: int, overlap: str) -> tuple[np.ndarray, np.ndarray]:
@@ -185,7 +184,7 @@ class Regions:
             return
         data = self._split.raw(index)[offset : offset + out.size]
         if len(data) != out.size:
-            raise self.damaged(index, "fewer bytes than when it was first read")
+            raise self.damaged(index, "has fewer bytes than when it was first read")
         out[:] = np.frombuffer(data, np.uint8)
 
     def _check(self, index: int) -> Found:
@@ -219,6 +218,10 @@ def _samples(
         for size, extent in zip(target.sizes[:, axis].tolist(), target.extents[:, axis].tolist(), strict=True)
     )
     return min(low, chroma_low * factor), max(high, chroma_high * factor)
+
+
+def _whole(found: Found) -> str:
+    return f"a whole JPEG of {found.size[0]} x {found.size[1]} pixels"
 
 
 def _rows(size: int, extent: float, place: Placement) -> tuple[int, int]:

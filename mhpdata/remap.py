@@ -28,6 +28,7 @@ import numpy as np
 from mhpdata.errors import OptionError
 from mhpdata.labels import COMMON, IGNORE, LABEL_SETS, LabelSet, label_set
 from mhpdata.regular import read_regular
+from mhpdata.wording import counted, error_in_words
 
 BUILT_IN = "common"
 MAX_BYTES = 1 << 20
@@ -77,15 +78,17 @@ class Remap:
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.classes) <= IGNORE or len(set(self.classes)) != len(self.classes):
-            raise OptionError(
-                "remap", f"classes {self.classes}", f"2 to {IGNORE} different names", "Correct the table."
-            )
+            twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
+            found = f'"classes" lists {", ".join(twice) + " twice" if twice else counted(len(self.classes), "name")}'
+            remedy = f'Write the names of 2 to {IGNORE} classes, each once, under "classes" in the table.'
+            raise OptionError("remap", found, f"2 to {IGNORE} different names", remedy)
         for layout, table in self.maps.items():
             unknown = sorted({str(new) for new in table.values() if new is not None} - set(self.classes))
             if unknown:
                 found = f"classes of {layout} become {', '.join(unknown)}"
                 expected = f"names that the table lists under classes: {', '.join(self.classes)}"
-                raise OptionError("remap", found, expected, "Correct the table's maps, or its classes.")
+                remedy = f'Add {unknown[0]} to "classes", or write one of these names or null under "maps", "{layout}".'
+                raise OptionError("remap", found, expected, remedy)
 
     def table(self, layout: str, labels: LabelSet) -> np.ndarray:
         """The new label of each label of a dataset: uint8 (256,); 255 where it is not counted.
@@ -95,14 +98,20 @@ class Remap:
         """
         names = self.maps.get(layout)
         if names is None:
-            found = f"no map for {layout}"
-            raise OptionError("remap", found, f"one beside {', '.join(self.maps)}", "Add it to the table.")
+            remedy = f'Add "{layout}" under "maps": each class of {layout}, and which class it becomes, or null.'
+            raise OptionError("remap", f"no map for {layout}", f"one beside {', '.join(self.maps)}", remedy)
         odd = sorted(set(names) ^ set(labels.names))
         if odd:
-            found = f"{layout}: {', '.join(odd[:8])} missing or unknown"
-            raise OptionError(
-                "remap", found, "each class of the dataset, no other", "Give null for what does not count."
-            )
+            lacks, extra = sorted(set(labels.names) - set(names)), sorted(set(names) - set(labels.names))
+            says, todo = [], []
+            if lacks:
+                says.append(f"lacks {', '.join(lacks[:8])}")
+                todo.append(f'Add "{lacks[0]}" to the map, with the class that it becomes, or null: not counted.')
+            if extra:
+                says.append(f"has {', '.join(extra[:8])}, no class of {layout}")
+                todo.append(f'Take "{extra[0]}" out of the map.')
+            found = f"the map of {layout} {' and '.join(says)}"
+            raise OptionError("remap", found, "each class of the dataset, no other", " ".join(todo))
         table = np.full(256, IGNORE, np.uint8)
         for label, name in enumerate(labels.names):
             new = names[name]
@@ -116,15 +125,16 @@ class Remap:
             OptionError: as ``table``; or left and right contradict each other.
         """
         mirror: dict[int, int] = {IGNORE: IGNORE}
+        first: dict[int, tuple[str, str, str]] = {}  # who said so: layout, class and its mirror image
         for layout, labels in sets:
             table = self.table(layout, labels)
             for old in labels.classes:
                 other = old.id if old.mirror is None else old.mirror
                 new, opposite = int(table[old.id]), int(table[other])
+                entry = (layout, old.name, labels.names[other])
+                before = first.setdefault(new, entry)
                 if mirror.setdefault(new, opposite) != opposite:
-                    raise OptionError(
-                        "remap", self._contradiction(layout, old.name, new, opposite, mirror[new]), "", _SAY
-                    )
+                    raise self._contradiction(entry, (new, opposite), before, mirror[new])
         pairs = sorted((a, b) for a, b in self._pairs(sets) if a != b)
         return label_set(self.classes, pairs)
 
@@ -135,19 +145,41 @@ class Remap:
             found |= {tuple(sorted((int(table[a]), int(table[b])))) for a, b in labels.flip_pairs}
         return found  # type: ignore[return-value]  # tuples of two
 
-    def _contradiction(self, layout: str, old: str, new: int, opposite: int, before: int) -> str:
-        names = [*self.classes, *["nothing"] * (256 - len(self.classes))]
-        return (
-            f"{layout}'s {old} becomes {names[new]}, whose other side is {names[opposite]} here "
-            f"and {names[before]} elsewhere in the table"
-        )
+    def _name(self, label: int) -> str:
+        """A class of the set as the table writes it."""
+        return "null" if label == IGNORE else self.classes[label]
+
+    def _contradiction(
+        self, entry: tuple[str, str, str], becomes: tuple[int, int], before: tuple[str, str, str], mirror: int
+    ) -> OptionError:
+        """Of an entry (layout, class, its mirror image) that becomes two classes, of which another entry has made the
+        first one the mirror image of ``mirror``."""
+        new = self._name(becomes[0])
+        found = self._says(entry, *becomes)
+        if becomes[0] == IGNORE:
+            remedy = f'write null for "{entry[1]}" and "{entry[2]}", or a class for each.'
+            return OptionError("remap", found, "null for both or for neither", f"{_in_map(entry)}{remedy}")
+        found += f", but {self._says(before, becomes[0], mirror)}"
+        expected = f"one mirror image of {new}, as mirrored pictures swap left and right"
+        for one in (entry, before):
+            if one[1] == one[2]:
+                remedy = f'write another class than {new} for "{one[1]}", which has no left and right, or null.'
+                return OptionError("remap", found, expected, f"{_in_map(one)}{remedy}")
+        remedy = f'write {json.dumps(self._name(mirror))} for "{entry[2]}", as there, or null for both.'
+        return OptionError("remap", found, expected, f"{_in_map(entry)}{remedy}")
+
+    def _says(self, entry: tuple[str, str, str], new: int, opposite: int) -> str:
+        layout, old, other = entry
+        says = f"the map of {layout} makes {old} {self._name(new)}"
+        return says if old == other else f"{says} and its mirror image {other} {self._name(opposite)}"
 
     def to_json(self) -> str:
         """The table as the text that ``read_remap`` takes."""
         return json.dumps({"classes": self.classes, "maps": self.maps}, indent=1) + "\n"
 
 
-_SAY = "Let left and right classes become left and right ones, and no others."
+def _in_map(entry: tuple[str, str, str]) -> str:
+    return f'Under "maps", "{entry[0]}", '
 
 
 def common() -> Remap:
@@ -178,8 +210,10 @@ def read_remap(remap: str | Path) -> Remap:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, OptionError):
             raise
+        why = "JSON of another form" if isinstance(error, TypeError | AttributeError) else error_in_words(error)
         expected = '{"classes": [names], "maps": {layout: {class: new class or null}}}'
-        raise OptionError(place, f"is no table of labels ({error!r})", expected, "Correct it.") from error
+        remedy = 'Begin with the table that python -c "import mhpdata.remap as r; print(r.common().to_json())" prints.'
+        raise OptionError(place, f"is no table of labels ({why})", expected, remedy) from error
 
 
 def _read(path: Path) -> str:
@@ -187,17 +221,18 @@ def _read(path: Path) -> str:
         data = read_regular(path, MAX_BYTES)
     except OSError as error:
         found = f"cannot be read ({error.strerror})"
-        raise OptionError(path, found, f"{BUILT_IN}, or a JSON file", "Check the path.") from error
+        remedy = f"Pass {BUILT_IN}, or the path of a JSON file with a table."
+        raise OptionError(path, found, f"{BUILT_IN}, or a JSON file", remedy) from error
     return data.decode("utf-8", "replace")
 
 
 def _names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise ValueError(f"classes {value!r}")
+        raise ValueError('"classes" is not a list of names')
     return tuple(value)
 
 
 def _targets(table: Any) -> dict[str, str | None]:
     if not isinstance(table, dict) or not all(isinstance(new, str | None) for new in table.values()):
-        raise ValueError(f"map {table!r}")
+        raise ValueError('an entry of "maps" does not give each class a name or null')
     return table

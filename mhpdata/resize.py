@@ -23,6 +23,7 @@ from numba.extending import intrinsic
 
 from mhpdata.errors import OptionError
 from mhpdata.jit import kernel
+from mhpdata.wording import AS_MAP, array_in_words
 
 SIZE_OF = ("short", "long")
 """Which side of the image becomes ``size``."""
@@ -55,11 +56,13 @@ def packed_size(height: int, width: int, size: int, size_of: str = "short") -> t
         OptionError: an argument or the result out of range.
     """
     if size_of not in SIZE_OF:
-        raise OptionError("size_of", f"{size_of!r}", f"one of {', '.join(SIZE_OF)}", "Choose one of them.")
+        raise OptionError("size_of", f"{size_of!r}", " or ".join(SIZE_OF), "Pass one of these words.")
     if not 0 <= size <= MAX_SIDE:
-        raise OptionError("size", f"{size}", f"0 (unchanged) to {MAX_SIDE}", "Change it.")
+        remedy = f"Pass {MAX_SIDE} or less." if size > 0 else "Pass 0 to keep the size, or the pixels of a side."
+        raise OptionError("size", f"{size}", f"0 (unchanged) to {MAX_SIDE}", remedy)
     if min(height, width) < 1 or max(height, width) > MAX_SIDE:
-        raise OptionError("image", f"{height} x {width} pixels", f"sides from 1 to {MAX_SIDE}", "Pass another image.")
+        remedy = "Pass the height and the width of the photo, in pixels; crop a photo that is larger."
+        raise OptionError("image", f"{height} x {width} pixels", f"sides from 1 to {MAX_SIDE}", remedy)
     if size == 0:
         return height, width
     if (height < width) == (size_of == "short"):
@@ -68,7 +71,7 @@ def packed_size(height: int, width: int, size: int, size_of: str = "short") -> t
         new_height, new_width = _along(height, width, size), size
     if max(new_height, new_width) > MAX_SIDE:
         found = f"{height} x {width} pixels would become {new_height} x {new_width}"
-        raise OptionError("size", found, f"sides up to {MAX_SIDE}", "Take a smaller size, or size_of='long'.")
+        raise OptionError("size", found, f"sides up to {MAX_SIDE}", "Pass a smaller size, or make size_of 'long'.")
     return new_height, new_width
 
 
@@ -95,7 +98,8 @@ def resize_image(image: Pixels, size: tuple[int, int], out: Pixels | None = None
         OptionError: an array or size of another kind.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise OptionError("image", f"{image.dtype} {image.shape}", "uint8 (height, width, 3)", "Convert it.")
+        remedy = "Pass the photo as RGB: three channels, turned into bytes with .astype('uint8')."
+        raise OptionError("image", array_in_words(image), "an array of uint8 (height, width, 3)", remedy)
     old_height, old_width = _checked("image", image.shape[:2])
     height, width = _checked("size", size)
     out = _target(out, (height, width, 3))
@@ -136,7 +140,7 @@ def resize_labels(labels: Pixels, size: tuple[int, int], out: Pixels | None = No
         OptionError: an array or size of another kind.
     """
     if labels.dtype != np.uint8 or labels.ndim != 2:
-        raise OptionError("labels", f"{labels.dtype} {labels.shape}", "uint8 (height, width)", "Convert it.")
+        raise OptionError("labels", array_in_words(labels), "an array of uint8 (height, width)", AS_MAP)
     old_height, old_width = _checked("labels", labels.shape)
     height, width = _checked("size", size)
     out = _target(out, (height, width))
@@ -197,7 +201,8 @@ def _row_weights(n_in: int, n_out: int) -> tuple[npt.NDArray[np.int32], npt.NDAr
 
 def _checked(name: str, size: tuple[int, ...]) -> tuple[int, int]:
     if len(size) != 2 or min(size) < 1 or max(size) > MAX_SIDE:
-        raise OptionError(name, f"{tuple(size)}", f"(height, width), each 1..{MAX_SIDE}", "Change it.")
+        remedy = "Pass two whole numbers, such as (480, 640)." if name == "size" else "Pass an image that has pixels."
+        raise OptionError(name, f"{tuple(size)}", f"(height, width), each from 1 to {MAX_SIDE}", remedy)
     return int(size[0]), int(size[1])
 
 
@@ -205,7 +210,9 @@ def _target(out: Pixels | None, shape: tuple[int, ...]) -> Pixels:
     if out is None:
         return np.empty(shape, np.uint8)
     if out.dtype != np.uint8 or out.shape != shape or not out.flags.c_contiguous or not out.flags.writeable:
-        raise OptionError("out", f"{out.dtype} {out.shape}", f"writeable contiguous uint8 {shape}", "Leave it out.")
+        expected = f"a writeable, contiguous array of uint8 {shape}"
+        remedy = f"Pass np.empty({shape}, np.uint8), or leave out= out to have a new array made."
+        raise OptionError("out", array_in_words(out), expected, remedy)
     return out
 
 

@@ -21,6 +21,7 @@ from mhpdata.errors import COPY_AGAIN, OptionError, RecordError
 from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
 from mhpdata.resize import nearest_index
+from mhpdata.wording import AS_MAP, array_in_words
 
 MAX_SIDE = 65535
 """The longest row or column that ``end`` and the counts of a mask can hold."""
@@ -44,9 +45,9 @@ def encode_runs(labels: Plane, persons: Plane) -> tuple[Words, Words]:
     """
     labels, persons = as_plane("labels", labels), as_plane("persons", persons)
     if labels.shape != persons.shape:
-        raise OptionError(
-            "persons", f"size {persons.shape}", f"{labels.shape}, as the labels", "Pass two maps of one image."
-        )
+        (height, width), (rows, columns) = labels.shape, persons.shape
+        found, expected = f"{rows} x {columns} pixels", f"{height} x {width}, as the labels"
+        raise OptionError("persons", found, expected, "Pass the labels and the persons of the same image.")
     row_offsets = np.empty(labels.shape[0] + 1, np.uint32)
     runs = np.empty(_count_runs(labels, persons, row_offsets), np.uint32)
     _fill_runs(labels, persons, end_marks(labels.shape[1]), runs)
@@ -96,13 +97,14 @@ def check_runs(row_offsets: Words, runs: Words, size: tuple[int, int], classes: 
     """
     height, width = size
     if row_offsets.shape != (height + 1,):
-        raise RecordError("row_offsets", f"{row_offsets.size} entries", f"{height + 1}, height + 1", COPY_AGAIN)
+        raise RecordError("labels", f"{row_offsets.size} row offsets", f"{height + 1}, rows + 1", COPY_AGAIN)
     if runs.ndim != 1:
-        raise RecordError("runs", f"shape {runs.shape}", "one dimension", COPY_AGAIN)
+        raise RecordError("labels", f"runs in {runs.ndim} dimensions", "one dimension", COPY_AGAIN)
     if int(row_offsets[0]) != 0:
-        raise RecordError("row_offsets", f"starts at {row_offsets[0]}", "0", COPY_AGAIN)
+        raise RecordError("labels", f"row offsets start at {row_offsets[0]}", "0", COPY_AGAIN)
     if int(row_offsets[-1]) != runs.size:
-        raise RecordError("row_offsets", f"ends at {row_offsets[-1]}", f"run_count {runs.size}", COPY_AGAIN)
+        found, expected = f"row offsets end at {row_offsets[-1]}", f"{runs.size}, the number of runs"
+        raise RecordError("labels", found, expected, COPY_AGAIN)
     fault, row, at = _find_fault(_words(row_offsets), _words(runs), width, classes, persons)
     if fault:
         _report(fault, row, at, row_offsets, runs, (width, classes, persons))
@@ -113,27 +115,27 @@ def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limi
     width, classes, persons = limits
     if fault == _FALLS:
         found, expected = (
-            f"row {row} ends at {row_offsets[row + 1]}",
+            f"row offset {row + 1} is {row_offsets[row + 1]}",
             f"{row_offsets[row]} or more, at most {runs.size}",
         )
-        raise RecordError("row_offsets", found, expected, COPY_AGAIN)
+        raise RecordError("labels", found, expected, COPY_AGAIN)
     run = int(runs[at]) if at < runs.size else 0
     end, label, person = run & 0xFFFF, run >> 16 & 0xFF, run >> 24
     found, expected = {
-        _NOT_RISING: (f"run {at} of row {row} ends at {end}, not after the run before", f"1..{width}, rising"),
+        _NOT_RISING: (f"run {at} of row {row} ends at {end}, not after the run before", f"1 to {width}, rising"),
         _NOT_WIDTH: (f"row {row} does not end at {width}", "a last run that ends at the width"),
         _LABEL: (f"label {label} in row {row}", f"below {classes}, or {IGNORE}"),
         _OWNER: (f"label {label} with person {person} in row {row}", f"person 0 exactly for labels 0 and {IGNORE}"),
         _PERSON: (f"person {person} in row {row}", f"at most {persons}"),
     }[fault]
-    raise RecordError("runs", found, expected, COPY_AGAIN)
+    raise RecordError("labels", found, expected, COPY_AGAIN)
 
 
 def as_plane(name: str, array: Plane) -> Plane:
     """A map that runs can hold, C-contiguous; raises OptionError, naming it, for another kind."""
     if array.dtype != np.uint8 or array.ndim != 2 or min(array.shape) < 1 or max(array.shape) > MAX_SIDE:
-        expected = f"uint8 (height, width), sides 1..{MAX_SIDE}"
-        raise OptionError(name, f"{array.dtype} {array.shape}", expected, "Pass such an array.")
+        expected = f"an array of uint8 (height, width), each from 1 to {MAX_SIDE}"
+        raise OptionError(name, array_in_words(array), expected, AS_MAP)
     return np.ascontiguousarray(array)
 
 

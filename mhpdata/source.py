@@ -46,7 +46,8 @@ def scan_folder(root: Path, folder: str = "") -> dict[str, SourceFile | Refused]
     """
     path = root / folder
     if not _is_inside(path, root):
-        raise FolderError(folder, "a link out of the source folder", "a folder", "Put the real folder in its place.")
+        remedy = "Replace the link by the folder that it leads to, or extract the archive again."
+        raise FolderError(folder, "a link out of the source folder", "a folder", remedy)
     found: dict[str, SourceFile | Refused] = {}
     try:
         with os.scandir(path) as entries:
@@ -65,13 +66,11 @@ def scan_folder(root: Path, folder: str = "") -> dict[str, SourceFile | Refused]
                 elif not stat.S_ISDIR(info.st_mode):
                     found[entry.name] = Refused(place, "neither a file nor a folder")
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise FolderError(
-            folder or ".", "no such folder", "a folder as unpacked from the archive", "Check the path, or unpack again."
-        ) from error
+        remedy = "Extract the archive again." if folder else "Pass the folder of the download, such as LV-MHP-v1."
+        raise FolderError(folder or ".", "no such folder", "a folder as extracted from the archive", remedy) from error
     except OSError as error:
-        raise FolderError(
-            folder or ".", f"cannot be listed ({error.strerror})", "", "Check its permissions."
-        ) from error
+        remedy = "Make the folder readable, with chmod u+rx, or check the disk; then run the command again."
+        raise FolderError(folder or ".", f"cannot be listed ({error.strerror})", "", remedy) from error
     return found
 
 
@@ -89,7 +88,7 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
         FolderError: it is larger than ``most`` bytes.
     """
     if file.size > most:
-        raise FolderError(file.path, f"{file.size} bytes", f"at most {most}", "Extract the archive again.")
+        raise FolderError(file.path, f"has {file.size} bytes", f"at most {most}", "Extract the archive again.")
     again = "Wait until the download is complete, then run the command again."
     try:
         # O_NONBLOCK: a FIFO put in the file's place must not make us wait for a writer.
@@ -102,13 +101,13 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
         finally:
             os.close(descriptor)
     except FileNotFoundError as error:
-        raise SourceChangedError(file.path, "is gone since packing began", "the file that was listed", again) from error
-    except OSError as error:
-        raise UnreadableError(
-            file.path, f"cannot be read ({error.strerror})", "", "Check the disk and the file's permissions."
-        ) from error
-    if (len(data), state.st_size, state.st_mtime_ns) != (file.size, file.size, file.mtime_ns):
         raise SourceChangedError(
-            file.path, "has changed since packing began", f"{file.size} bytes, untouched since they were listed", again
-        )
+            file.path, "is gone since the command began", "the file that was listed", again
+        ) from error
+    except OSError as error:
+        remedy = "Make the file readable, with chmod u+r, or check the disk; then run the command again."
+        raise UnreadableError(file.path, f"cannot be read ({error.strerror})", "", remedy) from error
+    if (len(data), state.st_size, state.st_mtime_ns) != (file.size, file.size, file.mtime_ns):
+        expected = f"{file.size} bytes, untouched since they were listed"
+        raise SourceChangedError(file.path, "has changed since the command began", expected, again)
     return data

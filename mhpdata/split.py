@@ -49,7 +49,8 @@ class Split(Sequence[Sample]):
         self.folder, self.name = folder, name
         self.manifest: Manifest = read_manifest(folder)
         if name not in self.manifest.splits:
-            raise OptionError("split", repr(name), " or ".join(self.manifest.splits), f"{folder} has no other splits.")
+            remedy = f"Pass one of these, the only splits of {folder}."
+            raise OptionError("split", repr(name), " or ".join(self.manifest.splits), remedy)
         self.classes, self.flip_pairs = self.manifest.classes, self.manifest.flip_pairs
         packed = self.manifest.splits[name].shards
         self.names = tuple(itertools.chain.from_iterable(shard.names for shard in packed))
@@ -131,7 +132,8 @@ class Split(Sequence[Sample]):
     def _place(self, index: int) -> tuple[int, int]:
         """An index from 0, and the shard that it is in."""
         if not -len(self) <= index < len(self):
-            raise IndexError(f"sample {index} of {len(self)} in {self.folder}, split {self.name}")
+            held = f"{self.folder}, split {self.name}, holds {len(self)} samples"
+            raise IndexError(f"sample {index}: {held}. Pass an index from 0 on, below {len(self)}.")
         return index % len(self), bisect.bisect_right(self._starts, index % len(self)) - 1
 
     def _in_shard(self, error: RecordError, shard: int) -> RecordError:

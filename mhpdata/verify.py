@@ -26,21 +26,20 @@ from mhpdata.consistency import (
     compare_statistics,
     pack_options,
 )
-from mhpdata.errors import ManifestError, OptionError, ShardError
+from mhpdata.errors import ManifestError, OptionError, ShardError, copy_again
 from mhpdata.findings import Report
 from mhpdata.journal import FOLDER
 from mhpdata.manifest import NAME, Manifest, Shard, ShardFile, Statistics, read_manifest
 from mhpdata.options import PackOptions
 from mhpdata.recheck import Checked, RecordCheck
-from mhpdata.shards.file import sha256_file
+from mhpdata.shards.file import how_to_open, sha256_file
 from mhpdata.survey import verify_source
 from mhpdata.threads import Crew, crew
 from mhpdata.wording import counted
 
 __all__ = ["verify_packed", "verify_source"]
 
-_AGAIN = "Copy the folder again, or pack again."
-_COPY = "Copy the file again, or pack again."
+_AGAIN = copy_again("the folder")
 
 
 def verify_packed(
@@ -116,21 +115,23 @@ class _Verification:
         kinds = {suffix for suffixes in shards.SUFFIXES.values() for suffix in suffixes}
         for path in sorted(self._folder.iterdir()):
             if path.suffix in kinds and path.name not in known:
-                yield ShardError(path, "a shard that the manifest does not name", "", "Move it out of the folder.")
+                remedy = f"Move {path.name} to another folder."
+                yield ShardError(path, "a shard that the manifest does not name", "", remedy)
 
     def _check_file(self, file: ShardFile) -> ShardError | None:
         """What is wrong with a file as a whole: presence, length, hash."""
         path = self._folder / file.file
+        copy = copy_again(file.file)
         try:
             if not path.is_file():
-                return ShardError(path, "missing", f"a file of {file.bytes} bytes", _COPY)
+                return ShardError(path, "missing", f"a file of {file.bytes} bytes", copy)
             size = path.stat().st_size
             if size != file.bytes:
-                return ShardError(path, f"{size} bytes", f"{file.bytes}, by the manifest", _COPY)
+                return ShardError(path, f"has {size} bytes", f"{file.bytes}, by the manifest", copy)
             if sha256_file(path) != file.sha256:
-                return ShardError(path, "its bytes are not those that were written (SHA-256)", "", _COPY)
+                return ShardError(path, "its bytes are not those that were written (SHA-256)", "", copy)
         except OSError as error:
-            return ShardError(path, f"cannot be read ({error.strerror})", "", "Check the disk and permissions.")
+            return ShardError(path, f"cannot be read ({error.strerror})", "", how_to_open(error, file.file))
         return None
 
     def _check_split(self, name: str, options: PackOptions | None, threads: Crew) -> None:

@@ -21,6 +21,7 @@ from mhpdata.errors import OptionError
 from mhpdata.labels import IGNORE
 from mhpdata.mixture import Mixture, Sets
 from mhpdata.split import Split
+from mhpdata.wording import counted
 
 ENET = 1.02
 UNIT = 1 << 16
@@ -55,7 +56,9 @@ def class_weights(
     shares = shares_of(sizes, weights)
     p = (shares[:, None] * pixels / np.maximum(pixels.sum(axis=1, keepdims=True), 1)).sum(axis=0)
     if not p.any():
-        raise OptionError("split", "no labelled pixel", "a split with labels", "Choose another.")
+        found = f"no labelled pixel in {' + '.join(f'{one.folder}, {one.name}' for one in mixture.splits)}"
+        remedy = "Pass a split with labels, such as train, or do without class weights."
+        raise OptionError("split", found, "a split with labels", remedy)
     p /= p.sum()
     found = 1 / np.log(ENET + p)
     return np.asarray(found / (p * found).sum(), np.float32)
@@ -71,8 +74,10 @@ def shares_of(sizes: np.ndarray, weights: Sequence[float] | None) -> np.ndarray:
         return np.asarray(sizes / max(float(sizes.sum()), 1.0))
     given = np.array(weights, np.float64)
     if given.shape != sizes.shape or not np.isfinite(given).all() or (given <= 0).any():
-        found = f"{tuple(weights)} for {len(sizes)} sets"
-        raise OptionError("weights", found, "one number above 0 for each set", "Leave a set out to draw none of it.")
+        found = f"{tuple(weights)} for {counted(len(sizes), 'set')}"
+        example = ",".join("1" * len(sizes))
+        remedy = f"Pass {counted(len(sizes), 'number')} above 0, such as {example} (mhp-train: --mix)."
+        raise OptionError("weights", found, "one number above 0 for each set", remedy)
     return np.asarray(given / given.sum())
 
 
@@ -97,7 +102,10 @@ def image_weights(mixture: Mixture, samples: np.ndarray, rare: bool, weights: Se
         shares = shares_of(np.array([len(one) for one in mixture.splits], np.float64), weights)
         sums = np.bincount(groups, repeat, minlength=len(shares))
         if (sums == 0).any():
-            raise OptionError("weights", "of a set without images", "sets with images", "Leave it out.")
+            empty = mixture.splits[int(np.argmin(sums))]
+            found = f"one for {empty.folder}, {empty.name}, of which no image is chosen"
+            remedy = "Leave this set and its weight out (mhp-train: its --data and its number in --mix)."
+            raise OptionError("weights", found, "sets with images", remedy)
         repeat = repeat * (shares / sums)[groups] * len(samples)
     return np.maximum(1, np.rint(repeat * UNIT)).astype(np.int64)
 

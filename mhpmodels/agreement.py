@@ -144,9 +144,12 @@ def measure_agreement(
             compared += results
             groups += [names] if results else []
     if not compared:
-        raise FolderError(
-            src, "no photo is there twice", "byte-identical photos, each with masks", "There is nothing to compare."
-        )
+        found = "no photo is there twice with masks that can be read"
+        remedy = "Leave out --agreement, or pass a download with such photos, as LV-MHP v1 is."
+        if left_out:
+            found += f" ({len(left_out)} left out, such as {left_out[0].place}: {left_out[0].found})"
+            remedy = f"Run mhp-verify --src {src} for what is wrong with those, and extract the archive again."
+        raise FolderError(src, found, "byte-identical photos, each with masks", remedy)
     confusion = Confusion(len(listing.labels))
     for one in compared:
         confusion.merge(one.confusion)

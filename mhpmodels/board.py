@@ -25,7 +25,7 @@ class Board:
             from tensorboard.compat.proto import event_pb2, summary_pb2
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
-            remedy = "Install it: pip install tensorboard (mhp's extra viz), or leave --tensorboard out."
+            remedy = "Run: pip install tensorboard; or leave --tensorboard out."
             raise MissingError("tensorboard", f"cannot be imported ({error})", "", remedy) from error
         self._event: Any = event_pb2.Event
         self._summary: Any = summary_pb2.Summary

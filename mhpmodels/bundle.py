@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from mhpdata.errors import CheckpointError, OptionError, OutputError
 from mhpdata.regular import open_regular, read_regular
+from mhpdata.wording import error_in_words
 from mhpmodels.config import IGNORE, TrainConfig
 from mhpmodels.engines import Engine, Step, open_engine
 
@@ -122,10 +123,9 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
     except OSError as error:
         if isinstance(error, OutputError):
             raise
-        remedy = "Make room, or check the permissions."
-        raise OutputError(
-            path, f"the bundle cannot be written ({os.strerror(error.errno or 0)})", "", remedy
-        ) from error
+        run = path.parent.parent
+        remedy = f"Make room or give permission to write there, then go on with mhp-train --resume {run}."
+        raise OutputError(path, f"the skipped step cannot be kept ({error_in_words(error)})", "", remedy) from error
 
 
 def replay(
@@ -164,7 +164,7 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
     try:
         content = json.loads(read_regular(path / "bundle.json", MOST_JSON).decode("utf-8"))
         if (content["format"], content["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"{content['format']} {content['version']}")
+            raise ValueError(f"bundle.json is {content['format']} {content['version']}, not {FORMAT} {VERSION}")
         config = TrainConfig.from_json(json.dumps(content["config"]), str(path / "bundle.json"))
         before = Step(float(content["loss"]), float(content["gradient"]), applied=False)
         names = tuple(str(name) for name in content["names"])
@@ -179,7 +179,10 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
         if isinstance(error, OptionError):
             raise
         raise CheckpointError(
-            path, f"is not a whole bundle ({error!r})", "a folder that mhp-train wrote", "Copy it again."
+            path,
+            f"is not a whole bundle ({error_in_words(error)})",
+            "the folder of a skipped step, with bundle.json, batch.npz, weights and state",
+            "Give mhp-train --replay a folder below bundles/ of a run, or copy this one again from where it was made.",
         ) from error
     return config, moment, before
 

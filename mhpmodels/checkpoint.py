@@ -25,6 +25,7 @@ from typing import Any
 from mhpdata.errors import CheckpointError, MhpError, OutputError
 from mhpdata.manifest import sync_folder, write_atomically
 from mhpdata.regular import open_regular, read_regular
+from mhpdata.wording import error_in_words
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines import Engine
 from mhpmodels.guard import Mean
@@ -33,8 +34,10 @@ FORMAT, VERSION = "mhp-checkpoint", 1
 MAX_BYTES = 1 << 24
 """Of the JSON."""
 _NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
-_NONE = "Check the path; a run that ended before its first checkpoint begins anew without --resume."
-_REMEDY = "Take another checkpoint, or begin a new run from its weights with --weights."
+_NONE = (
+    "Pass the folder of another run, such as runs/mhp/icnet/resnet50; a run that ended before its first checkpoint "
+    "begins anew: run mhp-train without --resume, with another --save-dir."
+)
 
 
 @dataclass
@@ -121,8 +124,11 @@ def save(
     except OSError as error:
         if isinstance(error, MhpError):
             raise
-        remedy = "Make room or check the permissions; the run goes on from the checkpoint before."
-        raise OutputError(weights, f"cannot be written ({error.strerror})", "", remedy) from error
+        remedy = (
+            f"Make room or give permission to write there, then run mhp-train --resume {folder} to go on from the "
+            "checkpoint before."
+        )
+        raise OutputError(weights, f"cannot be written ({error_in_words(error)})", "", remedy) from error
     return weights
 
 
@@ -136,44 +142,63 @@ def read(path: str | Path) -> Checkpoint:
     if path.is_dir():
         there = listing(path)
         if not there:
-            raise CheckpointError(path, "has no checkpoint", "a folder that mhp-train wrote", _NONE)
+            expected = "a folder that mhp-train wrote, with epoch_... files"
+            raise CheckpointError(path, "has no checkpoint that is whole", expected, _NONE)
         return there[-1]
     beside = path.with_suffix(".json")
     if not path.exists():
-        raise CheckpointError(path, "missing", "the weights of a checkpoint", "Check the path.")
+        remedy = "Check the spelling of the path, or pass the folder of the run, which stands for its last checkpoint."
+        raise CheckpointError(path, "missing", "the weights of a checkpoint", remedy)
     if not beside.exists():
         found = f"has no {beside.name} beside it"
-        remedy = "To begin a new run from bare weights, such as GluonCV's, pass --weights instead of --resume."
+        remedy = (
+            f"Copy {beside.name} there, too; to begin a new run from bare weights, such as GluonCV's, pass "
+            "--weights instead of --resume."
+        )
         raise CheckpointError(path, found, "a checkpoint of mhp-train", remedy)
     try:
         content = json.loads(read_regular(beside, MAX_BYTES).decode())
         if (content["format"], content["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"{content['format']} {content['version']}, not {FORMAT} {VERSION}")
+            raise ValueError(f"format {content['format']} {content['version']}, not {FORMAT} {VERSION}")
         position = {**content["position"], "loss": Mean(**content["position"]["loss"])}
         return Checkpoint(
             weights=path,
             state=path.with_suffix(".state"),
-            config=TrainConfig.from_json(json.dumps(content["config"]), str(beside)),
+            config=TrainConfig.from_json(json.dumps(content["config"])),
             position=Position(**position),
             loader={str(key): int(value) for key, value in content["loader"].items()},
             score=content["score"] and {str(key): float(value) for key, value in content["score"].items()},
             files={str(name): (int(size), str(digest)) for name, (size, digest) in content["files"].items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(beside, f"is damaged ({error!r})", "JSON as mhp-train writes it", _REMEDY) from error
+        found = f"is damaged, or of a later mhp ({error_in_words(error)})"
+        remedy = (
+            f"Copy {beside.name} again from where it was written, install the mhp that wrote it, pass another "
+            f"checkpoint, or begin a new run with mhp-train --weights {path}."
+        )
+        raise CheckpointError(beside, found, "JSON as mhp-train writes it", remedy) from error
 
 
 def verify(checkpoint: Checkpoint, state: bool = True) -> None:
     """Raises CheckpointError unless weights, and ``state`` where it is needed, are the bytes that were written."""
     for path in (checkpoint.weights, checkpoint.state) if state else (checkpoint.weights,):
-        expected = checkpoint.files.get(path.name)
+        remedy = f"Copy {path.name} again from where it was trained, or pass another checkpoint of the run"
+        if path == checkpoint.state:
+            remedy += f", or begin a new run with mhp-train --weights {checkpoint.weights}"
+        beside = checkpoint.weights.with_suffix(".json").name
         try:
             found = _measure(path)
         except OSError as error:
-            raise CheckpointError(path, f"cannot be read ({error.strerror})", "", _REMEDY) from error
+            raise CheckpointError(path, f"cannot be read ({error_in_words(error)})", "", f"{remedy}.") from error
+        expected = checkpoint.files.get(path.name)
+        if expected is None:
+            named = ", ".join(checkpoint.files)
+            what, names = f"is not the name of a file that {beside} beside it describes", f"one of {named}"
+            raise CheckpointError(path, what, names, "Rename the files back to the names that mhp-train gave them.")
         if found != expected:
-            size = f"{found[0]} bytes" if expected is None or found[0] != expected[0] else "other bytes of this number"
-            raise CheckpointError(path, size, f"{expected}, as written", _REMEDY)
+            what = f"is {found[0]} bytes long" if found[0] != expected[0] else "holds other bytes"
+            written = f"the {expected[0]} bytes that mhp-train wrote ({beside} has their SHA-256)"
+            raise CheckpointError(path, what, written, f"{remedy}.")
 
 
 def restore(checkpoint: Checkpoint, engine: Engine) -> None:

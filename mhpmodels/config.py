@@ -11,8 +11,9 @@ import math
 from dataclasses import asdict, dataclass, fields
 
 from mhpdata.errors import OptionError
-from mhpdata.options import check_choice, check_range
+from mhpdata.options import check_choice, check_range, in_words
 from mhpdata.protocol import PROTOCOLS
+from mhpdata.wording import counted, error_in_words
 
 MODELS = ("icnet", "psp")
 BACKBONES = (
@@ -176,7 +177,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, kind in _KINDS.items():
             if not isinstance(getattr(self, name), kind):
-                raise OptionError(name, repr(getattr(self, name)), kind.__name__, "Change it.")
+                expected = "True or False" if kind is bool else "text"
+                remedy = "Pass True or False, without quotes." if kind is bool else "Pass the text in quotes."
+                raise OptionError(name, in_words(getattr(self, name)), expected, remedy)
         own = ":" in self.model
         if not own:
             check_choice("model", self.model, MODELS)
@@ -187,28 +190,35 @@ class TrainConfig:
         for name, (least, most) in _NUMBERS.items():
             _check_number(name, getattr(self, name), least, most)
         if not isinstance(self.pretrained_base, str | None):
-            raise OptionError("pretrained_base", repr(self.pretrained_base), "store, or a file", "Change it.")
+            remedy = "Pass 'store' for GluonCV's weights, the path of a .params file as text, or None for random ones."
+            raise OptionError("pretrained_base", in_words(self.pretrained_base), "'store', or a file's path", remedy)
         if self.clip_grad is not None:
             _check_number("clip_grad", self.clip_grad, 1e-12, math.inf)
         if not isinstance(self.branch_weights, tuple) or len(self.branch_weights) != 3:
-            raise OptionError("branch_weights", f"{self.branch_weights}", "three numbers", "Change it.")
+            remedy = "Pass three numbers of 0 or more, such as (0.4, 0.4, 1.0)."
+            raise OptionError("branch_weights", in_words(self.branch_weights), "a tuple of three numbers", remedy)
         for weight in self.branch_weights:
             _check_number("branch_weights", weight, 0, math.inf)
         self._check_data()
         if not self.contexts:
             object.__setattr__(self, "contexts", max(1, self.ngpus))
         if self.ngpus not in (0, self.contexts):
-            raise OptionError("contexts", f"{self.contexts} with ngpus {self.ngpus}", "as many, or 0", "Drop it.")
+            found, expected = f"{self.contexts} with ngpus {self.ngpus}", f"{self.ngpus}, one for each GPU, or 0"
+            raise OptionError("contexts", found, expected, f"Pass {self.ngpus}, or 0, which means the same.")
         if self.batch_size % self.contexts:
-            found = f"{self.batch_size} images for {self.contexts} contexts"
-            raise OptionError("batch_size", found, "a multiple of the contexts", "Each takes an equal share.")
+            found = f"{self.batch_size} images for {self.contexts} contexts (copies of the network)"
+            remedy = f"Pass {_nearest(self.batch_size, self.contexts)}, so that each context has as many images."
+            raise OptionError("batch_size", found, "a multiple of the contexts", remedy)
         if self.crop_size % MULTIPLE.get(self.model, 1):
             found = f"{self.crop_size} with model {self.model}"
-            raise OptionError("crop_size", found, f"a multiple of {MULTIPLE[self.model]}", "Change it.")
+            step = MULTIPLE[self.model]
+            raise OptionError("crop_size", found, f"a multiple of {step}", f"Pass {_nearest(self.crop_size, step)}.")
         for name, value in {**TORCH_ONLY, **({"model": None} if own else {})}.items():
             if self.engine != "torch" and getattr(self, name) != value:
                 found = f"{getattr(self, name)} with engine {self.engine}"
-                raise OptionError(name, found, "engine torch", "Change either.")
+                instead = "leave this option out" if value is not None else f"the model {' or '.join(MODELS)}"
+                remedy = f'Pass --engine torch (Python: engine="torch"), or {instead}.'
+                raise OptionError(name, found, "engine torch", remedy)
         if self.old_recipe:
             object.__setattr__(self, "swap_sides", False)
             object.__setattr__(self, "pad_label", BACKGROUND)
@@ -217,13 +227,19 @@ class TrainConfig:
         """Raises OptionError unless the fields that name classes, folders and their weights go together."""
         if self.class_names and len(self.class_names) != self.classes:
             found = f"{len(self.class_names)} for {self.classes} classes"
-            raise OptionError("class_names", found, "a name for each class", "Correct them.")
+            remedy = f"Pass {self.classes} class_names, or leave the argument out for the names that the data have."
+            raise OptionError("class_names", found, "a name for each class", remedy)
         folders = 1 + len(self.also)
-        for name, values, count in (("mix", self.mix, folders), ("class_weights", self.class_weights, self.classes)):
+        for name, values, count, each in (
+            ("mix", self.mix, folders, "packed folder"),
+            ("class_weights", self.class_weights, self.classes, "class"),
+        ):
             if values is None:
                 continue
             if not isinstance(values, tuple) or len(values) != count:
-                raise OptionError(name, f"{values}", f"{count} numbers", "Give one each.")
+                found = counted(len(values), "number") if isinstance(values, tuple) else in_words(values)
+                remedy = f"Pass {counted(count, 'number')} above 0, one for each {each}, or leave the option out."
+                raise OptionError(name, found, f"a tuple of {counted(count, 'number')}", remedy)
             for value in values:
                 _check_number(name, value, 1e-12, math.inf)
 
@@ -236,7 +252,10 @@ class TrainConfig:
         """Raises OptionError unless a run that began with this config may go on with ``other``."""
         for name, value in vars(self).items():
             if name not in FREE and getattr(other, name) != value:
-                remedy = "A resumed run keeps its recipe; to begin a new one with these weights, pass --weights."
+                remedy = (
+                    "Leave the option out: a resumed run keeps its own; to begin a new run with these weights, pass "
+                    "--weights instead of --resume."
+                )
                 raise OptionError(name, f"{getattr(other, name)}", f"{value}, as the run began", remedy)
 
     def to_json(self) -> str:
@@ -258,17 +277,25 @@ class TrainConfig:
             content = json.loads(text)
             unknown = sorted(set(content) - {field.name for field in fields(TrainConfig)})
         except (ValueError, TypeError, RecursionError) as error:
-            raise OptionError(
-                place, f"is not a training config ({error})", "JSON as mhp-train writes it", "Copy it again."
-            ) from error
-        if not isinstance(content, dict) or unknown:
-            raise OptionError(place, f"unknown fields {unknown}", "those of this mhp", "Update mhp.")
+            raise OptionError(place, f"{_NO_CONFIG} ({error_in_words(error)})", _JSON, _COPY) from error
+        if not isinstance(content, dict):
+            raise OptionError(place, f"{_NO_CONFIG} (no JSON object)", _JSON, _COPY)
+        if unknown:
+            found = f"has fields that this mhp does not know: {', '.join(unknown)}"
+            remedy = "Correct the names of these fields, or install the mhp that wrote the file."
+            raise OptionError(place, found, "fields of mhpmodels.config.TrainConfig", remedy)
         for name, value in content.items():
             if isinstance(value, list):
                 content[name] = tuple(tuple(one) if isinstance(one, list) else one for one in value)
-        return TrainConfig(**content)
+        try:
+            return TrainConfig(**content)
+        except OptionError as error:
+            remedy = f"{error.remedy} Write that into the file, or copy the file again from where mhp-train wrote it."
+            raise OptionError(f"{place}, {error.place}", error.found, error.expected, remedy) from error
 
 
+_NO_CONFIG, _JSON = "is not a configuration of mhp-train", "a JSON object as TrainConfig.to_json gives"
+_COPY = "Copy the text again from a checkpoint's .json, where its name is config, or make one with TrainConfig.to_json."
 _KINDS = {
     field.name: {"bool": bool, "str": str}[str(field.type)]
     for field in fields(TrainConfig)
@@ -321,5 +348,16 @@ def _check_number(name: str, value: object, low: float, high: float) -> None:
     """Raises OptionError unless ``value`` is a finite number in low..high."""
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not number or not low <= float(value) <= high:  # type: ignore[arg-type]
-        between = f" to {high:g}" if math.isfinite(high) else " or more"
-        raise OptionError(name, repr(value), f"a number of {low:g}{between}", "Change it.")
+        above = "above 0" if low else "of 0 or more"
+        finite = "finite " if isinstance(value, float) and not math.isfinite(value) else ""
+        expected = f"a {finite}number {above if math.isinf(high) else f'from {low:g} to {high:g}'}"
+        usual = getattr(TrainConfig, name, None)
+        example = f", such as {usual:g}" if isinstance(usual, float) and usual else ""
+        quotes = ", without quotes" if isinstance(value, str) else ""
+        raise OptionError(name, in_words(value), expected, f"Pass {expected}{example}{quotes}.")
+
+
+def _nearest(value: int, step: int) -> str:
+    """The multiples of ``step`` on both sides of ``value``."""
+    below = value // step * step
+    return f"{below} or {below + step}" if below else f"{step}"

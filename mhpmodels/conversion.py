@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mhpdata.errors import CheckpointError, MissingError, OptionError, OutputError
+from mhpdata.errors import CheckpointError, MhpError, MissingError, OptionError, OutputError
 from mhpmodels import checkpoint
 from mhpmodels.naming import notes_of
 from mhpmodels.params import to_gluon_names, write_params
@@ -36,13 +36,18 @@ def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Non
     """
     out = Path(out)
     if out.suffix not in KINDS:
-        raise OptionError("out", f"{out.name}", " or ".join(f"*{kind}" for kind in KINDS), "Name it so.")
+        expected = f"a name that ends with {' or '.join(KINDS)}, which says what kind of file it is"
+        raise OptionError("the output file", f"{out.name!r}", expected, f"Pass a name such as {out.stem}.pt.")
     if out.exists() and not overwrite:
-        raise OutputError(out, "exists", "", "Pass --overwrite, or another name.")
+        raise OutputError(out, "exists", "", "Pass --overwrite to replace the file, or pass another name.")
     part = out.with_name(f".part-{out.name}")
     try:
         _convert(source, part, out.suffix)
         part.replace(out)
+    except MhpError as error:
+        if error.place == str(part):  # a name that nobody knows
+            raise type(error)(out, error.found, error.expected, error.remedy) from error
+        raise
     finally:
         part.unlink(missing_ok=True)
 
@@ -67,7 +72,12 @@ def _array(name: str, tensor: Any, source: str | Path) -> Any:
     try:
         return tensor.numpy()
     except TypeError as error:
-        raise CheckpointError(source, f"{name} is {tensor.dtype}", "a type of NumPy's", "Convert it first.") from error
+        remedy = (
+            f"In Python, torch.save({{n: t.float() for n, t in torch.load({str(source)!r}).items()}}, 'float32.pt'); "
+            "then convert float32.pt."
+        )
+        expected = "a type that .params files have, such as float32"
+        raise CheckpointError(source, f"{name} is {tensor.dtype}", expected, remedy) from error
 
 
 def _export(source: str | Path, tensors: dict[str, Any], out: Path) -> None:

@@ -48,7 +48,8 @@ def save_curves(folder: str | Path, out: str | Path, overwrite: bool = False) ->
     check_out(out, overwrite, ".png")
     steps, epochs = read_steps(folder), read_epochs(folder)
     if not steps:
-        raise CheckpointError(folder / STEPS, "has no step yet", "at least one", "Look again later.")
+        remedy = "Run the same command again when mhp-train has done its first step, or name the folder of another run."
+        raise CheckpointError(folder / STEPS, "has no step yet", "a row for each step of training", remedy)
     write_file(out, encode_picture(draw_curves(steps, epochs, _title(folder))), overwrite)
     return len(epochs), len(steps)
 
@@ -65,7 +66,7 @@ def draw_curves(steps: Sequence[StepRow], epochs: Sequence[EpochRow], title: str
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        remedy = "Install it: pip install matplotlib (mhp's extra viz)."
+        remedy = "Run: pip install matplotlib."
         raise MissingError("matplotlib", f"cannot be imported ({error})", "", remedy) from error
     own = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
     with matplotlib.rc_context(own):  # a user's own style changes nothing

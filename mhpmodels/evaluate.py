@@ -39,7 +39,7 @@ from mhpdata.threads import crew
 from mhpmodels.inference import SCALES, Inference, Predict, input_size
 from mhpmodels.metrics import Confusion, most_likely
 from mhpmodels.rescale import labels_at
-from mhpmodels.results import MODES, Evaluation
+from mhpmodels.results import MODES, NO_IMAGES, OTHER_CLASSES, Evaluation
 from mhpmodels.truth import labels_of_size
 
 
@@ -64,7 +64,8 @@ def validate(
     confusion = Confusion(classes)
     for batch in loader:
         if batch.labels is None:
-            raise OptionError("loader", "batches without labels", "a split with labels", "Choose another split.")
+            remedy = "Make the Loader of a split that has labels, such as val."
+            raise OptionError("loader", "batches without labels", "a split with labels", remedy)
         if len(batch.indices):
             confusion.update(most_likely(predict(batch.images)), batch.labels)
         if progress is not None:
@@ -143,13 +144,16 @@ def _check(split: Split, chosen: Chosen, inference: Inference, classes: int) -> 
     """Raises OptionError where nothing could come of it, before anything is scored."""
     place = f"{split.folder}, split {split.name}"
     if not chosen.names:
-        raise OptionError(place, "no images", "at least one", "Choose another split or protocol.")
+        raise OptionError(place, "no images", "at least one", NO_IMAGES)
     if split.record(chosen.indices[0]).runs is None:
-        remedy = "mhp-predict writes what the network says of it."
+        remedy = (
+            "Pass a --split that has labels, such as val; what the network says of this one is written by mhp-predict "
+            f"--data {split.folder} --split {split.name}."
+        )
         raise OptionError(place, "has no labels", "a split with labels", remedy)
     if inference.classes > classes:
         found = f"{inference.classes} outputs for {classes} classes"
-        raise OptionError("checkpoint", found, "at most as many", "It was trained on other classes.")
+        raise OptionError("the checkpoint", found, "at most as many", OTHER_CLASSES)
 
 
 @dataclass

@@ -41,7 +41,8 @@ class Feed:
         self.config = config
         if config.batch_size % world_size:
             found = f"{config.batch_size} images for {world_size} processes"
-            raise OptionError("batch_size", found, "a multiple of the processes", "Each takes an equal share.")
+            remedy = f"Pass a multiple of {world_size}, so that each process has as many images."
+            raise OptionError("batch_size", found, "a multiple of the processes", remedy)
         self.loader = self._open(
             [Path(folder) for folder in (config.data, *config.also)],
             config.train_split,
@@ -64,8 +65,10 @@ class Feed:
         self._check_classes()
         self.steps = len(self.loader)
         if not self.steps:
-            found = f"{config.batch_size}, where {config.train_split} has {self.loader.state_dict()['length']} images"
-            raise OptionError("batch_size", found, "at most as many", "Make it smaller.")
+            images = self.loader.state_dict()["length"]
+            found = f"{config.batch_size}, where {config.train_split} has {images} images"
+            remedy = f"Pass {images} or less." if images else "Train on a split that has images."
+            raise OptionError("batch_size", found, "at most as many", remedy)
         self.rate(0)  # refuses a warm-up that does not fit before anything is trained
         self.val = None
         if config.validate:
@@ -75,10 +78,17 @@ class Feed:
         config = self.config
         if len(self.classes) != config.classes:
             found = f"{config.classes}, where {config.data} has {len(self.classes)}"
-            raise OptionError("classes", found, "as many, background included", "Change it.")
+            remedy = (
+                f"Pass as --data a packed folder of {config.classes} classes, such as that of the run's beginning; in "
+                f"Python TrainConfig(classes={len(self.classes)}) fits, too."
+            )
+            raise OptionError("classes of the network", found, "as many, background included", remedy)
         if config.class_names and (config.class_names, config.flip_pairs) != (self.classes, self.loader.flip_pairs):
-            expected = f"{', '.join(self.classes)}, as the data and --remap say"
-            raise OptionError("class_names", ", ".join(config.class_names), expected, "Was the data packed anew?")
+            found, expected = ", ".join(config.class_names), f"{', '.join(self.classes)}, as the data and --remap say"
+            if config.class_names == self.classes:
+                found, expected = (f"left/right pairs {p}" for p in (config.flip_pairs, self.loader.flip_pairs))
+            remedy = "Pass as --data the packed folder that the run began with, or begin a new run without --resume."
+            raise OptionError("class names of the network", found, expected, remedy)
 
     def _open(self, folders: list[Path], split: str, batch_size: int, **options: Any) -> Loader:
         config = self.config
@@ -103,7 +113,9 @@ class Feed:
         config, manifest = self.config, read_manifest(folder)
         names = choose_names(manifest, split, config.val_protocol, config.leak_free)
         if not manifest.splits[split].labelled:
-            raise OptionError(f"{folder}, split {split}", "has no labels", "a split with labels", "Choose another.")
+            known = " or ".join(name for name, one in manifest.splits.items() if one.labelled) or "a labelled split"
+            remedy = f"Pass {known} as --train-split and --val-split, or --no-val to train without validation."
+            raise OptionError(f"{folder}, split {split}", "has no labels", "a split with labels", remedy)
         return names
 
     def rate(self, step: int) -> float:

@@ -88,8 +88,8 @@ class Guard:
                 moment.place,
                 f"{self.in_a_row} steps in a row had a loss or gradient that is not finite; last samples: {samples}",
                 "",
-                "The weights are those before the first of them. Look at one with mhp-train --replay "
-                f"{bundle or self._folder / '...'}; then lower --lr, or pass --clip-grad or --warmup-epochs.",
+                f"Run mhp-train --replay {bundle or max(self._folder.glob('epoch_*'))}; it shows what is in this step. "
+                "Then begin a new run with a lower --lr, or with --clip-grad or --warmup-epochs.",
             )
         return False
 

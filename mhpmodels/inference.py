@@ -45,6 +45,8 @@ times as long as wide, or that at a scale above 1."""
 LARGEST = 1 << 24
 """Pixels of the largest picture that is scored: its 19 logits take 1.3 GB, and three times as much at scale 1.75."""
 
+_NARROW = "Crop the photo so that it is less narrow, or pass a smaller --base-size."
+
 
 @dataclass(frozen=True)
 class Inference:
@@ -131,7 +133,7 @@ class Inference:
                 "predict",
                 f"logits {logits.dtype} {logits.shape}",
                 f"float32 {expected}",
-                "The network must keep the image's size.",
+                f"Let predict give {self.classes} channels at the image's size; write .onnx files with mhp-convert.",
             )
         return np.asarray(logits[0])
 
@@ -173,10 +175,10 @@ def input_size(source: tuple[int, int], short: int, place: str) -> tuple[int, in
     try:
         size = packed_size(*source, short)
     except OptionError as error:
-        raise ImageError(place, error.found, error.expected, "Crop it, or take a smaller --base-size.") from error
+        raise ImageError(place, error.found, error.expected, _NARROW) from error
     if size[0] * size[1] > LARGEST:
         found = f"{source[0]} x {source[1]} pixels would become {size[0]} x {size[1]}"
-        raise ImageError(place, found, f"at most {LARGEST} pixels", "Crop it, or take a smaller --base-size.")
+        raise ImageError(place, found, f"at most {LARGEST} pixels", _NARROW)
     return size
 
 

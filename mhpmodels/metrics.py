@@ -22,6 +22,7 @@ from mhpdata.errors import EngineError, OptionError
 from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
 from mhpdata.options import check_range
+from mhpmodels.rescale import NOT_FINITE
 
 Labels = npt.NDArray[np.uint8]
 
@@ -54,9 +55,8 @@ class Confusion:
             OptionError: shapes that differ, no integers, or a value that is no label.
         """
         if predicted.shape != labels.shape:
-            raise OptionError(
-                "predicted", f"shape {predicted.shape}", f"{labels.shape}, as the labels", "Scale one to the other."
-            )
+            remedy = "Scale the predicted labels to the size of the true ones, by nearest neighbour."
+            raise OptionError("predicted", f"shape {predicted.shape}", f"{labels.shape}, as the labels", remedy)
         counts = np.zeros((256, 256), np.int64)
         _count(_flat("predicted", predicted), _flat("labels", labels), counts)
         classes = len(self.matrix)
@@ -73,9 +73,8 @@ class Confusion:
             OptionError: it is of another number of classes.
         """
         if other.matrix.shape != self.matrix.shape:
-            raise OptionError(
-                "other", f"{len(other.matrix)} classes", f"{len(self.matrix)}", "Score both with the same classes."
-            )
+            remedy = f"Make both with Confusion({len(self.matrix)})."
+            raise OptionError("other", f"{len(other.matrix)} classes", f"{len(self.matrix)}", remedy)
         self.matrix += other.matrix
         self.missed += other.missed
 
@@ -127,27 +126,26 @@ def most_likely(logits: np.ndarray) -> Labels:
     """
     fits = logits.dtype == np.float32 and logits.ndim in (3, 4) and 1 <= logits.shape[-3] <= IGNORE
     if not fits or not min(logits.shape[-2:]):
-        raise OptionError(
-            "logits", f"{logits.dtype} {logits.shape}", "float32 (N, C, H, W) or (C, H, W)", "Convert them."
-        )
+        remedy = f"Pass logits.astype('float32') with 1 to {IGNORE} classes C and at least one pixel."
+        raise OptionError("logits", f"{logits.dtype} {logits.shape}", "float32 (N, C, H, W) or (C, H, W)", remedy)
     *outer, classes, height, width = logits.shape
     labels = np.empty((*outer, height, width), np.uint8)
     flat = np.ascontiguousarray(logits).reshape(-1, classes, height * width)
     bad = _choose(flat, labels.reshape(-1, height * width), np.empty(_BLOCK, np.float32))
     if bad >= 0:
         found = f"NaN at image {bad // (height * width)}, row {bad % (height * width) // width}, column {bad % width}"
-        raise EngineError("logits", found, "numbers", "Are the checkpoint's weights finite?")
+        raise EngineError("logits", found, "numbers", NOT_FINITE)
     return labels
 
 
 def _flat(name: str, array: np.ndarray) -> Labels:
     """The array as uint8 (n,), refused where that would change a value."""
     if array.dtype.kind not in "iu":
-        raise OptionError(name, f"dtype {array.dtype}", "integers", "Pass labels, not scores.")
+        remedy = "Pass labels as integers: most_likely(logits) makes them of logits, .astype('uint8') of other numbers."
+        raise OptionError(name, f"dtype {array.dtype}", "integers", remedy)
     if array.dtype != np.uint8 and array.size and not 0 <= int(array.min()) <= int(array.max()) <= 255:
-        raise OptionError(
-            name, f"values {int(array.min())} to {int(array.max())}", "labels, or 255", "Not counted is 255."
-        )
+        found = f"values {int(array.min())} to {int(array.max())}"
+        raise OptionError(name, found, "labels from 0 on, or 255", "Write 255 where a pixel is not to be counted.")
     return np.ascontiguousarray(array, np.uint8).reshape(-1)
 
 
@@ -156,7 +154,10 @@ def _refuse(name: str, counts: npt.NDArray[np.int64], classes: int) -> None:
     if counts.any():
         values = ", ".join(str(classes + i) for i in np.flatnonzero(counts)[:5])
         also = ", or 255" if name == "labels" else ""
-        remedy = "Was the network, or the picture, made for other classes?"
+        remedy = (
+            f"Pass labels of the same {classes} classes, or make a Confusion for all classes; in the true labels write "
+            "255 where a pixel is not to be counted."
+        )
         raise OptionError(name, f"label {values}", f"labels 0 to {classes - 1}{also}", remedy)
 
 

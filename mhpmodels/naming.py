@@ -21,6 +21,7 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError
 from mhpdata.remap import BUILT_IN, read_remap
+from mhpdata.wording import error_in_words
 from mhpmodels.config import TrainConfig
 
 FIELDS = ("class_names", "flip_pairs", "remap")
@@ -48,8 +49,9 @@ def read_notes(config: TrainConfig, notes: Mapping[str, str], place: object) -> 
         found = {name: json.loads(notes[_PREFIX + name]) for name in FIELDS if _PREFIX + name in notes}
         return replace(config, **{name: _CHECKS[name](value, config.classes) for name, value in found.items()})
     except (ValueError, TypeError, RecursionError) as error:
-        found_ = f"its notes on the classes are damaged ({error})"
-        raise CheckpointError(place, found_, "what mhp-convert wrote", "Convert the checkpoint again.") from error
+        found_ = f"its notes on the classes are damaged ({error_in_words(error)})"
+        remedy = f"Write the file again with mhp-convert WEIGHTS {place} --overwrite."
+        raise CheckpointError(place, found_, "what mhp-convert wrote", remedy) from error
 
 
 def _names(value: Any, classes: int) -> tuple[str, ...]:

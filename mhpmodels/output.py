@@ -13,11 +13,11 @@ _ABANDONED_S = 3600
 
 
 def check_free(
-    path: Path, overwrite: bool, remedy: str = "Pass --overwrite to replace it, or choose another name."
+    path: Path, overwrite: bool, remedy: str = "Pass --overwrite to replace the file, or choose another name for it."
 ) -> None:
     """Raises OutputError where a file of this name may not be written; ``remedy`` is for one that is there."""
     if path.is_dir():
-        raise OutputError(path, "is a folder", "the name of a file", "Remove it, or choose another name.")
+        raise OutputError(path, "is a folder", "the name of a file", "Move that folder away, or choose another output.")
     if os.path.lexists(path) and not overwrite:
         raise OutputError(path, "is there already", "", remedy)
 
@@ -36,9 +36,11 @@ def check_out(path: Path, overwrite: bool, suffix: str = "", option: str = "out"
         OutputError: no such folder, or a file may not be written there.
     """
     if suffix and path.suffix.lower() != suffix:
-        raise OptionError(option, repr(str(path)), f"a name that ends with {suffix}", "Name it so.")
+        remedy = f"Pass a name such as {path.stem or 'picture'}{suffix}."
+        raise OptionError(option, repr(str(path)), f"a name that ends with {suffix}", remedy)
     if not path.parent.is_dir():
-        raise OutputError(path.parent, "no such folder", f"the folder for {path.name}", "Make it first.")
+        remedy = f"Run mkdir -p {path.parent} first, or choose a folder that is there."
+        raise OutputError(path.parent, "no such folder", f"the folder for {path.name}", remedy)
     check_free(path, overwrite)
 
 
@@ -60,7 +62,8 @@ def write_file(path: Path, data: bytes, overwrite: bool) -> None:
     except OutputError:
         raise
     except OSError as error:
-        raise OutputError(path, f"cannot be written ({error.strerror})", "", "Make room or give permission.") from error
+        remedy = "Make room or give permission to write there, then run the same command again."
+        raise OutputError(path, f"cannot be written ({error.strerror})", "", remedy) from error
 
 
 def make_folder(path: Path) -> None:
@@ -74,7 +77,8 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(path, f"cannot be made ({error.strerror})", "a folder", "Choose another --out.") from error
+        remedy = "Choose another --out, or give permission to write there."
+        raise OutputError(path, f"cannot be made ({error.strerror})", "a folder", remedy) from error
     for part in path.glob(".*.part"):
         with suppress(OSError):  # it has gone meanwhile, or may not be removed
             if part.stem.rpartition(".")[2].isdigit() and time.time() - part.stat().st_mtime > _ABANDONED_S:

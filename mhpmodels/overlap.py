@@ -128,7 +128,8 @@ def _aliased(layer: Layer, truth: Labels, classes: int) -> NDArray[np.float64]:
         pairs = np.bincount(classes * truth[known].astype(np.int64) + labels[known], minlength=classes**2)
         if pairs.size > classes**2:
             found = f"a label from {classes} on whose official count is beyond the last class"
-            raise PredictionError("persons", found, "labels that exist", "The official code ends with an error, too.")
+            remedy = "Leave out --unknown-labels official, whose code fails, too; mhp-score then names the file."
+            raise PredictionError("persons", found, f"labels 0 to {classes - 1}", remedy)
         counts = pairs.reshape(classes, classes)
         common = np.diagonal(counts)
         with np.errstate(invalid="ignore"):

@@ -34,7 +34,7 @@ class Page:
             from matplotlib.font_manager import findfont, get_font
             from matplotlib.transforms import Affine2D
         except ImportError as error:
-            remedy = "Install it: pip install matplotlib (mhp's extra viz)."
+            remedy = "Run: pip install matplotlib."
             raise MissingError("matplotlib", f"cannot be imported ({error})", "", remedy) from error
         self.y = MARGIN
         # 72 dpi: a point is a pixel. Matplotlib's types differ from version to version, hence Any.

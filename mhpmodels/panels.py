@@ -65,7 +65,8 @@ def contested_map(masks: Sequence[Pixels], size: tuple[int, int] | None = None) 
     """
     shape = masks[0].shape if len(masks) else size
     if shape is None:
-        raise OptionError("masks", "no masks and no size", "masks, or size=(height, width)", "Pass one of them.")
+        remedy = "Pass size=(height, width) for an image without masks."
+        raise OptionError("masks", "no masks and no size", "masks, or size=(height, width)", remedy)
     first, state = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
     for mask in masks:
         state[(first != 0) & (mask != 0) & (state == 0)] = 1

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,19 @@ from mhpdata.regular import read_regular
 TYPES = {0: "<f4", 1: "<f8", 2: "<f2", 3: "|u1", 4: "<i4", 5: "|i1", 6: "<i8"}
 _CODES = {np.dtype(name): code for code, name in TYPES.items()}
 _LIST, _V1, _V2, _V3 = 0x112, 0xF993FAC8, 0xF993FAC9, 0xF993FACA
+_TORCH = {"gamma": "weight", "beta": "bias"}
 _MOST_AXES = 32
 MAX_BYTES = 1 << 34
 """Of a file of weights: four billion float32."""
+WRITABLE = "See that the folder is there, may be written and has room on its disk; then run the same command again."
+"""What to do about a file that cannot be written."""
+FITTING = (
+    "Pass the --model, --backbone and --aux (mhp-eval and mhp-predict: --classes, too) that the file was made with, or "
+    "other weights."
+)
+"""What to do about weights of another network."""
+EARLIER = "Pass an earlier checkpoint of the run, from before its numbers became infinite or NaN, or other weights."
+"""What to do about weights that are not finite."""
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -50,9 +61,8 @@ def read_params(path: str | Path) -> Arrays:
     try:
         data = read_regular(path, MAX_BYTES)
     except OSError as error:
-        raise CheckpointError(
-            path, f"cannot be read ({error.strerror})", "a .params file", "Check the path."
-        ) from error
+        remedy = "Check the path and the file's permissions."
+        raise CheckpointError(path, f"cannot be read ({error.strerror})", "a .params file", remedy) from error
     return parse_params(data, str(path))
 
 
@@ -64,7 +74,8 @@ def parse_params(data: bytes, place: str = "params") -> Arrays:
     """
     cursor = _Cursor(data, place)
     if cursor.take("<QQ") != (_LIST, 0):
-        raise CheckpointError(place, "no list of MXNet arrays", "a .params file", "Is this the right file?")
+        remedy = "Pass a file that GluonCV or mhp-train --engine mxnet wrote; mhp-convert makes one of a .pt file."
+        raise CheckpointError(place, "does not begin as a list of MXNet arrays does", "a .params file", remedy)
     arrays = [_read_array(cursor) for _ in range(cursor.count(4, "arrays"))]
     names = [_read_name(cursor) for _ in range(cursor.count(8, "names"))]
     if cursor.left:
@@ -85,9 +96,10 @@ def write_params(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     for name, array in arrays.items():
         code = _CODES.get(array.dtype)
         if code is None or not array.ndim:
-            remedy = "Leave it out or convert it."
+            known = ", ".join(str(np.dtype(kind)) for kind in TYPES.values())
+            remedy = f"Convert {name} with .astype('float32') and give it an axis, or leave it out."
             raise CheckpointError(
-                path, f"{name} is {array.dtype} {array.shape}", f"{', '.join(TYPES.values())}", remedy
+                path, f"{name} is {array.dtype} {array.shape}", f"{known}, with one axis or more", remedy
             )
         parts.append(struct.pack(f"<IiI{array.ndim}qiii", _V2, 0, array.ndim, *array.shape, 1, 0, code))
         parts.append(np.ascontiguousarray(array).tobytes())
@@ -99,16 +111,16 @@ def write_params(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         with Path(path).open("wb") as file:
             file.writelines(parts)
     except OSError as error:
-        raise OutputError(
-            path, f"cannot be written ({error.strerror})", "", "Make room or check the permissions."
-        ) from error
+        raise OutputError(path, f"cannot be written ({error.strerror})", "", WRITABLE) from error
 
 
-def to_torch_names(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """GluonCV's names -> those of a torch state dict: gamma is weight, beta is bias."""
-    renamed = {_renamed(name, {"gamma": "weight", "beta": "bias"}): array for name, array in arrays.items()}
+def to_torch_names(arrays: Mapping[str, NDArray[Any]], place: str = "params") -> Arrays:
+    """GluonCV's names -> those of a torch state dict: gamma is weight, beta is bias; ``place`` is for the error."""
+    renamed = {_renamed(name, _TORCH): array for name, array in arrays.items()}
     if len(renamed) != len(arrays):
-        raise CheckpointError("params", "two arrays that torch calls the same", remedy="Is this a GluonCV network?")
+        twice = next(name for name, count in Counter(_renamed(n, _TORCH) for n in arrays).items() if count > 1)
+        remedy = "Pass weights of a GluonCV network, as its save_parameters writes them."
+        raise CheckpointError(place, f"has two arrays that both become {twice} in torch", "one", remedy)
     return renamed
 
 
@@ -188,4 +200,5 @@ class _Cursor:
         return number
 
     def damaged(self, found: str) -> CheckpointError:
-        return CheckpointError(f"{self._place}, byte {self._at}", found, remedy="Copy the file again.")
+        remedy = "Copy the file again from where it was written, or pass another file of weights."
+        return CheckpointError(f"{self._place}, byte {self._at}", found, "a whole .params file", remedy)

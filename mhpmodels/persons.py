@@ -101,7 +101,8 @@ def score_persons(images: Sequence[Claims]) -> PersonFigures:
     """
     persons = sum(len(image.covered) for image in images)
     if not persons:
-        raise PredictionError("persons", "none in these images", "at least one", "Score another split.")
+        remedy = "Score a --split with persons; to score labels only, move global_tag and masks out of the predictions."
+        raise PredictionError("annotated persons", "none in these images", "at least one", remedy)
     scores = np.concatenate([image.scores for image in images])
     best = np.concatenate([image.best for image in images])
     share = np.concatenate([image.share for image in images])

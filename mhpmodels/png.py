@@ -24,6 +24,9 @@ LEVEL = 6
 """zlib's level. The merged labels of sample 1528 (0.71 Mpixel), bytes and ms: level 1: 19500, 2; 6: 11044, 4; 9: 7818,
 29; with the difference to the row above (filter 2): 15719, 2; 10513, 3; 8390, 25."""
 
+_MAP = "gray or indexed PNG, each pixel its label"
+_AGAIN = "Write this PNG again with the program that made the predictions, or copy it from there once more."
+
 
 def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
     """A PNG of colour type 3 and 8 bits.
@@ -71,19 +74,23 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], bits: int = 8)
     try:
         header = read_header(data, place)
     except ImageError as error:
-        raise PredictionError(place, error.found, error.expected, "Write it again.") from error
+        raise PredictionError(place, error.found, f"a whole {_MAP}", _AGAIN) from error
     depths = (1, 2, 4, 8) if header.palette else (8, bits)
     if (header.kind, header.channels) != ("png", 1) or header.bits not in depths:
         found = f"a {header.channels}-channel {header.bits}-bit {header.kind.upper()}"
-        raise PredictionError(place, found, "a gray or indexed PNG, each pixel its label", "Write no colours.")
+        remedy = "Save each pixel's label in an 8-bit gray or palette PNG, as mhp-predict does, not its colour."
+        raise PredictionError(place, found, f"a {_MAP}", remedy)
     if (header.height, header.width) != size:
         expected = f"{size[0]} x {size[1]} (height x width), as its labels"
-        remedy = "Predict at that size, or scale the prediction to it by nearest neighbour."
+        remedy = (
+            "Scale the prediction to that size by nearest neighbour; mhp-score compares at the photo's own size, and "
+            "with --at packed at the packed one."
+        )
         raise PredictionError(place, f"{header.height} x {header.width}", expected, remedy)
     plain = _without_palette(data) if header.palette else data
     labels: Any = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
     if labels is None or labels.shape != size:
-        raise PredictionError(place, "does not decode", "a whole PNG", "Write it again.")
+        raise PredictionError(place, "does not decode", "a whole PNG", _AGAIN)
     if header.bits < 8:  # libpng spreads them over 0..255
         labels //= np.uint8(255 // (2**header.bits - 1))
     return np.asarray(labels)

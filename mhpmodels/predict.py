@@ -26,7 +26,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.errors import ManifestError, MhpError, OptionError, UnreadableError
+from mhpdata.errors import PACK_AGAIN, ManifestError, MhpError, OptionError, UnreadableError
 from mhpdata.image import decode_image
 from mhpdata.labels import LabelSet
 from mhpdata.options import ON_ERROR, check_choice
@@ -39,6 +39,7 @@ from mhpmodels.inference import Inference, input_size
 from mhpmodels.output import check_free, make_folder, write_file
 from mhpmodels.png import encode_indexed, encode_picture
 from mhpmodels.rescale import labels_at
+from mhpmodels.results import OTHER_CLASSES
 
 PICTURES = "pictures"
 """The folder of pictures for people, below that of the labels."""
@@ -94,7 +95,8 @@ class Options:
     def __post_init__(self) -> None:
         check_choice("on_error", self.on_error, ON_ERROR)
         if self.keep and self.overwrite:
-            raise OptionError("keep", "and overwrite", "one of them", "Leave one out.")
+            remedy = "Leave out overwrite to keep the files that are there, or keep to replace them."
+            raise OptionError("keep", "and overwrite are both given", "one of the two", remedy)
 
 
 @dataclass(frozen=True)
@@ -127,9 +129,9 @@ def predict_photos(
     count = Counter(Path(photo).stem for photo in photos)
     for name in count:
         if count[name] > 1:
-            raise OptionError(
-                "photos", f"{count[name]} named {name}", "one of each name", "Give each an --out of its own."
-            )
+            same = ", ".join(str(photo) for photo in photos if Path(photo).stem == name)
+            remedy = "Run the command once for each of these, with another --out, or rename one."
+            raise OptionError("the photos", f"{count[name]} named {name} ({same})", "one of each name", remedy)
     paths = {Path(photo).stem: Path(photo) for photo in photos}
     return _predict(inference, paths, partial(_see_photo, options.size), Path(out), labels, options)
 
@@ -161,10 +163,14 @@ def predict_split(
         indices = {name: index for index, name in enumerate(opened.names)}
         unknown = [name for name in names or () if name not in indices]
         if unknown:
-            raise OptionError("names", f"{unknown[:5]}", f"names of {folder}, split {split}", "Correct them.")
+            found = ", ".join(map(repr, unknown[:5]))
+            some = f", such as {', '.join(opened.names[:3])}" if opened.names else ""
+            remedy = "Pass names that the split has, or the --split that has these."
+            raise OptionError("name", found, f"names of {folder}, split {split}{some}", remedy)
         for name in indices:
             if Path(name).name != name:
-                raise ManifestError(opened.folder, f"an image named {name!r}", "a name for a file", "Pack again.")
+                found, expected = f"an image named {name!r}", "a name without a folder, such as 0001"
+                raise ManifestError(opened.folder, found, expected, PACK_AGAIN)
         chosen = {name: indices[name] for name in (opened.names if names is None else names)}
         see = partial(_see_sample, opened, options.size)
         return _predict(inference, chosen, see, Path(out), labels or opened.manifest.labels, options)
@@ -176,7 +182,8 @@ def _see_photo(short: int, path: Path) -> _Seen:
     try:
         data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
-        raise UnreadableError(path, f"cannot be read ({error.strerror})", "a photo", "Check the path.") from error
+        remedy = "Check the path and the file's permissions, or leave such photos out with --on-error skip."
+        raise UnreadableError(path, f"cannot be read ({error.strerror})", "a photo", remedy) from error
     photo, header = decode_image(data, str(path))
     size = header.height, header.width
     return _Seen(resize_image(photo, input_size(size, short, str(path))), size)
@@ -199,10 +206,11 @@ def _predict(
 ) -> Written:
     """The labels of each source, by name."""
     if not sources:
-        raise OptionError("photos", "none", "at least one", "Name photos, or --data and --split.")
+        remedy = "Pass the path of a photo, or a packed folder and a split that has images (--data rec/ --split test)."
+        raise OptionError("the photos", "none", "at least one", remedy)
     if inference.classes > len(labels):
         found = f"{inference.classes} outputs for {len(labels)} classes of {labels.name}"
-        raise OptionError("checkpoint", found, "at most as many", "It was trained on other classes.")
+        raise OptionError("the checkpoint", found, "at most as many", OTHER_CLASSES)
     files = {name: out / f"{name}.png" for name in sources}
     pictures = {name: out / PICTURES / f"{name}.jpg" for name in sources if options.overlay}
     legend = [out / PICTURES / "legend.png"] if options.legend else []

@@ -19,6 +19,9 @@ from mhpdata.labels import IGNORE
 
 Logits = NDArray[np.float32]
 
+NOT_FINITE = "Pass --dtype float32, or an earlier checkpoint; in training, begin a new run with a lower --lr."
+"""What to do about a network that gives no numbers."""
+
 
 def add_probabilities(logits: Logits, total: Logits) -> None:
     """Scale logits to the size of ``total``, bilinearly, and add their softmax to it.
@@ -54,7 +57,7 @@ def labels_at(logits: Logits, size: tuple[int, int]) -> NDArray[np.uint8]:
     tables = (*_blend(logits.shape[1], size[0]), *_blend(logits.shape[2], size[1]))
     line = np.empty(logits.shape[2], np.float32)
     if not _labels_at(np.ascontiguousarray(logits), *tables, line, row, best, labels):
-        raise EngineError("logits", "NaN", "numbers", "Are the checkpoint's weights finite?")
+        raise EngineError("logits", "NaN", "numbers", NOT_FINITE)
     return labels
 
 

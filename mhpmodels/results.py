@@ -19,6 +19,12 @@ MODES = ("crop", "whole", "source")
 RELEASE = (999, 998)
 """Images of protocol gluoncv in the full release, and without 3492.jpg, which does not decode."""
 
+NO_IMAGES = "Pass another --split, or leave out --val-protocol, --leak-free and --unseen, which leave images out."
+"""What to do about a split of which no image counts."""
+
+OTHER_CLASSES = "Pass a checkpoint that was trained on these classes, or the data that this one was trained on."
+"""What to do about a network with more outputs than there are classes."""
+
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -27,10 +27,12 @@ from typing import Any
 from mhpdata.errors import CheckpointError, writing
 from mhpdata.manifest import write_atomically
 from mhpdata.regular import read_regular
+from mhpdata.wording import error_in_words
 from mhpmodels.board import Board
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
-_ON = "Make room or check the permissions; --resume goes on from the last checkpoint."
+_ON = "Make room or give permission to write there; mhp-train --resume then goes on from the run's last checkpoint."
+_RUN = "Name the folder of a run, such as runs/mhp/icnet/resnet50; if mhp-train stops here, move this file away first."
 MAX_BYTES = 1 << 30
 """Of a table: some ten million steps."""
 
@@ -195,10 +197,14 @@ def _text(row: Sequence[object]) -> str:
 
 def _numbers(row: Sequence[str], path: Path) -> tuple[Any, ...]:
     """Whole ones as int. Raises CheckpointError."""
-    try:
-        return tuple(int(text) if text.lstrip("-").isdecimal() else float(text) for text in row)
-    except ValueError as error:
-        raise CheckpointError(path, f"has a row that is none ({error})", "numbers", "Is it a run's folder?") from error
+    numbers: list[int | float] = []
+    for text in row:
+        try:
+            numbers.append(int(text) if text.lstrip("-").isdecimal() else float(text))
+        except ValueError as error:
+            found = f"has the text {text[:40]!r} in place of a number"
+            raise CheckpointError(path, found, "a table of mhp-train", _RUN) from error
+    return tuple(numbers)
 
 
 def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
@@ -207,11 +213,10 @@ def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
         text = read_regular(path, MAX_BYTES).decode()
         rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CheckpointError(
-            path, f"cannot be read ({error})", "a table of mhp-train", "Is it a run's folder?"
-        ) from error
+        found = f"cannot be read ({error_in_words(error)})"
+        raise CheckpointError(path, found, "a table of mhp-train", _RUN) from error
     if not rows or rows[0][: len(header)] != list(header) or any(len(row) != len(rows[0]) for row in rows):
-        raise CheckpointError(path, "is another table", f"columns {', '.join(header)}", "Is it a run's folder?")
+        raise CheckpointError(path, "is another table", f"columns {', '.join(header)}", _RUN)
     return rows
 
 

@@ -39,7 +39,9 @@ def learning_rate(
     """
     check_choice("schedule", schedule, SCHEDULES)
     if not 0 <= warmup < steps:
-        raise OptionError("warmup_epochs", f"{warmup} steps", f"fewer than the run's {steps}", "Shorten the warm-up.")
+        remedy = "Pass fewer warm-up epochs than the run has epochs."
+        expected = f"0 to {steps - 1}, fewer than the run has"
+        raise OptionError("warmup_epochs", f"{warmup} steps of warm-up", expected, remedy)
     step = min(step, steps - 1)
     if step < warmup:
         return base * (step + 1) / warmup

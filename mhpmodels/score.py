@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mhpdata.errors import OptionError
+from mhpdata.errors import OptionError, PredictionError
 from mhpdata.options import check_choice
 from mhpdata.protocol import choose_images
 from mhpdata.split import Split, open_split
@@ -26,6 +26,7 @@ from mhpmodels.metrics import Confusion
 from mhpmodels.overlap import overlap
 from mhpmodels.persons import Claims, PersonFigures, claim, score_persons
 from mhpmodels.png import encode_picture
+from mhpmodels.results import NO_IMAGES
 from mhpmodels.scores import SIZES, UNKNOWN, Row, Score
 from mhpmodels.submission import Submission
 from mhpmodels.truth import merged_labels, packed_labels, person_runs, true_persons
@@ -75,7 +76,7 @@ def score(
     try:
         chosen = choose_images(opened.manifest, split, protocol, leak_free, unseen)
         if not chosen.names:
-            raise OptionError(f"{folder}, split {split}", "no images", "at least one", "Choose another split.")
+            raise OptionError(f"{folder}, split {split}", "no images", "at least one", NO_IMAGES)
         submission = Submission(predictions, chosen.names, len(opened.classes), unknown)
         confusion, images = Confusion(len(opened.classes)), []
         with crew(len(chosen.indices), "images", threads, progress) as workers:
@@ -132,7 +133,8 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
     """Everything about one image."""
     record, place, name = split.record(index), split.place(index), split.names[index]
     if record.runs is None:
-        raise OptionError(place, "has no labels", "a split with labels", "There is nothing to score against.")
+        remedy = "Pass a --split that has labels, such as val."
+        raise OptionError(place, "has no labels", "a split with labels", remedy)
     size = record.source_size if at_source else record.size
     overlap_rule, classes = str(split.manifest.options["overlap"]), len(split.classes)
     confusion = claims = labels = None
@@ -145,6 +147,10 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
         row = row.with_labels(confusion)
     if submission.has_persons:
         scores, layers = submission.persons(name, size, labels)
-        claims = claim(scores, overlap(layers, true_persons(masks, record.source_size, size), classes))
+        try:
+            claims = claim(scores, overlap(layers, true_persons(masks, record.source_size, size), classes))
+        except PredictionError as error:
+            where = f"{submission.folder}, persons of {name}"
+            raise PredictionError(where, error.found, error.expected, error.remedy) from error
         row = row.with_persons(claims)
     return Scored(row, confusion, claims)

@@ -138,22 +138,25 @@ def choose(
     """
     total = len(all_names)
     if bool(indices) + bool(names) + (count is not None or seed is not None) > 1:
-        raise OptionError("samples", "chosen in two ways", "indices, or names, or a count (with a seed)", "Drop one.")
+        remedy = "Pass only --index, or only --name, or only --count and --seed."
+        raise OptionError("the samples", "chosen in two ways", "indices, or names, or a count (with a seed)", remedy)
     for index in indices:
         if not 0 <= index < total:
             expected = f"0..{total - 1}, the split's samples" if total else "none: the split is empty"
-            raise OptionError("index", str(index), expected, "Choose another.")
+            remedy = f"Pass a number from 0 to {total - 1}." if total else "Pass another --split."
+            raise OptionError("index", str(index), expected, remedy)
     for name in names:
         if name not in all_names:
             raise OptionError("name", repr(name), "a name in the split", _similar(name, all_names))
     if indices or names:
         chosen = tuple(indices) or tuple(all_names.index(name) for name in names)
         if len(chosen) > MAX_ROWS:
-            raise OptionError("samples", f"{len(chosen)}", f"at most {MAX_ROWS}", "Make several sheets.")
+            remedy = f"Pass at most {MAX_ROWS} at once, and make several pictures with other --out."
+            raise OptionError("the samples", f"{len(chosen)}", f"at most {MAX_ROWS}", remedy)
         return chosen
     count = COUNT if count is None else count
     if not 1 <= count <= MAX_ROWS:
-        raise OptionError("count", str(count), f"1..{MAX_ROWS}", "Change it.")
+        raise OptionError("count", str(count), f"1..{MAX_ROWS}", f"Pass a number from 1 to {MAX_ROWS}.")
     count = min(count, total)
     if seed is not None:
         return tuple(sorted(random.Random(seed).sample(range(total), count)))
@@ -176,7 +179,8 @@ def contact_sheet(split: Split, indices: Sequence[int]) -> Pixels:
         PackedError: a sample is damaged.
     """
     if not 1 <= len(indices) <= MAX_ROWS:
-        raise OptionError("samples", f"{len(indices)}", f"1..{MAX_ROWS}", f"Split {split.name} has {len(split)}.")
+        remedy = f"Pass 1 to {MAX_ROWS} indices of samples of a split that has any; {split.name} has {len(split)}."
+        raise OptionError("the samples", f"{len(indices)}", f"1..{MAX_ROWS}", remedy)
     palette = split.manifest.labels.palette
     page = Page()
     rows = [_Row.of(split[index], palette) for index in indices]
@@ -200,7 +204,8 @@ def _default_split(manifest: Manifest, names: Sequence[str]) -> str:
         s for s in dict.fromkeys((*PREFERRED, *manifest.splits)) if s in manifest.splits and manifest.splits[s].records
     ]
     if not found:
-        raise OptionError("split", "no split has samples", "at least one", "Pack again, with a list that names photos.")
+        remedy = "Run mhp-verify --src on the download, whose lists must name photos; then pack again with --overwrite."
+        raise OptionError("split", "no split has samples", "one with samples", remedy)
     for split in found:
         known = {name for shard in manifest.splits[split].shards for name in shard.names}
         if known.issuperset(names):
@@ -210,7 +215,7 @@ def _default_split(manifest: Manifest, names: Sequence[str]) -> str:
 
 def _similar(name: str, all_names: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, all_names, n=3) or all_names[:3]
-    return f"Perhaps {' or '.join(close)}, or another split." if close else "The split has no samples."
+    return f"Pass {' or '.join(close)}, or another --split." if close else "Pass another --split: this one is empty."
 
 
 def _option(manifest: Manifest, name: str) -> str:

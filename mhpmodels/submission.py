@@ -28,12 +28,14 @@ from mhpdata.errors import PredictionError
 from mhpdata.jit import kernel
 from mhpdata.regular import read_regular
 from mhpdata.source import MAX_FILE_BYTES
+from mhpdata.wording import error_in_words
 from mhpmodels.overlap import Layer
 from mhpmodels.png import decode_labels
 
 RESULTS, SEGMENTS, TAGS, MASKS = "results.txt", "global_seg", "global_tag", "masks"
 FORMS = ("labels", "official", "masks")
 MAX_PERSONS = 255
+_LINE = "id, then number and score of each person, such as 0001 1 0.98 2 0.75"
 
 Labels = NDArray[np.uint8]
 
@@ -64,7 +66,8 @@ class Submission:
         self._classes = 256 if unknown == "official" else classes
         there = {name for name in (RESULTS, SEGMENTS, TAGS, MASKS) if (self.folder / name).exists()}
         if TAGS in there and MASKS in there:
-            raise PredictionError(folder, f"has {TAGS} and {MASKS}", "one of them", "Remove one.")
+            remedy = f"Move {MASKS} away to score {TAGS}, or {TAGS} to score {MASKS}."
+            raise PredictionError(folder, f"has {TAGS} and {MASKS}", "one of the two", remedy)
         self.form = "official" if TAGS in there else "masks" if MASKS in there else "labels"
         self.has_persons = self.form != "labels"
         self.has_labels = self.form != "masks" or SEGMENTS in there
@@ -73,12 +76,18 @@ class Submission:
         missing = [name for name in names if self.has_persons and name not in self._listed]
         if missing:
             found = f"{len(missing)} images have no line, {', '.join(missing[:5])} among them"
-            raise PredictionError(self.folder / RESULTS, found, "one an image", "Write the bare name where nobody is.")
+            remedy = f"Add these lines; where no person was found, the id alone: {missing[0]}."
+            raise PredictionError(self.folder / RESULTS, found, f"a line for each image: its {_LINE}", remedy)
         for files in self._folders:
             missing = [name for name in names if not (files / f"{name}.png").is_file()]
             if missing:
                 found = f"{len(missing)} of {len(names)} images have no PNG, {', '.join(missing[:5])} among them"
-                raise PredictionError(files, found, "one an image, named by its id", "Predict them, too.")
+                what = "the number of the person" if files.name == TAGS and self.has_persons else "the label"
+                remedy = f"Write {files / missing[0]}.png and the others, {what} at each pixel"
+                if not self.has_persons:
+                    command = f"mhp-predict --keep --checkpoint RUN --data REC --split SPLIT --out {files}"
+                    remedy += f", as {command} does; or check the spelling of --pred"
+                raise PredictionError(files, found, "one for each image, named by its id", f"{remedy}.")
 
     @property
     def _folders(self) -> list[Path]:
@@ -130,7 +139,8 @@ class Submission:
         labels = _decode(path, size)
         if int(labels.max()) >= self._classes:
             found = ", ".join(map(str, np.unique(labels[labels >= self._classes])[:5].tolist()))
-            raise PredictionError(path, f"label {found}", f"labels 0 to {self._classes - 1}", "Is it a map of labels?")
+            remedy = "Write classes, not colours, into this PNG, or count it as wrong with --unknown-labels official."
+            raise PredictionError(path, f"label {found}", f"labels 0 to {self._classes - 1}", remedy)
         return np.asarray(labels, np.uint8)
 
 
@@ -138,7 +148,10 @@ def _decode(path: Path, size: tuple[int, int], bits: int = 8) -> NDArray[np.uint
     try:
         data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
-        raise PredictionError(path, f"cannot be read ({error.strerror})", "a PNG", "Predict it, too.") from error
+        remedy = "Write this PNG with the program that made the others, or check its permissions"
+        if path.parent.name == MASKS:
+            remedy += f"; or take this person out of {RESULTS}"
+        raise PredictionError(path, f"cannot be read ({error.strerror})", "a PNG", f"{remedy}.") from error
     return decode_labels(data, str(path), size, bits)
 
 
@@ -175,8 +188,9 @@ def _read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
     try:
         lines = read_regular(path, MAX_FILE_BYTES).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else error
-        raise PredictionError(path, f"cannot be read ({what})", "a line an image", "Write it again.") from error
+        remedy = "Write this file, as UTF-8 text, into the folder of predictions."
+        found = f"cannot be read ({error_in_words(error)})"
+        raise PredictionError(path, found, f"a line for each image: its {_LINE}", remedy) from error
     listed: dict[str, list[tuple[int, float]]] = {}
     for number, line in enumerate(lines, 1):
         name, *items = line.split() or [""]
@@ -188,9 +202,10 @@ def _read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
         except ValueError:
             sound = False
         if not sound or len(persons) > MAX_PERSONS:
-            expected = f"a name and up to {MAX_PERSONS} times a person from 1 and its score"
-            raise PredictionError(f"{path} line {number}", repr(line[:80]), expected, "Correct it.")
+            remedy = f"Write at most {MAX_PERSONS} persons in this line, each a number from 1 to 65535 and its score."
+            raise PredictionError(f"{path} line {number}", repr(line[:80]), f"an image's {_LINE}", remedy)
         if name in listed:
-            raise PredictionError(f"{path} line {number}", f"{name} again", "one line an image", "Correct it.")
+            remedy = f"Join the persons of {name} in one line, or remove one of the two."
+            raise PredictionError(f"{path} line {number}", f"{name} again", "one line an image", remedy)
         listed[name] = persons
     return listed

@@ -93,7 +93,8 @@ def train(
     """
     out = Path(out)
     if resume is not None and (weights is not None or start_epoch):
-        raise OptionError("resume", "with weights or start_epoch", "one of them", "A resumed run knows where it was.")
+        remedy = "Leave out weights and start_epoch to go on with the run, or resume to begin a new one."
+        raise OptionError("resume", "given with weights or start_epoch", "resume alone", remedy)
     begun = None if resume is None else checkpoint.read(resume)
     if begun is not None:
         begun.config.check_continued(config)
@@ -131,16 +132,20 @@ def _prepare(out: Path, begun: Checkpoint | None) -> None:
     """Make the run's folder, and refuse one that holds what would be overwritten."""
     there = checkpoint.listing(out) if out.is_dir() else ()
     if begun is None and there:
-        raise OutputError(out, "holds a run", "", f"Go on with --resume {out}, or pass another --save-dir.")
+        remedy = f"Go on with mhp-train --resume {out}, or pass another --save-dir."
+        raise OutputError(out, "holds a run", "", remedy)
     if begun is None and (out / STEPS).exists() and read_steps(out):
-        raise OutputError(out, "holds a run without a checkpoint", "", "Remove it, or pass another --save-dir.")
+        remedy = "Delete this folder, or pass another --save-dir."
+        raise OutputError(out, "holds a run without a checkpoint", "", remedy)
     if begun is not None and there and there[-1].position.step > begun.position.step:
         found = f"holds a later checkpoint, {there[-1].weights.name}"
-        raise OutputError(out, found, "", "Resume that one, or pass another --save-dir to go another way.")
+        remedy = f"Pass --resume {there[-1].weights}, or another --save-dir to go another way from the earlier one."
+        raise OutputError(out, found, "", remedy)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(out, f"cannot be made ({error.strerror})", "", "Check the path and permissions.") from error
+        remedy = "Pass another --save-dir, or give permission to write there."
+        raise OutputError(out, f"cannot be made ({error.strerror})", "a folder", remedy) from error
 
 
 class _Run:

@@ -56,12 +56,14 @@ def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19
         engine = by_suffix.get(path.suffix, next(iter(engines.installed()), "mxnet"))
         return path, TrainConfig(**{"engine": engine, "classes": classes, **_devices(given), **given})
     else:
-        raise CheckpointError(path, "missing", "weights, or the folder of a run", "Check the path.")
+        remedy = "Check the spelling of the path, or pass the folder of a run, such as runs/mhp/icnet/resnet50."
+        raise CheckpointError(path, "missing", "weights, or the folder of a run", remedy)
     checkpoint.verify(found, state=False)
     for name in NETWORK:
         if name in given and given[name] != getattr(found.config, name):
             expected = f"{getattr(found.config, name)}, as the JSON beside {found.weights} says"
-            raise OptionError(name, f"{given[name]}", expected, "Leave it out.")
+            remedy = "Leave the option out: the checkpoint says it itself."
+            raise OptionError(name, f"{given[name]}", expected, remedy)
     one_device = {"ngpus": min(found.config.ngpus, 1)}
     return found.weights, replace(found.config, **{**_devices({**one_device, **given}), **one_device, **given})
 
@@ -112,7 +114,8 @@ def check_classes(config: TrainConfig, manifest: Manifest) -> None:
     known = labels_of(config).names[: config.classes]
     if labels.names[: config.classes] != known:
         found = f"{len(labels)} classes of {manifest.layout}, where the checkpoint knows {', '.join(known)}"
-        raise OptionError("data", found, "the same classes", "It was trained on other data.")
+        remedy = "Pass a folder packed from the dataset that the checkpoint was trained on, or another checkpoint."
+        raise OptionError("data", found, "the same classes", remedy)
 
 
 def inference_of(

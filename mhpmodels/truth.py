@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.errors import RecordError
+from mhpdata.errors import COPY_AGAIN, RecordError
 from mhpdata.masks import MaskRuns, draw_mask, inflate_runs
 from mhpdata.merge import merge_runs
 from mhpdata.record import Record, Sample
@@ -39,7 +39,7 @@ def person_runs(record: Record, place: str) -> list[MaskRuns]:
             masks.append(inflate_runs(data, record.source_size))
         except RecordError as error:
             damaged = f"{place}, mask of person {person}"
-            raise RecordError(damaged, error.found, error.expected, "Copy the shard again, or pack again.") from error
+            raise RecordError(damaged, error.found, error.expected, COPY_AGAIN) from error
     return masks
 
 
@@ -70,7 +70,7 @@ def packed_labels(record: Record, classes: int, place: str) -> Labels:
     try:
         check_runs(record.row_offsets, record.runs, record.size, classes, len(record.masks))
     except RecordError as error:
-        raise RecordError(f"{place}, {error.place}", error.found, error.expected, "Pack again.") from error
+        raise RecordError(f"{place}, {error.place}", error.found, error.expected, COPY_AGAIN) from error
     return decode_runs(record.row_offsets, record.runs, record.size)[0]
 
 

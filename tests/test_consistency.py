@@ -91,7 +91,7 @@ EDITS = {
     "class_pixels": (class_pixels, "of label 0 (background)"),
     "class_images": (statistic("class_images", [0] * 18), "class_images of 18 classes"),
     "classes": (classes, "spectacles"),
-    "flip_pairs": (lambda content: content.update(flip_pairs=[[9, 10]]), "flip pairs ((9, 10),)"),
+    "flip_pairs": (lambda content: content.update(flip_pairs=[[9, 10]]), "flip_pairs ((9, 10),)"),
     "layout": (lambda content: content.update(layout="mhp-v9"), "layout 'mhp-v9'"),
     "name": (names, "is named '0002'"),
     "name_twice": (names_twice, "names 0001 2 times"),
@@ -120,7 +120,7 @@ def test_edited_manifest(packed, edit):
 @pytest.mark.parametrize("option", ["format", "overlap"])
 def test_a_manifest_without_what_every_reader_asks_for_is_no_manifest(packed, option):
     edit_manifest(packed, lambda content: content["options"].pop(option))
-    with pytest.raises(ManifestError, match="a field is wrong"):
+    with pytest.raises(ManifestError, match=rf"a field is wrong: options\.{option} is missing\. Copy manifest\.json"):
         verify_packed(packed)
 
 

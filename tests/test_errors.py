@@ -55,5 +55,5 @@ def test_the_message_has_all_four_and_they_cross_processes():
     ],
 )
 def test_damaged_runs_say_what_to_do(read):
-    with pytest.raises(RecordError, match=r"Copy the shard again, or pack again\.$"):
+    with pytest.raises(RecordError, match=r"Copy the shard .*, or pack again with mhp-pack --overwrite\.$"):
         read()

@@ -356,4 +356,4 @@ def test_a_manifest_that_is_wrong_about_labels_hashes_or_classes_is_found(packed
     assert "no labels; expected some, by the manifest" in findings(text.replace('"labelled": false,', ""))
     assert "as its record says" in findings(text.replace(shard.photos[0], "0" * 64))
     bits = f"{shard.classes[0]:x}"
-    assert f"classes 1 of train/1; expected {bits}" in findings(text.replace(f'["{bits}"', '["1"'))
+    assert "labels 0 in train/1; expected 0, 3, 58, as in its record" in findings(text.replace(f'["{bits}"', '["1"'))

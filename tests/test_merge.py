@@ -207,9 +207,9 @@ PLANE = np.zeros((2, 3), np.uint8)
         ([PLANE] * 256, {}, "256 persons; expected at most 255"),
         ([PLANE, PLANE[:, :2]], {}, r"mask of person 2: size \(2, 2\); expected \(2, 3\)"),
         ([PLANE], {"size": (3, 2)}, r"mask of person 1: size \(2, 3\); expected \(3, 2\)"),
-        ([PLANE.astype(np.int32)], {}, "mask of person 1: int32"),
-        ([PLANE[0]], {}, "mask of person 1: uint8"),
-        ([PLANE[:0]], {}, "mask of person 1: uint8"),
+        ([PLANE.astype(np.int32)], {}, "mask of person 1: an array of int32"),
+        ([PLANE[0]], {}, r"mask of person 1: an array of uint8 \(3,\)"),
+        ([PLANE[:0]], {}, r"mask of person 1: an array of uint8 \(0, 3\).*not empty"),
     ],
 )
 def test_refuses(masks, options, text):

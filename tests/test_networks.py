@@ -22,7 +22,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed here; enviro
 
 from mhpmodels.networks import resnet  # noqa: E402
 from mhpmodels.networks.norm import BatchNorm, CudaSyncBatchNorm, SyncBatchNorm, synchronise  # noqa: E402
-from mhpmodels.networks.pspnet import resize  # noqa: E402
+from mhpmodels.networks.resize import resize, resize_by_products  # noqa: E402
 
 # SciPy's names, which MXNet takes when it saves
 pytestmark = pytest.mark.filterwarnings("ignore:Please import `csr_matrix`:DeprecationWarning")
@@ -267,3 +267,29 @@ def test_a_network_of_ones_own():
             build(name)
     with pytest.raises(EngineError, match="gave a int"):
         build("test_networks:no_network")
+
+
+# --- resizing
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize(("old", "new"), [
+    ((3, 5), (24, 20)), ((1, 1), (6, 7)), ((1, 4), (1, 31)), ((6, 6), (13, 17)), ((24, 30), (768, 100)),
+    ((7, 5), (3, 1)),
+])  # fmt: skip
+def test_two_products_resize_as_torch_does(old, new, layout):
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, *old).contiguous(memory_format=layout).requires_grad_()
+    weights = torch.randn(2, 6, *new)
+    expected = resize(x, new)
+    (gradient,) = torch.autograd.grad((expected * weights).sum(), x)
+    found = resize_by_products(x, new)
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
+    torch.testing.assert_close(
+        torch.autograd.grad((found * weights).sum(), x)[0], gradient, rtol=0, atol=1e-4 * gradient.abs().max().item()
+    )
+    one_pixel = old == (1, 1)  # is of both formats, and becomes the features' in the pyramid
+    assert found.is_contiguous(memory_format=torch.channels_last if one_pixel else layout)
+    half = x.detach().bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(resize_by_products(half, new), resize(half.float(), new), rtol=0, atol=2e-5)

@@ -180,7 +180,7 @@ def test_a_source_that_changes_while_packing(source, packed, tmp_path, monkeypat
 
     monkeypatch.setattr(packing, "scan", scan_then_change)
     if on_error == "fail":
-        with pytest.raises(SourceChangedError, match="has changed since packing began"):
+        with pytest.raises(SourceChangedError, match="has changed since the command began"):
             mhpdata.pack(folder, tmp_path / "rec", size=256)
     else:
         manifest = mhpdata.pack(folder, tmp_path / "rec", size=256, on_error="skip")
@@ -294,7 +294,7 @@ def test_an_unfinished_pack_goes_on_only_with_its_own_options(source, tmp_path):
     (folder / "images/0015.jpg").write_bytes(b"")
     with pytest.raises(ImageError):
         mhpdata.pack(folder, out, size=64)
-    with pytest.raises(OutputError, match="size 64 instead of 32"):
+    with pytest.raises(OutputError, match=r"size 64 instead of 32.* Pass --size 64 to go on with it"):
         mhpdata.pack(folder, out, size=32, on_error="skip")
     mhpdata.pack(folder, out, size=32, on_error="skip", overwrite=True)
     assert mhpdata.open(out, "train")[0].image.shape[0] == 32 or mhpdata.open(out, "train")[0].image.shape[1] == 32

@@ -253,7 +253,7 @@ def test_every_length_is_noticed():
 
 
 def test_another_version_says_update():
-    with pytest.raises(RecordError, match=r"version 2; expected version 1\. Update mhp"):
+    with pytest.raises(RecordError, match=r"version 2; expected version 1\. Install the mhp that build\.json"):
         parse_record(patch(LABELLED, version=2), 0)
 
 
@@ -337,7 +337,7 @@ def test_a_name_that_is_not_utf8():
         ({"runs": RECORDS["labelled"].runs | 19 << 16}, "label"),
         ({"runs": RECORDS["labelled"].runs | 7 << 24}, "person"),
         ({"masks": RECORDS["labelled"].masks[:1]}, "person 2"),
-        ({"row_offsets": RECORDS["labelled"].row_offsets[::-1].copy()}, "row_offsets"),
+        ({"row_offsets": RECORDS["labelled"].row_offsets[::-1].copy()}, "row offsets"),
         ({"image": b"\xff\xd8\xff\xd9"}, "image"),
         ({"codec": 2}, "image"),
         ({"codec": 7}, "codec"),

@@ -189,7 +189,7 @@ def test_packed_size(args, want):
         ((10, 10, 65536), "size: 65536"),
         ((0, 10, 768), "0 x 10 pixels"),
         ((10, 65536, 768), "10 x 65536 pixels"),
-        ((10, 10, 768, "wide"), "'wide'; expected one of short, long"),
+        ((10, 10, 768, "wide"), "'wide'; expected short or long"),
     ],
 )
 def test_packed_size_refuses(args, text):

@@ -91,7 +91,7 @@ def test_text_in_place_of_a_number_is_refused(tmp_path, text, column):
         rows[-1][min(column, len(rows[-1]) - 1)] = text
         (tmp_path / name).write_text("".join(",".join(row) + "\n" for row in rows))
         for attempt in (read, lambda folder: write(folder, [], [], 9)):
-            with pytest.raises(CheckpointError, match=f"{name}: has a row that is none"):
+            with pytest.raises(CheckpointError, match=f"{name}: has the text {text[:40]!r} in place of"):
                 attempt(tmp_path)
         (tmp_path / name).write_text(whole)
 

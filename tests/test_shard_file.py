@@ -84,7 +84,7 @@ def test_another_file_in_its_place_is_an_error(paths, monkeypatch):
     second.read(0, 1, "")
     (paths[0].parent / "new").write_bytes(bytes(200))
     (paths[0].parent / "new").replace(paths[0])
-    with pytest.raises(ShardError, match="another file than at first"):
+    with pytest.raises(ShardError, match="was replaced by another file while it was open"):
         first.read(0, 1, "")
 
 

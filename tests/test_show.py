@@ -66,7 +66,7 @@ def test_samples_by_seed_index_and_name():
     [
         ({"indices": [5]}, r"index: 5; expected 0\.\.4"),
         ({"indices": [-1]}, r"index: -1; expected 0\.\.4"),
-        ({"names": ["0006"]}, "name: '0006'; expected a name in the split. Perhaps 000"),
+        ({"names": ["0006"]}, "name: '0006'; expected a name in the split. Pass 000"),
         ({"count": 0}, r"count: 0; expected 1\.\."),
         ({"indices": [0] * 65}, "at most 64"),
         ({"indices": [1], "names": ["0001"]}, "in two ways"),

@@ -160,7 +160,7 @@ def test_a_file_that_changed_after_the_scan(change, root):
     change(root / "file")
     with pytest.raises(SourceChangedError) as caught:
         read_file(root, file)
-    assert caught.value.place == "file" and "since packing began" in caught.value.found and caught.value.remedy
+    assert caught.value.place == "file" and "since the command began" in caught.value.found and caught.value.remedy
 
 
 def test_a_folder_in_the_files_place(root):
@@ -173,7 +173,7 @@ def test_a_folder_in_the_files_place(root):
 def test_a_huge_file_is_not_read(root):
     with (root / "huge").open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(FolderError, match=f"huge: {1 << 40} bytes; expected at most {module.MAX_FILE_BYTES}"):
+    with pytest.raises(FolderError, match=f"huge: has {1 << 40} bytes; expected at most {module.MAX_FILE_BYTES}"):
         read_file(root, scan_folder(root)["huge"])
 
 
@@ -351,5 +351,5 @@ def test_no_folder_of_a_known_layout(tmp_path, source):
         layouts.scan(tmp_path / "missing")
     with pytest.raises(FolderError, match="images: no such folder"):
         layouts.scan(tmp_path, "mhp-v1")
-    with pytest.raises(OptionError, match=r"layout: .* Choose one of them"):
+    with pytest.raises(OptionError, match=r"layout: .* Pass one of these words"):
         layouts.scan(source, "mhp-v9")

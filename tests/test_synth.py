@@ -236,7 +236,7 @@ def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
         synthesize(tmp_path / "mine", 2, workers=1)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
     (tmp_path / "new.partial").mkdir()
-    with pytest.raises(OutputError, match=r"new\.partial.*Move it away"):
+    with pytest.raises(OutputError, match=r"new\.partial.*Move new\.partial away"):
         synthesize(tmp_path / "new", 2, workers=1)
 
 
@@ -288,7 +288,7 @@ def test_a_disk_that_is_full_at_any_file_is_one_error_and_a_rerun_starts_anew(
     "wrong", [{"images": 0}, {"images": 10000}, {"seed": -1}, {"workers": 0}, {"scale": 0.0}, {"layout": "coco"}]
 )
 def test_arguments_out_of_range_are_refused(wrong: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"expected .*\. (Change it|Choose one of them)\."):
+    with pytest.raises(OptionError, match=r"expected .*\. Pass "):
         synthesize(tmp_path / "set", **{"workers": 1, **wrong})  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
 

@@ -1,6 +1,7 @@
 """What one process does in the tests of several: ``torch_ranks.py REC OUT MODEL [STEP]``.
 
-Its rank is in the environment. With STEP, rank 1 is killed before that step.
+Its rank is in the environment. With STEP, rank 1 is killed before that step. MHP_TEST_CUDA=nccl trains on GPUs, one a
+rank; gloo puts all ranks on the first, which NCCL refuses.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mhpdata import Loader
 from mhpdata.errors import EngineError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines import open_engine
+from mhpmodels.engines.torch import ranks
 
 STEPS, HALF, BATCH = 20, 10, 4
 PATIENCE = 120
@@ -35,6 +37,8 @@ def small(config):
 
 def config(model, **options):
     fixed = {"engine": "torch", "backbone": "resnet18", "batch_size": BATCH, "dropout": 0.0, "syncbn": True}
+    if "MHP_TEST_CUDA" in os.environ:
+        fixed["ngpus"] = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return TrainConfig(**{**fixed, "model": model, "crop_size": CROPS[model], **options})
 
 
@@ -53,7 +57,16 @@ def run(engine, folder, first=0, last=STEPS, before_step=lambda step: None):
     return losses
 
 
+def share_a_gpu():
+    """All ranks take the first GPU, and gloo."""
+    join = ranks.dist.init_process_group
+    ranks.dist.init_process_group = lambda backend, **options: join("gloo", **options)
+    ranks._find_device = lambda local: torch.device("cuda", 0)
+
+
 def main(folder, out, model, kill=None):
+    if os.environ.get("MHP_TEST_CUDA") == "gloo":
+        share_a_gpu()
     engine = open_engine(config(model))
     out = Path(out)
 

@@ -51,7 +51,7 @@ def main(
         given = [folder] if folder else []
         sys.exit(subprocess.run([sys.executable, str(PEERS), *given, *more], check=False).returncode)
     if folder is None or more:
-        raise click.UsageError("Expected one packed folder: mhp-bench REC.")
+        raise click.UsageError("Name one packed folder, as in mhp-bench rec/, and nothing behind it without --peers.")
 
     from mhpdata.bench import bench_loader, iterate
     from mhpdata.threads import usable_cores
@@ -59,7 +59,8 @@ def main(
     try:
         counts = sorted({int(n) for n in threads.split(",")}) if threads else sorted({1, usable_cores()})
     except ValueError as error:
-        raise click.UsageError(f"--threads {threads}: expected numbers with commas between, as 1,2,4.") from error
+        remedy = "Pass numbers with commas between, such as --threads 1,2,4."
+        raise click.UsageError(f"--threads: '{threads}'; expected numbers of threads. {remedy}") from error
     rows = bench_loader(folder, threads=counts, report=lambda text: print(text, file=sys.stderr), **options)
     print("\n".join(map(json.dumps, rows)) if as_json else "\n".join(iterate(rows)))
 

@@ -70,7 +70,9 @@ def main(
     from mhpmodels.trained import inference_of, labels_of, open_trained
 
     if (data is None) == (not photos) or (data is None and (split or names)):
-        raise click.UsageError("Name photos, or a packed folder with --data (and --split, --name); not both.")
+        example = "End the command with holiday.jpg, or with --data rec/ --split test."
+        wanted = "Name photos, or a packed folder with --data (and --split, --name); not both"
+        raise click.UsageError(f"{wanted}. {example}")
     classes = 19 if data is None else len(read_manifest(Path(data)).classes)
     engine = open_trained(checkpoint, network_fields(given), classes)
     labels = labels_of(engine.config)

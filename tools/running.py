@@ -13,6 +13,8 @@ import click
 from mhpdata.errors import MhpError, OptionError
 
 P = ParamSpec("P")
+TYPED = {"names": "name", "protocol": "val_protocol", "threads": "workers", "weights": "mix"}
+"""Arguments of functions whose flags have other names, where a command has these."""
 
 
 def reporting_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -35,8 +37,8 @@ def reporting_errors(command: Callable[P, None]) -> Callable[P, None]:
         except Exception as error:
             if not _lacks_memory(error):
                 raise
-            remedy = "Use fewer --workers or smaller batches, or free memory; what can go on goes on."
-            print(f"MemoryError: the process got no more memory. {remedy}", file=sys.stderr)
+            remedy = "Close other programs, or run it again with a smaller --workers or --batch-size if it has these."
+            print(f"MemoryError: the command got no more memory. {remedy}", file=sys.stderr)
             sys.exit(1)
 
     return run
@@ -49,5 +51,8 @@ def _lacks_memory(error: BaseException) -> bool:
 
 def _in_flags(error: OptionError) -> str:
     """The message with the argument's name as it is typed: --shard-mb, not shard_mb."""
-    flag = f"--{error.place.replace('_', '-')}" if error.place.isidentifier() else error.place
-    return str(type(error)(flag, error.found, error.expected, error.remedy))
+    context = click.get_current_context(silent=True)
+    known = {flag for option in context.command.params for flag in option.opts} if context else set()
+    typed = (f"--{name.replace('_', '-')}" for name in (TYPED.get(error.place, ""), error.place))
+    place = next((flag for flag in typed if flag in known), error.place)
+    return str(type(error)(place, error.found, error.expected, error.remedy))

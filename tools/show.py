@@ -42,7 +42,8 @@ def main(
 ) -> None:
     """Show samples of the packed folder REC in one picture, or a run of mhp-train."""
     if (folder is None) == (run_folder is None):
-        raise click.UsageError("Give either a packed folder or --run with a run's folder.")
+        example = "mhp-show rec/ --out sheet.png, or mhp-show --run runs/mhp/icnet/resnet50 --out curves.png"
+        raise click.UsageError(f"Give either a packed folder or --run with the folder of a run: {example}.")
     if run_folder is not None:
         from mhpmodels.curves import save_curves
 

@@ -174,7 +174,8 @@ def _data(given: dict[str, Any]) -> dict[str, Any]:
         try:
             found["mix"] = tuple(float(share) for share in given["mix"].split(","))
         except ValueError as error:
-            raise OptionError("mix", repr(given["mix"]), "numbers such as 1,1,2", "Change it.") from error
+            remedy = "Pass a number for each --data, in their order, with commas between."
+            raise OptionError("mix", repr(given["mix"]), "numbers such as 1,1,2", remedy) from error
     if given.get("remap") not in (None, BUILT_IN):
         found["remap"] = read_remap(given["remap"]).to_json()  # a run must not change with the file
     return found
@@ -199,11 +200,14 @@ def _continued(resume: str, given: dict[str, Any], typed: set[str]) -> TrainConf
     """The checkpoint's config, but for what was typed."""
     from mhpmodels.checkpoint import read
 
-    begun = read(resume).config
+    checkpoint = read(resume)
+    begun = checkpoint.config
     changes = {name: given[name] for name in typed if name in given}
     changes |= _data(changes)
     if changes.pop("class_weights", False) and begun.class_weights is None:
-        raise OptionError("class_weights", "in a run without", "a run that began with them", "Begin a new one.")
+        found = "given to go on with a run that began without"
+        remedy = f"Leave the flag out, or begin a new run: --weights {checkpoint.weights} instead of --resume."
+        raise OptionError("class_weights", found, "a run that began with it", remedy)
     if "ngpus" in changes:
         changes.setdefault("contexts", 0)
     return replace(begun, **changes)

@@ -43,13 +43,14 @@ def main(
 ) -> None:
     """Check a packed folder, or a download before packing it, and list all that is wrong."""
     if (folder is None) == (src is None):
-        raise click.UsageError("Give either a packed folder or --src with a download.")
+        example = "mhp-verify rec/, or mhp-verify --src LV-MHP-v1"
+        raise click.UsageError(f"Give either a packed folder or --src with a download: {example}.")
     if src is None and layout is not None:
-        raise click.UsageError("--layout goes with --src: a packed folder knows its layout.")
+        raise click.UsageError("--layout goes with --src: a packed folder knows its layout. Leave --layout out.")
     if src is not None and deep:
-        raise click.UsageError("--deep goes with a packed folder: a download is always decoded.")
+        raise click.UsageError("--deep goes with a packed folder: a download is always decoded. Leave --deep out.")
     if src is None and agreement:
-        raise click.UsageError("--agreement goes with --src: it compares the masks of a download.")
+        raise click.UsageError("--agreement goes with --src: it compares masks of a download, as in --src LV-MHP-v1.")
     import mhpdata
 
     if src is not None and agreement:

@@ -37,9 +37,10 @@ def scan(root: Path, layout: str = AUTO) -> Listing:
     try:
         names = {path.name for path in root.iterdir()}
     except OSError as error:
-        raise FolderError(
-            ".", f"cannot be listed ({error.strerror})", "an unpacked dataset", "Check the path."
-        ) from error
+        remedy = "Pass the folder that the dataset's archive was extracted to."
+        if isinstance(error, PermissionError):
+            remedy = "Give yourself permission to read the folder (chmod u+rx)."
+        raise FolderError(".", f"cannot be listed ({error.strerror})", "a dataset as downloaded", remedy) from error
     return cast(Listing, LAYOUTS[_told(root, names) if layout == AUTO else layout].scan(root))
 
 
@@ -51,8 +52,10 @@ def _told(root: Path, names: set[str]) -> str:
         return told[0]
     if told:
         what = " and ".join(f"{name} ({', '.join(found[name])})" for name in told)
-        raise FolderError(".", f"holds what {what} hold", "one dataset", "Pass --layout, or give each its own folder.")
+        remedy = f"Pass --layout {' or --layout '.join(told)}, or move each dataset to a folder of its own."
+        raise FolderError(".", f"holds what {what} hold", "one dataset", remedy)
     wanted = " or ".join(f"{', '.join(module.NAMES)} ({name})" for name, module in LAYOUTS.items())
     here = ", ".join(sorted(names)[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "nothing"
     found_here = f"not a layout that mhp knows; it holds {here}"
-    raise FolderError(".", found_here, wanted, "Pass the folder that holds these, or --layout.")
+    remedy = f"Pass the folder in which these lie, or --layout ({' or '.join(LAYOUTS)}) to see what is missing."
+    raise FolderError(".", found_here, wanted, remedy)

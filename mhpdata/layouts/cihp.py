@@ -20,9 +20,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mhpdata.errors import EXTRACT_AGAIN, FolderError
+from mhpdata.errors import FolderError
 from mhpdata.labels import CIHP
-from mhpdata.layouts.entry import MAPS, Entry, Found, Listing, Problem, find_file, find_photo
+from mhpdata.layouts.entry import MAPS, Entry, Found, Listing, Problem, find_file, find_photo, without_split
 from mhpdata.layouts.lists import read_ids
 from mhpdata.source import scan_folder
 
@@ -68,13 +68,12 @@ def _scan_split(root: Path, top: Found, split: str, listing: Listing) -> bool:
     """Add a split's entries, problems and remarks to ``listing``; whether it has labels."""
     folder = FOLDERS[split]
     if not (root / folder).exists():
-        others = " ".join(f"--split {other}" for other in SPLITS if other != split)
-        raise FolderError(folder, "missing", "a split of the release", f"Unpack it, or pass {others}.")
+        raise FolderError(folder, "missing", "the folder of a split", without_split(split, SPLITS))
     names = _names(root, top, split, listing.problems)
     images = scan_folder(root, f"{folder}/Images")
     labelled = (root / folder / CLASSES).exists()
     if not labelled and split != "test":
-        raise FolderError(f"{folder}/{CLASSES}", "missing", "the maps of classes", EXTRACT_AGAIN)
+        raise FolderError(f"{folder}/{CLASSES}", "missing", "the maps of classes", without_split(split, SPLITS))
     maps = {kind: scan_folder(root, f"{folder}/{kind}") if labelled else {} for kind in (CLASSES, PERSONS)}
     for name in names:
         try:
@@ -100,6 +99,7 @@ def _names(root: Path, top: Found, split: str, problems: list[Problem]) -> list[
     name = LISTS[split]
     if name in inside and name in top:
         found = f"is in {FOLDERS[split]} and beside it"
-        raise FolderError(name, found, "one list", "Remove the one that is not of the release.")
+        remedy = f"Delete {name} or {FOLDERS[split]}/{name}, whichever does not come from the archive."
+        raise FolderError(name, found, "one list", remedy)
     place, where = (name, top) if name in top else (f"{FOLDERS[split]}/{name}", inside)
     return read_ids(root, where, place, _ID, "an id such as 0000006", problems, split)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mhpdata.errors import EXTRACT_AGAIN, FolderError, SourceError
@@ -14,6 +15,10 @@ map of classes and one of persons (CIHP)."""
 
 Found = dict[str, SourceFile | Refused]
 """The names in a folder, by ``scan_folder``."""
+
+
+REAL_FILE = f"Put a plain file in its place, no link. {EXTRACT_AGAIN}"
+"""What to do about a name that must not be read."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,12 @@ class Listing:
     unlabelled: frozenset[str] = frozenset()
 
 
+def without_split(split: str, splits: Iterable[str]) -> str:
+    """What to do about a split that is not there."""
+    others = " ".join(f"--split {other}" for other in splits if other != split)
+    return f"Extract the archive again, or let mhp-pack leave the split out: {others}."
+
+
 def find_photo(images: Found, folder: str, name: str) -> SourceFile:
     """The photo of an id.
 
@@ -97,5 +108,5 @@ def find_file(found: Found, folder: str, name: str, expected: str) -> SourceFile
     if file is None:
         raise FolderError(f"{folder}/{name}", "missing", expected, EXTRACT_AGAIN)
     if isinstance(file, Refused):
-        raise FolderError(file.path, file.reason, "a regular file", "Put the real file in its place. " + EXTRACT_AGAIN)
+        raise FolderError(file.path, file.reason, "a regular file", REAL_FILE)
     return file

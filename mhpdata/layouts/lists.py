@@ -9,7 +9,7 @@ import re
 from collections.abc import Set
 from pathlib import Path
 
-from mhpdata.errors import EXTRACT_AGAIN, FolderError
+from mhpdata.errors import SKIP, FolderError
 from mhpdata.layouts.entry import Found, Problem
 from mhpdata.source import Refused, SourceFile, read_file
 
@@ -18,6 +18,9 @@ MAX_BYTES = 1 << 22
 
 MAX_WRONG = 1000
 """A list with more wrong lines is none."""
+
+_LINE = f"Correct or delete the line, or let mhp-pack pass over it: {SKIP}."
+_LIST = "Extract the archive again, or save the list as plain text, a line an image."
 
 
 def read_ids(
@@ -54,18 +57,18 @@ def read_ids(
         match = line_of.fullmatch(line)
         here = f"{place} line {number}"
         if match is None:
-            name, error = line[:80], FolderError(here, repr(line[:80]), example, EXTRACT_AGAIN)
+            name, error = line[:80], FolderError(here, repr(line[:80]), example, _LINE)
         elif match[1] in leave:
             continue
         elif match[1] in taken:
             name = match[1]
-            error = FolderError(here, f"{line} again", f"one mention ({taken[name]} has it)", EXTRACT_AGAIN)
+            error = FolderError(here, f"{line} again", f"one mention ({taken[name]} has it)", _LINE)
         else:
             taken[match[1]] = here
             names.append(match[1])
             continue
         if wrong == MAX_WRONG:
-            raise FolderError(here, f"{wrong} lines before it are wrong, too", example, "Extract the archive again.")
+            raise FolderError(here, f"{wrong} lines before it are wrong, too", example, _LIST)
         wrong += 1
         problems.append(Problem(split, name, error, entry=False))
     return names
@@ -75,14 +78,15 @@ def _lines(root: Path, found: Found, place: str, example: str, problems: list[Pr
     """The lines of a list; a missing list is a problem and has none."""
     file = found.get(place.rpartition("/")[2])
     if file is None:
-        error = FolderError(place, "missing", "a list of the release", EXTRACT_AGAIN)
+        remedy = f"Extract the archive again, or let mhp-pack leave out the images that it names: {SKIP}."
+        error = FolderError(place, "missing", "a list of the release", remedy)
         problems.append(Problem(split, place, error, entry=False))
         return []
     if isinstance(file, Refused):
-        raise FolderError(file.path, file.reason, "a text file", "Put the real file in its place.")
+        raise FolderError(file.path, file.reason, "a text file", f"Put a plain file in its place, no link. {_LIST}")
     text = _text(root, file, example)
     if "\r" in text:
-        remedy = "It was converted: extract it again, or pass --on-error skip to skip the CR characters."
+        remedy = f"Extract the archive again, or let mhp-pack pass over the CR characters: {SKIP}."
         error = FolderError(place, "lines end with CR LF", "LF, as released", remedy)
         problems.append(Problem(split, place, error, entry=False))
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []
@@ -92,4 +96,4 @@ def _text(root: Path, file: SourceFile, example: str) -> str:
     try:
         return read_file(root, file, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as cause:
-        raise FolderError(file.path, "is not text", f"{example} on each line", "Extract the archive again.") from cause
+        raise FolderError(file.path, "is not text", f"{example} on each line", _LIST) from cause

@@ -19,9 +19,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mhpdata.errors import EXTRACT_AGAIN, FolderError
+from mhpdata.errors import FolderError
 from mhpdata.labels import MHP_V2
-from mhpdata.layouts.entry import RED, Entry, Listing, Problem, find_photo
+from mhpdata.layouts.entry import RED, Entry, Listing, Problem, find_photo, without_split
 from mhpdata.layouts.lists import read_ids
 from mhpdata.layouts.person_masks import group_masks, order_masks
 from mhpdata.source import scan_folder
@@ -52,7 +52,8 @@ def scan(root: Path) -> Listing:
     for split in SPLITS:
         listing.entries[split] = []
         if LISTS[split] not in lists and not (root / split).exists():
-            error = FolderError(split, "missing, and its list", "a split of the release", _leave_out(split))
+            remedy = without_split(split, SPLITS)
+            error = FolderError(split, f"missing, and its list list/{LISTS[split]}", "the folder of a split", remedy)
             listing.problems.append(Problem(split, split, error, entry=False))
             continue
         place, example = f"list/{LISTS[split]}", "an id such as 10"
@@ -75,7 +76,7 @@ def _scan_split(root: Path, split: str, names: list[str], listing: Listing) -> b
     folder = f"{split}/parsing_annos"
     labelled = (root / folder).exists()
     if not labelled and split != "test":
-        raise FolderError(folder, "missing", "the masks of the split", EXTRACT_AGAIN)
+        raise FolderError(folder, "missing", "the masks of the split", without_split(split, SPLITS))
     masks, strays = group_masks(scan_folder(root, folder)) if labelled else ({}, [])
     for name in names:
         try:
@@ -90,8 +91,3 @@ def _scan_split(root: Path, split: str, names: list[str], listing: Listing) -> b
     unlisted = sorted(name for name in images if name.removesuffix(".jpg") not in listed)
     listing.remarks.extend(remarks + [f"{split}/images/{name}: no list names it" for name in unlisted])
     return labelled
-
-
-def _leave_out(split: str) -> str:
-    others = " ".join(f"--split {other}" for other in SPLITS if other != split)
-    return f"Unpack it, or pass {others}."

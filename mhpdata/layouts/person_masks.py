@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 
 from mhpdata.errors import EXTRACT_AGAIN, FolderError
-from mhpdata.layouts.entry import Found
+from mhpdata.layouts.entry import REAL_FILE, Found
 from mhpdata.source import Refused, SourceFile
 from mhpdata.wording import counted
 
@@ -43,19 +43,18 @@ def order_masks(folder: str, name: str, masks: Group) -> tuple[SourceFile, ...]:
         FolderError: none, not as many as declared, or one that must not be read.
     """
     if not masks:
-        raise FolderError(folder, f"image {name} has no masks", f"{name}_<NN>_<ii>.png", EXTRACT_AGAIN)
+        expected = f"{name}_<NN>_<ii>.png for each of its NN persons"
+        raise FolderError(folder, f"image {name} has no masks", expected, EXTRACT_AGAIN)
     for file in masks.values():
         if isinstance(file, Refused):
-            raise FolderError(
-                file.path, file.reason, "a regular file", "Put the real file in its place. " + EXTRACT_AGAIN
-            )
+            raise FolderError(file.path, file.reason, "a regular file", REAL_FILE)
     declared = sorted({persons for persons, _ in masks})
     if len(declared) > 1:
         raise FolderError(
             folder,
             f"masks of image {name} declare {' and '.join(map(str, declared))} persons",
             "one number",
-            "Remove the masks that are not of the release. " + EXTRACT_AGAIN,
+            _extra(name),
         )
     _check_persons(folder, name, declared[0], sorted(person for _, person in masks))
     ordered = [masks[declared[0], person] for person in range(1, declared[0] + 1)]
@@ -70,4 +69,9 @@ def _check_persons(folder: str, name: str, declared: int, persons: list[int]) ->
     found = f"image {name} names {counted(declared, 'person')} but has masks for {', '.join(map(str, persons))}"
     found += f"; person {missing} is missing" if missing else ""
     found += f"; person {extra} is extra" if extra else ""
-    raise FolderError(folder, found, "", EXTRACT_AGAIN)
+    raise FolderError(folder, found, "", _extra(name) if extra else EXTRACT_AGAIN)
+
+
+def _extra(name: str) -> str:
+    """What to do about masks too many, which extracting over them leaves where they are."""
+    return f"Delete those of {name}_*.png that the archive does not have. {EXTRACT_AGAIN}"

@@ -19,8 +19,21 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.errors import ShardError
+from mhpdata.errors import COPY_AGAIN, ShardError, copy_again
 from mhpdata.regular import open_regular
+
+DISK = "Try again; if that fails, too, check the disk (dmesg tells its errors) and copy the shard to another one."
+"""What to do about a shard that the system does not give."""
+_ANEW = "call mhpdata.open or make the mhpdata.Loader anew."
+
+
+def how_to_open(error: OSError, name: str) -> str:
+    """What to do about a shard's file, by its name, that the system does not open."""
+    if error.errno == errno.EMFILE:
+        return "Run ulimit -n 4096 in the shell first, or pack again with --shard-mb 1024 --overwrite: fewer shards."
+    if error.errno == errno.EACCES:
+        return f"Make {name} and its folder readable, with chmod a+rX."
+    return DISK if error.errno == errno.EIO else copy_again(name)
 
 
 def sha256_file(path: Path) -> str:
@@ -104,19 +117,18 @@ class OpenFile:
     def _open(self) -> _Descriptor:
         """Open the file, for the first time or anew; it must be the same one."""
         if self._closed:
-            raise ShardError(self.path, "was closed", "an open shard", "Open the packed folder again.")
+            raise ShardError(self.path, "was closed with close()", "an open shard", f"To read on, {_ANEW}")
         try:
             descriptor = _Descriptor(self.path)
         except OSError as error:
-            found, remedy = f"cannot be opened ({error.strerror})", "Copy it again, or pack again."
-            if error.errno == errno.EMFILE:
-                remedy = "Raise the limit (ulimit -n), or pack into larger shards (--shard-mb)."
+            found = f"cannot be opened ({error.strerror})"
+            remedy = how_to_open(error, self.path.name)
             raise ShardError(self.path, found, "a shard that the manifest names", remedy) from error
         state = os.fstat(descriptor.number)
         identity = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
         if self._identity not in (None, identity):
-            found = "is another file than at first"
-            raise ShardError(self.path, found, "the same one", "Open the packed folder again.")
+            remedy = f"Run the command again, or in Python {_ANEW}"
+            raise ShardError(self.path, "was replaced by another file while it was open", "", remedy)
         self._identity, self._descriptor = identity, descriptor
         _opened.append(weakref.ref(self))
         while len(_opened) > most_open():
@@ -136,9 +148,7 @@ class OpenFile:
         try:
             return os.pread(descriptor.number, length, offset)
         except OSError as error:
-            raise ShardError(
-                place, f"cannot be read ({error.strerror})", "", "Check the disk and try again."
-            ) from error
+            raise ShardError(place, f"cannot be read ({error.strerror})", "", DISK) from error
 
     def read_into(self, offset: int, out: np.ndarray, place: Callable[[int], str], index: int) -> None:
         """Fill ``out``, uint8, from ``offset`` on.
@@ -150,12 +160,10 @@ class OpenFile:
         try:
             done = os.preadv(descriptor.number, [out.data], offset)
         except OSError as error:
-            raise ShardError(
-                place(index), f"cannot be read ({error.strerror})", "", "Check the disk and try again."
-            ) from error
+            raise ShardError(place(index), f"cannot be read ({error.strerror})", "", DISK) from error
         if done != out.size:
-            remedy = "The file was cut short since it was opened: copy it again, or pack again."
-            raise ShardError(place(index), f"{done} bytes at {offset}", f"{out.size}", remedy)
+            found = f"the file was cut short since it was opened: {done} bytes at {offset}"
+            raise ShardError(place(index), found, f"{out.size}", COPY_AGAIN)
 
     def expect(self, offset: int, length: int) -> None:
         """Tell the system that these bytes will soon be read, where it listens."""

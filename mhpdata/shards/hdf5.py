@@ -25,6 +25,7 @@ FORMAT = "mhp-records"
 _ABOUT = "Record i is records[offsets[i]:offsets[i+1]]; its layout is in docs/format.md of mhp"
 _SYSTEM = re.compile(r"error message = '([^']*)'")
 _CHUNK = 1 << 22
+_WHOLE = "a whole HDF5 file as mhp-pack writes it"
 
 
 class Writer:
@@ -123,9 +124,9 @@ class Reader:
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
             system = _SYSTEM.search(str(error))  # of an error of the disk HDF5 tells ten lines, memory addresses too
             reason = system[1] if system else str(error)
-            raise ShardError(path, f"cannot be opened ({reason})", "a shard of mhp", COPY_AGAIN) from error
+            raise ShardError(path, f"cannot be opened ({reason})", _WHOLE, COPY_AGAIN) from error
         if len(self) != records:
-            raise ShardError(path, f"{len(self)} records", f"{records}", COPY_AGAIN)
+            raise ShardError(path, f"has {len(self)} records", f"{records}, by the manifest", COPY_AGAIN)
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -136,7 +137,7 @@ class Reader:
         start, end = int(self._offsets[index]), int(self._offsets[index + 1])
         data = self._file.read(self._begin + start, end - start, place)
         if len(data) != end - start:
-            raise ShardError(place, f"{len(data)} bytes", f"{end - start}", COPY_AGAIN)
+            raise ShardError(place, f"ends after {len(data)} bytes", f"{end - start}", COPY_AGAIN)
         return data
 
     def span(self, index: int) -> tuple[OpenFile, int, int]:
@@ -158,7 +159,7 @@ def _layout(file: h5py.File, plain: OpenFile) -> tuple[int, np.ndarray]:
     records, offsets = (_contiguous(file, plain, *kind) for kind in (("records", "u1"), ("offsets", "<u8")))
     table = offsets[:]
     if len(table) == 0 or table[0] != 0 or (table[1:] < table[:-1]).any() or table[-1] != records.size:
-        raise ShardError(plain.path, "offsets that do not fit the records", "rising offsets from 0", COPY_AGAIN)
+        raise ShardError(plain.path, "has offsets that do not fit its records", "rising offsets from 0", COPY_AGAIN)
     return int(records.id.get_offset() or 0), table
 
 
@@ -172,7 +173,8 @@ def _contiguous(file: h5py.File, plain: OpenFile, name: str, dtype: str) -> h5py
         or data.external
         or data.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS
     ):
-        raise ShardError(plain.path, f"no contiguous {dtype} dataset {name}", "a shard of mhp", COPY_AGAIN)
+        found = f"has no dataset '{name}' of type {dtype} in one piece"
+        raise ShardError(plain.path, found, _WHOLE, COPY_AGAIN)
     if data.size and (data.id.get_offset() is None or data.id.get_offset() + data.nbytes > plain.size):
-        raise ShardError(plain.path, f"{plain.size} bytes", f"all {data.nbytes} of {name}", COPY_AGAIN)
+        raise ShardError(plain.path, f"has {plain.size} bytes", f"all {data.nbytes} of its {name}", COPY_AGAIN)
     return data

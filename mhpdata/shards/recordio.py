@@ -21,24 +21,24 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.errors import COPY_AGAIN, ShardError
+from mhpdata.errors import COPY_AGAIN, ShardError, copy_again
 from mhpdata.regular import read_regular
-from mhpdata.shards.file import HashedFile, OpenFile
+from mhpdata.shards.file import HashedFile, OpenFile, how_to_open
 
 MAGIC = 0xCED7230A
 MAX_PAYLOAD = (1 << 29) - 1
 _MAGIC_BYTES = struct.pack("<I", MAGIC)
 _PART = struct.Struct("<II")
 _LONGEST_LINE = 31
+_BOTH = copy_again("the .rec and the .idx file").replace("it was", "they were")
 _LINE = re.compile(rb"[0-9]{1,10}\t[0-9]{1,19}\n")
 
 
 def frame(payload: bytes | bytearray | memoryview) -> list[bytes | memoryview]:
     """The parts that write a payload to a ``.rec`` file, as buffers to be written one after the other."""
     if len(payload) > MAX_PAYLOAD:
-        raise ShardError(
-            "recordio", f"a record of {len(payload)} bytes", f"at most {MAX_PAYLOAD}", "Pack smaller images."
-        )
+        remedy = "Pack with --format hdf5, which takes larger ones, or with a smaller --size, such as 768."
+        raise ShardError("RecordIO shard", f"a record of {len(payload)} bytes", f"at most {MAX_PAYLOAD}", remedy)
     view = memoryview(payload)
     cuts = _magic_places(payload)
     starts, ends = [0, *(c + 4 for c in cuts)], [*cuts, len(view)]
@@ -63,13 +63,15 @@ def unframe(data: bytes | memoryview, place: str) -> bytes | memoryview:
         magic, word = _PART.unpack_from(view, at)
         flag, length = word >> 29, word & MAX_PAYLOAD
         if magic != MAGIC or at + 8 + length > len(view):
-            found = f"magic {magic:#010x}, length {length}, {len(view) - at - 8} bytes left"
-            raise ShardError(place, found, f"magic {MAGIC:#010x} and a whole part", COPY_AGAIN)
+            found, expected = f"ends after {len(view) - at - 8} bytes", f"{length}"
+            if magic != MAGIC:
+                found, expected = f"does not begin as a record ({magic:#010x})", f"{MAGIC:#010x}"
+            raise ShardError(place, found, expected, COPY_AGAIN)
         part = view[at + 8 : at + 8 + length]
         if flag == 0 and not parts:
             return part
         if flag != (1 if not parts else 2) and not (flag == 3 and parts):
-            raise ShardError(place, f"part flag {flag} after {len(parts)} parts", "0, or 1, 2, ..., 3", COPY_AGAIN)
+            raise ShardError(place, f"has part {len(parts) + 1} marked {flag}", "0, or 1, 2, ..., 3", COPY_AGAIN)
         parts.append(part)
         if flag == 3:
             return _MAGIC_BYTES.join(parts)
@@ -118,11 +120,13 @@ class Reader:
     def __init__(self, stem: Path, records: int) -> None:
         self._offsets = read_index(stem.with_suffix(".idx"), records)
         if len(self._offsets) != records:
-            raise ShardError(stem.with_suffix(".idx"), f"{len(self._offsets)} records", f"{records}", COPY_AGAIN)
+            index, found = stem.with_suffix(".idx"), f"lists {len(self._offsets)} records"
+            raise ShardError(index, found, f"{records}, by the manifest", copy_again(index.name))
         self._file = OpenFile(stem.with_suffix(".rec"))
         self._ends = np.append(self._offsets[1:], np.uint64(self._file.size))
         if not (self._offsets < self._ends).all():
-            raise ShardError(self._file.path, f"{self._file.size} bytes", "rising offsets within them", COPY_AGAIN)
+            found = f"has {self._file.size} bytes, which its .idx file does not fit"
+            raise ShardError(self._file.path, found, "rising offsets within them", _BOTH)
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -132,7 +136,7 @@ class Reader:
         place = f"{self._file.path} record {index}"
         offset, length = int(self._offsets[index]), int(self._ends[index] - self._offsets[index])
         if length > 3 * MAX_PAYLOAD:  # a payload of nothing but magics takes three times its bytes
-            raise ShardError(place, f"{length} bytes by the index", f"at most {3 * MAX_PAYLOAD}", COPY_AGAIN)
+            raise ShardError(place, f"has {length} bytes by its .idx file", f"at most {3 * MAX_PAYLOAD}", _BOTH)
         return unframe(self._file.read(offset, length, place), place)
 
     def span(self, index: int) -> tuple[OpenFile, int, int]:
@@ -166,9 +170,11 @@ def read_index(path: Path, records: int) -> np.ndarray:
             raise ValueError("lines of another kind")
         table = np.array(text.split(), np.uint64).reshape(-1, 2)
     except OSError as error:
-        raise ShardError(path, f"cannot be read ({error.strerror})", "the index of a shard", COPY_AGAIN) from error
+        found = f"cannot be read ({error.strerror})"
+        raise ShardError(path, found, "the index of a shard", how_to_open(error, path.name)) from error
     except ValueError as error:
-        raise ShardError(path, "is not an index", "lines of a key, a tab and an offset", COPY_AGAIN) from error
+        expected = "lines of a number, a tab and an offset"
+        raise ShardError(path, "is not an index", expected, copy_again(path.name)) from error
     if (table[:, 0] != np.arange(len(table))).any():
-        raise ShardError(path, "keys in another order", "0, 1, 2, ...", COPY_AGAIN)
+        raise ShardError(path, "has its lines in another order", "lines 0, 1, 2, ...", copy_again(path.name))
     return table[:, 1]

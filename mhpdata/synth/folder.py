@@ -25,7 +25,7 @@ from mhpdata.synth.entry import write_image
 from mhpdata.synth.forms import FORMS, V1, Form
 from mhpdata.threads import single_threaded_opencv, usable_cores
 
-_ANEW = "Make room or give permission, then run the same command again: it starts anew."
+_ANEW = "Make room or give permission to write there, then run the same command again: it starts anew."
 MARKER = ".mhp-synth"  # says that a .partial folder is ours to remove
 LARGEST_ID = 9999
 
@@ -70,14 +70,14 @@ def _make_all(
 def _new_partial(out: Path, form: Form) -> Path:
     """An empty ``<out>.partial`` beside ``out``, once both are known to be free."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise OutputError(
-            out, "exists and is not empty", "a new name or an empty folder", "Choose another --out, or remove it first."
-        )
+        remedy = f"Choose another --out, or remove {out} first."
+        raise OutputError(out, "exists and is not empty", "a new name or an empty folder", remedy)
     folder = out.with_name(out.name + ".partial")
     if folder.is_dir() and (folder / MARKER).is_file():
         shutil.rmtree(folder)  # what an interrupted run left
     if folder.exists() or folder.is_symlink():
-        raise OutputError(folder, "is in the way and was not made by mhp-synth", remedy="Move it away.")
+        remedy = f"Move {folder.name} away, or choose another --out."
+        raise OutputError(folder, "is in the way and was not made by mhp-synth", "", remedy)
     folder.mkdir(parents=True)
     (folder / MARKER).touch()
     for name in form.folders:
@@ -104,12 +104,14 @@ def _add_defects(folder: Path, seed: int, scale: float, images: int) -> None:
 def _check(images: int, seed: int, workers: int, scale: float, defects: bool, layout: str) -> None:
     check_choice("layout", layout, tuple(FORMS))
     if defects and layout != V1:
-        raise OptionError("defects", f"with layout {layout}", f"layout {V1}", "Leave it out.")
+        remedy = f"Do without defects, or choose layout {V1}."
+        raise OptionError("defects", f"with layout {layout}", f"layout {V1}", remedy)
     check_range("images", images, 1, LARGEST_ID - (len(DEFECTS) if defects else 0))  # ids have four digits
     check_range("seed", seed, 0, 1 << 62)
     check_range("workers", workers, 1, 4096)
     if not 0.05 <= scale <= 4:
-        raise OptionError("scale", f"{scale}", "a number from 0.05 to 4", "Change it.")
+        remedy = "Pass 0.05 for the smallest images, 1 for the usual size, 4 for the largest."
+        raise OptionError("scale", f"{scale}", "a number from 0.05 to 4", remedy)
 
 
 def synthesize(
@@ -159,7 +161,7 @@ def synthesize(
         folder.replace(final)
     except OSError as error:
         found = f"cannot be put in place ({error.strerror})"
-        raise OutputError(final, found, "", f"It is whole: move {folder} there.") from error
+        raise OutputError(final, found, "", f"The dataset is whole: move {folder} to {final}.") from error
     counts = {name: len(chosen) for name, chosen in indices.items()}
     people = {name: sum(persons[index - 1] for index in chosen) for name, chosen in indices.items()}
     return Synthesized(final, counts, people, time.perf_counter() - start)

@@ -149,7 +149,7 @@ def open_engine(config: TrainConfig, training: bool = True) -> Engine:
     """
     name = config.engine
     if name not in ENGINES:
-        raise OptionError("engine", repr(name), " or ".join(ENGINES), "Choose one of them.")
+        raise OptionError("engine", repr(name), " or ".join(ENGINES), f"Pass {' or '.join(ENGINES)}.")
     missing = _missing(name)
     if missing:
         raise EngineError(
@@ -167,4 +167,4 @@ def _missing(name: str) -> list[str]:
 
 def _others(name: str) -> str:
     there = [other for other in installed() if other != name]
-    return f"; or choose an engine that is installed: {', '.join(there)}." if there else "."
+    return f"; or pass --engine {there[0]}, which is installed." if there else "."

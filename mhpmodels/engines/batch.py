@@ -28,7 +28,7 @@ def check_shapes(images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
             "images",
             found,
             " or ".join(f"{dtype} {shape}" for dtype, shape in shapes.items()),
-            "Pass what Loader gives.",
+            'Pass images and labels of one batch of mhpdata.Loader(..., dtype="float32") or "uint8".',
         )
 
 
@@ -37,7 +37,9 @@ def check_size(model: str, height: int, width: int, training: bool) -> None:
     step, least = MULTIPLE.get(model, 1) if training else 1, LEAST.get(model, 1)
     if height % step or width % step or min(height, width) < least:
         expected = f"{f'multiples of {step}, ' if training else ''}at least {least}"
-        raise EngineError("images", f"{height} x {width} for {model}", expected, "Change --crop-size.")
+        lowest = -(-least // step) * step
+        remedy = f"Pass --crop-size {lowest} or a larger multiple of {step}." if training else "Make the images larger."
+        raise EngineError("images", f"{height} x {width} for {model}", f"{expected} pixels a side", remedy)
 
 
 def seed_of_rank(seed: int, rank: int) -> int:

@@ -47,18 +47,19 @@ class OnnxEngine:
             raise MissingError("onnxruntime", f"cannot be imported ({error})", "", remedy) from error
         provider = _PROVIDERS[bool(config.ngpus)]
         if provider not in onnxruntime.get_available_providers():
-            remedy = "Pass --ngpus 0, or install onnxruntime-gpu."
+            remedy = "Pass --ngpus 0 to use the CPU, or run: pip install onnxruntime-gpu."
             raise EngineError("ngpus", f"{config.ngpus}, and onnxruntime has no {provider}", "", remedy)
         try:
             content = read_regular(path, MAX_BYTES)
         except OSError as error:
-            raise CheckpointError(path, f"cannot be read ({error.strerror})", "a network", "Check the path.") from error
+            remedy = f"Check the path and the file's permissions, or write it with mhp-convert WEIGHTS {path}."
+            raise CheckpointError(path, f"cannot be read ({error.strerror})", "a network", remedy) from error
         try:
             session = onnxruntime.InferenceSession(content, providers=[provider])
         except Exception as error:  # onnxruntime's own errors have no base but this
-            raise CheckpointError(
-                path, f"not taken by onnxruntime ({error})", "what mhp-convert wrote", "Convert it again."
-            ) from error
+            remedy = f"Write the file again with mhp-convert WEIGHTS {path} --overwrite."
+            found = f"not taken by onnxruntime ({error})"
+            raise CheckpointError(path, found, "what mhp-convert wrote", remedy) from error
         (given, *more), (logits, *_) = session.get_inputs(), session.get_outputs()
         shapes = [given.shape, logits.shape]
         if (
@@ -68,7 +69,10 @@ class OnnxEngine:
             or type(logits.shape[1]) is not int
         ):
             raise CheckpointError(
-                path, f"takes {given.shape}, gives {logits.shape}", "images (N, 3, H, W), logits", "Convert it again."
+                path,
+                f"takes arrays {given.shape}, gives {logits.shape}",
+                "images (N, 3, H, W) and logits (N, classes, H, W)",
+                "Pass a file that mhp-convert WEIGHTS OUT.onnx wrote.",
             )
         notes = session.get_modelmeta().custom_metadata_map
         self.config = read_notes(replace(config, classes=logits.shape[1]), notes, path)
@@ -84,7 +88,10 @@ class OnnxEngine:
         try:
             logits: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(images)})[0]
         except Exception as error:  # onnxruntime's own errors have no base but this
-            remedy = "Convert the checkpoint again; if memory ran out, pass a smaller --window."
+            remedy = (
+                "If memory ran out, pass a smaller --window, such as 1024; else write the .onnx file again with "
+                "mhp-convert --overwrite."
+            )
             raise EngineError(
                 "predict", f"onnxruntime failed for images {images.shape} ({error})", "", remedy
             ) from error

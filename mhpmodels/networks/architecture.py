@@ -58,12 +58,13 @@ class Architecture:
             if output in shapes and depth is not None:
                 return Architecture(model, f"resnet{depth}", shapes[output][0], any("auxlayer" in n for n in shapes))
         found = f"{len(shapes)} arrays, such as {', '.join(list(shapes)[:3])}"
-        raise CheckpointError(place, found, "GluonCV's PSPNet or ICNet", "Files of net.save_parameters are taken.")
+        remedy = "Pass weights of such a network, as mhp-train or GluonCV's net.save_parameters writes them."
+        raise CheckpointError(place, found, "GluonCV's PSPNet or ICNet", remedy)
 
     def check(self) -> None:
         """Raises OptionError for a backbone that torch's PSPNet and ICNet do not have."""
         if ":" not in self.model and self.backbone not in BACKBONES:
-            remedy = "Choose one of them, or --engine mxnet."
+            remedy = "Pass one of these, such as --backbone resnet50, or --engine mxnet."
             raise OptionError("backbone", f"{self.backbone} with engine torch", " or ".join(BACKBONES), remedy)
 
 
@@ -91,9 +92,8 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
     if ":" in architecture.model:
         network = _find_function(architecture.model)(config)
         if not isinstance(network, nn.Module):
-            raise EngineError(
-                architecture.model, f"gave a {type(network).__name__}", "a torch.nn.Module", "Let it return one."
-            )
+            remedy = "Let the function return the network, a torch.nn.Module."
+            raise EngineError(f"model {architecture.model}", f"gave a {type(network).__name__}", "a network", remedy)
         return network
     if architecture.model == "psp":
         network = PSPNet(architecture.classes, architecture.backbone, architecture.aux, dropout)
@@ -108,5 +108,5 @@ def _find_function(name: str) -> Any:
     try:
         return getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        remedy = "Give package.module:function, and set PYTHONPATH to the folder that holds it."
+        remedy = "Pass --model package.module:function, and set PYTHONPATH to the folder that holds this package."
         raise EngineError(f"model {name}", f"not there ({error})", "", remedy) from error

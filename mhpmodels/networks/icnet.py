@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from mhpmodels.networks.norm import BatchNorm
-from mhpmodels.networks.pspnet import PyramidHead, resize
+from mhpmodels.networks.pspnet import PyramidHead
+from mhpmodels.networks.resize import resize
 from mhpmodels.networks.resnet import ResNet
 
 
@@ -48,7 +49,7 @@ class ICNet(ResNet):
         small = self.layer4(self.layer3(resize(middle, (height // 32, width // 32))))
         small = self.conv_sub4(self.psp_head(small))
         quarter, *others = self.head(large, self.conv_sub2(middle), small)
-        main = resize(quarter, (height, width))
+        main = resize(quarter.contiguous(), (height, width))
         return (main, quarter, *others) if self.training else (main,)
 
 

@@ -53,7 +53,8 @@ class SyncBatchNorm(BatchNorm):
     def __init__(self, of: nn.BatchNorm2d) -> None:
         if any(value is None for value in (of.weight, of.running_mean, of.momentum)):
             expected = "gamma and beta, running statistics and a momentum"
-            raise EngineError(str(of), "cannot be synchronised on the CPU", expected, "Leave --syncbn out.")
+            remedy = "Leave out --syncbn, or build this layer of your network with torch's default arguments."
+            raise EngineError(str(of), "cannot be synchronised on the CPU", expected, remedy)
         super().__init__(of.num_features, of.eps, of.momentum)
         _take_tensors(self, of)
         self._missing = 0 if isinstance(of, BatchNorm) else 1  # torch's layers take n - 1

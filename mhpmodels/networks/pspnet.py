@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from mhpmodels.networks.norm import BatchNorm
+from mhpmodels.networks.resize import resize
 from mhpmodels.networks.resnet import ResNet
 
 BINS = (1, 2, 3, 6)
@@ -39,10 +40,10 @@ class PSPNet(ResNet):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         size = x.shape[2:]
         middle = self.layer3(self.layer2(self.layer1(self.stem(x))))
-        outputs = [resize(self.head(self.layer4(middle)), size)]
+        outputs = [self.head(self.layer4(middle))]
         if self.aux and self.training:
-            outputs.append(resize(self.auxlayer(middle), size))
-        return tuple(outputs)
+            outputs.append(self.auxlayer(middle))
+        return tuple(resize(logits.contiguous(), size) for logits in outputs)
 
 
 class PyramidHead(nn.Module):
@@ -72,7 +73,8 @@ class Pyramid(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         convs = (self.conv1, self.conv2, self.conv3, self.conv4)
         pooled = (conv(self.pool(x, bins)) for conv, bins in zip(convs, BINS, strict=True))
-        return torch.cat([x, *(resize(part, x.shape[2:]) for part in pooled)], 1)
+        # resizing under autocast gives float32, which the convolution after it would only round again
+        return torch.cat([x, *(resize(part, x.shape[2:]).to(x.dtype) for part in pooled)], 1)
 
 
 class AuxiliaryHead(nn.Module):
@@ -86,11 +88,6 @@ class AuxiliaryHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.block(x)
-
-
-def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear to (height, width), corner pixels on corner pixels, as MXNet's BilinearResize2D."""
-    return F.interpolate(x, size, mode="bilinear", align_corners=True)
 
 
 def _conv_norm_relu(inputs: int, outputs: int, kernel: int) -> tuple[nn.Module, ...]:

@@ -43,12 +43,14 @@ def load_backbone(parameters: Mapping[str, Any], backbone: str, source: str) -> 
     path = _download(FILES.get(backbone, backbone)) if source == "store" else Path(source)
     arrays = read_params(path)
     wanted = {name: parameter for name, parameter in parameters.items() if name.startswith(NAMES)}
-    remedy = f"Give a file of {FILES.get(backbone, backbone)}, or choose the backbone that it is of."
+    file = FILES.get(backbone, backbone)
+    remedy = f"Give a file of {file} as --pretrained-base, or pass the --backbone that {path.name} is of."
     for name, parameter in wanted.items():
         if name not in arrays:
-            raise CheckpointError(path, f"has no {name}", f"the weights of {backbone}", remedy)
+            raise CheckpointError(path, f"has no array {name}", f"the weights of {backbone}", remedy)
         if arrays[name].shape != parameter.shape:
-            raise CheckpointError(path, f"{name} of shape {arrays[name].shape}", f"{parameter.shape}", remedy)
+            expected = f"{parameter.shape}, as {backbone} has"
+            raise CheckpointError(path, f"{name} of shape {arrays[name].shape}", expected, remedy)
     for name, parameter in wanted.items():
         parameter.set_data(put(arrays[name], mx.cpu()))
 
@@ -61,5 +63,6 @@ def _download(name: str) -> Path:
         raise EngineError(
             "pretrained_base",
             f"{name} cannot be had from GluonCV's store ({type(error).__name__}: {error})",
-            remedy=f"Give the path of a copy of {name}-*.params, or leave the option out to train from scratch.",
+            remedy=f"Give --pretrained-base the path of a copy of {name}-*.params, or leave that option out to begin "
+            "with random weights.",
         ) from error

@@ -48,7 +48,8 @@ def keep_apart(config: TrainConfig) -> None:
         raise EngineError(
             "contexts",
             f"{config.contexts} on the CPU with syncbn, and MXNet is imported already without {' and '.join(missing)}",
-            remedy=f"Start Python with {' '.join(f'{name}={value}' for name, value in missing.items())}.",
+            remedy=f"Set them before Python starts: {' '.join(f'{n}={value}' for n, value in missing.items())} python "
+            "...; or leave syncbn out.",
         )
     os.environ.update(missing)
 
@@ -66,9 +67,13 @@ def open_contexts(config: TrainConfig) -> list[Any]:
     try:
         seen = mx.context.num_gpus()
     except mx.MXNetError as error:  # a driver that does not answer
-        raise EngineError("engine mxnet", f"no GPU ({error})", remedy="Pass --ngpus 0.") from error
+        remedy = "Pass --ngpus 0 to use the CPU, or let nvidia-smi show whether the driver works."
+        raise EngineError("engine mxnet", f"no GPU answers ({error})", remedy=remedy) from error
     if seen < config.ngpus:
-        remedy = "Pass --ngpus 0 for the CPU, or install the mxnet-cu build of your CUDA."
+        remedy = (
+            f"Pass --ngpus {seen}{' for the CPU' if not seen else ''}, or run, for CUDA 11.2 or 10.1: "
+            'pip install "mhp[mxnet-cu112]" or "mhp[mxnet-cu101]".'
+        )
         raise EngineError("ngpus", f"{config.ngpus}, of which MXNet {mx.__version__} sees {seen}", "", remedy)
     return [mx.gpu(number) for number in range(config.ngpus)]
 
@@ -76,5 +81,5 @@ def open_contexts(config: TrainConfig) -> list[Any]:
 def check_supported(config: TrainConfig) -> None:
     """Raises OptionError for what this engine does not have."""
     if config.dtype != "float32":
-        remedy = "Use --engine torch for mixed precision."
+        remedy = "Pass float32, or --engine torch, which has the others."
         raise OptionError("dtype", f"{config.dtype} with engine mxnet", "float32 (SyncBatchNorm has no other)", remedy)

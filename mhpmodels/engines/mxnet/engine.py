@@ -130,7 +130,7 @@ class MXNetEngine:
                 "train_step",
                 "an engine that was opened to predict",
                 "open_engine(config, training=True)",
-                "Open another.",
+                "Open the engine with training=True for train_step, or call predict only.",
             )
         # one operator that fails leaves those on the other contexts waiting for it, so nothing wrong may get that far
         check_shapes(images, labels)
@@ -138,11 +138,17 @@ class MXNetEngine:
         check_size(self.config.model, height, width, training=True)
         if len(images) % len(self._contexts):
             found = f"{len(images)} images for {len(self._contexts)} contexts"
-            raise EngineError("images", found, "a multiple of the contexts", "Change --batch-size.")
+            remedy = f"Pass --batch-size with a multiple of {len(self._contexts) * self.world_size}."
+            raise EngineError("images", found, "a multiple of the contexts", remedy)
         known = np.count_nonzero(labels < self.config.classes) + np.count_nonzero(labels == IGNORE)
         if known != labels.size:
             found = f"{labels.size - known} pixels of a class that the network does not have"
-            raise EngineError("labels", found, f"0..{self.config.classes - 1}, or {IGNORE}", "Check --classes.")
+            expected = f"0..{self.config.classes - 1}, or {IGNORE}"
+            remedy = (
+                "Open the engine with TrainConfig(classes=...) as many as the labels have, or set such pixels to 255; "
+                "mhp-verify checks the labels of a packed folder."
+            )
+            raise EngineError("labels", found, expected, remedy)
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
@@ -207,7 +213,10 @@ def _explained(place: str) -> Iterator[None]:
         yield
     except mx.MXNetError as error:
         found = f"MXNet failed ({str(error).strip().splitlines()[-1]})"
-        remedy = "If its memory ran out, take a smaller --batch-size or --crop-size."
+        remedy = (
+            "If memory ran out, pass a smaller --batch-size or --crop-size (mhp-predict: --window); else run the same "
+            "command again."
+        )
         raise EngineError(place, found, remedy=remedy) from error
 
 

@@ -42,14 +42,15 @@ class Exchange:
     def __init__(self, config: TrainConfig, gradients: Sequence[Sequence[Any]]) -> None:
         kind = config.kvstore
         if kind not in KVSTORES:
-            raise OptionError("kvstore", repr(kind), " or ".join(KVSTORES), "Choose one of them.")
+            remedy = "Pass device for one machine, or dist_sync for several."
+            raise OptionError("kvstore", repr(kind), " or ".join(KVSTORES), remedy)
         self.rank, self.world_size = 0, 1
         self._store: Any = None
         distributed = kind.startswith("dist")
         if distributed:
             missing = [name for name in _ADDRESS if name not in os.environ]
             if missing:
-                remedy = "Start the processes by MXNet's tools/launch.py, or use --kvstore device."
+                remedy = "Start the processes by MXNet's tools/launch.py, which sets these, or pass --kvstore device."
                 raise EngineError("kvstore", f"{kind} without {', '.join(missing)} in the environment", "", remedy)
         if not distributed and len(gradients[0]) == 1:
             return

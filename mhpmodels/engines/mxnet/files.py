@@ -18,11 +18,14 @@ from mhpdata.errors import CheckpointError
 from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.memory import put
 from mhpmodels.engines.mxnet.optimizer import Optimizer
-from mhpmodels.params import read_params, write_params
+from mhpmodels.params import EARLIER, FITTING, read_params, write_params
 
 STEPS = "steps"
 AUXILIARY = "auxlayer."
-_FITS = "Choose the model, backbone, classes and aux that the file was made with."
+_STATE = (
+    "Pass the .state file that mhp-train wrote beside weights of the same model, backbone, number of classes and "
+    "optimizer."
+)
 
 
 def save_weights(path: str | Path, parameters: Mapping[str, Any]) -> None:
@@ -39,7 +42,7 @@ def load_weights(path: str | Path, parameters: Mapping[str, Any]) -> None:
     arrays = read_params(path)
     if not any(name.startswith(AUXILIARY) for name in parameters):
         arrays = {name: array for name, array in arrays.items() if not name.startswith(AUXILIARY)}
-    _check(path, arrays, {name: parameter.shape for name, parameter in parameters.items()})
+    _check(path, arrays, {name: parameter.shape for name, parameter in parameters.items()}, FITTING)
     for name, parameter in parameters.items():
         parameter.set_data(put(arrays[name], mx.cpu()))
 
@@ -60,25 +63,28 @@ def load_state(path: str | Path, optimizer: Optimizer) -> None:
     moments = optimizer.moments()
     steps = arrays.pop(STEPS, None)
     if steps is None or steps.shape != (1,) or steps.dtype != np.int64 or steps[0] < 0:
-        raise CheckpointError(path, f"no number of {STEPS}", "an optimiser's state", "Is this the right file?")
-    _check(path, arrays, {name: there[0].shape for name, there in moments.items()})
+        raise CheckpointError(path, f"has no number of {STEPS}", "an optimiser's state", _STATE)
+    _check(path, arrays, {name: there[0].shape for name, there in moments.items()}, _STATE)
     for name, there in moments.items():
         for array in there:
             array[:] = arrays[name]
     optimizer.steps = int(steps[0])
 
 
-def _check(path: str | Path, arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
+def _check(
+    path: str | Path, arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]], remedy: str
+) -> None:
     missing = [name for name in shapes if name not in arrays]
     spare = [name for name in arrays if name not in shapes]
     for found, names in (("has no", missing), ("has", spare)):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise CheckpointError(path, f"{found} {names[0]}{more}", f"{len(shapes)} arrays, by name", _FITS)
+            expected = f"the {len(shapes)} arrays of this network"
+            raise CheckpointError(path, f"{found} {names[0]}{more}", expected, remedy)
     for name, shape in shapes.items():
         array = arrays[name]
         if array.shape != shape or array.dtype != np.float32:
             found = f"{name} is {array.dtype} {array.shape}"
-            raise CheckpointError(path, found, f"float32 {shape}", _FITS)
+            raise CheckpointError(path, found, f"float32 {shape}, as of this network", remedy)
         if not np.isfinite(array).all():
-            raise CheckpointError(path, f"{name} is not finite", "finite numbers", "Take an earlier checkpoint.")
+            raise CheckpointError(path, f"{name} is not finite", "finite numbers", EARLIER)

@@ -27,7 +27,10 @@ import numpy as np
 from mhpdata.errors import EngineError
 
 PLACE = "engine mxnet"
-_REMEDY = 'Use an environment of its own for it: pip install "mhp[mxnet]".'
+_REMEDY = (
+    'Run: pip install "mhp[mxnet]", which brings what MXNet needs (numpy 1.23), best in a virtual environment of its '
+    "own; or pass --engine torch."
+)
 
 
 @contextmanager

@@ -43,7 +43,8 @@ def build_network(config: TrainConfig, contexts: list[Any], training: bool) -> A
         EngineError: the pretrained backbone cannot be had.
     """
     if config.backbone not in CHANNELS:
-        raise OptionError("backbone", repr(config.backbone), " or ".join(CHANNELS), "Choose one of them.")
+        remedy = "Pass one of these names, such as resnet50."
+        raise OptionError("backbone", repr(config.backbone), " or ".join(CHANNELS), remedy)
     norm = norm_layer(config.syncbn, len(contexts))
     build = _PSPNET.PSPNet if config.model == "psp" else _ICNET.ICNet
     options = {"aux": config.aux} if config.model == "psp" else {}

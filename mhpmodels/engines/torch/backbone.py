@@ -47,12 +47,16 @@ def load_backbone(network: nn.Module, backbone: str, source: str) -> None:
     names = getattr(network, "base_names", ())
     wanted = {n: t for n, t in network.state_dict().items() if n.partition(".")[0] in names and "num_batches" not in n}
     if not wanted:
-        raise EngineError("pretrained_base", "a network of one's own", "PSPNet or ICNet", "Load it in your function.")
+        found = "given for a network of one's own, whose backbone mhp does not know"
+        remedy = "Leave out --pretrained-base, and load the weights in the function that makes the network."
+        raise EngineError("pretrained_base", found, "the model icnet or psp", remedy)
     for name, tensor in wanted.items():
         shape = tuple(tensors[name].shape) if name in tensors else "missing"
         if shape != tuple(tensor.shape):
-            remedy = f"Give a file of {STORE[backbone][0]}, or choose the backbone that it is of."
-            raise CheckpointError(path, f"{name} is {shape}", f"{tuple(tensor.shape)}", remedy)
+            file = STORE[backbone][0]
+            remedy = f"Give a file of {file} as --pretrained-base, or pass the --backbone that {path.name} is of."
+            expected = f"{tuple(tensor.shape)}, as {backbone} has"
+            raise CheckpointError(path, f"{name} is {shape}", expected, remedy)
     network.load_state_dict({name: tensors[name] for name in wanted}, strict=False)
 
 
@@ -78,10 +82,14 @@ def find_in_store(backbone: str) -> Path:
                 archive.unlink(missing_ok=True)
         found = hashlib.sha1(path.read_bytes()).hexdigest()
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        remedy = f"Give the path of a copy of {path.name}, or leave the option out to train from scratch."
+        remedy = (
+            f"Give the path of a copy of {path.name} as --pretrained-base, or leave that option out to begin with "
+            "random weights."
+        )
         raise EngineError(
             "pretrained_base", f"{name} cannot be had from GluonCV's store ({error})", "", remedy
         ) from error
     if found != digest:
-        raise EngineError(path, f"SHA-1 {found}", digest, "Remove the file; it is downloaded anew.")
+        remedy = "Delete this file and run the same command again, which downloads it anew."
+        raise EngineError(path, f"its SHA-1 is {found}", digest, remedy)
     return path

@@ -9,8 +9,9 @@
 A gradient is that of the mean over all labelled pixels of the batch of all ranks. The check comes before anything but
 the running statistics has changed.
 
-Run here: the CPU, alone and over gloo. Not run, for want of a GPU: CUDA, NCCL. The same state, batch and seed give the
-same step bit for bit on the CPU; on CUDA to rounding, since torch's resizing and pooling add up there in any order.
+Run here: the CPU, alone and over gloo; CUDA on one H100 (``tests/test_torch_cuda.py``). Not run, for want of a second
+GPU: NCCL. The same state, batch and seed give the same step bit for bit on the CPU; on CUDA to rounding, since some of
+torch's backward passes, as that of pooling, add up there in any order.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ from mhpmodels.engines.batch import check_shapes, check_size, output_weights, se
 from mhpmodels.engines.torch.backbone import load_backbone
 from mhpmodels.engines.torch.copies import Ahead, normalise, on_device
 from mhpmodels.engines.torch.loss import pixel_loss
-from mhpmodels.engines.torch.optimizer import Optimizer
+from mhpmodels.engines.torch.optimizer import STATE, Optimizer
 from mhpmodels.engines.torch.ranks import Ranks
 from mhpmodels.engines.torch.scaler import Scaler
 from mhpmodels.engines.torch.statistics import Statistics
 from mhpmodels.engines.torch.weights import fit, read_tensors, read_weights, write_tensors, write_weights
 from mhpmodels.networks.architecture import Architecture, build_network
 from mhpmodels.networks.norm import synchronise
-from mhpmodels.networks.pspnet import resize
+from mhpmodels.networks.resize import resize
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -130,7 +131,12 @@ class TorchEngine:
         total, bad = self._ranks.sum(counts).tolist()
         if bad:
             found = f"{bad:.0f} pixels of a class that the network does not have"
-            raise EngineError("labels", found, f"0..{self.config.classes - 1}, or {IGNORE}", "Check --classes.")
+            expected = f"0..{self.config.classes - 1}, or {IGNORE}"
+            remedy = (
+                "Open the engine with TrainConfig(classes=...) as many as the labels have, or set such pixels to 255; "
+                "mhp-verify checks the labels of a packed folder."
+            )
+            raise EngineError("labels", found, expected, remedy)
         if self.config.old_recipe:  # GluonCV takes the mean on each device
             return float(labelled.sum()) * self.world_size or 1.0
         return total or 1.0
@@ -176,14 +182,17 @@ class TorchEngine:
     def _check(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
         if not self._training:
             expected = "open_engine(config, training=True)"
-            raise EngineError("train_step", "an engine that was opened to predict", expected, "Open another.")
+            remedy = "Open the engine with training=True for train_step, or call predict only."
+            raise EngineError("train_step", "an engine that was opened to predict", expected, remedy)
         check_shapes(images, labels)
         _, height, width = labels.shape
         check_size(self.config.model, height, width, training=True)
         batch, parts = len(images), self.config.accumulate
         if batch % parts:
             found = f"{batch} in {parts} parts"
-            raise EngineError("images", found, "a multiple of the parts", "Change --accumulate or --batch-size.")
+            step = parts * self.world_size
+            remedy = f"Pass an --accumulate that divides {batch}, or --batch-size with a multiple of {step}."
+            raise EngineError("images", found, "a multiple of the parts (accumulate)", remedy)
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
@@ -234,7 +243,7 @@ class TorchEngine:
         content = read_tensors(path)
         factor, good = (content.get(name) for name in ("factor", "good")) if isinstance(content, dict) else (0, 0)
         if type(factor) is not float or type(good) is not int or not 1 <= factor < math.inf:
-            raise CheckpointError(path, "no optimiser's state", "what save_state wrote", "Is this the right file?")
+            raise CheckpointError(path, "holds no optimiser's state", "a .state file of engine torch", STATE)
         self._optimizer.check(content, path)
         if self._average is not None:
             self._restore_weights(content, path)
@@ -245,9 +254,8 @@ class TorchEngine:
         """The weights that the average is of; the file of weights had the average and the statistics."""
         weights, averaged = content.get("weights"), content.get("averaged")
         if not isinstance(weights, dict) or type(averaged) is not int:
-            raise CheckpointError(
-                path, "no weights beside an average", "the state of a run with --ema", "Resume without --ema."
-            )
+            remedy = "Pass the .state file of a run with --ema, or open the engine without ema."
+            raise CheckpointError(path, "no weights beside an average", "the state of a run with --ema", remedy)
         fit(self._network, {**self._network.state_dict(), **weights}, path)
         self._average.n_averaged.fill_(averaged)
 

@@ -21,7 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from mhpdata.errors import EngineError, MissingError, OutputError
-from mhpmodels.networks.pspnet import Pyramid, resize
+from mhpmodels.networks.pspnet import Pyramid
+from mhpmodels.networks.resize import resize
+from mhpmodels.params import WRITABLE
 
 CHECKED = ((2, 3, 96, 128), (1, 3, 75, 70))
 """Shapes of the images that both are given."""
@@ -65,9 +67,9 @@ def export_network(network: nn.Module, path: str | Path, notes: Mapping[str, str
             shape = " x ".join(map(str, x.shape))
             raise EngineError(
                 path,
-                f"logits {distance:g} from torch's for images {shape}",
-                f"{TOLERANCE:g} of {largest:g}",
-                "Try another version of torch or onnxruntime.",
+                f"onnxruntime's logits are {distance:g} from torch's for images {shape}",
+                f"at most {TOLERANCE * max(1.0, largest):g}",
+                "Run: pip install --upgrade torch onnx onnxscript onnxruntime; then convert again.",
             )
 
 
@@ -105,7 +107,7 @@ def _write(network: nn.Module, images: Tensor, path: str | Path, notes: Mapping[
             program.model.metadata_props.update(notes)
             program.save(str(path), external_data=False)
     except OSError as error:
-        raise OutputError(path, f"cannot be written ({error})", "", "Make room or check the permissions.") from error
+        raise OutputError(path, f"cannot be written ({error.strerror or error})", "", WRITABLE) from error
     finally:
         log.setLevel(level)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from mhpmodels.config import IGNORE
-from mhpmodels.networks.pspnet import resize
+from mhpmodels.networks.resize import resize
 
 
 def pixel_loss(
@@ -29,7 +29,7 @@ def pixel_loss(
     rates = None if class_weights is None else torch.tensor(class_weights, device=labels.device)
     total = torch.zeros((), device=labels.device)
     for logits, weight in zip(outputs, weights, strict=True):
-        logits = logits.float()
+        logits = logits.float().contiguous()  # the entropy takes less than half as long as of channels-last logits
         if logits.shape[2:] != labels.shape[1:]:
             logits = resize(logits, labels.shape[1:])
         total = total + weight * F.cross_entropy(logits, labels, rates, ignore_index=IGNORE, reduction="sum")

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 MOMENTS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq")}
 """What each optimiser remembers of every weight."""
+_NAMES = {
+    str(list(kinds)): name
+    for kinds, name in (((), "sgd without momentum"), (MOMENTS["sgd"], "sgd with momentum"), (MOMENTS["adam"], "adam"))
+}
+STATE = (
+    "Pass the .state file that mhp-train wrote beside weights of the same model, backbone, number of classes and "
+    "optimizer."
+)
+"""What to do about a state of something else."""
 
 
 class Optimizer:
@@ -80,21 +89,20 @@ class Optimizer:
         """Raises CheckpointError unless ``content`` is a state of this network and optimiser."""
         steps, moments = content.get("steps"), content.get("moments")
         if type(steps) is not int or steps < 0 or not isinstance(moments, dict):
-            raise CheckpointError(
-                place, f"no optimiser's state after {steps!r} steps", "what save_state wrote", "Is this the right file?"
-            )
+            raise CheckpointError(place, "holds no optimiser's state", "a .state file of engine torch", STATE)
         if content.get("kinds") != list(self._kinds):
-            other = f"the state {content.get('kinds')} of an optimiser"
-            raise CheckpointError(place, other, f"{list(self._kinds)}", "Is it of this run's --optimizer?")
+            remedy = "Pass --optimizer and --momentum as the run that wrote the file, or the .state file of this run."
+            other = f"the state of {_NAMES.get(str(content.get('kinds')), 'an unknown optimizer')}"
+            raise CheckpointError(place, other, f"that of {_NAMES[str(list(self._kinds))]}", remedy)
         named = self._named.items() if steps else ()
         wanted = {f"{kind}:{name}": tuple(p.shape) for name, p in named for kind in self._kinds}
         for name in {**wanted, **moments}:
             found = moments.get(name)
             shape = tuple(found.shape) if isinstance(found, Tensor) else None
             if shape is None or shape != wanted.get(name):
-                expected = f"{wanted.get(name, 'none')}"
-                remedy = "Is it of this network and optimiser?"
-                raise CheckpointError(place, f"{name} is {shape or 'missing'}", expected, remedy)
+                there = "missing" if shape is None else f"of shape {shape}"
+                expected = f"shape {wanted[name]}" if name in wanted else "nothing of this name in this network's state"
+                raise CheckpointError(place, f"{name} is {there}", expected, STATE)
 
     def restore(self, content: Mapping[str, Any]) -> None:
         """Take on a state that was checked."""

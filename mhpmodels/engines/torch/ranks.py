@@ -7,7 +7,7 @@
 torchrun tells each process its rank in the environment. GPUs talk by NCCL, CPUs by gloo. All get the same sums, bit for
 bit, so all come to the same decision about a step.
 
-Run here: gloo. Not run, for want of GPUs: NCCL.
+Run here: gloo between CPUs. Not run, for want of a second GPU: NCCL.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Ranks:
         if training and config.contexts not in (1, beside):
             what = f"--ngpus {config.contexts}" if config.ngpus else f"--ngpus 0 --contexts {config.contexts}"
             remedy = f"Run: torchrun --nproc-per-node {config.contexts} -m mhptools.train {what} ..."
-            found = f"{config.contexts}, and {beside} processes on this machine"
+            found = f"{config.contexts}, and {beside} process{'es' * (beside != 1)} on this machine"
             raise EngineError("contexts", found, "a process for each", remedy)
         self.device = _find_device(local) if config.ngpus else torch.device("cpu")
         self.rank, self.world_size = 0, 1
@@ -66,7 +66,8 @@ class Ranks:
         if not dist.is_initialized():
             rank, world_size = _number("RANK", 0), _number("WORLD_SIZE", 1)
             if rank >= world_size:
-                raise EngineError("RANK", f"{rank}", f"0..{world_size - 1}, as torchrun sets it", "Unset WORLD_SIZE.")
+                remedy = "Start the processes with torchrun, or run: unset RANK WORLD_SIZE; and train alone."
+                raise EngineError("RANK", f"{rank}", f"0..{world_size - 1}, as torchrun sets it", remedy)
             try:
                 store, rank, world_size = next(dist.rendezvous("env://", timeout=JOINING))
                 store.set(f"joined {rank}", "")
@@ -75,7 +76,7 @@ class Ranks:
                 dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=PATIENCE)
             except (RuntimeError, ValueError) as error:
                 found = f"the other processes cannot be reached ({error})"
-                remedy = "Start the processes with torchrun, and let it choose the address."
+                remedy = "Start the processes with torchrun, which sets MASTER_ADDR and MASTER_PORT: unset both before."
                 raise EngineError("torch.distributed", found, "", remedy) from error
             self._joined = True
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
@@ -94,12 +95,18 @@ class Ranks:
         except MhpError:
             raise
         except torch.OutOfMemoryError as error:
-            remedy = "Make --batch-size or --crop-size smaller, or --accumulate larger."
+            remedy = (
+                "Pass a smaller --batch-size or --crop-size, or a larger --accumulate (mhp-eval and mhp-predict: a "
+                "smaller --window)."
+            )
             raise EngineError(f"{self.device}", f"out of memory ({error})", "", remedy) from error
         except RuntimeError as error:
             if self.world_size == 1:
                 raise
-            remedy = "Look at the first rank that failed; then go on from the last checkpoint with --resume."
+            remedy = (
+                "Mend what the message of the process that failed first says; then go on from the last checkpoint with "
+                "mhp-train --resume RUN, the run's folder."
+            )
             found = f"lost another of the {self.world_size} ranks, or failed in a step ({error})"
             raise EngineError(f"rank {self.rank}", found, "", remedy) from error
 
@@ -113,14 +120,17 @@ class Ranks:
 def _number(name: str, default: int) -> int:
     value = os.environ.get(name, str(default))
     if not value.isdecimal():
-        raise EngineError(name, repr(value), "a number, as torchrun sets it", "Unset it.")
+        remedy = f"Run: unset {name}; torchrun sets this environment variable itself."
+        raise EngineError(name, repr(value), "a number, as torchrun sets it", remedy)
     return int(value)
 
 
 def _find_device(local: int) -> torch.device:
     seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if local >= seen:
-        found = f"number {local} of {seen} that torch {torch.__version__} sees"
-        raise EngineError("GPU", found, "", "Pass --ngpus 0 for the CPU, or install the torch of your CUDA.")
+        found = f"number {local} of {seen} that torch {torch.__version__} sees, counted from 0"
+        fewer = f" or {seen} for {'those' if seen > 1 else 'that one'}" if seen else ""
+        remedy = f"Pass --ngpus 0 for the CPU{fewer}, or install the torch of your CUDA (pytorch.org/get-started)."
+        raise EngineError("GPU", found, "", remedy)
     torch.cuda.set_device(local)
     return torch.device("cuda", local)

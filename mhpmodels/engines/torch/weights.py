@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.regular import open_regular
-from mhpmodels.params import MAX_BYTES, read_params, to_torch_names
+from mhpmodels.params import EARLIER, FITTING, MAX_BYTES, WRITABLE, read_params, to_torch_names
 
 PARAMS = (0x112).to_bytes(8, "little")
+_OURS = "Pass a .pt or .params file of mhp-train, mhp-convert or GluonCV, or of torch.save(network.state_dict(), FILE)."
 _AUXILIARY = "auxlayer"
 _COUNT = "num_batches_tracked"
 """A norm's, which GluonCV does not keep: taken where it is there."""
@@ -38,12 +39,10 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     with _opened(path) as file:
         first = file.read(len(PARAMS))
     if first == PARAMS:
-        return {name: torch.from_numpy(array) for name, array in to_torch_names(read_params(path)).items()}
+        return {name: torch.from_numpy(array) for name, array in to_torch_names(read_params(path), str(path)).items()}
     tensors = read_tensors(path)
     if not isinstance(tensors, dict) or not all(isinstance(name, str) for name in tensors):
-        raise CheckpointError(
-            path, "no state dict", "tensors by name, as network.state_dict() gives", "Is this the right file?"
-        )
+        raise CheckpointError(path, "holds no weights by name", "tensors by name, as network.state_dict() gives", _OURS)
     _check_plain(tensors, path)
     return tensors
 
@@ -76,11 +75,10 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) ->
     other += [f"{name} is not of this network" for name in there if name not in wanted and not name.endswith(_COUNT)]
     if other:
         more = f" and {len(other) - 3} more" if len(other) > 3 else ""
-        remedy = "Check model, backbone, aux and classes."
-        raise CheckpointError(place, "; ".join(other[:3]) + more, "", remedy)
+        raise CheckpointError(place, "; ".join(other[:3]) + more, "", FITTING)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise CheckpointError(place, f"{name} is not finite", "finite numbers", "Take an earlier checkpoint.")
+            raise CheckpointError(place, f"{name} is not finite", "finite numbers", EARLIER)
     network.load_state_dict(tensors, strict=False)
 
 
@@ -89,26 +87,28 @@ def _check_plain(tensors: Mapping[str, Any], place: str | Path) -> None:
     for name, value in tensors.items():
         plain = isinstance(value, Tensor) and not (value.is_nested or value.is_meta or value.layout != torch.strided)
         if not plain or value.dtype not in _DTYPES:
-            raise CheckpointError(place, f"{name} is no dense tensor of real numbers", "weights", "Write it again.")
+            raise CheckpointError(place, f"{name} is no dense tensor of real numbers", "weights only", _OURS)
 
 
 def read_tensors(path: str | Path) -> Any:
     """Whatever tensors and plain values ``write_tensors`` wrote, on the CPU. Raises CheckpointError."""
     with _opened(path) as file:
         if os.fstat(file.fileno()).st_size > MAX_BYTES:
-            raise CheckpointError(path, f"is larger than {MAX_BYTES} bytes", "weights", "Is this the right file?")
+            raise CheckpointError(path, f"is larger than {MAX_BYTES} bytes", "weights", _OURS)
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch's reader raises whatever it stumbles over
-            found, expected = f"cannot be read ({type(error).__name__})", "a file that torch wrote"
-            raise CheckpointError(path, found, expected, "Copy the file again.") from error
+            found, expected = "cannot be read: damaged, or no file of torch", "a file that torch.save wrote"
+            remedy = "Copy the file again from where it was written, or pass one that mhp-train or torch.save wrote."
+            raise CheckpointError(path, found, expected, remedy) from error
 
 
 def _opened(path: str | Path) -> BinaryIO:
     try:
         return os.fdopen(open_regular(path), "rb")
     except OSError as error:
-        raise CheckpointError(path, f"cannot be read ({error.strerror})", "weights", "Check the path.") from error
+        remedy = "Check the path and the file's permissions."
+        raise CheckpointError(path, f"cannot be read ({error.strerror})", "weights", remedy) from error
 
 
 def write_tensors(path: str | Path, content: Any) -> None:
@@ -117,4 +117,5 @@ def write_tensors(path: str | Path, content: Any) -> None:
         with Path(path).open("wb") as file:
             torch.save(content, file)
     except (OSError, RuntimeError) as error:  # torch's writer tells a full disk by a RuntimeError
-        raise OutputError(path, f"cannot be written ({error})", "", "Make room or check the permissions.") from error
+        found = f"cannot be written ({(error.strerror if isinstance(error, OSError) else None) or error})"
+        raise OutputError(path, found, "", WRITABLE) from error
