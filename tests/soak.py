@@ -39,8 +39,8 @@ def checksum(batch: Any) -> int:
     return total
 
 
-def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, **options: Any) -> dict[str, Any]:
-    """Load until the time is over, at least two epochs; figures of what was done.
+def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, epochs: int = 2, **options: Any) -> dict[str, Any]:
+    """Load until the time is over, at least ``epochs``; figures of what was done.
 
     Raises:
         AssertionError: a batch that was held has changed, or one made again is another.
@@ -53,7 +53,7 @@ def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, **options: 
     counts = {"batches": 0, "images": 0, "held": 0, "made again": 0, "resumed": 0}
     begun, cpu = time.monotonic(), time.process_time()
     epoch = 0
-    while epoch < 2 or time.monotonic() - begun < seconds:
+    while epoch < epochs or time.monotonic() - begun < seconds:
         leave = rng.randrange(len(loader)) if rng.random() < 0.2 else -1
         again = rng.randrange(len(loader))
         position = 0

@@ -143,6 +143,9 @@ def test_two_contexts_equal_the_joined_batch(together):
 
 @pytest.mark.parametrize("model", ["icnet", "psp"])
 def test_a_step_on_two_contexts_equals_one_on_one(together, model):
+    """Of the gradient its length to 1e-4, and its direction to 3e-2: MXNet rounds two images in other places than four,
+    and where an activation near 0 then is on the other side of it, a few gradients change by up to 4e-3 (AVX2)."""
     assert max(together[model]["differences"].values()) < 1e-4
+    assert together[model]["distance of gradients"] < 3e-2
     assert together[model]["waits for"] == [2], "every layer knows how many contexts there are"
     assert together[model]["repeats"], "the same bits again, with dropout"

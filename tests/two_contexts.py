@@ -48,8 +48,7 @@ def compare_steps(model: str) -> dict:
     two._network.apply(lambda block: norms.append(block) if hasattr(block, "running_mean") else None)
     a, b = two.train_step(*batch(), 0.01, 3), one.train_step(*batch(), 0.01, 3)
     differences = {"loss": far(a.loss, b.loss), "norm of the gradient": far(a.gradient, b.gradient)}
-    slopes = [p.list_grad()[0].asnumpy() for p in one._parameters.values() if p.grad_req != "null"]
-    largest = max(np.abs(slope).max() for slope in slopes)
+    slopes = []
     for name, parameter in two._parameters.items():
         first, second = (array.asnumpy() for array in parameter.list_data())
         assert (first == second).all(), f"{name} differs between the contexts"
@@ -57,11 +56,13 @@ def compare_steps(model: str) -> dict:
         if parameter.grad_req == "null":
             differences[name] = far(first, same.list_data()[0].asnumpy())
         else:
-            slope = parameter.list_grad()[0].asnumpy() - same.list_grad()[0].asnumpy()
-            differences[f"gradient of {name}"] = float(np.abs(slope).max() / largest)
+            slopes.append([p.list_grad()[0].asnumpy().ravel() for p in (parameter, same)])
     two.close()
     one.close()
-    return {"differences": differences, "waits for": sorted({norm._kwargs["ndev"] for norm in norms})}
+    of_two, of_one = (np.concatenate(gradients) for gradients in zip(*slopes, strict=True))
+    distance = np.linalg.norm(of_two - of_one) / np.linalg.norm(of_one)
+    waits_for = sorted({norm._kwargs["ndev"] for norm in norms})
+    return {"differences": differences, "distance of gradients": float(distance), "waits for": waits_for}
 
 
 def repeats(model: str) -> bool:
