@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mhpdata.errors import PACK_AGAIN, UPDATE, ImageError, RecordError
+from mhpdata.errors import FIND_AGAIN, FIND_UPDATE, ImageError, RecordError
 from mhpdata.header import read_header
 from mhpdata.image import decode_jpeg
 
@@ -53,8 +53,8 @@ def decode_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -
     try:
         return decode_jpeg(data)
     except ValueError as error:
-        found, expected = f"does not decode ({str(error).rstrip('.')})", f"a JPEG of {height} x {width} pixels"
-        raise RecordError("image", found, expected, PACK_AGAIN) from error
+        found, expected = f"does not decode: {str(error).rstrip('.')}", f"a JPEG of {height} x {width} pixels"
+        raise _damaged(found, expected) from error
 
 
 def check_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -> None:
@@ -65,7 +65,7 @@ def check_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) ->
     """
     if codec not in CODECS.values():
         known = " or ".join(f"{number} ({name})" for name, number in CODECS.items())
-        raise RecordError("image", f"codec {codec}", known, UPDATE)
+        raise RecordError("image", f"is damaged, or of a newer mhp (codec {codec})", known, FIND_UPDATE)
     if codec == CODECS["jpeg"]:
         _check_jpeg(data, size)
         return
@@ -73,7 +73,7 @@ def check_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) ->
     chroma = height * width if codec == CODECS["raw"] else (height + 1) // 2 * ((width + 1) // 2)
     expected = height * width + 2 * chroma
     if len(data) != expected:
-        raise RecordError("image", f"{len(data)} bytes", f"{expected} for {height} x {width} pixels", PACK_AGAIN)
+        raise _damaged(f"{len(data)} bytes", f"{expected} bytes, as {height} x {width} pixels take")
 
 
 def _check_jpeg(data: bytes | memoryview, size: tuple[int, int]) -> None:
@@ -87,7 +87,11 @@ def _check_jpeg(data: bytes | memoryview, size: tuple[int, int]) -> None:
     except ValueError as error:
         found = error.found if isinstance(error, ImageError) else str(error)
         expected = f"a baseline JPEG in colour of {size[0]} x {size[1]} pixels"
-        raise RecordError("image", found, expected, PACK_AGAIN) from error
+        raise _damaged(found, expected) from error
+
+
+def _damaged(found: str, expected: str) -> RecordError:
+    return RecordError("image", f"is damaged ({found})", expected, FIND_AGAIN)
 
 
 def _planes(image: np.ndarray) -> list[np.ndarray]:

@@ -28,13 +28,15 @@ from mhpdata.layouts import Entry
 from mhpdata.merge import merge_runs
 from mhpdata.options import PackOptions
 from mhpdata.record import Record, encode_record
-from mhpdata.resize import packed_size, resize_image
+from mhpdata.resize import largest_size, packed_size, resize_image
 from mhpdata.runs import count_labels, resize_runs
 from mhpdata.scratch import Scratch
 from mhpdata.source import read_file
 
 MAX_JPEG_SIDE = 65500
 """The longest side that libjpeg encodes."""
+_USEFUL, _MOST = 64, 8192
+"""Sizes that an error recommends: the least that shows anything, and the largest of PackOptions."""
 
 
 _scratch = Scratch()
@@ -131,12 +133,33 @@ def _encode(image: np.ndarray, size: tuple[int, int], options: PackOptions) -> b
 
 def _packed_size(source_size: tuple[int, int], place: str, options: PackOptions) -> tuple[int, int]:
     """The size of the record's image: an image so narrow that it would become huge is refused."""
-    remedy = f"Pass a smaller --size, or --size-of long, or crop the photo, or leave it out: {SKIP}."
     try:
         size = packed_size(*source_size, options.size, options.size_of)
     except OptionError as error:
-        raise ImageError(place, error.found, error.expected, remedy) from error
-    if size[0] * size[1] > MAX_PIXELS or max(size) > MAX_JPEG_SIDE:
-        found = f"{source_size[0]} x {source_size[1]} pixels would become {size[0]} x {size[1]}"
-        raise ImageError(place, found, f"at most {MAX_PIXELS} pixels and {MAX_JPEG_SIDE} a side", remedy)
+        raise ImageError(place, error.found, error.expected, _how_to_fit(source_size, options)) from error
+    if not _fits(source_size, options.size, options.size_of):
+        found = f"{source_size[0]} x {source_size[1]} pixels"
+        found += f" would become {size[0]} x {size[1]}" if size != source_size else ", left as they are,"
+        expected = f"at most {MAX_PIXELS} pixels and {MAX_JPEG_SIDE} a side"
+        raise ImageError(place, found, expected, _how_to_fit(source_size, options))
     return size
+
+
+def _fits(source_size: tuple[int, int], size: int, size_of: str) -> bool:
+    try:
+        height, width = packed_size(*source_size, size, size_of)
+    except OptionError:
+        return False
+    return height * width <= MAX_PIXELS and max(height, width) <= MAX_JPEG_SIDE
+
+
+def _how_to_fit(source_size: tuple[int, int], options: PackOptions) -> str:
+    """What to do about a photo that would become too large, by sizes that fit it."""
+    ways = []
+    largest = largest_size(options.size or _MOST + 1, lambda size: _fits(source_size, size, options.size_of))
+    if largest >= _USEFUL:
+        ways.append(f"--size {largest} or less")
+    if options.size and options.size_of == "short" and _fits(source_size, options.size, "long"):
+        ways.append("--size-of long, which makes --size the longer side")
+    fit = f" Or, for all photos, pass {', or '.join(ways)}." if ways else ""
+    return f"Crop this photo, or leave it out: {SKIP}.{fit}"

@@ -27,26 +27,39 @@ Every error says where, what was found, what was expected and what to do, and ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 SKIP = '--on-error skip, in Python on_error="skip"'
 """How a command, and a function, is told to leave out what is broken."""
 EXTRACT_AGAIN = f"Extract the archive again, or let mhp-pack leave such images out: {SKIP}."
 """What to do about a download that is damaged."""
 PHOTO_AGAIN = f"Extract the archive again (your own photo: copy it anew), or let mhp-pack, mhp-predict skip it: {SKIP}."
 """What to do about a photo that is damaged, of a download or not."""
-COPY_AGAIN = "Copy the shard once more from where it was packed, or pack again with mhp-pack --overwrite."
+COPY_AGAIN = (
+    "If the packed folder is a copy, copy the shard again from the original; "
+    "otherwise pack again with mhp-pack --overwrite."
+)
 """What to do about a shard that is not what was packed."""
+_WHICH = "Run mhp-verify --deep on the packed folder, which names the shard."
+FIND_AGAIN = f"{_WHICH} {COPY_AGAIN}"
+"""What to do about a damaged record where nobody knows which shard it is in."""
 PACK_AGAIN = "Pack the download again with mhp-pack --overwrite."
 """What to do about a shard that no copy mends."""
-UPDATE = "Install the mhp that build.json in the packed folder names, or pack again with mhp-pack --overwrite."
+UPDATE = (
+    "If build.json in the packed folder names a newer mhp than pip show mhp, install that one; "
+    "otherwise pack again with mhp-pack --overwrite."
+)
 """What to do about a packed folder that this mhp does not know."""
+FIND_UPDATE = f"{_WHICH} {UPDATE}"
+"""The same about a record where nobody knows which shard it is in."""
 
 
 def copy_again(name: str) -> str:
     """COPY_AGAIN of a file that is named."""
     return COPY_AGAIN.replace("the shard", name)
+
+
+def in_shard(remedy: str, file: str) -> str:
+    """What to do about a record once the file of its shard is known: FIND_AGAIN and FIND_UPDATE without finding."""
+    return UPDATE if remedy.endswith(UPDATE) else copy_again(file)
 
 
 class MhpError(Exception):
@@ -73,12 +86,15 @@ class MhpError(Exception):
 
 
 class SourceError(MhpError, ValueError):
-    """The downloaded dataset is not what it should be; ``place`` is below the source folder, the same for everybody."""
+    """The downloaded dataset is not what it should be.
+
+    ``place`` is below the source folder, the same for everybody; ``remedy`` may call that folder SRC, before a slash.
+    """
 
     def below(self, folder: object) -> SourceError:
         """The same error with the source folder before its place, as the user would name the file."""
         place = str(folder) if self.place == "." else f"{folder}/{self.place}"
-        return type(self)(place, self.found, self.expected, self.remedy)
+        return type(self)(place, self.found, self.expected, self.remedy.replace("SRC/", f"{folder}/"))
 
 
 class FolderError(SourceError):
@@ -147,15 +163,3 @@ class LeakError(MhpError, ValueError):
 
 class NonFiniteError(MhpError, ArithmeticError):
     """Too many training steps in a row had a loss or a gradient that is not finite."""
-
-
-@contextmanager
-def writing(out: object, remedy: str) -> Iterator[None]:
-    """What the system refuses while we write becomes an OutputError: of the file that it names, or of ``out``."""
-    try:
-        yield
-    except OutputError:
-        raise
-    except OSError as error:
-        found = f"cannot be written ({error.strerror or error})"
-        raise OutputError(error.filename or out, found, "", remedy) from error

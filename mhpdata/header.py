@@ -84,7 +84,10 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         width, height = struct.unpack_from("<HH", data, 6)
         header = Header("gif", height, width, 3, 8, gray=False)
     else:
-        raise ImageError(place, f"starts with {data[:8]!r}", expected, PHOTO_AGAIN)
+        found = f"is no picture that mhp reads: starts with {data[:8]!r}"
+        if data.startswith(PNG_SIGNATURE[:4]):
+            found = f"damaged PNG: its first bytes are {data[:8]!r}, not {PNG_SIGNATURE!r}"
+        raise ImageError(place, found, expected, PHOTO_AGAIN)
     if not header.height or not header.width:
         raise ImageError(place, f"declares {header.height} x {header.width} pixels", "at least one", PHOTO_AGAIN)
     if header.height * header.width > MAX_PIXELS or max(header.height, header.width) > 65535:
@@ -110,7 +113,7 @@ def _jpeg(data: bytes, place: str) -> Header:
         if marker in _SOF and at + 10 <= len(data):
             scans = data.count(b"\xff\xda")  # a 255 among the codes is followed by a 0
             if scans > MAX_SCANS:
-                remedy = f"Save the photo anew as a JPEG that is not progressive, or leave it out: {SKIP}."
+                remedy = f"Save the photo anew, as by jpegtran -outfile new.jpg old.jpg, or leave it out: {SKIP}."
                 raise ImageError(place, f"a progressive JPEG of {scans} scans", f"at most {MAX_SCANS}", remedy)
             bits, height, width, channels = struct.unpack_from(">BHHB", data, at + 4)
             baseline = marker == _SOF_BASELINE and bits == 8 and channels == 3 and data.endswith(b"\xff\xd9")

@@ -43,6 +43,7 @@ from mhpdata.manifest import (
     write_atomically,
 )
 from mhpdata.shards.file import sha256_file
+from mhpdata.wording import why
 
 FOLDER = ".packing"
 
@@ -100,7 +101,7 @@ class Journal:
             os.close(self._lock)
             found, remedy = "another mhp-pack is writing here", "Wait until it has ended, or pass another --out."
             if not isinstance(error, BlockingIOError):
-                found = f"cannot be locked ({error.strerror or error})"
+                found = f"cannot be locked ({why(error)})"
                 remedy = "Pass an --out on a file system that has locks, such as a local disk (mount NFS with locks)."
             raise OutputError(out, found, "", remedy) from error
 

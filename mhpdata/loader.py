@@ -216,7 +216,13 @@ class Loader:
             raise OptionError("state", f"seed {state['seed']}", f"{mine['seed']}, as this loader has", remedy)
         if state["length"] != mine["length"]:
             found, expected = f"length {state['length']} (samples)", f"{mine['length']}, as this loader has"
-            remedy = "Go on with the data that the state is of: the same packed folders, split, names, where and limit."
+            held = len(self._data)
+            remedy = f"Make the Loader without names, where and limit: the state is of all {held} samples of this data."
+            if held != state["length"]:
+                remedy = (
+                    "Make the Loader for the same samples as the one that gave the state: compare folder and split "
+                    f"(these hold {held}), then names, where, limit and leaks, which leave some out."
+                )
             raise OptionError("state", found, expected, remedy)
         check_range("state['position']", state["position"], 0, mine["length"])
         check_range("state['epoch']", state["epoch"], 0, 1 << 62)
@@ -363,13 +369,13 @@ class Loader:
         labels = step.arrays[1][i]
         persons = step.arrays[2][i] if self._persons else labels[:0]
         if not found.labelled:
-            raise self._data.damaged(index, "no labels", "some, by the manifest")
+            raise self._data.damaged(index, "has no labels", "some, by the manifest")
         runs = self._data.runs(index, found, reading)
         number, _ = self._data.locate(index)
         swap = self._data.swapped[number] if place.flip and self._swap else self._data.plain[number]
         flat = labels.reshape(-1), persons.reshape(-1)
         if not maps.draw_labels(LEVEL, *runs, found.size, place, swap, self._pad, *flat, scratch):
-            raise self._data.damaged(index, "row runs that do not fit their size")
+            raise self._data.damaged(index, "is damaged (row runs that do not fit their size)")
         if not self._persons:
             return labels, None
         step.boxes[i] = maps.find_boxes(persons, found.persons)

@@ -14,19 +14,19 @@ from itertools import combinations, zip_longest
 from pathlib import Path
 from typing import Any
 
-from mhpdata.errors import UPDATE, ManifestError
+from mhpdata.errors import UPDATE, ManifestError, copy_again
 from mhpdata.labels import IGNORE, LabelSet, label_set
 from mhpdata.options import OVERLAPS
 from mhpdata.regular import open_regular
 from mhpdata.shards import FORMATS
-from mhpdata.wording import error_in_words
+from mhpdata.wording import error_in_words, is_no_file, to_read, why
 
 NAME = "manifest.json"
+_AGAIN = copy_again(NAME)
 BUILD_NAME = "build.json"
 FORMAT = "mhp-packed"
 VERSION = 1
 MAX_BYTES = 1 << 28
-_AGAIN = "Copy manifest.json from where it was packed once more, or pack again with mhp-pack --overwrite."
 SHARD_FILE = re.compile(r"[a-z][a-z0-9_]*-[0-9]{5}\.(rec|idx|h5)")
 """The names of shards' files: split, number, and one of mhpdata.shards.SUFFIXES."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -176,7 +176,9 @@ class Manifest:
             raise ManifestError(place, f"is not a manifest ({error_in_words(error)})", "", _AGAIN) from error
         if (format, version) != (FORMAT, VERSION):
             found, expected = f"format {_shown(format)}, version {version}", f'format "{FORMAT}", version {VERSION}'
-            raise ManifestError(place, found, expected, UPDATE)
+            if format != FORMAT:
+                raise ManifestError(place, f"is not a manifest of mhp ({found})", expected, _AGAIN)
+            raise ManifestError(place, f"is of another mhp ({found})", expected, UPDATE)
         try:
             return _parse(content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -199,10 +201,12 @@ def read_manifest(folder: Path) -> Manifest:
             remedy = "Pass the folder that mhp-pack wrote; if it was interrupted here, run the same command again."
         raise ManifestError(path, "missing", "the manifest of a packed folder", remedy) from error
     except OSError as error:
-        remedy = "Pass the folder that mhp-pack wrote, not a file." if isinstance(error, NotADirectoryError) else _AGAIN
-        if isinstance(error, PermissionError):
-            remedy = f"Give yourself permission to read it: chmod u+r {path}."
-        raise ManifestError(path, f"cannot be read ({error.strerror})", "", remedy) from error
+        remedy = to_read(error, path, _AGAIN)
+        if isinstance(error, NotADirectoryError):
+            remedy = "Pass the folder that mhp-pack wrote, not a file."
+        elif is_no_file(error):
+            remedy = f"Move away what is at {path}, a folder, pipe or device. {_AGAIN}"
+        raise ManifestError(path, f"cannot be read ({why(error)})", "", remedy) from error
     if len(data) > MAX_BYTES:
         raise ManifestError(path, "too large", f"at most {MAX_BYTES} bytes", _AGAIN)
     return Manifest.from_json(data.decode("utf-8", "replace"), str(path))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.errors import COPY_AGAIN, OptionError, RecordError
+from mhpdata.errors import FIND_AGAIN, OptionError, RecordError
 from mhpdata.jit import kernel
 from mhpdata.runs import MAX_SIDE, as_plane, end_marks
 from mhpdata.wording import array_in_words
@@ -148,21 +148,19 @@ def inflate_runs(data: bytes | memoryview, size: tuple[int, int]) -> MaskRuns:
     try:
         counts = np.frombuffer(_take(inflater, data, 2 * height, "counts"), "<u2")
         if int(counts.min()) < 1 or int(counts.max()) > width:
-            raise RecordError("mask", f"{counts.min()} to {counts.max()} runs a row", f"1..{width}", COPY_AGAIN)
+            raise _damaged(f"{counts.min()} to {counts.max()} runs a row", f"1 to {width}, as it has columns")
         total = int(counts.sum(dtype=np.int64))
         lengths = np.frombuffer(_take(inflater, inflater.unconsumed_tail, 2 * total, "lengths"), "<u2")
         labels = np.frombuffer(_take(inflater, inflater.unconsumed_tail, total, "labels"), np.uint8)
         extra = inflater.decompress(inflater.unconsumed_tail, 1)
     except zlib.error as error:
-        raise RecordError("mask", f"a damaged zlib stream ({error})", "", COPY_AGAIN) from error
+        raise _damaged(f"zlib: {error}") from error
     if extra or inflater.unused_data or not inflater.eof:
         what = "no end" if not (extra or inflater.eof) else "more bytes"
-        raise RecordError("mask", f"{what} after the labels", "the stream's end", COPY_AGAIN)
+        raise _damaged(f"{what} after the labels", "the end of its zlib stream")
     row = _find_unfilled(counts, lengths, width)
     if row >= 0:
-        raise RecordError(
-            "mask", f"the runs of row {row} do not fill it", f"lengths from 1 that sum to {width}", COPY_AGAIN
-        )
+        raise _damaged(f"the runs of row {row} do not fill it", f"lengths from 1 that sum to {width}")
     return MaskRuns(counts, lengths, labels)
 
 
@@ -170,8 +168,12 @@ def _take(inflater: Any, data: bytes | memoryview, wanted: int, what: str) -> by
     """The next ``wanted`` bytes of a stream."""
     piece: bytes = inflater.decompress(data, wanted)
     if len(piece) != wanted:
-        raise RecordError("mask", f"{len(piece)} bytes of {what}", f"{wanted}", COPY_AGAIN)
+        raise _damaged(f"{len(piece)} bytes of {what}", f"{wanted}")
     return piece
+
+
+def _damaged(found: str, expected: str = "") -> RecordError:
+    return RecordError("mask", f"is damaged ({found})", expected, FIND_AGAIN)
 
 
 @kernel

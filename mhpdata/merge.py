@@ -40,8 +40,8 @@ from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
 from mhpdata.masks import LazyMasks, MaskRuns, mask_runs
 from mhpdata.nearest import give_to_nearest
-from mhpdata.runs import decode_runs, encode_runs
-from mhpdata.wording import AS_MAP, array_in_words
+from mhpdata.runs import MAX_SIDE, decode_runs, encode_runs
+from mhpdata.wording import array_in_words, as_map
 
 RULES = ("first", "last", "smallest", "nearest", "ignore")
 """The overlap rules, the default first."""
@@ -169,7 +169,10 @@ class _AsRuns(LazyMasks):
         mask = np.asarray(self._masks[person])
         if mask.dtype != np.uint8 or mask.ndim != 2 or not mask.size:
             expected = "an array of uint8 (height, width), not empty"
-            raise OptionError(f"mask of person {person + 1}", array_in_words(mask), expected, AS_MAP)
+            remedy = as_map(mask, MAX_SIDE, "mask")
+            if not mask.size:
+                remedy = "Pass a mask of the photo's height and width, or leave this person out."
+            raise OptionError(f"mask of person {person + 1}", array_in_words(mask), expected, remedy)
         self.size = (mask.shape[0], mask.shape[1])
         return mask_runs(mask)
 

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from mhpdata import __version__
 from mhpdata.convert import Converted, convert
-from mhpdata.errors import OptionError, OutputError, SourceError, writing
+from mhpdata.errors import OptionError, OutputError, SourceError
 from mhpdata.journal import Finished, Journal, fingerprint
 from mhpdata.layouts import AUTO, LAYOUTS, Entry, Listing, scan
 from mhpdata.manifest import (
@@ -48,8 +48,9 @@ from mhpdata.manifest import (
 from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_range
 from mhpdata.sharding import Publisher, ShardStream
 from mhpdata.threads import crew, usable_cores
+from mhpdata.wording import writing
 
-_ON = "Make room or give permission to write there, then run the same command again: it goes on where it stopped."
+_ON = "run the same command again: it goes on where it stopped"
 
 MB = 1 << 20
 

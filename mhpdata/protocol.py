@@ -136,7 +136,8 @@ def _first_entry(manifest: Manifest, names: tuple[str, ...]) -> str:
         raise OptionError("protocol", f"gluoncv for {manifest.layout}", "a folder of mhp-v1", _OFFICIAL)
     skipped = [skip.name for skip in manifest.skipped if skip.split == "val" and skip.name.isdecimal()]
     if not names and not skipped:
-        raise OptionError("protocol", "gluoncv for an empty val split", "at least one image in it", _OFFICIAL)
+        remedy = "Choose a split that has images, or pack again, with --overwrite, a download whose val has some."
+        raise OptionError("protocol", "gluoncv for an empty val split", "at least one image in it", remedy)
     if not skipped:
         return names[0]
     if list(names) != sorted(names, key=int):

@@ -16,11 +16,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from mhpdata.codec import CODECS, decode_stored
-from mhpdata.errors import PACK_AGAIN, MhpError, OptionError, RecordError, ShardError
+from mhpdata.errors import PACK_AGAIN, MhpError, OptionError, RecordError, ShardError, in_shard
 from mhpdata.labels import IGNORE
 from mhpdata.manifest import Statistics
 from mhpdata.masks import LazyMasks, MaskRuns, inflate_runs, mask_runs
@@ -31,7 +32,11 @@ from mhpdata.resize import packed_size, resize_labels
 from mhpdata.runs import check_runs, count_labels, decode_runs
 from mhpdata.shards import Reader
 
-_CLAIM = "an image at another size than the photo's, or no JPEG, claims to be the photo's own JPEG"
+_CLAIM = "is damaged: it says that it holds the photo's own JPEG, but its image is of another size, or no JPEG"
+_CLAIMED = {
+    "contested": "pixels that several persons label (contested)",
+    "conflicting": "pixels that persons label differently (conflicting)",
+}
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,11 @@ class RecordCheck:
         place = f"{self.file}, record {index} ({name})"
         try:
             record = parse_record(self.reader.read(position), index)
-        except (ShardError, RecordError) as error:
-            return Checked([type(error)(place, error.found, error.expected, error.remedy)])
+        except RecordError as error:
+            remedy = in_shard(error.remedy, Path(self.file).name)
+            return Checked([RecordError(place, error.found, error.expected, remedy)])
+        except ShardError as error:
+            return Checked([ShardError(place, error.found, error.expected, error.remedy)])
         findings: list[MhpError] = list(_check_claims(record, name, self.options, place))
         if (record.runs is not None) != self.labelled:
             found, expected = ("has labels", "none") if self.labelled is False else ("has no labels", "some")
@@ -147,14 +155,14 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
         return
     masks = _Masks(record, classes)
     merged = merge_runs(masks, overlap, size=record.source_size)
-    for person, error in sorted(masks.errors.items()):
-        yield RecordError(f"{place}, mask of person {person + 1}", error.found, error.expected, PACK_AGAIN)
+    for person, (found, expected) in sorted(masks.errors.items()):
+        yield RecordError(f"{place}, mask of person {person + 1}", found, expected, PACK_AGAIN)
     if masks.errors:
         return
-    for what in ("contested", "conflicting"):
+    for what, words in _CLAIMED.items():
         stored, counted = getattr(record, what), getattr(merged, what)
         if stored != counted:
-            yield RecordError(place, f"says {stored} {what} pixels", f"{counted}, as in its masks", PACK_AGAIN)
+            yield RecordError(place, f"is damaged: says {stored} {words}", f"{counted}, as in its masks", PACK_AGAIN)
     if not sound:
         return
     labels, persons = decode_runs(record.row_offsets, record.runs, record.size)
@@ -173,7 +181,7 @@ class _Masks(LazyMasks):
 
     def __init__(self, record: Record, classes: int) -> None:
         self._record, self._classes = record, classes
-        self.errors: dict[int, RecordError] = {}
+        self.errors: dict[int, tuple[str, str]] = {}
 
     def __len__(self) -> int:
         return len(self._record.masks)
@@ -181,11 +189,12 @@ class _Masks(LazyMasks):
     def _mask(self, person: int) -> MaskRuns:
         try:
             runs = inflate_runs(self._record.masks[person], self._record.source_size)
-            highest = int(runs.labels.max())
-            if highest >= self._classes:
-                raise RecordError("mask", f"label {highest}", f"labels 0 to {self._classes - 1}", PACK_AGAIN)
         except RecordError as error:
-            self.errors[person] = error
+            self.errors[person] = (error.found, error.expected)
+            return mask_runs(np.zeros(self._record.source_size, np.uint8))
+        highest = int(runs.labels.max())
+        if highest >= self._classes:
+            self.errors[person] = (f"has label {highest}", f"labels 0 to {self._classes - 1}")
             return mask_runs(np.zeros(self._record.source_size, np.uint8))
         return runs
 

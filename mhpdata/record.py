@@ -21,7 +21,7 @@ from functools import cached_property
 import numpy as np
 
 from mhpdata.codec import decode_stored
-from mhpdata.errors import COPY_AGAIN, UPDATE, RecordError
+from mhpdata.errors import FIND_AGAIN, FIND_UPDATE, RecordError
 from mhpdata.header import MAX_PIXELS
 from mhpdata.masks import inflate_mask
 from mhpdata.runs import check_runs, decode_runs
@@ -116,8 +116,7 @@ class Sample:
                 masks.append(inflate_mask(data, self.record.source_size))
             except RecordError as error:
                 place = f"record {self.index} ({self.name}), mask of person {person}"
-                remedy = "Run mhp-verify --deep on the packed folder, which names the shard that the record is in."
-                raise RecordError(place, error.found, error.expected, f"{remedy} {COPY_AGAIN}") from error
+                raise RecordError(place, error.found, error.expected, error.remedy) from error
         return masks
 
 
@@ -162,18 +161,18 @@ def parse_record(data: bytes | memoryview, index: int, check_crc: bool = True) -
     """
     view = memoryview(data).toreadonly()
     if len(view) < IR_HEADER.size + FOOTER.itemsize:
-        raise _error(index, f"has {len(view)} bytes", f"at least {IR_HEADER.size + FOOTER.itemsize}")
+        raise _error(index, f"is cut short ({len(view)} bytes)", f"at least {IR_HEADER.size + FOOTER.itemsize}")
     footer = np.frombuffer(view, FOOTER, 1, len(view) - FOOTER.itemsize)[0]
     if footer["magic"] != MAGIC:
-        raise _error(index, f"ends with the bytes {bytes(view[-4:])!r}", f"{MAGIC!r}, as every record")
+        raise _error(index, f"is damaged (its last bytes are {bytes(view[-4:])!r})", f"{MAGIC!r}, as of every record")
     if footer["version"] != VERSION:
-        raise _error(index, f"format version {footer['version']}", f"version {VERSION}", UPDATE)
+        raise _error(index, f"is of format version {footer['version']}", f"version {VERSION}", FIND_UPDATE)
     if check_crc and zlib.crc32(view[IR_HEADER.size : -_AFTER_CRC]) != footer["crc32"]:
         raise _error(index, "its bytes are not those that were written (CRC-32)", "")
     if view[: IR_HEADER.size] != IR_HEADER.pack(0, 0.0, index, 0):
         number = IR_HEADER.unpack_from(view)[2]
-        found = "header is damaged" if number == index else f"header is that of record {number}"
-        raise _error(index, found, f"that of record {index}")
+        found = "is damaged (its header)" if number == index else f"is record {number} by its header"
+        raise _error(index, found, f"the header of record {index}")
     return _cut(view, footer, index)
 
 
@@ -182,9 +181,10 @@ def _cut(view: memoryview, footer: np.void, index: int) -> Record:
     labelled = bool(flags & HAS_LABELS)
     for size in ((height, int(footer["width"])), (int(footer["source_height"]), int(footer["source_width"]))):
         if not 0 < size[0] * size[1] <= MAX_PIXELS:
-            raise _error(index, f"{size[0]} x {size[1]} pixels", f"1 to {MAX_PIXELS} in all")
+            raise _error(index, f"is damaged (says {size[0]} x {size[1]} pixels)", f"1 to {MAX_PIXELS} in all")
     if flags & ~(HAS_LABELS | GRAY | VERBATIM):
-        raise _error(index, f"flags {flags:#x}", "only those that this mhp knows", UPDATE)
+        found = f"is damaged, or of a newer mhp (flags {flags:#x})"
+        raise _error(index, found, "only those that this mhp knows", FIND_UPDATE)
     image_end = IR_HEADER.size + int(footer["image_bytes"])
     rows = image_end + -image_end % 8
     runs = rows + 4 * (height + 1) * labelled
@@ -193,15 +193,16 @@ def _cut(view: memoryview, footer: np.void, index: int) -> Record:
     name = masks + int(footer["masks_bytes"])
     end = name + int(footer["name_bytes"])
     if end + FOOTER.itemsize != len(view) or (not labelled and (footer["run_count"] or persons)) or persons > 255:
-        raise _error(index, f"has parts of {end + FOOTER.itemsize} bytes in all", f"{len(view)}, its length")
+        raise _error(index, f"is damaged (its parts take {end + FOOTER.itemsize} bytes)", f"{len(view)}, its length")
     mask_ends = np.frombuffer(view, "<u4", persons, ends).tolist()
     starts = [0, *mask_ends]
     if starts[-1] != footer["masks_bytes"] or any(a > b for a, b in zip(starts, mask_ends, strict=False)):
-        raise _error(index, "masks that do not follow on each other", f"rising ends up to {footer['masks_bytes']}")
+        found = "is damaged (its masks do not follow on each other)"
+        raise _error(index, found, f"rising ends up to {footer['masks_bytes']}")
     try:
         text = str(view[name:end], "utf-8")
     except UnicodeDecodeError as error:
-        raise _error(index, "the image's name is not UTF-8", "") from error
+        raise _error(index, "is damaged (the image's name is not UTF-8)", "") from error
     return Record(
         name=text,
         codec=int(footer["codec"]),
@@ -237,11 +238,10 @@ def decode_record(record: Record, index: int, labels: int) -> Sample:
         check_runs(record.row_offsets, record.runs, record.size, labels, len(record.masks))
         label_map, persons = decode_runs(record.row_offsets, record.runs, record.size)
     except RecordError as error:
-        raise RecordError(
-            f"record {index} ({record.name}), {error.place}", error.found, error.expected, COPY_AGAIN
-        ) from error
+        place = f"record {index} ({record.name}), {error.place}"
+        raise RecordError(place, error.found, error.expected, error.remedy) from error
     return Sample(record.name, image, label_map, persons, index, record)
 
 
-def _error(index: int, found: str, expected: str, remedy: str = COPY_AGAIN) -> RecordError:
+def _error(index: int, found: str, expected: str, remedy: str = FIND_AGAIN) -> RecordError:
     return RecordError(f"record {index}", found, expected, remedy)

@@ -16,7 +16,7 @@ import simplejpeg
 
 from mhpdata import render
 from mhpdata.codec import CODECS, check_stored
-from mhpdata.errors import COPY_AGAIN, MhpError, RecordError
+from mhpdata.errors import FIND_AGAIN, MhpError, RecordError, in_shard
 from mhpdata.jpeg import Grid, Scan, Workplace, decode_planes, grid, read_scan
 from mhpdata.masks import inflate_runs
 from mhpdata.merge import merge_runs
@@ -130,9 +130,14 @@ class Regions:
                 file, at, size = self._split.span(index)
                 file.expect(at, size)
 
-    def damaged(self, index: int, found: str, expected: str = "") -> RecordError:
-        """An error that names the shard and the record."""
-        return RecordError(self._split.place(index), found, expected, COPY_AGAIN)
+    def damaged(self, index: int, found: str, expected: str = "", remedy: str = FIND_AGAIN) -> RecordError:
+        """An error that names the shard and the record; ``remedy`` is that of a record whose shard nobody knows."""
+        return RecordError(self._split.place(index), found, expected, in_shard(remedy, self._split.file(index)))
+
+    def _part(self, index: int, error: RecordError) -> RecordError:
+        """The error of a part of a record with the shard and the record before it."""
+        place = f"{self._split.place(index)}, {error.place}"
+        return RecordError(place, error.found, error.expected, in_shard(error.remedy, self._split.file(index)))
 
     def _jpeg(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, render.Source]:
         height, width = found.size
@@ -144,9 +149,10 @@ class Regions:
         try:
             decoded = simplejpeg.decode_jpeg(data, "RGB", fastdct=False, fastupsample=False, buffer=pixels, strict=True)
         except ValueError as error:
-            raise self.damaged(index, f"a JPEG that does not decode ({error})", _whole(found)) from error
+            raise self.damaged(index, f"is damaged (a JPEG that does not decode: {error})", _whole(found)) from error
         if decoded.shape != (height, width, 3):
-            raise self.damaged(index, f"a JPEG of {decoded.shape[0]} x {decoded.shape[1]} pixels", _whole(found))
+            actual = f"is damaged (a JPEG of {decoded.shape[0]} x {decoded.shape[1]} pixels)"
+            raise self.damaged(index, actual, _whole(found))
         low, high = _rows(height, float(height), place)
         planes, gap = reading.room("planes", 3 * height * width + 128), 64
         render.split_channels(LEVEL, pixels, low * width, high * width, planes, height * width + gap)
@@ -160,7 +166,7 @@ class Regions:
         rows = _samples(scan, target, 0, place.scaled_height, place.top, place.height, False)
         columns = _samples(scan, target, 1, place.scaled_width, place.left, place.width, place.flip)
         if not decode_planes(data, scan, rows, columns, planes, reading.workplace):
-            raise self.damaged(index, "a JPEG whose codes are damaged or end too early", _whole(found))
+            raise self.damaged(index, "is damaged (a JPEG whose codes are wrong or end too early)", _whole(found))
         return planes, render.Source(render.YUV, target.at, target.stride, target.sizes, target.extents)
 
     def _merged(self, index: int, overlap: str) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +177,7 @@ class Regions:
             row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, record.source_size, record.size)
             check_runs(row_offsets, runs, record.size, len(self._split.classes), len(masks))
         except RecordError as error:
-            raise self.damaged(index, f"{error.place}: {error.found}", error.expected) from error
+            raise self._part(index, error) from error
         return row_offsets, runs
 
     def _read(self, index: int, found: Found, offset: int, out: np.ndarray) -> None:
@@ -184,7 +190,7 @@ class Regions:
             return
         data = self._split.raw(index)[offset : offset + out.size]
         if len(data) != out.size:
-            raise self.damaged(index, "has fewer bytes than when it was first read")
+            raise self.damaged(index, "was cut short since it was first read")
         out[:] = np.frombuffer(data, np.uint8)
 
     def _check(self, index: int) -> Found:
@@ -194,12 +200,12 @@ class Regions:
             try:
                 check_runs(record.row_offsets, record.runs, record.size, len(split.classes), len(record.masks))
             except RecordError as error:
-                raise self.damaged(index, f"{error.place}: {error.found}", error.expected) from error
+                raise self._part(index, error) from error
         runs_at = IR_HEADER.size + len(record.image) + -len(record.image) % 8
         try:
             check_stored(record.image, record.codec, record.size)
         except RecordError as error:
-            raise self.damaged(index, f"{error.place}: {error.found}", error.expected) from error
+            raise self._part(index, error) from error
         scan = read_scan(record.image) if record.codec == JPEG else None
         return Found(
             split.span(index)[0], split.plain(index), record.codec, record.size, len(record.image), runs_at,

@@ -28,7 +28,7 @@ import numpy as np
 from mhpdata.errors import OptionError
 from mhpdata.labels import COMMON, IGNORE, LABEL_SETS, LabelSet, label_set
 from mhpdata.regular import read_regular
-from mhpdata.wording import counted, error_in_words
+from mhpdata.wording import counted, error_in_words, to_read, why
 
 BUILT_IN = "common"
 MAX_BYTES = 1 << 20
@@ -210,19 +210,19 @@ def read_remap(remap: str | Path) -> Remap:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, OptionError):
             raise
-        why = "JSON of another form" if isinstance(error, TypeError | AttributeError) else error_in_words(error)
+        reason = "JSON of another form" if isinstance(error, TypeError | AttributeError) else error_in_words(error)
         expected = '{"classes": [names], "maps": {layout: {class: new class or null}}}'
         remedy = 'Begin with the table that python -c "import mhpdata.remap as r; print(r.common().to_json())" prints.'
-        raise OptionError(place, f"is no table of labels ({why})", expected, remedy) from error
+        raise OptionError(place, f"is no table of labels ({reason})", expected, remedy) from error
 
 
 def _read(path: Path) -> str:
     try:
         data = read_regular(path, MAX_BYTES)
     except OSError as error:
-        found = f"cannot be read ({error.strerror})"
-        remedy = f"Pass {BUILT_IN}, or the path of a JSON file with a table."
-        raise OptionError(path, found, f"{BUILT_IN}, or a JSON file", remedy) from error
+        remedy = to_read(error, path, "Pass the path of another JSON file with a table.")
+        remedy = f"{remedy} Or pass {BUILT_IN}, the table that mhp brings."
+        raise OptionError(path, f"cannot be read ({why(error)})", f"{BUILT_IN}, or a JSON file", remedy) from error
     return data.decode("utf-8", "replace")
 
 

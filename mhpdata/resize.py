@@ -14,6 +14,7 @@ In: uint8 (height, width, 3) images, uint8 (height, width) maps. Out: the same a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,14 +66,29 @@ def packed_size(height: int, width: int, size: int, size_of: str = "short") -> t
         raise OptionError("image", f"{height} x {width} pixels", f"sides from 1 to {MAX_SIDE}", remedy)
     if size == 0:
         return height, width
-    if (height < width) == (size_of == "short"):
-        new_height, new_width = size, _along(width, height, size)
-    else:
-        new_height, new_width = _along(height, width, size), size
+    new_height, new_width = _new_size(height, width, size, size_of)
     if max(new_height, new_width) > MAX_SIDE:
         found = f"{height} x {width} pixels would become {new_height} x {new_width}"
-        raise OptionError("size", found, f"sides up to {MAX_SIDE}", "Pass a smaller size, or make size_of 'long'.")
+        largest = largest_size(size, lambda new: max(_new_size(height, width, new, size_of)) <= MAX_SIDE)
+        ways = [f"size={largest} or less"] if largest else []
+        ways += ["size_of='long', which makes size the longer side"] if size_of == "short" else []
+        raise OptionError("size", found, f"sides up to {MAX_SIDE}", f"Pass {', or '.join(ways) or 'size=0'}.")
     return new_height, new_width
+
+
+def largest_size(limit: int, fits: Callable[[int], bool]) -> int:
+    """The largest size below ``limit`` that fits, where smaller ones fit, too; 0 where none does."""
+    low, high = 0, limit
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _new_size(height: int, width: int, size: int, size_of: str) -> tuple[int, int]:
+    if (height < width) == (size_of == "short"):
+        return size, _along(width, height, size)
+    return _along(height, width, size), size
 
 
 def _along(side: int, other: int, size: int) -> int:
@@ -99,6 +115,8 @@ def resize_image(image: Pixels, size: tuple[int, int], out: Pixels | None = None
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         remedy = "Pass the photo as RGB: three channels, turned into bytes with .astype('uint8')."
+        if image.dtype.kind == "f":
+            remedy = f"{remedy[:-1]}; if its numbers run from 0 to 1, (255 * image).round().astype('uint8')."
         raise OptionError("image", array_in_words(image), "an array of uint8 (height, width, 3)", remedy)
     old_height, old_width = _checked("image", image.shape[:2])
     height, width = _checked("size", size)

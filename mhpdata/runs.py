@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.errors import COPY_AGAIN, OptionError, RecordError
+from mhpdata.errors import FIND_AGAIN, OptionError, RecordError
 from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
 from mhpdata.resize import nearest_index
-from mhpdata.wording import AS_MAP, array_in_words
+from mhpdata.wording import array_in_words, as_map
 
 MAX_SIDE = 65535
 """The longest row or column that ``end`` and the counts of a mask can hold."""
@@ -97,14 +97,13 @@ def check_runs(row_offsets: Words, runs: Words, size: tuple[int, int], classes: 
     """
     height, width = size
     if row_offsets.shape != (height + 1,):
-        raise RecordError("labels", f"{row_offsets.size} row offsets", f"{height + 1}, rows + 1", COPY_AGAIN)
+        raise _damaged(f"{row_offsets.size} row offsets", f"{height + 1}, one more than rows")
     if runs.ndim != 1:
-        raise RecordError("labels", f"runs in {runs.ndim} dimensions", "one dimension", COPY_AGAIN)
+        raise _damaged(f"runs in {runs.ndim} dimensions", "one dimension")
     if int(row_offsets[0]) != 0:
-        raise RecordError("labels", f"row offsets start at {row_offsets[0]}", "0", COPY_AGAIN)
+        raise _damaged(f"row offsets start at {row_offsets[0]}", "0")
     if int(row_offsets[-1]) != runs.size:
-        found, expected = f"row offsets end at {row_offsets[-1]}", f"{runs.size}, the number of runs"
-        raise RecordError("labels", found, expected, COPY_AGAIN)
+        raise _damaged(f"row offsets end at {row_offsets[-1]}", f"{runs.size}, the number of runs")
     fault, row, at = _find_fault(_words(row_offsets), _words(runs), width, classes, persons)
     if fault:
         _report(fault, row, at, row_offsets, runs, (width, classes, persons))
@@ -118,7 +117,7 @@ def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limi
             f"row offset {row + 1} is {row_offsets[row + 1]}",
             f"{row_offsets[row]} or more, at most {runs.size}",
         )
-        raise RecordError("labels", found, expected, COPY_AGAIN)
+        raise _damaged(found, expected)
     run = int(runs[at]) if at < runs.size else 0
     end, label, person = run & 0xFFFF, run >> 16 & 0xFF, run >> 24
     found, expected = {
@@ -128,14 +127,18 @@ def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limi
         _OWNER: (f"label {label} with person {person} in row {row}", f"person 0 exactly for labels 0 and {IGNORE}"),
         _PERSON: (f"person {person} in row {row}", f"at most {persons}"),
     }[fault]
-    raise RecordError("labels", found, expected, COPY_AGAIN)
+    raise _damaged(found, expected)
+
+
+def _damaged(found: str, expected: str) -> RecordError:
+    return RecordError("labels", f"are damaged ({found})", expected, FIND_AGAIN)
 
 
 def as_plane(name: str, array: Plane) -> Plane:
     """A map that runs can hold, C-contiguous; raises OptionError, naming it, for another kind."""
     if array.dtype != np.uint8 or array.ndim != 2 or min(array.shape) < 1 or max(array.shape) > MAX_SIDE:
         expected = f"an array of uint8 (height, width), each from 1 to {MAX_SIDE}"
-        raise OptionError(name, array_in_words(array), expected, AS_MAP)
+        raise OptionError(name, array_in_words(array), expected, as_map(array, MAX_SIDE, name))
     return np.ascontiguousarray(array)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import overload
 
 from mhpdata import shards
-from mhpdata.errors import OptionError, RecordError
+from mhpdata.errors import OptionError, RecordError, in_shard
 from mhpdata.manifest import Manifest, read_manifest
 from mhpdata.record import Record, Sample, decode_record, parse_record
 from mhpdata.shards.file import OpenFile
@@ -75,8 +75,9 @@ class Split(Sequence[Sample]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         index, shard = self._place(index)
+        record = self.record(index)
         try:
-            return decode_record(self.record(index), index, len(self.classes))
+            return decode_record(record, index, len(self.classes))
         except RecordError as error:
             raise self._in_shard(error, shard) from error.__cause__
 
@@ -118,8 +119,11 @@ class Split(Sequence[Sample]):
     def place(self, index: int) -> str:
         """How an error names a record: its shard's file and its number."""
         index, shard = self._place(index)
-        file = self.manifest.splits[self.name].shards[shard].files[0].file
-        return f"{self.folder / file}, record {index} ({self.names[index]})"
+        return f"{self.folder / self._file(shard)}, record {index} ({self.names[index]})"
+
+    def file(self, index: int) -> str:
+        """The name of the shard's file that a record is in."""
+        return self._file(self._place(index)[1])
 
     def close(self) -> None:
         """Let go of the files; samples that were read stay valid."""
@@ -136,6 +140,10 @@ class Split(Sequence[Sample]):
             raise IndexError(f"sample {index}: {held}. Pass an index from 0 on, below {len(self)}.")
         return index % len(self), bisect.bisect_right(self._starts, index % len(self)) - 1
 
+    def _file(self, shard: int) -> str:
+        return self.manifest.splits[self.name].shards[shard].files[0].file
+
     def _in_shard(self, error: RecordError, shard: int) -> RecordError:
-        file = self.manifest.splits[self.name].shards[shard].files[0].file
-        return RecordError(f"{self.folder / file}, {error.place}", error.found, error.expected, error.remedy)
+        file = self._file(shard)
+        remedy = in_shard(error.remedy, file)
+        return RecordError(f"{self.folder / file}, {error.place}", error.found, error.expected, remedy)

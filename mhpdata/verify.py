@@ -35,11 +35,11 @@ from mhpdata.recheck import Checked, RecordCheck
 from mhpdata.shards.file import how_to_open, sha256_file
 from mhpdata.survey import verify_source
 from mhpdata.threads import Crew, crew
-from mhpdata.wording import counted
+from mhpdata.wording import counted, why
 
 __all__ = ["verify_packed", "verify_source"]
 
-_AGAIN = copy_again("the folder")
+_AGAIN = copy_again("all of it")
 
 
 def verify_packed(
@@ -131,7 +131,7 @@ class _Verification:
             if sha256_file(path) != file.sha256:
                 return ShardError(path, "its bytes are not those that were written (SHA-256)", "", copy)
         except OSError as error:
-            return ShardError(path, f"cannot be read ({error.strerror})", "", how_to_open(error, file.file))
+            return ShardError(path, f"cannot be read ({why(error)})", "", how_to_open(error, path))
         return None
 
     def _check_split(self, name: str, options: PackOptions | None, threads: Crew) -> None:

@@ -27,13 +27,19 @@ import numpy.typing as npt
 
 from mhpdata.errors import CheckpointError, OptionError, OutputError
 from mhpdata.regular import open_regular, read_regular
-from mhpdata.wording import error_in_words
+from mhpdata.wording import error_in_words, to_write, why
 from mhpmodels.config import IGNORE, TrainConfig
 from mhpmodels.engines import Engine, Step, open_engine
+from mhpmodels.params import to_replace
 
 FORMAT, VERSION = "mhp-bundle", 1
 MOST_JSON = 1 << 24
 """Bytes of a bundle's JSON."""
+_GIVE = (
+    "Give mhp-train --replay a folder below bundles/ of a run; if this one is a copy, copy it once more from where it "
+    "was made."
+)
+_NEWER = "If this is a copy, copy the folder once more; if a later mhp wrote it, install that one."
 
 
 @dataclass(frozen=True)
@@ -123,9 +129,8 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
     except OSError as error:
         if isinstance(error, OutputError):
             raise
-        run = path.parent.parent
-        remedy = f"Make room or give permission to write there, then go on with mhp-train --resume {run}."
-        raise OutputError(path, f"the skipped step cannot be kept ({error_in_words(error)})", "", remedy) from error
+        remedy = to_write(error, path, f"go on with mhp-train --resume {path.parent.parent}")
+        raise OutputError(path, f"the skipped step cannot be kept ({why(error)})", "", remedy) from error
 
 
 def replay(
@@ -164,7 +169,8 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
     try:
         content = json.loads(read_regular(path / "bundle.json", MOST_JSON).decode("utf-8"))
         if (content["format"], content["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"bundle.json is {content['format']} {content['version']}, not {FORMAT} {VERSION}")
+            found = f"bundle.json is {content['format']} {content['version']}; this mhp reads {FORMAT} {VERSION}"
+            raise CheckpointError(path, found, "", _NEWER)
         config = TrainConfig.from_json(json.dumps(content["config"]), str(path / "bundle.json"))
         before = Step(float(content["loss"]), float(content["gradient"]), applied=False)
         names = tuple(str(name) for name in content["names"])
@@ -176,14 +182,17 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
         if not len(names) == len(moment.images) == len(moment.labels) == len(moment.indices):
             raise ValueError(f"{len(names)} names, {len(moment.images)} images, {len(moment.labels)} label maps")
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, OptionError):
+        if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(
-            path,
-            f"is not a whole bundle ({error_in_words(error)})",
-            "the folder of a skipped step, with bundle.json, batch.npz, weights and state",
-            "Give mhp-train --replay a folder below bundles/ of a run, or copy this one again from where it was made.",
-        ) from error
+        if isinstance(error, OptionError):
+            raise OptionError(error.place, error.found, error.expected, _NEWER) from error
+        found, remedy = error_in_words(error), _GIVE
+        if isinstance(error, OSError):
+            part = Path(error.filename or path)
+            found = f"{part.name}: {why(error)}"
+            remedy = _GIVE if isinstance(error, FileNotFoundError) else to_replace(error, part, _GIVE)
+        expected = "the folder of a skipped step, with bundle.json, batch.npz, weights and state"
+        raise CheckpointError(path, f"is not a whole bundle ({found})", expected, remedy) from error
     return config, moment, before
 
 

@@ -22,13 +22,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mhpdata.errors import CheckpointError, MhpError, OutputError
+from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.manifest import sync_folder, write_atomically
 from mhpdata.regular import open_regular, read_regular
-from mhpdata.wording import error_in_words
+from mhpdata.wording import error_in_words, to_write, why
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines import Engine
 from mhpmodels.guard import Mean
+from mhpmodels.params import to_replace
 
 FORMAT, VERSION = "mhp-checkpoint", 1
 MAX_BYTES = 1 << 24
@@ -122,13 +123,11 @@ def save(
         parts[weights].rename(weights)
         sync_folder(folder)
     except OSError as error:
-        if isinstance(error, MhpError):
+        cause = error.__cause__ if isinstance(error, OutputError) else error  # an engine's says what to do in general
+        if not isinstance(cause, OSError):
             raise
-        remedy = (
-            f"Make room or give permission to write there, then run mhp-train --resume {folder} to go on from the "
-            "checkpoint before."
-        )
-        raise OutputError(weights, f"cannot be written ({error_in_words(error)})", "", remedy) from error
+        remedy = to_write(cause, weights, f"run mhp-train --resume {folder} to go on from the checkpoint before")
+        raise OutputError(weights, f"cannot be written ({why(cause)})", "", remedy) from cause
     return weights
 
 
@@ -159,7 +158,7 @@ def read(path: str | Path) -> Checkpoint:
     try:
         content = json.loads(read_regular(beside, MAX_BYTES).decode())
         if (content["format"], content["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"format {content['format']} {content['version']}, not {FORMAT} {VERSION}")
+            raise _another_format(content["format"], content["version"], path)
         position = {**content["position"], "loss": Mean(**content["position"]["loss"])}
         return Checkpoint(
             weights=path,
@@ -170,26 +169,46 @@ def read(path: str | Path) -> Checkpoint:
             score=content["score"] and {str(key): float(value) for key, value in content["score"].items()},
             files={str(name): (int(size), str(digest)) for name, (size, digest) in content["files"].items()},
         )
+    except CheckpointError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        found = f"is damaged, or of a later mhp ({error_in_words(error)})"
         remedy = (
-            f"Copy {beside.name} again from where it was written, install the mhp that wrote it, pass another "
-            f"checkpoint, or begin a new run with mhp-train --weights {path}."
+            f"If this is a copy, copy {beside.name} once more; if a later mhp wrote it, install that one; otherwise "
+            f"pass another checkpoint of the run, or begin a new run with mhp-train --weights {path}."
         )
-        raise CheckpointError(beside, found, "JSON as mhp-train writes it", remedy) from error
+        found, expected = f"is damaged ({error_in_words(error)})", "JSON as mhp-train writes it"
+        if isinstance(error, OSError):
+            found, remedy = f"cannot be read ({why(error)})", to_replace(error, beside, remedy)
+        raise CheckpointError(beside, found, expected, remedy) from error
+
+
+def _another_format(form: object, version: object, weights: Path) -> CheckpointError:
+    """The error of a JSON whose first fields say that it is of something else."""
+    beside = weights.with_suffix(".json")
+    onward = f"begin a new run with these weights: mhp-train --weights {weights}"
+    if form == FORMAT and isinstance(version, int) and version > VERSION:
+        found = f"was written by a later mhp (format {version}; this one reads {VERSION})"
+        return CheckpointError(beside, found, "", f"Install that mhp, or {onward}.")
+    found = f"is damaged: its format is {str(form)[:40]}, version {str(version)[:40]}"
+    remedy = f"If this is a copy, copy {beside.name} once more from where it was trained; otherwise {onward}."
+    return CheckpointError(beside, found, f"{FORMAT}, version {VERSION}", remedy)
 
 
 def verify(checkpoint: Checkpoint, state: bool = True) -> None:
     """Raises CheckpointError unless weights, and ``state`` where it is needed, are the bytes that were written."""
     for path in (checkpoint.weights, checkpoint.state) if state else (checkpoint.weights,):
-        remedy = f"Copy {path.name} again from where it was trained, or pass another checkpoint of the run"
+        remedy = (
+            f"If this is a copy, copy {path.name} once more from where it was trained; otherwise pass another "
+            "checkpoint of the run"
+        )
         if path == checkpoint.state:
             remedy += f", or begin a new run with mhp-train --weights {checkpoint.weights}"
         beside = checkpoint.weights.with_suffix(".json").name
         try:
             found = _measure(path)
         except OSError as error:
-            raise CheckpointError(path, f"cannot be read ({error_in_words(error)})", "", f"{remedy}.") from error
+            todo = f"{remedy}." if isinstance(error, FileNotFoundError) else to_replace(error, path, f"{remedy}.")
+            raise CheckpointError(path, f"cannot be read ({why(error)})", "", todo) from error
         expected = checkpoint.files.get(path.name)
         if expected is None:
             named = ", ".join(checkpoint.files)

@@ -277,12 +277,14 @@ class TrainConfig:
             content = json.loads(text)
             unknown = sorted(set(content) - {field.name for field in fields(TrainConfig)})
         except (ValueError, TypeError, RecursionError) as error:
-            raise OptionError(place, f"{_NO_CONFIG} ({error_in_words(error)})", _JSON, _COPY) from error
+            raise OptionError(place, f"{_NO_CONFIG} ({error_in_words(error)})", _JSON, _rewrite(place)) from error
         if not isinstance(content, dict):
-            raise OptionError(place, f"{_NO_CONFIG} (no JSON object)", _JSON, _COPY)
+            raise OptionError(place, f"{_NO_CONFIG} (no JSON object)", _JSON, _rewrite(place))
         if unknown:
             found = f"has fields that this mhp does not know: {', '.join(unknown)}"
-            remedy = "Correct the names of these fields, or install the mhp that wrote the file."
+            those = "it" if len(unknown) == 1 else "them"
+            remedy = f"If you wrote {those} yourself, delete {those}; if mhp-train wrote the file, install that mhp"
+            remedy += " or a newer one."
             raise OptionError(place, found, "fields of mhpmodels.config.TrainConfig", remedy)
         for name, value in content.items():
             if isinstance(value, list):
@@ -295,7 +297,7 @@ class TrainConfig:
 
 
 _NO_CONFIG, _JSON = "is not a configuration of mhp-train", "a JSON object as TrainConfig.to_json gives"
-_COPY = "Copy the text again from a checkpoint's .json, where its name is config, or make one with TrainConfig.to_json."
+_MAKE = 'python -c "from mhpmodels.config import TrainConfig; print(TrainConfig().to_json())"'
 _KINDS = {
     field.name: {"bool": bool, "str": str}[str(field.type)]
     for field in fields(TrainConfig)
@@ -342,6 +344,14 @@ _NUMBERS = {
     "blur_prob": (0.0, 1.0),
     "gray_prob": (0.0, 1.0),
 }
+
+
+def _rewrite(place: str) -> str:
+    """What to do about a text that is no configuration."""
+    return (
+        f"Write into {place} what a checkpoint's .json (epoch_*.json in the folder of a run) has under 'config'; or "
+        f"begin with what this prints: {_MAKE}."
+    )
 
 
 def _check_number(name: str, value: object, low: float, high: float) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, MhpError, MissingError, OptionError, OutputError
 from mhpmodels import checkpoint
+from mhpmodels.engines import install
 from mhpmodels.naming import notes_of
 from mhpmodels.params import to_gluon_names, write_params
 
@@ -46,7 +47,8 @@ def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Non
         part.replace(out)
     except MhpError as error:
         if error.place == str(part):  # a name that nobody knows
-            raise type(error)(out, error.found, error.expected, error.remedy) from error
+            remedy = error.remedy.replace(str(part), str(out))
+            raise type(error)(out, error.found, error.expected, remedy) from error
         raise
     finally:
         part.unlink(missing_ok=True)
@@ -56,8 +58,7 @@ def _convert(source: str | Path, out: Path, kind: str) -> None:
     try:
         from mhpmodels.engines.torch.weights import read_weights, write_weights
     except ImportError as error:
-        remedy = 'Run: pip install "mhp[torch]".'
-        raise MissingError("torch", f"cannot be imported ({error})", "", remedy) from error
+        raise MissingError("torch", f"cannot be imported ({error})", "", f"{install('torch')}.") from error
 
     tensors = read_weights(source)
     if kind == ".pt":

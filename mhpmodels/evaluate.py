@@ -44,7 +44,11 @@ from mhpmodels.truth import labels_of_size
 
 
 def validate(
-    predict: Predict, loader: Iterable[Batch], classes: int, progress: Callable[[int], None] | None = None
+    predict: Predict,
+    loader: Iterable[Batch],
+    classes: int,
+    progress: Callable[[int], None] | None = None,
+    place: str = "logits",
 ) -> Confusion:
     """Score the centre crops of a loader without ``augment``: what training does after an epoch.
 
@@ -53,6 +57,7 @@ def validate(
         loader: batches; a record that was left out counts nothing, an empty batch is passed over.
         classes: how many labels there are.
         progress: is told how many images were done, after each batch.
+        place: names the split and the checkpoint in errors of the network.
 
     Returns:
         The confusion of this rank's images; ``merge`` those of all ranks.
@@ -67,7 +72,7 @@ def validate(
             remedy = "Make the Loader of a split that has labels, such as val."
             raise OptionError("loader", "batches without labels", "a split with labels", remedy)
         if len(batch.indices):
-            confusion.update(most_likely(predict(batch.images)), batch.labels)
+            confusion.update(most_likely(predict(batch.images), place), batch.labels)
         if progress is not None:
             progress(len(batch.indices))
     return confusion
@@ -152,8 +157,8 @@ def _check(split: Split, chosen: Chosen, inference: Inference, classes: int) -> 
         )
         raise OptionError(place, "has no labels", "a split with labels", remedy)
     if inference.classes > classes:
-        found = f"{inference.classes} outputs for {classes} classes"
-        raise OptionError("the checkpoint", found, "at most as many", OTHER_CLASSES)
+        found = f"gives {inference.classes} classes, where {split.folder} has {classes}"
+        raise OptionError(inference.source, found, "at most as many", OTHER_CLASSES)
 
 
 @dataclass
@@ -195,7 +200,8 @@ class _Run:
         )
         try:
             with tqdm(total=len(self.chosen.names), unit=" images", disable=self.hidden) as bar:
-                return validate(timed, loader, len(self.labels), bar.update)
+                place = f"{self.inference.source} on {self.split.folder}, split {self.split.name}"
+                return validate(timed, loader, len(self.labels), bar.update, place)
         finally:
             loader.close()
 
@@ -204,11 +210,14 @@ class _Run:
         confusion = Confusion(len(self.labels))
         indices = self.chosen.indices
         with crew(len(indices), "images", threads, self.hidden is None) as workers:
-            for image, labels in workers.each(partial(self._read, at_source), indices):
+            read = workers.each(partial(self._read, at_source), indices)
+            for index, (image, labels) in zip(indices, read, strict=True):
+                place = f"{self.inference.source} on {self.split.place(index)}"
                 begun = time.perf_counter()
                 scores = self.inference(image)
-                same = labels.shape == image.shape[:2]
-                predicted = most_likely(scores) if same else labels_at(scores, labels.shape)
+                size = (labels.shape[0], labels.shape[1])
+                same = size == image.shape[:2]
+                predicted = most_likely(scores, place) if same else labels_at(scores, size, place)
                 self.seconds.append(time.perf_counter() - begun)
                 self.in_pieces += self.inference.pieces(image.shape[:2]) > 1
                 confusion.update(predicted, labels)

@@ -41,7 +41,8 @@ class Feed:
         self.config = config
         if config.batch_size % world_size:
             found = f"{config.batch_size} images for {world_size} processes"
-            remedy = f"Pass a multiple of {world_size}, so that each process has as many images."
+            above = config.batch_size // world_size * world_size + world_size
+            remedy = f"Pass a multiple of {world_size}, such as {above}, so that each process has as many images."
             raise OptionError("batch_size", found, "a multiple of the processes", remedy)
         self.loader = self._open(
             [Path(folder) for folder in (config.data, *config.also)],
@@ -67,7 +68,7 @@ class Feed:
         if not self.steps:
             images = self.loader.state_dict()["length"]
             found = f"{config.batch_size}, where {config.train_split} has {images} images"
-            remedy = f"Pass {images} or less." if images else "Train on a split that has images."
+            remedy = f"Pass {images} or less." if images else "Pass as --train-split a split that has images."
             raise OptionError("batch_size", found, "at most as many", remedy)
         self.rate(0)  # refuses a warm-up that does not fit before anything is trained
         self.val = None

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.errors import MissingError
+from mhpmodels.engines import install
 
 if TYPE_CHECKING:
     from mhpdata.loader import Loader
@@ -44,5 +45,5 @@ def to_torch(loader: Loader, device: Any = "cpu") -> Copies:
     try:
         from mhpmodels.engines.torch.copies import Copies
     except ImportError as error:
-        raise MissingError("torch", f"cannot be imported ({error})", "", 'Run: pip install "mhp[torch]".') from error
+        raise MissingError("torch", f"cannot be imported ({error})", "", f"{install('torch')}.") from error
     return Copies(loader, device)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import EngineError, ImageError, OptionError
 from mhpdata.options import check_range
-from mhpdata.resize import packed_size, resize_image
+from mhpdata.resize import MAX_SIDE, packed_size, resize_image
 from mhpmodels.rescale import Logits, add_probabilities
 
 Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
@@ -45,7 +45,8 @@ times as long as wide, or that at a scale above 1."""
 LARGEST = 1 << 24
 """Pixels of the largest picture that is scored: its 19 logits take 1.3 GB, and three times as much at scale 1.75."""
 
-_NARROW = "Crop the photo so that it is less narrow, or pass a smaller --base-size."
+_LEAST_SHORT = 64
+"""A smaller short side is not worth asking a network about."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Inference:
         mirror: average with the mirror image's logits at each scale.
         flip_pairs: (left, right) channels that change places in a mirror image.
         window: pixels a side that the network is given at most; pieces overlap by a third.
+        source: the checkpoint, for errors.
     """
 
     predict: Predict
@@ -70,6 +72,7 @@ class Inference:
     mirror: bool = False
     flip_pairs: Sequence[tuple[int, int]] = ()
     window: int = WINDOW
+    source: str = "the network"
 
     def __post_init__(self) -> None:
         check_range("window", self.window, max(3 * self.multiple, self.least), 1 << 16)
@@ -129,12 +132,11 @@ class Inference:
         logits = self.predict(np.ascontiguousarray(image)[None])
         expected = (1, self.classes, *image.shape[:2])
         if logits.shape != expected or logits.dtype != np.float32:
-            raise EngineError(
-                "predict",
-                f"logits {logits.dtype} {logits.shape}",
-                f"float32 {expected}",
-                f"Let predict give {self.classes} channels at the image's size; write .onnx files with mhp-convert.",
-            )
+            remedy = f"Let the network of --model return {self.classes} channels at the image's size."
+            if self.source.endswith(".onnx"):
+                remedy = f"Write the file again with mhp-convert WEIGHTS {self.source} --overwrite."
+            found = f"gives logits {logits.dtype} {logits.shape}"
+            raise EngineError(self.source, found, f"float32 {expected}, for {self.classes} classes", remedy)
         return np.asarray(logits[0])
 
     def _padded(self, side: int) -> int:
@@ -175,11 +177,28 @@ def input_size(source: tuple[int, int], short: int, place: str) -> tuple[int, in
     try:
         size = packed_size(*source, short)
     except OptionError as error:
-        raise ImageError(place, error.found, error.expected, _NARROW) from error
+        if not 0 < short <= MAX_SIDE:
+            raise ImageError(place, f"size {short}", error.expected, error.remedy) from error
+        raise ImageError(place, error.found, error.expected, _less_narrow(source, short)) from error
     if size[0] * size[1] > LARGEST:
         found = f"{source[0]} x {source[1]} pixels would become {size[0]} x {size[1]}"
-        raise ImageError(place, found, f"at most {LARGEST} pixels", _NARROW)
+        raise ImageError(place, found, f"at most {LARGEST} pixels", _less_narrow(source, short))
     return size
+
+
+def _less_narrow(source: tuple[int, int], short: int) -> str:
+    """What to do about a photo that is too narrow for a short side of ``short``."""
+    low, high = 0, short
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            size = packed_size(*source, middle)
+            fits = size[0] * size[1] <= LARGEST
+        except OptionError:
+            fits = False
+        low, high = (middle, high) if fits else (low, middle)
+    remedy = "Crop the photo so that it is less narrow, or leave it out (mhp-predict: --on-error skip)"
+    return f"{remedy}{f', or pass --base-size {low} or less' if low >= _LEAST_SHORT else ''}."
 
 
 def _scaled(size: tuple[int, ...], scale: float) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from mhpdata.errors import EngineError, OptionError
 from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
 from mhpdata.options import check_range
+from mhpdata.wording import array_in_words
 from mhpmodels.rescale import NOT_FINITE
 
 Labels = npt.NDArray[np.uint8]
@@ -58,8 +59,8 @@ class Confusion:
             remedy = "Scale the predicted labels to the size of the true ones, by nearest neighbour."
             raise OptionError("predicted", f"shape {predicted.shape}", f"{labels.shape}, as the labels", remedy)
         counts = np.zeros((256, 256), np.int64)
-        _count(_flat("predicted", predicted), _flat("labels", labels), counts)
         classes = len(self.matrix)
+        _count(_flat("predicted", predicted, classes), _flat("labels", labels, classes), counts)
         if not missing:
             _refuse("predicted", counts[:, classes:].sum(0), classes)
         _refuse("labels", counts[classes:IGNORE].sum(1), classes)
@@ -111,11 +112,12 @@ class Confusion:
         return f"<pixAcc {self.pix_acc:.4f}, mIoU {self.miou:.4f} over {self.labelled} pixels>"
 
 
-def most_likely(logits: np.ndarray) -> Labels:
+def most_likely(logits: np.ndarray, place: str = "logits") -> Labels:
     """The class with the largest logit at each pixel; of equals the first, as ``np.argmax``.
 
     Args:
         logits: float32 (N, C, H, W), or (C, H, W); C at most 255.
+        place: names the photo and the checkpoint in an error.
 
     Returns:
         uint8 (N, H, W), or (H, W).
@@ -126,39 +128,63 @@ def most_likely(logits: np.ndarray) -> Labels:
     """
     fits = logits.dtype == np.float32 and logits.ndim in (3, 4) and 1 <= logits.shape[-3] <= IGNORE
     if not fits or not min(logits.shape[-2:]):
-        remedy = f"Pass logits.astype('float32') with 1 to {IGNORE} classes C and at least one pixel."
-        raise OptionError("logits", f"{logits.dtype} {logits.shape}", "float32 (N, C, H, W) or (C, H, W)", remedy)
+        raise _no_logits(logits)
     *outer, classes, height, width = logits.shape
     labels = np.empty((*outer, height, width), np.uint8)
     flat = np.ascontiguousarray(logits).reshape(-1, classes, height * width)
     bad = _choose(flat, labels.reshape(-1, height * width), np.empty(_BLOCK, np.float32))
     if bad >= 0:
         found = f"NaN at image {bad // (height * width)}, row {bad % (height * width) // width}, column {bad % width}"
-        raise EngineError("logits", found, "numbers", NOT_FINITE)
+        raise EngineError(place, f"the network gives {found}", "numbers", NOT_FINITE)
     return labels
 
 
-def _flat(name: str, array: np.ndarray) -> Labels:
+def _no_logits(logits: np.ndarray) -> OptionError:
+    """What is wrong with an array that ``most_likely`` does not take."""
+    found, expected = array_in_words(logits), "float32 (N, C, H, W) or (C, H, W)"
+    if logits.ndim not in (3, 4):
+        remedy = "Pass the network's output with an axis for the classes, then height and width."
+    elif logits.dtype != np.float32:
+        remedy = "Pass logits.astype('float32')."
+    elif not 1 <= logits.shape[-3] <= IGNORE:
+        found, expected = f"{logits.shape[-3]} classes, of {found}", f"1 to {IGNORE} classes C in {expected}"
+        remedy = "Put the axis of the classes before height and width, such as with logits.transpose(0, 3, 1, 2)."
+    else:
+        height, width = logits.shape[-2:]
+        found, expected = f"height {height}, width {width}", "at least one pixel"
+        remedy = "Pass the logits of an image that is not empty."
+    return OptionError("logits", found, expected, remedy)
+
+
+def _flat(name: str, array: np.ndarray, classes: int) -> Labels:
     """The array as uint8 (n,), refused where that would change a value."""
     if array.dtype.kind not in "iu":
         remedy = "Pass labels as integers: most_likely(logits) makes them of logits, .astype('uint8') of other numbers."
         raise OptionError(name, f"dtype {array.dtype}", "integers", remedy)
     if array.dtype != np.uint8 and array.size and not 0 <= int(array.min()) <= int(array.max()) <= 255:
-        found = f"values {int(array.min())} to {int(array.max())}"
-        raise OptionError(name, found, "labels from 0 on, or 255", "Write 255 where a pixel is not to be counted.")
+        low, high = int(array.min()), int(array.max())
+        found = f"label {low}" if low == high else f"labels {low} to {high}"
+        raise OptionError(name, found, *_wanted(name, classes))
     return np.ascontiguousarray(array, np.uint8).reshape(-1)
 
 
 def _refuse(name: str, counts: npt.NDArray[np.int64], classes: int) -> None:
     """Raises OptionError where a label from ``classes`` on was counted; ``counts[i]`` is that of classes + i."""
     if counts.any():
-        values = ", ".join(str(classes + i) for i in np.flatnonzero(counts)[:5])
-        also = ", or 255" if name == "labels" else ""
-        remedy = (
-            f"Pass labels of the same {classes} classes, or make a Confusion for all classes; in the true labels write "
-            "255 where a pixel is not to be counted."
-        )
-        raise OptionError(name, f"label {values}", f"labels 0 to {classes - 1}{also}", remedy)
+        values = [classes + int(i) for i in np.flatnonzero(counts)]
+        expected, remedy = _wanted(name, classes)
+        if max(values) < IGNORE:
+            remedy += f" If your data have {max(values) + 1} classes, make Confusion({max(values) + 1})."
+        raise OptionError(name, f"label {', '.join(map(str, values[:5]))}", expected, remedy)
+
+
+def _wanted(name: str, classes: int) -> tuple[str, str]:
+    """Which labels ``name`` may hold, and what to do about others."""
+    if name == "labels":
+        remedy = f"Pass class numbers, not colours; write {IGNORE} only where a pixel is not to be counted."
+        return f"labels 0 to {classes - 1}, or {IGNORE}", remedy
+    remedy = f"Correct the predicted labels: at each pixel a class number from 0 to {classes - 1}."
+    return f"labels 0 to {classes - 1}", remedy
 
 
 @kernel

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mhpdata.errors import OptionError, OutputError
+from mhpdata.wording import to_write, why
 
 _ABANDONED_S = 3600
 
@@ -17,7 +18,8 @@ def check_free(
 ) -> None:
     """Raises OutputError where a file of this name may not be written; ``remedy`` is for one that is there."""
     if path.is_dir():
-        raise OutputError(path, "is a folder", "the name of a file", "Move that folder away, or choose another output.")
+        remedy = f"Move the folder {path} away, or pass another --out."
+        raise OutputError(path, "is a folder", "the name of a file", remedy)
     if os.path.lexists(path) and not overwrite:
         raise OutputError(path, "is there already", "", remedy)
 
@@ -41,6 +43,10 @@ def check_out(path: Path, overwrite: bool, suffix: str = "", option: str = "out"
     if not path.parent.is_dir():
         remedy = f"Run mkdir -p {path.parent} first, or choose a folder that is there."
         raise OutputError(path.parent, "no such folder", f"the folder for {path.name}", remedy)
+    if path.is_dir():
+        name = path / (f"picture{suffix}" if suffix else f"scores.{option}")
+        remedy = f"Pass the name of a file as --{option}, such as {name}."
+        raise OutputError(path, "is a folder", "the name of a file", remedy)
     check_free(path, overwrite)
 
 
@@ -62,8 +68,17 @@ def write_file(path: Path, data: bytes, overwrite: bool) -> None:
     except OutputError:
         raise
     except OSError as error:
-        remedy = "Make room or give permission to write there, then run the same command again."
-        raise OutputError(path, f"cannot be written ({error.strerror})", "", remedy) from error
+        raise OutputError(path, f"cannot be written ({why(error)})", "", to_write(error, path)) from error
+
+
+def unmade(path: Path, error: OSError, option: str = "--out") -> OutputError:
+    """The error of a folder that ``option`` names and that cannot be made."""
+    there = next((one for one in (path, *path.parents) if os.path.lexists(one)), path)
+    if not there.is_dir():
+        remedy = f"Pass another {option}, or move {there} away."
+        return OutputError(path, f"cannot be made, for {there} is no folder", "a folder", remedy)
+    remedy = to_write(error, path, "run the same command again")
+    return OutputError(path, f"cannot be made ({why(error)})", "a folder", remedy)
 
 
 def make_folder(path: Path) -> None:
@@ -77,8 +92,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        remedy = "Choose another --out, or give permission to write there."
-        raise OutputError(path, f"cannot be made ({error.strerror})", "a folder", remedy) from error
+        raise unmade(path, error) from error
     for part in path.glob(".*.part"):
         with suppress(OSError):  # it has gone meanwhile, or may not be removed
             if part.stem.rpartition(".")[2].isdigit() and time.time() - part.stat().st_mtime > _ABANDONED_S:

@@ -127,8 +127,8 @@ def _aliased(layer: Layer, truth: Labels, classes: int) -> NDArray[np.float64]:
         labels = np.where(layer.owners == person + 1, layer.labels, 0).reshape(-1)
         pairs = np.bincount(classes * truth[known].astype(np.int64) + labels[known], minlength=classes**2)
         if pairs.size > classes**2:
-            found = f"a label from {classes} on whose official count is beyond the last class"
-            remedy = "Leave out --unknown-labels official, whose code fails, too; mhp-score then names the file."
+            found = f"label {labels.max()}, which the official code cannot count"
+            remedy = f"Correct it to a label from 0 to {classes - 1} in this PNG."
             raise PredictionError("persons", found, f"labels 0 to {classes - 1}", remedy)
         counts = pairs.reshape(classes, classes)
         common = np.diagonal(counts)

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.regular import read_regular
+from mhpdata.wording import is_no_file, to_read, to_write, why
 
 TYPES = {0: "<f4", 1: "<f8", 2: "<f2", 3: "|u1", 4: "<i4", 5: "|i1", 6: "<i8"}
 _CODES = {np.dtype(name): code for code, name in TYPES.items()}
@@ -38,16 +39,29 @@ _TORCH = {"gamma": "weight", "beta": "bias"}
 _MOST_AXES = 32
 MAX_BYTES = 1 << 34
 """Of a file of weights: four billion float32."""
-WRITABLE = "See that the folder is there, may be written and has room on its disk; then run the same command again."
-"""What to do about a file that cannot be written."""
 FITTING = (
-    "Pass the --model, --backbone and --aux (mhp-eval and mhp-predict: --classes, too) that the file was made with, or "
-    "other weights."
+    "Pass the --model, --backbone and --aux (mhp-eval and mhp-predict: --classes, too) that the file was made with, as "
+    'the .json beside a checkpoint of mhp-train says under "config"; or pass other weights.'
 )
 """What to do about weights of another network."""
 EARLIER = "Pass an earlier checkpoint of the run, from before its numbers became infinite or NaN, or other weights."
 """What to do about weights that are not finite."""
 Arrays = dict[str, NDArray[Any]]
+
+
+def to_open(error: OSError, path: object, what: str) -> str:
+    """What to do about a file that an option names and that cannot be read; ``what`` it should be follows "the path
+    of"."""
+    if is_no_file(error):
+        return f"It is a folder, pipe or device: pass the path of {what}."
+    return to_read(error, path, f"Pass the path of {what}.")
+
+
+def to_replace(error: OSError, path: object, otherwise: str) -> str:
+    """What to do about a file that cannot be read and that no option names itself; as ``mhpdata.wording.to_read``."""
+    if is_no_file(error):
+        return f"It is a folder, pipe or device: move it away, and put the file {Path(str(path)).name} in its place."
+    return to_read(error, path, otherwise)
 
 
 def read_params(path: str | Path) -> Arrays:
@@ -61,12 +75,12 @@ def read_params(path: str | Path) -> Arrays:
     try:
         data = read_regular(path, MAX_BYTES)
     except OSError as error:
-        remedy = "Check the path and the file's permissions."
-        raise CheckpointError(path, f"cannot be read ({error.strerror})", "a .params file", remedy) from error
+        remedy = to_open(error, path, "a .params file, such as one that mhp-train --engine mxnet or GluonCV wrote")
+        raise CheckpointError(path, f"cannot be read ({why(error)})", "a .params file", remedy) from error
     return parse_params(data, str(path))
 
 
-def parse_params(data: bytes, place: str = "params") -> Arrays:
+def parse_params(data: bytes, place: str = "the .params file") -> Arrays:
     """``read_params`` of bytes.
 
     Args:
@@ -111,16 +125,17 @@ def write_params(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         with Path(path).open("wb") as file:
             file.writelines(parts)
     except OSError as error:
-        raise OutputError(path, f"cannot be written ({error.strerror})", "", WRITABLE) from error
+        raise OutputError(path, f"cannot be written ({why(error)})", "", to_write(error, path)) from error
 
 
-def to_torch_names(arrays: Mapping[str, NDArray[Any]], place: str = "params") -> Arrays:
+def to_torch_names(arrays: Mapping[str, NDArray[Any]], place: str = "the arrays") -> Arrays:
     """GluonCV's names -> those of a torch state dict: gamma is weight, beta is bias; ``place`` is for the error."""
     renamed = {_renamed(name, _TORCH): array for name, array in arrays.items()}
     if len(renamed) != len(arrays):
         twice = next(name for name, count in Counter(_renamed(n, _TORCH) for n in arrays).items() if count > 1)
-        remedy = "Pass weights of a GluonCV network, as its save_parameters writes them."
-        raise CheckpointError(place, f"has two arrays that both become {twice} in torch", "one", remedy)
+        both = " and ".join([name for name in arrays if _renamed(name, _TORCH) == twice][:2])
+        remedy = "Remove one of the two arrays, or pass the file as GluonCV's net.save_parameters wrote it."
+        raise CheckpointError(place, f"arrays {both} both become {twice} in torch", "one of the two", remedy)
     return renamed
 
 
@@ -200,5 +215,6 @@ class _Cursor:
         return number
 
     def damaged(self, found: str) -> CheckpointError:
-        remedy = "Copy the file again from where it was written, or pass another file of weights."
-        return CheckpointError(f"{self._place}, byte {self._at}", found, "a whole .params file", remedy)
+        name = Path(self._place).name
+        remedy = f"If this is a copy, copy {name} once more from where it was written; otherwise pass another file."
+        return CheckpointError(self._place, f"is damaged at byte {self._at}: {found}", "a whole .params file", remedy)

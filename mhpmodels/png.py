@@ -25,7 +25,7 @@ LEVEL = 6
 29; with the difference to the row above (filter 2): 15719, 2; 10513, 3; 8390, 25."""
 
 _MAP = "gray or indexed PNG, each pixel its label"
-_AGAIN = "Write this PNG again with the program that made the predictions, or copy it from there once more."
+_AGAIN = "If this is a copy, copy it once more; otherwise write it again with the program that made the predictions."
 
 
 def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:

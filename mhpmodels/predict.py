@@ -35,8 +35,10 @@ from mhpdata.resize import resize_image, resize_labels
 from mhpdata.source import MAX_FILE_BYTES
 from mhpdata.split import Split, open_split
 from mhpdata.threads import crew
+from mhpdata.wording import why
 from mhpmodels.inference import Inference, input_size
 from mhpmodels.output import check_free, make_folder, write_file
+from mhpmodels.params import to_open
 from mhpmodels.png import encode_indexed, encode_picture
 from mhpmodels.rescale import labels_at
 from mhpmodels.results import OTHER_CLASSES
@@ -101,10 +103,11 @@ class Options:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A photo as the network sees it, and the size that its labels get."""
+    """A photo as the network sees it, the size that its labels get, and its name in errors."""
 
     image: Pixels
     size: tuple[int, int]
+    place: str
 
 
 def predict_photos(
@@ -182,18 +185,19 @@ def _see_photo(short: int, path: Path) -> _Seen:
     try:
         data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
-        remedy = "Check the path and the file's permissions, or leave such photos out with --on-error skip."
-        raise UnreadableError(path, f"cannot be read ({error.strerror})", "a photo", remedy) from error
+        remedy = to_open(error, path, "a JPEG or PNG")
+        remedy += " To leave out such photos and go on with the others, pass --on-error skip."
+        raise UnreadableError(path, f"cannot be read ({why(error)})", "a photo", remedy) from error
     photo, header = decode_image(data, str(path))
     size = header.height, header.width
-    return _Seen(resize_image(photo, input_size(size, short, str(path))), size)
+    return _Seen(resize_image(photo, input_size(size, short, str(path))), size, str(path))
 
 
 def _see_sample(split: Split, short: int, index: int) -> _Seen:
     sample = split[index]
     size = input_size(sample.record.source_size, short, split.place(index))
     image = sample.image if sample.image.shape[:2] == size else resize_image(sample.image, size)
-    return _Seen(image, sample.record.source_size)
+    return _Seen(image, sample.record.source_size, split.place(index))
 
 
 def _predict(
@@ -209,8 +213,8 @@ def _predict(
         remedy = "Pass the path of a photo, or a packed folder and a split that has images (--data rec/ --split test)."
         raise OptionError("the photos", "none", "at least one", remedy)
     if inference.classes > len(labels):
-        found = f"{inference.classes} outputs for {len(labels)} classes of {labels.name}"
-        raise OptionError("the checkpoint", found, "at most as many", OTHER_CLASSES)
+        found = f"gives {inference.classes} classes, where {labels.name} has {len(labels)}"
+        raise OptionError(inference.source, found, "at most as many", OTHER_CLASSES)
     files = {name: out / f"{name}.png" for name in sources}
     pictures = {name: out / PICTURES / f"{name}.jpg" for name in sources if options.overlay}
     legend = [out / PICTURES / "legend.png"] if options.legend else []
@@ -246,7 +250,7 @@ def _predict(
                 skipped.append(seen)
                 continue
             begun = time.perf_counter()
-            predicted = labels_at(inference(seen.image), seen.size)
+            predicted = labels_at(inference(seen.image), seen.size, f"{inference.source} on {seen.place}")
             seconds.append(time.perf_counter() - begun)
             if options.overlay and pictures[name] not in kept:
                 write_file(pictures[name], _overlay(seen.image, predicted, labels), options.overwrite)

@@ -19,7 +19,10 @@ from mhpdata.labels import IGNORE
 
 Logits = NDArray[np.float32]
 
-NOT_FINITE = "Pass --dtype float32, or an earlier checkpoint; in training, begin a new run with a lower --lr."
+NOT_FINITE = (
+    "Pass --dtype float32; if the network was asked in float32 already, pass an earlier checkpoint, or in training "
+    "begin a new run with a tenth of the --lr."
+)
 """What to do about a network that gives no numbers."""
 
 
@@ -36,7 +39,7 @@ def add_probabilities(logits: Logits, total: Logits) -> None:
     _add_probabilities(np.ascontiguousarray(logits), *tables, np.empty(logits.shape[2], np.float32), row, peak, total)
 
 
-def labels_at(logits: Logits, size: tuple[int, int]) -> NDArray[np.uint8]:
+def labels_at(logits: Logits, size: tuple[int, int], place: str = "logits") -> NDArray[np.uint8]:
     """The most likely class at each pixel of another size: logits are scaled bilinearly, a row at a time.
 
     The labels of a photo of 16 Mpixel take 16 MB, where its 19 scaled logits would take 1.2 GB.
@@ -44,6 +47,7 @@ def labels_at(logits: Logits, size: tuple[int, int]) -> NDArray[np.uint8]:
     Args:
         logits: float32 (C, H, W).
         size: (height, width) wanted.
+        place: names the photo and the checkpoint in an error.
 
     Returns:
         uint8 (height, width); of equals the first class.
@@ -57,7 +61,7 @@ def labels_at(logits: Logits, size: tuple[int, int]) -> NDArray[np.uint8]:
     tables = (*_blend(logits.shape[1], size[0]), *_blend(logits.shape[2], size[1]))
     line = np.empty(logits.shape[2], np.float32)
     if not _labels_at(np.ascontiguousarray(logits), *tables, line, row, best, labels):
-        raise EngineError("logits", "NaN", "numbers", NOT_FINITE)
+        raise EngineError(place, "the network gives NaN", "numbers", NOT_FINITE)
     return labels
 
 

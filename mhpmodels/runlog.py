@@ -24,15 +24,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mhpdata.errors import CheckpointError, writing
+from mhpdata.errors import CheckpointError
 from mhpdata.manifest import write_atomically
 from mhpdata.regular import read_regular
-from mhpdata.wording import error_in_words
+from mhpdata.wording import counted, error_in_words, why, writing
 from mhpmodels.board import Board
+from mhpmodels.params import to_replace
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
-_ON = "Make room or give permission to write there; mhp-train --resume then goes on from the run's last checkpoint."
-_RUN = "Name the folder of a run, such as runs/mhp/icnet/resnet50; if mhp-train stops here, move this file away first."
+_ON = "go on with mhp-train --resume and the folder of the run, or where it has no checkpoint yet begin the run anew"
+_RUN = "name the folder of a run, such as runs/mhp/icnet/resnet50"
 MAX_BYTES = 1 << 30
 """Of a table: some ten million steps."""
 
@@ -174,13 +175,14 @@ def read_steps(folder: Path) -> list[StepRow]:
         CheckpointError: no such table there, or a row that is none.
     """
     path = folder / STEPS
-    return [StepRow(*_numbers(row, path)) for row in _rows(path, _columns(StepRow))[1:]]
+    rows = _rows(path, _columns(StepRow))
+    return [StepRow(*_numbers(row, path, line)) for line, row in enumerate(rows[1:], 2)]
 
 
 def read_epochs(folder: Path) -> list[EpochRow]:
     """The epochs of a run's folder, in order. Raises as ``read_steps``."""
     path, columns = folder / EPOCHS, _columns(EpochRow)
-    numbers = [_numbers(row, path) for row in _rows(path, columns)[1:]]
+    numbers = [_numbers(row, path, line) for line, row in enumerate(_rows(path, columns)[1:], 2)]
     found = [EpochRow(**dict(zip(columns, row, strict=False)), iou=row[len(columns) :]) for row in numbers]
     return [replace(row, iou=()) if math.isnan(row.miou) else row for row in found]
 
@@ -195,15 +197,15 @@ def _text(row: Sequence[object]) -> str:
     return out.getvalue()
 
 
-def _numbers(row: Sequence[str], path: Path) -> tuple[Any, ...]:
+def _numbers(row: Sequence[str], path: Path, line: int) -> tuple[Any, ...]:
     """Whole ones as int. Raises CheckpointError."""
     numbers: list[int | float] = []
     for text in row:
         try:
             numbers.append(int(text) if text.lstrip("-").isdecimal() else float(text))
         except ValueError as error:
-            found = f"has the text {text[:40]!r} in place of a number"
-            raise CheckpointError(path, found, "a table of mhp-train", _RUN) from error
+            found = f"the text {text[:40]!r} in place of a number"
+            raise CheckpointError(f"{path}, line {line}", found, "a table of mhp-train", _mend_line(path)) from error
     return tuple(numbers)
 
 
@@ -212,17 +214,35 @@ def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
     try:
         text = read_regular(path, MAX_BYTES).decode()
         rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        found = f"cannot be read ({error_in_words(error)})"
-        raise CheckpointError(path, found, "a table of mhp-train", _RUN) from error
-    if not rows or rows[0][: len(header)] != list(header) or any(len(row) != len(rows[0]) for row in rows):
-        raise CheckpointError(path, "is another table", f"columns {', '.join(header)}", _RUN)
+    except OSError as error:
+        remedy = f"N{_RUN[1:]}." if isinstance(error, FileNotFoundError) else to_replace(error, path, _mend(path))
+        raise CheckpointError(path, f"cannot be read ({why(error)})", "a table of mhp-train", remedy) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        found = f"is damaged ({error_in_words(error)})"
+        raise CheckpointError(path, found, "a table of mhp-train", _mend(path)) from error
+    if not rows or rows[0][: len(header)] != list(header):
+        raise CheckpointError(path, "is another table", f"columns {', '.join(header)}", _mend(path))
+    for line, row in enumerate(rows, 1):
+        if len(row) != len(rows[0]):
+            found, expected = f"{counted(len(row), 'value')}", f"{len(rows[0])}, one for each column"
+            raise CheckpointError(f"{path}, line {line}", found, expected, _mend_line(path))
     return rows
+
+
+def _mend(path: Path) -> str:
+    """What to do about a file that is no table of a run."""
+    away = f"move {path.name} out of its folder, and mhp-train begins a new one"
+    return f"If this is the folder of a run, copy {path.name} once more, or {away}; otherwise {_RUN}."
+
+
+def _mend_line(path: Path) -> str:
+    """What to do about one line of a table."""
+    return f"Correct or delete this line, or copy {path.name} once more; if it is not mhp-train's, {_RUN}."
 
 
 def _cut(path: Path, header: Sequence[str], bound: int) -> None:
     """Drop the rows of steps from ``bound`` on; begin the table where there is none."""
     rows = _rows(path, header) if path.exists() else [list(header)]
     at = list(header).index("step")
-    kept = [rows[0], *(row for row in rows[1:] if _numbers(row, path)[at] < bound)]
+    kept = [rows[0], *(row for line, row in enumerate(rows[1:], 2) if _numbers(row, path, line)[at] < bound)]
     write_atomically(path, "".join(map(_text, kept)))

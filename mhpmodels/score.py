@@ -150,7 +150,7 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
         try:
             claims = claim(scores, overlap(layers, true_persons(masks, record.source_size, size), classes))
         except PredictionError as error:
-            where = f"{submission.folder}, persons of {name}"
+            where = submission.file_of_persons(name, [bool((layer.labels >= classes).any()) for layer in layers])
             raise PredictionError(where, error.found, error.expected, error.remedy) from error
         row = row.with_persons(claims)
     return Scored(row, confusion, claims)

@@ -28,8 +28,9 @@ from mhpdata.errors import PredictionError
 from mhpdata.jit import kernel
 from mhpdata.regular import read_regular
 from mhpdata.source import MAX_FILE_BYTES
-from mhpdata.wording import error_in_words
+from mhpdata.wording import error_in_words, why
 from mhpmodels.overlap import Layer
+from mhpmodels.params import to_replace
 from mhpmodels.png import decode_labels
 
 RESULTS, SEGMENTS, TAGS, MASKS = "results.txt", "global_seg", "global_tag", "masks"
@@ -66,8 +67,9 @@ class Submission:
         self._classes = 256 if unknown == "official" else classes
         there = {name for name in (RESULTS, SEGMENTS, TAGS, MASKS) if (self.folder / name).exists()}
         if TAGS in there and MASKS in there:
-            remedy = f"Move {MASKS} away to score {TAGS}, or {TAGS} to score {MASKS}."
-            raise PredictionError(folder, f"has {TAGS} and {MASKS}", "one of the two", remedy)
+            remedy = f"Keep the one that your program wrote, and move the other out of {folder}."
+            found = f"holds {TAGS} and {MASKS}, which are two forms of persons' predictions"
+            raise PredictionError(folder, found, "one of the two", remedy)
         self.form = "official" if TAGS in there else "masks" if MASKS in there else "labels"
         self.has_persons = self.form != "labels"
         self.has_labels = self.form != "masks" or SEGMENTS in there
@@ -135,11 +137,22 @@ class Submission:
             layers.append(Layer(labels, owners, len(numbers)))
         return [score for _, score in kept], layers
 
+    def file_of_persons(self, name: str, chosen: Sequence[bool]) -> Path:
+        """The file that the labels of the persons of an image are in: of the first layer that is ``chosen``."""
+        if self.form != "masks":
+            return self._segments / f"{name}.png"
+        persons = [person for (person, _), one in zip(self._listed[name], chosen, strict=True) if one]
+        return self.folder / MASKS / f"{name}_{persons[0] if persons else '*'}.png"
+
     def _read(self, path: Path, size: tuple[int, int]) -> Labels:
         labels = _decode(path, size)
         if int(labels.max()) >= self._classes:
             found = ", ".join(map(str, np.unique(labels[labels >= self._classes])[:5].tolist()))
-            remedy = "Write classes, not colours, into this PNG, or count it as wrong with --unknown-labels official."
+            remedy = (
+                "If this PNG holds colours, write class numbers; if your network has other classes, map them to 0 to "
+                f"{self._classes - 1}; or pass --unknown-labels official, which counts such a label as another, as the "
+                "official code does."
+            )
             raise PredictionError(path, f"label {found}", f"labels 0 to {self._classes - 1}", remedy)
         return np.asarray(labels, np.uint8)
 
@@ -148,10 +161,12 @@ def _decode(path: Path, size: tuple[int, int], bits: int = 8) -> NDArray[np.uint
     try:
         data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
-        remedy = "Write this PNG with the program that made the others, or check its permissions"
+        remedy = "Write this PNG with the program that made the others"
         if path.parent.name == MASKS:
-            remedy += f"; or take this person out of {RESULTS}"
-        raise PredictionError(path, f"cannot be read ({error.strerror})", "a PNG", f"{remedy}.") from error
+            remedy += f", or take this person out of {RESULTS}"
+        if not isinstance(error, FileNotFoundError):
+            remedy = to_replace(error, path, f"{remedy}.").removesuffix(".")
+        raise PredictionError(path, f"cannot be read ({why(error)})", "a PNG", f"{remedy}.") from error
     return decode_labels(data, str(path), size, bits)
 
 
@@ -179,6 +194,31 @@ def _look_up(values: Any, table: Any, out: Any) -> None:
         out[i] = table[values[i]]
 
 
+def _fault(items: Sequence[str]) -> tuple[str, str] | None:
+    """What is wrong with the persons and scores of a line, and what to do about it; None where nothing is."""
+    if len(items) % 2:
+        remedy = "Write the score behind it, such as 0.98, or take the person out."
+        return f"person {items[-1][:40]} has no score", remedy
+    for person, score in zip(items[::2], items[1::2], strict=True):
+        try:
+            known = 0 < int(person) < 1 << 16
+        except ValueError:
+            known = False
+        if not known:
+            remedy = "Write a whole number from 1 to 65535 there, or take the person and the score out."
+            return f"the number of a person is {person[:40]!r}", remedy
+        try:
+            finite = math.isfinite(float(score))
+        except ValueError:
+            finite = False
+        if not finite:
+            remedy = "Write a finite number such as 0.98 there, or take the person out."
+            return f"the score of person {person[:40]} is {score[:40]}", remedy
+    if len(items) > 2 * MAX_PERSONS:
+        return f"{len(items) // 2} persons", f"Keep the {MAX_PERSONS} persons with the highest scores."
+    return None
+
+
 def _read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
     """results.txt: {image: [(person, score), ...]}.
 
@@ -188,22 +228,21 @@ def _read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
     try:
         lines = read_regular(path, MAX_FILE_BYTES).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        remedy = "Write this file, as UTF-8 text, into the folder of predictions."
+        remedy = f"Write {path} anew, as UTF-8 text."
         found = f"cannot be read ({error_in_words(error)})"
+        if isinstance(error, OSError):
+            found = f"cannot be read ({why(error)})"
+            remedy = remedy if isinstance(error, FileNotFoundError) else to_replace(error, path, remedy)
         raise PredictionError(path, found, f"a line for each image: its {_LINE}", remedy) from error
     listed: dict[str, list[tuple[int, float]]] = {}
     for number, line in enumerate(lines, 1):
         name, *items = line.split() or [""]
         if not name:
             continue
-        try:
-            persons = [(int(a), float(b)) for a, b in zip(items[::2], items[1::2], strict=True)]
-            sound = all(0 < person < 1 << 16 and math.isfinite(score) for person, score in persons)
-        except ValueError:
-            sound = False
-        if not sound or len(persons) > MAX_PERSONS:
-            remedy = f"Write at most {MAX_PERSONS} persons in this line, each a number from 1 to 65535 and its score."
-            raise PredictionError(f"{path} line {number}", repr(line[:80]), f"an image's {_LINE}", remedy)
+        fault = _fault(items)
+        if fault is not None:
+            raise PredictionError(f"{path} line {number}", fault[0], f"an image's {_LINE}", fault[1])
+        persons = [(int(a), float(b)) for a, b in zip(items[::2], items[1::2], strict=True)]
         if name in listed:
             remedy = f"Join the persons of {name} in one line, or remove one of the two."
             raise PredictionError(f"{path} line {number}", f"{name} again", "one line an image", remedy)

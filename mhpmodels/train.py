@@ -32,6 +32,7 @@ from mhpmodels.feed import Feed
 from mhpmodels.guard import Guard, Mean
 from mhpmodels.interrupt import Interrupt
 from mhpmodels.meter import Meter, Stopwatch, clock
+from mhpmodels.output import unmade
 from mhpmodels.runlog import STEPS, EpochRow, RunLog, StepRow, read_steps
 from mhpmodels.schedule import step_seed
 
@@ -135,7 +136,7 @@ def _prepare(out: Path, begun: Checkpoint | None) -> None:
         remedy = f"Go on with mhp-train --resume {out}, or pass another --save-dir."
         raise OutputError(out, "holds a run", "", remedy)
     if begun is None and (out / STEPS).exists() and read_steps(out):
-        remedy = "Delete this folder, or pass another --save-dir."
+        remedy = f"Delete the folder {out}, or pass another --save-dir."
         raise OutputError(out, "holds a run without a checkpoint", "", remedy)
     if begun is not None and there and there[-1].position.step > begun.position.step:
         found = f"holds a later checkpoint, {there[-1].weights.name}"
@@ -144,8 +145,7 @@ def _prepare(out: Path, begun: Checkpoint | None) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        remedy = "Pass another --save-dir, or give permission to write there."
-        raise OutputError(out, f"cannot be made ({error.strerror})", "a folder", remedy) from error
+        raise unmade(out, error, "--save-dir") from error
 
 
 class _Run:
@@ -279,7 +279,8 @@ class _Run:
 
         if self.feed.val is None or self.engine.rank:
             return None
-        return validate(self._predict, self.feed.val, self.config.classes)
+        place = f"{self.folder}, validation of epoch {self.at.epoch}"
+        return validate(self._predict, self.feed.val, self.config.classes, place=place)
 
     def _predict(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         if self._stopping:

@@ -140,4 +140,5 @@ def inference_of(
         mirror=multi_scale,
         flip_pairs=pairs,
         window=window,
+        source=getattr(engine, "source", "") or "the network",  # the file, which mhp's own engines keep
     )

@@ -9,11 +9,12 @@ Out: uint8 (height, width), a class, or 255 where nothing is counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.errors import COPY_AGAIN, RecordError
+from mhpdata.errors import RecordError, in_shard
 from mhpdata.masks import MaskRuns, draw_mask, inflate_runs
 from mhpdata.merge import merge_runs
 from mhpdata.record import Record, Sample
@@ -39,8 +40,13 @@ def person_runs(record: Record, place: str) -> list[MaskRuns]:
             masks.append(inflate_runs(data, record.source_size))
         except RecordError as error:
             damaged = f"{place}, mask of person {person}"
-            raise RecordError(damaged, error.found, error.expected, COPY_AGAIN) from error
+            raise RecordError(damaged, error.found, error.expected, _again(error, place)) from error
     return masks
+
+
+def _again(error: RecordError, place: str) -> str:
+    """What to do about a record, of whose place the shard's file is the first part."""
+    return in_shard(error.remedy, Path(place.partition(", record ")[0]).name)
 
 
 def merged_labels(masks: Sequence[MaskRuns], overlap: str, size: tuple[int, int]) -> Labels:
@@ -70,7 +76,7 @@ def packed_labels(record: Record, classes: int, place: str) -> Labels:
     try:
         check_runs(record.row_offsets, record.runs, record.size, classes, len(record.masks))
     except RecordError as error:
-        raise RecordError(f"{place}, {error.place}", error.found, error.expected, COPY_AGAIN) from error
+        raise RecordError(f"{place}, {error.place}", error.found, error.expected, _again(error, place)) from error
     return decode_runs(record.row_offsets, record.runs, record.size)[0]
 
 

@@ -264,13 +264,13 @@ def test_without_onnx(tmp_path, monkeypatch):
     for module in ("onnxruntime", "onnxscript"):
         monkeypatch.setitem(sys.modules, module, None)
     write_weights(tmp_path / "a.pt", build_network(Architecture("psp", "resnet18", 7), 0.1).state_dict())
-    with pytest.raises(MissingError, match=r'pip install "mhp\[onnx\]"'):
+    with pytest.raises(MissingError, match=r'pip install "\.\[onnx\]"'):
         convert(tmp_path / "a.pt", tmp_path / "a.onnx")
-    with pytest.raises(MissingError, match=r'pip install "mhp\[onnx\]"'):
+    with pytest.raises(MissingError, match=r'pip install "\.\[onnx\]"'):
         OnnxEngine(tmp_path / "a.onnx", TrainConfig())
 
 
 def test_without_torch(gluon_file, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mhpmodels.engines.torch.weights", None)
-    with pytest.raises(MissingError, match=r'pip install "mhp\[torch\]"'):
+    with pytest.raises(MissingError, match=r'pip install "\.\[torch\]"'):
         convert(gluon_file, tmp_path / "a.pt")

@@ -107,7 +107,7 @@ def test_an_engine_that_nobody_knows(monkeypatch):
 def test_a_missing_framework_names_the_extra(monkeypatch):
     monkeypatch.setitem(ENGINES, "mxnet", ("no_such_framework",))
     assert "mxnet" not in engines.installed()
-    with pytest.raises(EngineError, match=r'no_such_framework not installed.*pip install "mhp\[mxnet\]"'):
+    with pytest.raises(EngineError, match=r'no_such_framework not installed.*pip install "\.\[mxnet\]"'):
         open_engine(TrainConfig(engine="mxnet"))
 
 

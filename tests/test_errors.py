@@ -13,6 +13,7 @@ from mhpdata import errors
 from mhpdata.errors import FolderError, MhpError, RecordError
 from mhpdata.masks import inflate_mask
 from mhpdata.runs import check_runs
+from mhpdata.wording import to_read, to_write
 
 KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, MhpError)}
 FIELDS = ("place", "found", "expected", "remedy")
@@ -55,5 +56,20 @@ def test_the_message_has_all_four_and_they_cross_processes():
     ],
 )
 def test_damaged_runs_say_what_to_do(read):
-    with pytest.raises(RecordError, match=r"Copy the shard .*, or pack again with mhp-pack --overwrite\.$"):
+    todo = r"mhp-verify --deep .* copy the shard again .*; otherwise pack again with mhp-pack --overwrite\.$"
+    with pytest.raises(RecordError, match=rf"^(labels: are|mask: is) damaged .* {todo}"):
         read()
+
+
+def test_the_source_folder_is_named_in_the_remedy():
+    error = FolderError("images", "a link", "", "Delete the link SRC/images.").below("MHP")
+    assert str(error) == "MHP/images: a link. Delete the link MHP/images."
+
+
+def test_a_path_that_leads_through_a_file_names_the_file(tmp_path):
+    (tmp_path / "gray.jpg").touch()
+    with pytest.raises(OSError) as caught:
+        (tmp_path / "gray.jpg" / "out").mkdir(parents=True)
+    path = tmp_path / "gray.jpg" / "out"
+    assert to_write(caught.value, path).startswith(f"{tmp_path}/gray.jpg is a file, in which no folder can be made")
+    assert to_read(caught.value, path, "") == f"{tmp_path}/gray.jpg is a file, no folder: correct the path {path}."

@@ -169,7 +169,7 @@ def test_a_network_with_fewer_outputs_never_says_the_rest(packed):
     assert found.confusion.matrix[:, 11:].sum() == 0 < found.confusion.matrix[11:].sum()
     assert (found.confusion.iou[11:] == 0).all() and len(found.confusion.iou) == 19
     assert " 11 face            0.0000  the network has no output for it" in table(found).splitlines()
-    with pytest.raises(OptionError, match="20 outputs for 19 classes"):
+    with pytest.raises(OptionError, match=r"the network: gives 20 classes, where .* has 19"):
         evaluate(Inference(ByColour(20), 20, 8), packed[32], size=32)
 
 
@@ -222,8 +222,8 @@ def test_a_network_without_numbers_is_an_error(packed):
         return np.full((1, 19, *images.shape[1:3]), np.nan, np.float32)
 
     for mode in "whole", "source":
-        with pytest.raises(EngineError, match="NaN"):
-            evaluate(Inference(network, 19, 8), packed[32], mode=mode, size=32)
+        with pytest.raises(EngineError, match=r"my\.pt on .*val-00000\.\w+, record 0 \(\w+\): the network gives NaN"):
+            evaluate(Inference(network, 19, 8, source="my.pt"), packed[32], mode=mode, size=32)
     with pytest.raises(EngineError, match="NaN"):
         validate(lambda x: np.full((len(x), 19, *x.shape[2:]), np.nan, np.float32), one_batch(), 19)
 
@@ -257,8 +257,11 @@ def test_sizes_for_the_network():
     assert input_size((600, 800), 768, "x") == packed_size(600, 800, 768) == (768, 1024)
     assert input_size((1, 20), 768, "x") == (768, 15360)
     for narrow in (1, 9000), (9000, 1), (1, 65536), (10, 300):
-        with pytest.raises(ImageError, match=r"photo 7: .*pixels"):
+        with pytest.raises(ImageError, match=r"photo 7: .*pixels") as caught:
             input_size(narrow, 768, "photo 7")
+        assert ("--base-size" in caught.value.remedy) == (narrow == (10, 300))
+    assert "pass --base-size 747 or less" in caught.value.remedy
+    assert input_size((10, 300), 747, "photo 7")
     assert 768 * 15360 <= LARGEST < 768 * 23040
 
 

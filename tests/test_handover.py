@@ -206,7 +206,7 @@ def test_mhpmodels_has_it_without_importing_torch():
 
 def test_without_torch(loader, monkeypatch):
     monkeypatch.setitem(sys.modules, "mhpmodels.engines.torch.copies", None)
-    with pytest.raises(MissingError, match=r'pip install "mhp\[torch\]"'):
+    with pytest.raises(MissingError, match=r'pip install "\.\[torch\]"'):
         to_torch(loader())
 
 

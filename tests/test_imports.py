@@ -17,7 +17,7 @@ ALLOWED = {
     "errors": set(),
     "labels": set(),
     "threads": {"options"},
-    "source": {"errors"},
+    "source": {"errors", "wording"},
     "header": {"errors"},
     "gif": set(),
     "image": {"errors", "gif", "header"},
@@ -45,7 +45,7 @@ ALLOWED = {
     "manifest": {"errors", "labels", "options", "regular", "shards", "wording"},
     "protocol": {"errors", "manifest", "options"},
     "regular": set(),
-    "shards": {"errors", "regular"},
+    "shards": {"errors", "regular", "wording"},
     "layouts": {"errors", "labels", "layouts", "options", "source", "wording"},
     "annotation": {"errors", "image", "layouts", "masks", "source"},
     "options": {"errors", "shards"},
@@ -66,7 +66,7 @@ ALLOWED = {
         "options",
         "scratch",
     },
-    "journal": {"errors", "layouts", "manifest", "shards"},
+    "journal": {"errors", "layouts", "manifest", "shards", "wording"},
     "sharding": {"errors", "labels", "layouts", "manifest", "record", "shards", "convert", "journal"},
     "split": {"errors", "manifest", "record", "shards"},
     "batch": set(),
@@ -74,7 +74,7 @@ ALLOWED = {
     "leaks": {"errors", "split", "wording"},
     "mixture": {"errors", "labels", "order", "region", "remap", "render", "split"},
     "weights": {"errors", "labels", "mixture", "split", "wording"},
-    "synth": {"errors", "labels", "options", "threads"},
+    "synth": {"errors", "labels", "options", "threads", "wording"},
 }
 
 

@@ -80,7 +80,7 @@ def lower(image):
     return image[:at] + b"\0\x3c" + image[at + 2 :]
 
 
-@pytest.mark.parametrize(("change", "message"), [(half, "damaged or end too early"), (lower, "a JPEG of 60 x 83")])
+@pytest.mark.parametrize(("change", "message"), [(half, "codes are wrong or end too"), (lower, "a JPEG of 60 x 83")])
 def test_a_jpeg_that_is_not_the_record_s(damaged, change, message):
     folder = damaged("jpeg", "hdf5", with_image(change))
     with pytest.raises(RecordError, match=rf"train-00000.*record 7.*{message}.*again"):

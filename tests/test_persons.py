@@ -112,7 +112,7 @@ def test_labels_that_do_not_exist_are_counted_as_the_official_code_does_where_th
         try:
             expected = naive.official_class_ious(predicted, truth, 5)
         except IndexError:
-            with pytest.raises(PredictionError, match="beyond the last class"):
+            with pytest.raises(PredictionError, match="which the official code cannot count"):
                 overlap([layer(predicted)], [truth], 5)
             refused += 1
             continue

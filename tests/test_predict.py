@@ -233,7 +233,7 @@ def test_wrong_arguments(photos, packed, tmp_path):
         predict_photos(around(), [photos["colour"], f"{os.sep}elsewhere{os.sep}colour.png"], tmp_path, MHP_V1, SMALL)
     with pytest.raises(OptionError, match="photos: none"):
         predict_photos(around(), [], tmp_path, MHP_V1, SMALL)
-    with pytest.raises(OptionError, match="20 outputs for 19 classes"):
+    with pytest.raises(OptionError, match=r"the network: gives 20 classes, where .* has 19"):
         predict_photos(Inference(ByColour(20), 20, 8), [photos["colour"]], tmp_path, MHP_V1, SMALL)
     with pytest.raises(OptionError, match=r"name: '0001'; expected names of .*, such as 0007, 0008"):
         predict_split(around(), packed, "test", tmp_path, ["0001"], SMALL)

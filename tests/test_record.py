@@ -221,7 +221,7 @@ def test_numbering_touches_only_the_index():
     assert int.from_bytes(data[8:16], "little") == 2**40 + 7
     parse_record(data, 2**40 + 7)
     for other in (0, 7, 2**40 + 8):
-        with pytest.raises(RecordError, match=f"^record {other}: header"):
+        with pytest.raises(RecordError, match=f"^record {other}: is record {2**40 + 7} by its header"):
             parse_record(data, other)
 
 
@@ -253,7 +253,7 @@ def test_every_length_is_noticed():
 
 
 def test_another_version_says_update():
-    with pytest.raises(RecordError, match=r"version 2; expected version 1\. Install the mhp that build\.json"):
+    with pytest.raises(RecordError, match=r"version 2; expected version 1\. .* If build\.json .* names a newer mhp"):
         parse_record(patch(LABELLED, version=2), 0)
 
 

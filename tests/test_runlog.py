@@ -91,7 +91,7 @@ def test_text_in_place_of_a_number_is_refused(tmp_path, text, column):
         rows[-1][min(column, len(rows[-1]) - 1)] = text
         (tmp_path / name).write_text("".join(",".join(row) + "\n" for row in rows))
         for attempt in (read, lambda folder: write(folder, [], [], 9)):
-            with pytest.raises(CheckpointError, match=f"{name}: has the text {text[:40]!r} in place of"):
+            with pytest.raises(CheckpointError, match=f"{name}, line {len(rows)}: the text {text[:40]!r} in place of"):
                 attempt(tmp_path)
         (tmp_path / name).write_text(whole)
 
@@ -100,7 +100,7 @@ def test_a_field_that_csv_does_not_take_is_refused(tmp_path):
     write(tmp_path, [step(0)], [])
     with (tmp_path / STEPS).open("a") as file:
         file.write("1" * 200_000 + "\n")
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="is damaged"):
         read_steps(tmp_path)
 
 
@@ -127,7 +127,7 @@ def files_of_at_most(size):
     ids=["step", "epoch", "line"],
 )
 def test_a_full_disk_is_an_output_error_and_closes_the_files(tmp_path, add):
-    full = partial(pytest.raises, OutputError, match=r"cannot be written \(File too large\). Make room")
+    full = partial(pytest.raises, OutputError, match=r"cannot be written \(File too large\). Allow larger files")
     log = RunLog(tmp_path, CLASSES, quiet=True)
     with files_of_at_most(100), full(), log, full():  # outside: closing finds what lies in memory still
         add(log)

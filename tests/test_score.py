@@ -165,7 +165,7 @@ def test_predictions_that_are_missing_are_named_before_anything_is_scored(packed
     with pytest.raises(PredictionError, match=r"0011_5\.png: cannot be read"):
         score(packed, folder, "test")
     (folder / "global_tag").mkdir()
-    with pytest.raises(PredictionError, match="has global_tag and masks"):
+    with pytest.raises(PredictionError, match="holds global_tag and masks"):
         score(packed, folder, "test")
 
 

@@ -15,6 +15,7 @@ from mhpdata.errors import FolderError
 from mhpdata.layouts import cihp, mhp_v1, mhp_v2
 from mhpdata.layouts.entry import Entry, Listing, Problem
 from mhpdata.options import check_choice
+from mhpdata.wording import to_read, why
 
 __all__ = ["AUTO", "LAYOUTS", "Entry", "Listing", "Problem", "scan"]
 
@@ -37,10 +38,10 @@ def scan(root: Path, layout: str = AUTO) -> Listing:
     try:
         names = {path.name for path in root.iterdir()}
     except OSError as error:
-        remedy = "Pass the folder that the dataset's archive was extracted to."
-        if isinstance(error, PermissionError):
-            remedy = "Give yourself permission to read the folder (chmod u+rx)."
-        raise FolderError(".", f"cannot be listed ({error.strerror})", "a dataset as downloaded", remedy) from error
+        otherwise = remedy = "Pass the folder that the dataset's archive was extracted to."
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            remedy = to_read(error, "SRC/", otherwise)
+        raise FolderError(".", f"cannot be listed ({why(error)})", "a dataset as downloaded", remedy) from error
     return cast(Listing, LAYOUTS[_told(root, names) if layout == AUTO else layout].scan(root))
 
 

@@ -19,21 +19,24 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.errors import COPY_AGAIN, ShardError, copy_again
+from mhpdata.errors import ShardError, copy_again
 from mhpdata.regular import open_regular
+from mhpdata.wording import is_no_file, to_read, why
 
 DISK = "Try again; if that fails, too, check the disk (dmesg tells its errors) and copy the shard to another one."
 """What to do about a shard that the system does not give."""
 _ANEW = "call mhpdata.open or make the mhpdata.Loader anew."
 
 
-def how_to_open(error: OSError, name: str) -> str:
-    """What to do about a shard's file, by its name, that the system does not open."""
+def how_to_open(error: OSError, path: Path) -> str:
+    """What to do about a shard's file that the system does not open."""
     if error.errno == errno.EMFILE:
         return "Run ulimit -n 4096 in the shell first, or pack again with --shard-mb 1024 --overwrite: fewer shards."
-    if error.errno == errno.EACCES:
-        return f"Make {name} and its folder readable, with chmod a+rX."
-    return DISK if error.errno == errno.EIO else copy_again(name)
+    if isinstance(error, FileNotFoundError):
+        return copy_again(path.name)
+    if is_no_file(error):
+        return f"Move away what is at {path}, a folder, pipe or device. {copy_again(path.name)}"
+    return to_read(error, path, DISK if error.errno == errno.EIO else copy_again(path.name))
 
 
 def sha256_file(path: Path) -> str:
@@ -121,8 +124,8 @@ class OpenFile:
         try:
             descriptor = _Descriptor(self.path)
         except OSError as error:
-            found = f"cannot be opened ({error.strerror})"
-            remedy = how_to_open(error, self.path.name)
+            found = f"cannot be opened ({why(error)})"
+            remedy = how_to_open(error, self.path)
             raise ShardError(self.path, found, "a shard that the manifest names", remedy) from error
         state = os.fstat(descriptor.number)
         identity = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
@@ -148,7 +151,7 @@ class OpenFile:
         try:
             return os.pread(descriptor.number, length, offset)
         except OSError as error:
-            raise ShardError(place, f"cannot be read ({error.strerror})", "", DISK) from error
+            raise ShardError(place, f"cannot be read ({why(error)})", "", DISK) from error
 
     def read_into(self, offset: int, out: np.ndarray, place: Callable[[int], str], index: int) -> None:
         """Fill ``out``, uint8, from ``offset`` on.
@@ -160,10 +163,10 @@ class OpenFile:
         try:
             done = os.preadv(descriptor.number, [out.data], offset)
         except OSError as error:
-            raise ShardError(place(index), f"cannot be read ({error.strerror})", "", DISK) from error
+            raise ShardError(place(index), f"cannot be read ({why(error)})", "", DISK) from error
         if done != out.size:
             found = f"the file was cut short since it was opened: {done} bytes at {offset}"
-            raise ShardError(place(index), found, f"{out.size}", COPY_AGAIN)
+            raise ShardError(place(index), found, f"{out.size}", copy_again(self.path.name))
 
     def expect(self, offset: int, length: int) -> None:
         """Tell the system that these bytes will soon be read, where it listens."""

@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mhpdata.errors import COPY_AGAIN, ShardError
+from mhpdata.errors import ShardError, copy_again
 from mhpdata.shards.file import OpenFile, sha256_file
 
 FORMAT = "mhp-records"
@@ -124,9 +124,9 @@ class Reader:
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
             system = _SYSTEM.search(str(error))  # of an error of the disk HDF5 tells ten lines, memory addresses too
             reason = system[1] if system else str(error)
-            raise ShardError(path, f"cannot be opened ({reason})", _WHOLE, COPY_AGAIN) from error
+            raise ShardError(path, f"cannot be opened ({reason})", _WHOLE, copy_again(path.name)) from error
         if len(self) != records:
-            raise ShardError(path, f"has {len(self)} records", f"{records}, by the manifest", COPY_AGAIN)
+            raise ShardError(path, f"has {len(self)} records", f"{records}, by the manifest", copy_again(path.name))
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -137,7 +137,8 @@ class Reader:
         start, end = int(self._offsets[index]), int(self._offsets[index + 1])
         data = self._file.read(self._begin + start, end - start, place)
         if len(data) != end - start:
-            raise ShardError(place, f"ends after {len(data)} bytes", f"{end - start}", COPY_AGAIN)
+            remedy = copy_again(self._file.path.name)
+            raise ShardError(place, f"is cut short: ends after {len(data)} bytes", f"{end - start}", remedy)
         return data
 
     def span(self, index: int) -> tuple[OpenFile, int, int]:
@@ -159,7 +160,8 @@ def _layout(file: h5py.File, plain: OpenFile) -> tuple[int, np.ndarray]:
     records, offsets = (_contiguous(file, plain, *kind) for kind in (("records", "u1"), ("offsets", "<u8")))
     table = offsets[:]
     if len(table) == 0 or table[0] != 0 or (table[1:] < table[:-1]).any() or table[-1] != records.size:
-        raise ShardError(plain.path, "has offsets that do not fit its records", "rising offsets from 0", COPY_AGAIN)
+        remedy = copy_again(plain.path.name)
+        raise ShardError(plain.path, "has offsets that do not fit its records", "rising offsets from 0", remedy)
     return int(records.id.get_offset() or 0), table
 
 
@@ -174,7 +176,8 @@ def _contiguous(file: h5py.File, plain: OpenFile, name: str, dtype: str) -> h5py
         or data.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS
     ):
         found = f"has no dataset '{name}' of type {dtype} in one piece"
-        raise ShardError(plain.path, found, _WHOLE, COPY_AGAIN)
+        raise ShardError(plain.path, found, _WHOLE, copy_again(plain.path.name))
     if data.size and (data.id.get_offset() is None or data.id.get_offset() + data.nbytes > plain.size):
-        raise ShardError(plain.path, f"has {plain.size} bytes", f"all {data.nbytes} of its {name}", COPY_AGAIN)
+        found, expected = f"is cut short ({plain.size} bytes)", f"all its {name}, {data.nbytes} bytes"
+        raise ShardError(plain.path, found, expected, copy_again(plain.path.name))
     return data

@@ -21,16 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.errors import COPY_AGAIN, ShardError, copy_again
+from mhpdata.errors import FIND_AGAIN, ShardError, copy_again
 from mhpdata.regular import read_regular
 from mhpdata.shards.file import HashedFile, OpenFile, how_to_open
+from mhpdata.wording import why
 
 MAGIC = 0xCED7230A
 MAX_PAYLOAD = (1 << 29) - 1
 _MAGIC_BYTES = struct.pack("<I", MAGIC)
 _PART = struct.Struct("<II")
 _LONGEST_LINE = 31
-_BOTH = copy_again("the .rec and the .idx file").replace("it was", "they were")
 _LINE = re.compile(rb"[0-9]{1,10}\t[0-9]{1,19}\n")
 
 
@@ -49,8 +49,12 @@ def frame(payload: bytes | bytearray | memoryview) -> list[bytes | memoryview]:
     return buffers
 
 
-def unframe(data: bytes | memoryview, place: str) -> bytes | memoryview:
+def unframe(data: bytes | memoryview, place: str, remedy: str = FIND_AGAIN) -> bytes | memoryview:
     """The payload of the parts that ``data`` begins with; a payload in one part is a view of ``data``.
+
+    Args:
+        data: from the beginning of a record on.
+        place, remedy: of errors.
 
     Raises:
         ShardError: ``data`` is not a whole payload in parts.
@@ -59,19 +63,20 @@ def unframe(data: bytes | memoryview, place: str) -> bytes | memoryview:
     parts: list[memoryview] = []
     while True:
         if at + 8 > len(view):
-            raise ShardError(place, f"ends after {len(view)} bytes, within a record", "a whole record", COPY_AGAIN)
+            raise ShardError(place, f"is cut short: ends after {len(view)} bytes", "a whole record", remedy)
         magic, word = _PART.unpack_from(view, at)
         flag, length = word >> 29, word & MAX_PAYLOAD
         if magic != MAGIC or at + 8 + length > len(view):
-            found, expected = f"ends after {len(view) - at - 8} bytes", f"{length}"
+            found, expected = f"is cut short: ends after {len(view) - at - 8} bytes", f"{length}"
             if magic != MAGIC:
-                found, expected = f"does not begin as a record ({magic:#010x})", f"{MAGIC:#010x}"
-            raise ShardError(place, found, expected, COPY_AGAIN)
+                found, expected = f"is damaged: does not begin as a record ({magic:#010x})", f"{MAGIC:#010x}"
+            raise ShardError(place, found, expected, remedy)
         part = view[at + 8 : at + 8 + length]
         if flag == 0 and not parts:
             return part
         if flag != (1 if not parts else 2) and not (flag == 3 and parts):
-            raise ShardError(place, f"has part {len(parts) + 1} marked {flag}", "0, or 1, 2, ..., 3", COPY_AGAIN)
+            found = f"is damaged: its parts do not follow one another (part {len(parts) + 1} is marked {flag})"
+            raise ShardError(place, found, "", remedy)
         parts.append(part)
         if flag == 3:
             return _MAGIC_BYTES.join(parts)
@@ -126,7 +131,7 @@ class Reader:
         self._ends = np.append(self._offsets[1:], np.uint64(self._file.size))
         if not (self._offsets < self._ends).all():
             found = f"has {self._file.size} bytes, which its .idx file does not fit"
-            raise ShardError(self._file.path, found, "rising offsets within them", _BOTH)
+            raise ShardError(self._file.path, found, "rising offsets within them", _both(self._file.path))
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -136,8 +141,9 @@ class Reader:
         place = f"{self._file.path} record {index}"
         offset, length = int(self._offsets[index]), int(self._ends[index] - self._offsets[index])
         if length > 3 * MAX_PAYLOAD:  # a payload of nothing but magics takes three times its bytes
-            raise ShardError(place, f"has {length} bytes by its .idx file", f"at most {3 * MAX_PAYLOAD}", _BOTH)
-        return unframe(self._file.read(offset, length, place), place)
+            found, remedy = f"has {length} bytes by its .idx file", _both(self._file.path)
+            raise ShardError(place, found, f"at most {3 * MAX_PAYLOAD}", remedy)
+        return unframe(self._file.read(offset, length, place), place, copy_again(self._file.path.name))
 
     def span(self, index: int) -> tuple[OpenFile, int, int]:
         """The parts of a payload in the file."""
@@ -170,11 +176,17 @@ def read_index(path: Path, records: int) -> np.ndarray:
             raise ValueError("lines of another kind")
         table = np.array(text.split(), np.uint64).reshape(-1, 2)
     except OSError as error:
-        found = f"cannot be read ({error.strerror})"
-        raise ShardError(path, found, "the index of a shard", how_to_open(error, path.name)) from error
+        raise ShardError(
+            path, f"cannot be read ({why(error)})", "the index of a shard", how_to_open(error, path)
+        ) from error
     except ValueError as error:
         expected = "lines of a number, a tab and an offset"
         raise ShardError(path, "is not an index", expected, copy_again(path.name)) from error
     if (table[:, 0] != np.arange(len(table))).any():
         raise ShardError(path, "has its lines in another order", "lines 0, 1, 2, ...", copy_again(path.name))
     return table[:, 1]
+
+
+def _both(path: Path) -> str:
+    """What to do about a .rec file that its index does not fit."""
+    return copy_again(f"{path.name} and {path.with_suffix('.idx').name}")

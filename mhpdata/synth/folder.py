@@ -18,14 +18,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.errors import OptionError, OutputError, writing
+from mhpdata.errors import OptionError, OutputError
 from mhpdata.options import check_choice, check_range
 from mhpdata.synth.defects import DEFECTS
 from mhpdata.synth.entry import write_image
 from mhpdata.synth.forms import FORMS, V1, Form
 from mhpdata.threads import single_threaded_opencv, usable_cores
+from mhpdata.wording import why, writing
 
-_ANEW = "Make room or give permission to write there, then run the same command again: it starts anew."
+_ANEW = "run the same command again: it starts anew"
 MARKER = ".mhp-synth"  # says that a .partial folder is ours to remove
 LARGEST_ID = 9999
 
@@ -160,7 +161,7 @@ def synthesize(
     try:
         folder.replace(final)
     except OSError as error:
-        found = f"cannot be put in place ({error.strerror})"
+        found = f"cannot be put in place ({why(error)})"
         raise OutputError(final, found, "", f"The dataset is whole: move {folder} to {final}.") from error
     counts = {name: len(chosen) for name, chosen in indices.items()}
     people = {name: sum(persons[index - 1] for index in chosen) for name, chosen in indices.items()}

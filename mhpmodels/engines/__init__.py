@@ -31,6 +31,11 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pixels, R, G, B, in 0..1: an engine makes (value / 255 - mean) / deviation of uint8 images."""
 
 
+def install(extra: str) -> str:
+    """How libraries that only some of mhp needs are installed; a sentence without its end."""
+    return f'Run, in the folder of mhp\'s source: pip install ".[{extra}]"'
+
+
 @dataclass(frozen=True)
 class Step:
     """What one training step did.
@@ -155,7 +160,7 @@ def open_engine(config: TrainConfig, training: bool = True) -> Engine:
         raise EngineError(
             f"engine {name}",
             f"{' and '.join(missing)} not installed",
-            remedy=f'Run: pip install "mhp[{name}]"' + _others(name),
+            remedy=install(name) + _others(name),
         )
     engine: Engine = import_module(f"mhpmodels.engines.{name}").build(config, training)
     return engine

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import EngineError
-from mhpmodels.config import MULTIPLE
+from mhpdata.wording import counted
+from mhpmodels.config import IGNORE, MULTIPLE
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -38,8 +40,54 @@ def check_size(model: str, height: int, width: int, training: bool) -> None:
     if height % step or width % step or min(height, width) < least:
         expected = f"{f'multiples of {step}, ' if training else ''}at least {least}"
         lowest = -(-least // step) * step
-        remedy = f"Pass --crop-size {lowest} or a larger multiple of {step}." if training else "Make the images larger."
+        remedy = f"Pass images of at least {least} pixels a side; padded with 0 below and to the right, these fit, too."
+        if training:
+            remedy = f"Pass --crop-size {lowest} or a larger multiple of {step}."
         raise EngineError("images", f"{height} x {width} for {model}", f"{expected} pixels a side", remedy)
+
+
+def wrong_labels(values: Sequence[int], pixels: int, classes: int) -> EngineError:
+    """The error of labels that are no classes of the network.
+
+    Args:
+        values: those of this process; may be none.
+        pixels: how many have them, in all processes.
+    """
+    named = f"label {', '.join(map(str, values[:5]))}" if values else "another label"
+    having = f"if your data really have {max(values) + 1} classes, pass TrainConfig(classes={max(values) + 1})"
+    if not values:
+        having = "if your data have more classes, pass their number as TrainConfig(classes=...)"
+    remedy = (
+        f"Set such pixels to {IGNORE}, which is not counted; {having}. In a packed folder mhp-verify --deep finds such "
+        "labels."
+    )
+    expected = f"labels 0 to {classes - 1}, or {IGNORE}"
+    return EngineError("labels", f"{named} in {counted(pixels, 'pixel')}", expected, remedy)
+
+
+def less_memory(config: TrainConfig, training: bool) -> str:
+    """How a batch takes less memory; a sentence."""
+    if not training:
+        return "Pass a smaller --window, such as 1024."
+    step = MULTIPLE.get(config.model, 1)
+    crop = max(LEAST.get(config.model, 1), config.crop_size // 2 // step * step)
+    batch = config.batch_size // 2 // config.contexts * config.contexts
+    ways = [f"--batch-size {batch}"] * bool(batch) + [f"--crop-size {crop}"] * (crop < config.crop_size)
+    if config.engine == "torch":
+        ways.append(f"--accumulate {2 * config.accumulate}, which keeps the batch")
+    return f"Pass {', or '.join(ways)}." if ways else "Free memory on the device, or use a larger one."
+
+
+def to_have(name: str, url: str) -> str:
+    """What to do about a file of a backbone's weights that cannot be downloaded: a sentence for --pretrained-base.
+
+    Args:
+        name: of the file, which is in the archive at ``url``.
+    """
+    return (
+        f"If this machine is offline, download {url} on another, extract {name} from it and pass its path as "
+        "--pretrained-base; otherwise run the same command again. Without --pretrained-base the weights begin random."
+    )
 
 
 def seed_of_rank(seed: int, rank: int) -> int:

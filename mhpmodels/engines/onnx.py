@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError
 from mhpdata.regular import read_regular
-from mhpmodels.engines import DEVIATION, MEAN
+from mhpdata.wording import why
+from mhpmodels.engines import DEVIATION, MEAN, install
 from mhpmodels.naming import read_notes
-from mhpmodels.params import MAX_BYTES
+from mhpmodels.params import MAX_BYTES, to_open
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -43,8 +44,7 @@ class OnnxEngine:
         try:
             import onnxruntime
         except ImportError as error:
-            remedy = 'Run: pip install "mhp[onnx]".'
-            raise MissingError("onnxruntime", f"cannot be imported ({error})", "", remedy) from error
+            raise MissingError("onnxruntime", f"cannot be imported ({error})", "", f"{install('onnx')}.") from error
         provider = _PROVIDERS[bool(config.ngpus)]
         if provider not in onnxruntime.get_available_providers():
             remedy = "Pass --ngpus 0 to use the CPU, or run: pip install onnxruntime-gpu."
@@ -52,8 +52,9 @@ class OnnxEngine:
         try:
             content = read_regular(path, MAX_BYTES)
         except OSError as error:
-            remedy = f"Check the path and the file's permissions, or write it with mhp-convert WEIGHTS {path}."
-            raise CheckpointError(path, f"cannot be read ({error.strerror})", "a network", remedy) from error
+            what = "an .onnx file, or write one under another name: mhp-convert WEIGHTS other.onnx"
+            remedy = to_open(error, path, what)
+            raise CheckpointError(path, f"cannot be read ({why(error)})", "a network", remedy) from error
         try:
             session = onnxruntime.InferenceSession(content, providers=[provider])
         except Exception as error:  # onnxruntime's own errors have no base but this
@@ -76,6 +77,7 @@ class OnnxEngine:
             )
         notes = session.get_modelmeta().custom_metadata_map
         self.config = read_notes(replace(config, classes=logits.shape[1]), notes, path)
+        self.source = str(path)
         self._session: Any = session
         self._input, self._version = given.name, onnxruntime.__version__
 
@@ -89,12 +91,11 @@ class OnnxEngine:
             logits: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(images)})[0]
         except Exception as error:  # onnxruntime's own errors have no base but this
             remedy = (
-                "If memory ran out, pass a smaller --window, such as 1024; else write the .onnx file again with "
-                "mhp-convert --overwrite."
+                "If memory ran out, pass a smaller --window, such as 1024; otherwise write the file again: "
+                f"mhp-convert WEIGHTS {self.source} --overwrite."
             )
-            raise EngineError(
-                "predict", f"onnxruntime failed for images {images.shape} ({error})", "", remedy
-            ) from error
+            found = f"onnxruntime failed for images {images.shape} ({error})"
+            raise EngineError(self.source, found, "", remedy) from error
         return logits
 
     def describe(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, EngineError, OptionError
 from mhpmodels.config import TrainConfig
+from mhpmodels.params import FITTING
 
 DEPTHS = {(2, "conv2"): 18, (6, "conv2"): 34, (6, "conv3"): 50, (23, "conv3"): 101, (36, "conv3"): 152}
 """Blocks of layer3, and the last convolution of each -> layers."""
@@ -101,6 +102,32 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
         network = ICNet(architecture.classes, architecture.backbone, dropout)
     initialise(network)
     return network
+
+
+def to_fit(there: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> str:
+    """What to do about weights of another network: the options to pass, where the shapes tell them.
+
+    Args:
+        there: of the file, by name.
+        wanted: of the network.
+    """
+    try:
+        file, network = Architecture.of_weights(there), Architecture.of_weights(wanted)
+    except (CheckpointError, IndexError):  # no shape at all
+        return FITTING
+    resnest = "layer3.0.conv2.conv.weight"  # whose blocks are as many as a ResNet's
+    options = [f"--model {file.model}"] * (file.model != network.model)
+    if (resnest in there) != (resnest in wanted):
+        options.append("the --backbone that it was made with")
+    elif file.backbone != network.backbone:
+        options.append(f"--backbone {file.backbone}")
+    if network.aux and not file.aux:
+        options.append("no --aux")
+    if file.classes != network.classes:
+        options.append(f"--classes {file.classes} (mhp-train: a --data of {file.classes} classes)")
+    if not options or (resnest in there and file.backbone != network.backbone):
+        return FITTING
+    return f"The file is of another network: pass {', '.join(options)}, or other weights."
 
 
 def _find_function(name: str) -> Any:

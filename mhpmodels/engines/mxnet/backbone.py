@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import CheckpointError, EngineError
+from mhpmodels.engines.batch import to_have
 from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.memory import put
 from mhpmodels.params import read_params
@@ -60,9 +62,12 @@ def _download(name: str) -> Path:
     try:
         return Path(store.get_model_file(name, tag=True))
     except Exception as error:  # requests, zipfile, OSError, ValueError: whatever the network does
-        raise EngineError(
-            "pretrained_base",
-            f"{name} cannot be had from GluonCV's store ({type(error).__name__}: {error})",
-            remedy=f"Give --pretrained-base the path of a copy of {name}-*.params, or leave that option out to begin "
-            "with random weights.",
-        ) from error
+        try:
+            stem = f"{name}-{store.short_hash(name)}"
+        except ValueError:  # GluonCV has none of this name
+            remedy = "Leave --pretrained-base out to begin with random weights, or pass the path of a .params file."
+        else:
+            repository = os.environ.get("MXNET_GLUON_REPO", store.apache_repo_url).rstrip("/")
+            remedy = to_have(f"{stem}.params", f"{repository}/gluon/models/{stem}.zip")
+        found = f"{name} cannot be had from GluonCV's store ({type(error).__name__}: {error})"
+        raise EngineError("pretrained_base", found, "", remedy) from error

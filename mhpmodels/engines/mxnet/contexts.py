@@ -22,6 +22,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.errors import EngineError, OptionError
+from mhpmodels.engines import install
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -71,8 +72,8 @@ def open_contexts(config: TrainConfig) -> list[Any]:
         raise EngineError("engine mxnet", f"no GPU answers ({error})", remedy=remedy) from error
     if seen < config.ngpus:
         remedy = (
-            f"Pass --ngpus {seen}{' for the CPU' if not seen else ''}, or run, for CUDA 11.2 or 10.1: "
-            'pip install "mhp[mxnet-cu112]" or "mhp[mxnet-cu101]".'
+            f"Pass --ngpus {seen}{' for the CPU' if not seen else ''}; or, with CUDA 11.2 on this machine: "
+            f"{install('mxnet-cu112')}; with CUDA 10.1 the same with mxnet-cu101."
         )
         raise EngineError("ngpus", f"{config.ngpus}, of which MXNet {mx.__version__} sees {seen}", "", remedy)
     return [mx.gpu(number) for number in range(config.ngpus)]

@@ -26,7 +26,14 @@ from numpy.typing import NDArray
 from mhpdata.errors import EngineError
 from mhpmodels.config import IGNORE
 from mhpmodels.engines import Step
-from mhpmodels.engines.batch import check_shapes, check_size, output_weights, seed_of_rank
+from mhpmodels.engines.batch import (
+    check_shapes,
+    check_size,
+    less_memory,
+    output_weights,
+    seed_of_rank,
+    wrong_labels,
+)
 from mhpmodels.engines.mxnet import files
 from mhpmodels.engines.mxnet.contexts import open_contexts, wait_on_cpu
 from mhpmodels.engines.mxnet.exchange import Exchange
@@ -45,6 +52,7 @@ class MXNetEngine:
     """Fulfils ``mhpmodels.engines.Engine``."""
 
     name = "mxnet"
+    source = ""
 
     def __init__(self, config: TrainConfig, training: bool) -> None:
         self.config = config
@@ -64,7 +72,7 @@ class MXNetEngine:
     def train_step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
         """See ``mhpmodels.engines.Engine``; images must be shared out equally among the contexts."""
         self._check(images, labels)
-        with _explained("train_step"):
+        with _explained("train_step", less_memory(self.config, training=True)):
             return self._step(images, labels, rate, seed)
 
     def _step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
@@ -142,13 +150,8 @@ class MXNetEngine:
             raise EngineError("images", found, "a multiple of the contexts", remedy)
         known = np.count_nonzero(labels < self.config.classes) + np.count_nonzero(labels == IGNORE)
         if known != labels.size:
-            found = f"{labels.size - known} pixels of a class that the network does not have"
-            expected = f"0..{self.config.classes - 1}, or {IGNORE}"
-            remedy = (
-                "Open the engine with TrainConfig(classes=...) as many as the labels have, or set such pixels to 255; "
-                "mhp-verify checks the labels of a packed folder."
-            )
-            raise EngineError("labels", found, expected, remedy)
+            values = [value for value in np.unique(labels).tolist() if self.config.classes <= value != IGNORE]
+            raise wrong_labels(values, labels.size - known, self.config.classes)
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
@@ -156,7 +159,7 @@ class MXNetEngine:
         """See ``mhpmodels.engines.Engine``; any size, for ICNet of at least 32 pixels a side."""
         height, width = images.shape[2:] if images.dtype == np.float32 else images.shape[1:3]
         check_size(self.config.model, height, width, training=False)
-        with _explained("predict"):
+        with _explained("predict", less_memory(self.config, training=False)):
             logits = self._predict(images)
             mx.nd.waitall()
         return logits
@@ -180,6 +183,7 @@ class MXNetEngine:
     def load(self, path: str | Path) -> None:
         """See ``mhpmodels.engines.Engine``; also what GluonCV's ``save_parameters`` wrote."""
         files.load_weights(path, self._parameters)
+        self.source = str(path)
 
     def save_state(self, path: str | Path) -> None:
         """See ``mhpmodels.engines.Engine``."""
@@ -207,16 +211,13 @@ class MXNetEngine:
 
 
 @contextmanager
-def _explained(place: str) -> Iterator[None]:
-    """MXNet's errors as ours."""
+def _explained(place: str, less: str) -> Iterator[None]:
+    """MXNet's errors as ours; ``less`` says how less memory is taken."""
     try:
         yield
     except mx.MXNetError as error:
         found = f"MXNet failed ({str(error).strip().splitlines()[-1]})"
-        remedy = (
-            "If memory ran out, pass a smaller --batch-size or --crop-size (mhp-predict: --window); else run the same "
-            "command again."
-        )
+        remedy = f"If memory ran out: {less} Otherwise run the same command again."
         raise EngineError(place, found, remedy=remedy) from error
 
 

@@ -18,7 +18,8 @@ from mhpdata.errors import CheckpointError
 from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.memory import put
 from mhpmodels.engines.mxnet.optimizer import Optimizer
-from mhpmodels.params import EARLIER, FITTING, read_params, write_params
+from mhpmodels.networks.architecture import to_fit
+from mhpmodels.params import EARLIER, read_params, write_params
 
 STEPS = "steps"
 AUXILIARY = "auxlayer."
@@ -42,7 +43,8 @@ def load_weights(path: str | Path, parameters: Mapping[str, Any]) -> None:
     arrays = read_params(path)
     if not any(name.startswith(AUXILIARY) for name in parameters):
         arrays = {name: array for name, array in arrays.items() if not name.startswith(AUXILIARY)}
-    _check(path, arrays, {name: parameter.shape for name, parameter in parameters.items()}, FITTING)
+    shapes = {name: parameter.shape for name, parameter in parameters.items()}
+    _check(path, arrays, shapes, to_fit({name: array.shape for name, array in arrays.items()}, shapes))
     for name, parameter in parameters.items():
         parameter.set_data(put(arrays[name], mx.cpu()))
 

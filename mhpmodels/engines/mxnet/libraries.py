@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 
 from mhpdata.errors import EngineError
+from mhpmodels.engines import install
 
 PLACE = "engine mxnet"
 _REMEDY = (
-    'Run: pip install "mhp[mxnet]", which brings what MXNet needs (numpy 1.23), best in a virtual environment of its '
-    "own; or pass --engine torch."
+    f"{install('mxnet')}, which brings what MXNet needs (numpy 1.23), best in a virtual environment of its own; or "
+    "pass --engine torch."
 )
 
 

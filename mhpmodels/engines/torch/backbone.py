@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from mhpdata.errors import CheckpointError, EngineError
+from mhpmodels.engines.batch import to_have
 from mhpmodels.engines.torch.weights import read_weights
 
 STORE = {
@@ -65,15 +66,13 @@ def find_in_store(backbone: str) -> Path:
     name, digest = STORE[backbone]
     folder = Path(os.environ.get("MXNET_HOME", Path.home() / ".mxnet")) / "models"
     path = folder / f"{name}-{digest[:8]}.params"
+    url = f"{os.environ.get('MXNET_GLUON_REPO', REPOSITORY).rstrip('/')}/gluon/models/{path.stem}.zip"
     try:
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             archive = folder / f".{path.stem}-{os.getpid()}.zip"
-            repository = os.environ.get("MXNET_GLUON_REPO", REPOSITORY).rstrip("/")
             try:
-                torch.hub.download_url_to_file(
-                    f"{repository}/gluon/models/{path.stem}.zip", str(archive), progress=False
-                )
+                torch.hub.download_url_to_file(url, str(archive), progress=False)
                 part = archive.with_suffix(".part")
                 with zipfile.ZipFile(archive) as content:
                     part.write_bytes(content.read(path.name))
@@ -82,13 +81,8 @@ def find_in_store(backbone: str) -> Path:
                 archive.unlink(missing_ok=True)
         found = hashlib.sha1(path.read_bytes()).hexdigest()
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        remedy = (
-            f"Give the path of a copy of {path.name} as --pretrained-base, or leave that option out to begin with "
-            "random weights."
-        )
-        raise EngineError(
-            "pretrained_base", f"{name} cannot be had from GluonCV's store ({error})", "", remedy
-        ) from error
+        found = f"{path.name} cannot be had from GluonCV's store ({error})"
+        raise EngineError("pretrained_base", found, "", to_have(path.name, url)) from error
     if found != digest:
         remedy = "Delete this file and run the same command again, which downloads it anew."
         raise EngineError(path, f"its SHA-1 is {found}", digest, remedy)

@@ -30,7 +30,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mhpdata.errors import CheckpointError, EngineError
 from mhpmodels.config import IGNORE
 from mhpmodels.engines import Step
-from mhpmodels.engines.batch import check_shapes, check_size, output_weights, seed_of_rank
+from mhpmodels.engines.batch import check_shapes, check_size, output_weights, seed_of_rank, wrong_labels
 from mhpmodels.engines.torch.backbone import load_backbone
 from mhpmodels.engines.torch.copies import Ahead, normalise, on_device
 from mhpmodels.engines.torch.loss import pixel_loss
@@ -53,6 +53,7 @@ class TorchEngine:
     """Fulfils ``mhpmodels.engines.Engine``."""
 
     name = "torch"
+    source = ""
 
     def __init__(self, config: TrainConfig, training: bool) -> None:
         self.config = config
@@ -130,13 +131,7 @@ class TorchEngine:
         counts = torch.stack([labelled.sum(), wrong.sum()]).double()
         total, bad = self._ranks.sum(counts).tolist()
         if bad:
-            found = f"{bad:.0f} pixels of a class that the network does not have"
-            expected = f"0..{self.config.classes - 1}, or {IGNORE}"
-            remedy = (
-                "Open the engine with TrainConfig(classes=...) as many as the labels have, or set such pixels to 255; "
-                "mhp-verify checks the labels of a packed folder."
-            )
-            raise EngineError("labels", found, expected, remedy)
+            raise wrong_labels(labels[wrong].unique().tolist(), int(bad), self.config.classes)
         if self.config.old_recipe:  # GluonCV takes the mean on each device
             return float(labelled.sum()) * self.world_size or 1.0
         return total or 1.0
@@ -224,6 +219,7 @@ class TorchEngine:
         """See ``mhpmodels.engines.Engine``; also GluonCV's ``.params``."""
         tensors = read_weights(path)
         fit(self._network, tensors, path)
+        self.source = str(path)
         if self._shown is not self._network:
             fit(self._shown, tensors, path)
             self._average.n_averaged.zero_()  # the next step begins the average anew
@@ -254,8 +250,9 @@ class TorchEngine:
         """The weights that the average is of; the file of weights had the average and the statistics."""
         weights, averaged = content.get("weights"), content.get("averaged")
         if not isinstance(weights, dict) or type(averaged) is not int:
-            remedy = "Pass the .state file of a run with --ema, or open the engine without ema."
-            raise CheckpointError(path, "no weights beside an average", "the state of a run with --ema", remedy)
+            remedy = "Pass the .state file of a run with --ema, or leave --ema out (Python: ema=0)."
+            found = "holds no running average of the weights (--ema)"
+            raise CheckpointError(path, found, "the state of a run with --ema", remedy)
         fit(self._network, {**self._network.state_dict(), **weights}, path)
         self._average.n_averaged.fill_(averaged)
 

@@ -21,15 +21,16 @@ import torch
 from torch import Tensor, nn
 
 from mhpdata.errors import EngineError, MissingError, OutputError
+from mhpdata.wording import to_write, why
+from mhpmodels.engines import install
 from mhpmodels.networks.pspnet import Pyramid
 from mhpmodels.networks.resize import resize
-from mhpmodels.params import WRITABLE
 
 CHECKED = ((2, 3, 96, 128), (1, 3, 75, 70))
 """Shapes of the images that both are given."""
 TOLERANCE = 1e-4
 """Of a logit, as a share of the largest."""
-EXTRA = 'Run: pip install "mhp[onnx]".'
+EXTRA = f"{install('onnx')}."
 
 
 def export_network(network: nn.Module, path: str | Path, notes: Mapping[str, str] | None = None) -> None:
@@ -107,7 +108,7 @@ def _write(network: nn.Module, images: Tensor, path: str | Path, notes: Mapping[
             program.model.metadata_props.update(notes)
             program.save(str(path), external_data=False)
     except OSError as error:
-        raise OutputError(path, f"cannot be written ({error.strerror or error})", "", WRITABLE) from error
+        raise OutputError(path, f"cannot be written ({why(error)})", "", to_write(error, path)) from error
     finally:
         log.setLevel(level)
 

@@ -23,6 +23,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from mhpdata.errors import EngineError, MhpError
+from mhpmodels.engines.batch import less_memory
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -50,6 +51,7 @@ class Ranks:
     """
 
     def __init__(self, config: TrainConfig, training: bool) -> None:
+        self._less_memory = less_memory(config, training)
         local, beside = _number("LOCAL_RANK", 0), _number("LOCAL_WORLD_SIZE", 1)
         if training and config.contexts not in (1, beside):
             what = f"--ngpus {config.contexts}" if config.ngpus else f"--ngpus 0 --contexts {config.contexts}"
@@ -95,11 +97,7 @@ class Ranks:
         except MhpError:
             raise
         except torch.OutOfMemoryError as error:
-            remedy = (
-                "Pass a smaller --batch-size or --crop-size, or a larger --accumulate (mhp-eval and mhp-predict: a "
-                "smaller --window)."
-            )
-            raise EngineError(f"{self.device}", f"out of memory ({error})", "", remedy) from error
+            raise EngineError(f"{self.device}", f"out of memory ({error})", "", self._less_memory) from error
         except RuntimeError as error:
             if self.world_size == 1:
                 raise

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.regular import open_regular
-from mhpmodels.params import EARLIER, FITTING, MAX_BYTES, WRITABLE, read_params, to_torch_names
+from mhpdata.wording import to_write, why
+from mhpmodels.networks.architecture import to_fit
+from mhpmodels.params import EARLIER, MAX_BYTES, read_params, to_open, to_torch_names
 
 PARAMS = (0x112).to_bytes(8, "little")
 _OURS = "Pass a .pt or .params file of mhp-train, mhp-convert or GluonCV, or of torch.save(network.state_dict(), FILE)."
@@ -75,7 +77,8 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) ->
     other += [f"{name} is not of this network" for name in there if name not in wanted and not name.endswith(_COUNT)]
     if other:
         more = f" and {len(other) - 3} more" if len(other) > 3 else ""
-        raise CheckpointError(place, "; ".join(other[:3]) + more, "", FITTING)
+        found = f"does not fit the network: {'; '.join(other[:3])}{more}"
+        raise CheckpointError(place, found, "", to_fit(there, wanted))
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(place, f"{name} is not finite", "finite numbers", EARLIER)
@@ -99,7 +102,10 @@ def read_tensors(path: str | Path) -> Any:
             return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # torch's reader raises whatever it stumbles over
             found, expected = "cannot be read: damaged, or no file of torch", "a file that torch.save wrote"
-            remedy = "Copy the file again from where it was written, or pass one that mhp-train or torch.save wrote."
+            remedy = (
+                f"If this is a copy, copy {Path(path).name} once more from where it was written; otherwise pass a file "
+                "that mhp-train or torch.save wrote."
+            )
             raise CheckpointError(path, found, expected, remedy) from error
 
 
@@ -107,8 +113,8 @@ def _opened(path: str | Path) -> BinaryIO:
     try:
         return os.fdopen(open_regular(path), "rb")
     except OSError as error:
-        remedy = "Check the path and the file's permissions."
-        raise CheckpointError(path, f"cannot be read ({error.strerror})", "weights", remedy) from error
+        remedy = to_open(error, path, "a .pt or .params file, such as one that mhp-train wrote")
+        raise CheckpointError(path, f"cannot be read ({why(error)})", "weights", remedy) from error
 
 
 def write_tensors(path: str | Path, content: Any) -> None:
@@ -117,5 +123,7 @@ def write_tensors(path: str | Path, content: Any) -> None:
         with Path(path).open("wb") as file:
             torch.save(content, file)
     except (OSError, RuntimeError) as error:  # torch's writer tells a full disk by a RuntimeError
-        found = f"cannot be written ({(error.strerror if isinstance(error, OSError) else None) or error})"
-        raise OutputError(path, found, "", WRITABLE) from error
+        if isinstance(error, OSError):
+            raise OutputError(path, f"cannot be written ({why(error)})", "", to_write(error, path)) from error
+        remedy = f"See that the disk of {Path(path).parent} has room, then run the same command again."
+        raise OutputError(path, f"cannot be written ({error})", "", remedy) from error
