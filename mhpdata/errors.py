@@ -29,9 +29,12 @@ from __future__ import annotations
 
 SKIP = '--on-error skip, in Python on_error="skip"'
 """How a command, and a function, is told to leave out what is broken."""
-EXTRACT_AGAIN = f"Extract the archive again, or let mhp-pack leave such images out: {SKIP}."
+EXTRACT_AGAIN = f"Extract the archive again; if that does not help, let mhp-pack leave such images out: {SKIP}."
 """What to do about a download that is damaged."""
-PHOTO_AGAIN = f"Extract the archive again (your own photo: copy it anew), or let mhp-pack, mhp-predict skip it: {SKIP}."
+PHOTO_AGAIN = (
+    "Extract the archive again (your own photo: copy it anew); if that does not help, let mhp-pack, mhp-predict leave "
+    f"it out: {SKIP}."
+)
 """What to do about a photo that is damaged, of a download or not."""
 COPY_AGAIN = (
     "If the packed folder is a copy, copy the shard again from the original; "
@@ -41,7 +44,7 @@ COPY_AGAIN = (
 _WHICH = "Run mhp-verify --deep on the packed folder, which names the shard."
 FIND_AGAIN = f"{_WHICH} {COPY_AGAIN}"
 """What to do about a damaged record where nobody knows which shard it is in."""
-PACK_AGAIN = "Pack the download again with mhp-pack --overwrite."
+PACK_AGAIN = "Run the mhp-pack command that made the packed folder once more, with --overwrite."
 """What to do about a shard that no copy mends."""
 UPDATE = (
     "If build.json in the packed folder names a newer mhp than pip show mhp, install that one; "

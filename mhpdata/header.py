@@ -95,7 +95,7 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
             place,
             f"declares {header.height} x {header.width} pixels (height x width)",
             f"at most {MAX_PIXELS} pixels and 65535 a side",
-            f"Extract the archive again (your own photo: scale it down), or let mhp-pack, mhp-predict skip it: {SKIP}.",
+            PHOTO_AGAIN.replace("copy it anew", "scale it down"),
         )
     return header
 

@@ -127,7 +127,7 @@ class Journal:
             return
         if not overwrite:
             if NAME in names:
-                found, remedy = "holds a packed dataset", "Pass another --out, or --overwrite to replace the dataset."
+                found, remedy = "holds a packed dataset", "Pass another --out to keep it, or --overwrite to replace it."
                 raise OutputError(self.out, found, "an empty folder", remedy)
             if theirs is not None:
                 found = f"holds an unfinished pack with other options ({_difference(theirs, options)})"

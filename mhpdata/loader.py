@@ -157,7 +157,7 @@ class Loader:
         self.seed, self.epoch, self.skipped = seed, 0, dict[int, MhpError]()
         if not augment and (weights is not None or sample != "all"):
             name = "sample" if weights is None else "weights"
-            remedy = f"Leave {name} out, or pass augment=True."
+            remedy = f"To train, pass augment=True; otherwise leave {name} out."
             raise OptionError(name, "without augment", "in training only", remedy)
         sets = [(folder, split)] if isinstance(folder, str | Path) else list(folder)
         self._data = data = Mixture(sets, overlap, remap)

@@ -135,7 +135,9 @@ class Mixture:
         if len(set(labelled)) > 1:
             bare = ", ".join(f"{s.folder}, {s.name}" for s, has in zip(self.splits, labelled, strict=True) if not has)
             found = f"{bare} without labels beside others that have some"
-            raise OptionError("data", found, "all with, or all without", f"Leave out {bare}, or all others.")
+            raise OptionError(
+                "data", found, "all with, or all without", f"To train, leave out {bare}; to predict, open it alone."
+            )
         return labelled[0]
 
     def _classes(self, remap: str | Path | None) -> tuple[LabelSet, list[np.ndarray]]:

@@ -188,7 +188,7 @@ def _another_format(form: object, version: object, weights: Path) -> CheckpointE
     onward = f"begin a new run with these weights: mhp-train --weights {weights}"
     if form == FORMAT and isinstance(version, int) and version > VERSION:
         found = f"was written by a later mhp (format {version}; this one reads {VERSION})"
-        return CheckpointError(beside, found, "", f"Install that mhp, or {onward}.")
+        return CheckpointError(beside, found, "", f"To go on with the run, install that mhp; otherwise {onward}.")
     found = f"is damaged: its format is {str(form)[:40]}, version {str(version)[:40]}"
     remedy = f"If this is a copy, copy {beside.name} once more from where it was trained; otherwise {onward}."
     return CheckpointError(beside, found, f"{FORMAT}, version {VERSION}", remedy)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mhpdata.errors import CheckpointError, MhpError, MissingError, OptionError, OutputError
+from mhpdata.errors import CheckpointError, MhpError, MissingError, OptionError
 from mhpmodels import checkpoint
 from mhpmodels.engines import install
 from mhpmodels.naming import notes_of
+from mhpmodels.output import check_free
 from mhpmodels.params import to_gluon_names, write_params
 
 KINDS = (".params", ".pt", ".onnx")
@@ -39,8 +40,7 @@ def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Non
     if out.suffix not in KINDS:
         expected = f"a name that ends with {' or '.join(KINDS)}, which says what kind of file it is"
         raise OptionError("the output file", f"{out.name!r}", expected, f"Pass a name such as {out.stem}.pt.")
-    if out.exists() and not overwrite:
-        raise OutputError(out, "exists", "", "Pass --overwrite to replace the file, or pass another name.")
+    check_free(out, overwrite)
     part = out.with_name(f".part-{out.name}")
     try:
         _convert(source, part, out.suffix)

@@ -164,7 +164,8 @@ def _flat(name: str, array: np.ndarray, classes: int) -> Labels:
     if array.dtype != np.uint8 and array.size and not 0 <= int(array.min()) <= int(array.max()) <= 255:
         low, high = int(array.min()), int(array.max())
         found = f"label {low}" if low == high else f"labels {low} to {high}"
-        raise OptionError(name, found, *_wanted(name, classes))
+        expected, remedy = _wanted(name, classes)
+        raise OptionError(name, found, expected, remedy)
     return np.ascontiguousarray(array, np.uint8).reshape(-1)
 
 

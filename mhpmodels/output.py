@@ -18,7 +18,7 @@ def check_free(
 ) -> None:
     """Raises OutputError where a file of this name may not be written; ``remedy`` is for one that is there."""
     if path.is_dir():
-        remedy = f"Move the folder {path} away, or pass another --out."
+        remedy = f"Move the folder {path} away, or pass another name for the file."
         raise OutputError(path, "is a folder", "the name of a file", remedy)
     if os.path.lexists(path) and not overwrite:
         raise OutputError(path, "is there already", "", remedy)

@@ -41,10 +41,13 @@ MAX_BYTES = 1 << 34
 """Of a file of weights: four billion float32."""
 FITTING = (
     "Pass the --model, --backbone and --aux (mhp-eval and mhp-predict: --classes, too) that the file was made with, as "
-    'the .json beside a checkpoint of mhp-train says under "config"; or pass other weights.'
+    'the .json beside a checkpoint of mhp-train says under "config"; if you do not have it, pass other weights.'
 )
 """What to do about weights of another network."""
-EARLIER = "Pass an earlier checkpoint of the run, from before its numbers became infinite or NaN, or other weights."
+EARLIER = (
+    "Pass an earlier checkpoint of the run, from before its numbers became infinite or NaN; if there is none, begin a "
+    "new run with a lower --lr."
+)
 """What to do about weights that are not finite."""
 Arrays = dict[str, NDArray[Any]]
 
@@ -111,7 +114,9 @@ def write_params(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         code = _CODES.get(array.dtype)
         if code is None or not array.ndim:
             known = ", ".join(str(np.dtype(kind)) for kind in TYPES.values())
-            remedy = f"Convert {name} with .astype('float32') and give it an axis, or leave it out."
+            remedy = (
+                f"If a network needs {name}, convert it with .astype('float32') and give it an axis; else leave it out."
+            )
             raise CheckpointError(
                 path, f"{name} is {array.dtype} {array.shape}", f"{known}, with one axis or more", remedy
             )
@@ -134,7 +139,7 @@ def to_torch_names(arrays: Mapping[str, NDArray[Any]], place: str = "the arrays"
     if len(renamed) != len(arrays):
         twice = next(name for name, count in Counter(_renamed(n, _TORCH) for n in arrays).items() if count > 1)
         both = " and ".join([name for name in arrays if _renamed(name, _TORCH) == twice][:2])
-        remedy = "Remove one of the two arrays, or pass the file as GluonCV's net.save_parameters wrote it."
+        remedy = "Pass the file as GluonCV's net.save_parameters wrote it, which has only one of the two arrays."
         raise CheckpointError(place, f"arrays {both} both become {twice} in torch", "one of the two", remedy)
     return renamed
 

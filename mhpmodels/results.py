@@ -22,7 +22,10 @@ RELEASE = (999, 998)
 NO_IMAGES = "Pass another --split, or leave out --val-protocol, --leak-free and --unseen, which leave images out."
 """What to do about a split of which no image counts."""
 
-OTHER_CLASSES = "Pass a checkpoint that was trained on these classes, or the data that this one was trained on."
+OTHER_CLASSES = (
+    "If the data are the right ones, pass a checkpoint that was trained on their classes; otherwise pass the data that "
+    "this one was trained on."
+)
 """What to do about a network with more outputs than there are classes."""
 
 

@@ -39,9 +39,8 @@ def learning_rate(
     """
     check_choice("schedule", schedule, SCHEDULES)
     if not 0 <= warmup < steps:
-        remedy = "Pass fewer warm-up epochs than the run has epochs."
-        expected = f"0 to {steps - 1}, fewer than the run has"
-        raise OptionError("warmup_epochs", f"{warmup} steps of warm-up", expected, remedy)
+        remedy = "Pass a smaller number: fewer warm-up epochs than the run has --epochs; 0 is no warm-up."
+        raise OptionError("warmup_epochs", f"as long as the run or longer ({warmup} steps of {steps})", "less", remedy)
     step = min(step, steps - 1)
     if step < warmup:
         return base * (step + 1) / warmup

@@ -116,7 +116,7 @@ def train(
         if engine.rank == 0:
             _prepare(out, begun)
         folder = out if engine.rank == 0 else out / f"rank_{engine.rank}"
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         log = RunLog(folder, feed.classes, position.step, log_name, tensorboard, quiet=engine.rank != 0)
         stack.enter_context(log)
         log.line(f"Config: {json.dumps(asdict(config))}")
@@ -136,16 +136,22 @@ def _prepare(out: Path, begun: Checkpoint | None) -> None:
         remedy = f"Go on with mhp-train --resume {out}, or pass another --save-dir."
         raise OutputError(out, "holds a run", "", remedy)
     if begun is None and (out / STEPS).exists() and read_steps(out):
-        remedy = f"Delete the folder {out}, or pass another --save-dir."
+        remedy = f"Pass another --save-dir; if nobody needs this one, delete the folder {out} instead."
         raise OutputError(out, "holds a run without a checkpoint", "", remedy)
     if begun is not None and there and there[-1].position.step > begun.position.step:
         found = f"holds a later checkpoint, {there[-1].weights.name}"
-        remedy = f"Pass --resume {there[-1].weights}, or another --save-dir to go another way from the earlier one."
+        remedy = (
+            f"To go on from that one pass --resume {there[-1].weights}; from the earlier one, another --save-dir, too."
+        )
         raise OutputError(out, found, "", remedy)
+
+
+def _make(folder: Path) -> None:
+    """A folder of the run. Raises OutputError."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise unmade(out, error, "--save-dir") from error
+        raise unmade(folder, error, "--save-dir") from error
 
 
 class _Run:

@@ -114,7 +114,7 @@ def check_classes(config: TrainConfig, manifest: Manifest) -> None:
     known = labels_of(config).names[: config.classes]
     if labels.names[: config.classes] != known:
         found = f"{len(labels)} classes of {manifest.layout}, where the checkpoint knows {', '.join(known)}"
-        remedy = "Pass a folder packed from the dataset that the checkpoint was trained on, or another checkpoint."
+        remedy = "Pass data of the dataset that the checkpoint was trained on; for this data, another checkpoint."
         raise OptionError("data", found, "the same classes", remedy)
 
 

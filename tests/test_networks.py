@@ -262,7 +262,7 @@ def test_a_network_of_ones_own():
         return build_network(Architecture(name, "resnet50", 19), 0.1, config)
 
     assert build("test_networks:own_network").out_channels == 19
-    for name, found in [("test_networks:none", "not there"), ("no.such:f", "not there"), (":f", "not there")]:
+    for name, found in [("test_networks:none", "has no none"), ("no.such:f", "No module"), (":f", "Empty module")]:
         with pytest.raises(EngineError, match=found):
             build(name)
     with pytest.raises(EngineError, match="gave a int"):

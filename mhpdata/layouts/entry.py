@@ -86,7 +86,7 @@ class Listing:
 def without_split(split: str, splits: Iterable[str]) -> str:
     """What to do about a split that is not there."""
     others = " ".join(f"--split {other}" for other in splits if other != split)
-    return f"Extract the archive again, or let mhp-pack leave the split out: {others}."
+    return f"Extract the archive again; if you have none of this split, let mhp-pack leave it out: {others}."
 
 
 def find_photo(images: Found, folder: str, name: str) -> SourceFile:

@@ -19,8 +19,8 @@ MAX_BYTES = 1 << 22
 MAX_WRONG = 1000
 """A list with more wrong lines is none."""
 
-_LINE = f"Correct or delete the line, or let mhp-pack pass over it: {SKIP}."
-_LIST = "Extract the archive again, or save the list as plain text, a line an image."
+_LINE = f"Correct the line, or delete it; to keep the list as it is, let mhp-pack pass over the line: {SKIP}."
+_LIST = "Extract the archive again; a list of your own save as plain text, a line an image."
 
 
 def read_ids(
@@ -78,7 +78,7 @@ def _lines(root: Path, found: Found, place: str, example: str, problems: list[Pr
     """The lines of a list; a missing list is a problem and has none."""
     file = found.get(place.rpartition("/")[2])
     if file is None:
-        remedy = f"Extract the archive again, or let mhp-pack leave out the images that it names: {SKIP}."
+        remedy = f"Extract the archive again; if that does not help, let mhp-pack leave out its images: {SKIP}."
         error = FolderError(place, "missing", "a list of the release", remedy)
         problems.append(Problem(split, place, error, entry=False))
         return []
@@ -86,7 +86,7 @@ def _lines(root: Path, found: Found, place: str, example: str, problems: list[Pr
         raise FolderError(file.path, file.reason, "a text file", f"Put a plain file in its place, no link. {_LIST}")
     text = _text(root, file, example)
     if "\r" in text:
-        remedy = f"Extract the archive again, or let mhp-pack pass over the CR characters: {SKIP}."
+        remedy = f"Extract the archive again; to keep this list, let mhp-pack pass over the CR characters: {SKIP}."
         error = FolderError(place, "lines end with CR LF", "LF, as released", remedy)
         problems.append(Problem(split, place, error, entry=False))
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []

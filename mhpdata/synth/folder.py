@@ -71,7 +71,7 @@ def _make_all(
 def _new_partial(out: Path, form: Form) -> Path:
     """An empty ``<out>.partial`` beside ``out``, once both are known to be free."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        remedy = f"Choose another --out, or remove {out} first."
+        remedy = f"Choose another --out; if nobody needs {out}, you may remove it instead."
         raise OutputError(out, "exists and is not empty", "a new name or an empty folder", remedy)
     folder = out.with_name(out.name + ".partial")
     if folder.is_dir() and (folder / MARKER).is_file():

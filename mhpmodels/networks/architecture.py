@@ -122,18 +122,21 @@ def to_fit(there: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int,
     elif file.backbone != network.backbone:
         options.append(f"--backbone {file.backbone}")
     if network.aux and not file.aux:
-        options.append("no --aux")
+        options.append("no --aux (leave it out)")
     if file.classes != network.classes:
         options.append(f"--classes {file.classes} (mhp-train: a --data of {file.classes} classes)")
     if not options or (resnest in there and file.backbone != network.backbone):
         return FITTING
-    return f"The file is of another network: pass {', '.join(options)}, or other weights."
+    return f"The file is of another network. To use it, pass {', '.join(options)}; for this network, other weights."
 
 
 def _find_function(name: str) -> Any:
     module, _, function = name.partition(":")
     try:
         return getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+    except AttributeError as error:
+        remedy = f"Correct the name after the colon: the name of a function that {module} defines."
+        raise EngineError(f"model {name}", f"the module {module} has no {function}", "", remedy) from error
+    except (ImportError, ValueError) as error:
         remedy = "Pass --model package.module:function, and set PYTHONPATH to the folder that holds this package."
-        raise EngineError(f"model {name}", f"not there ({error})", "", remedy) from error
+        raise EngineError(f"model {name}", f"the module cannot be imported ({error})", "", remedy) from error

@@ -82,5 +82,5 @@ def open_contexts(config: TrainConfig) -> list[Any]:
 def check_supported(config: TrainConfig) -> None:
     """Raises OptionError for what this engine does not have."""
     if config.dtype != "float32":
-        remedy = "Pass float32, or --engine torch, which has the others."
+        remedy = f"For {config.dtype} pass --engine torch; to stay with MXNet leave --dtype out, or pass float32."
         raise OptionError("dtype", f"{config.dtype} with engine mxnet", "float32 (SyncBatchNorm has no other)", remedy)

@@ -50,7 +50,7 @@ class Exchange:
         if distributed:
             missing = [name for name in _ADDRESS if name not in os.environ]
             if missing:
-                remedy = "Start the processes by MXNet's tools/launch.py, which sets these, or pass --kvstore device."
+                remedy = "On one machine pass --kvstore device; on several, start with MXNet's tools/launch.py."
                 raise EngineError("kvstore", f"{kind} without {', '.join(missing)} in the environment", "", remedy)
         if not distributed and len(gradients[0]) == 1:
             return

@@ -91,7 +91,9 @@ class Optimizer:
         if type(steps) is not int or steps < 0 or not isinstance(moments, dict):
             raise CheckpointError(place, "holds no optimiser's state", "a .state file of engine torch", STATE)
         if content.get("kinds") != list(self._kinds):
-            remedy = "Pass --optimizer and --momentum as the run that wrote the file, or the .state file of this run."
+            remedy = (
+                "Pass --optimizer and --momentum as the run that wrote the file; for another run, its own .state file."
+            )
             other = f"the state of {_NAMES.get(str(content.get('kinds')), 'an unknown optimizer')}"
             raise CheckpointError(place, other, f"that of {_NAMES[str(list(self._kinds))]}", remedy)
         named = self._named.items() if steps else ()

@@ -68,7 +68,9 @@ class Ranks:
         if not dist.is_initialized():
             rank, world_size = _number("RANK", 0), _number("WORLD_SIZE", 1)
             if rank >= world_size:
-                remedy = "Start the processes with torchrun, or run: unset RANK WORLD_SIZE; and train alone."
+                remedy = (
+                    "For several processes use torchrun, which sets both; to train alone, run: unset RANK WORLD_SIZE."
+                )
                 raise EngineError("RANK", f"{rank}", f"0..{world_size - 1}, as torchrun sets it", remedy)
             try:
                 store, rank, world_size = next(dist.rendezvous("env://", timeout=JOINING))
@@ -126,9 +128,12 @@ def _number(name: str, default: int) -> int:
 def _find_device(local: int) -> torch.device:
     seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if local >= seen:
-        found = f"number {local} of {seen} that torch {torch.__version__} sees, counted from 0"
-        fewer = f" or {seen} for {'those' if seen > 1 else 'that one'}" if seen else ""
-        remedy = f"Pass --ngpus 0 for the CPU{fewer}, or install the torch of your CUDA (pytorch.org/get-started)."
+        found = f"torch {torch.__version__} sees {seen}, and number {local}, counted from 0, is asked for"
+        fewer = f", --ngpus {seen} for {'those' if seen > 1 else 'that one'}" if seen else ""
+        remedy = (
+            f"Pass --ngpus 0 for the CPU{fewer}. If the machine has more, install the torch of its CUDA "
+            "(pytorch.org/get-started)."
+        )
         raise EngineError("GPU", found, "", remedy)
     torch.cuda.set_device(local)
     return torch.device("cuda", local)

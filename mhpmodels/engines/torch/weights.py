@@ -21,7 +21,10 @@ from mhpmodels.networks.architecture import to_fit
 from mhpmodels.params import EARLIER, MAX_BYTES, read_params, to_open, to_torch_names
 
 PARAMS = (0x112).to_bytes(8, "little")
-_OURS = "Pass a .pt or .params file of mhp-train, mhp-convert or GluonCV, or of torch.save(network.state_dict(), FILE)."
+_OURS = (
+    "Pass a .pt or .params file that mhp-train, mhp-convert or GluonCV wrote; of a network of your own, one that "
+    "torch.save(network.state_dict(), FILE) wrote."
+)
 _AUXILIARY = "auxlayer"
 _COUNT = "num_batches_tracked"
 """A norm's, which GluonCV does not keep: taken where it is there."""
@@ -90,7 +93,15 @@ def _check_plain(tensors: Mapping[str, Any], place: str | Path) -> None:
     for name, value in tensors.items():
         plain = isinstance(value, Tensor) and not (value.is_nested or value.is_meta or value.layout != torch.strided)
         if not plain or value.dtype not in _DTYPES:
-            raise CheckpointError(place, f"{name} is no dense tensor of real numbers", "weights only", _OURS)
+            kind = type(value).__name__
+            if isinstance(value, Tensor):
+                nested = "nested " if value.is_nested else ""
+                kind = f"a {nested}tensor of {value.dtype}, {value.layout}, on {value.device}"
+            remedy = (
+                "If it is a weight, save it as a plain tensor, as to_dense().float() gives; otherwise leave it out: "
+                "torch.save(network.state_dict(), FILE) writes the weights only."
+            )
+            raise CheckpointError(place, f"{name} is {kind}", "plain tensors of real numbers", remedy)
 
 
 def read_tensors(path: str | Path) -> Any:
