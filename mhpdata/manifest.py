@@ -198,7 +198,9 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError as error:
         remedy = f"There is no folder {folder}: pass the one that mhp-pack wrote, its --out."
         if folder.is_dir():
-            remedy = "Pass the folder that mhp-pack wrote; if it was interrupted here, run the same command again."
+            remedy = (
+                "Pass the folder that mhp-pack wrote; if mhp-pack was interrupted in this one, run its command again."
+            )
         raise ManifestError(path, "missing", "the manifest of a packed folder", remedy) from error
     except OSError as error:
         remedy = to_read(error, path, _AGAIN)

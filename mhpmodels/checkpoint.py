@@ -127,6 +127,11 @@ def save(
         if not isinstance(cause, OSError):
             raise
         remedy = to_write(cause, weights, f"run mhp-train --resume {folder} to go on from the checkpoint before")
+        if not folder.is_dir():
+            remedy = (
+                f"The folder {folder} is gone: put it back with its checkpoints, then run mhp-train --resume {folder}; "
+                "if they are lost, begin a new run."
+            )
         raise OutputError(weights, f"cannot be written ({why(cause)})", "", remedy) from cause
     return weights
 

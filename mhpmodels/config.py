@@ -282,9 +282,10 @@ class TrainConfig:
             raise OptionError(place, f"{_NO_CONFIG} (no JSON object)", _JSON, _rewrite(place))
         if unknown:
             found = f"has fields that this mhp does not know: {', '.join(unknown)}"
-            those = "it" if len(unknown) == 1 else "them"
-            remedy = f"If you wrote {those} yourself, delete {those}; if mhp-train wrote the file, install that mhp"
-            remedy += " or a newer one."
+            remedy = (
+                f"If you wrote {' and '.join(unknown)} yourself, delete that from the file; if mhp-train wrote the "
+                "file, it is of a newer mhp: install that one."
+            )
             raise OptionError(place, found, "fields of mhpmodels.config.TrainConfig", remedy)
         for name, value in content.items():
             if isinstance(value, list):
@@ -349,8 +350,8 @@ _NUMBERS = {
 def _rewrite(place: str) -> str:
     """What to do about a text that is no configuration."""
     return (
-        f"Write into {place} what a checkpoint's .json (epoch_*.json in the folder of a run) has under 'config'; or "
-        f"begin with what this prints: {_MAKE}."
+        f"To take a run's settings, write into {place} what one of its epoch_*.json has under 'config'; without a run, "
+        f"begin with the usual settings, which this prints: {_MAKE}."
     )
 
 

@@ -178,7 +178,8 @@ def input_size(source: tuple[int, int], short: int, place: str) -> tuple[int, in
         size = packed_size(*source, short)
     except OptionError as error:
         if not 0 < short <= MAX_SIDE:
-            raise ImageError(place, f"size {short}", error.expected, error.remedy) from error
+            remedy = "Pass --base-size 0 to keep each photo's size, or the pixels of its short side, such as 768."
+            raise ImageError(place, f"a short side of {short} is asked for", error.expected, remedy) from error
         raise ImageError(place, error.found, error.expected, _less_narrow(source, short)) from error
     if size[0] * size[1] > LARGEST:
         found = f"{source[0]} x {source[1]} pixels would become {size[0]} x {size[1]}"

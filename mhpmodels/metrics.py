@@ -74,7 +74,7 @@ class Confusion:
             OptionError: it is of another number of classes.
         """
         if other.matrix.shape != self.matrix.shape:
-            remedy = f"Make both with Confusion({len(self.matrix)})."
+            remedy = "Count results of other classes in a Confusion of their own, and do not merge the two."
             raise OptionError("other", f"{len(other.matrix)} classes", f"{len(self.matrix)}", remedy)
         self.matrix += other.matrix
         self.missed += other.missed
@@ -152,7 +152,7 @@ def _no_logits(logits: np.ndarray) -> OptionError:
     else:
         height, width = logits.shape[-2:]
         found, expected = f"height {height}, width {width}", "at least one pixel"
-        remedy = "Pass the logits of an image that is not empty."
+        remedy = "Leave empty images out before the call; the last two axes are height and width, each 1 or more."
     return OptionError("logits", found, expected, remedy)
 
 

@@ -128,7 +128,7 @@ def _aliased(layer: Layer, truth: Labels, classes: int) -> NDArray[np.float64]:
         pairs = np.bincount(classes * truth[known].astype(np.int64) + labels[known], minlength=classes**2)
         if pairs.size > classes**2:
             found = f"label {labels.max()}, which the official code cannot count"
-            remedy = f"Correct it to a label from 0 to {classes - 1} in this PNG."
+            remedy = f"Write class numbers from 0 to {classes - 1} into the PNG of this image, where this label is."
             raise PredictionError("persons", found, f"labels 0 to {classes - 1}", remedy)
         counts = pairs.reshape(classes, classes)
         common = np.diagonal(counts)

@@ -139,7 +139,10 @@ def to_torch_names(arrays: Mapping[str, NDArray[Any]], place: str = "the arrays"
     if len(renamed) != len(arrays):
         twice = next(name for name, count in Counter(_renamed(n, _TORCH) for n in arrays).items() if count > 1)
         both = " and ".join([name for name in arrays if _renamed(name, _TORCH) == twice][:2])
-        remedy = "Pass the file as GluonCV's net.save_parameters wrote it, which has only one of the two arrays."
+        remedy = (
+            "Pass the file as GluonCV's net.save_parameters wrote it; of arrays of your own, leave out the one that is "
+            "not the network's."
+        )
         raise CheckpointError(place, f"arrays {both} both become {twice} in torch", "one of the two", remedy)
     return renamed
 

@@ -33,6 +33,7 @@ from mhpmodels.params import to_replace
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
 _ON = "go on with mhp-train --resume and the folder of the run, or where it has no checkpoint yet begin the run anew"
+_COPY = "If the folder is a copy of a run, copy {} again from the original"
 _RUN = "name the folder of a run, such as runs/mhp/icnet/resnet50"
 MAX_BYTES = 1 << 30
 """Of a table: some ten million steps."""
@@ -232,12 +233,12 @@ def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
 def _mend(path: Path) -> str:
     """What to do about a file that is no table of a run."""
     away = f"move {path.name} out of its folder, and mhp-train begins a new one"
-    return f"If this is the folder of a run, copy {path.name} once more, or {away}; otherwise {_RUN}."
+    return f"{_COPY.format(path.name)}; in the run itself, {away}; otherwise {_RUN}."
 
 
 def _mend_line(path: Path) -> str:
     """What to do about one line of a table."""
-    return f"Correct or delete this line, or copy {path.name} once more; if it is not mhp-train's, {_RUN}."
+    return f"{_COPY.format(path.name)}; otherwise delete this line. If the file is not mhp-train's, {_RUN}."
 
 
 def _cut(path: Path, header: Sequence[str], bound: int) -> None:

@@ -46,7 +46,8 @@ def person_runs(record: Record, place: str) -> list[MaskRuns]:
 
 def _again(error: RecordError, place: str) -> str:
     """What to do about a record, of whose place the shard's file is the first part."""
-    return in_shard(error.remedy, Path(place.partition(", record ")[0]).name)
+    file = Path(place.partition(", record ")[0]).name
+    return in_shard(error.remedy, file) if file.endswith((".rec", ".h5")) else error.remedy
 
 
 def merged_labels(masks: Sequence[MaskRuns], overlap: str, size: tuple[int, int]) -> Labels:

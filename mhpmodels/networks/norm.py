@@ -53,8 +53,11 @@ class SyncBatchNorm(BatchNorm):
     def __init__(self, of: nn.BatchNorm2d) -> None:
         if any(value is None for value in (of.weight, of.running_mean, of.momentum)):
             expected = "gamma and beta, running statistics and a momentum"
-            remedy = "Leave out --syncbn, or build this layer of your network with torch's default arguments."
-            raise EngineError(str(of), "cannot be synchronised on the CPU", expected, remedy)
+            remedy = (
+                "Leave out --syncbn; to keep it, give this layer of your network affine=True, track_running_stats=True "
+                "and a number as momentum."
+            )
+            raise EngineError(str(of), "cannot be synchronised on the CPU: it lacks some of these", expected, remedy)
         super().__init__(of.num_features, of.eps, of.momentum)
         _take_tensors(self, of)
         self._missing = 0 if isinstance(of, BatchNorm) else 1  # torch's layers take n - 1

@@ -91,10 +91,12 @@ class Optimizer:
         if type(steps) is not int or steps < 0 or not isinstance(moments, dict):
             raise CheckpointError(place, "holds no optimiser's state", "a .state file of engine torch", STATE)
         if content.get("kinds") != list(self._kinds):
+            theirs = _NAMES.get(str(content.get("kinds")), "an unknown optimizer")
             remedy = (
-                "Pass --optimizer and --momentum as the run that wrote the file; for another run, its own .state file."
+                f"To go on with the run that wrote the file, pass the --optimizer and --momentum of {theirs}; to go on "
+                "with another run, pass the .state file beside that run's weights."
             )
-            other = f"the state of {_NAMES.get(str(content.get('kinds')), 'an unknown optimizer')}"
+            other = f"the state of {theirs}"
             raise CheckpointError(place, other, f"that of {_NAMES[str(list(self._kinds))]}", remedy)
         named = self._named.items() if steps else ()
         wanted = {f"{kind}:{name}": tuple(p.shape) for name, p in named for kind in self._kinds}
