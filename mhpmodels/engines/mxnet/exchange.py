@@ -50,7 +50,9 @@ class Exchange:
         if distributed:
             missing = [name for name in _ADDRESS if name not in os.environ]
             if missing:
-                remedy = "On one machine pass --kvstore device; on several, start it by tools/launch.py of MXNet's source."
+                remedy = (
+                    "On one machine pass --kvstore device; on several, start it by tools/launch.py of MXNet's source."
+                )
                 raise EngineError("kvstore", f"{kind} without {', '.join(missing)} in the environment", "", remedy)
         if not distributed and len(gradients[0]) == 1:
             return
