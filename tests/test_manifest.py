@@ -180,7 +180,7 @@ def test_deep_options_are_refused():
 
 
 def test_a_folder_without_one(tmp_path):
-    with pytest.raises(ManifestError, match=r"manifest.json: missing.* run the same command again"):
+    with pytest.raises(ManifestError, match=r"manifest.json: missing.* run its command again"):
         read_manifest(tmp_path)
     with pytest.raises(ManifestError, match=r"missing.* There is no folder .*nowhere: pass the one"):
         read_manifest(tmp_path / "nowhere")
