@@ -171,7 +171,7 @@ class _AsRuns(LazyMasks):
             expected = "an array of uint8 (height, width), not empty"
             remedy = as_map(mask, MAX_SIDE, "mask")
             if not mask.size:
-                remedy = "Pass a mask of the photo's height and width, or leave this person out."
+                remedy = "Pass this person's mask at the photo's size; a person without a mask leave out."
             raise OptionError(f"mask of person {person + 1}", array_in_words(mask), expected, remedy)
         self.size = (mask.shape[0], mask.shape[1])
         return mask_runs(mask)
