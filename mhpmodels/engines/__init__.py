@@ -154,7 +154,9 @@ def open_engine(config: TrainConfig, training: bool = True) -> Engine:
     """
     name = config.engine
     if name not in ENGINES:
-        raise OptionError("engine", repr(name), " or ".join(ENGINES), "Pass torch for PyTorch, or mxnet for MXNet and GluonCV.")
+        raise OptionError(
+            "engine", repr(name), " or ".join(ENGINES), "Pass torch for PyTorch, or mxnet for MXNet and GluonCV."
+        )
     missing = _missing(name)
     if missing:
         raise EngineError(
