@@ -80,8 +80,8 @@ class Feed:
         if len(self.classes) != config.classes:
             found = f"{config.classes}, where {config.data} has {len(self.classes)}"
             remedy = (
-                "To go on with a run, pass as --data the packed folder that it began with; to begin a new one with this "
-                f"folder, pass TrainConfig(classes={len(self.classes)}) in Python."
+                "To go on with a run, pass as --data the packed folder that it began with; to begin a new one with "
+                f"this folder, pass TrainConfig(classes={len(self.classes)}) in Python."
             )
             raise OptionError("classes of the network", found, "as many, background included", remedy)
         if config.class_names and (config.class_names, config.flip_pairs) != (self.classes, self.loader.flip_pairs):
