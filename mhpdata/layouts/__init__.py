@@ -59,4 +59,6 @@ def _told(root: Path, names: set[str]) -> str:
     here = ", ".join(sorted(names)[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "nothing"
     found_here = f"not a layout that mhp knows; it holds {here}"
     remedy = f"Pass the folder in which these lie, or --layout ({' or '.join(LAYOUTS)}) to see what is missing."
+    if not names:
+        remedy = "The folder is empty: extract the archive into it, or pass the folder that it was extracted to."
     raise FolderError(".", found_here, wanted, remedy)
