@@ -28,7 +28,7 @@ from mhpdata.batch import Batch
 from mhpdata.errors import MhpError, OptionError
 from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 from mhpdata.labels import IGNORE
-from mhpdata.leaks import LEAKS, find_leaks, refuse
+from mhpdata.leaks import LEAKS
 from mhpdata.makers import Desk, Makers, Step, ended
 from mhpdata.merge import RULES
 from mhpdata.mixture import Mixture, Names, Sets
@@ -164,7 +164,7 @@ class Loader:
         self.classes, self.flip_pairs = data.labels.names, data.labels.flip_pairs
         chosen = data.choose(names, where)
         mixed = augment and len(data.splits) > 1
-        self._samples = _without_leaks(data, chosen, leaks, limit) if mixed else chosen[:limit]
+        self._samples = data.without_leaks(chosen, leaks, limit) if mixed else chosen[:limit]
         weighted = len(self._samples) and (weights is not None or sample != "all")
         self._weights = image_weights(data, self._samples, sample == "rare", weights) if weighted else None
         self._augment, self._whole, self._persons, self._transform = augment, whole, persons, transform
@@ -384,21 +384,3 @@ class Loader:
 
 def _desks(threads: int) -> list[Desk]:
     return [(Reading(), render.DrawScratch()) for _ in range(threads)]
-
-
-def _without_leaks(data: Mixture, chosen: np.ndarray, leaks: str, limit: int | None) -> np.ndarray:
-    """At most ``limit`` of the chosen samples, no evaluated image among them; raises LeakError if that is an error."""
-    found = find_leaks(data.splits)
-    if leaks == "skip":
-        leaked = [data.index(number, inner) for number, one in enumerate(found) for inner in one]
-        return chosen[~np.isin(chosen, leaked)][:limit]
-    chosen = chosen[:limit]
-    among = set(chosen.tolist())
-    refuse(
-        data.splits,
-        [
-            {inner: place for inner, place in one.items() if data.index(number, inner) in among}
-            for number, one in enumerate(found)
-        ],
-    )
-    return chosen

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import UPDATE, ManifestError, copy_again
+from mhpdata.fields import count_at, digest_at, field_of, hexadecimal_at, list_at, object_at, shown, text_at
 from mhpdata.labels import IGNORE, LabelSet, label_set
 from mhpdata.options import OVERLAPS
 from mhpdata.regular import open_regular
@@ -29,7 +30,6 @@ VERSION = 1
 MAX_BYTES = 1 << 28
 SHARD_FILE = re.compile(r"[a-z][a-z0-9_]*-[0-9]{5}\.(rec|idx|h5)")
 """The names of shards' files: split, number, and one of mhpdata.shards.SUFFIXES."""
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -171,11 +171,11 @@ class Manifest:
         """
         try:
             content = json.loads(text)
-            format, version = _field(content, "format", ""), _count(_field(content, "version", ""), "version")
+            format, version = field_of(content, "format", ""), count_at(field_of(content, "version", ""), "version")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ManifestError(place, f"is not a manifest ({error_in_words(error)})", "", _AGAIN) from error
         if (format, version) != (FORMAT, VERSION):
-            found, expected = f"format {_shown(format)}, version {version}", f'format "{FORMAT}", version {VERSION}'
+            found, expected = f"format {shown(format)}, version {version}", f'format "{FORMAT}", version {VERSION}'
             if format != FORMAT:
                 raise ManifestError(place, f"is not a manifest of mhp ({found})", expected, _AGAIN)
             raise ManifestError(place, f"is of another mhp ({found})", expected, UPDATE)
@@ -281,25 +281,25 @@ def shard_content(shard: Shard) -> dict[str, Any]:
 
 def parse_shard(content: Any, place: str = "shard") -> Shard:
     """A shard from JSON; raises ValueError and its like, which name the field, where it is not one."""
-    listed = _list(_field(content, "files", place), f"{place}.files")
+    listed = list_at(field_of(content, "files", place), f"{place}.files")
     files = tuple(
         ShardFile(
-            _text(_field(f, "file", f"{place}.files"), f"{place}.files.file"),
-            _count(_field(f, "bytes", f"{place}.files"), f"{place}.files.bytes"),
-            _text(_field(f, "sha256", f"{place}.files"), f"{place}.files.sha256"),
+            text_at(field_of(f, "file", f"{place}.files"), f"{place}.files.file"),
+            count_at(field_of(f, "bytes", f"{place}.files"), f"{place}.files.bytes"),
+            text_at(field_of(f, "sha256", f"{place}.files"), f"{place}.files.sha256"),
         )
         for f in listed
     )
     if not files or not all(SHARD_FILE.fullmatch(file.file) for file in files):
         named = ", ".join(repr(file.file) for file in files)
         raise ValueError(f"{place}.files names {named or 'nothing'}, not files such as train-00000.rec")
-    name, names = f"{place}.names", _field(content, "names", place)
-    names = tuple(_text(one, name) for one in _list(names, name))
-    if (records := _count(_field(content, "records", place), f"{place}.records")) != len(names):
+    name, names = f"{place}.names", field_of(content, "names", place)
+    names = tuple(text_at(one, name) for one in list_at(names, name))
+    if (records := count_at(field_of(content, "records", place), f"{place}.records")) != len(names):
         raise ValueError(f"{place}.records is {records}, but there are {len(names)} names")
     photo, kind = f"{place}.photos", f"{place}.classes"
-    photos = tuple(_digest(one, photo) for one in _list(content.get("photos", []), photo))
-    classes = tuple(_hexadecimal(bits, kind) for bits in _list(content.get("classes", []), kind))
+    photos = tuple(digest_at(one, photo) for one in list_at(content.get("photos", []), photo))
+    classes = tuple(hexadecimal_at(bits, kind) for bits in list_at(content.get("classes", []), kind))
     if len(photos) not in (0, len(names)) or len(classes) not in (0, len(names)) or min(classes, default=0) < 0:
         raise ValueError(f"{place} has {len(photos)} photos and {len(classes)} classes, and {len(names)} names")
     if max(classes, default=0) >> IGNORE:
@@ -310,114 +310,65 @@ def parse_shard(content: Any, place: str = "shard") -> Shard:
 def parse_statistics(content: Any, place: str = "statistics") -> Statistics:
     """Statistics from JSON; raises ValueError and its like, which name the field, where it is not that."""
     names = vars(Statistics())
-    if set(_object(content, place)) != set(names):
+    if set(object_at(content, place)) != set(names):
         odd = ", ".join(sorted(set(content) ^ set(names)))
         raise ValueError(f"{place} has these missing or unknown: {odd}")
     values: dict[str, Any] = {}
     for name in names:
         value, where = content[name], f"{place}.{name}"
         lists = name.startswith("class")
-        values[name] = [_count(one, where) for one in _list(value, where)] if lists else _count(value, where)
+        values[name] = [count_at(one, where) for one in list_at(value, where)] if lists else count_at(value, where)
     return Statistics(**values)
 
 
 def parse_skipped(content: Any) -> tuple[Skipped, ...]:
     """What was left out, from JSON; raises ValueError and its like, which name the field, where it is not that."""
     return tuple(
-        Skipped(**{name: _text(_field(skip, name, "skipped"), f"skipped.{name}") for name in Skipped.__annotations__})
-        for skip in _list(content, "skipped")
+        Skipped(
+            **{name: text_at(field_of(skip, name, "skipped"), f"skipped.{name}") for name in Skipped.__annotations__}
+        )
+        for skip in list_at(content, "skipped")
     )
-
-
-def _parse(content: Any) -> Manifest:
-    splits = {}
-    for name, split in _object(_field(content, "splits", ""), "splits").items():
-        place = f"splits.{name}"
-        listed = _list(_field(split, "shards", place), f"{place}.shards")
-        shards = tuple(parse_shard(shard, f"{place}.shards[{i}]") for i, shard in enumerate(listed))
-        labelled = split.get("labelled", True)
-        if not isinstance(labelled, bool):
-            raise ValueError(f"{place}.labelled is {_shown(labelled)}, not true or false")
-        statistics = parse_statistics(_field(split, "statistics", place), f"{place}.statistics")
-        splits[_text(name, "splits")] = PackedSplit(shards, statistics, labelled)
-        records = _count(_field(split, "records", place), f"{place}.records")
-        if splits[name].records != records:
-            raise ValueError(f"{place}.records: {records} records, {splits[name].records} in its shards")
-    classes = tuple(_text(name, "classes") for name in _list(_field(content, "classes", ""), "classes"))
-    pairs = tuple(_pair(pair) for pair in _list(_field(content, "flip_pairs", ""), "flip_pairs"))
-    if any(max(pair) >= len(classes) for pair in pairs) or len(classes) > 255:
-        raise ValueError(f"flip_pairs is {pairs}, and there are {len(classes)} classes")
-    options = _field(content, "options", "")
-    if _field(options, "format", "options") not in FORMATS:
-        raise ValueError(f"options.format is {_shown(options['format'])}, not {' or '.join(FORMATS)}")
-    if _field(options, "overlap", "options") not in OVERLAPS:
-        raise ValueError(f"options.overlap is {_shown(options['overlap'])}, not {' or '.join(OVERLAPS)}")
-    groups = _list(_field(content, "duplicates", ""), "duplicates")
-    return Manifest(
-        layout=_text(_field(content, "layout", ""), "layout"),
-        classes=classes,
-        flip_pairs=pairs,
-        options=options,
-        splits=splits,
-        skipped=parse_skipped(_field(content, "skipped", "")),
-        duplicates=tuple(tuple(_text(name, "duplicates") for name in _list(group, "duplicates")) for group in groups),
-    )
-
-
-# Each raises ValueError, which names the field ("splits.train.records"), where a value is not of its kind.
-
-
-def _field(content: Any, name: str, place: str) -> Any:
-    if name not in _object(content, place or "its content"):
-        raise ValueError(f"{place}.{name} is missing" if place else f"{name} is missing")
-    return content[name]
-
-
-def _object(value: Any, place: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{place} is {_shown(value)}, not an object in {{}}")
-    return value
-
-
-def _count(value: Any, place: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        kind = "the text " if isinstance(value, str) else ""
-        raise ValueError(f"{place} has {kind}{_shown(value)}, not a whole number of 0 or more")
-    return value
-
-
-def _digest(value: Any, place: str) -> str:
-    if not isinstance(value, str) or not _SHA256.fullmatch(value):
-        raise ValueError(f"{place} has {_shown(value)}, not a SHA-256")
-    return value
-
-
-def _hexadecimal(value: Any, place: str) -> int:
-    try:
-        return int(_text(value, place), 16)
-    except ValueError as error:
-        raise ValueError(f"{place} has {_shown(value)}, not a hexadecimal number in quotes") from error
 
 
 def _pair(value: Any) -> tuple[int, int]:
     if not isinstance(value, list) or len(value) != 2:
-        raise ValueError(f"flip_pairs has {_shown(value)}, not a list of two labels")
-    return _count(value[0], "flip_pairs"), _count(value[1], "flip_pairs")
+        raise ValueError(f"flip_pairs has {shown(value)}, not a list of two labels")
+    return count_at(value[0], "flip_pairs"), count_at(value[1], "flip_pairs")
 
 
-def _list(value: Any, place: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError(f"{place} is {_shown(value)}, not a list")
-    return value
-
-
-def _text(value: Any, place: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{place} has {_shown(value)}, not a text")
-    return value
-
-
-def _shown(value: Any) -> str:
-    """A value as JSON has it, cut short."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+def _parse(content: Any) -> Manifest:
+    splits = {}
+    for name, split in object_at(field_of(content, "splits", ""), "splits").items():
+        place = f"splits.{name}"
+        listed = list_at(field_of(split, "shards", place), f"{place}.shards")
+        shards = tuple(parse_shard(shard, f"{place}.shards[{i}]") for i, shard in enumerate(listed))
+        labelled = split.get("labelled", True)
+        if not isinstance(labelled, bool):
+            raise ValueError(f"{place}.labelled is {shown(labelled)}, not true or false")
+        statistics = parse_statistics(field_of(split, "statistics", place), f"{place}.statistics")
+        splits[text_at(name, "splits")] = PackedSplit(shards, statistics, labelled)
+        records = count_at(field_of(split, "records", place), f"{place}.records")
+        if splits[name].records != records:
+            raise ValueError(f"{place}.records: {records} records, {splits[name].records} in its shards")
+    classes = tuple(text_at(name, "classes") for name in list_at(field_of(content, "classes", ""), "classes"))
+    pairs = tuple(_pair(pair) for pair in list_at(field_of(content, "flip_pairs", ""), "flip_pairs"))
+    if any(max(pair) >= len(classes) for pair in pairs) or len(classes) > 255:
+        raise ValueError(f"flip_pairs is {pairs}, and there are {len(classes)} classes")
+    options = field_of(content, "options", "")
+    if field_of(options, "format", "options") not in FORMATS:
+        raise ValueError(f"options.format is {shown(options['format'])}, not {' or '.join(FORMATS)}")
+    if field_of(options, "overlap", "options") not in OVERLAPS:
+        raise ValueError(f"options.overlap is {shown(options['overlap'])}, not {' or '.join(OVERLAPS)}")
+    groups = list_at(field_of(content, "duplicates", ""), "duplicates")
+    return Manifest(
+        layout=text_at(field_of(content, "layout", ""), "layout"),
+        classes=classes,
+        flip_pairs=pairs,
+        options=options,
+        splits=splits,
+        skipped=parse_skipped(field_of(content, "skipped", "")),
+        duplicates=tuple(
+            tuple(text_at(name, "duplicates") for name in list_at(group, "duplicates")) for group in groups
+        ),
+    )

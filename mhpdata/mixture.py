@@ -19,6 +19,7 @@ import numpy as np
 
 from mhpdata.errors import OptionError, RecordError
 from mhpdata.labels import LabelSet
+from mhpdata.leaks import find_leaks, refuse
 from mhpdata.order import Placement
 from mhpdata.region import Found, Reading, Regions
 from mhpdata.remap import read_remap
@@ -99,6 +100,27 @@ class Mixture:
         return np.array(chosen, np.int64)
 
     # What Regions does, by the index of all.
+
+    def without_leaks(self, chosen: np.ndarray, leaks: str, limit: int | None) -> np.ndarray:
+        """At most ``limit`` of the chosen samples, no evaluated image among them.
+
+        Raises:
+            LeakError: one is, and ``leaks`` is not "skip".
+        """
+        found = find_leaks(self.splits)
+        if leaks == "skip":
+            leaked = [self.index(number, inner) for number, one in enumerate(found) for inner in one]
+            return chosen[~np.isin(chosen, leaked)][:limit]
+        chosen = chosen[:limit]
+        among = set(chosen.tolist())
+        refuse(
+            self.splits,
+            [
+                {inner: place for inner, place in one.items() if self.index(number, inner) in among}
+                for number, one in enumerate(found)
+            ],
+        )
+        return chosen
 
     def find(self, index: int) -> Found:
         """As ``Regions.find``."""

@@ -53,8 +53,8 @@ def error_in_words(error: BaseException) -> str:
         return f"{error.args[0] if error.args else 'a field'} is missing"
     if isinstance(error, TypeError | AttributeError):
         return f"a value of the wrong kind: {error}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if isinstance(error, OSError):
+        return why(error)
     return str(error) or type(error).__name__
 
 
@@ -89,6 +89,21 @@ def to_read(error: OSError, path: object, otherwise: str) -> str:
             f"at {path}."
         )
     return otherwise
+
+
+def to_open(error: OSError, path: object, what: str) -> str:
+    """What to do about a file that an option names and that cannot be read; ``what`` it should be follows "the path
+    of"."""
+    if is_no_file(error):
+        return f"It is a folder, pipe or device: pass the path of {what}."
+    return to_read(error, path, f"Pass the path of {what}.")
+
+
+def to_replace(error: OSError, path: object, otherwise: str) -> str:
+    """What to do about a file that cannot be read and that no option names itself; as ``to_read``."""
+    if is_no_file(error):
+        return f"It is a folder, pipe or device: move it away, and put the file {Path(str(path)).name} in its place."
+    return to_read(error, path, otherwise)
 
 
 def is_no_file(error: OSError) -> bool:

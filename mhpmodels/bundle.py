@@ -27,10 +27,9 @@ import numpy.typing as npt
 
 from mhpdata.errors import CheckpointError, OptionError, OutputError
 from mhpdata.regular import open_regular, read_regular
-from mhpdata.wording import error_in_words, to_write, why
+from mhpdata.wording import error_in_words, to_replace, to_write, why
 from mhpmodels.config import IGNORE, TrainConfig
 from mhpmodels.engines import Engine, Step, open_engine
-from mhpmodels.params import to_replace
 
 FORMAT, VERSION = "mhp-bundle", 1
 MOST_JSON = 1 << 24

@@ -25,11 +25,10 @@ from typing import Any
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.manifest import sync_folder, write_atomically
 from mhpdata.regular import open_regular, read_regular
-from mhpdata.wording import error_in_words, to_write, why
+from mhpdata.wording import error_in_words, to_replace, to_write, why
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines import Engine
 from mhpmodels.guard import Mean
-from mhpmodels.params import to_replace
 
 FORMAT, VERSION = "mhp-checkpoint", 1
 MAX_BYTES = 1 << 24

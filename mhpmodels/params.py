@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.regular import read_regular
-from mhpdata.wording import is_no_file, to_read, to_write, why
+from mhpdata.wording import to_open, to_write, why
 
 TYPES = {0: "<f4", 1: "<f8", 2: "<f2", 3: "|u1", 4: "<i4", 5: "|i1", 6: "<i8"}
 _CODES = {np.dtype(name): code for code, name in TYPES.items()}
@@ -50,21 +50,6 @@ EARLIER = (
 )
 """What to do about weights that are not finite."""
 Arrays = dict[str, NDArray[Any]]
-
-
-def to_open(error: OSError, path: object, what: str) -> str:
-    """What to do about a file that an option names and that cannot be read; ``what`` it should be follows "the path
-    of"."""
-    if is_no_file(error):
-        return f"It is a folder, pipe or device: pass the path of {what}."
-    return to_read(error, path, f"Pass the path of {what}.")
-
-
-def to_replace(error: OSError, path: object, otherwise: str) -> str:
-    """What to do about a file that cannot be read and that no option names itself; as ``mhpdata.wording.to_read``."""
-    if is_no_file(error):
-        return f"It is a folder, pipe or device: move it away, and put the file {Path(str(path)).name} in its place."
-    return to_read(error, path, otherwise)
 
 
 def read_params(path: str | Path) -> Arrays:

@@ -35,10 +35,9 @@ from mhpdata.resize import resize_image, resize_labels
 from mhpdata.source import MAX_FILE_BYTES
 from mhpdata.split import Split, open_split
 from mhpdata.threads import crew
-from mhpdata.wording import why
+from mhpdata.wording import to_open, why
 from mhpmodels.inference import Inference, input_size
 from mhpmodels.output import check_free, make_folder, write_file
-from mhpmodels.params import to_open
 from mhpmodels.png import encode_indexed, encode_picture
 from mhpmodels.rescale import labels_at
 from mhpmodels.results import OTHER_CLASSES

@@ -27,9 +27,8 @@ from typing import Any
 from mhpdata.errors import CheckpointError
 from mhpdata.manifest import write_atomically
 from mhpdata.regular import read_regular
-from mhpdata.wording import counted, error_in_words, why, writing
+from mhpdata.wording import counted, error_in_words, to_replace, why, writing
 from mhpmodels.board import Board
-from mhpmodels.params import to_replace
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
 _ON = "go on with mhp-train --resume and the folder of the run, or where it has no checkpoint yet begin the run anew"

@@ -28,9 +28,8 @@ from mhpdata.errors import PredictionError
 from mhpdata.jit import kernel
 from mhpdata.regular import read_regular
 from mhpdata.source import MAX_FILE_BYTES
-from mhpdata.wording import error_in_words, why
+from mhpdata.wording import error_in_words, to_replace, why
 from mhpmodels.overlap import Layer
-from mhpmodels.params import to_replace
 from mhpmodels.png import decode_labels
 
 RESULTS, SEGMENTS, TAGS, MASKS = "results.txt", "global_seg", "global_tag", "masks"

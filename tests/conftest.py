@@ -21,6 +21,16 @@ def source(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def small(source, tmp_path_factory):
+    """That download packed at 64 pixels; nobody may write there."""
+    import mhpdata  # not before the cache is set
+
+    out = tmp_path_factory.mktemp("small") / "rec"
+    mhpdata.pack(source, out, size=64, workers=1)
+    return out
+
+
+@pytest.fixture(scope="session")
 def mx():
     """MXNet, whose import warns of names that NumPy and Python have since renamed."""
     with warnings.catch_warnings():

@@ -28,20 +28,13 @@ from mhpmodels.engines.torch.copies import Ahead, Copies  # noqa: E402
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="module")
-def packed(source, tmp_path_factory):
-    out = tmp_path_factory.mktemp("packed") / "rec"
-    mhpdata.pack(source, out, size=64, workers=1)
-    return out
-
-
 @pytest.fixture
-def loader(packed):
+def loader(small):
     """Opens loaders, and closes them."""
     loaders = []
 
     def open_one(**options):
-        loaders.append(mhpdata.Loader(packed, **{"batch_size": 2, "base_size": 48, "crop_size": 32, **options}))
+        loaders.append(mhpdata.Loader(small, **{"batch_size": 2, "base_size": 48, "crop_size": 32, **options}))
         return loaders[-1]
 
     yield open_one
@@ -137,9 +130,9 @@ def test_the_engine_knows_its_batches_again(loader):
     assert ahead.take(batch.images) is None
 
 
-def test_a_run_whose_batches_are_made_ahead_is_the_same_run(packed, tmp_path):
+def test_a_run_whose_batches_are_made_ahead_is_the_same_run(small, tmp_path):
     options = {"classes": 19, "base_size": 48, "crop_size": 32, "batch_size": 2, "epochs": 2, "workers": 1}
-    config = TrainConfig(data=str(packed), engine="torch", model="torch_tiny:Small", **options)
+    config = TrainConfig(data=str(small), engine="torch", model="torch_tiny:Small", **options)
 
     def with_a_thread(config):
         engine = open_engine(config)
@@ -173,10 +166,8 @@ with contextlib.closing(Copies(loader, "cpu", ahead=True)) as copies:
 """
 
 
-def test_an_error_in_a_step_ends_the_program_although_a_batch_is_on_its_way(packed):
-    done = subprocess.run(
-        [sys.executable, "-c", LEFT, packed], capture_output=True, text=True, timeout=120, check=False
-    )
+def test_an_error_in_a_step_ends_the_program_although_a_batch_is_on_its_way(small):
+    done = subprocess.run([sys.executable, "-c", LEFT, small], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1 and "ArithmeticError: mine" in done.stderr
 
 
@@ -210,8 +201,8 @@ def test_without_torch(loader, monkeypatch):
         to_torch(loader())
 
 
-def test_the_example_runs(packed):
-    command = [sys.executable, ROOT / "examples" / "own_loop.py", packed, "2", "32"]
+def test_the_example_runs(small):
+    command = [sys.executable, ROOT / "examples" / "own_loop.py", small, "2", "32"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert len(lines) == 2 and lines[1].startswith("Epoch 1: loss ")

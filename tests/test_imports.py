@@ -42,7 +42,8 @@ ALLOWED = {
     "kernels_vector": {"kernels", "vectors", "vectors_bytes", "jit"},
     "render": {"kernels", "kernels_vector", "vectors", "order", "jit"},
     "maps": {"kernels_vector", "vectors", "order", "render", "jit"},
-    "manifest": {"errors", "labels", "options", "regular", "shards", "wording"},
+    "fields": set(),
+    "manifest": {"errors", "fields", "labels", "options", "regular", "shards", "wording"},
     "protocol": {"errors", "manifest", "options"},
     "regular": set(),
     "shards": {"errors", "regular", "wording"},
@@ -72,7 +73,7 @@ ALLOWED = {
     "batch": set(),
     "remap": {"errors", "labels", "regular", "wording"},
     "leaks": {"errors", "split", "wording"},
-    "mixture": {"errors", "labels", "order", "region", "remap", "render", "split"},
+    "mixture": {"errors", "labels", "leaks", "order", "region", "remap", "render", "split"},
     "weights": {"errors", "labels", "mixture", "split", "wording"},
     "synth": {"errors", "labels", "options", "threads", "wording"},
 }

@@ -41,13 +41,6 @@ def full_float32(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
 
 
-@pytest.fixture(scope="module")
-def packed(source, tmp_path_factory):
-    out = tmp_path_factory.mktemp("packed") / "rec"
-    mhpdata.pack(source, out, size=64, workers=1)
-    return out
-
-
 @pytest.fixture
 def opened():
     """Opens engines, and closes them."""
@@ -165,12 +158,11 @@ def busy():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
-def test_tensors_are_the_loaders_batches_whatever_the_gpu_does(packed, dtype):
+def test_tensors_are_the_loaders_batches_whatever_the_gpu_does(small, dtype):
     """Each batch is used late, on a busy stream, while the next ones are being copied into memory of earlier ones."""
     options = {"batch_size": 2, "base_size": 48, "crop_size": 32, "persons": True}
     plain, loader = (
-        mhpdata.Loader(packed, dtype=kind, **options)
-        for kind in ("float16" if dtype == "float16" else "float32", dtype)
+        mhpdata.Loader(small, dtype=kind, **options) for kind in ("float16" if dtype == "float16" else "float32", dtype)
     )
     batches = to_torch(loader, "cuda")
     for epoch in range(20):
@@ -190,8 +182,8 @@ def test_tensors_are_the_loaders_batches_whatever_the_gpu_does(packed, dtype):
     batches.close()
 
 
-def test_memory_stays_flat(packed):
-    loader = mhpdata.Loader(packed, batch_size=2, base_size=48, crop_size=32, dtype="uint8")
+def test_memory_stays_flat(small):
+    loader = mhpdata.Loader(small, batch_size=2, base_size=48, crop_size=32, dtype="uint8")
     batches, reserved = to_torch(loader, "cuda"), []
     for _ in range(30):
         for b in batches:
@@ -202,9 +194,9 @@ def test_memory_stays_flat(packed):
     assert reserved[-1] == reserved[9], "GPU memory grows from epoch to epoch"
 
 
-def test_a_run_is_the_same_without_copies_ahead(packed, tmp_path):
+def test_a_run_is_the_same_without_copies_ahead(small, tmp_path):
     options = {"classes": 19, "base_size": 48, "crop_size": 32, "batch_size": 2, "epochs": 2, "workers": 1, "ngpus": 1}
-    config = TrainConfig(data=str(packed), engine="torch", model="torch_tiny:Small", **options)
+    config = TrainConfig(data=str(small), engine="torch", model="torch_tiny:Small", **options)
 
     def without(config):
         engine = open_engine(config)
@@ -230,9 +222,9 @@ def command(tool, *arguments):
 TRAIN = "--model icnet --backbone resnet18 --base-size 64 --crop-size 64 --batch-size 2 --ngpus 1 --dtype bfloat16"
 
 
-def test_train_stop_resume_eval_predict(packed, tmp_path):
+def test_train_stop_resume_eval_predict(small, tmp_path):
     run = tmp_path / "run"
-    flags = ["--data", packed, *TRAIN.split(), "--epochs", 12, "--save-dir", run]
+    flags = ["--data", small, *TRAIN.split(), "--epochs", 12, "--save-dir", run]
     with subprocess.Popen([sys.executable, "-m", "mhptools.train", *map(str, flags)]) as process:
         deadline = time.monotonic() + 200
         while not (run / "steps.csv").exists() or len((run / "steps.csv").read_text().splitlines()) < 5:
@@ -245,17 +237,15 @@ def test_train_stop_resume_eval_predict(packed, tmp_path):
     rows = read_steps(run)
     assert [row.step for row in rows] == list(range(len(rows))) and rows[-1].epoch == 11
     assert all(math.isfinite(row.loss) for row in rows)
-    done = command("eval", "--data", packed, "--resume", run, "--mode", "whole")
+    done = command("eval", "--data", small, "--resume", run, "--mode", "whole")
     assert done.returncode == 0 and "mIoU" in done.stdout, done.stderr
-    done = command("predict", "--checkpoint", run, "--data", packed, "--split", "val", "--out", tmp_path / "pred")
+    done = command("predict", "--checkpoint", run, "--data", small, "--split", "val", "--out", tmp_path / "pred")
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "pred").rglob("*.png"))
 
 
-def test_torch_compile(packed, tmp_path):
-    done = command(
-        "train", "--data", packed, *TRAIN.split(), "--compile", "--epochs", "1", "--save-dir", tmp_path / "r"
-    )
+def test_torch_compile(small, tmp_path):
+    done = command("train", "--data", small, *TRAIN.split(), "--compile", "--epochs", "1", "--save-dir", tmp_path / "r")
     assert done.returncode == 0, done.stderr
     assert all(math.isfinite(row.loss) for row in read_steps(tmp_path / "r"))
 
@@ -263,12 +253,12 @@ def test_torch_compile(packed, tmp_path):
 # --- ranks
 
 
-def test_two_ranks_equal_one(packed, tmp_path, monkeypatch):
+def test_two_ranks_equal_one(small, tmp_path, monkeypatch):
     """torch's own SyncBatchNorm, DistributedDataParallel: over NCCL on two GPUs, over gloo where both share one."""
     monkeypatch.setenv("MHP_TEST_CUDA", "nccl" if torch.cuda.device_count() > 1 else "gloo")
     model = "torch_ranks:small"
-    one = run_one(packed, model)
-    for status, said in run_ranks(2, tmp_path, packed, tmp_path, model):
+    one = run_one(small, model)
+    for status, said in run_ranks(2, tmp_path, small, tmp_path, model):
         assert status == 0, said
     assert json.loads((tmp_path / "rank_0.json").read_text())
     check_equal(tmp_path, one, 1e-3)

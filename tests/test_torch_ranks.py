@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import mhpdata
 from mhpdata.errors import EngineError
 from mhpmodels.engines import open_engine
 
@@ -28,13 +27,6 @@ from mhpmodels.engines.torch import ranks  # noqa: E402
 
 SMALL = "torch_ranks:small"
 SCRIPT = Path(__file__).parent / "torch_ranks.py"
-
-
-@pytest.fixture(scope="module")
-def packed(source, tmp_path_factory):
-    out = tmp_path_factory.mktemp("packed") / "rec"
-    mhpdata.pack(source, out, size=64, workers=1)
-    return out
 
 
 def free_port():
@@ -72,10 +64,10 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def run_one(packed, model):
+def run_one(small, model):
     """Losses and weights of one process with the joined batch."""
     engine = open_engine(config(model))
-    losses = run(engine, packed)
+    losses = run(engine, small)
     state = {name: tensor.clone() for name, tensor in engine._network.state_dict().items()}
     engine.close()
     assert len(losses) == STEPS and losses[-1] < 0.95 * losses[0], "nothing was learnt"
@@ -96,15 +88,15 @@ def check_equal(out, one, tolerance):
 
 
 @pytest.fixture(scope="module")
-def one(packed):
-    return run_one(packed, SMALL)
+def one(small):
+    return run_one(small, SMALL)
 
 
 @pytest.fixture(scope="module")
-def two(packed, tmp_path_factory, one):  # after one, which has compiled the kernels that both of the two would compile
+def two(small, tmp_path_factory, one):  # after one, which has compiled the kernels that both of the two would compile
     """The folder where two ranks left what they found."""
     out = tmp_path_factory.mktemp("two")
-    for status, said in run_ranks(2, out, packed, out, SMALL):
+    for status, said in run_ranks(2, out, small, out, SMALL):
         assert status == 0, said
     return out
 
@@ -114,26 +106,26 @@ def test_two_ranks_equal_one_with_the_joined_batch(one, two):
 
 
 @pytest.mark.slow
-def test_two_ranks_equal_one_for_pspnet(packed, tmp_path):
+def test_two_ranks_equal_one_for_pspnet(small, tmp_path):
     """Weights to 1e-3: the pyramid normalises four values a channel, which makes rounding large; so does another number
     of threads in one process."""
-    one = run_one(packed, "psp")
-    for status, said in run_ranks(2, tmp_path, packed, tmp_path, "psp"):
+    one = run_one(small, "psp")
+    for status, said in run_ranks(2, tmp_path, small, tmp_path, "psp"):
         assert status == 0, said
     check_equal(tmp_path, one, 1e-3)
 
 
-def test_one_goes_on_where_two_stopped(two, packed):
+def test_one_goes_on_where_two_stopped(two, small):
     engine = open_engine(config(SMALL))
     engine.load(two / "half.pt")
     engine.load_state(two / "half.state")
     expected = json.loads((two / "rank_0.json").read_text())[HALF:]
-    np.testing.assert_allclose(run(engine, packed, HALF), expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(run(engine, small, HALF), expected, rtol=0, atol=1e-4)
     engine.close()
 
 
-def test_a_killed_rank_is_an_error_of_the_others(packed, tmp_path, one):
-    (status, said), (killed, _) = run_ranks(2, tmp_path, packed, tmp_path, SMALL, "3")
+def test_a_killed_rank_is_an_error_of_the_others(small, tmp_path, one):
+    (status, said), (killed, _) = run_ranks(2, tmp_path, small, tmp_path, SMALL, "3")
     assert (status, killed) == (1, -signal.SIGKILL)
     assert "EngineError: rank 0: lost another of the 2 ranks" in said and "--resume" in said
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError
 from mhpdata.regular import read_regular
-from mhpdata.wording import why
+from mhpdata.wording import to_open, why
 from mhpmodels.engines import DEVIATION, MEAN, install
 from mhpmodels.naming import read_notes
-from mhpmodels.params import MAX_BYTES, to_open
+from mhpmodels.params import MAX_BYTES
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig

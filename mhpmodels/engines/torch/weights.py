@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.regular import open_regular
-from mhpdata.wording import to_write, why
+from mhpdata.wording import to_open, to_write, why
 from mhpmodels.networks.architecture import to_fit
-from mhpmodels.params import EARLIER, MAX_BYTES, read_params, to_open, to_torch_names
+from mhpmodels.params import EARLIER, MAX_BYTES, read_params, to_torch_names
 
 PARAMS = (0x112).to_bytes(8, "little")
 _OURS = (

@@ -1,0 +1,72 @@
+"""Values of a JSON text that somebody else may have written: of the right kind, or an error that names the field.
+
+Each function raises ValueError, such as "splits.train.records has -1, not a whole number of 0 or more", where a value
+is not what its name says; ``place`` is the field, from the outermost object on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def field_of(content: Any, name: str, place: str) -> Any:
+    """The value under a name of an object."""
+    if name not in object_at(content, place or "its content"):
+        raise ValueError(f"{place}.{name} is missing" if place else f"{name} is missing")
+    return content[name]
+
+
+def object_at(value: Any, place: str) -> dict[str, Any]:
+    """An object, as dict."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{place} is {shown(value)}, not an object")
+    return value
+
+
+def count_at(value: Any, place: str) -> int:
+    """A whole number of 0 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        kind = "the text " if isinstance(value, str) else ""
+        raise ValueError(f"{place} has {kind}{shown(value)}, not a whole number of 0 or more")
+    return value
+
+
+def digest_at(value: Any, place: str) -> str:
+    """A SHA-256 in hexadecimal."""
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise ValueError(f"{place} has {shown(value)}, not a SHA-256")
+    return value
+
+
+def hexadecimal_at(value: Any, place: str) -> int:
+    """A whole number, which is a text of hexadecimal digits."""
+    try:
+        return int(text_at(value, place), 16)
+    except ValueError as error:
+        raise ValueError(f"{place} has {shown(value)}, not a hexadecimal number in quotes") from error
+
+
+def list_at(value: Any, place: str) -> list[Any]:
+    """A list."""
+    if not isinstance(value, list):
+        raise ValueError(f"{place} is {shown(value)}, not a list")
+    return value
+
+
+def text_at(value: Any, place: str) -> str:
+    """A text."""
+    if not isinstance(value, str):
+        raise ValueError(f"{place} has {shown(value)}, not a text")
+    return value
+
+
+def shown(value: Any) -> str:
+    """A value in a few words, however large or deep it is."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    text = json.dumps(value[:61] if isinstance(value, str) else value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}..."
