@@ -23,7 +23,7 @@ def test_a_field_that_is_not_there():
     assert field_of({"a": 1}, "a", "") == 1
     with pytest.raises(ValueError, match=r"^splits\.val\.b is missing$"):
         field_of({"a": 1}, "b", "splits.val")
-    with pytest.raises(ValueError, match="^its content is a list, not an object$"):
+    with pytest.raises(ValueError, match=r"^its content is a list, not an object$"):
         field_of([], "b", "")
 
 
