@@ -79,7 +79,7 @@ demo-network:
 test: $(VENV)/a/.ready $(VENV)/b/.ready
 	@mkdir -p build
 	@echo "Environment A: numpy 1.23, mxnet, torch"
-	$(VENV)/a/bin/python -m pytest $(TWO) --junit-xml build/tests-a.xml
+	$(VENV)/a/bin/python -m pytest -m "not slow and not once" $(TWO) --junit-xml build/tests-a.xml
 	@echo "Environment B: newest numpy, core only"
 	$(VENV)/b/bin/python -m pytest $(TWO) --junit-xml build/tests-b.xml
 	@echo "Results: build/tests-a.xml build/tests-b.xml"
@@ -87,6 +87,7 @@ test: $(VENV)/a/.ready $(VENV)/b/.ready
 slow: $(VENV)/a/.ready
 	@mkdir -p build
 	$(VENV)/a/bin/python -m pytest -m slow --junit-xml build/tests-slow.xml
+	$(VENV)/a/bin/python tests/alone.py --out benchmarks/results
 	@echo "Results: build/tests-slow.xml"
 
 check: $(VENV)/b/.ready

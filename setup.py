@@ -20,7 +20,10 @@ EXTRAS = {
     "mxnet-cu101": ["mxnet-cu101mkl==1.6.0.post0", *GLUONCV],
     "torch": ["torch>=2.6"],
     "onnx": ["onnx>=1.21", "onnxruntime>=1.18", "onnxscript>=0.1", "torch>=2.6"],
-    "dev": ["hypothesis>=6.100", "mypy>=1.10", "pillow>=10", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6"],
+    "dev": [
+        *("hypothesis>=6.100", "mypy>=1.10", "pillow>=10", "pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.5"),
+        "ruff>=0.6",
+    ],
 }
 
 setup(

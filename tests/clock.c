@@ -1,13 +1,20 @@
-/* Preloaded into a process, makes the time of day jump: every time that it is asked, by up to ten days, to and fro. */
+/* Preloaded into a process, changes the time of day: by CLOCK_SHIFT seconds, or where that is not set by up to ten days, to
+   and fro, another time whenever it is asked. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <sys/time.h>
 #include <time.h>
 
 static time_t jump(void) {
-    static unsigned long calls = 0;
-    unsigned long mixed = (__sync_add_and_fetch(&calls, 1) * 6364136223846793005ul) >> 33;
-    return (time_t)(mixed % 1728000) - 864000;
+    static uint64_t calls = 0;
+    const char *shift = getenv("CLOCK_SHIFT");
+    if (shift) return atol(shift);
+    uint64_t mixed = __sync_add_and_fetch(&calls, 1) * 0x9E3779B97F4A7C15u; /* splitmix64: neighbours differ in all bits */
+    mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9u;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBu;
+    return (time_t)((mixed ^ (mixed >> 31)) % 1728000) - 864000;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {

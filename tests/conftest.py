@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -12,6 +15,42 @@ from folder import write_folder
 
 # Not the cache beside the sources: tests also compile kernels with their bounds checked. Children inherit the setting.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"mhp-numba-{os.getuid()}"))
+
+MOST_MEMORY = 3 << 30
+"""Bytes that a process of tests may ever hold. Two run at once in each environment, on machines with 8 GB."""
+
+
+def pytest_collection_modifyitems(items):
+    """Give tests of ``make slow`` an hour instead of the limit in pyproject.toml."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(3600))
+
+
+@pytest.fixture(autouse=True)
+def little_memory():
+    """Give memory that is free back to the system, and fail the first test after which this process has held too much.
+
+    MXNet's and torch's networks leave gigabytes of freed blocks in the C library, which keeps them.
+    """
+    before = _memory("VmHWM")
+    yield
+    if _memory("VmRSS") > _settled[0] + (512 << 20):
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        _settled[0] = _memory("VmRSS")
+    if before <= MOST_MEMORY < (peak := _memory("VmHWM")):
+        pytest.fail(f"this process has held {peak >> 20} MB; at most {MOST_MEMORY >> 20} are right")
+
+
+_settled = [0]
+"""Bytes that this process held after memory was last given back."""
+
+
+def _memory(field):
+    """Bytes that this process holds (VmRSS) or has held at most (VmHWM); 0 where the system is not Linux."""
+    status = Path("/proc/self/status")
+    return 1024 * int(re.search(rf"^{field}:\s+(\d+) kB$", status.read_text(), re.M)[1]) if status.exists() else 0
 
 
 @pytest.fixture(scope="session")

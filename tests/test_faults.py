@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,9 @@ else:
 """
 TRAIN = """
 import sys
+import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from numpy_engine import NumpyEngine
 from mhpmodels.config import TrainConfig
@@ -154,8 +158,18 @@ def test_a_pack_without_memory_is_one_error_and_the_next_one_goes_on(tmp_path):
 
 
 def test_the_clock_does_jump(preloaded):
-    code = "import time\nprint(len({time.time() // 86400 for _ in range(50)}))"
-    assert int(preloaded("clock", {}, "-c", code).stdout) > 5
+    code = "import time\nprint(*(time.time() - time.monotonic() for _ in range(50)))"
+    offsets = [float(offset) for offset in preloaded("clock", {}, "-c", code).stdout.split()]
+    jumps = [abs(later - earlier) for earlier, later in pairwise(offsets)]
+    assert sum(jump > 86400 for jump in jumps) > 30, "most are of more than a day, whatever the time of day"
+    assert 10 * 86400 < max(offsets) - min(offsets) <= 20 * 86400
+
+
+def test_the_clock_can_be_set_to_any_hour(preloaded):
+    code = "import time\nprint(time.time())"
+    for hours in (-24, 0, 23):
+        shifted = float(preloaded("clock", {"CLOCK_SHIFT": str(3600 * hours)}, "-c", code).stdout)
+        assert abs(shifted - time.time() - 3600 * hours) < 600
 
 
 def test_a_pack_under_a_clock_that_jumps_has_the_same_bytes(preloaded, source, rec, tmp_path):
