@@ -26,8 +26,8 @@ def pack_options(manifest: Manifest) -> PackOptions:
     """
     given = {name: value for name, value in manifest.options.items() if name != "splits"}
     known = PackOptions().as_dict()
-    if set(given) != set(known):
-        odd = sorted(set(given) ^ set(known))
+    odd = sorted((set(given) ^ set(known)) - {"damaged"})  # there only where damaged images were kept
+    if odd:
         raise OptionError(", ".join(odd), "missing or unknown", f"just these: {', '.join(known)}", PACK_AGAIN)
     return PackOptions(**given)
 

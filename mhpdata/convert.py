@@ -5,6 +5,9 @@
     entry ─read─> bytes ─image─> image (H, W, 3) ──────────────────resize─> (h, w, 3) ─codec─┬─> record bytes
                   bytes ─annotation─> runs of each mask ─merge─> joint runs ─resize_runs─────┘
 
+A JPEG that keeps its size is stored as it is, without what does not belong to its picture, if the loader's own decoder
+gives the pixels that libjpeg gives (mhpdata.crosscheck, which compiles that decoder: it is imported for such only).
+
 Masks are decoded one at a time, so memory depends on the image's pixels, not on its persons.
 """
 
@@ -21,8 +24,8 @@ import numpy as np
 from mhpdata.annotation import Masks
 from mhpdata.codec import CODECS, encode_image
 from mhpdata.errors import SKIP, ImageError, OptionError
-from mhpdata.header import MAX_PIXELS
-from mhpdata.image import decode_image
+from mhpdata.header import MAX_JPEG_SIDE, MAX_PIXELS
+from mhpdata.image import decode_file
 from mhpdata.labels import LabelSet
 from mhpdata.layouts import Entry
 from mhpdata.merge import merge_runs
@@ -33,11 +36,12 @@ from mhpdata.runs import count_labels, resize_runs
 from mhpdata.scratch import Scratch
 from mhpdata.source import read_file
 
-MAX_JPEG_SIDE = 65500
-"""The longest side that libjpeg encodes."""
 _USEFUL, _MOST = 64, 8192
 """Sizes that an error recommends: the least that shows anything, and the largest of PackOptions."""
 
+
+REENCODED = "re-encoded"
+"""The note of a JPEG that is not stored as it is, because the two decoders differ."""
 
 _scratch = Scratch()
 
@@ -53,6 +57,7 @@ class Converted:
         persons: how many.
         contested, conflicting: source pixels labelled by several persons; with different labels.
         pixels: int64 (256,), packed pixels of each label.
+        notes: what the manifest says of the image, by the note's code (docs/format.md).
     """
 
     data: bytearray
@@ -62,6 +67,7 @@ class Converted:
     contested: int
     conflicting: int
     pixels: np.ndarray
+    notes: dict[str, str]
 
 
 def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) -> Converted:
@@ -77,25 +83,28 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
         SourceError: the photo or a mask cannot be used, or changed since the scan.
     """
     photo = read_file(root, entry.image)
-    image, header = decode_image(photo, entry.image.path, partial(_scratch.empty, "photo"))
+    decoded = decode_file(photo, entry.image.path, partial(_scratch.empty, "photo"), damaged=options.damaged)
+    image, header, notes = decoded.pixels, decoded.header, dict(decoded.notes)
     source_size = (header.height, header.width)
     size = _packed_size(source_size, entry.image.path, options)
     maps = None if entry.masks is None else _merge(Masks(root, entry, source_size, len(labels)), options, size)
-    verbatim = header.baseline and size == source_size and options.image == "jpeg"
+    jpeg = decoded.jpeg if size == source_size and options.image == "jpeg" else None
+    if jpeg is not None and (difference := _find_difference(jpeg, image)):
+        notes[REENCODED], jpeg = difference, None
     digest = hashlib.sha256(photo)
     record = Record(
         name=entry.name,
         codec=CODECS[options.image],
         size=size,
         source_size=source_size,
-        image=photo if verbatim else _encode(image, size, options),
+        image=_encode(image, size, options) if jpeg is None else jpeg,
         row_offsets=None if maps is None else maps.row_offsets,
         runs=None if maps is None else maps.runs,
         masks=[] if maps is None else maps.masks,
         contested=0 if maps is None else maps.contested,
         conflicting=0 if maps is None else maps.conflicting,
         gray=header.gray,
-        verbatim=verbatim,
+        verbatim=jpeg is photo,
         source_sha256=digest.digest(),
     )
     return Converted(
@@ -106,7 +115,14 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
         contested=record.contested,
         conflicting=record.conflicting,
         pixels=np.zeros(256, np.int64) if maps is None else count_labels(maps.row_offsets, maps.runs),
+        notes=notes,
     )
+
+
+def _find_difference(jpeg: bytes, image: np.ndarray) -> str:
+    from mhpdata.crosscheck import find_difference
+
+    return find_difference(jpeg, image)
 
 
 class _Maps(NamedTuple):

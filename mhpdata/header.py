@@ -15,6 +15,7 @@ import zlib
 from dataclasses import dataclass
 
 from mhpdata.errors import PHOTO_AGAIN, SKIP, ImageError
+from mhpdata.segments import EOI, SOF, SOS, segments
 
 MAX_PIXELS = 1 << 26
 """Images with more pixels are refused: 67 million; the largest of MHP v1 has 15.9 million."""
@@ -26,9 +27,9 @@ MAX_SCANS = 100
 """JPEGs with more scans are refused: a camera's progressive one has about ten, and each goes over the whole image, so
 that one of some MB could keep a decoder busy for hours."""
 
+MAX_SIDE, MAX_JPEG_SIDE = 65535, 65500
+"""The longest sides, in pixels: that a record can tell, and that libjpeg encodes and decodes."""
 _SOF_BASELINE = 0xC0
-_SOF = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_STANDALONE = {0x01, *range(0xD0, 0xD9)}
 
 
 AS_ONE = "If it is an animation, save one picture of it as a JPEG or PNG in its place."
@@ -47,6 +48,7 @@ class Header:
         gray: one channel of brightness, with or without alpha.
         baseline: a JPEG that every decoder reads: SOF0, 8 bits, 3 components, EOI as its last two bytes.
         palette: a PNG whose pixels are indices of colours.
+        end: of a JPEG, the bytes up to its EOI; 0 where it has none. What follows is a trailer.
     """
 
     kind: str
@@ -57,6 +59,7 @@ class Header:
     gray: bool
     baseline: bool = False
     palette: bool = False
+    end: int = 0
 
 
 def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BMP, GIF or WebP") -> Header:
@@ -90,38 +93,34 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         raise ImageError(place, found, expected, PHOTO_AGAIN)
     if not header.height or not header.width:
         raise ImageError(place, f"declares {header.height} x {header.width} pixels", "at least one", PHOTO_AGAIN)
-    if header.height * header.width > MAX_PIXELS or max(header.height, header.width) > 65535:
+    side = MAX_JPEG_SIDE if header.kind == "jpeg" else MAX_SIDE
+    if header.height * header.width > MAX_PIXELS or max(header.height, header.width) > side:
         raise ImageError(
             place,
             f"declares {header.height} x {header.width} pixels (height x width)",
-            f"at most {MAX_PIXELS} pixels and 65535 a side",
+            f"at most {MAX_PIXELS} pixels and {side} a side",
             PHOTO_AGAIN.replace("copy it anew", "scale it down"),
         )
     return header
 
 
 def _jpeg(data: bytes, place: str) -> Header:
-    at = 2
-    while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            raise ImageError(place, f"damaged JPEG: no marker at byte {at}", "a whole JPEG", PHOTO_AGAIN)
-        marker = data[at + 1]
-        if marker == 0xFF or marker in _STANDALONE:
-            at += 1 if marker == 0xFF else 2
-            continue
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        if marker in _SOF and at + 10 <= len(data):
-            scans = data.count(b"\xff\xda")  # a 255 among the codes is followed by a 0
-            if scans > MAX_SCANS:
-                remedy = f"Save the photo anew, as by jpegtran -outfile new.jpg old.jpg, or leave it out: {SKIP}."
-                raise ImageError(place, f"a progressive JPEG of {scans} scans", f"at most {MAX_SCANS}", remedy)
-            bits, height, width, channels = struct.unpack_from(">BHHB", data, at + 4)
-            baseline = marker == _SOF_BASELINE and bits == 8 and channels == 3 and data.endswith(b"\xff\xd9")
-            return Header("jpeg", height, width, channels, bits, gray=channels == 1, baseline=baseline)
-        if marker in (0xD9, 0xDA):
+    frame, scans, end = b"", 0, 0
+    for marker, begin, stop in segments(data):
+        if marker in SOF and stop - begin >= 10 and not frame:
+            frame = data[begin : begin + 10]
+        if marker == SOS and not frame:
             break
-        at += 2 + length
-    raise ImageError(place, "truncated JPEG: it ends before its size is declared", "a whole JPEG", PHOTO_AGAIN)
+        scans += marker == SOS
+        end = stop if marker == EOI else 0
+    if not frame:
+        raise ImageError(place, "truncated JPEG: it ends before its size is declared", "a whole JPEG", PHOTO_AGAIN)
+    if scans > MAX_SCANS:
+        remedy = f"Save the photo anew, as by jpegtran -outfile new.jpg old.jpg, or leave it out: {SKIP}."
+        raise ImageError(place, f"a progressive JPEG of {scans} scans", f"at most {MAX_SCANS}", remedy)
+    bits, height, width, channels = struct.unpack_from(">BHHB", frame, 4)
+    baseline = frame[1] == _SOF_BASELINE and bits == 8 and channels == 3 and data.endswith(b"\xff\xd9")
+    return Header("jpeg", height, width, channels, bits, gray=channels == 1, baseline=baseline, end=end)
 
 
 def _png(data: bytes, place: str) -> Header:

@@ -1,14 +1,19 @@
 """Image files to arrays: photos to uint8 (height, width, 3) RGB, masks to uint8 (height, width).
 
-Strict: what does not decode to its last pixel is an error, never a half-gray picture. The format is told by the
-content, whatever the file is called. Gray becomes three equal channels, alpha is dropped, a palette is looked up, CMYK
-follows Adobe's inverted convention as in Pillow, 16 bits become 8 by the nearest value. EXIF blocks are not read, so a
-broken one does no harm, and the rotation that they ask for is not applied: the masks follow the raw pixel order.
+Strict: what does not decode to its last pixel is an error, never a half-gray picture, unless the caller asks for it. A
+JPEG that libjpeg warns of is decoded again without its metadata (mhpdata.segments): what is still warned of is about
+pixels, the rest is a note. The format is told by the content, whatever the file is called. Gray becomes three equal
+channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, 16 bits
+become 8 by the nearest value. EXIF blocks are not read, and the rotation that they ask for is not applied: the masks
+follow the raw pixel order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -19,6 +24,7 @@ import simplejpeg
 from mhpdata.errors import EXTRACT_AGAIN, PHOTO_AGAIN, ImageError, MaskError
 from mhpdata.gif import decode_gif
 from mhpdata.header import AS_ONE, NAMES, Header, read_header
+from mhpdata.segments import without_metadata
 
 Pixels = npt.NDArray[np.uint8]
 Empty = Callable[[tuple[int, ...]], Pixels]
@@ -28,23 +34,60 @@ _MASK = "an 8-bit gray PNG of labels"
 _RED_MASK = "an 8-bit PNG of labels, gray or in the red channel"
 
 
+METADATA, TRAILER, DAMAGED = "metadata", "trailer", "damaged"
+"""What there may be to note of an image: metadata that is damaged, bytes after its end, pixels that are damaged."""
+_KEEP = "mhp-pack takes such a JPEG as far as it decodes with --damaged keep."
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image, and what is known of its file.
+
+    Attributes:
+        pixels: uint8 (height, width, 3), RGB, 0..255.
+        header: what the file claims.
+        jpeg: the file as a JPEG that every decoder reads, of just these pixels: the file itself, or without what was
+            noted. None where it is of another kind.
+        notes: what was odd and does no harm (METADATA, TRAILER), or was asked for (DAMAGED), each in words.
+    """
+
+    pixels: Pixels
+    header: Header
+    jpeg: bytes | None
+    notes: dict[str, str]
+
+
 def decode_image(data: bytes, place: str, empty: Empty | None = None) -> tuple[Pixels, Header]:
     """A photo as uint8 (height, width, 3), RGB, 0..255, and what its header says.
+
+    Args and errors are those of :func:`decode_file`, which says more.
+    """
+    decoded = decode_file(data, place, empty)
+    return decoded.pixels, decoded.header
+
+
+def decode_file(data: bytes, place: str, empty: Empty | None = None, *, damaged: str = "fail") -> Decoded:
+    """Decode an image file, and note what is odd about it.
 
     Args:
         data: the file, of a format that ``read_header`` knows, whatever its name says.
         place: its name, for errors.
         empty: gives an array of a shape, to decode a three-component JPEG into; by default a new one.
+        damaged: "keep" takes a JPEG whose pixels are damaged as far as libjpeg decodes it.
 
     Raises:
-        ImageError: it does not decode, wholly and without a warning.
+        ImageError: it does not decode, wholly and without a warning that is about pixels.
     """
     header = read_header(data, place)
-    pixels = _decode_jpeg(data, header, place, empty) if header.kind == "jpeg" else _decode_other(data, header, place)
-    if pixels.shape != (header.height, header.width, 3):
-        found = f"decodes to {pixels.shape[0]} x {pixels.shape[1]} pixels"
+    if header.kind == "jpeg":
+        decoded = _decode_jpeg(data, header, place, empty, damaged == "keep")
+    else:
+        decoded = Decoded(_decode_other(data, header, place), header, None, {})
+    height, width, _ = decoded.pixels.shape
+    if (height, width) != (header.height, header.width):
+        found = f"decodes to {height} x {width} pixels"
         raise ImageError(place, found, f"{header.height} x {header.width}, as its header says", PHOTO_AGAIN)
-    return pixels, header
+    return decoded
 
 
 def decode_jpeg(data: bytes | memoryview) -> Pixels:
@@ -110,20 +153,52 @@ def _red_channel(mask: Pixels, place: str) -> Pixels:
     return labels
 
 
-def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None) -> Pixels:
+def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None, keep: bool) -> Decoded:
     if header.channels not in (1, 3, 4) or header.bits != 8:
         found = f"JPEG with {header.channels} components of {header.bits} bits"
         raise ImageError(place, found, "1, 3 or 4 components of 8 bits", PHOTO_AGAIN)
-    try:
+
+    def decode(data: bytes, strict: bool = True) -> Pixels:
         if header.channels == 4:
-            return _cmyk_to_rgb(_decode(data, "CMYK"))
-        return _decode(data, "RGB", empty((header.height, header.width, 3)) if empty else None)
+            return _cmyk_to_rgb(_decode(data, "CMYK", strict=strict))
+        return _decode(data, "RGB", empty((header.height, header.width, 3)) if empty else None, strict)
+
+    trailer = len(data) - header.end if header.end else 0
+    jpeg = data[: header.end] if trailer else data
+    notes = {TRAILER: f"{trailer} bytes after the end of the JPEG are left out"} if trailer else {}
+    try:
+        pixels = decode(jpeg)
+    except ValueError as warned:
+        jpeg = without_metadata(data)
+        pixels, note = _decode_warned(partial(decode, jpeg), warned, place, keep)
+        notes |= note
+    baseline = DAMAGED not in notes and (header if jpeg is data else read_header(jpeg, place)).baseline
+    return Decoded(pixels, header, jpeg if baseline else None, notes)
+
+
+def _decode_warned(
+    decode: Callable[..., Pixels], warned: ValueError, place: str, keep: bool
+) -> tuple[Pixels, dict[str, str]]:
+    """Decode a JPEG that has lost its metadata, and note whether that was all that libjpeg had ``warned`` of."""
+    try:
+        return decode(), {METADATA: f"its metadata is damaged and left out, its pixels are whole ({_said(warned)})"}
     except ValueError as error:
-        raise ImageError(place, f"does not decode ({str(error).rstrip('.')})", "a whole JPEG", PHOTO_AGAIN) from error
+        damage = error
+    remedy = PHOTO_AGAIN
+    with suppress(ValueError):
+        pixels = decode(strict=False)
+        if keep:
+            return pixels, {DAMAGED: f"kept, although its pixels are damaged ({_said(damage)})"}
+        remedy += f" {_KEEP}"
+    raise ImageError(place, f"does not decode ({_said(damage)})", "a whole JPEG", remedy) from damage
 
 
-def _decode(data: bytes | memoryview, colors: str, out: Pixels | None = None) -> Pixels:
-    pixels: Pixels = simplejpeg.decode_jpeg(data, colors, fastdct=False, fastupsample=False, buffer=out, strict=True)
+def _said(error: ValueError) -> str:
+    return str(error).rstrip(".")
+
+
+def _decode(data: bytes | memoryview, colors: str, out: Pixels | None = None, strict: bool = True) -> Pixels:
+    pixels: Pixels = simplejpeg.decode_jpeg(data, colors, fastdct=False, fastupsample=False, buffer=out, strict=strict)
     return pixels
 
 

@@ -32,10 +32,12 @@ from mhpdata.layouts import Entry
 from mhpdata.manifest import (
     BUILD_NAME,
     NAME,
+    Note,
     Shard,
     ShardFile,
     Skipped,
     Statistics,
+    parse_notes,
     parse_shard,
     parse_skipped,
     parse_statistics,
@@ -58,6 +60,7 @@ class Finished:
         shard: its files and names.
         statistics: of its records.
         skipped: entries that were left out on the way.
+        notes: what is to be known of its images.
     """
 
     split: str
@@ -67,6 +70,7 @@ class Finished:
     shard: Shard
     statistics: Statistics
     skipped: tuple[Skipped, ...]
+    notes: tuple[Note, ...] = ()
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:
@@ -210,12 +214,12 @@ class Journal:
             ):
                 return None
             shard, statistics = parse_shard(content["shard"]), parse_statistics(content["statistics"])
-            skipped = parse_skipped(content["skipped"])
+            skipped, notes = parse_skipped(content["skipped"]), parse_notes(content["notes"])
         except (KeyError, TypeError, ValueError, AttributeError):
             return None  # JSON, but no note
         if len(shard.photos) != len(shard.names) or len(shard.classes) != len(shard.names):
             return None  # noted by an mhp that did not count these
-        return Finished(split, start, stop, index, shard, statistics, skipped)
+        return Finished(split, start, stop, index, shard, statistics, skipped, notes)
 
     def _whole(self, file: ShardFile) -> bool:
         path = self.out / file.file

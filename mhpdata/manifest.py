@@ -118,6 +118,16 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What is to be known of a record's image: a code of docs/format.md, and the same in words."""
+
+    split: str
+    name: str
+    note: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The content of manifest.json; docs/format.md describes each field."""
 
@@ -128,6 +138,7 @@ class Manifest:
     splits: dict[str, PackedSplit]
     skipped: tuple[Skipped, ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def labels(self) -> LabelSet:
@@ -159,6 +170,7 @@ class Manifest:
             },
             "skipped": [vars(skip) for skip in self.skipped],
             "duplicates": self.duplicates,
+            **({"notes": [vars(note) for note in self.notes]} if self.notes else {}),
         }
         return dump(content)
 
@@ -331,6 +343,14 @@ def parse_skipped(content: Any) -> tuple[Skipped, ...]:
     )
 
 
+def parse_notes(content: Any) -> tuple[Note, ...]:
+    """Notes from JSON; raises ValueError and its like, which name the field, where they are not that."""
+    return tuple(
+        Note(**{name: text_at(field_of(note, name, "notes"), f"notes.{name}") for name in Note.__annotations__})
+        for note in list_at(content, "notes")
+    )
+
+
 def _pair(value: Any) -> tuple[int, int]:
     if not isinstance(value, list) or len(value) != 2:
         raise ValueError(f"flip_pairs has {shown(value)}, not a list of two labels")
@@ -371,4 +391,5 @@ def _parse(content: Any) -> Manifest:
         duplicates=tuple(
             tuple(text_at(name, "duplicates") for name in list_at(group, "duplicates")) for group in groups
         ),
+        notes=parse_notes(content.get("notes", [])),
     )

@@ -15,6 +15,7 @@ IMAGES = ("jpeg", "yuv420", "raw")
 OVERLAPS = ("first", "last", "smallest", "nearest", "ignore")
 SIZES_OF = ("short", "long")
 ON_ERROR = ("fail", "skip")
+DAMAGE = ("fail", "keep")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class PackOptions:
         image: how images are stored, of IMAGES.
         quality: of a JPEG that is encoded anew, 1..100.
         shard_mb: a shard is closed before the record that would make it larger, in MB (2**20 bytes), 1..65536.
+        damaged: "fail" refuses a JPEG with damaged pixels, "keep" takes it as far as it decodes; of DAMAGE.
 
     Raises:
         OptionError: a value outside these.
@@ -41,18 +43,23 @@ class PackOptions:
     image: str = "jpeg"
     quality: int = 95
     shard_mb: int = 256
+    damaged: str = "fail"
 
     def __post_init__(self) -> None:
         for name, choices in (("format", FORMATS), ("size_of", SIZES_OF), ("overlap", OVERLAPS), ("image", IMAGES)):
             check_choice(name, getattr(self, name), choices)
+        check_choice("damaged", self.damaged, DAMAGE)
         if self.size != 0 or isinstance(self.size, bool):
             check_range("size", self.size, 8, 8192, "0, or ")
         check_range("quality", self.quality, 1, 100)
         check_range("shard_mb", self.shard_mb, 1, 65536)
 
     def as_dict(self) -> dict[str, object]:
-        """The options by name, in a fixed order."""
-        return asdict(self)
+        """Return the options by name, in a fixed order; ``damaged`` only where it is not "fail"."""
+        options = asdict(self)
+        if self.damaged == DAMAGE[0]:
+            del options["damaged"]
+        return options
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -70,6 +70,7 @@ def pack(
     shard_mb: int = 256,
     workers: int | None = None,
     on_error: str = "fail",
+    damaged: str = "fail",
     overwrite: bool = False,
     progress: bool = False,
 ) -> Manifest:
@@ -83,6 +84,7 @@ def pack(
         format, size, size_of, overlap, image, quality, shard_mb: see PackOptions.
         workers: threads; by default one for each core that this process may use. Changes no byte.
         on_error: "fail" raises the first error; "skip" leaves such entries out and records them in the manifest.
+        damaged: "keep" takes a JPEG whose pixels are damaged as far as it decodes, and notes it in the manifest.
         overwrite: replace another packed dataset in ``out``.
         progress: show a bar with images/s and the time left, where stderr is a terminal.
 
@@ -94,7 +96,7 @@ def pack(
         OutputError: ``out`` cannot be written, is full, or holds something else.
         OptionError: an argument is outside what it may be.
     """
-    options = PackOptions(format, size, size_of, overlap, image, quality, shard_mb)
+    options = PackOptions(format, size, size_of, overlap, image, quality, shard_mb, damaged)
     check_choice("on_error", on_error, ON_ERROR)
     workers = usable_cores() if workers is None else workers
     check_range("workers", workers, 1, 4096)
@@ -205,6 +207,7 @@ class _Run:
             splits={split: self._split(split, finished) for split, finished in packed.items()},
             skipped=self._skipped(packed),
             duplicates=_duplicates(packed),
+            notes=tuple(note for finished in packed.values() for done in finished for note in done.notes),
         )
         out = self.journal.out
         self.journal.remove_others({file.file for file in manifest.files})

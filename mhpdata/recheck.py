@@ -3,7 +3,7 @@
 ::
 
     record ─parse, claims, runs─> statistics                                           always
-           ├─> image: decodes; its hash, if it is the source's own file                deep
+           ├─> image: decodes, by both decoders alike; its hash, if it is the source's own file       deep
            └─> masks ─merge─> ─resize─> = labels and persons of the record?            deep
 
 The deep check repeats the pack with the masks that the record keeps: merged by the same code, resized as maps, not as
@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from mhpdata.codec import CODECS, decode_stored
+from mhpdata.crosscheck import find_difference
 from mhpdata.errors import PACK_AGAIN, MhpError, OptionError, RecordError, ShardError, in_shard
 from mhpdata.labels import IGNORE
 from mhpdata.manifest import Statistics
@@ -145,6 +146,8 @@ def _check_image(record: Record, place: str) -> Iterator[RecordError]:
     except RecordError as error:
         yield RecordError(f"{place}, {error.place}", error.found, error.expected, PACK_AGAIN)
         return
+    if record.codec == CODECS["jpeg"] and (difference := find_difference(record.image, image)):
+        yield RecordError(f"{place}, image", f"is a damaged JPEG: {difference}", "libjpeg's pixels", PACK_AGAIN)
     if record.gray and (image != image[..., :1]).any():
         yield RecordError(f"{place}, image", "has colours", "a gray image, as the record says", PACK_AGAIN)
 

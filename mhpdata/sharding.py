@@ -20,7 +20,7 @@ from mhpdata.errors import SourceError
 from mhpdata.journal import Finished, Journal
 from mhpdata.labels import IGNORE
 from mhpdata.layouts import Entry
-from mhpdata.manifest import Shard, ShardFile, Skipped, Statistics
+from mhpdata.manifest import Note, Shard, ShardFile, Skipped, Statistics
 from mhpdata.record import number_record
 
 
@@ -95,7 +95,9 @@ class ShardStream:
             shard = self._open()
         number_record(converted.data, self._index)
         shard.writer.write(converted.data)
-        shard.note(self._entries[self._place].name, converted)
+        name = self._entries[self._place].name
+        shard.note(name, converted)
+        shard.notes += [Note(self._split, name, code, message) for code, message in converted.notes.items()]
         self._index += 1
         self._place += 1
 
@@ -144,7 +146,8 @@ class ShardStream:
 
     def _finish(self, shard: _OpenShard, stop: int, whole: Shard) -> Finished:
         statistics = shard.statistics(self._classes)
-        return Finished(self._split, shard.start, stop, shard.index, whole, statistics, tuple(shard.skipped))
+        skipped, notes = tuple(shard.skipped), tuple(shard.notes)
+        return Finished(self._split, shard.start, stop, shard.index, whole, statistics, skipped, notes)
 
 
 class _OpenShard:
@@ -156,6 +159,7 @@ class _OpenShard:
         self.photos: list[str] = []
         self.classes: list[int] = []
         self.skipped: list[Skipped] = []
+        self.notes: list[Note] = []
         self._counts = Statistics()
         self._pixels, self._images = np.zeros(256, np.int64), np.zeros(256, np.int64)
 

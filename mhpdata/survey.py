@@ -17,10 +17,11 @@ from mhpdata.annotation import PERSONS, check_maps, persons_of
 from mhpdata.errors import ImageError, SourceError
 from mhpdata.findings import Report
 from mhpdata.header import read_header
-from mhpdata.image import Pixels, decode_image, decode_mask
+from mhpdata.image import Pixels, decode_file, decode_mask
 from mhpdata.layouts import AUTO, Entry, Listing, scan
 from mhpdata.layouts.entry import MAPS, RED
-from mhpdata.manifest import count_shared, identical
+from mhpdata.manifest import Note, count_shared, identical
+from mhpdata.report import describe_notes
 from mhpdata.source import read_file
 from mhpdata.threads import crew
 from mhpdata.wording import counted
@@ -51,12 +52,13 @@ RELEASES = {
 @dataclass(frozen=True)
 class _Surveyed:
     """What one entry gave: its problems, the hash of its photo (empty where unreadable), whether the photo is gray, how
-    many persons."""
+    many persons, what is to be noted of the photo, by code."""
 
     findings: list[SourceError]
     sha256: bytes
     gray: bool
     persons: int
+    notes: dict[str, str]
 
 
 def verify_source(src: str | Path, *, layout: str = AUTO, workers: int | None = None, progress: bool = False) -> Report:
@@ -84,6 +86,7 @@ def verify_source(src: str | Path, *, layout: str = AUTO, workers: int | None = 
     report = Report(f"{src}: {listing.layout}; every photo and mask decoded")
     report.findings += [problem.error.below(src) for problem in listing.problems]
     hashes: list[tuple[str, bytes]] = []
+    notes: list[Note] = []
     with crew(sum(map(len, listing.entries.values())), "images", workers, progress) as threads:
         for split, entries in listing.entries.items():
             usable = gray = persons = 0
@@ -91,31 +94,32 @@ def verify_source(src: str | Path, *, layout: str = AUTO, workers: int | None = 
             for entry, done in zip(entries, threads.each(work, entries), strict=True):
                 report.findings += [error.below(src) for error in done.findings]
                 hashes += [(f"{split}/{entry.name}", done.sha256)] if done.sha256 else []
+                notes += [Note(split, entry.name, code, message) for code, message in done.notes.items()]
                 usable += not done.findings
                 gray += done.gray
                 persons += done.persons
             report.counts[split] = _counts(listing, split, usable, gray, persons)
     found = {error.place for error in report.findings}
     report.remarks += [*_compare_release(listing, report.counts, src, found), *_describe_identical(listing, hashes)]
-    report.remarks += listing.remarks
+    report.remarks += [*describe_notes(notes), *listing.remarks]
     return report
 
 
 def _survey(root: Path, entry: Entry, labels: int) -> _Surveyed:
     """Decode the photo and the masks of one entry; runs on several threads."""
     findings: list[SourceError] = []
-    digest, gray = b"", False
+    digest, gray, notes = b"", False, {}
     size: tuple[int, int] | None = None
     try:
         photo = read_file(root, entry.image)
         digest = hashlib.sha256(photo).digest()
         size = _declared_size(photo, entry.image.path)
-        _, header = decode_image(photo, entry.image.path)
-        gray = header.gray
+        decoded = decode_file(photo, entry.image.path)
+        gray, notes = decoded.header.gray, decoded.notes
     except SourceError as error:
         findings.append(error)
     wrong, persons = _survey_masks(root, entry, size, labels)
-    return _Surveyed(findings + wrong, digest, gray, persons)
+    return _Surveyed(findings + wrong, digest, gray, persons, notes)
 
 
 def _survey_masks(root: Path, entry: Entry, size: tuple[int, int] | None, labels: int) -> tuple[list[SourceError], int]:

@@ -32,6 +32,7 @@ from mhpdata.journal import FOLDER
 from mhpdata.manifest import NAME, Manifest, Shard, ShardFile, Statistics, read_manifest
 from mhpdata.options import PackOptions
 from mhpdata.recheck import Checked, RecordCheck
+from mhpdata.report import describe_notes
 from mhpdata.shards.file import how_to_open, sha256_file
 from mhpdata.survey import verify_source
 from mhpdata.threads import Crew, crew
@@ -188,6 +189,7 @@ class _Verification:
         if manifest.skipped:
             left_out = counted(len(manifest.skipped), "entry or line", "entries or lines")
             yield f"packing left out {left_out}; the manifest says which and why"
+        yield from describe_notes(manifest.notes)
         if manifest.duplicates:
             photos = sum(map(len, manifest.duplicates))
             yield f"byte-identical photos: {counted(len(manifest.duplicates), 'group')} of {photos} in all"

@@ -22,8 +22,9 @@ from images import picture, save
 from make_golden import GOLDEN, SIZE, SOURCE_SIZE, STEM, maps, masks, record_bytes
 
 import mhpdata
+from mhpdata.crosscheck import find_difference
 from mhpdata.errors import RecordError
-from mhpdata.image import decode_image, decode_mask
+from mhpdata.image import decode_file, decode_jpeg, decode_mask
 from mhpdata.jpeg import Workplace, decode_planes, grid, read_scan
 from mhpdata.layouts import scan
 from mhpdata.loader import Loader
@@ -173,8 +174,12 @@ def read_manifest(data: bytes, _: int) -> Any:
 
 
 def read_photo(data: bytes, _: int) -> Any:
-    """A photo of a download."""
-    pixels, header = decode_image(data, "photo")
+    """A photo of a download; a JPEG that is stored without what is odd about it has the same pixels."""
+    decoded = decode_file(data, "photo")
+    pixels, header = decoded.pixels, decoded.header
+    if decoded.jpeg is not None and header.height * header.width < 1 << 20:
+        np.testing.assert_array_equal(decode_jpeg(decoded.jpeg), pixels)
+        find_difference(decoded.jpeg, pixels)
     assert pixels.shape == (header.height, header.width, 3) and pixels.dtype == np.uint8
     return pixels.tobytes()
 

@@ -59,13 +59,15 @@ def to_rgb(planes, yuv):
     return np.stack([to_byte(p) for p in (red, green, blue)], axis=-1)
 
 
-def image(planes, yuv, size, place):
-    """Three planes of a picture of ``size`` -> uint8 (H, W, 3): the crop of the scaled, mirrored, padded picture."""
+def image(planes, yuv, size, place, factors=None):
+    """Three planes of a picture of ``size`` -> uint8 (H, W, 3): the crop of the scaled, mirrored, padded picture.
+
+    ``factors``: (rows, columns) of Y for one of Cb and Cr, where the sizes do not tell."""
     scaled = []
     for p, plane in enumerate(planes):
         tables = []
         for axis in range(2):
-            factor = round(size[axis] / plane.shape[axis])
+            factor = factors[axis] if factors and p else round(size[axis] / plane.shape[axis])
             n = (place.scaled_height, place.scaled_width)[axis]
             tables.append([weights(plane.shape[axis], size[axis] / factor, n, x) for x in range(n)])
         scaled.append(filter_plane(plane, *tables, centred=yuv and p > 0))

@@ -6,12 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
+from mhpdata.codec import decode_stored
 from mhpdata.convert import convert
 from mhpdata.errors import ImageError
+from mhpdata.header import MAX_JPEG_SIDE
 from mhpdata.labels import MHP_V1
 from mhpdata.layouts import scan
 from mhpdata.merge import RULES
 from mhpdata.options import OVERLAPS, SIZES_OF, PackOptions
+from mhpdata.record import parse_record
 from mhpdata.resize import SIZE_OF
 
 
@@ -53,6 +56,24 @@ def test_a_photo_that_would_become_too_large_is_an_image_error(tmp_path, size, o
     entry = entry_of(tmp_path, size, 1)
     with pytest.raises(ImageError, match=r"images/0001\.jpg.*would become"):
         convert(tmp_path, entry, MHP_V1, PackOptions(**options))
+
+
+@pytest.mark.parametrize("size", [(65500, 1), (1, 65500)])
+@pytest.mark.parametrize("image", ["jpeg", "raw"])
+def test_the_longest_side_of_a_record_is_libjpeg_s(tmp_path, size, image):
+    assert MAX_JPEG_SIDE == 65500
+    entry = entry_of(tmp_path, (3, 3), 1)
+    for extra in (0, 1):
+        longer = tuple(n + extra * (n > 1) for n in size)
+        for file, pixels in ((entry.image, np.full((*longer, 3), 99)), (entry.masks[0], np.ones(longer))):
+            (tmp_path / file.path).write_bytes(cv2.imencode(".png", pixels.astype(np.uint8))[1].tobytes())
+        entry = scan(tmp_path).entries["train"][0]
+        if extra:
+            with pytest.raises(ImageError, match="65500 a side"):
+                convert(tmp_path, entry, MHP_V1, PackOptions(size=0, image=image))
+        else:
+            record = parse_record(convert(tmp_path, entry, MHP_V1, PackOptions(size=0, image=image)).data, 0)
+            assert decode_stored(record.image, record.codec, size).shape == (*size, 3)
 
 
 def test_the_choices_of_the_options_are_those_of_the_modules():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from allocation import at_most
 from images import SIZE, huge, join_png, picture, save, write_png
 
 from mhpdata.errors import ImageError
-from mhpdata.header import MAX_PIXELS, Header, read_header
+from mhpdata.header import MAX_PIXELS, MAX_SCANS, Header, read_header
 
 RGB = picture()
 JPEG = save(RGB, "JPEG")
@@ -27,9 +29,10 @@ JPEG = save(RGB, "JPEG")
     ],
 )
 def test_baseline(options, baseline):
-    header = read_header(save(RGB, "JPEG", **options), "a.jpg")
+    data = save(RGB, "JPEG", **options)
     channels = {"L": 1, "CMYK": 4}.get(options.get("mode"), 3)
-    assert header == Header("jpeg", *SIZE, channels, 8, gray=channels == 1, baseline=baseline)
+    expected = Header("jpeg", *SIZE, channels, 8, gray=channels == 1, baseline=baseline, end=len(data))
+    assert read_header(data, "a.jpg") == expected
 
 
 def test_440_is_baseline():
@@ -40,6 +43,14 @@ def test_440_is_baseline():
 @pytest.mark.parametrize("extra", [b"\0", b"\xff", b"junk", b"\xff\xd9\0"])
 def test_bytes_after_the_end_are_not_baseline(extra):
     assert not read_header(JPEG + extra, "a.jpg").baseline
+
+
+def test_the_end_is_that_of_the_picture():
+    thumbnail = b"\xff\xe1" + (2 + len(JPEG)).to_bytes(2, "big") + JPEG  # in a segment, with an EOI of its own
+    for data, trailer in ((JPEG, b""), (JPEG, b"\0"), (JPEG, JPEG), (JPEG[:2] + thumbnail + JPEG[2:], b"\xff\xd9")):
+        assert read_header(data + trailer, "a.jpg").end == len(data)
+    assert read_header(JPEG[:-2], "a.jpg").end == 0
+    assert read_header(JPEG[:-1], "a.jpg").end == 0
 
 
 def test_other_process_or_depth_is_not_baseline():
@@ -74,7 +85,7 @@ def test_png(color, bits, channels):
         (b"GIF80a" + bytes(20), "starts with b'GIF80a"),
         (b"\xff", "starts with b'\\xff'"),
         (b"\xff\xd8", "truncated JPEG"),
-        (b"\xff\xd8" + bytes(20), "damaged JPEG: no marker at byte 2"),
+        (b"\xff\xd8" + bytes(20), "truncated JPEG"),
         (b"\xff\xd8\xff\xd9", "truncated JPEG"),
         (JPEG[: JPEG.index(b"\xff\xc0") + 8], "truncated JPEG"),
         (b"\x89PNG\r\n\x1a\n", "truncated PNG"),
@@ -91,6 +102,35 @@ def test_not_an_image(data, found):
     assert found in caught.value.found
     assert caught.value.place == "images/0001.jpg"
     assert caught.value.remedy
+
+
+def with_scans(count):
+    """A JPEG of so many scans; those in a comment and after its end do not count."""
+    frame = JPEG.index(b"\xff\xc0")
+    scan = b"\xff\xda\0\x08\1\1\0\0\x3f\0codes\xff\0"
+    comment = b"\xff\xfe" + (2 + 200 * len(scan)).to_bytes(2, "big") + scan * 200
+    return JPEG[: frame + 19] + comment + scan * count + b"\xff\xd9" + scan * 200
+
+
+def test_a_hundred_scans_are_the_limit():
+    assert MAX_SCANS == 100
+    assert read_header(with_scans(100), "a").channels == 3
+    with pytest.raises(ImageError, match="a progressive JPEG of 101 scans; expected at most 100"):
+        read_header(with_scans(101), "a")
+
+
+def png_of(height, width):
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return join_png((b"IHDR", header), (b"IDAT", b""), (b"IEND", b""))
+
+
+@pytest.mark.parametrize(("height", "width"), [(65535, 1), (1, 65535), (8192, 8192)])
+def test_the_longest_sides_and_the_most_pixels(height, width):
+    header = read_header(png_of(height, width), "a")
+    assert (header.height, header.width) == (height, width)
+    larger = (height + 1, width) if height > 1 else (height, width + 1)
+    with pytest.raises(ImageError, match="65535 a side"):
+        read_header(png_of(*larger), "a")
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png"])

@@ -13,6 +13,9 @@ from jpegs import JPEG, changed, decode, encode, equal, luma, rough, written
 from PIL import Image
 
 from mhpdata import vectors
+from mhpdata.crosscheck import find_difference
+from mhpdata.errors import ImageError
+from mhpdata.image import decode_image, decode_jpeg
 from mhpdata.jpeg import read_scan
 
 SAMPLINGS = {"444": (1, 1), "422": (1, 2), "440": (2, 1), "420": (2, 2), "411": (1, 4)}
@@ -41,6 +44,21 @@ def test_every_sampling_at_every_size(sampling, size):
     equal(planes, naive.decode(data))
     if sampling == "444":
         equal(planes, pillow_ycbcr(data))
+    pixels = decode_jpeg(data)
+    assert not find_difference(data, pixels), "enlarged and converted as libjpeg does it, they are libjpeg's RGB"
+    pixels[-1, 0, 1] ^= 1
+    assert find_difference(data, pixels) == f"the loader's decoder gives 1 of {size[0] * size[1]} pixels another colour"
+
+
+@pytest.mark.parametrize("size", [(65500, 1), (1, 65500)])
+def test_the_longest_sides_that_libjpeg_has(size):
+    data = encode(rough(size), 90)
+    assert not find_difference(data, decode_jpeg(data))
+    np.testing.assert_array_equal(decode(data)[0], luma(data))
+    at = data.index(b"\xff\xc0") + (5 if size[1] == 1 else 7)
+    longer = data[:at] + (65501).to_bytes(2, "big") + data[at + 2 :]
+    with pytest.raises(ImageError, match="at most 67108864 pixels and 65500 a side"):
+        decode_image(longer, "a.jpg")
 
 
 @pytest.mark.parametrize("quality", range(1, 101))

@@ -7,7 +7,7 @@ import sys
 import click
 
 from mhpdata.layouts import AUTO, LAYOUTS
-from mhpdata.options import IMAGES, ON_ERROR, OVERLAPS, SIZES_OF
+from mhpdata.options import DAMAGE, IMAGES, ON_ERROR, OVERLAPS, SIZES_OF
 from mhpdata.shards import FORMATS
 from mhptools.running import reporting_errors
 
@@ -48,6 +48,13 @@ entries out and have each recorded in rec/manifest.json. mhp-verify --src LV-MHP
     default="fail",
     show_default=True,
     help="Stop at the first broken entry, or leave broken entries out and record them.",
+)
+@click.option(
+    "--damaged",
+    type=click.Choice(DAMAGE),
+    default="fail",
+    show_default=True,
+    help="A JPEG with damaged pixels: an error, or kept as far as it decodes, encoded again and recorded.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace another packed dataset in --out.")
 @reporting_errors
