@@ -29,6 +29,7 @@ from mhpdata.image import decode_file
 from mhpdata.labels import LabelSet
 from mhpdata.layouts import Entry
 from mhpdata.merge import merge_runs
+from mhpdata.notes import REENCODED
 from mhpdata.options import PackOptions
 from mhpdata.record import Record, encode_record
 from mhpdata.resize import largest_size, packed_size, resize_image
@@ -39,9 +40,6 @@ from mhpdata.source import read_file
 _USEFUL, _MOST = 64, 8192
 """Sizes that an error recommends: the least that shows anything, and the largest of PackOptions."""
 
-
-REENCODED = "re-encoded"
-"""The note of a JPEG that is not stored as it is, because the two decoders differ."""
 
 _scratch = Scratch()
 

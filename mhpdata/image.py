@@ -24,6 +24,7 @@ import simplejpeg
 from mhpdata.errors import EXTRACT_AGAIN, PHOTO_AGAIN, ImageError, MaskError
 from mhpdata.gif import decode_gif
 from mhpdata.header import AS_ONE, NAMES, Header, read_header
+from mhpdata.notes import DAMAGED, METADATA, TRAILER
 from mhpdata.segments import without_metadata
 
 Pixels = npt.NDArray[np.uint8]
@@ -34,8 +35,6 @@ _MASK = "an 8-bit gray PNG of labels"
 _RED_MASK = "an 8-bit PNG of labels, gray or in the red channel"
 
 
-METADATA, TRAILER, DAMAGED = "metadata", "trailer", "damaged"
-"""What there may be to note of an image: metadata that is damaged, bytes after its end, pixels that are damaged."""
 _KEEP = "mhp-pack takes such a JPEG as far as it decodes with --damaged keep."
 
 
@@ -48,7 +47,8 @@ class Decoded:
         header: what the file claims.
         jpeg: the file as a JPEG that every decoder reads, of just these pixels: the file itself, or without what was
             noted. None where it is of another kind.
-        notes: what was odd and does no harm (METADATA, TRAILER), or was asked for (DAMAGED), each in words.
+        notes: what was odd and does no harm (METADATA, TRAILER), or was asked for (DAMAGED), each in words
+            (mhpdata.notes).
     """
 
     pixels: Pixels

@@ -32,18 +32,17 @@ from mhpdata.layouts import Entry
 from mhpdata.manifest import (
     BUILD_NAME,
     NAME,
-    Note,
     Shard,
     ShardFile,
     Skipped,
     Statistics,
-    parse_notes,
     parse_shard,
     parse_skipped,
     parse_statistics,
     shard_content,
     write_atomically,
 )
+from mhpdata.notes import Note, parse_notes
 from mhpdata.shards.file import sha256_file
 from mhpdata.wording import why
 

@@ -17,6 +17,7 @@ from typing import Any
 from mhpdata.errors import UPDATE, ManifestError, copy_again
 from mhpdata.fields import count_at, digest_at, field_of, hexadecimal_at, list_at, object_at, shown, text_at
 from mhpdata.labels import IGNORE, LabelSet, label_set
+from mhpdata.notes import Note, parse_notes
 from mhpdata.options import OVERLAPS
 from mhpdata.regular import open_regular
 from mhpdata.shards import FORMATS
@@ -114,16 +115,6 @@ class Skipped:
     split: str
     name: str
     error: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Note:
-    """What is to be known of a record's image: a code of docs/format.md, and the same in words."""
-
-    split: str
-    name: str
-    note: str
     message: str
 
 
@@ -340,14 +331,6 @@ def parse_skipped(content: Any) -> tuple[Skipped, ...]:
             **{name: text_at(field_of(skip, name, "skipped"), f"skipped.{name}") for name in Skipped.__annotations__}
         )
         for skip in list_at(content, "skipped")
-    )
-
-
-def parse_notes(content: Any) -> tuple[Note, ...]:
-    """Notes from JSON; raises ValueError and its like, which name the field, where they are not that."""
-    return tuple(
-        Note(**{name: text_at(field_of(note, name, "notes"), f"notes.{name}") for name in Note.__annotations__})
-        for note in list_at(content, "notes")
     )
 
 

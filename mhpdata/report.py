@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mhpdata.manifest import Manifest, Note, Statistics, count_shared
+from mhpdata.manifest import Manifest, Statistics, count_shared
+from mhpdata.notes import describe_notes
 from mhpdata.wording import counted
 
 SHOWN = 20
-NAMED = 3
-MEANINGS = {
-    "metadata": "damaged metadata left out, pixels whole",
-    "trailer": "bytes after the end of a JPEG left out",
-    "damaged": "damaged pixels, kept as asked for",
-    "re-encoded": "JPEG encoded again, as the loader's decoder and libjpeg differ on it",
-}
-"""What the codes of notes mean."""
 
 
 def report(manifest: Manifest, folder: str | Path) -> str:
@@ -38,16 +30,6 @@ def report(manifest: Manifest, folder: str | Path) -> str:
         lines.append("Notes, each recorded in the manifest:")
         lines += [f"  {line}" for line in describe_notes(manifest.notes)]
     return "\n".join(lines)
-
-
-def describe_notes(notes: Iterable[Note]) -> Iterator[str]:
-    """Yield a line per code: what it means, of how many images, the first of them."""
-    images: dict[str, list[str]] = {}
-    for note in notes:
-        images.setdefault(note.note, []).append(f"{note.split}/{note.name}")
-    for code, names in images.items():
-        few = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-        yield f"{MEANINGS.get(code, code)}: {counted(len(names), 'image')} ({few})"
 
 
 def _row(name: str, count: Statistics, size: int) -> str:

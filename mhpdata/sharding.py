@@ -20,7 +20,8 @@ from mhpdata.errors import SourceError
 from mhpdata.journal import Finished, Journal
 from mhpdata.labels import IGNORE
 from mhpdata.layouts import Entry
-from mhpdata.manifest import Note, Shard, ShardFile, Skipped, Statistics
+from mhpdata.manifest import Shard, ShardFile, Skipped, Statistics
+from mhpdata.notes import Note
 from mhpdata.record import number_record
 
 

@@ -20,8 +20,8 @@ from mhpdata.header import read_header
 from mhpdata.image import Pixels, decode_file, decode_mask
 from mhpdata.layouts import AUTO, Entry, Listing, scan
 from mhpdata.layouts.entry import MAPS, RED
-from mhpdata.manifest import Note, count_shared, identical
-from mhpdata.report import describe_notes
+from mhpdata.manifest import count_shared, identical
+from mhpdata.notes import Note, describe_notes
 from mhpdata.source import read_file
 from mhpdata.threads import crew
 from mhpdata.wording import counted

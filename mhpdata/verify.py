@@ -30,9 +30,9 @@ from mhpdata.errors import ManifestError, OptionError, ShardError, copy_again
 from mhpdata.findings import Report
 from mhpdata.journal import FOLDER
 from mhpdata.manifest import NAME, Manifest, Shard, ShardFile, Statistics, read_manifest
+from mhpdata.notes import describe_notes
 from mhpdata.options import PackOptions
 from mhpdata.recheck import Checked, RecordCheck
-from mhpdata.report import describe_notes
 from mhpdata.shards.file import how_to_open, sha256_file
 from mhpdata.survey import verify_source
 from mhpdata.threads import Crew, crew

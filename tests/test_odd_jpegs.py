@@ -30,7 +30,8 @@ from mhpdata.header import read_header
 from mhpdata.image import decode_file, decode_image, decode_jpeg
 from mhpdata.jpeg import read_scan
 from mhpdata.loader import Loader
-from mhpdata.manifest import Manifest, Note, read_manifest
+from mhpdata.manifest import Manifest, read_manifest
+from mhpdata.notes import MEANINGS, Note
 from mhpdata.order import place_whole
 from mhpdata.report import report
 from mhpdata.segments import segments, without_metadata
@@ -320,6 +321,11 @@ def test_what_has_no_pixels_at_all_is_not_kept(tmp_path):
 def test_damaged_is_fail_or_keep(tmp_path):
     with pytest.raises(OptionError, match="damaged"):
         pack(tmp_path, [JPEG], damaged="maybe")
+
+
+def test_the_format_says_what_each_note_means():
+    text = (Path(__file__).parent.parent / "docs/format.md").read_text()
+    assert all(f"\n| {code} | " in text for code in MEANINGS)
 
 
 def test_a_note_is_checked_when_a_manifest_is_read(small):
