@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
+import unicodedata
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mhpdata.errors import OptionError, OutputError
-from mhpdata.wording import to_write, why
+from mhpdata.wording import to_write, why, writing
 
 _ABANDONED_S = 3600
+_LONGEST = 200
+"""Bytes of a name to which those of a temporary name may be added: file systems take 255."""
 
 
 def check_free(
@@ -56,7 +62,7 @@ def write_file(path: Path, data: bytes, overwrite: bool) -> None:
     Raises:
         OutputError: it is there already, or cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _part_of(path)
     try:
         try:
             with part.open("xb") as file:
@@ -69,6 +75,37 @@ def write_file(path: Path, data: bytes, overwrite: bool) -> None:
         raise
     except OSError as error:
         raise OutputError(path, f"cannot be written ({why(error)})", "", to_write(error, path)) from error
+
+
+def _part_of(path: Path) -> Path:
+    """The name under which a file is written until it is whole."""
+    name = os.fsencode(path.name)
+    kept = path.name if len(name) <= _LONGEST else hashlib.sha256(name).hexdigest()
+    return path.with_name(f".{kept}.{os.getpid()}.part")
+
+
+def check_distinct(names: Iterable[str], folder: Path, option: str) -> None:
+    """Raises OptionError where two names are one on the disk of a folder, for their case or their Unicode form.
+
+    Args:
+        names: of files to be written there, all different.
+        folder: which is there.
+        option: that gives the names, for the error.
+    """
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name and _is_one(folder, other, name):
+            found = f"{other} and {name}, which are one name on the disk of {folder}"
+            remedy = "Rename one, run the command once for each with another --out, or choose a case-sensitive disk."
+            raise OptionError(option, found, "names that differ in more than case or Unicode form", remedy)
+
+
+def _is_one(folder: Path, name: str, other: str) -> bool:
+    """Whether a disk takes two names for the same: whether what is written under one is there under the other."""
+    with writing(folder, "run the same command again"), TemporaryDirectory(dir=folder, prefix=".mhp-") as apart:
+        Path(apart, name).touch()
+        return os.path.lexists(Path(apart, other))
 
 
 def unmade(path: Path, error: OSError, option: str = "--out") -> OutputError:

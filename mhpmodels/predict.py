@@ -35,9 +35,9 @@ from mhpdata.resize import resize_image, resize_labels
 from mhpdata.source import MAX_FILE_BYTES
 from mhpdata.split import Split, open_split
 from mhpdata.threads import crew
-from mhpdata.wording import to_open, why
+from mhpdata.wording import counted, to_open, why
 from mhpmodels.inference import Inference, input_size
-from mhpmodels.output import check_free, make_folder, write_file
+from mhpmodels.output import check_distinct, check_free, make_folder, write_file
 from mhpmodels.png import encode_indexed, encode_picture
 from mhpmodels.rescale import labels_at
 from mhpmodels.results import OTHER_CLASSES
@@ -122,9 +122,11 @@ def predict_photos(
         options: how, and what.
 
     Raises:
-        OptionError: no photos, two of one name, or a network with more outputs than classes.
+        OptionError: no photos, two of one name (on a disk that makes no difference of case, in another case, too), or a
+            network with more outputs than classes.
         OutputError: a file is there already, or cannot be written.
-        UnreadableError, ImageError: a photo cannot be read, does not decode, or is so narrow that it would become huge.
+        UnreadableError, ImageError: a photo cannot be read, does not decode, or is so narrow that it would become huge;
+            with ``on_error="skip"`` that of all photos.
         EngineError: the network fails.
         MissingError: the legend needs Matplotlib, which is not installed.
     """
@@ -230,6 +232,7 @@ def _predict(
     }
     for folder in (out, out / PICTURES) if pictures or legend else (out,):
         make_folder(folder)
+    check_distinct(files, out, "the photos")
     for path in legend:
         if path not in kept:
             _write_legend(path, labels, options.overwrite)
@@ -256,6 +259,10 @@ def _predict(
             if files[name] not in kept:
                 write_file(files[name], encode_indexed(predicted, labels.palette), options.overwrite)
             written.append(files[name])
+    if skipped and len(skipped) == asked:
+        first = skipped[0]
+        found = f"{first.found}; none of {counted(asked, 'photo')} can be used" if asked > 1 else first.found
+        raise type(first)(first.place, found, first.expected, first.remedy) from first
     median = 1000 * statistics.median(seconds[1:] or seconds or [0.0])
     return Written(tuple(written), asked - len(sources), tuple(skipped), median)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -224,8 +225,45 @@ def test_a_photo_that_does_not_decode_ends_it_or_is_left_out(photos, tmp_path):
     assert [path.stem for path in done.labels] == ["colour", "alpha", "line"]
     assert [type(error) for error in done.skipped] == [ImageError, UnreadableError]
     assert {path.stem for path in out.iterdir()} == {"colour", "alpha", "line"}
-    alone = predict_photos(around(), [photos["gray"]], tmp_path / "none", MHP_V1, options)
-    assert (alone.labels, alone.milliseconds) == ((), 0.0)
+    with pytest.raises(ImageError, match=r"gray\.jpg: does not decode \("):
+        predict_photos(around(), [photos["gray"]], tmp_path / "none", MHP_V1, options)
+    with pytest.raises(UnreadableError, match=r"nowhere\.jpg: .*; none of 2 photos can be used; expected"):
+        predict_photos(around(), [tmp_path / "nowhere.jpg", photos["gray"]], tmp_path / "none", MHP_V1, options)
+    kept = replace(options, overwrite=False, keep=True)
+    assert predict_photos(around(), [photos["gray"], photos["line"]], out, MHP_V1, kept).kept == 1
+
+
+def test_a_name_as_long_as_the_disk_takes_is_written(photos, tmp_path):
+    """The file's own name fits, with what is added to it until it is whole it would not."""
+    long = photos["gray"].rename(tmp_path / ("é" * 122 + "long.jpg"))
+    assert len(os.fsencode(long.name)) == 252
+    options = replace(SMALL, overlay=True)
+    done = predict_photos(around(), [long], tmp_path / "out", MHP_V1, options)
+    assert [path.stem for path in done.labels] == [long.stem] and done.labels[0].is_file()
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == sorted([long.name, f"{long.stem}.png"])
+
+
+@pytest.mark.parametrize("two", [("IMG_1", "img_1"), ("caf\u00e9", "cafe\u0301")])
+def test_names_that_are_one_on_the_disk_are_an_error_there(two, tmp_path, monkeypatch):
+    paths = [tmp_path / f"{name}.jpg" for name in two]
+    for path in paths:
+        path.write_bytes(encode(".jpg", photo(1, (33, 33))))
+    done = predict_photos(around(), paths, tmp_path / "out", MHP_V1, SMALL)
+    assert len(list((tmp_path / "out").iterdir())) == len(done.labels) == 2, "this disk tells them apart"
+    exists = os.path.lexists
+
+    def folding(path):
+        """As a disk that makes no difference of case and Unicode form."""
+        there = Path(path).parent.iterdir() if Path(path).parent.is_dir() else ()
+        fold = [unicodedata.normalize("NFC", name).casefold() for name in (Path(path).name, *(p.name for p in there))]
+        return exists(path) or fold[0] in fold[1:]
+
+    monkeypatch.setattr(os.path, "lexists", folding)
+    with pytest.raises(
+        OptionError, match=f"the photos: {two[0]} and {two[1]}, which are one name on the disk of .*out2"
+    ):
+        predict_photos(around(), paths, tmp_path / "out2", MHP_V1, SMALL)
+    assert not list((tmp_path / "out2").iterdir()), "nothing is written"
 
 
 def test_wrong_arguments(photos, packed, tmp_path):
