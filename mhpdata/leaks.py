@@ -65,7 +65,7 @@ def refuse(splits: Sequence[Split], leaks: Sequence[dict[int, str]]) -> None:
 
 def _evaluated(one: Split, name: str) -> Iterator[tuple[str, str]]:
     """Photos of another split of a folder, and how they are named."""
-    other = open_split(one.folder, name)
+    other = open_split(one.folder, name, allow_empty=True)
     try:
         for photo, image in zip(photos_of(other), other.names, strict=True):
             yield photo, f"{one.folder}, {name}/{image}"

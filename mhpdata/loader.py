@@ -31,7 +31,7 @@ from mhpdata.labels import IGNORE
 from mhpdata.leaks import LEAKS
 from mhpdata.makers import Desk, Makers, Step, ended
 from mhpdata.merge import RULES
-from mhpdata.mixture import Mixture, Names, Sets
+from mhpdata.mixture import Mixture, Names, Sets, refuse_no_batch
 from mhpdata.options import check_choice, check_range, check_share, is_number
 from mhpdata.region import Found, Reading
 from mhpdata.slots import Slots
@@ -80,7 +80,8 @@ class Loader:
         leaks: "fail" refuses to train on images that val or test of another of the sets has, and lists them; "skip"
             leaves them out. What ``names``, ``where`` or ``limit`` keeps out of training is no leak.
         names, limit, where: only these names; at most so many; only where ``where(name)`` is true. In the split's
-            order. Of several sets: ``names`` is one collection, or None, for each.
+            order. Of several sets: ``names`` is one collection, or None, for each. What leaves no sample of a set is an
+            error; limit=0 asks for none.
         transform: ``f(image, labels, persons, rng)`` changes one sample in place, in the batch's own memory, with the
             sample's own random generator. It holds the GIL: threads take turns in it.
         on_error: "fail" raises at the batch of a damaged record; "skip" leaves the record out, see ``skipped``.
@@ -91,7 +92,8 @@ class Loader:
         classes, flip_pairs: as of the split, or after ``remap``.
 
     Raises:
-        OptionError: an argument is outside what is taken.
+        OptionError: an argument is outside what is taken; a split is empty, or the options leave no sample of it or no
+            batch.
         LeakError: see ``leaks``.
         ManifestError, ShardError: ``folder`` cannot be opened.
     """
@@ -165,6 +167,8 @@ class Loader:
         chosen = data.choose(names, where)
         mixed = augment and len(data.splits) > 1
         self._samples = data.without_leaks(chosen, leaks, limit) if mixed else chosen[:limit]
+        if drop_last and len(self._samples):
+            refuse_no_batch(len(self._samples), batch_size, world_size)
         weighted = len(self._samples) and (weights is not None or sample != "all")
         self._weights = image_weights(data, self._samples, sample == "rare", weights) if weighted else None
         self._augment, self._whole, self._persons, self._transform = augment, whole, persons, transform

@@ -130,6 +130,7 @@ class Manifest:
     skipped: tuple[Skipped, ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = ()
     notes: tuple[Note, ...] = ()
+    renamed: tuple[str, ...] = ()
 
     @property
     def labels(self) -> LabelSet:
@@ -162,6 +163,7 @@ class Manifest:
             "skipped": [vars(skip) for skip in self.skipped],
             "duplicates": self.duplicates,
             **({"notes": [vars(note) for note in self.notes]} if self.notes else {}),
+            **({"renamed": self.renamed} if self.renamed else {}),
         }
         return dump(content)
 
@@ -375,4 +377,5 @@ def _parse(content: Any) -> Manifest:
             tuple(text_at(name, "duplicates") for name in list_at(group, "duplicates")) for group in groups
         ),
         notes=parse_notes(content.get("notes", [])),
+        renamed=tuple(text_at(text, "renamed") for text in list_at(content.get("renamed", []), "renamed")),
     )

@@ -24,7 +24,8 @@ from mhpdata.order import Placement
 from mhpdata.region import Found, Reading, Regions
 from mhpdata.remap import read_remap
 from mhpdata.render import Source
-from mhpdata.split import Split
+from mhpdata.split import Split, open_split
+from mhpdata.wording import counted
 
 Sets = Sequence[tuple[str | Path, str]]
 Names = Iterable[str] | Sequence[Iterable[str] | None] | None
@@ -53,7 +54,7 @@ class Mixture:
         if not sets:
             remedy = 'Pass a list such as [("rec", "train")].'
             raise OptionError("folder", "no set", "at least one (folder, split)", remedy)
-        self.splits = [Split(Path(folder), name) for folder, name in sets]
+        self.splits = [open_split(folder, name) for folder, name in sets]
         self._regions = [Regions(split, overlap) for split in self.splits]
         self._starts = list(itertools.accumulate((len(split) for split in self.splits), initial=0))
         self.labelled = self._same_labelling()
@@ -87,6 +88,9 @@ class Mixture:
 
         Args:
             names: of a single set its names; of several one collection, or None, each.
+
+        Raises:
+            OptionError: they leave no image of a set.
         """
         lists: list[Any] = (
             [names] if len(self.splits) == 1 else list([None] * len(self.splits) if names is None else names)
@@ -94,9 +98,15 @@ class Mixture:
         if len(lists) != len(self.splits):
             remedy = f"Pass a list of {len(self.splits)}, with None for each set of which all images are wanted."
             raise OptionError("names", f"{len(lists)} collections", f"{len(self.splits)}, one a set", remedy)
-        chosen = []
+        chosen: list[int] = []
         for number, (split, wanted) in enumerate(zip(self.splits, lists, strict=True)):
-            chosen += [self._starts[number] + index for index in _subset(split, wanted, where)]
+            among_names = None if wanted is None else set(wanted)
+            among = _subset(split, among_names, where)
+            if not among:
+                option = "where" if among_names or among_names is None else "names"
+                remedy = f"Leave {option} out to take all {len(split)}; their names are such as {split.names[0]!r}."
+                raise nothing_left(option, split, remedy)
+            chosen += [self._starts[number] + index for index in among]
         return np.array(chosen, np.int64)
 
     # What Regions does, by the index of all.
@@ -106,11 +116,17 @@ class Mixture:
 
         Raises:
             LeakError: one is, and ``leaks`` is not "skip".
+            OptionError: "skip" leaves no sample of a set.
         """
         found = find_leaks(self.splits)
         if leaks == "skip":
             leaked = [self.index(number, inner) for number, one in enumerate(found) for inner in one]
-            return chosen[~np.isin(chosen, leaked)][:limit]
+            kept = chosen[~np.isin(chosen, leaked)]
+            for number, split in enumerate(self.splits):
+                if not (self.groups(kept) == number).any():
+                    remedy = "Leave this set out of training (mhp-train: its --data, and its number in --mix)."
+                    raise nothing_left("leaks", split, remedy)
+            return kept[:limit]
         chosen = chosen[:limit]
         among = set(chosen.tolist())
         refuse(
@@ -173,6 +189,23 @@ class Mixture:
             remedy = 'Pass --remap common, in Python remap="common", or a table of your own (docs/datasets.md).'
             raise OptionError("data", found, "the same classes in all", remedy)
         return sets[0][1], [np.arange(256, dtype=np.uint8) for _ in sets]
+
+
+def nothing_left(option: str, split: Split, remedy: str) -> OptionError:
+    """The error of an option that leaves out all samples of a set."""
+    return OptionError(option, f"leaves no sample of {split.folder}, split {split.name}", "at least one", remedy)
+
+
+def refuse_no_batch(samples: int, batch_size: int, world_size: int) -> None:
+    """Raises OptionError where not even one batch of each rank is full, and only such count."""
+    if samples < batch_size * world_size:
+        found = f"{batch_size}, where {counted(samples, 'sample')}"
+        found += f" for {world_size} ranks" if world_size > 1 else ""
+        found += " and drop_last leave no full batch"
+        remedy = f"Pass {samples // world_size} or less, or drop_last=False."
+        if samples < world_size:
+            remedy = f"Start at most {counted(samples, 'process', 'processes')}, or pass drop_last=False."
+        raise OptionError("batch_size", found, "at least one full batch on each rank", remedy)
 
 
 def _subset(split: Split, names: Iterable[str] | None, where: Callable[[str], bool] | None) -> list[int]:

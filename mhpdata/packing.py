@@ -31,7 +31,7 @@ from mhpdata import __version__
 from mhpdata.convert import Converted, convert
 from mhpdata.errors import OptionError, OutputError, SourceError
 from mhpdata.journal import Finished, Journal, fingerprint
-from mhpdata.layouts import AUTO, LAYOUTS, Entry, Listing, scan
+from mhpdata.layouts import AUTO, LAYOUTS, Entry, Listing, empty_split, scan
 from mhpdata.manifest import (
     BUILD_NAME,
     NAME,
@@ -72,6 +72,8 @@ def pack(
     on_error: str = "fail",
     damaged: str = "fail",
     overwrite: bool = False,
+    follow_links: bool = False,
+    allow_empty: bool = False,
     progress: bool = False,
 ) -> Manifest:
     """Pack a downloaded dataset into shards. An interrupted pack goes on when called again with the same arguments.
@@ -86,6 +88,8 @@ def pack(
         on_error: "fail" raises the first error; "skip" leaves such entries out and records them in the manifest.
         damaged: "keep" takes a JPEG whose pixels are damaged as far as it decodes, and notes it in the manifest.
         overwrite: replace another packed dataset in ``out``.
+        follow_links: read what links out of ``src`` lead to; they are refused otherwise.
+        allow_empty: pack a split that has no image, or of which all are left out; an error otherwise.
         progress: show a bar with images/s and the time left, where stderr is a terminal.
 
     Returns:
@@ -102,15 +106,21 @@ def pack(
     check_range("workers", workers, 1, 4096)
     src, out = Path(src), Path(out)
     with _below(src):
-        listing = scan(src, layout)
+        listing = scan(src, layout, follow_links)
         chosen = _chosen(splits, listing.layout)
         problems = [problem for problem in listing.problems if problem.split in ("", *chosen)]
         if problems and on_error == "fail":
             raise problems[0].error
+        for split in chosen:
+            if not listing.entries[split] and not allow_empty:
+                left_out = [(p.name, type(p.error).__name__) for p in problems if p.split in ("", split)]
+                raise empty_split(split, _filled(listing), left_out)
     with _below(src), writing(out, _ON):
         _make_folder(out)
         with Journal(out, LAYOUTS[listing.layout].SPLITS) as journal:
-            run = _Run(src, listing, chosen, options, workers, on_error == "skip", journal, progress)
+            run = _Run(
+                src, listing, chosen, options, workers, on_error == "skip", journal, progress, allow_empty, follow_links
+            )
             manifest = None if overwrite else run.already_done()
             if manifest is None:
                 journal.begin({"layout": listing.layout, **run.recorded_options}, overwrite)
@@ -131,6 +141,8 @@ class _Run:
     skip: bool
     journal: Journal
     progress: bool
+    allow_empty: bool
+    follow_links: bool
 
     @property
     def recorded_options(self) -> dict[str, object]:
@@ -143,7 +155,13 @@ class _Run:
         entries = [entry for split in self.splits for entry in self.listing.entries[split]]
         chosen = [problem for problem in self.listing.problems if problem.split in ("", *self.splits)]
         problems = [(problem.split, problem.name, str(problem.error)) for problem in chosen]
-        return hashlib.sha256(f"{fingerprint(entries)} {problems}".encode("utf-8", "surrogateescape")).hexdigest()
+        state = f"{fingerprint(entries)} {problems}" + (f" {self._renamed}" if self._renamed else "")
+        return hashlib.sha256(state.encode("utf-8", "surrogateescape")).hexdigest()
+
+    @property
+    def _renamed(self) -> tuple[str, ...]:
+        """What was taken under another name in the chosen splits and the lists, in sentences."""
+        return tuple(renamed.text for renamed in self.listing.renamed if renamed.split in ("", *self.splits))
 
     def already_done(self) -> Manifest | None:
         """The manifest in the folder, if it is of this source as it is, packed with these options, all there."""
@@ -155,7 +173,10 @@ class _Run:
             return None
         ours = (self.listing.layout, self.recorded_options, self.source_state)
         theirs = (manifest.layout, manifest.options, self.journal.read_build().get("source_state"))
-        return manifest if ours == theirs and (self.skip or not manifest.skipped) else None
+        if ours != theirs or (manifest.skipped and not self.skip):
+            return None
+        self._refuse_empty(manifest)
+        return manifest
 
     def pack(self) -> Manifest:
         """Pack what the journal does not have yet, and write the manifest."""
@@ -208,13 +229,22 @@ class _Run:
             skipped=self._skipped(packed),
             duplicates=_duplicates(packed),
             notes=tuple(note for finished in packed.values() for done in finished for note in done.notes),
+            renamed=self._renamed,
         )
+        self._refuse_empty(manifest)
         out = self.journal.out
         self.journal.remove_others({file.file for file in manifest.files})
         sync_folder(out)
         write_atomically(out / BUILD_NAME, dump(self._build(seconds)))
         write_atomically(out / NAME, manifest.to_json())
         return manifest
+
+    def _refuse_empty(self, manifest: Manifest) -> None:
+        """Raises FolderError where a split has no record, unless that was asked for."""
+        for split, packed in manifest.splits.items():
+            if not packed.records and not self.allow_empty:
+                left_out = [(skip.name, skip.error) for skip in manifest.skipped if skip.split in ("", split)]
+                raise empty_split(split, [name for name, one in manifest.splits.items() if one.records], left_out)
 
     def _split(self, split: str, finished: list[Finished]) -> PackedSplit:
         classes = len(self.listing.labels)
@@ -239,6 +269,7 @@ class _Run:
             "mhp": __version__,
             "source": os.fsencode(self.src.resolve()).decode("utf-8", "backslashreplace"),
             "source_state": self.source_state,
+            "follow_links": self.follow_links,
             "workers": self.workers,
             "seconds_of_the_last_run": round(seconds, 3),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -257,6 +288,11 @@ def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
         remedy = f"Pass splits=[{known[0]!r}], or leave splits out to pack all."
         raise OptionError("splits", "an empty list", " or ".join(known), remedy)
     return tuple(split for split in known if splits is None or split in splits)
+
+
+def _filled(listing: Listing) -> list[str]:
+    """The splits that have entries."""
+    return [split for split, entries in listing.entries.items() if entries]
 
 
 def _version(library: str) -> str | None:

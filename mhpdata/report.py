@@ -25,7 +25,7 @@ def report(manifest: Manifest, folder: str | Path) -> str:
     images, rule = counted(total.contested_images, "image"), manifest.options["overlap"]
     lines += ["", f"contested: labelled by more than one person, in {images}; the overlap rule is '{rule}'. "]
     lines[-1] += "conflicting: with different labels."
-    lines += ["", *_duplicates(manifest), *_skipped(manifest)]
+    lines += ["", *_duplicates(manifest), *_skipped(manifest), *_renamed(manifest)]
     if manifest.notes:
         lines.append("Notes, each recorded in the manifest:")
         lines += [f"  {line}" for line in describe_notes(manifest.notes)]
@@ -56,3 +56,9 @@ def _skipped(manifest: Manifest) -> list[str]:
     if len(manifest.skipped) > SHOWN:
         lines.append(f"  ... and {len(manifest.skipped) - SHOWN} more")
     return lines
+
+
+def _renamed(manifest: Manifest) -> list[str]:
+    if not manifest.renamed:
+        return []
+    return ["Not named as in the release, recorded in the manifest:", *(f"  {text}" for text in manifest.renamed)]

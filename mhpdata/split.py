@@ -19,19 +19,31 @@ from mhpdata.record import Record, Sample, decode_record, parse_record
 from mhpdata.shards.file import OpenFile
 
 
-def open_split(folder: str | Path, split: str) -> Split:
+def open_split(folder: str | Path, split: str, *, allow_empty: bool = False) -> Split:
     """Open one split of a packed folder.
 
     Args:
         folder: where mhp-pack has written.
         split: "train", "val" or "test".
+        allow_empty: a split without samples is no error.
 
     Raises:
         ManifestError: ``folder`` is not a packed dataset.
-        OptionError: it has no such split.
+        OptionError: it has no such split, or one without samples.
         ShardError: a shard is missing or damaged.
     """
-    return Split(Path(folder), split)
+    opened = Split(Path(folder), split)
+    if not allow_empty:
+        refuse_empty(opened)
+    return opened
+
+
+def refuse_empty(split: Split) -> None:
+    """Raises OptionError for a split without samples."""
+    if not len(split):
+        others = [name for name, one in split.manifest.splits.items() if one.records]
+        remedy = f"Pass {' or '.join(others)}." if others else f"Pack again: {split.folder} has no samples at all."
+        raise OptionError("split", f"{split.name!r} of {split.folder} is empty", "a split with samples", remedy)
 
 
 class Split(Sequence[Sample]):

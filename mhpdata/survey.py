@@ -18,7 +18,7 @@ from mhpdata.errors import ImageError, SourceError
 from mhpdata.findings import Report
 from mhpdata.header import read_header
 from mhpdata.image import Pixels, decode_file, decode_mask
-from mhpdata.layouts import AUTO, Entry, Listing, scan
+from mhpdata.layouts import AUTO, Entry, Listing, empty_split, scan
 from mhpdata.layouts.entry import MAPS, RED
 from mhpdata.manifest import count_shared, identical
 from mhpdata.notes import Note, describe_notes
@@ -61,18 +61,29 @@ class _Surveyed:
     notes: dict[str, str]
 
 
-def verify_source(src: str | Path, *, layout: str = AUTO, workers: int | None = None, progress: bool = False) -> Report:
+def verify_source(
+    src: str | Path,
+    *,
+    layout: str = AUTO,
+    follow_links: bool = False,
+    allow_empty: bool = False,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Report:
     """Check a downloaded dataset before packing it, and find all that is wrong.
 
     Args:
         src: the folder as unpacked. Nothing is written there.
         layout: "auto", or a name in mhpdata.layouts.LAYOUTS.
+        follow_links: read what links out of ``src`` lead to; they are refused otherwise.
+        allow_empty: a split without images is nothing wrong.
         workers: threads; by default one for each core that this process may use.
         progress: show a bar, where stderr is a terminal.
 
     Returns:
-        The report; its findings are SourceError. Files that no list names and byte-identical photos are remarks. An
-        entry with a missing file or a wrong number of masks is a finding of which nothing is decoded.
+        The report; its findings are SourceError. Files that no list names or that were taken under another name, and
+        byte-identical photos, are remarks. An entry with a missing file or a wrong number of masks is a finding of
+        which nothing is decoded.
 
     Raises:
         FolderError: ``src`` is not a dataset of this layout, or a folder or list of it cannot be read at all.
@@ -80,11 +91,12 @@ def verify_source(src: str | Path, *, layout: str = AUTO, workers: int | None = 
     """
     src = Path(src)
     try:
-        listing = scan(src, layout)
+        listing = scan(src, layout, follow_links)
     except SourceError as error:
         raise error.below(src) from error.__cause__
     report = Report(f"{src}: {listing.layout}; every photo and mask decoded")
     report.findings += [problem.error.below(src) for problem in listing.problems]
+    report.findings += [] if allow_empty else [error.below(src) for error in _empty(listing)]
     hashes: list[tuple[str, bytes]] = []
     notes: list[Note] = []
     with crew(sum(map(len, listing.entries.values())), "images", workers, progress) as threads:
@@ -101,8 +113,17 @@ def verify_source(src: str | Path, *, layout: str = AUTO, workers: int | None = 
             report.counts[split] = _counts(listing, split, usable, gray, persons)
     found = {error.place for error in report.findings}
     report.remarks += [*_compare_release(listing, report.counts, src, found), *_describe_identical(listing, hashes)]
-    report.remarks += [*describe_notes(notes), *listing.remarks]
+    report.remarks += describe_notes(notes)
+    report.remarks += [*(renamed.text for renamed in listing.renamed), *listing.remarks]
     return report
+
+
+def _empty(listing: Listing) -> Iterator[SourceError]:
+    """What is wrong with splits that name no image; where a problem says so already, nothing."""
+    filled = [split for split, entries in listing.entries.items() if entries]
+    for split, entries in listing.entries.items():
+        if not entries and all(problem.split not in ("", split) for problem in listing.problems):
+            yield empty_split(split, filled)
 
 
 def _survey(root: Path, entry: Entry, labels: int) -> _Surveyed:

@@ -29,6 +29,7 @@ from mhpdata.consistency import (
 from mhpdata.errors import ManifestError, OptionError, ShardError, copy_again
 from mhpdata.findings import Report
 from mhpdata.journal import FOLDER
+from mhpdata.layouts.entry import ALLOW_EMPTY
 from mhpdata.manifest import NAME, Manifest, Shard, ShardFile, Statistics, read_manifest
 from mhpdata.notes import describe_notes
 from mhpdata.options import PackOptions
@@ -44,7 +45,12 @@ _AGAIN = copy_again("all of it")
 
 
 def verify_packed(
-    folder: str | Path, *, deep: bool = False, workers: int | None = None, progress: bool = False
+    folder: str | Path,
+    *,
+    deep: bool = False,
+    allow_empty: bool = False,
+    workers: int | None = None,
+    progress: bool = False,
 ) -> Report:
     """Check a packed folder against its manifest, and find all that is wrong.
 
@@ -56,6 +62,7 @@ def verify_packed(
         folder: where mhp-pack has written.
         deep: also decode every image and every person's mask, and merge and resize the masks again: labels and persons
             must be the stored ones.
+        allow_empty: a split without records is nothing wrong.
         workers: threads; by default one for each core that this process may use.
         progress: show bars, where stderr is a terminal.
 
@@ -67,7 +74,10 @@ def verify_packed(
         OptionError: ``workers`` out of range.
     """
     folder = Path(folder)
-    return _Verification(folder, read_manifest(folder), deep).run(workers, progress)
+    verification = _Verification(folder, read_manifest(folder), deep)
+    if not allow_empty:
+        verification.find_empty()
+    return verification.run(workers, progress)
 
 
 class _Verification:
@@ -96,6 +106,16 @@ class _Verification:
         self._note(compare_duplicates(self._manifest, self._hashes))
         self._report.remarks += self._remarks()
         return self._report
+
+    def find_empty(self) -> None:
+        """Add a finding for each split without records."""
+        splits = self._manifest.splits
+        for split in (name for name, one in splits.items() if not one.records):
+            others = "".join(f" --split {name}" for name, one in splits.items() if one.records)
+            remedy = f"Pack again with --overwrite{others}" if others else "Pack a download that has images"
+            remedy += f"; where the split is meant to be empty, pass {ALLOW_EMPTY}."
+            found = f"split {split} is empty"
+            self._report.findings.append(ManifestError(self._folder / NAME, found, "at least one record", remedy))
 
     def _note(self, wrong: Wrong) -> None:
         """Add what is wrong with the manifest to the findings."""
@@ -190,6 +210,7 @@ class _Verification:
             left_out = counted(len(manifest.skipped), "entry or line", "entries or lines")
             yield f"packing left out {left_out}; the manifest says which and why"
         yield from describe_notes(manifest.notes)
+        yield from manifest.renamed
         if manifest.duplicates:
             photos = sum(map(len, manifest.duplicates))
             yield f"byte-identical photos: {counted(len(manifest.duplicates), 'group')} of {photos} in all"

@@ -113,13 +113,19 @@ class _Compared:
 
 
 def measure_agreement(
-    src: str | Path, *, layout: str = AUTO, workers: int | None = None, progress: bool = False
+    src: str | Path,
+    *,
+    layout: str = AUTO,
+    follow_links: bool = False,
+    workers: int | None = None,
+    progress: bool = False,
 ) -> Agreement:
     """Score the annotations of photos that a download holds more than once: what mhp-verify --agreement calls.
 
     Args:
         src: the folder as unpacked. Nothing is written there.
         layout: "auto", or a name in mhpdata.layouts.LAYOUTS.
+        follow_links: read what links out of ``src`` lead to; they are refused otherwise.
         workers: threads; by default one for each core that this process may use.
         progress: show bars, where stderr is a terminal.
 
@@ -130,7 +136,7 @@ def measure_agreement(
     """
     src = Path(src)
     try:
-        listing = scan(src, layout)
+        listing = scan(src, layout, follow_links)
     except SourceError as error:
         raise error.below(src) from error.__cause__
     entries = [entry for of_split in listing.entries.values() for entry in of_split if entry.files[1:]]

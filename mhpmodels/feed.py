@@ -65,11 +65,6 @@ class Feed:
         self.classes = self.loader.classes
         self._check_classes()
         self.steps = len(self.loader)
-        if not self.steps:
-            images = self.loader.state_dict()["length"]
-            found = f"{config.batch_size}, where {config.train_split} has {images} images"
-            remedy = f"Pass {images} or less." if images else "Pass as --train-split a split that has images."
-            raise OptionError("batch_size", found, "at most as many", remedy)
         self.rate(0)  # refuses a warm-up that does not fit before anything is trained
         self.val = None
         if config.validate:
@@ -113,6 +108,9 @@ class Feed:
         """The images of a split that count."""
         config, manifest = self.config, read_manifest(folder)
         names = choose_names(manifest, split, config.val_protocol, config.leak_free)
+        if not names:
+            remedy = "Pass another --train-split or --val-split, or leave out --val-protocol and --leak-free."
+            raise OptionError(f"{folder}, split {split}", "no images", "at least one", remedy)
         if not manifest.splits[split].labelled:
             known = " or ".join(name for name, one in manifest.splits.items() if one.labelled) or "a labelled split"
             remedy = f"Pass {known} as --train-split and --val-split, or --no-val to train without validation."

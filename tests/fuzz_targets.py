@@ -268,7 +268,7 @@ def results_reader(work: Path) -> Callable[[bytes, int], Any]:
 def loader_reader(work: Path, image: str) -> tuple[Seeds, Callable[[bytes, int], Any]]:
     """Loads one record of a packed folder, damaged in its place in the shard."""
     source = write_folder(work / f"source-{image}", images=4, size=(37, 53))
-    mhpdata.pack(source, work / image, image=image, size=0, workers=1)
+    mhpdata.pack(source, work / image, image=image, size=0, workers=1, splits=["train"])
     split = mhpdata.open(work / image, "train")
     whole = bytes(split.raw(0))
     file, begin = Path(split.span(0)[0].path), split.plain(0)

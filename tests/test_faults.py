@@ -139,7 +139,7 @@ def test_a_source_that_cannot_be_read_ends_the_pack_and_the_next_one_goes_on(fai
 def test_a_pack_without_memory_is_one_error_and_the_next_one_goes_on(tmp_path):
     source = write_folder(tmp_path / "MHP_v1", images=4, size=(3000, 4000))
     out = tmp_path / "rec"
-    arguments = ["--src", str(source), "--out", str(out), "--size", "96", "--workers", "1"]
+    arguments = ["--src", str(source), "--out", str(out), "--size", "96", "--workers", "1", "--split", "train"]
     found = subprocess.run(
         [sys.executable, "-c", PACK, str(64 << 20), *arguments],
         capture_output=True,
@@ -150,7 +150,7 @@ def test_a_pack_without_memory_is_one_error_and_the_next_one_goes_on(tmp_path):
     assert found.returncode == 1, found.stderr
     assert "memory" in found.stderr and "Traceback" not in found.stderr
     assert not (out / "manifest.json").exists()
-    mhpdata.pack(source, out, size=96, workers=1)
+    mhpdata.pack(source, out, size=96, workers=1, splits=["train"])
     assert mhpdata.open(out, "train")[0].image.shape[0] == 96
 
 

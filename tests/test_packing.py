@@ -193,10 +193,21 @@ def test_all_entries_of_a_split_skipped(source, tmp_path):
     shutil.copytree(source, folder)
     for entry in layouts.scan(folder).entries["val"]:
         (folder / entry.image.path).write_bytes(b"")
-    manifest = mhpdata.pack(folder, tmp_path / "rec", size=256, on_error="skip")
+    options = {"size": 64, "on_error": "skip"}
+    found = r"broken: split val is empty: 3 entries and lines are left out, such as 0010 \(ImageError\)"
+    for _ in range(2):
+        with pytest.raises(FolderError, match=found) as caught:
+            mhpdata.pack(folder, tmp_path / "rec", **options)
+        assert "pass --split train --split test; to pack it empty, pass --allow-empty" in caught.value.remedy
+        assert not (tmp_path / "rec" / "manifest.json").exists()
+    before = (tmp_path / "rec" / "train-00000.rec").stat().st_ino
+    manifest = mhpdata.pack(folder, tmp_path / "rec", allow_empty=True, **options)
+    assert (tmp_path / "rec" / "train-00000.rec").stat().st_ino == before, "nothing is packed again"
     assert manifest.splits["val"].records == 0 and len(manifest.skipped) == 3
-    assert len(mhpdata.open(tmp_path / "rec", "val")) == 0
+    assert len(mhpdata.open(tmp_path / "rec", "val", allow_empty=True)) == 0
     assert not list((tmp_path / "rec").glob("val-*"))
+    with pytest.raises(FolderError, match=found):
+        mhpdata.pack(folder, tmp_path / "rec", **options)
 
 
 def test_an_error_leaves_whole_shards_that_the_next_run_takes_over(source, packed, tmp_path):

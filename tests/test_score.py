@@ -288,7 +288,7 @@ def test_the_merged_truth_of_the_true_sample_against_its_masks(tmp_path):
             shutil.copyfile(path, root / folder / path.name)
     (root / "train_list.txt").write_text("1528.jpg\n")
     (root / "test_list.txt").write_text("")
-    mhpdata.pack(root, tmp_path / "rec", size=0)
+    mhpdata.pack(root, tmp_path / "rec", size=0, splits=["train"])
     (sample,) = mhpdata.open(tmp_path / "rec", "train")
     images = {"1528": (sample.labels, sample.persons, sample.masks)}
     folder = submit(tmp_path / "pred", "official", images, scores=(0.9, 0.8, 0.7, 0.6))

@@ -28,7 +28,8 @@ def test_scan_and_read(root):
     (root / "sub").mkdir()
     (root / "sub" / "inner").write_bytes(b"")
     found = scan_folder(root)
-    assert found == {"file": SourceFile("file", 7, (root / "file").stat().st_mtime_ns)}
+    state = (root / "file").stat()
+    assert found == {"file": SourceFile("file", 7, state.st_mtime_ns, state.st_dev, state.st_ino, "./file")}
     assert read_file(root, found["file"]) == b"content"
     assert read_file(root, scan_folder(root, "sub")["inner"]) == b""
     assert scan_folder(root, "sub")["inner"].path == "sub/inner"
@@ -141,6 +142,30 @@ def change_in_secret(change):
     return changed
 
 
+def replace_by_a_twin(path):
+    """Another file of the same size and time."""
+    before = path.stat()
+    path.with_name("twin").write_bytes(b"CONTENT")
+    os.utime(path.with_name("twin"), ns=(before.st_atime_ns, before.st_mtime_ns))
+    path.with_name("twin").rename(path)
+
+
+def replace_by_a_link(path):
+    """A link out of the source, to a file of the same size and time."""
+    before = path.stat()
+    outside = path.parent.parent / "outside"
+    outside.write_bytes(b"secrets")
+    os.utime(outside, ns=(before.st_atime_ns, before.st_mtime_ns))
+    path.unlink()
+    path.symlink_to(outside)
+
+
+def replace_by_a_link_to_itself(path):
+    """A link to the very file, which now lies elsewhere."""
+    path.rename(path.parent.parent / "moved")
+    path.symlink_to(path.parent.parent / "moved")
+
+
 def replace_by_a_fifo(path):
     path.unlink()
     os.mkfifo(path)  # opening it must not wait for a writer
@@ -151,7 +176,10 @@ def replace_by_a_folder(path):
     path.mkdir()
 
 
-CHANGES = [os.unlink, grow, shrink, touch, change_in_secret(grow), change_in_secret(shrink), replace_by_a_fifo]
+CHANGES = [
+    os.unlink, grow, shrink, touch, change_in_secret(grow), change_in_secret(shrink), replace_by_a_fifo,
+    replace_by_a_twin, replace_by_a_link, replace_by_a_link_to_itself,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -161,6 +189,36 @@ def test_a_file_that_changed_after_the_scan(change, root):
     with pytest.raises(SourceChangedError) as caught:
         read_file(root, file)
     assert caught.value.place == "file" and "since the command began" in caught.value.found and caught.value.remedy
+
+
+@pytest.mark.parametrize("change", [replace_by_a_twin, grow, os.unlink, replace_by_a_fifo])
+def test_what_a_followed_link_leads_to_must_be_the_file_that_was_found(change, root):
+    (root / "link").symlink_to("../outside")
+    file = scan_folder(root, follow_links=True)["link"]
+    assert read_file(root, file) == b"secret"
+    change(root.parent / "outside")
+    with pytest.raises(SourceChangedError):
+        read_file(root, file)
+
+
+def test_no_folder_on_the_way_may_become_a_link(root):
+    """Of the same file: size, time, device and inode are those that were found, the way is not."""
+    (root / "sub").mkdir()
+    (root / "sub" / "inner").write_bytes(b"content")
+    file = scan_folder(root, "sub")["inner"]
+    (root / "sub").rename(root.parent / "moved")
+    (root / "sub").symlink_to("../moved")
+    with pytest.raises(SourceChangedError, match="a link was put in its place, or in that of its folder, since the"):
+        read_file(root, file)
+
+
+def test_a_link_within_the_folder_is_read_where_it_led_when_it_was_found(root):
+    (root / "other").write_bytes(b"another")
+    (root / "alias").symlink_to("file")
+    file = scan_folder(root)["alias"]
+    (root / "alias").unlink()
+    (root / "alias").symlink_to("../outside")
+    assert read_file(root, file) == b"content"
 
 
 def test_a_folder_in_the_files_place(root):
@@ -264,9 +322,13 @@ def test_persons_go_by_number_not_by_directory_order(copy):
         ("../../etc/passwd", "'../../etc/passwd'; expected an image name such as 0001.jpg"),
         ("/etc/passwd", "expected an image name"),
         ("../0001.jpg", "expected an image name"),
-        ("0001.png", "expected an image name"),
-        ("0001.jpg ", "expected an image name"),
-        ("", "expected an image name"),
+        ("0001.tif", "expected an image name"),
+        ("0001 .jpg", "expected an image name"),
+        ("masks/0001.jpg", "expected an image name"),
+        ("/data/images/0001.jpg", "expected an image name"),
+        ("images/../0001.jpg", "expected an image name"),
+        ("0001.jpg ", "0001.jpg again; expected one mention (train_list.txt line 1 has it)"),
+        ("images/0001.jpg", "0001.jpg again; expected one mention (train_list.txt line 1 has it)"),
         ("\u0661.jpg", "expected an image name"),
         ("0001.jpg", "0001.jpg again; expected one mention (train_list.txt line 1 has it)"),
         ("0007.jpg", "0007.jpg again; expected one mention (test_list.txt line 1 has it)"),

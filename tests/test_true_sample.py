@@ -31,7 +31,7 @@ def release(tmp_path_factory):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_it_comes_back_as_it_was(release, tmp_path, format):
-    mhpdata.pack(release, tmp_path / "rec", size=0, format=format)
+    mhpdata.pack(release, tmp_path / "rec", size=0, format=format, splits=["train"])
     (sample,) = mhpdata.open(tmp_path / "rec", "train")
     labels, counts = np.unique(sample.labels, return_counts=True)
     assert dict(zip(labels.tolist(), counts.tolist(), strict=True)) == HISTOGRAM
@@ -42,15 +42,15 @@ def test_it_comes_back_as_it_was(release, tmp_path, format):
 
 @pytest.mark.parametrize(("rule", "least"), [("last", 15), ("smallest", 0), ("nearest", 0), ("ignore", 15)])
 def test_the_rules_differ_in_the_conflicting_pixels_only(release, tmp_path, rule, least):
-    mhpdata.pack(release, tmp_path / "first", size=0)
-    mhpdata.pack(release, tmp_path / rule, size=0, overlap=rule)
+    mhpdata.pack(release, tmp_path / "first", size=0, splits=["train"])
+    mhpdata.pack(release, tmp_path / rule, size=0, overlap=rule, splits=["train"])
     first, other = (mhpdata.open(tmp_path / name, "train")[0] for name in ("first", rule))
     assert least <= (first.labels != other.labels).sum() <= 15
     assert (first.persons != other.persons).sum() <= 630
 
 
 def test_packed_at_768_it_verifies(release, tmp_path):
-    mhpdata.pack(release, tmp_path / "rec")
+    mhpdata.pack(release, tmp_path / "rec", splits=["train"])
     assert mhpdata.open(tmp_path / "rec", "train")[0].image.shape == (768, 1080, 3)
     report = mhpdata.verify_packed(tmp_path / "rec", deep=True)
     assert report.clean, report.text()

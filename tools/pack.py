@@ -56,6 +56,8 @@ entries out and have each recorded in rec/manifest.json. mhp-verify --src LV-MHP
     show_default=True,
     help="A JPEG with damaged pixels: an error, or kept as far as it decodes, encoded again and recorded.",
 )
+@click.option("--follow-links", is_flag=True, help="Read what links out of --src lead to; refused by default.")
+@click.option("--allow-empty", is_flag=True, help="Pack a split that has no image; an error by default.")
 @click.option("--overwrite", is_flag=True, help="Replace another packed dataset in --out.")
 @reporting_errors
 def main(src: str, out: str, splits: tuple[str, ...], **options: object) -> None:

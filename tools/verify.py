@@ -29,6 +29,8 @@ usage.
 @click.option("--deep", is_flag=True, help="Packed folder: decode everything, merge the masks again and compare.")
 @click.option("--agreement", is_flag=True, help="Download: score annotations of the same photo against each other.")
 @click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), help="Download: what --src is.  [default: auto]")
+@click.option("--follow-links", is_flag=True, help="Download: read what links out of --src lead to.")
+@click.option("--allow-empty", is_flag=True, help="A split without images is nothing wrong.")
 @click.option("--workers", type=int, help="Threads.  [default: one for each core]")
 @click.option("--all", "show_all", is_flag=True, help=f"Show all problems and remarks, not the first {SHOWN} of each.")
 @reporting_errors
@@ -38,6 +40,8 @@ def main(
     deep: bool,
     agreement: bool,
     layout: str | None,
+    follow_links: bool,
+    allow_empty: bool,
     workers: int | None,
     show_all: bool,
 ) -> None:
@@ -51,18 +55,29 @@ def main(
         raise click.UsageError("--deep goes with a packed folder: a download is always decoded. Leave --deep out.")
     if src is None and agreement:
         raise click.UsageError("--agreement goes with --src: it compares masks of a download, as in --src LV-MHP-v1.")
+    if src is None and follow_links:
+        raise click.UsageError(
+            "--follow-links goes with --src: it is about links in a download, as in --src LV-MHP-v1."
+        )
     import mhpdata
 
     if src is not None and agreement:
         from mhpmodels.agreement import measure_agreement
 
-        found = measure_agreement(src, layout=layout or AUTO, workers=workers, progress=True)
+        found = measure_agreement(src, layout=layout or AUTO, follow_links=follow_links, workers=workers, progress=True)
         print(found.text(None if show_all else SHOWN))
         return
     if src is None:
-        report = mhpdata.verify_packed(str(folder), deep=deep, workers=workers, progress=True)
+        report = mhpdata.verify_packed(str(folder), deep=deep, allow_empty=allow_empty, workers=workers, progress=True)
     else:
-        report = mhpdata.verify_source(src, layout=layout or AUTO, workers=workers, progress=True)
+        report = mhpdata.verify_source(
+            src,
+            layout=layout or AUTO,
+            follow_links=follow_links,
+            allow_empty=allow_empty,
+            workers=workers,
+            progress=True,
+        )
     print(report.text(None if show_all else SHOWN))
     if not report.clean:
         sys.exit(1)

@@ -2,7 +2,7 @@
 
 A layout is a module with ``LABELS`` (its LabelSet), ``SPLITS`` (names, in order), ``NAMES`` (what its folder holds),
 ``evidence(root, names)`` (what in a folder is of this layout and of no use to others; nothing where it is not) and
-``scan(root) -> Listing``.
+``scan(root, follow_links) -> Listing``.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from typing import cast
 
 from mhpdata.errors import FolderError
 from mhpdata.layouts import cihp, mhp_v1, mhp_v2
-from mhpdata.layouts.entry import Entry, Listing, Problem
+from mhpdata.layouts.entry import Entry, Listing, Problem, empty_split
 from mhpdata.options import check_choice
 from mhpdata.wording import to_read, why
 
-__all__ = ["AUTO", "LAYOUTS", "Entry", "Listing", "Problem", "scan"]
+__all__ = ["AUTO", "LAYOUTS", "Entry", "Listing", "Problem", "empty_split", "scan"]
 
 AUTO = "auto"
 LAYOUTS: dict[str, ModuleType] = {"mhp-v1": mhp_v1, "mhp-v2": mhp_v2, "cihp": cihp}
 
 
-def scan(root: Path, layout: str = AUTO) -> Listing:
+def scan(root: Path, layout: str = AUTO, follow_links: bool = False) -> Listing:
     """The entries of a downloaded dataset, each split in the order of its list.
 
     Args:
         root: the folder as unpacked.
         layout: a name in LAYOUTS, or "auto": told from what the folder holds, never guessed.
+        follow_links: follow links out of the folder, which are refused otherwise.
 
     Raises:
         OptionError: an unknown layout.
@@ -42,7 +43,7 @@ def scan(root: Path, layout: str = AUTO) -> Listing:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             remedy = to_read(error, "SRC/", otherwise)
         raise FolderError(".", f"cannot be listed ({why(error)})", "a dataset as downloaded", remedy) from error
-    return cast(Listing, LAYOUTS[_told(root, names) if layout == AUTO else layout].scan(root))
+    return cast(Listing, LAYOUTS[_told(root, names) if layout == AUTO else layout].scan(root, follow_links))
 
 
 def _told(root: Path, names: set[str]) -> str:

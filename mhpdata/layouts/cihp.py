@@ -17,23 +17,21 @@ pixel. A split without ``Category_ids`` is one without labels; of Training and V
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import CIHP
-from mhpdata.layouts.entry import MAPS, Entry, Found, Listing, Problem, find_file, find_photo, without_split
-from mhpdata.layouts.lists import read_ids
-from mhpdata.source import scan_folder
+from mhpdata.layouts.entry import MAPS, PHOTO, Entry, Found, Listing, Problem, Renamed, without_split
+from mhpdata.layouts.lists import Lines, read_ids
+from mhpdata.layouts.names import PHOTO_ENDINGS, PNG_ENDINGS, Files, Folders
 
 LABELS = CIHP
 SPLITS = ("train", "val", "test")
 FOLDERS = {"train": "Training", "val": "Validation", "test": "Testing"}
 NAMES = tuple(FOLDERS.values())
 LISTS = {"train": "train_id.txt", "val": "val_id.txt", "test": "test_id.txt"}
-CLASSES, PERSONS = "Category_ids", "Human_ids"
-
-_ID = re.compile(r"([0-9]{1,9})", re.ASCII)
+IMAGES, CLASSES, PERSONS = "Images", "Category_ids", "Human_ids"
 
 
 def evidence(root: Path, names: set[str]) -> list[str]:
@@ -41,7 +39,7 @@ def evidence(root: Path, names: set[str]) -> list[str]:
     return [f"{name}/Images" for name in NAMES if name in names and (root / name / "Images").is_dir()]
 
 
-def scan(root: Path) -> Listing:
+def scan(root: Path, follow_links: bool = False) -> Listing:
     """The entries of every split, in list order, and what is wrong with the rest; one scan of each folder.
 
     A list that is not text, or lies in two places, is a problem of its split.
@@ -49,57 +47,57 @@ def scan(root: Path) -> Listing:
     Raises:
         FolderError: ``root`` cannot be listed.
     """
-    top = scan_folder(root)
+    folders = Folders(root, follow_links)
+    top = folders.list()
     listing = Listing("cihp", LABELS, {})
     unlabelled = set()
     for split in SPLITS:
         listing.entries[split] = []
         try:
-            labelled = _scan_split(root, top, split, listing)
+            labelled = _scan_split(folders, top, split, listing)
         except FolderError as error:
             listing.problems.append(Problem(split, FOLDERS[split], error, entry=False))
             continue
         if not labelled:
             unlabelled.add(split)
-    return Listing("cihp", LABELS, listing.entries, listing.problems, listing.remarks, frozenset(unlabelled))
+    listing.remarks.extend(folders.remarks())
+    return replace(listing, unlabelled=frozenset(unlabelled))
 
 
-def _scan_split(root: Path, top: Found, split: str, listing: Listing) -> bool:
+def _scan_split(folders: Folders, top: Found, split: str, listing: Listing) -> bool:
     """Add a split's entries, problems and remarks to ``listing``; whether it has labels."""
     folder = FOLDERS[split]
-    if not (root / folder).exists():
+    if not (folders.root / folder).exists():
         raise FolderError(folder, "missing", "the folder of a split", without_split(split, SPLITS))
-    names = _names(root, top, split, listing.problems)
-    images = scan_folder(root, f"{folder}/Images")
-    labelled = (root / folder / CLASSES).exists()
+    names = _names(folders, top, split, listing)
+    listed = set(names)
+    images = Files(folders.list(f"{folder}/{IMAGES}"), f"{folder}/{IMAGES}", PHOTO_ENDINGS, listed)
+    labelled = (folders.root / folder / CLASSES).exists()
     if not labelled and split != "test":
         raise FolderError(f"{folder}/{CLASSES}", "missing", "the maps of classes", without_split(split, SPLITS))
-    maps = {kind: scan_folder(root, f"{folder}/{kind}") if labelled else {} for kind in (CLASSES, PERSONS)}
+    kinds = [f"{folder}/{kind}" for kind in (CLASSES, PERSONS)] if labelled else []
+    maps = [Files(folders.list(kind), kind, PNG_ENDINGS, listed) for kind in kinds]
     for name in names:
         try:
-            image = find_photo(images, f"{folder}/Images", name)
-            files = [
-                find_file(found, f"{folder}/{kind}", f"{name}.png", "the map of the photo")
-                for kind, found in maps.items()
-                if labelled
-            ]
-            listing.entries[split].append(Entry(name, split, image, tuple(files) if labelled else None, MAPS))
+            image = images.find(name, PHOTO)
+            files = tuple(found.find(name, "the map of the photo") for found in maps)
+            listing.entries[split].append(Entry(name, split, image, files if labelled else None, MAPS))
         except FolderError as error:
             listing.problems.append(Problem(split, name, error))
-    listed = set(names)
-    for place, found in {"Images": images, **maps}.items():
-        unlisted = sorted(name for name in found if name.rpartition(".")[0] not in listed)
-        listing.remarks.extend(f"{folder}/{place}/{name}: no list names it" for name in unlisted)
+    for files_of in (images, *maps):
+        listing.renamed.extend(Renamed(split, text) for text in files_of.renamed(names))
+        listing.remarks.extend(files_of.unlisted())
     return labelled
 
 
-def _names(root: Path, top: Found, split: str, problems: list[Problem]) -> list[str]:
+def _names(folders: Folders, top: Found, split: str, listing: Listing) -> list[str]:
     """The ids of a split's list, in its folder or beside it."""
-    inside = scan_folder(root, FOLDERS[split])
+    inside = folders.list(FOLDERS[split])
     name = LISTS[split]
     if name in inside and name in top:
         found = f"is in {FOLDERS[split]} and beside it"
         remedy = f"Delete {name} or {FOLDERS[split]}/{name}, whichever does not come from the archive."
         raise FolderError(name, found, "one list", remedy)
     place, where = (name, top) if name in top else (f"{FOLDERS[split]}/{name}", inside)
-    return read_ids(root, where, place, _ID, "an id such as 0000006", problems, split)
+    lines = Lines("an id such as 0000006", "", f"{FOLDERS[split]}/{IMAGES}")
+    return read_ids(folders, where, place, lines, listing, split)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mhpdata.errors import EXTRACT_AGAIN, FolderError, SourceError
+from mhpdata.errors import FolderError, SourceError
 from mhpdata.labels import LabelSet
 from mhpdata.source import Refused, SourceFile
+from mhpdata.wording import counted
 
 GRAY, RED, MAPS = "gray", "red", "maps"
 """How masks hold labels: a gray PNG a person; a PNG a person with the label in the red channel (MHP v2; gray, too); one
 map of classes and one of persons (CIHP)."""
 
+ALLOW_EMPTY = "--allow-empty, in Python allow_empty=True"
+"""How a command, and a function, is told that a split may be empty."""
+PHOTO = "the photo that the list names"
+"""What an image's file is, for errors."""
+
 Found = dict[str, SourceFile | Refused]
 """The names in a folder, by ``scan_folder``."""
-
-
-REAL_FILE = f"Put a plain file in its place, no link. {EXTRACT_AGAIN}"
-"""What to do about a name that must not be read."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,19 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Renamed:
+    """Names or lines that are not those of the release and were taken for them.
+
+    Attributes:
+        split: that they are of; "" where they concern every split.
+        text: a sentence.
+    """
+
+    split: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Listing:
     """All that a scan found.
 
@@ -73,6 +88,7 @@ class Listing:
         problems: what was left out of ``entries``, in the same order.
         remarks: files that belong to no entry, as sentences for ``mhp-verify --src``.
         unlabelled: splits without annotations.
+        renamed: what was taken under another name, for everybody who packs.
     """
 
     layout: str
@@ -81,32 +97,31 @@ class Listing:
     problems: list[Problem] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     unlabelled: frozenset[str] = frozenset()
+    renamed: list[Renamed] = field(default_factory=list)
+
+
+def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str, str]] = ()) -> FolderError:
+    """The error of a split of which no image can be packed.
+
+    Args:
+        split: its name.
+        splits: those that have images.
+        left_out: entries and lines of the split that are not packed: name, and the error's class.
+    """
+    found = f"split {split} is empty"
+    remedy = "Check its list"
+    if left_out:
+        name, error = left_out[0]
+        them = counted(len(left_out), "entry or line is", "entries and lines are")
+        found += f": {them} left out, such as {name} ({error})"
+        remedy = "Run mhp-verify --src SRC/ for what is wrong with them"
+    others = "".join(f" --split {other}" for other in splits if other != split)
+    remedy += f"; to pack without this split, pass{others}" if others else ""
+    remedy += f"; to pack it empty, pass {ALLOW_EMPTY}."
+    return FolderError(".", found, "at least one image in each split", remedy)
 
 
 def without_split(split: str, splits: Iterable[str]) -> str:
     """What to do about a split that is not there."""
     others = " ".join(f"--split {other}" for other in splits if other != split)
     return f"Extract the archive again; if you have none of this split, let mhp-pack leave it out: {others}."
-
-
-def find_photo(images: Found, folder: str, name: str) -> SourceFile:
-    """The photo of an id.
-
-    Raises:
-        FolderError: it is missing, or must not be read.
-    """
-    return find_file(images, folder, f"{name}.jpg", "the photo that the list names")
-
-
-def find_file(found: Found, folder: str, name: str, expected: str) -> SourceFile:
-    """A file of a folder.
-
-    Raises:
-        FolderError: it is missing, or must not be read.
-    """
-    file = found.get(name)
-    if file is None:
-        raise FolderError(f"{folder}/{name}", "missing", expected, EXTRACT_AGAIN)
-    if isinstance(file, Refused):
-        raise FolderError(file.path, file.reason, "a regular file", REAL_FILE)
-    return file

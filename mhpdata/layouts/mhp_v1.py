@@ -15,22 +15,22 @@ paper). A val_list.txt names it instead; its images leave the training split.
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import MHP_V1
-from mhpdata.layouts.entry import Entry, Found, Listing, Problem, find_photo
-from mhpdata.layouts.lists import read_ids
-from mhpdata.layouts.person_masks import Group, group_masks, order_masks
-from mhpdata.source import scan_folder
+from mhpdata.layouts.entry import PHOTO, Entry, Found, Listing, Problem, Renamed
+from mhpdata.layouts.lists import Lines, read_ids
+from mhpdata.layouts.names import PHOTO_ENDINGS, Files, Folders
+from mhpdata.layouts.person_masks import PersonMasks
+from mhpdata.source import names_alike
 
 LABELS = MHP_V1
 SPLITS = ("train", "val", "test")
-NAMES = ("train_list.txt", "test_list.txt", "images", "annotations")
-
-_IMAGE = re.compile(r"([0-9]{1,9})\.jpg", re.ASCII)
+IMAGES, MASKS = "images", "annotations"
+NAMES = ("train_list.txt", "test_list.txt", IMAGES, MASKS)
+VAL_LIST = "val_list.txt"
 
 
 def evidence(root: Path, names: set[str]) -> list[str]:
@@ -39,48 +39,45 @@ def evidence(root: Path, names: set[str]) -> list[str]:
     return [name for name in NAMES if name in names] if tells else []
 
 
-def scan(root: Path) -> Listing:
+def scan(root: Path, follow_links: bool = False) -> Listing:
     """The entries of every split, in list order, and what is wrong with the rest; one scan of each folder.
 
     Raises:
         FolderError: a folder is missing, or a list is not text.
     """
-    top = scan_folder(root)
-    images = scan_folder(root, "images")
-    masks, strays = group_masks(scan_folder(root, "annotations"))
-    problems: list[Problem] = []  # those of the lists first: they concern every split
-    names = _split_names(root, top, problems)
-    entries: dict[str, list[Entry]] = {}
+    folders = Folders(root, follow_links)
+    top, photos, annotations = (folders.list(folder) for folder in ("", IMAGES, MASKS))
+    listing = Listing("mhp-v1", LABELS, {})  # problems of the lists come first: they concern every split
+    names = _split_names(folders, top, listing)
+    listed = {name for split in SPLITS for name in names[split]}
+    images, masks = Files(photos, IMAGES, PHOTO_ENDINGS, listed), PersonMasks(annotations, MASKS, listed)
     for split in SPLITS:
-        entries[split] = []
+        entries = listing.entries[split] = []
         for name in names[split]:
             try:
-                entries[split].append(_entry(name, split, images, masks.get(name, {})))
+                image = images.find(name, PHOTO)
+                entries.append(Entry(name, split, image, masks.find(name)))
             except FolderError as error:
-                problems.append(Problem(split, name, error))
-    listed = {name for split in SPLITS for name in names[split]}
-    remarks = [f"annotations/{name}: not a mask's name (<id>_<NN>_<ii>.png)" for name in strays]
-    remarks += [f"annotations: masks of image {name}, which no list names" for name in sorted(set(masks) - listed)]
-    unlisted = sorted(name for name in images if name.removesuffix(".jpg") not in listed)
-    remarks += [f"images/{name}: no list names it" for name in unlisted]
-    return Listing("mhp-v1", LABELS, entries, problems, remarks)
+                listing.problems.append(Problem(split, name, error))
+        texts = [*images.renamed(names[split]), *masks.renamed(names[split])]
+        listing.renamed.extend(Renamed(split, text) for text in texts)
+    listing.remarks.extend([*masks.unlisted(), *images.unlisted(), *folders.remarks()])
+    return listing
 
 
-def _split_names(root: Path, top: Found, problems: list[Problem]) -> dict[str, list[str]]:
+def _split_names(folders: Folders, top: Found, listing: Listing) -> dict[str, list[str]]:
     """The image ids of each split; a name is taken once, by the first list that has it."""
-    read = partial(
-        read_ids, root, top, line_of=_IMAGE, example="an image name such as 0001.jpg", problems=problems, taken={}
-    )
-    given = "val_list.txt" in top
-    val = read("val_list.txt") if given else []
+    lines = Lines("an image name such as 0001.jpg", ".jpg", IMAGES)
+    read = partial(read_ids, folders, top, lines=lines, listing=listing, taken={})
+    given = VAL_LIST in top
+    for alike in [] if given else names_alike(top, VAL_LIST):
+        remedy = f"Rename it to {VAL_LIST}, if it is the list of the validation split; otherwise move it away."
+        error = FolderError(alike, "is not read for its name", VAL_LIST, remedy)
+        listing.problems.append(Problem("", alike, error, entry=False))
+    val = read(VAL_LIST) if given else []
     test = read("test_list.txt")
     train = read("train_list.txt", leave=set(val))
     if not given:
         cut = len(train) - len(train) // 4
         train, val = train[:cut], train[cut:]
     return {"train": train, "val": val, "test": test}
-
-
-def _entry(name: str, split: str, images: Found, masks: Group) -> Entry:
-    image = find_photo(images, "images", name)
-    return Entry(name, split, image, order_masks("annotations", name, masks))

@@ -16,22 +16,20 @@ are independent of each other.
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import MHP_V2
-from mhpdata.layouts.entry import RED, Entry, Listing, Problem, find_photo, without_split
-from mhpdata.layouts.lists import read_ids
-from mhpdata.layouts.person_masks import group_masks, order_masks
-from mhpdata.source import scan_folder
+from mhpdata.layouts.entry import PHOTO, RED, Entry, Listing, Problem, Renamed, without_split
+from mhpdata.layouts.lists import Lines, read_ids
+from mhpdata.layouts.names import PHOTO_ENDINGS, Files, Folders
+from mhpdata.layouts.person_masks import PersonMasks
 
 LABELS = MHP_V2
 SPLITS = ("train", "val", "test")
 NAMES = ("list", "train", "val", "test")
 LISTS = {"train": "train.txt", "val": "val.txt", "test": "test_all.txt"}
-
-_ID = re.compile(r"([0-9]{1,9})", re.ASCII)
 
 
 def evidence(root: Path, names: set[str]) -> list[str]:
@@ -40,13 +38,14 @@ def evidence(root: Path, names: set[str]) -> list[str]:
     return ["list", *(f"{split}/images" for split in splits)] if "list" in names and splits else []
 
 
-def scan(root: Path) -> Listing:
+def scan(root: Path, follow_links: bool = False) -> Listing:
     """The entries of every split, in list order, and what is wrong with the rest; one scan of each folder.
 
     Raises:
         FolderError: there is no ``list`` folder, or a list is not text.
     """
-    lists = scan_folder(root, "list")
+    folders = Folders(root, follow_links)
+    lists = folders.list("list")
     listing = Listing("mhp-v2", LABELS, {})
     unlabelled = set()
     for split in SPLITS:
@@ -56,10 +55,10 @@ def scan(root: Path) -> Listing:
             error = FolderError(split, f"missing, and its list list/{LISTS[split]}", "the folder of a split", remedy)
             listing.problems.append(Problem(split, split, error, entry=False))
             continue
-        place, example = f"list/{LISTS[split]}", "an id such as 10"
-        names = read_ids(root, lists, place, _ID, example, listing.problems, split)
+        lines = Lines("an id such as 10", "", f"{split}/images")
+        names = read_ids(folders, lists, f"list/{LISTS[split]}", lines, listing, split)
         try:
-            labelled = _scan_split(root, split, names, listing)
+            labelled = _scan_split(folders, split, names, listing)
         except FolderError as error:
             listing.problems.append(Problem(split, split, error, entry=False))
             continue
@@ -67,27 +66,25 @@ def scan(root: Path) -> Listing:
             unlabelled.add(split)
     extra = sorted(set(lists) - set(LISTS.values()))
     listing.remarks.extend(f"list/{name}: not read; it names a part of a split" for name in extra)
-    return Listing("mhp-v2", LABELS, listing.entries, listing.problems, listing.remarks, frozenset(unlabelled))
+    listing.remarks.extend(folders.remarks())
+    return replace(listing, unlabelled=frozenset(unlabelled))
 
 
-def _scan_split(root: Path, split: str, names: list[str], listing: Listing) -> bool:
+def _scan_split(folders: Folders, split: str, names: list[str], listing: Listing) -> bool:
     """Add a split's entries, problems and remarks to ``listing``; whether it has labels."""
-    images = scan_folder(root, f"{split}/images")
+    listed = set(names)
+    images = Files(folders.list(f"{split}/images"), f"{split}/images", PHOTO_ENDINGS, listed)
     folder = f"{split}/parsing_annos"
-    labelled = (root / folder).exists()
+    labelled = (folders.root / folder).exists()
     if not labelled and split != "test":
         raise FolderError(folder, "missing", "the masks of the split", without_split(split, SPLITS))
-    masks, strays = group_masks(scan_folder(root, folder)) if labelled else ({}, [])
+    masks = PersonMasks(folders.list(folder) if labelled else {}, folder, listed)
     for name in names:
         try:
-            image = find_photo(images, f"{split}/images", name)
-            ordered = order_masks(folder, name, masks.get(name, {})) if labelled else None
-            listing.entries[split].append(Entry(name, split, image, ordered, RED))
+            image = images.find(name, PHOTO)
+            listing.entries[split].append(Entry(name, split, image, masks.find(name) if labelled else None, RED))
         except FolderError as error:
             listing.problems.append(Problem(split, name, error))
-    listed = set(names)
-    remarks = [f"{folder}/{name}: not a mask's name (<id>_<NN>_<ii>.png)" for name in strays]
-    remarks += [f"{folder}: masks of image {name}, which no list names" for name in sorted(set(masks) - listed)]
-    unlisted = sorted(name for name in images if name.removesuffix(".jpg") not in listed)
-    listing.remarks.extend(remarks + [f"{split}/images/{name}: no list names it" for name in unlisted])
+    listing.renamed.extend(Renamed(split, text) for text in [*images.renamed(names), *masks.renamed(names)])
+    listing.remarks.extend([*masks.unlisted(), *images.unlisted()])
     return labelled
