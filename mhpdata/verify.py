@@ -108,8 +108,10 @@ class _Verification:
         return self._report
 
     def find_empty(self) -> None:
-        """Add a finding for each split without records."""
+        """Add a finding for each split without records, and for a folder without splits."""
         splits = self._manifest.splits
+        if not splits:
+            self._note(iter([("there is no split", "at least one")]))
         for split in (name for name, one in splits.items() if not one.records):
             others = "".join(f" --split {name}" for name, one in splits.items() if one.records)
             remedy = f"Pack again with --overwrite{others}" if others else "Pack a download that has images"

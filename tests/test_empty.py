@@ -11,6 +11,7 @@ from folder import write_list
 from networks import ByColour
 from releases import IDS, write_cihp, write_v2
 from training import small_config
+from verified import edit_manifest
 
 import mhpdata
 from mhpdata.bench import bench_loader
@@ -84,6 +85,12 @@ def test_a_pack_with_an_empty_split_is_read_where_that_is_not_used(rec):
     assert sum(len(batch.indices) for batch in ours) == 6
 
 
+def test_a_manifest_without_splits_is_wrong(rec, tmp_path):
+    copy = shutil.copytree(rec, tmp_path / "rec", ignore=shutil.ignore_patterns("*-0*"))
+    edit_manifest(copy, lambda content: content["splits"].clear())
+    assert "manifest.json: there is no split; expected at least one" in mhpdata.verify_packed(copy).text()
+
+
 EMPTY = r"split: 'test' of .*rec is empty; expected a split with samples\. Pass train or val\."
 
 
@@ -114,7 +121,7 @@ def test_an_empty_split_is_an_error_to_everybody_who_uses_it(rec, tmp_path):
         ({"names": ["0001"], "where": lambda name: name != "0001"}, "where: leaves no sample"),
         ({"limit": 1, "drop_last": True}, "batch_size: 2, where 1 sample and drop_last leave no full batch; .* Pass 1"),
         ({"world_size": 3, "drop_last": True}, "batch_size: 2, where 5 samples for 3 ranks and .* Pass 1 or less"),
-        ({"world_size": 6, "drop_last": True}, "Start at most 5 processes, or pass drop_last=False"),
+        ({"world_size": 6, "drop_last": True}, "Start at most 5 processes; in Python pass drop_last=False"),
     ],
 )
 def test_options_that_leave_nothing_are_an_error(rec, options, says):

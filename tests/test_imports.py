@@ -78,7 +78,7 @@ ALLOWED = {
     "batch": set(),
     "remap": {"errors", "labels", "regular", "wording"},
     "leaks": {"errors", "split", "wording"},
-    "mixture": {"errors", "labels", "leaks", "order", "region", "remap", "render", "split"},
+    "mixture": {"errors", "labels", "leaks", "order", "region", "remap", "render", "split", "wording"},
     "weights": {"errors", "labels", "mixture", "split", "wording"},
     "synth": {"errors", "labels", "options", "threads", "wording"},
 }

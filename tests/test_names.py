@@ -13,7 +13,7 @@ from verified import edit_manifest
 
 import mhpdata
 from mhpdata import layouts
-from mhpdata.errors import ManifestError
+from mhpdata.errors import FolderError, ManifestError
 from mhptools import pack
 
 # layout: (the list, the folder of its photos, an image that it names and its line, the photo, a mask)
@@ -159,6 +159,12 @@ def test_lists_and_folders_in_another_case_are_named(place):
                for problem in layouts.scan(root, layouts.scan(root).layout).problems)  # fmt: skip
     listed.with_name(listed.name.upper()).rename(listed)
     layout = layouts.scan(root).layout
+    top = root / photos.partition("/")[0]
+    top.rename(top.with_name(top.name.swapcase()))
+    if layout == "mhp-v1":  # the others are known by another split
+        with pytest.raises(FolderError, match=f"not a layout that .* Rename {top.name.swapcase()} to {top.name}"):
+            layouts.scan(root)
+    top.with_name(top.name.swapcase()).rename(top)
     folder = root / photos
     folder.rename(folder.with_name(folder.name.swapcase()))
     found = [*scan_errors(root, layout)]
@@ -169,7 +175,7 @@ def scan_errors(root, layout):
     """What is to be done about all that is wrong with a download."""
     try:
         yield from (problem.error.remedy for problem in layouts.scan(root, layout).problems)
-    except mhpdata.errors.FolderError as error:
+    except FolderError as error:
         yield error.remedy
 
 

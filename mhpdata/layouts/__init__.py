@@ -15,6 +15,7 @@ from mhpdata.errors import FolderError
 from mhpdata.layouts import cihp, mhp_v1, mhp_v2
 from mhpdata.layouts.entry import Entry, Listing, Problem, empty_split
 from mhpdata.options import check_choice
+from mhpdata.source import names_alike
 from mhpdata.wording import to_read, why
 
 __all__ = ["AUTO", "LAYOUTS", "Entry", "Listing", "Problem", "empty_split", "scan"]
@@ -60,6 +61,11 @@ def _told(root: Path, names: set[str]) -> str:
     here = ", ".join(sorted(names)[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "nothing"
     found_here = f"not a layout that mhp knows; it holds {here}"
     remedy = f"Pass the folder in which these lie, or --layout ({' or '.join(LAYOUTS)}) to see what is missing."
+    alike = {
+        (name, right) for module in LAYOUTS.values() for right in module.NAMES for name in names_alike(names, right)
+    }
+    if alike:
+        remedy = f"Rename {' and '.join(f'{name} to {right}' for name, right in sorted(alike))}."
     if not names:
         remedy = "The folder is empty: extract the archive into it, or pass the folder that it was extracted to."
     raise FolderError(".", found_here, wanted, remedy)
