@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mhpdata.errors import MhpError
-from mhpdata.wording import counted
+from mhpdata.wording import counted, printable
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Report:
         found = [f"{type(error).__name__}: {error}" for error in self.findings]
         head = "Nothing wrong." if self.clean else f"{counted(len(found), 'problem')}:"
         notes = [*_cut(self.remarks, shown), ""] if self.remarks else []
-        return "\n".join([_printable(self.title), "", *self._table(), "", *notes, head, *_cut(found, shown)])
+        return "\n".join([printable(self.title), "", *self._table(), "", *notes, head, *_cut(found, shown)])
 
     def _table(self) -> list[str]:
         columns = list(next(iter(self.counts.values()), {}))
@@ -53,10 +53,5 @@ class Report:
 
 
 def _cut(lines: list[str], shown: int | None) -> list[str]:
-    few = [f"  {_printable(line)}" for line in lines[:shown]]
+    few = [f"  {printable(line)}" for line in lines[:shown]]
     return few if len(few) == len(lines) else [*few, f"  ... and {len(lines) - len(few)} more (--all shows them)"]
-
-
-def _printable(line: str) -> str:
-    """One line for a terminal: a name in a download may hold line ends, escape codes, or bytes of no encoding."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)

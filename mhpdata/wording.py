@@ -34,6 +34,12 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def printable(line: str) -> str:
+    """One line for a terminal or a log: line ends, escape codes, marks of direction and bytes of no encoding, as names
+    of files may hold them, are written as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+
+
 def array_in_words(array: Any) -> str:
     """What an array is, as "an array of int64 (480, 640)"."""
     return f"an array of {array.dtype} {array.shape}"

@@ -23,7 +23,7 @@ ALLOWED = {
     "gif": set(),
     "notes": {"fields", "wording"},
     "image": {"errors", "gif", "header", "notes", "segments"},
-    "jit": set(),
+    "jit": {"regular", "wording"},
     "wording": {"errors"},
     "scratch": set(),
     "masks": {"errors", "runs", "wording", "jit"},
