@@ -5,12 +5,12 @@ In and Out: uint8 (height, width, 3), RGB, 0..255. ``docs/format.md`` gives the 
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from mhpdata.errors import FIND_AGAIN, FIND_UPDATE, ImageError, RecordError
 from mhpdata.header import read_header
 from mhpdata.image import decode_jpeg
+from mhpdata.opencv import cv2
 
 CODECS = {"jpeg": 0, "yuv420": 1, "raw": 2}
 """Names of the codecs and their numbers in the record."""

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
@@ -25,6 +24,7 @@ from mhpdata.errors import EXTRACT_AGAIN, PHOTO_AGAIN, ImageError, MaskError
 from mhpdata.gif import decode_gif
 from mhpdata.header import AS_ONE, NAMES, Header, read_header
 from mhpdata.notes import DAMAGED, METADATA, TRAILER
+from mhpdata.opencv import cv2
 from mhpdata.segments import without_metadata
 
 Pixels = npt.NDArray[np.uint8]

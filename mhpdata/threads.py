@@ -59,7 +59,7 @@ def in_order(
 @contextmanager
 def single_threaded_opencv() -> Iterator[None]:
     """OpenCV starts no threads of its own inside; with ours on every core they would only be in each other's way."""
-    import cv2
+    from mhpdata.opencv import cv2
 
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)

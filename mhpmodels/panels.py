@@ -80,7 +80,7 @@ def shrink_contested(state: Pixels, size: tuple[int, int]) -> Pixels:
 
     Where several fall together, the highest state wins.
     """
-    import cv2
+    from mhpdata.opencv import cv2
 
     small = pick(state, size)
     ys, xs = np.nonzero(state)
@@ -118,7 +118,7 @@ def panel_size(height: int, width: int) -> tuple[int, int]:
 
 def photo_panel(image: Pixels, size: tuple[int, int]) -> Pixels:
     """The photo at another size (height, width)."""
-    import cv2
+    from mhpdata.opencv import cv2
 
     how = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_LINEAR
     panel: Pixels = np.asarray(cv2.resize(image, size[::-1], interpolation=how), np.uint8)

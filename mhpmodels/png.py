@@ -13,12 +13,12 @@ import struct
 import zlib
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import ImageError, PredictionError
 from mhpdata.header import PNG_SIGNATURE, read_header
+from mhpdata.opencv import cv2
 
 LEVEL = 6
 """zlib's level. The merged labels of sample 1528 (0.71 Mpixel), bytes and ms: level 1: 19500, 2; 6: 11044, 4; 9: 7818,

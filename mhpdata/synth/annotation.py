@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.opencv import cv2
 from mhpdata.synth.figure import figure
 from mhpdata.synth.plan import Plan
 from mhpdata.synth.scene import bounds, fill

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.opencv import cv2
 from mhpdata.synth.texture import noise
 
 Picture = NDArray[Any]

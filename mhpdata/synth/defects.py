@@ -39,13 +39,13 @@ def _list(folder: Path, id: int) -> Path:
 
 
 def _read(mask: Path) -> NDArray[Any]:
-    import cv2
+    from mhpdata.opencv import cv2
 
     return np.asarray(cv2.imdecode(np.frombuffer(mask.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED))
 
 
 def _write(mask: Path, pixels: NDArray[Any]) -> None:
-    import cv2
+    from mhpdata.opencv import cv2
 
     mask.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
 
@@ -125,7 +125,7 @@ def truncated_mask(folder: Path, id: int, rng: np.random.Generator) -> None:
 
 def huge_image(folder: Path, id: int, rng: np.random.Generator) -> None:
     """A tiny JPEG whose frame header declares 60000 x 60000 pixels."""
-    import cv2
+    from mhpdata.opencv import cv2
 
     data = bytearray(cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
     frame = data.index(b"\xff\xc0")
@@ -135,7 +135,7 @@ def huge_image(folder: Path, id: int, rng: np.random.Generator) -> None:
 
 def huge_mask(folder: Path, id: int, rng: np.random.Generator) -> None:
     """A tiny PNG whose header (checksum and all) declares 60000 x 60000 pixels."""
-    import cv2
+    from mhpdata.opencv import cv2
 
     data = bytearray(cv2.imencode(".png", np.zeros((8, 8), np.uint8))[1].tobytes())
     data[16:24] = HUGE.to_bytes(4, "big") * 2

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from mhpdata.errors import OptionError, OutputError
-from mhpdata.options import check_choice, check_range
+from mhpdata.options import check_choice, check_path, check_range
 from mhpdata.synth.defects import DEFECTS
 from mhpdata.synth.entry import write_image
 from mhpdata.synth.forms import FORMS, V1, Form
@@ -42,7 +42,7 @@ class Synthesized:
 
 
 def _one_thread() -> None:
-    import cv2
+    from mhpdata.opencv import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     cv2.setNumThreads(1)
@@ -60,7 +60,8 @@ def _make_all(
         with single_threaded_opencv():
             return list(bar(map(make, range(1, images + 1))))
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, _one_thread) as pool:
+    # a broken OpenCV is an error here, and not one of a pool whose processes have ended
+    with single_threaded_opencv(), ProcessPoolExecutor(workers, spawn, _one_thread) as pool:
         try:
             return list(bar(pool.map(make, range(1, images + 1), chunksize=4)))
         except BaseException:
@@ -149,7 +150,7 @@ def synthesize(
     _check(images, seed, workers, scale, defects, layout)
     form = FORMS[layout]
     start = time.perf_counter()
-    final = Path(out).absolute()
+    final = check_path("out", out).absolute()
     with writing(final, _ANEW):
         folder = _new_partial(final, form)
         persons = _make_all(folder, seed, scale, images, workers, progress, layout)

@@ -64,7 +64,7 @@ class Form:
 
 def encode_jpeg(plan: Plan, photo: NDArray[Any]) -> bytes:
     """The photo, RGB or gray, as the plan's JPEG."""
-    import cv2
+    from mhpdata.opencv import cv2
 
     factors = {"420": 0x221111, "422": 0x211111, "444": 0x111111}
     settings = [cv2.IMWRITE_JPEG_QUALITY, plan.quality, cv2.IMWRITE_JPEG_PROGRESSIVE, int(plan.progressive)]
@@ -75,7 +75,7 @@ def encode_jpeg(plan: Plan, photo: NDArray[Any]) -> bytes:
 
 def _encode(suffix: str, pixels: NDArray[Any], settings: list[int]) -> bytes:
     """An image file's bytes; three channels are R, G, B."""
-    import cv2
+    from mhpdata.opencv import cv2
 
     done, data = cv2.imencode(suffix, pixels[..., ::-1] if pixels.ndim == 3 else pixels, settings)
     assert done, suffix
@@ -83,7 +83,7 @@ def _encode(suffix: str, pixels: NDArray[Any], settings: list[int]) -> bytes:
 
 
 def _png(mask: NDArray[Any]) -> bytes:
-    import cv2
+    from mhpdata.opencv import cv2
 
     return _encode(".png", mask, [cv2.IMWRITE_PNG_COMPRESSION, 6])
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.opencv import cv2
 from mhpdata.synth.wardrobe import Surface
 
 TILE = 768

@@ -1,0 +1,51 @@
+"""OpenCV, or the error that says how to install it; no other module imports cv2.
+
+opencv-python, opencv-python-headless and their contrib twins install into the same folder, cv2. Where two of them are
+installed, as by a library that depends on the other one, uninstalling either breaks both: cv2 may then still import,
+as an empty namespace without functions.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from mhpdata.errors import MissingError
+
+NEEDED = ("cvtColor", "getNumThreads", "imdecode", "imencode", "remap", "resize", "setNumThreads", "warpAffine")
+"""Functions that a cv2 without is broken, one at least of each of its parts that mhp uses."""
+PACKAGES = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")
+
+
+def _installed() -> dict[str, str]:
+    """The packages that pip knows of and that hold cv2, with their versions."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _to_mend() -> str:
+    """The pip command that installs one cv2, of the version that is there."""
+    found = _installed()
+    if not found:
+        return "pip install opencv-python"
+    keep, others = next(iter(found)), list(found)[1:]
+    remove = f"pip uninstall -y {' '.join(others)} && " if others else ""
+    return f"{remove}pip install --force-reinstall --no-deps {keep}=={found[keep]}"
+
+
+try:
+    import cv2
+except ImportError as error:
+    _remedy = f"Run {_to_mend()}"
+    if not isinstance(error, ModuleNotFoundError):
+        _remedy += "; on a bare server, first apt-get install -y libgl1 libglib2.0-0"
+    raise MissingError("OpenCV", f"cannot be imported ({error})", "", f"{_remedy}.") from error
+
+if _missing := [name for name in NEEDED if not hasattr(cv2, name)]:
+    raise MissingError("OpenCV", f"the installed cv2 has no {_missing[0]}", "", f"It is broken: run {_to_mend()}.")
+
+__all__ = ["cv2"]
