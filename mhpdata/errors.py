@@ -27,6 +27,9 @@ Every error says where, what was found, what was expected and what to do, and ke
 
 from __future__ import annotations
 
+import errno
+from typing import TypeVar
+
 SKIP = '--on-error skip, in Python on_error="skip"'
 """How a command, and a function, is told to leave out what is broken."""
 EXTRACT_AGAIN = f"Extract the archive again; if that does not help, let mhp-pack leave such images out: {SKIP}."
@@ -97,7 +100,8 @@ class SourceError(MhpError, ValueError):
     def below(self, folder: object) -> SourceError:
         """The same error with the source folder before its place, as the user would name the file."""
         place = str(folder) if self.place == "." else f"{folder}/{self.place}"
-        return type(self)(place, self.found, self.expected, self.remedy.replace("SRC/", f"{folder}/"))
+        error = type(self)(place, self.found, self.expected, self.remedy.replace("SRC/", f"{folder}/"))
+        return caused(error, self.__cause__)
 
 
 class FolderError(SourceError):
@@ -166,3 +170,39 @@ class LeakError(MhpError, ValueError):
 
 class NonFiniteError(MhpError, ArithmeticError):
     """Too many training steps in a row had a loss or a gradient that is not finite."""
+
+
+_Error = TypeVar("_Error", bound=MhpError)
+_OUTSIDE = (OutputError, MissingError, EngineError, UnreadableError, SourceChangedError, MemoryError)
+_OF_THE_DATA = {
+    *(
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EEXIST,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+    ),  # what the folder holds
+    *(errno.EINVAL, errno.ENXIO, errno.EFBIG),  # of mhpdata.regular: not a regular file, or too large
+    None,  # of HDF5: not an HDF5 file
+}
+"""Numbers of OSErrors that tell how the data are; all others tell how the system is."""
+
+
+def caused(error: _Error, cause: BaseException | None) -> _Error:
+    """The error with its cause, as ``raise error from cause`` gives it, for one that is returned and not raised."""
+    error.__cause__ = cause
+    return error
+
+
+def is_outside(error: BaseException) -> bool:
+    """Whether something could not be done for a reason outside the data, which may be whole: exit status 3, not 1.
+
+    Such are what the system refuses (permission, a disk that fails or is full, too many open files), output that is in
+    the way, a library that is missing and a framework that cannot be used here.
+    """
+    if isinstance(error, _OUTSIDE):
+        return True
+    if isinstance(error, OSError):
+        return error.errno not in _OF_THE_DATA
+    return error.__cause__ is not None and is_outside(error.__cause__)

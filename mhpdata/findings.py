@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mhpdata.errors import MhpError
+from mhpdata.errors import MhpError, is_outside
 from mhpdata.wording import counted, printable
 
 
@@ -33,6 +33,11 @@ class Report:
         """Whether nothing is wrong."""
         return not self.findings
 
+    @property
+    def damaged(self) -> bool:
+        """Whether data are wrong; what could not be checked for a reason outside the data may be whole."""
+        return not all(map(is_outside, self.findings))
+
     def text(self, shown: int | None = None) -> str:
         """The report in words.
 
@@ -48,7 +53,7 @@ class Report:
         columns = list(next(iter(self.counts.values()), {}))
         total = {column: sum(row[column] for row in self.counts.values()) for column in columns}
         rows = [*self.counts.items(), ("all", total)]
-        body = ["".join([f"{name:8}", *(f"{row[c]:>{len(c) + 4}}" for c in columns)]) for name, row in rows]
+        body = ["".join([f"{printable(name):8}", *(f"{row[c]:>{len(c) + 4}}" for c in columns)]) for name, row in rows]
         return ["".join([f"{'split':8}", *(f"{column:>{len(column) + 4}}" for column in columns)]), *body]
 
 

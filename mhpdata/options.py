@@ -5,8 +5,10 @@ Imports nothing heavy: commands take their choices from here.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from numbers import Real
+from pathlib import Path
 
 from mhpdata.errors import OptionError
 from mhpdata.shards import FORMATS
@@ -68,6 +70,13 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
         found = repr(value) if isinstance(value, str) else in_words(value)
         remedy = "Pass one of these words." if len(choices) > 1 else f"Pass {choices[0]}."
         raise OptionError(name, found, " or ".join(map(str, choices)), remedy)
+
+
+def check_path(name: str, value: str | os.PathLike[str]) -> Path:
+    """The path that an argument is; raises OptionError for an empty one, which would mean the current folder."""
+    if value == "":
+        raise OptionError(name, "an empty path", "", 'Pass "." for the current folder.')
+    return Path(value)
 
 
 def check_range(name: str, value: object, low: int, high: int, also: str = "") -> None:

@@ -45,7 +45,7 @@ from mhpdata.manifest import (
     sync_folder,
     write_atomically,
 )
-from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_range
+from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_path, check_range
 from mhpdata.sharding import Publisher, ShardStream
 from mhpdata.threads import crew, usable_cores
 from mhpdata.wording import writing
@@ -104,7 +104,7 @@ def pack(
     check_choice("on_error", on_error, ON_ERROR)
     workers = usable_cores() if workers is None else workers
     check_range("workers", workers, 1, 4096)
-    src, out = Path(src), Path(out)
+    src, out = check_path("src", src), check_path("out", out)
     with _below(src):
         listing = scan(src, layout, follow_links)
         chosen = _chosen(splits, listing.layout)

@@ -22,7 +22,7 @@ import numpy as np
 
 from mhpdata.codec import CODECS, decode_stored
 from mhpdata.crosscheck import find_difference
-from mhpdata.errors import PACK_AGAIN, MhpError, OptionError, RecordError, ShardError, in_shard
+from mhpdata.errors import PACK_AGAIN, MhpError, OptionError, RecordError, ShardError, caused, in_shard
 from mhpdata.labels import IGNORE
 from mhpdata.manifest import Statistics
 from mhpdata.masks import LazyMasks, MaskRuns, inflate_runs, mask_runs
@@ -96,7 +96,7 @@ class RecordCheck:
             remedy = in_shard(error.remedy, Path(self.file).name)
             return Checked([RecordError(place, error.found, error.expected, remedy)])
         except ShardError as error:
-            return Checked([ShardError(place, error.found, error.expected, error.remedy)])
+            return Checked([caused(ShardError(place, error.found, error.expected, error.remedy), error.__cause__)])
         findings: list[MhpError] = list(_check_claims(record, name, self.options, place))
         if (record.runs is not None) != self.labelled:
             found, expected = ("has labels", "none") if self.labelled is False else ("has no labels", "some")

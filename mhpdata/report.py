@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mhpdata.manifest import Manifest, Statistics, count_shared
 from mhpdata.notes import describe_notes
-from mhpdata.wording import counted
+from mhpdata.wording import counted, printable
 
 SHOWN = 20
 
@@ -29,7 +29,7 @@ def report(manifest: Manifest, folder: str | Path) -> str:
     if manifest.notes:
         lines.append("Notes, each recorded in the manifest:")
         lines += [f"  {line}" for line in describe_notes(manifest.notes)]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _row(name: str, count: Statistics, size: int) -> str:

@@ -64,11 +64,12 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Refused:
-    """A name in the folder that must not be read, why, and what to do about it."""
+    """A name in the folder that must not be read, why, and what to do about it; ``cause`` is what the system said."""
 
     path: str
     reason: str
     remedy: str = _PLAIN_FILE
+    cause: OSError | None = None
 
 
 def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dict[str, SourceFile | Refused]:
@@ -123,7 +124,7 @@ def _look_at(root: Path, place: str, folder: str | None, entry: os.DirEntry[str]
     except FileNotFoundError as error:
         return Refused(place, f"a link to nothing ({why(error)})", _FETCH)
     except OSError as error:
-        return Refused(place, f"cannot be looked at ({why(error)})")
+        return Refused(place, f"cannot be looked at ({why(error)})", cause=error)
     if stat.S_ISDIR(info.st_mode):
         return None
     if not stat.S_ISREG(info.st_mode):

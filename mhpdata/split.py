@@ -15,6 +15,7 @@ from typing import overload
 from mhpdata import shards
 from mhpdata.errors import OptionError, RecordError, in_shard
 from mhpdata.manifest import Manifest, read_manifest
+from mhpdata.options import check_path
 from mhpdata.record import Record, Sample, decode_record, parse_record
 from mhpdata.shards.file import OpenFile
 
@@ -32,7 +33,7 @@ def open_split(folder: str | Path, split: str, *, allow_empty: bool = False) -> 
         OptionError: it has no such split, or one without samples.
         ShardError: a shard is missing or damaged.
     """
-    opened = Split(Path(folder), split)
+    opened = Split(check_path("folder", folder), split)
     if not allow_empty:
         refuse_empty(opened)
     return opened

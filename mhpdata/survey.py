@@ -22,6 +22,7 @@ from mhpdata.layouts import AUTO, Entry, Listing, empty_split, scan
 from mhpdata.layouts.entry import MAPS, RED
 from mhpdata.manifest import count_shared, identical
 from mhpdata.notes import Note, describe_notes
+from mhpdata.options import check_path
 from mhpdata.source import read_file
 from mhpdata.threads import crew
 from mhpdata.wording import counted
@@ -89,7 +90,7 @@ def verify_source(
         FolderError: ``src`` is not a dataset of this layout, or a folder or list of it cannot be read at all.
         OptionError: an unknown layout, or ``workers`` out of range.
     """
-    src = Path(src)
+    src = check_path("src", src)
     try:
         listing = scan(src, layout, follow_links)
     except SourceError as error:

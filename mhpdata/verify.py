@@ -26,13 +26,13 @@ from mhpdata.consistency import (
     compare_statistics,
     pack_options,
 )
-from mhpdata.errors import ManifestError, OptionError, ShardError, copy_again
+from mhpdata.errors import ManifestError, OptionError, ShardError, caused, copy_again
 from mhpdata.findings import Report
 from mhpdata.journal import FOLDER
 from mhpdata.layouts.entry import ALLOW_EMPTY
 from mhpdata.manifest import NAME, Manifest, Shard, ShardFile, Statistics, read_manifest
 from mhpdata.notes import describe_notes
-from mhpdata.options import PackOptions
+from mhpdata.options import PackOptions, check_path
 from mhpdata.recheck import Checked, RecordCheck
 from mhpdata.shards.file import how_to_open, sha256_file
 from mhpdata.survey import verify_source
@@ -73,7 +73,7 @@ def verify_packed(
         ManifestError: there is no manifest, or it cannot be parsed.
         OptionError: ``workers`` out of range.
     """
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     verification = _Verification(folder, read_manifest(folder), deep)
     if not allow_empty:
         verification.find_empty()
@@ -154,7 +154,7 @@ class _Verification:
             if sha256_file(path) != file.sha256:
                 return ShardError(path, "its bytes are not those that were written (SHA-256)", "", copy)
         except OSError as error:
-            return ShardError(path, f"cannot be read ({why(error)})", "", how_to_open(error, path))
+            return caused(ShardError(path, f"cannot be read ({why(error)})", "", how_to_open(error, path)), error)
         return None
 
     def _check_split(self, name: str, options: PackOptions | None, threads: Crew) -> None:

@@ -32,7 +32,7 @@ from mhpdata.masks import draw_mask
 from mhpdata.options import PackOptions
 from mhpdata.source import read_file
 from mhpdata.threads import crew
-from mhpdata.wording import counted
+from mhpdata.wording import counted, printable
 from mhpmodels.metrics import Confusion
 from mhpmodels.overlap import Labels, Layer, overlap
 from mhpmodels.persons import Claims, PersonFigures, claim, score_persons
@@ -84,7 +84,8 @@ class Agreement:
         differ = sum(row.persons != row.predictions for row in self.rows) // 2
         least = sorted(self.rows, key=lambda row: row.merit)[:LEAST]
         return "\n".join(
-            [
+            printable(line)
+            for line in [
                 f"{self.folder}: {photos} byte-identical photos in {groups}; {counted(pairs, 'pair')} of annotations, "
                 "each way",
                 "",

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from mhpdata.errors import CheckpointError, OptionError, OutputError
 from mhpdata.regular import open_regular, read_regular
-from mhpdata.wording import error_in_words, to_replace, to_write, why
+from mhpdata.wording import error_in_words, printable, to_replace, to_write, why
 from mhpmodels.config import IGNORE, TrainConfig
 from mhpmodels.engines import Engine, Step, open_engine
 
@@ -98,7 +98,8 @@ class Replay:
         ]
         if self.ranks > 1:
             lines.append(f"The run's figures are of {self.ranks} processes, those of now of the first one's samples.")
-        return "\n".join([*lines, "Each sample by itself, before the step:", *(f"  {line}" for line in self.samples)])
+        lines += ["Each sample by itself, before the step:", *(f"  {line}" for line in self.samples)]
+        return "\n".join(map(printable, lines))
 
 
 def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:

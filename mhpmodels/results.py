@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.protocol import EARLIER
+from mhpdata.wording import printable
 
 if TYPE_CHECKING:
     from mhpmodels.metrics import Confusion
@@ -104,4 +105,4 @@ def table(evaluation: Evaluation) -> str:
         earlier = " or ".join(EARLIER[found.split])
         lines.append(f"{found.seen} of these images have a byte-identical copy in {earlier}: was the network trained")
         lines[-1] += " on them? mhp-train --leak-free leaves such copies out, --unseen these images."
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

@@ -27,7 +27,7 @@ from typing import Any
 from mhpdata.errors import CheckpointError
 from mhpdata.manifest import write_atomically
 from mhpdata.regular import read_regular
-from mhpdata.wording import counted, error_in_words, to_replace, why, writing
+from mhpdata.wording import counted, error_in_words, printable, to_replace, why, writing
 from mhpmodels.board import Board
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
@@ -143,6 +143,7 @@ class RunLog:
 
     def line(self, text: str) -> None:
         """A line for people."""
+        text = printable(text)
         with writing(self._folder, _ON):
             self._log.write(text + "\n")
         if not self._quiet:

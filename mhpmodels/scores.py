@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from mhpdata.wording import printable
+
 if TYPE_CHECKING:
     from mhpmodels.metrics import Confusion
     from mhpmodels.persons import Claims, PersonFigures
@@ -138,7 +140,7 @@ def table(score: Score) -> str:
             f"{score.seen} of these images have a byte-identical copy in a split that networks are trained on;"
         )
         lines[-1] += " --unseen leaves them out."
-    return "\n".join(lines).rstrip("\n")
+    return "\n".join(map(printable, lines)).rstrip("\n")
 
 
 def label_lines(confusion: Confusion, classes: Sequence[str]) -> list[str]:

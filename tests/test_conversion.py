@@ -64,7 +64,7 @@ def test_the_command(gluon_file, tmp_path):
     assert CliRunner().invoke(main, [str(gluon_file), str(out)]).exit_code == 0
     assert out.exists()
     again = CliRunner().invoke(main, [str(gluon_file), str(out)])
-    assert again.exit_code == 1 and "is there already" in again.stderr
+    assert again.exit_code == 3 and "is there already" in again.stderr
     assert CliRunner().invoke(main, [str(gluon_file), str(out), "--overwrite"]).exit_code == 0
     assert CliRunner().invoke(main, [str(gluon_file), "a.txt"]).exit_code == 2
 

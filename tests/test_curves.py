@@ -83,7 +83,7 @@ def test_command(tmp_path):
     result = CliRunner().invoke(mhptools.show.main, ["--run", str(run), "--out", str(out)])
     assert result.exit_code == 0 and "4 epochs, 40 steps" in result.output, result.output
     assert cv2.imread(str(out)).shape == (*curves.SIZE, 3)
-    assert CliRunner().invoke(mhptools.show.main, ["--run", str(run), "--out", str(out)]).exit_code == 1
+    assert CliRunner().invoke(mhptools.show.main, ["--run", str(run), "--out", str(out)]).exit_code == 3
     for arguments in (["--out", "a.png"], ["rec", "--run", str(run), "--out", "a.png"]):
         assert CliRunner().invoke(mhptools.show.main, arguments).exit_code == 2
 

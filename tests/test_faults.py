@@ -117,7 +117,7 @@ def test_records_that_cannot_be_read_are_left_out_on_request(failing, rec):
 
 def test_verify_lists_what_it_cannot_read(failing, rec):
     found = failing(rec / "train-00000", 0, "-m", "mhptools.verify", str(rec))
-    assert found.returncode == 1
+    assert found.returncode == 3
     assert "Input/output error" in found.stdout + found.stderr
 
 
@@ -126,7 +126,7 @@ def test_a_source_that_cannot_be_read_ends_the_pack_and_the_next_one_goes_on(fai
     out = tmp_path / "rec"
     command = ("-m", "mhptools.pack", "--src", str(source), "--out", str(out), "--size", "96")
     found = failing(f"{source.name}/{part}", 0 if part.endswith("txt") else 3, *command)
-    assert found.returncode == 1
+    assert found.returncode == 3
     assert "UnreadableError" in found.stderr and part in found.stderr and "Input/output error" in found.stderr
     assert not (out / "manifest.json").exists()
     assert failing("no such file", 0, *command).returncode == 0
@@ -147,7 +147,7 @@ def test_a_pack_without_memory_is_one_error_and_the_next_one_goes_on(tmp_path):
         timeout=300,
         check=False,
     )
-    assert found.returncode == 1, found.stderr
+    assert found.returncode == 3, found.stderr
     assert "memory" in found.stderr and "Traceback" not in found.stderr
     assert not (out / "manifest.json").exists()
     mhpdata.pack(source, out, size=96, workers=1, splits=["train"])

@@ -344,7 +344,7 @@ def test_a_full_output_is_one_error_and_the_same_command_goes_on(source, tmp_pat
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))  # a disk that is full at 400 kB a file
 
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 3, done.stderr
     assert done.stderr.startswith("OutputError: ") and "run the same command again" in done.stderr
     assert not (tmp_path / "rec" / "manifest.json").exists()
     subprocess.run(command, capture_output=True, check=True)

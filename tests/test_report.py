@@ -8,6 +8,7 @@ import make_golden
 
 from mhpdata.manifest import Skipped
 from mhpdata.report import SHOWN, report
+from mhpdata.wording import printable
 
 MANIFEST = make_golden.manifest()
 
@@ -21,7 +22,8 @@ def test_counts_rule_copies_and_what_was_skipped():
     assert any("the overlap rule is 'first'" in line for line in lines)
     assert "Byte-identical photos: 2 groups of 4 in all; all kept, listed in the manifest." in lines
     assert "  within a split: 1 group" in lines and "  train and val share: 1 group" in lines
-    assert text.endswith(f"Skipped: 1, each recorded in the manifest.\n  MaskError: {MANIFEST.skipped[0].message}")
+    message = printable(MANIFEST.skipped[0].message)
+    assert text.endswith(f"Skipped: 1, each recorded in the manifest.\n  MaskError: {message}") and "\\n" in message
 
 
 def test_nothing_to_say_is_said():

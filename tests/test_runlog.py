@@ -48,6 +48,12 @@ def test_rows_are_there_when_the_step_is_done(tmp_path):
             assert len(read_steps(tmp_path)) == i + 1
 
 
+def test_a_line_takes_names_in_no_encoding_and_escapes(tmp_path):
+    with RunLog(tmp_path, CLASSES, quiet=True) as log:
+        log.line("Resumed from a\udcff\x1b[2J/last.pt")
+    assert (tmp_path / "train.log").read_text() == "Resumed from a\\udcff\\x1b[2J/last.pt\n"
+
+
 def test_an_epoch_without_validation_has_no_scores(tmp_path):
     row = EpochRow(0, 4, 0.5, math.nan, math.nan, 0, 0.0)
     write(tmp_path, [], [row])

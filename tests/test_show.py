@@ -257,7 +257,7 @@ def test_command(rec, tmp_path):
     run = CliRunner().invoke(mhptools.show.main, [str(rec), "--out", out, "--split", "train", "--index", "2"])
     assert run.exit_code == 0 and run.output.startswith(f"{out}: samples 2 of train, 1840 x ")
     again = CliRunner().invoke(mhptools.show.main, [str(rec), "--out", out])
-    assert again.exit_code == 1 and "--overwrite" in again.output
+    assert again.exit_code == 3 and "--overwrite" in again.output
 
 
 def test_command_errors(rec, tmp_path):

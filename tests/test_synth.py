@@ -300,7 +300,7 @@ def test_the_command_says_what_it_wrote_and_how_it_failed(tmp_path: Path) -> Non
     assert "train_list.txt      2 images" in done.output
     assert "free to use" in done.output
     again = CliRunner().invoke(main, arguments)
-    assert again.exit_code == 1
+    assert again.exit_code == 3
     assert "not empty" in again.output
     assert CliRunner().invoke(main, [*arguments, "--images", "0"]).exit_code == 2
     assert "mhp-synth --out" in CliRunner().invoke(main, ["--help"]).output

@@ -100,7 +100,7 @@ def test_a_run_from_beginning_to_end(hooks, rec):
         r"^runs/mhp/icnet/resnet50: last .*, best .*epoch_0000_mIoU_0\.\d{4}\.params$", result.output, re.M
     )
     again = invoke(small(rec))
-    assert again.exit_code == 1 and "--resume" in again.output
+    assert again.exit_code == 3 and "--resume" in again.output
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -143,7 +143,7 @@ def test_a_wrong_value_is_a_usage_error_that_names_the_flag(rec):
     for text, named in (("--crop-size 100", "--crop-size"), ("--lr -1", "--lr"), ("--engine jax", "--engine")):
         result = invoke(f"--data {rec} {text}")
         assert result.exit_code == 2 and named in result.output
-    assert invoke("--data none").exit_code == 1
+    assert invoke("--data none").exit_code == 2
 
 
 def test_every_command_of_the_recipes_is_understood(monkeypatch, rec):

@@ -216,7 +216,7 @@ def test_mhp_predict_s_errors(packed, run, engines, tmp_path):
     assert "ImageError" in command(mhp_predict, *flags, photo, broken, status=1).stderr
     done = command(mhp_predict, *flags, photo, broken, "--on-error", "skip", "--overwrite")
     assert "Left out: ImageError" in done.stderr and "1 label maps" in done.stdout
-    assert "is there already" in command(mhp_predict, *flags, photo, status=1).stderr
+    assert "is there already" in command(mhp_predict, *flags, photo, status=3).stderr
     assert Path(tmp_path / "out" / "0003.png").stat().st_size > 0
 
 

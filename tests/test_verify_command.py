@@ -102,5 +102,5 @@ def test_wrong_number_of_workers_is_wrong_usage(recordio):
 
 def test_no_folder_is_an_error(tmp_path):
     result = run(tmp_path / "nothing")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "ManifestError" in result.stderr

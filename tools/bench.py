@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from mhptools.running import reporting_errors
+from mhptools.paths import INPUT
+from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
@@ -23,8 +24,8 @@ behind -- goes to benchmarks/peers/run.py (-- --help lists it).
 PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
 
 
-@click.command(epilog=EXAMPLE)
-@click.argument("folder", metavar="[REC]", required=False)
+@click.command(cls=Command, epilog=EXAMPLE)
+@click.argument("folder", metavar="[REC]", required=False, type=INPUT)
 @click.argument("more", metavar="[-- ...]", nargs=-1)
 @click.option("--peers", is_flag=True, help="Measure the loaders of other projects, too; needs the source of mhp.")
 @click.option("--split", default="train", show_default=True)
@@ -37,7 +38,6 @@ PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
 @click.option("--runs", default=5, show_default=True, type=int, help="Epochs of each variant.")
 @click.option("--limit", type=int, help="Only so many samples.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, one a line.")
-@reporting_errors
 def main(
     folder: str | None, more: tuple[str, ...], peers: bool, threads: str | None, as_json: bool, **options: object
 ) -> None:

@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from mhptools.running import reporting_errors
+from mhptools.paths import INPUT, PATH
+from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
@@ -19,11 +20,10 @@ normalised images of any number and size, and is checked against PyTorch in onnx
 """
 
 
-@click.command(epilog=EXAMPLE)
-@click.argument("weights", metavar="WEIGHTS")
-@click.argument("out", metavar="OUT")
+@click.command(cls=Command, epilog=EXAMPLE)
+@click.argument("weights", metavar="WEIGHTS", type=INPUT)
+@click.argument("out", metavar="OUT", type=PATH)
 @click.option("--overwrite", is_flag=True, help="Replace OUT where it exists.")
-@reporting_errors
 def main(weights: str, out: str, overwrite: bool) -> None:
     """Write the weights of the file WEIGHTS as the file OUT: .params (MXNet, GluonCV), .pt (PyTorch) or .onnx."""
     from mhpmodels.conversion import convert

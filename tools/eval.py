@@ -10,7 +10,8 @@ import click
 from mhpmodels.config import DATASETS
 from mhpmodels.results import MODES
 from mhptools.network import network_fields, options_of_a_network, options_of_the_images
-from mhptools.running import reporting_errors
+from mhptools.paths import INPUT
+from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
@@ -30,9 +31,9 @@ ALIASES = {"val": "crop", "testval": "whole"}
 """GluonCV's names of the modes."""
 
 
-@click.command(epilog=EXAMPLE)
-@click.option("--data", required=True, help="The packed folder.")
-@click.option("--resume", required=True, metavar="CHECKPOINT", help="Weights, or the folder of a run.")
+@click.command(cls=Command, epilog=EXAMPLE)
+@click.option("--data", required=True, type=INPUT, help="The packed folder.")
+@click.option("--resume", required=True, type=INPUT, metavar="CHECKPOINT", help="Weights, or the folder of a run.")
 @click.option("--split", default="val", show_default=True, help="Which split.")
 @click.option("--mode", type=click.Choice([*MODES, *ALIASES]), default="whole", show_default=True, help="See below.")
 @options_of_the_images
@@ -43,7 +44,6 @@ ALIASES = {"val": "crop", "testval": "whole"}
 @click.option("--dataset", type=click.Choice(DATASETS), hidden=True, expose_value=False)
 @click.option("--eval", is_flag=True, hidden=True, expose_value=False, help="Taken and not used, as GluonCV has it.")
 @click.option("--syncbn", is_flag=True, hidden=True, expose_value=False, help="Makes no difference when predicting.")
-@reporting_errors
 def main(
     data: str,
     resume: str,

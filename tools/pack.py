@@ -9,7 +9,8 @@ import click
 from mhpdata.layouts import AUTO, LAYOUTS
 from mhpdata.options import DAMAGE, IMAGES, ON_ERROR, OVERLAPS, SIZES_OF
 from mhpdata.shards import FORMATS
-from mhptools.running import reporting_errors
+from mhptools.paths import INPUT, PATH
+from mhptools.running import Command
 
 EXAMPLE = """\b
 Example:
@@ -21,9 +22,9 @@ entries out and have each recorded in rec/manifest.json. mhp-verify --src LV-MHP
 """
 
 
-@click.command(epilog=EXAMPLE)
-@click.option("--src", required=True, help="The dataset as unpacked, such as LV-MHP-v1. It is only read.")
-@click.option("--out", required=True, help="The packed folder: new, empty, or an unfinished pack.")
+@click.command(cls=Command, epilog=EXAMPLE)
+@click.option("--src", required=True, type=INPUT, help="The dataset as unpacked, such as LV-MHP-v1. It is only read.")
+@click.option("--out", required=True, type=PATH, help="The packed folder: new, empty, or an unfinished pack.")
 @click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), default=AUTO, show_default=True, help="What --src is.")
 @click.option("--format", type=click.Choice(FORMATS), default="recordio", show_default=True, help="Kind of shard.")
 @click.option("--split", "splits", multiple=True, help="Pack only this split; may be repeated.  [default: all]")
@@ -59,7 +60,6 @@ entries out and have each recorded in rec/manifest.json. mhp-verify --src LV-MHP
 @click.option("--follow-links", is_flag=True, help="Read what links out of --src lead to; refused by default.")
 @click.option("--allow-empty", is_flag=True, help="Pack a split that has no image; an error by default.")
 @click.option("--overwrite", is_flag=True, help="Replace another packed dataset in --out.")
-@reporting_errors
 def main(src: str, out: str, splits: tuple[str, ...], **options: object) -> None:
     """Pack a multi-human parsing dataset into shards.
 

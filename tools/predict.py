@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from mhpdata.options import ON_ERROR
+from mhpdata.wording import printable
 from mhptools.network import network_fields, options_of_a_network
-from mhptools.running import reporting_errors
+from mhptools.paths import INPUT, PATH
+from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
@@ -22,11 +24,11 @@ non-commercial research only, as the dataset is.
 """
 
 
-@click.command(epilog=EXAMPLE)
-@click.argument("photos", nargs=-1, metavar="IMAGE...")
-@click.option("--checkpoint", "--resume", required=True, help="Weights, or the folder of a run.")
-@click.option("--out", required=True, help="Folder to write to; made if it is not there.")
-@click.option("--data", help="Instead of photos: a packed folder.")
+@click.command(cls=Command, epilog=EXAMPLE)
+@click.argument("photos", nargs=-1, metavar="IMAGE...", type=INPUT)
+@click.option("--checkpoint", "--resume", required=True, type=INPUT, help="Weights, or the folder of a run.")
+@click.option("--out", required=True, type=PATH, help="Folder to write to; made if it is not there.")
+@click.option("--data", type=INPUT, help="Instead of photos: a packed folder.")
 @click.option("--split", help="Which split of it.  [default: test]")
 @click.option("--name", "names", multiple=True, help="Only this image of the split; may be repeated.")
 @options_of_a_network
@@ -43,7 +45,6 @@ non-commercial research only, as the dataset is.
     show_default=True,
     help="Stop at the first photo that cannot be used, or leave such out and name each.",
 )
-@reporting_errors
 def main(
     photos: tuple[str, ...],
     checkpoint: str,
@@ -86,9 +87,9 @@ def main(
     finally:
         engine.close()
     for error in done.skipped:
-        print(f"Left out: {type(error).__name__}: {error}", file=sys.stderr)
+        print(printable(f"Left out: {type(error).__name__}: {error}"), file=sys.stderr)
     maps = f"{len(done.labels)} label maps" + (f" ({done.kept} more were there)" if done.kept else "")
-    print(f"{out}: {maps}, {done.milliseconds:.2f} ms a photo (median, from pixels to labels)")
+    print(printable(f"{out}: {maps}, {done.milliseconds:.2f} ms a photo (median, from pixels to labels)"))
 
 
 if __name__ == "__main__":

@@ -1,47 +1,128 @@
-"""How every command ends: 0 done, 1 an error of the data or the disk (one message on stderr), 2 a wrong argument."""
+"""How every command ends: the exit status is a verdict, and nothing else ends with it.
+
+::
+
+    0          done; of mhp-verify: nothing is wrong
+    1          wrong data, and nothing else: a damaged download, packed folder, checkpoint or prediction
+    2          a wrong argument
+    3          could not be done for a reason outside the data: a file that cannot be read, a disk that is full, output
+               that is in the way, a library that is missing, too little memory, an error in mhp
+    128 + n    ended by signal n: 130 Ctrl-C, 143 SIGTERM, 141 the reader of the output went away
+"""
 
 from __future__ import annotations
 
-import functools
+import errno
 import io
+import os
 import sys
-from collections.abc import Callable
-from typing import ParamSpec
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, BinaryIO, TextIO
 
 import click
 
-from mhpdata.errors import MhpError, OptionError
+from mhpdata.errors import MhpError, OptionError, is_outside
+from mhpdata.wording import printable, why
+from mhptools.paths import leads_nowhere
 
-P = ParamSpec("P")
 TYPED = {"names": "name", "protocol": "val_protocol", "threads": "workers", "weights": "mix"}
 """Arguments of functions whose flags have other names, where a command has these."""
+DATA, USAGE, OUTSIDE, SIGNALLED = 1, 2, 3, 128
+_SIGINT, _SIGPIPE = 2, 13
+_MEMORY = "Close other programs, or run it again with a smaller --workers or --batch-size if it has these."
 
 
-def reporting_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn an MhpError into its message and an exit status."""
+class Command(click.Command):
+    """A command that says in one line what ended it, and ends with the status of that."""
 
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name may be in no encoding
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run the command, and exit."""
+        run = partial(super().main, *args, standalone_mode=False, **extra)
+        if not standalone_mode:
+            return run()
+        _open_streams()
+        status = _status(run)
+        for stream in (sys.stdout, sys.stderr):
+            _settle(stream)
+        sys.exit(status)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command's function."""
         try:
-            command(*args, **kwargs)
+            return super().invoke(ctx)
         except OptionError as error:
-            raise click.UsageError(_in_flags(error)) from error
+            usage = click.UsageError(_in_flags(error, ctx), ctx)
+            usage.exit_code = OUTSIDE if is_outside(error) else USAGE
+            raise usage from error
         except MhpError as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
-            sys.exit(1)
-        except KeyboardInterrupt:
-            print("Interrupted. Run the same command again: what can go on goes on.", file=sys.stderr)
-            sys.exit(130)
-        except Exception as error:
-            if not _lacks_memory(error):
-                raise
-            remedy = "Close other programs, or run it again with a smaller --workers or --batch-size if it has these."
-            print(f"MemoryError: the command got no more memory. {remedy}", file=sys.stderr)
-            sys.exit(1)
+            raise _PassedError(USAGE if leads_nowhere(ctx) else None) from error
+        except (KeyboardInterrupt, EOFError, OSError) as error:
+            raise _PassedError from error
 
-    return run
+
+class _PassedError(Exception):
+    """Its cause is an error that passes by click, which has answers of its own to some; and its status, if known."""
+
+    def __init__(self, status: int | None = None) -> None:
+        self.status = status
+
+
+def _status(run: Callable[[], Any]) -> int:
+    """Run a command; its exit status, once all that it printed has been written."""
+    try:
+        try:
+            status = run()
+        except SystemExit as ended:
+            if isinstance(ended.__context__, OSError):  # click's answer to a broken pipe
+                raise ended.__context__ from None
+            status = ended.code
+        sys.stdout.flush()
+    except BaseException as error:
+        passed = error if isinstance(error, _PassedError) else _PassedError()
+        cause = passed.__cause__ or error
+        status, text = _verdict(cause)
+        with suppress(OSError, ValueError):  # nobody hears it, and the status says it all the same
+            _tell(cause, text)
+        return passed.status or status
+    return status if isinstance(status, int) else 0
+
+
+def _tell(error: BaseException, text: str) -> None:
+    """Say on stderr what ended the command."""
+    if isinstance(error, click.ClickException):
+        error.message = "\n".join(map(printable, error.message.split("\n")))
+        error.show()
+    elif text:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _verdict(error: BaseException) -> tuple[int, str]:
+    """The exit status of an error, and the words for it."""
+    if isinstance(error, click.ClickException):
+        return error.exit_code, error.message
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return SIGNALLED + _SIGINT, "Interrupted. Run the same command again: what can go on goes on."
+    if isinstance(error, MhpError):
+        return OUTSIDE if is_outside(error) else DATA, printable(f"{type(error).__name__}: {error}")
+    if _lacks_memory(error):
+        return OUTSIDE, f"MemoryError: the command is out of memory. {_MEMORY}"
+    if isinstance(error, _StdoutError):
+        if error.errno == errno.EPIPE:
+            return SIGNALLED + _SIGPIPE, ""  # as other programs, without a word
+        found = f"OutputError: standard output: cannot be written ({why(error)})."
+        return OUTSIDE, f"{found} Send it to a file on a disk with room, then run the same command again."
+    if isinstance(error, OSError):
+        place = f" {error.filename}:" if error.filename is not None else ""
+        return OUTSIDE, printable(
+            f"{type(error).__name__}:{place} {why(error)}. Mend that, then run the command again."
+        )
+    if isinstance(error, ImportError):
+        return OUTSIDE, printable(f"MissingError: {error}. Install mhp again: pip install --force-reinstall mhp.")
+    lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")
+    return OUTSIDE, "\n".join([*map(printable, lines), "This is an error in mhp: please report it with these lines."])
 
 
 def _lacks_memory(error: BaseException) -> bool:
@@ -49,10 +130,59 @@ def _lacks_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (type(error).__module__ == "cv2" and getattr(error, "code", 0) == -4)
 
 
-def _in_flags(error: OptionError) -> str:
+def _in_flags(error: OptionError, context: click.Context) -> str:
     """The message with the argument's name as it is typed: --shard-mb, not shard_mb."""
-    context = click.get_current_context(silent=True)
-    known = {flag for option in context.command.params for flag in option.opts} if context else set()
+    known = {flag for option in context.command.params for flag in option.opts}
     typed = (f"--{name.replace('_', '-')}" for name in (TYPED.get(error.place, ""), error.place))
     place = next((flag for flag in typed if flag in known), error.place)
     return str(type(error)(place, error.found, error.expected, error.remedy))
+
+
+def _open_streams() -> None:
+    """Give stdin, stdout and stderr to /dev/null where they are closed: what is opened next would take their place."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest number that is free
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    if sys.stdout is None or sys.stdout is sys.__stdout__:  # not in a test, which reads it
+        plain = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+        plain.flush()
+        sys.stdout = _Stdout(open(1, "wb", closefd=False), plain.encoding, line_buffering=plain.line_buffering)  # noqa: SIM115
+
+
+class _StdoutError(OSError):
+    """Standard output takes no more."""
+
+
+class _Stdout(io.TextIOWrapper):
+    """Standard output that tells its errors from those of other files, and writes escapes for what is not printable."""
+
+    def __init__(self, buffer: BinaryIO, encoding: str, line_buffering: bool) -> None:
+        super().__init__(buffer, encoding, errors="backslashreplace", line_buffering=line_buffering)
+
+    def write(self, text: str) -> int:
+        with self._watched():
+            return super().write("\n".join(map(printable, text.split("\n"))))
+
+    def flush(self) -> None:
+        with self._watched():
+            super().flush()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _StdoutError(error.errno, error.strerror) from error
+
+
+def _settle(stream: TextIO) -> None:
+    """Drop what a stream could not write: Python would try again at its end, and exit with 120."""
+    try:
+        stream.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

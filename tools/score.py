@@ -8,7 +8,8 @@ import click
 
 from mhpmodels.scores import SIZES, UNKNOWN
 from mhptools.network import options_of_the_images
-from mhptools.running import reporting_errors
+from mhptools.paths import INPUT, PATH
+from mhptools.running import Command
 
 EXAMPLE = """\b
 Example:
@@ -24,9 +25,9 @@ PNGs are gray or indexed, each pixel its label, of the photo's own size (--at pa
 """
 
 
-@click.command(epilog=EXAMPLE)
-@click.option("--data", required=True, help="The packed folder.")
-@click.option("--pred", required=True, help="The folder of predictions.")
+@click.command(cls=Command, epilog=EXAMPLE)
+@click.option("--data", required=True, type=INPUT, help="The packed folder.")
+@click.option("--pred", required=True, type=INPUT, help="The folder of predictions.")
 @click.option("--split", default="val", show_default=True, help="Which split.")
 @click.option("--at", type=click.Choice(SIZES), default=SIZES[0], show_default=True, help="At which size to compare.")
 @click.option(
@@ -39,11 +40,10 @@ PNGs are gray or indexed, each pixel its label, of the photo's own size (--at pa
 @options_of_the_images
 @click.option("--workers", type=int, help="Threads.  [default: one for each core]")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
-@click.option("--csv", "csv_path", help="Write a row an image to this file.")
-@click.option("--worst", help="Write a picture of the worst images to this .png; needs Matplotlib.")
+@click.option("--csv", "csv_path", type=PATH, help="Write a row an image to this file.")
+@click.option("--worst", type=PATH, help="Write a picture of the worst images to this .png; needs Matplotlib.")
 @click.option("--count", default=6, show_default=True, type=click.IntRange(1, 64), help="Images in that picture.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@reporting_errors
 def main(
     data: str,
     pred: str,

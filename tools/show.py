@@ -6,7 +6,9 @@ import sys
 
 import click
 
-from mhptools.running import reporting_errors
+from mhpdata.wording import printable
+from mhptools.paths import INPUT, PATH
+from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
@@ -18,17 +20,18 @@ picture falls under the dataset's licence: one made from MHP is for non-commerci
 """
 
 
-@click.command(epilog=EXAMPLE)
-@click.argument("folder", required=False, metavar="[REC]")
-@click.option("--run", "run_folder", help="Show the loss, mIoU and learning rate of this run of mhp-train instead.")
-@click.option("--out", required=True, help="The picture to write, .png; new, or see --overwrite.")
+@click.command(cls=Command, epilog=EXAMPLE)
+@click.argument("folder", required=False, metavar="[REC]", type=INPUT)
+@click.option(
+    "--run", "run_folder", type=INPUT, help="Show the loss, mIoU and learning rate of this run of mhp-train instead."
+)
+@click.option("--out", required=True, type=PATH, help="The picture to write, .png; new, or see --overwrite.")
 @click.option("--split", help="Which split.  [default: the first of val, train, test that has samples]")
 @click.option("--count", type=int, help="How many samples, spread evenly over the split.  [default: 6]")
 @click.option("--index", "indices", type=int, multiple=True, help="Show this sample; may be repeated.")
 @click.option("--name", "names", multiple=True, help="Show the sample with this name, as 0123; may be repeated.")
 @click.option("--seed", type=int, help="Draw the --count samples with this seed, instead of spreading them evenly.")
 @click.option("--overwrite", is_flag=True, help="Replace --out.")
-@reporting_errors
 def main(
     folder: str | None,
     run_folder: str | None,
@@ -48,7 +51,7 @@ def main(
         from mhpmodels.curves import save_curves
 
         epochs, steps = save_curves(run_folder, out, overwrite)
-        print(f"{out}: {epochs} epochs, {steps} steps")
+        print(printable(f"{out}: {epochs} epochs, {steps} steps"))
         return
     from mhpmodels.show import save_sheet
 
@@ -57,7 +60,7 @@ def main(
     )
     height, width = sheet.size
     chosen = ", ".join(map(str, sheet.indices))
-    print(f"{sheet.path}: samples {chosen} of {sheet.split}, {width} x {height} pixels")
+    print(printable(f"{sheet.path}: samples {chosen} of {sheet.split}, {width} x {height} pixels"))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ from click.core import ParameterSource
 
 from mhpdata.errors import OptionError
 from mhpdata.protocol import PROTOCOLS
+from mhpdata.wording import printable
 from mhpmodels.config import BACKBONES, DATASETS, DTYPES, LEAKS, MODELS, OPTIMIZERS, SAMPLES, SCHEDULES, TrainConfig
 from mhpmodels.engines import ENGINES, installed
-from mhptools.running import reporting_errors
+from mhptools.paths import INPUT, PATH
+from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
@@ -42,15 +44,16 @@ def option(name: str, help: str, **more: Any) -> Callable[[Any], Any]:
     )
 
 
-@click.command(epilog=EXAMPLE)
+@click.command(cls=Command, epilog=EXAMPLE)
 @option(
     "data",
     "The packed folder. Given several times: all are trained on, the first is validated on.",
     multiple=True,
     default=(DEFAULTS["data"],),
+    type=INPUT,
 )
 @option("mix", "Shares of the folders in an epoch, such as 1,1,2.  [default: each image once]")
-@option("remap", "What labels become: 'common', or a JSON file; needed for folders of different classes.")
+@option("remap", "What labels become: 'common', or a JSON file; needed for folders of different classes.", type=PATH)
 @option("leaks", "Images of one folder's val or test in another's training split.", type=click.Choice(LEAKS))
 @option("sample", "rare: images with rare classes come more often.", type=click.Choice(SAMPLES))
 @click.option("--class-weights", is_flag=True, help="Rare classes weigh more in the loss.")
@@ -65,7 +68,7 @@ def option(name: str, help: str, **more: Any) -> Callable[[Any], Any]:
 @option("aux_weight", "PSPNet: weight of its loss.")
 @option("branch_weights", "ICNet: weights of the losses at 1/4, 1/8 and 1/16.", nargs=3, type=float)
 @option("dropout", "Share of the heads' activations that is dropped.")
-@option("pretrained_base", "First weights of the backbone: 'store' or a file.  [default: random]")
+@option("pretrained_base", "First weights of the backbone: 'store' or a file.  [default: random]", type=PATH)
 @option("syncbn", "Batch statistics over all devices.")
 @option("base_size", "Training scales the long side to 0.5 .. 2 times this.")
 @option("crop_size", "Side of the crops.")
@@ -102,17 +105,24 @@ def option(name: str, help: str, **more: Any) -> Callable[[Any], Any]:
 @option("log_interval", "Steps between lines of the log.")
 @click.option("--val/--no-val", "validate", default=True, help="Validate after each epoch.")
 @option("save_every", "Keep the checkpoint after so many epochs, too; 0 keeps the last and the best.")
-@click.option("--resume", help="Go on from this checkpoint, or the last one of this folder, with its own flags.")
-@click.option("--weights", help="Begin a new run with these weights, such as GluonCV's.")
+@click.option(
+    "--resume", type=INPUT, help="Go on from this checkpoint, or the last one of this folder, with its own flags."
+)
+@click.option("--weights", type=INPUT, help="Begin a new run with these weights, such as GluonCV's.")
 @click.option("--start-epoch", "--start_epoch", default=0, help="A new run begins at this epoch of its schedule.")
-@click.option("--replay", metavar="BUNDLE", help="Run a step that was skipped again, say what is in it, and end.")
-@click.option("--save-dir", help="Folder of the run.  [default: runs/DATASET/MODEL/BACKBONE, or that of --resume]")
+@click.option(
+    "--replay", type=INPUT, metavar="BUNDLE", help="Run a step that was skipped again, say what is in it, and end."
+)
+@click.option(
+    "--save-dir", type=PATH, help="Folder of the run.  [default: runs/DATASET/MODEL/BACKBONE, or that of --resume]"
+)
 @click.option("--checkname", help="A folder of this name below the default one.")
-@click.option("--logging-file", default="train.log", show_default=True, help="Name of the log in the folder.")
+@click.option(
+    "--logging-file", type=PATH, default="train.log", show_default=True, help="Name of the log in the folder."
+)
 @click.option("--tensorboard", is_flag=True, help="Write an event file for TensorBoard, too.")
 @click.option("--mode", hidden=True, expose_value=False, help="Taken and not used, as by GluonCV's script.")
 @click.pass_context
-@reporting_errors
 def main(
     context: click.Context,
     no_cuda: bool,
@@ -137,6 +147,9 @@ def main(
     if no_cuda:
         given["ngpus"] = 0
     typed = {name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if resume is None and "data" not in typed and not Path(DEFAULTS["data"]).exists():
+        example = "mhp-train --data rec/, or mhp-train --resume runs/mhp/icnet/resnet50"
+        raise click.UsageError(f"Give a packed folder, or a run to continue: {example}.")
     config = _new(given) if resume is None else _continued(resume, given, typed | ({"ngpus"} if no_cuda else set()))
     launch_ranks(config, "mhptools.train", sys.argv[1:])
     outcome = train(
@@ -152,7 +165,7 @@ def main(
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
     if outcome.last is not None:  # ranks but the first save nothing
-        print(f"{outcome.folder}: last {outcome.last}, best {outcome.best}")
+        print(printable(f"{outcome.folder}: last {outcome.last}, best {outcome.best}"))
 
 
 def _new(given: dict[str, Any]) -> TrainConfig:

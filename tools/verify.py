@@ -7,7 +7,8 @@ import sys
 import click
 
 from mhpdata.layouts import AUTO, LAYOUTS
-from mhptools.running import reporting_errors
+from mhptools.paths import INPUT
+from mhptools.running import DATA, OUTSIDE, Command
 
 SHOWN = 50
 
@@ -18,14 +19,14 @@ Examples:
   mhp-verify --src LV-MHP-v1         a download, before packing
   mhp-verify --src LV-MHP-v1 --agreement    photos annotated twice: how well the annotations agree
 
-Prints a table of counts and all problems, each with what to do. Exit status: 0 nothing wrong, 1 problems, 2 wrong
-usage.
+Prints a table of counts and all problems, each with what to do. Exit status: 0 nothing is wrong, 1 data are wrong, 2
+wrong usage, 3 something could not be checked for a reason outside the data (permission, disk, memory, a library).
 """
 
 
-@click.command(epilog=EXAMPLE)
-@click.argument("folder", required=False, metavar="[REC]")
-@click.option("--src", help="Check this download instead of a packed folder.")
+@click.command(cls=Command, epilog=EXAMPLE)
+@click.argument("folder", required=False, metavar="[REC]", type=INPUT)
+@click.option("--src", type=INPUT, help="Check this download instead of a packed folder.")
 @click.option("--deep", is_flag=True, help="Packed folder: decode everything, merge the masks again and compare.")
 @click.option("--agreement", is_flag=True, help="Download: score annotations of the same photo against each other.")
 @click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), help="Download: what --src is.  [default: auto]")
@@ -33,7 +34,6 @@ usage.
 @click.option("--allow-empty", is_flag=True, help="A split without images is nothing wrong.")
 @click.option("--workers", type=int, help="Threads.  [default: one for each core]")
 @click.option("--all", "show_all", is_flag=True, help=f"Show all problems and remarks, not the first {SHOWN} of each.")
-@reporting_errors
 def main(
     folder: str | None,
     src: str | None,
@@ -80,7 +80,7 @@ def main(
         )
     print(report.text(None if show_all else SHOWN))
     if not report.clean:
-        sys.exit(1)
+        sys.exit(DATA if report.damaged else OUTSIDE)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,63 @@
+"""Every path on a command line: ``~`` is the home folder as in the shell, and an empty path is an error.
+
+The shell expands ``--out ~/rec`` itself, but neither ``--out=~/rec`` nor a quoted path; without this they would make a
+folder called ``~``. An empty path, as of a variable that is not set, would mean the current folder. ``./~`` stays.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class PathText(click.ParamType):
+    """A path as a string.
+
+    Args:
+        there: it is read, so there must be something.
+    """
+
+    name = "path"
+
+    def __init__(self, there: bool = False) -> None:
+        self.there = there
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The path to use; click's error of a wrong argument where it is empty or leads nowhere."""
+        text = os.fspath(value)
+        if not text:
+            self.fail("an empty path. Pass . for the current folder.", param, ctx)
+        return self._home(text, param, ctx) if text[0] == "~" else text
+
+    def _home(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return str(Path(text).expanduser())
+        except RuntimeError:
+            if os.path.lexists(text):
+                return text
+            home = text.partition("/")[0]
+            self.fail(f"{text!r}: {home} is no user's home folder. Write ./{text} for a file of this name.", param, ctx)
+
+
+PATH = PathText()
+"""What a command writes, or reads where it is there."""
+INPUT = PathText(there=True)
+"""What a command reads."""
+
+
+def leads_nowhere(context: click.Context) -> bool:
+    """Whether a path that the command reads is not there: then the argument is wrong, and no data are damaged."""
+    for option in context.command.params:
+        if isinstance(option.type, PathText) and option.type.there:
+            value = context.params.get(option.name or "")
+            for path in value if isinstance(value, tuple) else [value] * (value is not None):
+                try:
+                    Path(path).stat()
+                except (FileNotFoundError, NotADirectoryError):
+                    return True
+                except OSError:  # it may be there
+                    continue
+    return False
