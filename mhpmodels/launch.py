@@ -22,5 +22,6 @@ def launch_ranks(config: TrainConfig, module: str, arguments: Sequence[str]) -> 
         return
     # torchrun gives each one thread only, and a warning, where nothing is set
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // config.contexts)))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={config.contexts}"]
+    torchrun = [sys.executable, "-m", "mhpmodels.engines.torch.torchrun"]
+    torchrun += ["--standalone", f"--nproc-per-node={config.contexts}"]
     os.execv(sys.executable, [*torchrun, "-m", module, *arguments])

@@ -38,7 +38,7 @@ def test_a_process_for_each_context(executed, monkeypatch):
     launch.launch_ranks(TrainConfig(engine="torch", ngpus=8), "mhptools.train", ["--ngpus", "8"])
     ((path, arguments),) = executed
     assert path == arguments[0] == sys.executable
-    assert arguments[1:5] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=8"]
+    assert arguments[1:5] == ["-m", "mhpmodels.engines.torch.torchrun", "--standalone", "--nproc-per-node=8"]
     assert arguments[5:] == ["-m", "mhptools.train", "--ngpus", "8"]
     assert os.environ["OMP_NUM_THREADS"] == "3"
     monkeypatch.delenv("OMP_NUM_THREADS")
@@ -85,7 +85,7 @@ def test_two_contexts_stop_at_a_signal_and_one_goes_on(tmp_path):
         first = next((line for line in process.stdout if " iteration " in line), "")
         process.send_signal(signal.SIGINT)
         said = process.stdout.read()
-    assert process.returncode == 1, first + said
+    assert process.returncode == 130, first + said
     place, command = re.search(r"Stopped by a signal (in .*)\. Go on with: mhp-train (.*)", said).groups()
     with mhp_train(f"{command} --no-cuda --contexts 1") as process:
         said = process.stdout.read()

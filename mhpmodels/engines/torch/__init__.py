@@ -2,6 +2,7 @@
 
 ::
 
+    torchrun    starts them, with an exit status that tells
     ranks       processes that train together, their device, their sums
     weights     files of weights, torch's and GluonCV's
     backbone    weights that were trained on ImageNet

@@ -1,0 +1,33 @@
+"""Run torchrun, and exit with the status of the rank that failed first; torchrun's own is always 1.
+
+Run:  python -m mhpmodels.engines.torch.torchrun [torchrun's arguments]
+
+Each rank says itself what is wrong, so torchrun's summary is left out.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.run import main as torchrun
+
+
+def main() -> int:
+    """Run torchrun; a shell's status: 128 + n for a signal n, which torchrun or a rank has had."""
+    try:
+        torchrun()
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode >= 0:
+            return int(failure.exitcode)
+        print(f"Rank {rank} was ended by signal {-failure.exitcode}.", file=sys.stderr)
+        return 128 - int(failure.exitcode)
+    except SignalException as error:
+        return 128 + int(error.sigval)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
