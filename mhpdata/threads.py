@@ -7,6 +7,7 @@ first.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -187,6 +188,12 @@ class Crew:
             wait(threads)
 
 
+def hidden(progress: bool) -> bool | None:
+    """What tqdm calls ``disable``: None, a bar where stderr is a terminal; True, no bar, where none is asked for or
+    stderr is closed."""
+    return None if progress and sys.stderr is not None else True
+
+
 @contextmanager
 def crew(total: int, unit: str, workers: int | None, progress: bool) -> Iterator[Crew]:
     """Threads for ``total`` pieces of work.
@@ -202,9 +209,8 @@ def crew(total: int, unit: str, workers: int | None, progress: bool) -> Iterator
     """
     workers = usable_cores() if workers is None else workers
     check_range("workers", workers, 1, 4096)
-    hidden = None if progress else True  # None: no bar where stderr is not a terminal
     with (
-        tqdm(total=total, unit=f" {unit}", smoothing=0.05, disable=hidden) as bar,
+        tqdm(total=total, unit=f" {unit}", smoothing=0.05, disable=hidden(progress)) as bar,
         single_threaded_opencv(),
         ThreadPoolExecutor(workers) as pool,
     ):

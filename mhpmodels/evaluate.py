@@ -35,7 +35,7 @@ from mhpdata.protocol import Chosen, choose_images
 from mhpdata.remap import read_remap
 from mhpdata.resize import resize_image
 from mhpdata.split import Split, open_split
-from mhpdata.threads import crew
+from mhpdata.threads import crew, hidden
 from mhpmodels.inference import SCALES, Inference, Predict, input_size
 from mhpmodels.metrics import Confusion, most_likely
 from mhpmodels.rescale import labels_at
@@ -123,7 +123,7 @@ def evaluate(
             rules, layout = read_remap(remap), opened.manifest.layout
             table, labels = rules.table(layout, labels), rules.labels([(layout, labels)])
         _check(opened, chosen, inference, len(labels))
-        run = _Run(inference, opened, chosen, size, None if progress else True, labels, table, remap)
+        run = _Run(inference, opened, chosen, size, hidden(progress), labels, table, remap)
         confusion = run.crops(batch_size, threads) if mode == "crop" else run.pictures(mode == "source", threads)
     finally:
         opened.close()

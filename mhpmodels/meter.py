@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from mhpdata.threads import hidden
 from mhpmodels.runlog import StepRow
 
 
@@ -32,9 +33,7 @@ class Meter:
 
         self.end()
         self._restart(epoch)
-        self._bar = tqdm(
-            total=self._steps, initial=iteration, unit="step", disable=None if self._progress else True, leave=False
-        )
+        self._bar = tqdm(total=self._steps, initial=iteration, unit="step", disable=hidden(self._progress), leave=False)
 
     def step(self, row: StepRow, loss: float) -> None:
         """A step is done; ``loss`` is the epoch's mean so far."""

@@ -346,3 +346,10 @@ def test_a_path_that_leads_nowhere_is_a_wrong_argument(home, main, arguments):
     found = CliRunner().invoke(main, arguments)
     assert found.exit_code == 2, found.output
     assert "nowhere" in found.stderr or "mhp-train --data rec/" in found.stderr
+
+
+def test_a_default_that_leads_nowhere_is_not_what_is_wrong(home):
+    Path("damaged.pt").write_bytes(b"")
+    Path("damaged.json").write_text("{")
+    found = CliRunner().invoke(train.main, ["--resume", "damaged.pt"])  # --data is "rec", which is not there
+    assert found.exit_code == 1 and found.stderr.startswith("CheckpointError: damaged"), found.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -127,3 +128,9 @@ def test_each_yields_in_order():
 def test_refuses_no_threads():
     with pytest.raises(OptionError, match="workers"), crew(1, "piece", 0, progress=False):
         pass
+
+
+def test_a_process_without_stderr_has_no_bar(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with crew(2, "pieces", 1, progress=True) as threads:
+        assert list(threads.each(abs, [-1, -2])) == [1, 2]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 
 class PathText(click.ParamType):
@@ -49,10 +50,12 @@ INPUT = PathText(there=True)
 
 
 def leads_nowhere(context: click.Context) -> bool:
-    """Whether a path that the command reads is not there: then the argument is wrong, and no data are damaged."""
+    """Whether a path that the command was given to read is not there: it is wrong, and no data are damaged."""
     for option in context.command.params:
-        if isinstance(option.type, PathText) and option.type.there:
-            value = context.params.get(option.name or "")
+        name = option.name or ""
+        given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if given and isinstance(option.type, PathText) and option.type.there:
+            value = context.params.get(name)
             for path in value if isinstance(value, tuple) else [value] * (value is not None):
                 try:
                     Path(path).stat()

@@ -23,7 +23,7 @@ from mhpdata.options import check_choice, check_path, check_range
 from mhpdata.synth.defects import DEFECTS
 from mhpdata.synth.entry import write_image
 from mhpdata.synth.forms import FORMS, V1, Form
-from mhpdata.threads import single_threaded_opencv, usable_cores
+from mhpdata.threads import hidden, single_threaded_opencv, usable_cores
 from mhpdata.wording import why, writing
 
 _ANEW = "run the same command again: it starts anew"
@@ -55,7 +55,7 @@ def _make_all(
     from tqdm import tqdm
 
     make = partial(write_image, folder, seed, scale, layout, images)
-    bar = partial(tqdm, total=images, unit="image", disable=None if progress else True)
+    bar = partial(tqdm, total=images, unit="image", disable=hidden(progress))
     if workers == 1:
         with single_threaded_opencv():
             return list(bar(map(make, range(1, images + 1))))
