@@ -19,10 +19,16 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"mhp
 MOST_MEMORY = 3 << 30
 """Bytes that a process of tests may ever hold. Two run at once in each environment, on machines with 8 GB."""
 
+ONCE = {"faults", "fuzz", "jit", "jpeg_damage", "kills", "opencv", "persons", "regular", "resume", "running", "soak"}
+"""Files of tests, test_NAME.py, that attack our own code at length, whatever the versions of the libraries are."""
 
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
 def pytest_collection_modifyitems(items):
-    """Give tests of ``make slow`` an hour instead of the limit in pyproject.toml."""
+    """Mark the tests of ONCE, and give those of ``make slow`` an hour instead of the limit in pyproject.toml."""
     for item in items:
+        if item.path.stem.removeprefix("test_") in ONCE:
+            item.add_marker("once")
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(3600))
 

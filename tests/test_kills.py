@@ -16,7 +16,7 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in HERE]
 
 @pytest.mark.parametrize("name", ["pack, recordio", "pack, hdf5"])
 def test_a_pack_ends_with_the_same_bytes(tmp_path, name):
-    check(attack(packers(tmp_path)[name], tmp_path / "work", 12))
+    check(attack(packers(tmp_path)[name], tmp_path / "work", 6))
 
 
 @pytest.mark.parametrize("name", SLOW)
