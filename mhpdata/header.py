@@ -1,26 +1,26 @@
 """What an image file claims to be, read from its header before anything is decoded or allocated.
 
 JPEG and PNG are known, and BMP, GIF and WebP, which downloads hold under such names. The size is checked against
-MAX_PIXELS here, so that a file of 100 bytes that declares 60000 x 60000 pixels costs nothing. A PNG is walked to its
-end and every chunk's CRC compared: a truncated one ends here.
+MAX_PIXELS here, so that a file of 100 bytes that declares 60000 x 60000 pixels costs nothing. PNG, BMP and WebP are
+read as far as mhpdata.chunks, bmp and webp go: a truncated one ends here.
 
-Sources: ITU-T T.81 annex B (JPEG markers); the PNG specification, third edition, sections 5 and 11 (chunks);
-BITMAPFILEHEADER and BITMAPINFOHEADER of Windows; RFC 9649 (WebP); GIF 89a.
+Sources: ITU-T T.81 annex B (JPEG markers); GIF 89a; those of the three.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 
+from mhpdata.bmp import read_bmp
+from mhpdata.chunks import GRAY, GRAY_ALPHA, PALETTE, PNG_SIGNATURE, read_png
 from mhpdata.errors import PHOTO_AGAIN, SKIP, ImageError
 from mhpdata.segments import EOI, SOF, SOS, segments
+from mhpdata.webp import read_webp
 
 MAX_PIXELS = 1 << 26
 """Images with more pixels are refused: 67 million; the largest of MHP v1 has 15.9 million."""
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NAMES = {"jpeg": "JPEG", "png": "PNG", "bmp": "BMP", "gif": "GIF", "webp": "WebP"}
 """Formats, and how they are spelt."""
 MAX_SCANS = 100
@@ -124,56 +124,27 @@ def _jpeg(data: bytes, place: str) -> Header:
 
 
 def _png(data: bytes, place: str) -> Header:
-    at, header, ended = len(PNG_SIGNATURE), None, False
-    while at + 12 <= len(data) and not ended:
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if at + 12 + length > len(data):
-            break
-        (crc,) = struct.unpack_from(">I", data, at + 8 + length)
-        if zlib.crc32(memoryview(data)[at + 4 : at + 8 + length]) != crc:
-            raise ImageError(place, f"damaged PNG: wrong CRC in the chunk at byte {at}", "a whole PNG", PHOTO_AGAIN)
-        if header is None:
-            if kind != b"IHDR" or length != 13:
-                raise ImageError(place, "damaged PNG: it does not begin with IHDR", "a whole PNG", PHOTO_AGAIN)
-            width, height, bits, color = struct.unpack_from(">IIBB", data, at + 8)
-            if color not in (0, 2, 3, 4, 6):
-                raise ImageError(place, f"damaged PNG: colour type {color}", "0, 2, 3, 4 or 6", PHOTO_AGAIN)
-            channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
-            header = Header("png", height, width, channels, bits, gray=color in (0, 4), palette=color == 3)
-        ended = kind == b"IEND"
-        at += 12 + length
-    if header is None or not ended:
-        raise ImageError(place, f"truncated PNG: {len(data)} bytes do not reach its end", "a whole PNG", PHOTO_AGAIN)
-    return header
+    try:
+        png = read_png(data)
+    except ValueError as error:
+        raise ImageError(place, str(error), "a whole PNG", PHOTO_AGAIN) from error
+    if png.animated:
+        raise ImageError(place, "an animated PNG", "a PNG of one picture", AS_ONE)
+    gray, palette = png.color in (GRAY, GRAY_ALPHA), png.color == PALETTE
+    return Header("png", png.height, png.width, png.channels, png.bits, gray=gray, palette=palette)
 
 
 def _bmp(data: bytes, place: str) -> Header:
-    if len(data) < 54:
-        raise ImageError(place, f"truncated BMP: {len(data)} bytes", "a whole BMP", PHOTO_AGAIN)
-    offset, size, width, height = struct.unpack_from("<IIii", data, 10)
-    bits, packing = struct.unpack_from("<HI", data, 28)
-    if size < 40 or width < 0 or bits not in (1, 4, 8, 16, 24, 32):
-        raise ImageError(place, f"damaged BMP: {bits} bits a pixel, header of {size} bytes", "a whole BMP", PHOTO_AGAIN)
-    height = abs(height)  # negative: the rows begin at the top
-    unpacked = packing in (0, 3)
-    if unpacked and offset + (width * bits + 31) // 32 * 4 * height > len(data):
-        raise ImageError(place, f"truncated BMP: {len(data)} bytes do not reach its end", "a whole BMP", PHOTO_AGAIN)
-    return Header("bmp", height, width, 3, 8, gray=False)
+    try:
+        bmp = read_bmp(data)
+    except ValueError as error:
+        raise ImageError(place, str(error), "a whole BMP", PHOTO_AGAIN) from error
+    return Header("bmp", bmp.height, bmp.width, 3, 8, gray=False)
 
 
 def _webp(data: bytes, place: str) -> Header:
-    whole = "a whole WebP of one picture"
-    (length,) = struct.unpack_from("<I", data, 4)
-    if len(data) < 30 or length + 8 > len(data):
-        raise ImageError(place, f"truncated WebP: {len(data)} bytes of {length + 8}", whole, PHOTO_AGAIN)
-    kind = data[12:16]
-    if kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
-        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-    elif kind == b"VP8L" and data[20] == 0x2F:
-        (sides,) = struct.unpack_from("<I", data, 21)
-        width, height = (sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1
-    elif kind == b"VP8X" and not data[20] & 2:  # bit 1: an animation
-        width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
-    else:
-        raise ImageError(place, f"a WebP that begins with {kind!r}, or is animated", whole, f"{AS_ONE} {PHOTO_AGAIN}")
+    try:
+        height, width, _ = read_webp(data)
+    except ValueError as error:
+        raise ImageError(place, str(error), "a whole WebP of one picture", f"{AS_ONE} {PHOTO_AGAIN}") from error
     return Header("webp", height, width, 3, 8, gray=False)

@@ -3,9 +3,12 @@
 Strict: what does not decode to its last pixel is an error, never a half-gray picture, unless the caller asks for it. A
 JPEG that libjpeg warns of is decoded again without its metadata (mhpdata.segments): what is still warned of is about
 pixels, the rest is a note. The format is told by the content, whatever the file is called. Gray becomes three equal
-channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, 16 bits
-become 8 by the nearest value. EXIF blocks are not read, and the rotation that they ask for is not applied: the masks
+channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, other depths
+become 8 bits by the nearest value. EXIF blocks are not read, and the rotation that they ask for is not applied: the masks
 follow the raw pixel order.
+
+JPEG goes through libjpeg-turbo, WebP through libwebp (OpenCV's), which gets the picture's own chunk and nothing else;
+PNG, BMP and GIF are read here. So no pixel depends on a library's version, and no library writes to the terminal.
 """
 
 from __future__ import annotations
@@ -20,19 +23,24 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from mhpdata.errors import EXTRACT_AGAIN, PHOTO_AGAIN, ImageError, MaskError
+from mhpdata.bmp import decode_bmp, read_bmp
+from mhpdata.chunks import PALETTE, read_png
+from mhpdata.errors import EXTRACT_AGAIN, PHOTO_AGAIN, SKIP, ImageError, MaskError
 from mhpdata.gif import decode_gif
 from mhpdata.header import AS_ONE, NAMES, Header, read_header
+from mhpdata.label_png import NoLabelsError, read_values
+from mhpdata.labels import IGNORE
 from mhpdata.notes import DAMAGED, METADATA, TRAILER
 from mhpdata.opencv import cv2
+from mhpdata.png import decode_png
 from mhpdata.segments import without_metadata
+from mhpdata.webp import read_webp
 
 Pixels = npt.NDArray[np.uint8]
 Empty = Callable[[tuple[int, ...]], Pixels]
 _BLOCK = 1 << 18  # pixels
 
-_MASK = "an 8-bit gray PNG of labels"
-_RED_MASK = "an 8-bit PNG of labels, gray or in the red channel"
+_MASK = "a PNG with the label at each pixel"
 
 
 _KEEP = "mhp-pack takes such a JPEG as far as it decodes with --damaged keep."
@@ -100,29 +108,28 @@ def decode_jpeg(data: bytes | memoryview) -> Pixels:
 
 
 def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, red: bool = False) -> Pixels:
-    """One person's mask as uint8 (height, width), values below ``labels``; 0 is not this person.
+    """One person's mask as uint8 (height, width): a label, 0 (not this person) or 255 (not counted).
 
     Args:
-        data: the file: an 8-bit gray PNG without palette.
+        data: the file: a PNG of one of the forms of ``mhpdata.label_png``.
         place: its name, for errors.
         size: (height, width) of the photo it belongs to.
         labels: how many labels the dataset has.
-        red: it may also be an 8-bit RGB PNG with the label in the red channel, as MHP v2's are. The other channels
-            must be 0, or equal to it.
+        red: the label may be in the red channel, as in MHP v2's masks.
 
     Raises:
         MaskError: another kind of file, another size, or a label that does not exist.
     """
-    expected = _RED_MASK if red else _MASK
     try:
-        header = read_header(data, place, expected)
+        header = read_header(data, place, _MASK)
     except ImageError as error:
-        raise MaskError(error.place, error.found, error.expected, EXTRACT_AGAIN) from error
-    channels = (1, 3) if red else (1,)
-    if (header.kind, header.bits, header.palette) != ("png", 8, False) or header.channels not in channels:
-        kind = "palette" if header.palette else f"{header.channels}-channel"
-        found = f"{kind} {header.bits}-bit {header.kind.upper()}"
-        raise MaskError(place, found, expected, EXTRACT_AGAIN)
+        remedy = AS_ONE if error.remedy == AS_ONE else EXTRACT_AGAIN
+        raise MaskError(error.place, error.found, error.expected, remedy) from error
+    if header.kind != "png":
+        remedy = f"Save it as a PNG of labels, without loss, or leave it out: {SKIP}."
+        if header.kind == "jpeg":
+            remedy = f"A JPEG has lost its labels: make the mask anew as a PNG, or leave it out: {SKIP}."
+        raise MaskError(place, f"a {NAMES[header.kind]}", _MASK, remedy)
     if (header.height, header.width) != size:
         raise MaskError(
             place,
@@ -130,27 +137,19 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
             f"{size[0]} x {size[1]}, the size of its photo",
             EXTRACT_AGAIN,
         )
-    mask: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if mask is None or mask.shape != (size if header.channels == 1 else (*size, 3)) or mask.dtype != np.uint8:
-        raise MaskError(place, "does not decode", expected, EXTRACT_AGAIN)
-    if mask.ndim == 3:
-        mask = _red_channel(mask, place)
+    try:
+        mask = read_values(data, labels, red=red)
+    except NoLabelsError as error:
+        raise MaskError(place, error.found, error.expected, error.remedy) from error
+    except ValueError as error:
+        raise MaskError(place, f"a PNG that does not decode ({error})", _MASK, EXTRACT_AGAIN) from error
     if int(mask.max()) >= labels:
-        found = ", ".join(str(v) for v in np.unique(mask[mask >= labels])[:5])
-        remedy = f"It may be another dataset's mask. {EXTRACT_AGAIN}"
-        raise MaskError(place, f"holds label {found}", f"labels 0 to {labels - 1}", remedy)
-    return np.asarray(mask)
-
-
-def _red_channel(mask: Pixels, place: str) -> Pixels:
-    """Labels of a mask as OpenCV decodes it: blue, green, red."""
-    others, labels = mask[..., :2], np.ascontiguousarray(mask[..., 2])
-    if others.any() and (others != labels[..., None]).any():
-        differ = int(np.count_nonzero((others != labels[..., None]).any(axis=-1) & others.any(axis=-1)))
-        found = f"its green or blue channel differs in {differ} pixels"
-        remedy = f"It may be a coloured picture of a mask. {EXTRACT_AGAIN}"
-        raise MaskError(place, found, "0 there, or the label of the red channel", remedy)
-    return labels
+        wrong = np.unique(mask[(mask >= labels) & (mask != IGNORE)])
+        if wrong.size:
+            found = ", ".join(map(str, wrong[:5]))
+            remedy = f"It may be another dataset's mask. {EXTRACT_AGAIN}"
+            raise MaskError(place, f"holds label {found}", f"labels 0 to {labels - 1}, or {IGNORE}", remedy)
+    return np.asarray(mask, np.uint8)
 
 
 def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None, keep: bool) -> Decoded:
@@ -214,23 +213,50 @@ def _cmyk_to_rgb(inverted: Pixels) -> Pixels:
 
 
 def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
-    if header.kind == "gif":
-        try:
-            return decode_gif(data)
-        except ValueError as error:
-            found, remedy = f"a GIF that does not decode ({error})", f"{AS_ONE} {PHOTO_AGAIN}"
-            raise ImageError(place, found, "a whole GIF of one picture", remedy) from error
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    try:
+        return _OTHERS[header.kind](data)
+    except ValueError as error:
+        found, one = f"a {NAMES[header.kind]} that does not decode ({error})", header.kind == "gif"
+        expected = f"a whole {NAMES[header.kind]}" + " of one picture" * one
+        raise ImageError(place, found, expected, f"{AS_ONE} " * one + PHOTO_AGAIN) from error
+
+
+def _decode_png(data: bytes) -> Pixels:
+    png = read_png(data)
+    samples = decode_png(png)
+    if png.color == PALETTE:
+        palette = np.frombuffer(png.palette, np.uint8).reshape(-1, 3)
+        if int(samples.max()) >= len(palette):
+            raise ValueError(f"colour {samples.max()}, where its palette has {len(palette)}")
+        return np.asarray(palette[samples[..., 0]])
+    if png.bits < 8:
+        samples *= np.uint8(255 // ((1 << png.bits) - 1))
+    colours = samples[..., :1] if png.channels < 3 else samples[..., :3]
+    if png.bits == 16:
+        return _by_rows(lambda rows: (rows.astype(np.uint32) + 128) // 257, colours)
+    return np.ascontiguousarray(np.broadcast_to(colours, (png.height, png.width, 3)))
+
+
+def _decode_webp(data: bytes) -> Pixels:
+    pixels: Any = cv2.imdecode(np.frombuffer(read_webp(data)[2], np.uint8), cv2.IMREAD_COLOR)
     if pixels is None:
-        raise ImageError(place, "does not decode", f"a whole {NAMES[header.kind]}", PHOTO_AGAIN)
-    if pixels.dtype == np.uint16:
-        pixels = _by_rows(lambda rows: (rows.astype(np.uint32) + 128) // 257, pixels)
+        raise ValueError("libwebp finds it damaged")
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
 
 
+_OTHERS: dict[str, Callable[[bytes], Pixels]] = {
+    "png": _decode_png,
+    "bmp": lambda data: decode_bmp(data, read_bmp(data)),
+    "gif": decode_gif,
+    "webp": _decode_webp,
+}
+
+
 def _by_rows(function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], image: npt.NDArray[Any]) -> Pixels:
-    """uint8 (height, width, 3) of a function of some rows at a time: the largest image would need 4 GB between."""
+    """uint8 (height, width, 3) of a function of some rows at a time: the largest image would need 4 GB between.
+
+    The function gives three channels, or one for all three.
+    """
     height, width, _ = image.shape
     out, step = np.empty((height, width, 3), np.uint8), max(1, _BLOCK // width)
     for top in range(0, height, step):

@@ -1,8 +1,8 @@
 """A label map as an indexed PNG: each pixel is its label, and a palette shows it in its colour to whoever looks at it.
 
-OpenCV neither writes palettes nor gives the indices of a file that has one. So the file is written here (signature,
-IHDR, PLTE, one IDAT, IEND: PNG specification, third edition, sections 5, 9 and 11), and read by OpenCV after its
-palette is taken out of it. Pillow reads the labels as they are.
+OpenCV does not write palettes, so the file is written here (signature, IHDR, PLTE, one IDAT, IEND: PNG specification,
+third edition, sections 5, 9 and 11). Pillow reads the labels as they are. Others' are read as masks are, by
+``mhpdata.label_png``.
 
 And a picture for people, in colours, as OpenCV writes it.
 """
@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.chunks import PNG_SIGNATURE
 from mhpdata.errors import ImageError, PredictionError
-from mhpdata.header import PNG_SIGNATURE, read_header
-from mhpdata.opencv import cv2
+from mhpdata.header import AS_ONE, NAMES, read_header
+from mhpdata.label_png import SAVE_AS, NoLabelsError, read_values
 
 LEVEL = 6
 """zlib's level. The merged labels of sample 1528 (0.71 Mpixel), bytes and ms: level 1: 19500, 2; 6: 11044, 4; 9: 7818,
 29; with the difference to the row above (filter 2): 15719, 2; 10513, 3; 8390, 25."""
 
-_MAP = "gray or indexed PNG, each pixel its label"
 _AGAIN = "If this is a copy, copy it once more; otherwise write it again with the program that made the predictions."
 
 
@@ -56,58 +56,43 @@ def encode_picture(picture: NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
-def decode_labels(data: bytes, place: str, size: tuple[int, int], bits: int = 8) -> NDArray[Any]:
-    """The labels of somebody's PNG, gray or indexed, as they are stored.
+def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *, what: str = "label") -> NDArray[Any]:
+    """The labels of somebody's PNG, or the numbers of persons, as they are stored.
 
     Args:
-        data: the file.
+        data: the file, of one of the forms of ``mhpdata.label_png``.
         place: its name, for errors.
         size: (height, width) that it must have.
-        bits: 16 takes gray PNGs of 16 bits, too, as the numbers of persons may be.
+        labels: how many labels, or numbers, there may be; others are returned as they are found.
+        what: each pixel is, for errors.
 
     Returns:
         uint8 (height, width), or uint16 of a 16-bit PNG.
 
     Raises:
-        PredictionError: another kind of file, another size, or it does not decode.
+        PredictionError: another kind of file, another size, no labels, or it does not decode.
     """
+    expected = f"a PNG with the {what} at each pixel"
     try:
         header = read_header(data, place)
     except ImageError as error:
-        raise PredictionError(place, error.found, f"a whole {_MAP}", _AGAIN) from error
-    depths = (1, 2, 4, 8) if header.palette else (8, bits)
-    if (header.kind, header.channels) != ("png", 1) or header.bits not in depths:
-        found = f"a {header.channels}-channel {header.bits}-bit {header.kind.upper()}"
-        remedy = "Save each pixel's label in an 8-bit gray or palette PNG, as mhp-predict does, not its colour."
-        raise PredictionError(place, found, f"a {_MAP}", remedy)
+        remedy = _AGAIN if error.remedy != AS_ONE else f"{AS_ONE} {_AGAIN}"
+        raise PredictionError(place, error.found, expected, remedy) from error
+    if header.kind != "png":
+        raise PredictionError(place, f"a {NAMES[header.kind]}", expected, f"{SAVE_AS} mhp-predict writes such PNGs.")
     if (header.height, header.width) != size:
-        expected = f"{size[0]} x {size[1]} (height x width), as its labels"
         remedy = (
             "Scale the prediction to that size by nearest neighbour; mhp-score compares at the photo's own size, and "
             "with --at packed at the packed one."
         )
-        raise PredictionError(place, f"{header.height} x {header.width}", expected, remedy)
-    plain = _without_palette(data) if header.palette else data
-    labels: Any = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
-    if labels is None or labels.shape != size:
-        raise PredictionError(place, "does not decode", "a whole PNG", _AGAIN)
-    if header.bits < 8:  # libpng spreads them over 0..255
-        labels //= np.uint8(255 // (2**header.bits - 1))
-    return np.asarray(labels)
-
-
-def _without_palette(data: bytes) -> bytes:
-    """An indexed PNG, whole up to its IEND, as the gray one that has its indices as values; what follows is left."""
-    kept, at, kind = [PNG_SIGNATURE], len(PNG_SIGNATURE), b""
-    while kind != b"IEND":
-        (length,) = struct.unpack_from(">I", data, at)
-        kind, content = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
-        if kind == b"IHDR":
-            kept.append(_chunk(kind, content[:9] + b"\0" + content[10:]))
-        elif kind in (b"IDAT", b"IEND"):
-            kept.append(data[at : at + 12 + length])
-        at += 12 + length
-    return b"".join(kept)
+        wanted = f"{size[0]} x {size[1]} (height x width), as its labels"
+        raise PredictionError(place, f"{header.height} x {header.width}", wanted, remedy)
+    try:
+        return read_values(data, labels)
+    except NoLabelsError as error:
+        raise PredictionError(place, error.found, error.expected, error.remedy) from error
+    except ValueError as error:
+        raise PredictionError(place, f"does not decode ({error})", "a whole PNG", _AGAIN) from error
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -9,9 +9,9 @@
     masks       results.txt, masks/0001_1.png, masks/0001_2.png, ...
                 a label map a person, which may overlap; results.txt as above. global_seg/ may be there, too
 
-PNGs are gray or indexed, each pixel its label, all of an image's own size. As in the official code
-(``eval_submission.py``), a person of results.txt without a pixel in global_tag is none; a mask without a label, though,
-is a prediction. Lines of images that are not scored are passed over.
+PNGs are of the forms of ``mhpdata.label_png``, each pixel its label, all of an image's own size. As in the official
+code (``eval_submission.py``), a person of results.txt without a pixel in global_tag is none; a mask without a label,
+though, is a prediction. Lines of images that are not scored are passed over.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Submission:
             PredictionError: none of the forms, or not all images are predicted.
         """
         self.folder, self.unknown = Path(folder), unknown
-        self._classes = 256 if unknown == "official" else classes
+        self._classes, self._taken = classes, 256 if unknown == "official" else classes
         there = {name for name in (RESULTS, SEGMENTS, TAGS, MASKS) if (self.folder / name).exists()}
         if TAGS in there and MASKS in there:
             remedy = f"Keep the one that your program wrote, and move the other out of {folder}."
@@ -120,7 +120,7 @@ class Submission:
             everybody = np.ones(size, np.uint8)
             files = [self.folder / MASKS / f"{name}_{person}.png" for person, _ in listed]
             return [score for _, score in listed], [Layer(self._read(file, size), everybody, 1) for file in files]
-        tags = _decode(self.folder / TAGS / f"{name}.png", size, bits=16)
+        tags = _decode(self.folder / TAGS / f"{name}.png", size, 1 << 16, "number of the person")
         there = np.zeros(1 << 8 * tags.itemsize, np.uint8)
         _mark(tags.reshape(-1), there)
         kept = [(person, score) for person, score in listed if person < there.size and there[person]]
@@ -144,19 +144,21 @@ class Submission:
         return self.folder / MASKS / f"{name}_{persons[0] if persons else '*'}.png"
 
     def _read(self, path: Path, size: tuple[int, int]) -> Labels:
-        labels = _decode(path, size)
-        if int(labels.max()) >= self._classes:
-            found = ", ".join(map(str, np.unique(labels[labels >= self._classes])[:5].tolist()))
+        labels = _decode(path, size, self._classes, "label")
+        if int(labels.max()) >= self._taken:
+            found = ", ".join(map(str, np.unique(labels[labels >= self._taken])[:5].tolist()))
             remedy = (
                 "If this PNG holds colours, write class numbers; if your network has other classes, map them to 0 to "
-                f"{self._classes - 1}; or pass --unknown-labels official, which counts such a label as another, as the "
-                "official code does."
             )
-            raise PredictionError(path, f"label {found}", f"labels 0 to {self._classes - 1}", remedy)
+            remedy += f"{self._classes - 1}"
+            if self.unknown == "error":
+                remedy += "; or pass --unknown-labels official, which counts such a label as another, as the official "
+                remedy += "code does"
+            raise PredictionError(path, f"label {found}", f"labels 0 to {self._taken - 1}", f"{remedy}.")
         return np.asarray(labels, np.uint8)
 
 
-def _decode(path: Path, size: tuple[int, int], bits: int = 8) -> NDArray[np.uint16]:
+def _decode(path: Path, size: tuple[int, int], labels: int, what: str) -> NDArray[Any]:
     try:
         data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
@@ -166,7 +168,7 @@ def _decode(path: Path, size: tuple[int, int], bits: int = 8) -> NDArray[np.uint
         if not isinstance(error, FileNotFoundError):
             remedy = to_replace(error, path, f"{remedy}.").removesuffix(".")
         raise PredictionError(path, f"cannot be read ({why(error)})", "a PNG", f"{remedy}.") from error
-    return decode_labels(data, str(path), size, bits)
+    return decode_labels(data, str(path), size, labels, what=what)
 
 
 def _distinct(numbers: Sequence[int]) -> list[list[int]]:

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 
+import naive
 import numpy as np
 from PIL import Image
 
@@ -37,6 +38,37 @@ def write_png(rows: np.ndarray, width: int, bits: int, color: int, *chunks: tupl
     header = struct.pack(">IIBBBBB", width, len(rows), bits, color, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
     return join_png((b"IHDR", header), *chunks, (b"IDAT", pixels), (b"IEND", b""))
+
+
+def encode_png(
+    samples: np.ndarray,
+    bits: int,
+    color: int,
+    *chunks: tuple[bytes, bytes],
+    interlaced: bool = False,
+    filters: str = "0",
+) -> bytes:
+    """A PNG of samples (height, width, channels) as they are to be stored; rows take turns with the ``filters``."""
+    height, width, _ = samples.shape
+    header = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, interlaced)
+    passes = [samples[y::down, x::right] for y, x, down, right in (ADAM7 if interlaced else [(0, 0, 1, 1)])]
+    stream = b"".join(naive.filter_rows(pack_samples(part, bits), bits * part.shape[2], filters) for part in passes)
+    half = zlib.compress(stream)
+    at = len(half) // 2
+    return join_png((b"IHDR", header), *chunks, (b"IDAT", half[:at]), (b"IDAT", half[at:]), (b"IEND", b""))
+
+
+ADAM7 = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+
+
+def pack_samples(samples: np.ndarray, bits: int) -> list[bytes]:
+    """The bytes of each row of samples (height, width, channels), the first in the highest bits; none of no pixels."""
+    if not samples.size:
+        return []
+    if bits >= 8:
+        return [row.astype(f">u{bits // 8}").tobytes() for row in samples]
+    each = np.unpackbits(samples.astype(np.uint8).reshape(len(samples), -1, 1), axis=2)[..., 8 - bits :]
+    return [row.tobytes() for row in np.packbits(each.reshape(len(samples), -1), axis=1)]
 
 
 def join_png(*chunks: tuple[bytes, bytes]) -> bytes:

@@ -6,6 +6,28 @@ import math
 
 import numpy as np
 
+# --- PNG
+
+
+def filter_rows(rows, bits, filters):
+    """Rows of bytes as a PNG stores them, from the specification's words; ``bits`` of a pixel."""
+    step, above, out = max(1, bits // 8), None, b""
+    for y, row in enumerate(rows):
+        above, kind, line = above or bytes(len(row)), int(filters[y % len(filters)]), []
+        for x, value in enumerate(row):
+            left, corner = (row[x - step], above[x - step]) if x >= step else (0, 0)
+            guess = [0, left, above[x], (left + above[x]) // 2, paeth(left, above[x], corner)][kind]
+            line.append((value - guess) % 256)
+        out += bytes([kind, *line])
+        above = row
+    return out
+
+
+def paeth(left, up, corner):
+    """The neighbour nearest to left + up - corner; of equals left, then up."""
+    return min((left, up, corner), key=lambda value: abs(left + up - corner - value))
+
+
 # --- merge
 
 

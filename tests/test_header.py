@@ -72,7 +72,8 @@ def test_fill_bytes_and_segments_before_the_frame_are_passed():
     [(0, 1, 1), (0, 8, 1), (0, 16, 1), (2, 8, 3), (2, 16, 3), (3, 1, 1), (3, 4, 1), (3, 8, 1), (4, 8, 2), (6, 16, 4)],
 )
 def test_png(color, bits, channels):
-    data = write_png(np.zeros((3, 5 * channels * bits // 8 + 1), np.uint8), 5, bits, color)
+    palette = [(b"PLTE", bytes(6))] * (color == 3)
+    data = write_png(np.zeros((3, 5 * channels * bits // 8 + 1), np.uint8), 5, bits, color, *palette)
     assert read_header(data, "a.png") == Header("png", 3, 5, channels, bits, gray=color in (0, 4), palette=color == 3)
 
 

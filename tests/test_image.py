@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 from allocation import at_most
 from fuzz import little_memory
-from images import SIZE, huge, join_png, picture, pillow_rgb, save, write_png, zeros
+from images import SIZE, encode_png, huge, join_png, picture, pillow_rgb, save, write_png, zeros
 from PIL import Image
 
 from mhpdata.errors import ImageError, MaskError, SourceError
 from mhpdata.image import decode_image, decode_jpeg, decode_mask
+from mhpdata.labels import CIHP, MHP_V1, MHP_V2
+from mhpmodels.png import encode_indexed
 
 RGB = picture()
 GRAY = picture(1)[..., 0]
@@ -228,34 +231,124 @@ def test_mask():
 def with_label(label):
     labels = LABELS.copy()
     labels[20, 30] = label
-    return save(labels, "PNG")
+    return labels
+
+
+def depth(labels, bits, color, *chunks):
+    return encode_png(labels[..., None], bits, color, *chunks)
+
+
+def palette(*colours):
+    return b"PLTE", np.array(colours, np.uint8).tobytes()
+
+
+OPAQUE = np.full_like(LABELS, 255)
+FEW = LABELS % 4
+WHITE_AND_COLOURS = [(255, 255, 255), (128, 0, 0), (0, 128, 0), (255, 0, 0)]
+FORMS = {
+    "gray": (save(LABELS, "PNG"), LABELS),
+    "palette of grays": (save(LABELS, "PNG", mode="P"), LABELS),
+    "mhp-predict's palette": (encode_indexed(LABELS, MHP_V1.palette), LABELS),
+    "palette, all background": (encode_indexed(0 * LABELS, MHP_V1.palette), 0 * LABELS),
+    "palette, 2 bits": (depth(FEW, 2, 3, palette(*WHITE_AND_COLOURS)), FEW),
+    "palette, black and white": (depth(FEW % 2, 1, 3, palette((0, 0, 0), (255, 255, 255))), FEW % 2),
+    "palette, transparent": (depth(FEW, 4, 3, palette(*WHITE_AND_COLOURS), (b"tRNS", b"\0")), FEW),
+    "palette that is too short": (depth(FEW, 8, 3, palette((1, 1, 1))), FEW),
+    "palette of gray levels that are no labels": (depth(FEW, 2, 3, palette(*[[85 * i] * 3 for i in range(4)])), FEW),
+    "channels alike": (save(np.dstack([LABELS] * 3), "PNG"), LABELS),
+    "channels alike, opaque": (save(np.dstack([LABELS] * 3 + [OPAQUE]), "PNG"), LABELS),
+    "gray, opaque": (save(np.dstack([LABELS, OPAQUE]), "PNG"), LABELS),
+    "16 bits": (save(LABELS.astype(np.uint16), "PNG"), LABELS),
+    "16 bits, opaque": (encode_png(np.dstack([LABELS.astype(int), np.full(SIZE, 65535)]), 16, 4), LABELS),
+    "16 bits, channels alike": (encode_png(np.dstack([LABELS.astype(int)] * 3), 16, 2), LABELS),
+    "4 bits, nothing": (depth(0 * LABELS, 4, 0), 0 * LABELS),
+    "not counted": (save(with_label(255), "PNG"), with_label(255)),
+    "not counted, 16 bits": (save(with_label(255).astype(np.uint16), "PNG"), with_label(255)),
+    "not counted, palette": (encode_indexed(with_label(255), MHP_V1.palette), with_label(255)),
+    "interlaced": (encode_png(LABELS[..., None], 8, 0, interlaced=True), LABELS),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_that_hold_the_labels(form, capfd):
+    data, labels = FORMS[form]
+    mask = decode_mask(data, "m.png", SIZE, 19)
+    assert mask.dtype == np.uint8 and mask.flags.c_contiguous
+    np.testing.assert_array_equal(mask, labels)
+    np.testing.assert_array_equal(decode_mask(data, "m.png", SIZE, 19, red=True), labels)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("labels", [MHP_V1, MHP_V2, CIHP], ids=lambda labels: labels.name)
+def test_every_label_in_the_palettes_of_mhp(labels):
+    """Whatever two labels an image has, its colours are never taken for labels."""
+    count = len(labels.names)
+    for a, b in itertools.combinations([*range(count), 255], 2):
+        for red in (False, True):
+            data = encode_indexed(np.array([[a, b]], np.uint8), labels.palette)
+            assert decode_mask(data, "m.png", (1, 2), count, red=red).tolist() == [[a, b]]
+
+
+def test_the_numbers_of_persons_are_all_of_a_byte():
+    numbers = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    np.testing.assert_array_equal(decode_mask(save(numbers, "PNG"), "m.png", (16, 16), 256), numbers)
+
+
+CLEAR = OPAQUE.copy()
+CLEAR[3, 4:6] = 254
+SPOILT = np.dstack([LABELS] * 3)
+SPOILT[3, 4, 1] += 1
+BACK = r"Extract the archive again"
+ANEW = r"Save it as an 8-bit gray or palette PNG"
 
 
 @pytest.mark.parametrize(
-    ("data", "found"),
+    ("data", "found", "remedy"),
     [
-        (save(RGB, "PNG"), "3-channel 8-bit PNG"),
-        (save(picture(4), "PNG"), "4-channel 8-bit PNG"),
-        (save(picture(2), "PNG"), "2-channel 8-bit PNG"),
-        (save(LABELS, "PNG", mode="P"), "palette 8-bit PNG"),
-        (save(LABELS, "PNG", mode="1"), "1-channel 1-bit PNG"),
-        (save(LABELS.astype(np.uint16), "PNG"), "1-channel 16-bit PNG"),
-        (save(LABELS, "JPEG"), "1-channel 8-bit JPEG"),
-        (save(LABELS[:-1], "PNG"), f"{SIZE[0] - 1} x {SIZE[1]}"),
-        (save(LABELS.T, "PNG"), f"{SIZE[1]} x {SIZE[0]}"),
-        (with_label(19), "holds label 19"),
-        (with_label(255), "holds label 255"),
-        (b"", "an empty file"),
-        (b"text", "starts with b'text'"),
+        (save(RGB, "PNG"), "green or blue channel differs from the red one in", ANEW),
+        (save(SPOILT, "PNG"), "differs from the red one in 1 pixels", "replace each colour by its label"),
+        (save(np.dstack([SPOILT, OPAQUE]), "PNG"), "differs from the red one in 1 pixels", ANEW),
+        (save(np.dstack([LABELS] * 3 + [CLEAR]), "PNG"), "alpha channel is not full in 2 pixels", "Make it opaque"),
+        (save(np.dstack([LABELS, CLEAR]), "PNG"), "alpha channel is not full in 2 pixels", "Make it opaque"),
+        (depth(FEW, 4, 0), "gray of 4 bits, which some programs read as 3 and some as 51", ANEW),
+        (save(LABELS, "PNG", mode="1"), "gray of 1 bits, which some programs read as 1 and some as 255", ANEW),
+        (save(LABELS.astype(np.uint16) * 257, "PNG"), "numbers up to 4626, all of them multiples of 257", "divide"),
+        (save(LABELS.astype(np.uint16) * 100, "PNG"), "holds label 100, 200, 300, 400, 500", "another dataset's"),
+        (depth(FEW, 2, 3, palette(*[[i] * 3 for i in (0, 4, 11, 2)])), "index 1 has the colour of label 4", ANEW),
+        (depth(FEW, 2, 3, palette(*[[i] * 3 for i in (0, 4, 255, 3)])), "index 1 has the colour of label 4", ANEW),
+        (depth(0 * FEW, 1, 3, palette([4] * 3)), "index 0 has the colour of label 4", ANEW),
+        (save(LABELS, "JPEG"), "a JPEG", "A JPEG has lost its labels"),
+        (save(LABELS, "BMP"), "a BMP", "Save it as a PNG"),
+        (save(LABELS, "GIF"), "a GIF", "Save it as a PNG"),
+        (
+            save(LABELS, "PNG", save_all=True, append_images=[Image.new("L", SIZE[::-1])]),
+            "animated",
+            "save one picture",
+        ),
+        (save(LABELS[:-1], "PNG"), f"{SIZE[0] - 1} x {SIZE[1]}", BACK),
+        (save(LABELS.T, "PNG"), f"{SIZE[1]} x {SIZE[0]}", BACK),
+        (save(with_label(19), "PNG"), "holds label 19", BACK),
+        (save(with_label(254), "PNG"), "holds label 254", BACK),
+        (encode_indexed(with_label(19), MHP_V1.palette), "holds label 19", BACK),
+        (b"", "an empty file", BACK),
+        (b"text", "starts with b'text'", BACK),
     ],
 )
-def test_no_mask(data, found):
+def test_no_mask(data, found, remedy):
     with pytest.raises(MaskError) as caught:
         decode_mask(data, "annotations/0001_02_01.png", SIZE, 19)
     assert found in caught.value.found
     assert caught.value.place == "annotations/0001_02_01.png"
     assert caught.value.expected or "empty" in found
-    assert caught.value.remedy
+    assert remedy in caught.value.remedy
+    assert remedy == BACK or BACK not in caught.value.remedy or "another dataset's" in remedy
+
+
+def test_a_palette_that_was_made_of_the_red_channel_is_refused_where_labels_are_there():
+    data = depth(FEW, 2, 3, palette((0, 0, 0), (9, 0, 0), (255, 0, 0), (3, 0, 0)))
+    np.testing.assert_array_equal(decode_mask(data, "m.png", SIZE, 59), FEW)
+    with pytest.raises(MaskError, match="index 1 has the colour of label 9"):
+        decode_mask(data, "m.png", SIZE, 59, red=True)
 
 
 def test_a_mask_cut_anywhere_or_with_a_flipped_bit_is_refused():

@@ -28,17 +28,17 @@ def test_an_indexed_png_is_its_labels(size, tmp_path):
         np.testing.assert_array_equal(np.array(file), labels)
         np.testing.assert_array_equal(np.reshape(file.getpalette(), (-1, 3)), MHP_V1.palette)
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "x.png"))[:, :, ::-1], MHP_V1.palette[labels])
-    again = decode_labels(data, "x.png", size)
+    again = decode_labels(data, "x.png", size, 256)
     assert again.dtype == np.uint8
     np.testing.assert_array_equal(again, labels)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_gray_pngs_are_their_labels(size):
-    for dtype, bits in ((np.uint8, 8), (np.uint8, 16), (np.uint16, 16)):
+    for dtype in (np.uint8, np.uint16):
         labels = some(size, np.iinfo(dtype).max + 1, dtype)
         data = cv2.imencode(".png", labels)[1].tobytes()
-        again = decode_labels(data, "x.png", size, bits)
+        again = decode_labels(data, "x.png", size, 1 << 16)
         assert again.dtype == dtype
         np.testing.assert_array_equal(again, labels)
 
@@ -55,7 +55,7 @@ def test_what_lies_behind_the_end_is_not_read(more):
     labels = some((9, 7))
     gray = cv2.imencode(".png", labels)[1].tobytes()
     for data in (encode_indexed(labels, MHP_V1.palette), gray):
-        np.testing.assert_array_equal(decode_labels(data + more, "x.png", (9, 7)), labels)
+        np.testing.assert_array_equal(decode_labels(data + more, "x.png", (9, 7), 256), labels)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
@@ -69,25 +69,25 @@ def test_indexed_pngs_of_few_bits_transparency_and_pillow_s_own(bits, size, tmp_
     picture.save(tmp_path / "x.png", bits=bits, transparency=0)
     data = (tmp_path / "x.png").read_bytes()
     assert data[24:26] == bytes([bits, 3]) and b"tRNS" in data
-    np.testing.assert_array_equal(decode_labels(data, "x.png", size), labels)
+    np.testing.assert_array_equal(decode_labels(data, "x.png", size, 256), labels)
 
 
 @pytest.mark.parametrize(
     ("image", "suffix", "match"),
     [
-        (np.zeros((4, 4, 3), np.uint8), ".png", "3-channel 8-bit PNG; expected a gray or indexed"),
-        (np.zeros((4, 4), np.uint16), ".png", "1-channel 16-bit"),
-        (np.zeros((4, 4), np.uint8), ".jpg", "8-bit JPEG"),
+        (np.eye(4, dtype=np.uint8)[..., None] * np.uint8([1, 2, 1]), ".png", "channel differs from the red one in 4"),
+        (np.eye(4, dtype=np.uint16) * np.uint16(257), ".png", "16-bit numbers up to 257, all of them multiples of 257"),
+        (np.zeros((4, 4), np.uint8), ".jpg", "a JPEG; expected a PNG with the label at each pixel"),
         (np.zeros((4, 5), np.uint8), ".png", r"4 x 5; expected 4 x 4 \(height x width\)"),
     ],
 )
 def test_what_is_no_map_of_labels(image, suffix, match):
     with pytest.raises(PredictionError, match=match):
-        decode_labels(cv2.imencode(suffix, image)[1].tobytes(), "x.png", (4, 4))
+        decode_labels(cv2.imencode(suffix, image)[1].tobytes(), "x.png", (4, 4), 19)
 
 
 def test_damage_is_an_error():
     data = encode_indexed(some((50, 50)), MHP_V1.palette)
     for bad in (b"", data[:-5], data[:200], data[:100] + b"!" + data[101:]):
         with pytest.raises(PredictionError, match=r"x\.png"):
-            decode_labels(bad, "x.png", (50, 50))
+            decode_labels(bad, "x.png", (50, 50), 256)
