@@ -1,14 +1,15 @@
 """The annotation files of an entry to the masks of its persons: the one place that knows in what form labels lie.
 
 ==== ==============================================================================================================
-gray a PNG a person, 8-bit gray: MHP v1
-red  a PNG a person, 8-bit RGB with the label in the red channel and the others 0 (or all three alike), or gray: MHP v2
-maps one map of classes and one of persons, 8-bit gray each: CIHP. Persons are in the order of their numbers, gaps
-     closed. A pixel with a person and class 0 is background; one with a class and no person is an error
+gray a PNG a person: MHP v1
+red  a PNG a person, whose label may be in the red channel, the others 0: MHP v2
+maps one map of classes and one of persons: CIHP. Persons are in the order of their numbers, gaps closed. A pixel with a
+     person and class 0 is background; one with a class (or 255, not counted) and no person is an error, as labels come
+     from the masks of persons
 ==== ==============================================================================================================
 
-Masks are decoded one at a time, so memory does not depend on the number of persons. Out: the runs of a mask
-(mhpdata.masks).
+Each PNG may hold its labels in any of the forms of mhpdata.label_png. Masks are decoded one at a time, so memory does
+not depend on the number of persons. Out: the runs of a mask (mhpdata.masks).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 
 from mhpdata.errors import EXTRACT_AGAIN, MaskError
 from mhpdata.image import Pixels, decode_mask
+from mhpdata.labels import IGNORE
 from mhpdata.layouts import Entry
 from mhpdata.layouts.entry import MAPS, RED
 from mhpdata.masks import LazyMasks, MaskRuns, deflate_runs, inflate_runs, mask_runs
@@ -32,7 +34,8 @@ class Masks(LazyMasks):
     """The masks of an entry as runs, decoded when asked for; never more than one is held.
 
     The first access of a mask reads and checks its file and keeps the compressed runs for the record (``streams``);
-    later ones inflate those, so a file is read once. ``size`` is (height, width) of all.
+    later ones inflate those, so a file is read once. ``size`` is (height, width) of all; ``unlabelled`` counts the
+    masks so far that have no label, of which 255 is none.
     """
 
     def __init__(self, root: Path, entry: Entry, size: tuple[int, int], labels: int) -> None:
@@ -43,6 +46,7 @@ class Masks(LazyMasks):
         self._maps = read_maps(root, entry, size, labels) if entry.form == MAPS else None
         self._persons = () if self._maps is None else persons_of(self._maps[1])
         self.streams: list[bytes] = []
+        self.unlabelled = 0
 
     def __len__(self) -> int:
         return len(self._files) if self._maps is None else len(self._persons)
@@ -55,6 +59,7 @@ class Masks(LazyMasks):
         assert person == len(self.streams), "masks are first taken in person order"
         runs = mask_runs(self._decode(person))
         self.streams.append(deflate_runs(runs))
+        self.unlabelled += not runs.area
         return runs
 
     def _decode(self, person: int) -> Pixels:
@@ -96,6 +101,12 @@ def check_maps(entry: Entry, classes: Pixels, persons: Pixels) -> None:
     if nobody:
         found = f"{nobody} pixels have a class in {file.path} and no person here"
         raise MaskError(persons_file.path, found, "a person for each", EXTRACT_AGAIN)
+
+
+def unlabelled_of(classes: Pixels, persons: Pixels) -> int:
+    """How many persons of an entry's two maps have no labelled pixel."""
+    labelled = (classes != 0) & (classes != IGNORE)
+    return len(persons_of(persons)) - len(persons_of(np.where(labelled, persons, np.uint8(0))))
 
 
 def persons_of(persons: Pixels) -> tuple[int, ...]:

@@ -75,8 +75,8 @@ def compare_statistics(manifest: Manifest, name: str, counted: Statistics) -> Wr
         return
     for what, count in vars(counted).items():
         says = getattr(stated, what)
-        if what == "images" or says == count:
-            continue
+        if what == "images" or says == count or (what == "unlabelled_persons" and not says):
+            continue  # folders of older versions of mhp do not say how many persons have no label
         if not isinstance(count, list):
             yield f"{where} {what} {says}", f"{count}, as in its records"
         elif len(says) != len(count):

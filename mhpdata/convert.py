@@ -56,6 +56,7 @@ class Converted:
         contested, conflicting: source pixels labelled by several persons; with different labels.
         pixels: int64 (256,), packed pixels of each label.
         notes: what the manifest says of the image, by the note's code (docs/format.md).
+        unlabelled: persons without a labelled pixel.
     """
 
     data: bytearray
@@ -66,6 +67,7 @@ class Converted:
     conflicting: int
     pixels: np.ndarray
     notes: dict[str, str]
+    unlabelled: int = 0
 
 
 def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) -> Converted:
@@ -110,6 +112,7 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
         source_sha256=digest.hexdigest(),
         gray=header.gray,
         persons=len(record.masks),
+        unlabelled=0 if maps is None else maps.unlabelled,
         contested=record.contested,
         conflicting=record.conflicting,
         pixels=np.zeros(256, np.int64) if maps is None else count_labels(maps.row_offsets, maps.runs),
@@ -129,6 +132,7 @@ class _Maps(NamedTuple):
     row_offsets: np.ndarray
     runs: np.ndarray
     masks: list[bytes]
+    unlabelled: int
     contested: int
     conflicting: int
 
@@ -136,7 +140,7 @@ class _Maps(NamedTuple):
 def _merge(masks: Masks, options: PackOptions, size: tuple[int, int]) -> _Maps:
     merged = merge_runs(masks, options.overlap, size=None if len(masks) else masks.size)
     row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, masks.size, size)
-    return _Maps(row_offsets, runs, masks.streams, merged.contested, merged.conflicting)
+    return _Maps(row_offsets, runs, masks.streams, masks.unlabelled, merged.contested, merged.conflicting)
 
 
 def _encode(image: np.ndarray, size: tuple[int, int], options: PackOptions) -> bytes:

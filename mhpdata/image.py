@@ -1,11 +1,11 @@
 """Image files to arrays: photos to uint8 (height, width, 3) RGB, masks to uint8 (height, width).
 
-Strict: what does not decode to its last pixel is an error, never a half-gray picture, unless the caller asks for it. A
-JPEG that libjpeg warns of is decoded again without its metadata (mhpdata.segments): what is still warned of is about
-pixels, the rest is a note. The format is told by the content, whatever the file is called. Gray becomes three equal
-channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, other depths
-become 8 bits by the nearest value. EXIF blocks are not read, and the rotation that they ask for is not applied: the masks
-follow the raw pixel order.
+Strict: what does not decode to its last pixel is an error, never a half-gray picture, unless the caller asks for it.
+A JPEG that libjpeg warns of is decoded again without its metadata (mhpdata.segments): what is still warned of is
+about pixels, the rest is a note. The format is told by the content, whatever the file is called. Gray becomes three
+equal channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, other
+depths become 8 bits by the nearest value. EXIF blocks are not read, and the rotation that they ask for is not
+applied: the masks follow the raw pixel order.
 
 JPEG goes through libjpeg-turbo, WebP through libwebp (OpenCV's), which gets the picture's own chunk and nothing else;
 PNG, BMP and GIF are read here. So no pixel depends on a library's version, and no library writes to the terminal.
@@ -28,7 +28,7 @@ from mhpdata.chunks import PALETTE, read_png
 from mhpdata.errors import EXTRACT_AGAIN, PHOTO_AGAIN, SKIP, ImageError, MaskError
 from mhpdata.gif import decode_gif
 from mhpdata.header import AS_ONE, NAMES, Header, read_header
-from mhpdata.label_png import NoLabelsError, read_values
+from mhpdata.label_png import SAVE_AS, NoLabelsError, read_values
 from mhpdata.labels import IGNORE
 from mhpdata.notes import DAMAGED, METADATA, TRAILER
 from mhpdata.opencv import cv2
@@ -41,6 +41,7 @@ Empty = Callable[[tuple[int, ...]], Pixels]
 _BLOCK = 1 << 18  # pixels
 
 _MASK = "a PNG with the label at each pixel"
+_LEAVE_OUT = f"Or let mhp-pack leave such images out: {SKIP}."
 
 
 _KEEP = "mhp-pack takes such a JPEG as far as it decodes with --damaged keep."
@@ -123,13 +124,13 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
     try:
         header = read_header(data, place, _MASK)
     except ImageError as error:
-        remedy = AS_ONE if error.remedy == AS_ONE else EXTRACT_AGAIN
+        remedy = f"{AS_ONE} {_LEAVE_OUT}" if error.remedy == AS_ONE else EXTRACT_AGAIN
         raise MaskError(error.place, error.found, error.expected, remedy) from error
     if header.kind != "png":
-        remedy = f"Save it as a PNG of labels, without loss, or leave it out: {SKIP}."
+        remedy = SAVE_AS
         if header.kind == "jpeg":
-            remedy = f"A JPEG has lost its labels: make the mask anew as a PNG, or leave it out: {SKIP}."
-        raise MaskError(place, f"a {NAMES[header.kind]}", _MASK, remedy)
+            remedy = "A JPEG does not keep labels: make the mask again, as a PNG."
+        raise MaskError(place, f"a {NAMES[header.kind]}", _MASK, f"{remedy} {_LEAVE_OUT}")
     if (header.height, header.width) != size:
         raise MaskError(
             place,
@@ -140,7 +141,7 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
     try:
         mask = read_values(data, labels, red=red)
     except NoLabelsError as error:
-        raise MaskError(place, error.found, error.expected, error.remedy) from error
+        raise MaskError(place, error.found, error.expected, f"{error.remedy} {_LEAVE_OUT}") from error
     except ValueError as error:
         raise MaskError(place, f"a PNG that does not decode ({error})", _MASK, EXTRACT_AGAIN) from error
     if int(mask.max()) >= labels:

@@ -40,6 +40,7 @@ from mhpdata.manifest import (
     parse_skipped,
     parse_statistics,
     shard_content,
+    statistics_content,
     write_atomically,
 )
 from mhpdata.notes import Note, parse_notes
@@ -180,7 +181,7 @@ class Journal:
         for file in done.shard.files:
             (self.folder / file.file).replace(self.out / file.file)
         content = asdict(done) | {"options": self._options, "entries": _entries_of(entries, done.start, done.stop)}
-        content["shard"] = shard_content(done.shard)
+        content["shard"], content["statistics"] = shard_content(done.shard), statistics_content(done.statistics)
         note = self.folder / f"{done.shard.stem}.json"
         note.with_suffix(".part").write_text(json.dumps(content))
         note.with_suffix(".part").replace(note)

@@ -72,6 +72,7 @@ class Statistics:
         contested, conflicting: source pixels labelled by several persons; with different labels.
         class_pixels, class_images: for each label, its pixels and the images that have any.
         ignored_pixels: pixels of label 255.
+        unlabelled_persons: of the persons, those without a labelled pixel (all 0 or 255); no score counts them.
     """
 
     images: int = 0
@@ -83,6 +84,12 @@ class Statistics:
     class_pixels: list[int] = field(default_factory=list)
     class_images: list[int] = field(default_factory=list)
     ignored_pixels: int = 0
+    unlabelled_persons: int = 0
+
+    @property
+    def labelled_persons(self) -> int:
+        """The persons that scores count."""
+        return self.persons - self.unlabelled_persons
 
     def add(self, other: Statistics) -> None:
         """Count what ``other`` counted, too."""
@@ -155,7 +162,7 @@ class Manifest:
                 name: {
                     "records": split.records,
                     **({} if split.labelled else {"labelled": False}),
-                    "statistics": vars(split.statistics),
+                    "statistics": statistics_content(split.statistics),
                     "shards": [shard_content(shard) for shard in split.shards],
                 }
                 for name, split in self.splits.items()
@@ -259,6 +266,10 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+_OPTIONAL = {"unlabelled_persons"}
+"""Counts that a folder need not state; then they are 0, or it was packed before they were counted."""
+
+
 def dump(value: object, depth: int = 0) -> str:
     """JSON with one line for a list of plain values, so that a manifest can be read by people."""
     inner = "\n" + " " * (depth + 1)
@@ -312,15 +323,19 @@ def parse_shard(content: Any, place: str = "shard") -> Shard:
     return Shard(files, names, photos, classes)
 
 
+def statistics_content(statistics: Statistics) -> dict[str, Any]:
+    """Statistics for JSON; a count that folders of older versions of mhp do not have is there only if it is not 0."""
+    return {name: value for name, value in vars(statistics).items() if name not in _OPTIONAL or value}
+
+
 def parse_statistics(content: Any, place: str = "statistics") -> Statistics:
     """Statistics from JSON; raises ValueError and its like, which name the field, where it is not that."""
     names = vars(Statistics())
-    if set(object_at(content, place)) != set(names):
-        odd = ", ".join(sorted(set(content) ^ set(names)))
-        raise ValueError(f"{place} has these missing or unknown: {odd}")
+    if odd := (set(object_at(content, place)) ^ set(names)) - (_OPTIONAL - set(content)):
+        raise ValueError(f"{place} has these missing or unknown: {', '.join(sorted(odd))}")
     values: dict[str, Any] = {}
     for name in names:
-        value, where = content[name], f"{place}.{name}"
+        value, where = content.get(name, 0), f"{place}.{name}"
         lists = name.startswith("class")
         values[name] = [count_at(one, where) for one in list_at(value, where)] if lists else count_at(value, where)
     return Statistics(**values)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from mhpdata.errors import FIND_AGAIN, OptionError, RecordError
 from mhpdata.jit import kernel
+from mhpdata.labels import IGNORE
 from mhpdata.runs import MAX_SIDE, as_plane, end_marks
 from mhpdata.wording import array_in_words
 
@@ -36,7 +37,7 @@ class MaskRuns(NamedTuple):
     Attributes:
         counts: uint16 (height,), how many runs each row has, from 1.
         lengths: uint16 (total,), pixels of each run; those of a row sum to the width.
-        labels: uint8 (total,), the label of each run; 0 nothing.
+        labels: uint8 (total,), the label of each run; 0 nothing, 255 not counted.
     """
 
     counts: npt.NDArray[np.uint16]
@@ -50,8 +51,8 @@ class MaskRuns(NamedTuple):
 
     @property
     def area(self) -> int:
-        """How many pixels have a label."""
-        return int(self.lengths[self.labels != 0].sum(dtype=np.int64))
+        """How many pixels have a label; 255 is none."""
+        return int(self.lengths[(self.labels != 0) & (self.labels != IGNORE)].sum(dtype=np.int64))
 
 
 class LazyMasks(Sequence[MaskRuns]):

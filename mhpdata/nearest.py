@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mhpdata.jit import kernel
+from mhpdata.labels import IGNORE
 from mhpdata.masks import MaskRuns, draw_mask
 
 Plane = npt.NDArray[np.uint8]
@@ -33,7 +34,7 @@ def give_to_nearest(
     Only persons who claim a contested pixel are looked at, and only rows that hold one get a distance.
 
     Args:
-        masks: of all persons, of whom only claimants are read.
+        masks: of all persons, of whom only claimants are read. 255 claims nothing.
         claimants: the numbers, from 1 and rising, of those who have a label at a contested pixel.
         labels, persons: uint8 (height, width), changed in place.
         state: uint8 (height, width), not 0 at the contested pixels, of which there is one at least.
@@ -123,12 +124,12 @@ def _claim(
         y = first_row + row
         claims = np.int64(0)
         for x in range(width):
-            claims += np.int64((mask[y, x] != 0) & (state[y, x] != 0))
+            claims += np.int64((mask[y, x] != 0) & (mask[y, x] != IGNORE) & (state[y, x] != 0))
         if claims == 0:
             continue
         _row_distances(columns[y], hull, starts, distances)
         for x in range(width):
-            if mask[y, x] != 0 and state[y, x] != 0 and distances[x] < best[row, x]:
+            if mask[y, x] != 0 and mask[y, x] != IGNORE and state[y, x] != 0 and distances[x] < best[row, x]:
                 best[row, x] = distances[x]
                 labels[y, x] = mask[y, x]
                 persons[y, x] = person

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,7 +107,8 @@ class RecordCheck:
         if self.deep:
             findings += _check_image(record, place)
             findings += _check_maps(record, self.classes, self.options.overlap, not faults, place)
-        return Checked(findings, None if faults else _count(record, self.classes), record.source_sha256)
+        unlabelled = _count_unlabelled(record) if self.deep else 0
+        return Checked(findings, None if faults else _count(record, self.classes, unlabelled), record.source_sha256)
 
 
 def _check_claims(record: Record, name: str, options: PackOptions, place: str) -> Iterator[RecordError]:
@@ -195,14 +197,23 @@ class _Masks(LazyMasks):
         except RecordError as error:
             self.errors[person] = (error.found, error.expected)
             return mask_runs(np.zeros(self._record.source_size, np.uint8))
-        highest = int(runs.labels.max())
+        highest = int(runs.labels.max(where=runs.labels != IGNORE, initial=0))
         if highest >= self._classes:
             self.errors[person] = (f"has label {highest}", f"labels 0 to {self._classes - 1}")
             return mask_runs(np.zeros(self._record.source_size, np.uint8))
         return runs
 
 
-def _count(record: Record, classes: int) -> Statistics:
+def _count_unlabelled(record: Record) -> int:
+    """The persons without a labelled pixel; none of those whose masks are damaged."""
+    found = 0
+    for mask in record.masks:
+        with suppress(RecordError):
+            found += not inflate_runs(mask, record.source_size).area
+    return found
+
+
+def _count(record: Record, classes: int, unlabelled: int) -> Statistics:
     """The statistics of one record whose runs are sound."""
     pixels = np.zeros(256, np.int64)
     if record.runs is not None and record.row_offsets is not None:
@@ -217,6 +228,7 @@ def _count(record: Record, classes: int) -> Statistics:
         class_pixels=pixels[:classes].tolist(),
         class_images=(pixels[:classes] > 0).astype(np.int64).tolist(),
         ignored_pixels=int(pixels[IGNORE]),
+        unlabelled_persons=unlabelled,
     )
 
 

@@ -25,6 +25,9 @@ def report(manifest: Manifest, folder: str | Path) -> str:
     images, rule = counted(total.contested_images, "image"), manifest.options["overlap"]
     lines += ["", f"contested: labelled by more than one person, in {images}; the overlap rule is '{rule}'. "]
     lines[-1] += "conflicting: with different labels."
+    if total.unlabelled_persons:
+        without = counted(total.unlabelled_persons, "person")
+        lines.append(f"{without} without a labelled pixel: kept in the records, counted neither here nor by mhp-score.")
     lines += ["", *_duplicates(manifest), *_skipped(manifest), *_renamed(manifest)]
     if manifest.notes:
         lines.append("Notes, each recorded in the manifest:")
@@ -33,7 +36,7 @@ def report(manifest: Manifest, folder: str | Path) -> str:
 
 
 def _row(name: str, count: Statistics, size: int) -> str:
-    numbers = f"{count.images:9}{count.persons:9}{count.gray:7}{count.contested:14}{count.conflicting:16}"
+    numbers = f"{count.images:9}{count.labelled_persons:9}{count.gray:7}{count.contested:14}{count.conflicting:16}"
     return f"{name:8}{numbers}{size / 2**20:10.1f}"
 
 

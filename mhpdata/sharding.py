@@ -174,6 +174,7 @@ class _OpenShard:
         counts = self._counts
         counts.images += 1
         counts.persons += converted.persons
+        counts.unlabelled_persons += converted.unlabelled
         counts.gray += converted.gray
         counts.contested_images += converted.contested > 0
         counts.contested += converted.contested

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mhpdata.annotation import PERSONS, check_maps, persons_of
+from mhpdata.annotation import PERSONS, check_maps, persons_of, unlabelled_of
 from mhpdata.errors import ImageError, SourceError
 from mhpdata.findings import Report
 from mhpdata.header import read_header
 from mhpdata.image import Pixels, decode_file, decode_mask
+from mhpdata.labels import IGNORE
 from mhpdata.layouts import AUTO, Entry, Listing, empty_split, scan
 from mhpdata.layouts.entry import MAPS, RED
 from mhpdata.manifest import count_shared, identical
@@ -53,12 +54,13 @@ RELEASES = {
 @dataclass(frozen=True)
 class _Surveyed:
     """What one entry gave: its problems, the hash of its photo (empty where unreadable), whether the photo is gray, how
-    many persons, what is to be noted of the photo, by code."""
+    many persons, how many of them without a labelled pixel, and what is to be noted of the photo, by code."""
 
     findings: list[SourceError]
     sha256: bytes
     gray: bool
     persons: int
+    unlabelled: int
     notes: dict[str, str]
 
 
@@ -100,6 +102,7 @@ def verify_source(
     report.findings += [] if allow_empty else [error.below(src) for error in _empty(listing)]
     hashes: list[tuple[str, bytes]] = []
     notes: list[Note] = []
+    masks = unlabelled = 0
     with crew(sum(map(len, listing.entries.values())), "images", workers, progress) as threads:
         for split, entries in listing.entries.items():
             usable = gray = persons = 0
@@ -110,11 +113,14 @@ def verify_source(
                 notes += [Note(split, entry.name, code, message) for code, message in done.notes.items()]
                 usable += not done.findings
                 gray += done.gray
-                persons += done.persons
+                persons += done.persons - done.unlabelled
+                masks, unlabelled = masks + done.persons, unlabelled + done.unlabelled
             report.counts[split] = _counts(listing, split, usable, gray, persons)
     found = {error.place for error in report.findings}
-    report.remarks += [*_compare_release(listing, report.counts, src, found), *_describe_identical(listing, hashes)]
-    report.remarks += describe_notes(notes)
+    report.remarks += [*_compare_release(listing, report.counts, masks, src, found)]
+    if unlabelled:
+        report.remarks.append(f"{counted(unlabelled, 'person')} without a labelled pixel, whom no score counts")
+    report.remarks += [*_describe_identical(listing, hashes), *describe_notes(notes)]
     report.remarks += [*(renamed.text for renamed in listing.renamed), *listing.remarks]
     return report
 
@@ -140,17 +146,21 @@ def _survey(root: Path, entry: Entry, labels: int) -> _Surveyed:
         gray, notes = decoded.header.gray, decoded.notes
     except SourceError as error:
         findings.append(error)
-    wrong, persons = _survey_masks(root, entry, size, labels)
-    return _Surveyed(findings + wrong, digest, gray, persons, notes)
+    wrong, persons, unlabelled = _survey_masks(root, entry, size, labels)
+    return _Surveyed(findings + wrong, digest, gray, persons, unlabelled, notes)
 
 
-def _survey_masks(root: Path, entry: Entry, size: tuple[int, int] | None, labels: int) -> tuple[list[SourceError], int]:
-    """Decode the masks of an entry, or its two maps: what is wrong with them, and how many persons they are of.
+def _survey_masks(
+    root: Path, entry: Entry, size: tuple[int, int] | None, labels: int
+) -> tuple[list[SourceError], int, int]:
+    """Decode the masks of an entry, or its two maps: what is wrong with them, how many persons they are of, and how
+    many of those have no labelled pixel.
 
     They must be of the photo's size, where that is known.
     """
     findings: list[SourceError] = []
     maps: list[Pixels] = []
+    unlabelled = 0
     for number, file in enumerate(entry.masks or ()):
         values = PERSONS if entry.form == MAPS and number else labels
         try:
@@ -163,15 +173,16 @@ def _survey_masks(root: Path, entry: Entry, size: tuple[int, int] | None, labels
         if entry.form == MAPS:
             size = expected
             maps.append(mask)
+        unlabelled += not ((mask != 0) & (mask != IGNORE)).any()
     if entry.form != MAPS or entry.masks is None:
-        return findings, len(entry.masks or ())
+        return findings, len(entry.masks or ()), unlabelled
     if findings:
-        return findings, 0
+        return findings, 0, 0
     try:
         check_maps(entry, *maps)
     except SourceError as error:
-        return [error], 0
-    return [], len(persons_of(maps[1]))
+        return [error], 0, 0
+    return [], len(persons_of(maps[1])), unlabelled_of(*maps)
 
 
 def _declared_size(data: bytes, place: str) -> tuple[int, int] | None:
@@ -190,12 +201,13 @@ def _counts(listing: Listing, split: str, usable: int, gray: int, persons: int) 
     return counts | ({"release": release.images[split]} if release else {})
 
 
-def _compare_release(listing: Listing, counts: dict[str, dict[str, int]], src: Path, found: set[str]) -> Iterator[str]:
+def _compare_release(
+    listing: Listing, counts: dict[str, dict[str, int]], persons: int, src: Path, found: set[str]
+) -> Iterator[str]:
     release = RELEASES.get(listing.layout)
     if release is None:
         return
     images = {split: count["images"] for split, count in counts.items()}
-    persons = sum(count["persons"] for count in counts.values())
     numbers = ", ".join(f"{count} {split}" for split, count in release.images.items())
     masks = "" if release.persons is None else f" and {release.persons} masks"
     if images == release.images and release.persons in (None, persons):

@@ -173,11 +173,13 @@ class _Verification:
                 if checked.statistics is not None:
                     total.add(checked.statistics)
             start += len(shard.names)
+        if not self._deep:
+            total.unlabelled_persons = split.statistics.unlabelled_persons  # only the masks tell
         self._note(compare_statistics(self._manifest, name, total))
         self._report.counts[name] = {
             "records": start,
             "unreadable": start - total.images,
-            "persons": total.persons,
+            "persons": total.labelled_persons,
             "gray": total.gray,
             "contested px": total.contested,
             "conflicting px": total.conflicting,

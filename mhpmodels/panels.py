@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mhpdata.errors import OptionError
+from mhpdata.labels import IGNORE
 from mhpmodels.page import MARGIN, WIDTH, Color, Pixels
 
 EQUAL: Color = (255, 205, 0)
@@ -57,7 +58,7 @@ def contested_map(masks: Sequence[Pixels], size: tuple[int, int] | None = None) 
     """Where the persons of one image overlap.
 
     Args:
-        masks: each person's own mask, uint8 (height, width), 0 = nothing.
+        masks: each person's own mask, uint8 (height, width), 0 = nothing, 255 = not counted.
         size: (height, width); needed only where there may be no masks.
 
     Returns:
@@ -68,7 +69,8 @@ def contested_map(masks: Sequence[Pixels], size: tuple[int, int] | None = None) 
         remedy = "Pass size=(height, width) for an image without masks."
         raise OptionError("masks", "no masks and no size", "masks, or size=(height, width)", remedy)
     first, state = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
-    for mask in masks:
+    for given in masks:
+        mask = np.where(given == IGNORE, 0, given)
         state[(first != 0) & (mask != 0) & (state == 0)] = 1
         state[(first != 0) & (mask != 0) & (first != mask)] = 2
         first = np.where(first == 0, mask, first)

@@ -20,6 +20,7 @@ from mhpdata.chunks import PNG_SIGNATURE
 from mhpdata.errors import ImageError, PredictionError
 from mhpdata.header import AS_ONE, NAMES, read_header
 from mhpdata.label_png import SAVE_AS, NoLabelsError, read_values
+from mhpdata.opencv import cv2
 
 LEVEL = 6
 """zlib's level. The merged labels of sample 1528 (0.71 Mpixel), bytes and ms: level 1: 19500, 2; 6: 11044, 4; 9: 7818,

@@ -35,12 +35,13 @@ def merge(masks, rule):
     """(labels, persons, contested, conflicting) of uint8 (H, W) masks, pixel by pixel."""
     height, width = masks[0].shape
     labels, persons = np.zeros((2, height, width), np.uint8)
-    claims = {(y, x): [k for k, m in enumerate(masks) if m[y, x]] for y in range(height) for x in range(width)}
-    areas = [int((m != 0).sum()) for m in masks]
+    claims = {at: [k for k, m in enumerate(masks) if m[at] not in (0, 255)] for at in np.ndindex(height, width)}
+    areas = [int(((m != 0) & (m != 255)).sum()) for m in masks]
     sole = [[at for at, who in claims.items() if who == [k]] for k in range(len(masks))]
     contested = conflicting = 0
     for (y, x), who in claims.items():
         if not who:
+            labels[y, x] = 255 if any(m[y, x] == 255 for m in masks) else 0
             continue
         values = {int(masks[k][y, x]) for k in who}
         contested += len(who) > 1
@@ -62,7 +63,7 @@ def contested(masks):
     """Each pixel from the definition: 0 nobody's or one person's, 1 contested with equal labels, 2 conflicting."""
     state = np.zeros(masks[0].shape, np.uint8)
     for y, x in np.ndindex(state.shape):
-        labels = [int(mask[y, x]) for mask in masks if mask[y, x]]
+        labels = [int(mask[y, x]) for mask in masks if mask[y, x] not in (0, 255)]
         state[y, x] = 0 if len(labels) < 2 else 1 if len(set(labels)) == 1 else 2
     return state
 

@@ -284,9 +284,8 @@ def test_every_label_in_the_palettes_of_mhp(labels):
     """Whatever two labels an image has, its colours are never taken for labels."""
     count = len(labels.names)
     for a, b in itertools.combinations([*range(count), 255], 2):
-        for red in (False, True):
-            data = encode_indexed(np.array([[a, b]], np.uint8), labels.palette)
-            assert decode_mask(data, "m.png", (1, 2), count, red=red).tolist() == [[a, b]]
+        data = encode_indexed(np.array([[a, b]], np.uint8), labels.palette)
+        assert decode_mask(data, "m.png", (1, 2), count, red=True).tolist() == [[a, b]]
 
 
 def test_the_numbers_of_persons_are_all_of_a_byte():
@@ -317,9 +316,9 @@ ANEW = r"Save it as an 8-bit gray or palette PNG"
         (depth(FEW, 2, 3, palette(*[[i] * 3 for i in (0, 4, 11, 2)])), "index 1 has the colour of label 4", ANEW),
         (depth(FEW, 2, 3, palette(*[[i] * 3 for i in (0, 4, 255, 3)])), "index 1 has the colour of label 4", ANEW),
         (depth(0 * FEW, 1, 3, palette([4] * 3)), "index 0 has the colour of label 4", ANEW),
-        (save(LABELS, "JPEG"), "a JPEG", "A JPEG has lost its labels"),
-        (save(LABELS, "BMP"), "a BMP", "Save it as a PNG"),
-        (save(LABELS, "GIF"), "a GIF", "Save it as a PNG"),
+        (save(LABELS, "JPEG"), "a JPEG", "A JPEG does not keep labels"),
+        (save(LABELS, "BMP"), "a BMP", ANEW),
+        (save(LABELS, "GIF"), "a GIF", ANEW),
         (
             save(LABELS, "PNG", save_all=True, append_images=[Image.new("L", SIZE[::-1])]),
             "animated",

@@ -127,6 +127,39 @@ def test_truth_table(rule):
     assert (merged.contested, merged.conflicting) == (3, 2)
 
 
+# 255 is no label: it is kept where nobody has one. Contested: columns 3 and 4; by labels alone 2 is the smallest
+UNSURE = [
+    [1, 255, 255, 1, 1, 1, 0, 255],
+    [255, 255, 2, 2, 2, 0, 0, 0],
+    [0, 255, 255, 255, 255, 0, 255, 3],
+]
+KEPT = {
+    "first": ([1, 255, 2, 1, 1, 1, 255, 3], [1, 0, 2, 1, 1, 1, 0, 3]),
+    "last": ([1, 255, 2, 2, 2, 1, 255, 3], [1, 0, 2, 2, 2, 1, 0, 3]),
+    "smallest": ([1, 255, 2, 2, 2, 1, 255, 3], [1, 0, 2, 2, 2, 1, 0, 3]),
+    "nearest": ([1, 255, 2, 2, 1, 1, 255, 3], [1, 0, 2, 2, 1, 1, 0, 3]),
+    "ignore": ([1, 255, 2, 255, 255, 1, 255, 3], [1, 0, 2, 0, 0, 1, 0, 3]),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_255_gives_way_to_every_label(rule):
+    masks = [np.array([row], np.uint8) for row in UNSURE]
+    merged = merge(masks, rule)
+    assert (merged.labels.tolist(), merged.persons.tolist()) == tuple([row] for row in KEPT[rule])
+    assert (merged.contested, merged.conflicting) == (2, 2)
+    check(masks, rule)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("persons", [1, 2, 5])
+def test_equals_the_twin_where_much_is_not_counted(rule, persons):
+    rng = np.random.default_rng(persons)
+    for shape in ((1, 9), (7, 65)):
+        masks = [np.where(rng.random(shape) < 0.4, np.uint8(255), mask) for mask in blobs(rng, persons, shape)]
+        check(masks, rule)
+
+
 def test_rules_differ_where_they_should():
     """Smallest looks at areas, not at the order; of equals the first is in front."""
     large, small = np.array([[1, 1, 1]], np.uint8), np.array([[0, 2, 0]], np.uint8)

@@ -64,7 +64,7 @@ def mask_size(source):
 
 
 def rgb_mask(source):
-    write_mask(source, "0002_02_01", np.ones((HEIGHT, WIDTH, 3), np.uint8))
+    write_mask(source, "0002_02_01", np.tile(np.uint8([1, 2, 3]), (HEIGHT, WIDTH, 1)))
 
 
 def mask_label(label):
@@ -107,9 +107,9 @@ DEFECTS = {
     "extra_mask": (extra_mask, FolderError, "person 3 is extra"),
     "two_counts": (two_counts, FolderError, "declare 2 and 3 persons"),
     "mask_size": (mask_size, MaskError, "93 x 128 (height x width); expected 96 x 128"),
-    "rgb_mask": (rgb_mask, MaskError, "0002_02_01.png: 3-channel 8-bit PNG"),
+    "rgb_mask": (rgb_mask, MaskError, "0002_02_01.png: its green or blue channel differs"),
     "label_19": (mask_label(19), MaskError, "0002_02_01.png: holds label 19"),
-    "label_255": (mask_label(255), MaskError, "0002_02_01.png: holds label 255"),
+    "label_254": (mask_label(254), MaskError, "0002_02_01.png: holds label 254"),
     "empty_image": (empty_image, ImageError, "images/0002.jpg: an empty file"),
     "empty_mask": (empty_mask, MaskError, "0002_02_01.png: an empty file"),
     "truncated_image": (lambda source: truncate(image(source)), ImageError, "images/0002.jpg: does not decode"),

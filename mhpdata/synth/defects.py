@@ -93,9 +93,9 @@ def label_19(folder: Path, id: int, rng: np.random.Generator) -> None:
     _relabel(folder, id, rng, 19)
 
 
-def label_255(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """Nine pixels with the label that losses ignore; the real release has none."""
-    _relabel(folder, id, rng, 255)
+def label_254(folder: Path, id: int, rng: np.random.Generator) -> None:
+    """Nine pixels with a label far beyond the classes, beside 255, which is taken (not counted)."""
+    _relabel(folder, id, rng, 254)
 
 
 def empty_image(folder: Path, id: int, rng: np.random.Generator) -> None:
@@ -173,7 +173,7 @@ DEFECTS: dict[str, Defect] = {
     "mask-size": mask_size,
     "rgb-mask": rgb_mask,
     "label-19": label_19,
-    "label-255": label_255,
+    "label-254": label_254,
     "empty-image": empty_image,
     "empty-mask": empty_mask,
     "truncated-image": truncated_image,
