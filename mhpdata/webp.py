@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 
 _COLOURS = (b"VP8 ", b"VP8L")
+_LEAST = 32  # OpenCV refuses shorter files, in words on the terminal
 
 
 def read_webp(data: bytes) -> tuple[int, int, bytes]:
@@ -49,7 +50,8 @@ def read_webp(data: bytes) -> tuple[int, int, bytes]:
         raise ValueError(f"damaged WebP: a picture of {height} x {width} pixels in one of {canvas}")
     kind, content = found
     body = kind + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
-    return height, width, b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+    alone = b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+    return height, width, alone.ljust(_LEAST, b"\0")
 
 
 def _size(kind: bytes, content: bytes) -> tuple[int, int]:

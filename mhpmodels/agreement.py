@@ -9,7 +9,8 @@ against another's, by the definitions of mhp-score, is the most that a predictio
 
 Each pair of annotations counts both ways, so nobody's is the truth. It is compared at the photo's own size, the labels
 merged as mhp-pack does by default. Annotators give no scores: all are equal, so AP^p takes persons in the order of the
-photos and files; PCP and IoU do not depend on that order.
+photos and files; PCP and IoU do not depend on that order. Where either annotation is 255 (not counted), labels are not
+compared; a person has no pixel there, and a person without a labelled pixel is none.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 from mhpdata.annotation import Masks
 from mhpdata.errors import FolderError, SourceError
 from mhpdata.header import read_header
+from mhpdata.labels import IGNORE
 from mhpdata.layouts import AUTO, Entry, scan
 from mhpdata.manifest import identical
 from mhpdata.masks import draw_mask
@@ -208,9 +210,9 @@ def _compare(src: Path, classes: int, group: list[Entry]) -> tuple[tuple[str, ..
     compared = []
     for (name, labels, persons), (other, truth, true_persons) in permutations(read, 2):
         confusion = Confusion(classes)
-        confusion.update(labels, truth)
+        confusion.update(_without(labels), np.where(labels == IGNORE, labels, truth))
         everybody = np.ones(labels.shape, np.uint8)
-        layers = [Layer(mask, everybody, 1) for mask in persons]
+        layers = [Layer(_without(mask), everybody, 1) for mask in persons]
         claims = claim([1.0] * len(layers), overlap(layers, true_persons, classes))
         row = Row(f"{name} / {other}", *labels.shape).with_labels(confusion).with_persons(claims)
         compared.append(_Compared(row, confusion, claims, bool((labels == truth).all())))
@@ -218,9 +220,14 @@ def _compare(src: Path, classes: int, group: list[Entry]) -> tuple[tuple[str, ..
 
 
 def _annotation(src: Path, entry: Entry, classes: int) -> tuple[Labels, list[Labels]]:
-    """One annotation: the merged labels, and each person's own mask, uint8 (height, width)."""
+    """One annotation: the merged labels, and the mask of each person who has a label, uint8 (height, width)."""
     header = read_header(read_file(src, entry.image), entry.image.path)
     size = (header.height, header.width)
     masks = Masks(src, entry, size, classes)
     runs = [masks[person] for person in range(len(masks))]
-    return merged_labels(runs, PackOptions().overlap, size), [draw_mask(mask, size) for mask in runs]
+    return merged_labels(runs, PackOptions().overlap, size), [draw_mask(mask, size) for mask in runs if mask.area]
+
+
+def _without(labels: Labels) -> Labels:
+    """Labels as a prediction, of which 255 says nothing."""
+    return np.where(labels == IGNORE, np.uint8(0), labels)

@@ -80,6 +80,20 @@ def test_annotations_that_are_alike_agree_wholly(download, tmp_path):
     assert "0 pairs with different numbers of persons, 3 with the same labels at every pixel" in found.text()
 
 
+def test_what_an_annotation_does_not_count_is_not_compared(download, tmp_path):
+    """255 on either side leaves a pixel out; a person who has nothing else is none, on either side."""
+    root = shutil.copytree(download, tmp_path / "copy")
+    mask = cv2.imread(str(root / "annotations" / "0001_02_01.png"), cv2.IMREAD_GRAYSCALE)
+    unsure, nothing = np.where(np.arange(60) % 2 == 0, np.uint8(255), mask), np.where(mask > 0, np.uint8(255), mask)
+    for name, pixels in (("0001_02_01", unsure), ("0001_02_02", nothing), ("0003_02_01", mask), ("0003_02_02", mask)):
+        (root / "annotations" / f"{name}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    found = measure_agreement(root)
+    first, second = (row for row in found.rows if "0008" not in row.name)
+    assert (first.persons, first.predictions, second.persons, second.predictions) == (2, 1, 1, 2)
+    assert first.pix_acc == second.pix_acc == 1
+    assert second.overlap == 1, "pixels that the truth does not count are left out"
+
+
 def test_an_annotation_that_cannot_be_read_is_left_out_and_named(download, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(download, root)

@@ -359,6 +359,14 @@ def test_webps_of_every_kind(name, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_smallest_webp(capfd):
+    data = save(np.full((2, 2, 3), 9, np.uint8), "WEBP", lossless=True, method=6)
+    assert (decode_image(data, "a.webp")[0] == 9).all() and len(data) < 40
+    with pytest.raises(ImageError, match="WebP"):
+        decode_image(riff((b"VP8L", data[20:25])).ljust(30, b"x"), "a.webp")
+    assert capfd.readouterr() == ("", "")
+
+
 def canvas(flags, height=12, width=17):
     sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return b"VP8X", bytes([flags, 0, 0, 0]) + sides

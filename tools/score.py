@@ -21,7 +21,8 @@ What PRED may hold:
   results.txt, global_seg/, global_tag/       the form of the MHP challenge: these, and AP^p and PCP of persons
   results.txt, masks/0001_1.png, ...          a label map a person: AP^p and PCP
 results.txt has a line an image: its id, then the number and the score of each person, as 0001 1 0.98 2 0.75
-PNGs are gray or indexed, each pixel its label, of the photo's own size (--at packed: of the packed size).
+PNGs hold a label at each pixel (8-bit gray, palette; docs/datasets.md), at the photo's own size (--at packed: the
+packed size).
 """
 
 

@@ -11,8 +11,8 @@ from mhpdata.source import Refused, SourceFile
 from mhpdata.wording import counted
 
 GRAY, RED, MAPS = "gray", "red", "maps"
-"""How masks hold labels: a gray PNG a person; a PNG a person with the label in the red channel (MHP v2; gray, too); one
-map of classes and one of persons (CIHP)."""
+"""How masks hold labels: a PNG per person; the same, whose label may be in the red channel (MHP v2); one map of classes
+and one of persons (CIHP)."""
 
 ALLOW_EMPTY = "--allow-empty, in Python allow_empty=True"
 """How a command, and a function, is told that a split may be empty."""
