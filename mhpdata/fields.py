@@ -10,7 +10,26 @@ import json
 import re
 from typing import Any
 
+MAX_VALUES = 1 << 22
+MAX_CONTAINERS = 1 << 18
+"""Of a JSON text: values take up to 70 bytes of memory each, an object or a list up to 240. A manifest of a million
+images has three million values, and an object or a list for each image that was skipped and each group of copies."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def parse_json(text: str) -> Any:
+    """What a JSON text holds, in memory that is bounded however small its values are.
+
+    Raises:
+        ValueError: it is no JSON, or has more values, objects or lists than any file that mhp writes.
+        RecursionError: brackets are nested too deep.
+    """
+    containers = text.count("{") + text.count("[")
+    values = text.count(",") + containers + 1
+    if values > MAX_VALUES or containers > MAX_CONTAINERS:
+        found = f"up to {values} values, of them {containers} objects and lists"
+        raise ValueError(f"{found}; mhp reads at most {MAX_VALUES}, of them {MAX_CONTAINERS}")
+    return json.loads(text)
 
 
 def field_of(content: Any, name: str, place: str) -> Any:

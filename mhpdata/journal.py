@@ -11,6 +11,9 @@ A shard is taken over only if its note is of the same options, its records are n
 the source files of its entries (and of the next, which decided where it ends) are the ones it was made from, by path,
 size and time of change, and its own bytes are the ones that were written. The folder is locked while a pack runs; the
 lock goes with the process.
+
+Nothing is deleted that mhp-pack did not write (mhpdata.ours): ``.packing`` is emptied only if its options.json is one
+of mhp's and every other name in it is one that mhp gives; manifest.json, build.json and shards must begin as mhp's do.
 """
 
 from __future__ import annotations
@@ -20,17 +23,20 @@ import hashlib
 import json
 import os
 import re
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mhpdata.descriptors import open_descriptor
 from mhpdata.errors import OutputError, UnreadableError
+from mhpdata.fields import parse_json
 from mhpdata.layouts import Entry
 from mhpdata.manifest import (
     BUILD_NAME,
+    MAX_BYTES,
     NAME,
     Shard,
     ShardFile,
@@ -44,10 +50,18 @@ from mhpdata.manifest import (
     write_atomically,
 )
 from mhpdata.notes import Note, parse_notes
+from mhpdata.ours import begins, check_folder, create, head, in_the_way, is_folder, remove
+from mhpdata.regular import read_regular
+from mhpdata.shards import begins_a_shard
 from mhpdata.shards.file import sha256_file
 from mhpdata.wording import why
 
 FOLDER = ".packing"
+_OPTIONS = "options.json"
+_ADVICE = "or pass another --out"
+_MARKS = {NAME: re.compile(rb'"format"\s*:\s*"mhp-packed"'), BUILD_NAME: re.compile(rb'"source_state"\s*:')}
+"""What the first bytes of the two files that describe a packed folder hold."""
+_PARTS = tuple(f".{name}.part" for name in _MARKS)
 
 
 @dataclass(frozen=True)
@@ -95,10 +109,12 @@ class Journal:
 
     def __init__(self, out: Path, splits: Sequence[str]) -> None:
         self.out = out
-        self._ours = re.compile(rf"({'|'.join(splits)})-[0-9]{{5}}\.(rec|idx|h5)")
+        stem = rf"({'|'.join(splits)})-[0-9]{{5}}"
+        self._ours = re.compile(rf"{stem}\.(rec|idx|h5)")
+        self._unfinished = re.compile(rf"{stem}\.(rec|idx|h5|spool|json|part)|options\.json")
         self._options: dict[str, Any] = {}
         self.folder = out / FOLDER
-        self._lock = os.open(out, os.O_RDONLY)
+        self._lock = open_descriptor(out, os.O_RDONLY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -124,10 +140,12 @@ class Journal:
             OutputError: something else is in the folder.
         """
         self._options = options
-        key = self.folder / "options.json"
+        key = self.folder / _OPTIONS
+        unfinished = check_folder(self.folder, self._is_unfinished(), _ADVICE)
         names = {path.name for path in self.out.iterdir()} - {FOLDER}
         theirs = _read_object(key)
         if theirs == options and NAME not in names:
+            self._refuse_foreign(names)
             return
         if not overwrite:
             if NAME in names:
@@ -139,19 +157,20 @@ class Journal:
                 raise OutputError(self.out, found, "the same options", remedy)
         foreign = sorted(n for n in names if not self._ours.fullmatch(n) and n not in (NAME, BUILD_NAME))
         foreign = sorted(names) if theirs is None and NAME not in names else foreign
-        foreign = [name for name in foreign if name not in (f".{NAME}.part", f".{BUILD_NAME}.part")]
+        foreign = [name for name in foreign if name not in _PARTS]
         if foreign:
             found = f"holds {foreign[0]} and {len(foreign) - 1} more" if len(foreign) > 1 else f"holds {foreign[0]}"
             what = "what it holds" if len(foreign) > 1 else foreign[0]
             raise OutputError(self.out, found, "an empty folder", f"Move {what} elsewhere, or pass another --out.")
+        described = self._refuse_foreign(names)
         # First of all the options: after a kill at any later point the same command goes on, and every note says
         # which options it is of.
         self.folder.mkdir(exist_ok=True)
         write_atomically(key, json.dumps(options))
-        for path in self.folder.iterdir():
+        for path in unfinished:
             if path != key:
-                path.unlink()
-        for name in (NAME, BUILD_NAME):
+                path.unlink(missing_ok=True)
+        for name in (NAME, BUILD_NAME, *described):
             (self.out / name).unlink(missing_ok=True)
         self.remove_others(set())
 
@@ -176,29 +195,87 @@ class Journal:
         The note is not synced: a power cut may lose it, or keep it and lose the name, and ``finished`` looks at both.
         """
         for file in done.shard.files:
-            with (self.folder / file.file).open("rb") as whole:
-                os.fsync(whole.fileno())
+            whole = open_descriptor(self.folder / file.file, os.O_RDONLY)
+            try:
+                os.fsync(whole)
+            finally:
+                os.close(whole)
+        self._refuse_foreign({file.file for file in done.shard.files})
         for file in done.shard.files:
             (self.folder / file.file).replace(self.out / file.file)
         content = asdict(done) | {"options": self._options, "entries": _entries_of(entries, done.start, done.stop)}
         content["shard"], content["statistics"] = shard_content(done.shard), statistics_content(done.statistics)
         note = self.folder / f"{done.shard.stem}.json"
-        note.with_suffix(".part").write_text(json.dumps(content))
+        with create(note.with_suffix(".part"), "x") as part:
+            part.write(json.dumps(content))
         note.with_suffix(".part").replace(note)
 
     def remove_others(self, keep: set[str]) -> None:
         """Delete the shards of an earlier pack that are not in ``keep``."""
         for path in self.out.iterdir():
-            if self._ours.fullmatch(path.name) and path.name not in keep:
+            if self._ours.fullmatch(path.name) and path.name not in keep and self._is_ours(path):
                 path.unlink()
 
     def end(self) -> None:
-        """The manifest is written: nothing is left to go on with."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove what was kept to continue an unfinished pack; what is not mhp's in there stays."""
+        with suppress(OSError):  # what cannot be removed stays: the dataset is whole
+            if is_folder(self.folder):
+                held = filter(self._is_unfinished(), self.folder.iterdir())
+                # the options last: they say whose the others are
+                remove(self.folder, sorted(held, key=lambda path: path.name == _OPTIONS))
 
     def read_build(self) -> dict[str, Any]:
         """The build.json of the dataset in the folder; empty where there is none."""
         return _read_object(self.out / BUILD_NAME) or {}
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether a file in ``out`` is one that mhp-pack wrote, by its name and its first bytes."""
+        if path.name in _MARKS:
+            start = head(path)
+            return start is not None and (not start or _MARKS[path.name].search(start) is not None)
+        if path.name in _PARTS:
+            return begins(path, b'{\n "format": "mhp-packed"', b'{\n "mhp": ')
+        return self._ours.fullmatch(path.name) is not None and begins_a_shard(path)
+
+    def _is_unfinished(self) -> Callable[[Path], bool]:
+        """Whether a file in ``.packing`` is one that mhp-pack wrote: by its name, beside options of mhp's."""
+        content = _read_object(self.folder / _OPTIONS) if is_folder(self.folder) else None
+        known = content is not None and {"layout", "splits", "format"} <= set(content)
+
+        def is_unfinished(path: Path) -> bool:
+            if path.name == f".{_OPTIONS}.part":
+                return begins(path, b'{"layout": ')
+            return known and self._unfinished.fullmatch(path.name) is not None and head(path, 1) is not None
+
+        return is_unfinished
+
+    def _refuse_foreign(self, names: Iterable[str]) -> set[str]:
+        """Raise OutputError where one of these names in ``out`` is of a file that mhp writes, but the file is not.
+
+        A shard counts as mhp's, too, where a manifest or a note of mhp's names it: it may be damaged.
+
+        Returns:
+            The files that a manifest there names.
+        """
+        described = self._described()
+        for name in sorted(names):
+            path = self.out / name
+            if name in described or not os.path.lexists(path) or self._is_ours(path):
+                continue
+            noted = head(self.folder / f"{path.stem}.json", 1) is not None and head(path, 1) is not None
+            if name in (*_MARKS, *_PARTS) or (self._ours.fullmatch(name) and not noted):
+                raise in_the_way(path, _ADVICE)
+        return described
+
+    def _described(self) -> set[str]:
+        """The files of shards in ``out`` that a manifest of mhp's there names, damaged or not."""
+        content = _read_object(self.out / NAME) if self._is_ours(self.out / NAME) else None
+        try:
+            shards = [shard for split in (content or {"splits": {}})["splits"].values() for shard in split["shards"]]
+            named = {str(file["file"]) for shard in shards for file in shard["files"]}
+        except (KeyError, TypeError, AttributeError):
+            return set()  # damaged itself
+        return {name for name in named if self._ours.fullmatch(name) and head(self.out / name, 1) is not None}
 
     def _noted(self, split: str, entries: Sequence[Entry], done: list[Finished]) -> Finished | None:
         """The shard after those, by its note; None where there is none of these options, place and source files."""
@@ -223,7 +300,9 @@ class Journal:
 
     def _whole(self, file: ShardFile) -> bool:
         path = self.out / file.file
-        return path.is_file() and path.stat().st_size == file.bytes and sha256_file(path) == file.sha256
+        if head(path, 1) is None or path.stat().st_size != file.bytes:
+            return False
+        return sha256_file(path) == file.sha256
 
 
 def _entries_of(entries: Sequence[Entry], start: int, stop: int) -> str:
@@ -233,8 +312,10 @@ def _entries_of(entries: Sequence[Entry], start: int, stop: int) -> str:
 
 def _read_json(path: Path) -> Any:
     """The content of a file of ours; None where there is none, or a power cut has left something else."""
+    if head(path, 1) is None:
+        return None
     try:
-        return json.loads(path.read_text())
+        return parse_json(read_regular(path, MAX_BYTES).decode())
     except (FileNotFoundError, ValueError, RecursionError):
         return None
 

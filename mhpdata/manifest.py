@@ -14,11 +14,13 @@ from itertools import combinations, zip_longest
 from pathlib import Path
 from typing import Any
 
+from mhpdata.descriptors import open_descriptor
 from mhpdata.errors import UPDATE, ManifestError, copy_again
-from mhpdata.fields import count_at, digest_at, field_of, hexadecimal_at, list_at, object_at, shown, text_at
+from mhpdata.fields import count_at, digest_at, field_of, hexadecimal_at, list_at, object_at, parse_json, shown, text_at
 from mhpdata.labels import IGNORE, LabelSet, label_set
 from mhpdata.notes import Note, parse_notes
 from mhpdata.options import OVERLAPS
+from mhpdata.ours import create, head, in_the_way
 from mhpdata.regular import open_regular
 from mhpdata.shards import FORMATS
 from mhpdata.wording import error_in_words, is_no_file, to_read, why
@@ -182,7 +184,7 @@ class Manifest:
             ManifestError: not the manifest of a packed folder, or of a version that this mhp does not read.
         """
         try:
-            content = json.loads(text)
+            content = parse_json(text)
             format, version = field_of(content, "format", ""), count_at(field_of(content, "version", ""), "version")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ManifestError(place, f"is not a manifest ({error_in_words(error)})", "", _AGAIN) from error
@@ -247,9 +249,16 @@ def count_shared(groups: Iterable[tuple[str, ...]], splits: Iterable[str]) -> tu
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that its name shows either all of ``text`` or what was there before, after a power cut too."""
+    """Write a file so that its name shows either all of ``text`` or what was there before, after a power cut too.
+
+    Raises:
+        OutputError: a link, a folder or the like is in the way of the file, or of the part that it is written to first.
+        OSError: the system refuses.
+    """
+    if os.path.lexists(path) and head(path, 1) is None:
+        raise in_the_way(path)
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="\n") as file:
+    with create(part, "x", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -259,7 +268,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = open_descriptor(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

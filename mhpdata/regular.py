@@ -11,6 +11,8 @@ import os
 import stat
 from pathlib import Path
 
+from mhpdata.descriptors import open_descriptor
+
 
 def open_regular(path: str | Path) -> int:
     """The descriptor of a regular file, open for reading; links are followed.
@@ -18,7 +20,7 @@ def open_regular(path: str | Path) -> int:
     Raises:
         OSError: it cannot be opened, or is a FIFO, a device, a socket or a folder.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = open_descriptor(path, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", str(path))

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from mhpdata.errors import OptionError
+from mhpdata.fields import parse_json
 from mhpdata.labels import COMMON, IGNORE, LABEL_SETS, LabelSet, label_set
 from mhpdata.regular import read_regular
 from mhpdata.wording import counted, error_in_words, to_read, why
@@ -204,7 +205,7 @@ def read_remap(remap: str | Path) -> Remap:
         return common()
     text, place = (str(remap), "remap") if str(remap).lstrip().startswith("{") else (_read(Path(remap)), str(remap))
     try:
-        content = json.loads(text)
+        content = parse_json(text)
         classes, maps = _names(content["classes"]), content["maps"]
         return Remap(classes, {layout: _targets(table) for layout, table in maps.items()})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

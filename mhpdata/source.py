@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mhpdata.descriptors import open_descriptor
 from mhpdata.errors import EXTRACT_AGAIN, FolderError, SourceChangedError, UnreadableError
 from mhpdata.wording import is_no_file, to_read, why
 
@@ -90,7 +91,7 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
     found: dict[str, SourceFile | Refused] = {}
     try:
         path.stat()  # of a folder that is missing, the system's own reason
-        descriptor = os.open(path, _LIST) if real is None else _open_below(root, real, _LIST)
+        descriptor = open_descriptor(path, _LIST) if real is None else _open_below(root, real, _LIST)
         try:
             with os.scandir(descriptor) as entries:
                 for entry in entries:
@@ -172,13 +173,13 @@ def _open_below(root: Path, path: str, flags: int) -> int:
         OSError: it cannot be opened; with ELOOP or ENOTDIR a link may lie on the way.
     """
     *folders, last = path.split("/")
-    here = os.open(root, _ON_THE_WAY)
+    here = open_descriptor(root, _ON_THE_WAY)
     try:
         for folder in folders:
-            inner = os.open(folder, _ON_THE_WAY | os.O_NOFOLLOW, dir_fd=here)
+            inner = open_descriptor(folder, _ON_THE_WAY | os.O_NOFOLLOW, here)
             os.close(here)
             here = inner
-        return os.open(last, flags | os.O_NOFOLLOW, dir_fd=here)
+        return open_descriptor(last, flags | os.O_NOFOLLOW, here)
     finally:
         os.close(here)
 
@@ -196,7 +197,10 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
     here = f"SRC/{file.path}"
     wait = "If a download or extraction is still running, wait for its end"
     try:
-        descriptor = os.open(root / file.path, _READ) if file.real is None else _open_below(root, file.real, _READ)
+        if file.real is None:
+            descriptor = open_descriptor(root / file.path, _READ)
+        else:
+            descriptor = _open_below(root, file.real, _READ)
         try:
             data = _read(descriptor, file)
         finally:

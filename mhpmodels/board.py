@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from mhpdata.descriptors import hold_standard
 from mhpdata.errors import MissingError
 
 
@@ -29,6 +30,7 @@ class Board:
             raise MissingError("tensorboard", f"cannot be imported ({error})", "", remedy) from error
         self._event: Any = event_pb2.Event
         self._summary: Any = summary_pb2.Summary
+        hold_standard()
         self._writer: Any = EventFileWriter(str(folder))
         if step:
             start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,10 +24,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mhpdata.descriptors import hold_standard, open_file
 from mhpdata.errors import CheckpointError, OptionError, OutputError
+from mhpdata.fields import parse_json
+from mhpdata.ours import check_folder, head, in_the_way, remove
 from mhpdata.regular import open_regular, read_regular
 from mhpdata.wording import error_in_words, printable, to_replace, to_write, why
-from mhpmodels.config import IGNORE, TrainConfig
+from mhpmodels.config import IGNORE, SUFFIXES, TrainConfig
 from mhpmodels.engines import Engine, Step, open_engine
 
 FORMAT, VERSION = "mhp-bundle", 1
@@ -38,6 +40,7 @@ _GIVE = (
     "Give mhp-train --replay a folder below bundles/ of a run; if this one is a copy, copy it once more from where it "
     "was made."
 )
+_ELSEWHERE = "or begin a run with another --save-dir"
 _NEWER = "If this is a copy, copy the folder once more; if a later mhp wrote it, install that one."
 
 
@@ -103,15 +106,21 @@ class Replay:
 
 
 def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
-    """Write a step, which the engine did not apply, as the folder ``path``; one that is there is replaced.
+    """Write a step, which the engine did not apply, as the folder ``path``; a bundle that is there is replaced.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written, or something that is no bundle is in the way.
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        shutil.rmtree(part, ignore_errors=True)
+        if path.parent.is_symlink():
+            raise in_the_way(path.parent, _ELSEWHERE)
+        remove(part, check_folder(part, _is_part, _ELSEWHERE))
+        there = check_folder(path, _is_part, _ELSEWHERE)
+        if there and not _is_bundle(path / "bundle.json"):
+            raise in_the_way(path, _ELSEWHERE)
         part.mkdir(parents=True)
+        hold_standard()  # NumPy opens the file itself
         np.savez(part / "batch.npz", images=moment.images, labels=moment.labels, indices=moment.indices)
         engine.save(part / f"weights{engine.config.suffix}")
         engine.save_state(part / "state")
@@ -123,14 +132,26 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
             "loss": repr(step.loss),
             "gradient": repr(step.gradient),
         }
-        (part / "bundle.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        shutil.rmtree(path, ignore_errors=True)
+        with open_file(part / "bundle.json", "x", encoding="utf-8") as file:
+            file.write(json.dumps(content, indent=1) + "\n")
+        remove(path, there)
         part.rename(path)
     except OSError as error:
         if isinstance(error, OutputError):
             raise
         remedy = to_write(error, path, f"go on with mhp-train --resume {path.parent.parent}")
         raise OutputError(path, f"the skipped step cannot be kept ({why(error)})", "", remedy) from error
+
+
+def _is_part(path: Path) -> bool:
+    """Whether a file is of a name that a bundle has."""
+    known = {"bundle.json", "batch.npz", "state", *(f"weights{suffix}" for suffix in SUFFIXES.values())}
+    return path.name in known and path.is_file()
+
+
+def _is_bundle(path: Path) -> bool:
+    """Whether a JSON is that of a bundle."""
+    return f'"format": "{FORMAT}"'.encode() in (head(path) or b"")
 
 
 def replay(
@@ -167,7 +188,7 @@ def replay(
 
 def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
     try:
-        content = json.loads(read_regular(path / "bundle.json", MOST_JSON).decode("utf-8"))
+        content = parse_json(read_regular(path / "bundle.json", MOST_JSON).decode("utf-8"))
         if (content["format"], content["version"]) != (FORMAT, VERSION):
             found = f"bundle.json is {content['format']} {content['version']}; this mhp reads {FORMAT} {VERSION}"
             raise CheckpointError(path, found, "", _NEWER)

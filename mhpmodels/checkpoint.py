@@ -10,6 +10,9 @@
 
 The rule: a checkpoint is there when its weights are there under their name, and then all of it is whole. The weights
 get their name last, by rename, and lose it first. Which is the last and which the best follows from the files alone.
+
+Nothing is deleted or replaced that a run did not write (mhpdata.ours): the JSON is written before the two others get
+their names, and names them; a file of such a name that no JSON of mhp's names is somebody else's, and so is any link.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import CheckpointError, OutputError
+from mhpdata.fields import parse_json
 from mhpdata.manifest import sync_folder, write_atomically
+from mhpdata.ours import begins, clear, head, in_the_way
 from mhpdata.regular import open_regular, read_regular
 from mhpdata.wording import error_in_words, to_replace, to_write, why
 from mhpmodels.config import SUFFIXES, TrainConfig
@@ -33,6 +38,8 @@ from mhpmodels.guard import Mean
 FORMAT, VERSION = "mhp-checkpoint", 1
 MAX_BYTES = 1 << 24
 """Of the JSON."""
+_STARTS = b"PK\3\4", (0x112).to_bytes(8, "little"), b"\x93NUMPY"
+"""How the files begin that engines write: torch's, MXNet's and NumPy's."""
 _NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
 _NONE = (
     "Pass the folder of another run, such as runs/mhp/icnet/resnet50; a run that ended before its first checkpoint "
@@ -104,6 +111,9 @@ def save(
     if weights.exists() and _is_whole(weights):
         return weights
     parts = {path: path.with_name(f".part-{path.name}") for path in (state, weights)}
+    for path in (weights, state, folder / f"{stem}.json"):
+        if os.path.lexists(path) and not _is_written(path):
+            raise in_the_way(path, "or pass another --save-dir")
     content: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -114,11 +124,13 @@ def save(
         "score": score,
     }
     try:
+        for part in parts.values():
+            clear(part)
         engine.save(parts[weights])
         engine.save_state(parts[state])
         content["files"] = {path.name: _measure(part, sync=True) for path, part in parts.items()}
-        parts[state].rename(state)
         write_atomically(folder / f"{stem}.json", json.dumps(content, indent=1) + "\n")
+        parts[state].rename(state)
         parts[weights].rename(weights)
         sync_folder(folder)
     except OSError as error:
@@ -160,7 +172,7 @@ def read(path: str | Path) -> Checkpoint:
         )
         raise CheckpointError(path, found, "a checkpoint of mhp-train", remedy)
     try:
-        content = json.loads(read_regular(beside, MAX_BYTES).decode())
+        content = parse_json(read_regular(beside, MAX_BYTES).decode())
         if (content["format"], content["version"]) != (FORMAT, VERSION):
             raise _another_format(content["format"], content["version"], path)
         position = {**content["position"], "loss": Mean(**content["position"]["loss"])}
@@ -256,19 +268,21 @@ def best(folder: Path) -> Checkpoint | None:
 def prune(folder: Path, every: int = 0) -> None:
     """Remove all checkpoints but the last, the best and those after each ``every`` epochs.
 
-    What is left of a checkpoint that was never finished goes, too; nothing else in the folder is touched.
+    What is left of a checkpoint that was never finished goes, too; nothing else in the folder is touched, nor what is
+    of such a name and was not written by a run.
     """
     there = listing(folder)
     keep = {c.weights for c in (*there[-1:], best(folder)) if c is not None}
     for c in there:
         whole_epochs = c.position.iteration == 0 and every and c.position.epoch % every == 0
-        if c.weights not in keep and not whole_epochs:
+        if c.weights not in keep and not whole_epochs and _is_written(c.weights):
             c.weights.unlink()
-    for path in folder.iterdir():
+    for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".json"):  # last: it says whose the others are
         part, name = path.name.startswith(".part-"), path.name.removeprefix(".part-")
         if path.suffix not in (".state", ".json", *SUFFIXES.values()) or not _NAME.fullmatch(name.rpartition(".")[0]):
             continue
-        if part or not any(path.with_suffix(suffix).exists() for suffix in SUFFIXES.values()):
+        left = part or not any(os.path.lexists(path.with_suffix(suffix)) for suffix in SUFFIXES.values())
+        if left and (begins(path, *_STARTS) if part else _is_written(path)):
             path.unlink()
 
 
@@ -277,6 +291,19 @@ def _stem(position: Position, score: dict[str, float] | None) -> str:
         return f"epoch_{position.epoch:04d}_iteration_{position.iteration:04d}"
     done = f"epoch_{position.epoch - 1:04d}"
     return done if score is None else f"{done}_mIoU_{score['mIoU']:.4f}"
+
+
+def _is_written(path: Path) -> bool:
+    """Whether a file of a checkpoint's name is one that a run wrote: a JSON of mhp's, or what the JSON beside it names;
+    or it is empty, so that nothing is lost. Not a link."""
+    start, beside = head(path, 1), path.with_suffix(".json")
+    if not start or head(beside, 1) is None:
+        return start == b""
+    try:
+        content = parse_json(read_regular(beside, MAX_BYTES).decode())
+        return bool(content["format"] == FORMAT and (path == beside or path.name in content["files"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _is_whole(weights: Path) -> bool:

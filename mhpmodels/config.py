@@ -11,6 +11,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 
 from mhpdata.errors import OptionError
+from mhpdata.fields import parse_json
 from mhpdata.options import check_choice, check_range, in_words
 from mhpdata.protocol import PROTOCOLS
 from mhpdata.wording import counted, error_in_words
@@ -274,7 +275,7 @@ class TrainConfig:
             OptionError: not such a text, or a value outside what a config takes.
         """
         try:
-            content = json.loads(text)
+            content = parse_json(text)
             unknown = sorted(set(content) - {field.name for field in fields(TrainConfig)})
         except (ValueError, TypeError, RecursionError) as error:
             raise OptionError(place, f"{_NO_CONFIG} ({error_in_words(error)})", _JSON, _rewrite(place)) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import CheckpointError, MhpError, MissingError, OptionError
+from mhpdata.ours import clear
 from mhpmodels import checkpoint
 from mhpmodels.engines import install
 from mhpmodels.naming import notes_of
@@ -32,7 +33,7 @@ def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Non
         OptionError: another suffix.
         CheckpointError: ``source`` is no file of weights, has a type that ``out`` cannot hold, or for ``.onnx`` is of
             an unknown network.
-        OutputError: ``out`` is there, or cannot be written.
+        OutputError: ``out`` is there, or cannot be written; or with ``overwrite`` is a link or of another kind.
         MissingError: torch, or for ``.onnx`` onnx, onnxscript or onnxruntime, is not installed.
         EngineError: the ``.onnx`` file does not give torch's logits.
     """
@@ -42,6 +43,7 @@ def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Non
         raise OptionError("the output file", f"{out.name!r}", expected, f"Pass a name such as {out.stem}.pt.")
     check_free(out, overwrite)
     part = out.with_name(f".part-{out.name}")
+    clear(part)
     try:
         _convert(source, part, out.suffix)
         part.replace(out)

@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from mhpdata.errors import CheckpointError
+from mhpdata.fields import parse_json
 from mhpdata.remap import BUILT_IN, read_remap
 from mhpdata.wording import error_in_words
 from mhpmodels.config import TrainConfig
@@ -46,7 +47,7 @@ def read_notes(config: TrainConfig, notes: Mapping[str, str], place: object) -> 
         CheckpointError: notes that ``notes_of`` does not write.
     """
     try:
-        found = {name: json.loads(notes[_PREFIX + name]) for name in FIELDS if _PREFIX + name in notes}
+        found = {name: parse_json(notes[_PREFIX + name]) for name in FIELDS if _PREFIX + name in notes}
         return replace(config, **{name: _CHECKS[name](value, config.classes) for name, value in found.items()})
     except (ValueError, TypeError, RecursionError) as error:
         found_ = f"its notes on the classes are damaged ({error_in_words(error)})"

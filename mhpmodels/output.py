@@ -1,9 +1,13 @@
-"""Files that a command writes: whole under their name or not at all, and over nothing unless that was asked for."""
+"""Files that a command writes: whole under their name or not at all, and over nothing unless that was asked for.
+
+Links in an output folder are neither followed nor replaced (mhpdata.ours); the folder that an option names may be one.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 import unicodedata
 from collections.abc import Iterable
@@ -12,22 +16,41 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mhpdata.errors import OptionError, OutputError
+from mhpdata.ours import begins, create, in_the_way, is_folder
 from mhpdata.wording import to_write, why, writing
 
 _ABANDONED_S = 3600
 _LONGEST = 200
 """Bytes of a name to which those of a temporary name may be added: file systems take 255."""
+_PART = re.compile(r"\.(.+\.(png|jpg)|[0-9a-f]{64})\.[0-9]+\.part")
+_STARTS = {
+    ".png": b"\x89PNG\r\n\x1a\n",
+    ".jpg": b"\xff\xd8\xff",
+    ".params": (0x112).to_bytes(8, "little"),
+    ".pt": b"PK\3\4",
+    ".onnx": b"\x08",
+    ".csv": b"name,",
+}
+"""How a file begins that a command writes, by its suffix."""
 
 
 def check_free(
     path: Path, overwrite: bool, remedy: str = "Pass --overwrite to replace the file, or choose another name for it."
 ) -> None:
-    """Raises OutputError where a file of this name may not be written; ``remedy`` is for one that is there."""
+    """Raises OutputError where a file of this name may not be written; ``remedy`` is for one that is there.
+
+    With ``overwrite`` a file is replaced only if it is of the kind that mhp writes under such a name.
+    """
+    if path.is_symlink():
+        raise in_the_way(path, "or pass another path")
     if path.is_dir():
         remedy = f"Move the folder {path} away, or pass another name for the file."
         raise OutputError(path, "is a folder", "the name of a file", remedy)
     if os.path.lexists(path) and not overwrite:
         raise OutputError(path, "is there already", "", remedy)
+    start = _STARTS.get(path.suffix.lower())
+    if start is not None and os.path.lexists(path) and not begins(path, start):
+        raise in_the_way(path, "or pass another path")
 
 
 def check_out(path: Path, overwrite: bool, suffix: str = "", option: str = "out") -> None:
@@ -64,13 +87,15 @@ def write_file(path: Path, data: bytes, overwrite: bool) -> None:
     """
     part = _part_of(path)
     try:
-        try:
-            with part.open("xb") as file:
+        with create(part) as file:
+            try:
                 file.write(data)
-            check_free(path, overwrite)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+                file.flush()
+                check_free(path, overwrite)
+                part.replace(path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
     except OutputError:
         raise
     except OSError as error:
@@ -132,5 +157,17 @@ def make_folder(path: Path) -> None:
         raise unmade(path, error) from error
     for part in path.glob(".*.part"):
         with suppress(OSError):  # it has gone meanwhile, or may not be removed
-            if part.stem.rpartition(".")[2].isdigit() and time.time() - part.stat().st_mtime > _ABANDONED_S:
+            ours = _PART.fullmatch(part.name) and begins(part, _STARTS[".png"], _STARTS[".jpg"])
+            if ours and time.time() - part.stat().st_mtime > _ABANDONED_S:
                 part.unlink()
+
+
+def make_inner_folder(path: Path) -> None:
+    """``make_folder`` for a folder in an output folder, which must not be a link.
+
+    Raises:
+        OutputError: it is one, or cannot be made.
+    """
+    if os.path.lexists(path) and not is_folder(path):
+        raise in_the_way(path)
+    make_folder(path)

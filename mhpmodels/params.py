@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.descriptors import open_file
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.regular import read_regular
 from mhpdata.wording import to_open, to_write, why
@@ -112,7 +113,7 @@ def write_params(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         encoded = name.encode()
         parts.append(struct.pack("<Q", len(encoded)) + encoded)
     try:
-        with Path(path).open("wb") as file:
+        with open_file(path, "wb") as file:
             file.writelines(parts)
     except OSError as error:
         raise OutputError(path, f"cannot be written ({why(error)})", "", to_write(error, path)) from error

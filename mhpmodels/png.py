@@ -49,6 +49,18 @@ def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> byt
     return PNG_SIGNATURE + b"".join(map(_chunk, *zip(*chunks, strict=True)))
 
 
+def is_label_map(start: bytes) -> bool:
+    """Whether the first bytes of a file, at least 1024, are those of a PNG that ``encode_indexed`` made: its chunks
+    follow on each other, and its palette shows label 0 in white and what is no label in black."""
+    palette = start[41:809]
+    return (
+        start.startswith(PNG_SIGNATURE)
+        and start[12:16] + start[24:26] + start[33:41] == b"IHDR\x08\x03" + struct.pack(">I4s", 768, b"PLTE")
+        and start[817:821] == b"IDAT"
+        and (palette[:3], palette[-3:]) == (b"\xff" * 3, bytes(3))
+    )
+
+
 def encode_picture(picture: NDArray[np.uint8]) -> bytes:
     """A PNG of uint8 (height, width, 3) RGB."""
     swapped = np.ascontiguousarray(picture[:, :, ::-1])

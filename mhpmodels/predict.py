@@ -30,6 +30,7 @@ from mhpdata.errors import PACK_AGAIN, ManifestError, MhpError, OptionError, Unr
 from mhpdata.image import decode_image
 from mhpdata.labels import LabelSet
 from mhpdata.options import ON_ERROR, check_choice
+from mhpdata.ours import head, in_the_way
 from mhpdata.regular import read_regular
 from mhpdata.resize import resize_image, resize_labels
 from mhpdata.source import MAX_FILE_BYTES
@@ -37,8 +38,8 @@ from mhpdata.split import Split, open_split
 from mhpdata.threads import crew
 from mhpdata.wording import counted, to_open, why
 from mhpmodels.inference import Inference, input_size
-from mhpmodels.output import check_distinct, check_free, make_folder, write_file
-from mhpmodels.png import encode_indexed, encode_picture
+from mhpmodels.output import check_distinct, check_free, make_folder, make_inner_folder, write_file
+from mhpmodels.png import encode_indexed, encode_picture, is_label_map
 from mhpmodels.rescale import labels_at
 from mhpmodels.results import OTHER_CLASSES
 
@@ -219,9 +220,11 @@ def _predict(
     files = {name: out / f"{name}.png" for name in sources}
     pictures = {name: out / PICTURES / f"{name}.jpg" for name in sources if options.overlay}
     legend = [out / PICTURES / "legend.png"] if options.legend else []
-    kept = set()
+    kept, labelled = set(), set(files.values())
     for path in (*files.values(), *pictures.values(), *legend):
         check_free(path, options.overwrite or options.keep, _REMEDY)
+        if path in labelled and path.exists() and not is_label_map(head(path, 1024) or b""):
+            raise in_the_way(path, "or choose another --out")
         if options.keep and path.exists():
             kept.add(path)
     asked = len(sources)
@@ -230,8 +233,9 @@ def _predict(
         for name, source in sources.items()
         if files[name] not in kept or (options.overlay and pictures[name] not in kept)
     }
-    for folder in (out, out / PICTURES) if pictures or legend else (out,):
-        make_folder(folder)
+    make_folder(out)
+    if pictures or legend:
+        make_inner_folder(out / PICTURES)
     check_distinct(files, out, "the photos")
     for path in legend:
         if path not in kept:

@@ -24,8 +24,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mhpdata.descriptors import open_file
 from mhpdata.errors import CheckpointError
 from mhpdata.manifest import write_atomically
+from mhpdata.ours import in_the_way
 from mhpdata.regular import read_regular
 from mhpdata.wording import counted, error_in_words, printable, to_replace, why, writing
 from mhpmodels.board import Board
@@ -121,10 +123,13 @@ class RunLog:
         self._board: Board | None = None
         columns = {STEPS: _columns(StepRow), EPOCHS: [*_columns(EpochRow), *(f"IoU {name}" for name in classes)]}
         with writing(folder, _ON), ExitStack() as opened:
+            for path in (folder / name, folder / STEPS, folder / EPOCHS, folder / "tensorboard"):
+                if path.is_symlink():
+                    raise in_the_way(path, "or pass another --save-dir")
             for file, header in columns.items():
                 _cut(folder / file, header, step + (file == EPOCHS))
             self._log, self._steps, self._epochs = (
-                opened.enter_context((folder / file).open("a", encoding="utf-8", buffering=1, newline=""))
+                opened.enter_context(open_file(folder / file, "a", encoding="utf-8", buffering=1, newline=""))
                 for file in (name, STEPS, EPOCHS)
             )
             if tensorboard:

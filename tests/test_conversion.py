@@ -75,9 +75,13 @@ def test_nothing_is_overwritten_or_left_half(gluon_file, tmp_path):
     with pytest.raises(OutputError, match="is there already"):
         convert(gluon_file, out)
     gluon_file.write_bytes(gluon_file.read_bytes()[:-1])
-    with pytest.raises(CheckpointError):
+    with pytest.raises(OutputError, match=r"a\.pt: was not written by mhp"):
         convert(gluon_file, out, overwrite=True)
     assert out.read_bytes() == b"mine"
+    out.write_bytes(b"PK\3\4 mine")
+    with pytest.raises(CheckpointError):
+        convert(gluon_file, out, overwrite=True)
+    assert out.read_bytes() == b"PK\3\4 mine"
     (tmp_path / "folder.pt").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
         convert(gluon_file, tmp_path / "folder.pt", overwrite=True)

@@ -22,6 +22,7 @@ from mhpdata.resize import packed_size, resize_image
 from mhpmodels.inference import Inference
 from mhpmodels.output import write_file
 from mhpmodels.overlay import lay_over
+from mhpmodels.png import encode_indexed
 from mhpmodels.predict import Options, predict_photos, predict_split
 from mhpmodels.rescale import labels_at
 
@@ -150,6 +151,7 @@ def test_nothing_is_overwritten_unless_asked(photos, tmp_path):
         predict_photos(around(), two, out, MHP_V1, SMALL)
     assert [path.name for path in out.iterdir()] == ["gray.png"], "told before anything was predicted"
     assert (out / "gray.png").read_text() == "mine"
+    (out / "gray.png").write_bytes(encode_indexed(np.zeros((9, 9), np.uint8), MHP_V1.palette))
     predict_photos(around(), two, out, MHP_V1, Options(size=32, threads=1, overwrite=True))
     assert read_labels(out / "gray.png")[0].shape == (33, 33)
     (out / "line.png").mkdir()
@@ -196,23 +198,28 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
     def full(self, target):
         raise OSError(28, "No space left on device")
 
-    (tmp_path / "x.png").write_bytes(b"before")
+    (tmp_path / "x.csv").write_bytes(b"name,before")
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OutputError, match="No space left"):
-        write_file(tmp_path / "x.png", b"new", overwrite=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["x.png"] and (tmp_path / "x.png").read_bytes() == b"before"
+        write_file(tmp_path / "x.csv", b"new", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+    assert (tmp_path / "x.csv").read_bytes() == b"name,before"
 
 
 def test_what_a_killed_process_left_is_removed_and_what_another_is_writing_is_not(photos, tmp_path):
     out = tmp_path / "pred"
-    old, new, other = out / ".0001.png.4711.part", out / ".0002.png.4712.part", out / ".notes.part"
+    half = encode_indexed(np.zeros((9, 9), np.uint8), MHP_V1.palette)[:500]
+    old, new = out / ".0001.png.4711.part", out / ".0002.png.4712.part"
+    others = out / ".notes.part", out / ".0003.png.4713.part"
     out.mkdir()
-    for path in (old, new, other):
-        path.write_bytes(b"half")
-    for path in (old, other):
+    for path in (old, new):
+        path.write_bytes(half)
+    for path in others:
+        path.write_text("of somebody else")
+    for path in (old, *others):
         os.utime(path, (time.time() - 7200,) * 2)
     predict_photos(around(), [photos["gray"]], out, MHP_V1, SMALL)
-    assert not old.exists() and new.exists() and other.exists()
+    assert not old.exists() and new.exists() and all(path.exists() for path in others)
 
 
 def test_a_photo_that_does_not_decode_ends_it_or_is_left_out(photos, tmp_path):

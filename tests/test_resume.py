@@ -29,7 +29,7 @@ def fast(monkeypatch):
         if data.startswith(b"BAD"):
             raise ImageError(entry.image.path, "BAD")
         size, digest = 24 + int(data[:6]), hashlib.sha256(data)
-        record = bytearray(digest.digest() * (size // 32 + 1))[:size]
+        record = bytearray(digest.digest() * (size // 32 + 1))[: size - 4] + b"mhp1"
         notes = {"trailer": digest.hexdigest()} if size % 200 < 100 else {}
         return Converted(record, digest.hexdigest(), False, 1, 0, 0, np.zeros(256, np.int64), notes)
 
@@ -219,12 +219,13 @@ def test_a_note_too_deep_to_read_is_none(tmp_path, monkeypatch):
 def test_options_that_are_no_options_are_none(tmp_path, monkeypatch, text):
     source, out = unfinished(tmp_path, monkeypatch)
     (out / ".packing/options.json").write_text(text)
+    before = sorted(out.rglob("*"))
+    with pytest.raises(OutputError, match=r"\.packing/options\.json: was not written by mhp.* Move .* elsewhere"):
+        pack(source.root, out, shard_mb=1, on_error="skip", workers=1, overwrite=True)
+    assert sorted(out.rglob("*")) == before
+    (out / ".packing").rename(tmp_path / "moved")
     with pytest.raises(OutputError, match=r"holds test-00000\.idx and .* expected an empty folder"):
         pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
-    for path in out.glob("*.*"):
-        if path.is_file():
-            path.unlink()
-    pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
 
 
 def open_files():

@@ -217,10 +217,14 @@ def test_the_file_is_the_sheet_and_is_not_overwritten_unasked(rec, tmp_path, mon
     picture = cv2.imread(str(out))[:, :, ::-1]
     assert picture.shape[:2] == sheet.size
     np.testing.assert_array_equal(picture, show.contact_sheet(mhpdata.open(rec, "val"), [0]))
-    out.write_bytes(b"mine")
+    before = out.read_bytes()
     with pytest.raises(OutputError, match=r"is there already\. Pass --overwrite"):
         show.save_sheet(rec, out)
+    out.write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"s\.png: was not written by mhp.* Move s\.png elsewhere"):
+        show.save_sheet(rec, out, overwrite=True)
     assert out.read_bytes() == b"mine"
+    out.write_bytes(before[:-9])
     monkeypatch.setattr(show, "contact_sheet", a_blank_sheet)
     show.save_sheet(rec, out, overwrite=True)
     assert out.read_bytes()[:4] == b"\x89PNG" and [p.name for p in tmp_path.iterdir()] == ["s.png"]
@@ -244,8 +248,9 @@ def test_the_out_that_cannot_be(rec, tmp_path):
     for out, error in (("s.jpg", OptionError), ("s", OptionError), ("d.png", OutputError), ("no/s.png", OutputError)):
         with pytest.raises(error):
             show.save_sheet(rec, tmp_path / out, overwrite=True)
-    with pytest.raises(OutputError, match="already"):
-        show.save_sheet(rec, tmp_path / "dangling.png")
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r"is a link, to .*nowhere"):
+            show.save_sheet(rec, tmp_path / "dangling.png", overwrite=overwrite)
 
 
 # --- the command

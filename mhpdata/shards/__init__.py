@@ -78,3 +78,9 @@ def reader(format: str, stem: Path, records: int) -> Reader:
         ShardError: the shard is missing, damaged, or holds another number of records.
     """
     return cast(Reader, importlib.import_module(f"mhpdata.shards.{format}").Reader(stem, records))
+
+
+def begins_a_shard(path: Path) -> bool:
+    """Whether a file begins, by its suffix, as one of a shard that mhp wrote; False for a link."""
+    format = next((name for name, suffixes in SUFFIXES.items() if path.suffix in suffixes), None)
+    return format is not None and bool(importlib.import_module(f"mhpdata.shards.{format}").begins(path))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import resource
 import weakref
@@ -19,7 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.errors import ShardError, copy_again
+from mhpdata.descriptors import open_descriptor
+from mhpdata.errors import OutputError, ShardError, copy_again
+from mhpdata.ours import create
 from mhpdata.regular import open_regular
 from mhpdata.wording import is_no_file, to_read, why
 
@@ -42,29 +45,48 @@ def how_to_open(error: OSError, path: Path) -> str:
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes (hex)."""
     digest, block = hashlib.sha256(), memoryview(bytearray(1 << 20))
-    with path.open("rb", buffering=0) as file:
+    with io.FileIO(open_descriptor(path, os.O_RDONLY)) as file:
         while count := file.readinto(block):
             digest.update(block[:count])
     return digest.hexdigest()
+
+
+def check_written(path: Path, size: int) -> None:
+    """Raise OutputError unless a file that was just written has as many bytes as were written to it."""
+    found = path.stat().st_size
+    if found != size:
+        remedy = "End what else writes to it, and check the disk (dmesg tells its errors); then run the command again."
+        raise OutputError(path, f"has {found} bytes", f"the {size} that were written to it", remedy)
 
 
 class HashedFile:
     """A new file, never read again for its hash."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
-        self._digest = hashlib.sha256()
+        self._file = create(path)
+        self._path, self._size, self._digest = path, 0, hashlib.sha256()
 
     def write(self, *buffers: bytes | bytearray | memoryview) -> None:
         """Append these bytes, one after the other."""
         self._file.writelines(buffers)
         for buffer in buffers:
             self._digest.update(buffer)
+            self._size += len(buffer)
 
     def close(self) -> str:
-        """End the file; SHA-256 of its bytes (hex)."""
-        self._file.close()
+        """End the file; SHA-256 of its bytes (hex).
+
+        Raises:
+            OutputError: the file has not the bytes that were written to it.
+        """
+        if not self._file.closed:
+            self._file.close()
+            check_written(self._path, self._size)
         return self._digest.hexdigest()
+
+    def abort(self) -> None:
+        """Let go of the file; what is in it does not matter."""
+        self._file.close()
 
 
 def most_open() -> int:

@@ -13,18 +13,21 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import numpy as np
 
+from mhpdata.descriptors import hold_standard
 from mhpdata.errors import ShardError, copy_again
-from mhpdata.shards.file import OpenFile, sha256_file
+from mhpdata.ours import create, head
+from mhpdata.shards.file import OpenFile, check_written, sha256_file
 
 FORMAT = "mhp-records"
 _ABOUT = "Record i is records[offsets[i]:offsets[i+1]]; its layout is in docs/format.md of mhp"
 _SYSTEM = re.compile(r"error message = '([^']*)'")
 _CHUNK = 1 << 22
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _WHOLE = "a whole HDF5 file as mhp-pack writes it"
 
 
@@ -36,7 +39,7 @@ class Writer:
         self._offsets = [0]
         self._path = stem.with_suffix(".h5")
         self._spool_path = stem.with_suffix(".spool")
-        self._spool = self._spool_path.open("w+b")
+        self._spool = create(self._spool_path, "x+b")
 
     def write(self, record: bytes | bytearray) -> None:
         """Append a record."""
@@ -47,8 +50,12 @@ class Writer:
     def close(self) -> tuple[str, ...]:
         """Copy the spool into the shard, and hash it: HDF5 writes its heads last, so not on the way."""
         try:
-            with _Target(self._path) as target, h5py.File(target, "w", libver=("earliest", "v108")) as file:
+            self._spool.flush()
+            check_written(self._spool_path, self.size)
+            target = _Target(self._path)
+            with target, h5py.File(target, "w", libver=("earliest", "v108")) as file:
                 self._fill(file)
+            check_written(self._path, target.end)
         finally:
             self.abort()
         return (sha256_file(self._path),)
@@ -72,11 +79,15 @@ class _Target(io.RawIOBase):
     """A new file whose writing never fails, for HDF5 to write to: what goes wrong is raised when it is closed.
 
     After a write that failed the library is broken: closing its file on a full disk has crashed the process.
+
+    Attributes:
+        end: where the file ends, by what was written to it.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w+b", buffering=0)
+        self._file = cast(io.FileIO, create(path, "x+b", buffering=0))
         self._error: OSError | None = None
+        self.end = 0
 
     def write(self, data: Any) -> int:
         """All of ``data``, or once an error has happened nothing, as if it were all."""
@@ -86,6 +97,8 @@ class _Target(io.RawIOBase):
                 left = left[self._file.write(left) :]
             except OSError as error:
                 self._error = error
+        if self._error is None:
+            self.end = max(self.end, self._file.tell())
         return len(data)
 
     def readinto(self, buffer: Any) -> int | None:
@@ -99,7 +112,8 @@ class _Target(io.RawIOBase):
     def truncate(self, size: int | None = None) -> int:
         """As of any file, but an error waits."""
         try:
-            return self._file.truncate(size)
+            self.end = self._file.truncate(size)
+            return self.end
         except OSError as error:
             self._error = self._error or error
             return size or 0
@@ -117,6 +131,7 @@ class Reader:
         path = stem.with_suffix(".h5")
         self._file = OpenFile(path)
         try:
+            hold_standard()  # HDF5 opens the file itself
             with h5py.File(path, "r") as file:
                 self._begin, self._offsets = _layout(file, self._file)
         except ShardError:
@@ -181,3 +196,9 @@ def _contiguous(file: h5py.File, plain: OpenFile, name: str, dtype: str) -> h5py
         found, expected = f"is cut short ({plain.size} bytes)", f"all its {name}, {data.nbytes} bytes"
         raise ShardError(plain.path, found, expected, copy_again(plain.path.name))
     return data
+
+
+def begins(path: Path) -> bool:
+    """Whether a ``.h5`` file begins as mhp writes it: HDF5's signature, and soon the attribute ``format``."""
+    start = head(path, 1 << 13) or b""
+    return start.startswith(_SIGNATURE) and FORMAT.encode() in start

@@ -15,13 +15,16 @@ tests/test_recordio.py.
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from pathlib import Path
 
 import numpy as np
 
+from mhpdata.descriptors import open_file
 from mhpdata.errors import FIND_AGAIN, ShardError, copy_again
+from mhpdata.ours import head
 from mhpdata.regular import read_regular
 from mhpdata.shards.file import HashedFile, OpenFile, how_to_open
 from mhpdata.wording import why
@@ -30,6 +33,7 @@ MAGIC = 0xCED7230A
 MAX_PAYLOAD = (1 << 29) - 1
 _MAGIC_BYTES = struct.pack("<I", MAGIC)
 _PART = struct.Struct("<II")
+_END = b"mhp1"  # of every record (docs/format.md)
 _LONGEST_LINE = 31
 _LINE = re.compile(rb"[0-9]{1,10}\t[0-9]{1,19}\n")
 
@@ -115,8 +119,8 @@ class Writer:
 
     def abort(self) -> None:
         """Let go of the files; what is in them does not matter."""
-        self._rec.close()
-        self._idx.close()
+        self._rec.abort()
+        self._idx.abort()
 
 
 class Reader:
@@ -185,6 +189,27 @@ def read_index(path: Path, records: int) -> np.ndarray:
     if (table[:, 0] != np.arange(len(table))).any():
         raise ShardError(path, "has its lines in another order", "lines 0, 1, 2, ...", copy_again(path.name))
     return table[:, 1]
+
+
+def begins(path: Path) -> bool:
+    """Whether a ``.rec`` or ``.idx`` file begins as mhp writes it; False for a link.
+
+    The first record of a ``.rec`` file must be one of mhp's, which ends with its magic.
+    """
+    if path.suffix == ".idx":
+        return bool(_LINE.match(head(path, _LONGEST_LINE) or b""))
+    if head(path, 1) is None:
+        return False
+    with open_file(path, "rb") as file:
+        end = b""
+        while len(part := file.read(_PART.size)) == _PART.size and _PART.unpack(part)[0] == MAGIC:
+            flag, length = divmod(_PART.unpack(part)[1], 1 << 29)
+            file.seek(max(length - len(_END), 0), os.SEEK_CUR)
+            end = file.read(min(length, len(_END)))
+            if flag in (0, 3):
+                break
+            file.seek(-length % 4, os.SEEK_CUR)
+    return end == _END
 
 
 def _both(path: Path) -> str:

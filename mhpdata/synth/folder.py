@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
+import re
 import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
+from mhpdata.descriptors import hold_standard
 from mhpdata.errors import OptionError, OutputError
 from mhpdata.options import check_choice, check_path, check_range
+from mhpdata.ours import head, in_the_way, is_folder, remove
 from mhpdata.synth.defects import DEFECTS
 from mhpdata.synth.entry import write_image
 from mhpdata.synth.forms import FORMS, V1, Form
@@ -28,6 +30,9 @@ from mhpdata.wording import why, writing
 
 _ANEW = "run the same command again: it starts anew"
 MARKER = ".mhp-synth"  # says that a .partial folder is ours to remove
+_LIST = r"(train_list|test_list|train|val|test_all|test_inter_top[0-9]+|train_id|val_id|test_id|DEFECTS)\.txt"
+_FILE = re.compile(rf"[0-9_]+\.(jpg|png|mat)|{_LIST}")
+"""The names of files in a dataset."""
 LARGEST_ID = 9999
 
 
@@ -44,6 +49,7 @@ class Synthesized:
 def _one_thread() -> None:
     from mhpdata.opencv import cv2
 
+    hold_standard()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     cv2.setNumThreads(1)
 
@@ -75,8 +81,8 @@ def _new_partial(out: Path, form: Form) -> Path:
         remedy = f"Choose another --out; if nobody needs {out}, you may remove it instead."
         raise OutputError(out, "exists and is not empty", "a new name or an empty folder", remedy)
     folder = out.with_name(out.name + ".partial")
-    if folder.is_dir() and (folder / MARKER).is_file():
-        shutil.rmtree(folder)  # what an interrupted run left
+    if is_folder(folder) and head(folder / MARKER, 1) is not None:
+        _remove_partial(folder)
     if folder.exists() or folder.is_symlink():
         remedy = f"Move {folder.name} away, or choose another --out."
         raise OutputError(folder, "is in the way and was not made by mhp-synth", "", remedy)
@@ -85,6 +91,26 @@ def _new_partial(out: Path, form: Form) -> Path:
     for name in form.folders:
         (folder / name).mkdir(parents=True)
     return folder
+
+
+def _remove_partial(folder: Path) -> None:
+    """Remove what an interrupted run left: the folders and files of any form. OutputError where it holds more."""
+    known = {MARKER} | {parent for form in FORMS.values() for name in form.folders for parent in _way(name)}
+    held = list(folder.rglob("*"))
+    for path in held:
+        name = path.relative_to(folder).as_posix()
+        file = _FILE.fullmatch(path.name) and str(PurePath(name).parent) in {".", *known} and path.is_file()
+        if path.is_symlink() or not (name in known or file):
+            raise in_the_way(path, "or choose another --out")
+    for path in sorted(held, reverse=True):  # what a folder holds comes before it
+        if path.name != MARKER:
+            path.rmdir() if path.is_dir() else path.unlink()
+    remove(folder, [folder / MARKER])  # last: it says whose folder this is
+
+
+def _way(name: str) -> list[str]:
+    """A folder and those that it is in, as names below the dataset."""
+    return [name, *(str(parent) for parent in PurePath(name).parents if parent != PurePath())]
 
 
 def _add_defects(folder: Path, seed: int, scale: float, images: int) -> None:
@@ -151,6 +177,7 @@ def synthesize(
     form = FORMS[layout]
     start = time.perf_counter()
     final = check_path("out", out).absolute()
+    hold_standard()  # for all files of the dataset
     with writing(final, _ANEW):
         folder = _new_partial(final, form)
         persons = _make_all(folder, seed, scale, images, workers, progress, layout)

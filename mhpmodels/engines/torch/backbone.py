@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mhpdata.descriptors import hold_standard
 from mhpdata.errors import CheckpointError, EngineError
 from mhpmodels.engines.batch import to_have
 from mhpmodels.engines.torch.weights import read_weights
@@ -68,6 +69,7 @@ def find_in_store(backbone: str) -> Path:
     path = folder / f"{name}-{digest[:8]}.params"
     url = f"{os.environ.get('MXNET_GLUON_REPO', REPOSITORY).rstrip('/')}/gluon/models/{path.stem}.zip"
     try:
+        hold_standard()
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             archive = folder / f".{path.stem}-{os.getpid()}.zip"

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mhpdata.descriptors import hold_standard
 from mhpdata.errors import EngineError, MissingError, OutputError
 from mhpdata.wording import to_write, why
 from mhpmodels.engines import install
@@ -106,6 +107,7 @@ def _write(network: nn.Module, images: Tensor, path: str | Path, notes: Mapping[
             )
             assert program is not None  # with dynamo
             program.model.metadata_props.update(notes)
+            hold_standard()
             program.save(str(path), external_data=False)
     except OSError as error:
         raise OutputError(path, f"cannot be written ({why(error)})", "", to_write(error, path)) from error

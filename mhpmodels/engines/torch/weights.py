@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
+from mhpdata.descriptors import open_file
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.regular import open_regular
 from mhpdata.wording import to_open, to_write, why
@@ -131,7 +132,7 @@ def _opened(path: str | Path) -> BinaryIO:
 def write_tensors(path: str | Path, content: Any) -> None:
     """Writes tensors and plain values. Raises OutputError."""
     try:
-        with Path(path).open("wb") as file:
+        with open_file(path, "wb") as file:
             torch.save(content, file)
     except (OSError, RuntimeError) as error:  # torch's writer tells a full disk by a RuntimeError
         if isinstance(error, OSError):
