@@ -74,7 +74,8 @@ def parts(folder: Path, runs: int) -> dict[str, float]:
             picture = clock("read, decode", regions.picture, i, found, place, reading)
             clock("draw image", render.draw_image, LEVEL, *picture, place, 0, loader._norm, out, scratch)
             runs_of = clock("read runs", regions.runs, i, found, reading)
-            drawn = (*runs_of, found.size, place, loader._data.plain[0], 255, flat, nobody, scratch)
+            most = loader._data.most(i, found)
+            drawn = (runs_of, found.size, place, loader._data.plain[0], 255, most, flat, nobody, scratch)
             clock("draw labels", maps.draw_labels, LEVEL, *drawn)
         for name, total in spent.items() if run else ():
             seconds.setdefault(name, []).append(total / count)

@@ -12,6 +12,7 @@
      ├── PackedError (ValueError)      the packed folder: copy it again, or pack again
      │    ├── ManifestError            manifest.json
      │    ├── ShardError               a .rec, .idx or .h5 file
+     │    │    └── ShardChangedError   one that is not the file that was opened
      │    └── RecordError              one record in a shard
      ├── OutputError (OSError)         where mhp writes: space, permission, something in the way
      ├── OptionError (ValueError)      the caller's arguments
@@ -134,6 +135,10 @@ class ManifestError(PackedError):
 
 class ShardError(PackedError):
     """A shard file is missing or wrong."""
+
+
+class ShardChangedError(ShardError):
+    """A shard file is not the one that was opened: replaced, or written to."""
 
 
 class RecordError(PackedError):

@@ -25,7 +25,7 @@ import numpy as np
 
 from mhpdata import maps, order, render
 from mhpdata.batch import Batch
-from mhpdata.errors import MhpError, OptionError
+from mhpdata.errors import MhpError, OptionError, ShardChangedError
 from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 from mhpdata.labels import IGNORE
 from mhpdata.leaks import LEAKS
@@ -33,7 +33,7 @@ from mhpdata.makers import Desk, Makers, Step, ended
 from mhpdata.merge import RULES
 from mhpdata.mixture import Mixture, Names, Sets, refuse_no_batch
 from mhpdata.options import check_choice, check_range, check_share, is_number
-from mhpdata.region import Found, Reading
+from mhpdata.region import CHECKS, Found, Reading
 from mhpdata.slots import Slots
 from mhpdata.threads import usable_cores
 from mhpdata.vectors import LEVEL
@@ -85,6 +85,8 @@ class Loader:
         transform: ``f(image, labels, persons, rng)`` changes one sample in place, in the batch's own memory, with the
             sample's own random generator. It holds the GIL: threads take turns in it.
         on_error: "fail" raises at the batch of a damaged record; "skip" leaves the record out, see ``skipped``.
+        check: "first" compares a record's CRC-32 when this process first reads it, and again where its shard's file has
+            changed before an epoch; "always" at every reading (docs/loader.md has the cost).
 
     Attributes:
         epoch: of the next iteration.
@@ -131,6 +133,7 @@ class Loader:
         where: Callable[[str], bool] | None = None,
         transform: Transform | None = None,
         on_error: str = "fail",
+        check: str = "first",
     ) -> None:
         check_range("batch_size", batch_size, 1, 65536)
         check_range("base_size", base_size, 1, 32767)
@@ -141,6 +144,7 @@ class Loader:
         check_range("pad_label", pad_label, 0, 255)
         check_choice("dtype", dtype, tuple(DTYPES))
         check_choice("on_error", on_error, ("fail", "skip"))
+        check_choice("check", check, CHECKS)
         check_choice("sample", sample, SAMPLES)
         check_choice("leaks", leaks, LEAKS)
         if overlap is not None:
@@ -162,7 +166,7 @@ class Loader:
             remedy = f"To train, pass augment=True; otherwise leave {name} out."
             raise OptionError(name, "without augment", "in training only", remedy)
         sets = [(folder, split)] if isinstance(folder, str | Path) else list(folder)
-        self._data = data = Mixture(sets, overlap, remap)
+        self._data = data = Mixture(sets, overlap, remap, check == "always")
         self.classes, self.flip_pairs = data.labels.names, data.labels.flip_pairs
         chosen = data.choose(names, where)
         mixed = augment and len(data.splits) > 1
@@ -236,6 +240,7 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         """The epoch's batches, from where ``load_state_dict`` said or from the beginning."""
         self._stop()
+        self._data.refresh()
         self._position, self._resume = self._resume or 0, None
         return self._batches(self.epoch)
 
@@ -350,10 +355,17 @@ class Loader:
         return order.place_whole(size) if self._whole else order.place_val(size, self._crop)
 
     def _fill(self, step: Step, i: int, reading: Reading, scratch: render.DrawScratch) -> None:
-        """Make sample i of a batch."""
+        """Make sample i of a batch; from the file that has replaced the record's shard, if one has meanwhile."""
+        try:
+            self._make(step, i, reading, scratch)
+        except ShardChangedError:
+            self._data.renew()
+            self._make(step, i, reading, scratch)
+
+    def _make(self, step: Step, i: int, reading: Reading, scratch: render.DrawScratch) -> None:
         index = int(step.samples[i])
         images = step.arrays[0]
-        found = self._data.find(index)
+        found = self._data.find(index, reading)
         place = self._place(found.size, step.draws[i])
         buffer, source = self._data.picture(index, found, place, reading)
         image = images[i].reshape(-1).view(np.uint8)
@@ -378,8 +390,9 @@ class Loader:
         number, _ = self._data.locate(index)
         swap = self._data.swapped[number] if place.flip and self._swap else self._data.plain[number]
         flat = labels.reshape(-1), persons.reshape(-1)
-        if not maps.draw_labels(LEVEL, *runs, found.size, place, swap, self._pad, *flat, scratch):
-            raise self._data.damaged(index, "is damaged (row runs that do not fit their size)")
+        most = self._data.most(index, found)
+        if not maps.draw_labels(LEVEL, runs, found.size, place, swap, self._pad, most, *flat, scratch):
+            raise self._data.damaged(index, "is damaged (row runs of another size, or labels that do not exist)")
         if not self._persons:
             return labels, None
         step.boxes[i] = maps.find_boxes(persons, found.persons)

@@ -20,12 +20,12 @@ from mhpdata.render import DrawScratch, address
 
 def draw_labels(
     level: int,
-    row_offsets: np.ndarray,
-    runs: np.ndarray,
+    runs: tuple[np.ndarray, np.ndarray],
     size: tuple[int, int],
     place: Placement,
     swap: np.ndarray,
     pad_label: int,
+    most: tuple[int, int],
     labels: np.ndarray,
     persons: np.ndarray,
     scratch: DrawScratch,
@@ -33,17 +33,19 @@ def draw_labels(
     """Draw the label map, and the person map unless ``persons`` is empty; nearest pixel, padding ``pad_label`` and 0.
 
     Args:
-        row_offsets: uint32 (rows + 1,), ``runs`` uint32: as docs/format.md says.
+        runs: uint32 (rows + 1,), the first run of each row, and uint32, the runs: as docs/format.md says.
         size: (height, width) of the map.
         swap: uint8 (256,), the label that each label becomes (left for right on a flip).
+        most: how many classes the record's labels are of (or 255), and persons its owners.
         labels, persons: uint8, flat: this sample's memory in the batch.
 
     Returns:
-        False where the runs are damaged; nothing outside the given memory was touched.
+        False where the runs are damaged, or a label or person of a row that is drawn does not exist; nothing outside
+        the given memory was touched.
     """
     scratch.fit(place.height, place.width, size[1], 0, False)
     sound: bool = _draw_labels(
-        level, row_offsets, runs, *size, *place[:7], swap, pad_label, scratch.columns, scratch.line, labels, persons
+        level, *runs, *size, *place[:7], swap, pad_label, *most, scratch.columns, scratch.line, labels, persons
     )
     return sound
 
@@ -64,6 +66,8 @@ def _draw_labels(
     flip: Any,
     swap: Any,
     pad_label: Any,
+    classes: Any,
+    owners: Any,
     cut: Any,
     line: Any,
     labels: Any,
@@ -93,7 +97,8 @@ def _draw_labels(
                         return False
                     end = 0
                     for j in range(first, last):  # every end is checked before it is used
-                        if runs[j] & 0xFFFF <= end:
+                        label = runs[j] >> 16 & 0xFF
+                        if runs[j] & 0xFFFF <= end or classes <= label < 255 or runs[j] >> 24 > owners:
                             return False
                         end = runs[j] & 0xFFFF
                     # laid out from left to right, so that a fill may run over what the next one writes

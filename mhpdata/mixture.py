@@ -36,7 +36,7 @@ class Mixture:
 
     Args:
         sets: (folder, split), at least one.
-        overlap: as for ``Regions``.
+        overlap, always: as for ``Regions``.
         remap: a table of ``mhpdata.remap``, by name, file or JSON; None where all sets have the same classes.
 
     Attributes:
@@ -50,12 +50,14 @@ class Mixture:
         ManifestError, ShardError: a folder cannot be opened.
     """
 
-    def __init__(self, sets: Sets, overlap: str | None = None, remap: str | Path | None = None) -> None:
+    def __init__(
+        self, sets: Sets, overlap: str | None = None, remap: str | Path | None = None, always: bool = False
+    ) -> None:
         if not sets:
             remedy = 'Pass a list such as [("rec", "train")].'
             raise OptionError("folder", "no set", "at least one (folder, split)", remedy)
         self.splits = [open_split(folder, name) for folder, name in sets]
-        self._regions = [Regions(split, overlap) for split in self.splits]
+        self._regions = [Regions(split, overlap, always) for split in self.splits]
         self._starts = list(itertools.accumulate((len(split) for split in self.splits), initial=0))
         self.labelled = self._same_labelling()
         self.labels, self.plain = self._classes(remap)
@@ -138,10 +140,25 @@ class Mixture:
         )
         return chosen
 
-    def find(self, index: int) -> Found:
+    def refresh(self) -> None:
+        """As ``Regions.refresh``."""
+        for regions in self._regions:
+            regions.refresh()
+
+    def renew(self) -> None:
+        """As ``Regions.renew``."""
+        for regions in self._regions:
+            regions.renew()
+
+    def most(self, index: int, found: Found) -> tuple[int, int]:
+        """How many classes and persons a record's runs may name."""
+        number, _ = self.locate(index)
+        return len(self.splits[number].classes), found.persons
+
+    def find(self, index: int, reading: Reading | None = None) -> Found:
         """As ``Regions.find``."""
         number, inner = self.locate(index)
-        return self._regions[number].find(inner)
+        return self._regions[number].find(inner, reading)
 
     def picture(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, Source]:
         """As ``Regions.picture``."""

@@ -176,6 +176,18 @@ def parse_record(data: bytes | memoryview, index: int, check_crc: bool = True) -
     return _cut(view, footer, index)
 
 
+def checksum(data: bytes | memoryview) -> int:
+    """The CRC-32 that a record which ``parse_record`` has passed was written with."""
+    crc: int = struct.unpack_from("<I", data, len(data) - _AFTER_CRC)[0]
+    return crc
+
+
+def is_intact(data: memoryview, index: int, crc: int) -> bool:
+    """Whether these are the bytes of a record that ``parse_record`` has passed, by its place and ``checksum``."""
+    header = IR_HEADER.pack(0, 0.0, index, 0)
+    return data[: IR_HEADER.size] == header and zlib.crc32(data[IR_HEADER.size : -_AFTER_CRC]) == crc
+
+
 def _cut(view: memoryview, footer: np.void, index: int) -> Record:
     height, flags, persons = int(footer["height"]), int(footer["flags"]), int(footer["persons"])
     labelled = bool(flags & HAS_LABELS)

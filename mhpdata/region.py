@@ -2,7 +2,8 @@
 
 Read by pread, never by a memory map: a file cut short under a map kills the process, and faulting a map in is the
 slowest way to read a cold file. Each record is read whole and its CRC-32 compared the first time this process needs it
-(1 ms a record of 1.2 MB); from then on only the rows that a crop touches are read.
+(1 ms a record of 1.2 MB); from then on only the rows that a crop touches are read, unless every reading is to be
+checked. What was checked is forgotten when a shard's file is another, or was written to, at the next epoch.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ import simplejpeg
 
 from mhpdata import render
 from mhpdata.codec import CODECS, check_stored
-from mhpdata.errors import FIND_AGAIN, MhpError, RecordError, in_shard
+from mhpdata.errors import FIND_AGAIN, MhpError, RecordError, ShardChangedError, in_shard
 from mhpdata.jpeg import Grid, Scan, Workplace, decode_planes, grid, read_scan
 from mhpdata.masks import inflate_runs
 from mhpdata.merge import merge_runs
 from mhpdata.order import Placement
-from mhpdata.record import IR_HEADER
+from mhpdata.record import IR_HEADER, checksum, is_intact
 from mhpdata.runs import check_runs, resize_runs
 from mhpdata.shards.file import OpenFile
 from mhpdata.split import Split
 from mhpdata.vectors import LEVEL
 
+CHECKS = ("first", "always")
+"""When a record's CRC-32 is compared: the first time that a process reads it, or every time."""
 JPEG, YUV420 = CODECS["jpeg"], CODECS["yuv420"]
 _COLD = 256
 """So many records are announced ahead after one that was slow to come."""
@@ -36,12 +39,15 @@ _SLOW_NS = 2_000_000
 class Found(NamedTuple):
     """What is remembered of a record after its first reading.
 
-    ``at`` is the place of its bytes in the file, -1 where they lie there in several parts; ``runs_at`` is counted from
-    it. ``scan``: of a JPEG that :mod:`mhpdata.jpeg` decodes.
+    ``at`` is the place of its bytes in the file, -1 where they lie there in several parts; ``length`` is how many there
+    are, and ``crc`` their CRC-32; ``runs_at`` is counted from ``at``. ``scan``: of a JPEG that :mod:`mhpdata.jpeg`
+    decodes.
     """
 
     file: OpenFile
     at: int
+    length: int
+    crc: int
     codec: int
     size: tuple[int, int]
     image_bytes: int
@@ -56,6 +62,7 @@ class Reading:
     """The memory of one thread for what it reads; it grows to the largest record and stays."""
 
     def __init__(self) -> None:
+        self.record = np.empty(0, np.uint8)
         self.image = np.empty(0, np.uint8)
         self.pixels = np.empty(0, np.uint8)
         self.planes = np.empty(0, np.uint8)
@@ -78,16 +85,36 @@ class Regions:
         split: of a packed folder.
         overlap: whose a contested pixel is (mhpdata.merge.RULES); None as packed. Another rule takes the persons' own
             masks out of the record and merges them anew at each reading.
+        always: compare each record's CRC-32 at every reading, not at the first only.
     """
 
-    def __init__(self, split: Split, overlap: str | None = None) -> None:
-        self._split = split
+    def __init__(self, split: Split, overlap: str | None = None, always: bool = False) -> None:
+        self._split, self._always = split, always
         self._overlap = None if overlap == split.manifest.options["overlap"] else overlap
         self._found: list[Found | None] = [None] * len(split)
+        self._changes = split.refresh()
         self._cold = _COLD
 
-    def find(self, index: int) -> Found:
+    def refresh(self) -> None:
+        """Forget what was checked of shards that were replaced or written to: their records are checked again.
+
+        Called before an epoch, while no thread reads.
+        """
+        self._changes = self.renew()
+
+    def renew(self) -> list[tuple[range, int]]:
+        """As ``refresh``, in the middle of an epoch: another thread may just be checking a record of such a shard, so
+        ``refresh`` will forget them once more. As of ``Split.refresh``."""
+        changes = self._split.refresh()
+        for (records, count), (_, known) in zip(changes, self._changes, strict=True):
+            if count != known:
+                self._found[records.start : records.stop] = [None] * len(records)
+        return changes
+
+    def find(self, index: int, reading: Reading | None = None) -> Found:
         """Where a record's parts lie; at the first time, its bytes are checked, all of them.
+
+        Where every reading is to be checked, they are so again, and are in ``reading.record`` for what follows.
 
         Raises:
             ShardError, RecordError: they are not what was packed.
@@ -95,6 +122,10 @@ class Regions:
         found = self._found[index]
         if found is None:
             found = self._found[index] = self._check(index)
+        if self._always and reading is not None and not self._load(index, found, reading):
+            found = self._found[index] = self._check(index)  # an error, unless another record has taken its place
+            if not self._load(index, found, reading):
+                raise self.damaged(index, "changes while it is read")
         return found
 
     def picture(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, render.Source]:
@@ -108,7 +139,7 @@ class Regions:
         for (rows, columns), (extent, _) in zip(planes.sizes, planes.extents, strict=True):
             low, high = _rows(rows, extent, place)
             end = filled + (high - low) * columns
-            self._read(index, found, begin + low * columns, buffer[filled:end])
+            self._read(index, found, begin + low * columns, buffer[filled:end], reading)
             missing.append((low, rows - high))
             begin, filled = begin + rows * columns, end
         return buffer, render.planar(colour, found.size, missing)
@@ -119,7 +150,7 @@ class Regions:
             return self._merged(index, self._overlap)
         rows = found.size[0] + 1
         words = reading.room("words", rows + found.run_count)[: rows + found.run_count]
-        self._read(index, found, found.runs_at, words.view(np.uint8))
+        self._read(index, found, found.runs_at, words.view(np.uint8), reading)
         return words[:rows], words[rows:]
 
     def expect(self, index: int) -> None:
@@ -142,7 +173,7 @@ class Regions:
     def _jpeg(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, render.Source]:
         height, width = found.size
         data = reading.room("image", found.image_bytes)[: found.image_bytes]
-        self._read(index, found, IR_HEADER.size, data)
+        self._read(index, found, IR_HEADER.size, data, reading)
         if found.scan is not None:
             return self._planes(index, found, found.scan, data, place, reading)
         pixels = reading.room("pixels", 3 * height * width + 128)
@@ -180,8 +211,23 @@ class Regions:
             raise self._part(index, error) from error
         return row_offsets, runs
 
-    def _read(self, index: int, found: Found, offset: int, out: np.ndarray) -> None:
+    def _load(self, index: int, found: Found, reading: Reading) -> bool:
+        """Read a record whole into ``reading.record``; False where the bytes are not those that were checked."""
+        record = reading.room("record", found.length)[: found.length]
+        if found.at >= 0:
+            found.file.read_into(found.at, record, self._split.place, index)
+        else:
+            data = self._split.raw(index)
+            if len(data) != found.length:
+                return False
+            record[:] = np.frombuffer(data, np.uint8)
+        return is_intact(record.data, index, found.crc)
+
+    def _read(self, index: int, found: Found, offset: int, out: np.ndarray, reading: Reading) -> None:
         """Fill ``out`` from the record's bytes at ``offset``."""
+        if self._always:
+            out[:] = reading.record[offset : offset + out.size]
+            return
         if found.at >= 0:
             started = time.perf_counter_ns()
             found.file.read_into(found.at + offset, out, self._split.place, index)
@@ -189,13 +235,19 @@ class Regions:
                 self._cold = _COLD
             return
         data = self._split.raw(index)[offset : offset + out.size]
+        if self._split.span(index)[0] is not found.file:
+            raise ShardChangedError(self._split.place(index), "is in a shard that was opened again", "", FIND_AGAIN)
         if len(data) != out.size:
             raise self.damaged(index, "was cut short since it was first read")
         out[:] = np.frombuffer(data, np.uint8)
 
     def _check(self, index: int) -> Found:
         split = self._split
-        record = split.record(index)
+        while True:
+            file, at = split.span(index)[0], split.plain(index)
+            data, record = split.whole(index)
+            if split.span(index)[0] is file:  # else the shard has been opened again meanwhile, by any thread
+                break
         if record.runs is not None and record.row_offsets is not None:
             try:
                 check_runs(record.row_offsets, record.runs, record.size, len(split.classes), len(record.masks))
@@ -208,7 +260,7 @@ class Regions:
             raise self._part(index, error) from error
         scan = read_scan(record.image) if record.codec == JPEG else None
         return Found(
-            split.span(index)[0], split.plain(index), record.codec, record.size, len(record.image), runs_at,
+            file, at, len(data), checksum(data), record.codec, record.size, len(record.image), runs_at,
             0 if record.runs is None else len(record.runs), record.runs is not None, len(record.masks), scan,
         )  # fmt: skip
 

@@ -1,7 +1,10 @@
 """A split of a packed folder as a sequence of samples: what ``mhpdata.open`` returns.
 
 Reading a sample is a pread, a CRC and a decode; any number of threads may do it at once. A Split can be pickled (the
-copy opens the files anew), so it works inside any framework's worker processes.
+copy opens the files again), so it works inside any framework's worker processes.
+
+A shard must be the manifest's: its files have the manifest's sizes when they are opened, each record its name, place
+and CRC-32 whenever it is read. A file that was replaced or written to since then is opened again, and checked again.
 """
 
 from __future__ import annotations
@@ -13,11 +16,12 @@ from pathlib import Path
 from typing import overload
 
 from mhpdata import shards
-from mhpdata.errors import OptionError, RecordError, in_shard
+from mhpdata.errors import OptionError, PackedError, RecordError, copy_again, in_shard
 from mhpdata.manifest import Manifest, read_manifest
 from mhpdata.options import check_path
 from mhpdata.record import Record, Sample, decode_record, parse_record
-from mhpdata.shards.file import OpenFile
+from mhpdata.shards import Reader
+from mhpdata.shards.file import OpenFile, check_size
 
 
 def open_split(folder: str | Path, split: str, *, allow_empty: bool = False) -> Split:
@@ -65,11 +69,12 @@ class Split(Sequence[Sample]):
             remedy = f"Pass one of these, the only splits of {folder}."
             raise OptionError("split", repr(name), " or ".join(self.manifest.splits), remedy)
         self.classes, self.flip_pairs = self.manifest.classes, self.manifest.flip_pairs
-        packed = self.manifest.splits[name].shards
-        self.names = tuple(itertools.chain.from_iterable(shard.names for shard in packed))
-        self._starts = list(itertools.accumulate((len(shard.names) for shard in packed), initial=0))
-        format = str(self.manifest.options["format"])
-        self._readers = [shards.reader(format, folder / shard.stem, len(shard.names)) for shard in packed]
+        self._shards = self.manifest.splits[name].shards
+        self.names = tuple(itertools.chain.from_iterable(shard.names for shard in self._shards))
+        self._starts = list(itertools.accumulate((len(shard.names) for shard in self._shards), initial=0))
+        self._readers = list(map(self._open, range(len(self._shards))))
+        self._stale: set[int] = set()
+        self._changes = [0] * len(self._readers)
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -98,18 +103,23 @@ class Split(Sequence[Sample]):
         return (self[i] for i in range(len(self)))
 
     def record(self, index: int) -> Record:
-        """A record's parts, checked but not decoded.
+        """A record's parts, checked but not decoded: CRC-32, sizes, place in the split and name.
 
         Raises:
             IndexError: beyond the split.
             ShardError, RecordError: its bytes are not what was packed.
         """
+        return self.whole(index)[1]
+
+    def whole(self, index: int) -> tuple[bytes | memoryview, Record]:
+        """As ``record``, with the bytes that it was parsed from."""
         index, shard = self._place(index)
-        data = self._readers[shard].read(index - self._starts[shard])
         try:
-            return parse_record(data, index)
-        except RecordError as error:
-            raise self._in_shard(error, shard) from error.__cause__
+            return self._whole(index, shard)
+        except PackedError:
+            if not self.renew(index):
+                raise
+            return self._whole(index, shard)  # of the file that has replaced the damaged one
 
     def __repr__(self) -> str:
         return f"<{len(self)} samples of {self.folder}, split {self.name}>"
@@ -117,17 +127,17 @@ class Split(Sequence[Sample]):
     def raw(self, index: int) -> bytes | memoryview:
         """A record's bytes, unchecked."""
         index, shard = self._place(index)
-        return self._readers[shard].read(index - self._starts[shard])
+        return self._reader(shard).read(index - self._starts[shard])
 
     def span(self, index: int) -> tuple[OpenFile, int, int]:
         """Where a record lies: the file, the first byte, how many."""
         index, shard = self._place(index)
-        return self._readers[shard].span(index - self._starts[shard])
+        return self._reader(shard).span(index - self._starts[shard])
 
     def plain(self, index: int) -> int:
         """The first byte in the file of the record itself; -1 where it does not lie there in one piece."""
         index, shard = self._place(index)
-        return self._readers[shard].plain(index - self._starts[shard])
+        return self._reader(shard).plain(index - self._starts[shard])
 
     def place(self, index: int) -> str:
         """How an error names a record: its shard's file and its number."""
@@ -140,8 +150,31 @@ class Split(Sequence[Sample]):
 
     def close(self) -> None:
         """Let go of the files; samples that were read stay valid."""
+        self._stale.clear()
         for reader in self._readers:
             reader.close()
+
+    def refresh(self) -> list[tuple[range, int]]:
+        """Compare each shard with the file that was opened. One that was replaced or written to since then is opened
+        again when it is next read, and is an error if it is not the manifest's.
+
+        Returns:
+            The records of each shard, and how often it was found to have changed.
+        """
+        for shard in range(len(self._readers)):
+            self._compare(shard)
+        ranges = map(range, self._starts, self._starts[1:])
+        return list(zip(ranges, self._changes, strict=True))
+
+    def renew(self, index: int) -> bool:
+        """As ``refresh``, of the shard that a record is in; whether it will be opened again."""
+        return self._compare(self._place(index)[1])
+
+    def _compare(self, shard: int) -> bool:
+        if shard not in self._stale and not self._readers[shard].is_current():
+            self._changes[shard] += 1
+            self._stale.add(shard)
+        return shard in self._stale
 
     def __reduce__(self) -> tuple[type[Split], tuple[Path, str]]:
         return type(self), (self.folder, self.name)
@@ -153,8 +186,34 @@ class Split(Sequence[Sample]):
             raise IndexError(f"sample {index}: {held}. Pass an index from 0 on, below {len(self)}.")
         return index % len(self), bisect.bisect_right(self._starts, index % len(self)) - 1
 
+    def _open(self, shard: int) -> Reader:
+        """Open a shard, whose files must have the manifest's sizes. Raises ShardError."""
+        packed = self._shards[shard]
+        for file in packed.files:
+            check_size(self.folder / file.file, file.bytes)
+        return shards.reader(str(self.manifest.options["format"]), self.folder / packed.stem, len(packed.names))
+
+    def _reader(self, shard: int) -> Reader:
+        """The reader of a shard, opened again where its files have changed; threads that do so at once both may."""
+        if shard in self._stale:
+            self._readers[shard] = self._open(shard)
+            self._stale.discard(shard)
+        return self._readers[shard]
+
+    def _whole(self, index: int, shard: int) -> tuple[bytes | memoryview, Record]:
+        """A record by its index from 0, checked."""
+        data = self._reader(shard).read(index - self._starts[shard])
+        try:
+            record = parse_record(data, index)
+        except RecordError as error:
+            raise self._in_shard(error, shard) from error.__cause__
+        if record.name != self.names[index]:
+            found, expected = f"is named {record.name!r}", f"{self.names[index]!r}, by the manifest"
+            raise RecordError(self.place(index), found, expected, copy_again(self._file(shard)))
+        return data, record
+
     def _file(self, shard: int) -> str:
-        return self.manifest.splits[self.name].shards[shard].files[0].file
+        return self._shards[shard].files[0].file
 
     def _in_shard(self, error: RecordError, shard: int) -> RecordError:
         file = self._file(shard)

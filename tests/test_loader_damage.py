@@ -1,18 +1,23 @@
 """The loader and shards that are damaged, cut short or gone: an error that names the record, or a record left out."""
 
 import dataclasses
+import json
 import os
+import pickle
 import shutil
 
 import naive_loader as naive
 import numpy as np
 import pytest
-from loading import FORMATS, IMAGES, epoch, loader, write_packed
+from loading import FORMATS, IMAGES, digest, epoch, loader, write_packed
 
 import mhpdata
 from mhpdata.codec import CODECS
-from mhpdata.errors import PackedError, RecordError, ShardError
+from mhpdata.errors import OptionError, PackedError, RecordError, ShardError
+from mhpdata.loader import Loader
 from mhpdata.record import encode_record, number_record, parse_record
+from mhpdata.shards import file as shard_file
+from mhpdata.split import Split
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +128,13 @@ def test_an_announcement_that_fails_is_no_error(packed, monkeypatch):
 def test_a_file_cut_short_while_it_is_read(damaged):
     folder = damaged("yuv420", "recordio", lambda *_: None)
     ours = loader(folder)
-    epoch(ours)
+    iterator = iter(ours)
+    next(iterator)
     path = folder / "train-00000.rec"
     os.truncate(path, path.stat().st_size // 2)
-    with pytest.raises(ShardError, match=r"train-00000.rec, record.*cut short.*again"):
+    with pytest.raises(ShardError, match=r"train-00000.rec(, record.*cut short|: has \d+ bytes).*again"):
+        list(iterator)
+    with pytest.raises(ShardError, match=r"train-00000.rec: has \d+ bytes; expected \d+, by the manifest.*again"):
         epoch(ours)
 
 
@@ -135,3 +143,179 @@ def test_a_missing_shard_is_named(damaged):
     (folder / "train-00000.rec").unlink()
     with pytest.raises(PackedError, match=r"train-00000\.rec"):
         loader(folder)
+
+
+# --- files that change after they were opened
+
+
+def in_place(folder, index, change):
+    """Change a record's bytes in its file, by ``change(data, at, size)``."""
+    split = mhpdata.open(folder, "train")
+    path = split.span(index)[0].path
+    data = bytearray(path.read_bytes())
+    change(data, split.plain(index), len(split.raw(index)))
+    with path.open("r+b") as shard:  # the same inode
+        shard.write(data)
+    os.utime(path, ns=(1, 1))  # another time, however coarse the file system's are
+
+
+def same_time(path, change):
+    """A change that the file's times do not show."""
+    before = path.stat()
+    change()
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def label_77(data, at, size):
+    """Give the first run of a record's map label 77, and let its CRC-32 as it was."""
+    record = parse_record(bytes(data[at : at + size]), 7)
+    runs = at + 24 + len(record.image) + -len(record.image) % 8 + 4 * (record.size[0] + 1)
+    data[runs + 2] = 77
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("change", [flip_a_bit, label_77])
+def test_bytes_that_change_between_two_epochs(damaged, format, change):
+    folder = damaged("yuv420", format, lambda *_: None)
+    ours, lenient = loader(folder), loader(folder, on_error="skip")
+    epoch(ours)
+    epoch(lenient)
+    in_place(folder, 7, change)
+    with pytest.raises(RecordError, match=r"train-00000.*record 7: its bytes are not those .*CRC-32.*again"):
+        epoch(ours)
+    epoch(lenient)
+    assert set(lenient.skipped) == {7}
+
+
+@pytest.mark.parametrize("image", ["jpeg", "yuv420"])
+def test_every_reading_is_checked_on_request(damaged, image, monkeypatch):
+    folder = damaged(image, "hdf5", lambda *_: None)
+    path = folder / "train-00000.h5"
+    first, always = loader(folder), loader(folder, check="always", persons=True)
+    rare = loader(folder, check="always")
+    monkeypatch.setattr(Split, "plain", lambda *_: -1)  # as of records in several parts
+    batches = epoch(first), epoch(rare)
+    monkeypatch.undo()
+    plain = epoch(loader(folder, persons=True))
+    assert digest(epoch(always)) == digest(plain) and digest(batches[0]) == digest(batches[1])
+    same_time(path, lambda: in_place(folder, 7, flip_a_bit))
+    first.close()
+    for ours in (always, rare):
+        with pytest.raises(RecordError, match=r"train-00000.*record 7: its bytes are not those"):
+            epoch(ours)
+    same_time(path, lambda: in_place(folder, 7, flip_a_bit))
+    for ours in (always, rare):
+        epoch(ours)
+
+
+def test_a_check_that_is_none(packed):
+    with pytest.raises(OptionError, match="check: 'never'; expected first or always"):
+        loader(packed["jpeg", "hdf5"], check="never")
+
+
+def test_a_label_that_changes_after_the_first_reading_is_not_handed_out(damaged):
+    folder = damaged("yuv420", "hdf5", lambda *_: None)
+    ours = loader(folder, augment=False, whole=True, batch_size=1)
+    epoch(ours)
+    same_time(folder / "train-00000.h5", lambda: in_place(folder, 7, label_77))
+    with pytest.raises(RecordError, match=r"record 7.*labels that do not exist"):
+        epoch(ours)
+
+
+@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_touch_or_a_copy_ends_no_run(damaged, image, format, monkeypatch):
+    """Between two epochs, and in one whose files are opened again and again."""
+    folder = damaged(image, format, lambda *_: None)
+    whole = loader(folder)
+    expected = [digest(epoch(whole)) for _ in range(3)]
+    monkeypatch.setattr(shard_file, "most_open", lambda: 1)
+    ours = Loader([(folder, "train"), (folder, "val")], batch_size=3, base_size=64, crop_size=48, threads=2)
+    alone = loader(folder)
+    assert digest(epoch(alone)) == expected[0]
+    count = sum(len(batch[2]) for batch in epoch(ours))
+    for path in folder.glob("*-00000.*"):
+        os.utime(path, ns=(1, 1))
+    assert digest(epoch(alone)) == expected[1]
+    for number, batch in enumerate(ours):
+        count -= len(batch.indices)
+        for path in folder.glob("*-00000.*"):
+            os.utime(path, ns=(number, number))
+    assert count == 0
+    for path in folder.glob("*-00000.*"):
+        shutil.copy(path, folder / "new")
+        (folder / "new").replace(path)
+    assert digest(epoch(alone)) == expected[2]
+
+
+def test_a_changed_shard_is_looked_at_in_a_forked_child(damaged):
+    folder = damaged("yuv420", "hdf5", lambda *_: None)
+    ours = loader(folder)
+    epoch(ours)
+    in_place(folder, 7, flip_a_bit)
+    child = os.fork()
+    if child == 0:
+        try:
+            epoch(ours)
+        except RecordError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+# --- shards that are not the manifest's
+
+
+def renamed(packed, tmp_path, image="jpeg", format="hdf5"):
+    """A folder whose manifest is of another pack with records of the same sizes: record 7 has another name."""
+    folder = shutil.copytree(packed[image, format], tmp_path / "rec")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    names = manifest["splits"]["train"]["shards"][0]["names"]
+    names[7] = "0999"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_record_of_another_name(packed, tmp_path, format):
+    folder = renamed(packed, tmp_path, format=format)
+    opened = mhpdata.open(folder, "train")
+    for split in (opened, pickle.loads(pickle.dumps(opened))):
+        assert split[6].name == "0007"
+        for read in (split.__getitem__, split.record):
+            with pytest.raises(RecordError, match=r"record 7 \(0999\): is named '0008'; expected '0999', by the mani"):
+                read(7)
+    with pytest.raises(RecordError, match="is named '0008'"):
+        epoch(loader(folder))
+    ours = loader(folder, on_error="skip")
+    epoch(ours)
+    assert set(ours.skipped) == {7}
+
+
+@pytest.mark.parametrize("suffix", ["rec", "idx", "h5"])
+def test_a_shard_of_another_size(packed, tmp_path, suffix):
+    folder = shutil.copytree(packed["jpeg", "hdf5" if suffix == "h5" else "recordio"], tmp_path / "rec")
+    opened = mhpdata.open(folder, "train")
+    data = pickle.dumps(opened)
+    with (folder / f"train-00000.{suffix}").open("ab") as file:
+        file.write(bytes(4))
+    for read in (lambda: mhpdata.open(folder, "train"), lambda: pickle.loads(data), lambda: loader(folder)):
+        with pytest.raises(ShardError, match=rf"train-00000\.{suffix}: has \d+ bytes; expected \d+, by the manifest"):
+            read()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_opened_split_reads_what_has_replaced_a_damaged_shard(damaged, packed, format):
+    folder = damaged("jpeg", format, flip_a_bit)
+    opened = mhpdata.open(folder, "train")
+    with pytest.raises(RecordError, match="its bytes are not those"):
+        opened.record(7)
+    for path in packed["jpeg", format].glob("train-00000.*"):
+        shutil.copy(path, folder / "new")
+        (folder / "new").replace(folder / path.name)
+    assert opened[7].name == "0008"
+    next(folder.glob("train-00000.[rh]*")).unlink()
+    assert opened[6].name == "0007", "it is open, whatever becomes of its name"
+    opened.close()
+    with pytest.raises(ShardError, match="was closed"):
+        opened.record(7)

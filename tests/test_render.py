@@ -167,7 +167,7 @@ def a_map(size, seed):
     return out.astype(np.uint8)
 
 
-def draw_labels(level, size, runs, place, pairs=(), pad=255, persons=False, misalign=0):
+def draw_labels(level, size, runs, place, pairs=(), pad=255, persons=False, misalign=0, most=(255, 255)):
     swap = np.arange(256, dtype=np.uint8)
     for left, right in pairs if place.flip else ():
         swap[[left, right]] = right, left
@@ -176,7 +176,7 @@ def draw_labels(level, size, runs, place, pairs=(), pad=255, persons=False, misa
     memory[:] = 99
     labels = memory[misalign : misalign + count]
     owners = memory[-count:] if persons else memory[:0]
-    sound = maps.draw_labels(level, *runs, size, place, swap, pad, labels, owners, render.DrawScratch())
+    sound = maps.draw_labels(level, runs, size, place, swap, pad, most, labels, owners, render.DrawScratch())
     assert (memory[misalign + count : -count] == 99).all()
     return sound, labels.reshape(place.height, -1), owners.reshape(place.height, -1)
 
@@ -227,3 +227,19 @@ def test_damaged_runs_are_refused(level, flip):
         else:
             bad[offsets[1] - 1] -= 1
         assert not draw_labels(level, (60, 83), (bad_offsets, bad), place)[0]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("flip", [False, True])
+def test_labels_and_persons_that_do_not_exist_are_refused_when_they_are_drawn(level, flip):
+    labels = a_map((60, 83), 0)
+    labels[labels < 255] %= 19
+    persons = np.where(labels == 255, 0, labels % 4).astype(np.uint8)
+    place = PLACES["as it is"]._replace(flip=flip)
+    offsets, runs = naive.runs(labels, persons)
+    assert draw_labels(level, (60, 83), (offsets, runs), place, persons=True, most=(19, 3))[0]
+    for word, persons_too in ((77 << 16, False), (19 << 16, False), (254 << 16, False), (4 << 24, True)):
+        for at in (0, len(runs) // 2, len(runs) - 1):
+            bad = runs.copy()
+            bad[at] = (bad[at] & 0xFFFF) | word
+            assert not draw_labels(level, (60, 83), (offsets, bad), place, persons=persons_too, most=(19, 3))[0]

@@ -62,6 +62,9 @@ class Reader(Protocol):
     def plain(self, index: int) -> int:
         """The first byte in the file of the record itself; -1 where it does not lie there in one piece."""
 
+    def is_current(self) -> bool:
+        """Whether the file of records is still the one that was opened."""
+
     def close(self) -> None:
         """Let go of the files."""
 

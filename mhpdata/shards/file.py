@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from mhpdata.descriptors import open_descriptor
-from mhpdata.errors import OutputError, ShardError, copy_again
+from mhpdata.errors import OutputError, ShardChangedError, ShardError, copy_again
 from mhpdata.ours import create
 from mhpdata.regular import open_regular
 from mhpdata.wording import is_no_file, to_read, why
@@ -49,6 +49,16 @@ def sha256_file(path: Path) -> str:
         while count := file.readinto(block):
             digest.update(block[:count])
     return digest.hexdigest()
+
+
+def check_size(path: Path, size: int) -> None:
+    """Raise ShardError where a file is there and has not the bytes that the manifest says."""
+    try:
+        found = path.stat().st_size
+    except OSError:
+        return  # said where the file is opened
+    if found != size:
+        raise ShardError(path, f"has {found} bytes", f"{size}, by the manifest", copy_again(path.name))
 
 
 def check_written(path: Path, size: int) -> None:
@@ -108,6 +118,11 @@ class _Descriptor:
         weakref.finalize(self, os.close, self.number)
 
 
+def _identity(state: os.stat_result) -> tuple[int, ...]:
+    """What tells a file from another, and from itself after a change."""
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
 _opened: deque[weakref.ref[OpenFile]] = deque()
 """Who has a descriptor, in the order of opening; perhaps more than once, or no longer."""
 
@@ -116,8 +131,8 @@ class OpenFile:
     """A file open for reading.
 
     Of many files only so many are open at a time as ``ulimit -n`` comfortably grants: the one that was opened first
-    makes room, and is opened anew when it is read again. Who reads holds the descriptor meanwhile, so that takes no
-    lock.
+    makes room, and is opened again when it is read again. Who reads holds the descriptor meanwhile, so that takes no
+    lock. The file must then be the one that was opened at first: the same device, inode, size and time of change.
 
     Attributes:
         path: of the file.
@@ -125,6 +140,7 @@ class OpenFile:
 
     Raises:
         ShardError: it cannot be opened.
+        ShardChangedError: by any method, once it was opened: it is another file now.
     """
 
     def __init__(self, path: Path) -> None:
@@ -139,6 +155,14 @@ class OpenFile:
         """Let go of the file."""
         self._closed, self._descriptor = True, None
 
+    def is_current(self) -> bool:
+        """Whether the path still leads to the file that was opened, with its size and time of change, or the file was
+        closed: then it is not opened again."""
+        try:
+            return self._closed or _identity(self.path.stat()) == self._identity
+        except OSError:
+            return False
+
     def _open(self) -> _Descriptor:
         """Open the file, for the first time or anew; it must be the same one."""
         if self._closed:
@@ -149,11 +173,10 @@ class OpenFile:
             found = f"cannot be opened ({why(error)})"
             remedy = how_to_open(error, self.path)
             raise ShardError(self.path, found, "a shard that the manifest names", remedy) from error
-        state = os.fstat(descriptor.number)
-        identity = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+        identity = _identity(os.fstat(descriptor.number))
         if self._identity not in (None, identity):
             remedy = f"Run the command again, or in Python {_ANEW}"
-            raise ShardError(self.path, "was replaced by another file while it was open", "", remedy)
+            raise ShardChangedError(self.path, "was replaced by another file while it was open", "", remedy)
         self._identity, self._descriptor = identity, descriptor
         _opened.append(weakref.ref(self))
         while len(_opened) > most_open():

@@ -165,6 +165,10 @@ class Reader:
         """The record in the file: always in one piece."""
         return self._begin + int(self._offsets[index])
 
+    def is_current(self) -> bool:
+        """As of the file of records."""
+        return self._file.is_current()
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()

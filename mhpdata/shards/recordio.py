@@ -159,6 +159,10 @@ class Reader:
         head = self._file.read(offset, _PART.size, f"{self._file.path} record {index}")
         return offset + _PART.size if len(head) == _PART.size and _PART.unpack(head)[1] >> 29 == 0 else -1
 
+    def is_current(self) -> bool:
+        """As of the file of records."""
+        return self._file.is_current()
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
