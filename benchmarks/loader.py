@@ -32,6 +32,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "crop 480": {"base_size": 480, "crop_size": 480},
     "crop 473": {"base_size": 473, "crop_size": 473},
     "val": {"augment": False},
+    "check always": {"check": "always"},
 }
 
 

@@ -32,8 +32,8 @@ from mhpdata.leaks import LEAKS
 from mhpdata.makers import Desk, Makers, Step, ended
 from mhpdata.merge import RULES
 from mhpdata.mixture import Mixture, Names, Sets, refuse_no_batch
-from mhpdata.options import check_choice, check_range, check_share, is_number
-from mhpdata.region import CHECKS, Found, Reading
+from mhpdata.options import CHECKS, check_choice, check_range, check_share, is_number
+from mhpdata.region import Found, Reading
 from mhpdata.slots import Slots
 from mhpdata.threads import usable_cores
 from mhpdata.vectors import LEVEL

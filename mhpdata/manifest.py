@@ -5,6 +5,7 @@ Nothing in it depends on who packed, where, when or with how many workers; build
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from mhpdata.labels import IGNORE, LabelSet, label_set
 from mhpdata.notes import Note, parse_notes
 from mhpdata.options import OVERLAPS
 from mhpdata.ours import create, head, in_the_way
-from mhpdata.regular import open_regular
+from mhpdata.regular import read_regular
 from mhpdata.shards import FORMATS
 from mhpdata.wording import error_in_words, is_no_file, to_read, why
 
@@ -207,8 +208,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / NAME
     try:
-        with os.fdopen(open_regular(path), "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_regular(path, MAX_BYTES)
     except FileNotFoundError as error:
         remedy = f"There is no folder {folder}: pass the one that mhp-pack wrote, its --out."
         if folder.is_dir():
@@ -217,14 +217,14 @@ def read_manifest(folder: Path) -> Manifest:
             )
         raise ManifestError(path, "missing", "the manifest of a packed folder", remedy) from error
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise ManifestError(path, "too large", f"at most {MAX_BYTES} bytes", _AGAIN) from error
         remedy = to_read(error, path, _AGAIN)
         if isinstance(error, NotADirectoryError):
             remedy = "Pass the folder that mhp-pack wrote, not a file."
         elif is_no_file(error):
             remedy = f"Move away what is at {path}, a folder, pipe or device. {_AGAIN}"
         raise ManifestError(path, f"cannot be read ({why(error)})", "", remedy) from error
-    if len(data) > MAX_BYTES:
-        raise ManifestError(path, "too large", f"at most {MAX_BYTES} bytes", _AGAIN)
     return Manifest.from_json(data.decode("utf-8", "replace"), str(path))
 
 

@@ -16,6 +16,8 @@ from mhpdata.shards import FORMATS
 IMAGES = ("jpeg", "yuv420", "raw")
 OVERLAPS = ("first", "last", "smallest", "nearest", "ignore")
 SIZES_OF = ("short", "long")
+CHECKS = ("first", "always")
+"""When a record's CRC-32 is compared: the first time that a process reads it, or every time."""
 ON_ERROR = ("fail", "skip")
 DAMAGE = ("fail", "keep")
 

@@ -28,8 +28,6 @@ from mhpdata.shards.file import OpenFile
 from mhpdata.split import Split
 from mhpdata.vectors import LEVEL
 
-CHECKS = ("first", "always")
-"""When a record's CRC-32 is compared: the first time that a process reads it, or every time."""
 JPEG, YUV420 = CODECS["jpeg"], CODECS["yuv420"]
 _COLD = 256
 """So many records are announced ahead after one that was slow to come."""

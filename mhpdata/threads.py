@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
+from mhpdata.errors import OptionError
 from mhpdata.options import check_range
 
 Argument = TypeVar("Argument")
@@ -46,7 +47,7 @@ def in_order(
                     argument = next(source)
                 except StopIteration:
                     break
-                waiting.append((argument, pool.submit(function, argument)))
+                waiting.append((argument, _submit(pool, function, argument)))
             if not waiting:
                 return
             argument, future = waiting.popleft()
@@ -55,6 +56,15 @@ def in_order(
     finally:
         for _, future in waiting:
             future.cancel()
+
+
+def _submit(pool: Executor, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
+    """``pool.submit``. Raises OptionError where the system starts no more threads, as under ``ulimit -v``."""
+    try:
+        return pool.submit(function, *arguments)
+    except RuntimeError as error:
+        remedy = "Pass a smaller number, or allow the process more memory (ulimit -v) and threads (ulimit -u)."
+        raise OptionError("workers", "more than the system starts threads", "fewer", remedy) from error
 
 
 @contextmanager
@@ -179,8 +189,10 @@ class Crew:
             take(argument, result)
 
         line = Line(function, arguments, taken, self._ahead)
-        threads = [self._pool.submit(line.work) for _ in range(self._workers)]
+        threads: list[Future[None]] = []
         try:
+            for _ in range(self._workers):
+                threads.append(_submit(self._pool, line.work))
             for thread in threads:
                 thread.result()
         finally:

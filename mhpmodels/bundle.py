@@ -17,7 +17,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
         content = {
             "format": FORMAT,
             "version": VERSION,
-            "config": json.loads(engine.config.to_json()),
+            "config": asdict(engine.config),
             **{name: getattr(moment, name) for name in ("epoch", "iteration", "rate", "seed", "names")},
             "loss": repr(step.loss),
             "gradient": repr(step.gradient),

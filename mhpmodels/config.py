@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 
 from mhpdata.errors import OptionError
 from mhpdata.fields import parse_json
-from mhpdata.options import check_choice, check_range, in_words
+from mhpdata.options import CHECKS, check_choice, check_range, in_words
 from mhpdata.protocol import PROTOCOLS
 from mhpdata.wording import counted, error_in_words
 
@@ -38,6 +38,7 @@ FREE = (
     "data",
     "also",
     "workers",
+    "check",
     "ngpus",
     "contexts",
     "kvstore",
@@ -105,6 +106,7 @@ class TrainConfig:
             one a GPU, or one on the CPU, and then replaced by that.
         compile: the network, by torch.compile. kvstore: MXNet's.
         workers: threads of the loader, with engine torch of all processes on this machine; 0 for one a core.
+        check: of CHECKS, when the loader compares a record's CRC-32.
         log_interval: steps between log lines.
         save_every: epochs between checkpoints that are kept whatever they score; 0 keeps the last and the best only.
         validate: score the val split after each epoch.
@@ -171,6 +173,7 @@ class TrainConfig:
     compile: bool = False
     kvstore: str = "device"
     workers: int = 0
+    check: str = "first"
     log_interval: int = 1
     save_every: int = 0
     validate: bool = True
@@ -315,6 +318,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "dtype": DTYPES,
+    "check": CHECKS,
 }
 _WHOLE = {
     "classes": (2, 255),

@@ -100,6 +100,7 @@ class Feed:
             # a device normalises faster than the cores here can, and takes a quarter of the bytes
             dtype="uint8" if config.ngpus else "float32",
             remap=config.remap,
+            check=config.check,
             names=names[0] if len(names) == 1 else names,
             **options,
         )

@@ -19,7 +19,7 @@ ALLOWED = {
     "ours": {"descriptors", "errors"},
     "labels": set(),
     "opencv": {"errors"},
-    "threads": {"opencv", "options"},
+    "threads": {"errors", "opencv", "options"},
     "source": {"descriptors", "errors", "wording"},
     "segments": set(),
     "header": {"bmp", "chunks", "errors", "segments", "webp"},
@@ -201,6 +201,11 @@ def test_importing_the_packages_imports_nothing_heavy():
     code = "import sys, mhpdata, mhpmodels; print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not set(out.split()) & HEAVY
+
+
+def test_json_of_others_is_parsed_in_one_place():
+    for path in files("mhpdata", "mhpmodels", "tools"):
+        assert path.name == "fields.py" or "json.load" not in path.read_text(encoding="utf-8"), path
 
 
 def test_one_place_says_how_kernels_are_compiled():

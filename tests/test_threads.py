@@ -134,3 +134,20 @@ def test_a_process_without_stderr_has_no_bar(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     with crew(2, "pieces", 1, progress=True) as threads:
         assert list(threads.each(abs, [-1, -2])) == [1, 2]
+
+
+def test_threads_that_the_system_does_not_start_are_one_error(monkeypatch):
+    start, started = threading.Thread.start, []
+
+    def refuse(self):
+        started.append(self)
+        if len(started) > 2:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with crew(9, "pieces", 4, progress=False) as workers, pytest.raises(OptionError, match=r"workers: .*ulimit -v"):
+        workers.in_turn(str, range(10**9), lambda *_: None)
+    started.clear()
+    with crew(9, "pieces", 4, progress=False) as workers, pytest.raises(OptionError, match=r"workers: .*ulimit -v"):
+        list(workers.each(str, range(10**9)))

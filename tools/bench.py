@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mhpdata.options import CHECKS
 from mhptools.paths import INPUT
 from mhptools.running import Command
 
@@ -35,6 +36,13 @@ PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
 @click.option("--crop-size", default=768, show_default=True, type=int)
 @click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float16", "uint8"]))
 @click.option("--blur-prob", default=0.0, show_default=True, type=float, help="The old recipe has 0.5.")
+@click.option(
+    "--check",
+    default="first",
+    show_default=True,
+    type=click.Choice(CHECKS),
+    help="Compare a record's CRC-32 at its first reading, or at every reading.",
+)
 @click.option("--runs", default=5, show_default=True, type=int, help="Epochs of each variant.")
 @click.option("--limit", type=int, help="Only so many samples.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, one a line.")

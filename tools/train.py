@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from mhpdata.errors import OptionError
+from mhpdata.options import CHECKS
 from mhpdata.protocol import PROTOCOLS
 from mhpdata.wording import printable
 from mhpmodels.config import BACKBONES, DATASETS, DTYPES, LEAKS, MODELS, OPTIMIZERS, SAMPLES, SCHEDULES, TrainConfig
@@ -102,6 +103,11 @@ def option(name: str, help: str, **more: Any) -> Callable[[Any], Any]:
 @option("contexts", "Copies of the network, on the CPU; with engine torch processes.  [default: 1]")
 @option("kvstore", "MXNet's, such as dist_sync.")
 @option("workers", "Threads that make batches, of all processes on this machine.  [default: one a core]")
+@option(
+    "check",
+    "Compare a record's CRC-32 at its first reading, and again when its file has changed; or at every reading.",
+    type=click.Choice(CHECKS),
+)
 @option("log_interval", "Steps between lines of the log.")
 @click.option("--val/--no-val", "validate", default=True, help="Validate after each epoch.")
 @option("save_every", "Keep the checkpoint after so many epochs, too; 0 keeps the last and the best.")
