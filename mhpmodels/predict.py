@@ -77,7 +77,7 @@ class Options:
         size: pixels of the short side that the network sees.
         overlay: write a picture of each photo with its labels over it.
         legend: write a picture of the classes and their colours.
-        overwrite: replace files that are there.
+        overwrite: replace files that are there; label maps only where mhp wrote them.
         keep: write only files that are not there, and leave out photos that have all of theirs, whatever network made
             them: how an interrupted run goes on.
         on_error: "fail" ends at the first photo that cannot be used; "skip" leaves such out.

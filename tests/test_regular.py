@@ -13,6 +13,7 @@ from allocation import at_most
 from numpy_engine import NumpyEngine
 
 import mhpdata
+from mhpdata import shards
 from mhpdata.errors import (
     CheckpointError,
     ManifestError,
@@ -25,7 +26,7 @@ from mhpdata.errors import (
 from mhpdata.manifest import read_manifest
 from mhpdata.regular import open_regular, read_regular
 from mhpdata.remap import read_remap
-from mhpdata.shards import SUFFIXES, reader
+from mhpdata.shards import SUFFIXES
 from mhpmodels import checkpoint
 from mhpmodels.checkpoint import Position
 from mhpmodels.config import TrainConfig
@@ -195,6 +196,6 @@ def test_an_index_that_is_too_long_is_not_read(source, tmp_path):
     with (tmp_path / "long" / "test-00000.idx").open("r+b") as file:
         file.truncate(1 << 40)
     with pytest.raises(ShardError, match="larger than"):
-        reader("recordio", tmp_path / "long" / "test-00000", 2)
+        shards.reader("recordio", tmp_path / "long" / "test-00000", 2)
     with pytest.raises(ShardError, match=r"has 1099511627776 bytes; expected \d+, by the manifest"):
         mhpdata.open(tmp_path / "long", "test")

@@ -23,7 +23,7 @@ normalised images of any number and size, and is checked against PyTorch in onnx
 @click.command(cls=Command, epilog=EXAMPLE)
 @click.argument("weights", metavar="WEIGHTS", type=INPUT)
 @click.argument("out", metavar="OUT", type=PATH)
-@click.option("--overwrite", is_flag=True, help="Replace OUT where it exists.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT where it exists and is of the same kind.")
 def main(weights: str, out: str, overwrite: bool) -> None:
     """Write the weights of the file WEIGHTS as the file OUT: .params (MXNet, GluonCV), .pt (PyTorch) or .onnx."""
     from mhpmodels.conversion import convert

@@ -34,7 +34,7 @@ non-commercial research only, as the dataset is.
 @options_of_a_network
 @click.option("--overlay", is_flag=True, help="Write pictures with the labels over the photo.")
 @click.option("--legend", is_flag=True, help="Write a picture of the classes and their colours; needs Matplotlib.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace what an earlier mhp-predict wrote.")
 @click.option(
     "--keep", is_flag=True, help="Keep files that are there, and make the missing ones, as after an interruption."
 )

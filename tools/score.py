@@ -44,7 +44,7 @@ packed size).
 @click.option("--csv", "csv_path", type=PATH, help="Write a row an image to this file.")
 @click.option("--worst", type=PATH, help="Write a picture of the worst images to this .png; needs Matplotlib.")
 @click.option("--count", default=6, show_default=True, type=click.IntRange(1, 64), help="Images in that picture.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace what an earlier mhp-score wrote.")
 def main(
     data: str,
     pred: str,
