@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from mhpdata.named import Named
 
-@dataclass(frozen=True)
-class Batch:
-    """Arrays for one step; N samples.
+
+class Batch(Named):
+    """Arrays for one step; N samples. A mapping of those that are there: ``batch["images"]`` is ``batch.images``.
 
     Attributes:
         images: float32 or float16 (N, 3, H, W), (value / 255 - mean) / deviation of R, G, B; or uint8 (N, H, W, 3).
@@ -25,6 +24,6 @@ class Batch:
     images: np.ndarray
     labels: np.ndarray | None
     indices: np.ndarray
-    persons: np.ndarray | None = None
-    boxes: np.ndarray | None = None
-    counts: np.ndarray | None = None
+    persons: np.ndarray | None
+    boxes: np.ndarray | None
+    counts: np.ndarray | None

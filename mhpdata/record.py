@@ -24,6 +24,7 @@ from mhpdata.codec import decode_stored
 from mhpdata.errors import FIND_AGAIN, FIND_UPDATE, RecordError
 from mhpdata.header import MAX_PIXELS
 from mhpdata.masks import inflate_mask
+from mhpdata.named import Named
 from mhpdata.runs import check_runs, decode_runs
 
 VERSION = 1
@@ -86,10 +87,17 @@ class Record:
     verbatim: bool
     source_sha256: bytes
 
+    def __reduce__(self) -> tuple[type[Record], tuple[object, ...]]:
+        """Pickle bytes for the views, so that worker processes can send samples."""
+        parts = vars(self) | {"image": bytes(self.image), "masks": [bytes(mask) for mask in self.masks]}
+        return type(self), tuple(parts.values())
 
-@dataclass(frozen=True)
-class Sample:
+
+class Sample(Named):
     """One image with its labels, in memory.
+
+    Also a mapping, of all but ``record`` and what is None, so that data loaders can collate samples:
+    ``sample["image"]`` is ``sample.image``.
 
     Attributes:
         name: the image's id, as "1528".
@@ -106,6 +114,8 @@ class Sample:
     persons: np.ndarray | None
     index: int
     record: Record
+
+    APART = frozenset({"record"})
 
     @cached_property
     def masks(self) -> list[np.ndarray]:

@@ -150,7 +150,7 @@ def test_sheet_shows_the_samples_as_they_are(rec):
 def test_a_split_without_labels_says_so(rec):
     split = mhpdata.open(rec, "test")
     record = dataclasses.replace(split.record(0), runs=None, row_offsets=None, masks=[], contested=0, conflicting=0)
-    bare = dataclasses.replace(split[0], labels=None, persons=None, record=record)
+    bare = mhpdata.Sample({**split[0], "labels": None, "persons": None}, record=record)
     sheet = show.contact_sheet(Few(split, [bare]), [0])
     size = panels.panel_size(*bare.image.shape[:2])
     top = find(panels.photo_panel(bare.image, size), sheet, 0)
@@ -164,7 +164,8 @@ def test_a_split_without_labels_says_so(rec):
 @needs_matplotlib
 def test_a_person_without_pixels_and_one_without_name_in_the_font(rec):
     sample = mhpdata.open(rec, "val")[0]
-    odd = dataclasses.replace(sample, name="$x_1$ \u4e2d\n", persons=np.minimum(sample.persons, 1))
+    changed = {"name": "$x_1$ \u4e2d\n", "persons": np.minimum(sample.persons, 1)}
+    odd = mhpdata.Sample({**sample, **changed}, record=sample.record)
     plain = show.contact_sheet(Few(mhpdata.open(rec, "val"), [sample]), [0])
     assert not np.array_equal(show.contact_sheet(Few(mhpdata.open(rec, "val"), [odd]), [0]), plain)
 

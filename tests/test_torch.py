@@ -47,6 +47,28 @@ def test_workers_give_our_samples(format, start, packed):
         check(sample, ours)
 
 
+def test_torchs_own_collate_takes_samples(packed):
+    samples = mhpdata.open(packed["recordio"], "train")
+    seen = 0
+    for batch, ours in zip(torch_data.DataLoader(samples), samples, strict=True):
+        assert batch["name"] == [ours.name] and batch.index.tolist() == [ours.index]
+        for key in ("image", "labels", "persons"):
+            np.testing.assert_array_equal(batch[key][0].numpy(), getattr(ours, key))
+        seen += 1
+    assert seen == 5
+
+
+def test_workers_send_collated_and_whole_samples(packed):
+    samples = mhpdata.open(packed["recordio"], "train")
+    options = {"num_workers": 1, "multiprocessing_context": "fork"}
+    for batch, ours in zip(torch_data.DataLoader(samples, **options), samples, strict=True):
+        np.testing.assert_array_equal(batch.image[0].numpy(), ours.image)
+    for (sample,), ours in zip(torch_data.DataLoader(samples, collate_fn=list, **options), samples, strict=True):
+        check((sample.name, sample.index, sample.image, sample.labels, sample.persons), ours)
+        for mask, wanted in zip(sample.masks, ours.masks, strict=True):
+            np.testing.assert_array_equal(mask, wanted)
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_pickled_split_opens_its_files_anew(format, packed):
     samples = mhpdata.open(packed[format], "train")

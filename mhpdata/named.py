@@ -1,0 +1,56 @@
+"""Values by name: what a sample and a batch are.
+
+Training frameworks take a batch apart, move its tensors to a device or collate several, and build another of the same
+type. They do so with mappings, and refuse frozen dataclasses; none of them need be known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+class Named(Mapping[str, Any]):
+    """A read-only mapping whose values are attributes, too: ``batch["images"]`` is ``batch.images``.
+
+    A subclass annotates its values, in order. Made as a dataclass is, by place or by name, or from one mapping. A value
+    that is left out is None as an attribute, and a value that is None is no key.
+    """
+
+    APART: frozenset[str] = frozenset()  # values that are attributes only
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        names = [name for name in type(self).__annotations__ if name != "APART"]
+        if len(values) == 1 and isinstance(values[0], Mapping):
+            named.update(values[0])
+            values = ()
+        if len(values) > len(names) or not set(named) <= set(names[len(values) :]):
+            raise TypeError(f"{type(self).__name__}() takes {', '.join(names)}, each once, or one mapping of them")
+        vars(self).update(dict.fromkeys(names), **dict(zip(names, values, strict=False)), **named)
+
+    def __getitem__(self, key: str) -> Any:
+        value = vars(self).get(key) if key in type(self).__annotations__ and key not in self.APART else None
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key in type(self).__annotations__ if key not in self.APART and vars(self).get(key) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is read-only: pass {{**it, {name!r}: ...}} to make another")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is read-only")
+
+    def __repr__(self) -> str:
+        parts = [f"{key}={_short(value)}" for key, value in self.items()]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _short(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return repr(value) if shape is None else f"{value.dtype} {tuple(shape)}"
