@@ -30,7 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mhpdata.descriptors import open_descriptor
+from mhpdata.descriptors import hold_standard, open_descriptor
 from mhpdata.errors import OutputError, UnreadableError
 from mhpdata.fields import parse_json
 from mhpdata.layouts import Entry
@@ -107,6 +107,8 @@ class Journal:
         OutputError: another pack is running there, or ``out`` cannot be locked.
     """
 
+    _locks: Sequence[int] = ()
+
     def __init__(self, out: Path, splits: Sequence[str]) -> None:
         self.out = out
         stem = rf"({'|'.join(splits)})-[0-9]{{5}}"
@@ -114,11 +116,14 @@ class Journal:
         self._unfinished = re.compile(rf"{stem}\.(rec|idx|h5|spool|json|part)|options\.json")
         self._options: dict[str, Any] = {}
         self.folder = out / FOLDER
-        self._lock = open_descriptor(out, os.O_RDONLY)
+        self._locks = locks = list[int]()
+        hold_standard()
+        # one call, so that an interrupt cannot lose the descriptor, and with it the lock, before it is noted
+        locks.extend(map(os.open, (out,), (os.O_RDONLY,)))
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(locks[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(self._lock)
+            self._unlock()
             found, remedy = "another mhp-pack is writing here", "Wait until it has ended, or pass another --out."
             if not isinstance(error, BlockingIOError):
                 found = f"cannot be locked ({why(error)})"
@@ -131,7 +136,15 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._lock)
+        self._unlock()
+
+    def __del__(self) -> None:
+        self._unlock()  # of one that was interrupted before it was entered
+
+    def _unlock(self) -> None:
+        locks, self._locks = self._locks, ()
+        for lock in locks:
+            os.close(lock)
 
     def begin(self, options: dict[str, Any], overwrite: bool) -> None:
         """Make ``out`` ready for a pack with these options: new, gone on with, or (``overwrite``) in another's place.

@@ -17,6 +17,7 @@ batch_size / threads samples, and batches come in order without anybody waiting 
 from __future__ import annotations
 
 import os
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,12 +30,13 @@ from mhpdata.errors import MhpError, OptionError, ShardChangedError
 from mhpdata.kernels import FLOAT16, FLOAT32, UINT8
 from mhpdata.labels import IGNORE
 from mhpdata.leaks import LEAKS
-from mhpdata.makers import Desk, Makers, Step, ended
+from mhpdata.makers import Desk, Makers, Step
 from mhpdata.merge import RULES
 from mhpdata.mixture import Mixture, Names, Sets, refuse_no_batch
 from mhpdata.options import CHECKS, check_choice, check_range, check_share, is_number
 from mhpdata.region import Found, Reading
 from mhpdata.slots import Slots
+from mhpdata.state import Standing, check_state
 from mhpdata.threads import usable_cores
 from mhpdata.vectors import LEVEL
 from mhpdata.weights import image_weights
@@ -44,13 +46,17 @@ SAMPLES = ("all", "rare")
 """Which samples an epoch has: each once, or those with rare classes more often."""
 AHEAD = 2
 """Batches that are made beyond the one in use. With one more, memory grows by a batch and nothing gets faster."""
-_STATE = ("seed", "epoch", "position", "length")
 
 Transform = Callable[[np.ndarray, "np.ndarray | None", "np.ndarray | None", np.random.Generator], None]
 
 
 class Loader:
     """Batches of a split of a packed folder; iterate over it once an epoch.
+
+    Each iteration shows the epoch after the one before. An epoch is over when its last batch is handed out, whether or
+    not the loop asks for more: loops that stop by length go on as others do. A loop that is left earlier (break, an
+    error) has not finished its epoch: ``state_dict`` says how far it came, and the next iteration begins the same epoch
+    again, with the same batches, unless ``set_epoch`` or ``load_state_dict`` says otherwise.
 
     Args:
         folder, split: as for ``mhpdata.open``; or several sets as ``[(folder, split), ...]``, of which an epoch has all
@@ -160,7 +166,7 @@ class Loader:
             remedy = "Pass two numbers above 0, the smaller one first, such as (0.5, 2.0)."
             raise OptionError("scales", f"{scales}", "0 < low <= high", remedy)
         self.batch_size, self.rank, self.world_size, self.drop_last = batch_size, rank, world_size, drop_last
-        self.seed, self.epoch, self.skipped = seed, 0, dict[int, MhpError]()
+        self.seed, self.skipped = seed, dict[int, MhpError]()
         if not augment and (weights is not None or sample != "all"):
             name = "sample" if weights is None else "weights"
             remedy = f"To train, pass augment=True; otherwise leave {name} out."
@@ -182,31 +188,43 @@ class Loader:
         self._norm = render.normalisation()
         self._swap = swap_sides
         self._slots = Slots(AHEAD + 2)
-        # kept from epoch to epoch: in new memory, every page must be faulted in again
-        self._desks = _desks(usable_cores() if threads is None else threads)
-        self._position = 0
-        self._resume: int | None = None
-        self._makers: Makers | None = None
+        self._threads = usable_cores() if threads is None else threads
+        self._desks: deque[Desk] = deque(maxlen=self._threads)
+        self._makers: weakref.ref[Makers] | None = None
+        self._standing = Standing(0, 0, False)
 
     def __len__(self) -> int:
         """Batches of this rank in a whole epoch."""
-        return order.steps(len(self._samples), 0, self.batch_size, self.world_size, self.drop_last)
+        return self._left(0)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next iteration."""
+        return self._standing.at[0]
 
     def name(self, index: int) -> str:
         """The name of the image that a batch's ``indices`` number; of several sets folder/split/name."""
         return self._data.name(index)
 
     def set_epoch(self, epoch: int) -> None:
-        """The epoch that the next iteration shows, from its beginning. Without this, each follows on the one before."""
+        """Begin the next iteration with the first batch of this epoch, and end an iteration in progress.
+
+        Directly after ``load_state_dict``, the state's own epoch leaves its position as it is.
+        """
         check_range("epoch", epoch, 0, 1 << 62)
-        self.epoch, self._position, self._resume = epoch, 0, None
+        self._stop()
+        here, _, there = self._standing.at
+        if epoch != here or not there:
+            self._standing = Standing(epoch, 0, False)
 
     def state_dict(self) -> dict[str, int]:
-        """Where the iteration stands: plain numbers, the same on every rank; batches made ahead do not count."""
-        return {"seed": self.seed, "epoch": self.epoch, "position": self._position, "length": len(self._samples)}
+        """Where the iteration stands, after the last batch that was handed out; after an epoch's last one: at the
+        beginning of the next epoch. Plain numbers, the same on every rank."""
+        epoch, position, _ = self._standing.at
+        return {"seed": self.seed, "epoch": epoch, "position": position, "length": len(self._samples)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on there: the next iteration begins with the batch that would have come next.
+        """Continue from a state: the next iteration begins with the batch that would have come next.
 
         The batches are the same if seed, options and (batch size x world size) are; with others the samples that are
         left still come once each.
@@ -214,66 +232,56 @@ class Loader:
         Raises:
             OptionError: the state is of another seed or another set of samples.
         """
-        mine = self.state_dict()
-        if set(state) != set(_STATE):
-            found = f"the keys {', '.join(map(repr, state))}" if state else "no keys"
-            remedy = "Pass what state_dict() of a mhpdata.Loader gave."
-            raise OptionError("state", found, ", ".join(map(repr, _STATE)), remedy)
-        if state["seed"] != mine["seed"]:
-            remedy = f"Make the Loader with seed={state['seed']}, as the one that gave the state."
-            raise OptionError("state", f"seed {state['seed']}", f"{mine['seed']}, as this loader has", remedy)
-        if state["length"] != mine["length"]:
-            found, expected = f"length {state['length']} (samples)", f"{mine['length']}, as this loader has"
-            held = len(self._data)
-            remedy = f"Make the Loader without names, where and limit: the state is of all {held} samples of this data."
-            if held != state["length"]:
-                remedy = (
-                    "Make the Loader for the same samples as the one that gave the state: compare folder and split "
-                    f"(these hold {held}), then names, where, limit and leaks, which leave some out."
-                )
-            raise OptionError("state", found, expected, remedy)
-        check_range("state['position']", state["position"], 0, mine["length"])
-        check_range("state['epoch']", state["epoch"], 0, 1 << 62)
-        self.epoch, self._position = state["epoch"], state["position"]
-        self._resume = self._position
+        check_state(state, self.seed, len(self._samples), len(self._data))
+        epoch, position = state["epoch"], state["position"]
+        if position and not self._left(position):  # mhp 0.1 stood at an epoch's end, not at the beginning of the next
+            epoch, position = epoch + 1, 0
+        self._stop()
+        self._standing = Standing(epoch, position, True)
 
     def __iter__(self) -> Iterator[Batch]:
-        """The epoch's batches, from where ``load_state_dict`` said or from the beginning."""
+        """Iterate over the epoch's batches, from where ``load_state_dict`` said or from the beginning."""
         self._stop()
         self._data.refresh()
-        self._position, self._resume = self._resume or 0, None
-        return self._batches(self.epoch)
+        epoch, position, there = self._standing.at
+        self._standing = Standing(epoch, position if there else 0, True)
+        return self._batches()
 
-    def _batches(self, epoch: int) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[Batch]:
+        standing = self._standing
+        epoch, position, there = standing.at
+        position = position if there else 0
         samples, keys = self._order(epoch)
         makers: Makers | None = None
+        if not self._left(position):  # an epoch without batches
+            standing.at = (epoch + 1, 0, False)
         try:
-            while True:
+            while self._left(position):
                 if makers is None or makers.process != os.getpid():  # the first turn, or the first in a forked child
                     self._stop()
-                    makers = self._makers = Makers(self._desks, self._fill)
-                    planned, waiting = self._position, deque[Step]()
-                while len(waiting) < AHEAD and order.steps(
-                    len(samples), planned, self.batch_size, self.world_size, self.drop_last
-                ):
+                    makers = Makers(self._threads, self._desks, self._fill)
+                    self._makers = weakref.ref(makers)
+                    planned, waiting = position, deque[Step]()
+                while len(waiting) < AHEAD and self._left(planned):
                     step = self._plan(epoch, samples, keys, planned)
                     waiting.append(step)
                     planned = step.consumed
                     makers.begin(step)
-                if not waiting:
-                    break
                 step = waiting.popleft()
-                step.ready.wait()
-                if step.dropped:
-                    raise ended()
-                batch = self._finished(step)
-                self._position = step.consumed
+                makers.wait(step)
+                batch, position = self._finished(step), step.consumed
                 del step  # from here on only the caller holds the batch: its slot comes back as soon as he lets go
+                last = not self._left(position)
+                if last:
+                    makers.close()
+                standing.at = (epoch + 1, 0, False) if last else (epoch, position, False)
                 yield batch
                 del batch
-            self.epoch, self._position = epoch + 1, 0
+        except GeneratorExit:
+            makers = None  # the threads end by themselves; who waited here, in a finaliser, would lose an interrupt
+            raise
         finally:
-            if makers is not None and makers.process == os.getpid():
+            if makers is not None:
                 makers.close()
 
     def close(self) -> None:
@@ -281,12 +289,15 @@ class Loader:
         self._stop()
         self._data.close()
 
+    def _left(self, position: int) -> int:
+        """Batches of this rank from a position to the epoch's end."""
+        return order.steps(len(self._samples), position, self.batch_size, self.world_size, self.drop_last)
+
     def _stop(self) -> None:
-        if self._makers is not None and self._makers.process == os.getpid():
-            self._makers.close()
-        elif self._makers is not None:  # forked while the parent's threads were at work on these desks
-            self._desks = _desks(len(self._desks))
-        self._makers = None
+        """End the threads of the iteration in progress."""
+        makers = None if self._makers is None else self._makers()
+        if makers is not None:
+            makers.close()
 
     def _order(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """The samples of an epoch in order, and the keys of their draws."""
@@ -314,7 +325,7 @@ class Loader:
                 size = (1, 1)  # comes up again, and is reported, where the sample is made
         images = (count, *size, 3) if self._kind == UINT8 else (count, 3, *size)
         planes = [((count, *size), np.uint8)] * ((2 if self._persons else 1) if self._data.labelled else 0)
-        step = Step(
+        return Step(
             arrays=self._slots.lend((images, self._dtype), *planes),
             samples=mine,
             keys=keys[share],
@@ -323,9 +334,6 @@ class Loader:
             consumed=min(len(samples), position + self.batch_size * self.world_size),
             left=count,
         )
-        if not count:
-            step.ready.set()
-        return step
 
     def _finished(self, step: Step) -> Batch:
         """A batch whose samples are all done; raises, or counts, what went wrong."""
@@ -333,7 +341,7 @@ class Loader:
         for i, error in sorted(step.errors.items()):
             if not (self._skip and isinstance(error, MhpError)):
                 raise error
-            self.skipped[int(indices[i])] = error
+            self.skipped[int(indices[i])] = error.with_traceback(None)  # whose frames hold the batch's memory
             indices[i] = -1
             step.arrays[0][i] = 0 if self._kind == UINT8 else self._norm.floats[:, 0, None, None]
             for array, nothing in zip(step.arrays[1:], (IGNORE, 0), strict=False):
@@ -397,7 +405,3 @@ class Loader:
             return labels, None
         step.boxes[i] = maps.find_boxes(persons, found.persons)
         return labels, persons
-
-
-def _desks(threads: int) -> list[Desk]:
-    return [(Reading(), render.DrawScratch()) for _ in range(threads)]

@@ -1,30 +1,46 @@
 """The threads that make batches, sample by sample, and how they end.
 
-They end when the iteration does, by exhaustion, break or exception, and at the interpreter's exit. A forked child has
-none: whoever iterates there compares ``process`` and makes its own.
+They end before the last batch is handed out, with an exception and at the interpreter's exit. When the iteration is
+left, they end by themselves, as soon as their samples are made (``mhpdata.pool``). A forked child has none: an
+iteration there compares ``process`` and makes its own.
 """
 
 from __future__ import annotations
 
-import atexit
-import os
+import _thread
 import threading
-import weakref
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from mhpdata import render
 from mhpdata.errors import OptionError
+from mhpdata.pool import Pool, locked
 from mhpdata.region import Reading
+from mhpdata.threads import start_threads
+
+Desk = tuple[Reading, render.DrawScratch]
+"""Per-thread buffers."""
 
 
 @dataclass
 class Step:
-    """A batch in the making: its arrays, who comes into it, how many samples are not done, and whether the iteration
-    ended before."""
+    """A batch in the making.
+
+    Attributes:
+        arrays: of the batch.
+        samples, keys, draws, epoch: which samples, and their random draws.
+        consumed: the position in the epoch after this batch.
+        left: how many samples are not done.
+        boxes, errors: by the sample's place in the batch.
+        dropped: the iteration ended before all samples were made.
+        ready: opened when no sample is left.
+    """
 
     arrays: list[np.ndarray]
     samples: np.ndarray
@@ -37,101 +53,94 @@ class Step:
     errors: dict[int, BaseException] = field(default_factory=dict)
     dropped: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
-    ready: threading.Event = field(default_factory=threading.Event)
+    ready: _thread.LockType = field(default_factory=locked)
+
+    def count(self) -> None:
+        """Note that one more sample is done."""
+        with self.lock:
+            self.left -= 1
+            if self.left == 0:
+                self.ready.release()
 
 
-Desk = tuple[Reading, render.DrawScratch]
-"""What one thread works with."""
 Fill = Callable[[Step, int, Reading, render.DrawScratch], None]
 
 
-class Makers:
-    """The threads of one iteration, one for each desk; ``fill`` makes one sample of a step."""
+class _Sample(NamedTuple):
+    """The job of making sample i of a step."""
 
-    def __init__(self, desks: list[Desk], fill: Fill) -> None:
-        self.process = os.getpid()
-        self._jobs: SimpleQueue[tuple[Step, int] | None] = SimpleQueue()
-        self._closed, self._lock = False, threading.Lock()
-        # daemons, closed by atexit: an iteration that was left open never keeps the interpreter from ending
-        self._threads = [
-            threading.Thread(
-                target=_work, args=(weakref.ref(self), self._jobs, fill, *desk), daemon=True, name=f"mhp-loader-{i}"
-            )
-            for i, desk in enumerate(desks)
-        ]
+    fill: Fill
+    step: Step
+    i: int
+
+    def run(self, desk: Desk) -> None:
         try:
-            for thread in self._threads:
-                thread.start()
-        except BaseException:  # the system gives no more
-            self._threads = [thread for thread in self._threads if thread.ident is not None]
-            self.close()
-            raise
-        _OPEN.add(self)
+            self.fill(self.step, self.i, *desk)
+        except BaseException as error:  # re-raised in the consumer
+            self.step.errors[self.i] = error
+        self.step.count()
+
+    def drop(self, error: BaseException) -> None:
+        self.step.dropped = True
+        self.step.count()
+
+
+class Makers:
+    """The threads of one iteration.
+
+    The iteration alone holds on to them: when it is gone, they end. They refer to the loader only by the samples that
+    they have still to make.
+
+    Args:
+        threads: how many.
+        desks: unused buffers, which they take and bring back; never two threads have the same.
+        fill: makes one sample of a step.
+    """
+
+    def __init__(self, threads: int, desks: deque[Desk], fill: Fill) -> None:
+        self._fill = fill
+        with start_threads("threads"):
+            self._pool = Pool(threads, "mhp-loader", partial(_desk, desks), ended)
+        self.process = self._pool.process
 
     def begin(self, step: Step) -> None:
         """Have a batch made. Raises OptionError where the iteration was ended."""
-        with self._lock:
-            if self._closed:
-                raise ended()
-            for i in range(len(step.samples)):
-                self._jobs.put((step, i))
+        if not step.left:
+            step.ready.release()
+        for i in range(step.left):
+            self._pool.put(_Sample(self._fill, step, i))
+
+    def wait(self, step: Step) -> None:
+        """Wait until all samples of a step are done. Raises OptionError where the iteration was ended."""
+        with step.ready:
+            if step.dropped or self._pool.closed:
+                raise self._pool.error
 
     @property
     def closed(self) -> bool:
-        """Work that is still waiting is not begun; whoever waits for it gets an error."""
-        return self._closed
+        """Work that is still waiting is not begun; who waits for it gets an error."""
+        return self._pool.closed
 
     def close(self) -> None:
         """Wait for the samples that are being made, and end the threads."""
-        with self._lock:
-            self._closed = True
-            for _ in self._threads:
-                self._jobs.put(None)
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join()
-        self._threads = []
+        self._pool.close()
 
 
-def _work(
-    crew: weakref.ref[Makers],
-    jobs: SimpleQueue[tuple[Step, int] | None],
-    fill: Fill,
-    reading: Reading,
-    scratch: render.DrawScratch,
-) -> None:
-    while (job := jobs.get()) is not None:
-        owner, (step, i) = crew(), job
-        try:
-            if owner is None or owner.closed:
-                step.dropped = True
-            else:
-                del owner
-                fill(step, i, reading, scratch)
-        except BaseException as error:  # whatever it is, it belongs to whoever takes the batch
-            step.errors[i] = error
-        with step.lock:
-            step.left -= 1
-            done = step.left == 0
-        if done:
-            step.ready.set()
-        del job, step
+@contextmanager
+def _desk(desks: deque[Desk]) -> Iterator[Desk]:
+    """A thread's own buffers: kept from epoch to epoch, since in new memory every page must be faulted in again."""
+    try:
+        desk = desks.pop()
+    except IndexError:
+        desk = Reading(), render.DrawScratch()
+    try:
+        yield desk
+    finally:
+        desks.append(desk)
 
 
 def ended() -> OptionError:
-    """For whoever asks an iteration for more that another one, or ``close``, has ended."""
+    """The error of an iterator invalidated by ``close``, by a newer iterator or by another epoch or state."""
     remedy = "Open a second Loader for a loop beside another, or a new one after close()."
-    found, expected = "this iteration was ended, by another one or by close()", "one iteration at a time"
-    return OptionError("mhpdata.Loader", found, expected, remedy)
-
-
-_OPEN: weakref.WeakSet[Makers] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    for crew in list(_OPEN):
-        if crew.process == os.getpid():
-            crew.close()
-
-
-atexit.register(_close_all)
+    found = "this iteration was ended, by another one, close(), set_epoch() or load_state_dict()"
+    return OptionError("mhpdata.Loader", found, "one iteration at a time", remedy)

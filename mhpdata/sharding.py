@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -22,6 +21,7 @@ from mhpdata.labels import IGNORE
 from mhpdata.layouts import Entry
 from mhpdata.manifest import Shard, ShardFile, Skipped, Statistics
 from mhpdata.notes import Note
+from mhpdata.pool import Pool, Task
 from mhpdata.record import number_record
 
 
@@ -34,10 +34,10 @@ class Publisher:
     """A thread that syncs and names whole shards, one after the other, while the next is being written."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1)
-        self._last: Future[Finished] | None = None
+        self._pool = Pool(1, "mhp-publish")
+        self._last: Task[Finished] | None = None
 
-    def submit(self, publish: Callable[[], Finished]) -> Future[Finished]:
+    def submit(self, publish: Callable[[], Finished]) -> Task[Finished]:
         """Have a shard published; waits for the one before, and raises what went wrong there."""
         if self._last is not None:
             self._last.result()
@@ -48,7 +48,7 @@ class Publisher:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._pool.shutdown(wait=True)
+        self._pool.finish()
 
 
 class ShardStream:
@@ -80,7 +80,7 @@ class ShardStream:
         self._finished = finished
         self._index = sum(len(done.shard.names) for done in finished)
         self._place = finished[-1].stop if finished else 0
-        self._publishing: list[Future[Finished]] = []
+        self._publishing: list[Task[Finished]] = []
         self._shard: _OpenShard | None = None
 
     @property
@@ -117,7 +117,7 @@ class ShardStream:
 
     def finished(self) -> list[Finished]:
         """All shards of the closed stream, whole and under their final names; waits for the last."""
-        return self._finished + [future.result() for future in self._publishing]
+        return self._finished + [task.result() for task in self._publishing]
 
     def abort(self) -> None:
         """Let go of the shard that is being written; whole ones stay."""

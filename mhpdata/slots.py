@@ -9,7 +9,8 @@ that was used before costs none.
 from __future__ import annotations
 
 import math
-from queue import Empty, SimpleQueue
+import weakref
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,20 @@ ALIGNMENT = 64
 class _Lease:
     """What the arrays of one batch hold on to; NumPy's array interface makes it the base of them all."""
 
-    def __init__(self, memory: np.ndarray, free: SimpleQueue[np.ndarray], most: int) -> None:
-        self._memory, self._free, self._most = memory, free, most
+    ticket: _Ticket
+
+    def __init__(self, memory: np.ndarray) -> None:
         self.__array_interface__: dict[str, Any] = memory.__array_interface__
 
-    def __del__(self) -> None:
-        # SimpleQueue.put may be called from anywhere, the collector within another put included
-        if self._free.qsize() < self._most:
-            self._free.put(self._memory)
+
+class _Ticket(weakref.ref[_Lease]):
+    """A lease's way back: held by the lease, and handed to the pool when the lease dies.
+
+    The pool takes it by ``deque.append``, the reference's callback: no Python code runs there, which an interrupt could
+    cut short (and lose itself, as Python prints and forgets what is raised in ``__del__``).
+    """
+
+    memory = np.empty(0, np.uint8)  # too small for any batch, until it has its own
 
 
 class Slots:
@@ -38,8 +45,7 @@ class Slots:
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._free: SimpleQueue[np.ndarray] = SimpleQueue()
+        self._free: deque[_Ticket] = deque(maxlen=most)
         self._size = 0
         self.made = 0
 
@@ -52,7 +58,12 @@ class Slots:
             size += -(-math.prod(shape) * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
         self._size = max(self._size, size)  # an epoch's last batch is smaller, but the next one uses its block
         memory = self._take(self._size)
-        block = np.asarray(_Lease(memory, self._free, self._most))
+        lease = _Lease(memory)
+        ticket = _Ticket(lease, self._free.append)
+        ticket.memory = memory
+        lease.ticket = ticket
+        del ticket
+        block = np.asarray(lease)
         block = block[-memory.ctypes.data % ALIGNMENT :]
         return [
             block[start : start + math.prod(shape) * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
@@ -62,8 +73,8 @@ class Slots:
     def _take(self, size: int) -> np.ndarray:
         while True:
             try:
-                memory = self._free.get_nowait()
-            except Empty:
+                memory = self._free.pop().memory
+            except IndexError:
                 self.made += 1
                 return np.empty(size + ALIGNMENT, np.uint8)
             if memory.size >= size + ALIGNMENT:

@@ -11,14 +11,15 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
 from mhpdata.errors import OptionError
 from mhpdata.options import check_range
+from mhpdata.pool import Pool, Task
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -31,14 +32,24 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+@contextmanager
+def start_threads(option: str) -> Iterator[None]:
+    """Raise OptionError, of the option that says how many, where the system starts no more, as under ``ulimit -v``."""
+    try:
+        yield
+    except RuntimeError as error:
+        remedy = "Pass a smaller number, or allow the process more memory (ulimit -v) and threads (ulimit -u)."
+        raise OptionError(option, "more than the system starts threads", "fewer", remedy) from error
+
+
 def in_order(
-    pool: Executor, function: Callable[[Argument], Result], arguments: Iterable[Argument], ahead: int
-) -> Iterator[tuple[Argument, Future[Result]]]:
-    """Run ``function`` on each argument in the pool; yield (argument, its finished future) in the arguments' order.
+    pool: Pool | Executor, function: Callable[[Argument], Result], arguments: Iterable[Argument], ahead: int
+) -> Iterator[tuple[Argument, Task[Result] | Future[Result]]]:
+    """Run ``function`` on each argument in the pool; yield (argument, its finished task) in the arguments' order.
 
     At most ``ahead`` results wait or are being made. Closing the iterator cancels what has not begun.
     """
-    waiting: deque[tuple[Argument, Future[Result]]] = deque()
+    waiting: deque[tuple[Argument, Task[Result] | Future[Result]]] = deque()
     source = iter(arguments)
     try:
         while True:
@@ -47,24 +58,15 @@ def in_order(
                     argument = next(source)
                 except StopIteration:
                     break
-                waiting.append((argument, _submit(pool, function, argument)))
+                waiting.append((argument, pool.submit(function, argument)))
             if not waiting:
                 return
-            argument, future = waiting.popleft()
-            future.exception()  # waits; the caller takes the result or the error
-            yield argument, future
+            argument, task = waiting.popleft()
+            task.exception()  # waits; the caller takes the result or the error
+            yield argument, task
     finally:
-        for _, future in waiting:
-            future.cancel()
-
-
-def _submit(pool: Executor, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
-    """``pool.submit``. Raises OptionError where the system starts no more threads, as under ``ulimit -v``."""
-    try:
-        return pool.submit(function, *arguments)
-    except RuntimeError as error:
-        remedy = "Pass a smaller number, or allow the process more memory (ulimit -v) and threads (ulimit -u)."
-        raise OptionError("workers", "more than the system starts threads", "fewer", remedy) from error
+        for _, task in waiting:
+            task.cancel()
 
 
 @contextmanager
@@ -123,14 +125,18 @@ class Line(Generic[Argument, Result]):
                     future.set_exception(error)  # not before its turn: the error of the first argument counts
                 self._end(place, argument, future)
         except BaseException:
-            self.stop()
+            with self._change:
+                self._stopped = True
+                self._change.notify_all()
             raise
 
     def stop(self) -> None:
-        """Begin nothing more."""
-        with self._change:
-            self._stopped = True
-            self._change.notify_all()
+        """Begin nothing more; for a thread that does not work here itself.
+
+        Without the lock, which an interrupt of the caller could leave held: a thread that waits here does so for one
+        that is at work, which wakes it when it is done.
+        """
+        self._stopped = True
 
     def _begin(self) -> tuple[int, Argument] | None:
         """The next place and argument, once there is room for a result; None at the end."""
@@ -162,7 +168,7 @@ class Line(Generic[Argument, Result]):
 class Crew:
     """Threads that work and a bar that shows how far they are."""
 
-    def __init__(self, pool: ThreadPoolExecutor, workers: int, bar: tqdm) -> None:
+    def __init__(self, pool: Pool, workers: int, bar: tqdm) -> None:
         self._pool, self._workers, self._bar, self._ahead = pool, workers, bar, 4 * workers
 
     def skip(self, count: int) -> None:
@@ -172,9 +178,9 @@ class Crew:
 
     def each(self, function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Iterator[Result]:
         """The results of ``function``, in the order of its arguments; only a few wait at any time."""
-        for _, future in in_order(self._pool, function, arguments, self._ahead):
+        for _, task in in_order(self._pool, function, arguments, self._ahead):
             self._bar.update()
-            yield future.result()
+            yield task.result()
 
     def in_turn(
         self,
@@ -189,15 +195,13 @@ class Crew:
             take(argument, result)
 
         line = Line(function, arguments, taken, self._ahead)
-        threads: list[Future[None]] = []
         try:
-            for _ in range(self._workers):
-                threads.append(_submit(self._pool, line.work))
-            for thread in threads:
-                thread.result()
-        finally:
+            for task in [self._pool.submit(line.work) for _ in range(self._workers)]:
+                task.result()
+        except BaseException:
             line.stop()
-            wait(threads)
+            self._pool.close()  # nothing is taken any more when the error leaves here
+            raise
 
 
 def hidden(progress: bool) -> bool | None:
@@ -217,13 +221,15 @@ def crew(total: int, unit: str, workers: int | None, progress: bool) -> Iterator
         progress: show a bar, where stderr is a terminal.
 
     Raises:
-        OptionError: ``workers`` outside 1..4096.
+        OptionError: ``workers`` outside 1..4096, or more than the system starts.
     """
     workers = usable_cores() if workers is None else workers
     check_range("workers", workers, 1, 4096)
+    with start_threads("workers"):
+        pool = Pool(workers, "mhp-crew")
     with (
         tqdm(total=total, unit=f" {unit}", smoothing=0.05, disable=hidden(progress)) as bar,
         single_threaded_opencv(),
-        ThreadPoolExecutor(workers) as pool,
+        pool,
     ):
         yield Crew(pool, workers, bar)

@@ -68,7 +68,8 @@ def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, epochs: int
                 assert checksum(kept) == before, f"a held batch has changed, epoch {epoch}"
                 held = [h for h in held if h[0] != due or h[1] is not kept]
             if position == again:
-                single.load_state_dict({**loader.state_dict(), "position": position * settings["batch_size"]})
+                begun_at = {"epoch": epoch, "position": position * settings["batch_size"]}
+                single.load_state_dict({**loader.state_dict(), **begun_at})
                 other = next(iter(single))
                 assert checksum(other) == checksum(batch), f"not what one thread makes, epoch {epoch}, batch {position}"
                 del other
@@ -80,7 +81,7 @@ def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, epochs: int
                 loader.close()
                 loader = Loader(folder, **settings)
                 loader.load_state_dict(state)
-                iterator = iter(loader)
+                iterator = iter(loader) if loader.epoch == epoch else iter(())  # left after the last batch
                 counts["resumed"] += 1
                 leave = -1
             position += 1

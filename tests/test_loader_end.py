@@ -1,6 +1,5 @@
 """How an iteration ends, and how it goes on elsewhere: errors, break, close, the interpreter's exit, fork, pickle."""
 
-import gc
 import subprocess
 import sys
 import textwrap
@@ -9,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from interrupts import check_no_thread
 from loading import epoch, loader, write_packed
 
 import mhpdata
@@ -21,8 +21,11 @@ def rec(tmp_path_factory):
 
 
 def threads_left():
-    gc.collect()
     return sum(thread.name.startswith("mhp-loader") for thread in threading.enumerate())
+
+
+def check_threads_end():
+    check_no_thread("mhp-loader")
 
 
 def test_an_error_in_a_transform_comes_at_its_batch(rec):
@@ -39,11 +42,11 @@ def test_break_and_exceptions_end_the_threads(rec):
     for _batch in ours:
         assert threads_left() == 2
         break
-    assert threads_left() == 0
+    check_threads_end()
     with pytest.raises(KeyError):
         for _batch in ours:
             raise KeyError
-    assert threads_left() == 0
+    check_threads_end()
     iterator = iter(ours)
     next(iterator)
     ours.close()
@@ -70,7 +73,7 @@ def test_whoever_waits_for_a_batch_of_a_loader_that_is_closed_gets_an_error(rec)
     assert begun.wait(60)
     closing = threading.Thread(target=ours.close)
     closing.start()
-    while not ours._makers.closed:
+    while not ours._makers().closed:
         time.sleep(0.01)
     go_on.set()
     for thread in (closing, waiting):
@@ -95,7 +98,7 @@ def test_an_iteration_that_was_ended_says_so_and_does_not_wait(rec, end):
                 ours.close()
             else:
                 next(iter(ours))
-    assert threads_left() == 0
+    check_threads_end()
 
 
 def test_threads_that_cannot_be_started_leave_none(rec, monkeypatch):

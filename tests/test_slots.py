@@ -1,6 +1,7 @@
 """A block is used again when nobody can see it any more, and not before."""
 
 import gc
+import sys
 import weakref
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_no_more_blocks_are_kept_than_asked_for():
     held.clear()
     gc.collect()
     assert all(ref() is None for ref in memory)
-    assert slots._free.qsize() == 2
+    assert len(slots._free) == 2
 
 
 def test_a_smaller_block_is_not_used_for_more():
@@ -78,3 +79,39 @@ def test_a_small_batch_leaves_a_block_for_a_large_one():
     for size in (1000, 10, 1000, 10, 1000):
         slots.lend(((size,), np.float64))
     assert slots.made == 1
+
+
+def test_a_block_comes_back_without_any_code_of_ours():
+    """A finaliser in Python would swallow an interrupt, and print it."""
+    slots, called = Slots(2), []
+    arrays = lend(slots)
+    address = arrays[0].ctypes.data
+    outer = sys.gettrace()
+    sys.settrace(lambda frame, event, argument: called.append(frame.f_code.co_name))
+    del arrays
+    sys.settrace(outer)
+    assert not called
+    assert lend(slots)[0].ctypes.data == address
+
+
+def test_a_lease_that_was_cut_short_in_its_making_is_no_block():
+    slots = Slots(2)
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_name == "lend" and frame.f_lineno > line and event == "line":
+            raise KeyboardInterrupt
+        return trace
+
+    first = Slots.lend.__code__.co_firstlineno
+    for line in range(first, first + 30):  # noqa: B007 (the trace uses it)
+        outer = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            lend(slots)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(outer)
+        images, labels = lend(slots)
+        images[:], labels[:] = 1, 2
+        assert (images == 1).all()

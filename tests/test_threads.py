@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+import mhpdata
 from mhpdata.errors import OptionError
 from mhpdata.threads import crew
 
@@ -136,7 +137,7 @@ def test_a_process_without_stderr_has_no_bar(monkeypatch):
         assert list(threads.each(abs, [-1, -2])) == [1, 2]
 
 
-def test_threads_that_the_system_does_not_start_are_one_error(monkeypatch):
+def test_threads_that_the_system_does_not_start_are_one_error(small, monkeypatch):
     start, started = threading.Thread.start, []
 
     def refuse(self):
@@ -146,8 +147,11 @@ def test_threads_that_the_system_does_not_start_are_one_error(monkeypatch):
         start(self)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with crew(9, "pieces", 4, progress=False) as workers, pytest.raises(OptionError, match=r"workers: .*ulimit -v"):
-        workers.in_turn(str, range(10**9), lambda *_: None)
+    with pytest.raises(OptionError, match=r"workers: .*ulimit -v"), crew(9, "pieces", 4, progress=False):
+        pass
+    assert len(started) == 3 and not any(thread.is_alive() for thread in started)
     started.clear()
-    with crew(9, "pieces", 4, progress=False) as workers, pytest.raises(OptionError, match=r"workers: .*ulimit -v"):
-        list(workers.each(str, range(10**9)))
+    loader = mhpdata.Loader(small, "train", batch_size=2, base_size=64, crop_size=64, threads=4)
+    with pytest.raises(OptionError, match=r"threads: .*ulimit -v"):
+        next(iter(loader))
+    assert not any(thread.is_alive() for thread in started)

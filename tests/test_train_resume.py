@@ -1,5 +1,6 @@
 """A run goes on exactly after every kind of end: signals, kills, errors; what a resume refuses."""
 
+import json
 import os
 import signal
 import subprocess
@@ -46,6 +47,17 @@ def test_a_signal_saves_and_the_run_goes_on_exactly(config, whole, tmp_path, num
     assert f"mhp-train --resume {stopped.last}" in capsys.readouterr().out
     check_equal(run(config, tmp_path / "run", resume=stopped.last), whole)
     assert not stopped.last.exists(), "a checkpoint from within an epoch goes when a later one is there"
+
+
+def test_a_checkpoint_of_mhp_0_1_at_the_end_of_an_epoch_continues_exactly(config, whole, tmp_path):
+    stopped = run(config, tmp_path / "run", before_step=send(signal.SIGINT, STEPS - 1))
+    beside = stopped.last.with_suffix(".json")
+    content = json.loads(beside.read_text())
+    loader = content["loader"]
+    assert (loader["epoch"], loader["position"]) == (1, 0)
+    loader |= {"epoch": 0, "position": STEPS * config.batch_size}  # where the loader of 0.1 stood
+    beside.write_text(json.dumps(content))
+    check_equal(run(config, tmp_path / "run", resume=stopped.last), whole)
 
 
 def test_a_signal_in_a_validation_saves_the_epoch(config, whole, tmp_path):
