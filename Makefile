@@ -45,9 +45,11 @@ $(VENV)/demo/.ready: EXTRAS := viz
 $(VENV)/a/.ready: EXTRAS := mxnet,onnx,viz,dev
 $(VENV)/demo/.ready $(VENV)/a/.ready: MORE := $(TORCH)
 $(VENV)/b/.ready: EXTRAS := viz,dev
+$(VENV)/lightning/.ready: EXTRAS := torch
+$(VENV)/lightning/.ready: MORE := torch==2.13.0 lightning==2.6.6 accelerate==1.15.0
 $(VENV)/demo/.ready: constraints/b.txt
 $(VENV)/a/.ready: constraints/a.txt
-$(VENV)/b/.ready: constraints/b.txt
+$(VENV)/b/.ready $(VENV)/lightning/.ready: constraints/b.txt
 
 $(VENV)/%/.ready: setup.py | ready
 	$(PYTHON) -m venv --clear $(@D)
@@ -84,7 +86,7 @@ test: $(VENV)/a/.ready $(VENV)/b/.ready
 	$(VENV)/b/bin/python -m pytest $(TWO) --junit-xml build/tests-b.xml
 	@echo "Results: build/tests-a.xml build/tests-b.xml"
 
-slow: $(VENV)/a/.ready
+slow: $(VENV)/a/.ready $(VENV)/lightning/.ready
 	@mkdir -p build
 	$(VENV)/a/bin/python -m pytest -m slow --junit-xml build/tests-slow.xml
 	$(VENV)/a/bin/python tests/alone.py --out benchmarks/results

@@ -37,7 +37,8 @@ def to_torch(loader: Loader, device: Any = "cpu") -> Copies:
 
     Returns:
         An iterable of ``TensorBatch``: images float32 (N, 3, H, W), normalised, or float16 if the loader's are; labels
-        uint8 (N, H, W), 255 not labelled; indices, persons, boxes and counts as of ``mhpdata.loader.Batch``.
+        uint8 (N, H, W), 255 not labelled; indices, persons, boxes and counts as of ``mhpdata.Batch``, all of them
+        tensors on the device. Lightning takes it as a data loader, and Accelerate, too (docs/loader.md).
 
     Raises:
         MissingError: torch is not installed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupts import Places, check_no_thread, interrupt_after
 
 import mhpdata
 import mhpmodels
-from mhpdata.errors import EngineError, MissingError
+from mhpdata.errors import EngineError, MissingError, OptionError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines import open_engine
 from mhpmodels.handover import to_torch
@@ -43,7 +45,7 @@ def loader(small):
 
 
 def copied(batches):
-    return [(b.images.clone(), b.labels.clone(), b.indices.copy()) for b in batches]
+    return [(b.images.clone(), b.labels.clone(), b.indices.numpy().copy()) for b in batches]
 
 
 def check(found, expected):
@@ -70,6 +72,41 @@ def test_all_arrays_come(loader):
     batch = next(iter(to_torch(loader(persons=True))))
     assert batch.persons.shape == batch.labels.shape and batch.boxes.shape[2] == 4 and batch.counts.shape == (2,)
     assert next(iter(to_torch(loader()))).persons is None
+
+
+def test_a_batch_is_moved_as_frameworks_move_it(loader):
+    from torch.utils._pytree import tree_leaves
+    from torch.utils.data._utils.collate import default_convert
+
+    batch = next(iter(to_torch(loader(persons=True))))
+    assert set(batch) == {"images", "labels", "indices", "persons", "boxes", "counts"}
+    assert batch.indices.dtype == torch.int64 and all(isinstance(value, torch.Tensor) for value in batch.values())
+    moved = batch.to(torch.device("meta"), non_blocking=True)
+    assert type(moved) is type(batch) and all(value.device.type == "meta" for value in moved.values())
+    assert moved.boxes.shape == batch.boxes.shape
+    plain = next(iter(to_torch(loader())))
+    assert set(plain) == set(plain.to("cpu")) == {"images", "labels", "indices"} and plain.to("cpu").persons is None
+    again = default_convert(plain)
+    assert type(again) is type(plain) and torch.equal(again.images, plain.images)
+    assert tree_leaves({**plain}) == list(plain.values())
+    assert len({**plain}) == 3
+    with pytest.raises(AttributeError, match="read-only"):
+        plain.images = None
+
+
+def test_pinned_memory_is_asked_of_every_tensor(loader, monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: asked.append(tensor.dtype) or tensor)
+    batch = next(iter(to_torch(loader())))
+    assert set(batch.pin_memory()) == set(batch) and len(asked) == 3
+
+
+def test_a_split_without_labels_has_none(loader):
+    from mhpdata.batch import Batch
+
+    images, indices = np.zeros((1, 3, 4, 4), np.float32), np.zeros(1, np.int64)
+    batch = Copies(loader(), "cpu")._move(Batch(images, None, indices))
+    assert batch.labels is None and set(batch) == {"images", "indices"}
 
 
 def test_on_the_cpu_a_tensor_is_the_loaders_memory_and_gives_it_back(loader):
@@ -111,6 +148,70 @@ def test_epochs_and_length(loader, ahead):
         one.set_epoch(epoch)
         plain_one.set_epoch(epoch)
         check(copied(one), plain(plain_one))
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_each_epoch_is_another_when_the_loop_stops_by_length(loader, ahead):
+    expected, one = loader(), Copies(loader(), "cpu", ahead)
+    for epoch in range(3):
+        iterator = iter(one)
+        check(copied(next(iterator) for _ in range(len(one))), plain(expected))
+        assert (one.state_dict()["epoch"], one.state_dict()["position"]) == (epoch + 1, 0)
+        assert next(iterator, None) is None
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("done", [1, 2])
+def test_a_break_repeats_the_epoch_though_the_last_batch_was_copied_ahead(loader, ahead, done):
+    expected, one = plain(loader()), Copies(loader(), "cpu", ahead)
+    for _ in range(2):
+        iterator = iter(one)
+        check(copied(next(iterator) for _ in range(done)) + expected[done:], expected)
+        state = one.state_dict()
+        assert (state["epoch"], state["position"]) == (0, 2 * done)
+    one.close()
+    assert one.state_dict() == state, "closing forgets nothing"
+    other = Copies(loader(), "cpu", ahead)
+    other.load_state_dict(state)
+    other.sampler.set_epoch(0)  # as Lightning does
+    check(expected[:done] + copied(other), expected)
+
+
+def test_an_iteration_that_was_ended_says_so(loader):
+    one = Copies(loader(), "cpu", ahead=True)
+    iterator = iter(one)
+    next(iterator)
+    one.set_epoch(3)
+    with pytest.raises(OptionError, match="this iteration was ended"):
+        next(iterator)
+    assert one.state_dict()["epoch"] == 3
+
+
+def test_interrupts_at_places_of_a_copy_ahead(loader):
+    one = Copies(loader(), "cpu", ahead=True)
+    state = {**one.state_dict(), "position": 2}
+    expected = plain(loader())[1:]
+    one.load_state_dict(state)
+    places = Places(lambda: [batch.images for batch in one])
+    for place in range(0, places.count(), 37):
+        one.load_state_dict(state)
+        places.interrupt(place)
+        check_no_thread("mhp-copies", "mhp-loader")
+        if one.state_dict() == state:
+            check(copied(one), expected)
+        else:
+            one.set_epoch(0)
+            check(copied(one)[1:], expected)
+
+
+def test_signals_while_a_batch_is_copied_ahead(loader):
+    one, rng = Copies(loader(), "cpu", ahead=True), random.Random(3)
+    expected = plain(loader())
+    for _ in range(30):
+        interrupt_after(0.02 * rng.random() ** 2, lambda: [batch.images for batch in one])
+        check_no_thread("mhp-copies", "mhp-loader")
+        one.set_epoch(0)
+        check(copied(one), expected)
 
 
 def test_an_error_of_the_loader_comes_through(loader):

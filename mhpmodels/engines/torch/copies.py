@@ -8,15 +8,16 @@
 Pinned memory is torch's own, and used again only when the copy out of it is done; a slot of the loader is let go when
 the next batch is asked for. On the CPU a tensor is the slot's own memory, and the loader knows when it is gone.
 
+What is copied ahead is not handed out: the state is that of the last batch that was.
+
 Run here: the CPU, with the thread and without; the streams on one H100 (``tests/test_torch_cuda.py``).
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mhpdata.makers import ended
+from mhpdata.named import Named
+from mhpdata.pool import Pool, Task
 from mhpmodels.engines import DEVIATION, MEAN
 
 
@@ -46,23 +50,30 @@ def normalise(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float().mul_(1 / (255 * deviation)).sub_(mean / deviation)
 
 
-@dataclass(frozen=True)
-class TensorBatch:
-    """A batch of ``mhpdata.Loader`` as tensors on a device.
+class TensorBatch(Named):
+    """A batch of ``mhpdata.Loader`` as tensors on a device. A mapping: ``batch["images"]`` is ``batch.images``.
 
     Attributes:
         images: float32 (N, 3, H, W), normalised; float16 if the loader's are.
-        labels: uint8 (N, H, W); 255 is not labelled.
-        indices: int64 (N,), NumPy's, since they name samples to people.
-        persons, boxes, counts: as of ``mhpdata.loader.Batch``, shapes and types too; None where the loader gives none.
+        labels: uint8 (N, H, W); 255 is not labelled; None where the split has no labels.
+        indices: int64 (N,), see ``mhpdata.Batch``.
+        persons, boxes, counts: as of ``mhpdata.Batch``, shapes and types too; None where the loader gives none.
     """
 
     images: Tensor
     labels: Tensor
-    indices: NDArray[np.int64]
+    indices: Tensor
     persons: Tensor | None
     boxes: Tensor | None
     counts: Tensor | None
+
+    def to(self, device: Any, non_blocking: bool = False) -> TensorBatch:
+        """Return the batch with all tensors on a device, as ``Tensor.to`` moves them."""
+        return TensorBatch({name: tensor.to(device, non_blocking=non_blocking) for name, tensor in self.items()})
+
+    def pin_memory(self) -> TensorBatch:
+        """Return the batch in pinned memory, from which a GPU copies without waiting."""
+        return TensorBatch({name: tensor.pin_memory() for name, tensor in self.items()})
 
 
 _Item = tuple[Any, TensorBatch, dict[str, int]]
@@ -90,11 +101,17 @@ class Copies:
         self._watched = watched
         # one for good: memory that was used on a stream is used again there only
         self._side = torch.cuda.Stream(self._device) if self._is_ahead and self._device.type == "cuda" else None
-        self._coming: Future[_Item | None] | None = None
-        self._state: dict[str, int] | None = None
+        self._pool: weakref.ref[Pool] | None = None  # the iteration in progress holds it
+        # while one copies ahead: the state of what was handed out, and whether anything was
+        self._stands: tuple[dict[str, int], bool] | None = None
 
     def __len__(self) -> int:
         return len(self._loader)
+
+    @property
+    def sampler(self) -> Copies:
+        """Itself: Lightning calls ``sampler.set_epoch(epoch)`` when an epoch begins."""
+        return self
 
     def name(self, index: int) -> str:
         """As of the loader."""
@@ -102,23 +119,23 @@ class Copies:
 
     def set_epoch(self, epoch: int) -> None:
         """As of the loader."""
-        self._state = None
+        self._settle()
         self._loader.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, int]:
         """As of the loader; a batch copied ahead does not count."""
-        state: dict[str, int] = self._loader.state_dict() if self._state is None else self._state
+        state: dict[str, int] = self._loader.state_dict() if self._stands is None else self._stands[0]
         return state
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """As of the loader."""
+        self._halt()
         self._loader.load_state_dict(state)
-        self._state = None
+        self._stands = None
 
     def close(self) -> None:
         """As of the loader, whose threads the batch that is being copied still needs."""
-        if self._coming is not None:
-            wait([self._coming])
+        self._halt()
         self._loader.close()
 
     def __iter__(self) -> Iterator[Any]:
@@ -127,34 +144,57 @@ class Copies:
 
     def pairs(self) -> Iterator[tuple[Any, TensorBatch]]:
         """The loader's own batches, each with its tensors."""
+        self._settle()
         batches = iter(self._loader)
         if not self._is_ahead:
             for batch in batches:
                 yield batch, self._move(batch)
             return
-        with ThreadPoolExecutor(1, "mhp-copies", self._enter) as pool:
-            try:
-                self._coming = pool.submit(self._take, batches)
-                while (item := self._arrived()) is not None:
-                    self._coming = pool.submit(self._take, batches)
-                    batch, tensors, self._state = item
-                    del item  # so that only the caller holds the batch
-                    self._await(tensors)
-                    yield batch, tensors
-                    del batch, tensors
-            finally:
-                self._coming = None
-        self._state = None
+        state = self._loader.state_dict()
+        self._stands, epoch = (state, False), state["epoch"]
+        with Pool(1, "mhp-copies", self._desk, ended) as pool:
+            self._pool = weakref.ref(pool)
+            coming = pool.submit(self._take, batches)
+            while state["epoch"] == epoch and (item := self._arrived(coming)) is not None:
+                batch, tensors, state = item
+                del item  # so that only the caller holds the batch
+                if state["epoch"] == epoch:
+                    coming = pool.submit(self._take, batches)
+                else:  # the last one
+                    del coming
+                    pool.close()
+                self._await(tensors)
+                self._stands = state, True
+                yield batch, tensors
+                del batch, tensors
 
-    def _enter(self) -> None:
+    def _halt(self) -> None:
+        """End the copying of an iteration in progress."""
+        pool = None if self._pool is None else self._pool()
+        if pool is not None:
+            pool.close()
+
+    def _settle(self) -> None:
+        """End an iteration in progress that copies ahead; the loader then stands where what was handed out left it."""
+        self._halt()
+        if self._stands is not None:
+            state, handed_out = self._stands
+            if handed_out:
+                self._loader.set_epoch(state["epoch"])
+            else:
+                self._loader.load_state_dict(state)
+            self._stands = None
+
+    @contextmanager
+    def _desk(self) -> Iterator[None]:
         """The thread's device: torch begins with the first GPU, and would take memory there."""
         if self._side is not None:
             torch.cuda.set_device(self._side.device)
+        yield
 
-    def _arrived(self) -> _Item | None:
-        assert self._coming is not None
+    def _arrived(self, coming: Task[_Item | None]) -> _Item | None:
         with self._watched():
-            return self._coming.result()
+            return coming.result()
 
     def _take(self, batches: Iterator[Any]) -> _Item | None:
         """The next batch, its tensors and where the loader then stands; None at the end."""
@@ -162,12 +202,11 @@ class Copies:
         return None if batch is None else (batch, self._move(batch), self._loader.state_dict())
 
     def _move(self, batch: Any) -> TensorBatch:
-        arrays = (batch.labels, batch.persons, batch.boxes, batch.counts)
+        arrays = (batch.labels, batch.indices, batch.persons, batch.boxes, batch.counts)
         with torch.cuda.stream(self._side):  # None: the current one
             images = on_device(batch.images, self._device)
             images = normalise(images) if images.dtype == torch.uint8 else images
-            labels, *others = (None if a is None else on_device(a, self._device) for a in arrays)
-        return TensorBatch(images, labels, batch.indices, *others)
+            return TensorBatch(images, *(None if a is None else on_device(a, self._device) for a in arrays))
 
     def _await(self, tensors: TensorBatch) -> None:
         """The stream that computes goes on when the copies are done, and its use of them is known to the allocator."""
@@ -175,9 +214,8 @@ class Copies:
             return
         current = torch.cuda.current_stream(self._device)
         current.wait_stream(self._side)
-        for tensor in vars(tensors).values():
-            if isinstance(tensor, Tensor):
-                tensor.record_stream(current)
+        for tensor in tensors.values():
+            tensor.record_stream(current)
 
 
 class Ahead(Copies):
