@@ -207,7 +207,7 @@ def test_interrupts_at_places_of_a_copy_ahead(loader):
 def test_signals_while_a_batch_is_copied_ahead(loader):
     one, rng = Copies(loader(), "cpu", ahead=True), random.Random(3)
     expected = plain(loader())
-    for _ in range(30):
+    for _ in range(10):
         interrupt_after(0.02 * rng.random() ** 2, lambda: [batch.images for batch in one])
         check_no_thread("mhp-copies", "mhp-loader")
         one.set_epoch(0)
