@@ -4,6 +4,9 @@ OpenCV does not write palettes, so the file is written here (signature, IHDR, PL
 third edition, sections 5, 9 and 11). Pillow reads the labels as they are. Others' are read as masks are, by
 ``mhpdata.label_png``.
 
+Labels of an image that was turned upright say so in a tEXt chunk, "EXIF orientation applied": they do not fit the
+labels of a dataset, which follow the raw pixels.
+
 And a picture for people, in colours, as OpenCV writes it.
 """
 
@@ -26,15 +29,18 @@ LEVEL = 6
 """zlib's level. The merged labels of sample 1528 (0.71 Mpixel), bytes and ms: level 1: 19500, 2; 6: 11044, 4; 9: 7818,
 29; with the difference to the row above (filter 2): 15719, 2; 10513, 3; 8390, 25."""
 
+_TURNED = b"EXIF orientation applied\0"
+_RAW = "Predict it as it is stored: mhp-predict --data REC, or mhp-predict --exif raw for image files."
 _AGAIN = "If this is a copy, copy it once more; otherwise write it again with the program that made the predictions."
 
 
-def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
+def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8], orientation: int = 1) -> bytes:
     """A PNG of colour type 3 and 8 bits.
 
     Args:
         labels: uint8 (height, width), each side 1..65535.
         palette: uint8 (256, 3), R, G, B of each label.
+        orientation: of EXIF, 1..8; other than 1, the labels were turned accordingly, and the file says so.
     """
     height, width = labels.shape
     rows = np.zeros((height, 1 + width), np.uint8)  # each row begins with its filter, 0: none
@@ -43,6 +49,7 @@ def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> byt
     chunks = (
         (b"IHDR", header),
         (b"PLTE", palette.tobytes()),
+        *([(b"tEXt", _TURNED + str(orientation).encode())] if orientation != 1 else []),
         (b"IDAT", zlib.compress(rows.tobytes(), LEVEL)),
         (b"IEND", b""),
     )
@@ -56,7 +63,7 @@ def is_label_map(start: bytes) -> bool:
     return (
         start.startswith(PNG_SIGNATURE)
         and start[12:16] + start[24:26] + start[33:41] == b"IHDR\x08\x03" + struct.pack(">I4s", 768, b"PLTE")
-        and start[817:821] == b"IDAT"
+        and start[817:821] in (b"IDAT", b"tEXt")
         and (palette[:3], palette[-3:]) == (b"\xff" * 3, bytes(3))
     )
 
@@ -83,7 +90,7 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *
         uint8 (height, width), or uint16 of a 16-bit PNG.
 
     Raises:
-        PredictionError: another kind of file, another size, no labels, or it does not decode.
+        PredictionError: another kind of file, another size, turned upright, no labels, or it does not decode.
     """
     expected = f"a PNG with the {what} at each pixel"
     try:
@@ -93,11 +100,15 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *
         raise PredictionError(place, error.found, expected, remedy) from error
     if header.kind != "png":
         raise PredictionError(place, f"a {NAMES[header.kind]}", expected, f"{SAVE_AS} mhp-predict writes such PNGs.")
+    if b"tEXt" + _TURNED in data:
+        raise PredictionError(place, "was turned upright, as EXIF says", "the order of the stored pixels", _RAW)
     if (header.height, header.width) != size:
         remedy = (
             "Scale the prediction to that size by nearest neighbour; mhp-score compares at the photo's own size, and "
             "with --at packed at the packed one."
         )
+        if (header.width, header.height) == size:
+            remedy = f"If the image was turned upright, as EXIF says: {_RAW} Otherwise: {remedy}"
         wanted = f"{size[0]} x {size[1]} (height x width), as its labels"
         raise PredictionError(place, f"{header.height} x {header.width}", wanted, remedy)
     try:

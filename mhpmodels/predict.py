@@ -8,8 +8,10 @@
     out/pictures/0001.jpg         with ``overlay``: the photo as the network saw it, the labels over it
     out/pictures/legend.png       with ``legend``
 
-Photos are decoded strictly and as they are: masks follow the raw pixel order, so no rotation that EXIF asks for is
-applied. A photo's label PNG is written last: where it is, the photo is done.
+Image files are decoded strictly and by default turned upright, as viewers show them (``mhpdata.exif``); labels and
+overlays then fit what a viewer shows, and a label PNG that was turned says so. ``exif="raw"`` leaves the pixels as they
+are stored, which the masks of datasets follow; images of a packed folder are never turned. A photo's label PNG is
+written last: where it is, the photo is done.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import PACK_AGAIN, ManifestError, MhpError, OptionError, UnreadableError
+from mhpdata.exif import AS_STORED, EXIF, read_orientation, turn
 from mhpdata.image import decode_image
 from mhpdata.labels import LabelSet
 from mhpdata.options import ON_ERROR, check_choice
@@ -61,12 +64,16 @@ class Written:
         kept: photos whose files were there already, and were kept.
         skipped: errors of photos that were left out.
         milliseconds: median time a photo, from pixels to labels, the first left out; 0 where there is none.
+        turned: EXIF orientation, 2..8, by name of each image whose labels were turned upright.
+        remarks: one sentence for each image whose EXIF block is damaged, and which was therefore not turned.
     """
 
     labels: tuple[Path, ...]
     kept: int
     skipped: tuple[MhpError, ...]
     milliseconds: float
+    turned: Mapping[str, int]
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,8 @@ class Options:
         on_error: "fail" ends at the first photo that cannot be used; "skip" leaves such out.
         threads: that read and decode; None for one a core.
         progress: show a bar, where stderr is a terminal.
+        exif: of ``mhpdata.exif.EXIF``: "upright" turns image files as their EXIF orientation says; "raw" takes their
+            pixels in the order of the file, which a dataset's masks follow. Images of a packed folder are raw.
     """
 
     size: int = 768
@@ -93,9 +102,11 @@ class Options:
     on_error: str = "fail"
     threads: int | None = None
     progress: bool = False
+    exif: str = "upright"
 
     def __post_init__(self) -> None:
         check_choice("on_error", self.on_error, ON_ERROR)
+        check_choice("exif", self.exif, EXIF)
         if self.keep and self.overwrite:
             remedy = "Leave out overwrite to keep the files that are there, or keep to replace them."
             raise OptionError("keep", "and overwrite are both given", "one of the two", remedy)
@@ -103,11 +114,13 @@ class Options:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A photo as the network sees it, the size that its labels get, and its name in errors."""
+    """An image as the network sees it, the size that its labels get, its name in errors, and how it was turned."""
 
     image: Pixels
     size: tuple[int, int]
     place: str
+    orientation: int = AS_STORED
+    remark: str = ""
 
 
 def predict_photos(
@@ -138,7 +151,7 @@ def predict_photos(
             remedy = "Run the command once for each of these, with another --out, or rename one."
             raise OptionError("the photos", f"{count[name]} named {name} ({same})", "one of each name", remedy)
     paths = {Path(photo).stem: Path(photo) for photo in photos}
-    return _predict(inference, paths, partial(_see_photo, options.size), Path(out), labels, options)
+    return _predict(inference, paths, partial(_see_photo, options), Path(out), labels, options)
 
 
 def predict_split(
@@ -183,16 +196,24 @@ def predict_split(
         opened.close()
 
 
-def _see_photo(short: int, path: Path) -> _Seen:
+def _see_photo(options: Options, path: Path) -> _Seen:
     try:
         data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
         remedy = to_open(error, path, "a JPEG or PNG")
         remedy += " To leave out such photos and go on with the others, pass --on-error skip."
         raise UnreadableError(path, f"cannot be read ({why(error)})", "a photo", remedy) from error
-    photo, header = decode_image(data, str(path))
-    size = header.height, header.width
-    return _Seen(resize_image(photo, input_size(size, short, str(path))), size, str(path))
+    photo, _ = decode_image(data, str(path))
+    orientation, remark = AS_STORED, ""
+    if options.exif == "upright":
+        try:
+            orientation = read_orientation(data)
+        except ValueError as error:
+            remark = f"{path}: taken as it is stored, for its EXIF block is damaged: {error}."
+    photo = turn(photo, orientation)
+    size = photo.shape[0], photo.shape[1]
+    image = resize_image(photo, input_size(size, options.size, str(path)))
+    return _Seen(image, size, str(path), orientation, remark)
 
 
 def _see_sample(split: Split, short: int, index: int) -> _Seen:
@@ -249,7 +270,8 @@ def _predict(
                 raise
             return error
 
-    written, skipped, seconds = [], [], []
+    written, skipped, seconds, remarks = [], [], [], []
+    turned: dict[str, int] = {}
     with crew(len(sources), "photos", options.threads, options.progress) as workers:
         for name, seen in zip(sources, workers.each(attempt, sources.values()), strict=True):
             if isinstance(seen, MhpError):
@@ -261,14 +283,19 @@ def _predict(
             if options.overlay and pictures[name] not in kept:
                 write_file(pictures[name], _overlay(seen.image, predicted, labels), options.overwrite)
             if files[name] not in kept:
-                write_file(files[name], encode_indexed(predicted, labels.palette), options.overwrite)
+                png = encode_indexed(predicted, labels.palette, seen.orientation)
+                write_file(files[name], png, options.overwrite)
             written.append(files[name])
+            if seen.orientation != AS_STORED:
+                turned[name] = seen.orientation
+            if seen.remark:
+                remarks.append(seen.remark)
     if skipped and len(skipped) == asked:
         first = skipped[0]
         found = f"{first.found}; none of {counted(asked, 'photo')} can be used" if asked > 1 else first.found
         raise type(first)(first.place, found, first.expected, first.remedy) from first
     median = 1000 * statistics.median(seconds[1:] or seconds or [0.0])
-    return Written(tuple(written), asked - len(sources), tuple(skipped), median)
+    return Written(tuple(written), asked - len(sources), tuple(skipped), median, turned, tuple(remarks))
 
 
 def _overlay(image: Pixels, labels: Pixels, classes: LabelSet) -> bytes:

@@ -25,6 +25,7 @@ ALLOWED = {
     "header": {"bmp", "chunks", "errors", "segments", "webp"},
     "pool": set(),
     "named": set(),
+    "exif": {"header", "opencv"},
     "gif": set(),
     "notes": {"fields", "wording"},
     "image": {

@@ -12,17 +12,28 @@ import cv2
 import numpy as np
 import pytest
 from folder import encode, photo, write_folder
+from images import picture, save
 from networks import ByColour
 
 import mhpdata
-from mhpdata.errors import EngineError, ImageError, ManifestError, OptionError, OutputError, UnreadableError
+from mhpdata.errors import (
+    EngineError,
+    ImageError,
+    ManifestError,
+    OptionError,
+    OutputError,
+    PredictionError,
+    UnreadableError,
+)
+from mhpdata.exif import turn
 from mhpdata.image import decode_image
 from mhpdata.labels import MHP_V1
 from mhpdata.resize import packed_size, resize_image
+from mhpdata.synth.forms import EXIF
 from mhpmodels.inference import Inference
 from mhpmodels.output import write_file
 from mhpmodels.overlay import lay_over
-from mhpmodels.png import encode_indexed
+from mhpmodels.png import decode_labels, encode_indexed
 from mhpmodels.predict import Options, predict_photos, predict_split
 from mhpmodels.rescale import labels_at
 
@@ -80,15 +91,47 @@ def test_photos(photos, tmp_path):
         np.testing.assert_array_equal(palette[:19], MHP_V1.palette[:19])
 
 
-def test_exif_is_not_applied(tmp_path):
-    """A camera's "turned by 90 degrees" (orientation 6): labels follow the raw pixel order, as masks do."""
-    data = encode(".jpg", photo(3, (24, 40)))
-    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
-    turned = data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:]
-    assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape == (40, 24, 3)
-    (tmp_path / "turned.jpg").write_bytes(turned)
-    (path,) = predict_photos(around(), [tmp_path / "turned.jpg"], tmp_path / "out", MHP_V1, SMALL).labels
-    assert read_labels(path)[0].shape == (24, 40)
+def oriented(kind, image, orientation):
+    """An image file whose EXIF orientation is this, and its pixels as decoded."""
+    tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0" + bytes([orientation]) + bytes(6)
+    data = save(image, kind, exif=b"Exif\0\0" + tiff)
+    return data, decode_image(data, "a")[0]
+
+
+@pytest.mark.parametrize("kind, orientation", [("JPEG", n) for n in range(1, 9)] + [("PNG", 6), ("WEBP", 8)])
+def test_image_files_are_predicted_upright_unless_raw_is_asked_for(tmp_path, kind, orientation):
+    data, stored = oriented(kind, picture(size=(24, 40)), orientation)
+    (tmp_path / "a.jpg").write_bytes(data)
+    options = replace(SMALL, overlay=True)
+    done = predict_photos(around(), [tmp_path / "a.jpg"], tmp_path / "out", MHP_V1, options)
+    upright = turn(stored, orientation)
+    labels = read_labels(done.labels[0])[0]
+    assert labels.shape == ((40, 24) if orientation >= 5 else (24, 40)) == upright.shape[:2]
+    np.testing.assert_array_equal(labels, expected(upright, upright.shape[:2]))
+    assert done.turned == ({} if orientation == 1 else {"a": orientation}) and done.remarks == ()
+    assert cv2.imread(str(tmp_path / "out" / "pictures" / "a.jpg")).shape[:2] == packed_size(*labels.shape, 32)
+    raw = predict_photos(around(), [tmp_path / "a.jpg"], tmp_path / "raw", MHP_V1, replace(SMALL, exif="raw"))
+    np.testing.assert_array_equal(read_labels(raw.labels[0])[0], expected(stored, (24, 40)))
+    assert raw.turned == {} and raw.remarks == ()
+    size = labels.shape
+    if orientation == 1:
+        assert done.labels[0].read_bytes() == raw.labels[0].read_bytes()
+        np.testing.assert_array_equal(decode_labels(done.labels[0].read_bytes(), "a.png", size), labels)
+    else:  # also where the size is that of the stored pixels: labels of a dataset are never turned
+        with pytest.raises(PredictionError, match=r"turned upright.*mhp-predict --exif raw"):
+            decode_labels(done.labels[0].read_bytes(), "a.png", (24, 40))
+    decode_labels(raw.labels[0].read_bytes(), "a.png", (24, 40))
+
+
+def test_an_image_with_a_damaged_exif_block_is_predicted_as_stored_with_a_remark(tmp_path):
+    data = save(picture(size=(24, 40)), "JPEG", exif=EXIF)
+    (tmp_path / "a.jpg").write_bytes(data)
+    done = predict_photos(around(), [tmp_path / "a.jpg"], tmp_path / "out", MHP_V1, SMALL)
+    np.testing.assert_array_equal(read_labels(done.labels[0])[0], expected(decode_image(data, "a")[0], (24, 40)))
+    assert done.turned == {} and len(done.remarks) == 1
+    assert "a.jpg: taken as it is stored, for its EXIF block is damaged: its directory begins at" in done.remarks[0]
+    raw = predict_photos(around(), [tmp_path / "a.jpg"], tmp_path / "raw", MHP_V1, replace(SMALL, exif="raw"))
+    assert raw.remarks == () and raw.labels[0].read_bytes() == done.labels[0].read_bytes()
 
 
 @pytest.mark.parametrize("names", [None, ("0008",)])
@@ -284,6 +327,8 @@ def test_wrong_arguments(photos, packed, tmp_path):
         predict_split(around(), packed, "test", tmp_path, ["0001"], SMALL)
     with pytest.raises(OptionError, match="on_error"):
         Options(on_error="ignore")
+    with pytest.raises(OptionError, match="exif: 'turned'"):
+        Options(exif="turned")
     with pytest.raises(OptionError, match="keep: and overwrite"):
         Options(keep=True, overwrite=True)
     with pytest.raises(OutputError, match="cannot be made"):

@@ -239,6 +239,12 @@ def test_predictions_of_another_size(packed, tmp_path):
         score(packed, folder, "test")
 
 
+def test_a_prediction_turned_by_90_degrees(packed, tmp_path):
+    images = {name: (labels.T, owners, masks) for name, (labels, owners, masks) in truth(packed).items()}
+    with pytest.raises(PredictionError, match=r"60 x 40; expected 40 x 60 .*as EXIF says: .*mhp-predict --exif raw"):
+        score(packed, submit(tmp_path, "labels", images), "test")
+
+
 @pytest.mark.parametrize("write", [write_v2, write_cihp])
 def test_the_other_layouts(write, tmp_path):
     write(tmp_path / "download", {"train": [3], "val": [7, 10], "test": [8]})

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mhpdata.exif import EXIF
 from mhpdata.options import ON_ERROR
 from mhpdata.wording import printable
 from mhptools.network import network_fields, options_of_a_network
@@ -19,8 +20,10 @@ Examples:
   mhp-predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ --data rec/ --split test --overlay --legend
 
 pred/holiday.png holds a label for each pixel of holiday.jpg, with a palette; pictures for people lie in pred/pictures.
-Photos are taken in their raw pixel order: a rotation that EXIF asks for is not applied. Pictures made with MHP are for
-non-commercial research only, as the dataset is.
+Image files are turned upright as their EXIF orientation says, so that labels and overlays fit what viewers show; such a
+label PNG says so, and mhp-score refuses it. A dataset's labels follow the pixels as stored: predict its image files
+with --exif raw, or the packed folder with --data, which is never turned. Pictures made with MHP are for non-commercial
+research only, as the dataset is.
 """
 
 
@@ -32,6 +35,11 @@ non-commercial research only, as the dataset is.
 @click.option("--split", help="Which split of it.  [default: test]")
 @click.option("--name", "names", multiple=True, help="Only this image of the split; may be repeated.")
 @options_of_a_network
+@click.option(
+    "--exif",
+    type=click.Choice(EXIF),
+    help="Turn image files upright as EXIF says, or take them as stored.  [default: upright; with --data: raw]",
+)
 @click.option("--overlay", is_flag=True, help="Write pictures with the labels over the photo.")
 @click.option("--legend", is_flag=True, help="Write a picture of the classes and their colours; needs Matplotlib.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier mhp-predict wrote.")
@@ -55,6 +63,7 @@ def main(
     multi_scale: bool,
     window: int | None,
     workers: int | None,
+    exif: str | None,
     overlay: bool,
     legend: bool,
     overwrite: bool,
@@ -74,10 +83,14 @@ def main(
         example = "End the command with holiday.jpg, or with --data rec/ --split test."
         wanted = "Name photos, or a packed folder with --data (and --split, --name); not both"
         raise click.UsageError(f"{wanted}. {example}")
+    if data is not None and exif == "upright":
+        remedy = "Leave it out with --data, or predict the image files themselves."
+        raise click.UsageError(f"--exif upright: a packed folder holds images as stored, as its masks are. {remedy}")
     classes = 19 if data is None else len(read_manifest(Path(data)).classes)
     engine = open_trained(checkpoint, network_fields(given), classes)
     labels = labels_of(engine.config)
-    options = Options(engine.config.base_size, overlay, legend, overwrite, keep, on_error, workers, progress=True)
+    size, exif = engine.config.base_size, exif or EXIF[0]
+    options = Options(size, overlay, legend, overwrite, keep, on_error, workers, progress=True, exif=exif)
     try:
         inference = inference_of(engine, labels.flip_pairs, multi_scale, window or WINDOW)
         if data is None:
@@ -88,8 +101,13 @@ def main(
         engine.close()
     for error in done.skipped:
         print(printable(f"Left out: {type(error).__name__}: {error}"), file=sys.stderr)
+    for remark in done.remarks:
+        print(printable(f"Remark: {remark}"), file=sys.stderr)
     maps = f"{len(done.labels)} label maps" + (f" ({done.kept} more were there)" if done.kept else "")
     print(printable(f"{out}: {maps}, {done.milliseconds:.2f} ms a photo (median, from pixels to labels)"))
+    if data is None:
+        how = f"{len(done.turned)} turned upright as EXIF says" if exif == "upright" else "all as stored, not turned"
+        print(f"Orientation: {how} (--exif {exif})")
 
 
 if __name__ == "__main__":
