@@ -1,4 +1,4 @@
-"""How fast a run goes: images a second, the loader's share of the time, the time left; on a bar and in a line."""
+"""How fast a run goes: images per second in all processes, the loader's share of the time, the time left."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ class Meter:
     Args:
         steps: of an epoch.
         epochs: of the run.
+        world_size: processes that train together, each on as many images as this one.
         progress: draw a bar, where standard error is a terminal.
     """
 
-    def __init__(self, steps: int, epochs: int, progress: bool = False) -> None:
-        self._steps, self._epochs, self._progress = steps, epochs, progress
+    def __init__(self, steps: int, epochs: int, world_size: int = 1, progress: bool = False) -> None:
+        self._steps, self._epochs, self._world_size, self._progress = steps, epochs, world_size, progress
         self._bar: Any = None
         self._validation = 0.0
         self._restart(0)
@@ -35,6 +36,10 @@ class Meter:
         self._restart(epoch)
         self._bar = tqdm(total=self._steps, initial=iteration, unit="step", disable=hidden(self._progress), leave=False)
 
+    def images(self, own: int) -> int:
+        """Return the images of a step in all processes, of which this one has ``own``."""
+        return own * self._world_size
+
     def step(self, row: StepRow, loss: float) -> None:
         """A step is done; ``loss`` is the epoch's mean so far."""
         self._done += 1
@@ -47,7 +52,7 @@ class Meter:
         self._bar.update()
 
     def text(self) -> str:
-        """Images a second and the loader's share, of this epoch so far."""
+        """Images per second in all processes, and the loader's share of the time, of this epoch so far."""
         seconds = max(self._seconds, 1e-9)
         return f"{self._images / seconds:.3g} images/s, {self._waited / seconds:.1%} waiting for the loader"
 

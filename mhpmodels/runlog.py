@@ -50,7 +50,7 @@ class StepRow:
         loss, gradient: as of ``Step``; may be not finite.
         rate: the learning rate.
         applied: 0 for a skipped step.
-        images: of this process.
+        images: of the step, in all processes.
         seconds: of the step, the wait for its batch included.
         waited: seconds of them in which the loop waited for the loader.
     """

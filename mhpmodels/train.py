@@ -172,7 +172,7 @@ class _Run:
         self.config, self.engine, self.feed, self.at, self.log = config, engine, feed, position, log
         self.folder, self.interrupt = folder, interrupt
         self.guard = Guard(folder / "bundles", config.max_skips, log.line, position.skipped, position.in_a_row)
-        self.meter = Meter(feed.steps, config.epochs, progress)
+        self.meter = Meter(feed.steps, config.epochs, engine.world_size, progress)
         self.saved = begun.weights if begun is not None else None
 
     def go(self) -> None:
@@ -251,7 +251,7 @@ class _Run:
             gradient=step.gradient,
             rate=rate,
             applied=int(step.applied),
-            images=len(indices),
+            images=self.meter.images(len(indices)),
             seconds=waited + watch.lap(),
             waited=waited,
         )

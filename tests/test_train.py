@@ -129,6 +129,11 @@ def test_ranks_share_every_batch_and_the_first_one_writes(config, tmp_path):
     assert len(seen) == 2 * 3 * STEPS
     assert not checkpoint.listing(tmp_path / "run" / "rank_1")
     assert len(read_steps(tmp_path / "run" / "rank_1")) == 3 * STEPS
+    for folder in (tmp_path / "run", tmp_path / "run" / "rank_1"):  # each says what all have done
+        rows = [row for row in read_steps(folder) if row.epoch == 1]
+        assert {row.images for row in rows} == {config.batch_size}
+        rate = config.batch_size * STEPS / sum(row.seconds for row in rows)
+        assert f"Epoch 1 done: {rate:.3g} images/s" in (folder / "train.log").read_text()
     with pytest.raises(OptionError, match="batch_size"):
         run(config, tmp_path / "other", world_size=3)
 
