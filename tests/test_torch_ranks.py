@@ -46,7 +46,10 @@ def run_ranks(world_size, folder, *arguments):
             own = {k: str(v) for k, v in {**shared, "RANK": rank, "LOCAL_RANK": rank, "OMP_NUM_THREADS": 1}.items()}
             log = stack.enter_context((folder / f"rank_{rank}.log").open("w"))
             process = subprocess.Popen(
-                [sys.executable, SCRIPT, *arguments], env={**os.environ, **own}, stdout=log, stderr=log
+                [sys.executable, "-W", "error::FutureWarning", SCRIPT, *arguments],
+                env={**os.environ, **own},
+                stdout=log,
+                stderr=log,
             )
             stack.callback(process.wait)
             stack.callback(process.kill)

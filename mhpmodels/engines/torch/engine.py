@@ -16,6 +16,7 @@ torch's backward passes, as that of pooling, add up there in any order.
 
 from __future__ import annotations
 
+import inspect
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,8 @@ from mhpmodels.networks.resize import resize
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
+_SYNC = ("forward_sync_buffers", "broadcast_buffers")
+"""DDP's argument that sends buffers before each step: torch 2.13's name, which earlier ones do not know, and theirs."""
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -90,7 +93,9 @@ class TorchEngine:
         if self.world_size > 1:
             with self._ranks.watched():
                 # each rank has all of a step's statistics at its end, so none are sent at its beginning
-                self._model = DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
+                known = inspect.signature(DistributedDataParallel).parameters
+                unsent = {next(name for name in _SYNC if name in known): False}
+                self._model = DistributedDataParallel(network, gradient_as_bucket_view=True, **unsent)
         if config.compile:
             self._model = torch.compile(self._model)
 
