@@ -84,7 +84,7 @@ def test_names_heads_and_files_are_gluoncvs(model, tmp_path):
 
 
 def gluoncv_loop(model, path, batches, contexts, optimizer, rate):
-    """The heart of GluonCV's scripts/segmentation/train.py: the weights after some steps."""
+    """The heart of GluonCV's scripts/segmentation/train.py: the weights after some steps, and the losses it prints."""
     parallel, losses = (import_module(f"gluoncv.{name}") for name in ("utils.parallel", "loss"))
     devices = [mx.cpu(number) for number in range(contexts)]
     network = build_network(config(model), devices, training=True)
@@ -101,14 +101,17 @@ def gluoncv_loop(model, path, batches, contexts, optimizer, rate):
     criterion = parallel.DataParallelCriterion(criterion, devices)
     options = {"wd": 1e-4, "learning_rate": rate, **({"momentum": 0.9} if optimizer == "sgd" else {})}
     trainer = mx.gluon.Trainer(network.collect_params(), optimizer, options, kvstore="device")
+    printed = []
     for images, labels in batches:
         with mx.autograd.record(True):
             outputs = net(mx.nd.from_numpy(images.copy()))
-            values = criterion(outputs, mx.nd.from_numpy(labels.astype(np.float32)))
+            marks = np.where(labels == 255, -1, labels.astype(np.float32))
+            values = criterion(outputs, mx.nd.from_numpy(marks.astype(np.float32)))
             mx.nd.waitall()
             mx.autograd.backward(values)
         trainer.step(len(images))
-    return {name: parameter.list_data()[0].asnumpy() for name, parameter in named.items()}
+        printed.append(sum(np.mean(value.asnumpy()) / len(values) for value in values))
+    return {name: parameter.list_data()[0].asnumpy() for name, parameter in named.items()}, printed
 
 
 @pytest.mark.parametrize(
@@ -116,15 +119,18 @@ def gluoncv_loop(model, path, batches, contexts, optimizer, rate):
     [("icnet", "sgd", 1e-3, 2), ("psp", "sgd", 1e-3, 1), ("icnet", "adam", 1e-5, 1)],
 )
 def test_the_old_recipe_updates_as_gluoncvs_own_loop(model, optimizer, rate, contexts, tmp_path):
-    """The same batches, the same weights: branch and aux weights of 1, gradients x contexts / images."""
+    """The same batches, the same weights: branch and aux weights of 1, gradients x contexts / images. The loss is the
+    one that GluonCV prints: weighted as it was told, which its gradient is not."""
     engine = open_engine(config(model, old_recipe=True, optimizer=optimizer, contexts=contexts, batch_size=4))
     engine.save(tmp_path / "first.params")
     first = weights(engine)
     batches = [batch(SIZE[model], 4, seed) for seed in (1, 2)]
-    for images, labels in batches:
-        assert engine.train_step(images, labels, rate, 0).applied
+    batches[1][1][:, :7] = 255  # which the printed mean counts as pixels without a loss
+    steps = [engine.train_step(images, labels, rate, 0) for images, labels in batches]
+    assert all(step.applied for step in steps)
     ours = weights(engine)
-    theirs = gluoncv_loop(model, tmp_path / "first.params", batches, contexts, optimizer, rate)
+    theirs, printed = gluoncv_loop(model, tmp_path / "first.params", batches, contexts, optimizer, rate)
+    np.testing.assert_allclose([step.loss for step in steps], printed, rtol=1e-3)
     if contexts > 1:  # gluon's first step copies the first context's running statistics onto the others
         first = {name: array for name, array in first.items() if ".running_" not in name}
     for name, before in first.items():

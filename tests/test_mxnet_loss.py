@@ -13,11 +13,16 @@ if "mxnet" not in installed():
 from importlib import import_module
 
 from mhpmodels.engines.mxnet.libraries import mx
-from mhpmodels.engines.mxnet.loss import pixel_loss
+from mhpmodels.engines.mxnet.loss import output_losses
 from mhpmodels.engines.mxnet.memory import put
 
 gluoncv_loss = import_module("gluoncv.loss")
 CPU = mx.cpu()
+
+
+def pixel_loss(*arguments):
+    """What a context is trained on: the sum over the outputs."""
+    return mx.nd.add_n(*output_losses(*arguments))
 
 
 def naive_loss(logits, labels):

@@ -98,6 +98,7 @@ def test_clipping_makes_the_whole_gradient_shorter(opened):
 
 
 def test_the_old_recipe_divides_by_the_images_and_weighs_all_outputs_alike(opened):
+    """In the update; the loss is GluonCV's printed one, with the weights that were asked for, over all pixels."""
     images, labels = batch()
     plain = changes(opened("Plain"), images, labels)
     old = changes(opened("Plain", old_recipe=True), images, labels)
@@ -106,7 +107,14 @@ def test_the_old_recipe_divides_by_the_images_and_weighs_all_outputs_alike(opene
     losses = [opened(aux_weight=w, old_recipe=old).train_step(images, labels, 0.0, 0).loss
               for w, old in ((0.0, False), (0.5, False), (1.0, False), (0.5, True))]  # fmt: skip
     assert losses[1] == pytest.approx((losses[0] + losses[2]) / 2, rel=1e-5)
-    assert losses[3] == pytest.approx(losses[2], rel=1e-6)
+    assert losses[1] < 0.9 * losses[2] and losses[3] == pytest.approx(losses[1], rel=1e-6)
+    alike = changes(opened(aux_weight=1.0), images, labels)
+    for name, change in changes(opened(aux_weight=0.5, old_recipe=True), images, labels).items():
+        if not name.startswith("norm"):
+            torch.testing.assert_close(change, alike[name] / 4, atol=1e-6, rtol=1e-3)
+    labels[:, :2] = 255
+    found, shown = (opened(old_recipe=old).train_step(images, labels, 0.0, 0).loss for old in (False, True))
+    assert shown == pytest.approx(found * (SIZE - 2) / SIZE, rel=1e-5)
 
 
 def test_parts_add_up_to_the_batch(opened):

@@ -43,7 +43,9 @@ class Step:
     Attributes:
         loss: weighted sum of the main and auxiliary outputs' losses; each is the mean over the labelled pixels of the
             whole batch (all contexts and ranks) of the cross-entropy, times its label's of ``config.class_weights``; 0
-            where no pixel is labelled. Not finite if a logit was not.
+            where no pixel is labelled. Not finite if a logit was not. With ``config.old_recipe`` the loss that GluonCV
+            prints: the mean over all pixels, those without a label as 0, and outputs weighted as the config says,
+            although all weigh 1 in the gradient.
         gradient: L2 norm of the whole gradient of that loss before clipping, weight decay left out; may be not finite.
         applied: False: the loss or the gradient was not finite, and weights, running statistics and the optimiser's
             state are bit for bit what they were before the step.

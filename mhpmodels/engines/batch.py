@@ -97,7 +97,10 @@ def seed_of_rank(seed: int, rank: int) -> int:
 
 def output_weights(config: TrainConfig, outputs: int) -> tuple[float, ...]:
     """Of the losses of a network's outputs; in GluonCV all weigh 1, whatever it is told (MXNet's SoftmaxOutput)."""
-    if config.old_recipe:
-        return (1.0,) * outputs
+    return (1.0,) * outputs if config.old_recipe else printed_weights(config, outputs)
+
+
+def printed_weights(config: TrainConfig, outputs: int) -> tuple[float, ...]:
+    """The same weights in the loss that is reported: those that were asked for, in GluonCV, too."""
     others = config.branch_weights if config.model == "icnet" else (config.aux_weight,) * (outputs - 1)
     return (1.0, *others)[:outputs]

@@ -31,6 +31,7 @@ from mhpmodels.engines.batch import (
     check_size,
     less_memory,
     output_weights,
+    printed_weights,
     seed_of_rank,
     wrong_labels,
 )
@@ -38,7 +39,7 @@ from mhpmodels.engines.mxnet import files
 from mhpmodels.engines.mxnet.contexts import open_contexts, wait_on_cpu
 from mhpmodels.engines.mxnet.exchange import Exchange
 from mhpmodels.engines.mxnet.libraries import mx
-from mhpmodels.engines.mxnet.loss import pixel_loss
+from mhpmodels.engines.mxnet.loss import output_losses
 from mhpmodels.engines.mxnet.memory import put, put_images
 from mhpmodels.engines.mxnet.network import HEADS, build_network, named_parameters, set_size
 from mhpmodels.engines.mxnet.norm import Statistics
@@ -94,18 +95,27 @@ class MXNetEngine:
     def _differentiate(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> float:
         """Fills in the gradients, summed over contexts and ranks; this rank's part of the loss."""
         self._set_size(*labels.shape[1:])
-        share = len(images) // len(self._contexts)
-        cut = [slice(number * share, (number + 1) * share) for number in range(len(self._contexts))]
-        scales = self._scales([labels[part] for part in cut])
-        losses = []
+        count = len(images) // len(self._contexts)
+        cut = [slice(number * count, (number + 1) * count) for number in range(len(self._contexts))]
+        scales = self._scales([labels[share] for share in cut])
+        parts = []  # of each context: the loss of each output
         with mx.autograd.record():
-            for part, scale, context in zip(cut, scales, self._contexts, strict=True):
-                outputs = self._network(put_images(images[part], context))
+            for share, scale, context in zip(cut, scales, self._contexts, strict=True):
+                outputs = self._network(put_images(images[share], context))
                 weights, classes = output_weights(self.config, len(outputs)), self.config.class_weights
-                losses.append(pixel_loss(outputs, put(labels[part], context), weights, scale, classes))
+                parts.append(output_losses(outputs, put(labels[share], context), weights, scale, classes))
+            losses = [mx.nd.add_n(*part) for part in parts]
         mx.autograd.backward(losses)
         self._exchange.sum_gradients(self._optimizer.gradients)
+        if self.config.old_recipe:
+            pixels = labels.size * self.world_size
+            return sum(self._printed(part) / (scale * pixels) for part, scale in zip(parts, scales, strict=True))
         return sum(float(loss.asscalar()) for loss in losses)
+
+    def _printed(self, parts: list[Any]) -> float:
+        """What GluonCV prints of a context's outputs, where it weighs them."""
+        weights = printed_weights(self.config, len(parts))
+        return sum(weight * float(part.asscalar()) for weight, part in zip(weights, parts, strict=True))
 
     def _set_size(self, height: int, width: int) -> None:
         set_size(self._network, height, width)  # at each step: GluonCV's predict leaves other sizes behind

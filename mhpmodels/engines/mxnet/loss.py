@@ -18,14 +18,14 @@ from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.memory import put
 
 
-def pixel_loss(
+def output_losses(
     outputs: Sequence[Any],
     labels: Any,
     weights: Sequence[float],
     scale: float,
     class_weights: Sequence[float] | None = None,
-) -> Any:
-    """``scale`` x the weighted sum of the outputs' cross-entropies, each summed over the labelled pixels.
+) -> list[Any]:
+    """``scale`` x the weight of each output x its cross-entropy, summed over the labelled pixels.
 
     Args:
         outputs: float32 (N, classes, height, width) each, logits; resized to the labels' size, as GluonCV does.
@@ -35,7 +35,7 @@ def pixel_loss(
         class_weights: a pixel's entropy counts times that of its label; None for 1.
 
     Returns:
-        float32 (1,), recorded where recording is on; 0, with gradient 0, where no pixel is labelled.
+        float32 (1,) for each output, recorded where recording is on; 0, with gradient 0, where no pixel is labelled.
     """
     height, width = labels.shape[1:]
     labelled = labels < outputs[0].shape[1]
@@ -54,4 +54,4 @@ def pixel_loss(
         entropy = -mx.nd.pick(logs, index, axis=-1)
         entropy = entropy if rates is None else entropy * rates
         parts.append(mx.nd.sum(mx.nd.where(labelled, entropy, nothing)) * (weight * scale))
-    return mx.nd.add_n(*parts)
+    return parts

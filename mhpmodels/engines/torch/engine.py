@@ -31,10 +31,17 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mhpdata.errors import CheckpointError, EngineError
 from mhpmodels.config import IGNORE
 from mhpmodels.engines import Step
-from mhpmodels.engines.batch import check_shapes, check_size, output_weights, seed_of_rank, wrong_labels
+from mhpmodels.engines.batch import (
+    check_shapes,
+    check_size,
+    output_weights,
+    printed_weights,
+    seed_of_rank,
+    wrong_labels,
+)
 from mhpmodels.engines.torch.backbone import load_backbone
 from mhpmodels.engines.torch.copies import Ahead, normalise, on_device
-from mhpmodels.engines.torch.loss import pixel_loss
+from mhpmodels.engines.torch.loss import output_losses
 from mhpmodels.engines.torch.optimizer import STATE, Optimizer
 from mhpmodels.engines.torch.ranks import Ranks
 from mhpmodels.engines.torch.scaler import Scaler
@@ -154,13 +161,21 @@ class TorchEngine:
             with torch.autocast(self._device.type, _DTYPES[self.config.dtype], self.config.dtype != "float32"):
                 outputs = self._model(images)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-            summed = pixel_loss(outputs, labels, output_weights(self.config, len(outputs)), self.config.class_weights)
+            weights, classes = output_weights(self.config, len(outputs)), self.config.class_weights
+            losses = output_losses(outputs, labels, weights, classes)
+            summed = sum(losses, torch.zeros((), device=self._device))
             (summed * factor).backward()
-            loss += summed.detach() / total
+            loss += self._printed(losses, y.numel()) if self.config.old_recipe else summed.detach() / total
         norm = self._optimizer.measure() / self._scaler.factor
         found = torch.stack([self._ranks.sum(loss), norm])
         loss_, norm_ = found.tolist()
         return loss_, norm_
+
+    def _printed(self, losses: list[Tensor], pixels: int) -> Tensor:
+        """What GluonCV prints of the outputs' losses, where it weighs them: the mean over the pixels of all ranks."""
+        weights = printed_weights(self.config, len(losses))
+        parts = [weight * loss.detach() for weight, loss in zip(weights, losses, strict=True)]
+        return torch.stack(parts).sum() / (pixels * self.world_size)
 
     def _exchange(self, last: bool) -> None:
         """Gradients of the last part bring those of the others with them."""

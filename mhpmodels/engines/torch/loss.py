@@ -12,10 +12,10 @@ from mhpmodels.config import IGNORE
 from mhpmodels.networks.resize import resize
 
 
-def pixel_loss(
+def output_losses(
     outputs: Sequence[Tensor], labels: Tensor, weights: Sequence[float], class_weights: Sequence[float] | None = None
-) -> Tensor:
-    """The weighted sum of the outputs' cross-entropies, each summed over the labelled pixels.
+) -> list[Tensor]:
+    """The weight of each output x its cross-entropy, summed over the labelled pixels.
 
     Args:
         outputs: floating (N, classes, height, width) each, logits; resized to the labels' size.
@@ -24,13 +24,13 @@ def pixel_loss(
         class_weights: a pixel's entropy counts times that of its label; None for 1.
 
     Returns:
-        float32 (), 0 with gradient 0 where no pixel is labelled.
+        float32 () for each output, 0 with gradient 0 where no pixel is labelled.
     """
     rates = None if class_weights is None else torch.tensor(class_weights, device=labels.device)
-    total = torch.zeros((), device=labels.device)
+    parts = []
     for logits, weight in zip(outputs, weights, strict=True):
         logits = logits.float().contiguous()  # the entropy takes less than half as long as of channels-last logits
         if logits.shape[2:] != labels.shape[1:]:
             logits = resize(logits, labels.shape[1:])
-        total = total + weight * F.cross_entropy(logits, labels, rates, ignore_index=IGNORE, reduction="sum")
-    return total
+        parts.append(weight * F.cross_entropy(logits, labels, rates, ignore_index=IGNORE, reduction="sum"))
+    return parts
