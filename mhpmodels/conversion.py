@@ -16,32 +16,40 @@ from mhpmodels.engines import install
 from mhpmodels.naming import notes_of
 from mhpmodels.output import check_free
 from mhpmodels.params import to_gluon_names, write_params
+from mhpmodels.trained import best_of_run
 
 KINDS = (".params", ".pt", ".onnx")
 
 
-def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> None:
+def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Path:
     """Write the weights of ``source`` as ``out``, whose suffix says what kind it is.
 
     Args:
         source: ``.params`` or ``.pt``; told by its bytes. For ``.onnx`` of PSPNet or ICNet, or a checkpoint of
-            mhp-train, whose JSON beside it says what it is of.
+            mhp-train, whose JSON beside it says what it is of. Or the folder of a run, for its best checkpoint.
         out: of KINDS.
         overwrite: replace a file that is there.
 
+    Returns:
+        The file that was converted.
+
     Raises:
         OptionError: another suffix.
-        CheckpointError: ``source`` is no file of weights, has a type that ``out`` cannot hold, or for ``.onnx`` is of
-            an unknown network.
+        CheckpointError: ``source`` is no file of weights and no run, has a type that ``out`` cannot hold, or for
+            ``.onnx`` is of an unknown network.
         OutputError: ``out`` is there, or cannot be written; or with ``overwrite`` is a link or of another kind.
         MissingError: torch, or for ``.onnx`` onnx, onnxscript or onnxruntime, is not installed.
         EngineError: the ``.onnx`` file does not give torch's logits.
     """
-    out = Path(out)
+    source, out = Path(source), Path(out)
     if out.suffix not in KINDS:
         expected = f"a name that ends with {' or '.join(KINDS)}, which says what kind of file it is"
         raise OptionError("the output file", f"{out.name!r}", expected, f"Pass a name such as {out.stem}.pt.")
     check_free(out, overwrite)
+    if source.is_dir():
+        found = best_of_run(source)
+        checkpoint.verify(found, state=False)
+        source = found.weights
     part = out.with_name(f".part-{out.name}")
     clear(part)
     try:
@@ -54,15 +62,18 @@ def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Non
         raise
     finally:
         part.unlink(missing_ok=True)
+    return source
 
 
-def _convert(source: str | Path, out: Path, kind: str) -> None:
+def _convert(source: Path, out: Path, kind: str) -> None:
     try:
-        from mhpmodels.engines.torch.weights import read_weights, write_weights
+        from mhpmodels.engines.torch.weights import own_names, read_weights, write_weights
     except ImportError as error:
         raise MissingError("torch", f"cannot be imported ({error})", "", f"{install('torch')}.") from error
 
     tensors = read_weights(source)
+    if not source.with_suffix(".json").exists():  # mhp-train's names are the network's own, whatever they begin with
+        tensors = own_names(tensors)
     if kind == ".pt":
         write_weights(out, tensors)
     elif kind == ".onnx":
@@ -71,7 +82,7 @@ def _convert(source: str | Path, out: Path, kind: str) -> None:
         write_params(out, to_gluon_names({name: _array(name, tensor, source) for name, tensor in tensors.items()}))
 
 
-def _array(name: str, tensor: Any, source: str | Path) -> Any:
+def _array(name: str, tensor: Any, source: Path) -> Any:
     try:
         return tensor.numpy()
     except TypeError as error:
@@ -83,12 +94,12 @@ def _array(name: str, tensor: Any, source: str | Path) -> Any:
         raise CheckpointError(source, f"{name} is {tensor.dtype}", expected, remedy) from error
 
 
-def _export(source: str | Path, tensors: dict[str, Any], out: Path) -> None:
+def _export(source: Path, tensors: dict[str, Any], out: Path) -> None:
     from mhpmodels.engines.torch.export import export_network
     from mhpmodels.engines.torch.weights import fit
     from mhpmodels.networks.architecture import Architecture, build_network
 
-    config = checkpoint.read(source).config if Path(source).with_suffix(".json").exists() else None
+    config = checkpoint.read(source).config if source.with_suffix(".json").exists() else None
     if config is not None:
         architecture = Architecture.of_config(config)
     else:

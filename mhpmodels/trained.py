@@ -16,6 +16,7 @@ from mhpdata.labels import CIHP, MHP_V1, MHP_V2, LabelSet, label_set
 from mhpdata.manifest import Manifest
 from mhpdata.remap import read_remap
 from mhpmodels import checkpoint, engines
+from mhpmodels.checkpoint import Checkpoint
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines import Predictor
 from mhpmodels.engines.onnx import SUFFIX, OnnxEngine
@@ -48,7 +49,7 @@ def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19
     """
     path = Path(path)
     if path.is_dir():
-        found = checkpoint.best(path) or checkpoint.read(path)
+        found = best_of_run(path)
     elif path.with_suffix(".json").exists() and path.exists():
         found = checkpoint.read(path)
     elif path.exists():
@@ -66,6 +67,15 @@ def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19
             raise OptionError(name, f"{given[name]}", expected, remedy)
     one_device = {"ngpus": min(found.config.ngpus, 1)}
     return found.weights, replace(found.config, **{**_devices({**one_device, **given}), **one_device, **given})
+
+
+def best_of_run(folder: Path) -> Checkpoint:
+    """The checkpoint that a run's folder stands for: its best, or the last where none was validated.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    return checkpoint.best(folder) or checkpoint.read(folder)
 
 
 def _devices(given: Mapping[str, Any]) -> dict[str, int]:

@@ -24,15 +24,15 @@ from mhpmodels.conversion import convert
 from mhpmodels.engines import DEVIATION, MEAN, open_engine
 from mhpmodels.engines.onnx import OnnxEngine
 from mhpmodels.networks.architecture import Architecture, build_network
-from mhpmodels.params import write_params
-from mhpmodels.trained import inference_of, labels_of, open_trained
+from mhpmodels.params import read_params, write_params
+from mhpmodels.trained import inference_of, labels_of, open_trained, trained_config
 from mhptools.convert import main
 from mhptools.predict import main as predict_command
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
 from mhpmodels.engines.torch import export  # noqa: E402
-from mhpmodels.engines.torch.weights import fit, read_weights, write_weights  # noqa: E402
+from mhpmodels.engines.torch.weights import fit, own_names, read_weights, write_weights  # noqa: E402
 from mhpmodels.networks.pspnet import Pyramid  # noqa: E402
 
 ARRAYS = {
@@ -118,6 +118,63 @@ def test_a_file_of_torchs_that_holds_no_weights(content, tmp_path, capsys):
     with pytest.raises(CheckpointError):
         read_weights(tmp_path / "a.pt")
     assert "unpickled" not in capsys.readouterr().out
+
+
+def wrapped(tensors, prefix):
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def plain_network():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+
+
+def averaged():
+    return torch.optim.swa_utils.AveragedModel(plain_network()).state_dict()
+
+
+WEIGHTS = plain_network().state_dict()
+WRAPPED = {
+    "DDP": wrapped(WEIGHTS, "module."),
+    "compiled": wrapped(WEIGHTS, "_orig_mod."),
+    "compiled DDP": wrapped(WEIGHTS, "_orig_mod.module."),
+    "DDP of a compiled one": wrapped(WEIGHTS, "module._orig_mod."),
+    "an average": averaged(),
+    "beside an epoch": {"epoch": 3, "state_dict": WEIGHTS, "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]}},
+    "the tutorial's": {"model_state_dict": WEIGHTS, "loss": 0.5},
+    "all of it": {"state_dict": wrapped(WEIGHTS, "module."), "arch": "icnet"},
+}
+
+
+@pytest.mark.parametrize("form", WRAPPED)
+def test_weights_of_a_wrapped_network_and_beside_other_things(form, tmp_path):
+    torch.save(WRAPPED[form], tmp_path / "a.pt")
+    network = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    fit(network, read_weights(tmp_path / "a.pt"), tmp_path / "a.pt")
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, WEIGHTS[name]), name
+    convert(tmp_path / "a.pt", tmp_path / "b.params")
+    assert list(read_params(tmp_path / "b.params")) == [
+        "0.weight", "0.bias", "1.gamma", "1.beta", "1.running_mean", "1.running_var",
+    ]  # fmt: skip
+
+
+def test_a_network_whose_own_names_begin_so_and_names_of_which_some_do():
+    own = torch.nn.ModuleDict({"module": plain_network()})
+    tensors = {name: tensor + 1 for name, tensor in own.state_dict().items()}
+    fit(own, tensors, "a.pt")
+    assert torch.equal(own.state_dict()["module.0.bias"], WEIGHTS["0.bias"] + 1)
+    mixed = {**wrapped(WEIGHTS, "module."), "0.weight": WEIGHTS["0.weight"]}
+    with pytest.raises(CheckpointError, match=r"0\.bias is missing; .* more"):
+        fit(plain_network(), mixed, "a.pt")
+    assert own_names({}) == {} and list(own_names({"n_averaged": WEIGHTS["0.bias"]})) == ["n_averaged"]
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {"a": 1}}, {"state_dict": {1: torch.zeros(1)}}, {"state_dict": 3}])
+def test_a_state_dict_without_weights(content, tmp_path):
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=r"a\.pt"):
+        read_weights(tmp_path / "a.pt")
 
 
 def test_bfloat16_has_no_place_in_params(tmp_path):
@@ -224,6 +281,27 @@ def own(tmp_path):
     engine = open_engine(TrainConfig(engine="torch", model="test_conversion:own_network", classes=5, crop_size=32))
     yield engine, checkpoint.save(tmp_path, engine, Position(epoch=1), {})
     engine.close()
+
+
+def test_the_folder_of_a_run_is_its_best_checkpoint_as_for_mhp_eval(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    with pytest.raises(CheckpointError, match="no checkpoint that is whole"):
+        convert(run, tmp_path / "a.params")
+    engine = open_engine(TrainConfig(engine="torch", model="test_conversion:own_network", classes=5, crop_size=32))
+    checkpoint.save(run, engine, Position(epoch=1), {})
+    last = checkpoint.save(run, engine, Position(epoch=2, step=1), {})
+    assert convert(run, tmp_path / "a.params") == last, "none was validated"
+    best = checkpoint.save(run, engine, Position(epoch=3, step=2), {}, {"pixAcc": 0.5, "mIoU": 0.3})
+    checkpoint.save(run, engine, Position(epoch=4, step=3), {}, {"pixAcc": 0.5, "mIoU": 0.2})
+    engine.close()
+    done = CliRunner().invoke(main, [str(run), str(tmp_path / "b.params")])
+    assert done.exit_code == 0 and done.stdout == f"{tmp_path / 'b.params'}: the weights of {best}\n"
+    assert (tmp_path / "a.params").read_bytes() == (tmp_path / "b.params").read_bytes()
+    assert trained_config(run, {})[0] == best
+    best.write_bytes(best.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=best.name):
+        convert(run, tmp_path / "c.params")
 
 
 def test_an_export_that_is_not_the_network_is_not_kept(own, tmp_path, monkeypatch):

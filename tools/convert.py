@@ -13,10 +13,12 @@ EXAMPLE = """\b
 Examples:
   mhp-convert icnet_resnet50_mhpv1.params icnet.pt       GluonCV's weights for --engine torch
   mhp-convert runs/mhp/icnet/resnet50/epoch_0105_mIoU_0.3974.pt icnet.params
-  mhp-convert icnet.pt icnet.onnx                        needs pip install "mhp[onnx]"
+  mhp-convert runs/mhp/icnet/resnet50 icnet.onnx         the run's best checkpoint; needs pip install "mhp[onnx]"
 
-The suffix of OUT says what it becomes. Between .params and .pt both ways are exact to the last bit. An .onnx file takes
-normalised images of any number and size, and is checked against PyTorch in onnxruntime before it is kept.
+The suffix of OUT says what it becomes. A folder of a run stands for its best checkpoint. In a .pt
+file the weights may lie under "state_dict", and their names may begin with "module.", as DistributedDataParallel saves
+them. Between .params and .pt both ways are exact to the last bit. An .onnx file takes normalised images of any number
+and size, and is checked against PyTorch in onnxruntime before it is kept.
 """
 
 
@@ -25,10 +27,11 @@ normalised images of any number and size, and is checked against PyTorch in onnx
 @click.argument("out", metavar="OUT", type=PATH)
 @click.option("--overwrite", is_flag=True, help="Replace OUT where it exists and is of the same kind.")
 def main(weights: str, out: str, overwrite: bool) -> None:
-    """Write the weights of the file WEIGHTS as the file OUT: .params (MXNet, GluonCV), .pt (PyTorch) or .onnx."""
+    """Write the weights of WEIGHTS, a file or the folder of a run, as OUT: .params (MXNet, GluonCV), .pt (PyTorch) or
+    .onnx."""
     from mhpmodels.conversion import convert
 
-    convert(weights, out, overwrite)
+    print(f"{out}: the weights of {convert(weights, out, overwrite)}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from torch import nn
 from mhpdata.descriptors import hold_standard
 from mhpdata.errors import CheckpointError, EngineError
 from mhpmodels.engines.batch import to_have
-from mhpmodels.engines.torch.weights import read_weights
+from mhpmodels.engines.torch.weights import own_names, read_weights
 
 STORE = {
     "resnet18": ("resnet18_v1b", "2d9d980c990442f826f20781ed039851e78dabe3"),
@@ -45,7 +45,7 @@ def load_backbone(network: nn.Module, backbone: str, source: str) -> None:
         CheckpointError: the file cannot be read or is of another backbone.
     """
     path = find_in_store(backbone) if source == "store" else Path(source)
-    tensors = read_weights(path)
+    tensors = own_names(read_weights(path), network.state_dict())
     names = getattr(network, "base_names", ())
     wanted = {n: t for n, t in network.state_dict().items() if n.partition(".")[0] in names and "num_batches" not in n}
     if not wanted:

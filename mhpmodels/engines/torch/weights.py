@@ -1,13 +1,14 @@
 """Files of weights: torch's own, or GluonCV's ``.params``; told apart by their first bytes.
 
 torch's are zip files with a pickle inside, which is read with ``weights_only``: it makes tensors and plain values, and
-calls nothing. A network takes all of a file or nothing.
+calls nothing. A network takes all of a file or nothing. Weights may lie in a dict beside other things
+(``{"state_dict": ..., "epoch": 3}``), and their names may have the prefixes of what the network was wrapped in.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,6 +27,12 @@ _OURS = (
     "Pass a .pt or .params file that mhp-train, mhp-convert or GluonCV wrote; of a network of your own, one that "
     "torch.save(network.state_dict(), FILE) wrote."
 )
+_INSIDE = ("state_dict", "model_state_dict")
+"""Names under which training scripts keep the weights beside an epoch, an optimiser's state and the like."""
+_WRAPPERS = ("module.", "_orig_mod.")
+"""Prefixes of names: DataParallel's, DDP's and AveragedModel's; torch.compile's."""
+_AVERAGED = "n_averaged"
+"""AveragedModel's counter, which lies beside the prefixed names."""
 _AUXILIARY = "auxlayer"
 _COUNT = "num_batches_tracked"
 """A norm's, which GluonCV does not keep: taken where it is there."""
@@ -37,7 +44,7 @@ _DTYPES = (
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a file, by torch's names, on the CPU.
+    """The tensors of a file, by torch's names, on the CPU; ``own_names`` takes prefixes away.
 
     Raises:
         CheckpointError: the file cannot be read, or is of neither kind.
@@ -47,10 +54,29 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if first == PARAMS:
         return {name: torch.from_numpy(array) for name, array in to_torch_names(read_params(path), str(path)).items()}
     tensors = read_tensors(path)
+    if isinstance(tensors, dict):
+        tensors = next((tensors[name] for name in _INSIDE if isinstance(tensors.get(name), dict)), tensors)
     if not isinstance(tensors, dict) or not all(isinstance(name, str) for name in tensors):
         raise CheckpointError(path, "holds no weights by name", "tensors by name, as network.state_dict() gives", _OURS)
     _check_plain(tensors, path)
     return tensors
+
+
+def own_names(tensors: Mapping[str, Tensor], known: Container[str] = ()) -> dict[str, Tensor]:
+    """The tensors by the names that the network itself has, without prefixes that all of them have.
+
+    Args:
+        tensors: by name.
+        known: names of the network; where a tensor has one of these, all keep theirs.
+    """
+    found, counter = dict(tensors), {name: tensors[name] for name in (_AVERAGED,) if name in tensors}
+    while names := found.keys() - counter.keys():
+        prefix = next((p for p in _WRAPPERS if all(name.startswith(p) for name in names)), None)
+        if prefix is None or any(name in known for name in names):
+            break
+        found = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name in names}
+        counter = {}
+    return found
 
 
 def write_weights(path: str | Path, state: Mapping[str, Tensor]) -> None:
@@ -60,13 +86,16 @@ def write_weights(path: str | Path, state: Mapping[str, Tensor]) -> None:
 
 
 def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) -> None:
-    """Give a network its weights and running statistics. PSPNet's auxiliary head is left out where it has none.
+    """Give a network its weights and running statistics, whatever it was wrapped in when they were saved.
+
+    PSPNet's auxiliary head is left out where the network has none.
 
     Raises:
         CheckpointError: names or shapes differ, something is no plain tensor, or a number is not finite; the network is
             as it was.
     """
     _check_plain(tensors, place)
+    tensors = own_names(tensors, network.state_dict())
     children = {name for name, _ in network.named_children()}
     if _AUXILIARY not in children:
         tensors = {name: t for name, t in tensors.items() if name.partition(".")[0] != _AUXILIARY}
@@ -116,7 +145,8 @@ def read_tensors(path: str | Path) -> Any:
             found, expected = "cannot be read: damaged, or no file of torch", "a file that torch.save wrote"
             remedy = (
                 f"If this is a copy, copy {Path(path).name} once more from where it was written; otherwise pass a file "
-                "that mhp-train or torch.save wrote."
+                "that mhp-train or torch.save wrote. If it holds more than tensors, numbers and text, save the weights "
+                "alone where it was made: torch.save(network.state_dict(), FILE)."
             )
             raise CheckpointError(path, found, expected, remedy) from error
 
