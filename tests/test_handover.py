@@ -268,7 +268,7 @@ with contextlib.closing(Copies(loader, "cpu", ahead=True)) as copies:
 
 
 def test_an_error_in_a_step_ends_the_program_although_a_batch_is_on_its_way(small):
-    done = subprocess.run([sys.executable, "-c", LEFT, small], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", LEFT, small], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 1 and "ArithmeticError: mine" in done.stderr
 
 

@@ -20,7 +20,7 @@ from mhpmodels import launch
 from mhpmodels.config import TrainConfig
 from mhpmodels.runlog import STEPS
 
-PATIENCE = 120
+PATIENCE = 600
 """Seconds until torchrun, and what it has started, are ended."""
 TINY = "--engine torch --model torch_ranks:small --base-size 48 --crop-size 32 --batch-size 4 --workers 1 --no-val"
 

@@ -71,12 +71,12 @@ def test_a_backbone_that_is_another(engine, tmp_path):
         open_engine(replace(engine.config, pretrained_base=str(tmp_path / "nowhere.params")))
 
 
-def test_a_store_that_cannot_be_reached(engine, monkeypatch):
+def test_a_store_that_cannot_be_reached(monkeypatch):
     def get_model_file(name, tag):
         raise OSError(f"no network for {name}")
 
     monkeypatch.setattr(import_module("gluoncv.model_zoo.model_store"), "get_model_file", get_model_file)
     with pytest.raises(EngineError, match=r"resnet18_v1b cannot be had.*no network.*extract resnet18_v1b-\w+\.params"):
-        open_engine(replace(engine.config, pretrained_base="store"))
-    predicting = open_engine(replace(engine.config, pretrained_base="store"), training=False)
+        open_engine(config("psp", pretrained_base="store"))
+    predicting = open_engine(config("psp", pretrained_base="store"), training=False)
     predicting.close()

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -317,37 +316,26 @@ def test_a_numpy_that_mxnet_does_not_know(monkeypatch):
         libraries._import_mxnet()
 
 
-# --- beside torch, and beside other processes
-
-ORDERS = {
-    "torch first": "import torch\nfrom mhpmodels.engines.mxnet.libraries import mx, gluoncv",
-    "torch last": "from mhpmodels.engines.mxnet.libraries import mx, gluoncv\nimport torch",
-}
+# --- the end of its process
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_torch_and_gluoncv_live_in_one_process(order):
-    if find_spec("torch") is None:
-        pytest.skip("torch is not installed here")
-    code = f"{ORDERS[order]}\nimport sys\nassert sys.modules['torch'] is torch\n" + (
-        "print(float(torch.ones(3).sum()) + float(mx.nd.ones((4,)).sum().asscalar()), gluoncv.model_zoo.__name__)"
-    )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["7.0", "gluoncv.model_zoo"], done.stderr
+@pytest.fixture(scope="module")
+def weights_of_icnet(tmp_path_factory):
+    path = tmp_path_factory.mktemp("ends") / "weights.params"
+    engine = open_engine(config("icnet"), training=False)
+    engine.save(path)
+    engine.close()
+    return path
 
 
 @pytest.mark.parametrize(("end", "status"), [("engine.close()", 0), ("raise SystemExit(3)", 3)])
-def test_a_process_that_ends_soon_ends_as_it_says(end, status, tmp_path):
+def test_a_process_that_ends_soon_ends_as_it_says(end, status, weights_of_icnet):
     # memory that a thread of MXNet's gives back by calling Python aborts a process whose Python is ending meanwhile
-    path = tmp_path / "weights.params"
-    engine = open_engine(config("icnet"))
-    engine.save(path)
-    engine.close()
     code = f"""
 from mhpmodels.engines import open_engine
 from mxnet_small import config
 engine = open_engine(config("icnet"), training=False)
-engine.load({str(path)!r})
+engine.load({str(weights_of_icnet)!r})
 {end}
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}

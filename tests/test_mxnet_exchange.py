@@ -43,7 +43,7 @@ def workers(tmp_path_factory):
             subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         )
     try:
-        done = [process.communicate(timeout=180) for process in processes]
+        done = [process.communicate(timeout=600) for process in processes]
     finally:
         for process in processes:
             process.kill()

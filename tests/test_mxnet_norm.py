@@ -129,7 +129,7 @@ def together(tmp_path_factory):
     script = Path(__file__).with_name("two_contexts.py")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MXNET_CPU")}
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=240, env=environment, check=False
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=900, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])

@@ -22,7 +22,7 @@ from mhpmodels.engines import open_engine
 from mhpmodels.engines.torch import ranks
 
 STEPS, HALF, BATCH = 20, 10, 4
-PATIENCE = 120
+PATIENCE = 600
 """Seconds until a process that hangs is ended."""
 CROPS = {"torch_ranks:small": 32, "psp": 48}
 RATES = {"torch_ranks:small": 0.01, "psp": 5e-5}

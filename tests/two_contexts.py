@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -66,11 +68,16 @@ def compare_steps(model: str) -> dict:
 
 
 def repeats(model: str) -> bool:
-    runs = []
-    for _ in range(2):
-        engine = opened(model, 2, 0.1)
-        runs.append([engine.train_step(*batch(), 0.01, seed) for seed in (1, 2)])
-        engine.close()
+    engine, runs = opened(model, 2, 0.1), []
+    with tempfile.TemporaryDirectory() as folder:
+        weights, state = Path(folder) / "weights", Path(folder) / "state"
+        engine.save(weights)
+        engine.save_state(state)
+        for _ in range(2):
+            engine.load(weights)
+            engine.load_state(state)
+            runs.append([engine.train_step(*batch(), 0.01, seed) for seed in (1, 2)])
+    engine.close()
     return runs[0] == runs[1]
 
 
@@ -110,6 +117,6 @@ def compare_layers() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    faulthandler.dump_traceback_later(200, exit=True)  # contexts that wait for each other forever would say nothing
+    faulthandler.dump_traceback_later(600, exit=True)  # contexts that wait for each other forever would say nothing
     results = {model: {**compare_steps(model), "repeats": repeats(model)} for model in ("icnet", "psp")}
     print(json.dumps({**results, "layer": compare_layers()}))

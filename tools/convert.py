@@ -15,10 +15,10 @@ Examples:
   mhp-convert runs/mhp/icnet/resnet50/epoch_0105_mIoU_0.3974.pt icnet.params
   mhp-convert runs/mhp/icnet/resnet50 icnet.onnx         the run's best checkpoint; needs pip install "mhp[onnx]"
 
-The suffix of OUT says what it becomes. A folder of a run stands for its best checkpoint. In a .pt
-file the weights may lie under "state_dict", and their names may begin with "module.", as DistributedDataParallel saves
-them. Between .params and .pt both ways are exact to the last bit. An .onnx file takes normalised images of any number
-and size, and is checked against PyTorch in onnxruntime before it is kept.
+The suffix of OUT says what it becomes. A folder of a run stands for its best checkpoint. In a .pt file the weights may
+lie under "state_dict", and their names may begin with "module.", as DistributedDataParallel saves them. Between .params
+and .pt both ways are exact to the last bit. An .onnx file takes normalised images of any number and size, and is
+checked against PyTorch in onnxruntime before it is kept.
 """
 
 
