@@ -24,7 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.header import PNG_SIGNATURE
+from mhpdata.chunks import PNG_SIGNATURE
 
 EXIF = ("upright", "raw")
 """How an image is taken: turned as its EXIF orientation says, or with its pixels in the order of the file."""

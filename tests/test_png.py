@@ -8,7 +8,7 @@ import pytest
 
 from mhpdata.errors import PredictionError
 from mhpdata.labels import MHP_V1
-from mhpmodels.png import decode_labels, encode_indexed, encode_picture
+from mhpmodels.png import decode_labels, encode_indexed, encode_picture, is_label_map
 
 SIZES = [(1, 1), (1, 300), (300, 1), (37, 41)]
 
@@ -91,3 +91,10 @@ def test_damage_is_an_error():
     for bad in (b"", data[:-5], data[:200], data[:100] + b"!" + data[101:]):
         with pytest.raises(PredictionError, match=r"x\.png"):
             decode_labels(bad, "x.png", (50, 50), 256)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_label_map_of_ours_is_known_by_its_first_bytes(orientation):
+    data = encode_indexed(np.zeros((40, 60), np.uint8), MHP_V1.palette, orientation)
+    assert is_label_map(data[:1024])
+    assert not is_label_map(encode_picture(np.zeros((40, 60, 3), np.uint8))[:1024])
