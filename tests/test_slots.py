@@ -24,6 +24,21 @@ def test_arrays_are_aligned_and_apart():
     assert images.flags.writeable
 
 
+def test_wherever_memory_begins_arrays_are_aligned_and_within_it(monkeypatch):
+    base = np.zeros(4096, np.uint8)
+    base = base[-base.ctypes.data % 64 :]
+    for offset in range(64):
+        given = []
+        monkeypatch.setattr(np, "empty", lambda size, _, o=offset, g=given: g.append(base[o : o + size]) or g[-1])
+        arrays = Slots(1).lend(((5, 13), np.uint8), ((3,), np.float64), ((64,), np.uint8), ((1,), np.uint8))
+        monkeypatch.undo()
+        places = [array.ctypes.data for array in arrays]
+        assert not any(place % 64 for place in places)
+        assert np.diff(places).tolist() == [128, 64, 64], "each follows the one before as soon as it may"
+        (memory,) = given
+        assert places[0] >= memory.ctypes.data and places[-1] + 1 <= memory.ctypes.data + memory.size
+
+
 def test_a_block_comes_back_when_its_arrays_are_gone():
     slots = Slots(2)
     images, labels = lend(slots)

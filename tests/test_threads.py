@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 
 import pytest
 
 import mhpdata
 from mhpdata.errors import OptionError
-from mhpdata.threads import crew
+from mhpdata.threads import Line, crew
 
 
 def in_turn(function, arguments, take, workers=3):
@@ -86,6 +87,32 @@ def test_only_a_few_results_wait():
 
     in_turn(make, range(100), take, workers=2)
     assert most[0] in (8, 9), "4 for each thread, and the one that is being taken"
+
+
+def test_just_as_many_results_wait_as_are_asked_for():
+    gate, taken = threading.Event(), []
+    line = Line(lambda i: gate.wait(60) if i == 0 else None, range(100), lambda i, _: taken.append(i), ahead=5)
+    threads = [threading.Thread(target=line.work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while not line._change._waiters:  # the second thread waits for room
+        time.sleep(0.001)
+    assert (line._begun, line._taken) == (5, 0)
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert taken == list(range(100))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_four_results_a_thread_wait(workers):
+    begun = []
+    with crew(100, "pieces", workers, progress=False) as threads:
+        results = threads.each(abs, (begun.append(i) or i for i in range(100)))
+        assert next(results) == 0
+        assert len(begun) == 4 * workers
+        results.close()
+        assert threads._ahead == 4 * workers, "what in_turn gives to Line"
 
 
 def test_the_first_error_is_raised_and_what_was_before_it_is_taken():
