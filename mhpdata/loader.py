@@ -46,6 +46,8 @@ SAMPLES = ("all", "rare")
 """Which samples an epoch has: each once, or those with rare classes more often."""
 AHEAD = 2
 """Batches that are made beyond the one in use. With one more, memory grows by a batch and nothing gets faster."""
+_CHANGES = 8
+"""So many times may a shard change while one sample is made; each makes another attempt, and a touch is a change."""
 
 Transform = Callable[[np.ndarray, "np.ndarray | None", "np.ndarray | None", np.random.Generator], None]
 
@@ -364,11 +366,12 @@ class Loader:
 
     def _fill(self, step: Step, i: int, reading: Reading, scratch: render.DrawScratch) -> None:
         """Make sample i of a batch; from the file that has replaced the record's shard, if one has meanwhile."""
-        try:
-            self._make(step, i, reading, scratch)
-        except ShardChangedError:
-            self._data.renew()
-            self._make(step, i, reading, scratch)
+        for _ in range(_CHANGES):
+            try:
+                return self._make(step, i, reading, scratch)
+            except ShardChangedError:
+                self._data.renew()
+        return self._make(step, i, reading, scratch)
 
     def _make(self, step: Step, i: int, reading: Reading, scratch: render.DrawScratch) -> None:
         index = int(step.samples[i])

@@ -129,7 +129,7 @@ def check_distinct(names: Iterable[str], folder: Path, option: str) -> None:
 def _is_one(folder: Path, name: str, other: str) -> bool:
     """Whether a disk takes two names for the same: whether what is written under one is there under the other."""
     with writing(folder, "run the same command again"), TemporaryDirectory(dir=folder, prefix=".mhp-") as apart:
-        Path(apart, name).touch()
+        create(Path(apart, name)).close()
         return os.path.lexists(Path(apart, other))
 
 

@@ -36,7 +36,7 @@ from mhpdata.order import place_whole
 from mhpdata.report import report
 from mhpdata.segments import segments, without_metadata
 from mhpdata.verify import verify_packed, verify_source
-from mhpmodels.predict import _see_photo
+from mhpmodels.predict import Options, _see_photo
 
 FAULTS = sorted((Path(__file__).parent / "data/jpeg").glob("*.jpg"))
 """Bytes flipped in JPEGs of noise, which libjpeg decodes without a warning; "ours-refuses", or planes that differ."""
@@ -287,7 +287,8 @@ def interrupt(*_: object) -> None:
 def test_predict_takes_them_too(tmp_path):
     for name, data in ODD.items():
         (tmp_path / "a.jpg").write_bytes(data)
-        np.testing.assert_array_equal(_see_photo(24, tmp_path / "a.jpg").image, decode_jpeg(JPEG), err_msg=name)
+        seen = _see_photo(Options(size=24), tmp_path / "a.jpg").image
+        np.testing.assert_array_equal(seen, decode_jpeg(JPEG), err_msg=name)
 
 
 # ------------------------------------------------------------------------------------------- damaged, and wanted

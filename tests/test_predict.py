@@ -116,11 +116,11 @@ def test_image_files_are_predicted_upright_unless_raw_is_asked_for(tmp_path, kin
     size = labels.shape
     if orientation == 1:
         assert done.labels[0].read_bytes() == raw.labels[0].read_bytes()
-        np.testing.assert_array_equal(decode_labels(done.labels[0].read_bytes(), "a.png", size), labels)
+        np.testing.assert_array_equal(decode_labels(done.labels[0].read_bytes(), "a.png", size, 19), labels)
     else:  # also where the size is that of the stored pixels: labels of a dataset are never turned
         with pytest.raises(PredictionError, match=r"turned upright.*mhp-predict --exif raw"):
-            decode_labels(done.labels[0].read_bytes(), "a.png", (24, 40))
-    decode_labels(raw.labels[0].read_bytes(), "a.png", (24, 40))
+            decode_labels(done.labels[0].read_bytes(), "a.png", (24, 40), 19)
+    decode_labels(raw.labels[0].read_bytes(), "a.png", (24, 40), 19)
 
 
 def test_an_image_with_a_damaged_exif_block_is_predicted_as_stored_with_a_remark(tmp_path):

@@ -97,7 +97,7 @@ def test_a_closed_file_is_not_opened_anew(paths):
 
 
 def test_no_descriptor_left_is_an_error_that_says_so(paths, monkeypatch):
-    def refuse(*args):
+    def refuse(*args, dir_fd=None):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(args[0]))
 
     monkeypatch.setattr(file.os, "open", refuse)

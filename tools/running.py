@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, TextIO
 
 import click
 
+from mhpdata.descriptors import hold_standard
 from mhpdata.errors import MhpError, OptionError, is_outside
 from mhpdata.wording import printable, why
 from mhptools.paths import leads_nowhere
@@ -140,11 +141,7 @@ def _in_flags(error: OptionError, context: click.Context) -> str:
 
 def _open_streams() -> None:
     """Give stdin, stdout and stderr to /dev/null where they are closed: what is opened next would take their place."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest number that is free
+    hold_standard()
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
     if sys.stdout is None or sys.stdout is sys.__stdout__:  # not in a test, which reads it
