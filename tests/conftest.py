@@ -19,8 +19,13 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"mhp
 MOST_MEMORY = 3 << 30
 """Bytes that a process of tests may ever hold. Two run at once in each environment, on machines with 8 GB."""
 
-ONCE = {"faults", "fuzz", "jit", "jpeg_damage", "kills", "opencv", "persons", "regular", "resume", "running", "soak"}
-"""Files of tests, test_NAME.py, that attack our own code at length, whatever the versions of the libraries are."""
+ONCE = {
+    *("descriptors", "empty", "faults", "foreign", "fuzz", "interrupts", "jit", "jpeg_damage", "kills", "links"),
+    *("loader_end", "names", "opencv", "persons", "pool", "regular", "resume", "running", "soak", "synth"),
+    *("synth_forms", "train_resume"),
+}
+"""Files of tests, test_NAME.py, of our own code alone: they attack it at length, or would find the same whatever the
+versions of the libraries are."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers

@@ -34,7 +34,12 @@ def batch(size: int, count: int = 2, seed: int = 0):
     return np.ascontiguousarray(images, np.float32), labels
 
 
-@pytest.fixture(scope="module", params=[(name, model) for name in ENGINES for model in SIZE], ids="-".join)
+OTHERS = pytest.mark.slow  # the contract is the engine's; what each network adds is in the tests of its engine
+NETWORKS = [("torch", "psp"), ("mxnet", "icnet"), pytest.param(("torch", "icnet"), marks=OTHERS)]
+NETWORKS += [pytest.param(("mxnet", "psp"), marks=OTHERS)]
+
+
+@pytest.fixture(scope="module", params=NETWORKS, ids="-".join)
 def opened(request, tmp_path_factory):
     """An engine, and files of its first weights and state."""
     name, model = request.param
