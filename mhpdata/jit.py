@@ -68,8 +68,8 @@ def _sources() -> list[Path]:
 
 
 def _digest() -> str:
-    """SHA-256 of all sources of kernels, and of whether bounds are checked: a change in any of them compiles all."""
-    digest = hashlib.sha256(repr(config.BOUNDSCHECK).encode())
+    """SHA-256 of all sources of kernels, and of how they are compiled: a change in any of these compiles all."""
+    digest = hashlib.sha256(repr((config.BOUNDSCHECK, config.OPT)).encode())
     for path in _sources():
         text = path.read_bytes()
         digest.update(b"%d %s" % (len(text), text))

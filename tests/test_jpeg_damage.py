@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 
+import fuzz
 import jpeg_attack
 import naive_jpeg as naive
 import numpy as np
@@ -104,9 +105,7 @@ def test_hostile_tables_do_not_pile_up():
 @pytest.mark.parametrize("checked", ["guarded", "bounds checked"])
 def test_no_bytes_reach_beyond_the_arrays(checked):
     # guarded memory ends the process at a byte too far, by whatever instruction; bounds checks know the arrays' starts
-    environment = dict(os.environ)
-    if checked == "bounds checked":
-        environment |= {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": os.environ["NUMBA_CACHE_DIR"] + "-checked"}
+    environment = fuzz.environment() if checked == "bounds checked" else dict(os.environ)
     done = subprocess.run(
         [sys.executable, "-W", "error", jpeg_attack.__file__, "0", "200"],
         env=environment, capture_output=True, text=True, check=False,

@@ -63,7 +63,7 @@ def test_where_nothing_can_be_written_nothing_is_scored(packed, tmp_path, monkey
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("form", ["official", "masks"])
+@pytest.mark.parametrize("form", ["official", pytest.param("masks", marks=pytest.mark.slow)])
 def test_the_picture_of_the_worst(packed, tmp_path, form):
     pytest.importorskip("matplotlib")
     images = truth(packed)

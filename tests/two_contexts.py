@@ -118,5 +118,6 @@ def compare_layers() -> dict[str, float]:
 
 if __name__ == "__main__":
     faulthandler.dump_traceback_later(600, exit=True)  # contexts that wait for each other forever would say nothing
-    results = {model: {**compare_steps(model), "repeats": repeats(model)} for model in ("icnet", "psp")}
+    results = {model: compare_steps(model) for model in ("icnet", "psp")}
+    results["icnet"]["repeats"] = repeats("icnet")
     print(json.dumps({**results, "layer": compare_layers()}))
