@@ -46,7 +46,7 @@ def little_memory():
     """
     before = _memory("VmHWM")
     yield
-    if _memory("VmRSS") > _settled[0] + (512 << 20):
+    if _memory("VmRSS") > _settled[0] + (256 << 20):
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
         _settled[0] = _memory("VmRSS")
