@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -69,12 +70,12 @@ def main() -> int:
         shim = Path(folder) / "clock.so"
         command = ["cc", "-shared", "-fPIC", "-O1", "-o", shim, TESTS / "clock.c", "-ldl"]
         subprocess.run(command, check=True)
-        for number, path in enumerate(files):
-            failures[path.name] = run([str(path)], shim, number)
-            print(f"{'FAILED' if failures[path.name] else 'passed'}  {path.name}", flush=True)
-        for hour in range(24) if readers else ():
-            failures[f"{hour} h"] = run(readers, shim, hour)
-            print(f"{'FAILED' if failures[f'{hour} h'] else 'passed'}  {len(readers)} tests at + {hour} h", flush=True)
+        jobs = [(path.name, [str(path)], number) for number, path in enumerate(files)]
+        jobs += [(f"{len(readers)} tests at + {hour} h", readers, hour) for hour in range(24) if readers]
+        with ThreadPoolExecutor(2) as pool:
+            for (name, *_), failure in zip(jobs, pool.map(lambda job: run(job[1], shim, job[2]), jobs), strict=True):
+                failures[name] = failure
+                print(f"{'FAILED' if failure else 'passed'}  {name}", flush=True)
     failed = {name: text for name, text in failures.items() if text}
     for name, text in failed.items():
         print(f"\n--- {name}\n{text}")
