@@ -86,7 +86,7 @@ def test_headless_alone_does(tmp_path):
     python = tmp_path / "venv/bin/python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     core = [f"{name}=={opencv.version(name)}" for name in ("numpy", "numba", "h5py", "simplejpeg", "click", "tqdm")]
-    tests = [f"{name}=={opencv.version(name)}" for name in ("pytest", "hypothesis", "pillow")]
+    tests = [f"{name}=={opencv.version(name)}" for name in ("pytest", "pytest-timeout", "hypothesis", "pillow")]
     install = [python, "-m", "pip", "install", "--quiet", f"opencv-python-headless=={there}", *core, *tests]
     subprocess.run(install, check=True)
     (tmp_path / "path").mkdir()
