@@ -210,9 +210,13 @@ def test_a_stream_that_takes_nothing_never_changes_the_verdict(request, folder, 
     assert out in found.stdout and found.stderr.startswith(error) and found.stderr.count("\n") <= 1
 
 
-def test_ctrl_c_is_one_line(source):
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes begin with it ignored
-    assert run(lambda: signal.raise_signal(signal.SIGINT)).stderr.splitlines()[-1].startswith("Interrupted. ")
+def test_ctrl_c_is_one_line():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes ignore it
+    try:
+        (line,) = run(lambda: signal.raise_signal(signal.SIGINT)).stderr.split("\n")[:-1]
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert line.startswith("Interrupted. ")
 
 
 # --- names from elsewhere
