@@ -17,7 +17,6 @@ RFC 9649 (WebP), section 2.7.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator
 
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.chunks import PNG_SIGNATURE
+from mhpdata.segments import EOI, SOS, segments
 
 EXIF = ("upright", "raw")
 """How an image is taken: turned as its EXIF orientation says, or with its pixels in the order of the file."""
@@ -32,9 +32,7 @@ AS_STORED = 1
 
 _MARK = b"Exif\0\0"
 _TAG, _SHORT = 0x0112, 3
-_MARKER = re.compile(rb"\xff[^\x00\xff]")
-_BARE = {0x01, *range(0xD0, 0xD9)}
-_PIXELS = {0xD9, 0xDA}
+_APP1 = 0xE1
 _MOST = 1 << 16
 """Segments or chunks that are looked at: a file of millions of empty ones is not worth the time."""
 
@@ -87,19 +85,13 @@ def turn(pixels: Pixels, orientation: int) -> Pixels:
 
 def _app1(data: bytes) -> Iterator[bytes]:
     """Give the content of each APP1 segment that a JPEG has before its pixels."""
-    at = 2
-    for _ in range(_MOST):
-        found = _MARKER.search(data, at)
-        if found is None or data[found.start() + 1] in _PIXELS:
+    for number, (marker, begin, end) in enumerate(segments(data)):
+        if marker in (SOS, EOI):
             return
-        marker, at = data[found.start() + 1], found.end()
-        if marker in _BARE:
-            continue
-        length = max(2, int.from_bytes(data[at : at + 2], "big"))
-        if marker == 0xE1:
-            yield data[at + 2 : at + length]
-        at += length
-    raise ValueError(f"more than {_MOST} segments are before it")
+        if number == _MOST:
+            raise ValueError(f"more than {_MOST} segments are before it")
+        if marker == _APP1:
+            yield data[begin + 4 : end]
 
 
 def _named(wanted: bytes, chunks: Iterator[tuple[bytes, memoryview]]) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ ALLOWED = {
     "header": {"bmp", "chunks", "errors", "segments", "webp"},
     "pool": set(),
     "named": set(),
-    "exif": {"chunks", "opencv"},
+    "exif": {"chunks", "opencv", "segments"},
     "gif": set(),
     "notes": {"fields", "wording"},
     "image": {
@@ -95,7 +95,6 @@ ALLOWED = {
         "header",
         "image",
         "annotation",
-        "masks",
         "merge",
         "resize",
         "runs",
@@ -126,7 +125,7 @@ ALLOWED = {
     "state": {"errors", "options"},
     "makers": {"errors", "pool", "region", "render", "threads"},
     "leaks": {"errors", "split", "wording"},
-    "mixture": {"errors", "labels", "leaks", "options", "order", "region", "remap", "render", "split", "wording"},
+    "mixture": {"errors", "labels", "leaks", "order", "region", "remap", "render", "split", "wording"},
     "weights": {"errors", "labels", "mixture", "split", "wording"},
     "synth": {"descriptors", "errors", "labels", "opencv", "options", "ours", "threads", "wording"},
 }
