@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from mhpdata.wording import printable
 from mhptools.paths import INPUT, PATH
 from mhptools.running import Command
 
@@ -31,7 +32,7 @@ def main(weights: str, out: str, overwrite: bool) -> None:
     .onnx."""
     from mhpmodels.conversion import convert
 
-    print(f"{out}: the weights of {convert(weights, out, overwrite)}")
+    print(printable(f"{out}: the weights of {convert(weights, out, overwrite)}"))
 
 
 if __name__ == "__main__":
