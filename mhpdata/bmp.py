@@ -83,7 +83,7 @@ def read_bmp(data: bytes) -> Bmp:
     if packing in (_FIELDS, _ALPHA_FIELDS):
         if len(data) < 66:
             raise ValueError(f"truncated BMP: {len(data)} bytes")
-        masks = struct.unpack_from("<III", data, 54)  # behind a header of 40 bytes, within the larger ones
+        masks = struct.unpack_from("<III", data, 54)  # after a header of 40 bytes, within the larger ones
         after += (12 if packing == _FIELDS else 16) if size == 40 else 0
         _check_masks(masks, bits)
     stride = 3 if size == 12 else 4

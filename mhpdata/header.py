@@ -116,7 +116,7 @@ def _jpeg(data: bytes, place: str) -> Header:
     if not frame:
         raise ImageError(place, "truncated JPEG: it ends before its size is declared", "a whole JPEG", PHOTO_AGAIN)
     if scans > MAX_SCANS:
-        remedy = f"Save the photo anew, as by jpegtran -outfile new.jpg old.jpg, or leave it out: {SKIP}."
+        remedy = f"Save the image again, as by jpegtran -outfile new.jpg old.jpg, or leave it out: {SKIP}."
         raise ImageError(place, f"a progressive JPEG of {scans} scans", f"at most {MAX_SCANS}", remedy)
     bits, height, width, channels = struct.unpack_from(">BHHB", frame, 4)
     baseline = frame[1] == _SOF_BASELINE and bits == 8 and channels == 3 and data.endswith(b"\xff\xd9")
@@ -129,7 +129,7 @@ def _png(data: bytes, place: str) -> Header:
     except ValueError as error:
         raise ImageError(place, str(error), "a whole PNG", PHOTO_AGAIN) from error
     if png.animated:
-        raise ImageError(place, "an animated PNG", "a PNG of one picture", AS_ONE)
+        raise ImageError(place, "an animated PNG", "a PNG of one image", AS_ONE)
     gray, palette = png.color in (GRAY, GRAY_ALPHA), png.color == PALETTE
     return Header("png", png.height, png.width, png.channels, png.bits, gray=gray, palette=palette)
 
@@ -146,5 +146,5 @@ def _webp(data: bytes, place: str) -> Header:
     try:
         height, width, _ = read_webp(data)
     except ValueError as error:
-        raise ImageError(place, str(error), "a whole WebP of one picture", f"{AS_ONE} {PHOTO_AGAIN}") from error
+        raise ImageError(place, str(error), "a whole WebP of one image", f"{AS_ONE} {PHOTO_AGAIN}") from error
     return Header("webp", height, width, 3, 8, gray=False)

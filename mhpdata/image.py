@@ -1,13 +1,13 @@
 """Image files to arrays: photos to uint8 (height, width, 3) RGB, masks to uint8 (height, width).
 
-Strict: what does not decode to its last pixel is an error, never a half-gray picture, unless the caller asks for it.
+Strict: what does not decode to its last pixel is an error, never a half-gray image, unless the caller asks for it.
 A JPEG that libjpeg warns of is decoded again without its metadata (mhpdata.segments): what is still warned of is
 about pixels, the rest is a note. The format is told by the content, whatever the file is called. Gray becomes three
 equal channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, other
 depths become 8 bits by the nearest value. EXIF blocks are not read, and the rotation that they ask for is not
 applied: the masks follow the raw pixel order.
 
-JPEG goes through libjpeg-turbo, WebP through libwebp (OpenCV's), which gets the picture's own chunk and nothing else;
+JPEG goes through libjpeg-turbo, WebP through libwebp (OpenCV's), which gets the image's own chunk and nothing else;
 PNG, BMP and GIF are read here. So no pixel depends on a library's version, and no library writes to the terminal.
 """
 
@@ -218,7 +218,7 @@ def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
         return _OTHERS[header.kind](data)
     except ValueError as error:
         found, one = f"a {NAMES[header.kind]} that does not decode ({error})", header.kind == "gif"
-        expected = f"a whole {NAMES[header.kind]}" + " of one picture" * one
+        expected = f"a whole {NAMES[header.kind]}" + " of one image" * one
         raise ImageError(place, found, expected, f"{AS_ONE} " * one + PHOTO_AGAIN) from error
 
 

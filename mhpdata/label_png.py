@@ -6,7 +6,7 @@ A decoder gives colours; labels are the numbers as they are stored (mhpdata.png)
 8-bit gray              the label
 palette, 1 to 8 bits    the index is the label, whatever its colour; unless all colours in use spell other labels: gray
                         levels (or red ones, where labels are in the red channel), as a tool leaves that made a palette
-                        of a gray mask and numbered the labels anew
+                        of a gray mask and renumbered the labels
 RGB                     all channels alike; or, where labels are in the red channel, the others 0
 alpha                   opaque everywhere; transparency of a colour (tRNS) says nothing about labels
 16 bits                 numbers that are labels as they stand; labels times 257 are refused
@@ -90,7 +90,7 @@ def _indices(indices: Values, png: Png, labels: int, red: bool) -> Values:
     if spell.all() and differ.any():
         one = int(np.flatnonzero(differ)[0])
         found = f"a palette in which index {used[one]} has the colour of label {levels[one]}"
-        remedy = f"A program may have numbered the labels anew when it made the palette. {SAVE_AS}"
+        remedy = f"A program may have renumbered the labels when it made the palette. {SAVE_AS}"
         raise NoLabelsError(found, "indices that are the labels", remedy)
     return indices
 
@@ -100,7 +100,7 @@ def _opaque(samples: Values, png: Png) -> Values:
     clear = int(np.count_nonzero(samples[..., -1] != (1 << png.bits) - 1))
     if clear:
         remedy = f"Make it opaque, if its colours are the labels. {SAVE_AS}"
-        raise NoLabelsError(f"its alpha channel is not full in {clear} pixels", "an opaque picture", remedy)
+        raise NoLabelsError(f"its alpha channel is not full in {clear} pixels", "an opaque image", remedy)
     return samples[..., :-1]
 
 
@@ -113,7 +113,7 @@ def _one_channel(samples: Values, red: bool) -> Values:
     if odd.any():
         where = "its green or blue channel differs from the red one"
         expected = "the same there, or 0" if red else "the same in all three"
-        remedy = f"It may be a coloured picture of a mask: replace each colour by its label. {SAVE_AS}"
+        remedy = f"It may be a coloured image of a mask: replace each colour by its label. {SAVE_AS}"
         raise NoLabelsError(f"{where} in {np.count_nonzero(odd)} pixels", expected, remedy)
     return labels
 

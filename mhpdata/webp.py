@@ -44,10 +44,10 @@ def read_webp(data: bytes) -> tuple[int, int, bytes]:
                 break  # a simple file: what follows is not looked at
         at += 8 + size + size % 2
     if found is None:
-        raise ValueError(f"damaged WebP: it begins with {data[12:16]!r} and has no picture")
+        raise ValueError(f"damaged WebP: it begins with {data[12:16]!r} and has no image")
     height, width = _size(*found)
     if canvas not in (None, (height, width)):
-        raise ValueError(f"damaged WebP: a picture of {height} x {width} pixels in one of {canvas}")
+        raise ValueError(f"damaged WebP: an image of {height} x {width} pixels in one of {canvas}")
     kind, content = found
     body = kind + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
     alone = b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
@@ -62,4 +62,4 @@ def _size(kind: bytes, content: bytes) -> tuple[int, int]:
     if kind == b"VP8L" and content[:1] == b"\x2f" and len(content) >= 5:
         (sides,) = struct.unpack_from("<I", content, 1)
         return (sides >> 14 & 0x3FFF) + 1, (sides & 0x3FFF) + 1
-    raise ValueError(f"damaged WebP: a chunk {kind!r} that is no picture")
+    raise ValueError(f"damaged WebP: a chunk {kind!r} that is no image")

@@ -107,7 +107,7 @@ def animated(size=SIZE):
 
 
 def test_an_animated_png_is_refused():
-    with pytest.raises(ImageError, match="an animated PNG; expected a PNG of one picture") as caught:
+    with pytest.raises(ImageError, match="an animated PNG; expected a PNG of one image") as caught:
         decode_image(animated(), "a.png")
     assert caught.value.remedy == AS_ONE
 
@@ -381,10 +381,10 @@ PICTURE = b"VP8 ", webp("lossy")[20:]
         (riff(canvas(2), PICTURE), "animated"),
         (riff(canvas(0), (b"ANIM", bytes(6)), PICTURE), "animated"),
         (riff(canvas(0), (b"ANMF", bytes(16)), PICTURE), "animated"),
-        (riff(canvas(0, 13), PICTURE), r"a picture of 12 x 17 pixels in one of \(13, 17\)"),
-        (riff(canvas(0), (b"EXIF", bytes(16))), "begins with b'VP8X' and has no picture"),
-        (riff((b"VP8 ", bytes(16))), "a chunk b'VP8 ' that is no picture"),
-        (riff((b"VP8L", bytes(16))), "a chunk b'VP8L' that is no picture"),
+        (riff(canvas(0, 13), PICTURE), r"an image of 12 x 17 pixels in one of \(13, 17\)"),
+        (riff(canvas(0), (b"EXIF", bytes(16))), "begins with b'VP8X' and has no image"),
+        (riff((b"VP8 ", bytes(16))), "a chunk b'VP8 ' that is no image"),
+        (riff((b"VP8L", bytes(16))), "a chunk b'VP8L' that is no image"),
     ],
     ids=lambda value: value if isinstance(value, str) else "file",
 )
