@@ -25,7 +25,7 @@ from mhpdata.scratch import Scratch
 
 
 class _Memory(threading.local):
-    """What one thread decodes in."""
+    """Per-thread buffers of the decoder."""
 
     def __init__(self) -> None:
         self.workplace = Workplace()

@@ -18,7 +18,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def parse_json(text: str) -> Any:
-    """What a JSON text holds, in memory that is bounded however small its values are.
+    """Parse a JSON text in memory that is bounded however small its values are.
 
     Raises:
         ValueError: it is no JSON, or has more values, objects or lists than any file that mhp writes.

@@ -80,7 +80,7 @@ _DIGEST = _digest()
 
 
 def _folders() -> list[Path]:
-    """Where compiled kernels are looked for and kept, the first that takes them; NUMBA_CACHE_DIR alone if it is set."""
+    """List the folders of compiled kernels in the order of trying; NUMBA_CACHE_DIR alone if it is set."""
     if config.CACHE_DIR:
         return [Path(config.CACHE_DIR, FOLDER, _DIGEST[:16])]
     folders = [Path(__file__).parent / "__pycache__"]
@@ -165,7 +165,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
     @property
     def cache_path(self) -> str:
-        """Where Numba's ``stats`` say that code is kept."""
+        """Name the folder that Numba's ``stats`` show."""
         return str(_folders()[0])
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:

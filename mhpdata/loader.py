@@ -220,8 +220,10 @@ class Loader:
             self._standing = Standing(epoch, 0, False)
 
     def state_dict(self) -> dict[str, int]:
-        """Where the iteration stands, after the last batch that was handed out; after an epoch's last one: at the
-        beginning of the next epoch. Plain numbers, the same on every rank."""
+        """Return the position after the last batch that was handed out: plain numbers, the same on every rank.
+
+        After an epoch's last batch it is the beginning of the next epoch.
+        """
         epoch, position, _ = self._standing.at
         return {"seed": self.seed, "epoch": epoch, "position": position, "length": len(self._samples)}
 

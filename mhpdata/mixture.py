@@ -141,12 +141,12 @@ class Mixture:
         return chosen
 
     def refresh(self) -> None:
-        """As ``Regions.refresh``."""
+        """Call ``Regions.refresh`` of each split."""
         for regions in self._regions:
             regions.refresh()
 
     def renew(self) -> None:
-        """As ``Regions.renew``."""
+        """Call ``Regions.renew`` of each split."""
         for regions in self._regions:
             regions.renew()
 

@@ -90,7 +90,7 @@ def clear(path: Path) -> None:
 
 
 def check_folder(folder: Path, is_ours: Callable[[Path], bool], advice: str) -> list[Path]:
-    """What a folder of mhp's holds, once all of it is known to be mhp's; nothing where there is no such folder.
+    """List a folder of mhp's, once all that it holds is known to be mhp's; nothing where there is no such folder.
 
     Args:
         folder: that mhp would empty.

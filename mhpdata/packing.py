@@ -160,7 +160,7 @@ class _Run:
 
     @property
     def _renamed(self) -> tuple[str, ...]:
-        """What was taken under another name in the chosen splits and the lists, in sentences."""
+        """Return, in sentences, what was taken under another name in the chosen splits and the lists."""
         return tuple(renamed.text for renamed in self.listing.renamed if renamed.split in ("", *self.splits))
 
     def already_done(self) -> Manifest | None:

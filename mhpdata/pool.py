@@ -39,7 +39,7 @@ def locked() -> _thread.LockType:
 
 
 class Job(Protocol):
-    """What a pool's thread does; exactly one of these is called, once. Neither may raise."""
+    """A unit of work for a pool's thread; exactly one of these is called, once. Neither may raise."""
 
     def run(self, desk: Any) -> None:
         """Do it, with what the thread's desk gave."""
@@ -151,7 +151,7 @@ class Pool:
             self._shared.wait()
 
     def finish(self) -> None:
-        """As ``close``, but do the jobs that wait; the caller puts no more."""
+        """Do the jobs that wait, then close; the caller puts no more."""
         self._shared.jobs.put(None)
         self._shared.wait()
 
@@ -166,7 +166,7 @@ class Pool:
 
 
 class _Shared:
-    """What a pool's threads know of it."""
+    """The state of a pool that its threads share."""
 
     def __init__(self, pool: Pool, ended: Callable[[], BaseException]) -> None:
         self.process, self.ended = pool.process, ended

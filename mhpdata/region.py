@@ -101,8 +101,10 @@ class Regions:
         self._changes = self.renew()
 
     def renew(self) -> list[tuple[range, int]]:
-        """As ``refresh``, in the middle of an epoch: another thread may just be checking a record of such a shard, so
-        ``refresh`` will forget them once more. As of ``Split.refresh``."""
+        """Do what ``refresh`` does in the middle of an epoch, and return what ``Split.refresh`` returns.
+
+        Another thread may just be checking a record of such a shard, so ``refresh`` will forget them once more.
+        """
         changes = self._split.refresh()
         for (records, count), (_, known) in zip(changes, self._changes, strict=True):
             if count != known:

@@ -115,7 +115,7 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
 
 
 def _look_at(root: Path, place: str, folder: str | None, entry: os.DirEntry[str]) -> SourceFile | Refused | None:
-    """What a name in a folder is; None for a folder. ``folder`` is the folder's real path; None to follow links."""
+    """Return what a name is; None for a folder. ``folder`` is the real path of its folder; None to follow links."""
     real = None if folder is None else f"{folder}/{entry.name}"
     link = entry.is_symlink()
     if link and folder is not None and (real := _real(root / place, root)) is None:

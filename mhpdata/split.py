@@ -112,7 +112,7 @@ class Split(Sequence[Sample]):
         return self.whole(index)[1]
 
     def whole(self, index: int) -> tuple[bytes | memoryview, Record]:
-        """As ``record``, with the bytes that it was parsed from."""
+        """Return what ``record`` does, after the bytes that it was parsed from."""
         index, shard = self._place(index)
         try:
             return self._whole(index, shard)
@@ -167,7 +167,7 @@ class Split(Sequence[Sample]):
         return list(zip(ranges, self._changes, strict=True))
 
     def renew(self, index: int) -> bool:
-        """As ``refresh``, of the shard that a record is in; whether it will be opened again."""
+        """Compare the shard of a record as ``refresh`` does; whether it will be opened again."""
         return self._compare(self._place(index)[1])
 
     def _compare(self, shard: int) -> bool:

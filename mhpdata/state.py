@@ -9,7 +9,7 @@ KEYS = ("seed", "epoch", "position", "length")
 
 
 class Standing:
-    """Where an iteration stands.
+    """The position of an iteration.
 
     An iteration changes its own only, and the one of an ended iteration is no longer the loader's: what another thread
     still does there changes nothing.

@@ -126,7 +126,7 @@ def verify_source(
 
 
 def _empty(listing: Listing) -> Iterator[SourceError]:
-    """What is wrong with splits that name no image; where a problem says so already, nothing."""
+    """Yield what is wrong with splits that name no image; where a problem says so already, nothing."""
     filled = [split for split, entries in listing.entries.items() if entries]
     for split, entries in listing.entries.items():
         if not entries and all(problem.split not in ("", split) for problem in listing.problems):

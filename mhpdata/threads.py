@@ -205,7 +205,7 @@ class Crew:
 
 
 def hidden(progress: bool) -> bool | None:
-    """What tqdm calls ``disable``: None, a bar where stderr is a terminal; True, no bar, where none is asked for or
+    """Return tqdm's ``disable``: None, a bar where stderr is a terminal; True, no bar, where none is asked for or
     stderr is closed."""
     return None if progress and sys.stderr is not None else True
 

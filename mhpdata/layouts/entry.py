@@ -122,6 +122,6 @@ def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str,
 
 
 def without_split(split: str, splits: Iterable[str]) -> str:
-    """What to do about a split that is not there."""
+    """Return the remedy for a split that is missing."""
     others = " ".join(f"--split {other}" for other in splits if other != split)
     return f"Extract the archive again; if you have none of this split, let mhp-pack leave it out: {others}."

@@ -32,7 +32,7 @@ _LIST = "Extract the archive again; a list of your own save as plain text, a lin
 
 @dataclass(frozen=True)
 class Lines:
-    """What the lines of a list are.
+    """Describe the lines of a list.
 
     Attributes:
         example: a line, for errors.

@@ -49,7 +49,7 @@ class Folders:
         return {name: file for name, file in found.items() if not name.startswith("._")} if added else found
 
     def remarks(self) -> Iterable[str]:
-        """What is worth knowing of the folders that were listed."""
+        """Yield the remarks on the folders that were listed."""
         if self.macos:
             yield f"{counted(len(self.macos), 'file')} that macOS added, such as {self.macos[0]}: not read"
 
@@ -139,7 +139,7 @@ class OtherNames:
 
 
 def is_there(folder: str, names: list[str], wanted: str) -> str:
-    """What to do about a missing file where others may be meant, as a sentence before others; else nothing."""
+    """Return a hint, a sentence before others, that names files which may be the missing one; else nothing."""
     paths = [f"{folder}/{name}" for name in names[:_SHOWN]]
     if not paths:
         return ""

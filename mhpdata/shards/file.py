@@ -119,7 +119,7 @@ class _Descriptor:
 
 
 def _identity(state: os.stat_result) -> tuple[int, ...]:
-    """What tells a file from another, and from itself after a change."""
+    """Return what tells a file from another, and from itself after a change."""
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 

@@ -166,7 +166,7 @@ class Reader:
         return self._begin + int(self._offsets[index])
 
     def is_current(self) -> bool:
-        """As of the file of records."""
+        """Whether the file of records is still the one that was opened."""
         return self._file.is_current()
 
     def close(self) -> None:

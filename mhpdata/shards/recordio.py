@@ -160,7 +160,7 @@ class Reader:
         return offset + _PART.size if len(head) == _PART.size and _PART.unpack(head)[1] >> 29 == 0 else -1
 
     def is_current(self) -> bool:
-        """As of the file of records."""
+        """Whether the file of records is still the one that was opened."""
         return self._file.is_current()
 
     def close(self) -> None:

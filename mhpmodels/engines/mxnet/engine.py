@@ -113,7 +113,7 @@ class MXNetEngine:
         return sum(float(loss.asscalar()) for loss in losses)
 
     def _printed(self, parts: list[Any]) -> float:
-        """What GluonCV prints of a context's outputs, where it weighs them."""
+        """Return what GluonCV prints of a context's outputs, where it weighs them."""
         weights = printed_weights(self.config, len(parts))
         return sum(weight * float(part.asscalar()) for weight, part in zip(weights, parts, strict=True))
 

@@ -172,7 +172,7 @@ class TorchEngine:
         return loss_, norm_
 
     def _printed(self, losses: list[Tensor], pixels: int) -> Tensor:
-        """What GluonCV prints of the outputs' losses, where it weighs them: the mean over the pixels of all ranks."""
+        """Return the loss that GluonCV prints, with weighted outputs: the mean over the pixels of all ranks."""
         weights = printed_weights(self.config, len(losses))
         parts = [weight * loss.detach() for weight, loss in zip(weights, losses, strict=True)]
         return torch.stack(parts).sum() / (pixels * self.world_size)
