@@ -31,6 +31,7 @@ from mhpdata.manifest import sync_folder, write_atomically
 from mhpdata.ours import begins, clear, head, in_the_way
 from mhpdata.regular import open_regular, read_regular
 from mhpdata.wording import error_in_words, to_replace, to_write, why
+from mhpmodels import params
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines import Engine
 from mhpmodels.guard import Mean
@@ -38,7 +39,7 @@ from mhpmodels.guard import Mean
 FORMAT, VERSION = "mhp-checkpoint", 1
 MAX_BYTES = 1 << 24
 """Of the JSON."""
-_STARTS = b"PK\3\4", (0x112).to_bytes(8, "little"), b"\x93NUMPY"
+_STARTS = b"PK\3\4", params.START, b"\x93NUMPY"
 """How the files begin that engines write: torch's, MXNet's and NumPy's."""
 _NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
 _NONE = (

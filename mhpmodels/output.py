@@ -15,18 +15,20 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mhpdata.chunks import PNG_SIGNATURE
 from mhpdata.errors import OptionError, OutputError
 from mhpdata.ours import begins, create, in_the_way, is_folder
 from mhpdata.wording import to_write, why, writing
+from mhpmodels import params
 
 _ABANDONED_S = 3600
 _LONGEST = 200
 """Bytes of a name to which those of a temporary name may be added: file systems take 255."""
 _PART = re.compile(r"\.(.+\.(png|jpg)|[0-9a-f]{64})\.[0-9]+\.part")
 _STARTS = {
-    ".png": b"\x89PNG\r\n\x1a\n",
+    ".png": PNG_SIGNATURE,
     ".jpg": b"\xff\xd8\xff",
-    ".params": (0x112).to_bytes(8, "little"),
+    ".params": params.START,
     ".pt": b"PK\3\4",
     ".onnx": b"\x08",
     ".csv": b"name,",

@@ -36,6 +36,8 @@ from mhpdata.wording import to_open, to_write, why
 TYPES = {0: "<f4", 1: "<f8", 2: "<f2", 3: "|u1", 4: "<i4", 5: "|i1", 6: "<i8"}
 _CODES = {np.dtype(name): code for code, name in TYPES.items()}
 _LIST, _V1, _V2, _V3 = 0x112, 0xF993FAC8, 0xF993FAC9, 0xF993FACA
+START = struct.pack("<Q", _LIST)
+"""The first bytes of a file."""
 _TORCH = {"gamma": "weight", "beta": "bias"}
 _MOST_AXES = 32
 MAX_BYTES = 1 << 34

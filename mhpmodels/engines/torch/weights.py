@@ -20,9 +20,8 @@ from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.regular import open_regular
 from mhpdata.wording import to_open, to_write, why
 from mhpmodels.networks.architecture import to_fit
-from mhpmodels.params import EARLIER, MAX_BYTES, read_params, to_torch_names
+from mhpmodels.params import EARLIER, MAX_BYTES, START, read_params, to_torch_names
 
-PARAMS = (0x112).to_bytes(8, "little")
 _OURS = (
     "Pass a .pt or .params file that mhp-train, mhp-convert or GluonCV wrote; of a network of your own, one that "
     "torch.save(network.state_dict(), FILE) wrote."
@@ -50,8 +49,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         CheckpointError: the file cannot be read, or is of neither kind.
     """
     with _opened(path) as file:
-        first = file.read(len(PARAMS))
-    if first == PARAMS:
+        first = file.read(len(START))
+    if first == START:
         return {name: torch.from_numpy(array) for name, array in to_torch_names(read_params(path), str(path)).items()}
     tensors = read_tensors(path)
     if isinstance(tensors, dict):
