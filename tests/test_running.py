@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 import mhpdata
 import mhpdata.verify
+import mhpmodels.conversion
 from mhpdata.errors import (
     CheckpointError,
     EngineError,
@@ -36,7 +37,7 @@ from mhpdata.errors import (
 )
 from mhpdata.findings import Report
 from mhpdata.synth import synthesize
-from mhptools import pack, synth, train, verify
+from mhptools import convert, pack, synth, train, verify
 from mhptools.paths import INPUT, PATH
 from mhptools.running import Command, _Stdout
 
@@ -245,6 +246,12 @@ def test_what_is_printed_never_moves_the_cursor():
     with _Stdout(written, "ascii", False) as stdout:
         print(f"{ANSI}: \udcff pixAcc é", "a\u2028b", file=stdout, flush=True)
         assert written.getvalue().decode("ascii") == "a\\x1b[2J\n\\u202egpj.b: \\udcff pixAcc \\xe9 a\\u2028b\n"
+
+
+def test_a_line_end_in_a_name_is_escaped_in_what_is_printed(monkeypatch):
+    monkeypatch.setattr(mhpmodels.conversion, "convert", lambda *of: Path(ANSI))
+    done = CliRunner().invoke(convert.main, ["x.pt", ANSI])
+    assert done.exit_code == 0 and done.stdout.count("\n") == 1 and "\x1b" not in done.stdout
 
 
 # --- paths
