@@ -12,8 +12,9 @@ from typing import Any
 
 MAX_VALUES = 1 << 22
 MAX_CONTAINERS = 1 << 18
-"""Of a JSON text: values take up to 70 bytes of memory each, an object or a list up to 240. A manifest of a million
-images has three million values, and an object or a list for each image that was skipped and each group of copies."""
+"""Of a JSON text: values take up to 70 bytes of memory each, an object or a list up to 240. A longer text may have
+more, as many as keep the memory within some four times its length: a manifest may have a note for every image."""
+_VALUE_BYTES, _CONTAINER_BYTES = 16, 64
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -26,9 +27,11 @@ def parse_json(text: str) -> Any:
     """
     containers = text.count("{") + text.count("[")
     values = text.count(",") + containers + 1
-    if values > MAX_VALUES or containers > MAX_CONTAINERS:
+    most = max(MAX_VALUES, len(text) // _VALUE_BYTES)
+    most_containers = max(MAX_CONTAINERS, len(text) // _CONTAINER_BYTES)
+    if values > most or containers > most_containers:
         found = f"up to {values} values, of them {containers} objects and lists"
-        raise ValueError(f"{found}; mhp reads at most {MAX_VALUES}, of them {MAX_CONTAINERS}")
+        raise ValueError(f"{found}; in a text of this length mhp reads at most {most}, of them {most_containers}")
     return json.loads(text)
 
 
