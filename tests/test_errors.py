@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,15 @@ def test_every_error_has_a_remedy(package):
         remedy = arguments.get("remedy")
         assert remedy is not None, f"{path}:{line}: no remedy"
         assert not (isinstance(remedy, ast.Constant) and not remedy.value), f"{path}:{line}: an empty remedy"
+
+
+def test_nobody_is_told_to_install_a_package_of_this_name_from_elsewhere():
+    """mhp is installed from its source; what a package index has under the name ``mhp`` is another's."""
+    here = Path(__file__).parent.parent
+    files = [here / "README.md", *(here / "docs").glob("*.md")]
+    files += [path for folder in ("mhpdata", "mhpmodels", "tools") for path in (here / folder).rglob("*.py")]
+    told = re.compile(r"pip install (?:-\S+ )*[\"']?mhp\b")
+    assert [str(path) for path in files if told.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_the_message_has_all_four_and_they_cross_processes():

@@ -14,7 +14,7 @@ EXAMPLE = """\b
 Examples:
   mhp-convert icnet_resnet50_mhpv1.params icnet.pt       GluonCV's weights for --engine torch
   mhp-convert runs/mhp/icnet/resnet50/epoch_0105_mIoU_0.3974.pt icnet.params
-  mhp-convert runs/mhp/icnet/resnet50 icnet.onnx         the run's best checkpoint; needs pip install "mhp[onnx]"
+  mhp-convert runs/mhp/icnet/resnet50 icnet.onnx         the run's best checkpoint; needs pip install ".[onnx]"
 
 The suffix of OUT says what it becomes. A folder of a run stands for its best checkpoint. In a .pt file the weights may
 lie under "state_dict", and their names may begin with "module.", as DistributedDataParallel saves them. Between .params

@@ -121,7 +121,8 @@ def _verdict(error: BaseException) -> tuple[int, str]:
             f"{type(error).__name__}:{place} {why(error)}. Mend that, then run the command again."
         )
     if isinstance(error, ImportError):
-        return OUTSIDE, printable(f"MissingError: {error}. Install mhp again: pip install --force-reinstall mhp.")
+        remedy = "Run, in the folder of mhp's source: pip install --force-reinstall ."
+        return OUTSIDE, printable(f"MissingError: {error}. {remedy}")
     lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")
     return OUTSIDE, "\n".join([*map(printable, lines), "This is an error in mhp: please report it with these lines."])
 
