@@ -30,7 +30,17 @@ that one of some MB could keep a decoder busy for hours."""
 MAX_SIDE, MAX_JPEG_SIDE = 65535, 65500
 """The longest sides, in pixels: that a record can tell, and that libjpeg encodes and decodes."""
 _SOF_BASELINE = 0xC0
-
+_OTHERS = {
+    b"II*\0": "a TIFF",
+    b"MM\0*": "a TIFF",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000",
+    b"\0\0\0\x0cJXL ": "a JPEG XL",
+    b"8BPS": "a Photoshop file",
+}
+_BRANDS = {b"heic": "a HEIC", b"heix": "a HEIC", b"mif1": "a HEIC", b"avif": "an AVIF"}
+"""Whole images of other formats: by how they begin, and by the brand after ``ftyp``."""
+CONVERT = f"Convert it to a JPEG or PNG, whose name may stay; or leave it out: {SKIP}."
+"""What to do about them."""
 
 AS_ONE = "If it is an animation, save one picture of it as a JPEG or PNG in its place."
 """What to do about an animation; the name of the file may stay."""
@@ -62,6 +72,13 @@ class Header:
     end: int = 0
 
 
+def _other(data: bytes) -> str:
+    """The format of an image that mhp does not read, with its article; "" where the bytes are of no known one."""
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12], "")
+    return next((kind for start, kind in _OTHERS.items() if data.startswith(start)), "")
+
+
 def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BMP, GIF or WebP") -> Header:
     """What ``data`` claims to be.
 
@@ -90,6 +107,8 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         found = f"is no picture that mhp reads: starts with {data[:8]!r}"
         if data.startswith(PNG_SIGNATURE[:4]):
             found = f"damaged PNG: its first bytes are {data[:8]!r}, not {PNG_SIGNATURE!r}"
+        elif kind := _other(data):
+            raise ImageError(place, f"is {kind}, which mhp does not read", expected, CONVERT)
         raise ImageError(place, found, expected, PHOTO_AGAIN)
     if not header.height or not header.width:
         raise ImageError(place, f"declares {header.height} x {header.width} pixels", "at least one", PHOTO_AGAIN)

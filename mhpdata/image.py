@@ -27,7 +27,7 @@ from mhpdata.bmp import decode_bmp, read_bmp
 from mhpdata.chunks import PALETTE, read_png
 from mhpdata.errors import EXTRACT_AGAIN, PHOTO_AGAIN, SKIP, ImageError, MaskError
 from mhpdata.gif import decode_gif
-from mhpdata.header import AS_ONE, NAMES, Header, read_header
+from mhpdata.header import AS_ONE, CONVERT, NAMES, Header, read_header
 from mhpdata.label_png import SAVE_AS, NoLabelsError, read_values
 from mhpdata.labels import IGNORE
 from mhpdata.notes import DAMAGED, METADATA, TRAILER
@@ -124,7 +124,8 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
     try:
         header = read_header(data, place, _MASK)
     except ImageError as error:
-        remedy = f"{AS_ONE} {_LEAVE_OUT}" if error.remedy == AS_ONE else EXTRACT_AGAIN
+        cures = {AS_ONE: f"{AS_ONE} {_LEAVE_OUT}", CONVERT: f"{SAVE_AS} {_LEAVE_OUT}"}
+        remedy = cures.get(error.remedy, EXTRACT_AGAIN)
         raise MaskError(error.place, error.found, error.expected, remedy) from error
     if header.kind != "png":
         remedy = SAVE_AS

@@ -68,7 +68,7 @@ def read_values(data: bytes, labels: int, *, red: bool = False) -> Values:
         samples = _opaque(samples, png)
     values = samples[..., 0] if samples.shape[2] == 1 else _one_channel(samples, red)
     if png.bits < 8 and values.any():
-        found = f"gray of {png.bits} bits, which some programs read as {values.max()}"
+        found = f"{png.bits}-bit gray, which some programs read as {values.max()}"
         found += f" and some as {int(values.max()) * (255 // ((1 << png.bits) - 1))}"
         raise NoLabelsError(found, "8 bits, or a palette", SAVE_AS)
     if png.bits == 16:

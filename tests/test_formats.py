@@ -16,9 +16,9 @@ import pytest
 from images import encode_png, join_png, pack_samples, picture, save
 from PIL import Image
 
-from mhpdata.errors import ImageError
+from mhpdata.errors import ImageError, MaskError
 from mhpdata.header import AS_ONE
-from mhpdata.image import decode_image
+from mhpdata.image import decode_image, decode_mask
 
 SIZE = (11, 13)
 DEPTHS = [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 1), (3, 2), (3, 4), (3, 8)]
@@ -392,3 +392,22 @@ def test_webps_that_are_refused(data, found):
     decode_image(riff(canvas(0), PICTURE), "a.webp")
     with pytest.raises(ImageError, match=found):
         decode_image(data, "a.webp")
+
+
+@pytest.mark.parametrize(
+    ("start", "found"),
+    [
+        (b"II*\0", "is a TIFF"),
+        (b"MM\0*", "is a TIFF"),
+        (b"\0\0\0\x18ftypheic", "is a HEIC"),
+        (b"\0\0\0\x1cftypavif", "is an AVIF"),
+        (b"\0\0\0\x0cJXL ", "is a JPEG XL"),
+    ],
+)
+def test_a_whole_image_of_another_format_is_to_be_converted(start, found):
+    with pytest.raises(ImageError, match=rf"^a\.jpg: {found}, which mhp does not read; .* Convert it to a JPEG or PNG"):
+        decode_image(start + bytes(64), "a.jpg")
+    with pytest.raises(MaskError, match=rf"^1\.png: {found}, .* Save it as an 8-bit gray or palette PNG"):
+        decode_mask(start + bytes(64), "1.png", (1, 1), 19)
+    with pytest.raises(ImageError, match=r"is no picture that mhp reads: .* Extract the archive again"):
+        decode_image(b"<html>", "a.jpg")
