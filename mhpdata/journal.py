@@ -162,6 +162,8 @@ class Journal:
             return
         if not overwrite:
             if NAME in names:
+                if not self.is_ours(self.out / NAME):
+                    raise in_the_way(self.out / NAME, _ADVICE)
                 found, remedy = "holds a packed dataset", "Pass another --out to keep it, or --overwrite to replace it."
                 raise OutputError(self.out, found, "an empty folder", remedy)
             if theirs is not None:
@@ -226,7 +228,7 @@ class Journal:
     def remove_others(self, keep: set[str]) -> None:
         """Delete the shards of an earlier pack that are not in ``keep``."""
         for path in self.out.iterdir():
-            if self._ours.fullmatch(path.name) and path.name not in keep and self._is_ours(path):
+            if self._ours.fullmatch(path.name) and path.name not in keep and self.is_ours(path):
                 path.unlink()
 
     def end(self) -> None:
@@ -241,7 +243,7 @@ class Journal:
         """The build.json of the dataset in the folder; empty where there is none."""
         return _read_object(self.out / BUILD_NAME) or {}
 
-    def _is_ours(self, path: Path) -> bool:
+    def is_ours(self, path: Path) -> bool:
         """Whether a file in ``out`` is one that mhp-pack wrote, by its name and its first bytes."""
         if path.name in _MARKS:
             start = head(path)
@@ -273,7 +275,7 @@ class Journal:
         described = self._described()
         for name in sorted(names):
             path = self.out / name
-            if name in described or not os.path.lexists(path) or self._is_ours(path):
+            if name in described or not os.path.lexists(path) or self.is_ours(path):
                 continue
             noted = head(self.folder / f"{path.stem}.json", 1) is not None and head(path, 1) is not None
             if name in (*_MARKS, *_PARTS) or (self._ours.fullmatch(name) and not noted):
@@ -282,7 +284,7 @@ class Journal:
 
     def _described(self) -> set[str]:
         """The files of shards in ``out`` that a manifest of mhp's there names, damaged or not."""
-        content = _read_object(self.out / NAME) if self._is_ours(self.out / NAME) else None
+        content = _read_object(self.out / NAME) if self.is_ours(self.out / NAME) else None
         try:
             shards = [shard for split in (content or {"splits": {}})["splits"].values() for shard in split["shards"]]
             named = {str(file["file"]) for shard in shards for file in shard["files"]}

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from mhpdata import __version__
 from mhpdata.convert import Converted, convert
-from mhpdata.errors import OptionError, OutputError, SourceError
+from mhpdata.errors import ManifestError, OptionError, OutputError, SourceError, is_outside
 from mhpdata.journal import Finished, Journal, fingerprint
 from mhpdata.layouts import AUTO, LAYOUTS, Entry, Listing, empty_split, scan
 from mhpdata.manifest import (
@@ -166,9 +166,14 @@ class _Run:
     def already_done(self) -> Manifest | None:
         """The manifest in the folder, if it is of this source as it is, packed with these options, all there."""
         out = self.journal.out
-        if not (out / NAME).exists():
+        if not (out / NAME).exists() or (out / NAME).is_symlink():
             return None
-        manifest = read_manifest(out)
+        try:
+            manifest = read_manifest(out)
+        except ManifestError as error:
+            if is_outside(error) or self.journal.is_ours(out / NAME):
+                raise
+            return None  # somebody else's manifest.json, which Journal.begin refuses
         if any(not (out / f.file).is_file() or (out / f.file).stat().st_size != f.bytes for f in manifest.files):
             return None
         ours = (self.listing.layout, self.recorded_options, self.source_state)

@@ -134,6 +134,20 @@ def test_overwrite_replaces_no_file_of_somebody_else(source, small, tmp_path, na
     assert content(out) == before
 
 
+@pytest.mark.parametrize("text", ['{"name": "my web page"}', "not even JSON"])
+def test_a_manifest_of_somebody_else_is_in_the_way(source, tmp_path, text):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/manifest.json").write_text(text)
+    pack_refuses(source, tmp_path / "out")
+
+
+def test_a_dataset_whose_manifest_is_a_link_is_not_read(source, small, tmp_path):
+    out = copied(small, tmp_path)
+    (out / "manifest.json").rename(tmp_path / "thesis.json")
+    (out / "manifest.json").symlink_to("../thesis.json")
+    pack_refuses(source, out)
+
+
 def test_a_damaged_dataset_is_replaced(source, small, tmp_path):
     """The remedy of every damaged shard is to pack again with --overwrite."""
     out = copied(small, tmp_path)
