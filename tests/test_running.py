@@ -38,7 +38,7 @@ from mhpdata.errors import (
 from mhpdata.findings import Report
 from mhpdata.synth import synthesize
 from mhptools import convert, pack, synth, train, verify
-from mhptools.paths import INPUT, PATH
+from mhptools.paths import FILE, PATH, PathText
 from mhptools.running import Command, _Stdout
 
 ANSI = "a\x1b[2J\n\u202egpj.b"
@@ -314,7 +314,7 @@ PATHS = {
 def test_every_path_of_every_command_is_one(name):
     main = __import__(f"mhptools.{name}", fromlist=["main"]).main
     assert isinstance(main, Command)
-    assert {option.name for option in main.params if option.type in (PATH, INPUT)} == PATHS[name]
+    assert {option.name for option in main.params if isinstance(option.type, PathText)} == PATHS[name]
 
 
 @pytest.mark.parametrize(("main", "flag"), [(pack.main, "--src"), (pack.main, "--out"), (train.main, "--data")])
@@ -358,6 +358,34 @@ def test_a_path_that_leads_nowhere_is_a_wrong_argument(home, main, arguments):
     found = CliRunner().invoke(main, arguments)
     assert found.exit_code == 2, found.output
     assert "nowhere" in found.stderr or "mhp-train --data rec/" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments"),
+    [
+        (verify.main, ["notes.txt"]),
+        (verify.main, ["--src", "notes.txt"]),
+        (pack.main, ["--src", "notes.txt", "--out", "x"]),
+        (train.main, ["--data", "notes.txt"]),
+    ],
+)
+def test_a_file_in_place_of_a_folder_is_a_wrong_argument(home, main, arguments):
+    Path("notes.txt").touch()
+    found = CliRunner().invoke(main, arguments)
+    assert found.exit_code == 2 and "notes.txt" in found.stderr, found.output
+
+
+def test_a_folder_in_place_of_a_photo_is_a_wrong_argument(home):
+    Path("photos").mkdir()
+
+    @click.command(cls=Command)
+    @click.argument("photo", type=FILE)
+    def main(photo):
+        raise UnreadableError(photo, "cannot be read (not a regular file)", "a photo", "Pass the path of a JPEG.")
+
+    assert CliRunner().invoke(main, ["photos"]).exit_code == 2
+    Path("1.jpg").touch()
+    assert CliRunner().invoke(main, ["1.jpg"]).exit_code == 3
 
 
 def test_a_default_that_leads_nowhere_is_not_what_is_wrong(home):

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mhpdata.options import CHECKS
-from mhptools.paths import INPUT
+from mhptools.paths import FOLDER
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -26,7 +26,7 @@ PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
 
 
 @click.command(cls=Command, epilog=EXAMPLE)
-@click.argument("folder", metavar="[REC]", required=False, type=INPUT)
+@click.argument("folder", metavar="[REC]", required=False, type=FOLDER)
 @click.argument("more", metavar="[-- ...]", nargs=-1)
 @click.option("--peers", is_flag=True, help="Measure the loaders of other projects, too; needs the source of mhp.")
 @click.option("--split", default="train", show_default=True)

@@ -10,7 +10,7 @@ import click
 from mhpmodels.config import DATASETS
 from mhpmodels.results import MODES
 from mhptools.network import network_fields, options_of_a_network, options_of_the_images
-from mhptools.paths import INPUT
+from mhptools.paths import FOLDER, INPUT
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -32,7 +32,7 @@ ALIASES = {"val": "crop", "testval": "whole"}
 
 
 @click.command(cls=Command, epilog=EXAMPLE)
-@click.option("--data", required=True, type=INPUT, help="The packed folder.")
+@click.option("--data", required=True, type=FOLDER, help="The packed folder.")
 @click.option("--resume", required=True, type=INPUT, metavar="CHECKPOINT", help="Weights, or the folder of a run.")
 @click.option("--split", default="val", show_default=True, help="Which split.")
 @click.option("--mode", type=click.Choice([*MODES, *ALIASES]), default="whole", show_default=True, help="See below.")

@@ -9,7 +9,7 @@ import click
 from mhpdata.layouts import AUTO, LAYOUTS
 from mhpdata.options import DAMAGE, IMAGES, ON_ERROR, OVERLAPS, SIZES_OF
 from mhpdata.shards import FORMATS
-from mhptools.paths import INPUT, PATH
+from mhptools.paths import FOLDER, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -23,7 +23,7 @@ entries out and have each recorded in rec/manifest.json. mhp-verify --src LV-MHP
 
 
 @click.command(cls=Command, epilog=EXAMPLE)
-@click.option("--src", required=True, type=INPUT, help="The dataset as unpacked, such as LV-MHP-v1. It is only read.")
+@click.option("--src", required=True, type=FOLDER, help="The dataset as unpacked, such as LV-MHP-v1. It is only read.")
 @click.option("--out", required=True, type=PATH, help="The packed folder: new, empty, or an unfinished pack.")
 @click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), default=AUTO, show_default=True, help="What --src is.")
 @click.option("--format", type=click.Choice(FORMATS), default="recordio", show_default=True, help="Kind of shard.")

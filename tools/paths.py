@@ -7,6 +7,8 @@ folder called ``~``. An empty path, as of a variable that is not set, would mean
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,13 @@ class PathText(click.ParamType):
 
     Args:
         there: it is read, so there must be something.
+        is_kind: tells from its mode (``os.stat``) whether what is there may be it, as a folder; None for anything.
     """
 
     name = "path"
 
-    def __init__(self, there: bool = False) -> None:
-        self.there = there
+    def __init__(self, there: bool = False, is_kind: Callable[[int], bool] | None = None) -> None:
+        self.there, self.is_kind = there, is_kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The path to use; click's error of a wrong argument where it is empty or leads nowhere."""
@@ -47,10 +50,17 @@ PATH = PathText()
 """What a command writes, or reads where it is there."""
 INPUT = PathText(there=True)
 """What a command reads."""
+FOLDER = PathText(there=True, is_kind=stat.S_ISDIR)
+"""A folder that it reads."""
+FILE = PathText(there=True, is_kind=stat.S_ISREG)
+"""A file that it reads."""
 
 
 def leads_nowhere(context: click.Context) -> bool:
-    """Whether a path that the command was given to read is not there: it is wrong, and no data are damaged."""
+    """Whether a path that the command was given to read is not there, or a file in place of a folder or the reverse.
+
+    Then the path is wrong, and no data are damaged.
+    """
     for option in context.command.params:
         name = option.name or ""
         given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
@@ -58,7 +68,9 @@ def leads_nowhere(context: click.Context) -> bool:
             value = context.params.get(name)
             for path in value if isinstance(value, tuple) else [value] * (value is not None):
                 try:
-                    Path(path).stat()
+                    mode = Path(path).stat().st_mode
+                    if option.type.is_kind is not None and not option.type.is_kind(mode):
+                        return True
                 except (FileNotFoundError, NotADirectoryError):
                     return True
                 except OSError:  # it may be there

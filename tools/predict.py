@@ -11,7 +11,7 @@ from mhpdata.exif import EXIF
 from mhpdata.options import ON_ERROR
 from mhpdata.wording import printable
 from mhptools.network import network_fields, options_of_a_network
-from mhptools.paths import INPUT, PATH
+from mhptools.paths import FILE, FOLDER, INPUT, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -28,10 +28,10 @@ research only, as the dataset is.
 
 
 @click.command(cls=Command, epilog=EXAMPLE)
-@click.argument("photos", nargs=-1, metavar="IMAGE...", type=INPUT)
+@click.argument("photos", nargs=-1, metavar="IMAGE...", type=FILE)
 @click.option("--checkpoint", "--resume", required=True, type=INPUT, help="Weights, or the folder of a run.")
 @click.option("--out", required=True, type=PATH, help="Folder to write to; made if it is not there.")
-@click.option("--data", type=INPUT, help="Instead of photos: a packed folder.")
+@click.option("--data", type=FOLDER, help="Instead of photos: a packed folder.")
 @click.option("--split", help="Which split of it.  [default: test]")
 @click.option("--name", "names", multiple=True, help="Only this image of the split; may be repeated.")
 @options_of_a_network

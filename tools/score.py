@@ -8,7 +8,7 @@ import click
 
 from mhpmodels.scores import SIZES, UNKNOWN
 from mhptools.network import options_of_the_images
-from mhptools.paths import INPUT, PATH
+from mhptools.paths import FOLDER, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -27,8 +27,8 @@ packed size).
 
 
 @click.command(cls=Command, epilog=EXAMPLE)
-@click.option("--data", required=True, type=INPUT, help="The packed folder.")
-@click.option("--pred", required=True, type=INPUT, help="The folder of predictions.")
+@click.option("--data", required=True, type=FOLDER, help="The packed folder.")
+@click.option("--pred", required=True, type=FOLDER, help="The folder of predictions.")
 @click.option("--split", default="val", show_default=True, help="Which split.")
 @click.option("--at", type=click.Choice(SIZES), default=SIZES[0], show_default=True, help="At which size to compare.")
 @click.option(

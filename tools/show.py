@@ -7,7 +7,7 @@ import sys
 import click
 
 from mhpdata.wording import printable
-from mhptools.paths import INPUT, PATH
+from mhptools.paths import FOLDER, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -21,9 +21,9 @@ picture falls under the dataset's licence: one made from MHP is for non-commerci
 
 
 @click.command(cls=Command, epilog=EXAMPLE)
-@click.argument("folder", required=False, metavar="[REC]", type=INPUT)
+@click.argument("folder", required=False, metavar="[REC]", type=FOLDER)
 @click.option(
-    "--run", "run_folder", type=INPUT, help="Show the loss, mIoU and learning rate of this run of mhp-train instead."
+    "--run", "run_folder", type=FOLDER, help="Show the loss, mIoU and learning rate of this run of mhp-train instead."
 )
 @click.option("--out", required=True, type=PATH, help="The picture to write, .png; new, or see --overwrite.")
 @click.option("--split", help="Which split.  [default: the first of val, train, test that has samples]")

@@ -17,7 +17,7 @@ from mhpdata.protocol import PROTOCOLS
 from mhpdata.wording import printable
 from mhpmodels.config import BACKBONES, DATASETS, DTYPES, LEAKS, MODELS, OPTIMIZERS, SAMPLES, SCHEDULES, TrainConfig
 from mhpmodels.engines import ENGINES, installed
-from mhptools.paths import INPUT, PATH
+from mhptools.paths import FOLDER, INPUT, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -51,7 +51,7 @@ def option(name: str, help: str, **more: Any) -> Callable[[Any], Any]:
     "The packed folder. Given several times: all are trained on, the first is validated on.",
     multiple=True,
     default=(DEFAULTS["data"],),
-    type=INPUT,
+    type=FOLDER,
 )
 @option("mix", "Shares of the folders in an epoch, such as 1,1,2.  [default: each image once]")
 @option("remap", "What labels become: 'common', or a JSON file; needed for folders of different classes.", type=PATH)

@@ -7,7 +7,7 @@ import sys
 import click
 
 from mhpdata.layouts import AUTO, LAYOUTS
-from mhptools.paths import INPUT
+from mhptools.paths import FOLDER
 from mhptools.running import DATA, OUTSIDE, Command
 
 SHOWN = 50
@@ -25,8 +25,8 @@ wrong usage, 3 something could not be checked for a reason outside the data (per
 
 
 @click.command(cls=Command, epilog=EXAMPLE)
-@click.argument("folder", required=False, metavar="[REC]", type=INPUT)
-@click.option("--src", type=INPUT, help="Check this download instead of a packed folder.")
+@click.argument("folder", required=False, metavar="[REC]", type=FOLDER)
+@click.option("--src", type=FOLDER, help="Check this download instead of a packed folder.")
 @click.option("--deep", is_flag=True, help="Packed folder: decode everything, merge the masks again and compare.")
 @click.option("--agreement", is_flag=True, help="Download: score annotations of the same photo against each other.")
 @click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), help="Download: what --src is.  [default: auto]")
