@@ -11,8 +11,14 @@ from mhpdata.wording import counted, printable
 SHOWN = 20
 
 
-def report(manifest: Manifest, folder: str | Path) -> str:
-    """A manifest as text: entries per split, what was skipped and why, overlap, gray and identical images."""
+def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -> str:
+    """A manifest as text: entries per split, what was skipped and why, overlap, gray and identical images.
+
+    Args:
+        manifest: of the packed folder.
+        folder: that folder.
+        source: the download, which a manifest, the same for any path of it, calls SRC.
+    """
     lines = [f"{folder}: {manifest.layout}, packed as {manifest.options['format']}", ""]
     lines.append(
         f"{'split':8}{'images':>9}{'persons':>9}{'gray':>7}{'contested px':>14}{'conflicting px':>16}{'MB':>10}"
@@ -28,7 +34,7 @@ def report(manifest: Manifest, folder: str | Path) -> str:
     if total.unlabelled_persons:
         without = counted(total.unlabelled_persons, "person")
         lines.append(f"{without} without a labelled pixel: kept in the records, counted neither here nor by mhp-score.")
-    lines += ["", *_duplicates(manifest), *_skipped(manifest), *_renamed(manifest)]
+    lines += ["", *_duplicates(manifest), *_skipped(manifest, Path(source)), *_renamed(manifest)]
     if manifest.notes:
         lines.append("Notes, each recorded in the manifest:")
         lines += [f"  {line}" for line in describe_notes(manifest.notes)]
@@ -51,11 +57,11 @@ def _duplicates(manifest: Manifest) -> list[str]:
     return lines + [f"  {a} and {b} share: {counted(count, 'group')}" for (a, b), count in across.items()]
 
 
-def _skipped(manifest: Manifest) -> list[str]:
+def _skipped(manifest: Manifest, source: Path) -> list[str]:
     if not manifest.skipped:
         return ["Nothing was skipped."]
     lines = [f"Skipped: {len(manifest.skipped)}, each recorded in the manifest."]
-    lines += [f"  {skip.error}: {skip.message}" for skip in manifest.skipped[:SHOWN]]
+    lines += [f"  {skip.error}: {skip.message.replace('SRC/', f'{source}/')}" for skip in manifest.skipped[:SHOWN]]
     if len(manifest.skipped) > SHOWN:
         lines.append(f"  ... and {len(manifest.skipped) - SHOWN} more")
     return lines

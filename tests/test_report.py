@@ -35,3 +35,10 @@ def test_only_the_first_of_many_skipped_are_shown():
     skipped = tuple(Skipped("train", str(i), "ImageError", f"no {i}") for i in range(SHOWN + 3))
     lines = report(replace(MANIFEST, skipped=skipped), "rec").splitlines()
     assert lines[-1] == "  ... and 3 more" and lines[-2] == f"  ImageError: no {SHOWN - 1}"
+
+
+def test_remedies_name_the_download_and_not_its_placeholder():
+    skipped = (Skipped("train", "1", "UnreadableError", "images/1.jpg: no. Run chmod u+rX SRC/images/1.jpg."),)
+    manifest = replace(MANIFEST, skipped=skipped)
+    assert "chmod u+rX MHP/images/1.jpg." in report(manifest, "rec", "MHP/")
+    assert "chmod u+rX SRC/images/1.jpg." in report(manifest, "rec")

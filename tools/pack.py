@@ -70,7 +70,7 @@ def main(src: str, out: str, splits: tuple[str, ...], **options: object) -> None
     from mhpdata.report import report
 
     manifest = mhpdata.pack(src, out, splits=splits or None, progress=True, **options)  # type: ignore[arg-type]
-    print(report(manifest, out))
+    print(report(manifest, out, src))
 
 
 if __name__ == "__main__":
