@@ -185,8 +185,9 @@ class TrainConfig:
                 remedy = "Pass True or False, without quotes." if kind is bool else "Pass the text in quotes."
                 raise OptionError(name, in_words(getattr(self, name)), expected, remedy)
         own = ":" in self.model
-        if not own:
-            check_choice("model", self.model, MODELS)
+        if not own and self.model not in MODELS:
+            remedy = "Pass one of these words, or a network of your own as package.module:function with --engine torch."
+            raise OptionError("model", repr(self.model), " or ".join(MODELS), remedy)
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
         for name, (low, high) in _WHOLE.items():

@@ -55,6 +55,11 @@ def test_a_value_outside_is_named(field, value):
         TrainConfig(**{field: value})
 
 
+def test_an_unknown_network_may_be_one_s_own():
+    with pytest.raises(OptionError, match=r"^model: 'unet'; expected icnet or psp\. .*package\.module:function"):
+        TrainConfig(model="unet")
+
+
 def test_crops_fit_the_network():
     assert TrainConfig(model="psp", crop_size=72).crop_size == 72
     with pytest.raises(OptionError, match="multiple of 16"):
