@@ -36,6 +36,7 @@ _ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY
 _LIST = os.O_RDONLY | os.O_DIRECTORY
 _READ = os.O_RDONLY | os.O_NONBLOCK
 """How a folder is listed and a file read: a FIFO put in the file's place must not make us wait for a writer."""
+_LINK_OUT = "a link out of the source folder"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
     path = root / folder
     real = None if follow_links else _real(path, root)
     if not follow_links and real is None:
-        raise FolderError(folder, "a link out of the source folder", "a folder", _how_to_replace(root, folder))
+        raise FolderError(folder, _LINK_OUT, "a folder", _how_to_replace(root, folder)) from _not_followed()
     found: dict[str, SourceFile | Refused] = {}
     try:
         path.stat()  # of a folder that is missing, the system's own reason
@@ -114,12 +115,18 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
     return found
 
 
+def _not_followed() -> OSError:
+    """Why a link out of the source folder is refused: nobody allowed it. What it leads to may be whole, so this is no
+    verdict on the data."""
+    return OSError(errno.EPERM, "links out of the source folder are not followed")
+
+
 def _look_at(root: Path, place: str, folder: str | None, entry: os.DirEntry[str]) -> SourceFile | Refused | None:
     """Return what a name is; None for a folder. ``folder`` is the real path of its folder; None to follow links."""
     real = None if folder is None else f"{folder}/{entry.name}"
     link = entry.is_symlink()
     if link and folder is not None and (real := _real(root / place, root)) is None:
-        return Refused(place, "a link out of the source folder", _FOLLOW_FILE)
+        return Refused(place, _LINK_OUT, _FOLLOW_FILE, _not_followed())
     try:
         info = entry.stat(follow_symlinks=link)
     except FileNotFoundError as error:

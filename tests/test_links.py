@@ -56,13 +56,13 @@ def test_the_commands_follow_links(source, tmp_path):
     run = CliRunner().invoke
     arguments = ["--src", str(root), "--out", str(tmp_path / "rec"), "--size", "64"]
     refused = run(pack.main, arguments)
-    assert refused.exit_code == 1 and "Pass --follow-links" in refused.output and f"cp -r {outside}" in refused.output
+    assert refused.exit_code == 3 and "Pass --follow-links" in refused.output and f"cp -r {outside}" in refused.output
     assert run(pack.main, [*arguments, "--follow-links"]).exit_code == 0
     assert '"follow_links": true' in (tmp_path / "rec" / "build.json").read_text()
     assert "follow_links" not in (tmp_path / "rec" / "manifest.json").read_text()
     checked = run(verify.main, ["--src", str(root), "--follow-links"])
     assert checked.exit_code == 0 and "Nothing wrong" in checked.output
-    assert run(verify.main, ["--src", str(root)]).exit_code == 1
+    assert run(verify.main, ["--src", str(root)]).exit_code == 3
     assert run(verify.main, [str(tmp_path / "rec"), "--follow-links"]).exit_code == 2
     with pytest.raises(FolderError, match="a link out of"):
         measure_agreement(root)

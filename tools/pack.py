@@ -48,7 +48,7 @@ entries out and have each recorded in rec/manifest.json. mhp-verify --src LV-MHP
     type=click.Choice(ON_ERROR),
     default="fail",
     show_default=True,
-    help="Stop at the first broken entry, or leave broken entries out and record them.",
+    help="Stop at the first broken entry, or leave broken and unreadable entries out and record them.",
 )
 @click.option(
     "--damaged",
