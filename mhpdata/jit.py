@@ -37,6 +37,7 @@ from typing import Any, TypeVar
 
 import llvmlite
 import numba
+import numpy as np
 from numba import config, njit
 from numba.core import serialize
 from numba.core.caching import _Cache
@@ -204,7 +205,8 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
     def _key(self, sig: Any, codegen: Any) -> bytes:
         """All that the machine code depends on: the sources, function, signature, processor and compilers."""
-        compilers = numba.__version__, llvmlite.__version__, sys.implementation.cache_tag
+        # Numba implements NumPy's functions by the version of NumPy
+        compilers = numba.__version__, llvmlite.__version__, np.__version__, sys.implementation.cache_tag
         return repr((_DIGEST, self._name, self._source, sig, codegen.magic_tuple(), compilers)).encode()
 
     def _file(self, key: bytes) -> str:

@@ -21,6 +21,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -49,6 +50,7 @@ AHEAD = 2
 _CHANGES = 8
 """So many times may a shard change while one sample is made; each makes another attempt, and a touch is a change."""
 
+Result = TypeVar("Result")
 Transform = Callable[[np.ndarray, "np.ndarray | None", "np.ndarray | None", np.random.Generator], None]
 
 
@@ -320,13 +322,13 @@ class Loader:
         mine = samples[share]
         for index in mine.tolist():
             self._data.expect(index)
-        count = len(mine)
+        count, errors = len(mine), dict[int, BaseException]()
         size = (self._crop, self._crop)
         if self._whole and count:
             try:
-                size = self._data.find(int(mine[0])).size
-            except MhpError:
-                size = (1, 1)  # comes up again, and is reported, where the sample is made
+                size = self._current(lambda: self._data.find(int(mine[0]))).size
+            except MhpError as error:  # the sample is not made: it may be readable by then, of a size without memory
+                size, errors[0] = (1, 1), error
         images = (count, *size, 3) if self._kind == UINT8 else (count, 3, *size)
         planes = [((count, *size), np.uint8)] * ((2 if self._persons else 1) if self._data.labelled else 0)
         return Step(
@@ -336,7 +338,8 @@ class Loader:
             draws=order.draws(self.seed, epoch, keys[share]),
             epoch=epoch,
             consumed=min(len(samples), position + self.batch_size * self.world_size),
-            left=count,
+            left=0 if errors else count,
+            errors=errors,
         )
 
     def _finished(self, step: Step) -> Batch:
@@ -367,19 +370,27 @@ class Loader:
         return order.place_whole(size) if self._whole else order.place_val(size, self._crop)
 
     def _fill(self, step: Step, i: int, reading: Reading, scratch: render.DrawScratch) -> None:
-        """Make sample i of a batch; from the file that has replaced the record's shard, if one has meanwhile."""
+        """Make sample i of a batch."""
+        self._current(lambda: self._make(step, i, reading, scratch))
+
+    def _current(self, read: Callable[[], Result]) -> Result:
+        """What ``read`` returns; from the file that has replaced the record's shard, if one has meanwhile."""
         for _ in range(_CHANGES):
             try:
-                return self._make(step, i, reading, scratch)
+                return read()
             except ShardChangedError:
                 self._data.renew()
-        return self._make(step, i, reading, scratch)
+        return read()
 
     def _make(self, step: Step, i: int, reading: Reading, scratch: render.DrawScratch) -> None:
         index = int(step.samples[i])
         images = step.arrays[0]
         found = self._data.find(index, reading)
         place = self._place(found.size, step.draws[i])
+        room = images.shape[1:3] if self._kind == UINT8 else images.shape[2:]
+        if (place.height, place.width) != room:  # the kernels trust the memory that they are given
+            expected = f"{room[0]} x {room[1]}, as when its batch was begun"
+            raise self._data.damaged(index, f"is now of {place.height} x {place.width} pixels", expected)
         buffer, source = self._data.picture(index, found, place, reading)
         image = images[i].reshape(-1).view(np.uint8)
         render.draw_image(LEVEL, buffer, source, place, self._kind, self._norm, image, scratch)

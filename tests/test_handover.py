@@ -127,6 +127,13 @@ def test_on_the_cpu_a_tensor_is_the_loaders_memory_and_gives_it_back(loader):
 
 
 @pytest.mark.parametrize("ahead", [False, True])
+def test_an_epoch_without_batches_is_over(loader, ahead):
+    one = Copies(loader(limit=0), "cpu", ahead)
+    for epoch in (1, 2):
+        assert list(one) == [] and one.state_dict()["epoch"] == epoch
+
+
+@pytest.mark.parametrize("ahead", [False, True])
 def test_the_state_counts_what_was_given_out(loader, ahead):
     expected = plain(loader())
     one = Copies(loader(), "cpu", ahead)

@@ -177,6 +177,16 @@ def test_a_folder_that_cannot_be_made_is_one_warning(cache, caplog):
     assert [record.getMessage().count(str(cache)) for record in caplog.records] == [1]
 
 
+def test_another_version_of_numpy_has_kernels_of_its_own(cache, monkeypatch):
+    assert process()(INTS) == 12
+    with monkeypatch.context() as other:
+        other.setattr(np, "__version__", "1.0")
+        second = process()
+        assert (second(INTS), compiled(second)) == (12, 1)
+    third = process()
+    assert (third(INTS), compiled(third), len(kept(cache))) == (12, 0, 2)
+
+
 def test_without_numba_cache_dir_the_next_folder_is_taken(cache, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(config, "CACHE_DIR", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))

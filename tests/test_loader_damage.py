@@ -13,7 +13,7 @@ from loading import FORMATS, IMAGES, digest, epoch, loader, write_packed
 
 import mhpdata
 from mhpdata.codec import CODECS
-from mhpdata.errors import OptionError, PackedError, RecordError, ShardError
+from mhpdata.errors import OptionError, PackedError, RecordError, ShardChangedError, ShardError
 from mhpdata.loader import Loader
 from mhpdata.record import encode_record, number_record, parse_record
 from mhpdata.shards import file as shard_file
@@ -246,6 +246,32 @@ def test_a_touch_or_a_copy_ends_no_run(damaged, image, format, monkeypatch):
         shutil.copy(path, folder / "new")
         (folder / "new").replace(path)
     assert digest(epoch(alone)) == expected[2]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("fails", ["open", "changed", "size"])
+def test_a_whole_picture_has_the_memory_of_its_own_size(packed, monkeypatch, dtype, fails):
+    """A record that cannot be read when its batch is begun, or is of another size then, is not drawn beyond it."""
+    ours = Loader(packed["raw", "hdf5"], "val", 1, augment=False, whole=True, threads=1, dtype=dtype)
+    find, begun = ours._data.find, []
+
+    def changed(index, reading=None):
+        found = find(index, reading)
+        begun.append(index)
+        if reading is None and index == 1 and begun.count(index) == 1:
+            if fails == "changed":
+                raise ShardChangedError("shard", "was replaced", "")
+            if fails == "size":
+                return found._replace(size=(83, 61))
+            raise ShardError("shard", "cannot be opened", "")
+        return found
+
+    monkeypatch.setattr(ours._data, "find", changed)
+    if fails == "changed":
+        assert [batch.labels.shape for batch in ours] == [(1, 61, 83)] * 6
+        return
+    with pytest.raises(PackedError, match="cannot be opened" if fails == "open" else r"61 x 83.*83 x 61"):
+        list(ours)
 
 
 def test_a_changed_shard_is_looked_at_in_a_forked_child(damaged):

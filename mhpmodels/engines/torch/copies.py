@@ -155,7 +155,10 @@ class Copies:
         with Pool(1, "mhp-copies", self._desk, ended) as pool:
             self._pool = weakref.ref(pool)
             coming = pool.submit(self._take, batches)
-            while state["epoch"] == epoch and (item := self._arrived(coming)) is not None:
+            while state["epoch"] == epoch:
+                if (item := self._arrived(coming)) is None:  # an epoch without batches is over
+                    self._stands = None
+                    return
                 batch, tensors, state = item
                 del item  # so that only the caller holds the batch
                 if state["epoch"] == epoch:
