@@ -20,6 +20,7 @@ from __future__ import annotations
 import _thread
 import atexit
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -100,6 +101,7 @@ class Pool:
 
     Raises:
         RuntimeError: the system gives no more threads.
+        BaseException: ``ended()``, while the interpreter ends.
     """
 
     def __init__(
@@ -111,6 +113,8 @@ class Pool:
     ) -> None:
         self.process = os.getpid()
         self._shared = _Shared(self, ended)
+        if sys.is_finalizing():  # as in __del__ at the interpreter's end: a thread would never run
+            raise self.error
         _thread.start_new_thread(_oversee, (self._shared, threads, name, desk))
         with self._shared.started:
             pass

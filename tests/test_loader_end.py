@@ -134,6 +134,18 @@ def test_the_interpreter_ends_with_an_iteration_left_open(rec):
     assert run(OPEN + "it = iter(loader); print(len(next(it).indices))", rec) == (0, ["4"])
 
 
+def test_an_iteration_begun_while_the_interpreter_ends_is_an_error(rec):
+    code = """class Left:
+        def __del__(self):
+            try:
+                list(loader)
+            except Exception as error:
+                print(type(error).__name__)
+    left = Left()
+    """
+    assert run(OPEN + textwrap.dedent(code.replace("class", "    class", 1)), rec) == (0, ["OptionError"])
+
+
 def test_a_forked_child_goes_on_where_it_was(rec):
     code = """
     import os, zlib
