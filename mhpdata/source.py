@@ -158,7 +158,7 @@ def _how_to_replace(root: Path, folder: str) -> str:
     parts = Path(folder).parts
     for part in (Path(*parts[: n + 1]) for n in range(len(parts))):
         if (root / part).is_symlink() and _real(root / part, root) is None:
-            target = os.path.realpath(root / part)
+            target = _resolved(root / part)
             copy = f"delete the link SRC/{part}, then copy the folder there: cp -r {shlex.quote(target)} SRC/{part}"
             return f"Pass {FOLLOW}, to read what the link leads to; or {copy}."
     return "Pass as --src the folder that this one is in, or extract the archive again."
@@ -169,8 +169,16 @@ def _real(path: Path, root: Path) -> str | None:
 
     A loop of links ends as it stands.
     """
-    real, base = Path(os.path.realpath(path)), os.path.realpath(root)
+    real, base = Path(_resolved(path)), _resolved(root)
     return str(real.relative_to(base)) if real.is_relative_to(base) else None
+
+
+def _resolved(path: Path) -> str:
+    """A path with its links resolved; as it stands where a link is replaced just now, which is not followed then."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return str(path.absolute())
 
 
 def _open_below(root: Path, path: str, flags: int) -> int:

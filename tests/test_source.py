@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -415,3 +416,21 @@ def test_no_folder_of_a_known_layout(tmp_path, source):
         layouts.scan(tmp_path, "mhp-v1")
     with pytest.raises(OptionError, match=r"layout: .* Pass one of these words"):
         layouts.scan(source, "mhp-v9")
+
+
+def test_a_link_that_is_replaced_while_it_is_resolved_is_not_followed(root, monkeypatch):
+    """``os.path.realpath`` then raises what ``readlink`` says of a file that is no link any more."""
+
+    def replaced(path, **options):
+        raise OSError(errno.EINVAL, "Invalid argument", path)
+
+    (root / "link").symlink_to("../outside")
+    (root / "folder").symlink_to("..")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(os, "readlink", replaced)
+        found = scan_folder(root)
+        with pytest.raises(FolderError, match="folder"):
+            scan_folder(root, "folder")
+    assert read_file(root, found["file"]) == b"content"
+    with pytest.raises(SourceChangedError, match="a link was put in its place"):
+        read_file(root, found["link"])
