@@ -134,6 +134,15 @@ def test_an_epoch_without_batches_is_over(loader, ahead):
 
 
 @pytest.mark.parametrize("ahead", [False, True])
+def test_between_epochs_the_loader_itself_may_be_told_the_next(loader, ahead):
+    one = loader()
+    batches = Copies(one, "cpu", ahead)
+    first = copied(batches)
+    one.set_epoch(0)
+    check(copied(batches), first)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
 def test_the_state_counts_what_was_given_out(loader, ahead):
     expected = plain(loader())
     one = Copies(loader(), "cpu", ahead)

@@ -167,7 +167,7 @@ class Copies:
                     del coming
                     pool.close()
                 self._await(tensors)
-                self._stands = state, True
+                self._stands = (state, True) if state["epoch"] == epoch else None  # the loader itself stands there
                 yield batch, tensors
                 del batch, tensors
 
