@@ -12,8 +12,8 @@ from loading import FORMATS, digest, epoch, loader, write_packed
 import mhpdata
 from mhpdata.threads import crew
 
-THEIRS = pytest.mark.filterwarnings("ignore:.*(tqdm.__del__|ScandirIterator)")
-"""Python's own iterator and tqdm's bar, made and not used."""
+THEIRS = pytest.mark.filterwarnings("ignore:.*(tqdm.__del__|ScandirIterator|_io.FileIO)")
+"""An iterator, a bar or a file, made and not yet used when the interrupt came: Python closes it, and says so."""
 
 
 @pytest.fixture(scope="module")
