@@ -20,9 +20,10 @@ MOST_MEMORY = 3 << 30
 """Bytes that a process of tests may ever hold. Two run at once in each environment, on machines with 8 GB."""
 
 ONCE = {
-    *("descriptors", "empty", "faults", "foreign", "fuzz", "interrupts", "jit", "jpeg_damage", "kills", "links"),
-    *("loader_end", "names", "opencv", "persons", "pool", "regular", "resume", "running", "soak", "synth"),
-    *("synth_forms", "train_resume"),
+    *("agreement", "consistency", "descriptors", "empty", "faults", "foreign", "fuzz", "imports", "interrupts", "jit"),
+    *("jpeg_damage", "kills", "links", "loader_damage", "loader_end", "masks", "merge", "names", "opencv", "packing"),
+    *("persons", "pool", "regular", "resume", "runs", "running", "score_command", "soak", "synth", "synth_forms"),
+    *("train_resume", "verify_command"),
 }
 """Files of tests, test_NAME.py, of our own code alone: they attack it at length, or would find the same whatever the
 versions of the libraries are."""

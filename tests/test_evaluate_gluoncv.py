@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,7 @@ def mx():
 @pytest.fixture(scope="module", params=["psp", "icnet"])
 def networks(request, mx, tmp_path_factory):
     """An engine with a .params file that GluonCV wrote, and GluonCV's own network: (N, 3, H, W) -> logits."""
+    gc.collect()  # the networks of the parameter before
     zoo = importlib.import_module("gluoncv.model_zoo.segbase")
     options = {"backbone": "resnet50", "pretrained_base": False, "crop_size": 64, "aux": False}
     mx.random.seed(1)
