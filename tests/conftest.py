@@ -20,10 +20,11 @@ MOST_MEMORY = 3 << 30
 """Bytes that a process of tests may ever hold. Two run at once in each environment, on machines with 8 GB."""
 
 ONCE = {
-    *("agreement", "consistency", "descriptors", "empty", "faults", "foreign", "fuzz", "imports", "interrupts", "jit"),
-    *("jpeg_damage", "kills", "links", "loader_damage", "loader_end", "masks", "merge", "names", "opencv", "packing"),
-    *("persons", "pool", "regular", "resume", "runs", "running", "score_command", "soak", "synth", "synth_forms"),
-    *("train_resume", "verify_command"),
+    *("agreement", "consistency", "convert", "descriptors", "empty", "faults", "foreign", "fuzz", "imports"),
+    *("interrupts", "jit", "jpeg", "jpeg_damage", "kills", "layouts", "links", "lists", "loader_damage", "loader_end"),
+    *("masks", "merge", "names", "opencv", "packing", "persons", "pool", "regular", "resize", "resume", "runs"),
+    *("running", "score_command", "soak", "source", "survey", "synth", "synth_forms", "train_resume"),
+    "verify_command",
 }
 """Files of tests, test_NAME.py, of our own code alone: they attack it at length, or would find the same whatever the
 versions of the libraries are."""

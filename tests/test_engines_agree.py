@@ -102,7 +102,10 @@ print(float(torch.ones(3).sum()) + float(mx.nd.ones((4,)).sum().asscalar()), glu
 """
 
 
-@pytest.mark.parametrize("order", [("torch", "mxnet"), ("mxnet", "torch")], ids="-".join)
+ORDERS = [("torch", "mxnet"), pytest.param(("mxnet", "torch"), marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
 def test_either_may_be_imported_first(order):
     command = [sys.executable, "-W", "error", "-c", ORDER, *order]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -151,7 +151,7 @@ def test_interrupts_at_places_of_a_crew(way):
 
     work()
     places = Places(work)
-    for place in range(0, places.count(), 7):
+    for place in range(0, places.count(), 17):
         places.interrupt(place)
         check_no_thread("mhp-crew")
         assert taken == [2 * i for i in range(len(taken))], "what was taken after the interrupt"

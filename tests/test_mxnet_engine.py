@@ -115,7 +115,10 @@ def gluoncv_loop(model, path, batches, contexts, optimizer, rate):
 
 @pytest.mark.parametrize(
     ("model", "optimizer", "rate", "contexts"),
-    [("icnet", "sgd", 1e-3, 2), ("psp", "sgd", 1e-3, 1), ("icnet", "adam", 1e-5, 1)],
+    [
+        *(("icnet", "sgd", 1e-3, 2), ("psp", "sgd", 1e-3, 1)),
+        pytest.param("icnet", "adam", 1e-5, 1, marks=pytest.mark.slow),
+    ],
 )
 def test_the_old_recipe_updates_as_gluoncvs_own_loop(model, optimizer, rate, contexts, tmp_path):
     """The same batches, the same weights: branch and aux weights of 1, gradients x contexts / images. The loss is the
@@ -328,7 +331,10 @@ def weights_of_icnet(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize(("end", "status"), [("engine.close()", 0), ("raise SystemExit(3)", 3)])
+ENDS = [pytest.param("engine.close()", 0, marks=pytest.mark.slow), ("raise SystemExit(3)", 3)]
+
+
+@pytest.mark.parametrize(("end", "status"), ENDS)
 def test_a_process_that_ends_soon_ends_as_it_says(end, status, weights_of_icnet):
     # memory that a thread of MXNet's gives back by calling Python aborts a process whose Python is ending meanwhile
     code = f"""

@@ -112,7 +112,11 @@ def _pack_and_die(monkeypatch, draw, source, out, publish, finish):
             return
 
 
-@pytest.mark.parametrize("before", ["nothing", "a finished pack", "an unfinished pack", "the same pack"])
+BEFORE = ["nothing", "an unfinished pack"]
+BEFORE += [pytest.param(name, marks=pytest.mark.slow) for name in ("a finished pack", "the same pack")]
+
+
+@pytest.mark.parametrize("before", BEFORE)
 def test_killed_at_every_step_on_the_disk(tmp_path, monkeypatch, before):
     source = Source(tmp_path / "source", 9, random.Random(1))
     wanted = {"shard_mb": 1, "workers": 1, "on_error": "skip", "overwrite": before != "nothing"}
