@@ -304,6 +304,7 @@ def test_the_folder_of_a_run_is_its_best_checkpoint_as_for_mhp_eval(tmp_path):
         convert(run, tmp_path / "c.params")
 
 
+@pytest.mark.slow
 def test_an_export_that_is_not_the_network_is_not_kept(own, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "_pool", lambda x, bins: x[..., :bins, :bins])
     with pytest.raises(EngineError, match="from torch's for images 2 x 3 x 96 x 128"):

@@ -39,7 +39,7 @@ def mx():
     return importlib.import_module("mhpmodels.engines.mxnet.libraries").mx
 
 
-@pytest.fixture(scope="module", params=["psp", "icnet"])
+@pytest.fixture(scope="module", params=["icnet", pytest.param("psp", marks=pytest.mark.slow)])
 def networks(request, mx, tmp_path_factory):
     """An engine with a .params file that GluonCV wrote, and GluonCV's own network: (N, 3, H, W) -> logits."""
     gc.collect()  # the networks of the parameter before
