@@ -192,8 +192,8 @@ def _open_below(root: Path, path: str, flags: int) -> int:
     try:
         for folder in folders:
             inner = open_descriptor(folder, _ON_THE_WAY | os.O_NOFOLLOW, here)
-            os.close(here)
-            here = inner
+            outer, here = here, inner  # before the close: an interrupt in it must not make us close again below
+            os.close(outer)
         return open_descriptor(last, flags | os.O_NOFOLLOW, here)
     finally:
         os.close(here)
