@@ -89,7 +89,7 @@ test: $(VENV)/a/.ready $(VENV)/b/.ready
 slow: $(VENV)/a/.ready $(VENV)/lightning/.ready
 	@mkdir -p build
 	$(VENV)/a/bin/python -m pytest -m slow --junit-xml build/tests-slow.xml
-	$(VENV)/a/bin/python tests/alone.py --out benchmarks/results
+	$(VENV)/a/bin/python tests/support/alone.py --out benchmarks/results
 	@echo "Results: build/tests-slow.xml"
 
 check: $(VENV)/b/.ready
@@ -113,7 +113,7 @@ peers: $(VENV)/b/.ready
 	$(VENV)/b/bin/python benchmarks/peers/run.py --out benchmarks/results
 
 soak: $(VENV)/b/.ready
-	$(VENV)/b/bin/python tests/soak.py --seconds 3600 --out benchmarks/results
+	$(VENV)/b/bin/python tests/support/soak.py --seconds 3600 --out benchmarks/results
 
 audit: | ready
 	$(PYTHON) -m venv $(VENV)/audit
@@ -121,10 +121,10 @@ audit: | ready
 	for e in a b; do $(VENV)/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints/$$e.txt || exit 1; done
 
 fuzz: $(VENV)/b/.ready
-	$(VENV)/b/bin/python tests/fuzz.py --seconds 3600 --out benchmarks/results
+	$(VENV)/b/bin/python tests/support/fuzz.py --seconds 3600 --out benchmarks/results
 
 kills: $(VENV)/a/.ready
-	$(VENV)/a/bin/python tests/kills.py --out benchmarks/results
+	$(VENV)/a/bin/python tests/support/kills.py --out benchmarks/results
 
 clean:
 	rm -rf $(VENV) $(DEMO) build

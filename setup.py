@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "mhpdata/__init__.py").read_text(encoding="utf-8"), re.M)
@@ -33,11 +33,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.10",
-    packages=[
-        *("mhpdata", "mhpdata.layouts", "mhpdata.shards", "mhpdata.synth"),
-        *("mhpmodels", "mhpmodels.engines", "mhpmodels.engines.mxnet", "mhpmodels.engines.torch", "mhpmodels.networks"),
-        "mhptools",
-    ],
+    packages=[*find_packages(include=["mhpdata", "mhpdata.*", "mhpmodels", "mhpmodels.*"]), "mhptools"],
     package_dir={"mhptools": "tools"},
     package_data={"mhpdata": ["py.typed"], "mhpmodels": ["py.typed"]},
     install_requires=CORE,

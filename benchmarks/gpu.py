@@ -38,11 +38,11 @@ from peer_data import write_peer_data
 from peers import task
 
 import mhpdata
-from mhpdata.synth import synthesize
+from mhpdata.synth.writing.folder import synthesize
 from mhpmodels.config import BACKBONES, MODELS, TrainConfig
-from mhpmodels.engines import Engine, open_engine
-from mhpmodels.meter import Stopwatch
-from mhpmodels.schedule import step_seed
+from mhpmodels.engines.engine import Engine, open_engine
+from mhpmodels.training.meter import Stopwatch
+from mhpmodels.training.schedule import step_seed
 
 WARM = 2
 """Steps of each turn that do not count: the loader's threads have filled up while another's batches were used."""

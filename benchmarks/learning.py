@@ -25,13 +25,13 @@ import numpy as np
 from harness import machine, save, table
 
 import mhpdata
-from mhpdata.synth import synthesize
-from mhpmodels import checkpoint
+from mhpdata.synth.writing.folder import synthesize
 from mhpmodels.config import MODELS, TrainConfig
-from mhpmodels.engines import ENGINES
-from mhpmodels.feed import Feed
-from mhpmodels.metrics import Confusion
-from mhpmodels.runlog import read_epochs, read_steps
+from mhpmodels.engines.engine import ENGINES
+from mhpmodels.evaluation.metrics import Confusion
+from mhpmodels.files import checkpoint
+from mhpmodels.training.feed import Feed
+from mhpmodels.training.runlog import read_epochs, read_steps
 
 IMAGES = 680
 COMMON = "--backbone resnet18 --blur-prob 0 --optimizer adam --lr 0.001 --head-rate 1 --log-interval 1000"

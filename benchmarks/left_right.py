@@ -23,7 +23,7 @@ from learning import learn
 
 from mhpdata.labels import MHP_V1
 from mhpmodels.config import MODELS
-from mhpmodels.engines import ENGINES
+from mhpmodels.engines.engine import ENGINES
 
 SIDES = [label for pair in MHP_V1.flip_pairs for label in pair]
 

@@ -17,9 +17,9 @@ import click
 from harness import machine, save, table
 
 import mhpdata
-from mhpdata.bench import bench_loader
-from mhpdata.codec import CODECS
-from mhpdata.synth import synthesize
+from mhpdata.loading.bench import bench_loader
+from mhpdata.storage.codec import CODECS
+from mhpdata.synth.writing.folder import synthesize
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "float16": {"dtype": "float16"},

@@ -25,11 +25,13 @@ import numpy as np
 from harness import machine, save, table
 
 import mhpdata
-from mhpdata import maps, order, render
-from mhpdata.codec import CODECS
-from mhpdata.loader import Loader
-from mhpdata.synth import synthesize
-from mhpdata.vectors import LEVEL
+from mhpdata.drawing import image as render
+from mhpdata.drawing import labels as maps
+from mhpdata.drawing.instructions import LEVEL
+from mhpdata.loading import sampling
+from mhpdata.loading.loader import Loader
+from mhpdata.storage.codec import CODECS
+from mhpdata.synth.writing.folder import synthesize
 
 CHILD = """
 import json, sys, time
@@ -66,7 +68,7 @@ def parts(folder: Path, runs: int) -> dict[str, float]:
     nobody = labels[0, :0].reshape(-1)
     for run in range(runs + 1):
         spent: dict[str, float] = {}
-        draws = order.draws(0, run, np.arange(count))
+        draws = sampling.draws(0, run, np.arange(count))
         for i in range(count):
             found = regions.find(i)
             place = loader._place(found.size, draws[i])

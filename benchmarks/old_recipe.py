@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mhpdata.layouts import Entry
-from mhpdata.resize import packed_size
+from mhpdata.images.resize import packed_size
+from mhpdata.source.entry import Entry
 
 
 def merge_and_resize(root: Path, entry: Entry, size: int) -> tuple[np.ndarray, np.ndarray, list[Image.Image]]:

@@ -28,19 +28,20 @@ from harness import Timing, as_row, interleave, machine, ratio, save, table, tur
 from old_recipe import merge_and_resize
 
 import mhpdata
-from mhpdata.codec import encode_image
-from mhpdata.convert import convert
-from mhpdata.image import decode_image, decode_mask
+from mhpdata.images.decode import decode_image, decode_mask
+from mhpdata.images.resize import packed_size, resize_image
 from mhpdata.labels import MHP_V1
-from mhpdata.layouts import Entry, scan
-from mhpdata.masks import deflate_mask
-from mhpdata.merge import merge
+from mhpdata.masks.joint_runs import encode_runs, resize_runs
+from mhpdata.masks.mask_runs import deflate_mask
+from mhpdata.masks.merge import merge
 from mhpdata.options import PackOptions
-from mhpdata.record import Record, encode_record, parse_record
-from mhpdata.resize import packed_size, resize_image
-from mhpdata.runs import encode_runs, resize_runs
-from mhpdata.scratch import Scratch
-from mhpdata.synth import synthesize
+from mhpdata.packing.convert import convert
+from mhpdata.packing.scratch import Scratch
+from mhpdata.source.entry import Entry
+from mhpdata.source.scan import scan
+from mhpdata.storage.codec import encode_image
+from mhpdata.storage.record import Record, encode_record, parse_record
+from mhpdata.synth.writing.folder import synthesize
 from mhpdata.threads import in_order, single_threaded_opencv
 
 WORKERS = 2

@@ -21,8 +21,8 @@ from typing import Any
 import click
 from harness import machine, save, table
 
-from mhpdata.manifest import read_manifest
-from mhpdata.synth import synthesize
+from mhpdata.storage.manifest import read_manifest
+from mhpdata.synth.writing.folder import synthesize
 
 DIFFERENT = 250
 

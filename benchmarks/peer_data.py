@@ -25,7 +25,7 @@ import click
 import numpy as np
 
 import mhpdata
-from mhpdata.codec import CODECS
+from mhpdata.storage.codec import CODECS
 
 SHARD = 16
 """Samples of a tar shard: few, so that each worker process has one also of a small set."""

@@ -22,16 +22,16 @@ import click
 from harness import machine, save, table
 
 import mhpdata
-from mhpdata import shards
-from mhpdata.manifest import NAME, Manifest, PackedSplit, Shard, ShardFile, read_manifest
-from mhpdata.record import encode_record, number_record
-from mhpdata.shards import SUFFIXES
-from mhpdata.synth import synthesize
+from mhpdata.storage.manifest import NAME, Manifest, PackedSplit, Shard, ShardFile, read_manifest
+from mhpdata.storage.record import encode_record, number_record
+from mhpdata.storage.shards import formats
+from mhpdata.storage.shards.formats import SUFFIXES
+from mhpdata.synth.writing.folder import synthesize
 
 CHILD = """
 import json, sys, time
 from pathlib import Path
-import mhpdata, mhpdata.loader, mhpdata.shards.hdf5
+import mhpdata, mhpdata.loading.loader, mhpdata.storage.shards.hdf5
 def private():
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) / 1e3
@@ -61,7 +61,7 @@ def write_folder(small: Path, out: Path, records: int, a_shard: int) -> None:
     for start in range(0, records, a_shard):
         names = tuple(f"{i}" for i in range(start, min(start + a_shard, records)))
         stem = out / f"train-{start // a_shard:05d}"
-        writer = shards.writer(format, stem)
+        writer = formats.writer(format, stem)
         for i, name in enumerate(names, start):
             data = encode_record(replace(template, name=name))
             number_record(data, i)

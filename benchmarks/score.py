@@ -6,7 +6,7 @@ Predictions are the true labels and persons of images from mhp-synth, moved by a
 challenge. Both variants read them and the truth from the disk and give AP^p and PCP at .1 ... .9; they are run in turn,
 after a warm-up, and their figures compared.
 
-- mhp-score: ``mhpmodels.score.score`` with two threads
+- mhp-score: ``mhpmodels.scoring.score.score`` with two threads
 - plain: as the official code does it (ZhaoJ9014/Multi-Human-Parsing, ``v1/eval_mhp.py``), on one thread: at each
   threshold all true masks are read to see who counts, then, for each prediction, each true mask of its image is read
   again and a histogram of its pixels is made. Predictions are read once. pixAcc and mIoU, which mhp-score finds on the
@@ -26,11 +26,11 @@ import numpy as np
 from harness import as_row, interleave, machine, ratio, save, table
 
 import mhpdata
-from mhpdata.merge import merge
-from mhpdata.synth import synthesize
+from mhpdata.masks.merge import merge
+from mhpdata.synth.writing.folder import synthesize
 from mhpdata.threads import single_threaded_opencv
-from mhpmodels.persons import THRESHOLDS
-from mhpmodels.score import score
+from mhpmodels.scoring.persons import THRESHOLDS
+from mhpmodels.scoring.score import score
 
 WORKERS, CLASSES, MOVED = 2, 19, 4
 

@@ -25,13 +25,13 @@ import numpy as np
 from harness import machine, save, table
 
 import mhpdata
-from mhpdata.loader import Batch, Loader
-from mhpdata.synth import synthesize
+from mhpdata.loading.loader import Batch, Loader
+from mhpdata.synth.writing.folder import synthesize
 from mhpmodels.config import TrainConfig
-from mhpmodels.engines import ENGINES, open_engine
-from mhpmodels.feed import Feed
-from mhpmodels.meter import Stopwatch
-from mhpmodels.schedule import step_seed
+from mhpmodels.engines.engine import ENGINES, open_engine
+from mhpmodels.training.feed import Feed
+from mhpmodels.training.meter import Stopwatch
+from mhpmodels.training.schedule import step_seed
 
 TASKS = (("icnet", 96, 8), ("icnet", 480, 2), ("psp", 96, 2))
 

@@ -10,7 +10,7 @@ from torch import nn
 
 import mhpdata
 import mhpmodels
-from mhpmodels.metrics import Confusion, most_likely
+from mhpmodels.evaluation.metrics import Confusion, most_likely
 
 folder, epochs, crop = sys.argv[1], *map(int, (*sys.argv[2:], 10, 256)[:2])
 device = "cuda" if torch.cuda.is_available() else "cpu"

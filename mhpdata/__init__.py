@@ -31,28 +31,28 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from mhpdata.batch import Batch
-    from mhpdata.loader import Loader
-    from mhpdata.manifest import Manifest
-    from mhpdata.packing import pack
-    from mhpdata.record import Record, Sample
-    from mhpdata.split import Split
-    from mhpdata.split import open_split as open
-    from mhpdata.verify import verify_packed, verify_source
-    from mhpdata.weights import class_weights
+    from mhpdata.checking.packed import verify_packed, verify_source
+    from mhpdata.loading.batch import Batch
+    from mhpdata.loading.loader import Loader
+    from mhpdata.loading.weights import class_weights
+    from mhpdata.packing.pack import pack
+    from mhpdata.storage.manifest import Manifest
+    from mhpdata.storage.record import Record, Sample
+    from mhpdata.storage.split import Split
+    from mhpdata.storage.split import open_split as open
 
 _WHERE = {
-    "Batch": ("mhpdata.batch", "Batch"),
-    "Loader": ("mhpdata.loader", "Loader"),
-    "Manifest": ("mhpdata.manifest", "Manifest"),
-    "Record": ("mhpdata.record", "Record"),
-    "Sample": ("mhpdata.record", "Sample"),
-    "Split": ("mhpdata.split", "Split"),
-    "class_weights": ("mhpdata.weights", "class_weights"),
-    "open": ("mhpdata.split", "open_split"),
-    "pack": ("mhpdata.packing", "pack"),
-    "verify_packed": ("mhpdata.verify", "verify_packed"),
-    "verify_source": ("mhpdata.verify", "verify_source"),
+    "Batch": ("mhpdata.loading.batch", "Batch"),
+    "Loader": ("mhpdata.loading.loader", "Loader"),
+    "Manifest": ("mhpdata.storage.manifest", "Manifest"),
+    "Record": ("mhpdata.storage.record", "Record"),
+    "Sample": ("mhpdata.storage.record", "Sample"),
+    "Split": ("mhpdata.storage.split", "Split"),
+    "class_weights": ("mhpdata.loading.weights", "class_weights"),
+    "open": ("mhpdata.storage.split", "open_split"),
+    "pack": ("mhpdata.packing.pack", "pack"),
+    "verify_packed": ("mhpdata.checking.packed", "verify_packed"),
+    "verify_source": ("mhpdata.checking.packed", "verify_source"),
 }
 
 

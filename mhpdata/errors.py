@@ -188,7 +188,7 @@ _OF_THE_DATA = {
         errno.ELOOP,
         errno.ENAMETOOLONG,
     ),  # what the folder holds
-    *(errno.EINVAL, errno.ENXIO, errno.EFBIG),  # of mhpdata.regular: not a regular file, or too large
+    *(errno.EINVAL, errno.ENXIO, errno.EFBIG),  # of mhpdata.filesystem.regular: not a regular file, or too large
     None,  # of HDF5: not an HDF5 file
 }
 """Numbers of OSErrors that tell how the data are; all others tell how the system is."""

@@ -43,7 +43,7 @@ from numba.core import serialize
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 
-from mhpdata.regular import read_regular
+from mhpdata.filesystem.regular import read_regular
 from mhpdata.wording import printable, why
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -11,8 +11,8 @@ from numbers import Real
 from pathlib import Path
 
 from mhpdata.errors import OptionError
-from mhpdata.shards import FORMATS
 
+FORMATS = ("recordio", "hdf5")
 IMAGES = ("jpeg", "yuv420", "raw")
 OVERLAPS = ("first", "last", "smallest", "nearest", "ignore")
 SIZES_OF = ("short", "long")
@@ -20,6 +20,8 @@ CHECKS = ("first", "always")
 """When a record's CRC-32 is compared: the first time that a process reads it, or every time."""
 ON_ERROR = ("fail", "skip")
 DAMAGE = ("fail", "keep")
+PROTOCOLS = ("official", "gluoncv")
+"""The val protocols, the default first."""
 
 
 @dataclass(frozen=True)

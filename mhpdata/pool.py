@@ -28,6 +28,8 @@ from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
+from mhpdata.errors import OptionError
+
 Result = TypeVar("Result")
 Desk = Callable[[], AbstractContextManager[Any]]
 
@@ -258,3 +260,10 @@ def _close_all() -> None:
 
 
 atexit.register(_close_all)
+
+
+def ended() -> OptionError:
+    """The error of an iterator invalidated by ``close``, by a newer iterator or by another epoch or state."""
+    remedy = "Open a second Loader for a loop beside another, or a new one after close()."
+    found = "this iteration was ended, by another one, close(), set_epoch() or load_state_dict()"
+    return OptionError("mhpdata.Loader", found, "one iteration at a time", remedy)

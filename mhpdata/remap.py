@@ -27,8 +27,8 @@ import numpy as np
 
 from mhpdata.errors import OptionError
 from mhpdata.fields import parse_json
+from mhpdata.filesystem.regular import read_regular
 from mhpdata.labels import COMMON, IGNORE, LABEL_SETS, LabelSet, label_set
-from mhpdata.regular import read_regular
 from mhpdata.wording import counted, error_in_words, to_read, why
 
 BUILT_IN = "common"

@@ -75,7 +75,7 @@ def to_read(error: OSError, path: object, otherwise: str) -> str:
     """What to do about a file or folder that cannot be read.
 
     Args:
-        error: as the system gave it, or ``mhpdata.regular``.
+        error: as the system gave it, or ``mhpdata.filesystem.regular``.
         path: of the file, as the user would name it.
         otherwise: where the reason says nothing of the path, as of a disk that fails.
     """

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 __all__ = ["to_torch"]
 
 if TYPE_CHECKING:
-    from mhpmodels.handover import to_torch
+    from mhpmodels.training.handover import to_torch
 
-_WHERE = {"to_torch": "mhpmodels.handover"}
+_WHERE = {"to_torch": "mhpmodels.training.handover"}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass, fields
 
 from mhpdata.errors import OptionError
 from mhpdata.fields import parse_json
-from mhpdata.options import CHECKS, check_choice, check_range, in_words
-from mhpdata.protocol import PROTOCOLS
+from mhpdata.options import CHECKS, PROTOCOLS, check_choice, check_range, in_words
 from mhpdata.wording import counted, error_in_words
 
 MODELS = ("icnet", "psp")
@@ -86,7 +85,7 @@ class TrainConfig:
         lr: of the mean loss over the labelled pixels of the whole batch, for the backbone; new layers (heads) take
             head_rate times it.
         weight_decay: times the weight, added to the gradient; with no_wd not for biases and batch norms.
-        schedule, warmup_epochs, power: see ``mhpmodels.schedule``. epochs: how many the run has.
+        schedule, warmup_epochs, power: see ``mhpmodels.training.schedule``. epochs: how many the run has.
         clip_grad: largest L2 norm of the whole gradient, or None.
         aux_weight: of PSPNet's auxiliary loss.
         branch_weights: of ICNet's losses at 1/4, 1/8 and 1/16 of the crop, in this order; the loss at full size weighs
@@ -100,7 +99,7 @@ class TrainConfig:
             weigh 1, no left/right swap, padding counts as background.
         max_skips: so many steps in a row with a loss or gradient that is not finite end the run.
 
-        engine: a name that ``mhpmodels.engines`` knows.
+        engine: a name that ``mhpmodels.engines.engine`` knows.
         ngpus: of this process, with engine torch of all on this machine, one each; 0 for the CPU.
         contexts: copies of the network in this process, with engine torch processes on this machine; 0 for
             one a GPU, or one on the CPU, and then replaced by that.

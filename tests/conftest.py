@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import os
 import re
-import tempfile
 import warnings
 from pathlib import Path
 
+import kernel_cache  # noqa: F401  (before mhpdata is imported)
 import pytest
 from folder import write_folder
-
-# Not the cache beside the sources: tests also compile kernels with their bounds checked. Children inherit the setting.
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"mhp-numba-{os.getuid()}"))
 
 MOST_MEMORY = 3 << 30
 """Bytes that a process of tests may ever hold. Two run at once in each environment, on machines with 8 GB."""
 
 ONCE = {
-    *("agreement", "consistency", "convert", "descriptors", "empty", "faults", "foreign", "fuzz", "imports"),
-    *("interrupts", "jit", "jpeg", "jpeg_damage", "kills", "layouts", "links", "lists", "loader_damage", "loader_end"),
-    *("masks", "merge", "names", "opencv", "packing", "persons", "pool", "regular", "resize", "resume", "runs"),
-    *("running", "score_command", "soak", "source", "survey", "synth", "synth_forms", "train_resume"),
-    "verify_command",
+    "checking": ["manifest", "source"],
+    "drawing": ["jpeg_damage", "planes"],
+    "filesystem": ["descriptors", "links", "ours", "regular"],
+    "ground": ["empty", "interrupts", "jit", "opencv", "pool"],
+    "images": ["resize"],
+    "loading": ["loader_damage", "loader_end", "soak"],
+    "masks": ["joint_runs", "mask_runs", "merge"],
+    "packing": ["convert", "journal", "pack"],
+    "scoring": ["agreement", "persons"],
+    "source": ["files", "layouts", "lists", "names"],
+    "synth": ["folder", "forms"],
+    "tools": ["running", "score", "verify"],
+    "training": ["resume"],
+    "whole": ["faults", "fuzz", "kills", "rooms"],
 }
-"""Files of tests, test_NAME.py, of our own code alone: they attack it at length, or would find the same whatever the
-versions of the libraries are."""
+"""Files of tests, ROOM/test_NAME.py, of our own code alone: they attack it at length, or would find the same whatever
+the versions of the libraries are."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
 def pytest_collection_modifyitems(items):
     """Mark the tests of ONCE, and give those of ``make slow`` an hour instead of the limit in pyproject.toml."""
     for item in items:
-        if item.path.stem.removeprefix("test_") in ONCE:
+        if item.path.stem.removeprefix("test_") in ONCE.get(item.path.parent.name, ()):
             item.add_marker("once")
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(3600))

@@ -61,7 +61,7 @@ def main(
     if folder is None or more:
         raise click.UsageError("Name one packed folder, as in mhp-bench rec/, and nothing behind it without --peers.")
 
-    from mhpdata.bench import bench_loader, iterate
+    from mhpdata.loading.bench import bench_loader, iterate
     from mhpdata.threads import usable_cores
 
     try:

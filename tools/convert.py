@@ -30,7 +30,7 @@ checked against PyTorch in onnxruntime before it is kept.
 def main(weights: str, out: str, overwrite: bool) -> None:
     """Write the weights of WEIGHTS, a file or the folder of a run, as OUT: .params (MXNet, GluonCV), .pt (PyTorch) or
     .onnx."""
-    from mhpmodels.conversion import convert
+    from mhpmodels.prediction.convert import convert
 
     print(printable(f"{out}: the weights of {convert(weights, out, overwrite)}"))
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mhpmodels.config import DATASETS
-from mhpmodels.results import MODES
+from mhpmodels.evaluation.results import MODES
 from mhptools.network import network_fields, options_of_a_network, options_of_the_images
 from mhptools.paths import FOLDER, INPUT
 from mhptools.running import Command
@@ -64,11 +64,11 @@ def main(
     import json
     from pathlib import Path
 
-    from mhpdata.manifest import read_manifest
-    from mhpmodels.evaluate import evaluate
-    from mhpmodels.inference import WINDOW
-    from mhpmodels.results import table
-    from mhpmodels.trained import check_classes, inference_of, labels_of, open_trained
+    from mhpdata.storage.manifest import read_manifest
+    from mhpmodels.evaluation.evaluate import evaluate
+    from mhpmodels.evaluation.results import table
+    from mhpmodels.inference.pieces import WINDOW
+    from mhpmodels.prediction.trained import check_classes, inference_of, labels_of, open_trained
 
     manifest, mode = read_manifest(Path(data)), ALIASES.get(mode, mode)
     fields = network_fields(given) | ({} if crop_size is None else {"crop_size": crop_size})

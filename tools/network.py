@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from mhpdata.protocol import PROTOCOLS
+from mhpdata.options import PROTOCOLS
 from mhpmodels.config import BACKBONES, DTYPES, MODELS
-from mhpmodels.engines import ENGINES
+from mhpmodels.engines.engine import ENGINES
 
 
 def options_of_a_network(command: Any) -> Any:
@@ -35,7 +35,7 @@ def options_of_a_network(command: Any) -> Any:
 
 
 def options_of_the_images(command: Any) -> Any:
-    """Give a command the flags that say which images count, for ``mhpdata.protocol``."""
+    """Give a command the flags that say which images count, for ``mhpdata.storage.protocol``."""
     return _decorated(
         command,
         (

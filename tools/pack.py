@@ -6,9 +6,8 @@ import sys
 
 import click
 
-from mhpdata.layouts import AUTO, LAYOUTS
-from mhpdata.options import DAMAGE, IMAGES, ON_ERROR, OVERLAPS, SIZES_OF
-from mhpdata.shards import FORMATS
+from mhpdata.options import DAMAGE, FORMATS, IMAGES, ON_ERROR, OVERLAPS, SIZES_OF
+from mhpdata.source.scan import AUTO, LAYOUTS
 from mhptools.paths import FOLDER, PATH
 from mhptools.running import Command
 
@@ -67,7 +66,7 @@ def main(src: str, out: str, splits: tuple[str, ...], **options: object) -> None
     resizes, and packs the result into RecordIO or HDF5 shards with a manifest.
     """
     import mhpdata
-    from mhpdata.report import report
+    from mhpdata.packing.summary import report
 
     manifest = mhpdata.pack(src, out, splits=splits or None, progress=True, **options)  # type: ignore[arg-type]
     print(report(manifest, out, src))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mhpdata.exif import EXIF
+from mhpdata.images.exif import EXIF
 from mhpdata.options import ON_ERROR
 from mhpdata.wording import printable
 from mhptools.network import network_fields, options_of_a_network
@@ -74,10 +74,10 @@ def main(
     """Write the labels of photos, or of a packed split, each at its own size and under its own name."""
     from pathlib import Path
 
-    from mhpdata.manifest import read_manifest
-    from mhpmodels.inference import WINDOW
-    from mhpmodels.predict import Options, predict_photos, predict_split
-    from mhpmodels.trained import inference_of, labels_of, open_trained
+    from mhpdata.storage.manifest import read_manifest
+    from mhpmodels.inference.pieces import WINDOW
+    from mhpmodels.prediction.predict import Options, predict_photos, predict_split
+    from mhpmodels.prediction.trained import inference_of, labels_of, open_trained
 
     if (data is None) == (not photos) or (data is None and (split or names)):
         example = "End the command with holiday.jpg, or with --data rec/ --split test."

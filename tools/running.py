@@ -24,8 +24,8 @@ from typing import Any, BinaryIO, TextIO
 
 import click
 
-from mhpdata.descriptors import hold_standard
 from mhpdata.errors import MhpError, OptionError, is_outside
+from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.wording import printable, why
 from mhptools.paths import leads_nowhere
 

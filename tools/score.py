@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from mhpmodels.scores import SIZES, UNKNOWN
+from mhpmodels.scoring.table import SIZES, UNKNOWN
 from mhptools.network import options_of_the_images
 from mhptools.paths import FOLDER, PATH
 from mhptools.running import Command
@@ -65,10 +65,10 @@ def main(
     import json
     from pathlib import Path
 
-    from mhpmodels.output import check_out, write_file
-    from mhpmodels.page import Page
-    from mhpmodels.score import picture_of_the_worst, score
-    from mhpmodels.scores import table
+    from mhpmodels.figures.page import Page
+    from mhpmodels.files.output import check_out, write_file
+    from mhpmodels.scoring.score import score
+    from mhpmodels.scoring.table import table
 
     if csv_path is not None:
         check_out(Path(csv_path), overwrite, option="csv")
@@ -91,6 +91,8 @@ def main(
     if csv_path is not None:
         write_file(Path(csv_path), found.to_csv().encode(), overwrite)
     if worst is not None:
+        from mhpmodels.showing.worst import picture_of_the_worst
+
         write_file(Path(worst), picture_of_the_worst(data, pred, found, count), overwrite)
 
 

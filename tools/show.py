@@ -48,12 +48,12 @@ def main(
         example = "mhp-show rec/ --out sheet.png, or mhp-show --run runs/mhp/icnet/resnet50 --out curves.png"
         raise click.UsageError(f"Give either a packed folder or --run with the folder of a run: {example}.")
     if run_folder is not None:
-        from mhpmodels.curves import save_curves
+        from mhpmodels.showing.curves import save_curves
 
         epochs, steps = save_curves(run_folder, out, overwrite)
         print(printable(f"{out}: {epochs} epochs, {steps} steps"))
         return
-    from mhpmodels.show import save_sheet
+    from mhpmodels.showing.sheet import save_sheet
 
     sheet = save_sheet(
         str(folder), out, split=split, count=count, indices=indices, names=names, seed=seed, overwrite=overwrite

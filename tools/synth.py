@@ -29,7 +29,7 @@ def main(out: str, layout: str, images: int, seed: int, workers: int | None, def
       mhp-synth --out demo/MHP_v1 --images 240 --seed 0
       mhp-synth --out demo/CIHP --layout cihp --images 240 --seed 1
     """
-    from mhpdata.synth import synthesize
+    from mhpdata.synth.writing.folder import synthesize
 
     done = synthesize(out, images, seed, workers, defects, progress=True, scale=scale, layout=layout)
     print(printable(f"{done.folder}"))

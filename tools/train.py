@@ -12,11 +12,10 @@ import click
 from click.core import ParameterSource
 
 from mhpdata.errors import OptionError
-from mhpdata.options import CHECKS
-from mhpdata.protocol import PROTOCOLS
+from mhpdata.options import CHECKS, PROTOCOLS
 from mhpdata.wording import printable
 from mhpmodels.config import BACKBONES, DATASETS, DTYPES, LEAKS, MODELS, OPTIMIZERS, SAMPLES, SCHEDULES, TrainConfig
-from mhpmodels.engines import ENGINES, installed
+from mhpmodels.engines.engine import ENGINES, installed
 from mhptools.paths import FOLDER, INPUT, PATH
 from mhptools.running import Command
 
@@ -143,9 +142,9 @@ def main(
     **given: Any,
 ) -> None:
     """Train PSPNet or ICNet on packed shards, on MXNet with GluonCV or on PyTorch."""
-    from mhpmodels.bundle import replay as run_again
-    from mhpmodels.launch import launch_ranks
-    from mhpmodels.train import train
+    from mhpmodels.training.bundle import replay as run_again
+    from mhpmodels.training.launch import launch_ranks
+    from mhpmodels.training.loop import train
 
     if replay is not None:
         print(run_again(replay, on_cpu=no_cuda).text())
@@ -203,8 +202,8 @@ def _data(given: dict[str, Any]) -> dict[str, Any]:
 def _classes(sets: list[tuple[str, str]], fields: dict[str, Any]) -> dict[str, Any]:
     """The fields that say what the classes are, and what they weigh."""
     from mhpdata.labels import MHP_V1
-    from mhpdata.mixture import Mixture
-    from mhpdata.weights import class_weights
+    from mhpdata.loading.mixture import Mixture
+    from mhpdata.loading.weights import class_weights
 
     mixture = Mixture(sets, remap=fields["remap"])
     mixture.close()
@@ -217,7 +216,7 @@ def _classes(sets: list[tuple[str, str]], fields: dict[str, Any]) -> dict[str, A
 
 def _continued(resume: str, given: dict[str, Any], typed: set[str]) -> TrainConfig:
     """The checkpoint's config, but for what was typed."""
-    from mhpmodels.checkpoint import read
+    from mhpmodels.files.checkpoint import read
 
     checkpoint = read(resume)
     begun = checkpoint.config

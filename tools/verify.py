@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from mhpdata.layouts import AUTO, LAYOUTS
+from mhpdata.source.scan import AUTO, LAYOUTS
 from mhptools.paths import FOLDER
 from mhptools.running import DATA, OUTSIDE, Command
 
@@ -62,7 +62,7 @@ def main(
     import mhpdata
 
     if src is not None and agreement:
-        from mhpmodels.agreement import measure_agreement
+        from mhpmodels.scoring.agreement import measure_agreement
 
         found = measure_agreement(src, layout=layout or AUTO, follow_links=follow_links, workers=workers, progress=True)
         print(found.text(None if show_all else SHOWN))

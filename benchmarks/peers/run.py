@@ -50,8 +50,8 @@ from peer_data import write_peer_data
 from target import write_lists, write_target
 
 import mhpdata
-from mhpdata.codec import CODECS
-from mhpdata.synth import synthesize
+from mhpdata.storage.codec import CODECS
+from mhpdata.synth.writing.folder import synthesize
 
 PEERS = {
     "gluoncv": ("jpeg",),

@@ -11,10 +11,3 @@ Rule: image ``index`` of dataset ``seed`` is a function of the two numbers, so i
 images are made, in which order or by how many processes. For demos, tests and speed; figures of accuracy belong to
 real data.
 """
-
-from __future__ import annotations
-
-from mhpdata.synth.defects import DEFECTS
-from mhpdata.synth.folder import Synthesized, synthesize
-
-__all__ = ["DEFECTS", "Synthesized", "synthesize"]

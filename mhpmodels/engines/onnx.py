@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError
-from mhpdata.regular import read_regular
+from mhpdata.filesystem.regular import read_regular
 from mhpdata.wording import to_open, why
-from mhpmodels.engines import DEVIATION, MEAN, install
-from mhpmodels.naming import read_notes
-from mhpmodels.params import MAX_BYTES
+from mhpmodels.engines.engine import DEVIATION, MEAN, install
+from mhpmodels.files.onnx_names import read_notes
+from mhpmodels.files.params import MAX_BYTES
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -27,7 +27,7 @@ _PROVIDERS = {False: "CPUExecutionProvider", True: "CUDAExecutionProvider"}
 
 
 class OnnxEngine:
-    """Fulfils ``mhpmodels.engines.Predictor``.
+    """Fulfils ``mhpmodels.engines.engine.Predictor``.
 
     Args:
         path: the file.
@@ -82,7 +82,7 @@ class OnnxEngine:
         self._input, self._version = given.name, onnxruntime.__version__
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """See ``mhpmodels.engines.Engine``; sides of at least 32."""
+        """See ``mhpmodels.engines.engine.Engine``; sides of at least 32."""
         if images.dtype == np.uint8:
             pixels = images.transpose(0, 3, 1, 2) / np.float32(255)
             mean, deviation = (np.array(x, np.float32)[:, None, None] for x in (MEAN, DEVIATION))
@@ -99,10 +99,10 @@ class OnnxEngine:
         return logits
 
     def describe(self) -> dict[str, Any]:
-        """See ``mhpmodels.engines.Engine``."""
+        """See ``mhpmodels.engines.engine.Engine``."""
         versions = {"onnxruntime": self._version, "numpy": np.__version__}
         return {"framework": "onnx", "versions": versions, "devices": self._session.get_providers()}
 
     def close(self) -> None:
-        """See ``mhpmodels.engines.Engine``."""
+        """See ``mhpmodels.engines.engine.Engine``."""
         self._session = None

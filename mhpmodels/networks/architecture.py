@@ -12,7 +12,7 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, EngineError, OptionError
 from mhpmodels.config import TrainConfig
-from mhpmodels.params import FITTING
+from mhpmodels.files.params import FITTING
 
 DEPTHS = {(2, "conv2"): 18, (6, "conv2"): 34, (6, "conv3"): 50, (23, "conv3"): 101, (36, "conv3"): 152}
 """Blocks of layer3, and the last convolution of each -> layers."""

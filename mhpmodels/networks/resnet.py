@@ -6,7 +6,7 @@ input. He et al., "Deep residual learning", CVPR 2016; Yu and Koltun, "Multi-sca
 convolutions", ICLR 2016.
 
 The rule: a module has the name and the place that it has in GluonCV, so that weights carry over by name
-(``mhpmodels.params``): gamma and beta are called weight and bias here, and that is all.
+(``mhpmodels.files.params``): gamma and beta are called weight and bias here, and that is all.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@
     optimizer   SGD, Adam
     exchange    sums over contexts and processes
     files       weights and state on disk
-    engine      all of these, as mhpmodels.engines.Engine
+    engine      all of these, as mhpmodels.engines.engine.Engine
 
 MXNet is imported when ``build`` is called.
 """
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mhpmodels.engines import Engine
+from mhpmodels.engines.engine import Engine
 from mhpmodels.engines.mxnet.contexts import check_supported, keep_apart
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def build(config: TrainConfig, training: bool = True) -> Engine:
-    """The engine for ``config``. Raises EngineError, OptionError, CheckpointError: see ``mhpmodels.engines``."""
+    """The engine for ``config``. Raises EngineError, OptionError, CheckpointError: see ``mhpmodels.engines.engine``."""
     check_supported(config)
     keep_apart(config)
     from mhpmodels.engines.mxnet.engine import MXNetEngine

@@ -12,7 +12,7 @@ from mhpdata.errors import CheckpointError, EngineError
 from mhpmodels.engines.batch import to_have
 from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.memory import put
-from mhpmodels.params import read_params
+from mhpmodels.files.params import read_params
 
 _NARROW, _WIDE = (64, 128, 256, 512), (256, 512, 1024, 2048)
 CHANNELS = {

@@ -22,7 +22,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.errors import EngineError, OptionError
-from mhpmodels.engines import install
+from mhpmodels.engines.engine import install
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig

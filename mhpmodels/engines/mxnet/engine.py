@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import EngineError
 from mhpmodels.config import IGNORE
-from mhpmodels.engines import Step
 from mhpmodels.engines.batch import (
     check_shapes,
     check_size,
@@ -35,6 +34,7 @@ from mhpmodels.engines.batch import (
     seed_of_rank,
     wrong_labels,
 )
+from mhpmodels.engines.engine import Step
 from mhpmodels.engines.mxnet import files
 from mhpmodels.engines.mxnet.contexts import open_contexts, wait_on_cpu
 from mhpmodels.engines.mxnet.exchange import Exchange
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 class MXNetEngine:
-    """Fulfils ``mhpmodels.engines.Engine``."""
+    """Fulfils ``mhpmodels.engines.engine.Engine``."""
 
     name = "mxnet"
     source = ""
@@ -71,7 +71,7 @@ class MXNetEngine:
     # --- a step -------------------------------------------------------------------------------------------------------
 
     def train_step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
-        """See ``mhpmodels.engines.Engine``; images must be shared out equally among the contexts."""
+        """See ``mhpmodels.engines.engine.Engine``; images must be shared out equally among the contexts."""
         self._check(images, labels)
         with _explained("train_step", less_memory(self.config, training=True)):
             return self._step(images, labels, rate, seed)
@@ -166,7 +166,7 @@ class MXNetEngine:
     # --- the rest -----------------------------------------------------------------------------------------------------
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """See ``mhpmodels.engines.Engine``; any size, for ICNet of at least 32 pixels a side."""
+        """See ``mhpmodels.engines.engine.Engine``; any size, for ICNet of at least 32 pixels a side."""
         height, width = images.shape[2:] if images.dtype == np.float32 else images.shape[1:3]
         check_size(self.config.model, height, width, training=False)
         with _explained("predict", less_memory(self.config, training=False)):
@@ -183,28 +183,28 @@ class MXNetEngine:
         return logits
 
     def prefetch(self, loader: Any) -> Any:
-        """See ``mhpmodels.engines.Engine``: the loader as it is."""
+        """See ``mhpmodels.engines.engine.Engine``: the loader as it is."""
         return loader
 
     def save(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.Engine``; a file that GluonCV's ``load_parameters`` reads."""
+        """See ``mhpmodels.engines.engine.Engine``; a file that GluonCV's ``load_parameters`` reads."""
         files.save_weights(path, self._parameters)
 
     def load(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.Engine``; also what GluonCV's ``save_parameters`` wrote."""
+        """See ``mhpmodels.engines.engine.Engine``; also what GluonCV's ``save_parameters`` wrote."""
         files.load_weights(path, self._parameters)
         self.source = str(path)
 
     def save_state(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.Engine``."""
+        """See ``mhpmodels.engines.engine.Engine``."""
         files.save_state(path, self._optimizer)
 
     def load_state(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.Engine``."""
+        """See ``mhpmodels.engines.engine.Engine``."""
         files.load_state(path, self._optimizer)
 
     def describe(self) -> dict[str, Any]:
-        """See ``mhpmodels.engines.Engine``."""
+        """See ``mhpmodels.engines.engine.Engine``."""
         return {
             "framework": "mxnet",
             "versions": {"mxnet": mx.__version__, "gluoncv": version("gluoncv"), "numpy": np.__version__},
@@ -214,7 +214,7 @@ class MXNetEngine:
         }
 
     def close(self) -> None:
-        """See ``mhpmodels.engines.Engine``."""
+        """See ``mhpmodels.engines.engine.Engine``."""
         mx.nd.waitall()
         for part in ("_network", "_parameters", "_statistics", "_optimizer", "_exchange"):
             vars(self).pop(part, None)

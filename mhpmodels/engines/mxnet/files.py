@@ -18,8 +18,8 @@ from mhpdata.errors import CheckpointError
 from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.memory import put
 from mhpmodels.engines.mxnet.optimizer import Optimizer
+from mhpmodels.files.params import EARLIER, read_params, write_params
 from mhpmodels.networks.architecture import to_fit
-from mhpmodels.params import EARLIER, read_params, write_params
 
 STEPS = "steps"
 AUXILIARY = "auxlayer."

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from mhpdata.errors import EngineError
-from mhpmodels.engines import install
+from mhpmodels.engines.engine import install
 
 PLACE = "engine mxnet"
 _REMEDY = (

@@ -11,7 +11,7 @@
     statistics  buffers kept aside during a step
     scaler      float16: a loss so large that no gradient vanishes
     copies      batches copied to a GPU ahead of their use
-    engine      all of these, as mhpmodels.engines.Engine
+    engine      all of these, as mhpmodels.engines.engine.Engine
     export      a network as ONNX
 
 torch is imported when ``build`` is called.
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mhpmodels.engines import Engine
+from mhpmodels.engines.engine import Engine
 from mhpmodels.networks.architecture import Architecture
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def build(config: TrainConfig, training: bool = True) -> Engine:
-    """The engine for ``config``. Raises EngineError, OptionError, CheckpointError: see ``mhpmodels.engines``."""
+    """The engine for ``config``. Raises EngineError, OptionError, CheckpointError: see ``mhpmodels.engines.engine``."""
     Architecture.of_config(config).check()
     from mhpmodels.engines.torch.engine import TorchEngine
 

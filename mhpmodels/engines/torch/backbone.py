@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from mhpdata.descriptors import hold_standard
 from mhpdata.errors import CheckpointError, EngineError
+from mhpdata.filesystem.descriptors import hold_standard
 from mhpmodels.engines.batch import to_have
 from mhpmodels.engines.torch.weights import own_names, read_weights
 

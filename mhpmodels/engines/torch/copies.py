@@ -10,7 +10,7 @@ the next batch is asked for. On the CPU a tensor is the slot's own memory, and t
 
 What is copied ahead is not handed out: the state is that of the last batch that was.
 
-Run here: the CPU, with the thread and without; the streams on one H100 (``tests/test_torch_cuda.py``).
+Run here: the CPU, with the thread and without; the streams on one H100 (``tests/engines/test_torch_cuda.py``).
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mhpdata.makers import ended
 from mhpdata.named import Named
-from mhpdata.pool import Pool, Task
-from mhpmodels.engines import DEVIATION, MEAN
+from mhpdata.pool import Pool, Task, ended
+from mhpmodels.engines.engine import DEVIATION, MEAN
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -9,8 +9,9 @@
 A gradient is that of the mean over all labelled pixels of the batch of all ranks. The check comes before anything but
 the running statistics has changed.
 
-Run here: the CPU, alone and over gloo; CUDA on one H100 (``tests/test_torch_cuda.py``). Not run, for want of a second
-GPU: NCCL. The same state, batch and seed give the same step bit for bit on the CPU; on CUDA to rounding, since some of
+Run here: the CPU, alone and over gloo; CUDA on one H100 (``tests/engines/test_torch_cuda.py``). Not run, for want of a
+second GPU: NCCL. The same state, batch and seed give the same step bit for bit on the CPU; on CUDA to rounding, since
+some of
 torch's backward passes, as that of pooling, add up there in any order.
 """
 
@@ -30,7 +31,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mhpdata.errors import CheckpointError, EngineError
 from mhpmodels.config import IGNORE
-from mhpmodels.engines import Step
 from mhpmodels.engines.batch import (
     check_shapes,
     check_size,
@@ -39,6 +39,7 @@ from mhpmodels.engines.batch import (
     seed_of_rank,
     wrong_labels,
 )
+from mhpmodels.engines.engine import Step
 from mhpmodels.engines.torch.backbone import load_backbone
 from mhpmodels.engines.torch.copies import Ahead, normalise, on_device
 from mhpmodels.engines.torch.loss import output_losses
@@ -60,7 +61,7 @@ _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch
 
 
 class TorchEngine:
-    """Fulfils ``mhpmodels.engines.Engine``."""
+    """Fulfils ``mhpmodels.engines.engine.Engine``."""
 
     name = "torch"
     source = ""
@@ -109,7 +110,7 @@ class TorchEngine:
     # --- a step -------------------------------------------------------------------------------------------------------
 
     def train_step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
-        """See ``mhpmodels.engines.Engine``."""
+        """See ``mhpmodels.engines.engine.Engine``."""
         self._check(images, labels)
         with self._ranks.watched():
             x, y = self._receive(images, labels)
@@ -212,7 +213,7 @@ class TorchEngine:
     # --- the rest -----------------------------------------------------------------------------------------------------
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """See ``mhpmodels.engines.Engine``; any size of at least 32 pixels."""
+        """See ``mhpmodels.engines.engine.Engine``; any size of at least 32 pixels."""
         self._shown.eval()
         with torch.inference_mode(), self._ranks.watched():
             x = normalise(on_device(images, self._device)).contiguous(memory_format=self._format)
@@ -225,18 +226,18 @@ class TorchEngine:
         return found
 
     def prefetch(self, loader: Any) -> Any:
-        """See ``mhpmodels.engines.Engine``: ``train_step`` knows the arrays of such a batch again."""
+        """See ``mhpmodels.engines.engine.Engine``: ``train_step`` knows the arrays of such a batch again."""
         if self._device.type == "cpu":
             return loader
         self._ahead = Ahead(loader, self._device, watched=self._ranks.watched)
         return self._ahead
 
     def save(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.Engine``: a state dict, of the averaged weights where there are."""
+        """See ``mhpmodels.engines.engine.Engine``: a state dict, of the averaged weights where there are."""
         write_weights(path, self._shown.state_dict())
 
     def load(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.Engine``; also GluonCV's ``.params``."""
+        """See ``mhpmodels.engines.engine.Engine``; also GluonCV's ``.params``."""
         tensors = read_weights(path)
         fit(self._network, tensors, path)
         self.source = str(path)
@@ -245,7 +246,7 @@ class TorchEngine:
             self._average.n_averaged.zero_()  # the next step begins the average anew
 
     def save_state(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.Engine``: what the optimiser remembers, and the weights themselves beside an
+        """See ``mhpmodels.engines.engine.Engine``: what the optimiser remembers, and the weights themselves beside an
         average."""
         content = self._optimizer.state()
         content |= {"factor": self._scaler.factor, "good": self._scaler.good}
@@ -255,7 +256,7 @@ class TorchEngine:
         write_tensors(path, content)
 
     def load_state(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.Engine``."""
+        """See ``mhpmodels.engines.engine.Engine``."""
         content = read_tensors(path)
         factor, good = (content.get(name) for name in ("factor", "good")) if isinstance(content, dict) else (0, 0)
         if type(factor) is not float or type(good) is not int or not 1 <= factor < math.inf:
@@ -277,7 +278,7 @@ class TorchEngine:
         self._average.n_averaged.fill_(averaged)
 
     def describe(self) -> dict[str, Any]:
-        """See ``mhpmodels.engines.Engine``."""
+        """See ``mhpmodels.engines.engine.Engine``."""
         cuda = self._device.type == "cuda"
         return {
             "framework": "torch",
@@ -288,7 +289,7 @@ class TorchEngine:
         }
 
     def close(self) -> None:
-        """See ``mhpmodels.engines.Engine``."""
+        """See ``mhpmodels.engines.engine.Engine``."""
         ranks = self._ranks
         self.__dict__ = {"config": self.config, "rank": self.rank, "world_size": self.world_size, "_ranks": ranks}
         ranks.close()

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mhpdata.descriptors import hold_standard
 from mhpdata.errors import EngineError, MissingError, OutputError
+from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.wording import to_write, why
-from mhpmodels.engines import install
+from mhpmodels.engines.engine import install
 from mhpmodels.networks.pspnet import Pyramid
 from mhpmodels.networks.resize import resize
 

@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
-from mhpdata.descriptors import open_file
 from mhpdata.errors import CheckpointError, OutputError
-from mhpdata.regular import open_regular
+from mhpdata.filesystem.descriptors import open_file
+from mhpdata.filesystem.regular import open_regular
 from mhpdata.wording import to_open, to_write, why
+from mhpmodels.files.params import EARLIER, MAX_BYTES, START, read_params, to_torch_names
 from mhpmodels.networks.architecture import to_fit
-from mhpmodels.params import EARLIER, MAX_BYTES, START, read_params, to_torch_names
 
 _OURS = (
     "Pass a .pt or .params file that mhp-train, mhp-convert or GluonCV wrote; of a network of your own, one that "

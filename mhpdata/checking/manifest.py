@@ -1,0 +1,122 @@
+"""A manifest against itself, its layout, and what the records gave. Pure: nothing is read from the disk.
+
+Each function yields what it finds wrong as (found, expected), for ``mhpdata.checking.packed`` to make errors of.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+
+from mhpdata.errors import PACK_AGAIN, OptionError
+from mhpdata.options import PackOptions
+from mhpdata.source.scan import LAYOUTS
+from mhpdata.storage.manifest import Manifest, PackedSplit, Shard, Statistics, identical
+from mhpdata.storage.shards.formats import SUFFIXES
+
+Wrong = Iterator[tuple[str, str]]
+
+
+def pack_options(manifest: Manifest) -> PackOptions:
+    """The options that a folder was packed with.
+
+    Raises:
+        OptionError: one is missing, unknown, or outside what it may be.
+    """
+    given = {name: value for name, value in manifest.options.items() if name != "splits"}
+    known = PackOptions().as_dict()
+    odd = sorted((set(given) ^ set(known)) - {"damaged"})  # there only where damaged images were kept
+    if odd:
+        raise OptionError(", ".join(odd), "missing or unknown", f"just these: {', '.join(known)}", PACK_AGAIN)
+    return PackOptions(**given)
+
+
+def check_layout(manifest: Manifest) -> Wrong:
+    """Layout, classes, left/right pairs, and the splits that the options name."""
+    splits = list(manifest.splits)
+    if manifest.options.get("splits") != splits:
+        yield f"options of splits {manifest.options.get('splits')}", f"{splits}, the splits that it describes"
+    if manifest.layout not in LAYOUTS:
+        yield f"layout {manifest.layout!r}", " or ".join(LAYOUTS)
+        return
+    labels = LAYOUTS[manifest.layout].LABELS
+    if manifest.classes != labels.names:
+        yield f"classes {', '.join(manifest.classes)}", f"those of {labels.name}: {', '.join(labels.names)}"
+    if manifest.flip_pairs != labels.flip_pairs:
+        yield f"flip_pairs {manifest.flip_pairs}", f"those of {labels.name}: {labels.flip_pairs}"
+
+
+def check_names(manifest: Manifest) -> Wrong:
+    """Names of files, records and skipped entries."""
+    suffixes = SUFFIXES.get(str(manifest.options.get("format")), ())
+    for name, split in manifest.splits.items():
+        for number, shard in enumerate(split.shards):
+            files = [file.file for file in shard.files]
+            expected = [f"{name}-{number:05d}{suffix}" for suffix in suffixes]
+            if files != expected:
+                yield f"shard {number} of split {name} in {', '.join(files)}", ", ".join(expected)
+        for record, count in Counter(record_names(split)).items():
+            if count > 1:
+                yield f"split {name} names {record} {count} times", "once"
+    for skip in manifest.skipped:
+        if skip.split not in ("", *manifest.splits):
+            yield f"{skip.name!r} skipped in split {skip.split!r}", " or ".join(manifest.splits)
+
+
+def compare_statistics(manifest: Manifest, name: str, counted: Statistics) -> Wrong:
+    """The statistics of split ``name`` with those counted in its records, if all records gave some."""
+    split = manifest.splits[name]
+    stated = split.statistics
+    where = f"statistics of split {name}:"
+    if stated.images != split.records:
+        yield f"{where} images {stated.images}", f"{split.records}, its records"
+    if counted.images != split.records:
+        return
+    for what, count in vars(counted).items():
+        says = getattr(stated, what)
+        if what == "images" or says == count or (what == "unlabelled_persons" and not says):
+            continue  # folders of older versions of mhp do not say how many persons have no label
+        if not isinstance(count, list):
+            yield f"{where} {what} {says}", f"{count}, as in its records"
+        elif len(says) != len(count):
+            yield f"{where} {what} of {len(says)} classes", f"{len(count)}"
+        else:
+            for label in (label for label in range(len(count)) if says[label] != count[label]):
+                about = f"of label {label} ({manifest.classes[label]})"
+                yield f"{where} {what} {says[label]} {about}", f"{count[label]}, as in its records"
+
+
+def compare_record(shard: Shard, position: int, record: str, photo: bytes, classes: int | None) -> Wrong:
+    """What the manifest says of one record with its photo's hash and the labels in it, where these could be told."""
+    if shard.photos and photo and shard.photos[position] != photo.hex():
+        yield f"photo {shard.photos[position]} of {record}", f"{photo.hex()}, as its record says"
+    if shard.classes and classes is not None and shard.classes[position] != classes:
+        yield f"labels {_labels(shard.classes[position])} in {record}", f"{_labels(classes)}, as in its record"
+
+
+def compare_duplicates(manifest: Manifest, hashes: list[tuple[str, bytes]]) -> Wrong:
+    """The groups of identical photos with those by ``hashes``, (split/name, SHA-256), if all records gave one."""
+    known = {f"{name}/{record}" for name, split in manifest.splits.items() for record in record_names(split)}
+    for record in chain.from_iterable(manifest.duplicates):
+        if record not in known:
+            yield f"duplicates name {record}", "a record, as split/name"
+    if len(hashes) != sum(split.records for split in manifest.splits.values()):
+        return
+    stated, counted = set(manifest.duplicates), identical(hashes)
+    for group in manifest.duplicates:
+        if group not in counted and known.issuperset(group):
+            yield f"duplicates group {', '.join(group)}", "all records of one photo file, in order"
+    for group in counted:
+        if group not in stated:
+            yield f"duplicates without {', '.join(group)}", "a group of them: their photos are the same file"
+
+
+def _labels(bits: int) -> str:
+    """The labels of which a number has the bits."""
+    return ", ".join(str(label) for label in range(bits.bit_length()) if bits >> label & 1) or "none"
+
+
+def record_names(split: PackedSplit) -> Iterator[str]:
+    """The names of a split's records, in order."""
+    return chain.from_iterable(shard.names for shard in split.shards)

@@ -1,0 +1,235 @@
+"""Is a download fit to be packed? Every photo and every mask is decoded and checked, and all problems are listed.
+
+Packing would stop at the first of them (or skip them one by one); this tells beforehand, and how the folder compares
+with the full release. Photos are decoded as strictly as in packing; a mask whose photo says no size is held against its
+own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from mhpdata.checking.report import Report
+from mhpdata.errors import ImageError, SourceError
+from mhpdata.images.decode import Pixels, decode_file, decode_mask
+from mhpdata.images.header import read_header
+from mhpdata.images.notes import Note, describe_notes
+from mhpdata.labels import IGNORE
+from mhpdata.options import check_path
+from mhpdata.source.annotation import PERSONS, check_maps, persons_of, unlabelled_of
+from mhpdata.source.entry import MAPS, RED, Entry, Listing, empty_split
+from mhpdata.source.files import read_file
+from mhpdata.source.scan import AUTO, scan
+from mhpdata.storage.manifest import count_shared, identical
+from mhpdata.threads import crew
+from mhpdata.wording import counted
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the full release of a dataset holds: images of each split, persons in all (None: not known here), photos
+    known not to decode."""
+
+    images: dict[str, int]
+    persons: int | None
+    broken: tuple[str, ...] = ()
+
+
+RELEASES = {
+    "mhp-v1": Release({"train": 3000, "val": 1000, "test": 980}, 14969, ("images/3492.jpg",)),
+    "mhp-v2": Release(
+        {"train": 15403, "val": 5000, "test": 5000},
+        None,
+        tuple(f"train/images/{name}.jpg" for name in (1396, 18613, 19012, 19590, 24328)),
+    ),
+    "cihp": Release({"train": 28280, "val": 5000, "test": 5000}, None),
+}
+"""The full release of each layout. Source: the releases' own lists and folders."""
+
+
+@dataclass(frozen=True)
+class _Surveyed:
+    """What one entry gave: its problems, the hash of its photo (empty where unreadable), whether the photo is gray, how
+    many persons, how many of them without a labelled pixel, and what is to be noted of the photo, by code."""
+
+    findings: list[SourceError]
+    sha256: bytes
+    gray: bool
+    persons: int
+    unlabelled: int
+    notes: dict[str, str]
+
+
+def verify_source(
+    src: str | Path,
+    *,
+    layout: str = AUTO,
+    follow_links: bool = False,
+    allow_empty: bool = False,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Report:
+    """Check a downloaded dataset before packing it, and find all that is wrong.
+
+    Args:
+        src: the folder as unpacked. Nothing is written there.
+        layout: "auto", or a name in mhpdata.source.scan.LAYOUTS.
+        follow_links: read what links out of ``src`` lead to; they are refused otherwise.
+        allow_empty: a split without images is nothing wrong.
+        workers: threads; by default one for each core that this process may use.
+        progress: show a bar, where stderr is a terminal.
+
+    Returns:
+        The report; its findings are SourceError. Files that no list names or that were taken under another name, and
+        byte-identical photos, are remarks. An entry with a missing file or a wrong number of masks is a finding of
+        which nothing is decoded.
+
+    Raises:
+        FolderError: ``src`` is not a dataset of this layout, or a folder or list of it cannot be read at all.
+        OptionError: an unknown layout, or ``workers`` out of range.
+    """
+    src = check_path("src", src)
+    try:
+        listing = scan(src, layout, follow_links)
+    except SourceError as error:
+        raise error.below(src) from error.__cause__
+    report = Report(f"{src}: {listing.layout}; every photo and mask decoded")
+    report.findings += [problem.error.below(src) for problem in listing.problems]
+    report.findings += [] if allow_empty else [error.below(src) for error in _empty(listing)]
+    hashes: list[tuple[str, bytes]] = []
+    notes: list[Note] = []
+    masks = unlabelled = 0
+    with crew(sum(map(len, listing.entries.values())), "images", workers, progress) as threads:
+        for split, entries in listing.entries.items():
+            usable = gray = persons = 0
+            work = partial(_survey, src, labels=len(listing.labels))
+            for entry, done in zip(entries, threads.each(work, entries), strict=True):
+                report.findings += [error.below(src) for error in done.findings]
+                hashes += [(f"{split}/{entry.name}", done.sha256)] if done.sha256 else []
+                notes += [Note(split, entry.name, code, message) for code, message in done.notes.items()]
+                usable += not done.findings
+                gray += done.gray
+                persons += done.persons - done.unlabelled
+                masks, unlabelled = masks + done.persons, unlabelled + done.unlabelled
+            report.counts[split] = _counts(listing, split, usable, gray, persons)
+    found = {error.place for error in report.findings}
+    report.remarks += [*_compare_release(listing, report.counts, masks, src, found)]
+    if unlabelled:
+        report.remarks.append(f"{counted(unlabelled, 'person')} without a labelled pixel, whom no score counts")
+    report.remarks += [*_describe_identical(listing, hashes), *describe_notes(notes)]
+    report.remarks += [*(renamed.text for renamed in listing.renamed), *listing.remarks]
+    return report
+
+
+def _empty(listing: Listing) -> Iterator[SourceError]:
+    """Yield what is wrong with splits that name no image; where a problem says so already, nothing."""
+    filled = [split for split, entries in listing.entries.items() if entries]
+    for split, entries in listing.entries.items():
+        if not entries and all(problem.split not in ("", split) for problem in listing.problems):
+            yield empty_split(split, filled)
+
+
+def _survey(root: Path, entry: Entry, labels: int) -> _Surveyed:
+    """Decode the photo and the masks of one entry; runs on several threads."""
+    findings: list[SourceError] = []
+    digest, gray, notes = b"", False, {}
+    size: tuple[int, int] | None = None
+    try:
+        photo = read_file(root, entry.image)
+        digest = hashlib.sha256(photo).digest()
+        size = _declared_size(photo, entry.image.path)
+        decoded = decode_file(photo, entry.image.path)
+        gray, notes = decoded.header.gray, decoded.notes
+    except SourceError as error:
+        findings.append(error)
+    wrong, persons, unlabelled = _survey_masks(root, entry, size, labels)
+    return _Surveyed(findings + wrong, digest, gray, persons, unlabelled, notes)
+
+
+def _survey_masks(
+    root: Path, entry: Entry, size: tuple[int, int] | None, labels: int
+) -> tuple[list[SourceError], int, int]:
+    """Decode the masks of an entry, or its two maps: what is wrong with them, how many persons they are of, and how
+    many of those have no labelled pixel.
+
+    They must be of the photo's size, where that is known.
+    """
+    findings: list[SourceError] = []
+    maps: list[Pixels] = []
+    unlabelled = 0
+    for number, file in enumerate(entry.masks or ()):
+        values = PERSONS if entry.form == MAPS and number else labels
+        try:
+            data = read_file(root, file)
+            expected = size or _declared_size(data, file.path) or (0, 0)
+            mask = decode_mask(data, file.path, expected, values, red=entry.form == RED)
+        except SourceError as error:
+            findings.append(error)
+            continue
+        if entry.form == MAPS:
+            size = expected
+            maps.append(mask)
+        unlabelled += not ((mask != 0) & (mask != IGNORE)).any()
+    if entry.form != MAPS or entry.masks is None:
+        return findings, len(entry.masks or ()), unlabelled
+    if findings:
+        return findings, 0, 0
+    try:
+        check_maps(entry, *maps)
+    except SourceError as error:
+        return [error], 0, 0
+    return [], len(persons_of(maps[1])), unlabelled_of(*maps)
+
+
+def _declared_size(data: bytes, place: str) -> tuple[int, int] | None:
+    """(height, width) by a file's header; None where it cannot be told, which decoding will report."""
+    try:
+        header = read_header(data, place)
+    except ImageError:
+        return None
+    return header.height, header.width
+
+
+def _counts(listing: Listing, split: str, usable: int, gray: int, persons: int) -> dict[str, int]:
+    listed = len(listing.entries[split]) + sum(p.split == split and p.entry for p in listing.problems)
+    counts = {"images": listed, "usable": usable, "persons": persons, "gray": gray}
+    release = RELEASES.get(listing.layout)
+    return counts | ({"release": release.images[split]} if release else {})
+
+
+def _compare_release(
+    listing: Listing, counts: dict[str, dict[str, int]], persons: int, src: Path, found: set[str]
+) -> Iterator[str]:
+    release = RELEASES.get(listing.layout)
+    if release is None:
+        return
+    images = {split: count["images"] for split, count in counts.items()}
+    numbers = ", ".join(f"{count} {split}" for split, count in release.images.items())
+    masks = "" if release.persons is None else f" and {release.persons} masks"
+    if images == release.images and release.persons in (None, persons):
+        yield f"the counts are those of the full release: {numbers} images{masks.replace(' and', ',')}"
+    else:
+        here = counted(persons, "mask" if masks else "person")
+        yield f"not the full release, which has {numbers} images{masks}; here: {here}"
+    for photo in release.broken:
+        if f"{src}/{photo}" in found:
+            yield f"{photo}: broken in the release itself; pass --on-error skip to pack without it"
+
+
+def _describe_identical(listing: Listing, hashes: list[tuple[str, bytes]]) -> Iterator[str]:
+    """How many photos are the same file within and across splits, then each group."""
+    groups = identical(hashes)
+    if not groups:
+        yield "no two photos are byte-identical"
+        return
+    yield f"byte-identical photos: {counted(len(groups), 'group')} of {sum(map(len, groups))} in all"
+    within, across = count_shared(groups, listing.entries)
+    yield f"byte-identical photos within a split: {counted(within, 'group')}"
+    for (a, b), count in across.items():
+        yield f"byte-identical photos in {a} and {b}: {counted(count, 'group')}"
+    for group in groups:
+        yield f"the same photo: {', '.join(group)}"

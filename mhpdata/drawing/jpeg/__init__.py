@@ -1,0 +1,1 @@
+"""A JPEG's bytes to planes, for the blocks that a crop touches."""

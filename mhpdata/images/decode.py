@@ -1,0 +1,266 @@
+"""Image files to arrays: photos to uint8 (height, width, 3) RGB, masks to uint8 (height, width).
+
+Strict: what does not decode to its last pixel is an error, never a half-gray image, unless the caller asks for it.
+A JPEG that libjpeg warns of is decoded again without its metadata (mhpdata.images.segments): what is still warned of is
+about pixels, the rest is a note. The format is told by the content, whatever the file is called. Gray becomes three
+equal channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, other
+depths become 8 bits by the nearest value. EXIF blocks are not read, and the rotation that they ask for is not
+applied: the masks follow the raw pixel order.
+
+JPEG goes through libjpeg-turbo, WebP through libwebp (OpenCV's), which gets the image's own chunk and nothing else;
+PNG, BMP and GIF are read here. So no pixel depends on a library's version, and no library writes to the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+from mhpdata.errors import EXTRACT_AGAIN, PHOTO_AGAIN, SKIP, ImageError, MaskError
+from mhpdata.images.bmp import decode_bmp, read_bmp
+from mhpdata.images.chunks import PALETTE, read_png
+from mhpdata.images.gif import decode_gif
+from mhpdata.images.header import AS_ONE, CONVERT, NAMES, Header, read_header
+from mhpdata.images.label_png import SAVE_AS, NoLabelsError, read_values
+from mhpdata.images.notes import DAMAGED, METADATA, TRAILER
+from mhpdata.images.png import decode_png
+from mhpdata.images.segments import without_metadata
+from mhpdata.images.webp import read_webp
+from mhpdata.labels import IGNORE
+from mhpdata.opencv import cv2
+
+Pixels = npt.NDArray[np.uint8]
+Empty = Callable[[tuple[int, ...]], Pixels]
+_BLOCK = 1 << 18  # pixels
+
+_MASK = "a PNG with the label at each pixel"
+_LEAVE_OUT = f"Or let mhp-pack leave such images out: {SKIP}."
+
+
+_KEEP = "mhp-pack takes such a JPEG as far as it decodes with --damaged keep."
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image, and what is known of its file.
+
+    Attributes:
+        pixels: uint8 (height, width, 3), RGB, 0..255.
+        header: what the file claims.
+        jpeg: the file as a JPEG that every decoder reads, of just these pixels: the file itself, or without what was
+            noted. None where it is of another kind.
+        notes: what was odd and does no harm (METADATA, TRAILER), or was asked for (DAMAGED), each in words
+            (mhpdata.images.notes).
+    """
+
+    pixels: Pixels
+    header: Header
+    jpeg: bytes | None
+    notes: dict[str, str]
+
+
+def decode_image(data: bytes, place: str, empty: Empty | None = None) -> tuple[Pixels, Header]:
+    """A photo as uint8 (height, width, 3), RGB, 0..255, and what its header says.
+
+    Args and errors are those of :func:`decode_file`, which says more.
+    """
+    decoded = decode_file(data, place, empty)
+    return decoded.pixels, decoded.header
+
+
+def decode_file(data: bytes, place: str, empty: Empty | None = None, *, damaged: str = "fail") -> Decoded:
+    """Decode an image file, and note what is odd about it.
+
+    Args:
+        data: the file, of a format that ``read_header`` knows, whatever its name says.
+        place: its name, for errors.
+        empty: gives an array of a shape, to decode a three-component JPEG into; by default a new one.
+        damaged: "keep" takes a JPEG whose pixels are damaged as far as libjpeg decodes it.
+
+    Raises:
+        ImageError: it does not decode, wholly and without a warning that is about pixels.
+    """
+    header = read_header(data, place)
+    if header.kind == "jpeg":
+        decoded = _decode_jpeg(data, header, place, empty, damaged == "keep")
+    else:
+        decoded = Decoded(_decode_other(data, header, place), header, None, {})
+    height, width, _ = decoded.pixels.shape
+    if (height, width) != (header.height, header.width):
+        found = f"decodes to {height} x {width} pixels"
+        raise ImageError(place, found, f"{header.height} x {header.width}, as its header says", PHOTO_AGAIN)
+    return decoded
+
+
+def decode_jpeg(data: bytes | memoryview) -> Pixels:
+    """A three-component JPEG as uint8 (height, width, 3) RGB: accurate DCT, libjpeg's own ("fancy") upsampling.
+
+    Raises:
+        ValueError: libjpeg warned or failed.
+    """
+    return _decode(data, "RGB")
+
+
+def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, red: bool = False) -> Pixels:
+    """One person's mask as uint8 (height, width): a label, 0 (not this person) or 255 (not counted).
+
+    Args:
+        data: the file: a PNG of one of the forms of ``mhpdata.images.label_png``.
+        place: its name, for errors.
+        size: (height, width) of the photo it belongs to.
+        labels: how many labels the dataset has.
+        red: the label may be in the red channel, as in MHP v2's masks.
+
+    Raises:
+        MaskError: another kind of file, another size, or a label that does not exist.
+    """
+    try:
+        header = read_header(data, place, _MASK)
+    except ImageError as error:
+        cures = {AS_ONE: f"{AS_ONE} {_LEAVE_OUT}", CONVERT: f"{SAVE_AS} {_LEAVE_OUT}"}
+        remedy = cures.get(error.remedy, EXTRACT_AGAIN)
+        raise MaskError(error.place, error.found, error.expected, remedy) from error
+    if header.kind != "png":
+        remedy = SAVE_AS
+        if header.kind == "jpeg":
+            remedy = "A JPEG does not keep labels: make the mask again, as a PNG."
+        raise MaskError(place, f"a {NAMES[header.kind]}", _MASK, f"{remedy} {_LEAVE_OUT}")
+    if (header.height, header.width) != size:
+        raise MaskError(
+            place,
+            f"{header.height} x {header.width} (height x width)",
+            f"{size[0]} x {size[1]}, the size of its photo",
+            EXTRACT_AGAIN,
+        )
+    try:
+        mask = read_values(data, labels, red=red)
+    except NoLabelsError as error:
+        raise MaskError(place, error.found, error.expected, f"{error.remedy} {_LEAVE_OUT}") from error
+    except ValueError as error:
+        raise MaskError(place, f"a PNG that does not decode ({error})", _MASK, EXTRACT_AGAIN) from error
+    if int(mask.max()) >= labels:
+        wrong = np.unique(mask[(mask >= labels) & (mask != IGNORE)])
+        if wrong.size:
+            found = ", ".join(map(str, wrong[:5]))
+            remedy = f"It may be another dataset's mask. {EXTRACT_AGAIN}"
+            raise MaskError(place, f"holds label {found}", f"labels 0 to {labels - 1}, or {IGNORE}", remedy)
+    return np.asarray(mask, np.uint8)
+
+
+def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None, keep: bool) -> Decoded:
+    if header.channels not in (1, 3, 4) or header.bits != 8:
+        found = f"JPEG with {header.channels} components of {header.bits} bits"
+        raise ImageError(place, found, "1, 3 or 4 components of 8 bits", PHOTO_AGAIN)
+
+    def decode(data: bytes, strict: bool = True) -> Pixels:
+        if header.channels == 4:
+            return _cmyk_to_rgb(_decode(data, "CMYK", strict=strict))
+        return _decode(data, "RGB", empty((header.height, header.width, 3)) if empty else None, strict)
+
+    trailer = len(data) - header.end if header.end else 0
+    jpeg = data[: header.end] if trailer else data
+    notes = {TRAILER: f"{trailer} bytes after the end of the JPEG are left out"} if trailer else {}
+    try:
+        pixels = decode(jpeg)
+    except ValueError as warned:
+        jpeg = without_metadata(data)
+        pixels, note = _decode_warned(partial(decode, jpeg), warned, place, keep)
+        notes |= note
+    baseline = DAMAGED not in notes and (header if jpeg is data else read_header(jpeg, place)).baseline
+    return Decoded(pixels, header, jpeg if baseline else None, notes)
+
+
+def _decode_warned(
+    decode: Callable[..., Pixels], warned: ValueError, place: str, keep: bool
+) -> tuple[Pixels, dict[str, str]]:
+    """Decode a JPEG that has lost its metadata, and note whether that was all that libjpeg had ``warned`` of."""
+    try:
+        return decode(), {METADATA: f"its metadata is damaged and left out, its pixels are whole ({_said(warned)})"}
+    except ValueError as error:
+        damage = error
+    remedy = PHOTO_AGAIN
+    with suppress(ValueError):
+        pixels = decode(strict=False)
+        if keep:
+            return pixels, {DAMAGED: f"kept, although its pixels are damaged ({_said(damage)})"}
+        remedy += f" {_KEEP}"
+    raise ImageError(place, f"does not decode ({_said(damage)})", "a whole JPEG", remedy) from damage
+
+
+def _said(error: ValueError) -> str:
+    return str(error).rstrip(".")
+
+
+def _decode(data: bytes | memoryview, colors: str, out: Pixels | None = None, strict: bool = True) -> Pixels:
+    pixels: Pixels = simplejpeg.decode_jpeg(data, colors, fastdct=False, fastupsample=False, buffer=out, strict=strict)
+    return pixels
+
+
+def _cmyk_to_rgb(inverted: Pixels) -> Pixels:
+    """Ink values as Adobe stores them (255 = no ink) to RGB: the product of colour and black, rounded as in Pillow."""
+
+    def mixed(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        ink = rows.astype(np.uint32)
+        nothing = ink[..., 3:4] * (255 - ink[..., :3]) + 128  # Pillow: black's light less the colour's share
+        return ink[..., 3:4] - (((nothing >> 8) + nothing) >> 8)
+
+    return _by_rows(mixed, inverted)
+
+
+def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
+    try:
+        return _OTHERS[header.kind](data)
+    except ValueError as error:
+        found, one = f"a {NAMES[header.kind]} that does not decode ({error})", header.kind == "gif"
+        expected = f"a whole {NAMES[header.kind]}" + " of one image" * one
+        raise ImageError(place, found, expected, f"{AS_ONE} " * one + PHOTO_AGAIN) from error
+
+
+def _decode_png(data: bytes) -> Pixels:
+    png = read_png(data)
+    samples = decode_png(png)
+    if png.color == PALETTE:
+        palette = np.frombuffer(png.palette, np.uint8).reshape(-1, 3)
+        if int(samples.max()) >= len(palette):
+            raise ValueError(f"colour {samples.max()}, where its palette has {len(palette)}")
+        return np.asarray(palette[samples[..., 0]])
+    if png.bits < 8:
+        samples *= np.uint8(255 // ((1 << png.bits) - 1))
+    colours = samples[..., :1] if png.channels < 3 else samples[..., :3]
+    if png.bits == 16:
+        return _by_rows(lambda rows: (rows.astype(np.uint32) + 128) // 257, colours)
+    return np.ascontiguousarray(np.broadcast_to(colours, (png.height, png.width, 3)))
+
+
+def _decode_webp(data: bytes) -> Pixels:
+    pixels: Any = cv2.imdecode(np.frombuffer(read_webp(data)[2], np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise ValueError("libwebp finds it damaged")
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+
+
+_OTHERS: dict[str, Callable[[bytes], Pixels]] = {
+    "png": _decode_png,
+    "bmp": lambda data: decode_bmp(data, read_bmp(data)),
+    "gif": decode_gif,
+    "webp": _decode_webp,
+}
+
+
+def _by_rows(function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], image: npt.NDArray[Any]) -> Pixels:
+    """uint8 (height, width, 3) of a function of some rows at a time: the largest image would need 4 GB between.
+
+    The function gives three channels, or one for all three.
+    """
+    height, width, _ = image.shape
+    out, step = np.empty((height, width, 3), np.uint8), max(1, _BLOCK // width)
+    for top in range(0, height, step):
+        out[top : top + step] = function(image[top : top + step])
+    return out

@@ -1,0 +1,169 @@
+"""What an image file claims to be, read from its header before anything is decoded or allocated.
+
+JPEG and PNG are known, and BMP, GIF and WebP, which downloads hold under such names. The size is checked against
+MAX_PIXELS here, so that a file of 100 bytes that declares 60000 x 60000 pixels costs nothing. PNG, BMP and WebP are
+read as far as mhpdata.images.chunks, bmp and webp go: a truncated one ends here.
+
+Sources: ITU-T T.81 annex B (JPEG markers); GIF 89a; those of the three.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from mhpdata.errors import PHOTO_AGAIN, SKIP, ImageError
+from mhpdata.images.bmp import read_bmp
+from mhpdata.images.chunks import GRAY, GRAY_ALPHA, PALETTE, PNG_SIGNATURE, read_png
+from mhpdata.images.segments import EOI, SOF, SOS, segments
+from mhpdata.images.webp import read_webp
+
+MAX_PIXELS = 1 << 26
+"""Images with more pixels are refused: 67 million; the largest of MHP v1 has 15.9 million."""
+
+NAMES = {"jpeg": "JPEG", "png": "PNG", "bmp": "BMP", "gif": "GIF", "webp": "WebP"}
+"""Formats, and how they are spelt."""
+MAX_SCANS = 100
+"""JPEGs with more scans are refused: a camera's progressive one has about ten, and each goes over the whole image, so
+that one of some MB could keep a decoder busy for hours."""
+
+MAX_SIDE, MAX_JPEG_SIDE = 65535, 65500
+"""The longest sides, in pixels: that a record can tell, and that libjpeg encodes and decodes."""
+_SOF_BASELINE = 0xC0
+_OTHERS = {
+    b"II*\0": "a TIFF",
+    b"MM\0*": "a TIFF",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000",
+    b"\0\0\0\x0cJXL ": "a JPEG XL",
+    b"8BPS": "a Photoshop file",
+}
+_BRANDS = {b"heic": "a HEIC", b"heix": "a HEIC", b"mif1": "a HEIC", b"avif": "an AVIF"}
+"""Whole images of other formats: by how they begin, and by the brand after ``ftyp``."""
+CONVERT = f"Convert it to a JPEG or PNG, whose name may stay; or leave it out: {SKIP}."
+"""What to do about them."""
+
+AS_ONE = "If it is an animation, save one picture of it as a JPEG or PNG in its place."
+"""What to do about an animation; the name of the file may stay."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The claims of an image file.
+
+    Attributes:
+        kind: of NAMES.
+        height, width: in pixels, before any rotation that EXIF asks for.
+        channels: JPEG components (1, 3 or 4); PNG channels (1 gray or palette, 2, 3, 4); 3 for others.
+        bits: bits a channel.
+        gray: one channel of brightness, with or without alpha.
+        baseline: a JPEG that every decoder reads: SOF0, 8 bits, 3 components, EOI as its last two bytes.
+        palette: a PNG whose pixels are indices of colours.
+        end: of a JPEG, the bytes up to its EOI; 0 where it has none. What follows is a trailer.
+    """
+
+    kind: str
+    height: int
+    width: int
+    channels: int
+    bits: int
+    gray: bool
+    baseline: bool = False
+    palette: bool = False
+    end: int = 0
+
+
+def _other(data: bytes) -> str:
+    """The format of an image that mhp does not read, with its article; "" where the bytes are of no known one."""
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12], "")
+    return next((kind for start, kind in _OTHERS.items() if data.startswith(start)), "")
+
+
+def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BMP, GIF or WebP") -> Header:
+    """What ``data`` claims to be.
+
+    Args:
+        data: the whole file.
+        place: its name, for errors.
+        expected: what it should be, for errors.
+
+    Raises:
+        ImageError: empty, of no format that is known, cut short, damaged, or too large.
+    """
+    if not data:
+        raise ImageError(place, "an empty file", expected, PHOTO_AGAIN)
+    if data.startswith(b"\xff\xd8"):
+        header = _jpeg(data, place)
+    elif data.startswith(PNG_SIGNATURE):
+        header = _png(data, place)
+    elif data.startswith(b"BM"):
+        header = _bmp(data, place)
+    elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        header = _webp(data, place)
+    elif data.startswith((b"GIF87a", b"GIF89a")) and len(data) > 10:
+        width, height = struct.unpack_from("<HH", data, 6)
+        header = Header("gif", height, width, 3, 8, gray=False)
+    else:
+        found = f"is no picture that mhp reads: starts with {data[:8]!r}"
+        if data.startswith(PNG_SIGNATURE[:4]):
+            found = f"damaged PNG: its first bytes are {data[:8]!r}, not {PNG_SIGNATURE!r}"
+        elif kind := _other(data):
+            raise ImageError(place, f"is {kind}, which mhp does not read", expected, CONVERT)
+        raise ImageError(place, found, expected, PHOTO_AGAIN)
+    if not header.height or not header.width:
+        raise ImageError(place, f"declares {header.height} x {header.width} pixels", "at least one", PHOTO_AGAIN)
+    side = MAX_JPEG_SIDE if header.kind == "jpeg" else MAX_SIDE
+    if header.height * header.width > MAX_PIXELS or max(header.height, header.width) > side:
+        raise ImageError(
+            place,
+            f"declares {header.height} x {header.width} pixels (height x width)",
+            f"at most {MAX_PIXELS} pixels and {side} a side",
+            PHOTO_AGAIN.replace("copy it anew", "scale it down"),
+        )
+    return header
+
+
+def _jpeg(data: bytes, place: str) -> Header:
+    frame, scans, end = b"", 0, 0
+    for marker, begin, stop in segments(data):
+        if marker in SOF and stop - begin >= 10 and not frame:
+            frame = data[begin : begin + 10]
+        if marker == SOS and not frame:
+            break
+        scans += marker == SOS
+        end = stop if marker == EOI else 0
+    if not frame:
+        raise ImageError(place, "truncated JPEG: it ends before its size is declared", "a whole JPEG", PHOTO_AGAIN)
+    if scans > MAX_SCANS:
+        remedy = f"Save the image again, as by jpegtran -outfile new.jpg old.jpg, or leave it out: {SKIP}."
+        raise ImageError(place, f"a progressive JPEG of {scans} scans", f"at most {MAX_SCANS}", remedy)
+    bits, height, width, channels = struct.unpack_from(">BHHB", frame, 4)
+    baseline = frame[1] == _SOF_BASELINE and bits == 8 and channels == 3 and data.endswith(b"\xff\xd9")
+    return Header("jpeg", height, width, channels, bits, gray=channels == 1, baseline=baseline, end=end)
+
+
+def _png(data: bytes, place: str) -> Header:
+    try:
+        png = read_png(data)
+    except ValueError as error:
+        raise ImageError(place, str(error), "a whole PNG", PHOTO_AGAIN) from error
+    if png.animated:
+        raise ImageError(place, "an animated PNG", "a PNG of one image", AS_ONE)
+    gray, palette = png.color in (GRAY, GRAY_ALPHA), png.color == PALETTE
+    return Header("png", png.height, png.width, png.channels, png.bits, gray=gray, palette=palette)
+
+
+def _bmp(data: bytes, place: str) -> Header:
+    try:
+        bmp = read_bmp(data)
+    except ValueError as error:
+        raise ImageError(place, str(error), "a whole BMP", PHOTO_AGAIN) from error
+    return Header("bmp", bmp.height, bmp.width, 3, 8, gray=False)
+
+
+def _webp(data: bytes, place: str) -> Header:
+    try:
+        height, width, _ = read_webp(data)
+    except ValueError as error:
+        raise ImageError(place, str(error), "a whole WebP of one image", f"{AS_ONE} {PHOTO_AGAIN}") from error
+    return Header("webp", height, width, 3, 8, gray=False)

@@ -1,0 +1,127 @@
+"""Which PNGs hold labels without loss, and the labels in them: one place decides, for masks and for predictions.
+
+A decoder gives colours; labels are the numbers as they are stored (mhpdata.images.png).
+
+======================  ==============================================================================================
+8-bit gray              the label
+palette, 1 to 8 bits    the index is the label, whatever its colour; unless all colours in use spell other labels: gray
+                        levels (or red ones, where labels are in the red channel), as a tool leaves that made a palette
+                        of a gray mask and renumbered the labels
+RGB                     all channels alike; or, where labels are in the red channel, the others 0
+alpha                   opaque everywhere; transparency of a colour (tRNS) says nothing about labels
+16 bits                 numbers that are labels as they stand; labels times 257 are refused
+gray of 1, 2 or 4 bits  refused unless all 0: a 1 of 4 bits is label 1 to one program and label 17 to another, as gray
+                        levels are spread over 0..255
+======================  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mhpdata.images.chunks import GRAY_ALPHA, PALETTE, RGB_ALPHA, Png, read_png
+from mhpdata.images.png import decode_png
+from mhpdata.labels import IGNORE
+
+SAVE_AS = "Save it as an 8-bit gray or palette PNG with the label at each pixel."
+"""What to do about labels in another form."""
+
+Values = npt.NDArray[Any]
+
+
+class NoLabelsError(ValueError):
+    """A PNG that is whole and holds no labels, or not surely.
+
+    Attributes:
+        found, expected, remedy: as of MhpError.
+    """
+
+    def __init__(self, found: str, expected: str, remedy: str) -> None:
+        super().__init__(found)
+        self.found, self.expected, self.remedy = found, expected, remedy
+
+
+def read_values(data: bytes, labels: int, *, red: bool = False) -> Values:
+    """The labels of a PNG, as they are stored.
+
+    Args:
+        data: the file, of a size that has been checked.
+        labels: how many labels there are; they and 255 are what a doubtful form is held against. Others are returned
+            as they are found.
+        red: labels may be in the red channel, the others 0.
+
+    Returns:
+        uint8 (height, width); uint16 of a PNG of 16 bits.
+
+    Raises:
+        NoLabelsError: it holds colours, or what it holds has two meanings.
+        ValueError: it is damaged.
+    """
+    png = read_png(data)
+    samples = decode_png(png)
+    if png.color == PALETTE:
+        return _indices(samples[..., 0], png, labels, red)
+    if png.color in (GRAY_ALPHA, RGB_ALPHA):
+        samples = _opaque(samples, png)
+    values = samples[..., 0] if samples.shape[2] == 1 else _one_channel(samples, red)
+    if png.bits < 8 and values.any():
+        found = f"{png.bits}-bit gray, which some programs read as {values.max()}"
+        found += f" and some as {int(values.max()) * (255 // ((1 << png.bits) - 1))}"
+        raise NoLabelsError(found, "8 bits, or a palette", SAVE_AS)
+    if png.bits == 16:
+        _check_scale(values, labels)
+    return np.ascontiguousarray(values)
+
+
+def _indices(indices: Values, png: Png, labels: int, red: bool) -> Values:
+    """The indices of a palette, unless its colours spell other labels."""
+    used = np.flatnonzero(np.bincount(indices.reshape(-1), minlength=256))
+    palette = np.frombuffer(png.palette, np.uint8).reshape(-1, 3)
+    if used[-1] >= len(palette):
+        return indices  # some have no colour, so the colours say nothing
+    colours = palette[used]
+    levels, others = colours[:, 0], colours[:, 1:]
+    spell = (others == levels[:, None]).all(axis=1) | (red & (others == 0).all(axis=1))
+    spell &= (levels < labels) | (levels == IGNORE)
+    differ = (levels != used) & (levels != 0) & (levels != IGNORE)  # black, white and red may just be colours
+    if spell.all() and differ.any():
+        one = int(np.flatnonzero(differ)[0])
+        found = f"a palette in which index {used[one]} has the colour of label {levels[one]}"
+        remedy = f"A program may have renumbered the labels when it made the palette. {SAVE_AS}"
+        raise NoLabelsError(found, "indices that are the labels", remedy)
+    return indices
+
+
+def _opaque(samples: Values, png: Png) -> Values:
+    """The samples without an alpha channel, which must hide nothing."""
+    clear = int(np.count_nonzero(samples[..., -1] != (1 << png.bits) - 1))
+    if clear:
+        remedy = f"Make it opaque, if its colours are the labels. {SAVE_AS}"
+        raise NoLabelsError(f"its alpha channel is not full in {clear} pixels", "an opaque image", remedy)
+    return samples[..., :-1]
+
+
+def _one_channel(samples: Values, red: bool) -> Values:
+    """Labels of three channels: alike, or in the first one."""
+    labels, others = samples[..., 0], samples[..., 1:]
+    odd = (others != labels[..., None]).any(axis=-1)
+    if red and odd.any():
+        odd &= others.any(axis=-1)
+    if odd.any():
+        where = "its green or blue channel differs from the red one"
+        expected = "the same there, or 0" if red else "the same in all three"
+        remedy = f"It may be a coloured image of a mask: replace each colour by its label. {SAVE_AS}"
+        raise NoLabelsError(f"{where} in {np.count_nonzero(odd)} pixels", expected, remedy)
+    return labels
+
+
+def _check_scale(values: Values, labels: int) -> None:
+    """Refuse 16 bits that are labels of 8 bits spread over 0..65535."""
+    highest = int(values.max())
+    if highest >= max(labels, 257) and not (values % 257).any():
+        found = f"16-bit numbers up to {highest}, all of them multiples of 257"
+        remedy = f"They are 8-bit labels that a converter has multiplied by 257: divide them. {SAVE_AS}"
+        raise NoLabelsError(found, f"labels 0 to {labels - 1}", remedy)

@@ -1,0 +1,1 @@
+"""Packed shards to batches: order, draws, reading ahead, slots (mhp-bench)."""

@@ -1,0 +1,130 @@
+"""How fast a loader is on this machine: images/s and CPU time an image, beside the copy of as many bytes.
+
+The floor that a loader is compared with is a memcpy of one image's output (7.08 MB for float32, 768 x 768), measured in
+turn with it, since machines drift. Threads are warmed up, and records checked for the first time, outside the clock.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mhpdata.errors import OptionError
+from mhpdata.loading.loader import Loader
+from mhpdata.options import check_range
+
+
+def bench_loader(
+    folder: str | Path,
+    split: str = "train",
+    threads: Sequence[int] = (1, 2),
+    runs: int = 5,
+    report: Callable[[str], None] | None = None,
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """One row for the memcpy and one for each number of threads.
+
+    Args:
+        folder, split, options: as for Loader.
+        threads: numbers of threads to try.
+        runs: epochs of each, in turn; one more comes before the clock.
+        report: is told what is being done.
+
+    Returns:
+        Rows with ``variant``, ``images/s``, ``wall us/image``, ``CPU us/image`` (medians), ``CPU us/image, least``,
+        ``x memcpy`` (of the medians), ``first batch ms``.
+
+    Raises:
+        OptionError: no sample to measure with, no number of threads, or ``runs`` out of range.
+    """
+    check_range("runs", runs, 1, 1 << 20)
+    if not threads:
+        raise OptionError("threads", "none", "numbers of threads to try", "Pass one at least, such as threads=(1, 2).")
+    tell = report or (lambda _: None)
+    loaders = {}
+    first_batch = {}
+    for count in threads:
+        tell(f"warming up, {count} threads")
+        loader = Loader(folder, split, threads=count, **options)
+        if not _drain(loader):
+            loader.close()
+            remedy = "Pass another --split (mhp-verify shows how many each has), and no --limit or one above 0."
+            raise OptionError(f"{folder}, {split}", "no sample", "one at least", remedy)
+        loader.set_epoch(0)
+        begun = time.perf_counter()
+        iterator = iter(loader)
+        next(iterator, None)
+        first_batch[count] = time.perf_counter() - begun
+        del iterator
+        loaders[f"{count} threads"] = loader
+    copy = _copier(next(iter(loaders.values())))
+    seconds: dict[str, list[tuple[float, float, int]]] = {}
+    for run in range(runs):
+        tell(f"run {run + 1} of {runs}")
+        seconds.setdefault("memcpy", []).append(_clock(copy))
+        for name, loader in loaders.items():
+            loader.set_epoch(run + 1)
+            seconds.setdefault(name, []).append(_clock(partial(_drain, loader)))
+    floor = statistics.median(cpu / count for _, cpu, count in seconds["memcpy"])
+    rows = []
+    for name, times in seconds.items():
+        wall = statistics.median(w / count for w, _, count in times)
+        cpu = statistics.median(c / count for _, c, count in times)
+        rows.append(
+            {
+                "variant": name,
+                "images/s": 1 / wall,
+                "wall us/image": 1e6 * wall,
+                "CPU us/image": 1e6 * cpu,
+                "CPU us/image, least": 1e6 * min(c / count for _, c, count in times),
+                "x memcpy": cpu / floor,
+                "first batch ms": 1e3 * first_batch[int(name.split()[0])] if name != "memcpy" else float("nan"),
+            }
+        )
+    return rows
+
+
+def _drain(loader: Loader) -> int:
+    count = 0
+    for batch in loader:
+        count += len(batch.indices)
+    return count
+
+
+def _copier(loader: Loader) -> Callable[[], int]:
+    """Copy one image's bytes as often as the loader has samples, into as many slots as it uses."""
+    batch = next(iter(loader))
+    image = batch.images[0].copy()
+    slots = np.zeros((3 * loader.batch_size, *image.shape), image.dtype)
+    count = max(96, len(loader) * loader.batch_size)
+
+    def copy() -> int:
+        for i in range(count):
+            slots[i % len(slots)] = image
+        return count
+
+    copy()
+    return copy
+
+
+def _clock(run: Callable[[], int]) -> tuple[float, float, int]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    count = run()
+    return time.perf_counter() - wall, time.process_time() - cpu, count
+
+
+def iterate(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """The rows as lines to print."""
+    yield f"{'':12}{'images/s':>10}{'wall us':>9}{'CPU us':>9}{'least':>9}{'x memcpy':>10}{'first batch':>13}"
+    for row in rows:
+        first = "" if row["variant"] == "memcpy" else f"{row['first batch ms']:.0f} ms"
+        yield (
+            f"{row['variant']:12}{row['images/s']:10.0f}{row['wall us/image']:9.0f}{row['CPU us/image']:9.0f}"
+            f"{row['CPU us/image, least']:9.0f}{row['x memcpy']:10.2f}{first:>13}"
+        )

@@ -1,0 +1,1 @@
+"""The masks of all persons to one label map. The overlap rule lives here only."""

@@ -1,0 +1,276 @@
+"""Label maps as row run lengths: the map of a record, labels and owners together.
+
+``docs/format.md`` specifies it, byte by byte. A *joint run* is a stretch of one row with one label and one owner, as
+``end | label << 16 | person << 24``, where ``end`` is the column after the run's last: a reader that wants only a crop
+finds its first run by bisection. ``row_offsets`` says where each row begins. Each person's own mask has a form of its
+own (mhpdata.masks.mask_runs).
+
+In and out: uint8 (height, width); sides 1..65535. Bytes from a record are never trusted: ``check_runs`` must have
+passed before ``decode_runs`` or any other kernel follows the runs. A label map of 768 x 800 takes 0.15 ms to encode
+and 0.04 ms to decode.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from mhpdata.errors import FIND_AGAIN, OptionError, RecordError
+from mhpdata.images.resize import nearest_index
+from mhpdata.jit import kernel
+from mhpdata.labels import IGNORE
+from mhpdata.wording import array_in_words, as_map
+
+MAX_SIDE = 65535
+"""The longest row or column that ``end`` and the counts of a mask can hold."""
+
+Plane = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.uint32]
+
+
+def encode_runs(labels: Plane, persons: Plane) -> tuple[Words, Words]:
+    """Joint runs of a merged map.
+
+    Args:
+        labels: uint8 (height, width).
+        persons: uint8 (height, width), the owner's number, 0 = nobody.
+
+    Returns:
+        row_offsets uint32 (height + 1) and runs uint32 (run_count), as few as possible.
+
+    Raises:
+        OptionError: the maps differ in size, are not uint8, or have a side outside 1..65535.
+    """
+    labels, persons = as_plane("labels", labels), as_plane("persons", persons)
+    if labels.shape != persons.shape:
+        (height, width), (rows, columns) = labels.shape, persons.shape
+        found, expected = f"{rows} x {columns} pixels", f"{height} x {width}, as the labels"
+        raise OptionError("persons", found, expected, "Pass the labels and the persons of the same image.")
+    row_offsets = np.empty(labels.shape[0] + 1, np.uint32)
+    runs = np.empty(_count_runs(labels, persons, row_offsets), np.uint32)
+    _fill_runs(labels, persons, end_marks(labels.shape[1]), runs)
+    return row_offsets, runs
+
+
+def decode_runs(row_offsets: Words, runs: Words, size: tuple[int, int]) -> tuple[Plane, Plane]:
+    """The maps of joint runs that ``check_runs`` has passed: labels and persons, uint8 (height, width)."""
+    labels, persons = np.empty(size, np.uint8), np.empty(size, np.uint8)
+    _draw_runs(_words(row_offsets), _words(runs), labels, persons)
+    return labels, persons
+
+
+def resize_runs(row_offsets: Words, runs: Words, size: tuple[int, int], new: tuple[int, int]) -> tuple[Words, Words]:
+    """The joint runs of a map resized to the nearest pixel: ``encode_runs`` of ``resize_labels``, without the maps.
+
+    A run's end moves to the first new column that lies at or beyond it; a run that keeps no column is dropped. 0.05 ms
+    for 768 x 800, where resizing two maps and encoding them took 0.7 ms.
+
+    Args:
+        row_offsets, runs: what ``encode_runs`` made.
+        size: (height, width) that they have.
+        new: (height, width) wanted.
+    """
+    if size == new:
+        return row_offsets, runs
+    rows = nearest_index(size[0], new[0])
+    ends = np.searchsorted(nearest_index(size[1], new[1]), np.arange(size[1] + 1)).astype(np.uint32)
+    offsets = np.empty(new[0] + 1, np.uint32)
+    resized = np.empty(int(np.diff(row_offsets)[rows].sum()), np.uint32)
+    count = _resize_runs(row_offsets, runs, rows, ends, offsets, resized)
+    return offsets, resized[:count]
+
+
+def check_runs(row_offsets: Words, runs: Words, size: tuple[int, int], classes: int, persons: int = 255) -> None:
+    """Refuse runs that are not what ``encode_runs`` may write; 0.01 ms for an image.
+
+    Args:
+        row_offsets: uint32, from a record.
+        runs: uint32, from a record.
+        size: (height, width) of the map.
+        classes: labels are below this number, or 255.
+        persons: owners' numbers are at most this.
+
+    Raises:
+        RecordError: what is wrong, and in which row.
+    """
+    height, width = size
+    if row_offsets.shape != (height + 1,):
+        raise _damaged(f"{row_offsets.size} row offsets", f"{height + 1}, one more than rows")
+    if runs.ndim != 1:
+        raise _damaged(f"runs in {runs.ndim} dimensions", "one dimension")
+    if int(row_offsets[0]) != 0:
+        raise _damaged(f"row offsets start at {row_offsets[0]}", "0")
+    if int(row_offsets[-1]) != runs.size:
+        raise _damaged(f"row offsets end at {row_offsets[-1]}", f"{runs.size}, the number of runs")
+    fault, row, at = _find_fault(_words(row_offsets), _words(runs), width, classes, persons)
+    if fault:
+        _report(fault, row, at, row_offsets, runs, (width, classes, persons))
+
+
+def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limits: tuple[int, int, int]) -> NoReturn:
+    """Say in words what ``_find_fault`` found."""
+    width, classes, persons = limits
+    if fault == _FALLS:
+        found, expected = (
+            f"row offset {row + 1} is {row_offsets[row + 1]}",
+            f"{row_offsets[row]} or more, at most {runs.size}",
+        )
+        raise _damaged(found, expected)
+    run = int(runs[at]) if at < runs.size else 0
+    end, label, person = run & 0xFFFF, run >> 16 & 0xFF, run >> 24
+    found, expected = {
+        _NOT_RISING: (f"run {at} of row {row} ends at {end}, not after the run before", f"1 to {width}, rising"),
+        _NOT_WIDTH: (f"row {row} does not end at {width}", "a last run that ends at the width"),
+        _LABEL: (f"label {label} in row {row}", f"below {classes}, or {IGNORE}"),
+        _OWNER: (f"label {label} with person {person} in row {row}", f"person 0 exactly for labels 0 and {IGNORE}"),
+        _PERSON: (f"person {person} in row {row}", f"at most {persons}"),
+    }[fault]
+    raise _damaged(found, expected)
+
+
+def _damaged(found: str, expected: str) -> RecordError:
+    return RecordError("labels", f"are damaged ({found})", expected, FIND_AGAIN)
+
+
+def as_plane(name: str, array: Plane) -> Plane:
+    """A map that runs can hold, C-contiguous; raises OptionError, naming it, for another kind."""
+    if array.dtype != np.uint8 or array.ndim != 2 or min(array.shape) < 1 or max(array.shape) > MAX_SIDE:
+        expected = f"an array of uint8 (height, width), each from 1 to {MAX_SIDE}"
+        raise OptionError(name, array_in_words(array), expected, as_map(array, MAX_SIDE, name))
+    return np.ascontiguousarray(array)
+
+
+def end_marks(width: int) -> Plane:
+    """Where runs end in one row, for an encoder to fill: uint8 (width, rounded up to 8); one ends at the width."""
+    marks = np.zeros((width + 7) // 8 * 8, np.uint8)
+    marks[width - 1] = 1
+    return marks
+
+
+def _words(array: Words) -> Words:
+    """Contiguous and aligned, as kernels need it: a view into a record may be neither."""
+    return np.require(array, np.uint32, ["C", "A"])
+
+
+@kernel
+def _count_runs(labels: Any, persons: Any, row_offsets: Any) -> Any:
+    """Fill ``row_offsets`` uint32 (H + 1) from uint8 (H, W) maps; the number of runs."""
+    height, width = labels.shape
+    total = np.int64(0)
+    row_offsets[0] = 0
+    for y in range(height):
+        changes = np.int32(1)
+        for x in range(width - 1):
+            change = (labels[y, x] != labels[y, x + 1]) | (persons[y, x] != persons[y, x + 1])
+            changes += np.int32(1) if change else np.int32(0)
+        total += changes
+        row_offsets[y + 1] = total
+    return total
+
+
+@kernel
+def _fill_runs(labels: Any, persons: Any, marks: Any, runs: Any) -> None:
+    """Write the joint runs of uint8 (H, W) maps into ``runs`` uint32; ``marks`` is scratch as in ``end_marks``.
+
+    The ends of a row are marked without a branch, then found eight columns at a time: 0.07 ms for 768 x 800. One plain
+    loop took 0.93 ms, skipping blocks of 64 columns without a change 1.5 ms.
+    """
+    height, width = labels.shape
+    words = marks.view(np.uint64)
+    n = 0
+    for y in range(height):
+        for x in range(width - 1):
+            marks[x] = np.uint8((labels[y, x] != labels[y, x + 1]) | (persons[y, x] != persons[y, x + 1]))
+        for word in range(words.size):
+            if words[word] == 0:
+                continue
+            for x in range(8 * word, 8 * word + 8):
+                if marks[x] != 0:
+                    runs[n] = np.uint32(x + 1) | np.uint32(labels[y, x]) << 16 | np.uint32(persons[y, x]) << 24
+                    n += 1
+
+
+_FALLS, _NOT_RISING, _NOT_WIDTH, _LABEL, _OWNER, _PERSON = 1, 2, 3, 4, 5, 6  # what `_find_fault` finds
+
+
+@kernel
+def _count_labels(row_offsets: Any, runs: Any, pixels: Any) -> None:
+    """Add the length of each run to its label's count in ``pixels``, int64 (256)."""
+    for y in range(row_offsets.size - 1):
+        begin = np.int64(0)
+        for k in range(np.int64(row_offsets[y]), np.int64(row_offsets[y + 1])):
+            end = np.int64(runs[k] & np.uint32(0xFFFF))
+            pixels[runs[k] >> np.uint32(16) & np.uint32(0xFF)] += end - begin
+            begin = end
+
+
+@kernel
+def _resize_runs(row_offsets: Any, runs: Any, rows: Any, ends: Any, offsets: Any, resized: Any) -> Any:
+    """Runs of the rows ``rows``, each end moved to ``ends[end]``; returns how many there are."""
+    count = np.int64(0)
+    for y in range(rows.size):
+        offsets[y] = count
+        begin, last = count, np.uint32(0)
+        for k in range(np.int64(row_offsets[rows[y]]), np.int64(row_offsets[rows[y] + 1])):
+            end, what = ends[runs[k] & np.uint32(0xFFFF)], runs[k] & np.uint32(0xFFFF0000)
+            if end == last:
+                continue
+            if count == begin or resized[count - 1] & np.uint32(0xFFFF0000) != what:
+                count += 1
+            resized[count - 1] = what | end
+            last = end
+    offsets[rows.size] = count
+    return count
+
+
+@kernel
+def _find_fault(row_offsets: Any, runs: Any, width: Any, classes: Any, persons: Any) -> Any:
+    """(fault or 0, row, run) for untrusted uint32 (H + 1) and uint32 (n); never reads beyond them."""
+    for y in range(row_offsets.size - 1):
+        first, stop = np.int64(row_offsets[y]), np.int64(row_offsets[y + 1])
+        if stop < first or stop > runs.size:
+            return _FALLS, y, 0
+        before = np.int64(0)
+        for i in range(first, stop):
+            run = np.int64(runs[i])
+            end, label, person = run & 0xFFFF, run >> 16 & 0xFF, run >> 24
+            if end <= before or end > width:
+                return _NOT_RISING, y, i
+            if label >= classes and label != IGNORE:
+                return _LABEL, y, i
+            if (person == 0) != (label == 0 or label == IGNORE):
+                return _OWNER, y, i
+            if person > persons:
+                return _PERSON, y, i
+            before = end
+        if before != width:
+            return _NOT_WIDTH, y, stop
+    return 0, 0, 0
+
+
+@kernel
+def _draw_runs(row_offsets: Any, runs: Any, labels: Any, persons: Any) -> None:
+    """Draw checked joint runs into uint8 (H, W) maps."""
+    for y in range(labels.shape[0]):
+        x = np.int64(0)
+        for i in range(np.int64(row_offsets[y]), np.int64(row_offsets[y + 1])):
+            run = np.int64(runs[i])
+            end, label, person = run & 0xFFFF, np.uint8(run >> 16), np.uint8(run >> 24)
+            for at in range(x, end):
+                labels[y, at] = label
+            for at in range(x, end):
+                persons[y, at] = person
+            x = end
+
+
+def count_labels(row_offsets: Words, runs: Words) -> npt.NDArray[np.int64]:
+    """Pixels of each label, from runs that ``encode_runs`` made or ``check_runs`` has passed.
+
+    Returns:
+        int64 (256,), indexed by label.
+    """
+    pixels = np.zeros(256, np.int64)
+    _count_labels(_words(row_offsets), _words(runs), pixels)
+    return pixels

@@ -1,0 +1,1 @@
+"""A source to a packed folder, in parallel and resumable (mhp-pack)."""

@@ -1,0 +1,184 @@
+"""One entry of the download to one record: read, decode, merge, resize, encode. Pure but for reading the files.
+
+::
+
+    entry ─read─> bytes ─image─> image (H, W, 3) ──────────────────resize─> (h, w, 3) ─codec─┬─> record bytes
+                  bytes ─annotation─> runs of each mask ─merge─> joint runs ─resize_runs─────┘
+
+A JPEG that keeps its size is stored as it is, without what does not belong to its picture, if the loader's own decoder
+gives the pixels that libjpeg gives (mhpdata.packing.crosscheck, which compiles that decoder: it is imported for such
+only).
+
+Masks are decoded one at a time, so memory depends on the image's pixels, not on its persons.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mhpdata.errors import SKIP, ImageError, OptionError
+from mhpdata.images.decode import decode_file
+from mhpdata.images.header import MAX_JPEG_SIDE, MAX_PIXELS
+from mhpdata.images.notes import REENCODED
+from mhpdata.images.resize import largest_size, packed_size, resize_image
+from mhpdata.labels import LabelSet
+from mhpdata.masks.joint_runs import count_labels, resize_runs
+from mhpdata.masks.merge import merge_runs
+from mhpdata.options import PackOptions
+from mhpdata.packing.scratch import Scratch
+from mhpdata.source.annotation import Masks
+from mhpdata.source.entry import Entry
+from mhpdata.source.files import read_file
+from mhpdata.storage.codec import CODECS, encode_image
+from mhpdata.storage.record import Record, encode_record
+
+_USEFUL, _MOST = 64, 8192
+"""Sizes that an error recommends: the least that shows anything, and the largest of PackOptions."""
+
+
+_scratch = Scratch()
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A record and what its shard's statistics need to know of it.
+
+    Attributes:
+        data: the record's bytes, not yet numbered.
+        source_sha256: of the photo's file, hex.
+        gray: the photo has one channel of brightness.
+        persons: how many.
+        contested, conflicting: source pixels labelled by several persons; with different labels.
+        pixels: int64 (256,), packed pixels of each label.
+        notes: what the manifest says of the image, by the note's code (docs/format.md).
+        unlabelled: persons without a labelled pixel.
+    """
+
+    data: bytearray
+    source_sha256: str
+    gray: bool
+    persons: int
+    contested: int
+    conflicting: int
+    pixels: np.ndarray
+    notes: dict[str, str]
+    unlabelled: int = 0
+
+
+def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) -> Converted:
+    """The record of an entry.
+
+    Args:
+        root: the source folder.
+        entry: of a layout's scan.
+        labels: the layout's classes.
+        options: how to pack.
+
+    Raises:
+        SourceError: the photo or a mask cannot be used, or changed since the scan.
+    """
+    photo = read_file(root, entry.image)
+    decoded = decode_file(photo, entry.image.path, partial(_scratch.empty, "photo"), damaged=options.damaged)
+    image, header, notes = decoded.pixels, decoded.header, dict(decoded.notes)
+    source_size = (header.height, header.width)
+    size = _packed_size(source_size, entry.image.path, options)
+    maps = None if entry.masks is None else _merge(Masks(root, entry, source_size, len(labels)), options, size)
+    jpeg = decoded.jpeg if size == source_size and options.image == "jpeg" else None
+    if jpeg is not None and (difference := _find_difference(jpeg, image)):
+        notes[REENCODED], jpeg = difference, None
+    digest = hashlib.sha256(photo)
+    record = Record(
+        name=entry.name,
+        codec=CODECS[options.image],
+        size=size,
+        source_size=source_size,
+        image=_encode(image, size, options) if jpeg is None else jpeg,
+        row_offsets=None if maps is None else maps.row_offsets,
+        runs=None if maps is None else maps.runs,
+        masks=[] if maps is None else maps.masks,
+        contested=0 if maps is None else maps.contested,
+        conflicting=0 if maps is None else maps.conflicting,
+        gray=header.gray,
+        verbatim=jpeg is photo,
+        source_sha256=digest.digest(),
+    )
+    return Converted(
+        data=encode_record(record),
+        source_sha256=digest.hexdigest(),
+        gray=header.gray,
+        persons=len(record.masks),
+        unlabelled=0 if maps is None else maps.unlabelled,
+        contested=record.contested,
+        conflicting=record.conflicting,
+        pixels=np.zeros(256, np.int64) if maps is None else count_labels(maps.row_offsets, maps.runs),
+        notes=notes,
+    )
+
+
+def _find_difference(jpeg: bytes, image: np.ndarray) -> str:
+    from mhpdata.packing.crosscheck import find_difference
+
+    return find_difference(jpeg, image)
+
+
+class _Maps(NamedTuple):
+    """Labels and persons as packed, and what merging them has found."""
+
+    row_offsets: np.ndarray
+    runs: np.ndarray
+    masks: list[bytes]
+    unlabelled: int
+    contested: int
+    conflicting: int
+
+
+def _merge(masks: Masks, options: PackOptions, size: tuple[int, int]) -> _Maps:
+    merged = merge_runs(masks, options.overlap, size=None if len(masks) else masks.size)
+    row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, masks.size, size)
+    return _Maps(row_offsets, runs, masks.streams, masks.unlabelled, merged.contested, merged.conflicting)
+
+
+def _encode(image: np.ndarray, size: tuple[int, int], options: PackOptions) -> bytes:
+    shape = (*size, 3)
+    resized = resize_image(image, size, _scratch.empty("resized", shape))
+    return encode_image(resized, options.image, options.quality, _scratch.empty("swapped", shape))
+
+
+def _packed_size(source_size: tuple[int, int], place: str, options: PackOptions) -> tuple[int, int]:
+    """The size of the record's image: an image so narrow that it would become huge is refused."""
+    try:
+        size = packed_size(*source_size, options.size, options.size_of)
+    except OptionError as error:
+        raise ImageError(place, error.found, error.expected, _how_to_fit(source_size, options)) from error
+    if not _fits(source_size, options.size, options.size_of):
+        found = f"{source_size[0]} x {source_size[1]} pixels"
+        found += f" would become {size[0]} x {size[1]}" if size != source_size else ", left as they are,"
+        expected = f"at most {MAX_PIXELS} pixels and {MAX_JPEG_SIDE} a side"
+        raise ImageError(place, found, expected, _how_to_fit(source_size, options))
+    return size
+
+
+def _fits(source_size: tuple[int, int], size: int, size_of: str) -> bool:
+    try:
+        height, width = packed_size(*source_size, size, size_of)
+    except OptionError:
+        return False
+    return height * width <= MAX_PIXELS and max(height, width) <= MAX_JPEG_SIDE
+
+
+def _how_to_fit(source_size: tuple[int, int], options: PackOptions) -> str:
+    """What to do about a photo that would become too large, by sizes that fit it."""
+    ways = []
+    largest = largest_size(options.size or _MOST + 1, lambda size: _fits(source_size, size, options.size_of))
+    if largest >= _USEFUL:
+        ways.append(f"--size {largest} or less")
+    if options.size and options.size_of == "short" and _fits(source_size, options.size, "long"):
+        ways.append("--size-of long, which makes --size the longer side")
+    fit = f" Or, for all photos, pass {', or '.join(ways)}." if ways else ""
+    return f"Crop this photo, or leave it out: {SKIP}.{fit}"

@@ -1,0 +1,73 @@
+"""What a pack has done, in words: the closing report of mhp-pack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mhpdata.images.notes import describe_notes
+from mhpdata.storage.manifest import Manifest, Statistics, count_shared
+from mhpdata.wording import counted, printable
+
+SHOWN = 20
+
+
+def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -> str:
+    """A manifest as text: entries per split, what was skipped and why, overlap, gray and identical images.
+
+    Args:
+        manifest: of the packed folder.
+        folder: that folder.
+        source: the download, which a manifest, the same for any path of it, calls SRC.
+    """
+    lines = [f"{folder}: {manifest.layout}, packed as {manifest.options['format']}", ""]
+    lines.append(
+        f"{'split':8}{'images':>9}{'persons':>9}{'gray':>7}{'contested px':>14}{'conflicting px':>16}{'MB':>10}"
+    )
+    total = Statistics()
+    for name, split in manifest.splits.items():
+        total.add(split.statistics)
+        lines.append(_row(name, split.statistics, sum(f.bytes for shard in split.shards for f in shard.files)))
+    lines.append(_row("all", total, sum(file.bytes for file in manifest.files)))
+    images, rule = counted(total.contested_images, "image"), manifest.options["overlap"]
+    lines += ["", f"contested: labelled by more than one person, in {images}; the overlap rule is '{rule}'. "]
+    lines[-1] += "conflicting: with different labels."
+    if total.unlabelled_persons:
+        without = counted(total.unlabelled_persons, "person")
+        lines.append(f"{without} without a labelled pixel: kept in the records, counted neither here nor by mhp-score.")
+    lines += ["", *_duplicates(manifest), *_skipped(manifest, Path(source)), *_renamed(manifest)]
+    if manifest.notes:
+        lines.append("Notes, each recorded in the manifest:")
+        lines += [f"  {line}" for line in describe_notes(manifest.notes)]
+    return "\n".join(map(printable, lines))
+
+
+def _row(name: str, count: Statistics, size: int) -> str:
+    numbers = f"{count.images:9}{count.labelled_persons:9}{count.gray:7}{count.contested:14}{count.conflicting:16}"
+    return f"{name:8}{numbers}{size / 2**20:10.1f}"
+
+
+def _duplicates(manifest: Manifest) -> list[str]:
+    if not manifest.duplicates:
+        return ["No two photos are byte-identical."]
+    count = sum(map(len, manifest.duplicates))
+    groups = counted(len(manifest.duplicates), "group")
+    lines = [f"Byte-identical photos: {groups} of {count} in all; all kept, listed in the manifest."]
+    within, across = count_shared(manifest.duplicates, manifest.splits)
+    lines.append(f"  within a split: {counted(within, 'group')}")
+    return lines + [f"  {a} and {b} share: {counted(count, 'group')}" for (a, b), count in across.items()]
+
+
+def _skipped(manifest: Manifest, source: Path) -> list[str]:
+    if not manifest.skipped:
+        return ["Nothing was skipped."]
+    lines = [f"Skipped: {len(manifest.skipped)}, each recorded in the manifest."]
+    lines += [f"  {skip.error}: {skip.message.replace('SRC/', f'{source}/')}" for skip in manifest.skipped[:SHOWN]]
+    if len(manifest.skipped) > SHOWN:
+        lines.append(f"  ... and {len(manifest.skipped) - SHOWN} more")
+    return lines
+
+
+def _renamed(manifest: Manifest) -> list[str]:
+    if not manifest.renamed:
+        return []
+    return ["Not named as in the release, recorded in the manifest:", *(f"  {text}" for text in manifest.renamed)]

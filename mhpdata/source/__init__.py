@@ -1,0 +1,1 @@
+"""A dataset as downloaded: its files, lists and entries. Only read, never written."""

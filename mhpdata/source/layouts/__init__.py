@@ -1,0 +1,1 @@
+"""One module per dataset: how its files lie on disk after unpacking."""

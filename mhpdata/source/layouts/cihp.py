@@ -1,0 +1,103 @@
+"""CIHP (Crowd Instance-level Human Parsing) as released: a folder a split, a map of classes and a map of persons.
+
+::
+
+    CIHP/
+      Training/             train_id.txt                ids, one a line: 0000006, ...
+                            Images/<id>.jpg
+                            Category_ids/<id>.png       8-bit gray: the class of each pixel
+                            Human_ids/<id>.png          8-bit gray: the person of each pixel, 0 nobody
+                            Instance_ids/               says nothing that the two do not; not read
+      Validation/           val_id.txt, the same folders
+      Testing/              test_id.txt, Images/        the annotations are withheld
+
+The list of a split lies in its folder or beside it. The release has resolved overlaps itself, so persons never share a
+pixel. A split without ``Category_ids`` is one without labels; of Training and Validation that is an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mhpdata.errors import FolderError
+from mhpdata.labels import CIHP
+from mhpdata.source.entry import MAPS, PHOTO, Entry, Found, Listing, Problem, Renamed, without_split
+from mhpdata.source.lists import Lines, read_ids
+from mhpdata.source.names import PHOTO_ENDINGS, PNG_ENDINGS, Files, Folders
+
+LABELS = CIHP
+SPLITS = ("train", "val", "test")
+FOLDERS = {"train": "Training", "val": "Validation", "test": "Testing"}
+NAMES = tuple(FOLDERS.values())
+LISTS = {"train": "train_id.txt", "val": "val_id.txt", "test": "test_id.txt"}
+IMAGES, CLASSES, PERSONS = "Images", "Category_ids", "Human_ids"
+
+
+def evidence(root: Path, names: set[str]) -> list[str]:
+    """What in a folder with these names is CIHP's, if all that is needed to tell is there; else nothing."""
+    return [f"{name}/Images" for name in NAMES if name in names and (root / name / "Images").is_dir()]
+
+
+def scan(root: Path, follow_links: bool = False) -> Listing:
+    """The entries of every split, in list order, and what is wrong with the rest; one scan of each folder.
+
+    A list that is not text, or lies in two places, is a problem of its split.
+
+    Raises:
+        FolderError: ``root`` cannot be listed.
+    """
+    folders = Folders(root, follow_links)
+    top = folders.list()
+    listing = Listing("cihp", LABELS, {})
+    unlabelled = set()
+    for split in SPLITS:
+        listing.entries[split] = []
+        try:
+            labelled = _scan_split(folders, top, split, listing)
+        except FolderError as error:
+            listing.problems.append(Problem(split, FOLDERS[split], error, entry=False))
+            continue
+        if not labelled:
+            unlabelled.add(split)
+    listing.remarks.extend(folders.remarks())
+    return replace(listing, unlabelled=frozenset(unlabelled))
+
+
+def _scan_split(folders: Folders, top: Found, split: str, listing: Listing) -> bool:
+    """Add a split's entries, problems and remarks to ``listing``; whether it has labels."""
+    folder = FOLDERS[split]
+    if not (folders.root / folder).exists():
+        raise FolderError(folder, "missing", "the folder of a split", without_split(split, SPLITS))
+    names = _names(folders, top, split, listing)
+    listed = set(names)
+    images = Files(folders.list(f"{folder}/{IMAGES}"), f"{folder}/{IMAGES}", PHOTO_ENDINGS, listed)
+    labelled = (folders.root / folder / CLASSES).exists()
+    if not labelled and split != "test":
+        raise FolderError(f"{folder}/{CLASSES}", "missing", "the maps of classes", without_split(split, SPLITS))
+    kinds = [f"{folder}/{kind}" for kind in (CLASSES, PERSONS)] if labelled else []
+    maps = [Files(folders.list(kind), kind, PNG_ENDINGS, listed) for kind in kinds]
+    for name in names:
+        try:
+            image = images.find(name, PHOTO)
+            files = tuple(found.find(name, "the map of the photo") for found in maps)
+            listing.entries[split].append(Entry(name, split, image, files if labelled else None, MAPS))
+        except FolderError as error:
+            listing.problems.append(Problem(split, name, error))
+    for files_of in (images, *maps):
+        listing.renamed.extend(Renamed(split, text) for text in files_of.renamed(names))
+        listing.remarks.extend(files_of.unlisted())
+    return labelled
+
+
+def _names(folders: Folders, top: Found, split: str, listing: Listing) -> list[str]:
+    """The ids of a split's list, in its folder or beside it."""
+    inside = folders.list(FOLDERS[split])
+    name = LISTS[split]
+    if name in inside and name in top:
+        found = f"is in {FOLDERS[split]} and beside it"
+        remedy = f"Delete {name} or {FOLDERS[split]}/{name}, whichever does not come from the archive."
+        raise FolderError(name, found, "one list", remedy)
+    place, where = (name, top) if name in top else (f"{FOLDERS[split]}/{name}", inside)
+    lines = Lines("an id such as 0000006", "", f"{FOLDERS[split]}/{IMAGES}")
+    return read_ids(folders, where, place, lines, listing, split)

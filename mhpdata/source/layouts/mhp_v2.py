@@ -1,0 +1,90 @@
+"""LV-MHP v2 as released: a folder a split, one PNG mask a person with the label in the red channel.
+
+::
+
+    LV-MHP-v2/
+      list/                 train.txt val.txt test_all.txt          ids, one a line: 1, 2, 4, ... with gaps, not padded
+                            test_inter_top20.txt, ...               parts of test, not read
+      train/ val/           images/<id>.jpg                         whatever the format, told by the content
+                            parsing_annos/<id>_<NN>_<ii>.png        NN persons in the image, ii = 01..NN
+                            pose_annos/<id>.mat                     left alone
+      test/                 images/                                 the annotations are withheld
+
+A split without ``parsing_annos`` is a split without labels; of train and val that is an error. Ids of different splits
+are independent of each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mhpdata.errors import FolderError
+from mhpdata.labels import MHP_V2
+from mhpdata.source.entry import PHOTO, RED, Entry, Listing, Problem, Renamed, without_split
+from mhpdata.source.layouts.person_masks import PersonMasks
+from mhpdata.source.lists import Lines, read_ids
+from mhpdata.source.names import PHOTO_ENDINGS, Files, Folders
+
+LABELS = MHP_V2
+SPLITS = ("train", "val", "test")
+NAMES = ("list", "train", "val", "test")
+LISTS = {"train": "train.txt", "val": "val.txt", "test": "test_all.txt"}
+
+
+def evidence(root: Path, names: set[str]) -> list[str]:
+    """What in a folder with these names is LV-MHP v2's, if all that is needed to tell is there; else nothing."""
+    splits = [split for split in SPLITS if split in names and (root / split / "images").is_dir()]
+    return ["list", *(f"{split}/images" for split in splits)] if "list" in names and splits else []
+
+
+def scan(root: Path, follow_links: bool = False) -> Listing:
+    """The entries of every split, in list order, and what is wrong with the rest; one scan of each folder.
+
+    Raises:
+        FolderError: there is no ``list`` folder, or a list is not text.
+    """
+    folders = Folders(root, follow_links)
+    lists = folders.list("list")
+    listing = Listing("mhp-v2", LABELS, {})
+    unlabelled = set()
+    for split in SPLITS:
+        listing.entries[split] = []
+        if LISTS[split] not in lists and not (root / split).exists():
+            remedy = without_split(split, SPLITS)
+            error = FolderError(split, f"missing, and its list list/{LISTS[split]}", "the folder of a split", remedy)
+            listing.problems.append(Problem(split, split, error, entry=False))
+            continue
+        lines = Lines("an id such as 10", "", f"{split}/images")
+        names = read_ids(folders, lists, f"list/{LISTS[split]}", lines, listing, split)
+        try:
+            labelled = _scan_split(folders, split, names, listing)
+        except FolderError as error:
+            listing.problems.append(Problem(split, split, error, entry=False))
+            continue
+        if not labelled:
+            unlabelled.add(split)
+    extra = sorted(set(lists) - set(LISTS.values()))
+    listing.remarks.extend(f"list/{name}: not read; it names a part of a split" for name in extra)
+    listing.remarks.extend(folders.remarks())
+    return replace(listing, unlabelled=frozenset(unlabelled))
+
+
+def _scan_split(folders: Folders, split: str, names: list[str], listing: Listing) -> bool:
+    """Add a split's entries, problems and remarks to ``listing``; whether it has labels."""
+    listed = set(names)
+    images = Files(folders.list(f"{split}/images"), f"{split}/images", PHOTO_ENDINGS, listed)
+    folder = f"{split}/parsing_annos"
+    labelled = (folders.root / folder).exists()
+    if not labelled and split != "test":
+        raise FolderError(folder, "missing", "the masks of the split", without_split(split, SPLITS))
+    masks = PersonMasks(folders.list(folder) if labelled else {}, folder, listed)
+    for name in names:
+        try:
+            image = images.find(name, PHOTO)
+            listing.entries[split].append(Entry(name, split, image, masks.find(name) if labelled else None, RED))
+        except FolderError as error:
+            listing.problems.append(Problem(split, name, error))
+    listing.renamed.extend(Renamed(split, text) for text in [*images.renamed(names), *masks.renamed(names)])
+    listing.remarks.extend([*masks.unlisted(), *images.unlisted()])
+    return labelled

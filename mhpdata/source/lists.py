@@ -1,0 +1,145 @@
+"""Lists of a dataset: which images a split has, one a line, in the split's order.
+
+A wrong line is a problem of the list; the lines that are right are still used. A line that is not as released and has
+one meaning (``images/0011.jpg`` for ``0011.jpg``, an id alone, blanks around it, an empty line) is taken; a remark says
+so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from dataclasses import dataclass
+
+from mhpdata.errors import SKIP, FolderError
+from mhpdata.source.entry import Found, Listing, Problem, Renamed
+from mhpdata.source.files import Refused, names_alike, read_file
+from mhpdata.source.names import Folders
+from mhpdata.wording import counted
+
+MAX_BYTES = 1 << 22
+"""Longer lists are refused unread: 4 MiB, half a million names."""
+
+MAX_WRONG = 1000
+"""A list with more wrong lines is none."""
+
+_NEARLY = re.compile(r"(?:(.*)/)?([0-9]{1,9})(?:\.(?:jpe?g|png|bmp|gif|webp))?", re.ASCII | re.IGNORECASE)
+"""Folder, id and ending of a line that is not as released."""
+
+_LINE = f"Correct the line, or delete it; to keep the list as it is, let mhp-pack pass over the line: {SKIP}."
+_LIST = "Extract the archive again; a list of your own save as plain text, a line an image."
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Describe the lines of a list.
+
+    Attributes:
+        example: a line, for errors.
+        ending: that a line has after the id, as released.
+        photos: the folder of the images, below the source folder.
+    """
+
+    example: str
+    ending: str
+    photos: str
+
+    def id_of(self, line: str) -> str | None:
+        """The id of the image that a line names; None where it names none, or not one alone."""
+        match = _NEARLY.fullmatch(line.strip(" \t").replace("\\", "/"))
+        return match[2] if match and (match[1] is None or self._are_photos(match[1])) else None
+
+    def _are_photos(self, folder: str) -> bool:
+        """Whether a line's folder is that of the images, from the source folder or a folder above it on."""
+        parts = [part.casefold() for part in folder.split("/") if part != "."]
+        photos = self.photos.casefold().split("/")
+        known = min(len(parts), len(photos))
+        return not {"", ".."} & set(parts) and parts[len(parts) - known :] == photos[len(photos) - known :]
+
+
+def read_ids(
+    folders: Folders,
+    found: Found,
+    place: str,
+    lines: Lines,
+    listing: Listing,
+    split: str = "",
+    taken: dict[str, str] | None = None,
+    leave: Set[str] = frozenset(),
+) -> list[str]:
+    """The ids of one list in its order.
+
+    Args:
+        folders: of the download.
+        found: the names in the list's folder.
+        place: the list, below the source folder.
+        lines: what its lines are.
+        listing: takes what is wrong and what is taken under another name.
+        split: that the list is of; "" where what is wrong with it concerns every split.
+        taken: ids that other lists have, and where: an id is taken once, by the first list.
+        leave: ids to pass over.
+
+    Raises:
+        FolderError: the list must not be read, is not text, or has more than MAX_WRONG wrong lines.
+    """
+    taken = {} if taken is None else taken
+    names: list[str] = []
+    odd: list[tuple[int, str, str]] = []
+    empty: list[int] = []
+    wrong = 0
+    for number, line in enumerate(_read_lines(folders, found, place, lines.example, listing, split), 1):
+        if not line.strip(" \t"):
+            empty.append(number)
+            continue
+        id, here = lines.id_of(line), f"{place} line {number}"
+        if id is None:
+            name, error = line[:80], FolderError(here, repr(line[:80]), lines.example, _LINE)
+        elif id in leave:
+            continue
+        elif id in taken:
+            name, again = id, f"{id}{lines.ending} again"
+            error = FolderError(here, again, f"one mention ({taken[id]} has it)", _LINE)
+        else:
+            taken[id] = here
+            names.append(id)
+            if line != f"{id}{lines.ending}":
+                odd.append((number, line, f"{id}{lines.ending}"))
+            continue
+        if wrong == MAX_WRONG:
+            raise FolderError(here, f"{wrong} lines before it are wrong, too", lines.example, _LIST)
+        wrong += 1
+        listing.problems.append(Problem(split, name, error, entry=False))
+    if odd:
+        number, line, name = odd[0]
+        said = f"{counted(len(odd), 'line')} not as released, such as line {number}, {line[:80]!r}, taken for {name}"
+        listing.renamed.append(Renamed(split, f"{place}: {said}"))
+    if empty:
+        said = f"{counted(len(empty), 'empty line')}, such as line {empty[0]}, passed over"
+        listing.renamed.append(Renamed(split, f"{place}: {said}"))
+    return names
+
+
+def _read_lines(folders: Folders, found: Found, place: str, example: str, listing: Listing, split: str) -> list[str]:
+    """The lines of a list; a missing list is a problem and has none."""
+    name = place.rpartition("/")[2]
+    file = found.get(name)
+    if file is None:
+        remedy = (
+            f"Extract the archive again; to pack without its images, pass --split for each other split, and {SKIP}."
+        )
+        if alike := names_alike(found, name):
+            remedy = f"{alike[0]} is there: rename it to {name}."
+        error = FolderError(place, "missing", "a list of the release", remedy)
+        listing.problems.append(Problem(split, place, error, entry=False))
+        return []
+    if isinstance(file, Refused):
+        raise FolderError(file.path, file.reason, "a text file", file.remedy) from file.cause
+    try:
+        text = read_file(folders.root, file, MAX_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as cause:
+        raise FolderError(file.path, "is not text", f"{example} on each line", _LIST) from cause
+    if "\r" in text:
+        remedy = f"Extract the archive again; to keep this list, let mhp-pack pass over the CR characters: {SKIP}."
+        error = FolderError(place, "lines end with CR LF", "LF, as released", remedy)
+        listing.problems.append(Problem(split, place, error, entry=False))
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []

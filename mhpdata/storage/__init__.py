@@ -1,0 +1,1 @@
+"""Bytes on disk: images in records, records in shards, the manifest. Each format lives here only."""

@@ -1,0 +1,269 @@
+"""One sample to bytes and back; the layout of a record lives here only (docs/format.md gives it byte by byte).
+
+::
+
+    IRHeader 24 | image | 0-7 zeros | row_offsets | runs | mask_ends | masks | name | footer 76
+
+The first bytes are MXNet's, so that its readers take the photo as they are; what mhp adds is found from the record's
+end. The header holds only what is known beforehand (zeros and the record's index), so the CRC starts after it and a
+writer can number records as they come. Everything read is untrusted: sizes are compared before they are used, and
+nothing is copied.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mhpdata.errors import FIND_AGAIN, FIND_UPDATE, RecordError
+from mhpdata.images.header import MAX_PIXELS
+from mhpdata.masks.joint_runs import check_runs, decode_runs
+from mhpdata.masks.mask_runs import inflate_mask
+from mhpdata.named import Named
+from mhpdata.storage.codec import decode_stored
+
+VERSION = 1
+MAGIC = b"mhp1"
+IR_HEADER = struct.Struct("<IfQQ")
+HAS_LABELS, GRAY, VERBATIM = 1, 2, 4
+CRC_BYTES = 4
+
+FOOTER = np.dtype(
+    [
+        ("version", "<u2"),
+        ("codec", "u1"),
+        ("flags", "u1"),
+        ("height", "<u2"),
+        ("width", "<u2"),
+        ("source_height", "<u2"),
+        ("source_width", "<u2"),
+        ("persons", "<u2"),
+        ("name_bytes", "<u2"),
+        ("image_bytes", "<u4"),
+        ("run_count", "<u4"),
+        ("masks_bytes", "<u4"),
+        ("contested", "<u4"),
+        ("conflicting", "<u4"),
+        ("source_sha256", "V32"),
+        ("crc32", "<u4"),
+        ("magic", "S4"),
+    ]
+)
+_AFTER_CRC = CRC_BYTES + len(MAGIC)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record's parts; arrays and views share the memory of the bytes it was parsed from.
+
+    Attributes:
+        name: the image's id.
+        codec: how ``image`` is encoded, a value of mhpdata.storage.codec.CODECS.
+        size, source_size: (height, width) as stored and as downloaded.
+        image: the encoded image.
+        row_offsets, runs: labels and persons as row runs (mhpdata.masks.joint_runs), uint32; None without labels.
+        masks: each person's own mask at source size, compressed (mhpdata.masks.mask_runs), in person order.
+        contested, conflicting: source pixels with labels from several persons; with labels that differ.
+        gray: the source has one channel of brightness. verbatim: ``image`` is the source's own JPEG.
+        source_sha256: of the source image file.
+    """
+
+    name: str
+    codec: int
+    size: tuple[int, int]
+    source_size: tuple[int, int]
+    image: bytes | memoryview
+    row_offsets: np.ndarray | None
+    runs: np.ndarray | None
+    masks: Sequence[bytes | memoryview]
+    contested: int
+    conflicting: int
+    gray: bool
+    verbatim: bool
+    source_sha256: bytes
+
+    def __reduce__(self) -> tuple[type[Record], tuple[object, ...]]:
+        """Pickle bytes for the views, so that worker processes can send samples."""
+        parts = vars(self) | {"image": bytes(self.image), "masks": [bytes(mask) for mask in self.masks]}
+        return type(self), tuple(parts.values())
+
+
+class Sample(Named):
+    """One image with its labels, in memory.
+
+    Also a mapping, of all but ``record`` and what is None, so that data loaders can collate samples:
+    ``sample["image"]`` is ``sample.image``.
+
+    Attributes:
+        name: the image's id, as "1528".
+        image: uint8 (height, width, 3), RGB, 0..255.
+        labels: uint8 (height, width), a class or 255 (not counted); None where the split has no labels.
+        persons: uint8 (height, width), which person owns the pixel, from 1; 0 nobody; None without labels.
+        index: the sample's place in its split.
+        record: what else the record holds (sizes, contested pixels, hash).
+    """
+
+    name: str
+    image: np.ndarray
+    labels: np.ndarray | None
+    persons: np.ndarray | None
+    index: int
+    record: Record
+
+    APART = frozenset({"record"})
+
+    @cached_property
+    def masks(self) -> list[np.ndarray]:
+        """Each person's own mask as annotated: uint8 (source height, source width), in person order."""
+        masks = []
+        for person, data in enumerate(self.record.masks, 1):
+            try:
+                masks.append(inflate_mask(data, self.record.source_size))
+            except RecordError as error:
+                place = f"record {self.index} ({self.name}), mask of person {person}"
+                raise RecordError(place, error.found, error.expected, error.remedy) from error
+        return masks
+
+
+def encode_record(record: Record) -> bytearray:
+    """The bytes of a record, numbered 0; ``number_record`` gives it its place."""
+    flags = HAS_LABELS * (record.runs is not None) | GRAY * record.gray | VERBATIM * record.verbatim
+    name = record.name.encode()
+    footer = np.zeros((), FOOTER)
+    footer["version"], footer["codec"], footer["flags"], footer["magic"] = VERSION, record.codec, flags, MAGIC
+    footer["height"], footer["width"] = record.size
+    footer["source_height"], footer["source_width"] = record.source_size
+    footer["persons"], footer["name_bytes"], footer["image_bytes"] = len(record.masks), len(name), len(record.image)
+    footer["masks_bytes"] = sum(map(len, record.masks))
+    footer["contested"], footer["conflicting"] = record.contested, record.conflicting
+    footer["source_sha256"] = np.void(record.source_sha256)
+    parts: list[bytes | memoryview] = [IR_HEADER.pack(0, 0.0, 0, 0), record.image, bytes(-len(record.image) % 8)]
+    if record.runs is not None and record.row_offsets is not None:
+        footer["run_count"] = len(record.runs)
+        parts += [record.row_offsets.astype("<u4").tobytes(), record.runs.astype("<u4").tobytes()]
+    parts.append(np.cumsum([len(mask) for mask in record.masks], dtype="<u4").tobytes())
+    data = bytearray().join([*parts, *record.masks, name, footer.tobytes()])
+    crc = zlib.crc32(memoryview(data)[IR_HEADER.size : -_AFTER_CRC])
+    struct.pack_into("<I", data, len(data) - _AFTER_CRC, crc)
+    return data
+
+
+def number_record(data: bytearray, index: int) -> None:
+    """Write the record's place in its split into its header."""
+    IR_HEADER.pack_into(data, 0, 0, 0.0, index, 0)
+
+
+def parse_record(data: bytes | memoryview, index: int, check_crc: bool = True) -> Record:
+    """The parts of a record, every size checked; the runs and the images in it are not looked into.
+
+    Args:
+        data: the record's bytes; the result keeps views of them.
+        index: the place in its split that the record must have.
+        check_crc: False where the caller has just compared it.
+
+    Raises:
+        RecordError: damaged, of another version, or another record than the one asked for.
+    """
+    view = memoryview(data).toreadonly()
+    if len(view) < IR_HEADER.size + FOOTER.itemsize:
+        raise _error(index, f"is cut short ({len(view)} bytes)", f"at least {IR_HEADER.size + FOOTER.itemsize}")
+    footer = np.frombuffer(view, FOOTER, 1, len(view) - FOOTER.itemsize)[0]
+    if footer["magic"] != MAGIC:
+        raise _error(index, f"is damaged (its last bytes are {bytes(view[-4:])!r})", f"{MAGIC!r}, as of every record")
+    if footer["version"] != VERSION:
+        raise _error(index, f"is of format version {footer['version']}", f"version {VERSION}", FIND_UPDATE)
+    if check_crc and zlib.crc32(view[IR_HEADER.size : -_AFTER_CRC]) != footer["crc32"]:
+        raise _error(index, "its bytes are not those that were written (CRC-32)", "")
+    if view[: IR_HEADER.size] != IR_HEADER.pack(0, 0.0, index, 0):
+        number = IR_HEADER.unpack_from(view)[2]
+        found = "is damaged (its header)" if number == index else f"is record {number} by its header"
+        raise _error(index, found, f"the header of record {index}")
+    return _cut(view, footer, index)
+
+
+def checksum(data: bytes | memoryview) -> int:
+    """The CRC-32 that a record which ``parse_record`` has passed was written with."""
+    crc: int = struct.unpack_from("<I", data, len(data) - _AFTER_CRC)[0]
+    return crc
+
+
+def is_intact(data: memoryview, index: int, crc: int) -> bool:
+    """Whether these are the bytes of a record that ``parse_record`` has passed, by its place and ``checksum``."""
+    header = IR_HEADER.pack(0, 0.0, index, 0)
+    return data[: IR_HEADER.size] == header and zlib.crc32(data[IR_HEADER.size : -_AFTER_CRC]) == crc
+
+
+def _cut(view: memoryview, footer: np.void, index: int) -> Record:
+    height, flags, persons = int(footer["height"]), int(footer["flags"]), int(footer["persons"])
+    labelled = bool(flags & HAS_LABELS)
+    for size in ((height, int(footer["width"])), (int(footer["source_height"]), int(footer["source_width"]))):
+        if not 0 < size[0] * size[1] <= MAX_PIXELS:
+            raise _error(index, f"is damaged (says {size[0]} x {size[1]} pixels)", f"1 to {MAX_PIXELS} in all")
+    if flags & ~(HAS_LABELS | GRAY | VERBATIM):
+        found = f"is damaged, or of a newer mhp (flags {flags:#x})"
+        raise _error(index, found, "only those that this mhp knows", FIND_UPDATE)
+    image_end = IR_HEADER.size + int(footer["image_bytes"])
+    rows = image_end + -image_end % 8
+    runs = rows + 4 * (height + 1) * labelled
+    ends = runs + 4 * int(footer["run_count"])
+    masks = ends + 4 * persons
+    name = masks + int(footer["masks_bytes"])
+    end = name + int(footer["name_bytes"])
+    if end + FOOTER.itemsize != len(view) or (not labelled and (footer["run_count"] or persons)) or persons > 255:
+        raise _error(index, f"is damaged (its parts take {end + FOOTER.itemsize} bytes)", f"{len(view)}, its length")
+    mask_ends = np.frombuffer(view, "<u4", persons, ends).tolist()
+    starts = [0, *mask_ends]
+    if starts[-1] != footer["masks_bytes"] or any(a > b for a, b in zip(starts, mask_ends, strict=False)):
+        found = "is damaged (its masks do not follow on each other)"
+        raise _error(index, found, f"rising ends up to {footer['masks_bytes']}")
+    try:
+        text = str(view[name:end], "utf-8")
+    except UnicodeDecodeError as error:
+        raise _error(index, "is damaged (the image's name is not UTF-8)", "") from error
+    return Record(
+        name=text,
+        codec=int(footer["codec"]),
+        size=(height, int(footer["width"])),
+        source_size=(int(footer["source_height"]), int(footer["source_width"])),
+        image=view[IR_HEADER.size : image_end],
+        row_offsets=np.frombuffer(view, "<u4", height + 1, rows) if labelled else None,
+        runs=np.frombuffer(view, "<u4", int(footer["run_count"]), runs) if labelled else None,
+        masks=[view[masks + a : masks + b] for a, b in zip(starts, mask_ends, strict=False)],
+        contested=int(footer["contested"]),
+        conflicting=int(footer["conflicting"]),
+        gray=bool(flags & GRAY),
+        verbatim=bool(flags & VERBATIM),
+        source_sha256=footer["source_sha256"].tobytes(),
+    )
+
+
+def decode_record(record: Record, index: int, labels: int) -> Sample:
+    """A record's arrays.
+
+    Args:
+        record: its parts.
+        index: its place in its split.
+        labels: how many labels the dataset has; others are an error.
+
+    Raises:
+        RecordError: the image or the runs are not what the record says.
+    """
+    try:
+        image = decode_stored(record.image, record.codec, record.size)
+        if record.runs is None or record.row_offsets is None:
+            return Sample(record.name, image, None, None, index, record)
+        check_runs(record.row_offsets, record.runs, record.size, labels, len(record.masks))
+        label_map, persons = decode_runs(record.row_offsets, record.runs, record.size)
+    except RecordError as error:
+        place = f"record {index} ({record.name}), {error.place}"
+        raise RecordError(place, error.found, error.expected, error.remedy) from error
+    return Sample(record.name, image, label_map, persons, index, record)
+
+
+def _error(index: int, found: str, expected: str, remedy: str = FIND_AGAIN) -> RecordError:
+    return RecordError(f"record {index}", found, expected, remedy)

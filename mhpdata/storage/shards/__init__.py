@@ -1,0 +1,1 @@
+"""Containers of records: one module per format."""

@@ -1,0 +1,1 @@
+"""Synthetic images and masks to a folder in a release's form."""

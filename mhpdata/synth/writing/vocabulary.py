@@ -1,0 +1,109 @@
+"""What each dataset calls the drawn parts: shapes are drawn with the labels of LV-MHP v1, and renamed here.
+
+v1 says what is drawn. MHP v2's 59 classes are told from the shape and the outfit:
+
+=============  =======================================================================================================
+hat            cap/hat; a beanie is headwear
+upper clothes  the outer of a jacket jacket/windbreaker/hoodie, else t-shirt; a tank top singlet; a crop top bikini/bra;
+               a shirt that is tucked in polo-shirt, knitted or with long sleeves sweater, else t-shirt
+pants          shorts/swim-shorts above the knee
+shoes          boots; highheels with a skirt or a dress; sandals with shorts; else shoes
+arms           an arm and a hand; with a beanie the hand is a glove
+legs           a leg, and a foot where it is bare
+bag            a bag in the hand is a carrybag, one across the body a backpack
+=============  =======================================================================================================
+
+Helmets, stockings, things that are not worn and other classes are not drawn. CIHP has the outer of a jacket as coat,
+hands with a beanie as glove, a belt as part of what it holds, and no bags: they are background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mhpdata.labels import CIHP, MHP_V1, MHP_V2, LabelSet
+from mhpdata.synth.painting.shapes import Points, Shape
+from mhpdata.synth.planning.person import Outfit
+
+Named = Iterator[tuple[tuple[Points, ...], int]]
+"""Polygons and their label, in painting order."""
+Name = Callable[[Shape, Outfit], Named]
+
+_V2 = {name: label for label, name in enumerate(MHP_V2.names)}
+_CIHP = {name: label for label, name in enumerate(CIHP.names)}
+_SHORT = 1.3
+"""Length of pants, 1 the knee, below which they are shorts."""
+
+
+def name_v1(shape: Shape, outfit: Outfit) -> Named:
+    """As drawn."""
+    yield shape.polygons, shape.label
+
+
+def name_v2(shape: Shape, outfit: Outfit) -> Named:
+    """MHP v2's classes."""
+    drawn = MHP_V1.names[shape.label]
+    side, _, part = drawn.rpartition(" ") if drawn.startswith(("left", "right")) else ("", "", drawn)
+    if part == "shoe":
+        yield shape.polygons, _V2[f"{side}-{_footwear(outfit)}"]
+    elif side:
+        end = "foot" if part == "leg" else "hand"
+        yield shape.polygons[: len(shape.polygons) - shape.tips], _V2[f"{side}-{part}"]
+        yield (
+            shape.polygons[len(shape.polygons) - shape.tips :],
+            _V2["glove" if end == "hand" and outfit.hat == "beanie" else f"{side}-{end}"],
+        )
+    else:
+        yield shape.polygons, _V2[_wear(part, shape, outfit)]
+
+
+def name_cihp(shape: Shape, outfit: Outfit) -> Named:
+    """CIHP's classes."""
+    drawn = MHP_V1.names[shape.label]
+    if drawn.endswith("arm") and outfit.hat == "beanie":
+        yield shape.polygons[: len(shape.polygons) - shape.tips], _CIHP[drawn.replace(" ", "-")]
+        yield shape.polygons[len(shape.polygons) - shape.tips :], _CIHP["glove"]
+        return
+    if drawn == "upper clothes":
+        drawn = "coat" if outfit.top == "jacket" and shape.surface == "top" else "upper-clothes"
+    elif drawn == "belt":
+        drawn = outfit.bottom
+    yield shape.polygons, 0 if drawn == "bag" else _CIHP[drawn.replace(" ", "-")]
+
+
+def _footwear(outfit: Outfit) -> str:
+    if outfit.shoe == "boot":
+        return "boot"
+    if outfit.bottom in ("skirt", "dress"):
+        return "highheel"
+    return "sandal" if outfit.length < _SHORT else "shoe"
+
+
+def _wear(drawn: str, shape: Shape, outfit: Outfit) -> str:
+    """The v2 name of what is worn, or of the head and the trunk."""
+    if drawn == "hat":
+        return "headwear" if outfit.hat == "beanie" else "cap/hat"
+    if drawn == "upper clothes":
+        return _top(shape, outfit)
+    if drawn == "pants":
+        return "shorts/swim-shorts" if outfit.length < _SHORT else "pants"
+    if drawn == "bag":
+        return "carrybag" if outfit.bag == "hand" else "backpack"
+    return "torso-skin" if drawn == "torso skin" else drawn
+
+
+def _top(shape: Shape, outfit: Outfit) -> str:
+    if outfit.top == "jacket":
+        return "jacket/windbreaker/hoodie" if shape.surface == "top" else "t-shirt"
+    if outfit.top in ("tank", "crop"):
+        return {"tank": "singlet", "crop": "bikini/bra"}[outfit.top]
+    if outfit.tucked:
+        return "polo-shirt"
+    return "sweater" if outfit.surfaces["top"].pattern == "knit" or outfit.sleeve >= 1.9 else "t-shirt"
+
+
+VOCABULARIES: dict[str, tuple[Name, LabelSet]] = {
+    "mhp-v1": (name_v1, MHP_V1),
+    "mhp-v2": (name_v2, MHP_V2),
+    "cihp": (name_cihp, CIHP),
+}

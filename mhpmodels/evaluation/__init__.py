@@ -1,0 +1,1 @@
+"""Predictions of a network against the labels (mhp-eval)."""

@@ -1,0 +1,1 @@
+"""Parts of pictures: pages, panels, legends, overlays."""

@@ -1,0 +1,1 @@
+"""Files of networks and of results: weights, checkpoints, label PNGs."""

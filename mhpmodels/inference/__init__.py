@@ -1,0 +1,1 @@
+"""One image to logits: padding, windows, scales, mirror images."""

@@ -1,0 +1,149 @@
+"""Logits at another size: bilinear, row by row, so that no large array of scaled logits is ever made.
+
+Pixel i of n_out lies at (i + 1/2) n_in / n_out - 1/2 of n_in, as for ``mhpdata.images.resize.nearest_index``; beyond
+the first and the last pixel their values hold on.
+
+In: float32 (C, H, W). Sizes are (height, width).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mhpdata.errors import EngineError
+from mhpdata.jit import kernel
+from mhpdata.labels import IGNORE
+
+Logits = NDArray[np.float32]
+
+NOT_FINITE = (
+    "Pass --dtype float32; if the network was asked in float32 already, pass an earlier checkpoint, or in training "
+    "begin a new run with a tenth of the --lr."
+)
+"""What to do about a network that gives no numbers."""
+
+
+def add_probabilities(logits: Logits, total: Logits) -> None:
+    """Scale logits to the size of ``total``, bilinearly, and add their softmax to it.
+
+    Args:
+        logits: float32 (C, H, W).
+        total: float32 (C, h, w), changed in place.
+    """
+    row = np.empty((total.shape[0], total.shape[2]), np.float32)
+    peak = np.empty(total.shape[2], np.float32)
+    tables = (*_blend(logits.shape[1], total.shape[1]), *_blend(logits.shape[2], total.shape[2]))
+    _add_probabilities(np.ascontiguousarray(logits), *tables, np.empty(logits.shape[2], np.float32), row, peak, total)
+
+
+def labels_at(logits: Logits, size: tuple[int, int], place: str = "logits") -> NDArray[np.uint8]:
+    """The most likely class at each pixel of another size: logits are scaled bilinearly, a row at a time.
+
+    The labels of a photo of 16 Mpixel take 16 MB, where its 19 scaled logits would take 1.2 GB.
+
+    Args:
+        logits: float32 (C, H, W).
+        size: (height, width) wanted.
+        place: names the photo and the checkpoint in an error.
+
+    Returns:
+        uint8 (height, width); of equals the first class.
+
+    Raises:
+        EngineError: a NaN among the scaled logits.
+    """
+    assert 1 <= len(logits) <= IGNORE
+    labels = np.empty(size, np.uint8)
+    row, best = np.empty((len(logits), size[1]), np.float32), np.empty(size[1], np.float32)
+    tables = (*_blend(logits.shape[1], size[0]), *_blend(logits.shape[2], size[1]))
+    line = np.empty(logits.shape[2], np.float32)
+    if not _labels_at(np.ascontiguousarray(logits), *tables, line, row, best, labels):
+        raise EngineError(place, "the network gives NaN", "numbers", NOT_FINITE)
+    return labels
+
+
+def _blend(n_in: int, n_out: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Of each output pixel: its two neighbours, and the second one's share."""
+    at = (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
+    first = np.clip(np.floor(at), 0, n_in - 1).astype(np.int64)
+    second = np.minimum(first + 1, n_in - 1)
+    return first, second, np.clip(at - first, 0, 1).astype(np.float32)
+
+
+@kernel
+def _scale_row(
+    logits: Any, above: Any, below: Any, down: Any, first: Any, second: Any, part: Any, line: Any, row: Any
+) -> None:
+    """One row of scaled logits: ``row`` float32 (C, w), from two rows of ``logits`` float32 (C, H, W)."""
+    for c in range(logits.shape[0]):
+        for x in range(line.size):
+            top = logits[c, above, x]
+            line[x] = top + (logits[c, below, x] - top) * down
+        for x in range(first.size):
+            left = line[first[x]]
+            row[c, x] = left + (line[second[x]] - left) * part[x]
+
+
+@kernel
+def _add_probabilities(
+    logits: Any,
+    above: Any,
+    below: Any,
+    down: Any,
+    first: Any,
+    second: Any,
+    part: Any,
+    line: Any,
+    row: Any,
+    peak: Any,
+    total: Any,
+) -> None:
+    for y in range(total.shape[1]):
+        _scale_row(logits, above[y], below[y], down[y], first, second, part, line, row)
+        peak[:] = row[0]
+        for c in range(1, row.shape[0]):
+            for x in range(peak.size):
+                peak[x] = max(peak[x], row[c, x])
+        for c in range(row.shape[0]):
+            for x in range(peak.size):
+                row[c, x] = np.exp(row[c, x] - peak[x])
+        peak[:] = row[0]
+        for c in range(1, row.shape[0]):
+            for x in range(peak.size):
+                peak[x] += row[c, x]
+        for c in range(row.shape[0]):
+            for x in range(peak.size):
+                total[c, y, x] += row[c, x] / peak[x]
+
+
+@kernel
+def _labels_at(
+    logits: Any,
+    above: Any,
+    below: Any,
+    down: Any,
+    first: Any,
+    second: Any,
+    part: Any,
+    line: Any,
+    row: Any,
+    best: Any,
+    labels: Any,
+) -> Any:
+    """False where any scaled logit is a NaN."""
+    strange = False
+    for y in range(labels.shape[0]):
+        _scale_row(logits, above[y], below[y], down[y], first, second, part, line, row)
+        chosen = labels[y]
+        best[:] = row[0]
+        chosen[:] = 0
+        for c in range(row.shape[0]):
+            for x in range(best.size):
+                value, before = row[c, x], best[x]
+                strange |= value != value
+                best[x] = value if value > before else before
+                chosen[x] = np.uint8(c) if value > before else chosen[x]
+    return not strange

@@ -1,0 +1,1 @@
+"""A trained network to files: label PNGs, overlays, other formats (mhp-predict, mhp-convert)."""

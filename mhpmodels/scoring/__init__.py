@@ -1,0 +1,1 @@
+"""Predictions in files against the labels, persons included (mhp-score)."""

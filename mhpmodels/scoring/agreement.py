@@ -1,0 +1,234 @@
+"""How well annotators agree: photos that were annotated twice, each annotation scored against the other.
+
+::
+
+    download ─hash─> groups of the same photo ─> each annotation as prediction, each other one as truth ─> Agreement
+
+LV-MHP v1 holds byte-identical photos whose copies were annotated independently. What one annotator's masks score
+against another's, by the definitions of mhp-score, is the most that a prediction can be expected to score.
+
+Each pair of annotations counts both ways, so nobody's is the truth. It is compared at the photo's own size, the labels
+merged as mhp-pack does by default. Annotators give no scores: all are equal, so AP^p takes persons in the order of the
+photos and files; PCP and IoU do not depend on that order. Where either annotation is 255 (not counted), labels are not
+compared; a person has no pixel there, and a person without a labelled pixel is none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+
+from mhpdata.errors import FolderError, SourceError
+from mhpdata.images.header import read_header
+from mhpdata.labels import IGNORE
+from mhpdata.masks.mask_runs import draw_mask
+from mhpdata.options import PackOptions
+from mhpdata.source.annotation import Masks
+from mhpdata.source.entry import Entry
+from mhpdata.source.files import read_file
+from mhpdata.source.scan import AUTO, scan
+from mhpdata.storage.manifest import identical
+from mhpdata.threads import crew
+from mhpdata.wording import counted, printable
+from mhpmodels.evaluation.metrics import Confusion
+from mhpmodels.evaluation.truth import merged_labels
+from mhpmodels.scoring.overlap import Labels, Layer, overlap
+from mhpmodels.scoring.persons import Claims, PersonFigures, claim, score_persons
+from mhpmodels.scoring.table import Row, label_lines, person_lines
+
+LEAST = 10
+"""How many comparisons are named, those that agree least."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What comparing annotations found.
+
+    Attributes:
+        folder: the download.
+        classes: the dataset's class names.
+        groups: the photos that were compared, each with the names (split/name) of its copies.
+        confusion: of the labels, over all comparisons.
+        persons: AP^p and PCP over all comparisons.
+        rows: one a comparison, named "prediction / truth"; both directions of a pair.
+        alike: comparisons in which every pixel has the same label.
+        left_out: what is wrong with annotations that could not be compared.
+    """
+
+    folder: str
+    classes: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    confusion: Confusion
+    persons: PersonFigures
+    rows: tuple[Row, ...]
+    alike: int
+    left_out: tuple[SourceError, ...]
+
+    @property
+    def overlap(self) -> float:
+        """The mean, over persons, of the highest mean IoU that a person of the other annotation has with it."""
+        total = sum(row.overlap * row.persons for row in self.rows if row.overlap is not None and row.persons)
+        return total / self.persons.persons
+
+    def text(self, shown: int | None = None) -> str:
+        """The figures in words.
+
+        Args:
+            shown: at most so many of what was left out; None for all.
+        """
+        photos = sum(map(len, self.groups))
+        groups, pairs = counted(len(self.groups), "group"), len(self.rows) // 2
+        differ = sum(row.persons != row.predictions for row in self.rows) // 2
+        least = sorted(self.rows, key=lambda row: row.merit)[:LEAST]
+        return "\n".join(
+            printable(line)
+            for line in [
+                f"{self.folder}: {photos} byte-identical photos in {groups}; {counted(pairs, 'pair')} of annotations, "
+                "each way",
+                "",
+                *label_lines(self.confusion, self.classes),
+                "",
+                *person_lines(self.persons),
+                f"mean IoU of a person with the nearest of the other annotation: {self.overlap:.4f}",
+                "",
+                f"{counted(differ, 'pair')} with different numbers of persons, {self.alike // 2} with the same labels "
+                "at every pixel",
+                "They agree least (prediction / truth):",
+                *(f"  {row.name}: mean IoU {row.merit:.4f}" for row in least),
+                *(f"left out: {error}" for error in self.left_out[:shown]),
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What is kept of one comparison."""
+
+    row: Row
+    confusion: Confusion
+    claims: Claims
+    alike: bool
+
+
+def measure_agreement(
+    src: str | Path,
+    *,
+    layout: str = AUTO,
+    follow_links: bool = False,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Agreement:
+    """Score the annotations of photos that a download holds more than once: what mhp-verify --agreement calls.
+
+    Args:
+        src: the folder as unpacked. Nothing is written there.
+        layout: "auto", or a name in mhpdata.source.scan.LAYOUTS.
+        follow_links: read what links out of ``src`` lead to; they are refused otherwise.
+        workers: threads; by default one for each core that this process may use.
+        progress: show bars, where stderr is a terminal.
+
+    Raises:
+        FolderError: ``src`` is not a dataset of this layout, or no photo is there twice with annotations to compare.
+        OptionError: an unknown layout, or ``workers`` out of range.
+        PredictionError: no annotation has a person.
+    """
+    src = Path(src)
+    try:
+        listing = scan(src, layout, follow_links)
+    except SourceError as error:
+        raise error.below(src) from error.__cause__
+    entries = [entry for of_split in listing.entries.values() for entry in of_split if entry.files[1:]]
+    copies = _copies(src, entries, workers, progress)
+    groups: list[tuple[str, ...]] = []
+    left_out: list[SourceError] = []
+    compared: list[_Compared] = []
+    with crew(len(copies), "groups", workers, progress) as threads:
+        for names, errors, results in threads.each(partial(_compare, src, len(listing.labels)), copies):
+            left_out += [error.below(src) for error in errors]
+            compared += results
+            groups += [names] if results else []
+    if not compared:
+        found = "no photo is there twice with masks that can be read"
+        remedy = "Leave out --agreement, or pass a download with such photos, as LV-MHP v1 is."
+        if left_out:
+            found += f" ({len(left_out)} left out, such as {left_out[0].place}: {left_out[0].found})"
+            remedy = f"Run mhp-verify --src {src} for what is wrong with those, and extract the archive again."
+        raise FolderError(src, found, "byte-identical photos, each with masks", remedy)
+    confusion = Confusion(len(listing.labels))
+    for one in compared:
+        confusion.merge(one.confusion)
+    return Agreement(
+        folder=str(src),
+        classes=tuple(listing.labels.names),
+        groups=tuple(groups),
+        confusion=confusion,
+        persons=score_persons([one.claims for one in compared]),
+        rows=tuple(one.row for one in compared),
+        alike=sum(one.alike for one in compared),
+        left_out=tuple(left_out),
+    )
+
+
+def _copies(src: Path, entries: list[Entry], workers: int | None, progress: bool) -> list[list[Entry]]:
+    """Entries with byte-identical photos, by groups; only files of the same size are read."""
+    sizes = Counter(entry.image.size for entry in entries)
+    asked = [entry for entry in entries if sizes[entry.image.size] > 1]
+    hashes: list[tuple[str, bytes]] = []
+    with crew(len(asked), "photos", workers, progress) as threads:
+        for entry, digest in zip(asked, threads.each(partial(_digest, src), asked), strict=True):
+            hashes += [(_name(entry), digest)] if digest else []
+    by_name = {_name(entry): entry for entry in asked}
+    return [[by_name[name] for name in group] for group in identical(hashes)]
+
+
+def _digest(src: Path, entry: Entry) -> bytes:
+    """Of a photo; empty where it cannot be read, so that it is nobody's copy."""
+    try:
+        return hashlib.sha256(read_file(src, entry.image)).digest()
+    except SourceError:
+        return b""
+
+
+def _name(entry: Entry) -> str:
+    return f"{entry.split}/{entry.name}"
+
+
+def _compare(src: Path, classes: int, group: list[Entry]) -> tuple[tuple[str, ...], list[SourceError], list[_Compared]]:
+    """All comparisons of one photo's annotations; runs on several threads."""
+    errors: list[SourceError] = []
+    read: list[tuple[str, Labels, list[Labels]]] = []
+    for entry in group:
+        try:
+            read.append((_name(entry), *_annotation(src, entry, classes)))
+        except SourceError as error:
+            errors.append(error)
+    compared = []
+    for (name, labels, persons), (other, truth, true_persons) in permutations(read, 2):
+        confusion = Confusion(classes)
+        confusion.update(_without(labels), np.where(labels == IGNORE, labels, truth))
+        everybody = np.ones(labels.shape, np.uint8)
+        layers = [Layer(_without(mask), everybody, 1) for mask in persons]
+        claims = claim([1.0] * len(layers), overlap(layers, true_persons, classes))
+        row = Row(f"{name} / {other}", *labels.shape).with_labels(confusion).with_persons(claims)
+        compared.append(_Compared(row, confusion, claims, bool((labels == truth).all())))
+    return tuple(name for name, _, _ in read), errors, compared
+
+
+def _annotation(src: Path, entry: Entry, classes: int) -> tuple[Labels, list[Labels]]:
+    """One annotation: the merged labels, and the mask of each person who has a label, uint8 (height, width)."""
+    header = read_header(read_file(src, entry.image), entry.image.path)
+    size = (header.height, header.width)
+    masks = Masks(src, entry, size, classes)
+    runs = [masks[person] for person in range(len(masks))]
+    return merged_labels(runs, PackOptions().overlap, size), [draw_mask(mask, size) for mask in runs if mask.area]
+
+
+def _without(labels: Labels) -> Labels:
+    """Labels as a prediction, of which 255 says nothing."""
+    return np.where(labels == IGNORE, np.uint8(0), labels)

@@ -1,0 +1,170 @@
+"""How well predicted persons and true ones agree: the IoU of each class, for every pair of persons of one image.
+
+The definition is the official one (ZhaoJ9014/Multi-Human-Parsing, ``eval_mhp.py``): a person is a whole label map, 0
+where there is nothing of that person; pixels where the truth holds no class (255) count for neither; a class that
+neither map has is left out of the mean.
+
+The official code makes a histogram of the whole image for each pair and threshold. Here only pixels that a predicted
+person has are looked at, once for each true person, and what background has in common follows from the sums.
+
+A predicted label that does not exist is an error where predictions are read. Who asks for the official code's count
+(``mhpmodels.scoring.table.UNKNOWN``) has it in ``_aliased``: there label b of n at a pixel of class a is counted as
+label b % n at a pixel of class a + b // n.
+
+In: uint8 (height, width) maps. Out: float64 (K, J, classes), NaN where neither has the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mhpdata.errors import PredictionError
+from mhpdata.jit import kernel
+
+Labels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Predicted persons of one image that share no pixel.
+
+    Attributes:
+        labels: uint8 (height, width), a class.
+        owners: uint8 (height, width), from 1: the person whose pixel it is; 0 nobody's.
+        count: how many persons.
+    """
+
+    labels: Labels
+    owners: Labels
+    count: int
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Predicted persons, K of them, against the J true ones that count.
+
+    Attributes:
+        iou: float64 (K, J, classes), NaN where neither has the class.
+        distinct: int64 (J,), how many classes from 1 each true person has.
+    """
+
+    iou: NDArray[np.float64]
+    distinct: NDArray[np.int64]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """float64 (K, J): the mean IoU over the classes that either person of a pair has, background among them."""
+        return np.asarray(np.nanmean(self.iou, axis=2))
+
+
+def overlap(layers: Sequence[Layer], persons: Iterable[Labels], classes: int) -> Overlap:
+    """Compare all predicted persons of an image with all true ones.
+
+    Args:
+        layers: the predicted persons, the first layer's first.
+        persons: each true person's own mask; taken one at a time. One without a labelled pixel, or whose labelled
+            pixels are all 255, does not count, as in the official code for v1.
+        classes: how many labels there are, background included. A layer's label from there on is counted as the
+            official code does.
+
+    Raises:
+        PredictionError: such a label, and the official code would end with an error.
+    """
+    owned = [_owned(layer) for layer in layers]
+    strange = [bool(layer.labels.max(initial=0) >= classes) for layer in layers]
+    iou, distinct = [], []
+    for truth in persons:
+        flat = np.ascontiguousarray(truth).reshape(-1)
+        counts = np.zeros(256, np.int64)
+        _histogram(flat, counts)
+        present = counts[:classes]
+        if not present[1:].any():
+            continue
+        distinct.append(int(np.count_nonzero(present[1:])))
+        against = [
+            _aliased(layer, flat, classes) if alias else _against(layer.count, *where, flat, present)
+            for layer, where, alias in zip(layers, owned, strange, strict=True)
+        ]
+        iou.append(np.concatenate(against or [np.zeros((0, classes))]))
+    pairs = np.stack(iou, axis=1) if iou else np.zeros((sum(layer.count for layer in layers), 0, classes))
+    return Overlap(pairs, np.array(distinct, np.int64))
+
+
+def _owned(layer: Layer) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
+    """The pixels that a person of a layer has a label at: their places, and owner << 8 | label."""
+    codes = np.empty(layer.labels.size, np.uint16)
+    places = np.empty(layer.labels.size, np.int32)
+    count = _gather(np.ascontiguousarray(layer.labels).reshape(-1), layer.owners.reshape(-1), places, codes)
+    return places[:count], codes[:count]
+
+
+def _against(
+    count: int, places: NDArray[np.int32], codes: NDArray[np.uint16], truth: Labels, present: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """A layer's persons against one true person: float64 (count, classes)."""
+    counts = np.zeros((4, count, present.size), np.int64)
+    _count(places, codes, truth, counts)
+    common, other, background, _ = counts
+    valid, both = int(present.sum()), (common + other).sum(1)
+    predicted = common + other + background
+    predicted[:, 0] = valid - predicted.sum(1)
+    common[:, 0] = predicted[:, 0] - (valid - present[0] - both)
+    union = predicted + present - common
+    with np.errstate(invalid="ignore"):
+        return np.asarray(common / union)
+
+
+def _aliased(layer: Layer, truth: Labels, classes: int) -> NDArray[np.float64]:
+    """A layer's persons against one true person as the official code counts: float64 (count, classes)."""
+    known = truth < classes
+    iou = np.empty((layer.count, classes))
+    for person in range(layer.count):
+        labels = np.where(layer.owners == person + 1, layer.labels, 0).reshape(-1)
+        pairs = np.bincount(classes * truth[known].astype(np.int64) + labels[known], minlength=classes**2)
+        if pairs.size > classes**2:
+            found = f"label {labels.max()}, which the official code cannot count"
+            remedy = f"Write class numbers from 0 to {classes - 1} into the PNG of this image, where this label is."
+            raise PredictionError("persons", found, f"labels 0 to {classes - 1}", remedy)
+        counts = pairs.reshape(classes, classes)
+        common = np.diagonal(counts)
+        with np.errstate(invalid="ignore"):
+            iou[person] = common / (counts.sum(0) + counts.sum(1) - common)
+    return iou
+
+
+@kernel
+def _histogram(values: Any, counts: Any) -> None:
+    """uint8 (n,), int64 (256,)."""
+    for i in range(values.size):
+        counts[values[i]] += 1
+
+
+@kernel
+def _gather(labels: Any, owners: Any, places: Any, codes: Any) -> Any:
+    """Where both are not 0, and both as one number; how many. uint8 (n,) twice, int32 (n,), uint16 (n,).
+
+    0.21 ms for 0.43 Mpixel; without the branch, every pixel written and the count moved on or not, 0.41 ms.
+    """
+    count = 0
+    for i in range(labels.size):
+        if labels[i] != 0 and owners[i] != 0:
+            places[count] = i
+            codes[count] = np.uint16(owners[i]) << 8 | np.uint16(labels[i])
+            count += 1
+    return count
+
+
+@kernel
+def _count(places: Any, codes: Any, truth: Any, counts: Any) -> None:
+    """Pixels of each predicted person and label, int64 (4, K, classes): where the truth has the same label, another
+    one, background, no class at all."""
+    classes = counts.shape[2]
+    for i in range(places.size):
+        person, label, true = (codes[i] >> 8) - 1, codes[i] & 255, truth[places[i]]
+        which = 0 if true == label else 2 if true == 0 else 3 if true >= classes else 1
+        counts[which, person, label] += 1

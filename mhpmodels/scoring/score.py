@@ -1,0 +1,133 @@
+"""Anybody's predictions against the labels of a split: no network and no framework, only files.
+
+::
+
+    packed split ─truth─> labels, each person's own mask ─┐
+                                                           ├─ one image, one thread ─> Scored ─in order─> Score
+    folder ─submission─> labels, persons and their scores ─┘
+
+Labels give pixAcc, mIoU and the IoU of each class (``mhpmodels.evaluation.metrics``); persons give AP^p and PCP at .1
+... .9 (``mhpmodels.scoring.persons``). At source size everything is compared as annotated; at packed size, as packed,
+the
+persons' own masks resized to the nearest pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from mhpdata.errors import OptionError, PredictionError
+from mhpdata.options import check_choice
+from mhpdata.storage.protocol import choose_images
+from mhpdata.storage.split import Split, open_split
+from mhpdata.threads import crew
+from mhpmodels.evaluation.metrics import Confusion
+from mhpmodels.evaluation.results import NO_IMAGES
+from mhpmodels.evaluation.truth import merged_labels, packed_labels, person_runs, true_persons
+from mhpmodels.scoring.overlap import overlap
+from mhpmodels.scoring.persons import Claims, PersonFigures, claim, score_persons
+from mhpmodels.scoring.submission import Submission
+from mhpmodels.scoring.table import SIZES, UNKNOWN, Row, Score
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is kept of one image."""
+
+    row: Row
+    confusion: Confusion | None
+    claims: Claims | None
+
+
+def score(
+    folder: str | Path,
+    predictions: str | Path,
+    split: str = "val",
+    *,
+    at: str = "source",
+    unknown: str = "error",
+    protocol: str = "official",
+    leak_free: bool = False,
+    unseen: bool = False,
+    threads: int | None = None,
+    progress: bool = False,
+) -> Score:
+    """Score a folder of predictions: what mhp-score calls.
+
+    Args:
+        folder, split: what ``mhp-pack`` wrote.
+        predictions: a folder in one of the forms of ``mhpmodels.scoring.submission``.
+        at: "source", the photo's own size, or "packed"; the predictions must have it.
+        unknown: of ``mhpmodels.scoring.table.UNKNOWN``: what a predicted label is that does not exist.
+        protocol, leak_free, unseen: which images count, as for ``mhpdata.storage.protocol.choose_names``.
+        threads: None for one a core.
+        progress: show a bar, where stderr is a terminal.
+
+    Raises:
+        OptionError: an argument outside what is taken, no images, or a split without labels.
+        PredictionError: predictions are missing, damaged, of another size, or hold labels that do not exist.
+        PackedError: a damaged record.
+    """
+    check_choice("at", at, SIZES)
+    check_choice("unknown", unknown, UNKNOWN)
+    opened = open_split(folder, split)
+    try:
+        chosen = choose_images(opened.manifest, split, protocol, leak_free, unseen)
+        if not chosen.names:
+            raise OptionError(f"{folder}, split {split}", "no images", "at least one", NO_IMAGES)
+        submission = Submission(predictions, chosen.names, len(opened.classes), unknown)
+        confusion, images = Confusion(len(opened.classes)), []
+        with crew(len(chosen.indices), "images", threads, progress) as workers:
+            for found in workers.each(partial(_score_one, opened, submission, at == "source"), chosen.indices):
+                if found.confusion is not None:
+                    confusion.merge(found.confusion)
+                images.append(found)
+    finally:
+        opened.close()
+    return Score(
+        form=submission.form,
+        classes=opened.classes,
+        split=split,
+        at=at,
+        unknown=unknown,
+        protocol=protocol,
+        leak_free=leak_free,
+        unseen=unseen,
+        seen=chosen.seen,
+        confusion=confusion if submission.has_labels else None,
+        persons=_figures(images) if submission.has_persons else None,
+        rows=tuple(found.row for found in images),
+    )
+
+
+def _figures(images: list[Scored]) -> PersonFigures:
+    return score_persons([found.claims for found in images if found.claims is not None])
+
+
+def _score_one(split: Split, submission: Submission, at_source: bool, index: int) -> Scored:
+    """Everything about one image."""
+    record, place, name = split.record(index), split.place(index), split.names[index]
+    if record.runs is None:
+        remedy = "Pass a --split that has labels, such as val."
+        raise OptionError(place, "has no labels", "a split with labels", remedy)
+    size = record.source_size if at_source else record.size
+    overlap_rule, classes = str(split.manifest.options["overlap"]), len(split.classes)
+    confusion = claims = labels = None
+    row, masks = Row(name, size[0], size[1]), person_runs(record, place)
+    if submission.has_labels:
+        truth = merged_labels(masks, overlap_rule, size) if at_source else packed_labels(record, classes, place)
+        confusion = Confusion(classes)
+        labels = submission.labels(name, size)
+        confusion.update(labels, truth, missing=submission.unknown == "official")
+        row = row.with_labels(confusion)
+    if submission.has_persons:
+        scores, layers = submission.persons(name, size, labels)
+        try:
+            claims = claim(scores, overlap(layers, true_persons(masks, record.source_size, size), classes))
+        except PredictionError as error:
+            where = submission.file_of_persons(name, [bool((layer.labels >= classes).any()) for layer in layers])
+            raise PredictionError(where, error.found, error.expected, error.remedy) from error
+        row = row.with_persons(claims)
+    return Scored(row, confusion, claims)

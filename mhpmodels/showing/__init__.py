@@ -1,0 +1,1 @@
+"""Whole pictures: contact sheets, curves, the worst predictions (mhp-show)."""

@@ -1,0 +1,119 @@
+"""A picture of the images that were predicted worst: photo, labels, prediction, and where they differ.
+
+In: a ``mhpdata.Split`` and a ``Submission``. Out: uint8 (height, 1840, 3) RGB.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mhpdata.labels import IGNORE
+from mhpdata.source.scan import LAYOUTS
+from mhpdata.storage.split import Split, open_split
+from mhpmodels.evaluation.truth import labels_of_size
+from mhpmodels.figures.legend import legend_entries, present_classes
+from mhpmodels.figures.page import LINE, MARGIN, MUTED, WIDTH, Page
+from mhpmodels.figures.panels import CONFLICTING, column_left, panel_size, photo_panel, pick
+from mhpmodels.files.png import encode_picture
+from mhpmodels.scoring.submission import Submission
+from mhpmodels.scoring.table import Score
+
+Pixels = NDArray[np.uint8]
+
+HEADINGS = ("Photo", "Labels", "Prediction", "Wrong")
+
+
+def picture_of_the_worst(folder: str | Path, predictions: str | Path, found: Score, count: int) -> bytes:
+    """A PNG of the images with the least merit.
+
+    Args:
+        folder, predictions: what was scored.
+        found: what came of it.
+        count: of images, 1..64.
+
+    Raises:
+        MissingError: Matplotlib is not installed.
+        PackedError, PredictionError: as for ``score``.
+    """
+    opened = open_split(folder, found.split)
+    try:
+        submission = Submission(predictions, [row.name for row in found.rows], len(found.classes), found.unknown)
+        picture = draw_worst(opened, submission, found, count)
+    finally:
+        opened.close()
+    return encode_picture(picture)
+
+
+def draw_worst(split: Split, submission: Submission, score: Score, count: int) -> Pixels:
+    """The ``count`` worst images of a score, a row each, the worst first.
+
+    Args:
+        split, submission: what was scored.
+        score: what came of it.
+        count: of images; at most 64, as a picture's height is bounded.
+
+    Raises:
+        MissingError: Matplotlib is not installed.
+        PredictionError, PackedError: as in scoring.
+    """
+    page = Page()
+    palette = LAYOUTS[split.manifest.layout].LABELS.palette
+    rows = {row.name: row for row in score.rows}
+    worst = score.worst(min(count, 64))
+    page.text(MARGIN, f"The {len(worst)} worst of {len(rows):,} images of {split.name}", 30, bold=True)
+    page.down(46)
+    page.text(MARGIN, "By mean IoU. Pictures made from MHP are for non-commercial research only.", 15, MUTED)
+    page.down(34)
+    for column, heading in enumerate(HEADINGS):
+        page.text(column_left(column), heading, 19, bold=True)
+    page.down(34)
+    for name in worst:
+        index = split.names.index(name)
+        row = rows[name]
+        figures = {"mean IoU": row.mean_iou, "pixAcc": row.pix_acc, "IoU of persons": row.overlap}
+        text = [f"{what} {value:.3f}" for what, value in figures.items() if value is not None]
+        text += [f"{row.found} of {row.persons} persons found, {row.predictions} predicted"] * (row.found is not None)
+        page.image(MARGIN, np.full((1, WIDTH - 2 * MARGIN, 3), LINE, np.uint8), frame=0)
+        page.down(14)
+        page.text(MARGIN, name, 17, bold=True)
+        page.text(MARGIN + page.width(name, 17, bold=True) + 26, ", ".join(text), 17, MUTED)
+        page.down(32)
+        present, panels = _panels(split, submission, index, (row.height, row.width), palette)
+        for column, panel in enumerate(panels):
+            page.image(column_left(column), panel)
+        page.down(panels[0].shape[0] + 8)
+        legend = ", ".join(label for label, _ in legend_entries(present, split.classes, palette))
+        page.text(MARGIN, page.clip(legend, 15, WIDTH - 2 * MARGIN), 15, MUTED)
+        page.down(34)
+    return page.picture(page.y + MARGIN)
+
+
+def _panels(
+    split: Split, submission: Submission, index: int, size: tuple[int, int], palette: Pixels
+) -> tuple[tuple[int, ...], list[Pixels]]:
+    """The classes that occur, and the four pictures of a row."""
+    sample = split[index]
+    overlap, place = str(split.manifest.options["overlap"]), split.place(index)
+    truth = labels_of_size(sample, size, overlap, place)
+    assert truth is not None
+    predicted = _predicted(submission, sample.name, size)
+    small = panel_size(*size)
+    photo = photo_panel(sample.image, small)
+    shown, labels = pick(predicted, small), pick(truth, small)
+    wrong = photo // 3 + 150
+    wrong[(shown != labels) & (labels != IGNORE)] = CONFLICTING
+    shown[shown >= len(split.classes)] = IGNORE  # a label that does not exist has no colour and no name
+    return present_classes(np.concatenate([shown, labels])), [photo, palette[labels], palette[shown], wrong]
+
+
+def _predicted(submission: Submission, name: str, size: tuple[int, int]) -> Pixels:
+    """The predicted labels; where there are persons only, those laid over each other, the first in front."""
+    if submission.has_labels:
+        return submission.labels(name, size)
+    labels = np.zeros(size, np.uint8)
+    for layer in submission.persons(name, size)[1]:
+        labels = np.where(labels == 0, layer.labels, labels)
+    return labels

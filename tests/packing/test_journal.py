@@ -1,0 +1,268 @@
+"""Packs that are killed between any two steps, or whose source is broken and mended on the way, end as a fresh pack.
+
+Conversion is faked, so that a thousand packs take seconds: a photo's text says how long its record is, or BAD.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import random
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mhpdata.errors import ImageError, MhpError, OutputError
+from mhpdata.packing import journal
+from mhpdata.packing import pack as packing
+from mhpdata.packing.convert import Converted
+from mhpdata.packing.pack import pack
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch):
+    def convert(root, entry, labels, options):
+        data = (root / entry.image.path).read_bytes()
+        if data.startswith(b"BAD"):
+            raise ImageError(entry.image.path, "BAD")
+        size, digest = 24 + int(data[:6]), hashlib.sha256(data)
+        record = bytearray(digest.digest() * (size // 32 + 1))[: size - 4] + b"mhp1"
+        notes = {"trailer": digest.hexdigest()} if size % 200 < 100 else {}
+        return Converted(record, digest.hexdigest(), False, 1, 0, 0, np.zeros(256, np.int64), notes)
+
+    monkeypatch.setattr(packing, "convert", convert)
+    monkeypatch.setattr(packing, "MB", 1000)
+    monkeypatch.setattr(journal.os, "fsync", lambda descriptor: None)
+
+
+class Source:
+    """A folder of photos that are texts; every write has a time of its own."""
+
+    def __init__(self, root: Path, count: int, draw: random.Random) -> None:
+        self.root, self._draw, self._clock = root, draw, 10**9
+        for folder in ("images", "annotations"):
+            (root / folder).mkdir(parents=True)
+        names = [f"{i:04}" for i in range(count)]
+        for name in names:
+            self.write(name)
+            (root / f"annotations/{name}_01_01.png").write_bytes(b"mask")
+        (root / "train_list.txt").write_text("".join(f"{name}.jpg\n" for name in names[:-2]))
+        (root / "test_list.txt").write_text("".join(f"{name}.jpg\n" for name in names[-2:]))
+
+    def write(self, name: str) -> None:
+        size = self._draw.choice([30, 100, 200, 300, 500, 900, 1100])
+        kind = b"BAD   " if self._draw.random() < 0.35 else b"%06d" % size
+        path = self.root / f"images/{name}.jpg"
+        path.write_bytes(kind + b"%030d" % self._draw.getrandbits(60))
+        self._clock += 1
+        os.utime(path, ns=(self._clock * 10**9,) * 2)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the library catches it."""
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != "build.json"}
+
+
+@pytest.mark.parametrize("seeds", [range(50), pytest.param(range(50, 5000), marks=pytest.mark.slow)])
+def test_kills_breakages_and_repairs_in_any_order(tmp_path, monkeypatch, seeds):
+    publish, finish = journal.Journal.publish, packing._Run._finish
+    for seed in seeds:
+        draw = random.Random(seed)
+        base = tmp_path / str(seed)
+        source, out = Source(base / "source", draw.randint(4, 14), draw), base / "out"
+        for _ in range(draw.randint(1, 4)):
+            _pack_and_die(monkeypatch, draw, source.root, out, publish, finish)
+            if (out / "manifest.json").exists():
+                shutil.rmtree(out)
+            for i in draw.sample(range(4), draw.choice([0, 1, 1, 2])):
+                source.write(f"{i:04}")
+        for folder in (out, base / "fresh"):
+            pack(source.root, folder, shard_mb=1, on_error="skip", workers=1, allow_empty=True)
+        assert tree(out) == tree(base / "fresh"), f"seed {seed}"
+        shutil.rmtree(base)
+
+
+def _pack_and_die(monkeypatch, draw, source, out, publish, finish):
+    """Pack, killed before or after the publishing of some shard, or before the manifest, or not at all."""
+    last, early, published = draw.choice([None, 1, 2, 3, 4]), draw.random() < 0.5, [0]
+
+    def dying_publish(self, done, entries):
+        if early and published[0] + 1 == last:
+            raise Killed
+        publish(self, done, entries)
+        published[0] += 1
+        if published[0] == last:
+            raise Killed
+
+    def dying_finish(self, *args):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.Journal, "publish", dying_publish)
+        patch.setattr(packing._Run, "_finish", dying_finish if last is None and early else finish)
+        try:
+            pack(source, out, shard_mb=1, on_error=draw.choice(["skip", "skip", "fail"]), workers=1, allow_empty=True)
+        except (Killed, MhpError):
+            return
+
+
+BEFORE = ["nothing", "an unfinished pack"]
+BEFORE += [pytest.param(name, marks=pytest.mark.slow) for name in ("a finished pack", "the same pack")]
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_killed_at_every_step_on_the_disk(tmp_path, monkeypatch, before):
+    source = Source(tmp_path / "source", 9, random.Random(1))
+    wanted = {"shard_mb": 1, "workers": 1, "on_error": "skip", "overwrite": before != "nothing"}
+    other = {"nothing": None, "a finished pack": 128, "an unfinished pack": 128, "the same pack": 768}[before]
+    pack(source.root, tmp_path / "whole", **wanted)
+    whole, start = tree(tmp_path / "whole"), tmp_path / "start"
+    if other is not None:
+        with monkeypatch.context() as patch:
+            if before == "an unfinished pack":
+                patch.setattr(packing._Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
+            with contextlib.suppress(Killed):
+                pack(source.root, start, shard_mb=1, on_error="skip", size=other)
+    for step in range(1, 1000):
+        out = tmp_path / f"out{step}"
+        if other is not None:
+            shutil.copytree(start, out)
+        if _killed_at(step, lambda out=out: pack(source.root, out, **wanted), out) == 0:
+            assert step > 15, "the steps were seen"
+            return
+        pack(source.root, out, **wanted)
+        assert tree(out) == whole, f"killed at step {step}"
+    pytest.fail("the pack never ended")
+
+
+def _killed_at(step: int, work, out: Path) -> int:
+    """Run ``work`` in a child process that ends at its ``step``-th change below ``out``; 0 if it was done before."""
+    child = os.fork()
+    if child == 0:
+        seen = [0]
+
+        def watch(event: str, args: tuple) -> None:
+            changes = event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree")
+            changes |= event == "open" and isinstance(args[1], str) and bool(set(args[1]) & set("wax+"))
+            if changes and out.name in str(args[0]):
+                seen[0] += 1
+                if seen[0] == step:
+                    os._exit(9)
+
+        sys.addaudithook(watch)
+        try:
+            work()
+        except BaseException:
+            os._exit(3)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, 9), f"the pack failed with {status}"
+    return status
+
+
+def unfinished(tmp_path, monkeypatch):
+    """A source, and a pack of it that was killed before it wrote the manifest."""
+    source, out = Source(tmp_path / "source", 9, random.Random(1)), tmp_path / "out"
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(packing._Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
+        pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
+    assert (out / ".packing/train-00001.json").exists() and not (out / "manifest.json").exists()
+    return source, out
+
+
+def without(*names):
+    return lambda note: {name: value for name, value in note.items() if name not in names}
+
+
+NO_NOTES = {
+    "list": lambda note: [],
+    "text": lambda note: "text",
+    "empty": lambda note: {},
+    "null": lambda note: None,
+    "no stop": without("stop"),
+    "no shard": without("shard"),
+    "no skipped": without("skipped"),
+    "no notes, as of an older mhp": without("notes"),
+    "notes are texts": lambda note: note | {"notes": ["trailer"]},
+    "stop is a text": lambda note: note | {"stop": "4"},
+    "stop is beyond": lambda note: note | {"stop": 10**9},
+    "shard is a list": lambda note: note | {"shard": []},
+    "shard has no files": lambda note: note | {"shard": {"records": 0, "files": [], "names": []}},
+    "statistics are none": lambda note: note | {"statistics": None},
+    "skipped is a text": lambda note: note | {"skipped": ["0001"]},
+    "skipped has another field": lambda note: note | {"skipped": [{"split": "train", "why": "no"}]},
+}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("change", NO_NOTES)
+def test_json_that_is_no_note_is_packed_anew_from_there(tmp_path, monkeypatch, change, number):
+    source, out = unfinished(tmp_path, monkeypatch)
+    note = out / f".packing/train-{number:05d}.json"
+    note.write_text(json.dumps(NO_NOTES[change](json.loads(note.read_text()))))
+    for folder in (out, tmp_path / "fresh"):
+        pack(source.root, folder, shard_mb=1, on_error="skip", workers=1)
+    assert tree(out) == tree(tmp_path / "fresh")
+
+
+def test_a_note_too_deep_to_read_is_none(tmp_path, monkeypatch):
+    source, out = unfinished(tmp_path, monkeypatch)
+    (out / ".packing/train-00000.json").write_text("[" * 100_000)
+    for folder in (out, tmp_path / "fresh"):
+        pack(source.root, folder, shard_mb=1, on_error="skip", workers=1)
+    assert tree(out) == tree(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("text", ["[]", '["format"]', "5", '"format"'])
+def test_options_that_are_no_options_are_none(tmp_path, monkeypatch, text):
+    source, out = unfinished(tmp_path, monkeypatch)
+    (out / ".packing/options.json").write_text(text)
+    before = sorted(out.rglob("*"))
+    with pytest.raises(OutputError, match=r"\.packing/options\.json: was not written by mhp.* Move .* elsewhere"):
+        pack(source.root, out, shard_mb=1, on_error="skip", workers=1, overwrite=True)
+    assert sorted(out.rglob("*")) == before
+    (out / ".packing").rename(tmp_path / "moved")
+    with pytest.raises(OutputError, match=r"holds test-00000\.idx and .* expected an empty folder"):
+        pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
+
+
+def open_files():
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
+def test_a_folder_that_cannot_be_locked(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    source, out = Source(tmp_path / "source", 6, random.Random(0)), tmp_path / "out"
+    monkeypatch.setattr(journal.fcntl, "flock", refuse)
+    before = open_files()
+    with pytest.raises(OutputError, match=r"out: cannot be locked \(No locks available\)\. .* file system that has"):
+        pack(source.root, out, on_error="skip")
+    assert open_files() == before
+
+
+def test_files_of_others_are_never_deleted(tmp_path):
+    source, out = Source(tmp_path / "source", 6, random.Random(0)), tmp_path / "out"
+    pack(source.root, out, on_error="skip")
+    (out / "epoch-00105.h5").write_bytes(b"weights")
+    with pytest.raises(MhpError, match=r"epoch-00105\.h5"):
+        pack(source.root, out, on_error="skip", size=64, overwrite=True)
+    assert (out / "epoch-00105.h5").read_bytes() == b"weights"
+
+
+def test_a_repaired_list_is_packed_anew(tmp_path):
+    source, out = Source(tmp_path / "source", 6, random.Random(0)), tmp_path / "out"
+    lines = (source.root / "train_list.txt").read_bytes()
+    (source.root / "train_list.txt").write_bytes(lines + b"../../etc/passwd\n")
+    pack(source.root, out, on_error="skip")
+    (source.root / "train_list.txt").write_bytes(lines)
+    with pytest.raises(MhpError, match="--overwrite"):
+        pack(source.root, out, on_error="skip")

@@ -1,0 +1,217 @@
+"""manifest.json: the same text there and back, written whole or not at all, and nothing in it is believed unchecked."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+
+import make_golden
+import pytest
+from make_golden import GOLDEN
+
+import mhpdata
+from mhpdata.errors import ManifestError
+from mhpdata.storage import manifest as module
+from mhpdata.storage.manifest import Manifest, Statistics, dump, read_manifest, write_atomically
+
+MANIFEST = make_golden.manifest()
+CONTENT = json.loads(MANIFEST.to_json())
+
+
+def test_there_and_back():
+    text = MANIFEST.to_json()
+    again = Manifest.from_json(text, "manifest.json")
+    assert again == MANIFEST
+    assert again.to_json() == text
+    assert [file.file for file in again.files] == ["train-00000.rec", "train-00000.idx"]
+    assert again.splits["train"].records == 2 and again.splits["train"].shards[0].stem == "train-00000"
+
+
+def test_golden_bytes():
+    golden = (GOLDEN / "manifest.json").read_bytes()
+    assert MANIFEST.to_json().encode() == golden
+    assert Manifest.from_json(golden.decode(), "manifest.json") == MANIFEST
+
+
+def test_dump_is_json_that_people_can_read():
+    value = {"a": [1, 2], "b": [{"c": None}], "d": {}, "e": [], "f": ["ü", True]}
+    assert json.loads(dump(value)) == value
+    assert dump(value).splitlines()[1] == ' "a": [1, 2],'
+
+
+def test_statistics_add_up():
+    total = Statistics()
+    total.add(Statistics(1, 2, 1, 1, 30, 20, [5, 6], [1, 1], 7))
+    total.add(Statistics(1, 3, 0, 1, 10, 0, [1, 0], [1, 0], 0))
+    assert total == Statistics(2, 5, 1, 2, 40, 20, [6, 6], [2, 1], 7)
+
+
+def test_written_whole_and_nothing_left_beside_it(tmp_path):
+    path = tmp_path / "manifest.json"
+    for text in (MANIFEST.to_json(), "other\n"):
+        write_atomically(path, text)
+        assert path.read_bytes() == text.encode()
+        assert [p.name for p in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "manifest.json"
+    write_atomically(path, "before")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, "after")
+    assert path.read_text() == "before"
+
+
+def refuse(content, match=None):
+    text = content if isinstance(content, str) else json.dumps(content)
+    with pytest.raises(ManifestError, match=match) as caught:
+        Manifest.from_json(text, "rec/manifest.json")
+    assert caught.value.place == "rec/manifest.json" and caught.value.remedy
+
+
+def changed(path, value):
+    """The golden manifest with one value replaced, or removed where ``value`` is ..."""
+    content = copy.deepcopy(CONTENT)
+    inner = content
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is ...:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return content
+
+
+def paths(value, path=()):
+    """The way to every value in a JSON document."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from paths(inner, (*path, key))
+
+
+def as_text(path):
+    return "/".join(map(str, path))
+
+
+CHECKED = [path for path in paths(CONTENT) if path[0] != "options" or len(path) == 1]  # who uses an option checks it
+
+
+@pytest.mark.parametrize("path", CHECKED, ids=as_text)
+def test_a_value_of_another_type_is_refused(path):
+    """Every value in turn becomes one of every other kind."""
+    value = CONTENT
+    for key in path:
+        value = value[key]
+    for other in (None, True, -1, 1.5, "text", [None], {"a": None}):
+        if type(other) is not type(value) or other == -1:
+            refuse(changed(path, other))
+
+
+@pytest.mark.parametrize("path", [p for p in CHECKED if isinstance(p[-1], str) and p[:-1] != ("splits",)], ids=as_text)
+def test_a_missing_field_is_refused(path):
+    refuse(changed(path, ...))
+
+
+FIRST_FILE = ("splits", "train", "shards", 0, "files", 0, "file")
+
+
+ASTRAY = [
+    "../train-00000.rec", "/etc/passwd", "train/../../x.rec", "a/train-00000.rec", "..", "", "train-00000.rec\n",
+    "train-00000", "train-00000.rec.bak", "TRAIN-00000.rec", "train-1.rec", "train-00000.json",
+    "train-\u0660\u0660\u0660\u0660\u0660.rec", "x\0.rec",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ASTRAY)
+def test_file_names_that_lead_astray(name):
+    refuse(changed(FIRST_FILE, name))
+
+
+def test_counts_that_do_not_agree():
+    refuse(changed(("splits", "train", "records"), 3))
+    refuse(changed(("splits", "train", "shards", 0, "records"), 3))
+    refuse(changed(("splits", "train", "shards", 0, "names"), ["1528"]))
+    refuse(changed(("splits", "train", "shards", 0, "files"), []))
+    refuse(changed(("flip_pairs",), [[1, 3]]))
+    refuse(changed(("flip_pairs",), [[1, 2, 0]]))
+    refuse(changed(("classes",), [f"class {i}" for i in range(256)]))
+
+
+def shard_of_classes(bits):
+    return changed(("splits", "train", "shards", 0, "classes"), [f"{bits:x}"] * 2)
+
+
+def test_a_record_cannot_show_a_label_that_there_is_none_of():
+    for bits in (-1, 1 << 255, 1 << 70_000):
+        refuse(shard_of_classes(bits), "classes")
+    found = Manifest.from_json(json.dumps(shard_of_classes(1 << 254)), "manifest.json")
+    assert found.splits["train"].shards[0].classes == (1 << 254,) * 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("format", "mhp-records"), ("format", ""), ("version", 0), ("version", 2)]
+)
+def test_another_format_or_version_says_update(field, value):
+    todo = "If build.json in the packed folder names a newer mhp"
+    if field == "format":
+        todo = "If the packed folder is a copy, copy manifest.json again"
+    refuse(changed((field,), value), f'expected format "mhp-packed", version 1. {todo}')
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "nul", "[]", "1", '"text"', "null", "{}", "\ufeff{}", "[" * 100_000, '{"a":' * 100_000, "1" * 5000,
+     '{"format": "mhp-packed", "version": 1}', '{"format": "mhp-packed", "version": NaN}'],
+    ids=lambda text: repr(text[:12]),
+)  # fmt: skip
+def test_what_is_no_manifest(text):
+    refuse(text)
+
+
+def test_deep_options_are_refused():
+    refuse(MANIFEST.to_json().replace('"recordio"', "[" * 100_000 + "]" * 100_000))
+
+
+def test_a_folder_without_one(tmp_path):
+    with pytest.raises(ManifestError, match=r"manifest.json: missing.* run its command again"):
+        read_manifest(tmp_path)
+    with pytest.raises(ManifestError, match=r"missing.* There is no folder .*nowhere: pass the one"):
+        read_manifest(tmp_path / "nowhere")
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(ManifestError, match="cannot be read"):
+        read_manifest(tmp_path)
+
+
+def test_a_file_of_bytes_that_are_no_text(tmp_path):
+    (tmp_path / "manifest.json").write_bytes(bytes(range(256)))
+    with pytest.raises(ManifestError):
+        read_manifest(tmp_path)
+
+
+def test_a_huge_file_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_BYTES", 1000)
+    with (tmp_path / "manifest.json").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ManifestError, match="too large; expected at most 1000 bytes"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("format", [..., "nope", "..", "recordio.os", "__init__", "", 5, None, []])
+def test_a_shard_format_that_does_not_exist(format, tmp_path):
+    (tmp_path / "manifest.json").write_text(json.dumps(changed(("options", "format"), format)))
+    with pytest.raises(ManifestError, match="format"):
+        mhpdata.open(tmp_path, "train")
+
+
+@pytest.mark.parametrize("overlap", [..., "best", "", 5, None, ["first"]])
+def test_an_overlap_rule_that_does_not_exist(overlap, tmp_path):
+    (tmp_path / "manifest.json").write_text(json.dumps(changed(("options", "overlap"), overlap)))
+    with pytest.raises(ManifestError, match=r"options\.overlap.* pack again with mhp-pack --overwrite"):
+        mhpdata.open(tmp_path, "train")

@@ -1,0 +1,80 @@
+"""JPEGs as encoders write them and as none does, our decoder's samples and libjpeg's, for the tests of the decoder."""
+
+import jpeg_attack
+import naive_jpeg as naive
+import numpy as np
+import simplejpeg
+from images import picture
+
+from mhpdata.drawing import image as render
+from mhpdata.drawing.jpeg.planes import Workplace, decode_planes, grid, read_scan
+
+WORKPLACE = Workplace()  # one for all: what a JPEG leaves there must not show in the next
+
+
+def decode(data, rows=None, columns=None):
+    """Y, Cb, Cr, each as large as the picture needs; None where the bytes are damaged."""
+    scan = read_scan(data)
+    place = grid(scan.size, scan.factors)
+    out = render.aligned((place.size + 64,), np.uint8)
+    out[:] = 77
+    height, width = scan.size
+    bytes_ = np.frombuffer(data, np.uint8)
+    if not decode_planes(bytes_, scan, rows or (0, height), columns or (0, width), out, WORKPLACE):
+        return None
+    assert (out[place.size :] == 77).all()
+    sizes = place.sizes[[0, 1, 1]]
+    return [
+        out[at : at + stride * height].reshape(height, stride)[:, :width]
+        for at, stride, (height, width) in zip(place.at, place.stride, sizes, strict=True)
+    ]
+
+
+def luma(data):
+    """Y as libjpeg decodes it; ValueError where it warns."""
+    return simplejpeg.decode_jpeg(data, "GRAY", fastdct=False, strict=True)[:, :, 0]
+
+
+def rough(size, seed=0):
+    """Hard edges and noise: every frequency, the whole range."""
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(0, 256, (*size, 3), np.uint8)
+    return np.where(rng.random((*size, 1)) < 0.5, noise, picture(size=size))
+
+
+def encode(image, quality=90, sampling="420", **options):
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, colorsubsampling=sampling, **options)
+
+
+def equal(found, expected):
+    assert found is not None
+    assert len(found) == len(expected) == 3
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+JPEG = encode(rough((24, 40)), 90)
+
+
+def written(seed, **options):
+    """A JPEG of random coefficients and random codes, three pairs of them, with any sampling."""
+    rng = np.random.default_rng(seed)
+    size, factors = tuple(rng.integers(1, 60, 2).tolist()), jpeg_attack.FACTORS[seed % 6]
+    units = [-(-n // (8 * f)) for n, f in zip(size, factors, strict=True)]
+    coefficients = []
+    for down, across in (factors, (1, 1), (1, 1)):
+        blocks = rng.integers(-20, 21, (units[0] * down, units[1] * across, 64))
+        blocks[rng.random(blocks.shape) < rng.choice([0.3, 0.9, 0.99])] = 0
+        blocks[..., 0] *= 3
+        coefficients.append(blocks)
+    codes = {kind: naive.random_code(rng, np.arange(12 if kind < 16 else 255)) for kind in (0, 1, 16, 17)}
+    kinds = rng.permutation([0, 1, 16, 17])[:3].tolist()
+    steps = rng.integers(1, 13, (3, 64))
+    return naive.encode(size, factors, coefficients, steps, codes, kinds, **options), coefficients
+
+
+def changed(data, marker, change):
+    """A JPEG with the content of one kind of part changed by ``change``, or left out where that gives None."""
+    found, begin = naive.parts(data)
+    contents = [(m, change(bytearray(part)) if m == marker else part) for m, part in found]
+    return b"\xff\xd8" + b"".join(naive.part(m, bytes(part)) for m, part in contents if part is not None) + data[begin:]

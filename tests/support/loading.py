@@ -1,0 +1,34 @@
+"""Packed folders of every image codec and format, and small loaders of them, for the tests of the loader."""
+
+import itertools
+
+from folder import write_folder
+
+import mhpdata
+from mhpdata.loading.loader import Loader
+
+IMAGES = ("jpeg", "yuv420", "raw")
+FORMATS = ("recordio", "hdf5")
+
+
+def write_packed(root, images=IMAGES, formats=FORMATS):
+    """{(image, format): a packed folder of 18 train, 6 val, 8 test samples}, below ``root``."""
+    source = write_folder(root / "LV-MHP-v1", images=32, size=(61, 83))
+    folders = {}
+    for image, format in itertools.product(images, formats):
+        folders[image, format] = root / f"{image}-{format}"
+        mhpdata.pack(source, folders[image, format], image=image, format=format, size=0, shard_mb=1)
+    return folders
+
+
+def loader(folder, split="train", **options):
+    return Loader(folder, split, **{"batch_size": 4, "base_size": 64, "crop_size": 48, "threads": 2, **options})
+
+
+def epoch(loader):
+    """Copies of all arrays of an epoch."""
+    return [[None if a is None else a.copy() for a in vars(batch).values()] for batch in loader]
+
+
+def digest(batches):
+    return [[None if a is None else (a.dtype.str, a.shape, a.tobytes()) for a in batch] for batch in batches]

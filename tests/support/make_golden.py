@@ -1,0 +1,137 @@
+"""The golden files, tests/golden: bytes that today's code must still write and read. The only script that writes them::
+
+    PYTHONPATH=. python tests/support/make_golden.py
+
+It writes what is missing and leaves the rest: to make a file anew, after a change of the version, delete it first.
+The tests write none; a missing one fails. ``photo.jpg`` and ``photo.png`` (its pixels) are inputs, so no codec stands
+between these arrays and the bytes; all other arrays are plain arithmetic, so no random generator does either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mhpdata.masks.joint_runs import encode_runs
+from mhpdata.masks.mask_runs import deflate_mask
+from mhpdata.options import FORMATS, PackOptions
+from mhpdata.storage.manifest import Manifest, PackedSplit, Shard, ShardFile, Skipped, Statistics
+from mhpdata.storage.record import Record, encode_record, number_record
+from mhpdata.storage.shards.formats import writer
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+STEM = "train-00000"
+SIZE, SOURCE_SIZE = (24, 32), (40, 56)
+
+
+def ramp(size: tuple[int, int]) -> np.ndarray:
+    """A picture: uint8 (height, width, 3), RGB."""
+    y, x, c = np.ogrid[: size[0], : size[1], :3]
+    return ((7 * y + 5 * x + 31 * c + x * y // 9) % 256).astype(np.uint8)
+
+
+def raw_image() -> np.ndarray:
+    """A picture whose planes hold RecordIO's magic, twice in a row at aligned places and once at another."""
+    image = ramp(SIZE)
+    magic = [0x0A, 0x23, 0xD7, 0xCE]
+    image[2, 4:12, 0] = magic + magic
+    image[3, 5:9, 1] = magic
+    return image
+
+
+def maps() -> tuple[np.ndarray, np.ndarray]:
+    """Labels and persons as stored: uint8 (24, 32); two persons, and a strip that is not counted."""
+    labels, persons = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
+    labels[3:20, 4:15], persons[3:20, 4:15] = np.arange(1, 18)[:, None], 1
+    labels[6:22, 13:30], persons[6:22, 13:30] = 18, 2
+    labels[10:12, :], persons[10:12, :] = 255, 0
+    return labels, persons
+
+
+def masks() -> list[np.ndarray]:
+    """The persons' own masks at source size: uint8 (40, 56)."""
+    first, second = np.zeros(SOURCE_SIZE, np.uint8), np.zeros(SOURCE_SIZE, np.uint8)
+    first[5:34, 7:27] = 1 + np.arange(29)[:, None] * 17 // 29
+    second[10:37, 22:53] = 18
+    return [first, second]
+
+
+def photo() -> bytes:
+    """The JPEG in the golden folder."""
+    return (GOLDEN / "photo.jpg").read_bytes()
+
+
+def records() -> dict[str, Record]:
+    """One record of each kind, by the name of its golden file."""
+    row_offsets, runs = encode_runs(*maps())
+    streams = [deflate_mask(mask) for mask in masks()]
+    sha256 = hashlib.sha256(photo()).digest()
+    planes = np.ascontiguousarray(raw_image().transpose(2, 0, 1)).tobytes()
+    return {
+        "labelled": Record(
+            "1528", 0, SIZE, SOURCE_SIZE, photo(), row_offsets, runs, streams, 120, 115, True, False, sha256
+        ),
+        "raw": Record("0002", 2, SIZE, SOURCE_SIZE, planes, row_offsets, runs, streams, 120, 0, False, False, sha256),
+        "unlabelled": Record("bild-\u00fc", 0, SIZE, SIZE, photo(), None, None, [], 0, 0, False, True, sha256),
+    }
+
+
+def record_bytes() -> dict[str, bytes]:
+    """The records as a shard holds them, numbered in order."""
+    encoded = {name: encode_record(record) for name, record in records().items()}
+    for index, data in enumerate(encoded.values()):
+        number_record(data, index)
+    return {name: bytes(data) for name, data in encoded.items()}
+
+
+def manifest() -> Manifest:
+    """A manifest that has something in every field."""
+    shard = Shard(
+        (ShardFile(f"{STEM}.rec", 4096, "0a" * 32), ShardFile(f"{STEM}.idx", 21, "1b" * 32)), ("1528", "0002")
+    )
+    statistics = Statistics(2, 4, 1, 2, 240, 115, [1536, 2**40, 0], [2, 2, 0], 128)
+    nothing = Statistics(class_pixels=[0, 0, 0], class_images=[0, 0, 0])
+    return Manifest(
+        layout="mhp-v1",
+        classes=("background", "left shoe", "right shoe"),
+        flip_pairs=((1, 2),),
+        options={"splits": ["train", "val"], **PackOptions(size=512).as_dict()},
+        splits={"train": PackedSplit((shard,), statistics), "val": PackedSplit((), nothing)},
+        skipped=(Skipped("train", "0003", "MaskError", 'annotations/0003_02_01.png: "\u00fc"\n. Unpack it again.'),),
+        duplicates=(("train/1528", "train/0002"),),
+    )
+
+
+def write(name: str, data: bytes) -> None:
+    """Write one file, unless it is there."""
+    path = GOLDEN / name
+    if not path.exists():
+        path.write_bytes(data)
+        print("wrote", path)
+
+
+def main() -> None:
+    """Write the golden files that are missing."""
+    GOLDEN.mkdir(exist_ok=True)
+    bgr = ramp(SIZE)[..., ::-1]
+    write("photo.jpg", cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
+    decoded = cv2.imdecode(np.frombuffer(photo(), np.uint8), cv2.IMREAD_COLOR)
+    write("photo.png", cv2.imencode(".png", decoded)[1].tobytes())
+    encoded = record_bytes()
+    for name, data in encoded.items():
+        write(f"{name}.record", data)
+    for format in FORMATS:
+        if not any(GOLDEN.glob(f"{STEM}.{format[0]}*")):  # .rec and .idx, or .h5
+            shard = writer(format, GOLDEN / STEM)
+            for data in encoded.values():
+                shard.write(data)
+            shard.close()
+            print("wrote", GOLDEN / STEM, format)
+    write("manifest.json", manifest().to_json().encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The slow, obvious twins of mhpmodels.evaluation.metrics: one pixel at a time, nothing but Python's own numbers."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+
+def confusion(predicted: np.ndarray, labels: np.ndarray, classes: int) -> list[list[int]]:
+    """matrix[truth][prediction], pixels of label 255 left out."""
+    matrix = [[0] * classes for _ in range(classes)]
+    for guess, truth in zip(predicted.reshape(-1).tolist(), labels.reshape(-1).tolist(), strict=True):
+        if truth != 255:
+            matrix[truth][guess] += 1
+    return matrix
+
+
+def pix_acc(matrix: list[list[int]]) -> Fraction:
+    """Correct pixels of labelled ones."""
+    labelled = sum(map(sum, matrix))
+    return Fraction(sum(matrix[c][c] for c in range(len(matrix))), labelled) if labelled else Fraction(0)
+
+
+def iou(matrix: list[list[int]]) -> list[Fraction]:
+    """Of each class; an absent one counts 0."""
+    found = []
+    for c in range(len(matrix)):
+        union = sum(matrix[c]) + sum(row[c] for row in matrix) - matrix[c][c]
+        found.append(Fraction(matrix[c][c], union) if union else Fraction(0))
+    return found
+
+
+def miou(matrix: list[list[int]]) -> Fraction:
+    """The plain mean over all classes."""
+    return sum(iou(matrix), Fraction(0)) / len(matrix)

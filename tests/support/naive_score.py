@@ -1,0 +1,68 @@
+"""AP^p and PCP said again, independently and slowly: one threshold at a time, each pair of maps pixel by pixel.
+
+It follows the words of the definition (mhpmodels.scoring.persons), with Python's lists; only the mean is NumPy's
+nanmean, whose rounding decides where a mean lies exactly on a threshold.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+THRESHOLDS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+
+
+def class_ious(predicted, truth, classes):
+    """The IoU of each class, NaN where neither map has it; pixels where the truth is no class count for neither."""
+    pairs = [(p, g) for p, g in zip(predicted.ravel().tolist(), truth.ravel().tolist(), strict=True) if g < classes]
+    ious = []
+    for c in range(classes):
+        either = [(p, g) for p, g in pairs if c in (p, g)]
+        ious.append(sum(p == g for p, g in either) / len(either) if either else float("nan"))
+    return ious
+
+
+def official_class_ious(predicted, truth, classes):
+    """The official fast_hist said again: a predicted label beyond the last lands in another row of the histogram."""
+    cells = [[0] * classes for _ in range(classes)]
+    for p, g in zip(predicted.ravel().tolist(), truth.ravel().tolist(), strict=True):
+        if g < classes:
+            row, column = divmod(classes * g + p, classes)
+            cells[row][column] += 1  # IndexError where the official code cannot reshape
+    ious = []
+    for c in range(classes):
+        either = sum(cells[c]) + sum(row[c] for row in cells) - cells[c][c]
+        ious.append(cells[c][c] / either if either else float("nan"))
+    return ious
+
+
+def counts_as_person(mask, classes):
+    return any(0 < value < classes for value in mask.ravel().tolist())
+
+
+def ap_and_pcp(images, classes, threshold):
+    """AP^p and PCP of [(true masks, [(score, predicted map)])] at one threshold."""
+    truths = [[mask for mask in masks if counts_as_person(mask, classes)] for masks, _ in images]
+    total = sum(map(len, truths))
+    queue = [(score, i, predicted) for i, (_, persons) in enumerate(images) for score, predicted in persons]
+    queue.sort(key=lambda item: -item[0])
+    taken, hits, shares = set(), [], []
+    for _, i, predicted in queue:
+        best, whose, ious_of_it = -1.0, None, None
+        for j, truth in enumerate(truths[i]):
+            ious = class_ious(predicted, truth, classes)
+            mean = float(np.nanmean(ious))
+            if mean > best:
+                best, whose, ious_of_it = mean, j, ious
+        hit = whose is not None and best > threshold and (i, whose) not in taken
+        hits.append(hit)
+        if hit:
+            taken.add((i, whose))
+            parts = {value for value in truths[i][whose].ravel().tolist() if 0 < value < classes}
+            shares.append(sum(iou > threshold for iou in ious_of_it[1:]) / len(parts))
+    return area(hits, total), sum(shares) / total
+
+
+def area(hits, total):
+    """For each true positive, a step of 1 / total times the highest precision from there on."""
+    precisions = [sum(hits[: i + 1]) / (i + 1) for i in range(len(hits))]
+    return sum(max(precisions[i:]) / total for i in range(len(hits)) if hits[i])

@@ -1,0 +1,14 @@
+"""Folders of the source tree, and its Python files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SUPPORT = Path(__file__).parent
+TESTS = SUPPORT.parent
+ROOT = TESTS.parent
+
+
+def files(*folders: str) -> list[Path]:
+    """All Python files below some folders of the tree."""
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))

@@ -1,0 +1,14 @@
+"""Prediction by colour in place of a network, and its options."""
+
+from __future__ import annotations
+
+from networks import ByColour
+
+from mhpmodels.inference.pieces import Inference
+from mhpmodels.prediction.predict import Options
+
+SMALL = Options(size=32, threads=1)
+
+
+def around(**options):
+    return Inference(**{"predict": ByColour(), "classes": 19, "multiple": 8, **options})

@@ -1,0 +1,92 @@
+"""What one process does in the tests of several: ``torch_ranks.py REC OUT MODEL [STEP]``.
+
+Its rank is in the environment. With STEP, rank 1 is killed before that step. MHP_TEST_CUDA=nccl trains on GPUs, one a
+rank; gloo puts all ranks on the first, which NCCL refuses.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+
+from mhpdata import Loader
+from mhpdata.errors import EngineError
+from mhpmodels.config import TrainConfig
+from mhpmodels.engines.engine import open_engine
+from mhpmodels.engines.torch import ranks
+
+STEPS, HALF, BATCH = 20, 10, 4
+PATIENCE = 600
+"""Seconds until a process that hangs is ended."""
+CROPS = {"torch_ranks:small": 32, "psp": 48}
+RATES = {"torch_ranks:small": 0.01, "psp": 5e-5}
+
+
+def small(config):
+    """Two convolutions with torch's batch norm, and a head."""
+    norm, conv = torch.nn.BatchNorm2d, torch.nn.Conv2d
+    layers = conv(3, 8, 3, padding=1), norm(8), torch.nn.ReLU(), conv(8, 8, 3, 2, 1), norm(8), torch.nn.ReLU()
+    return torch.nn.Sequential(*layers, conv(8, config.classes, 1))
+
+
+def config(model, **options):
+    fixed = {"engine": "torch", "backbone": "resnet18", "batch_size": BATCH, "dropout": 0.0, "syncbn": True}
+    if "MHP_TEST_CUDA" in os.environ:
+        fixed["ngpus"] = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return TrainConfig(**{**fixed, "model": model, "crop_size": CROPS[model], **options})
+
+
+def run(engine, folder, first=0, last=STEPS, before_step=lambda step: None):
+    """The losses of steps on this rank's share of batches that are the same for any number of ranks."""
+    share = {"rank": engine.rank, "world_size": engine.world_size, "batch_size": BATCH // engine.world_size}
+    crop = engine.config.crop_size
+    loader = Loader(folder, base_size=48, crop_size=crop, threads=1, drop_last=True, **share)
+    losses = []
+    for step in range(first, last):
+        before_step(step)
+        loader.set_epoch(step)
+        for batch in loader:
+            losses.append(engine.train_step(batch.images, batch.labels, RATES[engine.config.model], step).loss)
+    loader.close()
+    return losses
+
+
+def share_a_gpu():
+    """All ranks take the first GPU, and gloo."""
+    join = ranks.dist.init_process_group
+    ranks.dist.init_process_group = lambda backend, **options: join("gloo", **options)
+    ranks._find_device = lambda local: torch.device("cuda", 0)
+
+
+def main(folder, out, model, kill=None):
+    if os.environ.get("MHP_TEST_CUDA") == "gloo":
+        share_a_gpu()
+    engine = open_engine(config(model))
+    out = Path(out)
+
+    def before_step(step):
+        if engine.rank == 1 and step == int(kill or -1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if engine.rank == 0 and step == HALF:
+            engine.save(out / "half.pt")
+            engine.save_state(out / "half.state")
+
+    losses = run(engine, folder, before_step=before_step)
+    engine.save(out / f"rank_{engine.rank}.pt")
+    (out / f"rank_{engine.rank}.json").write_text(json.dumps(losses))
+    engine.close()
+
+
+if __name__ == "__main__":
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)  # also if nobody is left who would end it
+    sys.modules["torch_ranks"] = sys.modules["__main__"]  # where the config finds its network
+    try:
+        main(*sys.argv[1:])
+    except EngineError as error:
+        sys.exit(f"EngineError: {error}")

@@ -1,0 +1,60 @@
+"""Small runs of the loop with an engine of NumPy, and what they computed."""
+
+from dataclasses import replace
+
+import numpy as np
+from folder import write_folder
+from numpy_engine import NumpyEngine
+
+import mhpdata
+from mhpmodels.config import TrainConfig
+from mhpmodels.training.loop import train
+from mhpmodels.training.runlog import read_epochs, read_steps
+
+STEPS = 4  # of an epoch: 9 training samples in batches of 2
+
+
+def write_rec(root):
+    """A packed folder of 9 train, 3 val, 4 test samples."""
+    source = write_folder(root / "LV-MHP-v1", images=16, size=(48, 64))
+    mhpdata.pack(source, root / "rec", size=0)
+    return root / "rec"
+
+
+def small_config(rec):
+    return TrainConfig(
+        data=str(rec), base_size=48, crop_size=32, batch_size=2, lr=1.0, epochs=3, workers=1, blur_prob=0.0, max_skips=3
+    )
+
+
+def run(config, out, resume=None, **hooks):
+    options = {name: hooks.pop(name) for name in ("weights", "start_epoch", "tensorboard") if name in hooks}
+    return train(config, out, resume=resume, open_engine=lambda c: NumpyEngine(c, **hooks), **options)
+
+
+def curve(out):
+    """All that a run computed: without seconds, which differ."""
+    steps = [replace(row, seconds=0, waited=0) for row in read_steps(out)]
+    epochs = [replace(row, seconds=0) for row in read_epochs(out)]
+    return repr((steps, epochs))
+
+
+def whole_run(rec, out):
+    """An uninterrupted run: its outcome and its curve."""
+    outcome = run(small_config(rec), out)
+    return outcome, curve(outcome.folder)
+
+
+def weights(path):
+    return np.load(path)
+
+
+def check_equal(outcome, whole):
+    """The run has computed what the uninterrupted one has."""
+    assert curve(outcome.folder) == whole[1]
+    assert outcome.signal is None
+    np.testing.assert_array_equal(weights(outcome.last), weights(whole[0].last))
+    np.testing.assert_array_equal(
+        weights(outcome.last.with_suffix(".state")), weights(whole[0].last.with_suffix(".state"))
+    )
+    assert outcome.best.name == whole[0].best.name

@@ -1,0 +1,89 @@
+"""mhp-score: its table, its files, and its picture of the worst."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from predictions import command, spoil, submit, truth, write_packed
+
+from mhpdata.labels import MHP_V1
+from mhpmodels.scoring.score import score
+from mhpmodels.scoring.table import table
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    return write_packed(tmp_path_factory.mktemp("score"))
+
+
+def test_the_command(packed, tmp_path):
+    folder = submit(tmp_path / "pred", "official", spoil(truth(packed)))
+    flags = ("--data", packed, "--pred", folder, "--split", "test")
+    found = score(packed, folder, "test")
+    text = command(*flags, "--csv", tmp_path / "rows.csv").stdout
+    assert text.rstrip("\n") == table(found)
+    assert f"pixAcc: {found.confusion.pix_acc:.4f}, mIoU: {found.confusion.miou:.4f}" in text
+    assert f"AP^p_vol: {found.persons.ap_vol:.4f}, 8 persons, 8 predicted" in text
+    assert "1 of these images have a byte-identical copy" in text
+    content = json.loads(command(*flags, "--json", "--at", "source", "--workers", 1).stdout)
+    assert content == json.loads(json.dumps(found.as_dict()))
+    assert content["AP^p"]["0.5"] == found.persons.ap[4] and content["PCP"]["0.5"] == found.persons.pcp[4]
+    with (tmp_path / "rows.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == ["0010", "0011", "0012"]
+    assert float(rows[1]["mean_iou"]) == found.rows[1].mean_iou and rows[1]["persons"] == "2"
+    assert "is there already" in command(*flags, "--csv", tmp_path / "rows.csv", status=3).stderr
+    command(*flags, "--csv", tmp_path / "rows.csv", "--overwrite")
+    assert "PredictionError" in command("--data", packed, "--pred", tmp_path, "--split", "val", status=1).stderr
+    labels = submit(tmp_path / "labels", "labels", truth(packed))
+    command("--data", packed, "--pred", labels, "--split", "test", "--csv", tmp_path / "labels.csv")
+    assert (tmp_path / "labels.csv").read_text().splitlines()[1].endswith("1.0,1.0,,,,")
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "message"),
+    [
+        (["--csv", "nowhere/rows.csv"], 3, "nowhere: no such folder; expected the folder for rows.csv"),
+        (["--worst", "nowhere/worst.png"], 3, "nowhere: no such folder"),
+        (["--worst", "worst.jpg"], 2, "--worst: 'worst.jpg'; expected a name that ends with .png"),
+        (["--worst", "worst.png"], 3, "MissingError: matplotlib"),
+        (["--csv", "."], 3, ".: is a folder"),
+    ],
+)
+def test_where_nothing_can_be_written_nothing_is_scored(packed, tmp_path, monkeypatch, flags, status, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mhpmodels.scoring.score.score", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert message in command("--data", packed, "--pred", tmp_path, *flags, status=status).stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("form", ["official", pytest.param("masks", marks=pytest.mark.slow)])
+def test_the_picture_of_the_worst(packed, tmp_path, form):
+    pytest.importorskip("matplotlib")
+    images = truth(packed)
+    images["0011"] = spoil(images)["0011"]
+    folder = submit(tmp_path / "pred", form, images)
+    assert score(packed, folder, "test").worst(2)[0] == "0011"
+    flags = ("--data", packed, "--pred", folder, "--split", "test", "--worst", tmp_path / "worst.png", "--count", 2)
+    command(*flags)
+    picture = cv2.imread(str(tmp_path / "worst.png"))
+    assert picture.shape[1] == 1840
+    colours = {tuple(c) for c in np.unique(picture[:, :, ::-1].reshape(-1, 3), axis=0).tolist()}
+    assert {tuple(MHP_V1.palette[c].tolist()) for c in (2, 11, 4)} <= colours and (255, 0, 128) in colours
+    assert "is there already" in command(*flags, status=3).stderr
+
+
+def test_the_picture_shows_labels_that_do_not_exist_as_not_counted(packed, tmp_path):
+    pytest.importorskip("matplotlib")
+    images = truth(packed)
+    images["0011"][0][5:15] = 200
+    folder = submit(tmp_path / "pred", "labels", images)
+    flags = ("--data", packed, "--pred", folder, "--split", "test", "--unknown-labels", "official")
+    command(*flags, "--worst", tmp_path / "worst.png", "--count", 1)
+    assert cv2.imread(str(tmp_path / "worst.png")).shape[1] == 1840

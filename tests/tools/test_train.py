@@ -1,0 +1,168 @@
+"""mhp-train: flags to config, and how it ends."""
+
+import importlib
+import os
+import re
+import shlex
+import signal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from folder import write_folder
+from numpy_engine import NumpyEngine
+from places import ROOT
+
+import mhpdata
+import mhpmodels.engines.engine
+import mhpmodels.training.bundle
+import mhpmodels.training.launch
+import mhpmodels.training.loop
+import mhptools.train
+from mhpmodels.config import TrainConfig
+
+RECIPES = ROOT / "docs" / "recipes.md"
+
+
+@pytest.fixture(scope="module")
+def rec(tmp_path_factory):
+    root = tmp_path_factory.mktemp("command")
+    source = write_folder(root / "LV-MHP-v1", images=16, size=(48, 64))
+    mhpdata.pack(source, root / "rec", size=0)
+    return root / "rec"
+
+
+@pytest.fixture
+def hooks(monkeypatch, tmp_path):
+    """Hooks of the NumPy engine that every run of the test uses, in a folder of its own."""
+    hooks = {}
+    trained = mhpmodels.training.loop.train
+    opener = {"open_engine": lambda config: NumpyEngine(config, **hooks)}
+    monkeypatch.setattr(mhpmodels.training.loop, "train", lambda *a, **k: trained(*a, **k, **opener))
+    monkeypatch.chdir(tmp_path)
+    return hooks
+
+
+def invoke(text):
+    return CliRunner().invoke(mhptools.train.main, shlex.split(text))
+
+
+def small(rec):
+    return f"--data {rec} --base-size 48 --crop-size 32 --batch-size 2 --epochs 1 --workers 1 --engine mxnet"
+
+
+def parsed(monkeypatch, text):
+    """The config and the other arguments that a command line gives to the library."""
+    seen = []
+
+    def record(config, out, **more):
+        seen.append((config, out, more))
+        return mhpmodels.training.loop.Outcome(Path(out), None, None)
+
+    monkeypatch.setattr(mhpmodels.training.loop, "train", record)
+    monkeypatch.setattr(mhpmodels.training.launch, "launch_ranks", lambda *_: None)
+    result = invoke(text)
+    assert result.exit_code == 0, result.output
+    return seen[0]
+
+
+def test_flags_of_gluoncv_become_the_config(monkeypatch, rec):
+    text = (
+        f"--data {rec} --dataset mhp --model psp --backbone resnet101 --syncbn --ngpus 8 --optimizer adam --lr 0.00001 "
+        "--epochs 120 --base-size 768 --crop-size 480 --workers 48 --batch-size 16 --log-interval 1 --aux --no-wd "
+        "--no-val --warmup-epochs 2 --clip-grad 10 --schedule constant --mode hybrid --kvstore dist_sync --engine mxnet"
+    )
+    config, out, more = parsed(monkeypatch, text)
+    assert config == TrainConfig(
+        data=str(rec), model="psp", backbone="resnet101", syncbn=True, ngpus=8, optimizer="adam", lr=1e-5, epochs=120,
+        base_size=768, crop_size=480, workers=48, batch_size=16, log_interval=1, aux=True, no_wd=True, validate=False,
+        warmup_epochs=2.0, clip_grad=10.0, schedule="constant", kvstore="dist_sync", engine="mxnet", classes=19,
+    )  # fmt: skip
+    assert str(out) == "runs/mhp/psp/resnet101"
+    assert (more["resume"], more["weights"], more["start_epoch"]) == (None, None, 0)
+
+
+def test_without_flags_the_config_has_its_defaults(monkeypatch, rec):
+    config, _, _ = parsed(monkeypatch, f"--data {rec} --engine mxnet")
+    assert config == TrainConfig(data=str(rec))
+    assert parsed(monkeypatch, f"--data {rec} --ngpus 8 --no-cuda")[0].ngpus == 0
+
+
+def test_the_engine_is_the_first_that_is_installed(monkeypatch, rec):
+    monkeypatch.setattr(mhptools.train, "installed", lambda: ("torch", "mxnet"))
+    assert parsed(monkeypatch, f"--data {rec}")[0].engine == "torch"
+
+
+def test_a_run_from_beginning_to_end(hooks, rec):
+    result = invoke(small(rec))
+    assert result.exit_code == 0, result.output
+    assert "Epoch 0 iteration 0004/0004: training loss" in result.output
+    assert re.search(
+        r"^runs/mhp/icnet/resnet50: last .*, best .*epoch_0000_mIoU_0\.\d{4}\.params$", result.output, re.M
+    )
+    again = invoke(small(rec))
+    assert again.exit_code == 3 and "--resume" in again.output
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_its_status_and_resume_needs_no_other_flag(hooks, rec, number, status):
+    hooks["before_step"] = lambda count, _: os.kill(os.getpid(), number) if count == 1 else None
+    stopped = invoke(small(rec))
+    assert stopped.exit_code == status, stopped.output
+    command = re.search(r"Go on with: mhp-train (.*)", stopped.output)[1]
+    hooks.clear()
+    result = invoke(command)
+    assert result.exit_code == 0, result.output
+    assert "in epoch 0 after iteration 0002/0004" in result.output
+
+
+def test_a_resumed_run_takes_what_is_typed_and_refuses_another_recipe(hooks, rec, monkeypatch):
+    assert invoke(f"{small(rec)} --seed 7").exit_code == 0
+    refused = invoke("--resume runs/mhp/icnet/resnet50 --lr 0.5")
+    assert refused.exit_code == 2 and "--lr: 0.5; expected 0.001, as the run began" in refused.output
+    config, out, _ = parsed(monkeypatch, "--resume runs/mhp/icnet/resnet50 --ngpus 2 --log-interval 9")
+    assert (config.seed, config.ngpus, config.contexts, config.log_interval) == (7, 2, 2, 9)
+    assert str(out) == "runs/mhp/icnet/resnet50"
+
+
+def test_too_many_skips_end_it_and_a_bundle_is_replayed(hooks, rec, monkeypatch):
+    hooks["before_step"] = lambda count, _: float("nan")
+    result = invoke(f"{small(rec)} --max-skips 2 --save-dir run")
+    assert result.exit_code == 1, result.output
+    assert "NonFiniteError: Epoch 0 iteration 0002: 2 steps in a row" in result.output
+    bundle = re.search(r"--replay (\S+);", result.output)[1]
+    replayed = mhpmodels.training.bundle.replay
+    monkeypatch.setattr(mhpmodels.training.bundle, "replay", lambda path, on_cpu: replayed(path, NumpyEngine, on_cpu))
+    shown = invoke(f"--replay {bundle}")
+    assert shown.exit_code == 0, shown.output
+    assert re.search(
+        r"Epoch 0 iteration 0002, in the run: loss nan, gradient .*, skipped\nNow: loss \d.*, applied\n", shown.output
+    )
+
+
+def test_a_wrong_value_is_a_usage_error_that_names_the_flag(rec):
+    for text, named in (("--crop-size 100", "--crop-size"), ("--lr -1", "--lr"), ("--engine jax", "--engine")):
+        result = invoke(f"--data {rec} {text}")
+        assert result.exit_code == 2 and named in result.output
+    assert invoke("--data none").exit_code == 2
+
+
+def test_every_command_of_the_recipes_is_understood(monkeypatch, rec):
+    text = RECIPES.read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"^mhp-train (--data .*)$", text, re.M)
+    assert len(commands) > 15
+    folders = set()
+    for command in commands:
+        config, out, _ = parsed(monkeypatch, command.replace("--data rec/", f"--data {rec}"))
+        assert config.model in command
+        folders.add(str(out))
+    assert len(folders) == len(commands), "each has a folder of its own"
+
+
+def test_the_other_commands_of_the_recipes_are_understood():
+    text = RECIPES.read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"^mhp-(eval|pack|show|train) (.*)$", text, re.M)
+    assert {name for name, _ in commands} == {"eval", "pack", "show", "train"}
+    for name, arguments in commands:
+        command = importlib.import_module(f"mhptools.{name}").main
+        assert command.make_context(f"mhp-{name}", shlex.split(arguments)).params
