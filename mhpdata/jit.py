@@ -57,7 +57,7 @@ _MOST = 1 << 28
 _KEPT = 8
 """Folders of other sources that stay, as of a second checkout or of bounds that are checked."""
 _ABANDONED_S = 3600
-_KERNELS = re.compile(rb"^\s*(?:from|import) numba\b|@kernel\b|\bstep\(\d", re.MULTILINE)
+_KERNELS = re.compile(rb"^\s*(?:from|import) numba\b|@(?:kernel|callee)\b|\bstep\(\d", re.MULTILINE)
 """What a source file with kernels, or with vector steps of kernels, holds."""
 
 
@@ -233,4 +233,10 @@ def kernel(function: Function) -> Function:
     compiled: Function = njit(nogil=True)(function)
     if hasattr(compiled, "_cache"):  # not with NUMBA_DISABLE_JIT
         compiled._cache = KernelCache(function)
+    return compiled
+
+
+def callee(function: Function) -> Function:
+    """Compile a function that only kernels call: into each caller, without an entry for Python or a cached file."""
+    compiled: Function = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     return compiled
