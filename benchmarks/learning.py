@@ -31,7 +31,7 @@ from mhpmodels.engines.engine import ENGINES
 from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.files import checkpoint
 from mhpmodels.training.feed import Feed
-from mhpmodels.training.runlog import read_epochs, read_steps
+from mhpmodels.training.tables import read_epochs, read_steps
 
 IMAGES = 680
 COMMON = "--backbone resnet18 --blur-prob 0 --optimizer adam --lr 0.001 --head-rate 1 --log-interval 1000"

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on as if nothing had happened.
+"""Checkpoints: everything a run needs to resume with the same batches, losses and weights.
 
 ::
 
@@ -8,12 +8,10 @@
         epoch_0105_mIoU_0.3974.json       config, position, loader, score; bytes and SHA-256 of the two
         epoch_0106_iteration_0113.*       the same in the middle of an epoch
 
-The rule: a checkpoint is there when its weights are there under their name, and then all of it is whole. The weights
-get their name last, by rename, and lose it first. Which is the last and which the best follows from the files alone.
+The rule: a checkpoint exists once its weights have their name, and then all of it is complete. Which checkpoint is the
+last and which is the best follows from the files alone.
 
-Nothing is deleted or replaced that a run did not write (mhpdata.filesystem.ours): the JSON is written before the two
-others get their names, and names them; a file of such a name that no JSON of mhp's names is somebody else's, and so is
-any link.
+This module reads checkpoints; mhpmodels.files.checkpoint_writer writes and removes them.
 """
 
 from __future__ import annotations
@@ -22,26 +20,21 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from mhpdata.errors import CheckpointError, OutputError
+from mhpdata.errors import CheckpointError
 from mhpdata.fields import parse_json
-from mhpdata.filesystem.ours import begins, clear, head, in_the_way
 from mhpdata.filesystem.regular import open_regular, read_regular
-from mhpdata.storage.manifest import sync_folder, write_atomically
-from mhpdata.wording import error_in_words, to_replace, to_write, why
+from mhpdata.wording import error_in_words, to_replace, why
 from mhpmodels.config import SUFFIXES, TrainConfig
-from mhpmodels.files import params
 from mhpmodels.mean import Mean
 
 FORMAT, VERSION = "mhp-checkpoint", 1
 MAX_BYTES = 1 << 24
 """Of the JSON."""
-_STARTS = b"PK\3\4", params.START, b"\x93NUMPY"
-"""How the files begin that engines write: torch's, MXNet's and NumPy's."""
-_NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
+NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
 _NONE = (
     "Pass the folder of another run, such as runs/mhp/icnet/resnet50; a run that ended before its first checkpoint "
     "begins anew: run mhp-train without --resume, with another --save-dir."
@@ -111,62 +104,6 @@ class Checkpoint:
     def miou(self) -> float:
         """Its mIoU; below every real one where there is none."""
         return -1.0 if self.score is None else self.score["mIoU"]
-
-
-def save(
-    folder: Path, engine: Weights, position: Position, loader: dict[str, int], score: dict[str, float] | None = None
-) -> Path:
-    """Write a checkpoint and return the path of its weights. One of this name is the same by the rules of a run, and
-    stays.
-
-    Args:
-        folder: of the run.
-        engine: weights, state and config.
-        position, loader, score: as of ``Checkpoint``. A position with iteration 0 is at an epoch's beginning: the name
-            is that of the epoch that has ended.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    stem = _stem(position, score)
-    weights, state = (folder / (stem + suffix) for suffix in (engine.config.suffix, ".state"))
-    if weights.exists() and _is_whole(weights):
-        return weights
-    parts = {path: path.with_name(f".part-{path.name}") for path in (state, weights)}
-    for path in (weights, state, folder / f"{stem}.json"):
-        if os.path.lexists(path) and not _is_written(path):
-            raise in_the_way(path, "or pass another --save-dir")
-    content: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "config": asdict(engine.config),
-        "engine": engine.describe(),
-        "position": asdict(position),
-        "loader": loader,
-        "score": score,
-    }
-    try:
-        for part in parts.values():
-            clear(part)
-        engine.save(parts[weights])
-        engine.save_state(parts[state])
-        content["files"] = {path.name: _measure(part, sync=True) for path, part in parts.items()}
-        write_atomically(folder / f"{stem}.json", json.dumps(content, indent=1) + "\n")
-        parts[state].rename(state)
-        parts[weights].rename(weights)
-        sync_folder(folder)
-    except OSError as error:
-        cause = error.__cause__ if isinstance(error, OutputError) else error  # an engine's says what to do in general
-        if not isinstance(cause, OSError):
-            raise
-        remedy = to_write(cause, weights, f"run mhp-train --resume {folder} to go on from the checkpoint before")
-        if not folder.is_dir():
-            remedy = (
-                f"The folder {folder} is gone: put it back with its checkpoints, then run mhp-train --resume {folder}; "
-                "if they are lost, begin a new run."
-            )
-        raise OutputError(weights, f"cannot be written ({why(cause)})", "", remedy) from cause
-    return weights
 
 
 def read(path: str | Path) -> Checkpoint:
@@ -243,7 +180,7 @@ def verify(checkpoint: Checkpoint, state: bool = True) -> None:
             remedy += f", or begin a new run with mhp-train --weights {checkpoint.weights}"
         beside = checkpoint.weights.with_suffix(".json").name
         try:
-            found = _measure(path)
+            found = measure(path)
         except OSError as error:
             todo = f"{remedy}." if isinstance(error, FileNotFoundError) else to_replace(error, path, f"{remedy}.")
             raise CheckpointError(path, f"cannot be read ({why(error)})", "", todo) from error
@@ -273,7 +210,7 @@ def listing(folder: Path) -> tuple[Checkpoint, ...]:
     """The checkpoints of a run's folder, the latest last. Damaged ones are left out."""
     found = []
     for path in folder.iterdir():
-        if path.suffix in SUFFIXES.values() and _NAME.fullmatch(path.stem):
+        if path.suffix in SUFFIXES.values() and NAME.fullmatch(path.stem):
             try:
                 found.append(read(path))
             except CheckpointError:
@@ -287,56 +224,7 @@ def best(folder: Path) -> Checkpoint | None:
     return max(scored, key=lambda c: c.miou, default=None)
 
 
-def prune(folder: Path, every: int = 0) -> None:
-    """Remove all checkpoints but the last, the best and those after each ``every`` epochs.
-
-    What is left of a checkpoint that was never finished goes, too; nothing else in the folder is touched, nor what is
-    of such a name and was not written by a run.
-    """
-    there = listing(folder)
-    keep = {c.weights for c in (*there[-1:], best(folder)) if c is not None}
-    for c in there:
-        whole_epochs = c.position.iteration == 0 and every and c.position.epoch % every == 0
-        if c.weights not in keep and not whole_epochs and _is_written(c.weights):
-            c.weights.unlink()
-    for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".json"):  # last: it says whose the others are
-        part, name = path.name.startswith(".part-"), path.name.removeprefix(".part-")
-        if path.suffix not in (".state", ".json", *SUFFIXES.values()) or not _NAME.fullmatch(name.rpartition(".")[0]):
-            continue
-        left = part or not any(os.path.lexists(path.with_suffix(suffix)) for suffix in SUFFIXES.values())
-        if left and (begins(path, *_STARTS) if part else _is_written(path)):
-            path.unlink()
-
-
-def _stem(position: Position, score: dict[str, float] | None) -> str:
-    if position.iteration:
-        return f"epoch_{position.epoch:04d}_iteration_{position.iteration:04d}"
-    done = f"epoch_{position.epoch - 1:04d}"
-    return done if score is None else f"{done}_mIoU_{score['mIoU']:.4f}"
-
-
-def _is_written(path: Path) -> bool:
-    """Whether a file of a checkpoint's name is one that a run wrote: a JSON of mhp's, or what the JSON beside it names;
-    or it is empty, so that nothing is lost. Not a link."""
-    start, beside = head(path, 1), path.with_suffix(".json")
-    if not start or head(beside, 1) is None:
-        return start == b""
-    try:
-        content = parse_json(read_regular(beside, MAX_BYTES).decode())
-        return bool(content["format"] == FORMAT and (path == beside or path.name in content["files"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
-
-
-def _is_whole(weights: Path) -> bool:
-    try:
-        verify(read(weights))
-    except CheckpointError:
-        return False
-    return True
-
-
-def _measure(path: Path, sync: bool = False) -> tuple[int, str]:
+def measure(path: Path, sync: bool = False) -> tuple[int, str]:
     """Bytes and SHA-256 of a file, which with ``sync`` is on the disk when this returns: some file systems that are
     only read, such as squashfs, refuse that."""
     digest = hashlib.sha256()

@@ -1,6 +1,6 @@
 """A run as a picture: loss, scores and learning rate over the epochs, and the steps that were skipped.
 
-In: the tables of a run's folder (``mhpmodels.training.runlog``), of a run that is over or goes on. Out: uint8 (height,
+In: the tables of a run's folder (``mhpmodels.training.tables``), of a run that is over or goes on. Out: uint8 (height,
 width, 3) RGB, or that as a PNG. The same tables give the same bytes with the same library versions.
 """
 
@@ -19,7 +19,7 @@ from mhpmodels.figures.page import INK, MUTED, Pixels
 from mhpmodels.files.checkpoint import listing
 from mhpmodels.files.output import check_out, write_file
 from mhpmodels.files.png import encode_picture
-from mhpmodels.training.runlog import STEPS, EpochRow, StepRow, read_epochs, read_steps
+from mhpmodels.training.tables import STEPS, EpochRow, StepRow, read_epochs, read_steps
 
 SIZE = (1080, 1600)
 """Of the picture: (height, width)."""

@@ -26,7 +26,7 @@ from mhpdata.errors import EngineError, NonFiniteError, OptionError, OutputError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines import engine as engines
 from mhpmodels.engines.engine import Engine
-from mhpmodels.files import checkpoint
+from mhpmodels.files import checkpoint, checkpoint_writer
 from mhpmodels.files.checkpoint import Checkpoint, Position
 from mhpmodels.files.output import unmade
 from mhpmodels.mean import Mean
@@ -35,8 +35,9 @@ from mhpmodels.training.feed import Feed
 from mhpmodels.training.guard import Guard
 from mhpmodels.training.interrupt import Interrupt
 from mhpmodels.training.meter import Meter, Stopwatch, clock
-from mhpmodels.training.runlog import STEPS, EpochRow, RunLog, StepRow, read_steps
+from mhpmodels.training.runlog import RunLog
 from mhpmodels.training.schedule import step_seed
+from mhpmodels.training.tables import STEPS, EpochRow, StepRow, read_steps
 
 if TYPE_CHECKING:
     from mhpdata.loading.batch import Batch
@@ -297,8 +298,8 @@ class _Run:
 
     def _save(self, score: dict[str, float] | None) -> None:
         if not self.engine.rank:
-            self.saved = checkpoint.save(self.folder, self.engine, self.at, self.feed.loader.state_dict(), score)
-            checkpoint.prune(self.folder, self.config.save_every)
+            self.saved = checkpoint_writer.save(self.folder, self.engine, self.at, self.feed.loader.state_dict(), score)
+            checkpoint_writer.prune(self.folder, self.config.save_every)
 
 
 class _StopError(Exception):

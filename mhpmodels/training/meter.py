@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from mhpdata.threads import hidden
-from mhpmodels.training.runlog import StepRow
+from mhpmodels.training.tables import StepRow
 
 
 class Meter:

@@ -13,7 +13,7 @@ from numpy_engine import NumpyEngine
 from places import SUPPORT
 
 from mhpdata.errors import CheckpointError, OutputError
-from mhpmodels.files import checkpoint
+from mhpmodels.files import checkpoint, checkpoint_writer
 from mhpmodels.files.checkpoint import Position
 from mhpmodels.mean import Mean
 
@@ -39,7 +39,7 @@ def test_a_checkpoint_has_the_name_of_old_and_all_that_a_run_needs(tmp_path, eng
 
 def test_a_position_survives_with_all_its_digits(tmp_path, engine):
     position = Position(10, 113, 1993, Mean(0.1 + 0.2, 113), skipped=4, in_a_row=2)
-    path = checkpoint.save(tmp_path, engine, position, LOADER)
+    path = checkpoint_writer.save(tmp_path, engine, position, LOADER)
     assert path.name == "epoch_0010_iteration_0113.params"
     assert checkpoint.read(path).position == position
 
@@ -50,7 +50,7 @@ def test_the_last_one_of_a_folder_is_read(tmp_path, engine):
     for epoch in (9, 10, 11):
         last = save(tmp_path, engine, epoch, 0.5 - epoch / 100)
     assert checkpoint.read(tmp_path).weights == last
-    middle = checkpoint.save(tmp_path, engine, Position(12, 3, 123), LOADER)
+    middle = checkpoint_writer.save(tmp_path, engine, Position(12, 3, 123), LOADER)
     assert checkpoint.read(tmp_path).weights == middle
     assert checkpoint.best(tmp_path).position.epoch == 10
 
@@ -68,12 +68,12 @@ def test_of_equal_scores_the_earliest_is_the_best(tmp_path, engine):
 def test_only_checkpoints_are_removed_and_what_was_never_finished(tmp_path, engine):
     for epoch, miou in enumerate((0.1, 0.4, 0.2, 0.1, 0.3)):
         save(tmp_path, engine, epoch, miou)
-    checkpoint.save(tmp_path, engine, Position(2, 5, 25), LOADER)
+    checkpoint_writer.save(tmp_path, engine, Position(2, 5, 25), LOADER)
     mine = ["notes.json", "epoch.params", "old_epoch_0001.params", "train.log"]
     unfinished = [".part-epoch_0009.params", "epoch_0009.state", "epoch_0009_iteration_0002.json"]
     for name in mine + unfinished:
         (tmp_path / name).write_text("")
-    checkpoint.prune(tmp_path, every=3)
+    checkpoint_writer.prune(tmp_path, every=3)
     kept = ("epoch_0001_mIoU_0.4000", "epoch_0002_mIoU_0.2000", "epoch_0004_mIoU_0.3000")
     assert names(tmp_path) == sorted([f"{stem}.{s}" for stem in kept for s in ("json", "params", "state")] + mine)
 
@@ -158,7 +158,7 @@ def test_a_damaged_small_part_is_refused_and_left_out_of_listings(tmp_path, engi
     with pytest.raises(CheckpointError, match="damaged"):
         checkpoint.read(path)
     assert checkpoint.listing(tmp_path) == ()
-    checkpoint.prune(tmp_path)
+    checkpoint_writer.prune(tmp_path)
     assert path.exists(), "what cannot be read is not removed"
 
 

@@ -17,7 +17,7 @@ from mhpdata.labels import MHP_V1
 from mhpdata.storage.manifest import write_atomically
 from mhpdata.synth.writing.folder import synthesize
 from mhpmodels.engines.engine import Step
-from mhpmodels.files import checkpoint
+from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.output import write_file
 from mhpmodels.prediction.convert import convert
 from mhpmodels.prediction.predict import Options, predict_photos
@@ -195,10 +195,10 @@ def stays(call, *paths):
 def test_a_foreign_file_under_a_checkpoint_s_name(tmp_path, suffix):
     engine, path = NumpyEngine(CONFIG), tmp_path / f"epoch_0001.{suffix}"
     path.write_text("notes on the epoch")
-    checkpoint.prune(tmp_path)
+    checkpoint_writer.prune(tmp_path)
     stays(lambda: save(tmp_path, engine, 1), path)
     save(tmp_path, engine, 2)
-    checkpoint.prune(tmp_path)
+    checkpoint_writer.prune(tmp_path)
     assert path.read_text() == "notes on the epoch"
 
 
@@ -206,7 +206,7 @@ def test_links_under_the_names_of_checkpoints(tmp_path, thesis):
     engine, chapter = NumpyEngine(CONFIG), thesis / "chapter.tex"
     for name in (".part-epoch_0001.params", "epoch_0002.state", "epoch_0003.json"):
         (tmp_path / name).symlink_to(chapter)
-    checkpoint.prune(tmp_path)
+    checkpoint_writer.prune(tmp_path)
     for epoch in (1, 2, 3):
         stays(lambda epoch=epoch: save(tmp_path, engine, epoch))
     kept = save(tmp_path, engine, 4)
@@ -214,7 +214,7 @@ def test_links_under_the_names_of_checkpoints(tmp_path, thesis):
     kept.rename(archive)
     kept.symlink_to(archive)
     save(tmp_path, engine, 5)
-    checkpoint.prune(tmp_path)
+    checkpoint_writer.prune(tmp_path)
     assert kept.is_symlink() and archive.exists()
 
 
@@ -223,7 +223,7 @@ def test_a_half_written_part_goes_and_a_foreign_one_stays(tmp_path):
     half, foreign = tmp_path / ".part-epoch_0002.params", tmp_path / ".part-epoch_0003.params"
     half.write_bytes((0x112).to_bytes(8, "little") + bytes(8))
     foreign.write_text("mine")
-    checkpoint.prune(tmp_path)
+    checkpoint_writer.prune(tmp_path)
     assert not half.exists() and foreign.exists()
 
 
@@ -264,8 +264,8 @@ def test_a_bundle_replaces_a_bundle_only(tmp_path, thesis):
 
 def test_a_run_is_saved_beside_what_is_somebody_else_s(tmp_path, thesis):
     shutil.copytree(thesis, tmp_path / "run")
-    checkpoint.save(tmp_path / "run", NumpyEngine(CONFIG), ended(1), LOADER)
-    checkpoint.prune(tmp_path / "run")
+    checkpoint_writer.save(tmp_path / "run", NumpyEngine(CONFIG), ended(1), LOADER)
+    checkpoint_writer.prune(tmp_path / "run")
     assert content(tmp_path / "run").items() >= content(thesis).items()
 
 

@@ -28,12 +28,13 @@ from mhpdata.storage.manifest import read_manifest
 from mhpdata.storage.shards import formats
 from mhpdata.storage.shards.formats import SUFFIXES
 from mhpmodels.config import TrainConfig
-from mhpmodels.files import checkpoint
+from mhpmodels.files import checkpoint, checkpoint_writer
 from mhpmodels.files.checkpoint import Position
 from mhpmodels.files.params import read_params
 from mhpmodels.prediction.trained import open_trained
 from mhpmodels.scoring.submission import Submission
-from mhpmodels.training.runlog import EPOCHS, STEPS, RunLog, read_epochs, read_steps
+from mhpmodels.training.runlog import RunLog
+from mhpmodels.training.tables import EPOCHS, STEPS, read_epochs, read_steps
 
 
 def fifo(path):
@@ -160,7 +161,7 @@ def test_weights_and_tables_of_labels(make, tmp_path, monkeypatch):
 @pytest.mark.parametrize("make", STRANGE)
 def test_a_run_s_folder(make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    weights = checkpoint.save(tmp_path, NumpyEngine(TrainConfig(classes=5)), Position(1, 0, 10), {})
+    weights = checkpoint_writer.save(tmp_path, NumpyEngine(TrainConfig(classes=5)), Position(1, 0, 10), {})
     found = checkpoint.read(weights)
     with RunLog(tmp_path, ("background",), quiet=True):
         pass

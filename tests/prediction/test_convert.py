@@ -20,7 +20,7 @@ from mhpdata.remap import common
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import DEVIATION, MEAN, open_engine
 from mhpmodels.engines.onnx import OnnxEngine
-from mhpmodels.files import checkpoint
+from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.checkpoint import Position
 from mhpmodels.files.params import read_params, write_params
 from mhpmodels.networks.architecture import Architecture, build_network
@@ -274,7 +274,7 @@ def own(tmp_path):
     """An engine of a network of one's own, and its checkpoint."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
     engine = open_engine(TrainConfig(engine="torch", model="own_networks:with_pyramid", classes=5, crop_size=32))
-    yield engine, checkpoint.save(tmp_path, engine, Position(epoch=1), {})
+    yield engine, checkpoint_writer.save(tmp_path, engine, Position(epoch=1), {})
     engine.close()
 
 
@@ -284,11 +284,11 @@ def test_the_folder_of_a_run_is_its_best_checkpoint_as_for_mhp_eval(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint that is whole"):
         convert(run, tmp_path / "a.params")
     engine = open_engine(TrainConfig(engine="torch", model="own_networks:with_pyramid", classes=5, crop_size=32))
-    checkpoint.save(run, engine, Position(epoch=1), {})
-    last = checkpoint.save(run, engine, Position(epoch=2, step=1), {})
+    checkpoint_writer.save(run, engine, Position(epoch=1), {})
+    last = checkpoint_writer.save(run, engine, Position(epoch=2, step=1), {})
     assert convert(run, tmp_path / "a.params") == last, "none was validated"
-    best = checkpoint.save(run, engine, Position(epoch=3, step=2), {}, {"pixAcc": 0.5, "mIoU": 0.3})
-    checkpoint.save(run, engine, Position(epoch=4, step=3), {}, {"pixAcc": 0.5, "mIoU": 0.2})
+    best = checkpoint_writer.save(run, engine, Position(epoch=3, step=2), {}, {"pixAcc": 0.5, "mIoU": 0.3})
+    checkpoint_writer.save(run, engine, Position(epoch=4, step=3), {}, {"pixAcc": 0.5, "mIoU": 0.2})
     engine.close()
     done = CliRunner().invoke(main, [str(run), str(tmp_path / "b.params")])
     assert done.exit_code == 0 and done.stdout == f"{tmp_path / 'b.params'}: the weights of {best}\n"
@@ -325,7 +325,7 @@ def test_what_its_classes_are_called_goes_along(own, tmp_path):
     """test_naming.py has the other forms of these notes: an export takes seconds."""
     names = {"classes": 17, "class_names": COMMON.names, "flip_pairs": COMMON.flip_pairs, "remap": common().to_json()}
     mixed = open_engine(replace(own[0].config, **names))
-    convert(checkpoint.save(tmp_path, mixed, Position(epoch=2), {}), tmp_path / "mixed.onnx")
+    convert(checkpoint_writer.save(tmp_path, mixed, Position(epoch=2), {}), tmp_path / "mixed.onnx")
     mixed.close()
     found = open_trained(tmp_path / "mixed.onnx", {"base_size": 64}).config
     assert {name: getattr(found, name) for name in names} == names

@@ -18,7 +18,7 @@ from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.labels import MHP_V1
 from mhpmodels.config import TrainConfig
 from mhpmodels.evaluation.evaluate import evaluate
-from mhpmodels.files import checkpoint
+from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.checkpoint import Position
 from mhpmodels.inference.pieces import SCALES
 from mhpmodels.prediction.trained import inference_of, open_trained, trained_config
@@ -60,7 +60,7 @@ def run(tmp_path):
         engine = ColourEngine(CONFIG)
         engine.network.bias[:] = epoch
         position = Position(epoch=epoch, step=10 * epoch)
-        checkpoint.save(folder, engine, position, {"seed": 0}, {"pixAcc": 0.5, "mIoU": miou})
+        checkpoint_writer.save(folder, engine, position, {"seed": 0}, {"pixAcc": 0.5, "mIoU": miou})
     return folder
 
 

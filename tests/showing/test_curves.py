@@ -11,7 +11,8 @@ from click.testing import CliRunner
 import mhptools.show
 from mhpdata.errors import CheckpointError, OutputError
 from mhpmodels.showing import curves
-from mhpmodels.training.runlog import EpochRow, RunLog, StepRow
+from mhpmodels.training.runlog import RunLog
+from mhpmodels.training.tables import EpochRow, StepRow
 
 pytestmark = pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs the extra viz")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mhpmodels.config import TrainConfig
-from mhpmodels.files import checkpoint
+from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.checkpoint import Position
 
 CONFIG = TrainConfig(lr=0.125, classes=5)
@@ -17,4 +17,4 @@ def ended(epoch):
 
 def save(folder, engine, epoch, miou=None):
     score = None if miou is None else {"pixAcc": 0.5, "mIoU": miou}
-    return checkpoint.save(folder, engine, ended(epoch), LOADER, score)
+    return checkpoint_writer.save(folder, engine, ended(epoch), LOADER, score)

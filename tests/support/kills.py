@@ -34,7 +34,7 @@ import mhpdata
 from mhpdata.synth.writing.folder import synthesize
 from mhpmodels.engines import engine as engines
 from mhpmodels.files import checkpoint
-from mhpmodels.training.runlog import read_epochs, read_steps
+from mhpmodels.training.tables import read_epochs, read_steps
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 NETWORK = {"torch": "torch_ranks:small", "mxnet": "icnet"}

@@ -39,7 +39,7 @@ import mhpdata
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines import engine as engines
 from mhpmodels.training.loop import train
-from mhpmodels.training.runlog import read_steps
+from mhpmodels.training.tables import read_steps
 
 PACKS = {
     "rec": {"size": 48},

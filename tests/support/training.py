@@ -9,7 +9,7 @@ from numpy_engine import NumpyEngine
 import mhpdata
 from mhpmodels.config import TrainConfig
 from mhpmodels.training.loop import train
-from mhpmodels.training.runlog import read_epochs, read_steps
+from mhpmodels.training.tables import read_epochs, read_steps
 
 STEPS = 4  # of an epoch: 9 training samples in batches of 2
 

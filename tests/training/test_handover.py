@@ -21,7 +21,7 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 from mhpmodels.training.handover import to_torch
 from mhpmodels.training.loop import train
-from mhpmodels.training.runlog import read_steps
+from mhpmodels.training.tables import read_steps
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 

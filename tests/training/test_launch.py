@@ -19,7 +19,7 @@ from places import SUPPORT
 import mhpdata
 from mhpmodels.config import TrainConfig
 from mhpmodels.training import launch
-from mhpmodels.training.runlog import STEPS
+from mhpmodels.training.tables import STEPS
 from mhptools.train import main
 
 PATIENCE = 600

@@ -26,7 +26,7 @@ from mhpmodels.engines import engine as engines
 from mhpmodels.files import checkpoint
 from mhpmodels.files.params import read_params
 from mhpmodels.training.loop import train
-from mhpmodels.training.runlog import read_epochs, read_steps
+from mhpmodels.training.tables import read_epochs, read_steps
 
 BENCHMARK = ROOT / "benchmarks" / "learning.py"
 

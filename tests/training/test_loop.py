@@ -13,7 +13,7 @@ from training import STEPS, check_equal, curve, run, small_config, whole_run, wr
 
 from mhpdata.errors import EngineError, OptionError
 from mhpmodels.files import checkpoint
-from mhpmodels.training.runlog import read_epochs, read_steps
+from mhpmodels.training.tables import read_epochs, read_steps
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 
 from mhpmodels.training.meter import Meter, clock
-from mhpmodels.training.runlog import StepRow
+from mhpmodels.training.tables import StepRow
 
 
 def test_a_meter_counts_one_epoch():

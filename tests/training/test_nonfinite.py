@@ -16,7 +16,7 @@ from mhpdata.errors import CheckpointError, NonFiniteError
 from mhpmodels.files import checkpoint
 from mhpmodels.training.bundle import replay
 from mhpmodels.training.loop import train
-from mhpmodels.training.runlog import read_epochs, read_steps
+from mhpmodels.training.tables import read_epochs, read_steps
 
 NAN = math.nan
 

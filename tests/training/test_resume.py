@@ -16,7 +16,7 @@ from training import STEPS, check_equal, curve, run, small_config, weights, whol
 from mhpdata.errors import CheckpointError, EngineError, OptionError, OutputError
 from mhpmodels.files import checkpoint
 from mhpmodels.training.loop import train
-from mhpmodels.training.runlog import read_steps
+from mhpmodels.training.tables import read_steps
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 
 from mhpdata.errors import CheckpointError, OutputError
-from mhpmodels.training.runlog import EPOCHS, STEPS, EpochRow, RunLog, StepRow, read_epochs, read_steps
+from mhpmodels.training.runlog import RunLog
+from mhpmodels.training.tables import EPOCHS, STEPS, EpochRow, StepRow, read_epochs, read_steps
 
 CLASSES = ("background", "hat, or cap")
 

@@ -16,7 +16,7 @@ from folder import write_folder
 from places import SUPPORT
 
 import mhpdata
-from mhpmodels.training.runlog import read_steps
+from mhpmodels.training.tables import read_steps
 
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 LOAD = """
