@@ -53,10 +53,11 @@ def main(
         epochs, steps = save_curves(run_folder, out, overwrite)
         print(printable(f"{out}: {epochs} epochs, {steps} steps"))
         return
+    from mhpmodels.showing.selection import Selection
     from mhpmodels.showing.sheet import save_sheet
 
     sheet = save_sheet(
-        str(folder), out, split=split, count=count, indices=indices, names=names, seed=seed, overwrite=overwrite
+        str(folder), out, split=split, selection=Selection(count, indices, names, seed), overwrite=overwrite
     )
     height, width = sheet.size
     chosen = ", ".join(map(str, sheet.indices))

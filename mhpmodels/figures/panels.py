@@ -98,7 +98,7 @@ def pick(array: Pixels, size: tuple[int, int]) -> Pixels:
     return np.ascontiguousarray(array[ys[:, None], xs])
 
 
-def person_places(persons: Pixels) -> dict[int, tuple[int, int]]:
+def person_centres(persons: Pixels) -> dict[int, tuple[int, int]]:
     """Where to write each person's number: the own pixel (y, x) nearest to the middle of all own pixels.
 
     Args:

@@ -90,7 +90,7 @@ def test_pick_takes_the_middle_and_makes_no_new_values():
 def test_a_number_stands_on_its_person():
     persons = box((20, 20), 2, 2, 5, 5, 1) + box((20, 20), 10, 10, 9, 9, 3)
     persons[11:18, 11:18] = 0  # a ring: its middle is not its own
-    places = panels.person_places(persons)
+    places = panels.person_centres(persons)
     assert places.keys() == {1, 3} and places[1] == (4, 4) and persons[places[3]] == 3
 
 

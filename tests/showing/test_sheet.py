@@ -20,6 +20,7 @@ from mhpdata.errors import ManifestError, MissingError, OptionError, OutputError
 from mhpdata.labels import MHP_V1
 from mhpmodels.figures import page, panels
 from mhpmodels.showing import sheet as show
+from mhpmodels.showing.selection import Selection
 
 needs_matplotlib = pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs the extra viz")
 
@@ -43,43 +44,6 @@ class Few:
         return self.samples[index]
 
 
-# --- which samples
-
-
-def test_samples_are_spread_evenly():
-    names = [str(i) for i in range(100)]
-    assert show.choose(names) == (8, 25, 41, 58, 75, 91)
-    assert show.choose(names[:4]) == (0, 1, 2, 3)
-    assert show.choose(names, count=1) == (50,)
-
-
-def test_samples_by_seed_index_and_name():
-    names = [f"{i:04}" for i in range(50)]
-    drawn = show.choose(names, seed=3)
-    assert drawn == show.choose(names, seed=3) == tuple(sorted(set(drawn))) and len(drawn) == 6
-    assert drawn != show.choose(names, seed=4)
-    assert show.choose(names, indices=[17, 3]) == (17, 3)
-    assert show.choose(names, names=["0009", "0001"]) == (9, 1)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"indices": [5]}, r"index: 5; expected 0\.\.4"),
-        ({"indices": [-1]}, r"index: -1; expected 0\.\.4"),
-        ({"names": ["0006"]}, "name: '0006'; expected a name in the split. Pass 000"),
-        ({"count": 0}, r"count: 0; expected 1\.\."),
-        ({"indices": [0] * 65}, "at most 64"),
-        ({"indices": [1], "names": ["0001"]}, "in two ways"),
-        ({"indices": [1], "count": 3}, "in two ways"),
-        ({"names": ["0001"], "seed": 0}, "in two ways"),
-    ],
-)
-def test_samples_that_are_not_there(options, message):
-    with pytest.raises(OptionError, match=message):
-        show.choose([f"{i:04}" for i in range(5)], **options)
-
-
 def a_blank_sheet(split, indices):
     """Where only the file matters."""
     return np.zeros((2, 3, 3), np.uint8)
@@ -94,7 +58,7 @@ def test_the_split_is_val_unless_named(rec, tmp_path, monkeypatch):
 
     assert saved() == ("val", (0,))
     assert saved(split="test") == ("test", (0,))
-    assert saved(names=["0003"]) == ("train", (2,))
+    assert saved(selection=Selection(names=["0003"])) == ("train", (2,))
     with pytest.raises(OptionError, match="'dev'; expected train or val or test"):
         saved(split="dev")
 
@@ -136,7 +100,7 @@ def test_sheet_shows_the_samples_as_they_are(rec):
         expected = panels.persons_panel(sample.persons, size)
         other = (drawn != expected).any(axis=2)  # the numbers 1 and 2
         assert 0.0005 < other.mean() < 0.02
-        for person, (y, x) in panels.person_places(sample.persons).items():
+        for person, (y, x) in panels.person_centres(sample.persons).items():
             y, x = y * size[0] // sample.persons.shape[0], x * size[1] // sample.persons.shape[1]
             assert other[y - 15 : y + 15, x - 15 : x + 15].any(), person
         tops.append(top)
@@ -174,7 +138,7 @@ def test_a_person_without_pixels_and_one_without_name_in_the_font(rec):
 @needs_matplotlib
 def test_the_same_samples_give_the_same_bytes(rec, tmp_path):
     for name in ("a.png", "b.png"):
-        show.save_sheet(rec, tmp_path / name, split="train", count=2)
+        show.save_sheet(rec, tmp_path / name, split="train", selection=Selection(count=2))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
