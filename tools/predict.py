@@ -76,7 +76,8 @@ def main(
 
     from mhpdata.storage.manifest import read_manifest
     from mhpmodels.inference.pieces import WINDOW
-    from mhpmodels.prediction.predict import Options, predict_photos, predict_split
+    from mhpmodels.prediction.options import Options
+    from mhpmodels.prediction.predict import predict_photos, predict_split
     from mhpmodels.prediction.trained import inference_of, labels_of, open_trained
 
     if (data is None) == (not photos) or (data is None and (split or names)):

@@ -15,7 +15,8 @@ import mhpdata
 from mhpdata.labels import MHP_V1
 from mhpmodels.engines.engine import installed
 from mhpmodels.evaluation.evaluate import evaluate
-from mhpmodels.prediction.predict import Options, predict_split
+from mhpmodels.prediction.options import Options
+from mhpmodels.prediction.predict import predict_split
 from mhpmodels.prediction.trained import inference_of, open_trained
 
 pytestmark = [

@@ -20,7 +20,8 @@ from mhpmodels.engines.engine import Step
 from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.output import write_file
 from mhpmodels.prediction.convert import convert
-from mhpmodels.prediction.predict import Options, predict_photos
+from mhpmodels.prediction.options import Options
+from mhpmodels.prediction.predict import predict_photos
 from mhpmodels.training.bundle import Moment, save_bundle
 from mhpmodels.training.runlog import RunLog
 

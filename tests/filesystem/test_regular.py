@@ -184,11 +184,11 @@ def test_a_run_s_folder(make, tmp_path, monkeypatch):
 
 
 def test_a_photo_to_predict(tmp_path):
-    from mhpmodels.prediction.predict import _see_photo
+    from mhpmodels.prediction.inputs import read_file
 
     os.mkfifo(tmp_path / "photo.jpg")
     with pytest.raises(UnreadableError, match="not a regular file"):
-        _see_photo(64, tmp_path / "photo.jpg")
+        read_file(tmp_path / "photo.jpg", 64)
 
 
 def test_an_index_that_is_too_long_is_not_read(source, tmp_path):

@@ -19,7 +19,8 @@ from mhpdata.loading.bench import bench_loader
 from mhpdata.loading.loader import Loader
 from mhpmodels.evaluation.evaluate import evaluate
 from mhpmodels.inference.pieces import Inference
-from mhpmodels.prediction.predict import Options, predict_split
+from mhpmodels.prediction.options import Options
+from mhpmodels.prediction.predict import predict_split
 from mhpmodels.scoring.score import score
 from mhpmodels.training.feed import Feed
 from mhptools import pack, verify

@@ -38,7 +38,7 @@ from mhpdata.packing.crosscheck import find_difference
 from mhpdata.packing.summary import report
 from mhpdata.storage.codec import encode_image
 from mhpdata.storage.manifest import Manifest, read_manifest
-from mhpmodels.prediction.predict import Options, _see_photo
+from mhpmodels.prediction.inputs import read_file
 
 FAULTS = sorted((TESTS / "data/jpeg").glob("*.jpg"))
 """Bytes flipped in JPEGs of noise, which libjpeg decodes without a warning; "ours-refuses", or planes that differ."""
@@ -289,7 +289,7 @@ def interrupt(*_: object) -> None:
 def test_predict_takes_them_too(tmp_path):
     for name, data in ODD.items():
         (tmp_path / "a.jpg").write_bytes(data)
-        seen = _see_photo(Options(size=24), tmp_path / "a.jpg").image
+        seen = read_file(tmp_path / "a.jpg", 24).image
         np.testing.assert_array_equal(seen, decode_jpeg(JPEG), err_msg=name)
 
 

@@ -36,7 +36,8 @@ from mhpmodels.files.output import write_file
 from mhpmodels.files.png import decode_labels, encode_indexed
 from mhpmodels.inference.pieces import Inference
 from mhpmodels.inference.rescale import labels_at
-from mhpmodels.prediction.predict import Options, predict_photos, predict_split
+from mhpmodels.prediction.options import Options
+from mhpmodels.prediction.predict import predict_photos, predict_split
 
 
 @pytest.fixture(scope="module")

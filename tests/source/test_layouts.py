@@ -21,7 +21,8 @@ from mhpdata.source.scan import LAYOUTS
 from mhpdata.synth.writing.forms import EXIF
 from mhpmodels.evaluation.evaluate import evaluate
 from mhpmodels.inference.pieces import Inference
-from mhpmodels.prediction.predict import Options, predict_split
+from mhpmodels.prediction.options import Options
+from mhpmodels.prediction.predict import predict_split
 from mhpmodels.showing.sheet import contact_sheet
 
 SETS = pytest.mark.parametrize("labels", [MHP_V1, MHP_V2, CIHP, COMMON], ids=lambda labels: labels.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from networks import ByColour
 
 from mhpmodels.inference.pieces import Inference
-from mhpmodels.prediction.predict import Options
+from mhpmodels.prediction.options import Options
 
 SMALL = Options(size=32, threads=1)
 
