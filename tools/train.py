@@ -144,7 +144,7 @@ def main(
     """Train PSPNet or ICNet on packed shards, on MXNet with GluonCV or on PyTorch."""
     from mhpmodels.training.bundle import replay as run_again
     from mhpmodels.training.launch import launch_ranks
-    from mhpmodels.training.loop import train
+    from mhpmodels.training.train import train
 
     if replay is not None:
         print(run_again(replay, on_cpu=no_cuda).text())

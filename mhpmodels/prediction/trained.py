@@ -16,8 +16,7 @@ from mhpdata.labels import CIHP, MHP_V1, MHP_V2, LabelSet, label_set
 from mhpdata.remap import read_remap
 from mhpdata.storage.manifest import Manifest
 from mhpmodels.config import SUFFIXES, TrainConfig
-from mhpmodels.engines import engine as engines
-from mhpmodels.engines.engine import Predictor
+from mhpmodels.engines.engine import Predictor, installed, open_engine
 from mhpmodels.engines.onnx import SUFFIX, OnnxEngine
 from mhpmodels.files import checkpoint
 from mhpmodels.files.checkpoint import Checkpoint
@@ -55,7 +54,7 @@ def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19
         found = checkpoint.read(path)
     elif path.exists():
         by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
-        engine = by_suffix.get(path.suffix, next(iter(engines.installed()), "mxnet"))
+        engine = by_suffix.get(path.suffix, next(iter(installed()), "mxnet"))
         return path, TrainConfig(**{"engine": engine, "classes": classes, **_devices(given), **given})
     else:
         remedy = "Check the spelling of the path, or pass the folder of a run, such as runs/mhp/icnet/resnet50."
@@ -97,7 +96,7 @@ def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19) 
     if Path(path).suffix == SUFFIX:
         return OnnxEngine(path, TrainConfig(**{**_devices(given), **given}))
     weights, config = trained_config(path, given, classes)
-    engine = engines.open_engine(config, training=False)
+    engine = open_engine(config, training=False)
     try:
         engine.load(weights)
     except BaseException:

@@ -1,34 +1,28 @@
-"""The training loop, once for all engines.
+"""The training loop: one implementation for all engines.
 
 ::
 
     Loader ─batch─> engine.train_step ─Step─> guard ─> log         at each step
                     engine.predict ─> evaluate ─> log, checkpoint  after each epoch
 
-The rule: a run is a function of its config. Batches, rates and seeds follow from the step's number, a checkpoint holds
-all the rest, so a run that was interrupted, killed and resumed writes the same losses as one that was left alone.
+The rule: batches, rates and seeds follow from the config and the step's number, and a checkpoint holds everything else.
+So a run that was interrupted, killed and resumed writes the same losses as an uninterrupted one.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.errors import EngineError, NonFiniteError, OptionError, OutputError
+from mhpdata.errors import EngineError, NonFiniteError
 from mhpmodels.config import TrainConfig
-from mhpmodels.engines import engine as engines
 from mhpmodels.engines.engine import Engine
-from mhpmodels.files import checkpoint, checkpoint_writer
-from mhpmodels.files.checkpoint import Checkpoint, Position
-from mhpmodels.files.output import unmade
+from mhpmodels.files import checkpoint_writer
+from mhpmodels.files.checkpoint import Position
 from mhpmodels.mean import Mean
 from mhpmodels.training.bundle import Moment
 from mhpmodels.training.feed import Feed
@@ -37,128 +31,25 @@ from mhpmodels.training.interrupt import Interrupt
 from mhpmodels.training.meter import Meter, Stopwatch, clock
 from mhpmodels.training.runlog import RunLog
 from mhpmodels.training.schedule import step_seed
-from mhpmodels.training.tables import STEPS, EpochRow, StepRow, read_steps
+from mhpmodels.training.tables import EpochRow, StepRow
 
 if TYPE_CHECKING:
     from mhpdata.loading.batch import Batch
     from mhpmodels.evaluation.metrics import Confusion
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        folder: of the run.
-        last, best: weights of those checkpoints; None where there is none.
-        signal: that interrupted it; None where it came to its end.
-    """
-
-    folder: Path
-    last: Path | None
-    best: Path | None
-    signal: int | None = None
-
-
-def train(
-    config: TrainConfig,
-    out: str | Path,
-    *,
-    resume: str | Path | None = None,
-    weights: str | Path | None = None,
-    start_epoch: int = 0,
-    log_name: str = "train.log",
-    tensorboard: bool = False,
-    progress: bool = False,
-    open_engine: Callable[[TrainConfig], Engine] = engines.open_engine,
-) -> Outcome:
-    """Train a network on a packed folder: what mhp-train calls.
+class Loop:
+    """The loop of one process, and where it stands.
 
     Args:
-        config: of the run; of one that is resumed, as the checkpoint has it, but for ``config.FREE``.
-        out: the run's folder; new, or that of the checkpoint.
-        resume: go on from this checkpoint: its weights, or a run's folder for the last one there.
-        weights: begin with these weights instead of new ones.
-        start_epoch: of a new run that begins later in the schedule.
-        log_name: of the log file in ``out``.
-        tensorboard: write ``out/tensorboard``, too.
-        progress: draw a bar, where standard error is a terminal.
-        open_engine: gives the engine that ``config`` names.
-
-    Returns:
-        How it ended: at the end of its last epoch, or at a signal (Ctrl-C, SIGTERM), after which it has saved.
-
-    Raises:
-        OptionError: the config does not fit the data or the checkpoint.
-        PackedError: the packed folder is missing or damaged.
-        EngineError, CheckpointError: the engine or the checkpoint cannot be used.
-        OutputError: ``out`` holds another run, or cannot be written.
-        NonFiniteError: ``config.max_skips`` steps in a row were not finite; weights from before them are saved.
+        config, engine, feed: the run, with weights and loader at ``position``.
+        position: where the run stands; moved with every step.
+        log: takes lines and rows.
+        folder: for bundles and checkpoints.
+        interrupt: what a signal sets.
+        progress: draw a bar, if standard error is a terminal.
+        saved: weights of the checkpoint that the run resumes from.
     """
-    out = Path(out)
-    if resume is not None and (weights is not None or start_epoch):
-        remedy = "Leave out weights and start_epoch to go on with the run, or resume to begin a new one."
-        raise OptionError("resume", "given with weights or start_epoch", "resume alone", remedy)
-    begun = None if resume is None else checkpoint.read(resume)
-    if begun is not None:
-        begun.config.check_continued(config)
-    with Interrupt() as interrupt, ExitStack() as stack:
-        engine = open_engine(config)
-        stack.callback(engine.close)
-        feed = Feed(config, engine.rank, engine.world_size)
-        stack.callback(feed.close)
-        feed.loader = engine.prefetch(feed.loader)
-        if begun is not None:
-            checkpoint.restore(begun, engine)
-            position = begun.position
-            feed.loader.load_state_dict(begun.loader)
-        else:
-            position = Position(epoch=start_epoch, step=start_epoch * feed.steps)
-            if weights is not None:
-                engine.load(weights)
-        if engine.rank == 0:
-            _prepare(out, begun)
-        folder = out if engine.rank == 0 else out / f"rank_{engine.rank}"
-        _make(folder)
-        log = RunLog(folder, feed.classes, position.step, log_name, tensorboard, quiet=engine.rank != 0)
-        stack.enter_context(log)
-        log.line(f"Config: {json.dumps(asdict(config))}")
-        log.line(f"Engine: {json.dumps(engine.describe())}")
-        run = _Run(config, engine, feed, position, log, folder, interrupt, progress, begun)
-        if begun is not None:
-            log.line(f"Resumed from {begun.weights} {run.place}")
-        run.go()
-        best, there = checkpoint.best(folder), checkpoint.listing(folder)
-    return Outcome(out, there[-1].weights if there else None, best.weights if best else None, interrupt.signal)
-
-
-def _prepare(out: Path, begun: Checkpoint | None) -> None:
-    """Make the run's folder, and refuse one that holds what would be overwritten."""
-    there = checkpoint.listing(out) if out.is_dir() else ()
-    if begun is None and there:
-        remedy = f"Go on with mhp-train --resume {out}, or pass another --save-dir."
-        raise OutputError(out, "holds a run", "", remedy)
-    if begun is None and (out / STEPS).exists() and read_steps(out):
-        remedy = f"Pass another --save-dir; if nobody needs this one, delete the folder {out} instead."
-        raise OutputError(out, "holds a run without a checkpoint", "", remedy)
-    if begun is not None and there and there[-1].position.step > begun.position.step:
-        found = f"holds a later checkpoint, {there[-1].weights.name}"
-        remedy = (
-            f"To go on from that one pass --resume {there[-1].weights}; from the earlier one, another --save-dir, too."
-        )
-        raise OutputError(out, found, "", remedy)
-
-
-def _make(folder: Path) -> None:
-    """A folder of the run. Raises OutputError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unmade(folder, error, "--save-dir") from error
-
-
-class _Run:
-    """The loop itself, and where it stands."""
 
     def __init__(
         self,
@@ -170,16 +61,22 @@ class _Run:
         folder: Path,
         interrupt: Interrupt,
         progress: bool,
-        begun: Checkpoint | None,
+        saved: Path | None = None,
     ) -> None:
         self.config, self.engine, self.feed, self.at, self.log = config, engine, feed, position, log
         self.folder, self.interrupt = folder, interrupt
         self.guard = Guard(folder / "bundles", config.max_skips, log.line, position.skipped, position.in_a_row)
         self.meter = Meter(feed.steps, config.epochs, engine.world_size, progress)
-        self.saved = begun.weights if begun is not None else None
+        self.saved = saved
 
-    def go(self) -> None:
-        """Train to the end, or until a signal comes."""
+    def run(self) -> None:
+        """Train to the last epoch, or until a signal comes.
+
+        Raises:
+            NonFiniteError: ``config.max_skips`` steps in a row were not finite; weights from before them are saved.
+            EngineError: the engine fails.
+            OutputError: a log, table, bundle or checkpoint cannot be written.
+        """
         try:
             while self.at.epoch < self.config.epochs and not self._stopping:
                 self._train()

@@ -14,7 +14,6 @@ from full_networks import CLASSES, batch, config
 from mhpdata.drawing.image import DEVIATION, MEAN
 from mhpdata.errors import CheckpointError, EngineError, OptionError
 from mhpmodels.config import TrainConfig
-from mhpmodels.engines import engine as engines
 from mhpmodels.engines.engine import ENGINES, Step, installed, open_engine
 
 OTHERS = pytest.mark.slow  # the contract is the engine's; what each network adds is in the tests of its engine
@@ -94,13 +93,15 @@ def test_an_engine_that_nobody_knows(monkeypatch):
 
 def test_a_missing_framework_names_the_extra(monkeypatch):
     monkeypatch.setitem(ENGINES, "mxnet", ("no_such_framework",))
-    assert "mxnet" not in engines.installed()
+    assert "mxnet" not in installed()
     with pytest.raises(EngineError, match=r'no_such_framework not installed.*pip install "\.\[mxnet\]"'):
         open_engine(TrainConfig(engine="mxnet"))
 
 
 def test_mean_and_deviation_are_the_loaders():
-    assert (engines.MEAN, engines.DEVIATION) == (MEAN, DEVIATION)
+    from mhpmodels.engines import engine
+
+    assert (engine.MEAN, engine.DEVIATION) == (MEAN, DEVIATION)
 
 
 def test_it_says_what_it_is(engine):

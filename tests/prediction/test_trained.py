@@ -47,7 +47,7 @@ def engines(monkeypatch):
         opened.append(ColourEngine(config, training))
         return opened[-1]
 
-    monkeypatch.setattr("mhpmodels.engines.engine.open_engine", open_engine)
+    monkeypatch.setattr("mhpmodels.prediction.trained.open_engine", open_engine)
     return opened
 
 

@@ -32,7 +32,7 @@ from folder import tree, write_folder
 
 import mhpdata
 from mhpdata.synth.writing.folder import synthesize
-from mhpmodels.engines import engine as engines
+from mhpmodels.engines.engine import installed
 from mhpmodels.files import checkpoint
 from mhpmodels.training.tables import read_epochs, read_steps
 
@@ -231,7 +231,7 @@ def users(work: Path) -> dict[str, Victim]:
     """The commands that need an engine, for all that are installed here, and what they read."""
     found = {}
     mhpdata.pack(write_folder(work / "small", images=16, size=(48, 64)), work / "rec", size=0)
-    for engine in engines.installed():
+    for engine in installed():
         found[f"train, {engine}"] = victim = train(work / "rec", engine)
         run = work / f"run-{engine}"
         _whole(victim, run)

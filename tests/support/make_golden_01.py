@@ -37,9 +37,9 @@ from numpy_engine import NumpyEngine
 
 import mhpdata
 from mhpmodels.config import TrainConfig
-from mhpmodels.engines import engine as engines
-from mhpmodels.training.loop import train
+from mhpmodels.engines.engine import open_engine
 from mhpmodels.training.tables import read_steps
+from mhpmodels.training.train import train
 
 PACKS = {
     "rec": {"size": 48},
@@ -83,7 +83,7 @@ def run_config(engine: str) -> TrainConfig:
     return TrainConfig(**small)
 
 
-def open_engine(name: str, stop_at: int = -1):
+def stopping(name: str, stop_at: int = -1):
     """What opens the engine of a run; it gets SIGTERM at the step ``stop_at``."""
 
     def stop(count, _):
@@ -94,7 +94,7 @@ def open_engine(name: str, stop_at: int = -1):
         return lambda config: NumpyEngine(config, before_step=stop)
 
     def opener(config):
-        engine, steps = engines.open_engine(config), iter(range(1000))
+        engine, steps = open_engine(config), iter(range(1000))
         step = engine.train_step
         engine.train_step = lambda *given: (stop(next(steps), None), step(*given))[1]
         return engine
@@ -127,9 +127,9 @@ def main() -> None:
         (out / "digests.json").write_text(json.dumps(known, indent=1) + "\n")
         curves = {}
         for name, stop_at in (("numpy", 5), ("torch", 4)):
-            whole = train(run_config(name), f"{name}-whole", open_engine=open_engine(name))
+            whole = train(run_config(name), f"{name}-whole", open_engine=stopping(name))
             curves[name] = {"steps": losses(whole.folder), "best": whole.best.name}
-            train(run_config(name), name, open_engine=open_engine(name, stop_at))
+            train(run_config(name), name, open_engine=stopping(name, stop_at))
         (out / "curves.json").write_text(json.dumps(curves, indent=1) + "\n")
         from mhptools.predict import main as predict
         from mhptools.score import main as score

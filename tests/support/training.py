@@ -8,8 +8,8 @@ from numpy_engine import NumpyEngine
 
 import mhpdata
 from mhpmodels.config import TrainConfig
-from mhpmodels.training.loop import train
 from mhpmodels.training.tables import read_epochs, read_steps
+from mhpmodels.training.train import train
 
 STEPS = 4  # of an epoch: 9 training samples in batches of 2
 

@@ -17,7 +17,7 @@ import mhpdata
 import mhpmodels.engines.engine
 import mhpmodels.training.bundle
 import mhpmodels.training.launch
-import mhpmodels.training.loop
+import mhpmodels.training.train
 import mhptools.train
 from mhpmodels.config import TrainConfig
 
@@ -36,9 +36,9 @@ def rec(tmp_path_factory):
 def hooks(monkeypatch, tmp_path):
     """Hooks of the NumPy engine that every run of the test uses, in a folder of its own."""
     hooks = {}
-    trained = mhpmodels.training.loop.train
+    trained = mhpmodels.training.train.train
     opener = {"open_engine": lambda config: NumpyEngine(config, **hooks)}
-    monkeypatch.setattr(mhpmodels.training.loop, "train", lambda *a, **k: trained(*a, **k, **opener))
+    monkeypatch.setattr(mhpmodels.training.train, "train", lambda *a, **k: trained(*a, **k, **opener))
     monkeypatch.chdir(tmp_path)
     return hooks
 
@@ -57,9 +57,9 @@ def parsed(monkeypatch, text):
 
     def record(config, out, **more):
         seen.append((config, out, more))
-        return mhpmodels.training.loop.Outcome(Path(out), None, None)
+        return mhpmodels.training.train.Outcome(Path(out), None, None)
 
-    monkeypatch.setattr(mhpmodels.training.loop, "train", record)
+    monkeypatch.setattr(mhpmodels.training.train, "train", record)
     monkeypatch.setattr(mhpmodels.training.launch, "launch_ranks", lambda *_: None)
     result = invoke(text)
     assert result.exit_code == 0, result.output

@@ -20,8 +20,8 @@ from mhpdata.errors import EngineError, MissingError, OptionError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 from mhpmodels.training.handover import to_torch
-from mhpmodels.training.loop import train
 from mhpmodels.training.tables import read_steps
+from mhpmodels.training.train import train
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 

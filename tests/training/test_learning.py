@@ -22,11 +22,11 @@ import mhpdata
 from mhpdata.errors import NonFiniteError
 from mhpdata.synth.writing.folder import synthesize
 from mhpmodels.config import MODELS, TrainConfig
-from mhpmodels.engines import engine as engines
+from mhpmodels.engines.engine import DEVIATION, ENGINES, MEAN, installed, open_engine
 from mhpmodels.files import checkpoint
 from mhpmodels.files.params import read_params
-from mhpmodels.training.loop import train
 from mhpmodels.training.tables import read_epochs, read_steps
+from mhpmodels.training.train import train
 
 BENCHMARK = ROOT / "benchmarks" / "learning.py"
 
@@ -37,8 +37,8 @@ pytestmark = [
 each_engine = pytest.mark.parametrize(
     "engine",
     [
-        pytest.param(name, marks=pytest.mark.skipif(name not in engines.installed(), reason=f"{name} is not here"))
-        for name in engines.ENGINES
+        pytest.param(name, marks=pytest.mark.skipif(name not in installed(), reason=f"{name} is not here"))
+        for name in ENGINES
     ],
 )
 
@@ -78,7 +78,7 @@ def test_a_network_learns(work, engine, model):
 
 
 def test_all_engines_reach_the_same(work, model):
-    reached = [learned(work, engine, model)["mIoU"] for engine in engines.installed()]
+    reached = [learned(work, engine, model)["mIoU"] for engine in installed()]
     if len(reached) < 2:
         pytest.skip("one engine is installed here")
     assert max(reached) - min(reached) <= 2
@@ -149,7 +149,7 @@ class Spoiled:
         kind, self._calls = self._calls % 6, self._calls + 1
         images, labels = np.array(images), np.array(labels)
         if kind in (1, 3):  # black, as it comes from the loader
-            images[:] = -(np.array(engines.MEAN) / np.array(engines.DEVIATION)).astype(np.float32)[:, None, None]
+            images[:] = -(np.array(MEAN) / np.array(DEVIATION)).astype(np.float32)[:, None, None]
         if kind in (2, 3):
             labels[:] = 255
         if kind == 4:  # one value everywhere, far from 0: a variance of 0 beside a large mean
@@ -182,7 +182,7 @@ def test_what_the_notes_lost_stays_finite_or_is_named(rec, tmp_path, engine, mod
     shared |= {"engine": engine, "batch_size": 4, "epochs": 9, "validate": False}
     config, out = TrainConfig(**{**shared, **options}), tmp_path / "run"
     try:
-        train(config, out, open_engine=lambda c: Spoiled(engines.open_engine(c)))
+        train(config, out, open_engine=lambda c: Spoiled(open_engine(c)))
     except NonFiniteError as error:
         assert "last samples: " in str(error)
     rows = read_steps(out)

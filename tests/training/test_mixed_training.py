@@ -15,7 +15,7 @@ from releases import SIZE, write_cihp, write_v2
 
 import mhpdata
 import mhpmodels.training.launch
-import mhpmodels.training.loop
+import mhpmodels.training.train
 import mhptools.train
 from mhpdata.errors import OptionError
 from mhpdata.labels import CIHP, COMMON, MHP_V1, MHP_V2
@@ -53,9 +53,9 @@ def data(packed):
 @pytest.fixture
 def hooks(monkeypatch, tmp_path):
     """Hooks of the NumPy engine that every run of the test uses, in a folder of its own."""
-    hooks, trained = {}, mhpmodels.training.loop.train
+    hooks, trained = {}, mhpmodels.training.train.train
     opener = {"open_engine": lambda config: NumpyEngine(config, **hooks)}
-    monkeypatch.setattr(mhpmodels.training.loop, "train", lambda *a, **k: trained(*a, **k, **opener))
+    monkeypatch.setattr(mhpmodels.training.train, "train", lambda *a, **k: trained(*a, **k, **opener))
     monkeypatch.setattr(mhpmodels.training.launch, "launch_ranks", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     return hooks

@@ -15,8 +15,8 @@ from training import run, small_config, weights, write_rec
 from mhpdata.errors import CheckpointError, NonFiniteError
 from mhpmodels.files import checkpoint
 from mhpmodels.training.bundle import replay
-from mhpmodels.training.loop import train
 from mhpmodels.training.tables import read_epochs, read_steps
+from mhpmodels.training.train import train
 
 NAN = math.nan
 

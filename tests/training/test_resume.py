@@ -15,8 +15,8 @@ from training import STEPS, check_equal, curve, run, small_config, weights, whol
 
 from mhpdata.errors import CheckpointError, EngineError, OptionError, OutputError
 from mhpmodels.files import checkpoint
-from mhpmodels.training.loop import train
 from mhpmodels.training.tables import read_steps
+from mhpmodels.training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ import sys
 from pathlib import Path
 from numpy_engine import NumpyEngine, kill_at
 from mhpmodels.config import TrainConfig
-from mhpmodels.training.loop import train
+from mhpmodels.training.train import train
 config, out, resume, hook, call = sys.argv[1:]
 hooks = {hook: kill_at(int(call))}
 train(TrainConfig.from_json(config), out, resume=resume or None, open_engine=lambda c: NumpyEngine(c, **hooks))

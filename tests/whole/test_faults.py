@@ -37,7 +37,7 @@ from itertools import pairwise
 from pathlib import Path
 from numpy_engine import NumpyEngine
 from mhpmodels.config import TrainConfig
-from mhpmodels.training.loop import train
+from mhpmodels.training.train import train
 small = {"base_size": 64, "crop_size": 48, "batch_size": 2, "lr": 1.0, "epochs": 2, "workers": 1}
 train(TrainConfig(data=sys.argv[1], **small), Path(sys.argv[2]), open_engine=NumpyEngine, tensorboard=False)
 """

@@ -11,12 +11,12 @@ import shutil
 import numpy as np
 import pytest
 from folder import tree
-from make_golden_01 import PACKS, batches, digests, losses, open_engine, run_config, source
+from make_golden_01 import PACKS, batches, digests, losses, run_config, source, stopping
 from places import TESTS
 
 import mhpdata
 from mhpmodels.files import checkpoint
-from mhpmodels.training.loop import train
+from mhpmodels.training.train import train
 
 GOLDEN = TESTS / "golden/0.1"
 DIGESTS = json.loads((GOLDEN / "digests.json").read_text())
@@ -60,7 +60,7 @@ def test_a_stopped_run_is_resumed_as_if_nothing_had_happened(name, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     left = checkpoint.read(name)
     assert left.position.iteration == {"numpy": 3, "torch": 2}[name]
-    done = train(left.config, name, resume=name, open_engine=open_engine(name))
+    done = train(left.config, name, resume=name, open_engine=stopping(name))
     np.testing.assert_allclose(losses(done.folder), CURVES[name]["steps"], rtol=1e-4)
     assert done.best.name == CURVES[name]["best"]
 

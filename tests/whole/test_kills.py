@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from kills import Victim, attack, packers, users
 
-from mhpmodels.engines import engine as engines
+from mhpmodels.engines.engine import installed
 
-HERE = [f"{command}, {engine}" for engine in engines.installed() for command in ("train", "eval", "predict")]
+HERE = [f"{command}, {engine}" for engine in installed() for command in ("train", "eval", "predict")]
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in HERE]
 
 
