@@ -17,7 +17,6 @@ though, is a prediction. Lines of images that are not scored are passed over.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,15 +28,13 @@ from mhpdata.errors import PredictionError
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.jit import kernel
 from mhpdata.source.files import MAX_FILE_BYTES
-from mhpdata.wording import error_in_words, to_replace, why
+from mhpdata.wording import to_replace, why
 from mhpmodels.files.png import decode_labels
 from mhpmodels.scoring.overlap import Layer
+from mhpmodels.scoring.person_list import LINE, RESULTS, read_results
 
-RESULTS, SEGMENTS, TAGS, MASKS = "results.txt", "global_seg", "global_tag", "masks"
+SEGMENTS, TAGS, MASKS = "global_seg", "global_tag", "masks"
 FORMS = ("labels", "official", "masks")
-MAX_PERSONS = 255
-_LINE = "id, then number and score of each person, such as 0001 1 0.98 2 0.75"
-
 Labels = NDArray[np.uint8]
 
 
@@ -74,12 +71,12 @@ class Submission:
         self.has_persons = self.form != "labels"
         self.has_labels = self.form != "masks" or SEGMENTS in there
         self._segments = self.folder / SEGMENTS if self.has_persons else self.folder
-        self._listed = _read_results(self.folder / RESULTS) if self.has_persons else {}
+        self._listed = read_results(self.folder / RESULTS) if self.has_persons else {}
         missing = [name for name in names if self.has_persons and name not in self._listed]
         if missing:
             found = f"{len(missing)} images have no line, {', '.join(missing[:5])} among them"
             remedy = f"Add these lines; where no person was found, the id alone: {missing[0]}."
-            raise PredictionError(self.folder / RESULTS, found, f"a line for each image: its {_LINE}", remedy)
+            raise PredictionError(self.folder / RESULTS, found, f"a line for each image: its {LINE}", remedy)
         for files in self._folders:
             missing = [name for name in names if not (files / f"{name}.png").is_file()]
             if missing:
@@ -194,59 +191,3 @@ def _look_up(values: Any, table: Any, out: Any) -> None:
     """table[values]; a third of the time of ``table.take(values)``."""
     for i in range(values.size):
         out[i] = table[values[i]]
-
-
-def _fault(items: Sequence[str]) -> tuple[str, str] | None:
-    """What is wrong with the persons and scores of a line, and what to do about it; None where nothing is."""
-    if len(items) % 2:
-        remedy = "Write the score behind it, such as 0.98, or take the person out."
-        return f"person {items[-1][:40]} has no score", remedy
-    for person, score in zip(items[::2], items[1::2], strict=True):
-        try:
-            known = 0 < int(person) < 1 << 16
-        except ValueError:
-            known = False
-        if not known:
-            remedy = "Write a whole number from 1 to 65535 there, or take the person and the score out."
-            return f"the number of a person is {person[:40]!r}", remedy
-        try:
-            finite = math.isfinite(float(score))
-        except ValueError:
-            finite = False
-        if not finite:
-            remedy = "Write a finite number such as 0.98 there, or take the person out."
-            return f"the score of person {person[:40]} is {score[:40]}", remedy
-    if len(items) > 2 * MAX_PERSONS:
-        return f"{len(items) // 2} persons", f"Keep the {MAX_PERSONS} persons with the highest scores."
-    return None
-
-
-def _read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """results.txt: {image: [(person, score), ...]}.
-
-    Raises:
-        PredictionError: it cannot be read, or a line is not as it should be.
-    """
-    try:
-        lines = read_regular(path, MAX_FILE_BYTES).decode("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        remedy = f"Write {path} anew, as UTF-8 text."
-        found = f"cannot be read ({error_in_words(error)})"
-        if isinstance(error, OSError):
-            found = f"cannot be read ({why(error)})"
-            remedy = remedy if isinstance(error, FileNotFoundError) else to_replace(error, path, remedy)
-        raise PredictionError(path, found, f"a line for each image: its {_LINE}", remedy) from error
-    listed: dict[str, list[tuple[int, float]]] = {}
-    for number, line in enumerate(lines, 1):
-        name, *items = line.split() or [""]
-        if not name:
-            continue
-        fault = _fault(items)
-        if fault is not None:
-            raise PredictionError(f"{path} line {number}", fault[0], f"an image's {_LINE}", fault[1])
-        persons = [(int(a), float(b)) for a, b in zip(items[::2], items[1::2], strict=True)]
-        if name in listed:
-            remedy = f"Join the persons of {name} in one line, or remove one of the two."
-            raise PredictionError(f"{path} line {number}", f"{name} again", "one line an image", remedy)
-        listed[name] = persons
-    return listed

@@ -179,9 +179,9 @@ def test_a_factor_too_large_is_made_smaller_within_the_step(opened):
     """The guard hears nothing of it, and the running statistics are those of one step."""
     images, labels = batch()
     engine, one = opened(dtype="float16"), opened(dtype="float16")
-    engine._scaler.factor, one._scaler.factor = 2.0**40, 1.0
+    engine.trainer.scaler.factor, one.trainer.scaler.factor = 2.0**40, 1.0
     found, expected = (e.train_step(images, labels, RATE, 0) for e in (engine, one))
-    assert found.applied and 1 < engine._scaler.factor < 2.0**40
+    assert found.applied and 1 < engine.trainer.scaler.factor < 2.0**40
     assert (found.loss, found.gradient) == pytest.approx((expected.loss, expected.gradient), rel=0.01)
     torch.testing.assert_close(weights(engine)["norm.running_mean"], weights(one)["norm.running_mean"])
     assert weights(engine)["norm.num_batches_tracked"] == weights(one)["norm.num_batches_tracked"]
@@ -191,11 +191,12 @@ def test_a_gradient_that_no_factor_makes_finite_is_the_guards(opened):
     engine, (images, labels) = opened("Wide", dtype="float16"), batch()
     before = weights(engine)
     assert not engine.train_step(images * 1e4, labels, RATE, 0).applied  # its loss is NaN
-    engine._scaler.good, tried = 7, []
-    engine._differentiate = lambda *_: (1.0, tried.append(engine._scaler.factor) or math.inf)
+    scaler, tried = engine.trainer.scaler, []
+    scaler.good = 7
+    engine.trainer._differentiate = lambda *_: (1.0, tried.append(scaler.factor) or math.inf)
     assert not engine.train_step(images, labels, RATE, 0).applied
     assert tried[0] == LARGEST and tried[-1] == 1
-    assert (engine._scaler.factor, engine._scaler.good) == (LARGEST, 7), "the factor was let go for a broken step"
+    assert (scaler.factor, scaler.good) == (LARGEST, 7), "the factor was let go for a broken step"
     assert all(torch.equal(before[name], tensor) for name, tensor in weights(engine).items())
 
 
@@ -213,7 +214,7 @@ def test_channels_last_takes_the_same_steps(opened):
     """As on a GPU."""
     images, labels = batch()
     plain, last = opened(), opened()
-    last._format = torch.channels_last
+    last._format = last.trainer.memory_format = torch.channels_last
     last._network.to(memory_format=torch.channels_last)
     for seed in range(3):
         a, b = (engine.train_step(images, labels, RATE, seed) for engine in (plain, last))
@@ -224,10 +225,10 @@ def test_channels_last_takes_the_same_steps(opened):
 
 def test_the_factor_goes_on_where_it_stopped(opened, tmp_path):
     engine, other = opened(dtype="float16"), opened(dtype="float16", seed=1)
-    engine._scaler.factor, engine._scaler.good = 8.0, 7
+    engine.trainer.scaler.factor, engine.trainer.scaler.good = 8.0, 7
     engine.save_state(tmp_path / "state")
     other.load_state(tmp_path / "state")
-    assert (other._scaler.factor, other._scaler.good) == (8.0, 7)
+    assert (other.trainer.scaler.factor, other.trainer.scaler.good) == (8.0, 7)
 
 
 def test_the_factor_grows_after_many_good_steps():

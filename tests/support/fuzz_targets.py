@@ -36,7 +36,7 @@ from mhpdata.storage.record import IR_HEADER, decode_record, parse_record
 from mhpdata.storage.shards.formats import reader
 from mhpdata.storage.shards.recordio import frame, read_index, unframe
 from mhpmodels.files.png import decode_labels
-from mhpmodels.scoring.submission import _read_results
+from mhpmodels.scoring.person_list import read_results
 
 Seeds = list[bytes]
 
@@ -258,7 +258,7 @@ def results_reader(work: Path) -> Callable[[bytes, int], Any]:
 
     def read(data: bytes, _: int) -> Any:
         path.write_bytes(data)
-        listed = _read_results(path)
+        listed = read_results(path)
         assert all(0 < person < 1 << 16 and abs(score) < float("inf") for p in listed.values() for person, score in p)
         return listed
 

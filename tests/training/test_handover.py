@@ -253,8 +253,8 @@ def test_a_run_whose_batches_are_made_ahead_is_the_same_run(small, tmp_path):
         engine = open_engine(config)
 
         def prefetch(loader):
-            engine._ahead = Ahead(loader, "cpu", ahead=True)
-            return engine._ahead
+            engine.trainer.ahead = Ahead(loader, "cpu", ahead=True)
+            return engine.trainer.ahead
 
         engine.prefetch = prefetch
         return engine

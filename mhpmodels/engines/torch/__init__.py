@@ -1,4 +1,4 @@
-"""The torch engine: PSPNet, ICNet or a network of one's own, one process a GPU.
+"""The torch engine: PSPNet, ICNet or a network of one's own, one process per GPU.
 
 ::
 
@@ -11,7 +11,8 @@
     statistics  buffers kept aside during a step
     scaler      float16: a loss so large that no gradient vanishes
     copies      batches copied to a GPU ahead of their use
-    engine      all of these, as mhpmodels.engines.engine.Engine
+    trainer     a training step of all of these
+    engine      network, files and trainer, as mhpmodels.engines.engine.Engine
     export      a network as ONNX
 
 torch is imported when ``build`` is called.

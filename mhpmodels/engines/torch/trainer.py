@@ -1,0 +1,225 @@
+"""One training step for torch: gradients summed over the ranks, checked, applied or taken back.
+
+::
+
+    images, labels ─> device ─> network (autocast) ─> loss x scaler ─> gradients, summed over the ranks by DDP
+                                     finite? no: put the running statistics back, and that is all
+                                            yes: clip, optimiser, the average of the weights
+
+A gradient is that of the mean over all labelled pixels of the batch of all ranks. Only the running statistics change
+before the check.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mhpdata.errors import CheckpointError
+from mhpmodels.config import IGNORE
+from mhpmodels.engines.batch import output_weights, printed_weights, seed_of_rank, wrong_labels
+from mhpmodels.engines.engine import Step
+from mhpmodels.engines.torch.copies import Ahead, normalise, on_device
+from mhpmodels.engines.torch.loss import output_losses
+from mhpmodels.engines.torch.optimizer import STATE, Optimizer
+from mhpmodels.engines.torch.ranks import Ranks
+from mhpmodels.engines.torch.scaler import Scaler
+from mhpmodels.engines.torch.statistics import Statistics
+from mhpmodels.engines.torch.weights import fit
+from mhpmodels.networks.norm import synchronise
+
+if TYPE_CHECKING:
+    from mhpmodels.config import TrainConfig
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+"""torch's types by the names of ``TrainConfig.dtype``."""
+_SYNC = ("forward_sync_buffers", "broadcast_buffers")
+"""DDP's argument that sends buffers before each step: torch 2.13's name, which earlier ones do not know, and theirs."""
+
+
+class Trainer:
+    """Trains a network, and keeps what only training needs.
+
+    Args:
+        config: optimiser, precision and loss.
+        network: on its device, in ``memory_format``.
+        ranks: the processes that train together.
+        memory_format: torch's memory format of images and network.
+
+    Attributes:
+        shown: the network that predicts and is saved: the running average of the weights with ``config.ema``, otherwise
+            ``network``.
+        scaler: the factor of the loss.
+        ahead: the loader whose batches are copied to the device ahead of their step; None for none.
+    """
+
+    def __init__(
+        self, config: TrainConfig, network: nn.Module, ranks: Ranks, memory_format: torch.memory_format
+    ) -> None:
+        self.config, self._network, self._ranks, self.memory_format = config, network, ranks, memory_format
+        self._device, self.world_size = ranks.device, ranks.world_size
+        torch.backends.cudnn.benchmark = True  # every step has the same sizes
+        if config.syncbn and self.world_size > 1:
+            synchronise(network, self._device.type == "cuda")
+        self._statistics = Statistics(network, own=not config.syncbn)
+        self._optimizer = Optimizer(network, config)
+        self.scaler = Scaler(config.dtype == "float16")
+        self.ahead: Ahead | None = None
+        self.shown: nn.Module = network
+        self._average: Any = None
+        if config.ema:
+            self._average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+            self.shown = self._average.module
+        self._model = self._wrap()
+
+    def _wrap(self) -> Any:
+        """Return the network as it is called in a step: with gradients summed over the ranks, compiled if asked."""
+        model: Any = self._network
+        if self.world_size > 1:
+            with self._ranks.watched():
+                # each rank has all of a step's statistics at its end, so none are sent at its beginning
+                known = inspect.signature(DistributedDataParallel).parameters
+                unsent = {next(name for name in _SYNC if name in known): False}
+                model = DistributedDataParallel(model, gradient_as_bucket_view=True, **unsent)
+        return torch.compile(model) if self.config.compile else model
+
+    def step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
+        """Take a step, or leave everything as it was (``mhpmodels.engines.engine.Engine.train_step``)."""
+        with self._ranks.watched():
+            x, y = self._receive(images, labels)
+            total = self._count(y)
+            self._network.train()
+            self._statistics.keep()
+            scaler = self.scaler.factor, self.scaler.good
+            loss, gradient = self._differentiate(x, y, total, seed)
+            while math.isfinite(loss) and not math.isfinite(gradient) and self.scaler.shrink():
+                self._statistics.restore()
+                loss, gradient = self._differentiate(x, y, total, seed)
+            applied = math.isfinite(loss) and math.isfinite(gradient)
+            if applied:
+                self._update(rate, gradient, len(images))
+            else:  # no factor would have helped, so the factor is as good as it was
+                self._statistics.restore()
+                self.scaler.factor, self.scaler.good = scaler
+            self._optimizer.forget_gradients()
+        return Step(loss, gradient, applied)
+
+    def _receive(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """The batch on the device: images normalised, labels int64."""
+        there = self.ahead.take(images) if self.ahead is not None else None
+        x, y = there or (on_device(images, self._device), on_device(labels, self._device))
+        return normalise(x).contiguous(memory_format=self.memory_format), y.long()
+
+    def _count(self, labels: Tensor) -> float:
+        """Labelled pixels of all ranks, at least 1. Raises EngineError for a label that is no class."""
+        labelled = labels != IGNORE
+        wrong = labelled & (labels >= self.config.classes)
+        counts = torch.stack([labelled.sum(), wrong.sum()]).double()
+        total, bad = self._ranks.sum(counts).tolist()
+        if bad:
+            raise wrong_labels(labels[wrong].unique().tolist(), int(bad), self.config.classes)
+        if self.config.old_recipe:  # GluonCV takes the mean on each device
+            return float(labelled.sum()) * self.world_size or 1.0
+        return total or 1.0
+
+    def _differentiate(self, x: Tensor, y: Tensor, total: float, seed: int) -> tuple[float, float]:
+        """Fills in the gradients, times the scaler's factor; the loss and the gradient's norm."""
+        self._optimizer.forget_gradients()
+        torch.manual_seed(seed_of_rank(seed, self._ranks.rank))
+        # DDP gives the mean over the ranks, and what is wanted is their sum
+        factor = self.scaler.factor * self.world_size / total
+        loss = torch.zeros((), device=self._device)
+        parts = list(zip(x.chunk(self.config.accumulate), y.chunk(self.config.accumulate), strict=True))
+        for number, (images, labels) in enumerate(parts, 1):
+            self._exchange(number == len(parts))
+            with torch.autocast(self._device.type, DTYPES[self.config.dtype], self.config.dtype != "float32"):
+                outputs = self._model(images)
+            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            weights, classes = output_weights(self.config, len(outputs)), self.config.class_weights
+            losses = output_losses(outputs, labels, weights, classes)
+            summed = sum(losses, torch.zeros((), device=self._device))
+            (summed * factor).backward()
+            loss += self._printed(losses, y.numel()) if self.config.old_recipe else summed.detach() / total
+        norm = self._optimizer.measure() / self.scaler.factor
+        found = torch.stack([self._ranks.sum(loss), norm])
+        loss_, norm_ = found.tolist()
+        return loss_, norm_
+
+    def _printed(self, losses: list[Tensor], pixels: int) -> Tensor:
+        """Return the loss that GluonCV prints, with weighted outputs: the mean over the pixels of all ranks."""
+        weights = printed_weights(self.config, len(losses))
+        parts = [weight * loss.detach() for weight, loss in zip(weights, losses, strict=True)]
+        return torch.stack(parts).sum() / (pixels * self.world_size)
+
+    def _exchange(self, last: bool) -> None:
+        """Gradients of the last part bring those of the others with them."""
+        if self.world_size > 1:
+            model = getattr(self._model, "_orig_mod", self._model)  # torch.compile's wrapper
+            model.require_backward_grad_sync = last
+
+    def _update(self, rate: float, gradient: float, images: int) -> None:
+        clip = self.config.clip_grad
+        scale = 1.0 if clip is None or gradient <= clip else clip / gradient
+        if self.config.old_recipe:  # GluonCV sums the devices' mean gradients and divides by the images of all
+            scale /= images
+        self._optimizer.update(rate, scale / self.scaler.factor)
+        self.scaler.grow()
+        self._statistics.settle(self._ranks)
+        if self._average is not None:
+            self._average.update_parameters(self._network)
+
+    # --- the optimiser's state on disk
+
+    def state(self) -> dict[str, Any]:
+        """Return what the next step depends on beside ``shown``: the optimiser's state, and the weights themselves
+        beside an average."""
+        content = self._optimizer.state()
+        content |= {"factor": self.scaler.factor, "good": self.scaler.good}
+        if self._average is not None:
+            content["weights"] = {name: p.detach().cpu() for name, p in self._network.named_parameters()}
+            content["averaged"] = int(self._average.n_averaged)
+        return content
+
+    def restore(self, content: Any, path: str | Path) -> None:
+        """Take up a state.
+
+        Args:
+            content: what ``state`` returned.
+            path: its file, for errors.
+
+        Raises:
+            CheckpointError: it is none, or of another network or optimiser; the state stays as it was.
+        """
+        factor, good = (content.get(name) for name in ("factor", "good")) if isinstance(content, dict) else (0, 0)
+        if type(factor) is not float or type(good) is not int or not 1 <= factor < math.inf:
+            raise CheckpointError(path, "holds no optimiser's state", "a .state file of engine torch", STATE)
+        self._optimizer.check(content, path)
+        if self._average is not None:
+            self._restore_weights(content, path)
+        self._optimizer.restore(content)
+        self.scaler.factor, self.scaler.good = factor if self.config.dtype == "float16" else 1.0, good
+
+    def _restore_weights(self, content: dict[str, Any], path: str | Path) -> None:
+        """The weights that the average is of; the file of weights had the average and the statistics."""
+        weights, averaged = content.get("weights"), content.get("averaged")
+        if not isinstance(weights, dict) or type(averaged) is not int:
+            remedy = "Pass the .state file of a run with --ema, or leave --ema out (Python: ema=0)."
+            found = "holds no running average of the weights (--ema)"
+            raise CheckpointError(path, found, "the state of a run with --ema", remedy)
+        fit(self._network, {**self._network.state_dict(), **weights}, path)
+        self._average.n_averaged.fill_(averaged)
+
+    def restart_average(self, tensors: dict[str, Tensor], path: str | Path) -> None:
+        """Begin the average again with weights that were loaded from ``path``; does nothing without an average."""
+        if self._average is not None:
+            fit(self.shown, tensors, path)
+            self._average.n_averaged.zero_()
