@@ -1,0 +1,238 @@
+"""House rules that can be counted: lines per module, parameters, types of kernels, tables that stand twice.
+
+``NOT_YET_...`` lists what breaks a rule today. Whoever mends an entry deletes its line: a listed entry that keeps the
+rule fails the test, as does an offender that is not listed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from places import files, module_of
+
+pytestmark = pytest.mark.once
+
+LINES_P90 = 250
+PARAMETERS = 10
+MORE_PARAMETERS = {("mhpdata.loading.loader", "Loader.__init__"): 14, ("mhpdata.packing.pack", "pack"): 14}
+"""Functions that people call with keywords of their own choice."""
+KERNEL_DECORATORS = {"kernel", "callee", "step"}
+VERB_OF_AN_ENGINE = {"mhpmodels.engines.mxnet": "build", "mhpmodels.engines.torch": "build"}
+"""What the ``__init__`` of an engine defines: the one function that imports its framework."""
+
+NOT_YET_FEWER_PARAMETERS = """
+mhpdata.drawing.image               _draw _resample
+mhpdata.drawing.instructions        _draw.build
+mhpdata.drawing.jpeg.entropy        decode_row
+mhpdata.drawing.jpeg.planes         _decode
+mhpdata.drawing.labels              _draw_labels
+mhpdata.drawing.plain               emit
+mhpdata.drawing.vector              emit
+mhpdata.images.resize               _resize_all
+mhpdata.loading.loader              Loader.__init__
+mhpdata.masks.merge                 _lay
+mhpdata.masks.nearest               _claim
+mhpdata.packing.pack                pack
+mhpmodels.evaluation.evaluate       evaluate
+mhpmodels.inference.rescale         _add_probabilities _labels_at
+"""
+
+NOT_YET_TYPED_KERNELS = """
+mhpdata.drawing.image               _black _draw _resample _split_channels address
+mhpdata.drawing.jpeg.entropy        _begin_segment _fill_fast _long_code _refill _unstuff _value begin_scan decode_row
+mhpdata.drawing.jpeg.inverse_dct    inverse_dct
+mhpdata.drawing.jpeg.planes         _decode
+mhpdata.drawing.labels              _draw_labels find_boxes
+mhpdata.drawing.plain               _byte _product _share emit fill_blur fill_taps
+mhpdata.drawing.plain               horizontal split_channels to_gray to_rgb vertical
+mhpdata.drawing.vector              _copy_end copy draw emit fill fill_short horizontal
+mhpdata.drawing.vector              normalise pack_taps split_channels stream to_rgb vertical
+mhpdata.images.png                  _unfilter
+mhpdata.images.resize               _blend _blend_all _gather _pick _resize_all _widen _widen_all
+mhpdata.masks.joint_runs            _count_labels _count_runs _draw_runs _fill_runs _find_fault _resize_runs
+mhpdata.masks.mask_runs             _count _draw _fill _find_unfilled
+mhpdata.masks.merge                 _lay _settle
+mhpdata.masks.nearest               _claim _column_distances _row_distances
+mhpdata.packing.crosscheck          _count_differences _enlarge_row
+mhpmodels.evaluation.metrics        _choose _count
+mhpmodels.inference.rescale         _add_probabilities _labels_at _scale_row
+mhpmodels.scoring.overlap           _count _gather _histogram
+mhpmodels.scoring.submission        _look_up _mark
+"""
+
+NOT_YET_ONE_TABLE = """
+mhpdata.drawing.image               DEVIATION MEAN
+mhpdata.drawing.jpeg.planes         _APP0 _APP14
+mhpdata.images.header               MAX_SIDE
+mhpdata.images.resize               MAX_SIDE SIZE_OF
+mhpdata.images.segments             _APP0 _APP14
+mhpdata.jit                         _ABANDONED_S
+mhpdata.labels                      IGNORE
+mhpdata.loading.leaks               LEAKS
+mhpdata.loading.loader              SAMPLES
+mhpdata.masks.joint_runs            MAX_SIDE
+mhpdata.masks.merge                 RULES
+mhpdata.options                     OVERLAPS SIZES_OF
+mhpdata.source.layouts.cihp         SPLITS
+mhpdata.source.layouts.mhp_v1       SPLITS
+mhpdata.source.layouts.mhp_v2       SPLITS
+mhpdata.synth.painting.clothes      TORSO
+mhpdata.synth.painting.head         TORSO
+mhpmodels.config                    IGNORE LEAKS SAMPLES
+mhpmodels.engines.engine            DEVIATION MEAN
+mhpmodels.files.output              _ABANDONED_S
+"""
+EQUAL_BY_CHANCE = {"LEAKS ON_ERROR"}
+"""Tables with other meanings, which may change apart."""
+
+
+def listed(text: str) -> set[tuple[str, str]]:
+    """(module, name) of each name in a list of modules."""
+    return {(line.split()[0], name) for line in text.strip().splitlines() for name in line.split()[1:]}
+
+
+def check(found: set[tuple[str, str]], text: str) -> None:
+    """Offenders are those of the list."""
+    known = listed(text)
+    assert not found - known, f"against the rule: {sorted(found - known)}"
+    assert not known - found, f"mended; delete from the list: {sorted(known - found)}"
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """The syntax tree of each module, by name; a package by its own."""
+    paths = files("mhpdata", "mhpmodels", "tools")
+    return {module_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def functions(tree: ast.AST, inside: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Each function and method with the names of the classes and functions around it."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield f"{inside}{node.name}", node
+        named = isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        yield from functions(node, f"{inside}{node.name}." if named else inside)
+
+
+def decorators(function: ast.FunctionDef) -> set[str]:
+    """Names of a function's decorators: kernel of ``@kernel``, step of ``@step(...)``, click.command of a call."""
+    return {ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in function.decorator_list}
+
+
+def parameters(function: ast.FunctionDef) -> int:
+    """How many there are, without self and cls; *args and **kwargs are one each."""
+    a = function.args
+    names = [arg.arg for arg in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if arg is not None]
+    return len([name for name in names if name not in ("self", "cls")])
+
+
+def test_nine_modules_of_ten_have_at_most_250_lines():
+    """Measured on 2026-11-29: median 110, 90th percentile 241, longest 432."""
+    lines = sorted(
+        len(path.read_text(encoding="utf-8").splitlines()) for path in files("mhpdata", "mhpmodels", "tools")
+    )
+    p90 = lines[round(0.9 * (len(lines) - 1))]
+    print(f"lines per module: median {lines[len(lines) // 2]}, 90th percentile {p90}, longest {lines[-1]}")
+    assert p90 <= LINES_P90
+
+
+def test_functions_have_at_most_ten_parameters():
+    found = set()
+    for module, tree in trees().items():
+        for name, function in functions(tree):
+            is_command = "click.command" in decorators(function)  # click fills in what the command line gives
+            if parameters(function) > MORE_PARAMETERS.get((module, name), PARAMETERS) and not is_command:
+                found.add((module, name))
+    check(found, NOT_YET_FEWER_PARAMETERS)
+
+
+def test_those_who_may_have_more_parameters_need_them():
+    for (module, name), most in MORE_PARAMETERS.items():
+        count = parameters(dict(functions(trees()[module]))[name])
+        assert count > PARAMETERS, f"{module}.{name} has {count}: delete it from the exceptions ({most})"
+
+
+def test_kernels_say_what_they_take():
+    """No ``Any`` in the signature of what Numba compiles, nor a name that stands for it."""
+    hiding = {"Any"}
+    for tree in trees().values():
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and "Any" in names_in(node.value):  # an alias
+                hiding |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+            if isinstance(node, ast.ClassDef) and "NamedTuple" in {ast.unparse(base) for base in node.bases}:
+                fields = [field for field in node.body if isinstance(field, ast.AnnAssign)]
+                hiding |= {node.name for field in fields if "Any" in names_in(field.annotation)}
+    found, kernels = set(), 0
+    for module, tree in trees().items():
+        for name, function in functions(tree):
+            if {decorator.rpartition(".")[2] for decorator in decorators(function)} & KERNEL_DECORATORS:
+                kernels += 1
+                a = function.args
+                hints = [function.returns, *(x.annotation for x in (*a.posonlyargs, *a.args, *a.kwonlyargs))]
+                if any(hint is None or names_in(hint) & hiding for hint in hints):
+                    found.add((module, name))
+    assert kernels > 50, "the decorators have other names now"
+    check(found, NOT_YET_TYPED_KERNELS)
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """Names and attributes in an annotation or a value, those in quoted annotations, too."""
+    found = set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name):
+            found.add(part.id)
+        elif isinstance(part, ast.Attribute):
+            found.add(part.attr)
+        elif isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value.isidentifier():
+            found.add(part.value)
+    return found
+
+
+def test_a_room_exports_nothing():
+    """A room's ``__init__`` is its docstring, so that no function hides a module of the same name."""
+    for path in files("mhpdata", "mhpmodels", "tools"):
+        module = module_of(path)
+        if path.name == "__init__.py" and module not in ("mhpdata", "mhpmodels"):
+            body = [node for node in trees()[module].body if not isinstance(node, ast.Expr)]
+            defined = {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+            assert defined == ({VERB_OF_AN_ENGINE[module]} if module in VERB_OF_AN_ENGINE else set()), module
+            assert module in VERB_OF_AN_ENGINE or not body, module
+
+
+def test_no_table_stands_twice():
+    """Tuples, sets and dictionaries of constants, and numbers of one name, at the top of two modules."""
+    places: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for module, tree in trees().items():
+        for name, value in constants(tree):
+            if isinstance(value, (tuple, list, set, dict)) and len(value) > 1:
+                places[repr(value)].add((module, name))
+            elif isinstance(value, (int, float)) and not isinstance(value, bool) and value > 1:
+                places[f"{name} = {value}"].add((module, name))
+    found = set()
+    for twice in places.values():
+        names = [name for _, name in twice]
+        if " ".join(sorted(set(names))) in EQUAL_BY_CHANCE:
+            found |= {(module, name) for module, name in twice if names.count(name) > 1}
+        elif len({module for module, _ in twice}) > 1:
+            found |= twice
+    check(found, NOT_YET_ONE_TABLE)
+
+
+def constants(tree: ast.Module) -> Iterator[tuple[str, object]]:
+    """Names that a module gives to literal values, one by one where it gives several in a line."""
+    for node in tree.body:
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+        for target in targets:
+            value = node.value
+            pairs = [(target, value)]
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                pairs = list(zip(target.elts, value.elts, strict=False))
+            for one, literal in pairs:
+                try:
+                    yield ast.unparse(one), ast.literal_eval(literal)
+                except (ValueError, TypeError):
+                    continue
