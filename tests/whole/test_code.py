@@ -11,10 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 
-import pytest
 from places import files, module_of
-
-pytestmark = pytest.mark.once
 
 LINES_P90 = 250
 PARAMETERS = 10
