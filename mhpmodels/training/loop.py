@@ -97,11 +97,11 @@ class Loop:
             onward = (
                 f"Go on with: mhp-train --resume {self.saved}" if self.saved else "Nothing is lost: no step was done."
             )
-            self.log.line(f"Stopped by a signal {self.place}. {onward}")
+            self.log.line(f"Stopped by a signal {self.where}. {onward}")
 
     @property
-    def place(self) -> str:
-        """Where the run stands, in words."""
+    def where(self) -> str:
+        """Where the run stands, for messages."""
         return f"in epoch {self.at.epoch} after iteration {self.at.iteration:04d}/{self.feed.steps:04d}"
 
     @property

@@ -107,7 +107,7 @@ def train(
         saved = None if begun is None else begun.weights
         loop = Loop(config, engine, feed, position, log, folder, interrupt, progress, saved)
         if begun is not None:
-            log.line(f"Resumed from {begun.weights} {loop.place}")
+            log.line(f"Resumed from {begun.weights} {loop.where}")
         loop.run()
         best, there = checkpoint.best(folder), checkpoint.listing(folder)
     return Outcome(out, there[-1].weights if there else None, best.weights if best else None, interrupt.signal)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from places import ROOT, files, module_of
+from places import ROOT, TESTS, files, module_of
 
 FRAMEWORKS = {"mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax", "onnx", "onnxscript", "onnxruntime"}
 FRAMEWORK_FOLDERS = ("mhpmodels/engines/", "mhpmodels/networks/")
@@ -142,6 +142,12 @@ def test_a_room_is_small_and_exports_nothing():
             assert not imports(path) - {"__future__", "__future__.annotations"} or "engines" in path.parts, path
             beside = [other for other in path.parent.glob("*.py") if other != path]
             assert len(beside) <= MOST_FILES, path.parent
+
+
+def test_each_folder_of_tests_is_a_room():
+    beside = {"ground", "whole", "tools", "support", "golden", "data"}
+    rooms = {name.rpartition(".")[2] for name in ALLOWED}
+    assert {path.name for path in TESTS.iterdir() if path.is_dir() and path.name != "__pycache__"} <= rooms | beside
 
 
 def test_functions_stay_functions_after_every_room_was_imported():
