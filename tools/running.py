@@ -27,6 +27,7 @@ import click
 from mhpdata.errors import MhpError, OptionError, is_outside
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.wording import printable, why
+from mhpmodels.engines.leaving import leave
 from mhptools.paths import leads_nowhere
 
 TYPED = {"names": "name", "protocol": "val_protocol", "threads": "workers", "weights": "mix"}
@@ -48,7 +49,7 @@ class Command(click.Command):
         status = _status(run)
         for stream in (sys.stdout, sys.stderr):
             _settle(stream)
-        sys.exit(status)
+        return leave(status)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command's function."""

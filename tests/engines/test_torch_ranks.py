@@ -68,8 +68,8 @@ def test_one_goes_on_where_two_stopped(two, small):
 
 def test_a_killed_rank_is_an_error_of_the_others(small, tmp_path, one):
     (status, said), (killed, _) = run_ranks(2, tmp_path, small, tmp_path, SMALL, "3")
-    assert (status, killed) == (1, -signal.SIGKILL)
-    assert "EngineError: rank 0: lost another of the 2 ranks" in said and "--resume" in said
+    assert (status, killed) == (1, -signal.SIGKILL), said
+    assert "EngineError: rank 0: lost another of the 2 ranks" in said and "--resume" in said, said
 
 
 def test_contexts_ask_for_as_many_processes():

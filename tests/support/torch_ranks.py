@@ -19,6 +19,7 @@ from mhpdata import Loader
 from mhpdata.errors import EngineError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
+from mhpmodels.engines.leaving import leave
 from mhpmodels.engines.torch import ranks
 
 STEPS, HALF, BATCH = 20, 10, 4
@@ -71,8 +72,11 @@ def main(folder, out, model, kill=None):
     out = Path(out)
 
     def before_step(step):
-        if engine.rank == 1 and step == int(kill or -1):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if step == int(kill or -1):
+            if engine.rank == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            # gloo's threads wait for the GIL as on a busy machine: half of the processes that end by sys.exit abort
+            sys.setswitchinterval(1000)
         if engine.rank == 0 and step == HALF:
             engine.save(out / "half.pt")
             engine.save_state(out / "half.state")
@@ -89,4 +93,5 @@ if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
     except EngineError as error:
-        sys.exit(f"EngineError: {error}")
+        print(f"EngineError: {error}", file=sys.stderr)
+        leave(1)

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from mhpdata.errors import EngineError, MhpError
 from mhpmodels.engines.batch import less_memory
+from mhpmodels.engines.leaving import mark_broken
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -93,7 +94,10 @@ class Ranks:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Turns what torch raises when another rank is lost, or memory is short, into an EngineError."""
+        """Turn what torch raises when another rank is lost, or memory is short, into an EngineError.
+
+        A lost rank leaves the group broken: end the process with :func:`mhpmodels.engines.leaving.leave`.
+        """
         try:
             yield
         except MhpError:
@@ -103,6 +107,7 @@ class Ranks:
         except RuntimeError as error:
             if self.world_size == 1:
                 raise
+            mark_broken()
             remedy = (
                 "Mend what the message of the process that failed first says; then go on from the last checkpoint with "
                 "mhp-train --resume RUN, the run's folder."
