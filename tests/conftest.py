@@ -29,7 +29,7 @@ ONCE = {
     "synth": ["folder", "forms"],
     "tools": ["running", "score", "verify"],
     "training": ["resume"],
-    "whole": ["code", "design", "faults", "fuzz", "kills", "rooms"],
+    "whole": ["code", "design", "faults", "fuzz", "kills", "rooms", "versions"],
 }
 """Files of tests, ROOM/test_NAME.py, of our own code alone: they attack it at length, or would find the same whatever
 the versions of the libraries are."""

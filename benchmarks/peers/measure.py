@@ -63,6 +63,7 @@ def main() -> int:
     row = {"peer": asked.peer, "store": task.store, "dtype": task.dtype, "workers": task.workers, **run}
     row["about"] = adapter.ABOUT.format(store={"jpeg": "JPEG", "raw": "raw"}.get(task.store, task.store))
     row["versions"] = {"python": sys.version.split()[0], **{name: metadata.version(name) for name in adapter.VERSIONS}}
+    row["code"] = getattr(adapter, "CODE", "")
     print(json.dumps(row), flush=True)
     return "wrong" in run
 

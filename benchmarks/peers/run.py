@@ -17,6 +17,9 @@ Peers that allocate megabytes a picture spend a fifth of their time on page faul
 mentions; to grant them a tuned allocator, set MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=4294967296 around
 the run: all processes inherit it.
 
+With ``--before CHECKOUT`` nothing of the above is done: this checkout's loader and packing are measured beside that of
+another version of mhp instead (benchmarks/peers/versions.py), to versions.json and versions.md.
+
 FFCV is compiled from its source package: on Debian, apt-get install -y g++ pkg-config libopencv-dev libturbojpeg0-dev.
 """
 
@@ -30,18 +33,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[0] = str(HERE.parent)  # not this folder: its files are named after the libraries they adapt
 
-import contextlib
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import signal
 import statistics
-import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -52,6 +51,8 @@ from target import write_lists, write_target
 import mhpdata
 from mhpdata.storage.codec import CODECS
 from mhpdata.synth.writing.folder import synthesize
+from peers.variant import FailedError, Variant, call, check_variant, run_variant
+from peers.versions import compare
 
 PEERS = {
     "gluoncv": ("jpeg",),
@@ -63,41 +64,9 @@ PEERS = {
     "ffcv": ("jpeg", "raw"),
 }
 """Each peer and the stores it is measured with."""
-LIMIT_S = 600
-"""A command that takes longer has failed."""
 ATTEMPTS = 2
 """A variant is left out after so many runs that failed."""
 COLUMNS = ("CPU ms/image", "images/s", "peak MB")
-
-
-@dataclass
-class Variant:
-    """One row: how it is run, and what came out.
-
-    Attributes:
-        name: of the row.
-        command: up to the options that say how long.
-        runs: a JSON line each.
-        reason: why there are none, or fewer than there are rounds.
-        failures: runs that failed.
-    """
-
-    name: str
-    command: list[str]
-    own: bool = False
-    checkable: bool = True
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    checked: dict[str, Any] = field(default_factory=dict)
-    reason: str = ""
-    failures: int = 0
-
-    def median(self, column: str) -> float:
-        """Of all runs."""
-        return statistics.median(run[column] for run in self.runs)
-
-
-class FailedError(Exception):
-    """A command has failed; the message is its last line."""
 
 
 def make_data(work: Path, images: int) -> Path:
@@ -138,36 +107,6 @@ def make_environment(envs: Path, peer: str) -> Path:
     return folder / "bin/python"
 
 
-def call(command: list[str], limit: float = LIMIT_S, log: Path | None = None) -> str:
-    """What the command prints; nothing that it started outlives it.
-
-    Raises:
-        FailedError: it ends with an error, or takes too long.
-    """
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT if log else subprocess.PIPE}
-    process = subprocess.Popen(command, cwd=HERE.parent, text=True, start_new_session=True, **streams)
-    try:
-        out, errors = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        raise FailedError(f"no answer within {limit:.0f} s") from None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    if log:
-        log.write_text(out)
-    if process.returncode:
-        lines = [line for line in f"{errors or ''}\n{out}".splitlines() if line.strip()]
-        raise FailedError(_reason(lines, process.returncode))
-    return out
-
-
-def _reason(lines: list[str], code: int) -> str:
-    """The line that tells most: what a check found, pip's last error, else the last line."""
-    errors = [line for line in lines if line.startswith(("ERROR:", '{"peer"'))]
-    return ((errors or lines or [f"exit status {code}"])[-1]).strip()
-
-
 def peer_variants(envs: Path, data: Path, names: list[str], workers: int, dtype: str) -> Iterator[Variant]:
     """Each peer's rows; environments and stores are made."""
     for peer in names:
@@ -196,48 +135,6 @@ def own_variants(stores: list[str], workers: int, dtype: str, given: tuple[str, 
         if not equals:
             raise click.UsageError(f"--own {text}: expected NAME=COMMAND.")
         yield Variant(name, shlex.split(command), own=True, checkable=False)
-
-
-def check_variant(variant: Variant, data: Path) -> None:
-    """Fill ``checked``, or ``reason``."""
-    command = [*variant.command, "--data", str(data / "target" / "peer"), "--check"]
-    try:
-        variant.checked = last_line(call(command))["checked"]
-    except FailedError as error:
-        variant.reason = _wrong(str(error)) or str(error)
-
-
-def _wrong(text: str) -> str:
-    try:
-        return "does not do the task: " + json.loads(text)["wrong"]
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def run_variant(variant: Variant, data: Path, seconds: float, seed: int) -> None:
-    """One more run, or a ``reason``."""
-    if variant.checkable:
-        timing = ["--data", str(data / "peer"), "--seconds", str(seconds), "--seed", str(seed)]
-        command = [*variant.command, *timing]
-    else:
-        command = [part.format(data=data, seconds=seconds) for part in variant.command]
-    try:
-        run = last_line(call(command))
-    except FailedError as error:
-        variant.reason, variant.failures = _wrong(str(error)) or str(error), variant.failures + 1
-        print(f"{variant.name:24} {variant.reason}", flush=True)
-        return
-    variant.runs.append(run)
-    print(f"{variant.name:24} {run['CPU ms/image']:8.2f} CPU ms/image {run['images/s']:8.1f} images/s", flush=True)
-
-
-def last_line(text: str) -> dict[str, Any]:
-    """The JSON that a run ends with."""
-    lines = text.strip().splitlines()
-    try:
-        return dict(json.loads(lines[-1]))
-    except (IndexError, ValueError) as error:
-        raise FailedError(f"printed no JSON: {lines[-1] if lines else ''}") from error
 
 
 def rows_of(variants: list[Variant]) -> list[dict[str, Any]]:
@@ -318,13 +215,19 @@ def save_plot(rows: list[dict[str, Any]], path: Path) -> None:
 @click.option("--dtype", default="float32", type=click.Choice(["float32", "uint8"]))
 @click.option("--peer", "peers", multiple=True, type=click.Choice(list(PEERS)), help="Only these; may be repeated.")
 @click.option("--store", "stores", multiple=True, type=click.Choice(list(CODECS)), help="Of ours; by default all.")
+@click.option("--before", type=click.Path(exists=True, path_type=Path), help="Compare with this checkout instead.")
 @click.option("--own", "own", multiple=True, metavar="NAME=COMMAND", help="One more variant of ours.")
 def main(out: Path, work: Path, envs: Path, images: int, rounds: int, seconds: float, workers: int, dtype: str,
-         peers: tuple[str, ...], stores: tuple[str, ...], own: tuple[str, ...]) -> None:  # fmt: skip
+         peers: tuple[str, ...], stores: tuple[str, ...], before: Path | None,
+         own: tuple[str, ...]) -> None:  # fmt: skip
     """Measure all peers and our own loader."""
     begun = time.perf_counter()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended, too
     out, work, envs = out.absolute(), work.absolute(), envs.absolute()
+    if before is not None:
+        settings = {"images": images, "rounds": rounds, "seconds": seconds, "workers": workers, "dtype": dtype}
+        compare(before.absolute(), list(stores or CODECS), settings, work, out)
+        return
     data = make_data(work, images)
     variants = list(peer_variants(envs, data, list(peers or PEERS), workers, dtype))
     variants += own_variants(list(stores or CODECS), workers, dtype, own)

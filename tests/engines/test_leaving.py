@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 from mhpmodels.engines.leaving import leave
 
-SCRIPT = """
+ABORTING = """
 import atexit, os, sys
 from mhpmodels.engines import leaving
 
@@ -18,29 +19,50 @@ class Aborting:
         abort()
 
 kept = Aborting()  # as a library's threads do when the interpreter is finalised
+"""
+SCRIPT = """
 atexit.register(print, "closed", flush=True)
 if {broken}:
     leaving.mark_broken()
 sys.stdout.write("told, not flushed; ")
 leaving.leave({status})
 """
+COMMAND = """
+import click
+from mhpdata.errors import EngineError
+from mhptools.running import Command
+
+@click.command(cls=Command)
+def main():
+    print("begun")
+    leaving.mark_broken()
+    raise EngineError("rank 0", "lost another rank", "", "Go on with mhp-train --resume RUN.")
+
+main([])
+"""
 
 
-def ended(broken: bool, status: int) -> tuple[int, str]:
-    """The exit status of a process that leaves, and what it wrote."""
-    script = SCRIPT.format(broken=broken, status=status)
-    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=False)
-    return done.returncode, done.stdout
+def ended(script: str) -> tuple[int, str, str]:
+    """The exit status of a process that aborts when it is finalised, and what it wrote to stdout and stderr."""
+    done = subprocess.run([sys.executable, "-c", ABORTING + script], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("status", [0, 3, 130])
 def test_a_broken_group_ends_without_destructors(status):
-    assert ended(True, status) == (status, "told, not flushed; closed\n")
+    found = ended(SCRIPT.format(broken=True, status=status))
+    assert found == (status, "told, not flushed; closed\n", "")
+
+
+def test_a_command_tells_its_error_and_ends_with_its_status():
+    status, out, error = ended(COMMAND)
+    assert (status, out) == (3, "begun\n"), error
+    assert "EngineError: rank 0: lost another rank. Go on with mhp-train --resume RUN." in error
 
 
 def test_the_interpreter_ends_as_always_otherwise():
-    status, said = ended(False, 3)
-    assert status < 0 and said == "told, not flushed; closed\n"
+    status, out, _ = ended(SCRIPT.format(broken=False, status=3))
+    assert status == -signal.SIGABRT and out == "told, not flushed; closed\n"
     with pytest.raises(SystemExit) as end:
         leave(3)
     assert end.value.code == 3
