@@ -17,7 +17,9 @@ import simplejpeg
 
 from mhpdata.drawing import image as render
 from mhpdata.drawing.instructions import LEVEL
-from mhpdata.drawing.jpeg.planes import Grid, Scan, Workplace, decode_planes, grid, read_scan
+from mhpdata.drawing.jpeg.grid import Grid, grid
+from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
+from mhpdata.drawing.jpeg.scan import Scan, read_scan
 from mhpdata.drawing.placement import Placement
 from mhpdata.errors import FIND_AGAIN, MhpError, RecordError, ShardChangedError, in_shard
 from mhpdata.masks.joint_runs import check_runs, resize_runs

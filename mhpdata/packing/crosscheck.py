@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from mhpdata.drawing.jpeg.planes import Workplace, decode_planes, grid, read_scan
+from mhpdata.drawing.jpeg.grid import grid
+from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
+from mhpdata.drawing.jpeg.scan import read_scan
 from mhpdata.jit import kernel
 from mhpdata.packing.scratch import Scratch
 
@@ -48,7 +50,7 @@ def find_difference(data: bytes | memoryview, pixels: np.ndarray) -> str:
         return f"the loader's decoder takes it for {scan.size[0]} x {scan.size[1]} pixels"
     (height, width), place = scan.size, grid(scan.size, scan.factors)
     planes = _scratch.empty("planes", (place.size,))
-    codes = np.frombuffer(data, np.uint8)
+    codes = np.frombuffer(data, np.uint8).copy()  # writable, as in the loader: one compiled decoder
     if not decode_planes(codes, scan, (0, height), (0, width), planes, _memory.workplace):
         return "the loader's decoder finds its codes wrong, or ending too early"
     differ = _count_differences(planes, place.at, place.stride, *scan.factors, place.sizes[1], pixels)

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jpegs import JPEG, changed, decode, encode, equal, luma, rough, written
 
-from mhpdata.drawing.jpeg import entropy
-from mhpdata.drawing.jpeg import planes as jpeg
-from mhpdata.drawing.jpeg.planes import read_scan
+from mhpdata.drawing.jpeg import codes, grid, planes, segments
+from mhpdata.drawing.jpeg import scan as scans
+from mhpdata.drawing.jpeg.scan import read_scan
 
 
 def test_a_cut_scan_is_found_wherever_it_is_cut():
@@ -84,22 +84,22 @@ def test_random_headers(data):
 
 
 def test_a_huge_size_is_only_a_claim(monkeypatch):
-    monkeypatch.setattr(jpeg, "grid", None)
-    monkeypatch.setattr(jpeg, "Workplace", None)
+    monkeypatch.setattr(grid, "grid", None)
+    monkeypatch.setattr(planes, "Workplace", None)
     scan = read_scan(changed(JPEG, 0xC0, lambda part: part[:1] + b"\xff\xff\xff\xff" + part[5:]))
     assert scan.size == (65535, 65535)
 
 
 def test_hostile_tables_do_not_pile_up():
-    before = jpeg._tables.cache_info().maxsize
+    before = scans.tables_of.cache_info().maxsize
     rng = np.random.default_rng(0)
     for _ in range(2 * before):
         code = naive.random_code(rng, np.arange(255))
         data = changed(JPEG, 0xC4, lambda part, code=code: part if part[0] < 16 else part[:1] + b"".join(code))
         scan = read_scan(data)
         assert sum(len(b"".join(code)) for pair in scan.codes for code in pair) < 4 * 300
-        assert not any(isinstance(field, entropy.Tables) for field in scan)
-    assert jpeg._tables.cache_info().currsize == before
+        assert not any(isinstance(field, codes.Tables) for field in scan)
+    assert scans.tables_of.cache_info().currsize == before
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="memory is guarded as POSIX does it")
@@ -116,14 +116,14 @@ def test_no_bytes_reach_beyond_the_arrays(checked):
 
 
 def test_spare_is_as_much_as_the_longest_unit_needs():
-    blocks = max(rows * columns for rows, columns in jpeg._FACTORS) + 2
+    blocks = max(rows * columns for rows, columns in scans._FACTORS) + 2
     bits = blocks * 64 * (16 + 15)
-    assert bits // 8 + 7 + 8 <= entropy.SPARE
+    assert bits // 8 + 7 + 8 <= segments.SPARE
     for factors in jpeg_attack.FACTORS:
         scan = read_scan(jpeg_attack.longest(factors, 1))
         units = len(jpeg_attack.longest(factors, 1)) - scan.begin
         assert units == (factors[0] * factors[1] + 2) * 64 * 31 // 8
-    assert set(jpeg_attack.FACTORS) == jpeg._FACTORS
+    assert set(jpeg_attack.FACTORS) == scans._FACTORS
 
 
 def test_a_restart_interval_longer_than_the_picture():

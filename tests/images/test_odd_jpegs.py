@@ -24,7 +24,7 @@ from places import ROOT, TESTS
 
 import mhpdata
 from mhpdata.checking.packed import verify_packed, verify_source
-from mhpdata.drawing.jpeg.planes import read_scan
+from mhpdata.drawing.jpeg.scan import read_scan
 from mhpdata.drawing.placement import place_whole
 from mhpdata.errors import ImageError, OptionError, RecordError
 from mhpdata.images.decode import decode_file, decode_image, decode_jpeg

@@ -14,7 +14,7 @@ from loading import FORMATS, IMAGES, digest, epoch, loader, write_packed
 import mhpdata
 from mhpdata.drawing import instructions as vectors
 from mhpdata.drawing import placement
-from mhpdata.drawing.jpeg.planes import read_scan
+from mhpdata.drawing.jpeg.scan import read_scan
 from mhpdata.errors import OptionError
 from mhpdata.loading import sampling
 

@@ -22,7 +22,9 @@ from images import picture, save
 from make_golden import GOLDEN, SIZE, SOURCE_SIZE, STEM, maps, masks, record_bytes
 
 import mhpdata
-from mhpdata.drawing.jpeg.planes import Workplace, decode_planes, grid, read_scan
+from mhpdata.drawing.jpeg.grid import grid
+from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
+from mhpdata.drawing.jpeg.scan import read_scan
 from mhpdata.errors import RecordError
 from mhpdata.images.decode import decode_file, decode_jpeg, decode_mask
 from mhpdata.loading.loader import Loader
@@ -224,7 +226,7 @@ def read_jpeg_planes(data: bytes, _: int) -> Any:
         return None
     target, (height, width) = grid(scanned.size, scanned.factors), scanned.size
     planes = np.zeros(target.size, np.uint8)
-    codes = np.frombuffer(data, np.uint8)
+    codes = np.frombuffer(data, np.uint8).copy()
     rows, columns = (height // 3, height), (width // 4, max(width // 4 + 1, width // 2))
     done = decode_planes(codes, scanned, (0, height), (0, width), planes, Workplace())
     assert decode_planes(codes, scanned, rows, columns, np.zeros_like(planes), Workplace()) or not done

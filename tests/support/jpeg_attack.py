@@ -12,8 +12,10 @@ import sys
 import naive_jpeg as naive
 import numpy as np
 
-from mhpdata.drawing.jpeg.entropy import SPARE
-from mhpdata.drawing.jpeg.planes import Workplace, decode_planes, grid, read_scan
+from mhpdata.drawing.jpeg.grid import grid
+from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
+from mhpdata.drawing.jpeg.scan import read_scan
+from mhpdata.drawing.jpeg.segments import SPARE
 
 FACTORS = ((1, 1), (1, 2), (2, 1), (2, 2), (1, 4), (4, 1))
 STEPS = [[255] * 64] * 3

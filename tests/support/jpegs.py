@@ -7,7 +7,9 @@ import simplejpeg
 from images import picture
 
 from mhpdata.drawing import image as render
-from mhpdata.drawing.jpeg.planes import Workplace, decode_planes, grid, read_scan
+from mhpdata.drawing.jpeg.grid import grid
+from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
+from mhpdata.drawing.jpeg.scan import read_scan
 
 WORKPLACE = Workplace()  # one for all: what a JPEG leaves there must not show in the next
 
@@ -19,7 +21,7 @@ def decode(data, rows=None, columns=None):
     out = render.aligned((place.size + 64,), np.uint8)
     out[:] = 77
     height, width = scan.size
-    bytes_ = np.frombuffer(data, np.uint8)
+    bytes_ = np.frombuffer(data, np.uint8).copy()
     if not decode_planes(bytes_, scan, rows or (0, height), columns or (0, width), out, WORKPLACE):
         return None
     assert (out[place.size :] == 77).all()

@@ -15,36 +15,44 @@ of 13 bits, and 2 bits kept from the first pass to the second.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from llvmlite import ir
 from numba import njit
 
+from mhpdata.arrays import Int16s, Int32s, UInt64s
 from mhpdata.drawing.instructions import I8, I16, I32, call, fixed, load, splat, step, store
-from mhpdata.jit import kernel
+from mhpdata.drawing.jpeg.bits import address
+from mhpdata.jit import callee
+
+Level: TypeAlias = int | None
+"""Which vectors a machine has, as ``mhpdata.drawing.instructions.LEVEL``; None, the only one that is known while a
+kernel is compiled, for none."""
 
 BLOCKS = 16
 """Blocks that are done together."""
 
 
 @njit(inline="always")
-def _times(x: Any, factor: Any) -> Any:
+def _times(x: np.int32, factor: np.int32) -> np.int32:
     return np.int32(x * np.int32(factor))
 
 
 @njit(inline="always")
-def _plus(x: Any, y: Any) -> Any:
+def _plus(x: np.int32, y: np.int32) -> np.int32:
     return np.int32(x + y)
 
 
 @njit(inline="always")
-def _minus(x: Any, y: Any) -> Any:
+def _minus(x: np.int32, y: np.int32) -> np.int32:
     return np.int32(x - y)
 
 
 @njit(inline="always")
-def _transform(x0: Any, x1: Any, x2: Any, x3: Any, x4: Any, x5: Any, x6: Any, x7: Any) -> Any:
+def _transform(
+    x0: np.int32, x1: np.int32, x2: np.int32, x3: np.int32, x4: np.int32, x5: np.int32, x6: np.int32, x7: np.int32
+) -> tuple[np.int32, ...]:
     """One dimension: int32 in and out, out by 8192 times too large."""
     z = _times(_plus(x2, x6), 4433)
     low, high = _plus(z, _times(x6, -15137)), _plus(z, _times(x2, 6270))
@@ -65,12 +73,12 @@ def _transform(x0: Any, x1: Any, x2: Any, x3: Any, x4: Any, x5: Any, x6: Any, x7
 
 
 @njit(inline="always")
-def _scaled(x: Any) -> Any:
+def _scaled(x: np.int32) -> np.int32:
     return np.int32(_plus(x, np.int32(1 << 10)) >> np.int32(11))
 
 
 @njit(inline="always")
-def _byte(x: Any, place: Any) -> Any:
+def _byte(x: np.int32, place: np.int32) -> np.int32:
     """A sample as a byte of a word."""
     level = np.int32(_plus(x, np.int32((1 << 17) + (128 << 18))) >> np.int32(18))
     return np.uint32(min(max(level, np.int32(0)), np.int32(255))) << np.uint32(8 * place)
@@ -152,21 +160,24 @@ _row_512, _row_256 = step(2, 2)(_row(16)), step(1, 2)(_row(8))
 # ------------------------------------------------------------------------------------------------- the kernel
 
 
-@kernel
-def inverse_dct(level: Any, coefficients: Any, steps: Any, work: Any, out: Any, begin: Any, stride: Any) -> Any:
-    """Samples of 16 blocks, 128 x 8.
+@callee
+def inverse_dct(
+    level: Level, coefficients: Int16s, steps: Int32s, work: Int32s, out: UInt64s, begin: int, stride: int
+) -> None:
+    """Compute the samples of 16 blocks, 128 x 8.
 
     Args:
+        level: which vectors; None for the loops, of which nothing is compiled elsewhere.
         coefficients: int16 (64 * 16,), quantised.
         steps: int32 (64,), the quantiser.
         work: int32 (64 * 16,), scratch.
-        out: uint64, flat: rows of 16 words at ``begin``, ``begin + stride``, ...: the bytes of a plane, little-endian.
+        out: uint64 (n,): rows of 16 words at ``begin``, ``begin + stride``, ...: the bytes of a plane, little-endian.
     """
-    if level:
-        blocks, table, between, to = (
-            np.int64(coefficients.ctypes.data), np.int64(steps.ctypes.data), np.int64(work.ctypes.data),
-            np.int64(out.ctypes.data) + 8 * begin,
-        )  # fmt: skip
+    if level is None:
+        _columns(coefficients, steps, work)
+        _rows(work, out, begin, stride)
+    else:
+        blocks, table, between, to = address(coefficients), address(steps), address(work), address(out) + 8 * begin
         for x in range(8):
             if level == 2:
                 _column_512(blocks + 32 * x, table + 4 * x, between + 64 * x)
@@ -179,7 +190,11 @@ def inverse_dct(level: Any, coefficients: Any, steps: Any, work: Any, out: Any, 
             else:
                 _row_256(between + 512 * y, to + 8 * stride * y)
                 _row_256(between + 512 * y + 32, to + 8 * stride * y + 64)
-        return
+
+
+@callee
+def _columns(coefficients: Int16s, steps: Int32s, work: Int32s) -> None:
+    """Transform the 8 columns of 16 blocks."""
     for x in range(8):
         q0, q1, q2, q3 = steps[x], steps[8 + x], steps[16 + x], steps[24 + x]
         q4, q5, q6, q7 = steps[32 + x], steps[40 + x], steps[48 + x], steps[56 + x]
@@ -199,6 +214,11 @@ def inverse_dct(level: Any, coefficients: Any, steps: Any, work: Any, out: Any, 
             work[i + 640] = _scaled(t[5])
             work[i + 768] = _scaled(t[6])
             work[i + 896] = _scaled(t[7])
+
+
+@callee
+def _rows(work: Int32s, out: UInt64s, begin: int, stride: int) -> None:
+    """Transform the 8 rows of 16 blocks, and store the samples."""
     for y in range(8):
         row = out[begin + y * stride : begin + y * stride + 16]
         for lane in range(16):

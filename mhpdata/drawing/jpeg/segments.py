@@ -1,0 +1,65 @@
+"""The segments of a scan between restart markers, and where its decoding stands."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mhpdata.arrays import Bytes, Int64s
+from mhpdata.drawing.jpeg.bits import address, load_word, store_word
+from mhpdata.jit import callee
+
+SPARE = 1536
+"""Bytes that may be read after the end of the scan: a unit that begins there has at most 6 blocks of 64 codes and
+values of 31 bits, 1488 bytes; the reservoir is up to 7 bytes ahead, and a load takes 8."""
+AT, BITS, HAVE, SIZE, NEXT, UNITS, LEFT, PREDICTED = range(8)
+"""Columns of the state: byte of the reservoir's next load, the reservoir and how many bits of it count, bytes of this
+segment, where the next one begins, units a segment, units left of this one, the last DC of each component."""
+STATE = PREDICTED + 3
+
+
+@callee
+def begin_scan(begin: int, restart: int, state: Int64s) -> None:
+    """Set the state, int64 (STATE,), before the first unit; ``restart`` units a segment, or 0."""
+    state[:] = 0
+    state[NEXT] = begin
+    state[UNITS] = restart
+
+
+@callee
+def begin_segment(data: Bytes, plain: Bytes, state: Int64s) -> None:
+    """Copy the next segment of a JPEG's bytes to ``plain``, which has room for all of them and SPARE more."""
+    restart = state[UNITS]
+    at, size = _unstuff(data, state[NEXT], plain)
+    plain[size : size + SPARE] = 0
+    following = at + 2 if at + 1 < data.size and data[at + 1] & 0xF8 == 0xD0 else at  # past RST0 .. RST7
+    state[:] = 0
+    state[NEXT], state[SIZE], state[LEFT], state[UNITS] = following, size, restart, restart
+
+
+@callee
+def _unstuff(data: Bytes, begin: int, out: Bytes) -> tuple[int, int]:
+    """Copy ``data`` from ``begin`` as far as the next marker, without the zero after each 255.
+
+    ``out`` has room for all of it. Returns where the marker (or the end) is, and how many bytes were copied.
+    """
+    at, to, end = begin, 0, data.size
+    source, target = address(data), address(out)
+    ones, tops = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+    while at < end:
+        while at + 8 <= end:
+            word = load_word(source + at)
+            if (~word - ones) & word & tops:  # a byte of them is 255
+                break
+            store_word(word, target + to)
+            at, to = at + 8, to + 8
+        stop = min(end, at + 8)
+        while at < stop:
+            out[to] = data[at]
+            if data[at] == 255:
+                while at + 1 < end and data[at + 1] == 255:  # they fill up
+                    at += 1
+                if at + 1 >= end or data[at + 1] != 0:
+                    return at, to
+                at += 1
+            at, to = at + 1, to + 1
+    return at, to

@@ -1,0 +1,124 @@
+"""The folder of compiled kernels: where it is, files that are whole or not there, and what is deleted from it.
+
+::
+
+    NUMBA_CACHE_DIR, else mhpdata/__pycache__, else the user's cache folder
+      └── mhp-kernels
+           └── 0123456789abcdef           the sources of all kernels, see mhpdata.kernel_cache
+                ├── kernels.emit-89ab….kernel    one signature of one function for one processor
+                ├── compiling.lock               held by the process that compiles, see mhpdata.compiling
+                └── ...
+
+A folder that cannot be written costs time and never ends a command; one warning per process names it (logger
+``mhpdata``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from numba import config
+
+from mhpdata.filesystem.descriptors import hold_standard, open_descriptor
+from mhpdata.wording import printable, why
+
+FOLDER = "mhp-kernels"
+SUFFIX = ".kernel"
+LOCK = "compiling.lock"
+_KEPT = 8
+"""Folders of other sources that stay, as of a second checkout or of bounds that are checked."""
+_ABANDONED_S = 3600
+
+
+def folders(digest: str) -> list[Path]:
+    """List the folders for kernels of these sources in the order of trying; NUMBA_CACHE_DIR alone if it is set."""
+    if config.CACHE_DIR:
+        return [Path(config.CACHE_DIR, FOLDER, digest[:16])]
+    found = [Path(__file__).parent / "__pycache__"]
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        found.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"))
+    return [folder / FOLDER / digest[:16] for folder in found]
+
+
+class Writer:
+    """Writes files into the first folder that takes them; once none does, says so and writes no more."""
+
+    def __init__(self) -> None:
+        self.off = False
+        self._tidied: set[Path] = set()
+
+    def write(self, places: list[Path], name: str, content: bytes) -> None:
+        """Give a file its name once all of it is on the disk; a failure is a warning, one per process."""
+        if self.off:
+            return
+        failed = []
+        for folder in places:
+            try:
+                self._write(folder / name, content)
+                return
+            except OSError as error:
+                failed.append(printable(f"{folder} ({why(error)})"))
+        self.off = True
+        logging.getLogger("mhpdata").warning(
+            "Compiled kernels cannot be kept in %s. Every process compiles them again, which takes half a minute or "
+            "more. Set NUMBA_CACHE_DIR to a folder that can be written, on a disk with 100 MB free.",
+            " or ".join(failed),
+        )
+
+    def _write(self, path: Path, content: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in self._tidied:
+            self._tidied.add(path.parent)
+            _tidy(path.parent)
+        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+        hold_standard()
+        try:
+            with part.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def open_lock(places: list[Path]) -> tuple[Path, int] | None:
+    """Open the lock of the first folder that can be written: the folder and a descriptor; None where none can be."""
+    for folder in places:
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+            return folder, open_descriptor(folder / LOCK, flags)
+    return None
+
+
+def _tidy(folder: Path) -> None:
+    """Delete what killed processes left in this folder, and all but the latest folders of other sources.
+
+    Only files that are named as ours are deleted, and folders that are empty then. A process that still uses such a
+    folder compiles again, and makes it again.
+    """
+    with contextlib.suppress(OSError):
+        os.utime(folder)
+        for part in folder.glob(f"*{SUFFIX}.*.part"):
+            if time.time() - part.stat().st_mtime > _ABANDONED_S:
+                part.unlink()
+        others = [path for path in folder.parent.iterdir() if re.fullmatch("[0-9a-f]{16}", path.name)]
+        others = [path for path in others if path != folder and path.is_dir() and not path.is_symlink()]
+        for old in sorted(others, key=lambda path: path.stat().st_mtime)[:-_KEPT]:
+            for file in _ours(old):
+                file.unlink()
+            with contextlib.suppress(OSError):  # it holds something else
+                old.rmdir()
+
+
+def _ours(folder: Path) -> Iterator[Path]:
+    for pattern in (f"*{SUFFIX}", f"*{SUFFIX}.*.part", LOCK):
+        yield from folder.glob(pattern)
