@@ -184,8 +184,8 @@ def test_the_true_sample():
 @pytest.mark.parametrize("level", range(vectors.LEVEL + 1))
 def test_the_inverse_dct_wraps_at_32_bits(level):
     @kernel
-    def transform(level, coefficients, steps, work, out, begin, stride):
-        inverse_dct(level, coefficients, steps, work, out, begin, stride)
+    def transform(level, loops, coefficients, steps, work, out, begin, stride):
+        inverse_dct(level, loops, coefficients, steps, work, out, begin, stride)
 
     rng = np.random.default_rng(0)
     for low, high in (-50, 50), (-2048, 2048), (-32768, 32768):
@@ -193,7 +193,16 @@ def test_the_inverse_dct_wraps_at_32_bits(level):
         steps = rng.integers(0, 256, (8, 8)).astype(np.int32)
         out = np.zeros(8 * 32, np.uint64)
         work = np.zeros(64 * BLOCKS, np.int32)
-        transform(level or None, blocks.reshape(BLOCKS, 64).T.ravel().copy(), steps.ravel(), work, out, 16, 32)
+        transform(
+            level,
+            None if level else True,
+            blocks.reshape(BLOCKS, 64).T.ravel().copy(),
+            steps.ravel(),
+            work,
+            out,
+            16,
+            32,
+        )
         samples = out.view(np.uint8).reshape(8, 2, BLOCKS, 8)
         assert not samples[:, 0].any()
         np.testing.assert_array_equal(samples[:, 1].transpose(1, 0, 2), naive.inverse_dct(blocks, steps))

@@ -26,9 +26,9 @@ from mhpdata.drawing.instructions import I8, I16, I32, call, fixed, load, splat,
 from mhpdata.drawing.jpeg.bits import address
 from mhpdata.jit import callee
 
-Level: TypeAlias = int | None
-"""Which vectors a machine has, as ``mhpdata.drawing.instructions.LEVEL``; None, the only one that is known while a
-kernel is compiled, for none."""
+Loops: TypeAlias = bool | None
+"""True: loops, not vectors; None: vectors, and no loop is compiled. (Numba leaves out a branch where an argument is
+None, and for no other value.)"""
 
 BLOCKS = 16
 """Blocks that are done together."""
@@ -162,21 +162,26 @@ _row_512, _row_256 = step(2, 2)(_row(16)), step(1, 2)(_row(8))
 
 @callee
 def inverse_dct(
-    level: Level, coefficients: Int16s, steps: Int32s, work: Int32s, out: UInt64s, begin: int, stride: int
+    level: int,
+    loops: Loops,
+    coefficients: Int16s,
+    steps: Int32s,
+    work: Int32s,
+    out: UInt64s,
+    begin: int,
+    stride: int,
 ) -> None:
     """Compute the samples of 16 blocks, 128 x 8.
 
     Args:
-        level: which vectors; None for the loops, of which nothing is compiled elsewhere.
+        level: which vectors, as ``mhpdata.drawing.instructions.LEVEL``.
+        loops: True to use none.
         coefficients: int16 (64 * 16,), quantised.
         steps: int32 (64,), the quantiser.
         work: int32 (64 * 16,), scratch.
         out: uint64 (n,): rows of 16 words at ``begin``, ``begin + stride``, ...: the bytes of a plane, little-endian.
     """
-    if level is None:
-        _columns(coefficients, steps, work)
-        _rows(work, out, begin, stride)
-    else:
+    if loops is None:
         blocks, table, between, to = address(coefficients), address(steps), address(work), address(out) + 8 * begin
         for x in range(8):
             if level == 2:
@@ -190,6 +195,9 @@ def inverse_dct(
             else:
                 _row_256(between + 512 * y, to + 8 * stride * y)
                 _row_256(between + 512 * y + 32, to + 8 * stride * y + 64)
+    else:
+        _columns(coefficients, steps, work)
+        _rows(work, out, begin, stride)
 
 
 @callee

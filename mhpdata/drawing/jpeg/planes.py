@@ -28,7 +28,7 @@ from mhpdata.drawing.instructions import LEVEL
 from mhpdata.drawing.jpeg.codes import Tables
 from mhpdata.drawing.jpeg.entropy import decode_row
 from mhpdata.drawing.jpeg.grid import Grid, grid
-from mhpdata.drawing.jpeg.inverse_dct import BLOCKS, Level, inverse_dct
+from mhpdata.drawing.jpeg.inverse_dct import BLOCKS, Loops, inverse_dct
 from mhpdata.drawing.jpeg.scan import Scan, tables_of
 from mhpdata.drawing.jpeg.segments import SPARE, STATE, begin_scan
 from mhpdata.jit import callee, kernel
@@ -99,7 +99,7 @@ def decode_planes(
     coded = _Coded(data, scan.begin, scan.restart, scan.which, scan.steps)
     memory = _Memory(workplace.plain, workplace.coefficients, workplace.work, workplace.state)
     words = out[: place.size].view(np.uint64)
-    done = _decode(LEVEL or None, coded, tables, place, _Part(*rows, *part), memory, words)
+    done = _decode(LEVEL, None if LEVEL else True, coded, tables, place, _Part(*rows, *part), memory, words)
     if not done:
         workplace.coefficients[:] = 0
     return bool(done)
@@ -107,7 +107,7 @@ def decode_planes(
 
 @kernel
 def _decode(
-    level: Level, coded: _Coded, tables: Tables, grid: Grid, part: _Part, memory: _Memory, out: UInt64s
+    level: int, loops: Loops, coded: _Coded, tables: Tables, grid: Grid, part: _Part, memory: _Memory, out: UInt64s
 ) -> bool:
     """Decode the rows of units down to the part's last, each to coefficients, then to samples; False where damaged."""
     data, which, steps = coded.data, coded.which, coded.steps
@@ -119,14 +119,22 @@ def _decode(
         if not decode_row(data, which, tables, grid, plain, state, coefficients):
             return False
         if row >= first:
-            _transform_row(level, row, coefficients, steps, work, grid, part, out)
+            _transform_row(level, loops, row, coefficients, steps, work, grid, part, out)
         coefficients[:] = 0
     return True
 
 
 @callee
 def _transform_row(
-    level: Level, row: int, coefficients: Int16s, steps: Int32s, work: Int32s, grid: Grid, part: _Part, out: UInt64s
+    level: int,
+    loops: Loops,
+    row: int,
+    coefficients: Int16s,
+    steps: Int32s,
+    work: Int32s,
+    grid: Grid,
+    part: _Part,
+    out: UInt64s,
 ) -> None:
     """Turn the coefficients of a row of units into samples, 16 neighbouring blocks at a time."""
     across = grid.factors[1]
@@ -140,4 +148,4 @@ def _transform_row(
                 place = starts[c] + y * widths[c] + group * 64 * BLOCKS
                 sample = at[c] + (row * down + y) * 8 * stride[c] + group * 8 * BLOCKS
                 blocks = coefficients[place : place + 64 * BLOCKS]
-                inverse_dct(level, blocks, steps[c], work, out, sample // 8, stride[c] // 8)
+                inverse_dct(level, loops, blocks, steps[c], work, out, sample // 8, stride[c] // 8)
