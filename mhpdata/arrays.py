@@ -1,4 +1,4 @@
-"""Names for the arrays that kernels take; how many axes they have stands in each docstring.
+"""Names for the arrays that kernels take; how many axes each has stands in a docstring.
 
 All are C-contiguous, aligned and writable: a kernel is compiled for one layout (mhpdata.jit).
 """
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bytes: TypeAlias = NDArray[np.uint8]
-Int16s: TypeAlias = NDArray[np.int16]
-UInt16s: TypeAlias = NDArray[np.uint16]
-Int32s: TypeAlias = NDArray[np.int32]
-UInt32s: TypeAlias = NDArray[np.uint32]
-Int64s: TypeAlias = NDArray[np.int64]
-UInt64s: TypeAlias = NDArray[np.uint64]
-Float32s: TypeAlias = NDArray[np.float32]
+Shorts: TypeAlias = NDArray[np.int16]
+ShortWords: TypeAlias = NDArray[np.uint16]
+Ints: TypeAlias = NDArray[np.int32]
+Longs: TypeAlias = NDArray[np.int64]
+LongWords: TypeAlias = NDArray[np.uint64]
+Floats: TypeAlias = NDArray[np.float32]
+Doubles: TypeAlias = NDArray[np.float64]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -17,6 +18,7 @@ from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
+from mhpdata import compiling
 from mhpdata.errors import OptionError
 from mhpdata.options import check_range
 from mhpdata.pool import Pool, Task
@@ -170,6 +172,7 @@ class Crew:
 
     def __init__(self, pool: Pool, workers: int, bar: tqdm) -> None:
         self._pool, self._workers, self._bar, self._ahead = pool, workers, bar, 4 * workers
+        self._compiled = compiling.seconds()
 
     def skip(self, count: int) -> None:
         """Show so many pieces as done already; they do not count for the rate."""
@@ -179,7 +182,7 @@ class Crew:
     def each(self, function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Iterator[Result]:
         """The results of ``function``, in the order of its arguments; only a few wait at any time."""
         for _, task in in_order(self._pool, function, arguments, self._ahead):
-            self._bar.update()
+            self._update()
             yield task.result()
 
     def in_turn(
@@ -191,7 +194,7 @@ class Crew:
         """Call ``function`` on each argument and ``take`` with it and the result, in the arguments' order; see Line."""
 
         def taken(argument: Argument, result: Result) -> None:
-            self._bar.update()
+            self._update()
             take(argument, result)
 
         line = Line(function, arguments, taken, self._ahead)
@@ -202,6 +205,14 @@ class Crew:
             line.stop()
             self._pool.close()  # nothing is taken any more when the error leaves here
             raise
+
+    def _update(self) -> None:
+        """Show one more piece; what compiling kernels took counts neither for the rate nor for the time left."""
+        before, self._compiled = self._compiled, compiling.seconds()
+        if not self._bar.disable and self._compiled > before:
+            self._bar.start_t += self._compiled - before
+            self._bar.last_print_t = min(self._bar.last_print_t + self._compiled - before, time.time())
+        self._bar.update()
 
 
 def hidden(progress: bool) -> bool | None:

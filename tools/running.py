@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import sys
 import traceback
@@ -46,7 +47,8 @@ class Command(click.Command):
         if not standalone_mode:
             return run()
         _open_streams()
-        status = _status(run)
+        with _told():
+            status = _status(run)
         for stream in (sys.stdout, sys.stderr):
             _settle(stream)
         return leave(status)
@@ -63,6 +65,35 @@ class Command(click.Command):
             raise _PassedError(USAGE if leads_nowhere(ctx) else None) from error
         except (KeyboardInterrupt, EOFError, OSError) as error:
             raise _PassedError from error
+
+
+class _Line(logging.Handler):
+    """Prints what the library tells, such as that kernels are compiled, on stderr; above a progress bar, if there is
+    one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text, bars = printable(record.getMessage()), sys.modules.get("tqdm")
+        with suppress(OSError, ValueError):  # nobody hears it
+            if bars is not None:
+                bars.tqdm.write(text, file=sys.stderr)
+            else:
+                print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Print what the logger of mhpdata says, from INFO on, while a command runs."""
+    logger, handler = logging.getLogger("mhpdata"), _Line()
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 class _PassedError(Exception):

@@ -28,6 +28,7 @@ import numpy as np
 from mhpdata.drawing import image as render
 from mhpdata.drawing import labels as maps
 from mhpdata.drawing import placement
+from mhpdata.drawing.ahead import prepare
 from mhpdata.drawing.instructions import LEVEL
 from mhpdata.drawing.plain import FLOAT16, FLOAT32, UINT8
 from mhpdata.errors import MhpError, OptionError, ShardChangedError
@@ -268,6 +269,7 @@ class Loader:
             while self._left(position):
                 if makers is None or makers.process != os.getpid():  # the first turn, or the first in a forked child
                     self._stop()
+                    prepare("jpeg" in (split.manifest.options["image"] for split in self._data.splits), usable_cores())
                     makers = Makers(self._threads, self._desks, self._fill)
                     self._makers = weakref.ref(makers)
                     planned, waiting = position, deque[Step]()

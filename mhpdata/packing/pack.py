@@ -27,7 +27,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from mhpdata import __version__
+from mhpdata import __version__, compiling
 from mhpdata.errors import ManifestError, OptionError, OutputError, SourceError, is_outside
 from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_path, check_range
 from mhpdata.packing.convert import Converted, convert
@@ -186,7 +186,7 @@ class _Run:
 
     def pack(self) -> Manifest:
         """Pack what the journal does not have yet, and write the manifest."""
-        started = time.perf_counter()
+        started, compiled = time.perf_counter(), compiling.seconds()
         total = sum(len(self.listing.entries[split]) for split in self.splits)
         with Publisher() as publisher, crew(total, "images", self.workers, self.progress) as workers:
             streams = {split: self._stream(split, publisher) for split in self.splits}
@@ -199,7 +199,7 @@ class _Run:
                 for stream in streams.values():
                     stream.abort()
                 raise
-        return self._finish(packed, time.perf_counter() - started)
+        return self._finish(packed, time.perf_counter() - started - (compiling.seconds() - compiled))
 
     def _stream(self, split: str, publisher: Publisher) -> ShardStream:
         entries, options = self.listing.entries[split], self.options

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from mhpdata import compiling
 from mhpdata.threads import hidden
 from mhpmodels.training.tables import StepRow
 
@@ -72,15 +73,16 @@ class Meter:
 
 
 class Stopwatch:
-    """Seconds since it was last read."""
+    """Seconds since it was last read, without those in which kernels were compiled."""
 
     def __init__(self) -> None:
-        self._at = time.perf_counter()
+        self._at, self._compiled = time.perf_counter(), compiling.seconds()
 
     def lap(self) -> float:
-        """Read it, and begin anew."""
+        """Read it, and start again from zero."""
         before, self._at = self._at, time.perf_counter()
-        return self._at - before
+        compiled, self._compiled = self._compiled, compiling.seconds()
+        return max(self._at - before - (self._compiled - compiled), 0.0)
 
 
 def clock(seconds: float) -> str:

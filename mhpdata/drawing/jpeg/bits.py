@@ -21,7 +21,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from mhpdata.arrays import Bytes, Int64s
+from mhpdata.arrays import Bytes, Longs
 from mhpdata.drawing.instructions import I32, I64, load, store
 from mhpdata.drawing.jpeg.codes import FAST
 from mhpdata.jit import callee
@@ -85,7 +85,7 @@ def refill(bits: np.uint64, at: np.int64, have: np.int64, start: int) -> tuple[n
 
 
 @callee
-def long_code(bits: np.uint64, limits: Int64s, offsets: Int64s, symbols: Bytes) -> np.uint64:
+def long_code(bits: np.uint64, limits: Longs, offsets: Longs, symbols: Bytes) -> np.uint64:
     """Return size << 12 | zeros << 8 | bits of a code that is longer than FAST; 0 if there is none."""
     window = np.int64(bits >> np.uint64(48))
     for length in range(FAST + 1, 17):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Int32s, Int64s
+from mhpdata.arrays import Bytes, Ints, Longs
 from mhpdata.jit import kernel
 
 FAST = 10
@@ -38,9 +38,9 @@ class Tables(NamedTuple):
         symbols: uint8 (n, 256).
     """
 
-    fast: Int32s
-    limits: Int64s
-    offsets: Int64s
+    fast: Ints
+    limits: Longs
+    offsets: Longs
     symbols: Bytes
 
 

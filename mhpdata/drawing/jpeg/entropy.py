@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Int16s, Int64s
+from mhpdata.arrays import Bytes, Longs, Shorts
 from mhpdata.drawing.jpeg.bits import address, long_code, look_up, refill, value_of
 from mhpdata.drawing.jpeg.codes import FAST, Tables
 from mhpdata.drawing.jpeg.grid import Grid
@@ -36,7 +36,7 @@ _PLACES = 16 * ZIGZAG.astype(np.uint64)
 
 @callee
 def decode_row(
-    data: Bytes, which: Int64s, tables: Tables, grid: Grid, plain: Bytes, state: Int64s, coefficients: Int16s
+    data: Bytes, which: Longs, tables: Tables, grid: Grid, plain: Bytes, state: Longs, coefficients: Shorts
 ) -> bool:
     """Add the coefficients of the next row of units to memory that holds zeros; False where the bytes are damaged.
 

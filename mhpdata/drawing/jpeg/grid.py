@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.arrays import Int64s
+from mhpdata.arrays import Longs
 from mhpdata.drawing.jpeg.inverse_dct import BLOCKS
 
 
@@ -29,15 +29,15 @@ class Grid(NamedTuple):
 
     units: tuple[int, int]
     factors: tuple[int, int]
-    blocks: Int64s
-    columns: Int64s
-    starts: Int64s
-    widths: Int64s
+    blocks: Longs
+    columns: Longs
+    starts: Longs
+    widths: Longs
     coefficients: int
-    at: Int64s
-    stride: Int64s
+    at: Longs
+    stride: Longs
     size: int
-    sizes: Int64s
+    sizes: Longs
     extents: NDArray[np.float64]
 
 

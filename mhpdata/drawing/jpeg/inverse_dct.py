@@ -21,7 +21,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit
 
-from mhpdata.arrays import Int16s, Int32s, UInt64s
+from mhpdata.arrays import Ints, LongWords, Shorts
 from mhpdata.drawing.instructions import I8, I16, I32, call, fixed, load, splat, step, store
 from mhpdata.drawing.jpeg.bits import address
 from mhpdata.jit import callee
@@ -164,10 +164,10 @@ _row_512, _row_256 = step(2, 2)(_row(16)), step(1, 2)(_row(8))
 def inverse_dct(
     level: int,
     loops: Loops,
-    coefficients: Int16s,
-    steps: Int32s,
-    work: Int32s,
-    out: UInt64s,
+    coefficients: Shorts,
+    steps: Ints,
+    work: Ints,
+    out: LongWords,
     begin: int,
     stride: int,
 ) -> None:
@@ -201,7 +201,7 @@ def inverse_dct(
 
 
 @callee
-def _columns(coefficients: Int16s, steps: Int32s, work: Int32s) -> None:
+def _columns(coefficients: Shorts, steps: Ints, work: Ints) -> None:
     """Transform the 8 columns of 16 blocks."""
     for x in range(8):
         q0, q1, q2, q3 = steps[x], steps[8 + x], steps[16 + x], steps[24 + x]
@@ -225,7 +225,7 @@ def _columns(coefficients: Int16s, steps: Int32s, work: Int32s) -> None:
 
 
 @callee
-def _rows(work: Int32s, out: UInt64s, begin: int, stride: int) -> None:
+def _rows(work: Ints, out: LongWords, begin: int, stride: int) -> None:
     """Transform the 8 rows of 16 blocks, and store the samples."""
     for y in range(8):
         row = out[begin + y * stride : begin + y * stride + 16]

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Int16s, Int32s, Int64s, UInt64s
+from mhpdata.arrays import Bytes, Ints, Longs, LongWords, Shorts
 from mhpdata.drawing.instructions import LEVEL
 from mhpdata.drawing.jpeg.codes import Tables
 from mhpdata.drawing.jpeg.entropy import decode_row
@@ -57,8 +57,8 @@ class _Coded(NamedTuple):
     data: Bytes
     begin: int
     restart: int
-    which: Int64s
-    steps: Int32s
+    which: Longs
+    steps: Ints
 
 
 class _Part(NamedTuple):
@@ -74,9 +74,9 @@ class _Memory(NamedTuple):
     """The arrays of a Workplace: uint8 (n,), int16 (n,), int32 (64 * BLOCKS,), int64 (STATE,)."""
 
     plain: Bytes
-    coefficients: Int16s
-    work: Int32s
-    state: Int64s
+    coefficients: Shorts
+    work: Ints
+    state: Longs
 
 
 def decode_planes(
@@ -107,7 +107,7 @@ def decode_planes(
 
 @kernel
 def _decode(
-    level: int, loops: Loops, coded: _Coded, tables: Tables, grid: Grid, part: _Part, memory: _Memory, out: UInt64s
+    level: int, loops: Loops, coded: _Coded, tables: Tables, grid: Grid, part: _Part, memory: _Memory, out: LongWords
 ) -> bool:
     """Decode the rows of units down to the part's last, each to coefficients, then to samples; False where damaged."""
     data, which, steps = coded.data, coded.which, coded.steps
@@ -129,12 +129,12 @@ def _transform_row(
     level: int,
     loops: Loops,
     row: int,
-    coefficients: Int16s,
-    steps: Int32s,
-    work: Int32s,
+    coefficients: Shorts,
+    steps: Ints,
+    work: Ints,
     grid: Grid,
     part: _Part,
-    out: UInt64s,
+    out: LongWords,
 ) -> None:
     """Turn the coefficients of a row of units into samples, 16 neighbouring blocks at a time."""
     across = grid.factors[1]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhpdata.arrays import Int32s, Int64s
+from mhpdata.arrays import Ints, Longs
 from mhpdata.drawing.jpeg.codes import Code, Tables, build_tables
 from mhpdata.drawing.jpeg.entropy import ZIGZAG
 
@@ -44,8 +44,8 @@ class Scan(NamedTuple):
     begin: int
     restart: int
     codes: tuple[tuple[Code, Code], ...]
-    which: Int64s
-    steps: Int32s
+    which: Longs
+    steps: Ints
 
 
 class _RefusedError(ValueError):
@@ -170,12 +170,12 @@ def tables_of(pairs: tuple[tuple[Code, Code], ...]) -> Tables | None:
 
 
 @lru_cache(maxsize=64)
-def _which(pairs: tuple[int, ...]) -> Int64s:
+def _which(pairs: tuple[int, ...]) -> Longs:
     return np.array(pairs, np.int64)
 
 
 @lru_cache(maxsize=256)
-def _steps(quantisers: tuple[bytes, ...]) -> Int32s:
+def _steps(quantisers: tuple[bytes, ...]) -> Ints:
     out = np.zeros((3, 64), np.int32)
     out[:, ZIGZAG[:64]] = [list(quantiser) for quantiser in quantisers]
     return out

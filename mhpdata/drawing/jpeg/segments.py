@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Int64s
+from mhpdata.arrays import Bytes, Longs
 from mhpdata.drawing.jpeg.bits import address, load_word, store_word
 from mhpdata.jit import callee
 
@@ -18,7 +18,7 @@ STATE = PREDICTED + 3
 
 
 @callee
-def begin_scan(begin: int, restart: int, state: Int64s) -> None:
+def begin_scan(begin: int, restart: int, state: Longs) -> None:
     """Set the state, int64 (STATE,), before the first unit; ``restart`` units a segment, or 0."""
     state[:] = 0
     state[NEXT] = begin
@@ -26,7 +26,7 @@ def begin_scan(begin: int, restart: int, state: Int64s) -> None:
 
 
 @callee
-def begin_segment(data: Bytes, plain: Bytes, state: Int64s) -> None:
+def begin_segment(data: Bytes, plain: Bytes, state: Longs) -> None:
     """Copy the next segment of a JPEG's bytes to ``plain``, which has room for all of them and SPARE more."""
     restart = state[UNITS]
     at, size = _unstuff(data, state[NEXT], plain)
