@@ -19,7 +19,7 @@ ONCE = {
     "checking": ["manifest", "source"],
     "drawing": ["jpeg_damage", "planes"],
     "filesystem": ["descriptors", "links", "ours", "regular"],
-    "ground": ["empty", "interrupts", "jit", "opencv", "pool"],
+    "ground": ["compiling", "empty", "interrupts", "jit", "kernel_cache", "opencv", "pool"],
     "images": ["resize"],
     "loading": ["loader_damage", "loader_end", "soak"],
     "masks": ["joint_runs", "mask_runs", "merge"],

@@ -9,20 +9,20 @@ They agree where the loader's planes, with Cb and Cr enlarged and all converted 
 it.
 
 Source: libjpeg-turbo 3.1, jdsample.c (which way of enlarging is for which sampling) and jdcolor.c. The first call
-compiles the decoder's kernels (half a minute, then kept on disk), so call only where there is a JPEG to ask about.
+compiles the decoder's kernels (some seconds, then kept on disk), so call only where there is a JPEG to ask about.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import numpy as np
 
-from mhpdata.drawing.jpeg.grid import grid
+from mhpdata.arrays import Bytes, Ints
+from mhpdata.drawing.jpeg.grid import Grid, grid
 from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import read_scan
-from mhpdata.jit import kernel
+from mhpdata.jit import callee, kernel
 from mhpdata.packing.scratch import Scratch
 
 
@@ -53,14 +53,16 @@ def find_difference(data: bytes | memoryview, pixels: np.ndarray) -> str:
     codes = np.frombuffer(data, np.uint8).copy()  # writable, as in the loader: one compiled decoder
     if not decode_planes(codes, scan, (0, height), (0, width), planes, _memory.workplace):
         return "the loader's decoder finds its codes wrong, or ending too early"
-    differ = _count_differences(planes, place.at, place.stride, *scan.factors, place.sizes[1], pixels)
+    differ = _count_differences(planes, place, pixels)
     return f"the loader's decoder gives {differ} of {height * width} pixels another colour" if differ else ""
 
 
 @kernel
-def _count_differences(planes: Any, at: Any, stride: Any, down: Any, across: Any, chroma: Any, pixels: Any) -> Any:
-    """Pixels whose colour is not that of the planes; ``chroma``: int64 (2,), height and width of Cb and Cr."""
+def _count_differences(planes: Bytes, grid: Grid, pixels: Bytes) -> int:
+    """Count the pixels, uint8 (height, width, 3), whose colour is not that of the planes, uint8 (n,)."""
     height, width, _ = pixels.shape
+    at, stride, chroma = grid.at, grid.stride, grid.sizes[1]
+    down, across = grid.factors
     smooth = across != 2 or chroma[1] > 2  # libjpeg repeats the samples of a narrow image
     tall, wide = down == 2 and across < 4 and smooth, across == 2 and down < 4 and smooth
     sums, lines = np.zeros(chroma[1], np.int32), np.zeros((2, chroma[1] * across), np.int32)
@@ -86,9 +88,9 @@ def _count_differences(planes: Any, at: Any, stride: Any, down: Any, across: Any
     return differ
 
 
-@kernel
-def _enlarge_row(sums: Any, odd: Any, tall: Any, wide: Any, across: Any, out: Any) -> Any:
-    """A row of samples, each the sum of ``tall`` ones, as a row of pixels; ``odd``: of the two rows the lower one."""
+@callee
+def _enlarge_row(sums: Ints, odd: int, tall: bool, wide: bool, across: int, out: Ints) -> None:
+    """Enlarge a row of samples, each the sum of ``tall`` ones, to a row of pixels; ``odd``: the lower of two rows."""
     last = sums.size - 1
     if wide:
         shift, first, second = (4, 8, 7) if tall else (2, 1, 2)

@@ -13,11 +13,10 @@ any other label or prediction outside 0 .. C-1 is an error, unless ``update`` is
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from mhpdata.arrays import Bytes, Floats, Longs
 from mhpdata.errors import EngineError, OptionError
 from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
@@ -189,15 +188,18 @@ def _wanted(name: str, classes: int) -> tuple[str, str]:
 
 
 @kernel
-def _count(predicted: Any, labels: Any, counts: Any) -> None:
-    """counts[truth, prediction] of all pixels, whatever they hold. uint8 (n,) twice, int64 (256, 256)."""
+def _count(predicted: Bytes, labels: Bytes, counts: Longs) -> None:
+    """Add to counts[truth, prediction] of all pixels, whatever they hold. uint8 (n,) twice, int64 (256, 256)."""
     for i in range(labels.size):
         counts[labels[i], predicted[i]] += 1
 
 
 @kernel
-def _choose(logits: Any, labels: Any, best: Any) -> Any:
-    """The class of the largest logit; -1, or the place of a NaN. float32 (N, C, n), uint8 (N, n), float32 (block)."""
+def _choose(logits: Floats, labels: Bytes, best: Floats) -> int:
+    """Write the class of the largest logit; return -1, or the place of a NaN.
+
+    float32 (N, C, n), uint8 (N, n), float32 (block).
+    """
     for image in range(logits.shape[0]):
         for start in range(0, logits.shape[2], best.size):
             chosen = labels[image, start : start + best.size]
@@ -215,5 +217,5 @@ def _choose(logits: Any, labels: Any, best: Any) -> Any:
                 if strange:
                     for i in range(row.size):
                         if row[i] != row[i]:
-                            return np.int64(image) * logits.shape[2] + start + i
-    return np.int64(-1)
+                            return int(image * logits.shape[2] + start + i)
+    return -1

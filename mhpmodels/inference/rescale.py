@@ -8,13 +8,14 @@ In: float32 (C, H, W). Sizes are (height, width).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.arrays import Bytes, Floats, Longs
 from mhpdata.errors import EngineError
-from mhpdata.jit import kernel
+from mhpdata.jit import callee, kernel
 from mhpdata.labels import IGNORE
 
 Logits = NDArray[np.float32]
@@ -35,8 +36,9 @@ def add_probabilities(logits: Logits, total: Logits) -> None:
     """
     row = np.empty((total.shape[0], total.shape[2]), np.float32)
     peak = np.empty(total.shape[2], np.float32)
-    tables = (*_blend(logits.shape[1], total.shape[1]), *_blend(logits.shape[2], total.shape[2]))
-    _add_probabilities(np.ascontiguousarray(logits), *tables, np.empty(logits.shape[2], np.float32), row, peak, total)
+    rows, columns = _blend(logits.shape[1], total.shape[1]), _blend(logits.shape[2], total.shape[2])
+    line = np.empty(logits.shape[2], np.float32)
+    _add_probabilities(np.ascontiguousarray(logits), rows, columns, _Rows(line, row, peak), total)
 
 
 def labels_at(logits: Logits, size: tuple[int, int], place: str = "logits") -> NDArray[np.uint8]:
@@ -58,26 +60,43 @@ def labels_at(logits: Logits, size: tuple[int, int], place: str = "logits") -> N
     assert 1 <= len(logits) <= IGNORE
     labels = np.empty(size, np.uint8)
     row, best = np.empty((len(logits), size[1]), np.float32), np.empty(size[1], np.float32)
-    tables = (*_blend(logits.shape[1], size[0]), *_blend(logits.shape[2], size[1]))
+    rows, columns = _blend(logits.shape[1], size[0]), _blend(logits.shape[2], size[1])
     line = np.empty(logits.shape[2], np.float32)
-    if not _labels_at(np.ascontiguousarray(logits), *tables, line, row, best, labels):
+    if not _labels_at(np.ascontiguousarray(logits), rows, columns, _Rows(line, row, best), labels):
         raise EngineError(place, "the network gives NaN", "numbers", NOT_FINITE)
     return labels
 
 
-def _blend(n_in: int, n_out: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Of each output pixel: its two neighbours, and the second one's share."""
+class _Blend(NamedTuple):
+    """Of each output pixel of an axis, its two neighbours, int64 (n,), and the second one's share, float32 (n,)."""
+
+    first: Longs
+    second: Longs
+    part: Floats
+
+
+class _Rows(NamedTuple):
+    """Scratch: a row of logits between two rows, float32 (W,); of all classes, scaled, (C, w); of one class, (w,)."""
+
+    line: Floats
+    row: Floats
+    best: Floats
+
+
+def _blend(n_in: int, n_out: int) -> _Blend:
+    """Return the neighbours and shares of ``n_out`` pixels along an axis of ``n_in``."""
     at = (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
     first = np.clip(np.floor(at), 0, n_in - 1).astype(np.int64)
     second = np.minimum(first + 1, n_in - 1)
-    return first, second, np.clip(at - first, 0, 1).astype(np.float32)
+    return _Blend(first, second, np.clip(at - first, 0, 1).astype(np.float32))
 
 
-@kernel
+@callee
 def _scale_row(
-    logits: Any, above: Any, below: Any, down: Any, first: Any, second: Any, part: Any, line: Any, row: Any
+    logits: Floats, above: int, below: int, down: np.float32, columns: _Blend, line: Floats, row: Floats
 ) -> None:
-    """One row of scaled logits: ``row`` float32 (C, w), from two rows of ``logits`` float32 (C, H, W)."""
+    """Scale one row of logits: ``row`` float32 (C, w), from two rows of ``logits`` float32 (C, H, W)."""
+    first, second, part = columns.first, columns.second, columns.part
     for c in range(logits.shape[0]):
         for x in range(line.size):
             top = logits[c, above, x]
@@ -88,21 +107,11 @@ def _scale_row(
 
 
 @kernel
-def _add_probabilities(
-    logits: Any,
-    above: Any,
-    below: Any,
-    down: Any,
-    first: Any,
-    second: Any,
-    part: Any,
-    line: Any,
-    row: Any,
-    peak: Any,
-    total: Any,
-) -> None:
+def _add_probabilities(logits: Floats, rows: _Blend, columns: _Blend, scratch: _Rows, total: Floats) -> None:
+    """Add the softmax of the scaled logits to ``total`` float32 (C, h, w), a row at a time."""
+    line, row, peak = scratch.line, scratch.row, scratch.best
     for y in range(total.shape[1]):
-        _scale_row(logits, above[y], below[y], down[y], first, second, part, line, row)
+        _scale_row(logits, rows.first[y], rows.second[y], rows.part[y], columns, line, row)
         peak[:] = row[0]
         for c in range(1, row.shape[0]):
             for x in range(peak.size):
@@ -120,23 +129,12 @@ def _add_probabilities(
 
 
 @kernel
-def _labels_at(
-    logits: Any,
-    above: Any,
-    below: Any,
-    down: Any,
-    first: Any,
-    second: Any,
-    part: Any,
-    line: Any,
-    row: Any,
-    best: Any,
-    labels: Any,
-) -> Any:
-    """False where any scaled logit is a NaN."""
+def _labels_at(logits: Floats, rows: _Blend, columns: _Blend, scratch: _Rows, labels: Bytes) -> bool:
+    """Write the class of the largest scaled logit, uint8 (h, w); return False where any is a NaN."""
+    line, row, best = scratch.line, scratch.row, scratch.best
     strange = False
     for y in range(labels.shape[0]):
-        _scale_row(logits, above[y], below[y], down[y], first, second, part, line, row)
+        _scale_row(logits, rows.first[y], rows.second[y], rows.part[y], columns, line, row)
         chosen = labels[y]
         best[:] = row[0]
         chosen[:] = 0

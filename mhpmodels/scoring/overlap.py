@@ -18,11 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.arrays import Bytes, Ints, Longs, ShortWords
 from mhpdata.errors import PredictionError
 from mhpdata.jit import kernel
 
@@ -138,15 +138,15 @@ def _aliased(layer: Layer, truth: Labels, classes: int) -> NDArray[np.float64]:
 
 
 @kernel
-def _histogram(values: Any, counts: Any) -> None:
-    """uint8 (n,), int64 (256,)."""
+def _histogram(values: Bytes, counts: Longs) -> None:
+    """Count each value: uint8 (n,), int64 (256,)."""
     for i in range(values.size):
         counts[values[i]] += 1
 
 
 @kernel
-def _gather(labels: Any, owners: Any, places: Any, codes: Any) -> Any:
-    """Where both are not 0, and both as one number; how many. uint8 (n,) twice, int32 (n,), uint16 (n,).
+def _gather(labels: Bytes, owners: Bytes, places: Ints, codes: ShortWords) -> int:
+    """Write where both are not 0, and both as one number; return how many. uint8 (n,) twice, int32 (n,), uint16 (n,).
 
     0.21 ms for 0.43 Mpixel; without the branch, every pixel written and the count moved on or not, 0.41 ms.
     """
@@ -160,9 +160,11 @@ def _gather(labels: Any, owners: Any, places: Any, codes: Any) -> Any:
 
 
 @kernel
-def _count(places: Any, codes: Any, truth: Any, counts: Any) -> None:
-    """Pixels of each predicted person and label, int64 (4, K, classes): where the truth has the same label, another
-    one, background, no class at all."""
+def _count(places: Ints, codes: ShortWords, truth: Bytes, counts: Longs) -> None:
+    """Count the pixels of each predicted person and label, int64 (4, K, classes).
+
+    Where the truth has the same label, another one, background, no class at all.
+    """
     classes = counts.shape[2]
     for i in range(places.size):
         person, label, true = (codes[i] >> 8) - 1, codes[i] & 255, truth[places[i]]
