@@ -55,7 +55,7 @@ class _State:
         self.told = self.told_waiting = False
         self.preparing = False
         self.compiled = False  # something, since prepare began
-        self.about = "some seconds"
+        self.about = 0
         self.beside: Task | None = None
         self.helper: subprocess.Popen[bytes] | None = None
 
@@ -66,6 +66,11 @@ _state = _State()
 def seconds() -> float:
     """Return how long this process has compiled kernels, or waited for another process that did: wall-clock seconds."""
     return _state.seconds
+
+
+def expect(about: int) -> None:
+    """Set the seconds that the line of the first compilation names; of several callers the longest counts."""
+    _state.about = max(_state.about, about)
 
 
 @contextlib.contextmanager
@@ -107,7 +112,7 @@ def begin() -> None:
     if not state.told:
         state.told = True
         kept = f"; later runs take them from {state.folder}" if state.folder is not None else ""
-        _log.info("%s", printable(f"Compiling kernels for this machine, {state.about}{kept}."))
+        _log.info("%s", printable(f"Compiling kernels for this machine, {_about()}{kept}."))
     if state.beside is not None and state.helper is None and state.lock is not None:
         with contextlib.suppress(OSError):  # no more processes: then this one compiles all
             state.helper = _start(state.beside)
@@ -126,7 +131,8 @@ def prepare(tasks: Sequence[Task], about: int, cores: int) -> None:
     """
     state = _state
     begun = time.perf_counter()
-    state.preparing, state.compiled, state.about = True, False, f"about {about} s"
+    state.preparing, state.compiled = True, False
+    expect(about)
     try:
         for number, task in enumerate(tasks, 1):
             last = number == len(tasks)
@@ -174,7 +180,7 @@ def _lock(places: list[Path]) -> None:
             if not state.told_waiting:
                 state.told_waiting = True
                 text = "Waiting for another process, which is compiling kernels for this machine"
-                _log.info("%s", printable(f"{text}, {state.about}, into {state.folder}."))
+                _log.info("%s", printable(f"{text}, {_about()}, into {state.folder}."))
             time.sleep(_POLL_S)
     except OSError:  # a file system without locks, or an owner that does not move on
         os.close(descriptor)
@@ -183,6 +189,10 @@ def _lock(places: list[Path]) -> None:
         raise
     else:
         state.lock = descriptor
+
+
+def _about() -> str:
+    return f"about {_state.about} s" if _state.about else "some seconds"
 
 
 def _try(descriptor: int) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mhpdata.options import CHECKS
+from mhpdata.wording import printable
 from mhptools.paths import FOLDER
 from mhptools.running import Command
 
@@ -16,6 +17,7 @@ EXAMPLE = """\b
 Examples:
   mhp-bench rec/                                 threads 1 and all cores, float32
   mhp-bench rec/ --threads 1,2,4 --dtype uint8
+  mhp-bench --warm                               once, when an image or an environment is built
   mhp-bench --peers -- --rounds 5 --seconds 10   beside the loaders of other projects
 
 CPU us is the processor time an image costs, of all threads; x memcpy compares it with copying as many bytes.
@@ -29,6 +31,7 @@ PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
 @click.argument("folder", metavar="[REC]", required=False, type=FOLDER)
 @click.argument("more", metavar="[-- ...]", nargs=-1)
 @click.option("--peers", is_flag=True, help="Measure the loaders of other projects, too; needs the source of mhp.")
+@click.option("--warm", is_flag=True, help="Compile the kernels of mhp-pack and the loader, then stop.")
 @click.option("--split", default="train", show_default=True)
 @click.option("--threads", help="Numbers of threads to try, as 1,2,4.  [default: 1 and one for each core]")
 @click.option("--batch-size", default=16, show_default=True, type=int)
@@ -47,7 +50,13 @@ PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
 @click.option("--limit", type=int, help="Only so many samples.")
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, one a line.")
 def main(
-    folder: str | None, more: tuple[str, ...], peers: bool, threads: str | None, as_json: bool, **options: object
+    folder: str | None,
+    more: tuple[str, ...],
+    peers: bool,
+    warm: bool,
+    threads: str | None,
+    as_json: bool,
+    **options: object,
 ) -> None:
     """Measure the loader on a packed folder, or beside the loaders of other projects."""
     import json
@@ -58,6 +67,11 @@ def main(
             raise click.UsageError(f"--peers: {PEERS} is not there: the peers come with the source of mhp. {remedy}")
         given = [folder] if folder else []
         sys.exit(subprocess.run([sys.executable, str(PEERS), *given, *more], check=False).returncode)
+    if warm:
+        if folder is not None or more:
+            raise click.UsageError("--warm needs no packed folder: it packs and loads a synthetic one.")
+        print(_warm())
+        return
     if folder is None or more:
         raise click.UsageError("Name one packed folder, as in mhp-bench rec/, and nothing behind it without --peers.")
 
@@ -71,6 +85,35 @@ def main(
         raise click.UsageError(f"--threads: '{threads}'; expected numbers of threads. {remedy}") from error
     rows = bench_loader(folder, threads=counts, report=lambda text: print(text, file=sys.stderr), **options)
     print("\n".join(map(json.dumps, rows)) if as_json else "\n".join(iterate(rows)))
+
+
+def _warm() -> str:
+    """Pack a small synthetic download in every store, load it with every option that has kernels of its own, and say
+    what that compiled."""
+    import tempfile
+
+    import mhpdata
+    from mhpdata.compiling import expect, seconds
+    from mhpdata.kernel_cache import WRITER, folders
+    from mhpdata.masks.merge import RULES
+    from mhpdata.storage.codec import CODECS
+    from mhpdata.synth.writing.folder import synthesize
+
+    expect(30)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "MHP_v1"
+        synthesize(source, 16, 0, 1, False, scale=0.25)
+        for number, rule in enumerate(RULES):
+            packed, image = Path(folder) / rule, list(CODECS)[number % len(CODECS)]
+            size = 64 if number else 0  # 0 stores JPEGs as they are, which are compared with the loader's decoder
+            mhpdata.pack(source, packed, image=image, overlap=rule, size=size, workers=1)
+            loader = mhpdata.Loader(packed, "train", 2, crop_size=64, persons=True, overlap=rule, threads=1)
+            next(iter(loader))
+            loader.close()
+    place = printable(str(next((f for f in folders() if f.is_dir()), folders()[0])))
+    if WRITER.off:
+        return "Nothing is kept."
+    return f"Compiled in {seconds():.1f} s; kept in {place}." if seconds() else f"All kernels were there, in {place}."
 
 
 if __name__ == "__main__":

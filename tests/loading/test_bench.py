@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -77,3 +80,27 @@ def test_what_stands_behind_two_dashes_is_for_the_peers(run, monkeypatch, tmp_pa
     script.write_text("import sys; sys.exit(40 + (sys.argv[1:] == ['--rounds', '2']))")
     monkeypatch.setattr(bench, "PEERS", script)
     assert run("--peers", "--", "--rounds", "2").exit_code == 41
+
+
+def test_warm_leaves_nothing_to_compile_for_the_next_process(tmp_path):
+    """Nor any kernel with two signatures: each would be compiled twice."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+
+    def warm(code):
+        command = [sys.executable, "-c", code, "--warm"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines(), done.stderr.splitlines()
+
+    (line,), told = warm("from mhptools.bench import main; main()")
+    assert line.startswith("Compiled in ") and str(tmp_path / "cache") in line
+    assert len(told) == 1 and told[0].startswith("Compiling kernels for this machine, about 30 s; later runs take them")
+    (line, several), told = warm(
+        "from mhpdata import jit; from mhptools.bench import main; main(standalone_mode=False); print(jit.several())"
+    )
+    assert line.startswith("All kernels were there, in ") and told == [] and several == "[]"
+
+
+def test_warm_takes_no_folder(run, tmp_path):
+    found = run(tmp_path, "--warm")
+    assert found.exit_code == 2 and "--warm needs no packed folder" in found.output
