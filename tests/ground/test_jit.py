@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-
 import numpy as np
 import pytest
 from numba import config
-from places import ROOT, files
+from places import files
 
 from mhpdata import jit, kernel_cache, kernel_files
 
@@ -51,31 +49,8 @@ def test_a_second_signature_is_named():
     jit._kernels.remove(own)
 
 
-def is_kernel(node):
-    return isinstance(node, ast.FunctionDef) and any(
-        isinstance(d, ast.Name) and d.id in ("kernel", "callee") for d in node.decorator_list
-    )
-
-
 def test_nobody_else_decorates_kernels():
     """But inverse_dct, whose arithmetic Numba inlines."""
     for path in files("mhpdata", "mhpmodels"):
         if path.name not in ("jit.py", "inverse_dct.py"):
             assert "njit" not in path.read_text(encoding="utf-8"), path
-
-
-JPEG_AND_NETWORKS = [
-    *sorted((ROOT / "mhpdata/drawing/jpeg").glob("*.py")),
-    ROOT / "mhpdata/packing/crosscheck.py",
-    *files("mhpmodels"),
-]
-
-
-def test_kernels_have_few_arguments_and_say_what_they_are():
-    found = 0
-    for path in JPEG_AND_NETWORKS:
-        for node in filter(is_kernel, ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
-            found += 1
-            kinds = [ast.unparse(one.annotation) for one in node.args.args] + [ast.unparse(node.returns)]
-            assert len(node.args.args) <= 10 and "Any" not in kinds, f"{path.name}: {node.name}"
-    assert found > 20

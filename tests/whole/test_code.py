@@ -24,8 +24,6 @@ VERB_OF_AN_ENGINE = {"mhpmodels.engines.mxnet": "build", "mhpmodels.engines.torc
 NOT_YET_FEWER_PARAMETERS = """
 mhpdata.drawing.image               _draw _resample
 mhpdata.drawing.instructions        _draw.build
-mhpdata.drawing.jpeg.entropy        decode_row
-mhpdata.drawing.jpeg.planes         _decode
 mhpdata.drawing.labels              _draw_labels
 mhpdata.drawing.plain               emit
 mhpdata.drawing.vector              emit
@@ -35,14 +33,10 @@ mhpdata.masks.merge                 _lay
 mhpdata.masks.nearest               _claim
 mhpdata.packing.pack                pack
 mhpmodels.evaluation.evaluate       evaluate
-mhpmodels.inference.rescale         _add_probabilities _labels_at
 """
 
 NOT_YET_TYPED_KERNELS = """
 mhpdata.drawing.image               _black _draw _resample _split_channels address
-mhpdata.drawing.jpeg.entropy        _begin_segment _fill_fast _long_code _refill _unstuff _value begin_scan decode_row
-mhpdata.drawing.jpeg.inverse_dct    inverse_dct
-mhpdata.drawing.jpeg.planes         _decode
 mhpdata.drawing.labels              _draw_labels find_boxes
 mhpdata.drawing.plain               _byte _product _share emit fill_blur fill_taps
 mhpdata.drawing.plain               horizontal split_channels to_gray to_rgb vertical
@@ -54,20 +48,15 @@ mhpdata.masks.joint_runs            _count_labels _count_runs _draw_runs _fill_r
 mhpdata.masks.mask_runs             _count _draw _fill _find_unfilled
 mhpdata.masks.merge                 _lay _settle
 mhpdata.masks.nearest               _claim _column_distances _row_distances
-mhpdata.packing.crosscheck          _count_differences _enlarge_row
-mhpmodels.evaluation.metrics        _choose _count
-mhpmodels.inference.rescale         _add_probabilities _labels_at _scale_row
-mhpmodels.scoring.overlap           _count _gather _histogram
-mhpmodels.scoring.submission        _look_up _mark
 """
 
 NOT_YET_ONE_TABLE = """
 mhpdata.drawing.image               DEVIATION MEAN
-mhpdata.drawing.jpeg.planes         _APP0 _APP14
+mhpdata.drawing.jpeg.scan           _APP0 _APP14
 mhpdata.images.header               MAX_SIDE
 mhpdata.images.resize               MAX_SIDE SIZE_OF
 mhpdata.images.segments             _APP0 _APP14
-mhpdata.jit                         _ABANDONED_S
+mhpdata.kernel_files                _ABANDONED_S
 mhpdata.labels                      IGNORE
 mhpdata.loading.leaks               LEAKS
 mhpdata.loading.loader              SAMPLES
