@@ -17,7 +17,8 @@ from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import read_scan
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.plain import FLOAT32
-from mhpdata.pool import Pool
+from mhpdata.pool import Pool, ended
+from mhpdata.threads import start_threads
 
 _SIDE = 32
 _PLACE = Placement(_SIDE, _SIDE, 0, 0, _SIDE, _SIDE)
@@ -38,7 +39,9 @@ def prepare(jpeg: bool, cores: int) -> None:
     if jpeg in _prepared or True in _prepared:
         return
     tasks = [draw_labels, decode, draw] if jpeg else [draw_labels, draw]
-    with Pool(1, "mhp-compile") as pool:
+    with start_threads("threads"):
+        pool = Pool(1, "mhp-compile", ended=ended)
+    with pool:
         pool.submit(compiling.prepare, tasks, _ABOUT_S, cores).result()
     _prepared.add(jpeg)
 
