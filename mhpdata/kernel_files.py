@@ -67,8 +67,8 @@ class Writer:
                 failed.append(printable(f"{folder} ({why(error)})"))
         self.off = True
         logging.getLogger("mhpdata").warning(
-            "Compiled kernels cannot be kept in %s. Every process compiles them again, which takes half a minute or "
-            "more. Set NUMBA_CACHE_DIR to a folder that can be written, on a disk with 100 MB free.",
+            "Compiled kernels cannot be kept in %s. Every process compiles them again, which takes ten "
+            "seconds or more. Set NUMBA_CACHE_DIR to a folder that can be written, on a disk with 100 MB free.",
             " or ".join(failed),
         )
 

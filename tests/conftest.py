@@ -17,7 +17,7 @@ MOST_MEMORY = 3 << 30
 
 ONCE = {
     "checking": ["manifest", "source"],
-    "drawing": ["jpeg_damage", "planes"],
+    "drawing": ["ahead", "jpeg_damage", "planes"],
     "filesystem": ["descriptors", "links", "ours", "regular"],
     "ground": ["compiling", "empty", "interrupts", "jit", "kernel_cache", "opencv", "pool"],
     "images": ["resize"],

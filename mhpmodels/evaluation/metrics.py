@@ -206,8 +206,9 @@ def _choose(logits: Floats, labels: Bytes, best: Floats) -> int:
             for c in range(logits.shape[1]):
                 row = logits[image, c, start : start + best.size]
                 if c == 0:
-                    best[: row.size] = row
-                    chosen[:] = 0
+                    for i in range(row.size):  # copied as an array, it would compile the words of NumPy's errors
+                        best[i] = row[i]
+                        chosen[i] = 0
                 strange = False
                 for i in range(row.size):
                     value, before = row[i], best[i]

@@ -112,14 +112,16 @@ def _add_probabilities(logits: Floats, rows: _Blend, columns: _Blend, scratch: _
     line, row, peak = scratch.line, scratch.row, scratch.best
     for y in range(total.shape[1]):
         _scale_row(logits, rows.first[y], rows.second[y], rows.part[y], columns, line, row)
-        peak[:] = row[0]
+        for x in range(peak.size):  # copied as an array, it would compile the words of NumPy's errors
+            peak[x] = row[0, x]
         for c in range(1, row.shape[0]):
             for x in range(peak.size):
                 peak[x] = max(peak[x], row[c, x])
         for c in range(row.shape[0]):
             for x in range(peak.size):
                 row[c, x] = np.exp(row[c, x] - peak[x])
-        peak[:] = row[0]
+        for x in range(peak.size):
+            peak[x] = row[0, x]
         for c in range(1, row.shape[0]):
             for x in range(peak.size):
                 peak[x] += row[c, x]
@@ -136,8 +138,9 @@ def _labels_at(logits: Floats, rows: _Blend, columns: _Blend, scratch: _Rows, la
     for y in range(labels.shape[0]):
         _scale_row(logits, rows.first[y], rows.second[y], rows.part[y], columns, line, row)
         chosen = labels[y]
-        best[:] = row[0]
-        chosen[:] = 0
+        for x in range(best.size):
+            best[x] = row[0, x]
+            chosen[x] = 0
         for c in range(row.shape[0]):
             for x in range(best.size):
                 value, before = row[c, x], best[x]
