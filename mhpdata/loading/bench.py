@@ -1,7 +1,8 @@
 """How fast a loader is on this machine: images/s and CPU time an image, beside the copy of as many bytes.
 
 The floor that a loader is compared with is a memcpy of one image's output (7.08 MB for float32, 768 x 768), measured in
-turn with it, since machines drift. Threads are warmed up, and records checked for the first time, outside the clock.
+turn with it, since machines drift. Kernels are compiled, threads warmed up, and records checked for the first time,
+outside the clock.
 """
 
 from __future__ import annotations
