@@ -33,6 +33,7 @@ from typing import Any
 
 from mhpdata.errors import OutputError, UnreadableError
 from mhpdata.fields import parse_json
+from mhpdata.filesystem.atomic import write_atomically
 from mhpdata.filesystem.descriptors import hold_standard, open_descriptor
 from mhpdata.filesystem.ours import begins, check_folder, create, head, in_the_way, is_folder, remove
 from mhpdata.filesystem.regular import read_regular
@@ -51,7 +52,6 @@ from mhpdata.storage.manifest import (
     parse_statistics,
     shard_content,
     statistics_content,
-    write_atomically,
 )
 from mhpdata.storage.shards.file import sha256_file
 from mhpdata.storage.shards.formats import begins_a_shard

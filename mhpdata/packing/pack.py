@@ -29,6 +29,7 @@ from pathlib import Path
 
 from mhpdata import __version__, compiling
 from mhpdata.errors import ManifestError, OptionError, OutputError, SourceError, is_outside
+from mhpdata.filesystem.atomic import sync_folder, write_atomically
 from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_path, check_range
 from mhpdata.packing.convert import Converted, convert
 from mhpdata.packing.journal import Finished, Journal, fingerprint
@@ -45,8 +46,6 @@ from mhpdata.storage.manifest import (
     dump,
     identical,
     read_manifest,
-    sync_folder,
-    write_atomically,
 )
 from mhpdata.threads import crew, usable_cores
 from mhpdata.wording import writing

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,8 +16,6 @@ from typing import Any
 
 from mhpdata.errors import UPDATE, ManifestError, copy_again
 from mhpdata.fields import count_at, digest_at, field_of, hexadecimal_at, list_at, object_at, parse_json, shown, text_at
-from mhpdata.filesystem.descriptors import open_descriptor
-from mhpdata.filesystem.ours import create, head, in_the_way
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.images.notes import Note, parse_notes
 from mhpdata.labels import IGNORE, LabelSet, label_set
@@ -245,33 +242,6 @@ def count_shared(groups: Iterable[tuple[str, ...]], splits: Iterable[str]) -> tu
     places = [[name.split("/")[0] for name in group] for group in groups]
     within = sum(len(group) > len(set(group)) for group in places)
     return within, {(a, b): sum(a in group and b in group for group in places) for a, b in combinations(splits, 2)}
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that its name shows either all of ``text`` or what was there before, after a power cut too.
-
-    Raises:
-        OutputError: a link, a folder or the like is in the way of the file, or of the part that it is written to first.
-        OSError: the system refuses.
-    """
-    if os.path.lexists(path) and head(path, 1) is None:
-        raise in_the_way(path)
-    part = path.with_name(f".{path.name}.part")
-    with create(part, "x", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last through a power cut."""
-    descriptor = open_descriptor(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 _OPTIONAL = {"unlabelled_persons"}

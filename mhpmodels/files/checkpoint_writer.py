@@ -18,9 +18,9 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.fields import parse_json
+from mhpdata.filesystem.atomic import sync_folder, write_atomically
 from mhpdata.filesystem.ours import begins, clear, head, in_the_way
 from mhpdata.filesystem.regular import read_regular
-from mhpdata.storage.manifest import sync_folder, write_atomically
 from mhpdata.wording import to_write, why
 from mhpmodels.config import SUFFIXES
 from mhpmodels.files import params

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import CheckpointError
+from mhpdata.filesystem.atomic import write_atomically
 from mhpdata.filesystem.regular import read_regular
-from mhpdata.storage.manifest import write_atomically
 from mhpdata.wording import counted, error_in_words, to_replace, why
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"

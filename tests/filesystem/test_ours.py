@@ -13,8 +13,8 @@ from predictors import SMALL, around
 
 import mhpdata
 from mhpdata.errors import OutputError
+from mhpdata.filesystem.atomic import write_atomically
 from mhpdata.labels import MHP_V1
-from mhpdata.storage.manifest import write_atomically
 from mhpdata.synth.writing.folder import synthesize
 from mhpmodels.engines.engine import Step
 from mhpmodels.files import checkpoint_writer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 
 import make_golden
 import pytest
@@ -13,7 +12,7 @@ from make_golden import GOLDEN
 import mhpdata
 from mhpdata.errors import ManifestError
 from mhpdata.storage import manifest as module
-from mhpdata.storage.manifest import Manifest, Statistics, dump, read_manifest, write_atomically
+from mhpdata.storage.manifest import Manifest, Statistics, dump, read_manifest
 
 MANIFEST = make_golden.manifest()
 CONTENT = json.loads(MANIFEST.to_json())
@@ -45,27 +44,6 @@ def test_statistics_add_up():
     total.add(Statistics(1, 2, 1, 1, 30, 20, [5, 6], [1, 1], 7))
     total.add(Statistics(1, 3, 0, 1, 10, 0, [1, 0], [1, 0], 0))
     assert total == Statistics(2, 5, 1, 2, 40, 20, [6, 6], [2, 1], 7)
-
-
-def test_written_whole_and_nothing_left_beside_it(tmp_path):
-    path = tmp_path / "manifest.json"
-    for text in (MANIFEST.to_json(), "other\n"):
-        write_atomically(path, text)
-        assert path.read_bytes() == text.encode()
-        assert [p.name for p in tmp_path.iterdir()] == ["manifest.json"]
-
-
-def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
-    path = tmp_path / "manifest.json"
-    write_atomically(path, "before")
-
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, "after")
-    assert path.read_text() == "before"
 
 
 def refuse(content, match=None):
