@@ -31,42 +31,46 @@ from __future__ import annotations
 import errno
 from typing import TypeVar
 
+from mhpdata.remedy import Kind, Remedy
+
+_Error = TypeVar("_Error", bound="MhpError")
+
 SKIP = '--on-error skip, in Python on_error="skip"'
 """How a command, and a function, is told to leave out what is broken."""
 EXTRACT_AGAIN = f"Extract the archive again; if that does not help, let mhp-pack leave such images out: {SKIP}."
 """What to do about a download that is damaged."""
-PHOTO_AGAIN = (
-    "Extract the archive again (your own photo: copy it anew); if that does not help, let mhp-pack, mhp-predict leave "
+_PHOTO_AGAIN = (
+    "Extract the archive again (your own photo: {own}); if that does not help, let mhp-pack, mhp-predict leave "
     f"it out: {SKIP}."
 )
+PHOTO_AGAIN = _PHOTO_AGAIN.format(own="copy it anew")
 """What to do about a photo that is damaged, of a download or not."""
-COPY_AGAIN = (
-    "If the packed folder is a copy, copy the shard again from the original; "
+PHOTO_SMALLER = _PHOTO_AGAIN.format(own="scale it down")
+"""What to do about a photo that is too large, or claims to be."""
+_COPY_AGAIN = (
+    "If the packed folder is a copy, copy {file} again from the original; "
     "otherwise pack again with mhp-pack --overwrite."
 )
+COPY_AGAIN = _COPY_AGAIN.format(file="the shard")
 """What to do about a shard that is not what was packed."""
 _WHICH = "Run mhp-verify --deep on the packed folder, which names the shard."
 FIND_AGAIN = f"{_WHICH} {COPY_AGAIN}"
 """What to do about a damaged record where nobody knows which shard it is in."""
 PACK_AGAIN = "Run the mhp-pack command that made the packed folder once more, with --overwrite."
 """What to do about a shard that no copy mends."""
-UPDATE = (
+UPDATE = Remedy(
     "If build.json in the packed folder names a newer mhp than pip show mhp, install that one; "
-    "otherwise pack again with mhp-pack --overwrite."
+    "otherwise pack again with mhp-pack --overwrite.",
+    Kind.NEWER,
 )
 """What to do about a packed folder that this mhp does not know."""
-FIND_UPDATE = f"{_WHICH} {UPDATE}"
+FIND_UPDATE = Remedy(f"{_WHICH} {UPDATE}", Kind.NEWER)
 """The same about a record where nobody knows which shard it is in."""
 
 
 def copy_again(name: str) -> str:
-    """COPY_AGAIN of a file that is named."""
-    return COPY_AGAIN.replace("the shard", name)
-
-
-def in_shard(remedy: str, file: str) -> str:
-    """What to do about a record once the file of its shard is known: FIND_AGAIN and FIND_UPDATE without finding."""
-    return UPDATE if remedy.endswith(UPDATE) else copy_again(file)
+    """Return COPY_AGAIN for a file that is named."""
+    return _COPY_AGAIN.format(file=name)
 
 
 class MhpError(Exception):
@@ -76,7 +80,7 @@ class MhpError(Exception):
         place: the file, folder or option, as the user would name it.
         found: what is wrong there.
         expected: what should be there; may be empty where ``found`` says it.
-        remedy: the next thing to do, as a sentence.
+        remedy: the next thing to do, as a sentence; a ``Remedy`` where somebody may have to know its kind.
     """
 
     def __init__(self, place: object, found: str, expected: str = "", remedy: str = "") -> None:
@@ -91,6 +95,22 @@ class MhpError(Exception):
         # An error crosses process borders whole; BaseException would hand on only the text.
         return type(self), (self.place, self.found, self.expected, self.remedy)
 
+    @property
+    def kind(self) -> Kind | None:
+        """What its remedy advises, where that is a ``Remedy``."""
+        return self.remedy.kind if isinstance(self.remedy, Remedy) else None
+
+    def at(self: _Error, place: object, remedy: str | None = None, found: str | None = None) -> _Error:
+        """Return this error, and its cause, as one about a place that only the caller knows.
+
+        Args:
+            place: the file, folder or option, as the user would name it.
+            remedy: what to do there; by default as before.
+            found: what is wrong there; by default as before.
+        """
+        found, remedy = self.found if found is None else found, self.remedy if remedy is None else remedy
+        return caused(type(self)(place, found, self.expected, remedy), self.__cause__)
+
 
 class SourceError(MhpError, ValueError):
     """The downloaded dataset is not what it should be.
@@ -101,8 +121,7 @@ class SourceError(MhpError, ValueError):
     def below(self, folder: object) -> SourceError:
         """The same error with the source folder before its place, as the user would name the file."""
         place = str(folder) if self.place == "." else f"{folder}/{self.place}"
-        error = type(self)(place, self.found, self.expected, self.remedy.replace("SRC/", f"{folder}/"))
-        return caused(error, self.__cause__)
+        return self.at(place, self.remedy.replace("SRC/", f"{folder}/"))
 
 
 class FolderError(SourceError):
@@ -144,6 +163,10 @@ class ShardChangedError(ShardError):
 class RecordError(PackedError):
     """A record in a shard is wrong."""
 
+    def in_shard(self, place: object, file: str) -> RecordError:
+        """Return this error as ``at`` does, once the file of the record's shard is known, which a copy may mend."""
+        return self.at(place, UPDATE if self.kind is Kind.NEWER else copy_again(file))
+
 
 class OutputError(MhpError, OSError):
     """The output cannot be written."""
@@ -177,7 +200,6 @@ class NonFiniteError(MhpError, ArithmeticError):
     """Too many training steps in a row had a loss or a gradient that is not finite."""
 
 
-_Error = TypeVar("_Error", bound=MhpError)
 _OUTSIDE = (OutputError, MissingError, EngineError, UnreadableError, SourceChangedError, MemoryError)
 _OF_THE_DATA = {
     *(

@@ -298,7 +298,7 @@ class TrainConfig:
             return TrainConfig(**content)
         except OptionError as error:
             remedy = f"{error.remedy} Write that into the file, or copy the file again from where mhp-train wrote it."
-            raise OptionError(f"{place}, {error.place}", error.found, error.expected, remedy) from error
+            raise error.at(f"{place}, {error.place}", remedy) from error
 
 
 _NO_CONFIG, _JSON = "is not a configuration of mhp-train", "a JSON object as TrainConfig.to_json gives"

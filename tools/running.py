@@ -169,7 +169,7 @@ def _in_flags(error: OptionError, context: click.Context) -> str:
     known = {flag for option in context.command.params for flag in option.opts}
     typed = (f"--{name.replace('_', '-')}" for name in (TYPED.get(error.place, ""), error.place))
     place = next((flag for flag in typed if flag in known), error.place)
-    return str(type(error)(place, error.found, error.expected, error.remedy))
+    return str(error.at(place))
 
 
 def _open_streams() -> None:

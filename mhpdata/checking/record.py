@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.errors import PACK_AGAIN, MhpError, OptionError, RecordError, ShardError, caused, in_shard
+from mhpdata.errors import PACK_AGAIN, MhpError, OptionError, RecordError, ShardError
 from mhpdata.images.resize import packed_size, resize_labels
 from mhpdata.labels import IGNORE
 from mhpdata.masks.joint_runs import check_runs, count_labels, decode_runs
@@ -94,10 +94,9 @@ class RecordCheck:
         try:
             record = parse_record(self.reader.read(position), index)
         except RecordError as error:
-            remedy = in_shard(error.remedy, Path(self.file).name)
-            return Checked([RecordError(place, error.found, error.expected, remedy)])
+            return Checked([error.in_shard(place, Path(self.file).name)])
         except ShardError as error:
-            return Checked([caused(ShardError(place, error.found, error.expected, error.remedy), error.__cause__)])
+            return Checked([error.at(place)])
         findings: list[MhpError] = list(_check_claims(record, name, self.options, place))
         if (record.runs is not None) != self.labelled:
             found, expected = ("has labels", "none") if self.labelled is False else ("has no labels", "some")
@@ -136,7 +135,7 @@ def _check_runs(record: Record, classes: int, place: str) -> Iterator[RecordErro
     try:
         check_runs(record.row_offsets, record.runs, record.size, classes, len(record.masks))
     except RecordError as error:
-        yield RecordError(f"{place}, {error.place}", error.found, error.expected, PACK_AGAIN)
+        yield error.at(f"{place}, {error.place}", PACK_AGAIN)
 
 
 def _check_image(record: Record, place: str) -> Iterator[RecordError]:
@@ -146,7 +145,7 @@ def _check_image(record: Record, place: str) -> Iterator[RecordError]:
     try:
         image = decode_stored(record.image, record.codec, record.size)
     except RecordError as error:
-        yield RecordError(f"{place}, {error.place}", error.found, error.expected, PACK_AGAIN)
+        yield error.at(f"{place}, {error.place}", PACK_AGAIN)
         return
     if record.codec == CODECS["jpeg"] and (difference := find_difference(record.image, image)):
         yield RecordError(f"{place}, image", f"is a damaged JPEG: {difference}", "libjpeg's pixels", PACK_AGAIN)

@@ -27,7 +27,7 @@ from mhpdata.errors import EXTRACT_AGAIN, PHOTO_AGAIN, SKIP, ImageError, MaskErr
 from mhpdata.images.bmp import decode_bmp, read_bmp
 from mhpdata.images.chunks import PALETTE, read_png
 from mhpdata.images.gif import decode_gif
-from mhpdata.images.header import AS_ONE, CONVERT, NAMES, Header, read_header
+from mhpdata.images.header import AS_ONE, NAMES, Header, read_header
 from mhpdata.images.label_png import SAVE_AS, NoLabelsError, read_values
 from mhpdata.images.notes import DAMAGED, METADATA, TRAILER
 from mhpdata.images.png import decode_png
@@ -35,6 +35,7 @@ from mhpdata.images.segments import without_metadata
 from mhpdata.images.webp import read_webp
 from mhpdata.labels import IGNORE
 from mhpdata.opencv import cv2
+from mhpdata.remedy import Kind
 
 Pixels = npt.NDArray[np.uint8]
 Empty = Callable[[tuple[int, ...]], Pixels]
@@ -42,8 +43,8 @@ _BLOCK = 1 << 18  # pixels
 
 _MASK = "a PNG with the label at each pixel"
 _LEAVE_OUT = f"Or let mhp-pack leave such images out: {SKIP}."
-
-
+_TO_READ: dict[Kind | None, str] = {Kind.ONE_IMAGE: f"{AS_ONE} {_LEAVE_OUT}", Kind.CONVERT: f"{SAVE_AS} {_LEAVE_OUT}"}
+"""What to do about a mask whose header is not that of a PNG, by the kind of remedy for a photo."""
 _KEEP = "mhp-pack takes such a JPEG as far as it decodes with --damaged keep."
 
 
@@ -124,9 +125,7 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
     try:
         header = read_header(data, place, _MASK)
     except ImageError as error:
-        cures = {AS_ONE: f"{AS_ONE} {_LEAVE_OUT}", CONVERT: f"{SAVE_AS} {_LEAVE_OUT}"}
-        remedy = cures.get(error.remedy, EXTRACT_AGAIN)
-        raise MaskError(error.place, error.found, error.expected, remedy) from error
+        raise MaskError(error.place, error.found, error.expected, _TO_READ.get(error.kind, EXTRACT_AGAIN)) from error
     if header.kind != "png":
         remedy = SAVE_AS
         if header.kind == "jpeg":

@@ -12,11 +12,12 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from mhpdata.errors import PHOTO_AGAIN, SKIP, ImageError
+from mhpdata.errors import PHOTO_AGAIN, PHOTO_SMALLER, SKIP, ImageError
 from mhpdata.images.bmp import read_bmp
 from mhpdata.images.chunks import GRAY, GRAY_ALPHA, PALETTE, PNG_SIGNATURE, read_png
 from mhpdata.images.segments import EOI, SOF, SOS, segments
 from mhpdata.images.webp import read_webp
+from mhpdata.remedy import Kind, Remedy
 
 MAX_PIXELS = 1 << 26
 """Images with more pixels are refused: 67 million; the largest of MHP v1 has 15.9 million."""
@@ -39,10 +40,10 @@ _OTHERS = {
 }
 _BRANDS = {b"heic": "a HEIC", b"heix": "a HEIC", b"mif1": "a HEIC", b"avif": "an AVIF"}
 """Whole images of other formats: by how they begin, and by the brand after ``ftyp``."""
-CONVERT = f"Convert it to a JPEG or PNG, whose name may stay; or leave it out: {SKIP}."
+CONVERT = Remedy(f"Convert it to a JPEG or PNG, whose name may stay; or leave it out: {SKIP}.", Kind.CONVERT)
 """What to do about them."""
 
-AS_ONE = "If it is an animation, save one picture of it as a JPEG or PNG in its place."
+AS_ONE = Remedy("If it is an animation, save one picture of it as a JPEG or PNG in its place.", Kind.ONE_IMAGE)
 """What to do about an animation; the name of the file may stay."""
 
 
@@ -118,7 +119,7 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
             place,
             f"declares {header.height} x {header.width} pixels (height x width)",
             f"at most {MAX_PIXELS} pixels and {side} a side",
-            PHOTO_AGAIN.replace("copy it anew", "scale it down"),
+            PHOTO_SMALLER,
         )
     return header
 

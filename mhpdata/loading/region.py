@@ -21,7 +21,7 @@ from mhpdata.drawing.jpeg.grid import Grid, grid
 from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import Scan, read_scan
 from mhpdata.drawing.placement import Placement
-from mhpdata.errors import FIND_AGAIN, MhpError, RecordError, ShardChangedError, in_shard
+from mhpdata.errors import FIND_AGAIN, MhpError, RecordError, ShardChangedError
 from mhpdata.masks.joint_runs import check_runs, resize_runs
 from mhpdata.masks.mask_runs import inflate_runs
 from mhpdata.masks.merge import merge_runs
@@ -165,12 +165,12 @@ class Regions:
 
     def damaged(self, index: int, found: str, expected: str = "", remedy: str = FIND_AGAIN) -> RecordError:
         """An error that names the shard and the record; ``remedy`` is that of a record whose shard nobody knows."""
-        return RecordError(self._split.place(index), found, expected, in_shard(remedy, self._split.file(index)))
+        place = self._split.place(index)
+        return RecordError(place, found, expected, remedy).in_shard(place, self._split.file(index))
 
     def _part(self, index: int, error: RecordError) -> RecordError:
         """The error of a part of a record with the shard and the record before it."""
-        place = f"{self._split.place(index)}, {error.place}"
-        return RecordError(place, error.found, error.expected, in_shard(error.remedy, self._split.file(index)))
+        return error.in_shard(f"{self._split.place(index)}, {error.place}", self._split.file(index))
 
     def _jpeg(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, render.Source]:
         height, width = found.size

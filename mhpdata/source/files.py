@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mhpdata.errors import EXTRACT_AGAIN, FolderError, SourceChangedError, UnreadableError
+from mhpdata.errors import EXTRACT_AGAIN, FolderError, SourceChangedError, UnreadableError, caused
 from mhpdata.filesystem.descriptors import open_descriptor
 from mhpdata.wording import is_no_file, to_read, why
 
@@ -72,6 +72,10 @@ class Refused:
     reason: str
     remedy: str = _PLAIN_FILE
     cause: OSError | None = None
+
+    def error(self, expected: str = "a regular file") -> FolderError:
+        """Return the error of whoever has to read this file; ``expected`` is what should be there."""
+        return caused(FolderError(self.path, self.reason, expected, self.remedy), self.cause)
 
 
 def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dict[str, SourceFile | Refused]:

@@ -133,7 +133,7 @@ def _read_lines(folders: Folders, found: Found, place: str, example: str, listin
         listing.problems.append(Problem(split, place, error, entry=False))
         return []
     if isinstance(file, Refused):
-        raise FolderError(file.path, file.reason, "a text file", file.remedy) from file.cause
+        raise file.error("a text file")
     try:
         text = read_file(folders.root, file, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as cause:

@@ -94,7 +94,7 @@ class Files:
             file = self._found[near[0]]
             self._taken[id] = (near[0], wanted)
         if isinstance(file, Refused):
-            raise FolderError(file.path, file.reason, "a regular file", file.remedy) from file.cause
+            raise file.error()
         return file
 
     def renamed(self, ids: Iterable[str]) -> list[str]:

@@ -126,7 +126,7 @@ class Sample(Named):
                 masks.append(inflate_mask(data, self.record.source_size))
             except RecordError as error:
                 place = f"record {self.index} ({self.name}), mask of person {person}"
-                raise RecordError(place, error.found, error.expected, error.remedy) from error
+                raise error.at(place) from error
         return masks
 
 
@@ -260,8 +260,7 @@ def decode_record(record: Record, index: int, labels: int) -> Sample:
         check_runs(record.row_offsets, record.runs, record.size, labels, len(record.masks))
         label_map, persons = decode_runs(record.row_offsets, record.runs, record.size)
     except RecordError as error:
-        place = f"record {index} ({record.name}), {error.place}"
-        raise RecordError(place, error.found, error.expected, error.remedy) from error
+        raise error.at(f"record {index} ({record.name}), {error.place}") from error
     return Sample(record.name, image, label_map, persons, index, record)
 
 

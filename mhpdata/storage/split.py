@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
-from mhpdata.errors import OptionError, PackedError, RecordError, copy_again, in_shard
+from mhpdata.errors import OptionError, PackedError, RecordError, copy_again
 from mhpdata.options import check_path
 from mhpdata.storage.manifest import Manifest, read_manifest
 from mhpdata.storage.record import Record, Sample, decode_record, parse_record
@@ -217,5 +217,4 @@ class Split(Sequence[Sample]):
 
     def _in_shard(self, error: RecordError, shard: int) -> RecordError:
         file = self._file(shard)
-        remedy = in_shard(error.remedy, file)
-        return RecordError(f"{self.folder / file}, {error.place}", error.found, error.expected, remedy)
+        return error.in_shard(f"{self.folder / file}, {error.place}", file)

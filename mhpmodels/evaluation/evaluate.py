@@ -229,7 +229,8 @@ class _Run:
         sample, place = self.split[index], self.split.place(index)
         size = input_size(sample.record.source_size, self.size, place)
         image = sample.image if sample.image.shape[:2] == size else resize_image(sample.image, size)
-        labels = labels_of_size(sample, sample.record.source_size if at_source else size, self._overlap, place)
+        wanted = sample.record.source_size if at_source else size
+        labels = labels_of_size(sample, wanted, self._overlap, place, self.split.file(index))
         return image, np.full(size, IGNORE, np.uint8) if labels is None else self.table[labels]
 
     @property

@@ -9,12 +9,11 @@ Out: uint8 (height, width), a class, or 255 where nothing is counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.errors import RecordError, in_shard
+from mhpdata.errors import RecordError
 from mhpdata.images.resize import resize_labels
 from mhpdata.masks.joint_runs import check_runs, decode_runs
 from mhpdata.masks.mask_runs import MaskRuns, draw_mask, inflate_runs
@@ -24,12 +23,13 @@ from mhpdata.storage.record import Record, Sample
 Labels = NDArray[np.uint8]
 
 
-def person_runs(record: Record, place: str) -> list[MaskRuns]:
+def person_runs(record: Record, place: str, file: str = "") -> list[MaskRuns]:
     """Each person's own mask as runs, in person order.
 
     Args:
         record: of a split.
         place: names the record in errors.
+        file: the name of its shard's file, for their remedy; "" where nobody knows it.
 
     Raises:
         RecordError: a damaged mask.
@@ -39,15 +39,12 @@ def person_runs(record: Record, place: str) -> list[MaskRuns]:
         try:
             masks.append(inflate_runs(data, record.source_size))
         except RecordError as error:
-            damaged = f"{place}, mask of person {person}"
-            raise RecordError(damaged, error.found, error.expected, _again(error, place)) from error
+            raise _placed(error, f"{place}, mask of person {person}", file) from error
     return masks
 
 
-def _again(error: RecordError, place: str) -> str:
-    """What to do about a record, of whose place the shard's file is the first part."""
-    file = Path(place.partition(", record ")[0]).name
-    return in_shard(error.remedy, file) if file.endswith((".rec", ".h5")) else error.remedy
+def _placed(error: RecordError, place: str, file: str) -> RecordError:
+    return error.in_shard(place, file) if file else error.at(place)
 
 
 def merged_labels(masks: Sequence[MaskRuns], overlap: str, size: tuple[int, int]) -> Labels:
@@ -62,13 +59,13 @@ def merged_labels(masks: Sequence[MaskRuns], overlap: str, size: tuple[int, int]
     return decode_runs(merged.row_offsets, merged.runs, size)[0]
 
 
-def packed_labels(record: Record, classes: int, place: str) -> Labels:
+def packed_labels(record: Record, classes: int, place: str, file: str = "") -> Labels:
     """The labels of a record as packed; its image is not decoded.
 
     Args:
         record: one that has labels.
         classes: how many labels the dataset has.
-        place: names the record in errors.
+        place, file: as of ``person_runs``.
 
     Raises:
         RecordError: damaged runs.
@@ -77,7 +74,7 @@ def packed_labels(record: Record, classes: int, place: str) -> Labels:
     try:
         check_runs(record.row_offsets, record.runs, record.size, classes, len(record.masks))
     except RecordError as error:
-        raise RecordError(f"{place}, {error.place}", error.found, error.expected, _again(error, place)) from error
+        raise _placed(error, f"{place}, {error.place}", file) from error
     return decode_runs(record.row_offsets, record.runs, record.size)[0]
 
 
@@ -88,7 +85,7 @@ def true_persons(masks: Sequence[MaskRuns], source_size: tuple[int, int], size: 
         yield mask if mask.shape == size else resize_labels(mask, size)
 
 
-def labels_of_size(sample: Sample, size: tuple[int, int], overlap: str, place: str) -> Labels | None:
+def labels_of_size(sample: Sample, size: tuple[int, int], overlap: str, place: str, file: str = "") -> Labels | None:
     """The labels of a sample at a size: as packed where it is that size, else merged at source size and resized.
 
     Resizing takes the nearest pixel, as packing does: a size gives the labels that packing at this size would give.
@@ -98,5 +95,5 @@ def labels_of_size(sample: Sample, size: tuple[int, int], overlap: str, place: s
     """
     if sample.labels is None or sample.labels.shape == size:
         return sample.labels
-    labels = merged_labels(person_runs(sample.record, place), overlap, sample.record.source_size)
+    labels = merged_labels(person_runs(sample.record, place, file), overlap, sample.record.source_size)
     return labels if labels.shape == size else resize_labels(labels, size)

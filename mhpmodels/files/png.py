@@ -24,6 +24,7 @@ from mhpdata.images.chunks import PNG_SIGNATURE
 from mhpdata.images.header import AS_ONE, NAMES, read_header
 from mhpdata.images.label_png import SAVE_AS, NoLabelsError, read_values
 from mhpdata.opencv import cv2
+from mhpdata.remedy import Kind
 
 LEVEL = 6
 """zlib's level. The merged labels of sample 1528 (0.71 Mpixel), bytes and ms: level 1: 19500, 2; 6: 11044, 4; 9: 7818,
@@ -96,7 +97,7 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *
     try:
         header = read_header(data, place)
     except ImageError as error:
-        remedy = _AGAIN if error.remedy != AS_ONE else f"{AS_ONE} {_AGAIN}"
+        remedy = f"{AS_ONE} {_AGAIN}" if error.kind is Kind.ONE_IMAGE else _AGAIN
         raise PredictionError(place, error.found, expected, remedy) from error
     if header.kind != "png":
         raise PredictionError(place, f"a {NAMES[header.kind]}", expected, f"{SAVE_AS} mhp-predict writes such PNGs.")

@@ -167,7 +167,7 @@ def _predict(
     if done.skipped and len(done.skipped) == len(sources):
         first, count = done.skipped[0], len(sources)
         found = f"{first.found}; none of {counted(count, 'photo')} can be used" if count > 1 else first.found
-        raise type(first)(first.place, found, first.expected, first.remedy) from first
+        raise first.at(first.place, found=found) from first
     return done.written()
 
 

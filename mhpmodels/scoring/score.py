@@ -112,12 +112,12 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
     if record.runs is None:
         remedy = "Pass a --split that has labels, such as val."
         raise OptionError(place, "has no labels", "a split with labels", remedy)
-    size = record.source_size if at_source else record.size
+    size, file = record.source_size if at_source else record.size, split.file(index)
     overlap_rule, classes = str(split.manifest.options["overlap"]), len(split.classes)
     confusion = claims = labels = None
-    row, masks = Row(name, size[0], size[1]), person_runs(record, place)
+    row, masks = Row(name, size[0], size[1]), person_runs(record, place, file)
     if submission.has_labels:
-        truth = merged_labels(masks, overlap_rule, size) if at_source else packed_labels(record, classes, place)
+        truth = merged_labels(masks, overlap_rule, size) if at_source else packed_labels(record, classes, place, file)
         confusion = Confusion(classes)
         labels = submission.labels(name, size)
         confusion.update(labels, truth, missing=submission.unknown == "official")
@@ -128,6 +128,6 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
             claims = claim(scores, overlap(layers, true_persons(masks, record.source_size, size), classes))
         except PredictionError as error:
             where = submission.file_of_persons(name, [bool((layer.labels >= classes).any()) for layer in layers])
-            raise PredictionError(where, error.found, error.expected, error.remedy) from error
+            raise error.at(where) from error
         row = row.with_persons(claims)
     return Scored(row, confusion, claims)

@@ -97,7 +97,7 @@ def _panels(
     """The classes that occur, and the four pictures of a row."""
     sample = split[index]
     overlap, place = str(split.manifest.options["overlap"]), split.place(index)
-    truth = labels_of_size(sample, size, overlap, place)
+    truth = labels_of_size(sample, size, overlap, place, split.file(index))
     assert truth is not None
     predicted = _predicted(submission, sample.name, size)
     small = panel_size(*size)

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from mhpdata.errors import CheckpointError, OptionError, OutputError
 from mhpdata.fields import parse_json
+from mhpdata.filesystem.atomic import part_of
 from mhpdata.filesystem.descriptors import hold_standard, open_file
 from mhpdata.filesystem.ours import check_folder, head, in_the_way, remove
 from mhpdata.filesystem.regular import open_regular, read_regular
@@ -111,7 +112,7 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
     Raises:
         OutputError: it cannot be written, or something that is no bundle is in the way.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     try:
         if path.parent.is_symlink():
             raise in_the_way(path.parent, _ELSEWHERE)
@@ -206,7 +207,7 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
         if isinstance(error, CheckpointError):
             raise
         if isinstance(error, OptionError):
-            raise OptionError(error.place, error.found, error.expected, _NEWER) from error
+            raise error.at(error.place, _NEWER) from error
         found, remedy = error_in_words(error), _GIVE
         if isinstance(error, OSError):
             part = Path(error.filename or path)

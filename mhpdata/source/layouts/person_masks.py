@@ -68,7 +68,7 @@ class PersonMasks:
             raise FolderError(folder, f"image {id} has no masks", expected, remedy)
         for file in masks.values():
             if isinstance(file, Refused):
-                raise FolderError(file.path, file.reason, "a regular file", file.remedy) from file.cause
+                raise file.error()
         declared = sorted({persons for persons, _ in masks})
         if len(declared) > 1:
             found = f"masks of image {id} declare {' and '.join(map(str, declared))} persons"
