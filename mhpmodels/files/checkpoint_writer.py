@@ -18,8 +18,8 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.fields import parse_json
-from mhpdata.filesystem.atomic import sync_folder, write_atomically
-from mhpdata.filesystem.ours import begins, clear, head, in_the_way
+from mhpdata.filesystem.atomic import parse_part, replacing, sync_folder, write_atomically
+from mhpdata.filesystem.ours import begins, head, in_the_way
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.wording import to_write, why
 from mhpmodels.config import SUFFIXES
@@ -38,8 +38,8 @@ from mhpmodels.files.checkpoint import (
     verify,
 )
 
-_STARTS = b"PK\3\4", params.START, b"\x93NUMPY"
-"""First bytes of the files that engines write: torch's, MXNet's and NumPy's."""
+_STARTS = b"PK\3\4", params.START, b"\x93NUMPY", f'{{\n "format": "{FORMAT}"'.encode()
+"""First bytes of the files of a checkpoint: torch's, MXNet's and NumPy's, and the JSON."""
 
 
 def save(
@@ -61,7 +61,6 @@ def save(
     weights, state = (folder / (stem + suffix) for suffix in (engine.config.suffix, ".state"))
     if weights.exists() and _is_whole(weights):
         return weights
-    parts = {path: path.with_name(f".part-{path.name}") for path in (state, weights)}
     for path in (weights, state, folder / f"{stem}.json"):
         if os.path.lexists(path) and not _is_written(path):
             raise in_the_way(path, "or pass another --save-dir")
@@ -75,14 +74,12 @@ def save(
         "score": score,
     }
     try:
-        for part in parts.values():
-            clear(part)
-        engine.save(parts[weights])
-        engine.save_state(parts[state])
-        content["files"] = {path.name: measure(part, sync=True) for path, part in parts.items()}
-        write_atomically(folder / f"{stem}.json", json.dumps(content, indent=1) + "\n")
-        parts[state].rename(state)
-        parts[weights].rename(weights)
+        with replacing(weights) as weights_part, replacing(state) as state_part:  # the weights get their name last
+            engine.save(weights_part)
+            engine.save_state(state_part)
+            parts = {state: state_part, weights: weights_part}
+            content["files"] = {path.name: measure(part, sync=True) for path, part in parts.items()}
+            write_atomically(folder / f"{stem}.json", json.dumps(content, indent=1) + "\n")
         sync_folder(folder)
     except OSError as error:
         cause = error.__cause__ if isinstance(error, OutputError) else error  # an engine's says what to do in general
@@ -111,8 +108,9 @@ def prune(folder: Path, every: int = 0) -> None:
         if c.weights not in keep and not whole_epochs and _is_written(c.weights):
             c.weights.unlink()
     for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".json"):  # last: it says whose the others are
-        part, name = path.name.startswith(".part-"), path.name.removeprefix(".part-")
-        if path.suffix not in (".state", ".json", *SUFFIXES.values()) or not NAME.fullmatch(name.rpartition(".")[0]):
+        part = parse_part(path.name)
+        stem, dot, suffix = (part[0] if part else path.name).rpartition(".")
+        if dot + suffix not in (".state", ".json", *SUFFIXES.values()) or not NAME.fullmatch(stem):
             continue
         left = part or not any(os.path.lexists(path.with_suffix(suffix)) for suffix in SUFFIXES.values())
         if left and (begins(path, *_STARTS) if part else _is_written(path)):

@@ -6,7 +6,6 @@ may be one.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import time
@@ -17,15 +16,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mhpdata.errors import OptionError, OutputError
+from mhpdata.filesystem.atomic import parse_part, replacing
 from mhpdata.filesystem.ours import begins, create, in_the_way, is_folder
 from mhpdata.images.chunks import PNG_SIGNATURE
 from mhpdata.wording import to_write, why, writing
 from mhpmodels.files import params
 
 _ABANDONED_S = 3600
-_LONGEST = 200
-"""Bytes of a name to which those of a temporary name may be added: file systems take 255."""
-_PART = re.compile(r"\.(.+\.(png|jpg)|[0-9a-f]{64})\.[0-9]+\.part")
+_PICTURE = re.compile(r".+\.(png|jpg)|[0-9a-f]{64}", re.DOTALL)
+"""The final names, as mhpdata.filesystem.atomic.parse_part gives them, of what several processes write at once."""
 _STARTS = {
     ".png": PNG_SIGNATURE,
     ".jpg": b"\xff\xd8\xff",
@@ -88,28 +87,15 @@ def write_file(path: Path, data: bytes, overwrite: bool) -> None:
     Raises:
         OutputError: it is there already, or cannot be written.
     """
-    part = _part_of(path)
     try:
-        with create(part) as file:
-            try:
+        with replacing(path, shared=True) as part:
+            with create(part) as file:
                 file.write(data)
-                file.flush()
-                check_free(path, overwrite)
-                part.replace(path)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+            check_free(path, overwrite)
     except OutputError:
         raise
     except OSError as error:
         raise OutputError(path, f"cannot be written ({why(error)})", "", to_write(error, path)) from error
-
-
-def _part_of(path: Path) -> Path:
-    """The name under which a file is written until it is whole."""
-    name = os.fsencode(path.name)
-    kept = path.name if len(name) <= _LONGEST else hashlib.sha256(name).hexdigest()
-    return path.with_name(f".{kept}.{os.getpid()}.part")
 
 
 def check_distinct(names: Iterable[str], folder: Path, option: str) -> None:
@@ -160,7 +146,8 @@ def make_folder(path: Path) -> None:
         raise unmade(path, error) from error
     for part in path.glob(".*.part"):
         with suppress(OSError):  # it has gone meanwhile, or may not be removed
-            ours = _PART.fullmatch(part.name) and begins(part, _STARTS[".png"], _STARTS[".jpg"])
+            name, owner = parse_part(part.name) or ("", "")
+            ours = owner and _PICTURE.fullmatch(name) and begins(part, _STARTS[".png"], _STARTS[".jpg"])
             if ours and time.time() - part.stat().st_mtime > _ABANDONED_S:
                 part.unlink()
 

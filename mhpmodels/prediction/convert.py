@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import CheckpointError, MhpError, MissingError, OptionError
-from mhpdata.filesystem.ours import clear
+from mhpdata.filesystem.atomic import replacing
+from mhpdata.wording import to_write
 from mhpmodels.engines.engine import install
 from mhpmodels.files import checkpoint
 from mhpmodels.files.onnx_names import notes_of
@@ -50,18 +51,14 @@ def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Pat
         found = best_of_run(source)
         checkpoint.verify(found, state=False)
         source = found.weights
-    part = out.with_name(f".part-{out.name}")
-    clear(part)
-    try:
-        _convert(source, part, out.suffix)
-        part.replace(out)
-    except MhpError as error:
-        if error.place == str(part):  # a name that nobody knows
-            remedy = error.remedy.replace(str(part), str(out))
-            raise type(error)(out, error.found, error.expected, remedy) from error
-        raise
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(out) as part:
+        try:
+            _convert(source, part, out.suffix)
+        except MhpError as error:
+            if error.place != str(part):
+                raise
+            remedy = to_write(error.__cause__, out) if isinstance(error.__cause__, OSError) else error.remedy
+            raise error.at(out, remedy) from error  # the part is a name that nobody knows
     return source
 
 

@@ -13,7 +13,7 @@ from predictors import SMALL, around
 
 import mhpdata
 from mhpdata.errors import OutputError
-from mhpdata.filesystem.atomic import write_atomically
+from mhpdata.filesystem.atomic import part_of, write_atomically
 from mhpdata.labels import MHP_V1
 from mhpdata.synth.writing.folder import synthesize
 from mhpmodels.engines.engine import Step
@@ -172,11 +172,13 @@ def test_the_output_folder_itself_may_be_a_link(source, tmp_path):
     assert (tmp_path / "bigdisk/manifest.json").exists()
 
 
-def test_a_part_that_is_a_link_is_not_written_through(tmp_path, thesis):
+def test_a_part_that_is_a_link_is_not_written_through(tmp_path, thesis, monkeypatch):
     (tmp_path / ".x.json.part").symlink_to(thesis / "chapter.tex")
     with pytest.raises(OutputError, match=NAMED):
         write_atomically(tmp_path / "x.json", "{}")
-    (tmp_path / f".x.png.{os.getpid()}.part").symlink_to(thesis / "chapter.tex")
+    part = part_of(tmp_path / "x.png", shared=True)
+    part.symlink_to(thesis / "chapter.tex")
+    monkeypatch.setattr("mhpdata.filesystem.atomic.part_of", lambda path, shared: part)
     with pytest.raises(OutputError, match=NAMED):
         write_file(tmp_path / "x.png", b"", overwrite=False)
 
@@ -205,7 +207,7 @@ def test_a_foreign_file_under_a_checkpoint_s_name(tmp_path, suffix):
 
 def test_links_under_the_names_of_checkpoints(tmp_path, thesis):
     engine, chapter = NumpyEngine(CONFIG), thesis / "chapter.tex"
-    for name in (".part-epoch_0001.params", "epoch_0002.state", "epoch_0003.json"):
+    for name in (".epoch_0001.params.part", "epoch_0002.state", "epoch_0003.json"):
         (tmp_path / name).symlink_to(chapter)
     checkpoint_writer.prune(tmp_path)
     for epoch in (1, 2, 3):
@@ -219,9 +221,11 @@ def test_links_under_the_names_of_checkpoints(tmp_path, thesis):
     assert kept.is_symlink() and archive.exists()
 
 
-def test_a_half_written_part_goes_and_a_foreign_one_stays(tmp_path):
+@pytest.mark.parametrize("name", [".{}.part", ".part-{}"])
+def test_a_half_written_part_goes_and_a_foreign_one_stays(tmp_path, name):
+    """Of this mhp, and of 0.1."""
     save(tmp_path, NumpyEngine(CONFIG), 1)
-    half, foreign = tmp_path / ".part-epoch_0002.params", tmp_path / ".part-epoch_0003.params"
+    half, foreign = (tmp_path / name.format(f"epoch_000{k}.params") for k in (2, 3))
     half.write_bytes((0x112).to_bytes(8, "little") + bytes(8))
     foreign.write_text("mine")
     checkpoint_writer.prune(tmp_path)
@@ -305,12 +309,14 @@ def test_an_export_over_something_else(tmp_path, thesis):
         (tmp_path / name).unlink()
         (tmp_path / name).write_text("mine")
         stays(lambda name=name: convert("nowhere.params", tmp_path / name, overwrite=True), tmp_path / name)
-    (tmp_path / ".part-y.pt").symlink_to(thesis / "chapter.tex")
-    stays(lambda: convert("nowhere.params", tmp_path / "y.pt"), tmp_path / ".part-y.pt")
+    (tmp_path / ".y.pt.part").symlink_to(thesis / "chapter.tex")
+    stays(lambda: convert("nowhere.params", tmp_path / "y.pt"), tmp_path / ".y.pt.part")
 
 
-def test_a_partial_dataset_with_something_else_in_it(tmp_path, thesis):
-    out, partial = tmp_path / "new", tmp_path / "new.partial"
+@pytest.mark.parametrize("name", [".new.part", "new.partial"])
+def test_a_partial_dataset_with_something_else_in_it(tmp_path, thesis, name):
+    """Of this mhp, and of 0.1."""
+    out, partial = tmp_path / "new", tmp_path / name
     (partial / "images").mkdir(parents=True)
     (partial / ".mhp-synth").touch()
     (partial / "images/0001.jpg").write_bytes(b"half")

@@ -235,8 +235,8 @@ def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"not empty.*--out"):
         synthesize(tmp_path / "mine", 2, workers=1)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
-    (tmp_path / "new.partial").mkdir()
-    with pytest.raises(OutputError, match=r"new\.partial.*Move new\.partial away"):
+    (tmp_path / ".new.part").mkdir()
+    with pytest.raises(OutputError, match=r"\.new\.part.*Move \.new\.part away"):
         synthesize(tmp_path / "new", 2, workers=1)
 
 
@@ -248,9 +248,9 @@ def test_a_rerun_starts_anew_after_an_interruption(tmp_path: Path, monkeypatch: 
         patch.setattr("mhpdata.synth.writing.folder.write_image", interrupted)
         with pytest.raises(KeyboardInterrupt):
             synthesize(tmp_path / "set", 2, workers=1, scale=0.1)
-    assert (tmp_path / "set.partial" / MARKER).is_file()
+    assert (tmp_path / ".set.part" / MARKER).is_file()
     assert not (tmp_path / "set").exists()
-    (tmp_path / "set.partial" / "images" / "9999.jpg").write_bytes(b"left over")
+    (tmp_path / ".set.part" / "images" / "9999.jpg").write_bytes(b"left over")
     synthesize(tmp_path / "set", 2, workers=1, scale=0.1)
     assert [p.name for p in tmp_path.iterdir()] == ["set"]
     assert len(list((tmp_path / "set" / "images").iterdir())) == 2
@@ -259,7 +259,7 @@ def test_a_rerun_starts_anew_after_an_interruption(tmp_path: Path, monkeypatch: 
 FULL = ("images/0001.jpg", "annotations/0002", "train_list.txt", "test_list.txt", "images/0009.jpg", "DEFECTS.txt")
 
 
-@pytest.mark.parametrize("name", [*FULL, f"set.partial/{MARKER}", "set.partial/annotations"])
+@pytest.mark.parametrize("name", [*FULL, f".set.part/{MARKER}", ".set.part/annotations"])
 def test_a_disk_that_is_full_at_any_file_is_one_error_and_a_rerun_starts_anew(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

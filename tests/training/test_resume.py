@@ -147,7 +147,7 @@ def test_a_killed_run_goes_on_exactly(config, whole, tmp_path, hook, calls):
     if begun is None:
         out = tmp_path / "anew"
     check_equal(run(config, out, resume=begun), whole)
-    assert not list(out.glob(".part-*"))
+    assert not list(out.glob(".*.part"))
 
 
 def test_a_run_goes_on_in_another_folder_from_any_checkpoint(config, whole, tmp_path):

@@ -1,7 +1,8 @@
 """Write a synthetic dataset in the form of LV-MHP v1, LV-MHP v2 or CIHP: lists, photos, masks.
 
-Rule: nothing half-written under its final name. Everything goes into ``<out>.partial``, which is renamed when it is
-complete; a rerun after an interruption starts anew. Images are made by a pool of processes, each image alone.
+Rule: nothing half-written under its final name. Everything goes into a folder of a temporary name
+(mhpdata.filesystem.atomic), which is renamed when it is complete; a rerun after an interruption starts from scratch.
+Images are made by a pool of processes, each image alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from mhpdata.errors import OptionError, OutputError
+from mhpdata.filesystem.atomic import part_of
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.filesystem.ours import head, in_the_way, is_folder, remove
 from mhpdata.options import check_choice, check_path, check_range
@@ -29,7 +31,8 @@ from mhpdata.threads import hidden, single_threaded_opencv, usable_cores
 from mhpdata.wording import why, writing
 
 _ANEW = "run the same command again: it starts anew"
-MARKER = ".mhp-synth"  # says that a .partial folder is ours to remove
+MARKER = ".mhp-synth"
+"""Says that an unfinished folder is ours to remove."""
 _LIST = r"(train_list|test_list|train|val|test_all|test_inter_top[0-9]+|train_id|val_id|test_id|DEFECTS)\.txt"
 _FILE = re.compile(rf"[0-9_]+\.(jpg|png|mat)|{_LIST}")
 """The names of files in a dataset."""
@@ -76,13 +79,14 @@ def _make_all(
 
 
 def _new_partial(out: Path, form: Form) -> Path:
-    """An empty ``<out>.partial`` beside ``out``, once both are known to be free."""
+    """Make an empty folder beside ``out``, of its temporary name, once both are known to be free."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         remedy = f"Choose another --out; if nobody needs {out}, you may remove it instead."
         raise OutputError(out, "exists and is not empty", "a new name or an empty folder", remedy)
-    folder = out.with_name(out.name + ".partial")
-    if is_folder(folder) and head(folder / MARKER, 1) is not None:
-        _remove_partial(folder)
+    folder = part_of(out)
+    for left in (folder, out.with_name(f"{out.name}.partial")):  # the second is 0.1's name
+        if is_folder(left) and head(left / MARKER, 1) is not None:
+            _remove_partial(left)
     if folder.exists() or folder.is_symlink():
         remedy = f"Move {folder.name} away, or choose another --out."
         raise OutputError(folder, "is in the way and was not made by mhp-synth", "", remedy)

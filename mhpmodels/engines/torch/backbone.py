@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from mhpdata.errors import CheckpointError, EngineError
+from mhpdata.filesystem.atomic import part_of, replacing
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpmodels.engines.batch import to_have
 from mhpmodels.engines.torch.weights import own_names, read_weights
@@ -72,13 +73,11 @@ def find_in_store(backbone: str) -> Path:
         hold_standard()
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            archive = folder / f".{path.stem}-{os.getpid()}.zip"
+            archive = part_of(path.with_suffix(".zip"), shared=True)
             try:
                 torch.hub.download_url_to_file(url, str(archive), progress=False)
-                part = archive.with_suffix(".part")
-                with zipfile.ZipFile(archive) as content:
+                with zipfile.ZipFile(archive) as content, replacing(path, shared=True) as part:
                     part.write_bytes(content.read(path.name))
-                part.replace(path)
             finally:
                 archive.unlink(missing_ok=True)
         found = hashlib.sha1(path.read_bytes()).hexdigest()
