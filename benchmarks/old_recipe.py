@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mhpdata.images.resize import packed_size
+from mhpdata.images.size import packed_size
 from mhpdata.source.entry import Entry
 
 

@@ -28,12 +28,15 @@ from harness import Timing, as_row, interleave, machine, ratio, save, table, tur
 from old_recipe import merge_and_resize
 
 import mhpdata
-from mhpdata.images.decode import decode_image, decode_mask
-from mhpdata.images.resize import packed_size, resize_image
+from mhpdata.images.decode import decode_image
+from mhpdata.images.label_png import decode_mask
+from mhpdata.images.resize import resize_image
+from mhpdata.images.size import packed_size
 from mhpdata.labels import MHP_V1
-from mhpdata.masks.joint_runs import encode_runs, resize_runs
+from mhpdata.masks.joint_runs import encode_runs
 from mhpdata.masks.mask_runs import deflate_mask
 from mhpdata.masks.merge import merge
+from mhpdata.masks.resized_runs import resize_runs
 from mhpdata.options import PackOptions
 from mhpdata.packing.convert import convert
 from mhpdata.packing.scratch import Scratch

@@ -44,6 +44,15 @@ def callee(function: Function) -> Function:
     return compiled
 
 
+def inlined(function: Function) -> Function:
+    """Write a function into each kernel that calls it, once per call, before types are known: a part with a name.
+
+    It costs no compilation of its own, and a tuple handed to it costs nothing; for a part with one call in all.
+    """
+    compiled: Function = njit(**_OPTIONS, inline="always")(function)
+    return compiled
+
+
 def several() -> list[str]:
     """Name the kernels, module and function, that were called with more than one signature in this process."""
     return [f"{k.__module__}.{k.__name__}" for k in _kernels if len(k.signatures) > 1]

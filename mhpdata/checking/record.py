@@ -22,11 +22,12 @@ from pathlib import Path
 import numpy as np
 
 from mhpdata.errors import PACK_AGAIN, MhpError, OptionError, RecordError, ShardError
-from mhpdata.images.resize import packed_size, resize_labels
+from mhpdata.images.nearest_pixel import resize_labels
+from mhpdata.images.size import packed_size
 from mhpdata.labels import IGNORE
 from mhpdata.masks.joint_runs import check_runs, count_labels, decode_runs
-from mhpdata.masks.mask_runs import LazyMasks, MaskRuns, inflate_runs, mask_runs
-from mhpdata.masks.merge import merge_runs
+from mhpdata.masks.mask_runs import MaskRuns, inflate_runs
+from mhpdata.masks.merge import Merging
 from mhpdata.options import PackOptions
 from mhpdata.packing.crosscheck import find_difference
 from mhpdata.storage.codec import CODECS, decode_stored
@@ -157,12 +158,17 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
     """Every person's mask, and the maps they make together; the stored ones are compared if their runs are sound."""
     if record.runs is None or record.row_offsets is None:
         return
-    masks = _Masks(record, classes)
-    merged = merge_runs(masks, overlap, size=record.source_size)
-    for person, (found, expected) in sorted(masks.errors.items()):
-        yield RecordError(f"{place}, mask of person {person + 1}", found, expected, PACK_AGAIN)
-    if masks.errors:
+    size, merging, sound_masks = record.source_size, Merging(overlap, record.source_size), True
+    for person, data in enumerate(record.masks, 1):
+        runs = _person_runs(data, size, classes)
+        if isinstance(runs, MaskRuns):
+            merging.add(runs)
+            continue
+        yield RecordError(f"{place}, mask of person {person}", *runs, PACK_AGAIN)
+        sound_masks = False
+    if not sound_masks:
         return
+    merged = merging.end(lambda person: inflate_runs(record.masks[person - 1], size))
     for what, words in _CLAIMED.items():
         stored, counted = getattr(record, what), getattr(merged, what)
         if stored != counted:
@@ -180,27 +186,14 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
         yield RecordError(place, found, f"the masks merged by the rule '{overlap}' and resized", PACK_AGAIN)
 
 
-class _Masks(LazyMasks):
-    """The masks of a record as runs, inflated when asked for; a broken one is noted, and empty."""
-
-    def __init__(self, record: Record, classes: int) -> None:
-        self._record, self._classes = record, classes
-        self.errors: dict[int, tuple[str, str]] = {}
-
-    def __len__(self) -> int:
-        return len(self._record.masks)
-
-    def _mask(self, person: int) -> MaskRuns:
-        try:
-            runs = inflate_runs(self._record.masks[person], self._record.source_size)
-        except RecordError as error:
-            self.errors[person] = (error.found, error.expected)
-            return mask_runs(np.zeros(self._record.source_size, np.uint8))
-        highest = int(runs.labels.max(where=runs.labels != IGNORE, initial=0))
-        if highest >= self._classes:
-            self.errors[person] = (f"has label {highest}", f"labels 0 to {self._classes - 1}")
-            return mask_runs(np.zeros(self._record.source_size, np.uint8))
-        return runs
+def _person_runs(data: bytes | memoryview, size: tuple[int, int], classes: int) -> MaskRuns | tuple[str, str]:
+    """The runs of a person's mask; where it is damaged, what was found and expected."""
+    try:
+        runs = inflate_runs(data, size)
+    except RecordError as error:
+        return error.found, error.expected
+    highest = int(runs.labels.max(where=runs.labels != IGNORE, initial=0))
+    return runs if highest < classes else (f"has label {highest}", f"labels 0 to {classes - 1}")
 
 
 def _count_unlabelled(record: Record) -> int:

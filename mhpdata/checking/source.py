@@ -15,8 +15,9 @@ from pathlib import Path
 
 from mhpdata.checking.report import Report
 from mhpdata.errors import ImageError, SourceError
-from mhpdata.images.decode import Pixels, decode_file, decode_mask
+from mhpdata.images.decode import Pixels, decode_file
 from mhpdata.images.header import read_header
+from mhpdata.images.label_png import decode_mask
 from mhpdata.images.notes import Note, describe_notes
 from mhpdata.labels import IGNORE
 from mhpdata.options import check_path

@@ -1,4 +1,4 @@
-"""Image files to arrays: photos to uint8 (height, width, 3) RGB, masks to uint8 (height, width).
+"""Image files to arrays: uint8 (height, width, 3), RGB.
 
 Strict: what does not decode to its last pixel is an error, never a half-gray image, unless the caller asks for it.
 A JPEG that libjpeg warns of is decoded again without its metadata (mhpdata.images.segments): what is still warned of is
@@ -23,28 +23,21 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from mhpdata.errors import EXTRACT_AGAIN, PHOTO_AGAIN, SKIP, ImageError, MaskError
+from mhpdata.errors import PHOTO_AGAIN, ImageError
 from mhpdata.images.bmp import decode_bmp, read_bmp
 from mhpdata.images.chunks import PALETTE, read_png
 from mhpdata.images.gif import decode_gif
 from mhpdata.images.header import AS_ONE, NAMES, Header, read_header
-from mhpdata.images.label_png import SAVE_AS, NoLabelsError, read_values
 from mhpdata.images.notes import DAMAGED, METADATA, TRAILER
 from mhpdata.images.png import decode_png
 from mhpdata.images.segments import without_metadata
 from mhpdata.images.webp import read_webp
-from mhpdata.labels import IGNORE
 from mhpdata.opencv import cv2
-from mhpdata.remedy import Kind
 
 Pixels = npt.NDArray[np.uint8]
 Empty = Callable[[tuple[int, ...]], Pixels]
 _BLOCK = 1 << 18  # pixels
 
-_MASK = "a PNG with the label at each pixel"
-_LEAVE_OUT = f"Or let mhp-pack leave such images out: {SKIP}."
-_TO_READ: dict[Kind | None, str] = {Kind.ONE_IMAGE: f"{AS_ONE} {_LEAVE_OUT}", Kind.CONVERT: f"{SAVE_AS} {_LEAVE_OUT}"}
-"""What to do about a mask whose header is not that of a PNG, by the kind of remedy for a photo."""
 _KEEP = "mhp-pack takes such a JPEG as far as it decodes with --damaged keep."
 
 
@@ -107,50 +100,6 @@ def decode_jpeg(data: bytes | memoryview) -> Pixels:
         ValueError: libjpeg warned or failed.
     """
     return _decode(data, "RGB")
-
-
-def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, red: bool = False) -> Pixels:
-    """One person's mask as uint8 (height, width): a label, 0 (not this person) or 255 (not counted).
-
-    Args:
-        data: the file: a PNG of one of the forms of ``mhpdata.images.label_png``.
-        place: its name, for errors.
-        size: (height, width) of the photo it belongs to.
-        labels: how many labels the dataset has.
-        red: the label may be in the red channel, as in MHP v2's masks.
-
-    Raises:
-        MaskError: another kind of file, another size, or a label that does not exist.
-    """
-    try:
-        header = read_header(data, place, _MASK)
-    except ImageError as error:
-        raise MaskError(error.place, error.found, error.expected, _TO_READ.get(error.kind, EXTRACT_AGAIN)) from error
-    if header.kind != "png":
-        remedy = SAVE_AS
-        if header.kind == "jpeg":
-            remedy = "A JPEG does not keep labels: make the mask again, as a PNG."
-        raise MaskError(place, f"a {NAMES[header.kind]}", _MASK, f"{remedy} {_LEAVE_OUT}")
-    if (header.height, header.width) != size:
-        raise MaskError(
-            place,
-            f"{header.height} x {header.width} (height x width)",
-            f"{size[0]} x {size[1]}, the size of its photo",
-            EXTRACT_AGAIN,
-        )
-    try:
-        mask = read_values(data, labels, red=red)
-    except NoLabelsError as error:
-        raise MaskError(place, error.found, error.expected, f"{error.remedy} {_LEAVE_OUT}") from error
-    except ValueError as error:
-        raise MaskError(place, f"a PNG that does not decode ({error})", _MASK, EXTRACT_AGAIN) from error
-    if int(mask.max()) >= labels:
-        wrong = np.unique(mask[(mask >= labels) & (mask != IGNORE)])
-        if wrong.size:
-            found = ", ".join(map(str, wrong[:5]))
-            remedy = f"It may be another dataset's mask. {EXTRACT_AGAIN}"
-            raise MaskError(place, f"holds label {found}", f"labels 0 to {labels - 1}, or {IGNORE}", remedy)
-    return np.asarray(mask, np.uint8)
 
 
 def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None, keep: bool) -> Decoded:

@@ -16,20 +16,15 @@ from mhpdata.errors import PHOTO_AGAIN, PHOTO_SMALLER, SKIP, ImageError
 from mhpdata.images.bmp import read_bmp
 from mhpdata.images.chunks import GRAY, GRAY_ALPHA, PALETTE, PNG_SIGNATURE, read_png
 from mhpdata.images.segments import EOI, SOF, SOS, segments
+from mhpdata.images.size import MAX_JPEG_SIDE, MAX_PIXELS, MAX_SIDE
 from mhpdata.images.webp import read_webp
 from mhpdata.remedy import Kind, Remedy
-
-MAX_PIXELS = 1 << 26
-"""Images with more pixels are refused: 67 million; the largest of MHP v1 has 15.9 million."""
 
 NAMES = {"jpeg": "JPEG", "png": "PNG", "bmp": "BMP", "gif": "GIF", "webp": "WebP"}
 """Formats, and how they are spelt."""
 MAX_SCANS = 100
 """JPEGs with more scans are refused: a camera's progressive one has about ten, and each goes over the whole image, so
 that one of some MB could keep a decoder busy for hours."""
-
-MAX_SIDE, MAX_JPEG_SIDE = 65535, 65500
-"""The longest sides, in pixels: that a record can tell, and that libjpeg encodes and decodes."""
 _SOF_BASELINE = 0xC0
 _OTHERS = {
     b"II*\0": "a TIFF",

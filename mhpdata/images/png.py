@@ -21,6 +21,7 @@ import numpy.typing as npt
 from mhpdata.images.chunks import Png
 from mhpdata.jit import kernel
 
+Bytes = npt.NDArray[np.uint8]
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """Of each pass: first row, first column, rows and columns from one pixel to the next."""
 
@@ -53,11 +54,13 @@ def _unpack(png: Png, sizes: list[tuple[int, ...]]) -> list[npt.NDArray[Any]]:
     data = _inflate(png.stream, int(ends[-1]))
     found = []
     for at, row, (height, width) in zip(ends, rows, sizes, strict=False):
-        lines = np.empty((height, row), np.uint8)
-        wrong = _unfilter(data[at:], lines, max(1, png.channels * png.bits // 8))
+        step = max(1, png.channels * png.bits // 8)
+        lines = np.empty((1 + height, step + row), np.uint8)
+        lines[0], lines[:, :step] = 0, 0
+        wrong = _unfilter(data[at:], lines, step)
         if wrong >= 0:
             raise ValueError(f"row {wrong} has filter {data[at + wrong * (1 + row)]}, of 0 to 4")
-        found.append(_samples(lines, png.bits, (height, width, png.channels)))
+        found.append(_samples(np.ascontiguousarray(lines[1:, step:]), png.bits, (height, width, png.channels)))
     return found
 
 
@@ -88,37 +91,34 @@ def _samples(lines: npt.NDArray[np.uint8], bits: int, shape: tuple[int, ...]) ->
 
 
 @kernel
-def _unfilter(data: Any, lines: Any, step: Any) -> Any:
-    """Undo the filter of each row: ``data`` uint8 (height * (1 + bytes),) to ``lines`` uint8 (height, bytes).
+def _unfilter(data: Bytes, lines: Bytes, step: int) -> int:
+    """Undo the filter of each row: ``data`` uint8 (height * (1 + bytes),) to ``lines[1:, step:]``, which the rest of
+    ``lines`` uint8 (1 + height, step + bytes), all 0, surrounds on two sides.
 
-    ``step`` is bytes from a sample to the one on its left. Returns the first row of an unknown filter, or -1.
+    ``step`` is bytes from a sample to the one on its left. Returns the first row of an unknown filter, or -1. Nothing
+    but loops: functions and slices of arrays take seconds to compile.
     """
-    height, count = lines.shape
-    for y in range(height):
-        kind = data[y * (1 + count)]
-        row, line = data[y * (1 + count) + 1 : (y + 1) * (1 + count)], lines[y]
-        above = lines[y - 1] if y > 0 else np.zeros(count, np.uint8)
-        if kind == 0:
-            line[:] = row
+    end, at = lines.shape[1], 0
+    for y in range(1, lines.shape[0]):
+        kind, begin = data[at], at + 1 - step
+        at = begin + end
+        if kind == 0 or kind == 2:
+            kept = np.uint8(255) if kind else np.uint8(0)
+            for x in range(step, end):
+                lines[y, x] = data[begin + x] + (lines[y - 1, x] & kept)
         elif kind == 1:
-            line[:step] = row[:step]
-            for x in range(step, count):
-                line[x] = row[x] + line[x - step]
-        elif kind == 2:
-            for x in range(count):
-                line[x] = row[x] + above[x]
+            for x in range(step, end):
+                lines[y, x] = data[begin + x] + lines[y, x - step]
         elif kind == 3:
-            for x in range(count):
-                left = np.int32(line[x - step]) if x >= step else np.int32(0)
-                line[x] = row[x] + np.uint8((left + np.int32(above[x])) >> 1)
+            for x in range(step, end):
+                lines[y, x] = data[begin + x] + ((np.int32(lines[y, x - step]) + np.int32(lines[y - 1, x])) >> 1)
         elif kind == 4:
-            for x in range(min(step, count)):
-                line[x] = row[x] + above[x]
-            for x in range(step, count):
-                left, up, corner = np.int32(line[x - step]), np.int32(above[x]), np.int32(above[x - step])
-                to_left, to_up, to_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
+            for x in range(step, end):
+                left, up, corner = lines[y, x - step], lines[y - 1, x], lines[y - 1, x - step]
+                down, right = np.int32(up) - np.int32(corner), np.int32(left) - np.int32(corner)
+                to_left, to_up, to_corner = down * down, right * right, (down + right) * (down + right)
                 nearest = left if to_left <= to_up and to_left <= to_corner else up if to_up <= to_corner else corner
-                line[x] = row[x] + np.uint8(nearest)
+                lines[y, x] = data[begin + x] + nearest
         else:
-            return y
+            return y - 1
     return -1

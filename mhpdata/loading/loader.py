@@ -42,8 +42,7 @@ from mhpdata.loading.slots import Slots
 from mhpdata.loading.state import Standing, check_state
 from mhpdata.loading.weights import image_weights
 from mhpdata.loading.workers import Desk, Makers, Step
-from mhpdata.masks.merge import RULES
-from mhpdata.options import CHECKS, check_choice, check_range, check_share, is_number
+from mhpdata.options import CHECKS, OVERLAPS, check_choice, check_range, check_share, is_number
 from mhpdata.threads import usable_cores
 
 DTYPES = {"float32": FLOAT32, "float16": FLOAT16, "uint8": UINT8}
@@ -162,7 +161,7 @@ class Loader:
         check_choice("sample", sample, SAMPLES)
         check_choice("leaks", leaks, LEAKS)
         if overlap is not None:
-            check_choice("overlap", overlap, RULES)
+            check_choice("overlap", overlap, OVERLAPS)
         if whole and (augment or batch_size != 1):
             found = f"with augment={augment}, batch_size={batch_size}"
             remedy = "Pass these two, or leave whole out: whole pictures differ in size and make no batch."

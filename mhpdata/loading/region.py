@@ -22,9 +22,10 @@ from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import Scan, read_scan
 from mhpdata.drawing.placement import Placement
 from mhpdata.errors import FIND_AGAIN, MhpError, RecordError, ShardChangedError
-from mhpdata.masks.joint_runs import check_runs, resize_runs
+from mhpdata.masks.joint_runs import check_runs
 from mhpdata.masks.mask_runs import inflate_runs
 from mhpdata.masks.merge import merge_runs
+from mhpdata.masks.resized_runs import resize_runs
 from mhpdata.storage.codec import CODECS, check_stored
 from mhpdata.storage.record import IR_HEADER, checksum, is_intact
 from mhpdata.storage.shards.file import OpenFile
@@ -83,7 +84,7 @@ class Regions:
 
     Args:
         split: of a packed folder.
-        overlap: whose a contested pixel is (mhpdata.masks.merge.RULES); None as packed. Another rule takes the persons'
+        overlap: whose a contested pixel is (mhpdata.options.OVERLAPS); None as packed. Another rule takes the persons'
             own masks out of the record and merges them anew at each reading.
         always: compare each record's CRC-32 at every reading, not at the first only.
     """

@@ -11,17 +11,16 @@ every number before a kernel follows it, and never inflates more than the stream
 from __future__ import annotations
 
 import zlib
-from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mhpdata.errors import FIND_AGAIN, OptionError, RecordError
+from mhpdata.images.size import MAX_SIDE
 from mhpdata.jit import kernel
 from mhpdata.labels import IGNORE
-from mhpdata.masks.joint_runs import MAX_SIDE, as_plane, end_marks
+from mhpdata.masks.joint_runs import Marks, as_plane, end_marks
 from mhpdata.wording import array_in_words
 
 LEVEL = 1
@@ -30,6 +29,8 @@ Mpixel), bytes and ms a mask, runs included: level 1: 2737, 0.13; 3: 2683, 0.14;
 0.19. Their PNGs take 4422 bytes."""
 
 Plane = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.uint16]
+Number = TypeVar("Number", np.uint8, np.uint16)
 
 
 class MaskRuns(NamedTuple):
@@ -41,8 +42,8 @@ class MaskRuns(NamedTuple):
         labels: uint8 (total,), the label of each run; 0 nothing, 255 not counted.
     """
 
-    counts: npt.NDArray[np.uint16]
-    lengths: npt.NDArray[np.uint16]
+    counts: Counts
+    lengths: Counts
     labels: Plane
 
     @property
@@ -54,25 +55,6 @@ class MaskRuns(NamedTuple):
     def area(self) -> int:
         """How many pixels have a label; 255 is none."""
         return int(self.lengths[(self.labels != 0) & (self.labels != IGNORE)].sum(dtype=np.int64))
-
-
-class LazyMasks(Sequence[MaskRuns]):
-    """The masks of one image as runs, person by person, each made when it is asked for; a slice is a list of them.
-
-    A subclass has ``__len__`` and ``_mask``, which makes one mask, or raises IndexError beyond the last person.
-    """
-
-    @overload
-    def __getitem__(self, person: int) -> MaskRuns: ...
-    @overload
-    def __getitem__(self, person: slice) -> Sequence[MaskRuns]: ...
-    def __getitem__(self, person: int | slice) -> MaskRuns | Sequence[MaskRuns]:
-        if isinstance(person, slice):
-            return [self[i] for i in range(*person.indices(len(self)))]
-        return self._mask(person)
-
-    @abstractmethod
-    def _mask(self, person: int) -> MaskRuns: ...
 
 
 def mask_runs(mask: Plane) -> MaskRuns:
@@ -112,7 +94,7 @@ def draw_mask(runs: MaskRuns, size: tuple[int, int], out: Plane | None = None) -
         expected = f"an array of uint8 {tuple(size)} that is writeable and contiguous"
         remedy = f"Pass out=np.empty({tuple(size)}, np.uint8), or no out."
         raise OptionError("out", array_in_words(out), expected, remedy)
-    _draw(*runs, out)
+    _draw(runs, out)
     return out
 
 
@@ -148,12 +130,12 @@ def inflate_runs(data: bytes | memoryview, size: tuple[int, int]) -> MaskRuns:
         raise OptionError("size", f"{size}", f"(height, width), each from 1 to {MAX_SIDE}", remedy)
     inflater = zlib.decompressobj()
     try:
-        counts = np.frombuffer(_take(inflater, data, 2 * height, "counts"), "<u2")
+        counts = _take(inflater, data, np.uint16, height, "counts")
         if int(counts.min()) < 1 or int(counts.max()) > width:
             raise _damaged(f"{counts.min()} to {counts.max()} runs a row", f"1 to {width}, as it has columns")
         total = int(counts.sum(dtype=np.int64))
-        lengths = np.frombuffer(_take(inflater, inflater.unconsumed_tail, 2 * total, "lengths"), "<u2")
-        labels = np.frombuffer(_take(inflater, inflater.unconsumed_tail, total, "labels"), np.uint8)
+        lengths = _take(inflater, inflater.unconsumed_tail, np.uint16, total, "lengths")
+        labels = _take(inflater, inflater.unconsumed_tail, np.uint8, total, "labels")
         extra = inflater.decompress(inflater.unconsumed_tail, 1)
     except zlib.error as error:
         raise _damaged(f"zlib: {error}") from error
@@ -166,12 +148,16 @@ def inflate_runs(data: bytes | memoryview, size: tuple[int, int]) -> MaskRuns:
     return MaskRuns(counts, lengths, labels)
 
 
-def _take(inflater: Any, data: bytes | memoryview, wanted: int, what: str) -> bytes:
-    """The next ``wanted`` bytes of a stream."""
+def _take(inflater: Any, data: bytes | memoryview, kind: type[Number], count: int, what: str) -> npt.NDArray[Number]:
+    """The next ``count`` little-endian numbers of a stream.
+
+    A copy, which may be written: kernels are compiled once for all runs, and not again for what is read-only.
+    """
+    wanted = count * np.dtype(kind).itemsize
     piece: bytes = inflater.decompress(data, wanted)
     if len(piece) != wanted:
         raise _damaged(f"{len(piece)} bytes of {what}", f"{wanted}")
-    return piece
+    return np.frombuffer(piece, np.dtype(kind).newbyteorder("<")).astype(kind)
 
 
 def _damaged(found: str, expected: str = "") -> RecordError:
@@ -179,7 +165,7 @@ def _damaged(found: str, expected: str = "") -> RecordError:
 
 
 @kernel
-def _count(mask: Any, counts: Any) -> Any:
+def _count(mask: Plane, counts: Counts) -> int:
     """Fill ``counts`` uint16 (H) from a uint8 (H, W) mask; the number of runs."""
     height, width = mask.shape
     total = np.int64(0)
@@ -189,31 +175,31 @@ def _count(mask: Any, counts: Any) -> Any:
             changes += np.int32(1) if mask[y, x] != mask[y, x + 1] else np.int32(0)
         counts[y] = changes
         total += changes
-    return total
+    return int(total)
 
 
 @kernel
-def _fill(mask: Any, marks: Any, lengths: Any, labels: Any) -> None:
+def _fill(mask: Plane, marks: Marks, lengths: Counts, labels: Plane) -> None:
     """Write the runs of a uint8 (H, W) mask: ``lengths`` uint16 (n), ``labels`` uint8 (n); as ``runs._fill_runs``."""
     height, width = mask.shape
-    words = marks.view(np.uint64)
+    columns, eights = marks
     n = 0
     for y in range(height):
         for x in range(width - 1):
-            marks[x] = np.uint8(mask[y, x] != mask[y, x + 1])
+            columns[x] = np.uint8(mask[y, x] != mask[y, x + 1])
         begin = 0
-        for word in range(words.size):
-            if words[word] == 0:
+        for eight in range(eights.size):
+            if eights[eight] == 0:
                 continue
-            for x in range(8 * word, 8 * word + 8):
-                if marks[x] != 0:
+            for x in range(8 * eight, 8 * eight + 8):
+                if columns[x] != 0:
                     lengths[n], labels[n] = x + 1 - begin, mask[y, x]
                     begin = x + 1
                     n += 1
 
 
 @kernel
-def _find_unfilled(counts: Any, lengths: Any, width: Any) -> Any:
+def _find_unfilled(counts: Counts, lengths: Counts, width: int) -> int:
     """The first row that runs, right in number, do not fill exactly; -1 if there is none."""
     n = 0
     for y in range(counts.size):
@@ -229,8 +215,9 @@ def _find_unfilled(counts: Any, lengths: Any, width: Any) -> Any:
 
 
 @kernel
-def _draw(counts: Any, lengths: Any, labels: Any, out: Any) -> None:
+def _draw(runs: MaskRuns, out: Plane) -> None:
     """Draw checked runs into uint8 (H, W)."""
+    counts, lengths, labels = runs
     n = 0
     for y in range(out.shape[0]):
         x = np.int64(0)

@@ -24,15 +24,17 @@ import numpy as np
 
 from mhpdata.errors import SKIP, ImageError, OptionError
 from mhpdata.images.decode import decode_file
-from mhpdata.images.header import MAX_JPEG_SIDE, MAX_PIXELS
 from mhpdata.images.notes import REENCODED
-from mhpdata.images.resize import largest_size, packed_size, resize_image
+from mhpdata.images.resize import resize_image
+from mhpdata.images.size import MAX_JPEG_SIDE, MAX_PIXELS, largest_size, packed_size
 from mhpdata.labels import LabelSet
-from mhpdata.masks.joint_runs import count_labels, resize_runs
-from mhpdata.masks.merge import merge_runs
+from mhpdata.masks.joint_runs import count_labels
+from mhpdata.masks.mask_runs import inflate_runs
+from mhpdata.masks.merge import Merging
+from mhpdata.masks.resized_runs import resize_runs
 from mhpdata.options import PackOptions
 from mhpdata.packing.scratch import Scratch
-from mhpdata.source.annotation import Masks
+from mhpdata.source.annotation import read_persons
 from mhpdata.source.entry import Entry
 from mhpdata.source.files import read_file
 from mhpdata.storage.codec import CODECS, encode_image
@@ -88,7 +90,7 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
     image, header, notes = decoded.pixels, decoded.header, dict(decoded.notes)
     source_size = (header.height, header.width)
     size = _packed_size(source_size, entry.image.path, options)
-    maps = None if entry.masks is None else _merge(Masks(root, entry, source_size, len(labels)), options, size)
+    maps = None if entry.masks is None else _read_masks(root, entry, len(labels), options.overlap, (source_size, size))
     jpeg = decoded.jpeg if size == source_size and options.image == "jpeg" else None
     if jpeg is not None and (difference := _find_difference(jpeg, image)):
         notes[REENCODED], jpeg = difference, None
@@ -138,10 +140,19 @@ class _Maps(NamedTuple):
     conflicting: int
 
 
-def _merge(masks: Masks, options: PackOptions, size: tuple[int, int]) -> _Maps:
-    merged = merge_runs(masks, options.overlap, size=None if len(masks) else masks.size)
-    row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, masks.size, size)
-    return _Maps(row_offsets, runs, masks.streams, masks.unlabelled, merged.contested, merged.conflicting)
+def _read_masks(
+    root: Path, entry: Entry, labels: int, overlap: str, sizes: tuple[tuple[int, int], tuple[int, int]]
+) -> _Maps:
+    """Read the masks of an entry one after the other, and merge them; ``sizes``: of its photo, and of the record."""
+    source_size, size = sizes
+    merging, streams, unlabelled = Merging(overlap, source_size), list[bytes](), 0
+    for person in read_persons(root, entry, source_size, labels):
+        merging.add(person.runs)
+        streams.append(person.stream)
+        unlabelled += not person.runs.area
+    merged = merging.end(lambda number: inflate_runs(streams[number - 1], source_size))
+    row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, source_size, size)
+    return _Maps(row_offsets, runs, streams, unlabelled, merged.contested, merged.conflicting)
 
 
 def _encode(image: np.ndarray, size: tuple[int, int], options: PackOptions) -> bytes:

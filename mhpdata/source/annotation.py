@@ -14,14 +14,17 @@ does not depend on the number of persons. Out: the runs of a mask (mhpdata.masks
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from mhpdata.errors import EXTRACT_AGAIN, MaskError
-from mhpdata.images.decode import Pixels, decode_mask
+from mhpdata.images.decode import Pixels
+from mhpdata.images.label_png import decode_mask
 from mhpdata.labels import IGNORE
-from mhpdata.masks.mask_runs import LazyMasks, MaskRuns, deflate_runs, inflate_runs, mask_runs
+from mhpdata.masks.mask_runs import MaskRuns, deflate_runs, mask_runs
 from mhpdata.source.entry import MAPS, RED, Entry
 from mhpdata.source.files import SourceFile, read_file
 
@@ -29,43 +32,41 @@ PERSONS = 256
 """Values of a map of persons: 0 and up to 255 persons."""
 
 
-class Masks(LazyMasks):
-    """The masks of an entry as runs, decoded when asked for; never more than one is held.
+class Person(NamedTuple):
+    """One person's mask, as runs, and compressed for the record (mhpdata.masks.mask_runs.deflate_runs)."""
 
-    The first access of a mask reads and checks its file and keeps the compressed runs for the record (``streams``);
-    later ones inflate those, so a file is read once. ``size`` is (height, width) of all; ``unlabelled`` counts the
-    masks so far that have no label, of which 255 is none.
+    runs: MaskRuns
+    stream: bytes
+
+
+def read_persons(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> Iterator[Person]:
+    """Read the masks of an entry, one at a time and in person order; never more than one is decoded.
+
+    Args:
+        root: the source folder.
+        entry: one that has labels.
+        size: (height, width) of its photo.
+        labels: how many the dataset has.
+
+    Raises:
+        MaskError, UnreadableError, SourceChangedError: as ``read_mask`` and ``read_maps``.
     """
+    for mask in _masks(root, entry, size, labels):
+        runs = mask_runs(mask)
+        del mask
+        yield Person(runs, deflate_runs(runs))
 
-    def __init__(self, root: Path, entry: Entry, size: tuple[int, int], labels: int) -> None:
-        """Of an entry that has labels; ``labels`` is how many the dataset has."""
-        assert entry.masks is not None
-        self._root, self._files, self.size, self._labels = root, entry.masks, size, labels
-        self._red = entry.form == RED
-        self._maps = read_maps(root, entry, size, labels) if entry.form == MAPS else None
-        self._persons = () if self._maps is None else persons_of(self._maps[1])
-        self.streams: list[bytes] = []
-        self.unlabelled = 0
 
-    def __len__(self) -> int:
-        return len(self._files) if self._maps is None else len(self._persons)
-
-    def _mask(self, person: int) -> MaskRuns:
-        if person < 0 or person >= len(self):
-            raise IndexError(person)
-        if person < len(self.streams):
-            return inflate_runs(self.streams[person], self.size)
-        assert person == len(self.streams), "masks are first taken in person order"
-        runs = mask_runs(self._decode(person))
-        self.streams.append(deflate_runs(runs))
-        self.unlabelled += not runs.area
-        return runs
-
-    def _decode(self, person: int) -> Pixels:
-        if self._maps is not None:
-            classes, persons = self._maps
-            return np.where(persons == self._persons[person], classes, np.uint8(0))
-        return read_mask(self._root, self._files[person], self.size, self._labels, self._red)
+def _masks(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> Iterator[Pixels]:
+    """Decode the mask of each person, whatever files they are in."""
+    assert entry.masks is not None
+    if entry.form == MAPS:
+        classes, persons = read_maps(root, entry, size, labels)
+        for person in persons_of(persons):
+            yield np.where(persons == person, classes, np.uint8(0))
+        return
+    for file in entry.masks:
+        yield read_mask(root, file, size, labels, entry.form == RED)
 
 
 def read_mask(root: Path, file: SourceFile, size: tuple[int, int], labels: int, red: bool) -> Pixels:

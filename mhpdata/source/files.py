@@ -23,7 +23,7 @@ from mhpdata.filesystem.descriptors import open_descriptor
 from mhpdata.wording import is_no_file, to_read, why
 
 MAX_FILE_BYTES = 1 << 28
-"""Larger files are refused unread: 256 MiB, several times what MAX_PIXELS raw pixels take (mhpdata.images.header)."""
+"""Larger files are refused unread: 256 MiB, several times what MAX_PIXELS raw pixels take (mhpdata.images.size)."""
 FOLLOW = "--follow-links, in Python follow_links=True"
 """How a command, and a function, is told to follow links out of the source folder."""
 _FOLLOW_FILE = f"Pass {FOLLOW}, to read what the link leads to; or put a plain file in its place."

@@ -21,7 +21,7 @@ from functools import cached_property
 import numpy as np
 
 from mhpdata.errors import FIND_AGAIN, FIND_UPDATE, RecordError
-from mhpdata.images.header import MAX_PIXELS
+from mhpdata.images.size import MAX_PIXELS
 from mhpdata.masks.joint_runs import check_runs, decode_runs
 from mhpdata.masks.mask_runs import inflate_mask
 from mhpdata.named import Named

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import RecordError
-from mhpdata.images.resize import resize_labels
+from mhpdata.images.nearest_pixel import resize_labels
 from mhpdata.masks.joint_runs import check_runs, decode_runs
 from mhpdata.masks.mask_runs import MaskRuns, draw_mask, inflate_runs
 from mhpdata.masks.merge import merge_runs
@@ -52,7 +52,7 @@ def merged_labels(masks: Sequence[MaskRuns], overlap: str, size: tuple[int, int]
 
     Args:
         masks: of ``person_runs``.
-        overlap: the rule, of ``mhpdata.masks.merge.RULES``; that of the manifest's options gives the labels as packed.
+        overlap: the rule, of ``mhpdata.options.OVERLAPS``; that of the manifest's options gives the labels as packed.
         size: (height, width) of the masks.
     """
     merged = merge_runs(masks, overlap, size=size)

@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import EngineError, ImageError, OptionError
-from mhpdata.images.resize import MAX_SIDE, packed_size, resize_image
+from mhpdata.images.resize import resize_image
+from mhpdata.images.size import MAX_SIDE, packed_size
 from mhpdata.options import check_range
 from mhpmodels.inference.rescale import Logits, add_probabilities
 

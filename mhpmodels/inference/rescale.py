@@ -1,7 +1,7 @@
 """Logits at another size: bilinear, row by row, so that no large array of scaled logits is ever made.
 
-Pixel i of n_out lies at (i + 1/2) n_in / n_out - 1/2 of n_in, as for ``mhpdata.images.resize.nearest_index``; beyond
-the first and the last pixel their values hold on.
+Pixel i of n_out lies at (i + 1/2) n_in / n_out - 1/2 of n_in, as for ``mhpdata.images.nearest_pixel.nearest_index``;
+beyond the first and the last pixel their values hold on.
 
 In: float32 (C, H, W). Sizes are (height, width).
 """

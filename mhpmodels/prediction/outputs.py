@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.filesystem.ours import head, in_the_way
-from mhpdata.images.resize import resize_labels
+from mhpdata.images.nearest_pixel import resize_labels
 from mhpdata.labels import LabelSet
 from mhpmodels.files.output import check_distinct, check_free, make_folder, make_inner_folder, write_file
 from mhpmodels.files.png import encode_indexed, encode_picture, is_label_map

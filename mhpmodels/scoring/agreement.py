@@ -29,7 +29,7 @@ from mhpdata.images.header import read_header
 from mhpdata.labels import IGNORE
 from mhpdata.masks.mask_runs import draw_mask
 from mhpdata.options import PackOptions
-from mhpdata.source.annotation import Masks
+from mhpdata.source.annotation import read_persons
 from mhpdata.source.entry import Entry
 from mhpdata.source.files import read_file
 from mhpdata.source.scan import AUTO, scan
@@ -224,8 +224,7 @@ def _annotation(src: Path, entry: Entry, classes: int) -> tuple[Labels, list[Lab
     """One annotation: the merged labels, and the mask of each person who has a label, uint8 (height, width)."""
     header = read_header(read_file(src, entry.image), entry.image.path)
     size = (header.height, header.width)
-    masks = Masks(src, entry, size, classes)
-    runs = [masks[person] for person in range(len(masks))]
+    runs = [person.runs for person in read_persons(src, entry, size, classes)]
     return merged_labels(runs, PackOptions().overlap, size), [draw_mask(mask, size) for mask in runs if mask.area]
 
 

@@ -13,9 +13,12 @@ from networks import ByColour, BySide
 
 import mhpdata
 from mhpdata.errors import EngineError, ImageError, OptionError, RecordError
-from mhpdata.images.resize import packed_size, resize_image, resize_labels
+from mhpdata.images.nearest_pixel import resize_labels
+from mhpdata.images.resize import resize_image
+from mhpdata.images.size import packed_size
 from mhpdata.labels import MHP_V1
-from mhpdata.masks.merge import RULES, merge
+from mhpdata.masks.merge import merge
+from mhpdata.options import OVERLAPS
 from mhpmodels.evaluation.evaluate import evaluate, validate
 from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.evaluation.results import table
@@ -265,7 +268,7 @@ def test_sizes_for_the_network():
     assert 768 * 15360 <= LARGEST < 768 * 23040
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OVERLAPS)
 def test_masks_merged_and_drawn_are_as_annotated_and_damage_is_named(packed, rule):
     sample = mhpdata.open(packed[32], "val")[0]
     masks = person_runs(sample.record, "record 0")

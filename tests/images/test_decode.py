@@ -14,7 +14,8 @@ from images import SIZE, encode_png, huge, join_png, picture, pillow_rgb, save, 
 from PIL import Image
 
 from mhpdata.errors import ImageError, MaskError, SourceError
-from mhpdata.images.decode import decode_image, decode_jpeg, decode_mask
+from mhpdata.images.decode import decode_image, decode_jpeg
+from mhpdata.images.label_png import decode_mask
 from mhpdata.labels import CIHP, MHP_V1, MHP_V2
 from mhpmodels.files.png import encode_indexed
 

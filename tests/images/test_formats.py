@@ -17,8 +17,9 @@ from images import encode_png, join_png, pack_samples, picture, save
 from PIL import Image
 
 from mhpdata.errors import ImageError, MaskError
-from mhpdata.images.decode import decode_image, decode_mask
+from mhpdata.images.decode import decode_image
 from mhpdata.images.header import AS_ONE
+from mhpdata.images.label_png import decode_mask
 
 SIZE = (11, 13)
 DEPTHS = [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (3, 1), (3, 2), (3, 4), (3, 8)]

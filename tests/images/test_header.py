@@ -11,7 +11,8 @@ from allocation import at_most
 from images import SIZE, huge, join_png, picture, save, write_png
 
 from mhpdata.errors import ImageError
-from mhpdata.images.header import MAX_PIXELS, MAX_SCANS, Header, read_header
+from mhpdata.images.header import MAX_SCANS, Header, read_header
+from mhpdata.images.size import MAX_PIXELS
 
 RGB = picture()
 JPEG = save(RGB, "JPEG")

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mhpdata.errors import OptionError
-from mhpdata.images.resize import nearest_index, packed_size, resize_image, resize_labels, weights
+from mhpdata.images.nearest_pixel import nearest_index, resize_labels
+from mhpdata.images.resize import resize_image, weights
+from mhpdata.images.size import packed_size
 
 # (height, width) -> (height, width): usual, shrinking a little and much, one pass only, edges
 SIZES = [

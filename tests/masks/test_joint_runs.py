@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mhpdata.errors import OptionError, RecordError
-from mhpdata.images.resize import resize_labels
-from mhpdata.masks.joint_runs import check_runs, count_labels, decode_runs, encode_runs, resize_runs
+from mhpdata.images.nearest_pixel import resize_labels
+from mhpdata.masks.joint_runs import check_runs, count_labels, decode_runs, encode_runs
+from mhpdata.masks.resized_runs import resize_runs
 
 SHAPES = [(1, 1), (1, 2), (1, 7), (1, 8), (1, 9), (9, 1), (3, 64), (3, 65), (11, 200)]
 SIZE = (3, 6)

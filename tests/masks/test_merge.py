@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as arrays
 from mhpdata.errors import OptionError
 from mhpdata.masks.joint_runs import encode_runs
 from mhpdata.masks.mask_runs import mask_runs
-from mhpdata.masks.merge import RULES, merge, merge_runs
+from mhpdata.masks.merge import merge, merge_runs
+from mhpdata.options import OVERLAPS
 
 SHAPES = [(1, 1), (1, 9), (9, 1), (2, 64), (7, 65), (13, 11)]
 
@@ -59,7 +60,7 @@ def check(masks, rule):
     assert (joint.contested, joint.conflicting) == (contested, conflicting)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OVERLAPS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("persons", [1, 2, 3, 7])
 def test_equals_the_twin(rule, shape, persons):
@@ -68,7 +69,7 @@ def test_equals_the_twin(rule, shape, persons):
         check(blobs(rng, persons, shape, fill), rule)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OVERLAPS)
 def test_equals_the_twin_on_a_larger_picture(rule):
     rng = np.random.default_rng(5)
     masks = [np.zeros((70, 130), np.uint8) for _ in range(3)]
@@ -77,7 +78,7 @@ def test_equals_the_twin_on_a_larger_picture(rule):
     check(masks, rule)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OVERLAPS)
 @pytest.mark.parametrize(
     "masks",
     [
@@ -94,7 +95,7 @@ def test_edges(rule, masks):
     check(masks, rule)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OVERLAPS)
 def test_255_persons_who_meet_here_and_there(rule):
     rng = np.random.default_rng(255)
     check(
@@ -118,7 +119,7 @@ TABLE = {
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OVERLAPS)
 def test_truth_table(rule):
     merged = merge([np.array([row], np.uint8) for row in ROWS], rule)
     labels, persons = TABLE[rule]
@@ -142,7 +143,7 @@ KEPT = {
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OVERLAPS)
 def test_255_gives_way_to_every_label(rule):
     masks = [np.array([row], np.uint8) for row in UNSURE]
     merged = merge(masks, rule)
@@ -151,7 +152,7 @@ def test_255_gives_way_to_every_label(rule):
     check(masks, rule)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OVERLAPS)
 @pytest.mark.parametrize("persons", [1, 2, 5])
 def test_equals_the_twin_where_much_is_not_counted(rule, persons):
     rng = np.random.default_rng(persons)
@@ -187,7 +188,7 @@ def test_nearest_is_euclidean():
         st.tuples(st.integers(1, 5), st.integers(1, 8), st.integers(1, 8)),
         elements=st.sampled_from([0, 0, 0, 1, 2, 255]),
     ),
-    rule=st.sampled_from(RULES),
+    rule=st.sampled_from(OVERLAPS),
 )
 def test_owner_and_label_agree(masks, rule):
     check(list(masks), rule)
@@ -198,7 +199,7 @@ def test_owner_and_label_agree(masks, rule):
     assert merged.conflicting <= merged.contested <= merged.labels.size
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OVERLAPS)
 def test_reads_each_mask_once_and_in_order(rule):
     masks = Lazy(blobs(np.random.default_rng(3), 6, (12, 10)))
     merged = merge(masks, rule)

@@ -19,7 +19,7 @@ def test_a_contested_pixel_goes_to_the_person_at_the_shortest_distance(shape):
     state = (np.sum([mask != 0 for mask in masks], axis=0) > 1).astype(np.uint8)
     labels, persons, _, _ = naive.merge(masks, "first")
     before = labels.copy(), persons.copy()
-    give_to_nearest([mask_runs(mask) for mask in masks], [1, 2, 3], labels, persons, state)
+    give_to_nearest(lambda person: mask_runs(masks[person - 1]), [1, 2, 3], labels, persons, state)
     sole = [np.argwhere((mask != 0) & (state == 0)).tolist() for mask in masks]
     for y, x in np.ndindex(shape):
         if state[y, x]:

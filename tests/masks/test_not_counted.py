@@ -17,10 +17,10 @@ from predictions import submit
 from releases import labels_of, write_cihp, write_maps
 
 import mhpdata
-from mhpdata.images.resize import resize_labels
+from mhpdata.images.nearest_pixel import resize_labels
 from mhpdata.labels import MHP_V1
 from mhpdata.loading.loader import Loader
-from mhpdata.masks.merge import RULES
+from mhpdata.options import OVERLAPS
 from mhpdata.packing.summary import report
 from mhpmodels.files.png import encode_indexed
 from mhpmodels.scoring.score import score
@@ -67,7 +67,7 @@ def packed(source, tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", OVERLAPS)
 def test_packed_or_read_by_any_rule_the_maps_are_the_slow_twins(packed, source, tmp_path, rule):
     mhpdata.pack(source, tmp_path / "rec", size=48, overlap=rule, workers=2)
     assert mhpdata.verify_packed(tmp_path / "rec", deep=True).clean

@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 
 from mhpdata.errors import ImageError
-from mhpdata.images.header import MAX_JPEG_SIDE
-from mhpdata.images.resize import SIZE_OF
+from mhpdata.images.size import MAX_JPEG_SIDE
 from mhpdata.labels import MHP_V1
-from mhpdata.masks.merge import RULES
-from mhpdata.options import OVERLAPS, SIZES_OF, PackOptions
+from mhpdata.options import OVERLAPS, PackOptions
 from mhpdata.packing.convert import convert
 from mhpdata.source.scan import scan
 from mhpdata.storage.codec import decode_stored
@@ -74,7 +72,3 @@ def test_the_longest_side_of_a_record_is_libjpeg_s(tmp_path, size, image):
         else:
             record = parse_record(convert(tmp_path, entry, MHP_V1, PackOptions(size=0, image=image)).data, 0)
             assert decode_stored(record.image, record.codec, size).shape == (*size, 3)
-
-
-def test_the_choices_of_the_options_are_those_of_the_modules():
-    assert OVERLAPS == RULES and SIZES_OF == SIZE_OF

@@ -28,7 +28,8 @@ from mhpdata.errors import (
 )
 from mhpdata.images.decode import decode_image
 from mhpdata.images.exif import turn
-from mhpdata.images.resize import packed_size, resize_image
+from mhpdata.images.resize import resize_image
+from mhpdata.images.size import packed_size
 from mhpdata.labels import MHP_V1
 from mhpdata.synth.writing.forms import EXIF
 from mhpmodels.figures.overlay import lay_over

@@ -13,7 +13,8 @@ from releases import IDS, SIZE, labels_of, red, write_cihp, write_v2
 
 import mhpdata
 from mhpdata.errors import FolderError, ImageError, MaskError, OptionError, RecordError
-from mhpdata.images.decode import decode_image, decode_mask
+from mhpdata.images.decode import decode_image
+from mhpdata.images.label_png import decode_mask
 from mhpdata.labels import CIHP, COMMON, IGNORE, LABEL_SETS, MHP_V1, MHP_V2, label_set
 from mhpdata.loading.loader import Loader
 from mhpdata.source import scan as layouts

@@ -26,11 +26,13 @@ from mhpdata.drawing.jpeg.grid import grid
 from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import read_scan
 from mhpdata.errors import RecordError
-from mhpdata.images.decode import decode_file, decode_jpeg, decode_mask
+from mhpdata.images.decode import decode_file, decode_jpeg
+from mhpdata.images.label_png import decode_mask
 from mhpdata.loading.loader import Loader
-from mhpdata.masks.joint_runs import check_runs, count_labels, decode_runs, encode_runs, resize_runs
+from mhpdata.masks.joint_runs import check_runs, count_labels, decode_runs, encode_runs
 from mhpdata.masks.mask_runs import deflate_mask, draw_mask, inflate_runs
 from mhpdata.masks.merge import merge_runs
+from mhpdata.masks.resized_runs import resize_runs
 from mhpdata.packing.crosscheck import find_difference
 from mhpdata.source.scan import scan
 from mhpdata.storage.manifest import Manifest

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from folder import write_folder
 
 import mhpdata
-from mhpdata.images.resize import resize_labels
+from mhpdata.images.nearest_pixel import resize_labels
 from mhptools.score import main as mhp_score
 
 

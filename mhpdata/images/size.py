@@ -1,0 +1,99 @@
+"""How large images may be, the size at which one is packed, and arrays of a size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from mhpdata.errors import OptionError
+from mhpdata.options import SIZES_OF
+from mhpdata.wording import array_in_words
+
+Pixels = npt.NDArray[np.uint8]
+
+MAX_PIXELS = 1 << 26
+"""Images with more pixels are refused: 67 million; the largest of MHP v1 has 15.9 million."""
+MAX_SIDE, MAX_JPEG_SIDE = 65535, 65500
+"""The longest sides, in pixels: that a record, and a run of a mask, can tell, and that libjpeg encodes and decodes."""
+
+
+def packed_size(height: int, width: int, size: int, size_of: str = "short") -> tuple[int, int]:
+    """The size at which an image is packed.
+
+    The old recipe's rounding (GluonCV, ``gluoncv/data/mhp.py``, ``__getitem__``): one side becomes ``size``; the other
+    keeps the aspect, rounded half up to a pixel, then half to even to a multiple of 8 (at least 8).
+
+    Args:
+        height: of the source.
+        width: of the source.
+        size: of the chosen side; 0 leaves the image as it is.
+        size_of: "short" or "long". Of a square, "short" takes the width and "long" the height.
+
+    Returns:
+        (height, width), each 1..65535.
+
+    Raises:
+        OptionError: an argument or the result out of range.
+    """
+    if size_of not in SIZES_OF:
+        raise OptionError("size_of", f"{size_of!r}", " or ".join(SIZES_OF), "Pass one of these words.")
+    if not 0 <= size <= MAX_SIDE:
+        remedy = f"Pass {MAX_SIDE} or less." if size > 0 else "Pass 0 to keep the size, or the pixels of a side."
+        raise OptionError("size", f"{size}", f"0 (unchanged) to {MAX_SIDE}", remedy)
+    if min(height, width) < 1 or max(height, width) > MAX_SIDE:
+        remedy = "Pass the height and the width of the photo, in pixels; crop a photo that is larger."
+        raise OptionError("image", f"{height} x {width} pixels", f"sides from 1 to {MAX_SIDE}", remedy)
+    if size == 0:
+        return height, width
+    new_height, new_width = _new_size(height, width, size, size_of)
+    if max(new_height, new_width) > MAX_SIDE:
+        found = f"{height} x {width} pixels would become {new_height} x {new_width}"
+        largest = largest_size(size, lambda new: max(_new_size(height, width, new, size_of)) <= MAX_SIDE)
+        ways = [f"size={largest} or less"] if largest else []
+        ways += ["size_of='long', which makes size the longer side"] if size_of == "short" else []
+        raise OptionError("size", found, f"sides up to {MAX_SIDE}", f"Pass {', or '.join(ways) or 'size=0'}.")
+    return new_height, new_width
+
+
+def largest_size(limit: int, fits: Callable[[int], bool]) -> int:
+    """The largest size below ``limit`` that fits, where smaller ones fit, too; 0 where none does."""
+    low, high = 0, limit
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _new_size(height: int, width: int, size: int, size_of: str) -> tuple[int, int]:
+    if (height < width) == (size_of == "short"):
+        return size, _along(width, height, size)
+    return _along(height, width, size), size
+
+
+def _along(side: int, other: int, size: int) -> int:
+    """The new length of ``side`` when ``other`` becomes ``size``."""
+    length = int(1.0 * side * size / other + 0.5)
+    if length % 8:
+        length = max(round(length / 8) * 8, 8)
+    return max(length, 8)
+
+
+def check_size(name: str, size: tuple[int, ...]) -> tuple[int, int]:
+    """Return (height, width) as int. Raises OptionError, which names the argument, unless both are in 1..MAX_SIDE."""
+    if len(size) != 2 or min(size) < 1 or max(size) > MAX_SIDE:
+        remedy = "Pass two whole numbers, such as (480, 640)." if name == "size" else "Pass an image that has pixels."
+        raise OptionError(name, f"{tuple(size)}", f"(height, width), each from 1 to {MAX_SIDE}", remedy)
+    return int(size[0]), int(size[1])
+
+
+def check_out(out: Pixels | None, shape: tuple[int, ...]) -> Pixels:
+    """Return ``out``, or a new array of uint8 of this shape. Raises OptionError for an ``out`` of another kind."""
+    if out is None:
+        return np.empty(shape, np.uint8)
+    if out.dtype != np.uint8 or out.shape != shape or not out.flags.c_contiguous or not out.flags.writeable:
+        expected = f"a writeable, contiguous array of uint8 {shape}"
+        remedy = f"Pass np.empty({shape}, np.uint8), or leave out= out to have a new array made."
+        raise OptionError("out", array_in_words(out), expected, remedy)
+    return out
