@@ -164,7 +164,8 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
         if isinstance(runs, MaskRuns):
             merging.add(runs)
             continue
-        yield RecordError(f"{place}, mask of person {person}", *runs, PACK_AGAIN)
+        found, expected = runs
+        yield RecordError(f"{place}, mask of person {person}", found, expected, PACK_AGAIN)
         sound_masks = False
     if not sound_masks:
         return

@@ -20,10 +20,10 @@ from mhpdata.drawing import instructions as v
 from mhpdata.drawing import plain as k
 from mhpdata.drawing import vector as f
 from mhpdata.drawing.placement import Placement
+from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.jit import kernel
 
 RGB, YUV = 0, 1
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SPARE = 256  # bytes that vectors may read or write behind a row
 
 

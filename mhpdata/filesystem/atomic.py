@@ -31,6 +31,8 @@ from pathlib import Path
 from mhpdata.filesystem.descriptors import open_descriptor
 from mhpdata.filesystem.ours import clear, create, head, in_the_way
 
+ABANDONED_S = 3600
+"""Seconds after which a temporary name of several writers is a leftover: writing a file takes a moment."""
 _LONGEST = 200
 """Bytes of a final name that its temporary name repeats; file systems take 255. A longer one is hashed."""
 _PART = re.compile(r"\.(?P<name>.+?)(\.(?P<owner>[0-9a-f]{32}|[0-9]+))?\.part", re.DOTALL)

@@ -19,6 +19,8 @@ ALLOW_EMPTY = "--allow-empty, in Python allow_empty=True"
 PHOTO = "the photo that the list names"
 """What an image's file is, for errors."""
 
+SPLITS = ("train", "val", "test")
+"""The splits of each layout, in order."""
 Found = dict[str, SourceFile | Refused]
 """The names in a folder, by ``scan_folder``."""
 

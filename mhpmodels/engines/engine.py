@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 ENGINES = {"torch": ("torch",), "mxnet": ("mxnet", "gluoncv")}
 """The engines, the preferred one first, and the libraries that each imports; the pip extra has the engine's name."""
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's pixels, R, G, B, in 0..1: an engine makes (value / 255 - mean) / deviation of uint8 images."""
 
 
 def install(extra: str) -> str:

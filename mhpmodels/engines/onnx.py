@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError
 from mhpdata.filesystem.regular import read_regular
+from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.wording import to_open, why
-from mhpmodels.engines.engine import DEVIATION, MEAN, install
+from mhpmodels.engines.engine import install
 from mhpmodels.files.onnx_names import read_notes
 from mhpmodels.files.params import MAX_BYTES
 

@@ -16,13 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mhpdata.errors import OptionError, OutputError
-from mhpdata.filesystem.atomic import parse_part, replacing
+from mhpdata.filesystem.atomic import ABANDONED_S, parse_part, replacing
 from mhpdata.filesystem.ours import begins, create, in_the_way, is_folder
 from mhpdata.images.chunks import PNG_SIGNATURE
 from mhpdata.wording import to_write, why, writing
 from mhpmodels.files import params
 
-_ABANDONED_S = 3600
 _PICTURE = re.compile(r".+\.(png|jpg)|[0-9a-f]{64}", re.DOTALL)
 """The final names, as mhpdata.filesystem.atomic.parse_part gives them, of what several processes write at once."""
 _STARTS = {
@@ -148,7 +147,7 @@ def make_folder(path: Path) -> None:
         with suppress(OSError):  # it has gone meanwhile, or may not be removed
             name, owner = parse_part(part.name) or ("", "")
             ours = owner and _PICTURE.fullmatch(name) and begins(part, _STARTS[".png"], _STARTS[".jpg"])
-            if ours and time.time() - part.stat().st_mtime > _ABANDONED_S:
+            if ours and time.time() - part.stat().st_mtime > ABANDONED_S:
                 part.unlink()
 
 

@@ -17,7 +17,7 @@ LINES_P90 = 250
 PARAMETERS = 10
 MORE_PARAMETERS = {("mhpdata.loading.loader", "Loader.__init__"): 14, ("mhpdata.packing.pack", "pack"): 14}
 """Functions that people call with keywords of their own choice."""
-KERNEL_DECORATORS = {"kernel", "callee", "step"}
+KERNEL_DECORATORS = {"kernel", "callee", "inlined", "step"}
 VERB_OF_AN_ENGINE = {"mhpmodels.engines.mxnet": "build", "mhpmodels.engines.torch": "build"}
 """What the ``__init__`` of an engine defines: the one function that imports its framework."""
 
@@ -27,10 +27,7 @@ mhpdata.drawing.instructions        _draw.build
 mhpdata.drawing.labels              _draw_labels
 mhpdata.drawing.plain               emit
 mhpdata.drawing.vector              emit
-mhpdata.images.resize               _resize_all
 mhpdata.loading.loader              Loader.__init__
-mhpdata.masks.merge                 _lay
-mhpdata.masks.nearest               _claim
 mhpdata.packing.pack                pack
 mhpmodels.evaluation.evaluate       evaluate
 """
@@ -42,35 +39,15 @@ mhpdata.drawing.plain               _byte _product _share emit fill_blur fill_ta
 mhpdata.drawing.plain               horizontal split_channels to_gray to_rgb vertical
 mhpdata.drawing.vector              _copy_end copy draw emit fill fill_short horizontal
 mhpdata.drawing.vector              normalise pack_taps split_channels stream to_rgb vertical
-mhpdata.images.png                  _unfilter
-mhpdata.images.resize               _blend _blend_all _gather _pick _resize_all _widen _widen_all
-mhpdata.masks.joint_runs            _count_labels _count_runs _draw_runs _fill_runs _find_fault _resize_runs
-mhpdata.masks.mask_runs             _count _draw _fill _find_unfilled
-mhpdata.masks.merge                 _lay _settle
-mhpdata.masks.nearest               _claim _column_distances _row_distances
 """
 
 NOT_YET_ONE_TABLE = """
-mhpdata.drawing.image               DEVIATION MEAN
 mhpdata.drawing.jpeg.scan           _APP0 _APP14
-mhpdata.images.header               MAX_SIDE
-mhpdata.images.resize               MAX_SIDE SIZE_OF
 mhpdata.images.segments             _APP0 _APP14
-mhpdata.kernel_files                _ABANDONED_S
 mhpdata.labels                      IGNORE
 mhpdata.loading.leaks               LEAKS
 mhpdata.loading.loader              SAMPLES
-mhpdata.masks.joint_runs            MAX_SIDE
-mhpdata.masks.merge                 RULES
-mhpdata.options                     OVERLAPS SIZES_OF
-mhpdata.source.layouts.cihp         SPLITS
-mhpdata.source.layouts.mhp_v1       SPLITS
-mhpdata.source.layouts.mhp_v2       SPLITS
-mhpdata.synth.painting.clothes      TORSO
-mhpdata.synth.painting.head         TORSO
 mhpmodels.config                    IGNORE LEAKS SAMPLES
-mhpmodels.engines.engine            DEVIATION MEAN
-mhpmodels.files.output              _ABANDONED_S
 """
 EQUAL_BY_CHANCE = {"LEAKS ON_ERROR"}
 """Tables with other meanings, which may change apart."""

@@ -22,12 +22,11 @@ from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import CIHP
-from mhpdata.source.entry import MAPS, PHOTO, Entry, Found, Listing, Problem, Renamed, without_split
+from mhpdata.source.entry import MAPS, PHOTO, SPLITS, Entry, Found, Listing, Problem, Renamed, without_split
 from mhpdata.source.lists import Lines, read_ids
 from mhpdata.source.names import PHOTO_ENDINGS, PNG_ENDINGS, Files, Folders
 
 LABELS = CIHP
-SPLITS = ("train", "val", "test")
 FOLDERS = {"train": "Training", "val": "Validation", "test": "Testing"}
 NAMES = tuple(FOLDERS.values())
 LISTS = {"train": "train_id.txt", "val": "val_id.txt", "test": "test_id.txt"}

@@ -20,14 +20,13 @@ from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import MHP_V1
-from mhpdata.source.entry import PHOTO, Entry, Found, Listing, Problem, Renamed
+from mhpdata.source.entry import PHOTO, SPLITS, Entry, Found, Listing, Problem, Renamed
 from mhpdata.source.files import names_alike
 from mhpdata.source.layouts.person_masks import PersonMasks
 from mhpdata.source.lists import Lines, read_ids
 from mhpdata.source.names import PHOTO_ENDINGS, Files, Folders
 
 LABELS = MHP_V1
-SPLITS = ("train", "val", "test")
 IMAGES, MASKS = "images", "annotations"
 NAMES = ("train_list.txt", "test_list.txt", IMAGES, MASKS)
 VAL_LIST = "val_list.txt"

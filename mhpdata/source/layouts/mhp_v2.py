@@ -21,13 +21,12 @@ from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import MHP_V2
-from mhpdata.source.entry import PHOTO, RED, Entry, Listing, Problem, Renamed, without_split
+from mhpdata.source.entry import PHOTO, RED, SPLITS, Entry, Listing, Problem, Renamed, without_split
 from mhpdata.source.layouts.person_masks import PersonMasks
 from mhpdata.source.lists import Lines, read_ids
 from mhpdata.source.names import PHOTO_ENDINGS, Files, Folders
 
 LABELS = MHP_V2
-SPLITS = ("train", "val", "test")
 NAMES = ("list", "train", "val", "test")
 LISTS = {"train": "train.txt", "val": "val.txt", "test": "test_all.txt"}
 

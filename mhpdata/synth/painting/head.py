@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mhpdata.synth.painting.clothes import TORSO
 from mhpdata.synth.painting.shapes import Points, Shape, capsule, ellipse, hull, round_corners
 from mhpdata.synth.planning.person import Person
 
-HAT, HAIR, SUNGLASSES, FACE, SCARF, TORSO = 1, 2, 3, 11, 17, 18
+HAT, HAIR, SUNGLASSES, FACE, SCARF = 1, 2, 3, 11, 17
 
 # A face seen from the front: (u, v) from the left temple over the chin to the right temple, v < 0 is above the eyes.
 OUTLINE = np.array(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpmodels.engines.engine import DEVIATION, MEAN
+from mhpdata.imagenet import DEVIATION, MEAN
 from mhpmodels.engines.mxnet.libraries import mx
 
 

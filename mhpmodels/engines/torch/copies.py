@@ -25,9 +25,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.named import Named
 from mhpdata.pool import Pool, Task, ended
-from mhpmodels.engines.engine import DEVIATION, MEAN
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
