@@ -21,7 +21,8 @@ from tqdm import tqdm
 from mhpdata import compiling
 from mhpdata.errors import OptionError
 from mhpdata.options import check_range
-from mhpdata.pool import Pool, Task
+from mhpdata.pool import Pool
+from mhpdata.task import Task
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")

@@ -20,7 +20,8 @@ import numpy as np
 
 from mhpdata.drawing import image as render
 from mhpdata.loading.region import Reading
-from mhpdata.pool import Pool, ended, locked
+from mhpdata.pool import Pool, ended
+from mhpdata.task import locked
 from mhpdata.threads import start_threads
 
 Desk = tuple[Reading, render.DrawScratch]

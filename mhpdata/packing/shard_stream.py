@@ -18,11 +18,12 @@ from mhpdata.images.notes import Note
 from mhpdata.labels import IGNORE
 from mhpdata.packing.convert import Converted
 from mhpdata.packing.journal import Finished, Journal
-from mhpdata.pool import Pool, Task
+from mhpdata.pool import Pool
 from mhpdata.source.entry import Entry
 from mhpdata.storage.manifest import Shard, ShardFile, Skipped, Statistics
 from mhpdata.storage.record import number_record
 from mhpdata.storage.shards import formats
+from mhpdata.task import Task
 
 
 def class_bits(pixels: np.ndarray) -> int:

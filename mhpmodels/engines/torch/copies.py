@@ -27,7 +27,8 @@ from torch import Tensor
 
 from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.named import Named
-from mhpdata.pool import Pool, Task, ended
+from mhpdata.pool import Pool, ended
+from mhpdata.task import Task
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:

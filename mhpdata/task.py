@@ -1,0 +1,67 @@
+"""A unit of work for a thread of a pool (mhpdata.pool), and how another thread waits for its end."""
+
+from __future__ import annotations
+
+import _thread
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+Result = TypeVar("Result")
+
+
+def locked() -> _thread.LockType:
+    """A lock that another thread will open: ``with lock: pass`` waits for that, and leaves it open for others."""
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    return lock
+
+
+class Job(Protocol):
+    """A unit of work for a pool's thread; exactly one of these is called, once. Neither may raise."""
+
+    def run(self, desk: Any) -> None:
+        """Do it, with what the thread's desk gave."""
+
+    def drop(self, error: BaseException) -> None:
+        """The pool has ended before its turn; ``error`` says so."""
+
+
+class Task(Generic[Result]):
+    """A call of a function as a job: what ``Pool.submit`` returns."""
+
+    def __init__(self, function: Callable[..., Result], *arguments: Any) -> None:
+        self._function, self._arguments = function, arguments
+        self._error: BaseException | None = None
+        self._cancelled = False
+        self._done = locked()
+
+    def run(self, desk: Any) -> None:
+        """See Job."""
+        try:
+            if not self._cancelled:
+                self._result = self._function(*self._arguments)
+        except BaseException as error:
+            self._error = error
+        del self._function, self._arguments  # they may be large, and the result may wait long
+        self._done.release()
+
+    def drop(self, error: BaseException) -> None:
+        """See Job."""
+        self._error = error
+        self._done.release()
+
+    def cancel(self) -> None:
+        """Call nothing if its turn has not come yet; nobody may ask for the result afterwards."""
+        self._cancelled = True
+
+    def exception(self) -> BaseException | None:
+        """Wait for the end; the error that the call raised, or None."""
+        with self._done:
+            return self._error
+
+    def result(self) -> Result:
+        """Wait for the end; what the call returned. Raises what it raised."""
+        error = self.exception()
+        if error is not None:
+            raise error
+        return self._result
