@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from full_networks import CLASSES, batch, config
 
-from mhpdata.drawing.image import DEVIATION, MEAN
 from mhpdata.errors import CheckpointError, EngineError, OptionError
+from mhpdata.imagenet import DEVIATION, MEAN
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import ENGINES, Step, installed, open_engine
 

@@ -15,10 +15,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError, OptionError, OutputError
+from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.labels import COMMON, MHP_V1
 from mhpdata.remap import common
 from mhpmodels.config import TrainConfig
-from mhpmodels.engines.engine import DEVIATION, MEAN, open_engine
+from mhpmodels.engines.engine import open_engine
 from mhpmodels.engines.onnx import OnnxEngine
 from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.checkpoint import Position

@@ -20,9 +20,10 @@ from places import ROOT
 
 import mhpdata
 from mhpdata.errors import NonFiniteError
+from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.synth.writing.folder import synthesize
 from mhpmodels.config import MODELS, TrainConfig
-from mhpmodels.engines.engine import DEVIATION, ENGINES, MEAN, installed, open_engine
+from mhpmodels.engines.engine import ENGINES, installed, open_engine
 from mhpmodels.files import checkpoint
 from mhpmodels.files.params import read_params
 from mhpmodels.training.tables import read_epochs, read_steps
