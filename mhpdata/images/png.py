@@ -96,29 +96,36 @@ def _unfilter(data: Bytes, lines: Bytes, step: int) -> int:
     ``lines`` uint8 (1 + height, step + bytes), all 0, surrounds on two sides.
 
     ``step`` is bytes from a sample to the one on its left. Returns the first row of an unknown filter, or -1. Nothing
-    but loops: functions and slices of arrays take seconds to compile.
+    but loops: functions and slices of arrays take seconds to compile. Unsigned indices: signed ones may count from the end,
+    and LLVM makes no vectors of that.
     """
     end, at = lines.shape[1], 0
     for y in range(1, lines.shape[0]):
         kind, begin = data[at], at + 1 - step
         at = begin + end
-        if kind == 0 or kind == 2:
-            kept = np.uint8(255) if kind else np.uint8(0)
+        line, above = lines[y], lines[y - 1]
+        if kind == 0:
             for x in range(step, end):
-                lines[y, x] = data[begin + x] + (lines[y - 1, x] & kept)
+                line[np.uint64(x)] = data[np.uint64(begin + x)]
+        elif kind == 2:
+            for x in range(step, end):
+                line[np.uint64(x)] = data[np.uint64(begin + x)] + above[np.uint64(x)]
         elif kind == 1:
-            for x in range(step, end):
-                lines[y, x] = data[begin + x] + lines[y, x - step]
+            for channel in range(step):
+                value = np.uint8(0)
+                for x in range(step + channel, end, step):
+                    value = np.uint8(value + data[np.uint64(begin + x)])
+                    line[x] = value
         elif kind == 3:
             for x in range(step, end):
-                lines[y, x] = data[begin + x] + ((np.int32(lines[y, x - step]) + np.int32(lines[y - 1, x])) >> 1)
+                line[x] = data[np.uint64(begin + x)] + ((np.int32(line[x - step]) + np.int32(above[x])) >> 1)
         elif kind == 4:
             for x in range(step, end):
-                left, up, corner = lines[y, x - step], lines[y - 1, x], lines[y - 1, x - step]
+                left, up, corner = line[x - step], above[x], above[x - step]
                 down, right = np.int32(up) - np.int32(corner), np.int32(left) - np.int32(corner)
                 to_left, to_up, to_corner = down * down, right * right, (down + right) * (down + right)
                 nearest = left if to_left <= to_up and to_left <= to_corner else up if to_up <= to_corner else corner
-                lines[y, x] = data[begin + x] + nearest
+                line[x] = data[np.uint64(begin + x)] + nearest
         else:
             return y - 1
     return -1
