@@ -38,7 +38,7 @@ MAGIC = b"mhp-kernel-1\n"
 _LENGTHS = struct.Struct("<IQ")
 _MOST = 1 << 28
 """Bytes that a kernel's file may have; ours have up to half a megabyte."""
-_KERNELS = re.compile(rb"^\s*(?:from|import) numba\b|@(?:kernel|callee)\b|\bstep\(\d", re.MULTILINE)
+_KERNELS = re.compile(rb"^\s*(?:from|import) numba\b|@(?:kernel|callee|inlined)\b|\bstep\(\d", re.MULTILINE)
 """What a source file with kernels, or with vector steps of kernels, holds; this file and mhpdata/jit.py among them."""
 
 Signature = tuple[types.Type, ...]

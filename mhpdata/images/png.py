@@ -96,8 +96,8 @@ def _unfilter(data: Bytes, lines: Bytes, step: int) -> int:
     ``lines`` uint8 (1 + height, step + bytes), all 0, surrounds on two sides.
 
     ``step`` is bytes from a sample to the one on its left. Returns the first row of an unknown filter, or -1. Nothing
-    but loops: functions and slices of arrays take seconds to compile. Unsigned indices: signed ones may count from the end,
-    and LLVM makes no vectors of that.
+    but loops: functions and slices of arrays take seconds to compile. Unsigned indices: signed ones may count from
+    the end, and LLVM makes no vectors of that.
     """
     end, at = lines.shape[1], 0
     for y in range(1, lines.shape[0]):
