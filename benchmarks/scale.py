@@ -22,7 +22,10 @@ import click
 from harness import machine, save, table
 
 import mhpdata
-from mhpdata.storage.manifest import NAME, Manifest, PackedSplit, Shard, ShardFile, read_manifest
+from mhpdata.storage.content import record_digest, split_content
+from mhpdata.storage.digests import SOURCE_BYTES, Digests
+from mhpdata.storage.manifest import NAME, Manifest, read_manifest
+from mhpdata.storage.packed import PackedSplit, Shard, ShardFile
 from mhpdata.storage.record import encode_record, number_record
 from mhpdata.storage.shards import formats
 from mhpdata.storage.shards.formats import SUFFIXES
@@ -57,7 +60,8 @@ def write_folder(small: Path, out: Path, records: int, a_shard: int) -> None:
     format = str(manifest.options["format"])
     template = mhpdata.open(small, "train").record(0)
     out.mkdir()
-    written = []
+    written, contents = [], []
+    classes = manifest.splits["train"].shards[0].classes[0]
     for start in range(0, records, a_shard):
         names = tuple(f"{i}" for i in range(start, min(start + a_shard, records)))
         stem = out / f"train-{start // a_shard:05d}"
@@ -65,11 +69,16 @@ def write_folder(small: Path, out: Path, records: int, a_shard: int) -> None:
         for i, name in enumerate(names, start):
             data = encode_record(replace(template, name=name))
             number_record(data, i)
+            contents.append(record_digest(data))
             writer.write(data)
         paths = [stem.with_suffix(suffix) for suffix in SUFFIXES[format]]
         hashes = zip(paths, writer.close(), strict=True)
-        written.append(Shard(tuple(ShardFile(p.name, p.stat().st_size, digest) for p, digest in hashes), names))
-    splits = {"train": PackedSplit(tuple(written), manifest.splits["train"].statistics)}
+        files = tuple(ShardFile(p.name, h.size, h.sha256, h.blocks) for p, h in hashes)
+        photos = Digests(template.source_sha256 * len(names))
+        sources = Digests(template.source_sha256[:SOURCE_BYTES] * len(names), SOURCE_BYTES)
+        written.append(Shard(files, names, photos, sources, (classes,) * len(names)))
+    statistics = manifest.splits["train"].statistics
+    splits = {"train": PackedSplit(tuple(written), statistics, content=split_content(contents))}
     whole: Manifest = replace(manifest, splits=splits, skipped=(), duplicates=())
     (out / NAME).write_text(whole.to_json(), encoding="utf-8")
 

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from mhpdata.loading.weights import class_weights
     from mhpdata.packing.pack import pack
     from mhpdata.storage.manifest import Manifest
-    from mhpdata.storage.record import Record, Sample
+    from mhpdata.storage.record import Record
+    from mhpdata.storage.sample import Sample
     from mhpdata.storage.split import Split
     from mhpdata.storage.split import open_split as open
 
@@ -46,7 +47,7 @@ _WHERE = {
     "Loader": ("mhpdata.loading.loader", "Loader"),
     "Manifest": ("mhpdata.storage.manifest", "Manifest"),
     "Record": ("mhpdata.storage.record", "Record"),
-    "Sample": ("mhpdata.storage.record", "Sample"),
+    "Sample": ("mhpdata.storage.sample", "Sample"),
     "Split": ("mhpdata.storage.split", "Split"),
     "class_weights": ("mhpdata.loading.weights", "class_weights"),
     "open": ("mhpdata.storage.split", "open_split"),

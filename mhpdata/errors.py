@@ -31,9 +31,11 @@ from __future__ import annotations
 import errno
 from typing import TypeVar
 
+from mhpdata.faults import OTHER, Fault
 from mhpdata.remedy import Kind, Remedy
 
 _Error = TypeVar("_Error", bound="MhpError")
+_Source = TypeVar("_Source", bound="SourceError")
 
 SKIP = '--on-error skip, in Python on_error="skip"'
 """How a command, and a function, is told to leave out what is broken."""
@@ -91,7 +93,7 @@ class MhpError(Exception):
         what = f"{found}; expected {expected}" if expected else found
         super().__init__(f"{self.place}: {what}." + (f" {remedy}" if remedy else ""))
 
-    def __reduce__(self) -> tuple[type[MhpError], tuple[str, str, str, str]]:
+    def __reduce__(self) -> tuple[object, ...]:
         # An error crosses process borders whole; BaseException would hand on only the text.
         return type(self), (self.place, self.found, self.expected, self.remedy)
 
@@ -116,7 +118,25 @@ class SourceError(MhpError, ValueError):
     """The downloaded dataset is not what it should be.
 
     ``place`` is below the source folder, the same for everybody; ``remedy`` may call that folder SRC, before a slash.
+
+    Attributes:
+        fault: what is wrong as a code and values (mhpdata.faults), which no rewording changes.
     """
+
+    def __init__(
+        self, place: object, found: str, expected: str = "", remedy: str = "", *, fault: Fault = (OTHER,)
+    ) -> None:
+        super().__init__(place, found, expected, remedy)
+        self.fault = fault
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (*super().__reduce__(), {"fault": self.fault})
+
+    def at(self: _Source, place: object, remedy: str | None = None, found: str | None = None) -> _Source:
+        """Return this error about another place, as of every error, with its code."""
+        error = super().at(place, remedy, found)
+        error.fault = self.fault
+        return error
 
     def below(self, folder: object) -> SourceError:
         """The same error with the source folder before its place, as the user would name the file."""

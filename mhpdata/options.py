@@ -35,7 +35,8 @@ class PackOptions:
         overlap: who owns a pixel that several persons label, of OVERLAPS.
         image: how images are stored, of IMAGES.
         quality: of a JPEG that is encoded anew, 1..100.
-        shard_mb: a shard is closed before the record that would make it larger, in MB (2**20 bytes), 1..65536.
+        shard_mb: a shard is closed before the record that would take the bytes of its records, without what the
+            format adds, above this, in MB (2**20 bytes), 1..65536.
         damaged: "fail" refuses a JPEG with damaged pixels, "keep" takes it as far as it decodes; of DAMAGE.
 
     Raises:
@@ -61,11 +62,8 @@ class PackOptions:
         check_range("shard_mb", self.shard_mb, 1, 65536)
 
     def as_dict(self) -> dict[str, object]:
-        """Return the options by name, in a fixed order; ``damaged`` only where it is not "fail"."""
-        options = asdict(self)
-        if self.damaged == DAMAGE[0]:
-            del options["damaged"]
-        return options
+        """Return the options by name, in a fixed order."""
+        return asdict(self)
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -40,7 +40,7 @@ entries out and have each recorded in rec/manifest.json. mhp-verify --src LV-MHP
 )
 @click.option("--image", type=click.Choice(IMAGES), default="jpeg", show_default=True, help="How images are stored.")
 @click.option("--quality", default=95, show_default=True, help="JPEG quality of images that are encoded anew.")
-@click.option("--shard-mb", default=256, show_default=True, help="Largest shard, in MB.")
+@click.option("--shard-mb", default=256, show_default=True, help="MB of records per shard at most.")
 @click.option("--workers", type=int, help="Threads.  [default: one for each core]")
 @click.option(
     "--on-error",

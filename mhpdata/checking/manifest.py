@@ -12,8 +12,12 @@ from itertools import chain
 from mhpdata.errors import PACK_AGAIN, OptionError
 from mhpdata.options import PackOptions
 from mhpdata.source.scan import LAYOUTS
-from mhpdata.storage.manifest import Manifest, PackedSplit, Shard, Statistics, identical
+from mhpdata.storage.content import pack_content
+from mhpdata.storage.duplicates import identical
+from mhpdata.storage.manifest import Manifest
+from mhpdata.storage.packed import PackedSplit, Shard, contents
 from mhpdata.storage.shards.formats import SUFFIXES
+from mhpdata.storage.statistics import Statistics
 
 Wrong = Iterator[tuple[str, str]]
 
@@ -26,7 +30,7 @@ def pack_options(manifest: Manifest) -> PackOptions:
     """
     given = {name: value for name, value in manifest.options.items() if name != "splits"}
     known = PackOptions().as_dict()
-    odd = sorted((set(given) ^ set(known)) - {"damaged"})  # there only where damaged images were kept
+    odd = sorted(set(given) ^ set(known))
     if odd:
         raise OptionError(", ".join(odd), "missing or unknown", f"just these: {', '.join(known)}", PACK_AGAIN)
     return PackOptions(**given)
@@ -75,8 +79,9 @@ def compare_statistics(manifest: Manifest, name: str, counted: Statistics) -> Wr
         return
     for what, count in vars(counted).items():
         says = getattr(stated, what)
-        if what == "images" or says == count or (what == "unlabelled_persons" and not says):
-            continue  # folders of older versions of mhp do not say how many persons have no label
+        older = manifest.version == 1 and what == "unlabelled_persons" and not says  # it may not have been counted
+        if what == "images" or says == count or older:
+            continue
         if not isinstance(count, list):
             yield f"{where} {what} {says}", f"{count}, as in its records"
         elif len(says) != len(count):
@@ -85,6 +90,21 @@ def compare_statistics(manifest: Manifest, name: str, counted: Statistics) -> Wr
             for label in (label for label in range(len(count)) if says[label] != count[label]):
                 about = f"of label {label} ({manifest.classes[label]})"
                 yield f"{where} {what} {says[label]} {about}", f"{count[label]}, as in its records"
+
+
+def compare_content(manifest: Manifest, name: str, content: str) -> Wrong:
+    """The content of split ``name`` with that of its records, all of which were read."""
+    stated = manifest.splits[name].content
+    if stated and stated != content:
+        yield f"content of split {name} {stated}", f"{content}, by its records"
+
+
+def content_of(manifest: Manifest, counted: dict[str, str]) -> str | None:
+    """The content of the pack, by the content of its splits' records; None where one of them could not be told."""
+    if counted.keys() != manifest.splits.keys():
+        return None
+    splits = [split._replace(content=counted[split.name]) for split in contents(manifest.splits)]
+    return pack_content(manifest.layout, manifest.classes, manifest.flip_pairs, splits)
 
 
 def compare_record(shard: Shard, position: int, record: str, photo: bytes, classes: int | None) -> Wrong:

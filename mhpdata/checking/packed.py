@@ -3,41 +3,48 @@
 ::
 
     manifest.json ─> options, classes, names      against themselves and the layout      mhpdata.checking.manifest
-                  ─> files                        length, SHA-256; stray shards
+                  ─> files                        length, SHA-256; stray shards          mhpdata.checking.files
                   ─> records, on threads          bytes, sizes, runs; deep: maps         mhpdata.checking.record
-                       └─> statistics, duplicates, counted anew = the manifest's?        mhpdata.checking.manifest
+                       └─> statistics, duplicates, content, counted again = the manifest's?  mhpdata.checking.manifest
 
-Memory does not grow with the folder but for a name and a hash a record. ``verify_source`` (mhpdata.checking.source)
-checks a download instead.
+Memory does not grow with the folder but for a name and two hashes per record. ``verify_source``
+(mhpdata.checking.source) checks a download instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from mhpdata.checking.files import check_file, find_strays
 from mhpdata.checking.manifest import (
     Wrong,
     check_layout,
     check_names,
+    compare_content,
     compare_duplicates,
     compare_record,
     compare_statistics,
+    content_of,
     pack_options,
 )
 from mhpdata.checking.record import Checked, RecordCheck
 from mhpdata.checking.report import Report
 from mhpdata.checking.source import verify_source
-from mhpdata.errors import ManifestError, OptionError, ShardError, caused, copy_again
+from mhpdata.errors import ManifestError, OptionError, ShardError, copy_again
 from mhpdata.images.notes import describe_notes
 from mhpdata.options import PackOptions, check_path
-from mhpdata.packing.journal import FOLDER
+from mhpdata.packing.output import FOLDER
+from mhpdata.packing.summary import FORMAT_1
 from mhpdata.source.entry import ALLOW_EMPTY
-from mhpdata.storage.manifest import NAME, Manifest, Shard, ShardFile, Statistics, read_manifest
+from mhpdata.storage.content import split_content
+from mhpdata.storage.manifest import NAME, Manifest, read_manifest
+from mhpdata.storage.packed import Shard
 from mhpdata.storage.shards import formats
-from mhpdata.storage.shards.file import how_to_open, sha256_file
+from mhpdata.storage.statistics import Statistics
 from mhpdata.threads import Crew, crew
-from mhpdata.wording import counted, why
+from mhpdata.wording import counted
 
 __all__ = ["verify_packed", "verify_source"]
 
@@ -54,9 +61,9 @@ def verify_packed(
 ) -> Report:
     """Check a packed folder against its manifest, and find all that is wrong.
 
-    Checked are the manifest itself; of every file its length and SHA-256; shards that the manifest does not name; of
-    every record its CRC, place, name, sizes and runs. Statistics and duplicates are counted anew. Every byte is read
-    twice, once for the file's hash and once for its records.
+    Checked are the manifest itself; of every file its length and the SHA-256 of it and of its blocks; shards that the
+    manifest does not name; of every record its CRC, place, name, sizes and runs. Statistics, duplicates and contents
+    are computed again. Every byte is read twice, once for the file's hash and once for its records.
 
     Args:
         folder: where mhp-pack has written.
@@ -89,16 +96,17 @@ class _Verification:
         format = manifest.options.get("format")
         self._report = Report(f"{folder}: {manifest.layout}, packed as {format}; {how}")
         self._hashes: list[tuple[str, bytes]] = []
+        self._contents: dict[str, str] = {}
 
     def run(self, workers: int | None, progress: bool) -> Report:
         """Check everything once, the cheap things first."""
         options = self._options()
         self._note(check_layout(self._manifest))
         self._note(check_names(self._manifest))
-        self._report.findings += self._find_strays()
-        files = self._manifest.files
+        self._report.findings += find_strays(self._folder, self._manifest)
+        files, check = self._manifest.files, partial(check_file, self._folder)
         with crew(len(files), "files", workers, progress) as threads:
-            self._report.findings += [error for error in threads.each(self._check_file, files) if error is not None]
+            self._report.findings += [error for error in threads.each(check, files) if error is not None]
         records = sum(split.records for split in self._manifest.splits.values())
         with crew(records, "records", workers, progress) as threads:
             for name in self._manifest.splits:
@@ -133,41 +141,18 @@ class _Verification:
             self._note(iter([(found, error.expected)]))
             return None
 
-    def _find_strays(self) -> Iterator[ShardError]:
-        known = {file.file for file in self._manifest.files}
-        kinds = {suffix for suffixes in formats.SUFFIXES.values() for suffix in suffixes}
-        for path in sorted(self._folder.iterdir()):
-            if path.suffix in kinds and path.name not in known:
-                remedy = f"Move {path.name} to another folder."
-                yield ShardError(path, "a shard that the manifest does not name", "", remedy)
-
-    def _check_file(self, file: ShardFile) -> ShardError | None:
-        """What is wrong with a file as a whole: presence, length, hash."""
-        path = self._folder / file.file
-        copy = copy_again(file.file)
-        try:
-            if not path.is_file():
-                return ShardError(path, "missing", f"a file of {file.bytes} bytes", copy)
-            size = path.stat().st_size
-            if size != file.bytes:
-                return ShardError(path, f"has {size} bytes", f"{file.bytes}, by the manifest", copy)
-            if sha256_file(path) != file.sha256:
-                return ShardError(path, "its bytes are not those that were written (SHA-256)", "", copy)
-        except OSError as error:
-            return caused(ShardError(path, f"cannot be read ({why(error)})", "", how_to_open(error, path)), error)
-        return None
-
     def _check_split(self, name: str, options: PackOptions | None, threads: Crew) -> None:
         """Every record of a split, then the split's statistics."""
         split, classes = self._manifest.splits[name], len(self._manifest.classes)
         total = Statistics(class_pixels=[0] * classes, class_images=[0] * classes)
-        start = 0
+        start, digests = 0, list[bytes]()
         for shard in split.shards:
             results = self._check_shard(shard, start, options, threads, split.labelled) if options else iter(())
             # an unreadable shard has no results
             for position, (record, checked) in enumerate(zip(shard.names, results, strict=False)):
                 self._report.findings += checked.findings
                 self._note(compare_record(shard, position, f"{name}/{record}", checked.source_sha256, checked.classes))
+                digests += [checked.content] if checked.content else []
                 if checked.source_sha256:
                     self._hashes.append((f"{name}/{record}", checked.source_sha256))
                 if checked.statistics is not None:
@@ -176,6 +161,9 @@ class _Verification:
         if not self._deep:
             total.unlabelled_persons = split.statistics.unlabelled_persons  # only the masks tell
         self._note(compare_statistics(self._manifest, name, total))
+        if len(digests) == start:
+            self._contents[name] = split_content(digests)
+            self._note(compare_content(self._manifest, name, self._contents[name]))
         self._report.counts[name] = {
             "records": start,
             "unreadable": start - total.images,
@@ -207,6 +195,11 @@ class _Verification:
 
     def _remarks(self) -> Iterator[str]:
         manifest = self._manifest
+        content = content_of(manifest, self._contents)
+        if content is not None:
+            yield f"content {content}"
+        if manifest.version == 1:
+            yield FORMAT_1
         for name, count in self._report.counts.items():
             if count["unreadable"]:
                 yield f"split {name}: statistics not compared, records that cannot be read: {count['unreadable']}"
@@ -214,7 +207,7 @@ class _Verification:
             left_out = counted(len(manifest.skipped), "entry or line", "entries or lines")
             yield f"packing left out {left_out}; the manifest says which and why"
         yield from describe_notes(manifest.notes)
-        yield from manifest.renamed
+        yield from (renamed.text for renamed in manifest.renamed)
         if manifest.duplicates:
             photos = sum(map(len, manifest.duplicates))
             yield f"byte-identical photos: {counted(len(manifest.duplicates), 'group')} of {photos} in all"

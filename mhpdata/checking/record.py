@@ -31,9 +31,10 @@ from mhpdata.masks.merge import Merging
 from mhpdata.options import PackOptions
 from mhpdata.packing.crosscheck import find_difference
 from mhpdata.storage.codec import CODECS, decode_stored
-from mhpdata.storage.manifest import Statistics
+from mhpdata.storage.content import record_digest
 from mhpdata.storage.record import Record, parse_record
 from mhpdata.storage.shards.formats import Reader
+from mhpdata.storage.statistics import Statistics
 
 _CLAIM = "is damaged: it says that it holds the photo's own JPEG, but its image is of another size, or no JPEG"
 _CLAIMED = {
@@ -50,11 +51,13 @@ class Checked:
         findings: what is wrong with it.
         statistics: its share of the split's; None where it cannot be told.
         source_sha256: of its photo's file; empty where it cannot be told.
+        content: its digest (mhpdata.storage.content); empty where it cannot be read.
     """
 
     findings: list[MhpError]
     statistics: Statistics | None = None
     source_sha256: bytes = b""
+    content: bytes = b""
 
     @property
     def classes(self) -> int | None:
@@ -93,7 +96,8 @@ class RecordCheck:
         index, name = self.start + position, self.names[position]
         place = f"{self.file}, record {index} ({name})"
         try:
-            record = parse_record(self.reader.read(position), index)
+            data = self.reader.read(position)
+            record = parse_record(data, index)
         except RecordError as error:
             return Checked([error.in_shard(place, Path(self.file).name)])
         except ShardError as error:
@@ -108,7 +112,8 @@ class RecordCheck:
             findings += _check_image(record, place)
             findings += _check_maps(record, self.classes, self.options.overlap, not faults, place)
         unlabelled = _count_unlabelled(record) if self.deep else 0
-        return Checked(findings, None if faults else _count(record, self.classes, unlabelled), record.source_sha256)
+        statistics = None if faults else _count(record, self.classes, unlabelled)
+        return Checked(findings, statistics, record.source_sha256, record_digest(data))
 
 
 def _check_claims(record: Record, name: str, options: PackOptions, place: str) -> Iterator[RecordError]:

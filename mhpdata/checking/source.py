@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mhpdata.checking.report import Report
 from mhpdata.errors import ImageError, SourceError
+from mhpdata.faults import Value
 from mhpdata.images.decode import Pixels, decode_file
 from mhpdata.images.header import read_header
 from mhpdata.images.label_png import decode_mask
@@ -25,7 +26,7 @@ from mhpdata.source.annotation import PERSONS, check_maps, persons_of, unlabelle
 from mhpdata.source.entry import MAPS, RED, Entry, Listing, empty_split
 from mhpdata.source.files import read_file
 from mhpdata.source.scan import AUTO, scan
-from mhpdata.storage.manifest import count_shared, identical
+from mhpdata.storage.duplicates import count_shared, identical
 from mhpdata.threads import crew
 from mhpdata.wording import counted
 
@@ -62,7 +63,7 @@ class _Surveyed:
     gray: bool
     persons: int
     unlabelled: int
-    notes: dict[str, str]
+    notes: dict[str, tuple[Value, ...]]
 
 
 def verify_source(
@@ -111,7 +112,7 @@ def verify_source(
             for entry, done in zip(entries, threads.each(work, entries), strict=True):
                 report.findings += [error.below(src) for error in done.findings]
                 hashes += [(f"{split}/{entry.name}", done.sha256)] if done.sha256 else []
-                notes += [Note(split, entry.name, code, message) for code, message in done.notes.items()]
+                notes += [Note(split, entry.name, code, values) for code, values in done.notes.items()]
                 usable += not done.findings
                 gray += done.gray
                 persons += done.persons - done.unlabelled
@@ -137,7 +138,7 @@ def _empty(listing: Listing) -> Iterator[SourceError]:
 def _survey(root: Path, entry: Entry, labels: int) -> _Surveyed:
     """Decode the photo and the masks of one entry; runs on several threads."""
     findings: list[SourceError] = []
-    digest, gray, notes = b"", False, {}
+    digest, gray, notes = b"", False, dict[str, tuple[Value, ...]]()
     size: tuple[int, int] | None = None
     try:
         photo = read_file(root, entry.image)

@@ -24,6 +24,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from mhpdata.errors import PHOTO_AGAIN, ImageError
+from mhpdata.faults import Value
 from mhpdata.images.bmp import decode_bmp, read_bmp
 from mhpdata.images.chunks import PALETTE, read_png
 from mhpdata.images.gif import decode_gif
@@ -50,14 +51,14 @@ class Decoded:
         header: what the file claims.
         jpeg: the file as a JPEG that every decoder reads, of just these pixels: the file itself, or without what was
             noted. None where it is of another kind.
-        notes: what was odd and does no harm (METADATA, TRAILER), or was asked for (DAMAGED), each in words
+        notes: what was odd and does no harm (METADATA, TRAILER), or was asked for (DAMAGED): values by code
             (mhpdata.images.notes).
     """
 
     pixels: Pixels
     header: Header
     jpeg: bytes | None
-    notes: dict[str, str]
+    notes: dict[str, tuple[Value, ...]]
 
 
 def decode_image(data: bytes, place: str, empty: Empty | None = None) -> tuple[Pixels, Header]:
@@ -89,7 +90,8 @@ def decode_file(data: bytes, place: str, empty: Empty | None = None, *, damaged:
     height, width, _ = decoded.pixels.shape
     if (height, width) != (header.height, header.width):
         found = f"decodes to {height} x {width} pixels"
-        raise ImageError(place, found, f"{header.height} x {header.width}, as its header says", PHOTO_AGAIN)
+        expected = f"{header.height} x {header.width}, as its header says"
+        raise ImageError(place, found, expected, PHOTO_AGAIN, fault=("damaged",))
     return decoded
 
 
@@ -105,7 +107,8 @@ def decode_jpeg(data: bytes | memoryview) -> Pixels:
 def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None, keep: bool) -> Decoded:
     if header.channels not in (1, 3, 4) or header.bits != 8:
         found = f"JPEG with {header.channels} components of {header.bits} bits"
-        raise ImageError(place, found, "1, 3 or 4 components of 8 bits", PHOTO_AGAIN)
+        fault = ("components", header.channels, header.bits)
+        raise ImageError(place, found, "1, 3 or 4 components of 8 bits", PHOTO_AGAIN, fault=fault)
 
     def decode(data: bytes, strict: bool = True) -> Pixels:
         if header.channels == 4:
@@ -114,32 +117,33 @@ def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None, k
 
     trailer = len(data) - header.end if header.end else 0
     jpeg = data[: header.end] if trailer else data
-    notes = {TRAILER: f"{trailer} bytes after the end of the JPEG are left out"} if trailer else {}
+    notes: dict[str, tuple[Value, ...]] = {TRAILER: (trailer,)} if trailer else {}
     try:
         pixels = decode(jpeg)
-    except ValueError as warned:
+    except ValueError:
         jpeg = without_metadata(data)
-        pixels, note = _decode_warned(partial(decode, jpeg), warned, place, keep)
+        pixels, note = _decode_warned(partial(decode, jpeg), place, keep)
         notes |= note
     baseline = DAMAGED not in notes and (header if jpeg is data else read_header(jpeg, place)).baseline
     return Decoded(pixels, header, jpeg if baseline else None, notes)
 
 
 def _decode_warned(
-    decode: Callable[..., Pixels], warned: ValueError, place: str, keep: bool
-) -> tuple[Pixels, dict[str, str]]:
-    """Decode a JPEG that has lost its metadata, and note whether that was all that libjpeg had ``warned`` of."""
+    decode: Callable[..., Pixels], place: str, keep: bool
+) -> tuple[Pixels, dict[str, tuple[Value, ...]]]:
+    """Decode a JPEG that has lost its metadata, and note whether that was all that libjpeg had warned of."""
     try:
-        return decode(), {METADATA: f"its metadata is damaged and left out, its pixels are whole ({_said(warned)})"}
+        return decode(), {METADATA: ()}
     except ValueError as error:
         damage = error
     remedy = PHOTO_AGAIN
     with suppress(ValueError):
         pixels = decode(strict=False)
         if keep:
-            return pixels, {DAMAGED: f"kept, although its pixels are damaged ({_said(damage)})"}
+            return pixels, {DAMAGED: ()}
         remedy += f" {_KEEP}"
-    raise ImageError(place, f"does not decode ({_said(damage)})", "a whole JPEG", remedy) from damage
+    found = f"does not decode ({_said(damage)})"
+    raise ImageError(place, found, "a whole JPEG", remedy, fault=("damaged",)) from damage
 
 
 def _said(error: ValueError) -> str:
@@ -168,7 +172,7 @@ def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
     except ValueError as error:
         found, one = f"a {NAMES[header.kind]} that does not decode ({error})", header.kind == "gif"
         expected = f"a whole {NAMES[header.kind]}" + " of one image" * one
-        raise ImageError(place, found, expected, f"{AS_ONE} " * one + PHOTO_AGAIN) from error
+        raise ImageError(place, found, expected, f"{AS_ONE} " * one + PHOTO_AGAIN, fault=("damaged",)) from error
 
 
 def _decode_png(data: bytes) -> Pixels:

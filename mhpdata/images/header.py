@@ -87,7 +87,7 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         ImageError: empty, of no format that is known, cut short, damaged, or too large.
     """
     if not data:
-        raise ImageError(place, "an empty file", expected, PHOTO_AGAIN)
+        raise ImageError(place, "an empty file", expected, PHOTO_AGAIN, fault=("empty",))
     if data.startswith(b"\xff\xd8"):
         header = _jpeg(data, place)
     elif data.startswith(PNG_SIGNATURE):
@@ -100,14 +100,17 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         width, height = struct.unpack_from("<HH", data, 6)
         header = Header("gif", height, width, 3, 8, gray=False)
     else:
-        found = f"is no picture that mhp reads: starts with {data[:8]!r}"
+        found, code = f"is no picture that mhp reads: starts with {data[:8]!r}", "unknown-format"
         if data.startswith(PNG_SIGNATURE[:4]):
+            code = "damaged"
             found = f"damaged PNG: its first bytes are {data[:8]!r}, not {PNG_SIGNATURE!r}"
         elif kind := _other(data):
-            raise ImageError(place, f"is {kind}, which mhp does not read", expected, CONVERT)
-        raise ImageError(place, found, expected, PHOTO_AGAIN)
+            found = f"is {kind}, which mhp does not read"
+            raise ImageError(place, found, expected, CONVERT, fault=("unsupported-format",))
+        raise ImageError(place, found, expected, PHOTO_AGAIN, fault=(code,))
     if not header.height or not header.width:
-        raise ImageError(place, f"declares {header.height} x {header.width} pixels", "at least one", PHOTO_AGAIN)
+        found, fault = f"declares {header.height} x {header.width} pixels", ("no-pixels", header.height, header.width)
+        raise ImageError(place, found, "at least one", PHOTO_AGAIN, fault=fault)
     side = MAX_JPEG_SIDE if header.kind == "jpeg" else MAX_SIDE
     if header.height * header.width > MAX_PIXELS or max(header.height, header.width) > side:
         raise ImageError(
@@ -115,6 +118,7 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
             f"declares {header.height} x {header.width} pixels (height x width)",
             f"at most {MAX_PIXELS} pixels and {side} a side",
             PHOTO_SMALLER,
+            fault=("too-large", header.height, header.width),
         )
     return header
 
@@ -129,10 +133,12 @@ def _jpeg(data: bytes, place: str) -> Header:
         scans += marker == SOS
         end = stop if marker == EOI else 0
     if not frame:
-        raise ImageError(place, "truncated JPEG: it ends before its size is declared", "a whole JPEG", PHOTO_AGAIN)
+        found = "truncated JPEG: it ends before its size is declared"
+        raise ImageError(place, found, "a whole JPEG", PHOTO_AGAIN, fault=("damaged",))
     if scans > MAX_SCANS:
         remedy = f"Save the image again, as by jpegtran -outfile new.jpg old.jpg, or leave it out: {SKIP}."
-        raise ImageError(place, f"a progressive JPEG of {scans} scans", f"at most {MAX_SCANS}", remedy)
+        found, expected = f"a progressive JPEG of {scans} scans", f"at most {MAX_SCANS}"
+        raise ImageError(place, found, expected, remedy, fault=("scans", scans))
     bits, height, width, channels = struct.unpack_from(">BHHB", frame, 4)
     baseline = frame[1] == _SOF_BASELINE and bits == 8 and channels == 3 and data.endswith(b"\xff\xd9")
     return Header("jpeg", height, width, channels, bits, gray=channels == 1, baseline=baseline, end=end)
@@ -142,9 +148,9 @@ def _png(data: bytes, place: str) -> Header:
     try:
         png = read_png(data)
     except ValueError as error:
-        raise ImageError(place, str(error), "a whole PNG", PHOTO_AGAIN) from error
+        raise ImageError(place, str(error), "a whole PNG", PHOTO_AGAIN, fault=("damaged",)) from error
     if png.animated:
-        raise ImageError(place, "an animated PNG", "a PNG of one image", AS_ONE)
+        raise ImageError(place, "an animated PNG", "a PNG of one image", AS_ONE, fault=("several-images",))
     gray, palette = png.color in (GRAY, GRAY_ALPHA), png.color == PALETTE
     return Header("png", png.height, png.width, png.channels, png.bits, gray=gray, palette=palette)
 
@@ -153,7 +159,7 @@ def _bmp(data: bytes, place: str) -> Header:
     try:
         bmp = read_bmp(data)
     except ValueError as error:
-        raise ImageError(place, str(error), "a whole BMP", PHOTO_AGAIN) from error
+        raise ImageError(place, str(error), "a whole BMP", PHOTO_AGAIN, fault=("damaged",)) from error
     return Header("bmp", bmp.height, bmp.width, 3, 8, gray=False)
 
 
@@ -161,5 +167,6 @@ def _webp(data: bytes, place: str) -> Header:
     try:
         height, width, _ = read_webp(data)
     except ValueError as error:
-        raise ImageError(place, str(error), "a whole WebP of one image", f"{AS_ONE} {PHOTO_AGAIN}") from error
+        remedy = f"{AS_ONE} {PHOTO_AGAIN}"
+        raise ImageError(place, str(error), "a whole WebP of one image", remedy, fault=("damaged",)) from error
     return Header("webp", height, width, 3, 8, gray=False)

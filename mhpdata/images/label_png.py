@@ -70,31 +70,37 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
     try:
         header = read_header(data, place, _MASK)
     except ImageError as error:
-        raise MaskError(error.place, error.found, error.expected, _TO_READ.get(error.kind, EXTRACT_AGAIN)) from error
+        remedy = _TO_READ.get(error.kind, EXTRACT_AGAIN)
+        raise MaskError(error.place, error.found, error.expected, remedy, fault=error.fault) from error
     if header.kind != "png":
         remedy = SAVE_AS
         if header.kind == "jpeg":
             remedy = "A JPEG does not keep labels: make the mask again, as a PNG."
-        raise MaskError(place, f"a {NAMES[header.kind]}", _MASK, f"{remedy} {_LEAVE_OUT}")
+        found, fault = f"a {NAMES[header.kind]}", ("not-png", header.kind)
+        raise MaskError(place, found, _MASK, f"{remedy} {_LEAVE_OUT}", fault=fault)
     if (header.height, header.width) != size:
         raise MaskError(
             place,
             f"{header.height} x {header.width} (height x width)",
             f"{size[0]} x {size[1]}, the size of its photo",
             EXTRACT_AGAIN,
+            fault=("mask-size", header.height, header.width, *size),
         )
     try:
         mask = read_values(data, labels, red=red)
     except NoLabelsError as error:
-        raise MaskError(place, error.found, error.expected, f"{error.remedy} {_LEAVE_OUT}") from error
+        remedy = f"{error.remedy} {_LEAVE_OUT}"
+        raise MaskError(place, error.found, error.expected, remedy, fault=("not-labels",)) from error
     except ValueError as error:
-        raise MaskError(place, f"a PNG that does not decode ({error})", _MASK, EXTRACT_AGAIN) from error
+        found = f"a PNG that does not decode ({error})"
+        raise MaskError(place, found, _MASK, EXTRACT_AGAIN, fault=("damaged",)) from error
     if int(mask.max()) >= labels:
         wrong = np.unique(mask[(mask >= labels) & (mask != IGNORE)])
         if wrong.size:
             found = ", ".join(map(str, wrong[:5]))
             remedy = f"It may be another dataset's mask. {EXTRACT_AGAIN}"
-            raise MaskError(place, f"holds label {found}", f"labels 0 to {labels - 1}, or {IGNORE}", remedy)
+            expected, fault = f"labels 0 to {labels - 1}, or {IGNORE}", ("label", *wrong[:1].tolist(), labels - 1)
+            raise MaskError(place, f"holds label {found}", expected, remedy, fault=fault)
     return np.asarray(mask, np.uint8)
 
 

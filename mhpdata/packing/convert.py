@@ -22,7 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhpdata.errors import SKIP, ImageError, OptionError
+from mhpdata.errors import SKIP, ImageError, OptionError, SourceError
+from mhpdata.faults import Value
 from mhpdata.images.decode import decode_file
 from mhpdata.images.notes import REENCODED
 from mhpdata.images.resize import resize_image
@@ -34,10 +35,12 @@ from mhpdata.masks.merge import Merging
 from mhpdata.masks.resized_runs import resize_runs
 from mhpdata.options import PackOptions
 from mhpdata.packing.scratch import Scratch
+from mhpdata.packing.sources import source_digest
 from mhpdata.source.annotation import read_persons
 from mhpdata.source.entry import Entry
 from mhpdata.source.files import read_file
 from mhpdata.storage.codec import CODECS, encode_image
+from mhpdata.storage.content import record_digest
 from mhpdata.storage.record import Record, encode_record
 
 _USEFUL, _MOST = 64, 8192
@@ -58,18 +61,22 @@ class Converted:
         persons: how many.
         contested, conflicting: source pixels labelled by several persons; with different labels.
         pixels: int64 (256,), packed pixels of each label.
-        notes: what the manifest says of the image, by the note's code (docs/format.md).
+        notes: what the manifest notes of the image: values by code (docs/format.md).
         unlabelled: persons without a labelled pixel.
+        content: the record's digest (mhpdata.storage.content).
+        source: the digest of the entry's files (mhpdata.packing.sources).
     """
 
     data: bytearray
     source_sha256: str
+    content: bytes
+    source: bytes
     gray: bool
     persons: int
     contested: int
     conflicting: int
     pixels: np.ndarray
-    notes: dict[str, str]
+    notes: dict[str, tuple[Value, ...]]
     unlabelled: int = 0
 
 
@@ -92,8 +99,8 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
     size = _packed_size(source_size, entry.image.path, options)
     maps = None if entry.masks is None else _read_masks(root, entry, len(labels), options.overlap, (source_size, size))
     jpeg = decoded.jpeg if size == source_size and options.image == "jpeg" else None
-    if jpeg is not None and (difference := _find_difference(jpeg, image)):
-        notes[REENCODED], jpeg = difference, None
+    if jpeg is not None and _find_difference(jpeg, image):
+        notes[REENCODED], jpeg = (), None
     digest = hashlib.sha256(photo)
     record = Record(
         name=entry.name,
@@ -110,9 +117,12 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
         verbatim=jpeg is photo,
         source_sha256=digest.digest(),
     )
+    data = encode_record(record)
     return Converted(
-        data=encode_record(record),
+        data=data,
         source_sha256=digest.hexdigest(),
+        content=record_digest(data),
+        source=source_digest(root, entry, digest.digest()),
         gray=header.gray,
         persons=len(record.masks),
         unlabelled=0 if maps is None else maps.unlabelled,
@@ -121,6 +131,13 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
         pixels=np.zeros(256, np.int64) if maps is None else count_labels(maps.row_offsets, maps.runs),
         notes=notes,
     )
+
+
+class Refused(NamedTuple):
+    """An entry that is left out: why, and the digest of its files (mhpdata.packing.sources)."""
+
+    error: SourceError
+    source: bytes
 
 
 def _find_difference(jpeg: bytes, image: np.ndarray) -> str:
@@ -166,12 +183,14 @@ def _packed_size(source_size: tuple[int, int], place: str, options: PackOptions)
     try:
         size = packed_size(*source_size, options.size, options.size_of)
     except OptionError as error:
-        raise ImageError(place, error.found, error.expected, _how_to_fit(source_size, options)) from error
+        remedy, fault = _how_to_fit(source_size, options), ("packed-size", *source_size)
+        raise ImageError(place, error.found, error.expected, remedy, fault=fault) from error
     if not _fits(source_size, options.size, options.size_of):
         found = f"{source_size[0]} x {source_size[1]} pixels"
         found += f" would become {size[0]} x {size[1]}" if size != source_size else ", left as they are,"
         expected = f"at most {MAX_PIXELS} pixels and {MAX_JPEG_SIDE} a side"
-        raise ImageError(place, found, expected, _how_to_fit(source_size, options))
+        fault = ("packed-size", *source_size)
+        raise ImageError(place, found, expected, _how_to_fit(source_size, options), fault=fault)
     return size
 
 

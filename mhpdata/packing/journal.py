@@ -1,68 +1,35 @@
 """What an unfinished pack has done: the shards that are whole, so that the same command goes on from there.
 
-::
-
-    rec/.packing/                  there while a pack is unfinished
-      options.json                 what is being packed; another command must not go on with it
-      train-00000.json             one for each finished shard, written after the shard has its final name
-      train-00001.rec .idx         the shard that is being written
-
-A shard is taken over only if its note is of the same options, its records are numbered on from the shards before it,
-the source files of its entries (and of the next, which decided where it ends) are the ones it was made from, by path,
-size and time of change, and its own bytes are the ones that were written. The folder is locked while a pack runs; the
-lock goes with the process.
-
-Nothing is deleted that mhp-pack did not write (mhpdata.filesystem.ours): ``.packing`` is emptied only if its
-options.json is one of mhp's and every other name in it is one that mhp gives; manifest.json, build.json and shards must
-begin as mhp's do.
+A note, ``rec/.packing/train-00000.json``, is written for each finished shard after the shard has its final name. A
+shard is taken over only if its note is of the same options, its records are numbered on from the shards before it, the
+source files of its entries (and of the next, which decided where it ends) are the ones it was made from
+(mhpdata.packing.sources), and its own bytes are the ones that were written.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
-import os
-import re
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from mhpdata.errors import OutputError, UnreadableError
-from mhpdata.fields import parse_json
-from mhpdata.filesystem.atomic import write_atomically
-from mhpdata.filesystem.descriptors import hold_standard, open_descriptor
-from mhpdata.filesystem.ours import begins, check_folder, create, head, in_the_way, is_folder, remove
-from mhpdata.filesystem.regular import read_regular
-from mhpdata.images.notes import Note, parse_notes
+from mhpdata.faults import PASSING
+from mhpdata.fields import digest_at
+from mhpdata.filesystem.atomic import sync_file
+from mhpdata.filesystem.ours import create, head
+from mhpdata.images.notes import Note
+from mhpdata.packing.output import Output, read_json
+from mhpdata.packing.sources import fingerprint
 from mhpdata.source.entry import Entry
-from mhpdata.storage.manifest import (
-    BUILD_NAME,
-    MAX_BYTES,
-    NAME,
-    Shard,
-    ShardFile,
-    Skipped,
-    Statistics,
-    parse_shard,
-    parse_skipped,
-    parse_statistics,
-    shard_content,
-    statistics_content,
-)
-from mhpdata.storage.shards.file import sha256_file
-from mhpdata.storage.shards.formats import begins_a_shard
-from mhpdata.wording import why
+from mhpdata.storage.digests import SOURCE_BYTES, Digests, digests_at
+from mhpdata.storage.manifest_2 import coded, parse_notes, parse_shard, parse_skipped, shard_content
+from mhpdata.storage.packed import Shard, ShardFile, Skipped
+from mhpdata.storage.shards.file import hash_file
+from mhpdata.storage.statistics import Statistics, parse_statistics
 
-FOLDER = ".packing"
-_OPTIONS = "options.json"
-_ADVICE = "or pass another --out"
-_MARKS = {NAME: re.compile(rb'"format"\s*:\s*"mhp-packed"'), BUILD_NAME: re.compile(rb'"source_state"\s*:')}
-"""What the first bytes of the two files that describe a packed folder hold."""
-_PARTS = tuple(f".{name}.part" for name in _MARKS)
+Read = Callable[[Sequence[Entry]], Digests]
+"""Reads the files of entries and gives the digest of each."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +40,8 @@ class Finished:
         split, start, stop: the entries that it covers: start <= place < stop.
         index: of its first record in the split.
         shard: its files and names.
+        contents: the digest of each record (mhpdata.storage.content).
+        sources: the digest of the files of each entry, those that were left out and the one after the last included.
         statistics: of its records.
         skipped: entries that were left out on the way.
         notes: what is to be known of its images.
@@ -83,118 +52,30 @@ class Finished:
     stop: int
     index: int
     shard: Shard
+    contents: Digests
+    sources: Digests
     statistics: Statistics
     skipped: tuple[Skipped, ...]
     notes: tuple[Note, ...] = ()
 
 
-def fingerprint(entries: Sequence[Entry]) -> str:
-    """A hash of which source files, in which state, make up these entries (hex)."""
-    digest = hashlib.sha256()
-    for entry in entries:
-        files = [(file.path, file.size, file.mtime_ns) for file in entry.files]
-        digest.update(repr((entry.split, entry.name, files)).encode())
-    return digest.hexdigest()
-
-
 class Journal:
-    """The state of a pack in ``out``; a context manager that holds the folder's lock.
+    """The notes of a pack.
 
     Args:
-        out: the packed folder, which exists.
-        splits: every split that the layout has; only files named after them are ever deleted.
-
-    Raises:
-        OutputError: another pack is running there, or ``out`` cannot be locked.
+        output: the folder that is packed to.
+        options: what is being packed.
+        read: gives the digests of entries whose files may have changed.
     """
 
-    _locks: Sequence[int] = ()
-
-    def __init__(self, out: Path, splits: Sequence[str]) -> None:
-        self.out = out
-        stem = rf"({'|'.join(splits)})-[0-9]{{5}}"
-        self._ours = re.compile(rf"{stem}\.(rec|idx|h5)")
-        self._unfinished = re.compile(rf"{stem}\.(rec|idx|h5|spool|json|part)|options\.json")
-        self._options: dict[str, Any] = {}
-        self.folder = out / FOLDER
-        self._locks = locks = list[int]()
-        hold_standard()
-        # one call, so that an interrupt cannot lose the descriptor, and with it the lock, before it is noted
-        locks.extend(map(os.open, (out,), (os.O_RDONLY,)))
-        try:
-            fcntl.flock(locks[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._unlock()
-            found, remedy = "another mhp-pack is writing here", "Wait until it has ended, or pass another --out."
-            if not isinstance(error, BlockingIOError):
-                found = f"cannot be locked ({why(error)})"
-                remedy = "Pass an --out on a file system that has locks, such as a local disk (mount NFS with locks)."
-            raise OutputError(out, found, "", remedy) from error
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._unlock()
-
-    def __del__(self) -> None:
-        self._unlock()  # of one that was interrupted before it was entered
-
-    def _unlock(self) -> None:
-        locks, self._locks = self._locks, ()
-        for lock in locks:
-            os.close(lock)
-
-    def begin(self, options: dict[str, Any], overwrite: bool) -> None:
-        """Make ``out`` ready for a pack with these options: new, gone on with, or (``overwrite``) in another's place.
-
-        Raises:
-            OutputError: something else is in the folder.
-        """
-        self._options = options
-        key = self.folder / _OPTIONS
-        unfinished = check_folder(self.folder, self._is_unfinished(), _ADVICE)
-        names = {path.name for path in self.out.iterdir()} - {FOLDER}
-        theirs = _read_object(key)
-        if theirs == options and NAME not in names:
-            self._refuse_foreign(names)
-            return
-        if not overwrite:
-            if NAME in names:
-                if not self.is_ours(self.out / NAME):
-                    raise in_the_way(self.out / NAME, _ADVICE)
-                found, remedy = "holds a packed dataset", "Pass another --out to keep it, or --overwrite to replace it."
-                raise OutputError(self.out, found, "an empty folder", remedy)
-            if theirs is not None:
-                found = f"holds an unfinished pack with other options ({_difference(theirs, options)})"
-                remedy = f"Pass{_flags(theirs, options)} to go on with it, or --overwrite to start anew."
-                raise OutputError(self.out, found, "the same options", remedy)
-        foreign = sorted(n for n in names if not self._ours.fullmatch(n) and n not in (NAME, BUILD_NAME))
-        foreign = sorted(names) if theirs is None and NAME not in names else foreign
-        foreign = [name for name in foreign if name not in _PARTS]
-        if foreign:
-            found = f"holds {foreign[0]} and {len(foreign) - 1} more" if len(foreign) > 1 else f"holds {foreign[0]}"
-            what = "what it holds" if len(foreign) > 1 else foreign[0]
-            raise OutputError(self.out, found, "an empty folder", f"Move {what} elsewhere, or pass another --out.")
-        described = self._refuse_foreign(names)
-        # First of all the options: after a kill at any later point the same command goes on, and every note says
-        # which options it is of.
-        self.folder.mkdir(exist_ok=True)
-        write_atomically(key, json.dumps(options))
-        for path in unfinished:
-            if path != key:
-                path.unlink(missing_ok=True)
-        for name in (NAME, BUILD_NAME, *described):
-            (self.out / name).unlink(missing_ok=True)
-        self.remove_others(set())
+    def __init__(self, output: Output, options: dict[str, Any], read: Read) -> None:
+        self._output, self._options, self._read = output, options, read
 
     def finished(self, split: str, entries: Sequence[Entry], allow_skips: bool) -> list[Finished]:
         """The shards of a split that are whole and still true of the source, from the first one without a gap."""
         done: list[Finished] = []
         while (shard := self._noted(split, entries, done)) is not None:
-            if any(not allow_skips or skip.error == UnreadableError.__name__ for skip in shard.skipped):
+            if any(not allow_skips or skip.code in PASSING for skip in shard.skipped):
                 break  # what the disk or a permission kept from us is tried again
             if not all(self._whole(file) for file in shard.shard.files):
                 break
@@ -203,154 +84,71 @@ class Journal:
 
     def part(self, split: str, number: int) -> Path:
         """Where a shard is written until it is whole: its path without suffix."""
-        return self.folder / f"{split}-{number:05d}"
+        return self._output.folder / f"{split}-{number:05d}"
 
     def publish(self, done: Finished, entries: Sequence[Entry]) -> None:
         """Sync a whole shard, give it its final name, then note that it is there.
 
         The note is not synced: a power cut may lose it, or keep it and lose the name, and ``finished`` looks at both.
         """
+        folder = self._output.folder
         for file in done.shard.files:
-            whole = open_descriptor(self.folder / file.file, os.O_RDONLY)
-            try:
-                os.fsync(whole)
-            finally:
-                os.close(whole)
-        self._refuse_foreign({file.file for file in done.shard.files})
+            sync_file(folder / file.file)
+        self._output.refuse_foreign({file.file for file in done.shard.files})
         for file in done.shard.files:
-            (self.folder / file.file).replace(self.out / file.file)
-        content = asdict(done) | {"options": self._options, "entries": _entries_of(entries, done.start, done.stop)}
-        content["shard"], content["statistics"] = shard_content(done.shard), statistics_content(done.statistics)
-        note = self.folder / f"{done.shard.stem}.json"
+            (folder / file.file).replace(self._output.out / file.file)
+        content = {
+            "options": self._options,
+            "split": done.split,
+            "start": done.start,
+            "stop": done.stop,
+            "index": done.index,
+            "names": [entry.name for entry in entries[done.start : done.stop + 1]],
+            "entries": _found(entries, done.start, done.stop),
+            "sources": done.sources.hex(),
+            "contents": done.contents.hex(),
+            "shard": shard_content(done.shard),
+            "statistics": asdict(done.statistics),
+            "skipped": coded(done.skipped),
+            "notes": coded(done.notes),
+        }
+        note = folder / f"{done.shard.stem}.json"
         with create(note.with_suffix(".part"), "x") as part:
             part.write(json.dumps(content))
         note.with_suffix(".part").replace(note)
 
-    def remove_others(self, keep: set[str]) -> None:
-        """Delete the shards of an earlier pack that are not in ``keep``."""
-        for path in self.out.iterdir():
-            if self._ours.fullmatch(path.name) and path.name not in keep and self.is_ours(path):
-                path.unlink()
-
-    def end(self) -> None:
-        """Remove what was kept to continue an unfinished pack; what is not mhp's in there stays."""
-        with suppress(OSError):  # what cannot be removed stays: the dataset is whole
-            if is_folder(self.folder):
-                held = filter(self._is_unfinished(), self.folder.iterdir())
-                # the options last: they say whose the others are
-                remove(self.folder, sorted(held, key=lambda path: path.name == _OPTIONS))
-
-    def read_build(self) -> dict[str, Any]:
-        """The build.json of the dataset in the folder; empty where there is none."""
-        return _read_object(self.out / BUILD_NAME) or {}
-
-    def is_ours(self, path: Path) -> bool:
-        """Whether a file in ``out`` is one that mhp-pack wrote, by its name and its first bytes."""
-        if path.name in _MARKS:
-            start = head(path)
-            return start is not None and (not start or _MARKS[path.name].search(start) is not None)
-        if path.name in _PARTS:
-            return begins(path, b'{\n "format": "mhp-packed"', b'{\n "mhp": ')
-        return self._ours.fullmatch(path.name) is not None and begins_a_shard(path)
-
-    def _is_unfinished(self) -> Callable[[Path], bool]:
-        """Whether a file in ``.packing`` is one that mhp-pack wrote: by its name, beside options of mhp's."""
-        content = _read_object(self.folder / _OPTIONS) if is_folder(self.folder) else None
-        known = content is not None and {"layout", "splits", "format"} <= set(content)
-
-        def is_unfinished(path: Path) -> bool:
-            if path.name == f".{_OPTIONS}.part":
-                return begins(path, b'{"layout": ')
-            return known and self._unfinished.fullmatch(path.name) is not None and head(path, 1) is not None
-
-        return is_unfinished
-
-    def _refuse_foreign(self, names: Iterable[str]) -> set[str]:
-        """Raise OutputError where one of these names in ``out`` is of a file that mhp writes, but the file is not.
-
-        A shard counts as mhp's, too, where a manifest or a note of mhp's names it: it may be damaged.
-
-        Returns:
-            The files that a manifest there names.
-        """
-        described = self._described()
-        for name in sorted(names):
-            path = self.out / name
-            if name in described or not os.path.lexists(path) or self.is_ours(path):
-                continue
-            noted = head(self.folder / f"{path.stem}.json", 1) is not None and head(path, 1) is not None
-            if name in (*_MARKS, *_PARTS) or (self._ours.fullmatch(name) and not noted):
-                raise in_the_way(path, _ADVICE)
-        return described
-
-    def _described(self) -> set[str]:
-        """The files of shards in ``out`` that a manifest of mhp's there names, damaged or not."""
-        content = _read_object(self.out / NAME) if self.is_ours(self.out / NAME) else None
-        try:
-            shards = [shard for split in (content or {"splits": {}})["splits"].values() for shard in split["shards"]]
-            named = {str(file["file"]) for shard in shards for file in shard["files"]}
-        except (KeyError, TypeError, AttributeError):
-            return set()  # damaged itself
-        return {name for name in named if self._ours.fullmatch(name) and head(self.out / name, 1) is not None}
-
     def _noted(self, split: str, entries: Sequence[Entry], done: list[Finished]) -> Finished | None:
         """The shard after those, by its note; None where there is none of these options, place and source files."""
-        content = _read_json(self.folder / f"{split}-{len(done):05d}.json")
+        content = read_json(self._output.folder / f"{split}-{len(done):05d}.json")
         start = done[-1].stop if done else 0
         index = sum(len(shard.shard.names) for shard in done)
         try:
             if (content["options"], content["start"], content["index"]) != (self._options, start, index):
                 return None
             stop = content["stop"]
-            if stop not in range(start + 1, len(entries) + 1) or content["entries"] != _entries_of(
-                entries, start, stop
-            ):
+            if stop not in range(start + 1, len(entries) + 1):
                 return None
+            covered = entries[start : stop + 1]
+            if content["names"] != [entry.name for entry in covered]:
+                return None
+            sources = digests_at(content["sources"], "sources", len(covered), SOURCE_BYTES)
             shard, statistics = parse_shard(content["shard"]), parse_statistics(content["statistics"])
+            contents = digests_at(content["contents"], "contents", len(shard.names))
             skipped, notes = parse_skipped(content["skipped"]), parse_notes(content["notes"])
+            found = digest_at(content["entries"], "entries")
         except (KeyError, TypeError, ValueError, AttributeError):
             return None  # JSON, but no note
-        if len(shard.photos) != len(shard.names) or len(shard.classes) != len(shard.names):
-            return None  # noted by an mhp that did not count these
-        return Finished(split, start, stop, index, shard, statistics, skipped, notes)
+        if found != _found(entries, start, stop) and self._read(covered) != sources:
+            return None
+        return Finished(split, start, stop, index, shard, contents, sources, statistics, skipped, notes)
 
     def _whole(self, file: ShardFile) -> bool:
-        path = self.out / file.file
+        path = self._output.out / file.file
         if head(path, 1) is None or path.stat().st_size != file.bytes:
             return False
-        return sha256_file(path) == file.sha256
+        return hash_file(path).sha256 == file.sha256
 
 
-def _entries_of(entries: Sequence[Entry], start: int, stop: int) -> str:
+def _found(entries: Sequence[Entry], start: int, stop: int) -> str:
     """The fingerprint of a shard's entries, and of the next: a shard is cut where the next record would be too much."""
     return fingerprint(entries[start : stop + 1])
-
-
-def _read_json(path: Path) -> Any:
-    """The content of a file of ours; None where there is none, or a power cut has left something else."""
-    if head(path, 1) is None:
-        return None
-    try:
-        return parse_json(read_regular(path, MAX_BYTES).decode())
-    except (FileNotFoundError, ValueError, RecursionError):
-        return None
-
-
-def _read_object(path: Path) -> dict[str, Any] | None:
-    """As ``_read_json``; None, too, where the content is not an object."""
-    content = _read_json(path)
-    return content if isinstance(content, dict) else None
-
-
-def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    names = [name for name in ours if theirs.get(name) != ours[name]]
-    return ", ".join(f"{name} {theirs.get(name)!r} instead of {ours[name]!r}" for name in names)
-
-
-def _flags(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    """The options of an unfinished pack as they are typed, of those that differ, each after a space."""
-    said = ""
-    for name in (name for name in ours if theirs.get(name) != ours[name]):
-        values, flag = theirs.get(name), "split" if name == "splits" else name.replace("_", "-")
-        said += "".join(f" --{flag} {value}" for value in (values if isinstance(values, list) else [values]))
-    return said

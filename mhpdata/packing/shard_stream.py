@@ -1,7 +1,7 @@
 """A stream of records, in order, to the shards of one split.
 
-A shard is cut where the next record would take it past the limit, so the cut depends on the bytes alone. A whole
-shard is synced and given its final name by a thread of its own while the next one is being written.
+Where a shard is cut depends on the lengths of the records alone (mhpdata.packing.cuts). A whole shard is synced and
+given its final name by a thread of its own while the next one is being written.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ import numpy as np
 from mhpdata.errors import SourceError
 from mhpdata.images.notes import Note
 from mhpdata.labels import IGNORE
-from mhpdata.packing.convert import Converted
+from mhpdata.packing.convert import Converted, Refused
+from mhpdata.packing.cuts import is_full
 from mhpdata.packing.journal import Finished, Journal
 from mhpdata.pool import Pool
 from mhpdata.source.entry import Entry
-from mhpdata.storage.manifest import Shard, ShardFile, Skipped, Statistics
+from mhpdata.storage.digests import SOURCE_BYTES, Digests
+from mhpdata.storage.packed import Shard, ShardFile, Skipped
 from mhpdata.storage.record import number_record
 from mhpdata.storage.shards import formats
+from mhpdata.storage.statistics import Statistics
 from mhpdata.task import Task
 
 
@@ -59,7 +62,7 @@ class ShardStream:
         journal: of this pack.
         publisher: of this pack.
         format: of the shards.
-        limit: bytes of a shard.
+        limit: bytes of the records of a shard.
         entries: of the split, in order.
         finished: its shards that are already whole.
         classes: how many labels the dataset has.
@@ -92,26 +95,30 @@ class ShardStream:
     def add(self, converted: Converted) -> None:
         """Write the record of the next entry."""
         shard = self._open()
-        if shard.names and shard.writer.size + len(converted.data) > self._limit:
-            self.close()
+        if is_full(shard.held, len(converted.data), self._limit):
+            self.close(converted.source)
             shard = self._open()
         number_record(converted.data, self._index)
         shard.writer.write(converted.data)
         name = self._entries[self._place].name
         shard.note(name, converted)
-        shard.notes += [Note(self._split, name, code, message) for code, message in converted.notes.items()]
+        shard.notes += [Note(self._split, name, code, values) for code, values in converted.notes.items()]
         self._index += 1
         self._place += 1
 
-    def skip(self, error: SourceError) -> None:
+    def skip(self, refused: Refused) -> None:
         """Leave the next entry out, and say why."""
-        name = self._entries[self._place].name
-        self._open().skipped.append(Skipped(self._split, name, type(error).__name__, str(error)))
+        self._open().skip(skipped(self._split, self._entries[self._place].name, refused.error), refused.source)
         self._place += 1
 
-    def close(self) -> None:
-        """End the last shard; the stream takes no more."""
+    def close(self, source: bytes = b"") -> None:
+        """End the shard that is being written.
+
+        Args:
+            source: the digest of the files of the entry that comes next; of the last shard none.
+        """
         if self._shard is not None:
+            self._shard.sources.append(source)
             publish = partial(self._publish, self._shard, self._place)
             self._publishing.append(self._publisher.submit(publish))
             self._shard = None
@@ -140,25 +147,43 @@ class ShardStream:
         hashes = shard.writer.close()
         stem = self._journal.part(self._split, shard.number)
         paths = [stem.with_suffix(suffix) for suffix in formats.SUFFIXES[self._format]]
-        files = tuple(ShardFile(p.name, p.stat().st_size, sha256) for p, sha256 in zip(paths, hashes, strict=True))
-        whole = Shard(files, tuple(shard.names), tuple(shard.photos), tuple(shard.classes))
+        files = tuple(ShardFile(p.name, h.size, h.sha256, h.blocks) for p, h in zip(paths, hashes, strict=True))
+        packed = Digests(b"".join(shard.packed), SOURCE_BYTES)
+        whole = Shard(files, tuple(shard.names), Digests.of(shard.photos), packed, tuple(shard.classes))
         done = self._finish(shard, stop, whole)
         self._journal.publish(done, self._entries)
         return done
 
     def _finish(self, shard: _OpenShard, stop: int, whole: Shard) -> Finished:
         statistics = shard.statistics(self._classes)
+        contents, sources = Digests(b"".join(shard.contents)), Digests(b"".join(shard.sources), SOURCE_BYTES)
         skipped, notes = tuple(shard.skipped), tuple(shard.notes)
-        return Finished(self._split, shard.start, stop, shard.index, whole, statistics, skipped, notes)
+        where = (self._split, shard.start, stop, shard.index)
+        return Finished(*where, whole, contents, sources, statistics, skipped, notes)
+
+
+def skipped(split: str, name: str, error: SourceError) -> Skipped:
+    """What a manifest says of an entry, or a line of a list, that was left out for an error."""
+    code, *values = error.fault
+    return Skipped(split, name, error.place, str(code), tuple(values))
 
 
 class _OpenShard:
-    """The shard that is being written: which entries, and what is to be said of its records."""
+    """The shard that is being written: which entries, and what is to be said of its records.
+
+    Attributes:
+        held: bytes of its records.
+        sources: the digest of the files of each of its entries; ``packed`` of those that have a record.
+    """
 
     def __init__(self, writer: formats.Writer, number: int, start: int, index: int) -> None:
         self.writer, self.number, self.start, self.index = writer, number, start, index
+        self.held = 0
         self.names: list[str] = []
         self.photos: list[str] = []
+        self.contents: list[bytes] = []
+        self.packed: list[bytes] = []
+        self.sources: list[bytes] = []
         self.classes: list[int] = []
         self.skipped: list[Skipped] = []
         self.notes: list[Note] = []
@@ -167,8 +192,12 @@ class _OpenShard:
 
     def note(self, name: str, converted: Converted) -> None:
         """Count a record; the labels in arrays, not lists, for this thread is in the way of all others."""
+        self.held += len(converted.data)
         self.names.append(name)
         self.photos.append(converted.source_sha256)
+        self.contents.append(converted.content)
+        self.packed.append(converted.source)
+        self.sources.append(converted.source)
         self.classes.append(class_bits(converted.pixels))
         self._pixels += converted.pixels
         self._images += converted.pixels > 0
@@ -180,6 +209,11 @@ class _OpenShard:
         counts.contested_images += converted.contested > 0
         counts.contested += converted.contested
         counts.conflicting += converted.conflicting
+
+    def skip(self, skipped: Skipped, source: bytes) -> None:
+        """Leave an entry out."""
+        self.skipped.append(skipped)
+        self.sources.append(source)
 
     def statistics(self, classes: int) -> Statistics:
         """Of all its records; ``classes`` is how many labels the dataset has."""

@@ -5,10 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from mhpdata.images.notes import describe_notes
-from mhpdata.storage.manifest import Manifest, Statistics, count_shared
+from mhpdata.storage.duplicates import count_shared
+from mhpdata.storage.manifest import Manifest
+from mhpdata.storage.statistics import Statistics
 from mhpdata.wording import counted, printable
 
 SHOWN = 20
+FORMAT_1 = (
+    "The folder is of format 1, which every command reads. Pack again with --overwrite to write format 2, which adds a "
+    "content id, and digests by which damaged bytes are found."
+)
+"""What is to be known, and may be done, about a folder that mhp 0.1 packed."""
 
 
 def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -> str:
@@ -19,7 +26,8 @@ def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -
         folder: that folder.
         source: the download, which a manifest, the same for any path of it, calls SRC.
     """
-    lines = [f"{folder}: {manifest.layout}, packed as {manifest.options['format']}", ""]
+    lines = [f"{folder}: {manifest.layout}, packed as {manifest.options['format']}"]
+    lines += [f"content {manifest.content_id}" if manifest.content_id else f"Complete. {FORMAT_1}", ""]
     lines.append(
         f"{'split':8}{'images':>9}{'persons':>9}{'gray':>7}{'contested px':>14}{'conflicting px':>16}{'MB':>10}"
     )
@@ -61,7 +69,8 @@ def _skipped(manifest: Manifest, source: Path) -> list[str]:
     if not manifest.skipped:
         return ["Nothing was skipped."]
     lines = [f"Skipped: {len(manifest.skipped)}, each recorded in the manifest."]
-    lines += [f"  {skip.error}: {skip.message.replace('SRC/', f'{source}/')}" for skip in manifest.skipped[:SHOWN]]
+    lines[0] += f" Run mhp-verify --src {source} for what to do about them."
+    lines += [f"  {skip.split or 'all splits'}/{skip.name}: {skip.message}" for skip in manifest.skipped[:SHOWN]]
     if len(manifest.skipped) > SHOWN:
         lines.append(f"  ... and {len(manifest.skipped) - SHOWN} more")
     return lines
@@ -70,4 +79,4 @@ def _skipped(manifest: Manifest, source: Path) -> list[str]:
 def _renamed(manifest: Manifest) -> list[str]:
     if not manifest.renamed:
         return []
-    return ["Not named as in the release, recorded in the manifest:", *(f"  {text}" for text in manifest.renamed)]
+    return ["Not named as in the release, recorded in the manifest:", *(f"  {one.text}" for one in manifest.renamed)]

@@ -100,7 +100,8 @@ def check_maps(entry: Entry, classes: Pixels, persons: Pixels) -> None:
     nobody = int(np.count_nonzero((classes != 0) & (persons == 0)))
     if nobody:
         found = f"{nobody} pixels have a class in {file.path} and no person here"
-        raise MaskError(persons_file.path, found, "a person for each", EXTRACT_AGAIN)
+        fault = ("no-person", nobody)
+        raise MaskError(persons_file.path, found, "a person for each", EXTRACT_AGAIN, fault=fault)
 
 
 def unlabelled_of(classes: Pixels, persons: Pixels) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mhpdata.errors import FolderError, SourceError
+from mhpdata.faults import Renamed
 from mhpdata.labels import LabelSet
 from mhpdata.source.files import Refused, SourceFile
 from mhpdata.wording import counted
@@ -67,19 +68,6 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Renamed:
-    """Names or lines that are not those of the release and were taken for them.
-
-    Attributes:
-        split: that they are of; "" where they concern every split.
-        text: a sentence.
-    """
-
-    split: str
-    text: str
-
-
-@dataclass(frozen=True)
 class Listing:
     """All that a scan found.
 
@@ -108,7 +96,7 @@ def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str,
     Args:
         split: its name.
         splits: those that have images.
-        left_out: entries and lines of the split that are not packed: name, and the error's class.
+        left_out: entries and lines of the split that are not packed: name, and what is wrong with it.
     """
     found = f"split {split} is empty"
     remedy = "Check its list"

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mhpdata.errors import EXTRACT_AGAIN, FolderError, SourceChangedError, UnreadableError, caused
+from mhpdata.faults import CHANGED, UNREADABLE
 from mhpdata.filesystem.descriptors import open_descriptor
 from mhpdata.wording import is_no_file, to_read, why
 
@@ -75,7 +76,7 @@ class Refused:
 
     def error(self, expected: str = "a regular file") -> FolderError:
         """Return the error of whoever has to read this file; ``expected`` is what should be there."""
-        return caused(FolderError(self.path, self.reason, expected, self.remedy), self.cause)
+        return caused(FolderError(self.path, self.reason, expected, self.remedy, fault=("refused",)), self.cause)
 
 
 def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dict[str, SourceFile | Refused]:
@@ -92,8 +93,9 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
     path = root / folder
     real = None if follow_links else _real(path, root)
     if not follow_links and real is None:
-        raise FolderError(folder, _LINK_OUT, "a folder", _how_to_replace(root, folder)) from _not_followed()
-    found: dict[str, SourceFile | Refused] = {}
+        remedy = _how_to_replace(root, folder)
+        raise FolderError(folder, _LINK_OUT, "a folder", remedy, fault=("refused",)) from _not_followed()
+    files: dict[str, SourceFile | Refused] = {}
     try:
         path.stat()  # of a folder that is missing, the system's own reason
         descriptor = open_descriptor(path, _LIST) if real is None else _open_below(root, real, _LIST)
@@ -103,7 +105,7 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
                     place = f"{folder}/{entry.name}" if folder else entry.name
                     file = _look_at(root, place, real, entry)
                     if file is not None:
-                        found[entry.name] = file
+                        files[entry.name] = file
         finally:
             os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -112,11 +114,13 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
             remedy = f"Pass as --src the folder that holds {folder}; if SRC/ is that one, extract the archive again."
             if alike := _names_like(path):
                 remedy = f"Rename SRC/{Path(folder).with_name(alike[0])} to {path.name}."
-        raise FolderError(folder or ".", "no such folder", "a folder as extracted from the archive", remedy) from error
+        expected = "a folder as extracted from the archive"
+        raise FolderError(folder or ".", "no such folder", expected, remedy, fault=("missing",)) from error
     except OSError as error:
         remedy = to_read(error, f"SRC/{folder}", _DISK)
-        raise FolderError(folder or ".", f"cannot be listed ({why(error)})", "", remedy) from error
-    return found
+        found = f"cannot be listed ({why(error)})"
+        raise FolderError(folder or ".", found, "", remedy, fault=(UNREADABLE,)) from error
+    return files
 
 
 def _not_followed() -> OSError:
@@ -212,7 +216,8 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
         FolderError: it is larger than ``most`` bytes.
     """
     if file.size > most:
-        raise FolderError(file.path, f"has {file.size} bytes", f"at most {most}", "Extract the archive again.")
+        found, fault = f"has {file.size} bytes", ("file-too-large", file.size)
+        raise FolderError(file.path, found, f"at most {most}", "Extract the archive again.", fault=fault)
     here = f"SRC/{file.path}"
     wait = "If a download or extraction is still running, wait for its end"
     try:
@@ -227,20 +232,23 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
     except FileNotFoundError as error:
         remedy = f"{wait}; otherwise put {here} back (extract the archive again). Then run the command again."
         found, expected = "is gone since the command began", "the file that was listed"
-        raise SourceChangedError(file.path, found, expected, remedy) from error
+        raise SourceChangedError(file.path, found, expected, remedy, fault=(CHANGED,)) from error
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             found = "a link was put in its place, or in that of its folder, since the command began"
             remedy = f"Put a plain file at {here}. Then run the command again."
-            raise SourceChangedError(file.path, found, "the file that was listed", remedy) from error
+            expected = "the file that was listed"
+            raise SourceChangedError(file.path, found, expected, remedy, fault=(CHANGED,)) from error
         remedy = to_read(error, here, _DISK)
         if is_no_file(error):
             remedy = f"Move away what is at {here}, a folder, pipe or device, and extract the archive again."
-        raise UnreadableError(file.path, f"cannot be read ({why(error)})", "", remedy) from error
+        found = f"cannot be read ({why(error)})"
+        raise UnreadableError(file.path, found, "", remedy, fault=(UNREADABLE,)) from error
     if data is None:
         expected = f"the file that was listed, {file.size} bytes, untouched"
         remedy = f"{wait}; otherwise end what writes to {here}. Then run the command again."
-        raise SourceChangedError(file.path, "has changed since the command began", expected, remedy)
+        found = "has changed since the command began"
+        raise SourceChangedError(file.path, found, expected, remedy, fault=(CHANGED,))
     return data
 
 

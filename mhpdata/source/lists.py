@@ -12,10 +12,10 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from mhpdata.errors import SKIP, FolderError
-from mhpdata.source.entry import Found, Listing, Problem, Renamed
+from mhpdata.faults import Renamed, counted_code
+from mhpdata.source.entry import Found, Listing, Problem
 from mhpdata.source.files import Refused, names_alike, read_file
 from mhpdata.source.names import Folders
-from mhpdata.wording import counted
 
 MAX_BYTES = 1 << 22
 """Longer lists are refused unread: 4 MiB, half a million names."""
@@ -59,7 +59,7 @@ class Lines:
 
 def read_ids(
     folders: Folders,
-    found: Found,
+    there: Found,
     place: str,
     lines: Lines,
     listing: Listing,
@@ -71,7 +71,7 @@ def read_ids(
 
     Args:
         folders: of the download.
-        found: the names in the list's folder.
+        there: the names in the list's folder.
         place: the list, below the source folder.
         lines: what its lines are.
         listing: takes what is wrong and what is taken under another name.
@@ -87,18 +87,20 @@ def read_ids(
     odd: list[tuple[int, str, str]] = []
     empty: list[int] = []
     wrong = 0
-    for number, line in enumerate(_read_lines(folders, found, place, lines.example, listing, split), 1):
+    for number, line in enumerate(_read_lines(folders, there, place, lines.example, listing, split), 1):
         if not line.strip(" \t"):
             empty.append(number)
             continue
         id, here = lines.id_of(line), f"{place} line {number}"
         if id is None:
-            name, error = line[:80], FolderError(here, repr(line[:80]), lines.example, _LINE)
+            name = line[:80]
+            error = FolderError(here, repr(name), lines.example, _LINE, fault=("list-line",))
         elif id in leave:
             continue
         elif id in taken:
             name, again = id, f"{id}{lines.ending} again"
-            error = FolderError(here, again, f"one mention ({taken[id]} has it)", _LINE)
+            expected = f"one mention ({taken[id]} has it)"
+            error = FolderError(here, again, expected, _LINE, fault=("list-repeat", id))
         else:
             taken[id] = here
             names.append(id)
@@ -106,16 +108,15 @@ def read_ids(
                 odd.append((number, line, f"{id}{lines.ending}"))
             continue
         if wrong == MAX_WRONG:
-            raise FolderError(here, f"{wrong} lines before it are wrong, too", lines.example, _LIST)
+            found, fault = f"{wrong} lines before it are wrong, too", ("list-lines", wrong)
+            raise FolderError(here, found, lines.example, _LIST, fault=fault)
         wrong += 1
         listing.problems.append(Problem(split, name, error, entry=False))
     if odd:
         number, line, name = odd[0]
-        said = f"{counted(len(odd), 'line')} not as released, such as line {number}, {line[:80]!r}, taken for {name}"
-        listing.renamed.append(Renamed(split, f"{place}: {said}"))
+        listing.renamed.append(Renamed(split, place, *counted_code(len(odd), "line", number, line[:80], name)))
     if empty:
-        said = f"{counted(len(empty), 'empty line')}, such as line {empty[0]}, passed over"
-        listing.renamed.append(Renamed(split, f"{place}: {said}"))
+        listing.renamed.append(Renamed(split, place, *counted_code(len(empty), "empty-line", empty[0])))
     return names
 
 
@@ -129,7 +130,7 @@ def _read_lines(folders: Folders, found: Found, place: str, example: str, listin
         )
         if alike := names_alike(found, name):
             remedy = f"{alike[0]} is there: rename it to {name}."
-        error = FolderError(place, "missing", "a list of the release", remedy)
+        error = FolderError(place, "missing", "a list of the release", remedy, fault=("missing",))
         listing.problems.append(Problem(split, place, error, entry=False))
         return []
     if isinstance(file, Refused):
@@ -137,9 +138,10 @@ def _read_lines(folders: Folders, found: Found, place: str, example: str, listin
     try:
         text = read_file(folders.root, file, MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as cause:
-        raise FolderError(file.path, "is not text", f"{example} on each line", _LIST) from cause
+        expected = f"{example} on each line"
+        raise FolderError(file.path, "is not text", expected, _LIST, fault=("not-text",)) from cause
     if "\r" in text:
         remedy = f"Extract the archive again; to keep this list, let mhp-pack pass over the CR characters: {SKIP}."
-        error = FolderError(place, "lines end with CR LF", "LF, as released", remedy)
+        error = FolderError(place, "lines end with CR LF", "LF, as released", remedy, fault=("list-crlf",))
         listing.problems.append(Problem(split, place, error, entry=False))
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from mhpdata.errors import EXTRACT_AGAIN, FolderError
+from mhpdata.faults import Renamed, counted_code
 from mhpdata.source.entry import Found
 from mhpdata.source.files import Refused, SourceFile, scan_folder
 from mhpdata.wording import counted
@@ -90,16 +91,17 @@ class Files:
             near = sorted(self._near.get(id, ()))
             if len(near) != 1:
                 hint = is_there(self._folder, near or self._other_names(id), wanted)
-                raise FolderError(f"{self._folder}/{wanted}", "missing", expected, f"{hint}{EXTRACT_AGAIN}")
+                here = f"{self._folder}/{wanted}"
+                raise FolderError(here, "missing", expected, f"{hint}{EXTRACT_AGAIN}", fault=("missing",))
             file = self._found[near[0]]
             self._taken[id] = (near[0], wanted)
         if isinstance(file, Refused):
             raise file.error()
         return file
 
-    def renamed(self, ids: Iterable[str]) -> list[str]:
-        """Which files were taken for those of some ids, in one sentence; nothing where none were."""
-        return say_renamed(self._folder, [self._taken[id] for id in ids if id in self._taken])
+    def renamed(self, split: str, ids: Iterable[str]) -> list[Renamed]:
+        """Which files were taken for those of some ids of a split, in one; nothing where none were."""
+        return say_renamed(split, self._folder, [self._taken[id] for id in ids if id in self._taken])
 
     def unlisted(self) -> list[str]:
         """A remark for each name that is no listed image's."""
@@ -149,12 +151,9 @@ def is_there(folder: str, names: list[str], wanted: str) -> str:
     return f"{' and '.join(paths)}{more} are there: rename the right one to {wanted}. "
 
 
-def say_renamed(folder: str, taken: list[tuple[str, str]]) -> list[str]:
-    """One sentence about files that were taken under another name: (name, the release's name) each."""
-    if not taken:
-        return []
-    name, wanted = taken[0]
-    return [f"{folder}: {counted(len(taken), 'file')} taken under another name, such as {name} for {wanted}"]
+def say_renamed(split: str, folder: str, taken: list[tuple[str, str]]) -> list[Renamed]:
+    """All files of a folder that were taken under another name, (name, the release's name) each, in one."""
+    return [Renamed(split, folder, *counted_code(len(taken), "file", *taken[0]))] if taken else []
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -16,16 +16,11 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from mhpdata.errors import FIND_AGAIN, FIND_UPDATE, RecordError
 from mhpdata.images.size import MAX_PIXELS
-from mhpdata.masks.joint_runs import check_runs, decode_runs
-from mhpdata.masks.mask_runs import inflate_mask
-from mhpdata.named import Named
-from mhpdata.storage.codec import decode_stored
 
 VERSION = 1
 MAGIC = b"mhp1"
@@ -91,43 +86,6 @@ class Record:
         """Pickle bytes for the views, so that worker processes can send samples."""
         parts = vars(self) | {"image": bytes(self.image), "masks": [bytes(mask) for mask in self.masks]}
         return type(self), tuple(parts.values())
-
-
-class Sample(Named):
-    """One image with its labels, in memory.
-
-    Also a mapping, of all but ``record`` and what is None, so that data loaders can collate samples:
-    ``sample["image"]`` is ``sample.image``.
-
-    Attributes:
-        name: the image's id, as "1528".
-        image: uint8 (height, width, 3), RGB, 0..255.
-        labels: uint8 (height, width), a class or 255 (not counted); None where the split has no labels.
-        persons: uint8 (height, width), which person owns the pixel, from 1; 0 nobody; None without labels.
-        index: the sample's place in its split.
-        record: what else the record holds (sizes, contested pixels, hash).
-    """
-
-    name: str
-    image: np.ndarray
-    labels: np.ndarray | None
-    persons: np.ndarray | None
-    index: int
-    record: Record
-
-    APART = frozenset({"record"})
-
-    @cached_property
-    def masks(self) -> list[np.ndarray]:
-        """Each person's own mask as annotated: uint8 (source height, source width), in person order."""
-        masks = []
-        for person, data in enumerate(self.record.masks, 1):
-            try:
-                masks.append(inflate_mask(data, self.record.source_size))
-            except RecordError as error:
-                place = f"record {self.index} ({self.name}), mask of person {person}"
-                raise error.at(place) from error
-        return masks
 
 
 def encode_record(record: Record) -> bytearray:
@@ -240,28 +198,6 @@ def _cut(view: memoryview, footer: np.void, index: int) -> Record:
         verbatim=bool(flags & VERBATIM),
         source_sha256=footer["source_sha256"].tobytes(),
     )
-
-
-def decode_record(record: Record, index: int, labels: int) -> Sample:
-    """A record's arrays.
-
-    Args:
-        record: its parts.
-        index: its place in its split.
-        labels: how many labels the dataset has; others are an error.
-
-    Raises:
-        RecordError: the image or the runs are not what the record says.
-    """
-    try:
-        image = decode_stored(record.image, record.codec, record.size)
-        if record.runs is None or record.row_offsets is None:
-            return Sample(record.name, image, None, None, index, record)
-        check_runs(record.row_offsets, record.runs, record.size, labels, len(record.masks))
-        label_map, persons = decode_runs(record.row_offsets, record.runs, record.size)
-    except RecordError as error:
-        raise error.at(f"record {index} ({record.name}), {error.place}") from error
-    return Sample(record.name, image, label_map, persons, index, record)
 
 
 def _error(index: int, found: str, expected: str, remedy: str = FIND_AGAIN) -> RecordError:

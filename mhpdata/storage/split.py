@@ -18,7 +18,8 @@ from typing import overload
 from mhpdata.errors import OptionError, PackedError, RecordError, copy_again
 from mhpdata.options import check_path
 from mhpdata.storage.manifest import Manifest, read_manifest
-from mhpdata.storage.record import Record, Sample, decode_record, parse_record
+from mhpdata.storage.record import Record, parse_record
+from mhpdata.storage.sample import Sample, decode_record
 from mhpdata.storage.shards import formats
 from mhpdata.storage.shards.file import OpenFile, check_size
 from mhpdata.storage.shards.formats import Reader

@@ -18,7 +18,8 @@ from mhpdata.images.nearest_pixel import resize_labels
 from mhpdata.masks.joint_runs import check_runs, decode_runs
 from mhpdata.masks.mask_runs import MaskRuns, draw_mask, inflate_runs
 from mhpdata.masks.merge import merge_runs
-from mhpdata.storage.record import Record, Sample
+from mhpdata.storage.record import Record
+from mhpdata.storage.sample import Sample
 
 Labels = NDArray[np.uint8]
 

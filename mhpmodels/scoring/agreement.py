@@ -33,7 +33,7 @@ from mhpdata.source.annotation import read_persons
 from mhpdata.source.entry import Entry
 from mhpdata.source.files import read_file
 from mhpdata.source.scan import AUTO, scan
-from mhpdata.storage.manifest import identical
+from mhpdata.storage.duplicates import identical
 from mhpdata.threads import crew
 from mhpdata.wording import counted, printable
 from mhpmodels.evaluation.metrics import Confusion

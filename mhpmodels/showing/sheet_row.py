@@ -28,7 +28,7 @@ from mhpmodels.figures.panels import (
 )
 
 if TYPE_CHECKING:
-    from mhpdata.storage.record import Sample
+    from mhpdata.storage.sample import Sample
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 DOT = "   \N{MIDDLE DOT}   "

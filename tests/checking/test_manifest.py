@@ -10,7 +10,7 @@ from verified import edit_manifest, statistic, write_packed
 import mhpdata
 from mhpdata.checking.packed import verify_packed
 from mhpdata.errors import ManifestError
-from mhpdata.storage.manifest import count_shared, identical
+from mhpdata.storage.duplicates import count_shared, identical
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,15 @@ def classes(content):
 
 
 def a_hash(content):
-    content["splits"]["val"]["shards"][0]["files"][0]["sha256"] = "0" * 64
+    content["splits"]["val"]["shards"][0]["files"][0]["sha256"] = "0" * 64  # but not of its blocks
+
+
+def content_of_val(content):
+    content["splits"]["val"]["content"] = "0" * 64
+
+
+def a_block(content):
+    content["splits"]["val"]["shards"][0]["files"][0]["blocks"] = "0" * 64
 
 
 def a_length(content):
@@ -79,7 +87,7 @@ def shard_of_another_split(content):
 
 
 def skipped(content):
-    content["skipped"] = [{"split": "dev", "name": "0009", "error": "ImageError", "message": "no"}]
+    content["skipped"] = [{"split": "dev", "name": "0009", "place": "images/0009.jpg", "code": "empty", "values": []}]
 
 
 EDITS = {
@@ -95,7 +103,7 @@ EDITS = {
     "layout": (lambda content: content.update(layout="mhp-v9"), "layout 'mhp-v9'"),
     "name": (names, "is named '0002'"),
     "name_twice": (names_twice, "names 0001 2 times"),
-    "hash": (a_hash, "SHA-256"),
+    "hash": (a_hash, "SHA-256 of the whole, though that of each block is right: the manifest is damaged"),
     "length": (a_length, "by the manifest"),
     "duplicate_name": (lambda content: content.update(duplicates=[["train/0001", "val/9999"]]), "val/9999"),
     "duplicate_group": (lambda content: content.update(duplicates=[["train/0001", "val/0006"]]), "duplicates group"),
@@ -105,6 +113,8 @@ EDITS = {
     "image": (lambda content: content["options"].update(image="jpeg"), "image codec 2"),
     "option_missing": (lambda content: content["options"].pop("quality"), "option quality: missing or unknown"),
     "shards": (shard_of_another_split, "shard 0 of split test"),
+    "content": (content_of_val, "content of split val 0000"),
+    "a_block": (a_block, "SHA-256 of bytes 0 to "),
     "skipped": (skipped, "split 'dev'"),
 }
 

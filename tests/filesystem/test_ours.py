@@ -69,7 +69,7 @@ def unfinished(small, tmp_path):
     (out / "manifest.json").unlink()
     (out / "build.json").unlink()
     (out / ".packing").mkdir()
-    options = {"layout": manifest["layout"], **manifest["options"]}
+    options = {"layout": manifest["layout"], "version": manifest["version"], **manifest["options"]}
     (out / ".packing/options.json").write_text(json.dumps(options))
     return out
 

@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 
 from mhpdata.errors import ImageError, MhpError, OutputError
-from mhpdata.packing import journal
-from mhpdata.packing import pack as packing
+from mhpdata.packing import journal, output
+from mhpdata.packing import run as packing
 from mhpdata.packing.convert import Converted
 from mhpdata.packing.pack import pack
+from mhpdata.packing.sources import source_digest
+from mhpdata.storage.content import record_digest
 
 
 @pytest.fixture(autouse=True)
@@ -28,15 +30,16 @@ def fast(monkeypatch):
     def convert(root, entry, labels, options):
         data = (root / entry.image.path).read_bytes()
         if data.startswith(b"BAD"):
-            raise ImageError(entry.image.path, "BAD")
+            raise ImageError(entry.image.path, "BAD", fault=("damaged",))
         size, digest = 24 + int(data[:6]), hashlib.sha256(data)
         record = bytearray(digest.digest() * (size // 32 + 1))[: size - 4] + b"mhp1"
-        notes = {"trailer": digest.hexdigest()} if size % 200 < 100 else {}
-        return Converted(record, digest.hexdigest(), False, 1, 0, 0, np.zeros(256, np.int64), notes)
+        notes = {"trailer": (digest.hexdigest(),)} if size % 200 < 100 else {}
+        content, source = record_digest(record), source_digest(root, entry, digest.digest())
+        return Converted(record, digest.hexdigest(), content, source, False, 1, 0, 0, np.zeros(256, np.int64), notes)
 
     monkeypatch.setattr(packing, "convert", convert)
     monkeypatch.setattr(packing, "MB", 1000)
-    monkeypatch.setattr(journal.os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 class Source:
@@ -72,7 +75,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("seeds", [range(50), pytest.param(range(50, 5000), marks=pytest.mark.slow)])
 def test_kills_breakages_and_repairs_in_any_order(tmp_path, monkeypatch, seeds):
-    publish, finish = journal.Journal.publish, packing._Run._finish
+    publish, finish = journal.Journal.publish, packing.Run._finish
     for seed in seeds:
         draw = random.Random(seed)
         base = tmp_path / str(seed)
@@ -106,7 +109,7 @@ def _pack_and_die(monkeypatch, draw, source, out, publish, finish):
 
     with monkeypatch.context() as patch:
         patch.setattr(journal.Journal, "publish", dying_publish)
-        patch.setattr(packing._Run, "_finish", dying_finish if last is None and early else finish)
+        patch.setattr(packing.Run, "_finish", dying_finish if last is None and early else finish)
         try:
             pack(source, out, shard_mb=1, on_error=draw.choice(["skip", "skip", "fail"]), workers=1, allow_empty=True)
         except (Killed, MhpError):
@@ -127,7 +130,7 @@ def test_killed_at_every_step_on_the_disk(tmp_path, monkeypatch, before):
     if other is not None:
         with monkeypatch.context() as patch:
             if before == "an unfinished pack":
-                patch.setattr(packing._Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
+                patch.setattr(packing.Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
             with contextlib.suppress(Killed):
                 pack(source.root, start, shard_mb=1, on_error="skip", size=other)
     for step in range(1, 1000):
@@ -171,7 +174,7 @@ def unfinished(tmp_path, monkeypatch):
     """A source, and a pack of it that was killed before it wrote the manifest."""
     source, out = Source(tmp_path / "source", 9, random.Random(1)), tmp_path / "out"
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
-        patch.setattr(packing._Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
+        patch.setattr(packing.Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
         pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
     assert (out / ".packing/train-00001.json").exists() and not (out / "manifest.json").exists()
     return source, out
@@ -198,6 +201,12 @@ NO_NOTES = {
     "statistics are none": lambda note: note | {"statistics": None},
     "skipped is a text": lambda note: note | {"skipped": ["0001"]},
     "skipped has another field": lambda note: note | {"skipped": [{"split": "train", "why": "no"}]},
+    "no contents": without("contents"),
+    "contents of another record more": lambda note: note | {"contents": note["contents"] + "00" * 32},
+    "sources too few": lambda note: note | {"sources": note["sources"][32:]},
+    "names of others": lambda note: note | {"names": note["names"][::-1]},
+    "entries are no digest": lambda note: note | {"entries": "now"},
+    "of version 1": lambda note: note | {"options": note["options"] | {"version": 1}},
 }
 
 
@@ -242,7 +251,7 @@ def test_a_folder_that_cannot_be_locked(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, "No locks available")
 
     source, out = Source(tmp_path / "source", 6, random.Random(0)), tmp_path / "out"
-    monkeypatch.setattr(journal.fcntl, "flock", refuse)
+    monkeypatch.setattr(output.fcntl, "flock", refuse)
     before = open_files()
     with pytest.raises(OutputError, match=r"out: cannot be locked \(No locks available\)\. .* file system that has"):
         pack(source.root, out, on_error="skip")
@@ -266,3 +275,76 @@ def test_a_repaired_list_is_packed_anew(tmp_path):
     (source.root / "train_list.txt").write_bytes(lines)
     with pytest.raises(MhpError, match="--overwrite"):
         pack(source.root, out, on_error="skip")
+
+
+def touch(source):
+    """Give every file another time of change, as a copy of the folder has."""
+    for path in source.root.rglob("*"):
+        os.utime(path, ns=(1, 1))
+
+
+def inodes(folder):
+    return {path.name: path.stat().st_ino for path in folder.glob("*.rec")}
+
+
+def test_shards_are_taken_over_from_a_source_of_other_times_but_the_same_content(tmp_path, monkeypatch):
+    source, out = unfinished(tmp_path, monkeypatch)
+    before = inodes(out)
+    touch(source)
+    converted = []
+    monkeypatch.setattr(packing, "convert", lambda *args: converted.append(args))
+    pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
+    assert inodes(out) == before and not converted
+    assert not (out / ".packing").exists()
+
+
+def test_a_mended_entry_is_packed_though_nothing_else_has_changed(tmp_path, monkeypatch):
+    source, out = unfinished(tmp_path, monkeypatch)
+    note = json.loads((out / ".packing/train-00000.json").read_text())
+    left_out = note["skipped"][0]["name"]
+    path = source.root / f"images/{left_out}.jpg"
+    state = path.stat()
+    path.write_bytes(b"%06d" % 100 + path.read_bytes()[6:])
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+    for folder in (out, tmp_path / "fresh"):
+        manifest = pack(source.root, folder, shard_mb=1, on_error="skip", workers=1)
+        assert left_out not in [skip.name for skip in manifest.skipped]
+    assert tree(out) == tree(tmp_path / "fresh")
+
+
+def test_a_changed_mask_is_seen_though_its_image_is_the_same(tmp_path, monkeypatch):
+    source, out = unfinished(tmp_path, monkeypatch)
+    before = inodes(out)
+    touch(source)
+    (source.root / "annotations/0001_01_01.png").write_bytes(b"another")
+    pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
+    assert inodes(out) != before
+
+
+def test_a_finished_pack_of_a_copied_source_is_done_already(tmp_path, monkeypatch):
+    source, out = Source(tmp_path / "source", 9, random.Random(1)), tmp_path / "out"
+    manifest = pack(source.root, out, shard_mb=1, on_error="skip")
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    touch(source)
+    copy = shutil.copytree(source.root, tmp_path / "copy")
+    monkeypatch.setattr(packing, "convert", None)
+    for root in (source.root, copy):
+        assert pack(root, out, shard_mb=1, on_error="skip") == manifest
+    assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    (copy / "annotations/0001_01_01.png").write_bytes(b"another")
+    with pytest.raises(OutputError, match="holds a packed dataset; expected an empty folder"):
+        pack(copy, out, shard_mb=1, on_error="skip")
+
+
+def test_an_unfinished_pack_of_format_1_is_not_gone_on_with(tmp_path, monkeypatch):
+    source, out = unfinished(tmp_path, monkeypatch)
+    options = json.loads((out / ".packing/options.json").read_text())
+    del options["version"], options["damaged"]
+    (out / ".packing/options.json").write_text(json.dumps(options))
+    before = tree(out)
+    with pytest.raises(OutputError, match=r"an unfinished pack of another version of mhp.*Finish it with that version"):
+        pack(source.root, out, shard_mb=1, on_error="skip")
+    assert tree(out) == before
+    pack(source.root, out, shard_mb=1, on_error="skip", overwrite=True)
+    pack(source.root, tmp_path / "fresh", shard_mb=1, on_error="skip")
+    assert tree(out) == tree(tmp_path / "fresh")

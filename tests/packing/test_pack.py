@@ -16,6 +16,7 @@ from folder import tree
 import mhpdata
 from mhpdata.errors import FolderError, ImageError, MaskError, OptionError, OutputError, SourceChangedError, SourceError
 from mhpdata.options import FORMATS
+from mhpdata.packing import build
 from mhpdata.packing import pack as packing
 from mhpdata.source import scan as layouts
 from mhpdata.synth.writing.defects import DEFECTS
@@ -23,25 +24,25 @@ from mhpdata.synth.writing.folder import synthesize
 
 IMAGES = 15
 
-# defect -> the error, and words that its message must hold
+# defect -> the error, words that its message must hold, and what the manifest says of it when it was left out
 EXPECTED = {
-    "missing-image": (FolderError, "missing; expected the photo that the list names"),
-    "missing-mask": (FolderError, "is missing"),
-    "extra-mask": (FolderError, "is extra"),
-    "mask-size": (MaskError, "the size of its photo"),
-    "rgb-mask": (MaskError, "its green or blue channel differs from the red one in"),
-    "label-19": (MaskError, "holds label 19; expected labels 0 to 18"),
-    "label-254": (MaskError, "holds label 254; expected labels 0 to 18, or 255"),
-    "empty-image": (ImageError, "an empty file"),
-    "empty-mask": (MaskError, "an empty file"),
-    "truncated-image": (ImageError, "does not decode"),
-    "truncated-mask": (MaskError, "truncated PNG"),
-    "huge-image": (ImageError, "declares 60000 x 60000 pixels"),
-    "huge-mask": (MaskError, "declares 60000 x 60000 pixels"),
-    "list-traversal": (FolderError, "'../../etc/passwd'; expected an image name"),
-    "list-duplicate": (FolderError, "again; expected one mention"),
-    "list-crlf": (FolderError, "lines end with CR LF; expected LF"),
-    "not-an-image": (ImageError, "expected a JPEG or PNG"),
+    "missing-image": (FolderError, "missing; expected the photo that the list names", "missing"),
+    "missing-mask": (FolderError, "is missing", "persons"),
+    "extra-mask": (FolderError, "is extra", "persons"),
+    "mask-size": (MaskError, "the size of its photo", "mask-size"),
+    "rgb-mask": (MaskError, "its green or blue channel differs from the red one in", "not-labels"),
+    "label-19": (MaskError, "holds label 19; expected labels 0 to 18", "label"),
+    "label-254": (MaskError, "holds label 254; expected labels 0 to 18, or 255", "label"),
+    "empty-image": (ImageError, "an empty file", "empty"),
+    "empty-mask": (MaskError, "an empty file", "empty"),
+    "truncated-image": (ImageError, "does not decode", "damaged"),
+    "truncated-mask": (MaskError, "truncated PNG", "damaged"),
+    "huge-image": (ImageError, "declares 60000 x 60000 pixels", "too-large"),
+    "huge-mask": (MaskError, "declares 60000 x 60000 pixels", "too-large"),
+    "list-traversal": (FolderError, "'../../etc/passwd'; expected an image name", "list-line"),
+    "list-duplicate": (FolderError, "again; expected one mention", "list-repeat"),
+    "list-crlf": (FolderError, "lines end with CR LF; expected LF", "list-crlf"),
+    "not-an-image": (ImageError, "expected a JPEG or PNG", "unknown-format"),
 }
 
 
@@ -149,7 +150,7 @@ def broken(request, source, tmp_path):
 
 def test_each_defect_is_its_own_error_and_with_skip_a_recorded_one(broken, packed, tmp_path):
     defect, folder = broken
-    kind, words = EXPECTED[defect]
+    kind, words, code = EXPECTED[defect]
     with pytest.raises(SourceError) as caught:
         mhpdata.pack(folder, tmp_path / "rec", size=256)
     assert type(caught.value) is kind and words in str(caught.value)
@@ -157,8 +158,9 @@ def test_each_defect_is_its_own_error_and_with_skip_a_recorded_one(broken, packe
     assert not (tmp_path / "rec" / "manifest.json").exists()
 
     manifest = mhpdata.pack(folder, tmp_path / "rec", size=256, on_error="skip")
-    assert [skip.error for skip in manifest.skipped] == [kind.__name__]
-    assert words in manifest.skipped[0].message and str(folder) not in manifest.skipped[0].message
+    assert [skip.code for skip in manifest.skipped] == [code]
+    assert (folder / manifest.skipped[0].place.partition(" line ")[0]).parent.exists()
+    assert not set("{}") & set(manifest.skipped[0].message)
     clean = samples(packed)
     lost = set() if defect.startswith("list") else {"train/0002"}
     assert samples(tmp_path / "rec") == {name: clean[name] for name in clean if name not in lost}
@@ -185,7 +187,7 @@ def test_a_source_that_changes_while_packing(source, packed, tmp_path, monkeypat
             mhpdata.pack(folder, tmp_path / "rec", size=256)
     else:
         manifest = mhpdata.pack(folder, tmp_path / "rec", size=256, on_error="skip")
-        assert [skip.error for skip in manifest.skipped] == ["SourceChangedError"] * 2
+        assert [skip.code for skip in manifest.skipped] == ["changed"] * 2
         assert manifest.splits["val"].records == mhpdata.open(packed, "val").__len__() - 2
 
 
@@ -195,7 +197,7 @@ def test_all_entries_of_a_split_skipped(source, tmp_path):
     for entry in layouts.scan(folder).entries["val"]:
         (folder / entry.image.path).write_bytes(b"")
     options = {"size": 64, "on_error": "skip"}
-    found = r"broken: split val is empty: 3 entries and lines are left out, such as 0010 \(ImageError\)"
+    found = r"broken: split val is empty: 3 entries and lines are left out, such as 0010 \(is an empty file\)"
     for _ in range(2):
         with pytest.raises(FolderError, match=found) as caught:
             mhpdata.pack(folder, tmp_path / "rec", **options)
@@ -225,7 +227,7 @@ def test_an_error_leaves_whole_shards_that_the_next_run_takes_over(source, packe
     assert (out / "train-00000.rec").stat().st_mtime_ns == before and tree(out) == tree(packed)
 
 
-def test_a_shard_whose_source_changed_is_packed_anew(source, packed, tmp_path):
+def test_a_shard_whose_source_has_another_time_is_taken_over_and_one_whose_changed_is_not(source, packed, tmp_path):
     folder, out = tmp_path / "source", tmp_path / "rec"
     shutil.copytree(source, folder)
     last = folder / layouts.scan(folder).entries["test"][-1].masks[0].path
@@ -238,7 +240,17 @@ def test_a_shard_whose_source_changed_is_packed_anew(source, packed, tmp_path):
     first.write_bytes((folder / layouts.scan(folder).entries["train"][0].image.path).read_bytes())
     before = (out / "train-00000.rec").stat().st_ino
     mhpdata.pack(folder, out, size=256)
-    assert (out / "train-00000.rec").stat().st_ino != before and tree(out) == tree(packed)
+    assert (out / "train-00000.rec").stat().st_ino == before and tree(out) == tree(packed)
+    shutil.rmtree(out)
+    last.write_bytes(b"")
+    with pytest.raises(MaskError):
+        mhpdata.pack(folder, out, size=256)
+    last.write_bytes(good)
+    first.write_bytes(first.read_bytes() + b"a trailer")
+    before = (out / "train-00000.rec").stat().st_ino
+    mhpdata.pack(folder, out, size=256)
+    assert (out / "train-00000.rec").stat().st_ino != before
+    assert tree(out)["val-00000.rec"] == tree(packed)["val-00000.rec"]
 
 
 def test_the_same_command_again_does_nothing_and_another_is_refused(source, packed):
@@ -259,14 +271,14 @@ def test_what_becomes_of_a_split_that_was_not_chosen_does_not_matter(source, tmp
 
 
 def test_opencv_of_another_name_has_no_version(source, tmp_path, monkeypatch):
-    known = packing.metadata.version
+    known = build.metadata.version
 
     def headless(name):
         if name == "opencv-python":
-            raise packing.metadata.PackageNotFoundError(name)
+            raise build.metadata.PackageNotFoundError(name)
         return known(name)
 
-    monkeypatch.setattr(packing.metadata, "version", headless)
+    monkeypatch.setattr(build.metadata, "version", headless)
     mhpdata.pack(source, tmp_path / "rec", size=64, splits=["val"])
     libraries = json.loads((tmp_path / "rec/build.json").read_text())["libraries"]
     assert libraries["opencv-python"] is None and libraries["numpy"] == np.__version__
@@ -306,16 +318,16 @@ def test_an_unfinished_pack_goes_on_only_with_its_own_options(source, tmp_path):
     (folder / "images/0015.jpg").write_bytes(b"")
     with pytest.raises(ImageError):
         mhpdata.pack(folder, out, size=64)
-    with pytest.raises(OutputError, match=r"size 64 instead of 32.* Pass --size 64 to go on with it"):
+    with pytest.raises(OutputError, match=r"size 64 instead of 32.* Pass --size 64 to resume it"):
         mhpdata.pack(folder, out, size=32, on_error="skip")
     mhpdata.pack(folder, out, size=32, on_error="skip", overwrite=True)
     assert mhpdata.open(out, "train")[0].image.shape[0] == 32 or mhpdata.open(out, "train")[0].image.shape[1] == 32
 
 
 def test_two_packs_into_one_folder_at_once(source, tmp_path):
-    from mhpdata.packing.journal import Journal
+    from mhpdata.packing.output import Output
 
-    with Journal(tmp_path, ()), pytest.raises(OutputError, match="another mhp-pack"):
+    with Output(tmp_path, ()), pytest.raises(OutputError, match="another mhp-pack"):
         mhpdata.pack(source, tmp_path, size=64)
 
 

@@ -10,6 +10,7 @@ from folder import encode, photo, write_folder
 from images import save
 from networks import ByColour
 from releases import IDS, SIZE, labels_of, red, write_cihp, write_v2
+from verified import edit_manifest
 
 import mhpdata
 from mhpdata.errors import FolderError, ImageError, MaskError, OptionError, RecordError
@@ -355,7 +356,8 @@ def test_a_manifest_that_is_wrong_about_labels_hashes_or_classes_is_found(packed
         (rec / "manifest.json").write_text(changed)
         return mhpdata.verify_packed(rec).text()
 
-    assert "no labels; expected some, by the manifest" in findings(text.replace('"labelled": false,', ""))
+    edit_manifest(rec, lambda content: content["splits"]["test"].update(labelled=True))
+    assert "no labels; expected some, by the manifest" in mhpdata.verify_packed(rec).text()
     assert "as its record says" in findings(text.replace(shard.photos[0], "0" * 64))
     bits = f"{shard.classes[0]:x}"
     assert "labels 0 in train/1; expected 0, 3, 58, as in its record" in findings(text.replace(f'["{bits}"', '["1"'))

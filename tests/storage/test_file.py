@@ -15,7 +15,7 @@ import pytest
 
 from mhpdata.errors import ShardError
 from mhpdata.storage.shards import file
-from mhpdata.storage.shards.file import HashedFile, OpenFile, most_open, sha256_file
+from mhpdata.storage.shards.file import HashedFile, OpenFile, hash_file, most_open
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def test_the_hash_is_that_of_the_file(tmp_path):
     written.write()
     written.write(b"x" * 3_000_000)
     digest = written.close()
-    assert digest == sha256_file(tmp_path / "a")
-    assert digest == hashlib.sha256(b"onetwothree" + b"x" * 3_000_000).hexdigest()
+    assert digest.sha256 == hash_file(tmp_path / "a").sha256
+    assert digest.sha256 == hashlib.sha256(b"onetwothree" + b"x" * 3_000_000).hexdigest()
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells open files by /proc")

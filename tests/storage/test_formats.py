@@ -58,7 +58,8 @@ def test_close_gives_the_hash_of_each_file(format, stem):
         shard.write(record)
     hashes = shard.close()
     files = [stem.with_suffix(suffix).read_bytes() for suffix in SUFFIXES[format]]
-    assert list(hashes) == [hashlib.sha256(data).hexdigest() for data in files]
+    assert [found.sha256 for found in hashes] == [hashlib.sha256(data).hexdigest() for data in files]
+    assert [found.size for found in hashes] == list(map(len, files))
 
 
 @each_format

@@ -7,15 +7,21 @@ import json
 
 import make_golden
 import pytest
-from make_golden import GOLDEN
+from make_golden import GOLDEN, GOLDEN_2
 
 import mhpdata
 from mhpdata.errors import ManifestError
 from mhpdata.storage import manifest as module
-from mhpdata.storage.manifest import Manifest, Statistics, dump, read_manifest
+from mhpdata.storage.manifest import Manifest, dump, read_manifest
+from mhpdata.storage.statistics import Statistics
 
 MANIFEST = make_golden.manifest()
 CONTENT = json.loads(MANIFEST.to_json())
+OLD = json.loads((GOLDEN / "0.1/skipped/manifest.json").read_text())
+OLD["notes"] = [{"split": "train", "name": "0001", "note": "trailer", "message": "9 bytes after the end"}]
+OLD["renamed"] = ["images: 1 file taken under another name, such as 0001.JPG for 0001.jpg"]
+OLD["splits"]["val"]["labelled"] = True
+"""A manifest of version 1, with all that it may have."""
 
 
 def test_there_and_back():
@@ -28,7 +34,7 @@ def test_there_and_back():
 
 
 def test_golden_bytes():
-    golden = (GOLDEN / "manifest.json").read_bytes()
+    golden = (GOLDEN_2 / "manifest.json").read_bytes()
     assert MANIFEST.to_json().encode() == golden
     assert Manifest.from_json(golden.decode(), "manifest.json") == MANIFEST
 
@@ -53,9 +59,9 @@ def refuse(content, match=None):
     assert caught.value.place == "rec/manifest.json" and caught.value.remedy
 
 
-def changed(path, value):
-    """The golden manifest with one value replaced, or removed where ``value`` is ..."""
-    content = copy.deepcopy(CONTENT)
+def changed(path, value, whole=CONTENT):
+    """A manifest with one value replaced, or removed where ``value`` is ..."""
+    content = copy.deepcopy(whole)
     inner = content
     for key in path[:-1]:
         inner = inner[key]
@@ -78,23 +84,89 @@ def as_text(path):
     return "/".join(map(str, path))
 
 
-CHECKED = [path for path in paths(CONTENT) if path[0] != "options" or len(path) == 1]  # who uses an option checks it
+def checked(whole):
+    """The way to every value but the options, which who uses one checks, and the values of codes."""
+    return [path for path in paths(whole) if (path[0] != "options" or len(path) == 1) and "values" not in path[:-1]]
 
 
-@pytest.mark.parametrize("path", CHECKED, ids=as_text)
-def test_a_value_of_another_type_is_refused(path):
+OPTIONAL = {"photos", "classes", "labelled", "notes", "renamed", "unlabelled_persons"}
+"""Fields that a manifest of version 1 need not have."""
+CASES = [
+    pytest.param(whole, path, id=f"{i}/{as_text(path)}")
+    for i, whole in ((2, CONTENT), (1, OLD))
+    for path in checked(whole)
+]
+
+
+@pytest.mark.parametrize(("whole", "path"), CASES)
+def test_a_value_of_another_type_is_refused(whole, path):
     """Every value in turn becomes one of every other kind."""
-    value = CONTENT
+    value = whole
     for key in path:
         value = value[key]
     for other in (None, True, -1, 1.5, "text", [None], {"a": None}):
-        if type(other) is not type(value) or other == -1:
-            refuse(changed(path, other))
+        nothing = value is None or path == ("licence",)
+        if (type(other) is not type(value) or other == -1) and not (
+            nothing and (other is None or isinstance(other, str))
+        ):
+            refuse(changed(path, other, whole))
 
 
-@pytest.mark.parametrize("path", [p for p in CHECKED if isinstance(p[-1], str) and p[:-1] != ("splits",)], ids=as_text)
-def test_a_missing_field_is_refused(path):
-    refuse(changed(path, ...))
+@pytest.mark.parametrize(("whole", "path"), CASES)
+def test_a_missing_field_is_refused(whole, path):
+    if isinstance(path[-1], str) and path[:-1] != ("splits",) and not (whole is OLD and path[-1] in OPTIONAL):
+        refuse(changed(path, ..., whole))
+
+
+@pytest.mark.parametrize("value", [None, True, -1, 1.5, [1], {"a": 1}])
+def test_a_value_of_a_code_is_a_number_or_a_text(value):
+    for field in ("skipped", "notes", "renamed"):
+        refuse(changed((field, 0, "values"), [value]), f"{field}\\.values")
+        Manifest.from_json(json.dumps(changed((field, 0, "values"), [7, "7"])), "manifest.json")
+
+
+def test_codes_of_a_newer_mhp_are_taken():
+    for field in ("skipped", "notes", "renamed"):
+        found = Manifest.from_json(json.dumps(changed((field, 0, "code"), "of-tomorrow")), "manifest.json")
+        assert getattr(found, field)[0].code == "of-tomorrow"
+    assert found.renamed[0].text == "images: of-tomorrow 2 0007.JPG 0007.jpg"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("splits", "train", "content"), "0" * 64),
+        (("content",), "0" * 64),
+        (("layout",), "cihp"),
+        (("classes",), ["background", "right shoe", "left shoe"]),
+        (("flip_pairs",), []),
+        (("splits", "val", "labelled"), True),
+    ],
+)
+def test_a_content_that_is_not_that_of_what_it_stands_beside(path, value):
+    refuse(changed(path, value), "content is not the digest")
+
+
+SHARD = ("splits", "train", "shards", 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ((*SHARD, "files", 0, "blocks"), "0b" * 32),
+        ((*SHARD, "files", 0, "blocks"), "0b" * 32 * 3),
+        ((*SHARD, "files", 0, "blocks"), "0B" * 64),
+        ((*SHARD, "files", 0, "blocks"), " b" * 64),
+        ((*SHARD, "files", 0, "blocks"), "\u0661" * 128),
+        ((*SHARD, "files", 0, "bytes"), 1 << 62),
+        ((*SHARD, "files", 0, "bytes"), 0),
+        ((*SHARD, "photos"), "2c" * 63),
+        ((*SHARD, "sources"), "00" * 64),
+        ((*SHARD, "classes"), []),
+    ],
+)
+def test_digests_that_are_not_as_many_as_they_should_be(path, value):
+    refuse(changed(path, value), r"splits\.train\.shards\[0\]")
 
 
 FIRST_FILE = ("splits", "train", "shards", 0, "files", 0, "file")
@@ -134,19 +206,20 @@ def test_a_record_cannot_show_a_label_that_there_is_none_of():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("format", "mhp-records"), ("format", ""), ("version", 0), ("version", 2)]
+    ("field", "value"), [("format", "mhp-records"), ("format", ""), ("version", 0), ("version", 3)]
 )
 def test_another_format_or_version_says_update(field, value):
     todo = "If build.json in the packed folder names a newer mhp"
     if field == "format":
         todo = "If the packed folder is a copy, copy manifest.json again"
-    refuse(changed((field,), value), f'expected format "mhp-packed", version 1. {todo}')
+    refuse(changed((field,), value), f'expected format "mhp-packed", version 1 or 2. {todo}')
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "{", "nul", "[]", "1", '"text"', "null", "{}", "\ufeff{}", "[" * 100_000, '{"a":' * 100_000, "1" * 5000,
-     '{"format": "mhp-packed", "version": 1}', '{"format": "mhp-packed", "version": NaN}'],
+     '{"format": "mhp-packed", "version": 1}', '{"format": "mhp-packed", "version": 2}',
+     '{"format": "mhp-packed", "version": NaN}', '{"format": "mhp-packed", "version": true}'],
     ids=lambda text: repr(text[:12]),
 )  # fmt: skip
 def test_what_is_no_manifest(text):

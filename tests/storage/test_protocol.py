@@ -9,8 +9,10 @@ from folder import write_folder
 import mhpdata
 from mhpdata.errors import OptionError
 from mhpdata.options import PROTOCOLS
-from mhpdata.storage.manifest import Manifest, PackedSplit, Shard, ShardFile, Skipped, Statistics
+from mhpdata.storage.manifest import Manifest
+from mhpdata.storage.packed import PackedSplit, Shard, ShardFile, Skipped
 from mhpdata.storage.protocol import choose_images, choose_names, copies
+from mhpdata.storage.statistics import Statistics
 
 
 def shards(names, size=300):
@@ -30,7 +32,7 @@ def ids(first, last):
 
 
 def skip(split, name):
-    return Skipped(split, name, "ImageError", "does not decode")
+    return Skipped(split, name, f"images/{name}.jpg", "damaged")
 
 
 RELEASE = {"train": ids(1, 3000), "val": ids(3001, 4000), "test": ids(4001, 4980)}

@@ -21,7 +21,8 @@ from make_golden import GOLDEN, SIZE, SOURCE_SIZE
 from mhpdata.errors import RecordError
 from mhpdata.masks.joint_runs import encode_runs
 from mhpdata.masks.mask_runs import deflate_mask
-from mhpdata.storage.record import FOOTER, decode_record, encode_record, number_record, parse_record
+from mhpdata.storage.record import FOOTER, encode_record, number_record, parse_record
+from mhpdata.storage.sample import decode_record
 
 RECORDS = make_golden.records()
 DATA = make_golden.record_bytes()

@@ -8,6 +8,7 @@ damage, where what lies behind them is reached and must hold for itself.
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from collections.abc import Callable
@@ -19,7 +20,7 @@ import cv2
 import numpy as np
 from folder import write_folder
 from images import picture, save
-from make_golden import GOLDEN, SIZE, SOURCE_SIZE, STEM, maps, masks, record_bytes
+from make_golden import GOLDEN, GOLDEN_2, SIZE, SOURCE_SIZE, STEM, maps, masks, record_bytes
 
 import mhpdata
 from mhpdata.drawing.jpeg.grid import grid
@@ -35,8 +36,10 @@ from mhpdata.masks.merge import merge_runs
 from mhpdata.masks.resized_runs import resize_runs
 from mhpdata.packing.crosscheck import find_difference
 from mhpdata.source.scan import scan
+from mhpdata.storage.content import SplitContent, pack_content
 from mhpdata.storage.manifest import Manifest
-from mhpdata.storage.record import IR_HEADER, decode_record, parse_record
+from mhpdata.storage.record import IR_HEADER, parse_record
+from mhpdata.storage.sample import decode_record
 from mhpdata.storage.shards.formats import reader
 from mhpdata.storage.shards.recordio import frame, read_index, unframe
 from mhpmodels.files.png import decode_labels
@@ -167,11 +170,27 @@ def index_reader(work: Path) -> Callable[[bytes, int], Any]:
 
 
 def read_manifest(data: bytes, _: int) -> Any:
-    """A manifest, which says the same when it is written and read again."""
+    """A manifest, which says the same when it is written and read again; and everything that is printed of it."""
     manifest = Manifest.from_json(data.decode("utf-8", "replace"), "manifest.json")
+    said = [skip.message for skip in manifest.skipped] + [one.text for one in manifest.renamed]
+    for split in manifest.splits.values():
+        assert all(len(shard.photos) in (0, len(shard.names)) for shard in split.shards)
+    if manifest.version == 1:
+        return manifest, said
     text = manifest.to_json()
     assert Manifest.from_json(text, "again").to_json() == text
-    return text
+    return text, said
+
+
+def mend_manifest(data: bytes) -> bytes:
+    """With the content that follows from the rest, where that can still be told."""
+    try:
+        content = json.loads(data)
+        splits = [SplitContent(n, s["records"], s["labelled"], s["content"]) for n, s in content["splits"].items()]
+        content["content"] = pack_content(content["layout"], content["classes"], content["flip_pairs"], splits)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return data
+    return json.dumps(content).encode()
 
 
 # --- images ---------------------------------------------------------------------------------------------------------
@@ -348,6 +367,12 @@ def label_pngs() -> Seeds:
     return [save(mask, "PNG") for mask in masks()]
 
 
+def manifests() -> Seeds:
+    """Of both versions."""
+    folders = (GOLDEN, GOLDEN / "0.1/skipped", GOLDEN_2, GOLDEN_2 / "yuv420")
+    return [(folder / "manifest.json").read_bytes() for folder in folders]
+
+
 def streams() -> Seeds:
     return [deflate_mask(mask) for mask in masks()]
 
@@ -368,7 +393,8 @@ BUILDERS: dict[str, Builder] = {
     "recordio index": lambda work: Target([golden(".idx"), b""], index_reader(work), False),
     "shard by its index": lambda work: Target([golden(".idx")], shard_reader(work, "recordio", ".idx"), True),
     "hdf5 shard": lambda work: Target([golden(".h5")], shard_reader(work, "hdf5", ".h5"), True),
-    "manifest": lambda work: Target([(GOLDEN / "manifest.json").read_bytes()], read_manifest, False),
+    "manifest": lambda work: Target(manifests(), read_manifest, False),
+    "manifest, content right": lambda work: Target(manifests(), read_manifest, False, mend_manifest),
     "jpeg photo": lambda work: Target(jpegs(), read_photo, False),
     "jpeg planes": lambda work: Target(jpegs(), read_jpeg_planes, False),
     "png photo": lambda work: Target(pngs(), read_photo, True),

@@ -5,24 +5,43 @@
 It writes what is missing and leaves the rest: to make a file anew, after a change of the version, delete it first.
 The tests write none; a missing one fails. ``photo.jpg`` and ``photo.png`` (its pixels) are inputs, so no codec stands
 between these arrays and the bytes; all other arrays are plain arithmetic, so no random generator does either.
+
+``manifest.json`` is of version 1 and stays as mhp 0.1's code wrote it. ``2`` holds a manifest of version 2 with
+something in every field, and packed folders of version 2 (``PACKS``) of ``source``, each without its build.json.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
+from folder import write_folder
 
+import mhpdata
+from mhpdata.faults import Renamed
+from mhpdata.images.notes import Note
 from mhpdata.masks.joint_runs import encode_runs
 from mhpdata.masks.mask_runs import deflate_mask
 from mhpdata.options import FORMATS, PackOptions
-from mhpdata.storage.manifest import Manifest, PackedSplit, Shard, ShardFile, Skipped, Statistics
+from mhpdata.storage.content import record_digest, split_content
+from mhpdata.storage.digests import SOURCE_BYTES, Digests
+from mhpdata.storage.manifest import BUILD_NAME, Manifest
+from mhpdata.storage.packed import PackedSplit, Shard, ShardFile, Skipped
 from mhpdata.storage.record import Record, encode_record, number_record
 from mhpdata.storage.shards.formats import writer
+from mhpdata.storage.statistics import Statistics
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+GOLDEN_2 = GOLDEN / "2"
+PACKS = {
+    "rec": {"size": 48},
+    "yuv420": {"size": 40, "image": "yuv420", "overlap": "ignore", "on_error": "skip"},
+    "hdf5": {"size": 0, "format": "hdf5", "splits": ["val", "test"]},
+}
 STEM = "train-00000"
 SIZE, SOURCE_SIZE = (24, 32), (40, 56)
 
@@ -89,20 +108,47 @@ def record_bytes() -> dict[str, bytes]:
 
 def manifest() -> Manifest:
     """A manifest that has something in every field."""
-    shard = Shard(
-        (ShardFile(f"{STEM}.rec", 4096, "0a" * 32), ShardFile(f"{STEM}.idx", 21, "1b" * 32)), ("1528", "0002")
-    )
-    statistics = Statistics(2, 4, 1, 2, 240, 115, [1536, 2**40, 0], [2, 2, 0], 128)
+    records = ShardFile(f"{STEM}.rec", (1 << 22) + 96, "0a" * 32, Digests.of(["0b" * 32, "0c" * 32]))
+    index = ShardFile(f"{STEM}.idx", 21, "1b" * 32, Digests.of(["1b" * 32]))
+    sources = Digests(bytes(range(2 * SOURCE_BYTES)), SOURCE_BYTES)
+    shard = Shard((records, index), ("1528", "0002"), Digests.of(["2c" * 32, "2c" * 32]), sources, (3, 7))
+    statistics = Statistics(2, 4, 1, 2, 240, 115, [1536, 2**40, 0], [2, 2, 0], 128, 1)
     nothing = Statistics(class_pixels=[0, 0, 0], class_images=[0, 0, 0])
+    content = split_content([record_digest(data) for data in list(record_bytes().values())[:2]])
     return Manifest(
         layout="mhp-v1",
         classes=("background", "left shoe", "right shoe"),
         flip_pairs=((1, 2),),
         options={"splits": ["train", "val"], **PackOptions(size=512).as_dict()},
-        splits={"train": PackedSplit((shard,), statistics), "val": PackedSplit((), nothing)},
-        skipped=(Skipped("train", "0003", "MaskError", 'annotations/0003_02_01.png: "\u00fc"\n. Unpack it again.'),),
+        splits={
+            "train": PackedSplit((shard,), statistics, True, content),
+            "val": PackedSplit((), nothing, False, split_content([])),
+        },
+        skipped=(
+            Skipped("train", "0003", "annotations/0003_02_01.png", "label", (19, 18)),
+            Skipped("", '"\u00fc"\n', "train_list.txt line 7", "list-line"),
+        ),
         duplicates=(("train/1528", "train/0002"),),
+        notes=(Note("train", "0002", "trailer", (17,)), Note("train", "1528", "re-encoded")),
+        renamed=(Renamed("val", "images", "files", (2, "0007.JPG", "0007.jpg")),),
+        licence="for tests",
+        citation=None,
     )
+
+
+def source(root: Path) -> Path:
+    """The download that is packed: a mask is missing, a photo has a trailer, another has another ending."""
+    folder = write_folder(root / "LV-MHP-v1", images=8, size=(48, 64))
+    (folder / "annotations/0003_02_02.png").unlink()
+    photo = folder / "images/0004.jpg"
+    photo.write_bytes(photo.read_bytes() + b"a film")
+    (folder / "images/0005.jpg").rename(folder / "images/0005.JPG")
+    return folder
+
+
+def pack_source(folder: Path, out: Path, name: str) -> Manifest:
+    """Pack the download as one of PACKS; what it lacks is left out."""
+    return mhpdata.pack(folder, out, workers=1, **{"on_error": "skip", **PACKS[name]})
 
 
 def write(name: str, data: bytes) -> None:
@@ -130,7 +176,16 @@ def main() -> None:
                 shard.write(data)
             shard.close()
             print("wrote", GOLDEN / STEM, format)
-    write("manifest.json", manifest().to_json().encode())
+    GOLDEN_2.mkdir(exist_ok=True)
+    write("2/manifest.json", manifest().to_json().encode())
+    with tempfile.TemporaryDirectory() as work:
+        folder = source(Path(work))
+        for name in PACKS:
+            if not (GOLDEN_2 / name).exists():
+                pack_source(folder, Path(work) / name, name)
+                (Path(work) / name / BUILD_NAME).unlink()
+                shutil.copytree(Path(work) / name, GOLDEN_2 / name)
+                print("wrote", GOLDEN_2 / name)
 
 
 if __name__ == "__main__":

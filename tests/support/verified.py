@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 
 import cv2
@@ -13,6 +12,8 @@ import numpy as np
 import mhpdata
 from mhpdata.masks.joint_runs import decode_runs, encode_runs
 from mhpdata.masks.mask_runs import deflate_mask, inflate_mask
+from mhpdata.storage.content import SplitContent, pack_content, record_digest, split_content
+from mhpdata.storage.digests import FileHash
 from mhpdata.storage.manifest import read_manifest
 from mhpdata.storage.record import encode_record, number_record, parse_record
 from mhpdata.storage.shards import formats
@@ -70,9 +71,12 @@ def stored_image(folder, index):
 
 
 def edit_manifest(folder, change):
+    """Change a manifest, and its content with what that is the digest of."""
     path = folder / "manifest.json"
     content = json.loads(path.read_text())
     change(content)
+    splits = [SplitContent(name, s["records"], s["labelled"], s["content"]) for name, s in content["splits"].items()]
+    content["content"] = pack_content(content["layout"], content["classes"], content["flip_pairs"], splits)
     path.write_text(json.dumps(content))
 
 
@@ -83,9 +87,18 @@ def fix_hashes(folder):
         for split in content["splits"].values():
             for file in (file for shard in split["shards"] for file in shard["files"]):
                 data = (folder / file["file"]).read_bytes()
-                file.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+                found = FileHash()
+                found.update(data)
+                file.update(bytes=found.size, sha256=found.sha256, blocks=found.blocks.hex())
 
     edit_manifest(folder, change)
+
+
+def fix_content(folder, split):
+    """Make the manifest agree with the records of a split as they are."""
+    with contextlib.closing(mhpdata.open(folder, split)) as opened:
+        content = split_content([record_digest(opened.raw(i)) for i in range(len(opened))])
+    edit_manifest(folder, lambda manifest: manifest["splits"][split].update(content=content))
 
 
 def rewrite(folder, change, split="train", index=1):
@@ -102,6 +115,7 @@ def rewrite(folder, change, split="train", index=1):
         writer.write(record)
     writer.close()
     fix_hashes(folder)
+    fix_content(folder, split)
 
 
 def maps_changed(change):

@@ -28,7 +28,6 @@ mhpdata.drawing.labels              _draw_labels
 mhpdata.drawing.plain               emit
 mhpdata.drawing.vector              emit
 mhpdata.loading.loader              Loader.__init__
-mhpdata.packing.pack                pack
 mhpmodels.evaluation.evaluate       evaluate
 """
 

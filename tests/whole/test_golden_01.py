@@ -1,4 +1,4 @@
-"""What mhp 0.1 wrote is read, resumed and scored as 0.1 did, and the same download still packs to the same bytes.
+"""What mhp 0.1 wrote is read, resumed and scored as 0.1 did, and the same download still packs to the same shards.
 
 ``tests/support/make_golden_01.py`` made the files, with the code of 0.1.
 """
@@ -15,6 +15,10 @@ from make_golden_01 import PACKS, batches, digests, losses, run_config, source, 
 from places import TESTS
 
 import mhpdata
+from mhpdata.errors import OutputError
+from mhpdata.packing.sources import state_1
+from mhpdata.packing.summary import FORMAT_1
+from mhpdata.source.scan import scan
 from mhpmodels.files import checkpoint
 from mhpmodels.training.train import train
 
@@ -42,13 +46,43 @@ def test_a_loader_draws_the_same_batches(name):
 
 
 @pytest.mark.parametrize("name", PACKS)
-def test_the_same_download_packs_to_the_same_bytes(name, download, tmp_path):
-    mhpdata.pack(download, tmp_path / "rec", workers=2, **PACKS[name])
+def test_the_same_download_packs_to_the_same_shards(name, download, tmp_path):
+    """And to a manifest of version 2, which has the content of 0.1's records."""
+    manifest = mhpdata.pack(download, tmp_path / "rec", workers=2, **PACKS[name])
+    assert f"content {manifest.content_id}" in mhpdata.verify_packed(GOLDEN / name).remarks
     packed, golden = tree(tmp_path / "rec"), tree(GOLDEN / name)
+    assert packed.pop("manifest.json") != golden.pop("manifest.json")
     if name == "hdf5":  # HDF5 may lay out the same records otherwise; the records are compared above
         assert packed.keys() == golden.keys()
     else:
         assert packed == golden
+
+
+def packed_by_01(download, out):
+    """The golden pack as 0.1 left it after it had packed this very download: build.json knows its files' times."""
+    shutil.copytree(GOLDEN / "rec", out)
+    entries = [entry for split in scan(download).entries.values() for entry in split]
+    build = json.loads((out / "build.json").read_text())
+    (out / "build.json").write_text(json.dumps(build | {"source_state": state_1(entries, [], [])}))
+    return {path: path.stat().st_mtime_ns for path in out.iterdir()}
+
+
+def test_the_same_command_over_a_pack_of_01_does_nothing_and_says_what_may_be_done(download, tmp_path, capsys):
+    from mhptools.pack import main as pack
+
+    before = packed_by_01(download, tmp_path / "rec")
+    pack(["--src", str(download), "--out", str(tmp_path / "rec"), "--size", "48"], standalone_mode=False)
+    assert capsys.readouterr().out.splitlines()[1] == f"Complete. {FORMAT_1}"
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "rec").iterdir()} == before
+
+
+def test_a_pack_of_01_is_replaced_only_with_overwrite(download, tmp_path):
+    before = packed_by_01(download, tmp_path / "rec")
+    with pytest.raises(OutputError, match=r"holds a packed dataset of format 1, which every command reads.*overwrite"):
+        mhpdata.pack(download, tmp_path / "rec", size=40)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "rec").iterdir()} == before
+    manifest = mhpdata.pack(download, tmp_path / "rec", size=48, overwrite=True)
+    assert manifest.version == 2 and mhpdata.verify_packed(tmp_path / "rec", deep=True).clean
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch"])

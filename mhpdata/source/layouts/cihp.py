@@ -22,7 +22,7 @@ from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import CIHP
-from mhpdata.source.entry import MAPS, PHOTO, SPLITS, Entry, Found, Listing, Problem, Renamed, without_split
+from mhpdata.source.entry import MAPS, PHOTO, SPLITS, Entry, Found, Listing, Problem, without_split
 from mhpdata.source.lists import Lines, read_ids
 from mhpdata.source.names import PHOTO_ENDINGS, PNG_ENDINGS, Files, Folders
 
@@ -67,13 +67,15 @@ def _scan_split(folders: Folders, top: Found, split: str, listing: Listing) -> b
     """Add a split's entries, problems and remarks to ``listing``; whether it has labels."""
     folder = FOLDERS[split]
     if not (folders.root / folder).exists():
-        raise FolderError(folder, "missing", "the folder of a split", without_split(split, SPLITS))
+        remedy = without_split(split, SPLITS)
+        raise FolderError(folder, "missing", "the folder of a split", remedy, fault=("missing",))
     names = _names(folders, top, split, listing)
     listed = set(names)
     images = Files(folders.list(f"{folder}/{IMAGES}"), f"{folder}/{IMAGES}", PHOTO_ENDINGS, listed)
     labelled = (folders.root / folder / CLASSES).exists()
     if not labelled and split != "test":
-        raise FolderError(f"{folder}/{CLASSES}", "missing", "the maps of classes", without_split(split, SPLITS))
+        here, remedy = f"{folder}/{CLASSES}", without_split(split, SPLITS)
+        raise FolderError(here, "missing", "the maps of classes", remedy, fault=("missing",))
     kinds = [f"{folder}/{kind}" for kind in (CLASSES, PERSONS)] if labelled else []
     maps = [Files(folders.list(kind), kind, PNG_ENDINGS, listed) for kind in kinds]
     for name in names:
@@ -84,7 +86,7 @@ def _scan_split(folders: Folders, top: Found, split: str, listing: Listing) -> b
         except FolderError as error:
             listing.problems.append(Problem(split, name, error))
     for files_of in (images, *maps):
-        listing.renamed.extend(Renamed(split, text) for text in files_of.renamed(names))
+        listing.renamed.extend(files_of.renamed(split, names))
         listing.remarks.extend(files_of.unlisted())
     return labelled
 
@@ -96,7 +98,7 @@ def _names(folders: Folders, top: Found, split: str, listing: Listing) -> list[s
     if name in inside and name in top:
         found = f"is in {FOLDERS[split]} and beside it"
         remedy = f"Delete {name} or {FOLDERS[split]}/{name}, whichever does not come from the archive."
-        raise FolderError(name, found, "one list", remedy)
+        raise FolderError(name, found, "one list", remedy, fault=("list-twice",))
     place, where = (name, top) if name in top else (f"{FOLDERS[split]}/{name}", inside)
     lines = Lines("an id such as 0000006", "", f"{FOLDERS[split]}/{IMAGES}")
     return read_ids(folders, where, place, lines, listing, split)

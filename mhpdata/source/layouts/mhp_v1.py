@@ -20,7 +20,7 @@ from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import MHP_V1
-from mhpdata.source.entry import PHOTO, SPLITS, Entry, Found, Listing, Problem, Renamed
+from mhpdata.source.entry import PHOTO, SPLITS, Entry, Found, Listing, Problem
 from mhpdata.source.files import names_alike
 from mhpdata.source.layouts.person_masks import PersonMasks
 from mhpdata.source.lists import Lines, read_ids
@@ -58,8 +58,7 @@ def scan(root: Path, follow_links: bool = False) -> Listing:
                 entries.append(Entry(name, split, image, masks.find(name)))
             except FolderError as error:
                 listing.problems.append(Problem(split, name, error))
-        texts = [*images.renamed(names[split]), *masks.renamed(names[split])]
-        listing.renamed.extend(Renamed(split, text) for text in texts)
+        listing.renamed.extend([*images.renamed(split, names[split]), *masks.renamed(split, names[split])])
     listing.remarks.extend([*masks.unlisted(), *images.unlisted(), *folders.remarks()])
     return listing
 
@@ -71,7 +70,7 @@ def _split_names(folders: Folders, top: Found, listing: Listing) -> dict[str, li
     given = VAL_LIST in top
     for alike in [] if given else names_alike(top, VAL_LIST):
         remedy = f"Rename it to {VAL_LIST}, if it is the list of the validation split; otherwise move it away."
-        error = FolderError(alike, "is not read for its name", VAL_LIST, remedy)
+        error = FolderError(alike, "is not read for its name", VAL_LIST, remedy, fault=("list-name",))
         listing.problems.append(Problem("", alike, error, entry=False))
     val = read(VAL_LIST) if given else []
     test = read("test_list.txt")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import MHP_V2
-from mhpdata.source.entry import PHOTO, RED, SPLITS, Entry, Listing, Problem, Renamed, without_split
+from mhpdata.source.entry import PHOTO, RED, SPLITS, Entry, Listing, Problem, without_split
 from mhpdata.source.layouts.person_masks import PersonMasks
 from mhpdata.source.lists import Lines, read_ids
 from mhpdata.source.names import PHOTO_ENDINGS, Files, Folders
@@ -51,7 +51,8 @@ def scan(root: Path, follow_links: bool = False) -> Listing:
         listing.entries[split] = []
         if LISTS[split] not in lists and not (root / split).exists():
             remedy = without_split(split, SPLITS)
-            error = FolderError(split, f"missing, and its list list/{LISTS[split]}", "the folder of a split", remedy)
+            found, fault = f"missing, and its list list/{LISTS[split]}", ("missing",)
+            error = FolderError(split, found, "the folder of a split", remedy, fault=fault)
             listing.problems.append(Problem(split, split, error, entry=False))
             continue
         lines = Lines("an id such as 10", "", f"{split}/images")
@@ -76,7 +77,8 @@ def _scan_split(folders: Folders, split: str, names: list[str], listing: Listing
     folder = f"{split}/parsing_annos"
     labelled = (folders.root / folder).exists()
     if not labelled and split != "test":
-        raise FolderError(folder, "missing", "the masks of the split", without_split(split, SPLITS))
+        remedy = without_split(split, SPLITS)
+        raise FolderError(folder, "missing", "the masks of the split", remedy, fault=("missing",))
     masks = PersonMasks(folders.list(folder) if labelled else {}, folder, listed)
     for name in names:
         try:
@@ -84,6 +86,6 @@ def _scan_split(folders: Folders, split: str, names: list[str], listing: Listing
             listing.entries[split].append(Entry(name, split, image, masks.find(name) if labelled else None, RED))
         except FolderError as error:
             listing.problems.append(Problem(split, name, error))
-    listing.renamed.extend(Renamed(split, text) for text in [*images.renamed(names), *masks.renamed(names)])
+    listing.renamed.extend([*images.renamed(split, names), *masks.renamed(split, names)])
     listing.remarks.extend([*masks.unlisted(), *images.unlisted()])
     return labelled

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 from mhpdata.errors import EXTRACT_AGAIN, FolderError
+from mhpdata.faults import Renamed
 from mhpdata.source.entry import Found
 from mhpdata.source.files import Refused, SourceFile
 from mhpdata.source.names import OtherNames, is_there, say_renamed
@@ -65,21 +66,21 @@ class PersonMasks:
         if not masks:
             expected = f"{id}_<NN>_<ii>.png for each of its NN persons"
             remedy = f"{self._hint(id)}{EXTRACT_AGAIN}"
-            raise FolderError(folder, f"image {id} has no masks", expected, remedy)
+            raise FolderError(folder, f"image {id} has no masks", expected, remedy, fault=("no-masks", id))
         for file in masks.values():
             if isinstance(file, Refused):
                 raise file.error()
         declared = sorted({persons for persons, _ in masks})
         if len(declared) > 1:
             found = f"masks of image {id} declare {' and '.join(map(str, declared))} persons"
-            raise FolderError(folder, found, "one number", _extra(id))
+            raise FolderError(folder, found, "one number", _extra(id), fault=("person-counts", id))
         self._check_persons(id, declared[0], sorted(person for _, person in masks))
         ordered = [masks[declared[0], person] for person in range(1, declared[0] + 1)]
         return tuple(ordered)  # type: ignore[arg-type]  # refused files raised above
 
-    def renamed(self, ids: Iterable[str]) -> list[str]:
-        """Which files were taken for masks of some images, in one sentence; nothing where none were."""
-        return say_renamed(self._folder, [pair for id in ids for pair in self._taken.get(id, ())])
+    def renamed(self, split: str, ids: Iterable[str]) -> list[Renamed]:
+        """Which files were taken for masks of some images of a split, in one; nothing where none were."""
+        return say_renamed(split, self._folder, [pair for id in ids for pair in self._taken.get(id, ())])
 
     def unlisted(self) -> list[str]:
         """A remark for each name that is no mask's, and each image that no list names."""
@@ -98,7 +99,9 @@ class PersonMasks:
         found = f"image {id} names {counted(declared, 'person')} but has masks for {', '.join(map(str, persons))}"
         found += f"; person {missing} is missing" if missing else ""
         found += f"; person {extra} is extra" if extra else ""
-        raise FolderError(self._folder, found, "", _extra(id) if extra else f"{self._hint(id)}{EXTRACT_AGAIN}")
+        remedy = _extra(id) if extra else f"{self._hint(id)}{EXTRACT_AGAIN}"
+        fault = ("persons", id, declared, ", ".join(map(str, persons)))
+        raise FolderError(self._folder, found, "", remedy, fault=fault)
 
     def _hint(self, id: str) -> str:
         """Files that may be the missing masks."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import io
 import os
 import resource
@@ -24,6 +23,7 @@ from mhpdata.errors import OutputError, ShardChangedError, ShardError, copy_agai
 from mhpdata.filesystem.descriptors import open_descriptor
 from mhpdata.filesystem.ours import create
 from mhpdata.filesystem.regular import open_regular
+from mhpdata.storage.digests import FileHash
 from mhpdata.wording import is_no_file, to_read, why
 
 DISK = "Try again; if that fails, too, check the disk (dmesg tells its errors) and copy the shard to another one."
@@ -42,13 +42,13 @@ def how_to_open(error: OSError, path: Path) -> str:
     return to_read(error, path, DISK if error.errno == errno.EIO else copy_again(path.name))
 
 
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes (hex)."""
-    digest, block = hashlib.sha256(), memoryview(bytearray(1 << 20))
+def hash_file(path: Path) -> FileHash:
+    """The hash of a file's bytes. Raises OSError."""
+    digest, block = FileHash(), memoryview(bytearray(1 << 20))
     with io.FileIO(open_descriptor(path, os.O_RDONLY)) as file:
         while count := file.readinto(block):
             digest.update(block[:count])
-    return digest.hexdigest()
+    return digest
 
 
 def check_size(path: Path, size: int) -> None:
@@ -74,25 +74,24 @@ class HashedFile:
 
     def __init__(self, path: Path) -> None:
         self._file = create(path)
-        self._path, self._size, self._digest = path, 0, hashlib.sha256()
+        self._path, self._hash = path, FileHash()
 
     def write(self, *buffers: bytes | bytearray | memoryview) -> None:
         """Append these bytes, one after the other."""
         self._file.writelines(buffers)
         for buffer in buffers:
-            self._digest.update(buffer)
-            self._size += len(buffer)
+            self._hash.update(buffer)
 
-    def close(self) -> str:
-        """End the file; SHA-256 of its bytes (hex).
+    def close(self) -> FileHash:
+        """End the file; the hash of its bytes.
 
         Raises:
             OutputError: the file has not the bytes that were written to it.
         """
         if not self._file.closed:
             self._file.close()
-            check_written(self._path, self._size)
-        return self._digest.hexdigest()
+            check_written(self._path, self._hash.size)
+        return self._hash
 
     def abort(self) -> None:
         """Let go of the file; what is in it does not matter."""

@@ -16,6 +16,7 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
+from mhpdata.storage.digests import FileHash
 from mhpdata.storage.shards.file import OpenFile
 
 SUFFIXES = {"recordio": (".rec", ".idx"), "hdf5": (".h5",)}
@@ -33,11 +34,11 @@ class Writer(Protocol):
     def write(self, record: bytes | bytearray) -> None:
         """Append a record."""
 
-    def close(self) -> tuple[str, ...]:
+    def close(self) -> tuple[FileHash, ...]:
         """End the shard; what it holds is in its files afterwards, if not yet on the disk.
 
         Returns:
-            The SHA-256 (hex) of each file, in the order of SUFFIXES.
+            The hash of each file, in the order of SUFFIXES.
         """
 
     def abort(self) -> None:

@@ -21,7 +21,8 @@ import numpy as np
 from mhpdata.errors import ShardError, copy_again
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.filesystem.ours import create, head
-from mhpdata.storage.shards.file import OpenFile, check_written, sha256_file
+from mhpdata.storage.digests import FileHash
+from mhpdata.storage.shards.file import OpenFile, check_written, hash_file
 
 FORMAT = "mhp-records"
 _ABOUT = "Record i is records[offsets[i]:offsets[i+1]]; its layout is in docs/format.md of mhp"
@@ -47,7 +48,7 @@ class Writer:
         self.size += len(record)
         self._offsets.append(self.size)
 
-    def close(self) -> tuple[str, ...]:
+    def close(self) -> tuple[FileHash, ...]:
         """Copy the spool into the shard, and hash it: HDF5 writes its heads last, so not on the way."""
         try:
             self._spool.flush()
@@ -58,7 +59,7 @@ class Writer:
             check_written(self._path, target.end)
         finally:
             self.abort()
-        return (sha256_file(self._path),)
+        return (hash_file(self._path),)
 
     def _fill(self, file: h5py.File) -> None:
         file.attrs["format"], file.attrs["version"], file.attrs["about"] = FORMAT, np.uint32(1), _ABOUT

@@ -26,6 +26,7 @@ from mhpdata.errors import FIND_AGAIN, ShardError, copy_again
 from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.ours import head
 from mhpdata.filesystem.regular import read_regular
+from mhpdata.storage.digests import FileHash
 from mhpdata.storage.shards.file import HashedFile, OpenFile, how_to_open
 from mhpdata.wording import why
 
@@ -110,7 +111,7 @@ class Writer:
         self.size += sum(map(len, buffers))
         self._records += 1
 
-    def close(self) -> tuple[str, ...]:
+    def close(self) -> tuple[FileHash, ...]:
         """End both files."""
         try:
             return self._rec.close(), self._idx.close()

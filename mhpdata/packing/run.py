@@ -1,0 +1,217 @@
+"""One pack: what is already there, what is still to be converted, and the manifest of all of it.
+
+::
+
+    scan ──entries──> a pool of threads: convert ──records, in list order──> the same threads, in turn: shards
+                                                                                 │ a whole shard
+                                                                                 v
+                                            manifest last <── journal <── one thread: sync, final name
+
+Everything heavy in ``convert`` lets go of the GIL, so threads scale as processes do and start at once
+(benchmarks/pack.py compares the two). At most a few records a worker wait at any time. Records are written in list
+order whoever finishes first, shards are cut by the records' lengths alone, and nothing that is written depends on
+time: the same source and options give the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from mhpdata import compiling
+from mhpdata.errors import ManifestError, SourceError, is_outside
+from mhpdata.faults import FAULTS, describe
+from mhpdata.filesystem.atomic import sync_folder, write_atomically
+from mhpdata.options import PackOptions
+from mhpdata.packing.build import describe_build
+from mhpdata.packing.convert import Converted, Refused, convert
+from mhpdata.packing.journal import Finished, Journal
+from mhpdata.packing.output import Output
+from mhpdata.packing.shard_stream import Publisher, ShardStream, skipped
+from mhpdata.packing.sources import Source, source_digest, state_1
+from mhpdata.source.entry import Entry, empty_split
+from mhpdata.source.terms import TERMS, Terms
+from mhpdata.storage.content import split_content
+from mhpdata.storage.duplicates import identical
+from mhpdata.storage.manifest import BUILD_NAME, NAME, VERSION, Manifest, dump, read_manifest
+from mhpdata.storage.packed import PackedSplit, Skipped
+from mhpdata.storage.statistics import Statistics
+from mhpdata.threads import crew
+
+MB = 1 << 20
+_COMPILING_S = 5
+"""Seconds that a first pack compiles kernels (benchmarks/results/cold_start.md)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of ``pack``, its arguments checked and the source scanned.
+
+    Attributes:
+        source: what is packed.
+        output: the folder that is packed to, locked.
+        options: how.
+        skip: leave out entries that cannot be used.
+        allow_empty: a split may be without records.
+        follow_links: links out of the source were followed.
+    """
+
+    source: Source
+    output: Output
+    options: PackOptions
+    skip: bool
+    allow_empty: bool
+    follow_links: bool
+
+    @property
+    def recorded_options(self) -> dict[str, object]:
+        """The options as the manifest holds them."""
+        return {"splits": list(self.source.splits), **self.options.as_dict()}
+
+    @property
+    def key(self) -> dict[str, object]:
+        """What is packed, how, and in which version of the format: another pack must not go on with it."""
+        return {"layout": self.source.listing.layout, "version": VERSION, **self.recorded_options}
+
+    def already_done(self) -> Manifest | None:
+        """The manifest in the folder, if it is of this source as it is, packed with these options, all there."""
+        out = self.output.out
+        if not (out / NAME).exists() or (out / NAME).is_symlink():
+            return None
+        try:
+            manifest = read_manifest(out)
+        except ManifestError as error:
+            if is_outside(error) or self.output.is_ours(out / NAME):
+                raise
+            return None  # somebody else's manifest.json, which Output.begin refuses
+        if any(not (out / f.file).is_file() or (out / f.file).stat().st_size != f.bytes for f in manifest.files):
+            return None
+        ours, theirs = (self.source.listing.layout, self.recorded_options), (manifest.layout, manifest.options)
+        if ours != theirs or (manifest.skipped and not self.skip) or not self._is_same_source(manifest.version):
+            return None
+        self._refuse_empty(manifest)
+        return manifest
+
+    def pack(self) -> Manifest:
+        """Pack what the journal does not have yet, and write the manifest."""
+        compiling.expect(_COMPILING_S)
+        started, compiled = time.perf_counter(), compiling.seconds()
+        source, entries = self.source, self.source.listing.entries
+        journal = Journal(self.output, self.key, source.read)
+        finished = {split: journal.finished(split, entries[split], self.skip) for split in source.splits}
+        total = len(source.entries)
+        with Publisher() as publisher, crew(total, "images", source.workers, source.progress) as workers:
+            streams = {split: self._stream(journal, publisher, split, done) for split, done in finished.items()}
+            todo = [entry for split in source.splits for entry in entries[split][streams[split].place :]]
+            workers.skip(total - len(todo))
+            try:
+                workers.in_turn(self._convert, todo, partial(self._write, streams))
+                packed = {split: stream.finished() for split, stream in streams.items()}
+            except BaseException:
+                for stream in streams.values():
+                    stream.abort()
+                raise
+        return self._finish(packed, time.perf_counter() - started - (compiling.seconds() - compiled))
+
+    def _is_same_source(self, version: int) -> bool:
+        """Whether the source is the one that the finished pack in the folder was made from."""
+        source, build = self.source, self.output.read_build()
+        if version == 1:
+            return build.get("source_state") == state_1(source.entries, source.problems, source.renamed)
+        if build.get("source_state") == source.state():
+            return True
+        return build.get("source_content") == source.content(source.read(source.entries))
+
+    def _stream(self, journal: Journal, publisher: Publisher, split: str, finished: list[Finished]) -> ShardStream:
+        listing, limit = self.source.listing, self.options.shard_mb * MB
+        entries, classes = listing.entries[split], len(listing.labels)
+        return ShardStream(journal, publisher, self.options.format, limit, split, entries, finished, classes)
+
+    def _convert(self, entry: Entry) -> Converted | Refused:
+        root = self.source.root
+        try:
+            return convert(root, entry, self.source.listing.labels, self.options)
+        except SourceError as error:
+            if not self.skip:
+                raise
+            return Refused(error, source_digest(root, entry))
+
+    def _write(self, streams: dict[str, ShardStream], entry: Entry, result: Converted | Refused) -> None:
+        stream = streams[entry.split]
+        if isinstance(result, Refused):
+            stream.skip(result)
+        else:
+            stream.add(result)
+        if stream.place == len(self.source.listing.entries[entry.split]):
+            stream.close()
+
+    def _finish(self, packed: dict[str, list[Finished]], seconds: float) -> Manifest:
+        source, labels = self.source, self.source.listing.labels
+        terms = TERMS.get(source.listing.layout, Terms())
+        manifest = Manifest(
+            layout=source.listing.layout,
+            classes=labels.names,
+            flip_pairs=labels.flip_pairs,
+            options=self.recorded_options,
+            splits={split: self._split(split, finished) for split, finished in packed.items()},
+            skipped=self._skipped(packed),
+            duplicates=_duplicates(packed),
+            notes=tuple(note for finished in packed.values() for done in finished for note in done.notes),
+            renamed=source.renamed,
+            licence=terms.licence,
+            citation=terms.citation,
+        )
+        self._refuse_empty(manifest)
+        out = self.output.out
+        self.output.remove_others({file.file for file in manifest.files})
+        sync_folder(out)
+        content = source.content([digest for finished in packed.values() for one in finished for digest in _own(one)])
+        build = describe_build(source.root, source.state(), content, self.follow_links, source.workers, seconds)
+        write_atomically(out / BUILD_NAME, dump(build))
+        write_atomically(out / NAME, manifest.to_json())
+        return manifest
+
+    def _refuse_empty(self, manifest: Manifest) -> None:
+        """Raises FolderError where a split has no record, unless that was asked for."""
+        for split, packed in manifest.splits.items():
+            if not packed.records and not self.allow_empty:
+                left_out = [
+                    (skip.name, describe(FAULTS, skip.code, skip.values))
+                    for skip in manifest.skipped
+                    if skip.split in ("", split)
+                ]
+                raise empty_split(split, [name for name, one in manifest.splits.items() if one.records], left_out)
+
+    def _split(self, split: str, finished: list[Finished]) -> PackedSplit:
+        classes = len(self.source.listing.labels)
+        statistics = Statistics(class_pixels=[0] * classes, class_images=[0] * classes)
+        for done in finished:
+            statistics.add(done.statistics)
+        shards = tuple(done.shard for done in finished if done.shard.names)
+        content = split_content(done.contents.raw(i) for done in finished for i in range(len(done.contents)))
+        return PackedSplit(shards, statistics, split not in self.source.listing.unlabelled, content)
+
+    def _skipped(self, packed: dict[str, list[Finished]]) -> tuple[Skipped, ...]:
+        """What was left out: first what is wrong with the lists, then each split's."""
+        problems = [skipped(problem.split, problem.name, problem.error) for problem in self.source.listing.problems]
+        left_out = [skip for skip in problems if skip.split == ""]
+        for split in self.source.splits:
+            left_out += [skip for skip in problems if skip.split == split]
+            left_out += [skip for finished in packed[split] for skip in finished.skipped]
+        return tuple(left_out)
+
+
+def _own(done: Finished) -> list[str]:
+    """The digests of the entries that a finished shard covers, without the one after them."""
+    return list(done.sources[: done.stop - done.start])
+
+
+def _duplicates(packed: dict[str, list[Finished]]) -> tuple[tuple[str, ...], ...]:
+    """Groups of records whose photos are the same file, byte for byte, as split/name."""
+    return identical(
+        (f"{split}/{name}", digest)
+        for split, finished in packed.items()
+        for done in finished
+        for name, digest in zip(done.shard.names, done.shard.photos, strict=True)
+    )

@@ -1,0 +1,73 @@
+"""A record's arrays: what a split gives, one image with its labels in memory."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from mhpdata.errors import RecordError
+from mhpdata.masks.joint_runs import check_runs, decode_runs
+from mhpdata.masks.mask_runs import inflate_mask
+from mhpdata.named import Named
+from mhpdata.storage.codec import decode_stored
+from mhpdata.storage.record import Record
+
+
+class Sample(Named):
+    """One image with its labels, in memory.
+
+    Also a mapping, of all but ``record`` and what is None, so that data loaders can collate samples:
+    ``sample["image"]`` is ``sample.image``.
+
+    Attributes:
+        name: the image's id, as "1528".
+        image: uint8 (height, width, 3), RGB, 0..255.
+        labels: uint8 (height, width), a class or 255 (not counted); None where the split has no labels.
+        persons: uint8 (height, width), which person owns the pixel, from 1; 0 nobody; None without labels.
+        index: the sample's place in its split.
+        record: what else the record holds (sizes, contested pixels, hash).
+    """
+
+    name: str
+    image: np.ndarray
+    labels: np.ndarray | None
+    persons: np.ndarray | None
+    index: int
+    record: Record
+
+    APART = frozenset({"record"})
+
+    @cached_property
+    def masks(self) -> list[np.ndarray]:
+        """Each person's own mask as annotated: uint8 (source height, source width), in person order."""
+        masks = []
+        for person, data in enumerate(self.record.masks, 1):
+            try:
+                masks.append(inflate_mask(data, self.record.source_size))
+            except RecordError as error:
+                place = f"record {self.index} ({self.name}), mask of person {person}"
+                raise error.at(place) from error
+        return masks
+
+
+def decode_record(record: Record, index: int, labels: int) -> Sample:
+    """A record's arrays.
+
+    Args:
+        record: its parts.
+        index: its place in its split.
+        labels: how many labels the dataset has; others are an error.
+
+    Raises:
+        RecordError: the image or the runs are not what the record says.
+    """
+    try:
+        image = decode_stored(record.image, record.codec, record.size)
+        if record.runs is None or record.row_offsets is None:
+            return Sample(record.name, image, None, None, index, record)
+        check_runs(record.row_offsets, record.runs, record.size, labels, len(record.masks))
+        label_map, persons = decode_runs(record.row_offsets, record.runs, record.size)
+    except RecordError as error:
+        raise error.at(f"record {index} ({record.name}), {error.place}") from error
+    return Sample(record.name, image, label_map, persons, index, record)
