@@ -28,8 +28,10 @@ import mhpdata
 from mhpdata.drawing import image as render
 from mhpdata.drawing import labels as maps
 from mhpdata.drawing.instructions import LEVEL
+from mhpdata.drawing.scratch import DrawScratch
 from mhpdata.loading import sampling
 from mhpdata.loading.loader import Loader
+from mhpdata.loading.region import Reading
 from mhpdata.storage.codec import CODECS
 from mhpdata.synth.writing.folder import synthesize
 
@@ -54,7 +56,7 @@ print(json.dumps({"first batch s": first, "private MB": peak / 1e3}))
 def parts(folder: Path, runs: int) -> dict[str, float]:
     """Microseconds an image of each part, in the order in which a thread does them."""
     loader = Loader(folder, "train", threads=1, blur_prob=0.0)
-    regions, (reading, scratch) = loader._data, loader._desks[0]
+    regions, reading, scratch = loader._data, Reading(), DrawScratch()
     count = len(loader._samples)
     images, labels = loader._slots.lend(((16, 3, 768, 768), np.float32), ((16, 768, 768), np.uint8))
     seconds: dict[str, list[float]] = {}

@@ -17,6 +17,8 @@ from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import read_scan
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.plain import FLOAT32
+from mhpdata.drawing.scratch import DrawScratch, aligned
+from mhpdata.drawing.source import YUV, planar
 from mhpdata.pool import Pool, ended
 from mhpdata.threads import start_threads
 
@@ -48,21 +50,21 @@ def prepare(jpeg: bool, cores: int) -> None:
 
 def draw() -> None:
     """Draw a small image."""
-    buffer = render.aligned((2 * _SIDE * _SIDE + 256,), np.uint8)
-    source = render.planar(render.YUV, (_SIDE, _SIDE))
+    buffer = aligned((2 * _SIDE * _SIDE + 256,), np.uint8)
+    source = planar(YUV, (_SIDE, _SIDE))
     out = np.empty((3, _SIDE, _SIDE), np.float32).reshape(-1).view(np.uint8)
-    scratch = render.DrawScratch()
+    scratch = DrawScratch()
     render.draw_image(LEVEL, buffer, source, _PLACE, FLOAT32, render.normalisation(), out, scratch)
 
 
 def draw_labels() -> None:
     """Draw a small label map of one run per row."""
-    words = render.aligned((2 * _SIDE + 1,), np.uint32)[: 2 * _SIDE + 1]
+    words = aligned((2 * _SIDE + 1,), np.uint32)[: 2 * _SIDE + 1]
     words[: _SIDE + 1], words[_SIDE + 1 :] = np.arange(_SIDE + 1), _SIDE
     runs = words[: _SIDE + 1], words[_SIDE + 1 :]
     labels, swap = np.empty((2, _SIDE, _SIDE), np.uint8), np.arange(256, dtype=np.uint8)
     flat = labels[0].reshape(-1), labels[0][:0].reshape(-1)
-    size, scratch = (_SIDE, _SIDE), render.DrawScratch()
+    size, scratch = (_SIDE, _SIDE), DrawScratch()
     assert maps.draw_labels(LEVEL, runs, size, _PLACE, swap, 255, (1, 1), *flat, scratch), "the runs are sound"
 
 
@@ -73,7 +75,7 @@ def decode() -> None:
     written = simplejpeg.encode_jpeg(np.zeros((_SIDE, _SIDE, 3), np.uint8))
     scan = read_scan(written)
     assert scan is not None, "a baseline JPEG"
-    data = render.aligned((len(written),), np.uint8)[: len(written)]
+    data = aligned((len(written),), np.uint8)[: len(written)]
     data[:] = np.frombuffer(written, np.uint8)
-    planes = render.aligned((grid(scan.size, scan.factors).size,), np.uint8)
+    planes = aligned((grid(scan.size, scan.factors).size,), np.uint8)
     assert decode_planes(data, scan, (0, _SIDE), (0, _SIDE), planes, Workplace()), "it is whole"

@@ -1,6 +1,7 @@
 """Compute where a crop lies in the scaled image, from a sample's random draws (pure functions).
 
-In: sizes as (height, width) in pixels, draws uniform in [0, 1). Out: a :class:`Placement`.
+In: sizes as (height, width) in pixels, draws uniform in [0, 1). Out: a :class:`Placement`, which the kernels take (a
+bundle for functions under ``@kernel``, see :mod:`mhpdata.drawing.arguments`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ DRAWS = 7
 
 
 class Placement(NamedTuple):
-    """Where a crop lies in the scaled picture, and what else happens to it. Sizes and offsets in pixels."""
+    """Where a crop lies in the scaled image, and what else happens to it. Sizes and offsets in pixels."""
 
     scaled_height: int
     scaled_width: int
@@ -38,10 +39,10 @@ def place_train(
     gray_prob: float = 0.0,
     flip_prob: float = 0.5,
 ) -> Placement:
-    """The old recipe's geometry (GluonCV): long side from scales x base, aspect kept, padded, random square crop.
+    """Place a crop as the GluonCV recipe does: long side from scales x base, aspect kept, padded, random square crop.
 
     Args:
-        size: (height, width) of the picture in the shard.
+        size: (height, width) of the image in the shard.
         u: the sample's row of :func:`draws`.
     """
     height, width = size
@@ -64,7 +65,7 @@ def place_train(
 
 
 def place_val(size: tuple[int, int], crop_size: int) -> Placement:
-    """Short side to the crop, crop in the middle (GluonCV's "val")."""
+    """Place a crop in the middle, the short side scaled to the crop (GluonCV's "val")."""
     height, width = size
     if width > height:
         scaled = (crop_size, int(width * crop_size / height))
@@ -75,5 +76,5 @@ def place_val(size: tuple[int, int], crop_size: int) -> Placement:
 
 
 def place_whole(size: tuple[int, int]) -> Placement:
-    """The picture as it is in the shard (GluonCV's "testval")."""
+    """Place the image as it is in the shard (GluonCV's "testval")."""
     return Placement(*size, 0, 0, *size)

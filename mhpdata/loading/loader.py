@@ -31,6 +31,7 @@ from mhpdata.drawing import placement
 from mhpdata.drawing.ahead import prepare
 from mhpdata.drawing.instructions import LEVEL
 from mhpdata.drawing.plain import FLOAT16, FLOAT32, UINT8
+from mhpdata.drawing.scratch import DrawScratch
 from mhpdata.errors import MhpError, OptionError, ShardChangedError
 from mhpdata.labels import IGNORE
 from mhpdata.loading import sampling
@@ -373,7 +374,7 @@ class Loader:
             return placement.place_train(size, u, self._base, self._crop, self._scales, **self._probabilities)
         return placement.place_whole(size) if self._whole else placement.place_val(size, self._crop)
 
-    def _fill(self, step: Step, i: int, reading: Reading, scratch: render.DrawScratch) -> None:
+    def _fill(self, step: Step, i: int, reading: Reading, scratch: DrawScratch) -> None:
         """Make sample i of a batch."""
         self._current(lambda: self._make(step, i, reading, scratch))
 
@@ -386,7 +387,7 @@ class Loader:
                 self._data.renew()
         return read()
 
-    def _make(self, step: Step, i: int, reading: Reading, scratch: render.DrawScratch) -> None:
+    def _make(self, step: Step, i: int, reading: Reading, scratch: DrawScratch) -> None:
         index = int(step.samples[i])
         images = step.arrays[0]
         found = self._data.find(index, reading)
@@ -412,7 +413,7 @@ class Loader:
         found: Found,
         place: placement.Placement,
         reading: Reading,
-        scratch: render.DrawScratch,
+        scratch: DrawScratch,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Labels and, where asked for, persons of sample i."""
         index = int(step.samples[i])

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from mhpdata.drawing.image import Source
 from mhpdata.drawing.placement import Placement
+from mhpdata.drawing.source import Source
 from mhpdata.errors import OptionError, RecordError
 from mhpdata.labels import LabelSet
 from mhpdata.loading.leaks import find_leaks, refuse

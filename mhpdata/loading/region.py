@@ -15,12 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import simplejpeg
 
-from mhpdata.drawing import image as render
+from mhpdata.drawing.image import split_channels
 from mhpdata.drawing.instructions import LEVEL
 from mhpdata.drawing.jpeg.grid import Grid, grid
 from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import Scan, read_scan
 from mhpdata.drawing.placement import Placement
+from mhpdata.drawing.scratch import aligned
+from mhpdata.drawing.source import RGB, YUV, Source, planar, planes_of, touched
 from mhpdata.errors import FIND_AGAIN, MhpError, RecordError, ShardChangedError
 from mhpdata.masks.joint_runs import check_runs
 from mhpdata.masks.mask_runs import inflate_runs
@@ -74,7 +76,7 @@ class Reading:
         """``size`` elements of one of the arrays, with 64 more behind them."""
         array: np.ndarray = getattr(self, name)
         if array.size < size + 64:
-            array = render.aligned((size + size // 4 + 64,), array.dtype)
+            array = aligned((size + size // 4 + 64,), array.dtype)
             setattr(self, name, array)
         return array
 
@@ -131,21 +133,21 @@ class Regions:
                 raise self.damaged(index, "changes while it is read")
         return found
 
-    def picture(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, render.Source]:
+    def picture(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, Source]:
         """The rows that a placement needs: a buffer, and where in it they lie."""
         if found.codec == JPEG:
             return self._jpeg(index, found, place, reading)
-        colour = render.YUV if found.codec == YUV420 else render.RGB
+        colour = YUV if found.codec == YUV420 else RGB
         buffer = reading.room("image", found.image_bytes)
         begin, filled, missing = IR_HEADER.size, 0, []
-        planes = render.planes_of(colour, found.size)
+        planes = planes_of(colour, found.size)
         for (rows, columns), (extent, _) in zip(planes.sizes, planes.extents, strict=True):
             low, high = _rows(rows, extent, place)
             end = filled + (high - low) * columns
             self._read(index, found, begin + low * columns, buffer[filled:end], reading)
             missing.append((low, rows - high))
             begin, filled = begin + rows * columns, end
-        return buffer, render.planar(colour, found.size, missing)
+        return buffer, planar(colour, found.size, missing)
 
     def runs(self, index: int, found: Found, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
         """row_offsets and runs of a record that has labels, uint32."""
@@ -173,7 +175,7 @@ class Regions:
         """The error of a part of a record with the shard and the record before it."""
         return error.in_shard(f"{self._split.place(index)}, {error.place}", self._split.file(index))
 
-    def _jpeg(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, render.Source]:
+    def _jpeg(self, index: int, found: Found, place: Placement, reading: Reading) -> tuple[np.ndarray, Source]:
         height, width = found.size
         data = reading.room("image", found.image_bytes)[: found.image_bytes]
         self._read(index, found, IR_HEADER.size, data, reading)
@@ -189,19 +191,19 @@ class Regions:
             raise self.damaged(index, actual, _whole(found))
         low, high = _rows(height, float(height), place)
         planes, gap = reading.room("planes", 3 * height * width + 128), 64
-        render.split_channels(LEVEL, pixels, low * width, high * width, planes, height * width + gap)
-        return planes, render.planar(render.RGB, found.size, gap=gap)
+        split_channels(LEVEL, pixels, low * width, high * width, planes, height * width + gap)
+        return planes, planar(RGB, found.size, gap=gap)
 
     def _planes(
         self, index: int, found: Found, scan: Scan, data: np.ndarray, place: Placement, reading: Reading
-    ) -> tuple[np.ndarray, render.Source]:
+    ) -> tuple[np.ndarray, Source]:
         target = grid(found.size, scan.factors)
         planes = reading.room("planes", target.size)
         rows = _samples(scan, target, 0, place.scaled_height, place.top, place.height, False)
         columns = _samples(scan, target, 1, place.scaled_width, place.left, place.width, place.flip)
         if not decode_planes(data, scan, rows, columns, planes, reading.workplace):
             raise self.damaged(index, "is damaged (a JPEG whose codes are wrong or end too early)", _whole(found))
-        return planes, render.Source(render.YUV, target.at, target.stride, target.sizes, target.extents)
+        return planes, Source(YUV, target.at, target.stride, target.sizes, target.extents)
 
     def _merged(self, index: int, overlap: str) -> tuple[np.ndarray, np.ndarray]:
         record = self._split.record(index)
@@ -275,7 +277,7 @@ def _samples(
     Cb and Cr."""
     factor, count = scan.factors[axis], min(count, scaled - start)
     (low, high), (chroma_low, chroma_high) = (
-        render.touched(size, extent, scaled, start, count, mirrored)
+        touched(size, extent, scaled, start, count, mirrored)
         for size, extent in zip(target.sizes[:, axis].tolist(), target.extents[:, axis].tolist(), strict=True)
     )
     return min(low, chroma_low * factor), max(high, chroma_high * factor)
@@ -287,4 +289,4 @@ def _whole(found: Found) -> str:
 
 def _rows(size: int, extent: float, place: Placement) -> tuple[int, int]:
     count = min(place.height, place.scaled_height - place.top)
-    return render.touched(size, extent, place.scaled_height, place.top, count, False)
+    return touched(size, extent, place.scaled_height, place.top, count, False)

@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhpdata.drawing import image as render
+from mhpdata.drawing.scratch import DrawScratch
 from mhpdata.loading.region import Reading
 from mhpdata.pool import Pool, ended
 from mhpdata.task import locked
 from mhpdata.threads import start_threads
 
-Desk = tuple[Reading, render.DrawScratch]
+Desk = tuple[Reading, DrawScratch]
 """Per-thread buffers."""
 
 
@@ -63,7 +63,7 @@ class Step:
                 self.ready.release()
 
 
-Fill = Callable[[Step, int, Reading, render.DrawScratch], None]
+Fill = Callable[[Step, int, Reading, DrawScratch], None]
 
 
 class _Sample(NamedTuple):
@@ -132,7 +132,7 @@ def _desk(desks: deque[Desk]) -> Iterator[Desk]:
     try:
         desk = desks.pop()
     except IndexError:
-        desk = Reading(), render.DrawScratch()
+        desk = Reading(), DrawScratch()
     try:
         yield desk
     finally:

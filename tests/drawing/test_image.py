@@ -3,18 +3,17 @@
 import naive_loader as naive
 import numpy as np
 import pytest
+from drawn import NORM, a_map, draw, draw_labels, planes_of
 from images import picture
 from PIL import Image, ImageFilter
 
 from mhpdata.drawing import image as render
 from mhpdata.drawing import instructions as vectors
-from mhpdata.drawing import labels as maps
+from mhpdata.drawing import source as sources
 from mhpdata.drawing.placement import Placement
-from mhpdata.drawing.plain import FLOAT16, FLOAT32, UINT8
+from mhpdata.drawing.scratch import DrawScratch
 
 LEVELS = range(vectors.LEVEL + 1)
-KINDS = {"float32": FLOAT32, "float16": FLOAT16, "uint8": UINT8}
-NORM = render.normalisation()
 PLACES = {
     "enlarged": Placement(90, 130, 7, 11, 64, 64),
     "enlarged and mirrored": Placement(90, 131, 7, 66, 64, 64, flip=True),
@@ -34,35 +33,6 @@ PLACES = {
 }
 
 
-def planes_of(size, yuv, seed=0):
-    rng = np.random.default_rng(seed)
-    half = tuple(-(-n // 2) for n in size)
-    sizes = (size, half, half) if yuv else (size,) * 3
-    # hard edges and full range: where clamping and rounding are hardest
-    return [
-        np.where(rng.random(s) < 0.5, rng.integers(0, 256, s), rng.choice([0, 255], s)).astype(np.uint8) for s in sizes
-    ]
-
-
-def draw(planes, yuv, size, place, kind, level, misalign=0, scratch=None):
-    sizes = np.array([planes[0].shape, planes[1].shape], np.int64)
-    extents = np.array([size, [n / round(n / m) for n, m in zip(size, planes[1].shape, strict=True)]], np.float64)
-    at = np.cumsum([0, planes[0].size, planes[1].size])
-    stride = np.array([p.shape[1] for p in planes])
-    buffer = np.concatenate([*(p.ravel() for p in planes), np.full(64, 77, np.uint8)])
-    count = place.height * place.width * 3
-    memory = render.aligned((misalign + 4 * count + 256,), np.uint8)
-    memory[:] = 99
-    used = count * {"float32": 4, "float16": 2, "uint8": 1}[kind]
-    out = memory[misalign : misalign + used]
-    source = render.Source(render.YUV if yuv else render.RGB, at, stride, sizes, extents)
-    render.draw_image(level, buffer, source, place, KINDS[kind], NORM, out, scratch or render.DrawScratch())
-    assert (memory[:misalign] == 99).all()
-    assert (memory[misalign + used :] == 99).all()
-    out = out.copy().view(kind)
-    return out.reshape(place.height, place.width, 3) if kind == "uint8" else out.reshape(3, place.height, place.width)
-
-
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("yuv", [True, False], ids=["yuv", "rgb"])
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
@@ -79,7 +49,7 @@ def test_every_level_draws_what_the_twin_draws(place, yuv, level):
 @pytest.mark.parametrize("level", LEVELS)
 def test_random_shapes(level):
     rng = np.random.default_rng(level)
-    scratch = render.DrawScratch()  # one for all: what a sample leaves there must not show in the next
+    scratch = DrawScratch()  # one for all: what a sample leaves there must not show in the next
     for trial in range(40):
         size = tuple(rng.integers(1, 50, 2))
         scaled = tuple(rng.integers(1, 120, 2))
@@ -154,34 +124,10 @@ def test_only_touched_rows_are_read(kept, flip):
     planes = planes_of((60, 83), True)
     expected = draw(planes, True, (60, 83), place, "uint8", 0)
     for p, (size, extent) in enumerate([(60, 60.0), (30, 30.0), (30, 30.0)]):
-        low, high = render.touched(size, extent, 60, top, rows, False)
+        low, high = sources.touched(size, extent, 60, top, rows, False)
         planes[p][:low] = 1
         planes[p][high:] = 1
     np.testing.assert_array_equal(draw(planes, True, (60, 83), place, "uint8", 0), expected)
-
-
-def a_map(size, seed):
-    """A map with large areas, thin lines and single pixels; who owns what differs from what it is."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 19, (size[0] // 7 + 1, size[1] // 13 + 1))
-    out = np.kron(coarse, np.ones((7, 13), int))[: size[0], : size[1]]
-    noisy = rng.random(size) < 0.03
-    out[noisy] = rng.choice([255, 9, 10, 3], noisy.sum())
-    return out.astype(np.uint8)
-
-
-def draw_labels(level, size, runs, place, pairs=(), pad=255, persons=False, misalign=0, most=(255, 255)):
-    swap = np.arange(256, dtype=np.uint8)
-    for left, right in pairs if place.flip else ():
-        swap[[left, right]] = right, left
-    count = place.height * place.width
-    memory = render.aligned((2 * (count + 128),), np.uint8)
-    memory[:] = 99
-    labels = memory[misalign : misalign + count]
-    owners = memory[-count:] if persons else memory[:0]
-    sound = maps.draw_labels(level, runs, size, place, swap, pad, most, labels, owners, render.DrawScratch())
-    assert (memory[misalign + count : -count] == 99).all()
-    return sound, labels.reshape(place.height, -1), owners.reshape(place.height, -1)
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -6,10 +6,10 @@ import numpy as np
 import simplejpeg
 from images import picture
 
-from mhpdata.drawing import image as render
 from mhpdata.drawing.jpeg.grid import grid
 from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import read_scan
+from mhpdata.drawing.scratch import aligned
 
 WORKPLACE = Workplace()  # one for all: what a JPEG leaves there must not show in the next
 
@@ -18,7 +18,7 @@ def decode(data, rows=None, columns=None):
     """Y, Cb, Cr, each as large as the picture needs; None where the bytes are damaged."""
     scan = read_scan(data)
     place = grid(scan.size, scan.factors)
-    out = render.aligned((place.size + 64,), np.uint8)
+    out = aligned((place.size + 64,), np.uint8)
     out[:] = 77
     height, width = scan.size
     bytes_ = np.frombuffer(data, np.uint8).copy()

@@ -22,22 +22,11 @@ VERB_OF_AN_ENGINE = {"mhpmodels.engines.mxnet": "build", "mhpmodels.engines.torc
 """What the ``__init__`` of an engine defines: the one function that imports its framework."""
 
 NOT_YET_FEWER_PARAMETERS = """
-mhpdata.drawing.image               _draw _resample
-mhpdata.drawing.instructions        _draw.build
-mhpdata.drawing.labels              _draw_labels
-mhpdata.drawing.plain               emit
-mhpdata.drawing.vector              emit
 mhpdata.loading.loader              Loader.__init__
 mhpmodels.evaluation.evaluate       evaluate
 """
 
 NOT_YET_TYPED_KERNELS = """
-mhpdata.drawing.image               _black _draw _resample _split_channels address
-mhpdata.drawing.labels              _draw_labels find_boxes
-mhpdata.drawing.plain               _byte _product _share emit fill_blur fill_taps
-mhpdata.drawing.plain               horizontal split_channels to_gray to_rgb vertical
-mhpdata.drawing.vector              _copy_end copy draw emit fill fill_short horizontal
-mhpdata.drawing.vector              normalise pack_taps split_channels stream to_rgb vertical
 """
 
 NOT_YET_ONE_TABLE = """

@@ -41,7 +41,7 @@ mhpmodels.showing       images masks source storage loading files evaluation sco
 room: the files of ``mhpdata`` and ``mhpmodels`` themselves, and ``mhpdata.filesystem``."""
 ALLOWED = {line.split()[0]: set(line.split()[1:]) for line in ROOMS.strip().split("\n")[1:]}
 GROUND = {"mhpdata", "mhpdata.filesystem", "mhpmodels"}
-MOST_FILES = 14
+MOST_FILES = 15
 """Files of a room, ``__init__`` left out; the ground floor has a few more."""
 
 

@@ -1,0 +1,156 @@
+"""Draw a crop row by row from its tables, in three ways that give the same bits.
+
+:func:`resample_plain` is the specification: loops that can be read, for machines without vectors. On vectors,
+:func:`resample` takes the steps of a row one after the other, horizontal and to_rgb at once where the windows are not
+too wide. With AVX-512 it takes all steps but the vertical one at once, into aligned planes of floats in colour, which
+most crops of a training run are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mhpdata.drawing import plain as k
+from mhpdata.drawing import vector as f
+from mhpdata.drawing.arguments import Axes, Bytes, Canvas, Lanes, Level, Norm, Target, Work
+from mhpdata.drawing.instructions import address
+from mhpdata.drawing.source import YUV, Source
+from mhpdata.drawing.taps import pack_axes
+from mhpdata.jit import callee
+
+
+@callee
+def resample_plain(buffer: Bytes, source: Source, axes: Axes, target: Target, norm: Norm, work: Work) -> None:
+    """Draw the rows and columns that show the image by their tables, and the rest of the crop black."""
+    canvas = _clear(target, norm, work)
+    colour, at, stride, _, _ = source
+    first, taps, weight, sums, pixels, rgb = work.first, work.taps, work.weight, work.sums, work.pixels, work.rgb
+    low, span, _, rows, columns = axes
+    out, kind, gray, height, width = target
+    pitch = rgb.size // 3
+    drawn, step = (out, height * pitch) if kind == k.PLANES else (rgb, pitch)
+    for y in range(height):
+        if y < rows:
+            for p in range(3):
+                c = min(p, colour)
+                begin = at[p] + first[c, y] * stride[p] + low[c]
+                k.vertical(buffer, begin, stride[p], weight[c, y], taps[c, y], c == 1, sums[p], span[c])
+                k.horizontal(sums[p], low[c], first[2 + c], taps[2 + c], weight[2 + c], 13 - c, pixels[p], columns)
+            k.to_rgb(colour == YUV, pixels, drawn, y * pitch if kind == k.PLANES else 0, step, columns)
+        if gray:
+            k.to_gray(rgb, 0, pitch, columns)
+        if kind != k.PLANES:
+            k.emit(kind, rgb, pitch, columns if y < rows else 0, norm, out, y * canvas.row, canvas.plane, width)
+
+
+@callee
+def resample(level: Level, buffer: Bytes, source: Source, axes: Axes, target: Target, norm: Norm, work: Work) -> None:
+    """Draw what :func:`resample_plain` draws, on vectors."""
+    canvas = _clear(target, norm, work)
+    fits = pack_axes(level, source.colour, axes, work)
+    aligned = target.width % 32 == 0 and (address(target.out) | canvas.plane) % 64 == 0
+    if level == 2 and fits[0] and fits[1] and target.kind <= k.FLOAT16 and not target.gray and aligned:
+        _resample_fused(level, buffer, source, axes, target, canvas, fits, norm, work)
+    else:
+        _resample_steps(level, buffer, source, axes, target, canvas, fits, norm, work)
+
+
+@callee
+def _clear(target: Target, norm: Norm, work: Work) -> Canvas:
+    """Make the rows between the steps black, and the output where only what shows the image is written there."""
+    work.pixels[:] = 0
+    work.rgb[:] = 0
+    if target.kind == k.PLANES:
+        target.out[:] = 0
+    size = 4 if target.kind == k.FLOAT32 else 2
+    interleaved = target.kind == k.UINT8
+    plane, row = (0, 3 * target.width) if interleaved else (target.height * target.width * size, target.width * size)
+    return Canvas(target.kind, target.width, size, plane, row, *_black(target.kind, norm))
+
+
+@callee
+def _black(kind: int, norm: Norm) -> tuple[int, int, int]:
+    """Return the 4 bytes that black is, over and over, in each channel of the output."""
+    if kind == k.FLOAT32:
+        words = norm.floats[:, :1].copy().view(np.uint32)
+        return np.int64(words[0, 0]), np.int64(words[1, 0]), np.int64(words[2, 0])
+    halves = norm.halves
+    return np.int64(halves[0, 0]) * 65537, np.int64(halves[1, 0]) * 65537, np.int64(halves[2, 0]) * 65537
+
+
+@callee
+def _lanes(colour: int, axes: Axes, fits: tuple[int, int], plane: int, norm: Norm, work: Work) -> Lanes:
+    """Take the addresses of what the fused steps read."""
+    sums, base, picks, packed = work.sums, work.base, work.picks, work.packed
+    pairs, chroma_pairs = (axes.most[0] + 1) // 2, (axes.most[colour] + 1) // 2
+    return Lanes(
+        address(sums), sums.strides[0], address(base), colour * base.strides[0], address(picks),
+        colour * picks.strides[0], address(packed), colour * packed.strides[0], pairs, chroma_pairs,
+        np.int64(fits[0] == 2), np.int64(fits[1] == 2), address(norm.factors), plane,
+    )  # fmt: skip
+
+
+@callee
+def _resample_steps(
+    level: Level, buffer: Bytes, source: Source, axes: Axes, target: Target, canvas: Canvas, fits: tuple[int, int],
+    norm: Norm, work: Work,
+) -> None:  # fmt: skip
+    """Take one step after the other, into any kind of output; any vectors."""
+    colour, at, stride, _, _ = source
+    low, span, _, rows, columns = axes
+    first, taps, weight, sums, pixels, rgb = work.first, work.taps, work.weight, work.sums, work.pixels, work.rgb
+    # addresses are taken once: each taking may count references, which in the loop costs as much as the pixels
+    from_, to, weights, line = address(buffer), address(target.out), address(weight), address(pixels)
+    bytes_, spare, pitch = address(rgb), address(work.spare), rgb.size // 3
+    planes, gray = target.kind == k.PLANES, target.gray
+    drawn, step = (to, target.height * pitch) if planes else (bytes_, pitch)
+    lanes = _lanes(colour, axes, fits, step, norm, work)
+    fused = fits[0] > 0 and fits[1] > 0
+    for y in range(target.height):
+        if y < rows:
+            for p in range(3):
+                c = min(p, colour)
+                begin, w = from_ + at[p] + low[c], weights + c * weight.strides[0] + y * weight.strides[1]
+                row = lanes.sums + p * lanes.sums_stride
+                f.vertical(level, begin + first[c, y] * stride[p], stride[p], w, taps[c, y], c, row, span[c])
+                if not fused:
+                    k.horizontal(sums[p], low[c], first[2 + c], taps[2 + c], weight[2 + c], 13 - c, pixels[p], columns)
+            if fused:
+                f.draw_bytes(level, colour, columns, drawn, lanes)
+            else:
+                f.to_rgb(level, colour, line, pixels.strides[0], drawn, step, columns)
+        if gray:
+            k.to_gray(rgb, 0, pitch, columns)
+        if planes:
+            drawn += pitch
+        else:
+            f.emit(level, bytes_, pitch, columns if y < rows else 0, lanes.norm, canvas, to + y * canvas.row, spare)
+
+
+@callee
+def _resample_fused(
+    level: Level, buffer: Bytes, source: Source, axes: Axes, target: Target, canvas: Canvas, fits: tuple[int, int],
+    norm: Norm, work: Work,
+) -> None:  # fmt: skip
+    """Take all steps after the vertical one at once, into planes of floats whose rows begin on 64-byte boundaries;
+    AVX-512."""
+    colour, at, stride, _, _ = source
+    low, span, _, rows, columns = axes
+    first, taps, weight = work.first, work.taps, work.weight
+    from_, to, weights = address(buffer), address(target.out), address(weight)
+    lanes, black = _lanes(colour, axes, fits, canvas.plane, norm, work), (canvas.red, canvas.green, canvas.blue)
+    done = (columns + 31) // 32 * 32 * canvas.size
+    padded = rows
+    for y in range(rows):
+        pad_to = rows + (y + 1) * (target.height - rows) // rows
+        for p in range(3):
+            c = min(p, colour)
+            begin, w = from_ + at[p] + low[c], weights + c * weight.strides[0] + y * weight.strides[1]
+            row = lanes.sums + p * lanes.sums_stride
+            f.vertical(level, begin + first[c, y] * stride[p], stride[p], w, taps[c, y], c, row, span[c])
+            # the padding's stores go on under the next sums: 6 % less than padding afterwards
+            plane = to + p * canvas.plane
+            f.stream(level, black[p], plane + y * canvas.row + done, canvas.row - done)
+            f.stream(level, black[p], plane + padded * canvas.row, (pad_to - padded) * canvas.row)
+        padded = pad_to
+        f.draw(canvas.kind, colour, columns, to + y * canvas.row, lanes)

@@ -1,0 +1,212 @@
+"""Tables of which samples make a pixel of one axis, and with what weights: one table down the image, one along it.
+
+Weights are integers that sum to 16384. They are PIL's (triangle, widened when the image shrinks), so the result is
+within one level of ``Image.resize(BILINEAR)``. Chroma planes are resampled straight from their own grid by the same
+rule, with samples centred between the pixels they cover, as JFIF says.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mhpdata.drawing.arguments import Axes, Bytes, Doubles, Ints, Level, Shorts, Work
+from mhpdata.drawing.placement import Placement
+from mhpdata.drawing.source import Source
+from mhpdata.jit import callee
+
+ONE = 16384
+"""A weight of 1."""
+
+
+def most_taps(extent: float, scaled: int) -> int:
+    """Return an even number of taps that is enough for :func:`fill_taps`."""
+    return 2 * math.ceil(max(1.0, extent / scaled)) + 2
+
+
+@callee
+def fill_axes(source: Source, place: Placement, work: Work) -> Axes:
+    """Fill the tables of both axes of plane 0, and of planes 1 and 2 where they differ (colour YUV)."""
+    colour, sizes, extents = source.colour, source.sizes, source.extents
+    first, taps, weight = work.first, work.taps, work.weight
+    rows = min(place.height, place.scaled_height - place.top)
+    columns = min(place.width, place.scaled_width - place.left)
+    low, span, most = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    for c in range(1 + colour):
+        for axis in range(2):  # the last is the horizontal one, whose samples are kept
+            scaled, start, count = place.scaled_height, place.top, rows
+            if axis == 1:
+                scaled, start, count = place.scaled_width, place.left, columns
+            mirrored, i = place.flip and axis == 1, 2 * axis + c
+            low[c], high, most[c] = fill_taps(
+                sizes[c, axis], extents[c, axis], scaled, start, count, mirrored, first[i], taps[i], weight[i]
+            )
+            span[c] = high - low[c]
+    return Axes(low, span, most, rows, columns)
+
+
+@callee
+def fill_blur_axes(place: Placement, work: Work) -> Axes:
+    """Fill the tables of both axes for a blur of the crop itself."""
+    for axis in range(2):
+        i, count = 2 * axis, place.width if axis == 1 else place.height
+        fill_blur(place.radius, count, work.first[i], work.taps[i], work.weight[i])
+    low, span, most = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    span[0], most[0] = place.width, 7
+    return Axes(low, span, most, place.height, place.width)
+
+
+@callee
+def fill_taps(
+    size: int,
+    extent: float,
+    scaled: int,
+    start: int,
+    count: int,
+    mirrored: bool,
+    first: Ints,
+    taps: Ints,
+    weight: Shorts,
+) -> tuple[int, int, int]:
+    """Find which samples make pixels ``start`` to ``start + count`` of an axis, and with what weights.
+
+    Args:
+        size: samples along the axis; ``extent`` of them span the image: half its width for 4:2:0 chroma.
+        scaled: pixels along the axis after the resize. ``mirrored`` counts them from the other end.
+        first, taps: int32 (count,), the first sample and how many, out.
+        weight: int16 (count, at least as many), out; what stands after the last is not touched.
+
+    Returns:
+        The samples touched: from, to, and the largest number of taps.
+    """
+    scale = extent / scaled
+    support = max(scale, 1.0)
+    share = np.empty(weight.shape[1])
+    low, high, most = size, 0, 0
+    for i in range(count):
+        x = scaled - 1 - (start + i) if mirrored else start + i
+        centre = (x + 0.5) * scale
+        begin = min(max(int(centre - support + 0.5), 0), size - 1)
+        end = max(min(int(centre + support + 0.5), size), begin + 1)
+        first[i], taps[i] = begin, end - begin
+        low, high, most = min(low, begin), max(high, end), max(most, end - begin)
+        if support == 1.0 and end - begin == 2:  # enlarged: half of all axes, three times as fast as what follows
+            second = centre - 0.5 - begin
+            if second <= 0.5:
+                weight[i, 1] = int(second * ONE + 0.5)
+                weight[i, 0] = ONE - weight[i, 1]
+            else:
+                weight[i, 0] = int((1.0 - second) * ONE + 0.5)
+                weight[i, 1] = ONE - weight[i, 0]
+        else:
+            _weigh(centre, 1.0 / support, begin, end - begin, share, weight[i])
+    return low, high, most
+
+
+@callee
+def _weigh(centre: float, narrow: float, begin: int, taps: int, share: Doubles, weight: Shorts) -> None:
+    """Fill the weights of one pixel: a triangle around ``centre``, rounded, the heaviest of them takes the rest."""
+    total = 0.0
+    for k in range(taps):
+        share[k] = max(0.0, 1.0 - abs(begin + k - centre + 0.5) * narrow)
+        total += share[k]
+    full = ONE / total if total > 0.0 else 0.0
+    spare, heaviest = ONE, 0
+    for k in range(taps):
+        whole = int(share[k] * full + 0.5)
+        weight[k] = whole
+        spare -= whole
+        if whole > weight[heaviest]:
+            heaviest = k
+    weight[heaviest] += spare
+
+
+@callee
+def fill_blur(radius: float, count: int, first: Ints, taps: Ints, weight: Shorts) -> None:
+    """Fill the tables of a Gaussian of standard deviation ``radius`` (0 to 1): 7 taps, the edge repeated."""
+    bell, whole = np.empty(7), np.empty(7, np.int64)
+    total, spare = 0.0, ONE
+    for k in range(7):
+        bell[k] = math.exp(-0.5 * ((k - 3) / radius) ** 2)
+        total += bell[k]
+    for k in range(7):
+        whole[k] = int(bell[k] / total * ONE + 0.5)
+        spare -= whole[k]
+    whole[3] += spare
+    for i in range(count):
+        begin, end = max(i - 3, 0), min(i + 4, count)
+        for k in range(weight.shape[1]):
+            weight[i, k] = 0
+        for k in range(7):
+            weight[i, min(max(i - 3 + k, 0), count - 1) - begin] += whole[k]
+        first[i], taps[i] = begin, end - begin
+
+
+@callee
+def pack_axes(level: Level, colour: int, axes: Axes, work: Work) -> tuple[int, int]:
+    """Lay the tables along a row out for vectors; return what :func:`pack_taps` does, for plane 0 and the others."""
+    low, most, columns = axes.low, axes.most, axes.columns
+    fits = np.zeros(2, np.int64)
+    for c in range(1 + colour):
+        fits[c] = pack_taps(
+            level, low[c], work.first[2 + c], work.taps[2 + c], work.weight[2 + c], columns, (most[c] + 1) // 2,
+            work.base[c], work.picks[c], work.packed[c],
+        )  # fmt: skip
+    return fits[0], fits[colour]
+
+
+@callee
+def pack_taps(
+    level: Level,
+    low: int,
+    first: Ints,
+    taps: Ints,
+    weight: Shorts,
+    count: int,
+    pairs: int,
+    base: Ints,
+    picks: Bytes,
+    packed: Shorts,
+) -> int:
+    """Lay the tables of a row out for vectors: 16 outputs a group.
+
+    Args:
+        base: int32, out: where each window of the row starts: one for 16 outputs (AVX-512, 64 words) or for 4 (AVX2, 8
+            or 16 words).
+        picks: uint8, out, 64 bytes a group: which words (AVX-512, int16) or bytes (AVX2) of the window the outputs
+            take.
+        packed: int16, out: (group, pair, output, 2) weights.
+
+    Returns:
+        0 where a window has more words than the vectors take, 2 where one has more than 8 with AVX2, else 1.
+    """
+    outputs, found = 16 if level == 2 else 4, 1
+    for begin in range(0, (count + 31) // 32 * 32, outputs):
+        least, most = first[min(begin, count - 1)], 0
+        for x in range(begin, min(begin + outputs, count)):
+            least, most = min(least, first[x]), max(most, first[x])
+        start = (least - low) // 32 * 32 + low if level == 2 else least  # on a 64-byte boundary where there is room
+        if level == 2 and most - start + 2 * pairs > 64:
+            start = least
+        if most - start + (2 * pairs if level == 2 else 2) > (64 if level == 2 else 16):
+            return 0
+        if level == 1 and most - start + 2 > 8:
+            found = 2
+        base[begin // outputs] = start - low
+        for x in range(begin, begin + outputs):
+            at = first[x] - start if x < count else 0
+            # with AVX2 a vector holds outputs 0-3 and 8-11 of a group, the next 4-7 and 12-15: packs in their order
+            place = x if level == 2 else (x & ~12) | (x & 4) << 1 | (x & 8) >> 1
+            for t in range(2):
+                if level == 2:
+                    picks[4 * place + 2 * t] = at + t
+                    picks[4 * place + 2 * t + 1] = 0
+                else:
+                    picks[4 * place + 2 * t] = 2 * (at + t)
+                    picks[4 * place + 2 * t + 1] = 2 * (at + t) + 1
+            for j in range(pairs):
+                for t in range(2):
+                    to = ((place // 16 * pairs + j) * 16 + place % 16) * 2 + t
+                    packed[to] = weight[x, 2 * j + t] if x < count and 2 * j + t < taps[x] else 0
+    return found
