@@ -39,8 +39,9 @@ from peers import task
 
 import mhpdata
 from mhpdata.synth.writing.folder import synthesize
-from mhpmodels.config import BACKBONES, MODELS, TrainConfig
+from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import Engine, open_engine
+from mhpmodels.recipe import BACKBONES, MODELS
 from mhpmodels.training.meter import Stopwatch
 from mhpmodels.training.schedule import step_seed
 
@@ -80,8 +81,9 @@ class Source:
 
 def our_batches(rec: Path, crop: int, batch: int, workers: int) -> Iterator[Any]:
     """Of mhpdata.Loader, epoch after epoch."""
-    options: dict[str, Any] = {"base_size": crop, "crop_size": crop, "blur_prob": 0.0, "drop_last": True}
-    loader = mhpdata.Loader(rec, "train", batch_size=batch, threads=workers, dtype="uint8", **options)
+    view = mhpdata.TrainCrop(crop, base_size=crop, blur_prob=0.0)
+    output = mhpdata.Output(dtype="uint8")
+    loader = mhpdata.Loader(rec, "train", batch_size=batch, view=view, output=output, threads=workers, drop_last=True)
     while True:
         yield from loader
 
@@ -123,7 +125,7 @@ def open_sources(folder: Path, images: int, crop: int, batch: int, workers: int)
 
 def run(engine: Engine, source: Source, steps: int) -> None:
     """One turn."""
-    cuda = engine.config.ngpus > 0
+    cuda = engine.config.machine.ngpus > 0
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     watch = Stopwatch()
@@ -159,7 +161,7 @@ def main(device: str, images: int, models: tuple[str, ...], dtypes: tuple[str, .
         sources = open_sources(Path(folder), images, crop, batch, workers)
         for model, dtype in itertools.product(models, dtypes):
             what = {"model": model, "backbone": backbone, "dtype": dtype, "crop_size": crop, "batch_size": batch}
-            engine = open_engine(TrainConfig(engine="torch", ngpus=int(device == "cuda"), **what))
+            engine = open_engine(TrainConfig.of(engine="torch", ngpus=int(device == "cuda"), **what))
             measured = [Source(source.name, source.batches) for source in sources]
             for _ in range(turns):
                 for source in measured:

@@ -26,10 +26,11 @@ from harness import machine, save, table
 
 import mhpdata
 from mhpdata.synth.writing.folder import synthesize
-from mhpmodels.config import MODELS, TrainConfig
+from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import ENGINES
 from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.files import checkpoint
+from mhpmodels.recipe import MODELS
 from mhpmodels.training.feed import Feed
 from mhpmodels.training.tables import read_epochs, read_steps
 
@@ -128,7 +129,7 @@ def _cpu() -> float:
 
 def _background(config: TrainConfig) -> float:
     """mIoU of the answer "background" for every pixel."""
-    feed, found = Feed(config), Confusion(config.classes)
+    feed, found = Feed(config), Confusion(config.network.classes)
     assert feed.val is not None
     for batch in feed.val:
         found.update(np.zeros_like(batch.labels), batch.labels)

@@ -22,8 +22,8 @@ from harness import machine, save, table
 from learning import learn
 
 from mhpdata.labels import MHP_V1
-from mhpmodels.config import MODELS
 from mhpmodels.engines.engine import ENGINES
+from mhpmodels.recipe import MODELS
 
 SIDES = [label for pair in MHP_V1.flip_pairs for label in pair]
 

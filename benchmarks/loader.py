@@ -17,21 +17,23 @@ import click
 from harness import machine, save, table
 
 import mhpdata
+from mhpdata import CentreCrop, Output, TrainCrop
 from mhpdata.loading.bench import bench_loader
 from mhpdata.storage.codec import CODECS
 from mhpdata.synth.writing.folder import synthesize
 
+PLAIN = TrainCrop(blur_prob=0.0)
 OPTIONS: dict[str, dict[str, Any]] = {
-    "float16": {"dtype": "float16"},
-    "uint8": {"dtype": "uint8"},
-    "blur": {"blur_prob": 1.0},
-    "gray": {"gray_prob": 1.0},
-    "persons": {"persons": True},
-    "overlap last": {"overlap": "last"},
-    "transform": {"transform": lambda image, labels, persons, rng: None},
-    "crop 480": {"base_size": 480, "crop_size": 480},
-    "crop 473": {"base_size": 473, "crop_size": 473},
-    "val": {"augment": False},
+    "float16": {"output": Output(dtype="float16")},
+    "uint8": {"output": Output(dtype="uint8")},
+    "blur": {"view": TrainCrop(blur_prob=1.0)},
+    "gray": {"view": TrainCrop(blur_prob=0.0, gray_prob=1.0)},
+    "persons": {"output": Output(persons=True)},
+    "overlap last": {"output": Output(overlap="last")},
+    "transform": {"output": Output(transform=lambda image, labels, persons, rng: None)},
+    "crop 480": {"view": TrainCrop(480, base_size=480, blur_prob=0.0)},
+    "crop 473": {"view": TrainCrop(473, base_size=473, blur_prob=0.0)},
+    "val": {"view": CentreCrop()},
     "check always": {"check": "always"},
 }
 
@@ -52,11 +54,11 @@ def main(images: int, out: Path, runs: int, threads: str) -> None:
             packed = Path(folder) / image
             mhpdata.pack(source, packed, image=image)
             megabytes = sum(f.bytes for f in mhpdata.open(packed, "train").manifest.files) / images / 1e6
-            for row in bench_loader(packed, threads=counts, runs=runs, report=print, blur_prob=0.0):
+            for row in bench_loader(packed, threads=counts, runs=runs, report=print, view=PLAIN):
                 rows.append({"store": image, "MB/image": megabytes, "options": "", **row})
         for name, options in OPTIONS.items():
             for row in bench_loader(
-                Path(folder) / "yuv420", threads=[1], runs=runs, report=print, **{"blur_prob": 0.0, **options}
+                Path(folder) / "yuv420", threads=[1], runs=runs, report=print, **{"view": PLAIN, **options}
             ):
                 rows.append({"store": "yuv420", "MB/image": "", "options": name, **row})
     where = machine("numpy", "numba", "simplejpeg")

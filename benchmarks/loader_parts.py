@@ -31,7 +31,11 @@ from mhpdata.drawing.instructions import LEVEL
 from mhpdata.drawing.scratch import DrawScratch
 from mhpdata.loading import sampling
 from mhpdata.loading.loader import Loader
+from mhpdata.loading.making import place_in
+from mhpdata.loading.mixture import Mixture
 from mhpdata.loading.region import Reading
+from mhpdata.loading.slots import Slots
+from mhpdata.settings.views import TrainCrop
 from mhpdata.storage.codec import CODECS
 from mhpdata.synth.writing.folder import synthesize
 
@@ -39,7 +43,7 @@ CHILD = """
 import json, sys, time
 from pathlib import Path
 import mhpdata
-loader = mhpdata.Loader(sys.argv[1], "train", threads=int(sys.argv[2]), blur_prob=0.0)
+loader = mhpdata.Loader(sys.argv[1], "train", view=mhpdata.TrainCrop(blur_prob=0.0), threads=int(sys.argv[2]))
 begun = time.perf_counter()
 for i, batch in enumerate(loader):
     if i == 0:
@@ -55,10 +59,10 @@ print(json.dumps({"first batch s": first, "private MB": peak / 1e3}))
 
 def parts(folder: Path, runs: int) -> dict[str, float]:
     """Microseconds an image of each part, in the order in which a thread does them."""
-    loader = Loader(folder, "train", threads=1, blur_prob=0.0)
-    regions, reading, scratch = loader._data, Reading(), DrawScratch()
-    count = len(loader._samples)
-    images, labels = loader._slots.lend(((16, 3, 768, 768), np.float32), ((16, 768, 768), np.uint8))
+    view, data, norm = TrainCrop(blur_prob=0.0), Mixture([(folder, "train")]), render.normalisation()
+    one, reading, scratch = data.handle(0), Reading(), DrawScratch()
+    regions, count = one.regions, len(data)
+    images, labels = Slots(1).lend(((16, 3, 768, 768), np.float32), ((16, 768, 768), np.uint8))
     seconds: dict[str, list[float]] = {}
 
     def clock(name: str, run: Callable[..., Any], *arguments: Any) -> Any:
@@ -73,23 +77,23 @@ def parts(folder: Path, runs: int) -> dict[str, float]:
         draws = sampling.draws(0, run, np.arange(count))
         for i in range(count):
             found = regions.find(i)
-            place = loader._place(found.size, draws[i])
+            place = place_in(view, found.size, draws[i])
             out, flat = images[i % 16].reshape(-1).view(np.uint8), labels[i % 16].reshape(-1)
             picture = clock("read, decode", regions.picture, i, found, place, reading)
-            clock("draw image", render.draw_image, LEVEL, *picture, place, 0, loader._norm, out, scratch)
+            clock("draw image", render.draw_image, LEVEL, *picture, place, 0, norm, out, scratch)
             runs_of = clock("read runs", regions.runs, i, found, reading)
-            most = loader._data.most(i, found)
-            drawn = (runs_of, found.size, place, loader._data.plain[0], 255, most, flat, nobody, scratch)
+            most = one.classes, found.persons
+            drawn = (runs_of, found.size, place, one.plain, 255, most, flat, nobody, scratch)
             clock("draw labels", maps.draw_labels, LEVEL, *drawn)
         for name, total in spent.items() if run else ():
             seconds.setdefault(name, []).append(total / count)
-    loader.close()
+    data.close()
     return {f"{name} us": 1e6 * statistics.median(times) for name, times in seconds.items()}
 
 
 def cold(folder: Path, threads: int) -> dict[str, float]:
     """Images a second of an epoch whose shards are in the system's cache, and of one whose shards are not."""
-    loader = Loader(folder, "train", threads=threads, blur_prob=0.0)
+    loader = Loader(folder, "train", view=TrainCrop(blur_prob=0.0), threads=threads)
     found = {}
     for epoch, name in enumerate(("", "warm images/s", "cold images/s")):
         if name.startswith("cold"):

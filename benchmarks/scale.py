@@ -45,7 +45,8 @@ split[len(split) - 1]
 split.close()
 del split
 begun = time.perf_counter()
-loader = mhpdata.Loader(sys.argv[1], "train", batch_size=4, base_size=64, crop_size=64, threads=1, blur_prob=0.0)
+view = mhpdata.TrainCrop(64, base_size=64, blur_prob=0.0)
+loader = mhpdata.Loader(sys.argv[1], "train", batch_size=4, view=view, threads=1)
 made = time.perf_counter() - begun
 begun = time.perf_counter()
 batch = next(iter(loader))

@@ -16,7 +16,6 @@ import itertools
 import statistics
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ def main(engine: str, turns: int, steps: int, images: int, out: Path) -> None:
         synthesize(f"{folder}/MHP_v1", images, 0, None, False, progress=True)
         mhpdata.pack(f"{folder}/MHP_v1", f"{folder}/rec")
         for model, crop, batch in TASKS:
-            config = TrainConfig(
+            config = TrainConfig.of(
                 data=f"{folder}/rec", engine=engine, model=model, crop_size=crop, base_size=crop, batch_size=batch
             )
             rows.append(measure(config, turns, steps))
@@ -61,12 +60,12 @@ def main(engine: str, turns: int, steps: int, images: int, out: Path) -> None:
 
 def measure(config: TrainConfig, turns: int, steps: int) -> dict[str, Any]:
     """One row."""
-    engine, feed = open_engine(config), Feed(replace(config, validate=False))
+    engine, feed = open_engine(config), Feed(config.changed(validate=False))
     count = itertools.count()
 
     def step(images: np.ndarray, labels: np.ndarray) -> None:
         i = next(count)
-        done = engine.train_step(images, labels, config.lr, step_seed(config.seed, i))
+        done = engine.train_step(images, labels, config.optim.lr, step_seed(config.run.seed, i))
         assert done.applied, f"step {i} was not finite"
 
     with contextlib.closing(engine), contextlib.closing(feed):
@@ -92,9 +91,9 @@ def measure(config: TrainConfig, turns: int, steps: int) -> dict[str, Any]:
             wall += turn["wall"]
             extra.append(statistics.median(turn["wall"]) / statistics.median(turn["ready"]) - 1)
     return {
-        "model": config.model,
-        "crop": config.crop_size,
-        "batch": config.batch_size,
+        "model": config.network.model,
+        "crop": config.view.size,
+        "batch": config.optim.batch_size,
         "step s": statistics.median(wall),
         "step s, batch ready": statistics.median(ready),
         "wait ms": 1e3 * statistics.median(waited),

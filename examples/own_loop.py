@@ -14,10 +14,11 @@ from mhpmodels.evaluation.metrics import Confusion, most_likely
 
 folder, epochs, crop = sys.argv[1], *map(int, (*sys.argv[2:], 10, 256)[:2])
 device = "cuda" if torch.cuda.is_available() else "cpu"
-shared = {"batch_size": 4, "crop_size": crop, "dtype": "uint8"}  # copied as bytes, normalised on the device
-loader = mhpdata.Loader(folder, "train", base_size=crop, **shared)
+output = mhpdata.Output(dtype="uint8")  # copied as bytes, normalised on the device
+loader = mhpdata.Loader(folder, "train", batch_size=4, view=mhpdata.TrainCrop(crop, base_size=crop), output=output)
 train = mhpmodels.to_torch(loader, device)
-val = mhpmodels.to_torch(mhpdata.Loader(folder, "val", augment=False, **shared), device)
+val = mhpdata.Loader(folder, "val", batch_size=4, view=mhpdata.CentreCrop(crop), output=output)
+val = mhpmodels.to_torch(val, device)
 
 n = len(loader.classes)
 layers = nn.Conv2d(3, 32, 5, 2, 2), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, n, 3, 1, 1)

@@ -18,11 +18,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 __all__ = [
     "Batch",
+    "CentreCrop",
+    "Choose",
     "Loader",
     "Manifest",
+    "Mix",
+    "Output",
     "Record",
     "Sample",
+    "Share",
     "Split",
+    "TrainCrop",
+    "Whole",
     "class_weights",
     "open",
     "pack",
@@ -36,6 +43,11 @@ if TYPE_CHECKING:
     from mhpdata.loading.loader import Loader
     from mhpdata.loading.weights import class_weights
     from mhpdata.packing.pack import pack
+    from mhpdata.settings.choosing import Choose
+    from mhpdata.settings.mixing import Mix
+    from mhpdata.settings.output import Output
+    from mhpdata.settings.share import Share
+    from mhpdata.settings.views import CentreCrop, TrainCrop, Whole
     from mhpdata.storage.manifest import Manifest
     from mhpdata.storage.record import Record
     from mhpdata.storage.sample import Sample
@@ -44,11 +56,18 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Batch": ("mhpdata.loading.batch", "Batch"),
+    "CentreCrop": ("mhpdata.settings.views", "CentreCrop"),
+    "Choose": ("mhpdata.settings.choosing", "Choose"),
     "Loader": ("mhpdata.loading.loader", "Loader"),
     "Manifest": ("mhpdata.storage.manifest", "Manifest"),
+    "Mix": ("mhpdata.settings.mixing", "Mix"),
+    "Output": ("mhpdata.settings.output", "Output"),
     "Record": ("mhpdata.storage.record", "Record"),
     "Sample": ("mhpdata.storage.sample", "Sample"),
+    "Share": ("mhpdata.settings.share", "Share"),
     "Split": ("mhpdata.storage.split", "Split"),
+    "TrainCrop": ("mhpdata.settings.views", "TrainCrop"),
+    "Whole": ("mhpdata.settings.views", "Whole"),
     "class_weights": ("mhpdata.loading.weights", "class_weights"),
     "open": ("mhpdata.storage.split", "open_split"),
     "pack": ("mhpdata.packing.pack", "pack"),

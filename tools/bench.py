@@ -5,11 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mhpdata.options import CHECKS
+from mhpdata.settings.choosing import Choose
+from mhpdata.settings.output import Output
+from mhpdata.settings.rules import options_of
+from mhpdata.settings.views import TrainCrop
 from mhpdata.wording import printable
+from mhptools.flags import flag
 from mhptools.paths import FOLDER
 from mhptools.running import Command
 
@@ -24,6 +30,7 @@ CPU us is the processor time an image costs, of all threads; x memcpy compares i
 --peers makes an environment for each peer and pictures that all of them read, and measures all in one run; what stands
 behind -- goes to benchmarks/peers/run.py (-- --help lists it).
 """
+VIEW = options_of(TrainCrop)
 PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
 
 
@@ -35,10 +42,10 @@ PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
 @click.option("--split", default="train", show_default=True)
 @click.option("--threads", help="Numbers of threads to try, as 1,2,4.  [default: 1 and one for each core]")
 @click.option("--batch-size", default=16, show_default=True, type=int)
-@click.option("--base-size", default=768, show_default=True, type=int)
-@click.option("--crop-size", default=768, show_default=True, type=int)
-@click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float16", "uint8"]))
-@click.option("--blur-prob", default=0.0, show_default=True, type=float, help="The old recipe has 0.5.")
+@flag(*VIEW["base_size"])
+@flag(*VIEW["size"])
+@flag(*options_of(Output)["dtype"])
+@flag(VIEW["blur_prob"][0], 0.0)
 @click.option(
     "--check",
     default="first",
@@ -47,7 +54,7 @@ PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
     help="Compare a record's CRC-32 at its first reading, or at every reading.",
 )
 @click.option("--runs", default=5, show_default=True, type=int, help="Epochs of each variant.")
-@click.option("--limit", type=int, help="Only so many samples.")
+@flag(*options_of(Choose)["limit"])
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, one a line.")
 def main(
     folder: str | None,
@@ -56,7 +63,7 @@ def main(
     warm: bool,
     threads: str | None,
     as_json: bool,
-    **options: object,
+    **options: Any,
 ) -> None:
     """Measure the loader on a packed folder, or beside the loaders of other projects."""
     import json
@@ -83,7 +90,9 @@ def main(
     except ValueError as error:
         remedy = "Pass numbers with commas between, such as --threads 1,2,4."
         raise click.UsageError(f"--threads: '{threads}'; expected numbers of threads. {remedy}") from error
-    rows = bench_loader(folder, threads=counts, report=lambda text: print(text, file=sys.stderr), **options)
+    view = TrainCrop(options.pop("crop_size"), **{name: options.pop(name) for name in ("base_size", "blur_prob")})
+    given = {"view": view, "choose": Choose(limit=options.pop("limit")), "output": Output(options.pop("dtype"))}
+    rows = bench_loader(folder, threads=counts, report=lambda text: print(text, file=sys.stderr), **given, **options)
     print("\n".join(map(json.dumps, rows)) if as_json else "\n".join(iterate(rows)))
 
 
@@ -95,7 +104,7 @@ def _warm() -> str:
     import mhpdata
     from mhpdata.compiling import expect, seconds
     from mhpdata.kernel_cache import WRITER, folders
-    from mhpdata.masks.merge import RULES
+    from mhpdata.options import OVERLAPS
     from mhpdata.storage.codec import CODECS
     from mhpdata.synth.writing.folder import synthesize
 
@@ -103,11 +112,12 @@ def _warm() -> str:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "MHP_v1"
         synthesize(source, 16, 0, 1, False, scale=0.25)
-        for number, rule in enumerate(RULES):
+        for number, rule in enumerate(OVERLAPS):
             packed, image = Path(folder) / rule, list(CODECS)[number % len(CODECS)]
             size = 64 if number else 0  # 0 stores JPEGs as they are, which are compared with the loader's decoder
             mhpdata.pack(source, packed, image=image, overlap=rule, size=size, workers=1)
-            loader = mhpdata.Loader(packed, "train", 2, crop_size=64, persons=True, overlap=rule, threads=1)
+            output = mhpdata.Output(persons=True, overlap=rule)
+            loader = mhpdata.Loader(packed, "train", 2, mhpdata.TrainCrop(64), output=output, threads=1)
             next(iter(loader))
             loader.close()
     place = printable(str(next((f for f in folders() if f.is_dir()), folders()[0])))

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from mhpmodels.config import DATASETS
 from mhpmodels.evaluation.results import MODES
+from mhpmodels.recipe import DATASETS
 from mhptools.network import network_fields, options_of_a_network, options_of_the_images
 from mhptools.paths import FOLDER, INPUT
 from mhptools.running import Command
@@ -64,6 +64,7 @@ def main(
     import json
     from pathlib import Path
 
+    from mhpdata.settings.choosing import Choose
     from mhpdata.storage.manifest import read_manifest
     from mhpmodels.evaluation.evaluate import evaluate
     from mhpmodels.evaluation.results import table
@@ -80,11 +81,9 @@ def main(
             data,
             split,
             mode=mode,
-            size=engine.config.crop_size if mode == "crop" else engine.config.base_size,
-            protocol=val_protocol,
-            leak_free=leak_free,
-            unseen=unseen,
-            remap=engine.config.remap,
+            size=engine.config.view.size if mode == "crop" else engine.config.view.base_size,
+            choose=Choose(protocol=val_protocol, leak_free=leak_free, unseen=unseen),
+            remap=engine.config.mix.remap,
             batch_size=test_batch_size,
             threads=workers,
             progress=True,

@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
-from mhpdata.options import PROTOCOLS
-from mhpmodels.config import BACKBONES, DTYPES, MODELS
+from mhpdata.settings.choosing import Choose
+from mhpdata.settings.rules import options_of
 from mhpmodels.engines.engine import ENGINES
+from mhpmodels.recipe import BACKBONES, DTYPES, MODELS
+from mhptools.flags import flag
 
 
 def options_of_a_network(command: Any) -> Any:
@@ -35,29 +37,9 @@ def options_of_a_network(command: Any) -> Any:
 
 
 def options_of_the_images(command: Any) -> Any:
-    """Give a command the flags that say which images count, for ``mhpdata.storage.protocol``."""
-    return _decorated(
-        command,
-        (
-            click.option(
-                "--val-protocol",
-                type=click.Choice(PROTOCOLS),
-                default=PROTOCOLS[0],
-                show_default=True,
-                help="Which images of val count: all, or GluonCV's 999.",
-            ),
-            click.option(
-                "--leak-free",
-                is_flag=True,
-                help="Without images of val that test has, too, and of train that both have.",
-            ),
-            click.option(
-                "--unseen",
-                is_flag=True,
-                help="Without images that have a copy in a split that networks are trained on.",
-            ),
-        ),
-    )
+    """Give a command the flags that say which images count: fields of ``Choose``."""
+    fields = options_of(Choose)
+    return _decorated(command, [flag(*fields[name]) for name in ("protocol", "leak_free", "unseen")])
 
 
 def _decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
@@ -68,7 +50,7 @@ def _decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
 
 
 def network_fields(given: dict[str, Any]) -> dict[str, Any]:
-    """Take the fields of TrainConfig that were typed out of a command's arguments."""
+    """Take the options of a run that were typed out of a command's arguments."""
     names = ("model", "backbone", "classes", "aux", "base_size", "engine", "dtype", "ngpus")
     typed = {name: value for name in names if (value := given.pop(name)) is not None}
     return {**typed, "ngpus": 0} if given.pop("no_cuda") else typed

@@ -90,7 +90,7 @@ def main(
     classes = 19 if data is None else len(read_manifest(Path(data)).classes)
     engine = open_trained(checkpoint, network_fields(given), classes)
     labels = labels_of(engine.config)
-    size, exif = engine.config.base_size, exif or EXIF[0]
+    size, exif = engine.config.view.base_size, exif or EXIF[0]
     options = Options(size, overlay, legend, overwrite, keep, on_error, workers, progress=True, exif=exif)
     try:
         inference = inference_of(engine, labels.flip_pairs, multi_scale, window or WINDOW)

@@ -31,7 +31,7 @@ from mhpdata.wording import printable, why
 from mhpmodels.engines.leaving import leave
 from mhptools.paths import leads_nowhere
 
-TYPED = {"names": "name", "protocol": "val_protocol", "threads": "workers", "weights": "mix"}
+TYPED = {"names": "name", "protocol": "val_protocol", "size": "crop_size", "threads": "workers", "weights": "mix"}
 """Arguments of functions whose flags have other names, where a command has these."""
 DATA, USAGE, OUTSIDE, SIGNALLED = 1, 2, 3, 128
 _SIGINT, _SIGPIPE = 2, 13

@@ -14,8 +14,6 @@ from mhpdata.storage.split import Split, open_split
 from mhpdata.wording import counted
 
 EVALUATED = ("val", "test")
-LEAKS = ("fail", "skip")
-"""What becomes of such images in training: an error, or left out."""
 
 
 def photos_of(split: Split) -> tuple[str, ...]:
@@ -58,7 +56,9 @@ def refuse(splits: Sequence[Split], leaks: Sequence[dict[int, str]]) -> None:
     ]
     if lines:
         images = counted(len(lines), "image")
-        remedy = "\n  ".join(['Leave these images out of training with --leaks skip, in Python leaks="skip":', *lines])
+        remedy = "\n  ".join(
+            ['Leave these images out of training with --leaks skip, in Python Choose(leaks="skip"):', *lines]
+        )
         found = f"{images} of evaluation splits of other datasets in what is trained on"
         raise LeakError(" + ".join(f"{split.folder}, {split.name}" for split in splits), found, "none", remedy)
 

@@ -20,6 +20,7 @@ import numpy as np
 from mhpdata.errors import OptionError
 from mhpdata.labels import IGNORE
 from mhpdata.loading.mixture import Mixture, Sets
+from mhpdata.settings.mixing import Mix
 from mhpdata.storage.split import Split
 from mhpdata.wording import counted
 
@@ -31,9 +32,7 @@ UNIT = 1 << 16
 def class_weights(
     folder: str | Path | Sets,
     split: str = "train",
-    *,
-    remap: str | Path | None = None,
-    weights: Sequence[float] | None = None,
+    mix: Mix = Mix(),
 ) -> np.ndarray:
     """A weight for each class in a loss, the larger the rarer its pixels are: float32 (classes,).
 
@@ -41,19 +40,19 @@ def class_weights(
     that does not occur has the weight of a share of 0.
 
     Args:
-        folder, split, remap, weights: as for ``mhpdata.Loader``.
+        folder, split, mix: as for ``mhpdata.Loader``.
 
     Raises:
         OptionError: a split without labels, or as for the loader.
         ManifestError: a folder cannot be opened.
     """
-    mixture = Mixture([(folder, split)] if isinstance(folder, str | Path) else folder, remap=remap)
+    mixture = Mixture([(folder, split)] if isinstance(folder, str | Path) else folder, remap=mix.remap)
     try:
         pixels = np.array([_pixels(mixture, number) for number in range(len(mixture.splits))])
         sizes = np.array([len(one) for one in mixture.splits], np.float64)
     finally:
         mixture.close()
-    shares = shares_of(sizes, weights)
+    shares = shares_of(sizes, mix.weights)
     p = (shares[:, None] * pixels / np.maximum(pixels.sum(axis=1, keepdims=True), 1)).sum(axis=0)
     if not p.any():
         found = f"no labelled pixel in {' + '.join(f'{one.folder}, {one.name}' for one in mixture.splits)}"
@@ -68,12 +67,12 @@ def shares_of(sizes: np.ndarray, weights: Sequence[float] | None) -> np.ndarray:
     """The share of an epoch that each set has: float64, sum 1; by size where there are no weights.
 
     Raises:
-        OptionError: not one positive weight a set.
+        OptionError: not one weight per set.
     """
     if weights is None:
         return np.asarray(sizes / max(float(sizes.sum()), 1.0))
     given = np.array(weights, np.float64)
-    if given.shape != sizes.shape or not np.isfinite(given).all() or (given <= 0).any():
+    if given.shape != sizes.shape:
         found = f"{tuple(weights)} for {counted(len(sizes), 'set')}"
         example = ",".join("1" * len(sizes))
         remedy = f"Pass {counted(len(sizes), 'number')} above 0, such as {example} (mhp-train: --mix)."

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mhpdata.drawing.scratch import DrawScratch
+from mhpdata.loading.plan import Turn
 from mhpdata.loading.region import Reading
 from mhpdata.pool import Pool, ended
 from mhpdata.task import locked
@@ -34,8 +35,7 @@ class Step:
 
     Attributes:
         arrays: of the batch.
-        samples, keys, draws, epoch: which samples, and their random draws.
-        consumed: the position in the epoch after this batch.
+        turn: which samples, and their random draws.
         left: how many samples are not done.
         boxes, errors: by the sample's place in the batch.
         dropped: the iteration ended before all samples were made.
@@ -43,11 +43,7 @@ class Step:
     """
 
     arrays: list[np.ndarray]
-    samples: np.ndarray
-    keys: np.ndarray
-    draws: np.ndarray
-    epoch: int
-    consumed: int
+    turn: Turn
     left: int
     boxes: dict[int, np.ndarray] = field(default_factory=dict)
     errors: dict[int, BaseException] = field(default_factory=dict)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import EngineError
+from mhpdata.labels import IGNORE
 from mhpdata.wording import counted
-from mhpmodels.config import IGNORE, MULTIPLE
+from mhpmodels.config import MULTIPLE
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -30,7 +31,7 @@ def check_shapes(images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
             "images",
             found,
             " or ".join(f"{dtype} {shape}" for dtype, shape in shapes.items()),
-            'Pass images and labels of one batch of mhpdata.Loader(..., dtype="float32") or "uint8".',
+            'Pass images and labels of one batch of mhpdata.Loader(..., output=Output(dtype="float32")) or "uint8".',
         )
 
 
@@ -54,9 +55,9 @@ def wrong_labels(values: Sequence[int], pixels: int, classes: int) -> EngineErro
         pixels: how many have them, in all processes.
     """
     named = f"label {', '.join(map(str, values[:5]))}" if values else "another label"
-    having = f"if your data really have {max(values) + 1} classes, pass TrainConfig(classes={max(values) + 1})"
+    having = f"if your data really have {max(values) + 1} classes, pass TrainConfig.of(classes={max(values) + 1})"
     if not values:
-        having = "if your data have more classes, pass their number as TrainConfig(classes=...)"
+        having = "if your data have more classes, pass their number as TrainConfig.of(classes=...)"
     remedy = (
         f"Set such pixels to {IGNORE}, which is not counted; {having}. In a packed folder mhp-verify --deep finds such "
         "labels."
@@ -69,12 +70,12 @@ def less_memory(config: TrainConfig, training: bool) -> str:
     """How a batch takes less memory; a sentence."""
     if not training:
         return "Pass a smaller --window, such as 1024."
-    step = MULTIPLE.get(config.model, 1)
-    crop = max(LEAST.get(config.model, 1), config.crop_size // 2 // step * step)
-    batch = config.batch_size // 2 // config.contexts * config.contexts
-    ways = [f"--batch-size {batch}"] * bool(batch) + [f"--crop-size {crop}"] * (crop < config.crop_size)
-    if config.engine == "torch":
-        ways.append(f"--accumulate {2 * config.accumulate}, which keeps the batch")
+    step = MULTIPLE.get(config.network.model, 1)
+    crop = max(LEAST.get(config.network.model, 1), config.view.size // 2 // step * step)
+    batch = config.optim.batch_size // 2 // config.machine.contexts * config.machine.contexts
+    ways = [f"--batch-size {batch}"] * bool(batch) + [f"--crop-size {crop}"] * (crop < config.view.size)
+    if config.machine.engine == "torch":
+        ways.append(f"--accumulate {2 * config.optim.accumulate}, which keeps the batch")
     return f"Pass {', or '.join(ways)}." if ways else "Free memory on the device, or use a larger one."
 
 
@@ -97,10 +98,12 @@ def seed_of_rank(seed: int, rank: int) -> int:
 
 def output_weights(config: TrainConfig, outputs: int) -> tuple[float, ...]:
     """Of the losses of a network's outputs; in GluonCV all weigh 1, whatever it is told (MXNet's SoftmaxOutput)."""
-    return (1.0,) * outputs if config.old_recipe else printed_weights(config, outputs)
+    return (1.0,) * outputs if config.run.old_recipe else printed_weights(config, outputs)
 
 
 def printed_weights(config: TrainConfig, outputs: int) -> tuple[float, ...]:
     """The same weights in the loss that is reported: those that were asked for, in GluonCV, too."""
-    others = config.branch_weights if config.model == "icnet" else (config.aux_weight,) * (outputs - 1)
+    others = (
+        config.loss.branch_weights if config.network.model == "icnet" else (config.loss.aux_weight,) * (outputs - 1)
+    )
     return (1.0, *others)[:outputs]

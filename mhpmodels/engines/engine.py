@@ -41,10 +41,10 @@ class Step:
 
     Attributes:
         loss: weighted sum of the main and auxiliary outputs' losses; each is the mean over the labelled pixels of the
-            whole batch (all contexts and ranks) of the cross-entropy, times its label's of ``config.class_weights``; 0
-            where no pixel is labelled. Not finite if a logit was not. With ``config.old_recipe`` the loss that GluonCV
-            prints: the mean over all pixels, those without a label as 0, and outputs weighted as the config says,
-            although all weigh 1 in the gradient.
+            whole batch (all contexts and ranks) of the cross-entropy, times its label's of
+            ``config.loss.class_weights``; 0 where no pixel is labelled. Not finite if a logit was not. With
+            ``config.run.old_recipe`` the loss that GluonCV prints: the mean over all pixels, those without a label as
+            0, and outputs weighted as the config says, although all weigh 1 in the gradient.
         gradient: L2 norm of the whole gradient of that loss before clipping, weight decay left out; may be not finite.
         applied: False: the loss or the gradient was not finite, and weights, running statistics and the optimiser's
             state are bit for bit what they were before the step.
@@ -102,7 +102,7 @@ class Engine(Predictor, Protocol):
             images: float32 (N, 3, H, W), RGB normalised by ImageNet's mean and deviation; or uint8 (N, H, W, 3), RGB as
                 decoded, which the engine normalises. C-contiguous.
             labels: uint8 (N, H, W), a class in 0..classes-1, or 255: not labelled. C-contiguous.
-            rate: learning rate of this step for the backbone; the heads take ``rate * config.head_rate``.
+            rate: learning rate of this step for the backbone; the heads take ``rate * config.optim.head_rate``.
             seed: 0..2**31-1, of all the step's own randomness (dropout): the same state, batch, rate and seed give the
                 same result, on the same CPU bit for bit.
 
@@ -142,7 +142,7 @@ def installed() -> tuple[str, ...]:
 
 
 def open_engine(config: TrainConfig, training: bool = True) -> Engine:
-    """The engine that ``config.engine`` names, with a network built as ``config`` says.
+    """The engine that ``config.machine.engine`` names, with a network built as ``config`` says.
 
     Args:
         config: model, backbone, devices, optimiser and seed; the initial weights follow from the seed.
@@ -153,7 +153,7 @@ def open_engine(config: TrainConfig, training: bool = True) -> Engine:
         OptionError: no engine of that name.
         EngineError: its framework is not installed or cannot be used here.
     """
-    name = config.engine
+    name = config.machine.engine
     if name not in ENGINES:
         raise OptionError(
             "engine", repr(name), " or ".join(ENGINES), "Pass torch for PyTorch, or mxnet for MXNet and GluonCV."

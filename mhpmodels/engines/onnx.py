@@ -5,7 +5,6 @@ onnxruntime is imported when ``open_onnx`` is called.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,10 +45,10 @@ class OnnxEngine:
             import onnxruntime
         except ImportError as error:
             raise MissingError("onnxruntime", f"cannot be imported ({error})", "", f"{install('onnx')}.") from error
-        provider = _PROVIDERS[bool(config.ngpus)]
+        provider = _PROVIDERS[bool(config.machine.ngpus)]
         if provider not in onnxruntime.get_available_providers():
             remedy = "Pass --ngpus 0 to use the CPU, or run: pip install onnxruntime-gpu."
-            raise EngineError("ngpus", f"{config.ngpus}, and onnxruntime has no {provider}", "", remedy)
+            raise EngineError("ngpus", f"{config.machine.ngpus}, and onnxruntime has no {provider}", "", remedy)
         try:
             content = read_regular(path, MAX_BYTES)
         except OSError as error:
@@ -77,7 +76,7 @@ class OnnxEngine:
                 "Pass a file that mhp-convert WEIGHTS OUT.onnx wrote.",
             )
         notes = session.get_modelmeta().custom_metadata_map
-        self.config = read_notes(replace(config, classes=logits.shape[1]), notes, path)
+        self.config = read_notes(config.changed(classes=logits.shape[1]), notes, path)
         self.source = str(path)
         self._session: Any = session
         self._input, self._version = given.name, onnxruntime.__version__

@@ -33,6 +33,11 @@ from mhpdata.loading.batch import Batch
 from mhpdata.loading.loader import Loader
 from mhpdata.options import check_choice
 from mhpdata.remap import read_remap
+from mhpdata.settings.choosing import Choose
+from mhpdata.settings.mixing import Mix
+from mhpdata.settings.output import Output
+from mhpdata.settings.share import Share
+from mhpdata.settings.views import CentreCrop
 from mhpdata.storage.protocol import Chosen, choose_images
 from mhpdata.storage.split import Split, open_split
 from mhpdata.threads import crew, hidden
@@ -50,7 +55,7 @@ def validate(
     progress: Callable[[int], None] | None = None,
     place: str = "logits",
 ) -> Confusion:
-    """Score the centre crops of a loader without ``augment``: what training does after an epoch.
+    """Score the batches of a loader with ``CentreCrop``: what training does after an epoch.
 
     Args:
         predict: images -> logits, as ``Engine.predict``.
@@ -85,9 +90,7 @@ def evaluate(
     *,
     mode: str = "whole",
     size: int = 768,
-    protocol: str = "official",
-    leak_free: bool = False,
-    unseen: bool = False,
+    choose: Choose = Choose(),
     remap: str | Path | None = None,
     batch_size: int = 16,
     threads: int | None = None,
@@ -100,7 +103,7 @@ def evaluate(
         folder, split: what ``mhp-pack`` wrote.
         mode: of MODES.
         size: pixels of the crop's sides, or of the short side of a whole image.
-        protocol, leak_free, unseen: which images count, as for ``mhpdata.storage.protocol.choose_names``.
+        choose: which images count, by protocol and copies.
         remap: what the split's labels become, for ``mhpdata.remap``; as the network was trained.
         batch_size: crops that the network is given at once; a whole image goes alone.
         threads: that decode; None for one a core.
@@ -116,7 +119,8 @@ def evaluate(
     check_choice("mode", mode, MODES)
     opened = open_split(folder, split)
     try:
-        chosen = choose_images(opened.manifest, split, protocol, leak_free, unseen)
+        _check_choose(choose)
+        chosen = choose_images(opened.manifest, split, choose.protocol, choose.leak_free, choose.unseen)
         labels = opened.manifest.labels
         table = np.arange(256, dtype=np.uint8)
         if remap is not None:
@@ -133,9 +137,9 @@ def evaluate(
         outputs=inference.classes,
         split=split,
         mode=mode,
-        protocol=protocol,
-        leak_free=leak_free,
-        unseen=unseen,
+        protocol=choose.protocol,
+        leak_free=choose.leak_free,
+        unseen=choose.unseen,
         multi_scale=inference.scales == SCALES,
         size=size,
         images=len(chosen.names),
@@ -143,6 +147,14 @@ def evaluate(
         seen=chosen.seen,
         milliseconds=1000 * statistics.median(run.seconds[1:] or run.seconds),
     )
+
+
+def _check_choose(choose: Choose) -> None:
+    """Raise OptionError for conditions that an evaluation does not report."""
+    for name in ("names", "where", "limit"):
+        if getattr(choose, name) is not None:
+            remedy = "Leave it out: scores are compared by split and protocol."
+            raise OptionError(name, "given to an evaluation", "nothing (None)", remedy)
 
 
 def _check(split: Split, chosen: Chosen, inference: Inference, classes: int) -> None:
@@ -189,12 +201,12 @@ class _Run:
             self.split.folder,
             self.split.name,
             batch_size,
-            crop_size=self.size,
-            augment=False,
+            CentreCrop(self.size),
+            choose=Choose(names=self.chosen.names),
+            mix=Mix(remap=self.remap),
+            share=Share(every=True),
+            output=Output(dtype="float32" if plain else "uint8"),
             threads=threads,
-            dtype="float32" if plain else "uint8",
-            names=self.chosen.names,
-            remap=self.remap,
         )
         try:
             with tqdm(total=len(self.chosen.names), unit=" images", disable=self.hidden) as bar:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from mhpdata.errors import CheckpointError
@@ -32,7 +31,7 @@ _PREFIX = "mhp."
 
 def notes_of(config: TrainConfig) -> dict[str, str]:
     """What a file is to carry, by key."""
-    return {_PREFIX + name: json.dumps(value) for name in FIELDS if (value := getattr(config, name))}
+    return {_PREFIX + name: json.dumps(value) for name in FIELDS if (value := config.value(name))}
 
 
 def read_notes(config: TrainConfig, notes: Mapping[str, str], place: object) -> TrainConfig:
@@ -48,7 +47,7 @@ def read_notes(config: TrainConfig, notes: Mapping[str, str], place: object) -> 
     """
     try:
         found = {name: parse_json(notes[_PREFIX + name]) for name in FIELDS if _PREFIX + name in notes}
-        return replace(config, **{name: _CHECKS[name](value, config.classes) for name, value in found.items()})
+        return config.changed(**{name: _CHECKS[name](value, config.network.classes) for name, value in found.items()})
     except (ValueError, TypeError, RecursionError) as error:
         found_ = f"its notes on the classes are damaged ({error_in_words(error)})"
         remedy = f"Write the file again with mhp-convert WEIGHTS {place} --overwrite."

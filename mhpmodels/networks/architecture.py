@@ -39,7 +39,7 @@ class Architecture:
     @staticmethod
     def of_config(config: TrainConfig) -> Architecture:
         """What a config asks for."""
-        return Architecture(config.model, config.backbone, config.classes, config.aux)
+        return Architecture(config.network.model, config.network.backbone, config.network.classes, config.network.aux)
 
     @staticmethod
     def of_weights(shapes: Mapping[str, tuple[int, ...]], place: str = "weights") -> Architecture:

@@ -7,7 +7,6 @@ it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +54,18 @@ def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19
     elif path.exists():
         by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
         engine = by_suffix.get(path.suffix, next(iter(installed()), "mxnet"))
-        return path, TrainConfig(**{"engine": engine, "classes": classes, **_devices(given), **given})
+        return path, TrainConfig.of(**{"engine": engine, "classes": classes, **_devices(given), **given})
     else:
         remedy = "Check the spelling of the path, or pass the folder of a run, such as runs/mhp/icnet/resnet50."
         raise CheckpointError(path, "missing", "weights, or the folder of a run", remedy)
     checkpoint.verify(found, state=False)
     for name in NETWORK:
-        if name in given and given[name] != getattr(found.config, name):
-            expected = f"{getattr(found.config, name)}, as the JSON beside {found.weights} says"
+        if name in given and given[name] != found.config.value(name):
+            expected = f"{found.config.value(name)}, as the JSON beside {found.weights} says"
             remedy = "Leave the option out: the checkpoint says it itself."
             raise OptionError(name, f"{given[name]}", expected, remedy)
-    one_device = {"ngpus": min(found.config.ngpus, 1)}
-    return found.weights, replace(found.config, **{**_devices({**one_device, **given}), **one_device, **given})
+    one_device = {"ngpus": min(found.config.machine.ngpus, 1)}
+    return found.weights, found.config.changed(**{**_devices({**one_device, **given}), **one_device, **given})
 
 
 def best_of_run(folder: Path) -> Checkpoint:
@@ -94,7 +93,7 @@ def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19) 
         CheckpointError, OptionError: as ``trained_config``, or weights of another network.
     """
     if Path(path).suffix == SUFFIX:
-        return OnnxEngine(path, TrainConfig(**{**_devices(given), **given}))
+        return OnnxEngine(path, TrainConfig.of(**{**_devices(given), **given}))
     weights, config = trained_config(path, given, classes)
     engine = open_engine(config, training=False)
     try:
@@ -108,9 +107,9 @@ def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19) 
 def labels_of(config: TrainConfig) -> LabelSet:
     """The classes that a network knows: those that its config names; where it names none, 59 outputs are MHP v2's, 20
     CIHP's, and others MHP v1's."""
-    if config.class_names:
-        return label_set(config.class_names, config.flip_pairs)
-    return {len(labels): labels for labels in (MHP_V2, CIHP)}.get(config.classes, MHP_V1)
+    if config.network.class_names:
+        return label_set(config.network.class_names, config.network.flip_pairs)
+    return {len(labels): labels for labels in (MHP_V2, CIHP)}.get(config.network.classes, MHP_V1)
 
 
 def check_classes(config: TrainConfig, manifest: Manifest) -> None:
@@ -119,10 +118,10 @@ def check_classes(config: TrainConfig, manifest: Manifest) -> None:
     A network may have fewer outputs than there are classes: the last ones are then never predicted.
     """
     labels = manifest.labels
-    if config.remap is not None:
-        labels = read_remap(config.remap).labels([(manifest.layout, labels)])
-    known = labels_of(config).names[: config.classes]
-    if labels.names[: config.classes] != known:
+    if config.mix.remap is not None:
+        labels = read_remap(config.mix.remap).labels([(manifest.layout, labels)])
+    known = labels_of(config).names[: config.network.classes]
+    if labels.names[: config.network.classes] != known:
         found = f"{len(labels)} classes of {manifest.layout}, where the checkpoint knows {', '.join(known)}"
         remedy = "Pass data of the dataset that the checkpoint was trained on; for this data, another checkpoint."
         raise OptionError("data", found, "the same classes", remedy)
@@ -140,10 +139,10 @@ def inference_of(
         window: pixels a side beyond which a picture is given in pieces.
     """
     config = engine.config
-    pairs = tuple(pair for pair in flip_pairs if max(pair) < config.classes)
+    pairs = tuple(pair for pair in flip_pairs if max(pair) < config.network.classes)
     return Inference(
         engine.predict,
-        config.classes,
+        config.network.classes,
         multiple=MULTIPLE,
         least=LEAST,
         scales=SCALES if multi_scale else (1.0,),

@@ -112,8 +112,14 @@ def _title(folder: Path) -> str:
     there = listing(folder)
     if there:
         config = there[-1].config
-        words += [f"{config.model} {config.backbone}", f"{config.optimizer}, rate {config.lr:g}, {config.schedule}"]
-        words += [f"batch {config.batch_size}, crop {config.crop_size}", f"engine {config.engine}, seed {config.seed}"]
+        words += [
+            f"{config.network.model} {config.network.backbone}",
+            f"{config.optim.optimizer}, rate {config.optim.lr:g}, {config.schedule.decay}",
+        ]
+        words += [
+            f"batch {config.optim.batch_size}, crop {config.view.size}",
+            f"engine {config.machine.engine}, seed {config.run.seed}",
+        ]
     return "   \N{MIDDLE DOT}   ".join(words)
 
 

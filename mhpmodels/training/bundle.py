@@ -17,7 +17,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,9 @@ from mhpdata.filesystem.atomic import part_of
 from mhpdata.filesystem.descriptors import hold_standard, open_file
 from mhpdata.filesystem.ours import check_folder, head, in_the_way, remove
 from mhpdata.filesystem.regular import open_regular, read_regular
+from mhpdata.labels import IGNORE
 from mhpdata.wording import error_in_words, printable, to_replace, to_write, why
-from mhpmodels.config import IGNORE, SUFFIXES, TrainConfig
+from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines.engine import Engine, Step, open_engine
 
 FORMAT, VERSION = "mhp-bundle", 1
@@ -171,11 +172,11 @@ def replay(
     """
     path = Path(path)
     config, moment, before = _read(path)
-    ranks = config.contexts if config.engine == "torch" else 1
+    ranks = config.machine.contexts if config.machine.engine == "torch" else 1
     if ranks > 1:  # the bundle has what this process took
-        config = replace(config, ngpus=min(config.ngpus, 1), contexts=0)
+        config = config.changed(ngpus=min(config.machine.ngpus, 1), contexts=0)
     if on_cpu:
-        config = replace(config, ngpus=0)
+        config = config.changed(ngpus=0)
     engine = open_engine(config)
     try:
         engine.load(path / f"weights{config.suffix}")

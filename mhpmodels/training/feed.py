@@ -3,13 +3,17 @@ config."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mhpdata.errors import OptionError
 from mhpdata.loading.loader import Loader
+from mhpdata.settings.mixing import Mix
+from mhpdata.settings.output import Output
+from mhpdata.settings.share import Share
+from mhpdata.settings.views import CentreCrop, TrainCrop, View
 from mhpdata.storage.manifest import read_manifest
 from mhpdata.storage.protocol import choose_names
 from mhpdata.threads import usable_cores
@@ -39,90 +43,82 @@ class Feed:
 
     def __init__(self, config: TrainConfig, rank: int = 0, world_size: int = 1) -> None:
         self.config = config
-        if config.batch_size % world_size:
-            found = f"{config.batch_size} images for {world_size} processes"
-            above = config.batch_size // world_size * world_size + world_size
+        if config.optim.batch_size % world_size:
+            found = f"{config.optim.batch_size} images for {world_size} processes"
+            above = config.optim.batch_size // world_size * world_size + world_size
             remedy = f"Pass a multiple of {world_size}, such as {above}, so that each process has as many images."
             raise OptionError("batch_size", found, "a multiple of the processes", remedy)
         self.loader = self._open(
-            [Path(folder) for folder in (config.data, *config.also)],
-            config.train_split,
-            config.batch_size // world_size,
-            weights=config.mix,
-            sample=config.sample,
-            leaks=config.leaks,
-            base_size=config.base_size,
-            seed=config.seed,
-            rank=rank,
-            world_size=world_size,
-            drop_last=True,
-            flip_prob=config.flip_prob,
-            blur_prob=config.blur_prob,
-            gray_prob=config.gray_prob,
-            swap_sides=config.swap_sides,
-            pad_label=config.pad_label,
+            config.data.folders,
+            config.data.train_split,
+            config.optim.batch_size // world_size,
+            config.view,
+            Share(rank, world_size),
         )
         self.classes = self.loader.classes
         self._check_classes()
         self.steps = len(self.loader)
         self.rate(0)  # refuses a warm-up that does not fit before anything is trained
         self.val = None
-        if config.validate:
-            self.val = self._open([Path(config.data)], config.val_split, config.test_batch_size, augment=False)
+        if config.run.validate:
+            view, share = CentreCrop(config.view.size), Share(every=True)
+            folders = (config.data.folder,)
+            self.val = self._open(folders, config.data.val_split, config.run.test_batch_size, view, share)
 
     def _check_classes(self) -> None:
-        config = self.config
-        if len(self.classes) != config.classes:
-            found = f"{config.classes}, where {config.data} has {len(self.classes)}"
+        config, network = self.config, self.config.network
+        if len(self.classes) != network.classes:
+            found = f"{network.classes}, where {config.data.folder} has {len(self.classes)}"
             remedy = (
                 "To go on with a run, pass as --data the packed folder that it began with; to begin a new one with "
-                f"this folder, pass TrainConfig(classes={len(self.classes)}) in Python."
+                f"this folder, pass TrainConfig.of(classes={len(self.classes)}) in Python."
             )
             raise OptionError("classes of the network", found, "as many, background included", remedy)
-        if config.class_names and (config.class_names, config.flip_pairs) != (self.classes, self.loader.flip_pairs):
-            found, expected = ", ".join(config.class_names), f"{', '.join(self.classes)}, as the data and --remap say"
-            if config.class_names == self.classes:
-                found, expected = (f"left/right pairs {p}" for p in (config.flip_pairs, self.loader.flip_pairs))
+        if network.class_names and (network.class_names, network.flip_pairs) != (self.classes, self.loader.flip_pairs):
+            found, expected = ", ".join(network.class_names), f"{', '.join(self.classes)}, as the data and --remap say"
+            if network.class_names == self.classes:
+                found, expected = (f"left/right pairs {p}" for p in (network.flip_pairs, self.loader.flip_pairs))
             remedy = "Pass as --data the packed folder that the run began with, or begin a new run without --resume."
             raise OptionError("class names of the network", found, expected, remedy)
 
-    def _open(self, folders: list[Path], split: str, batch_size: int, **options: Any) -> Loader:
-        config = self.config
-        names = [self._names(folder, split) for folder in folders]
-        sets = [(folder, split) for folder in folders]
-        processes = config.contexts if config.engine == "torch" else 1
+    def _open(self, folders: Sequence[str], split: str, batch_size: int, view: View, share: Share) -> Loader:
+        """Open the loader of a split of some folders; in training with the weights of the sets."""
+        config, training = self.config, isinstance(view, TrainCrop)
+        for folder in folders:
+            self._check_split(Path(folder), split)
+        processes = config.machine.contexts if config.machine.engine == "torch" else 1
         return Loader(
-            sets,
+            [(folder, split) for folder in folders],
             split,
             batch_size,
-            crop_size=config.crop_size,
-            threads=max(1, (config.workers or usable_cores()) // processes),
+            view,
+            choose=config.choose,
+            mix=config.mix if training else Mix(remap=config.mix.remap),
+            share=share,
             # a device normalises faster than the cores here can, and takes a quarter of the bytes
-            dtype="uint8" if config.ngpus else "float32",
-            remap=config.remap,
-            check=config.check,
-            names=names[0] if len(names) == 1 else names,
-            **options,
+            output=Output(dtype="uint8" if config.machine.ngpus else "float32"),
+            seed=config.run.seed,
+            threads=max(1, (config.machine.workers or usable_cores()) // processes),
+            drop_last=training,
+            check=config.machine.check,
         )
 
-    def _names(self, folder: Path, split: str) -> tuple[str, ...]:
-        """The images of a split that count."""
-        config, manifest = self.config, read_manifest(folder)
-        names = choose_names(manifest, split, config.val_protocol, config.leak_free)
-        if not names:
+    def _check_split(self, folder: Path, split: str) -> None:
+        """Raise OptionError for a split without images that count, or without labels."""
+        choose, manifest = self.config.choose, read_manifest(folder)
+        if not choose_names(manifest, split, choose.protocol, choose.leak_free, choose.unseen):
             remedy = "Pass another --train-split or --val-split, or leave out --val-protocol and --leak-free."
             raise OptionError(f"{folder}, split {split}", "no images", "at least one", remedy)
         if not manifest.splits[split].labelled:
             known = " or ".join(name for name, one in manifest.splits.items() if one.labelled) or "a labelled split"
             remedy = f"Pass {known} as --train-split and --val-split, or --no-val to train without validation."
             raise OptionError(f"{folder}, split {split}", "has no labels", "a split with labels", remedy)
-        return names
 
     def rate(self, step: int) -> float:
         """The learning rate of a step of the run."""
-        config, steps = self.config, self.config.epochs * self.steps
-        warmup = round(config.warmup_epochs * self.steps)
-        return learning_rate(step, steps, config.lr, config.schedule, warmup, config.power)
+        config, steps = self.config, self.config.schedule.epochs * self.steps
+        warmup = round(config.schedule.warmup_epochs * self.steps)
+        return learning_rate(step, steps, config.optim.lr, config.schedule.decay, warmup, config.schedule.power)
 
     def names(self, indices: np.ndarray) -> tuple[str, ...]:
         """The names of a batch's samples; "" for one that was left out."""

@@ -64,7 +64,7 @@ class Guard:
                 f"{self.in_a_row} steps in a row had a loss or gradient that is not finite; last samples: {samples}",
                 "",
                 f"Run mhp-train --replay {bundle or max(self._folder.glob('epoch_*'))}; it shows what is in this step. "
-                f"Then begin a new run with --lr {engine.config.lr / 10:g}, a tenth; if that does not help, with "
+                f"Then begin a new run with --lr {engine.config.optim.lr / 10:g}, a tenth; if that does not help, with "
                 "--clip-grad 1 or --warmup-epochs 1, too.",
             )
         return False

@@ -2,7 +2,7 @@
 
 ::
 
-    loader = mhpdata.Loader("rec", "train", batch_size=16, dtype="uint8")
+    loader = mhpdata.Loader("rec", "train", batch_size=16, output=mhpdata.Output(dtype="uint8"))
     batches = mhpmodels.to_torch(loader, "cuda")
     for epoch in range(epochs):
         batches.set_epoch(epoch)

@@ -18,10 +18,10 @@ def launch_ranks(config: TrainConfig, module: str, arguments: Sequence[str]) -> 
         module: to run, as ``python -m`` takes it.
         arguments: of the command line.
     """
-    if config.engine != "torch" or config.contexts == 1 or "LOCAL_RANK" in os.environ:
+    if config.machine.engine != "torch" or config.machine.contexts == 1 or "LOCAL_RANK" in os.environ:
         return
     # torchrun gives each one thread only, and a warning, where nothing is set
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // config.contexts)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // config.machine.contexts)))
     torchrun = [sys.executable, "-m", "mhpmodels.engines.torch.torchrun"]
-    torchrun += ["--standalone", f"--nproc-per-node={config.contexts}"]
+    torchrun += ["--standalone", f"--nproc-per-node={config.machine.contexts}"]
     os.execv(sys.executable, [*torchrun, "-m", module, *arguments])

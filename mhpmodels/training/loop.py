@@ -65,20 +65,20 @@ class Loop:
     ) -> None:
         self.config, self.engine, self.feed, self.at, self.log = config, engine, feed, position, log
         self.folder, self.interrupt = folder, interrupt
-        self.guard = Guard(folder / "bundles", config.max_skips, log.line, position.skipped, position.in_a_row)
-        self.meter = Meter(feed.steps, config.epochs, engine.world_size, progress)
+        self.guard = Guard(folder / "bundles", config.run.max_skips, log.line, position.skipped, position.in_a_row)
+        self.meter = Meter(feed.steps, config.schedule.epochs, engine.world_size, progress)
         self.saved = saved
 
     def run(self) -> None:
         """Train to the last epoch, or until a signal comes.
 
         Raises:
-            NonFiniteError: ``config.max_skips`` steps in a row were not finite; weights from before them are saved.
+            NonFiniteError: ``config.run.max_skips`` steps in a row were not finite; weights from before them are saved.
             EngineError: the engine fails.
             OutputError: a log, table, bundle or checkpoint cannot be written.
         """
         try:
-            while self.at.epoch < self.config.epochs and not self._stopping:
+            while self.at.epoch < self.config.schedule.epochs and not self._stopping:
                 self._train()
                 if not self._stopping:
                     self._finish()
@@ -124,7 +124,7 @@ class Loop:
             del batch  # so that its memory is free for the loader
             self.log.step(row)
             self.meter.step(row, at.loss.value)
-            if row.iteration % self.config.log_interval == 0 and at.loss.count:
+            if row.iteration % self.config.run.log_interval == 0 and at.loss.count:
                 of = f"{row.iteration:04d}/{self.feed.steps:04d}"
                 self.log.line(f"Epoch {row.epoch} iteration {of}: training loss {at.loss.value:.3f}")
 
@@ -132,7 +132,7 @@ class Loop:
         """One step, judged and counted."""
         at, indices = self.at, batch.indices
         assert batch.labels is not None, "Feed refuses splits without labels"
-        rate, seed = self.feed.rate(at.step), step_seed(self.config.seed, at.step)
+        rate, seed = self.feed.rate(at.step), step_seed(self.config.run.seed, at.step)
         step = self.engine.train_step(batch.images, batch.labels, rate, seed)
         at.iteration += 1
         at.step += 1
@@ -173,7 +173,7 @@ class Loop:
         self.log.epoch(EpochRow(at.epoch, at.step, at.loss.value, pix_acc, miou, at.skipped, seconds, iou))
         if found is not None:
             self.log.line(f"Epoch {at.epoch} validation pixAcc: {pix_acc:.3f}, mIoU: {miou:.3f}")
-        left = self.meter.left(self.feed.steps * (self.config.epochs - at.epoch - 1))
+        left = self.meter.left(self.feed.steps * (self.config.schedule.epochs - at.epoch - 1))
         skipped = f", {at.skipped} steps skipped so far" if at.skipped else ""
         self.log.line(f"Epoch {at.epoch} done: {self.meter.text()}{skipped}, {clock(left)} left")
         at.epoch, at.iteration, at.loss = at.epoch + 1, 0, Mean()
@@ -186,7 +186,7 @@ class Loop:
         if self.feed.val is None or self.engine.rank:
             return None
         place = f"{self.folder}, validation of epoch {self.at.epoch}"
-        return validate(self._predict, self.feed.val, self.config.classes, place=place)
+        return validate(self._predict, self.feed.val, self.config.network.classes, place=place)
 
     def _predict(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         if self._stopping:
@@ -196,7 +196,7 @@ class Loop:
     def _save(self, score: dict[str, float] | None) -> None:
         if not self.engine.rank:
             self.saved = checkpoint_writer.save(self.folder, self.engine, self.at, self.feed.loader.state_dict(), score)
-            checkpoint_writer.prune(self.folder, self.config.save_every)
+            checkpoint_writer.prune(self.folder, self.config.run.save_every)
 
 
 class _StopError(Exception):

@@ -9,7 +9,7 @@ import hashlib
 
 from mhpdata.errors import OptionError
 from mhpdata.options import check_choice
-from mhpmodels.config import SCHEDULES
+from mhpmodels.recipe import SCHEDULES
 
 
 def learning_rate(

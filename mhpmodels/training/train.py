@@ -73,7 +73,7 @@ def train(
         PackedError: the packed folder is missing or damaged.
         EngineError, CheckpointError: the engine or the checkpoint cannot be used.
         OutputError: ``out`` holds another run, or cannot be written.
-        NonFiniteError: ``config.max_skips`` steps in a row were not finite; weights from before them are saved.
+        NonFiniteError: ``config.run.max_skips`` steps in a row were not finite; weights from before them are saved.
     """
     out = Path(out)
     if resume is not None and (weights is not None or start_epoch):

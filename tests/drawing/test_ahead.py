@@ -23,8 +23,13 @@ for task in ahead.draw_labels, ahead.decode, ahead.draw:
     task()
 before = signatures()
 for packed in sys.argv[1:]:
-    for options in {}, {"dtype": "uint8", "blur_prob": 1.0}, {"dtype": "float16", "gray_prob": 1.0}, {"augment": False}:
-        loader = mhpdata.Loader(packed, "train", batch_size=2, base_size=64, crop_size=64, **options)
+    for dtype, view in (
+        ("float32", mhpdata.TrainCrop(64, 64)),
+        ("uint8", mhpdata.TrainCrop(64, 64, blur_prob=1.0)),
+        ("float16", mhpdata.TrainCrop(64, 64, gray_prob=1.0)),
+        ("float32", mhpdata.CentreCrop(64)),
+    ):
+        loader = mhpdata.Loader(packed, "train", batch_size=2, view=view, output=mhpdata.Output(dtype=dtype))
         for batch in loader:
             del batch
         loader.close()

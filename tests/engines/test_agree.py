@@ -21,7 +21,7 @@ STEPS = 3
 
 def config(engine, model, **options):
     fixed = {"backbone": "resnet18", "crop_size": 64, "batch_size": 4, "dropout": 0.0, "aux": model == "psp"}
-    return TrainConfig(engine=engine, model=model, **{**fixed, **options})
+    return TrainConfig.of(engine=engine, model=model, **{**fixed, **options})
 
 
 def batch(seed, count=4, size=64):
@@ -91,7 +91,7 @@ warnings.filterwarnings("ignore", "Please import `csr_matrix`", DeprecationWarni
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 for name in sys.argv[1:]:
-    engine = open_engine(TrainConfig(engine=name, backbone="resnet18", crop_size=32, batch_size=1))
+    engine = open_engine(TrainConfig.of(engine=name, backbone="resnet18", crop_size=32, batch_size=1))
     step = engine.train_step(np.zeros((1, 3, 32, 32), np.float32), np.zeros((1, 32, 32), np.uint8), 0.01, 0)
     assert step.applied, step
     print(name, "torch" in sys.modules, "mxnet" in sys.modules)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import weakref
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,7 +46,7 @@ def twin(opened):
 @pytest.fixture(scope="module")
 def stranger(opened):
     """An engine of another network and optimiser."""
-    stranger = open_engine(replace(opened[0].config, classes=18, optimizer="adam"))
+    stranger = open_engine(opened[0].config.changed(classes=18, optimizer="adam"))
     yield stranger
     stranger.close()
 
@@ -63,7 +62,7 @@ def engine(opened):
 
 def run(engine, steps, first: int = 0):
     """Steps on batches that differ, and what they gave."""
-    size = engine.config.crop_size
+    size = engine.config.view.size
     return [engine.train_step(*batch(size, seed=step), 0.01, step) for step in range(first, first + steps)]
 
 
@@ -74,7 +73,7 @@ def assert_close(a, b):
 
 def look(engine):
     """What the weights and running statistics give for one batch."""
-    return engine.predict(batch(engine.config.crop_size, seed=99)[0])
+    return engine.predict(batch(engine.config.view.size, seed=99)[0])
 
 
 # --- opening
@@ -88,14 +87,14 @@ def test_installed_names_engines_that_are_known_and_torch_first():
 
 def test_an_engine_that_nobody_knows(monkeypatch):
     with pytest.raises(OptionError, match="torch or mxnet"):
-        open_engine(replace(TrainConfig(), engine="caffe"))
+        open_engine(TrainConfig().changed(engine="caffe"))
 
 
 def test_a_missing_framework_names_the_extra(monkeypatch):
     monkeypatch.setitem(ENGINES, "mxnet", ("no_such_framework",))
     assert "mxnet" not in installed()
     with pytest.raises(EngineError, match=r'no_such_framework not installed.*pip install "\.\[mxnet\]"'):
-        open_engine(TrainConfig(engine="mxnet"))
+        open_engine(TrainConfig.of(engine="mxnet"))
 
 
 def test_mean_and_deviation_are_the_loaders():
@@ -116,7 +115,7 @@ def test_it_says_what_it_is(engine):
 
 
 def test_it_learns_a_batch(engine):
-    images, labels = batch(engine.config.crop_size)
+    images, labels = batch(engine.config.view.size)
     steps = [engine.train_step(images, labels, 0.005, seed) for seed in range(8)]
     assert all(type(step) is Step and step.applied and type(step.loss) is float for step in steps)
     assert 0 < steps[-1].loss < 0.9 * steps[0].loss
@@ -133,7 +132,7 @@ def test_the_same_steps_give_the_same_bits(engine, opened):
 
 def test_the_seed_of_the_config_decides_the_first_weights(engine, twin):
     np.testing.assert_array_equal(look(twin), look(engine))
-    other = open_engine(replace(engine.config, seed=7), training=False)
+    other = open_engine(engine.config.changed(seed=7), training=False)
     assert not np.array_equal(look(other), look(engine))
     other.close()
 
@@ -151,13 +150,13 @@ def test_another_engine_goes_on_where_this_one_stopped(engine, twin, tmp_path):
 
 
 def test_the_seed_of_a_step_decides_its_dropout(engine, opened):
-    images, labels = batch(engine.config.crop_size)
+    images, labels = batch(engine.config.view.size)
     losses = [engine.train_step(images, labels, 0.0, seed).loss for seed in (1, 2, 1)]
     assert losses[0] == losses[2] != losses[1]
 
 
 def test_the_loss_is_a_mean_over_labelled_pixels(engine):
-    images, labels = batch(engine.config.crop_size)
+    images, labels = batch(engine.config.view.size)
     some = np.random.default_rng(1).random(labels.shape) < 0.3
     parts = [np.where(keep, labels, 255).astype(np.uint8) for keep in (some, ~some)]
     whole, *losses = (engine.train_step(images, part, 0.0, 5).loss for part in (labels, *parts))
@@ -167,13 +166,13 @@ def test_the_loss_is_a_mean_over_labelled_pixels(engine):
 
 def test_class_weights_multiply_the_entropy_of_their_labels(opened, engine):
     """The mean is over all labelled pixels, whatever they weigh; a pixel that is not labelled counts nothing."""
-    images, labels = batch(engine.config.crop_size)
+    images, labels = batch(engine.config.view.size)
     labels[labels != 255] %= 2
     rates = (0.5, 3.0) + (1.0,) * (CLASSES - 2)
     alone = [np.where(labels == c, labels, 255).astype(np.uint8) for c in (0, 1)]
     counts = [np.count_nonzero(part != 255) for part in alone]
     plain = [engine.train_step(images, part, 0.0, 5).loss for part in alone]
-    weighted = open_engine(replace(engine.config, class_weights=rates))
+    weighted = open_engine(engine.config.changed(class_weights=rates))
     weighted.load(opened[1] / "weights")
     loss = weighted.train_step(images, labels, 0.0, 5).loss
     weighted.close()
@@ -181,7 +180,7 @@ def test_class_weights_multiply_the_entropy_of_their_labels(opened, engine):
 
 
 def test_the_rate_is_that_of_the_step(engine):
-    images, labels = batch(engine.config.crop_size)
+    images, labels = batch(engine.config.view.size)
     before = look(engine)
     changes = []
     for _ in range(2):
@@ -193,7 +192,7 @@ def test_the_rate_is_that_of_the_step(engine):
 
 
 def test_bytes_are_normalised_as_the_loader_does(engine):
-    size = engine.config.crop_size
+    size = engine.config.view.size
     pixels = np.random.default_rng(2).integers(0, 256, (2, size, size, 3), np.uint8)
     labels = batch(size)[1]
     images = ((pixels / 255 - MEAN) / DEVIATION).astype(np.float32).transpose(0, 3, 1, 2).copy()
@@ -204,7 +203,7 @@ def test_bytes_are_normalised_as_the_loader_does(engine):
 
 @pytest.mark.parametrize("kind", ["black", "unlabelled", "batch of one", "one label"])
 def test_poor_batches_stay_finite(engine, kind):
-    images, labels = batch(engine.config.crop_size)
+    images, labels = batch(engine.config.view.size)
     if kind == "black":
         images = np.broadcast_to(np.float32(-np.divide(MEAN, DEVIATION))[:, None, None], images.shape).copy()
     elif kind == "unlabelled":
@@ -229,7 +228,7 @@ def test_a_step_that_is_not_finite_did_not_happen(engine, tmp_path):
     engine.load(tmp_path / "weights")
     engine.load_state(tmp_path / "state")
     for bad in (np.nan, np.inf):
-        images, labels = batch(engine.config.crop_size)
+        images, labels = batch(engine.config.view.size)
         images[1, 2, 3, 4] = bad
         step = engine.train_step(images, labels, 0.01, 5)
         assert not step.applied
@@ -263,7 +262,7 @@ def test_predicting_changes_nothing(engine, opened):
 
 
 def test_the_callers_memory_is_let_go_and_left_as_it_was(engine):
-    images, labels = batch(engine.config.crop_size)
+    images, labels = batch(engine.config.view.size)
     kept = images.copy(), labels.copy()
     engine.train_step(images, labels, 0.01, 0)
     engine.predict(images)
@@ -276,7 +275,7 @@ def test_the_callers_memory_is_let_go_and_left_as_it_was(engine):
 
 
 def test_memory_that_is_read_only_will_do(engine):
-    images, labels = batch(engine.config.crop_size)
+    images, labels = batch(engine.config.view.size)
     images.flags.writeable = labels.flags.writeable = False
     assert engine.train_step(images, labels, 0.01, 0).applied
     engine.predict(images)
@@ -317,7 +316,7 @@ def test_a_state_that_does_not_fit_changes_nothing(engine, stranger, tmp_path):
 
 
 def test_adam_goes_on_where_it_stopped(stranger, tmp_path):
-    images, labels = batch(stranger.config.crop_size)
+    images, labels = batch(stranger.config.view.size)
     labels[labels == 18] = 0
 
     def go_on():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -52,9 +51,9 @@ def test_a_pretrained_backbone_from_a_file(engine, tmp_path):
     alone(mx.nd.zeros((1, 3, 32, 32)))
     alone.save_parameters(str(tmp_path / "resnet18_v1b.params"))
     theirs = {name: parameter.data().asnumpy() for name, parameter in alone._collect_params_with_prefix().items()}
-    taught = open_engine(replace(engine.config, pretrained_base=str(tmp_path / "resnet18_v1b.params")))
+    taught = open_engine(engine.config.changed(pretrained_base=str(tmp_path / "resnet18_v1b.params")))
     ours, drawn = weights(taught), weights(engine)
-    backbone = [name for name in ours if not name.startswith(HEADS[engine.config.model])]
+    backbone = [name for name in ours if not name.startswith(HEADS[engine.config.network.model])]
     assert set(backbone) == {name for name in theirs if not name.startswith("fc.")}
     assert all((ours[name] == theirs[name]).all() for name in backbone)
     assert any((ours[name] != drawn[name]).any() for name in backbone)
@@ -65,9 +64,9 @@ def test_a_backbone_that_is_another(engine, tmp_path):
     path = tmp_path / "whole.params"
     engine.save(path)
     with pytest.raises(CheckpointError, match="Give a file of resnet34_v1b"):
-        open_engine(replace(engine.config, backbone="resnet34", pretrained_base=str(path)))
+        open_engine(engine.config.changed(backbone="resnet34", pretrained_base=str(path)))
     with pytest.raises(CheckpointError, match=r"nowhere\.params: cannot be read"):
-        open_engine(replace(engine.config, pretrained_base=str(tmp_path / "nowhere.params")))
+        open_engine(engine.config.changed(pretrained_base=str(tmp_path / "nowhere.params")))
 
 
 def test_a_store_that_cannot_be_reached(monkeypatch):

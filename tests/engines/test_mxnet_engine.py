@@ -6,7 +6,6 @@ import math
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -148,8 +147,8 @@ def test_the_old_recipe_updates_as_gluoncvs_own_loop(model, optimizer, rate, con
 
 @pytest.mark.parametrize("no_wd", [False, True])
 def test_the_first_step_is_rate_times_gradient_and_decay(opened, no_wd, tmp_path):
-    model = opened[0].config.model
-    engine = open_engine(replace(opened[0].config, no_wd=no_wd, weight_decay=0.1, head_rate=3.0, clip_grad=0.5))
+    model = opened[0].config.network.model
+    engine = open_engine(opened[0].config.changed(no_wd=no_wd, weight_decay=0.1, head_rate=3.0, clip_grad=0.5))
     before = weights(engine)
     step = engine.train_step(*batch(SIZE[model]), 0.01, 0)
     slopes, after = gradients(engine), weights(engine)
@@ -165,10 +164,10 @@ def test_the_first_step_is_rate_times_gradient_and_decay(opened, no_wd, tmp_path
 
 
 def test_weights_of_the_branches_act_on_loss_and_gradient(engine):
-    model, images, labels = engine.config.model, *batch(engine.config.crop_size)
+    model, images, labels = engine.config.network.model, *batch(engine.config.view.size)
     losses, slopes = [], []
     for weight in (0.0, 1.0, 2.0):
-        engine.config = replace(engine.config, aux_weight=weight, branch_weights=(weight,) * 3)
+        engine.config = engine.config.changed(aux_weight=weight, branch_weights=(weight,) * 3)
         losses.append(engine.train_step(images, labels, 0.0, 0).loss)
         slopes.append(gradients(engine))
     assert losses[2] - losses[1] == pytest.approx(losses[1] - losses[0], rel=1e-4) and losses[1] > losses[0] + 0.1
@@ -179,17 +178,17 @@ def test_weights_of_the_branches_act_on_loss_and_gradient(engine):
 
 def test_logits_hundreds_apart_are_no_reason_to_stop(engine):
     """Where GluonCV prints NaN: see test_mxnet_loss.py."""
-    last = {"icnet": "head.conv_cls.weight", "psp": "head.block.4.weight"}[engine.config.model]
+    last = {"icnet": "head.conv_cls.weight", "psp": "head.block.4.weight"}[engine.config.network.model]
     engine._parameters[last].set_data(engine._parameters[last].data() * 1e4)
-    step = engine.train_step(*batch(engine.config.crop_size), 1e-6, 0)
+    step = engine.train_step(*batch(engine.config.view.size), 1e-6, 0)
     assert step.applied and 104 < step.loss < math.inf and math.isfinite(step.gradient)
 
 
 def test_two_contexts_share_a_batch(engine, opened):
     """Without SyncBatchNorm, where they need not wait for each other; with it: test_mxnet_norm.py."""
-    two = open_engine(replace(engine.config, contexts=2))
+    two = open_engine(engine.config.changed(contexts=2))
     two.load(opened[1])
-    images, labels = batch(engine.config.crop_size, 4)
+    images, labels = batch(engine.config.view.size, 4)
     labels[:2, :20] = 255
     halves = [engine.train_step(images[part], labels[part], 0.0, 0).loss for part in (slice(0, 2), slice(2, 4))]
     counts = [np.count_nonzero(part != 255) for part in (labels[:2], labels[2:])]
@@ -204,7 +203,7 @@ def test_two_contexts_share_a_batch(engine, opened):
 
 
 def test_a_size_between_others_leaves_no_trace(engine, opened):
-    size = engine.config.crop_size
+    size = engine.config.view.size
     first = [engine.train_step(*batch(size, seed=seed), 0.01, seed) for seed in (1, 2)]
     engine.load(opened[1])
     engine.load_state(opened[1].with_suffix(".state"))
@@ -229,7 +228,7 @@ def test_an_auxiliary_head_is_left_out_where_there_is_none(tmp_path):
     chosen = config("psp")
     trained, plain = (
         open_engine(chosen, training=False),
-        open_engine(replace(chosen, aux=False, seed=5), training=False),
+        open_engine(chosen.changed(aux=False, seed=5), training=False),
     )
     trained.save(tmp_path / "aux.params")
     plain.load(tmp_path / "aux.params")
@@ -268,12 +267,12 @@ def test_what_cannot_be_opened_says_why(change, error, message, monkeypatch):
     for name in (*APART, "DMLC_ROLE"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(error, match=message):
-        open_engine(replace(config(), **change))
+        open_engine(config().changed(**change))
     assert not set(APART) & set(os.environ)
 
 
 def test_batches_it_cannot_take(engine):
-    size, step = engine.config.crop_size, {"icnet": 16, "psp": 8}[engine.config.model]
+    size, step = engine.config.view.size, {"icnet": 16, "psp": 8}[engine.config.network.model]
     images, labels = batch(size)
     wrong = images[:, :, :-1], labels[:, :-1]
     with pytest.raises(EngineError, match=rf"images: {size - 1} x {size} for .*multiples of {step}"):
@@ -295,7 +294,7 @@ def test_what_was_opened_to_predict_does_not_train():
 
 
 def test_images_too_small_to_predict(engine):
-    least = {"icnet": 32, "psp": 8}[engine.config.model]
+    least = {"icnet": 32, "psp": 8}[engine.config.network.model]
     engine.predict(np.zeros((1, 3, least, least + 5), np.float32))
     with pytest.raises(EngineError, match=rf"images: {least - 1} x 40 for .*at least {least}"):
         engine.predict(np.zeros((1, 3, least - 1, 40), np.float32))
@@ -308,7 +307,7 @@ def test_an_error_of_mxnets_is_explained(engine, monkeypatch):
     monkeypatch.setattr(engine, "_differentiate", fail)
     match = r"train_step: MXNet failed .*out of memory.*If memory ran out: Pass --(batch|crop)-size \d+"
     with pytest.raises(EngineError, match=match):
-        engine.train_step(*batch(engine.config.crop_size), 0.01, 0)
+        engine.train_step(*batch(engine.config.view.size), 0.01, 0)
 
 
 def test_a_numpy_that_mxnet_does_not_know(monkeypatch):

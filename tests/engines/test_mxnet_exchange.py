@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,7 +54,7 @@ def workers(tmp_path_factory):
 def test_ranks_agree_and_equal_one_process(workers, tmp_path):
     (first, second), path = workers
     assert [(w["rank"], w["world_size"]) for w in (first, second)] == [(0, 2), (1, 2)]
-    together = open_engine(replace(one_worker.CONFIG, contexts=2))
+    together = open_engine(one_worker.CONFIG.changed(contexts=2))
     expected = [together.train_step(*one_worker.batch(seed), 0.01, seed) for seed in (1, 3)]
     for step, also in zip(first["steps"], second["steps"], strict=True):
         assert json.dumps(step) == json.dumps(also)

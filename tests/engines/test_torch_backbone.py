@@ -33,7 +33,7 @@ def pretrained(tmp_path_factory):
 
 
 def check_pretrained(source, state):
-    engine = open_engine(TrainConfig(engine="torch", backbone="resnet18", crop_size=32, pretrained_base=source))
+    engine = open_engine(TrainConfig.of(engine="torch", backbone="resnet18", crop_size=32, pretrained_base=source))
     for name, tensor in engine._network.state_dict().items():
         if name in state and "num_batches" not in name:
             np.testing.assert_array_equal(tensor.numpy(), state[name])
@@ -46,7 +46,9 @@ def test_a_backbone_from_a_file(pretrained):
 
 def test_a_backbone_of_another_depth(pretrained):
     with pytest.raises(CheckpointError, match=r"resnet34_v1b"):
-        open_engine(TrainConfig(engine="torch", backbone="resnet34", crop_size=32, pretrained_base=str(pretrained[0])))
+        open_engine(
+            TrainConfig.of(engine="torch", backbone="resnet34", crop_size=32, pretrained_base=str(pretrained[0]))
+        )
 
 
 def test_a_network_of_ones_own_loads_its_own_backbone(pretrained):

@@ -11,12 +11,12 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from full_networks import SIZE, batch
 from full_networks import config as full_config
+from loading import open_loader
 
 import mhpdata
 from mhpdata.errors import EngineError
@@ -56,7 +56,7 @@ def opened():
 
 
 def steps(engine, count, first=0, rate=0.01):
-    size = engine.config.crop_size
+    size = engine.config.view.size
     return [engine.train_step(*batch(size, seed=step), rate, step) for step in range(first, first + count)]
 
 
@@ -160,9 +160,9 @@ def busy():
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 def test_tensors_are_the_loaders_batches_whatever_the_gpu_does(small, dtype):
     """Each batch is used late, on a busy stream, while the next ones are being copied into memory of earlier ones."""
-    options = {"batch_size": 2, "base_size": 48, "crop_size": 32, "persons": True}
+    options = {"batch_size": 2, "base_size": 48, "size": 32, "persons": True}
     plain, loader = (
-        mhpdata.Loader(small, dtype=kind, **options) for kind in ("float16" if dtype == "float16" else "float32", dtype)
+        open_loader(small, dtype=kind, **options) for kind in ("float16" if dtype == "float16" else "float32", dtype)
     )
     batches = to_torch(loader, "cuda")
     for epoch in range(20):
@@ -183,7 +183,9 @@ def test_tensors_are_the_loaders_batches_whatever_the_gpu_does(small, dtype):
 
 
 def test_memory_stays_flat(small):
-    loader = mhpdata.Loader(small, batch_size=2, base_size=48, crop_size=32, dtype="uint8")
+    loader = mhpdata.Loader(
+        small, batch_size=2, view=mhpdata.TrainCrop(32, base_size=48), output=mhpdata.Output(dtype="uint8")
+    )
     batches, reserved = to_torch(loader, "cuda"), []
     for _ in range(30):
         for b in batches:
@@ -196,7 +198,7 @@ def test_memory_stays_flat(small):
 
 def test_a_run_is_the_same_without_copies_ahead(small, tmp_path):
     options = {"classes": 19, "base_size": 48, "crop_size": 32, "batch_size": 2, "epochs": 2, "workers": 1, "ngpus": 1}
-    config = TrainConfig(data=str(small), engine="torch", model="torch_tiny:Small", **options)
+    config = TrainConfig.of(data=str(small), engine="torch", model="torch_tiny:Small", **options)
 
     def without(config):
         engine = open_engine(config)
@@ -266,6 +268,6 @@ def test_two_ranks_equal_one(small, tmp_path, monkeypatch):
 
 def test_a_config_for_more_gpus_than_there_are(opened):
     there = torch.cuda.device_count()
-    config = replace(full_config("torch", "icnet"), ngpus=there + 1, contexts=there + 1)
+    config = full_config("torch", "icnet").changed(ngpus=there + 1, contexts=there + 1)
     with pytest.raises(EngineError, match="torchrun --nproc-per-node"):
         open_engine(config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,7 +150,7 @@ def test_images_of_another_kind(opened, images, found):
 
 
 def test_sizes_that_icnet_does_not_take():
-    engine = open_engine(TrainConfig(engine="torch", backbone="resnet18", crop_size=32))
+    engine = open_engine(TrainConfig.of(engine="torch", backbone="resnet18", crop_size=32))
     with pytest.raises(EngineError, match="multiples of 16, at least 32"):
         engine.train_step(np.zeros((1, 3, 40, 40), np.float32), np.zeros((1, 40, 40), np.uint8), RATE, 0)
     engine.close()
@@ -326,7 +325,7 @@ def test_weights_that_are_not_finite(opened, tmp_path):
 
 def test_gluoncvs_files_load_with_and_without_their_auxiliary_head(tmp_path):
     options = {"engine": "torch", "model": "psp", "backbone": "resnet18", "crop_size": 48}
-    with_aux, without = (open_engine(TrainConfig(aux=aux, **options), training=False) for aux in (True, False))
+    with_aux, without = (open_engine(TrainConfig.of(aux=aux, **options), training=False) for aux in (True, False))
     state = {name: tensor.numpy() for name, tensor in with_aux._network.state_dict().items()}
     write_params(tmp_path / "a.params", to_gluon_names(state))
     without.load(tmp_path / "a.params")
@@ -343,8 +342,8 @@ def test_gluoncvs_files_load_with_and_without_their_auxiliary_head(tmp_path):
 @pytest.mark.parametrize("option", [{"ema": 0.9}, {"accumulate": 2}, {"compile": True}, {"model": "a:b"}])
 def test_what_only_torch_has(option):
     with pytest.raises(OptionError, match="engine torch"):
-        TrainConfig(engine="mxnet", **option)
-    assert replace(TrainConfig(engine="torch"), **option)
+        TrainConfig.of(engine="mxnet", **option)
+    assert TrainConfig.of(engine="torch").changed(**option)
 
 
 @pytest.mark.slow

@@ -9,9 +9,11 @@ import naive_metrics
 import numpy as np
 import pytest
 from folder import PARTS, encode, photo, write_list
+from loading import open_loader
 from networks import ByColour, BySide
 
 import mhpdata
+from mhpdata import Choose
 from mhpdata.errors import EngineError, ImageError, OptionError, RecordError
 from mhpdata.images.nearest_pixel import resize_labels
 from mhpdata.images.resize import resize_image
@@ -115,12 +117,12 @@ def test_source_size_labels_are_as_annotated(packed, packed_at):
 
 def test_centre_crops_are_what_training_validates(packed):
     found = evaluate(inference(), packed[32], mode="crop", size=32, batch_size=3)
-    options = {"crop_size": 32, "augment": False, "threads": 1}
+    options = {"view": mhpdata.CentreCrop(32), "threads": 1}
     told = []
-    again = validate(ByColour(), mhpdata.Loader(packed[32], "val", 5, **options), 19, told.append)
+    again = validate(ByColour(), open_loader(packed[32], "val", 5, **options), 19, told.append)
     assert (found.confusion.matrix == again.matrix).all() and told == [5, 3]
     pairs = []
-    for batch in mhpdata.Loader(packed[32], "val", 1, dtype="uint8", **options):
+    for batch in open_loader(packed[32], "val", 1, dtype="uint8", **options):
         pairs.append((alone(batch.images[0]).argmax(0), batch.labels[0]))
     check(found, pairs)
     assert found.confusion.labelled == len(SIZES) * 32 * 32, "a centre crop has no padding"
@@ -140,7 +142,9 @@ def test_several_scales_and_mirror_images(packed, mode):
         predicted = scores.argmax(0) if mode == "whole" else labels_at(scores, sample.record.source_size)
         pairs.append((predicted, sample.labels if mode == "whole" else merge(sample.masks, "last").labels))
     if mode == "crop":
-        for batch in mhpdata.Loader(packed[32], "val", 1, crop_size=32, augment=False, dtype="uint8"):
+        for batch in mhpdata.Loader(
+            packed[32], "val", 1, view=mhpdata.CentreCrop(32), output=mhpdata.Output(dtype="uint8")
+        ):
             pairs.append((around(batch.images[0]).argmax(0), batch.labels[0]))
     check(found, pairs)
 
@@ -154,15 +158,15 @@ def test_an_image_too_large_for_one_piece_is_counted(packed):
 
 
 def test_protocols_and_copies(packed):
-    one = evaluate(inference(), packed[32], size=32, protocol="gluoncv")
+    one = evaluate(inference(), packed[32], size=32, choose=Choose(protocol="gluoncv"))
     assert one.images == len(SIZES) - 1 and one.seen == 0, "the first has the copy"
-    two = evaluate(inference(), packed[32], size=32, leak_free=True)
+    two = evaluate(inference(), packed[32], size=32, choose=Choose(leak_free=True))
     assert two.images == len(SIZES), "val has no copy in test"
     assert "published figures do not compare" in table(one)
     assert "1 of these images have a byte-identical copy in train" in table(two)
-    three = evaluate(inference(), packed[32], size=32, unseen=True)
+    three = evaluate(inference(), packed[32], size=32, choose=Choose(unseen=True))
     assert (three.images, three.seen) == (len(SIZES) - 1, 0)
-    train = evaluate(inference(), packed[32], "train", size=32, leak_free=True)
+    train = evaluate(inference(), packed[32], "train", size=32, choose=Choose(leak_free=True))
     assert train.images == 2 and train.seen == 0
 
 
@@ -239,7 +243,7 @@ def one_batch():
     ("options", "match"),
     [
         ({"mode": "all"}, "crop or whole or source"),
-        ({"protocol": "torch"}, "official or gluoncv"),
+        ({"choose": Choose(limit=3)}, "limit: given to an evaluation"),
         ({"split": "vall"}, "'vall'"),
         ({"size": -1}, "size"),
     ],
@@ -253,7 +257,7 @@ def test_nothing_to_evaluate_is_an_error(tmp_path):
     source = write_dataset(tmp_path / "MHP", [(40, 40)])
     mhpdata.pack(source, tmp_path / "rec", size=0, workers=1)
     with pytest.raises(OptionError, match="no images"):
-        evaluate(inference(), tmp_path / "rec", protocol="gluoncv")
+        evaluate(inference(), tmp_path / "rec", choose=Choose(protocol="gluoncv"))
 
 
 def test_sizes_for_the_network():

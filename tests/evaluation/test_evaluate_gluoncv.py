@@ -12,6 +12,7 @@ import pytest
 from folder import write_folder
 
 import mhpdata
+from mhpdata import Choose
 from mhpdata.labels import MHP_V1
 from mhpmodels.engines.engine import installed
 from mhpmodels.evaluation.evaluate import evaluate
@@ -96,7 +97,9 @@ def test_crops_in_batches_are_the_same_crops_one_by_one(networks, packed):
 
 def test_mirror_images_scales_windows_and_small_sizes_run(networks, packed):
     scaled = inference_of(networks[0], MHP_V1.flip_pairs, multi_scale=True, window=96)
-    found = evaluate(replace(scaled, scales=(0.5, 1.0)), packed, mode="source", size=72, protocol="gluoncv")
+    found = evaluate(
+        replace(scaled, scales=(0.5, 1.0)), packed, mode="source", size=72, choose=Choose(protocol="gluoncv")
+    )
     assert found.images == 1 and found.in_pieces == 1 and found.confusion.labelled == 66 * 96
     for size in (1, 1), (1, 70), (33, 40):
         scores = inference_of(networks[0], ())(np.zeros((*size, 3), np.uint8))

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +29,7 @@ def test_a_checkpoint_has_the_name_of_old_and_all_that_a_run_needs(tmp_path, eng
     assert names(tmp_path) == [f"epoch_0105_mIoU_0.3974.{suffix}" for suffix in ("json", "params", "state")]
     found = checkpoint.read(path)
     assert (found.config, found.loader, found.miou) == (CONFIG, LOADER, 0.39744)
-    other = NumpyEngine(replace(CONFIG, seed=1))
+    other = NumpyEngine(CONFIG.changed(seed=1))
     checkpoint.restore(found, other)
     np.testing.assert_array_equal(other.weights, engine.weights)
 

@@ -13,22 +13,22 @@ from mhpdata.remap import common
 from mhpmodels.config import TrainConfig
 from mhpmodels.files.onnx_names import notes_of, read_notes
 
-THREE = TrainConfig(classes=3)
+THREE = TrainConfig.of(classes=3)
 
 
 @pytest.mark.parametrize(
     "config",
     [
         TrainConfig(),
-        TrainConfig(remap="common"),
-        TrainConfig(classes=20, class_names=CIHP.names, flip_pairs=CIHP.flip_pairs),
-        TrainConfig(classes=17, class_names=COMMON.names, flip_pairs=COMMON.flip_pairs, remap=common().to_json()),
+        TrainConfig.of(remap="common"),
+        TrainConfig.of(classes=20, class_names=CIHP.names, flip_pairs=CIHP.flip_pairs),
+        TrainConfig.of(classes=17, class_names=COMMON.names, flip_pairs=COMMON.flip_pairs, remap=common().to_json()),
     ],
 )
 def test_notes_say_what_the_config_says(config):
     notes = notes_of(config)
     assert all(type(text) is str for text in notes.values())
-    assert read_notes(TrainConfig(classes=config.classes), {**notes, "author": "me"}, "a.onnx") == config
+    assert read_notes(TrainConfig.of(classes=config.network.classes), {**notes, "author": "me"}, "a.onnx") == config
     assert notes_of(TrainConfig()) == {}
 
 

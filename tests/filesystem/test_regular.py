@@ -161,7 +161,7 @@ def test_weights_and_tables_of_labels(make, tmp_path, monkeypatch):
 @pytest.mark.parametrize("make", STRANGE)
 def test_a_run_s_folder(make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    weights = checkpoint_writer.save(tmp_path, NumpyEngine(TrainConfig(classes=5)), Position(1, 0, 10), {})
+    weights = checkpoint_writer.save(tmp_path, NumpyEngine(TrainConfig.of(classes=5)), Position(1, 0, 10), {})
     found = checkpoint.read(weights)
     with RunLog(tmp_path, ("background",), quiet=True):
         pass

@@ -2,15 +2,20 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
+from places import TESTS
 
+from mhpdata import CentreCrop, Choose
 from mhpdata.errors import OptionError
-from mhpmodels.config import TrainConfig
+from mhpdata.settings.rules import Integer, Number, Probability
+from mhpmodels.config import GROUPS, OPTIONS, TrainConfig
+from mhpmodels.recipe import Run
 
 
 def test_a_config_survives_json():
-    config = TrainConfig(
+    config = TrainConfig.of(
         model="psp", lr=3e-5, clip_grad=10.0, branch_weights=(0.1, 0.2, 0.3), ngpus=8, pretrained_base="a"
     )
     assert TrainConfig.from_json(config.to_json()) == config
@@ -18,9 +23,9 @@ def test_a_config_survives_json():
 
 
 def test_a_field_that_an_older_mhp_did_not_write_has_its_default():
-    content = json.loads(TrainConfig(lr=0.5).to_json())
-    del content["gray_prob"]
-    assert TrainConfig.from_json(json.dumps(content)) == TrainConfig(lr=0.5)
+    content = json.loads(TrainConfig.of(lr=0.5).to_json())
+    del content["view"]["gray_prob"], content["loss"]
+    assert TrainConfig.from_json(json.dumps(content)) == TrainConfig.of(lr=0.5)
 
 
 @pytest.mark.parametrize(
@@ -52,37 +57,95 @@ def test_what_is_no_config_is_refused(text):
 )
 def test_a_value_outside_is_named(field, value):
     with pytest.raises(OptionError, match=field):
-        TrainConfig(**{field: value})
+        TrainConfig.of(**{field: value})
 
 
 def test_an_unknown_network_may_be_one_s_own():
     with pytest.raises(OptionError, match=r"^model: 'unet'; expected icnet or psp\. .*package\.module:function"):
-        TrainConfig(model="unet")
+        TrainConfig.of(model="unet")
 
 
 def test_crops_fit_the_network():
-    assert TrainConfig(model="psp", crop_size=72).crop_size == 72
+    assert TrainConfig.of(model="psp", crop_size=72).view.size == 72
     with pytest.raises(OptionError, match="multiple of 16"):
-        TrainConfig(model="icnet", crop_size=72)
+        TrainConfig.of(model="icnet", crop_size=72)
 
 
 def test_contexts_follow_the_gpus_and_share_the_batch():
-    assert TrainConfig().contexts == 1
-    assert TrainConfig(ngpus=8).contexts == 8
-    assert TrainConfig(contexts=2).contexts == 2
+    assert TrainConfig().machine.contexts == 1
+    assert TrainConfig.of(ngpus=8).machine.contexts == 8
+    assert TrainConfig.of(contexts=2).machine.contexts == 2
     with pytest.raises(OptionError, match="contexts"):
-        TrainConfig(ngpus=8, contexts=2)
+        TrainConfig.of(ngpus=8, contexts=2)
     with pytest.raises(OptionError, match="multiple of the contexts"):
-        TrainConfig(contexts=3)
+        TrainConfig.of(contexts=3)
 
 
 def test_the_old_recipe_sets_back_what_the_loader_does():
-    old = TrainConfig(old_recipe=True)
-    assert (old.swap_sides, old.pad_label) == (False, 0)
+    old = TrainConfig.of(old_recipe=True)
+    assert (old.view.swap_sides, old.view.pad_label) == (False, 0)
+    assert TrainConfig(run=Run(old_recipe=True)) == old
 
 
-def test_every_number_is_checked():
-    numbers = {f.name for f in dataclasses.fields(TrainConfig) if f.type in ("int", "float")}
-    for name in numbers:
-        with pytest.raises(OptionError):
-            TrainConfig(**{name: "1"})
+NUMBERS = [name for name, (_, _, about, _) in OPTIONS.items() if isinstance(about.rule, Integer | Number | Probability)]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_is_checked_and_its_flag_named(name):
+    for value in "1", float("nan"), -1, None:
+        with pytest.raises(OptionError, match=f"^{name}: "):
+            TrainConfig.of(**{name: value})
+
+
+def test_a_config_of_0_1_is_read_and_means_the_same():
+    """Its keys are the flags, in one flat object."""
+    flat = json.loads((TESTS / "golden/0.1/numpy/epoch_0000_mIoU_0.0160.json").read_text())["config"]
+    assert len(flat) == 58
+    config = TrainConfig.from_json(json.dumps(flat))
+    for name, value in flat.items():
+        assert config.value(name) == (tuple(value) if isinstance(value, list) else value), name
+    assert TrainConfig.from_json(config.to_json()) == config
+
+
+def test_groups_agree_with_the_fields_of_the_config():
+    assert {field.name: type(field.default) for field in dataclasses.fields(TrainConfig)} == GROUPS
+    fields = sum(len(dataclasses.fields(kind)) for kind in GROUPS.values())
+    assert len(OPTIONS) == fields, "every flag is of one field"
+
+
+def test_every_option_says_what_it_is():
+    for flag, (_, _, about, _) in OPTIONS.items():
+        assert about.help[0].isupper() or about.help.startswith("rare:"), flag
+        assert re.search(r"\.($|  \[default: )", about.help), flag
+
+
+def test_a_group_of_another_class_and_an_unknown_option_are_refused():
+    with pytest.raises(OptionError, match=r"view: .*expected TrainCrop"):
+        TrainConfig(view=CentreCrop(480))
+    with pytest.raises(TypeError, match="no option of a run is named 'crop'"):
+        TrainConfig.of(crop=480)
+    with pytest.raises(OptionError, match=r"does not know: view\.side"):
+        TrainConfig.from_json('{"view": {"side": 3}}')
+    with pytest.raises(OptionError, match="does not know: lr, which is no group"):
+        TrainConfig.from_json('{"view": {"size": 480}, "lr": 1}')
+    with pytest.raises(OptionError, match="limit: given to a training run"):
+        TrainConfig(choose=Choose(limit=3))
+
+
+def test_changes_are_checked_together_with_the_rest():
+    assert TrainConfig.of(ngpus=8).changed(ngpus=0).machine.contexts == 8
+    assert TrainConfig.of(ngpus=8).changed(ngpus=2, contexts=0).machine.contexts == 2
+    with pytest.raises(OptionError, match="batch_size: 5 images for 2 contexts"):
+        TrainConfig.of(contexts=2).changed(batch_size=5)
+
+
+def test_a_resumed_run_may_change_where_it_runs_and_nothing_else():
+    begun = TrainConfig()
+    for flag, (_, _, about, default) in OPTIONS.items():
+        if isinstance(about.rule, Integer) and flag not in ("crop_size", "contexts", "pad_label", "accumulate"):
+            other = begun.changed(**{flag: default + 1})
+            if about.free:
+                begun.check_continued(other)
+            else:
+                with pytest.raises(OptionError, match=f"^{flag}: {default + 1}; expected {default}, as the run began"):
+                    begun.check_continued(other)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 from folder import write_list
+from loading import open_loader
 from networks import ByColour
 from releases import IDS, write_cihp, write_v2
 from training import small_config
 from verified import edit_manifest
 
 import mhpdata
+from mhpdata import CentreCrop
 from mhpdata.errors import FolderError, OptionError
 from mhpdata.loading.bench import bench_loader
-from mhpdata.loading.loader import Loader
 from mhpmodels.evaluation.evaluate import evaluate
 from mhpmodels.inference.pieces import Inference
 from mhpmodels.prediction.options import Options
@@ -25,7 +25,7 @@ from mhpmodels.scoring.score import score
 from mhpmodels.training.feed import Feed
 from mhptools import pack, verify
 
-SMALL = {"batch_size": 2, "base_size": 48, "crop_size": 32, "threads": 1}
+SMALL = {"batch_size": 2, "base_size": 48, "size": 32, "threads": 1}
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,8 @@ def test_a_list_that_is_missing_leaves_its_split_empty(source, tmp_path):
 
 def test_a_pack_with_an_empty_split_is_read_where_that_is_not_used(rec):
     assert len(mhpdata.open(rec, "train")) == 5 and len(mhpdata.open(rec, "test", allow_empty=True)) == 0
-    assert sum(len(batch.indices) for batch in Loader(rec, "train", **SMALL)) == 5
-    ours = Loader([(rec, "train"), (rec, "val")], **SMALL)  # test is held against them, and has nothing
+    assert sum(len(batch.indices) for batch in open_loader(rec, "train", **SMALL)) == 5
+    ours = open_loader([(rec, "train"), (rec, "val")], **SMALL)  # test is held against them, and has nothing
     assert sum(len(batch.indices) for batch in ours) == 6
 
 
@@ -100,8 +100,8 @@ def test_an_empty_split_is_an_error_to_everybody_who_uses_it(rec, tmp_path):
     (tmp_path / "pred").mkdir()
     for use in (
         lambda: mhpdata.open(rec, "test"),
-        lambda: Loader(rec, "test", **SMALL),
-        lambda: Loader([(rec, "train"), (rec, "test")], **SMALL),
+        lambda: open_loader(rec, "test", **SMALL),
+        lambda: open_loader([(rec, "train"), (rec, "test")], **SMALL),
         lambda: mhpdata.class_weights(rec, "test"),
         lambda: bench_loader(rec, "test", threads=(1,)),
         lambda: evaluate(inference, rec, "test", size=32),
@@ -121,19 +121,22 @@ def test_an_empty_split_is_an_error_to_everybody_who_uses_it(rec, tmp_path):
         ({"where": lambda name: name == "nobody"}, "where: leaves no sample of .* their names are such as '0001'"),
         ({"names": ["0001"], "where": lambda name: name != "0001"}, "where: leaves no sample"),
         ({"limit": 1, "drop_last": True}, "batch_size: 2, where 1 sample and drop_last leave no full batch; .* Pass 1"),
-        ({"world_size": 3, "drop_last": True}, "batch_size: 2, where 5 samples for 3 ranks and .* Pass 1 or less"),
-        ({"world_size": 6, "drop_last": True}, "Start at most 5 processes; in Python pass drop_last=False"),
+        (
+            {"rank": 0, "world_size": 3, "drop_last": True},
+            "2, where 5 samples for 3 ranks and .* Pass 1 or less",
+        ),
+        ({"rank": 0, "world_size": 6, "drop_last": True}, "Start at most 5 processes; in Python pass drop_last=False"),
     ],
 )
 def test_options_that_leave_nothing_are_an_error(rec, options, says):
     with pytest.raises(OptionError, match=says):
-        Loader(rec, "train", **{**SMALL, **options})
+        open_loader(rec, "train", **{**SMALL, **options})
 
 
 def test_nothing_is_given_where_it_is_asked_for(rec):
-    assert list(Loader(rec, "train", limit=0, **SMALL)) == []
-    assert len(Loader(rec, "train", limit=0, drop_last=True, **SMALL)) == 0
-    ranks = [Loader(rec, "train", rank=rank, world_size=6, augment=False, **SMALL) for rank in range(6)]
+    assert list(open_loader(rec, "train", limit=0, **SMALL)) == []
+    assert len(open_loader(rec, "train", limit=0, drop_last=True, **SMALL)) == 0
+    ranks = [open_loader(rec, "train", view=CentreCrop(32), rank=rank, world_size=6, **SMALL) for rank in range(6)]
     given = [[len(batch.indices) for batch in rank] for rank in ranks]
     assert given == [[1]] * 5 + [[0]], "all ranks have as many steps, and together every sample"
 
@@ -145,10 +148,10 @@ def test_a_set_of_which_nothing_is_left_is_an_error(rec, source, tmp_path):
     mhpdata.pack(other, tmp_path / "other", size=64, workers=1, splits=["train"])
     sets = [(rec, "train"), (tmp_path / "other", "train")]
     with pytest.raises(OptionError, match=r"leaks: leaves no sample of .*other, split train; .* Leave this set out"):
-        Loader(sets, leaks="skip", **SMALL)
+        open_loader(sets, leaks="skip", **SMALL)
     with pytest.raises(OptionError, match=r"names: leaves no sample of .*other, split train"):
-        Loader(sets, names=[None, []], **SMALL)
-    assert len(Loader(sets[:1], leaks="skip", **SMALL)) == 3
+        open_loader(sets, names=[None, []], **SMALL)
+    assert len(open_loader(sets[:1], leaks="skip", **SMALL)) == 3
 
 
 def test_training_says_which_option_leaves_nothing(rec, source, tmp_path):
@@ -159,9 +162,9 @@ def test_training_says_which_option_leaves_nothing(rec, source, tmp_path):
         ({"batch_size": 64}, r"batch_size: 64, where 5 samples and drop_last leave no full batch.* Pass 5 or less"),
     ):
         with pytest.raises(OptionError, match=says):
-            Feed(replace(config, **changed))
+            Feed(config.changed(**changed))
     root = shutil.copytree(source, tmp_path / "source")
     shutil.copy(root / "images/0007.jpg", root / "images/0006.jpg")
     mhpdata.pack(root, tmp_path / "rec", size=64, workers=1)
     with pytest.raises(OptionError, match=r"split val: no images.* or leave out --val-protocol and --leak-free"):
-        Feed(replace(small_config(tmp_path / "rec"), leak_free=True))
+        Feed(small_config(tmp_path / "rec").changed(leak_free=True))

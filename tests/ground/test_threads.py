@@ -178,7 +178,7 @@ def test_threads_that_the_system_does_not_start_are_one_error(small, monkeypatch
         pass
     assert len(started) == 3 and not any(thread.is_alive() for thread in started)
     started.clear()
-    loader = mhpdata.Loader(small, "train", batch_size=2, base_size=64, crop_size=64, threads=4)
+    loader = mhpdata.Loader(small, "train", batch_size=2, view=mhpdata.TrainCrop(64, base_size=64), threads=4)
     with pytest.raises(OptionError, match=r"threads: .*ulimit -v"):
         next(iter(loader))
     assert not any(thread.is_alive() for thread in started)

@@ -23,6 +23,7 @@ from jpegs import decode, encode, rough
 from places import ROOT, TESTS
 
 import mhpdata
+from mhpdata import Output, Whole
 from mhpdata.checking.packed import verify_packed, verify_source
 from mhpdata.drawing.jpeg.scan import read_scan
 from mhpdata.drawing.placement import place_whole
@@ -109,7 +110,7 @@ def agree(root: Path, files: list[bytes]) -> dict[str, int]:
     assert verify_packed(root / "rec", deep=True, workers=2).clean
     notes, split = noted(manifest), mhpdata.open(root / "rec", "test")
     assert len(split) == len(files) - len(refused)
-    loader = Loader(root / "rec", "test", 1, augment=False, whole=True, dtype="uint8", threads=2)
+    loader = Loader(root / "rec", "test", 1, view=Whole(), output=Output(dtype="uint8"), threads=2)
     for sample, batch, theirs in zip(split, loader, mxnet_pixels(root / "rec"), strict=True):
         data, stored, codes = files[int(sample.name) - 1], bytes(sample.record.image), notes.get(sample.name, set())
         expected = libjpeg_pixels(data)

@@ -12,6 +12,7 @@ import pytest
 from loading import FORMATS, IMAGES, digest, epoch, loader, write_packed
 
 import mhpdata
+from mhpdata import Output, TrainCrop, Whole
 from mhpdata.errors import OptionError, PackedError, RecordError, ShardChangedError, ShardError
 from mhpdata.loading.loader import Loader
 from mhpdata.storage.codec import CODECS
@@ -49,7 +50,7 @@ def test_a_damaged_record_is_one_error_or_is_left_out(damaged, image, format):
     folder = damaged(image, format, flip_a_bit)
     with pytest.raises(RecordError, match=r"train-00000.*record 7.*again"):
         epoch(loader(folder))
-    ours = loader(folder, on_error="skip", persons=True)
+    ours = loader(folder, persons=True, on_error="skip")
     whole = epoch(ours)
     assert set(ours.skipped) == {7}
     assert sorted(int(i) for b in whole for i in b[2]) == [-1, *range(7), *range(8, 18)]
@@ -89,8 +90,8 @@ def lower(image):
 def test_a_jpeg_that_is_not_the_record_s(damaged, change, message):
     folder = damaged("jpeg", "hdf5", with_image(change))
     with pytest.raises(RecordError, match=rf"train-00000.*record 7.*{message}.*again"):
-        epoch(loader(folder, augment=False, whole=True, batch_size=1))
-    ours = loader(folder, augment=False, whole=True, batch_size=1, on_error="skip")
+        epoch(loader(folder, view=Whole(), batch_size=1))
+    ours = loader(folder, view=Whole(), batch_size=1, on_error="skip")
     epoch(ours)
     assert set(ours.skipped) == {7}
 
@@ -122,7 +123,7 @@ def test_an_announcement_that_fails_is_no_error(packed, monkeypatch):
     ours = loader(packed["yuv420", "recordio"])
     monkeypatch.setattr(mhpdata.storage.split.Split, "span", gone)
     for index in range(3):
-        ours._data.expect(index)
+        ours._data.handle(index).regions.expect(index)
 
 
 def test_a_file_cut_short_while_it_is_read(damaged):
@@ -191,7 +192,7 @@ def test_bytes_that_change_between_two_epochs(damaged, format, change):
 def test_every_reading_is_checked_on_request(damaged, image, monkeypatch):
     folder = damaged(image, "hdf5", lambda *_: None)
     path = folder / "train-00000.h5"
-    first, always = loader(folder), loader(folder, check="always", persons=True)
+    first, always = loader(folder), loader(folder, persons=True, check="always")
     rare = loader(folder, check="always")
     monkeypatch.setattr(Split, "plain", lambda *_: -1)  # as of records in several parts
     batches = epoch(first), epoch(rare)
@@ -215,7 +216,7 @@ def test_a_check_that_is_none(packed):
 
 def test_a_label_that_changes_after_the_first_reading_is_not_handed_out(damaged):
     folder = damaged("yuv420", "hdf5", lambda *_: None)
-    ours = loader(folder, augment=False, whole=True, batch_size=1)
+    ours = loader(folder, view=Whole(), batch_size=1)
     epoch(ours)
     same_time(folder / "train-00000.h5", lambda: in_place(folder, 7, label_77))
     with pytest.raises(RecordError, match=r"record 7.*labels that do not exist"):
@@ -230,7 +231,7 @@ def test_a_touch_or_a_copy_ends_no_run(damaged, image, format, monkeypatch):
     whole = loader(folder)
     expected = [digest(epoch(whole)) for _ in range(3)]
     monkeypatch.setattr(shard_file, "most_open", lambda: 1)
-    ours = Loader([(folder, "train"), (folder, "val")], batch_size=3, base_size=64, crop_size=48, threads=2)
+    ours = Loader([(folder, "train"), (folder, "val")], batch_size=3, view=TrainCrop(48, base_size=64), threads=2)
     alone = loader(folder)
     assert digest(epoch(alone)) == expected[0]
     count = sum(len(batch[2]) for batch in epoch(ours))
@@ -252,8 +253,9 @@ def test_a_touch_or_a_copy_ends_no_run(damaged, image, format, monkeypatch):
 @pytest.mark.parametrize("fails", ["open", "changed", "size"])
 def test_a_whole_picture_has_the_memory_of_its_own_size(packed, monkeypatch, dtype, fails):
     """A record that cannot be read when its batch is begun, or is of another size then, is not drawn beyond it."""
-    ours = Loader(packed["raw", "hdf5"], "val", 1, augment=False, whole=True, threads=1, dtype=dtype)
-    find, begun = ours._data.find, []
+    ours = Loader(packed["raw", "hdf5"], "val", 1, view=Whole(), output=Output(dtype=dtype), threads=1)
+    regions, begun = ours._data.handle(0).regions, []
+    find = regions.find
 
     def changed(index, reading=None):
         found = find(index, reading)
@@ -266,7 +268,7 @@ def test_a_whole_picture_has_the_memory_of_its_own_size(packed, monkeypatch, dty
             raise ShardError("shard", "cannot be opened", "")
         return found
 
-    monkeypatch.setattr(ours._data, "find", changed)
+    monkeypatch.setattr(regions, "find", changed)
     if fails == "changed":
         assert [batch.labels.shape for batch in ours] == [(1, 61, 83)] * 6
         return

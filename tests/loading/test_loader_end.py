@@ -127,7 +127,7 @@ def run(code, *arguments):
     return done.returncode, done.stdout.split()
 
 
-OPEN = "import sys, mhpdata; loader = mhpdata.Loader(sys.argv[1], 'train', 4, 64, 48, threads=3)\n"
+OPEN = "import sys, mhpdata; loader = mhpdata.Loader(sys.argv[1], 'train', 4, mhpdata.TrainCrop(48, 64), threads=3)\n"
 
 
 def test_the_interpreter_ends_with_an_iteration_left_open(rec):

@@ -7,16 +7,18 @@ from collections import Counter
 import numpy as np
 import pytest
 from folder import write_folder
+from loading import open_loader
 from releases import SIZE, labels_of, red, write_cihp, write_v2
 
 import mhpdata
+from mhpdata import CentreCrop, Mix, Whole
 from mhpdata.errors import LeakError, OptionError
 from mhpdata.labels import COMMON
 from mhpdata.loading.loader import Loader
 from mhpdata.loading.weights import UNIT, class_weights, image_weights
 from mhpdata.remap import common
 
-OPTIONS = {"batch_size": 4, "base_size": 48, "crop_size": 32, "threads": 2}
+OPTIONS = {"batch_size": 4, "base_size": 48, "size": 32, "threads": 2}
 V2_IDS = {"train": list(range(101, 110)), "val": [120], "test": [130]}
 CIHP_IDS = {"train": list(range(201, 213)), "val": [220], "test": [230]}
 
@@ -47,7 +49,7 @@ def epoch(loader):
 
 
 def test_an_epoch_has_every_sample_of_every_set_once(packed, sets):
-    ours = Loader(sets, remap="common", **OPTIONS)
+    ours = open_loader(sets, remap="common", **OPTIONS)
     seen = [int(i) for batch in ours for i in batch.indices]
     counts = [mhpdata.open(folder, "train").manifest.splits["train"].records for folder in packed.values()]
     assert counts == [9, 9, 12] and sorted(seen) == list(range(30))
@@ -57,11 +59,11 @@ def test_an_epoch_has_every_sample_of_every_set_once(packed, sets):
 
 
 def test_labels_are_those_of_the_table_and_swap_sides_after_it(packed, sets):
-    plain = {"scales": (1.0, 1.0), "base_size": SIZE[1], "crop_size": 64, "blur_prob": 0.0, "batch_size": 1}
+    plain = {"scales": (1.0, 1.0), "base_size": SIZE[1], "size": 64, "blur_prob": 0.0, "batch_size": 1}
     tables = [common().table(m.layout, m.labels) for m in (mhpdata.open(*one).manifest for one in sets)]
     truth = [(tables[k], sample.labels) for k, one in enumerate(sets) for sample in mhpdata.open(*one)]
     for flip in (0.0, 1.0):
-        for batch in Loader(sets, remap="common", flip_prob=flip, threads=1, **plain):
+        for batch in open_loader(sets, flip_prob=flip, remap="common", threads=1, **plain):
             table, labels = truth[int(batch.indices[0])]
             expected = table[labels] if not flip else COMMON.mirrored[table[labels[:, ::-1]]]
             np.testing.assert_array_equal(batch.labels[0, : SIZE[0], : SIZE[1]], expected)
@@ -70,14 +72,14 @@ def test_labels_are_those_of_the_table_and_swap_sides_after_it(packed, sets):
 def test_a_table_acts_on_a_single_set_too(packed):
     sample = mhpdata.open(packed["cihp"], "val")[0]
     manifest = mhpdata.open(packed["cihp"], "val").manifest
-    (batch,) = Loader(packed["cihp"], "val", 1, whole=True, augment=False, remap="common")
+    (batch,) = Loader(packed["cihp"], "val", 1, view=Whole(), mix=Mix(remap="common"))
     np.testing.assert_array_equal(batch.labels[0], common().table("cihp", manifest.labels)[sample.labels])
 
 
 @pytest.mark.parametrize("options", [{}, {"weights": (1, 2, 3)}, {"weights": (3, 1, 1), "sample": "rare"}])
 def test_bytes_do_not_depend_on_threads_and_resume_is_exact(sets, options):
     def make(**more):
-        return Loader(sets, remap="common", seed=5, **{**OPTIONS, **options, **more})
+        return open_loader(sets, remap="common", seed=5, **{**OPTIONS, **options, **more})
 
     one, two = make(threads=1), make(threads=3)
     first = epoch(one)
@@ -99,7 +101,7 @@ def test_bytes_do_not_depend_on_threads_and_resume_is_exact(sets, options):
 
 
 def test_sets_come_in_proportion_to_their_weights_and_repeats_have_draws_of_their_own(sets):
-    ours = Loader(sets, remap="common", weights=(1, 1, 8), **{**OPTIONS, "batch_size": 30})
+    ours = open_loader(sets, remap="common", weights=(1, 1, 8), **{**OPTIONS, "batch_size": 30})
     totals = Counter()
     for _ in range(4):
         (batch,) = ours
@@ -114,7 +116,7 @@ def test_sets_come_in_proportion_to_their_weights_and_repeats_have_draws_of_thei
 
 
 def test_rare_classes_come_more_often(packed, sets):
-    ours = Loader(packed["v2"], "train", sample="rare", **OPTIONS)
+    ours = open_loader(packed["v2"], "train", sample="rare", **OPTIONS)
     counts = Counter(int(i) for _ in range(40) for batch in ours for i in batch.indices)
     rare = 4  # 105, which alone shows scarf and umbrella
     assert len(counts) == 9 and sum(counts.values()) == 9 * 40
@@ -122,8 +124,8 @@ def test_rare_classes_come_more_often(packed, sets):
 
 
 def test_image_weights_by_hand(packed):
-    ours = Loader(packed["v2"], "train", **OPTIONS)
-    found = image_weights(ours._data, ours._samples, True, None)
+    ours = open_loader(packed["v2"], "train", **OPTIONS)
+    found = image_weights(ours._data, ours._plan.samples, True, None)
     # face in 9 of 9 images, 58 in 8, 50 and 51 in 1: the median share is (1/9 + 8/9) / 2
     factor = np.sqrt(0.5 / (1 / 9))
     assert found.tolist() == [UNIT] * 4 + [round(factor * UNIT)] + [UNIT] * 4
@@ -133,7 +135,7 @@ def test_sampling_works_without_what_an_older_manifest_lacks(packed, tmp_path):
     rec = shutil.copytree(packed["v2"], tmp_path / "rec")
     (rec / "manifest.json").write_text(_without_counts((rec / "manifest.json").read_text()))
     options = {"sample": "rare", "seed": 3, **OPTIONS}
-    assert epoch(Loader(rec, "train", **options)) == epoch(Loader(packed["v2"], "train", **options))
+    assert epoch(open_loader(rec, "train", **options)) == epoch(open_loader(packed["v2"], "train", **options))
 
 
 def _without_counts(text):
@@ -163,8 +165,8 @@ def test_class_weights_are_enets_with_a_mean_of_one(packed):
 
 
 def test_class_weights_of_a_mixture(packed, sets):
-    found = class_weights(sets, remap="common", weights=(1, 0.001, 0.001))
-    alone = class_weights(packed["v1"], remap="common")
+    found = class_weights(sets, mix=Mix(remap="common", weights=(1, 0.001, 0.001)))
+    alone = class_weights(packed["v1"], mix=Mix(remap="common"))
     assert len(found) == len(COMMON)
     present = alone < alone.max()
     np.testing.assert_allclose(found[present], alone[present], rtol=0.05)
@@ -177,34 +179,34 @@ def test_class_weights_of_a_mixture(packed, sets):
 
 def test_sets_of_different_classes_need_a_table(packed, sets):
     with pytest.raises(OptionError, match="19 classes of mhp-v1 and 59 classes of mhp-v2 and 20 classes of cihp"):
-        Loader(sets, **OPTIONS)
+        open_loader(sets, **OPTIONS)
     two = [(packed["v1"], "train"), (packed["v1"], "val")]
-    assert len(Loader(two, **OPTIONS).classes) == 19
+    assert len(open_loader(two, **OPTIONS).classes) == 19
 
 
 @pytest.mark.parametrize("weights", [(1, 1), (1, 1, 0), (1, 1, -1), (1, 1, float("nan"))])
 def test_weights_that_are_none(sets, weights):
-    with pytest.raises(OptionError, match="one number above 0 for each set"):
-        Loader(sets, remap="common", weights=weights, **OPTIONS)
+    with pytest.raises(OptionError, match="number above 0"):
+        open_loader(sets, remap="common", weights=weights, **OPTIONS)
 
 
 def test_options_that_do_not_go_together(packed, sets):
-    with pytest.raises(OptionError, match="without augment; expected in training only"):
-        Loader(sets, remap="common", sample="rare", augment=False, **OPTIONS)
+    with pytest.raises(OptionError, match=r"with view=CentreCrop\(\.\.\.\); expected in training only"):
+        open_loader(sets, view=CentreCrop(32), remap="common", sample="rare", **OPTIONS)
     with pytest.raises(OptionError, match="'often'; expected all or rare"):
-        Loader(sets, remap="common", sample="often", **OPTIONS)
+        open_loader(sets, remap="common", sample="often", **OPTIONS)
     with pytest.raises(OptionError, match="no set"):
-        Loader([], **OPTIONS)
-    with pytest.raises(OptionError, match="1 collections; expected 3, one a set"):
-        Loader(sets, remap="common", names=[["0001"]], **OPTIONS)
+        open_loader([], **OPTIONS)
+    with pytest.raises(OptionError, match="1 collections; expected 3, one per set"):
+        open_loader(sets, remap="common", names=[["0001"]], **OPTIONS)
     with pytest.raises(OptionError, match="v2, test without labels beside others"):
-        Loader([(packed["v1"], "train"), (packed["v2"], "test")], remap="common", **OPTIONS)
+        open_loader([(packed["v1"], "train"), (packed["v2"], "test")], remap="common", **OPTIONS)
 
 
 def test_names_of_each_set(sets):
-    ours = Loader(sets, remap="common", names=[["0002"], None, ["0000212", "0000201"]], **OPTIONS)
+    ours = open_loader(sets, remap="common", names=[["0002"], None, ["0000212", "0000201"]], **OPTIONS)
     assert sorted(int(i) for batch in ours for i in batch.indices) == [1, *range(9, 18), 18, 29]
-    ours = Loader(sets, remap="common", where=lambda name: name.endswith("05"), **OPTIONS)
+    ours = open_loader(sets, remap="common", where=lambda name: name.endswith("05"), **OPTIONS)
     assert sorted(int(i) for batch in ours for i in batch.indices) == [4, 13, 22]
 
 
@@ -226,43 +228,43 @@ def leaking(packed, tmp_path_factory):
 def test_an_evaluated_image_of_another_set_in_training_is_an_error_with_the_list(packed, leaking):
     sets = [(packed["v1"], "train"), (leaking, "train")]
     with pytest.raises(LeakError, match="2 images of evaluation splits of other datasets") as caught:
-        Loader(sets, remap="common", **OPTIONS)
+        open_loader(sets, remap="common", **OPTIONS)
     listed = str(caught.value).splitlines()[1:]
     assert [line.strip() for line in listed] == [
         f"{leaking}, train/102 is {packed['v1']}, test/0013",
         f"{leaking}, train/107 is {packed['v1']}, val/0010",
     ]
-    ours = Loader(sets, remap="common", leaks="skip", **OPTIONS)
+    ours = open_loader(sets, remap="common", leaks="skip", **OPTIONS)
     names = {ours.name(int(i)).rsplit("/", 1)[1] for batch in ours for i in batch.indices}
     assert len(names) == 16 and not {"102", "107"} & names
 
 
 def test_leaks_are_looked_for_in_training_across_folders_only(packed, leaking):
-    assert len(Loader(leaking, "train", **OPTIONS)) == 3
+    assert len(open_loader(leaking, "train", **OPTIONS)) == 3
     both = [(packed["v1"], "train"), (leaking, "val")]
-    assert len(Loader(both, remap="common", **OPTIONS)) == 3
+    assert len(open_loader(both, remap="common", **OPTIONS)) == 3
     evaluated = [(packed["v1"], "val"), (leaking, "train")]
-    assert len(Loader(evaluated, remap="common", augment=False, **OPTIONS)) == 3
+    assert len(open_loader(evaluated, view=CentreCrop(32), remap="common", **OPTIONS)) == 3
     with pytest.raises(LeakError, match="1 image of"):
-        Loader(evaluated, remap="common", **OPTIONS)  # val of v1 is trained on here, its test is not
+        open_loader(evaluated, remap="common", **OPTIONS)  # val of v1 is trained on here, its test is not
 
 
 def test_only_what_is_trained_on_can_leak(packed, leaking):
     sets = [(packed["v1"], "train"), (leaking, "train")]
     kept = [name for name in mhpdata.open(leaking, "train").names if name not in ("102", "107")]
-    without = epoch(Loader(sets, remap="common", leaks="skip", **OPTIONS))
+    without = epoch(open_loader(sets, remap="common", leaks="skip", **OPTIONS))
     for subset in (
         {"names": [None, kept]},
         {"names": iter([None, iter(kept)])},
         {"where": lambda name: name not in ("102", "107")},
     ):
-        assert epoch(Loader(sets, remap="common", **subset, **OPTIONS)) == without
-    assert len(Loader(sets, remap="common", limit=10, **OPTIONS)) == 3  # of the second set only 101
+        assert epoch(open_loader(sets, remap="common", **subset, **OPTIONS)) == without
+    assert len(open_loader(sets, remap="common", limit=10, **OPTIONS)) == 3  # of the second set only 101
     with pytest.raises(LeakError, match="1 image of"):
-        Loader(sets, remap="common", limit=11, **OPTIONS)
+        open_loader(sets, remap="common", limit=11, **OPTIONS)
     with pytest.raises(LeakError, match="1 image of"):
-        Loader(sets, remap="common", names=[None, [*kept, "107"]], **OPTIONS)
-    skipping = Loader(sets, remap="common", leaks="skip", limit=11, **OPTIONS)
+        open_loader(sets, remap="common", names=[None, [*kept, "107"]], **OPTIONS)
+    skipping = open_loader(sets, remap="common", leaks="skip", limit=11, **OPTIONS)
     assert sorted(int(i) for batch in skipping for i in batch.indices) == [*range(10), 11]
 
 
@@ -270,4 +272,4 @@ def test_leaks_are_found_without_hashes_in_the_manifest(packed, leaking, tmp_pat
     old = shutil.copytree(packed["v1"], tmp_path / "old")
     (old / "manifest.json").write_text(_without_counts((old / "manifest.json").read_text()))
     with pytest.raises(LeakError, match="2 images"):
-        Loader([(old, "train"), (leaking, "train")], remap="common", **OPTIONS)
+        open_loader([(old, "train"), (leaking, "train")], remap="common", **OPTIONS)

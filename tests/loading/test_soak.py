@@ -8,7 +8,7 @@ from soak import soak
 
 import mhpdata
 
-SMALL = {"split": "train", "batch_size": 4, "base_size": 64, "crop_size": 48, "threads": 2}
+SMALL = {"split": "train", "batch_size": 4, "base_size": 64, "size": 48, "threads": 2}
 
 
 @pytest.mark.parametrize("image", ["jpeg", "yuv420"])

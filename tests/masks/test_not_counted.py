@@ -17,6 +17,7 @@ from predictions import submit
 from releases import labels_of, write_cihp, write_maps
 
 import mhpdata
+from mhpdata import Output, Whole
 from mhpdata.images.nearest_pixel import resize_labels
 from mhpdata.labels import MHP_V1
 from mhpdata.loading.loader import Loader
@@ -71,7 +72,7 @@ def packed(source, tmp_path_factory):
 def test_packed_or_read_by_any_rule_the_maps_are_the_slow_twins(packed, source, tmp_path, rule):
     mhpdata.pack(source, tmp_path / "rec", size=48, overlap=rule, workers=2)
     assert mhpdata.verify_packed(tmp_path / "rec", deep=True).clean
-    again = Loader(packed, "train", 1, augment=False, whole=True, overlap=rule, persons=True)
+    again = Loader(packed, "train", 1, view=Whole(), output=Output(overlap=rule, persons=True))
     drawn = {int(batch.indices[0]): batch for batch in again}
     for sample in mhpdata.open(tmp_path / "rec", "train"):
         masks = masks_of(int(sample.name))

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from mhpdata.errors import CheckpointError, EngineError, OptionError
-from mhpmodels.config import BACKBONES, TrainConfig
+from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 from mhpmodels.files.params import read_params, to_gluon_names, to_torch_names, write_params
 from mhpmodels.networks import architecture
 from mhpmodels.networks.architecture import Architecture, build_network
+from mhpmodels.recipe import BACKBONES
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
@@ -155,7 +156,7 @@ def test_a_backbone_that_torch_lacks_is_one_error_before_anything_is_built(monke
     assert set(architecture.BACKBONES) < set(BACKBONES)
     for module in ("mhpmodels.engines.torch.engine", "mhpmodels.networks.icnet"):
         monkeypatch.setitem(sys.modules, module, None)
-    lacking = TrainConfig(engine="torch", backbone="resnest50")
+    lacking = TrainConfig.of(engine="torch", backbone="resnest50")
     for build in (open_engine, lambda config: build_network(Architecture.of_config(config), 0.1, config)):
         with pytest.raises(
             OptionError, match=r"backbone: resnest50 with engine torch; expected resnet18 or .*resnet152"
@@ -165,7 +166,7 @@ def test_a_backbone_that_torch_lacks_is_one_error_before_anything_is_built(monke
 
 
 def test_a_config_tells_the_architecture():
-    config = TrainConfig(model="psp", backbone="resnet18", classes=5, aux=True)
+    config = TrainConfig.of(model="psp", backbone="resnet18", classes=5, aux=True)
     assert Architecture.of_config(config) == Architecture("psp", "resnet18", 5, aux=True)
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import struct
 import sys
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -238,7 +237,7 @@ def exported(request, tmp_path_factory):
 def test_an_onnx_file_predicts_as_torch_whatever_the_size(exported):
     network, path = exported
     engine = OnnxEngine(path, TrainConfig())
-    assert engine.config.classes == 7
+    assert engine.config.network.classes == 7
     rng = np.random.default_rng(0)
     for shape in ((1, 3, 32, 32), (3, 3, 40, 100), (1, 3, 111, 65)):
         images = rng.normal(size=shape).astype(np.float32)
@@ -257,7 +256,7 @@ def test_prediction_opens_it(exported):
     engine = open_trained(exported[1], {"base_size": 64})
     inference = inference_of(engine, ((1, 2), (11, 12)))
     assert inference(np.zeros((40, 50, 3), np.uint8)).shape == (7, 40, 50)
-    assert engine.config.base_size == 64
+    assert engine.config.view.base_size == 64
 
 
 def test_mhp_predict_takes_it(exported, tmp_path):
@@ -274,7 +273,7 @@ def test_mhp_predict_takes_it(exported, tmp_path):
 def own(tmp_path):
     """An engine of a network of one's own, and its checkpoint."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
-    engine = open_engine(TrainConfig(engine="torch", model="own_networks:with_pyramid", classes=5, crop_size=32))
+    engine = open_engine(TrainConfig.of(engine="torch", model="own_networks:with_pyramid", classes=5, crop_size=32))
     yield engine, checkpoint_writer.save(tmp_path, engine, Position(epoch=1), {})
     engine.close()
 
@@ -284,7 +283,7 @@ def test_the_folder_of_a_run_is_its_best_checkpoint_as_for_mhp_eval(tmp_path):
     run.mkdir()
     with pytest.raises(CheckpointError, match="no checkpoint that is whole"):
         convert(run, tmp_path / "a.params")
-    engine = open_engine(TrainConfig(engine="torch", model="own_networks:with_pyramid", classes=5, crop_size=32))
+    engine = open_engine(TrainConfig.of(engine="torch", model="own_networks:with_pyramid", classes=5, crop_size=32))
     checkpoint_writer.save(run, engine, Position(epoch=1), {})
     last = checkpoint_writer.save(run, engine, Position(epoch=2, step=1), {})
     assert convert(run, tmp_path / "a.params") == last, "none was validated"
@@ -315,7 +314,7 @@ def test_a_network_of_ones_own_goes_by_the_json_beside_it(own, tmp_path):
     found = OnnxEngine(tmp_path / "a.onnx", engine.config).predict(images)
     np.testing.assert_allclose(found, engine.predict(images), rtol=1e-4, atol=1e-5)
     plain = open_trained(tmp_path / "a.onnx", {}).config
-    assert (plain.class_names, plain.flip_pairs, plain.remap) == ((), (), None)
+    assert (plain.network.class_names, plain.network.flip_pairs, plain.mix.remap) == ((), (), None)
     assert labels_of(plain) is MHP_V1
     with pytest.raises(CheckpointError, match="GluonCV's PSPNet or ICNet"):
         path.with_suffix(".json").unlink()
@@ -325,12 +324,12 @@ def test_a_network_of_ones_own_goes_by_the_json_beside_it(own, tmp_path):
 def test_what_its_classes_are_called_goes_along(own, tmp_path):
     """test_naming.py has the other forms of these notes: an export takes seconds."""
     names = {"classes": 17, "class_names": COMMON.names, "flip_pairs": COMMON.flip_pairs, "remap": common().to_json()}
-    mixed = open_engine(replace(own[0].config, **names))
+    mixed = open_engine(own[0].config.changed(**names))
     convert(checkpoint_writer.save(tmp_path, mixed, Position(epoch=2), {}), tmp_path / "mixed.onnx")
     mixed.close()
     found = open_trained(tmp_path / "mixed.onnx", {"base_size": 64}).config
-    assert {name: getattr(found, name) for name in names} == names
-    assert labels_of(found) is COMMON and found.base_size == 64
+    assert {name: found.value(name) for name in names} == names
+    assert labels_of(found) is COMMON and found.view.base_size == 64
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no protobuf"])
@@ -341,7 +340,7 @@ def test_no_onnx_file(content, tmp_path):
     with pytest.raises(CheckpointError, match=r"a\.onnx"):
         OnnxEngine(tmp_path / "a.onnx", TrainConfig())
     with pytest.raises(EngineError, match="CUDAExecutionProvider"):
-        OnnxEngine(tmp_path / "a.onnx", TrainConfig(ngpus=1))
+        OnnxEngine(tmp_path / "a.onnx", TrainConfig.of(ngpus=1))
 
 
 def test_without_onnx(tmp_path, monkeypatch):

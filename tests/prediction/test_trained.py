@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -25,7 +24,7 @@ from mhpmodels.prediction.trained import inference_of, open_trained, trained_con
 from mhptools.eval import main as mhp_eval
 from mhptools.predict import main as mhp_predict
 
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     model="psp", backbone="resnet18", base_size=32, crop_size=40, batch_size=6, ngpus=2, engine="mxnet"
 )
 
@@ -68,11 +67,11 @@ def test_what_mhp_train_wrote_says_itself_what_it_is(run):
     weights = run / "epoch_0000_mIoU_0.1000.params"
     path, config = trained_config(weights, {})
     assert path == weights
-    assert config == replace(CONFIG, ngpus=1, contexts=0, batch_size=1)
-    assert trained_config(weights, {"ngpus": 0, "base_size": 64})[1].base_size == 64
-    assert trained_config(weights, {"ngpus": 4})[1].contexts == 4
+    assert config == CONFIG.changed(ngpus=1, contexts=0, batch_size=1)
+    assert trained_config(weights, {"ngpus": 0, "base_size": 64})[1].view.base_size == 64
+    assert trained_config(weights, {"ngpus": 4})[1].machine.contexts == 4
     assert trained_config(run, {})[0].name == "epoch_0001_mIoU_0.3000.params", "the best of a run"
-    assert trained_config(weights, {"model": "psp", "classes": 19})[1].model == "psp"
+    assert trained_config(weights, {"model": "psp", "classes": 19})[1].network.model == "psp"
     for name, value in (("model", "icnet"), ("backbone", "resnet50"), ("classes", 18), ("aux", True)):
         with pytest.raises(OptionError, match=f"{name}: {value}; expected .*as the JSON beside"):
             trained_config(weights, {name: value})
@@ -82,13 +81,12 @@ def test_of_bare_weights_the_caller_says_it(tmp_path):
     weights = tmp_path / "old.params"
     weights.write_bytes(b"")
     _, config = trained_config(weights, {"model": "psp", "classes": 18, "ngpus": 3})
-    assert (config.model, config.backbone, config.classes, config.ngpus, config.engine) == (
-        "psp", "resnet50", 18, 3, "mxnet",
-    )  # fmt: skip
-    assert trained_config(weights, {}, classes=59)[1].classes == 59
+    values = [config.value(name) for name in ("model", "backbone", "classes", "ngpus", "engine")]
+    assert values == ["psp", "resnet50", 18, 3, "mxnet"]
+    assert trained_config(weights, {}, classes=59)[1].network.classes == 59
     (tmp_path / "new.pt").write_bytes(b"")
-    assert trained_config(tmp_path / "new.pt", {})[1].engine == "torch"
-    assert trained_config(tmp_path / "new.pt", {"engine": "mxnet"})[1].engine == "mxnet"
+    assert trained_config(tmp_path / "new.pt", {})[1].machine.engine == "torch"
+    assert trained_config(tmp_path / "new.pt", {"engine": "mxnet"})[1].machine.engine == "mxnet"
 
 
 def test_what_is_no_checkpoint(run, tmp_path, engines):
@@ -98,7 +96,7 @@ def test_what_is_no_checkpoint(run, tmp_path, engines):
             trained_config(path, {})
     weights = run / "epoch_0001_mIoU_0.3000.params"
     (run / "epoch_0001_mIoU_0.3000.state").unlink()
-    assert open_trained(weights, {}).config.model == "psp", "the optimiser's state is not needed"
+    assert open_trained(weights, {}).config.network.model == "psp", "the optimiser's state is not needed"
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)
@@ -107,7 +105,7 @@ def test_what_is_no_checkpoint(run, tmp_path, engines):
 
 
 def test_weights_that_do_not_fit_close_the_engine(tmp_path, engines):
-    ColourEngine(replace(CONFIG, classes=18)).save(tmp_path / "old.params")
+    ColourEngine(CONFIG.changed(classes=18)).save(tmp_path / "old.params")
     with pytest.raises(CheckpointError, match="18 outputs; expected 19"):
         open_trained(tmp_path / "old.params", {})
     assert engines[-1].closed and not engines[-1].training
@@ -119,7 +117,7 @@ def test_how_pictures_are_given_to_it(engines, run):
     assert (plain.scales, plain.mirror, plain.multiple, plain.least, plain.classes) == ((1.0,), False, 8, 32, 19)
     assert (scaled.scales, scaled.mirror, scaled.window) == (SCALES, True, 512)
     assert scaled.flip_pairs == MHP_V1.flip_pairs
-    few = ColourEngine(replace(CONFIG, classes=14))
+    few = ColourEngine(CONFIG.changed(classes=14))
     assert inference_of(few, MHP_V1.flip_pairs, True).flip_pairs == ((9, 10), (12, 13)), "only pairs that it has"
 
 
@@ -149,7 +147,7 @@ def test_mhp_eval_s_other_flags(packed, run, engines):
     flags = ("--data", packed, "--resume", run, "--json", "--workers", 1)
     content = json.loads(command(mhp_eval, *flags, "--val-protocol", "gluoncv", "--leak-free").stdout)
     assert (content["images"], content["protocol"], content["leak_free"]) == (1, "gluoncv", True)
-    assert engines[-1].config.ngpus == 1
+    assert engines[-1].config.machine.ngpus == 1
     content = json.loads(command(mhp_eval, *flags, "--multi-scale", "--split", "test", "--base-size", 16).stdout)
     assert (content["images"], content["multi_scale"], content["size"], content["split"]) == (3, True, 16, "test")
     assert content["seen"] == 1, "the folder's last photo is its first again"
@@ -158,7 +156,7 @@ def test_mhp_eval_s_other_flags(packed, run, engines):
 
 
 def test_mhp_eval_of_bare_weights(packed, tmp_path, engines):
-    ColourEngine(TrainConfig(model="psp", classes=14)).save(tmp_path / "old.params")
+    ColourEngine(TrainConfig.of(model="psp", classes=14)).save(tmp_path / "old.params")
     flags = ("--data", packed, "--resume", tmp_path / "old.params", "--base-size", 32)
     done = command(mhp_eval, *flags, "--model", "psp", "--classes", 14)
     assert " 14 left arm        0.0000  the network has no output for it" in done.stdout

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from folder import encode, photo, write_folder
 from images import save
+from loading import open_loader
 from networks import ByColour
 from releases import IDS, SIZE, labels_of, red, write_cihp, write_v2
 from verified import edit_manifest
 
 import mhpdata
+from mhpdata import CentreCrop, Output, Whole
 from mhpdata.errors import FolderError, ImageError, MaskError, OptionError, RecordError
 from mhpdata.images.decode import decode_image
 from mhpdata.images.label_png import decode_mask
@@ -99,10 +101,10 @@ def test_a_left_only_picture_mirrored_is_right_only_and_twice_is_itself(layout, 
     else:
         write_cihp(root, IDS, left)
     mhpdata.pack(root, tmp_path / "rec", size=0)
-    options = {"batch_size": 1, "base_size": SIZE[1], "crop_size": 64, "scales": (1.0, 1.0), "blur_prob": 0.0}
+    options = {"batch_size": 1, "base_size": SIZE[1], "size": 64, "scales": (1.0, 1.0), "blur_prob": 0.0}
 
     def first(split="train", **more):
-        with_threads = Loader(tmp_path / "rec", split, threads=1, **options, **more)
+        with_threads = open_loader(tmp_path / "rec", split, threads=1, **options, **more)
         return next(iter(with_threads)).labels[0].copy()
 
     plain, flipped = first(flip_prob=0.0), first(flip_prob=1.0)
@@ -214,10 +216,10 @@ def test_a_broken_exif_block_does_no_harm(size, copy, tmp_path):
     path.write_bytes(broken)
     np.testing.assert_array_equal(decode_image(broken, "4.jpg")[0], decode_image(data, "4.jpg")[0])
     mhpdata.pack(copy, tmp_path / "rec", size=size)
-    images = [batch.images.copy() for batch in Loader(tmp_path / "rec", "train", 1, augment=False, whole=True)]
+    images = [batch.images.copy() for batch in Loader(tmp_path / "rec", "train", 1, view=Whole())]
     path.write_bytes(data)
     mhpdata.pack(copy, tmp_path / "plain", size=size)
-    plain = [batch.images.copy() for batch in Loader(tmp_path / "plain", "train", 1, augment=False, whole=True)]
+    plain = [batch.images.copy() for batch in Loader(tmp_path / "plain", "train", 1, view=Whole())]
     np.testing.assert_array_equal(images[1], plain[1])
 
 
@@ -281,10 +283,10 @@ def test_without_labels_labels_are_none_through_everything(v2, packed_v2, tmp_pa
     assert '"labelled": false' in manifest.to_json()
     for sample in mhpdata.open(packed_v2, "test"):
         assert sample.labels is None and sample.persons is None and sample.record.masks == []
-    modes = ({"batch_size": 1, "whole": True, "augment": False}, {"augment": False}, {"augment": True})
+    modes = ({"batch_size": 1, "view": Whole()}, {"view": CentreCrop(32)}, {})
     for options in modes:
-        small = {"batch_size": 2, "base_size": 48, "crop_size": 32, "threads": 2, "persons": True, **options}
-        batches = list(Loader(packed_v2, "test", **small))
+        small = {"batch_size": 2, "base_size": 48, "size": 32, "threads": 2, "persons": True, **options}
+        batches = list(open_loader(packed_v2, "test", **small))
         assert sum(len(batch.indices) for batch in batches) == 2
         for batch in batches:
             assert (batch.labels, batch.persons, batch.boxes, batch.counts) == (None, None, None, None)
@@ -300,7 +302,7 @@ def test_images_without_labels_are_those_of_a_split_with_them(packed_v2, v2, tmp
         assert labels is None and persons is None
         seen.append(image.shape)
 
-    ours = Loader(packed_v2, "test", 2, augment=False, crop_size=32, transform=note)
+    ours = Loader(packed_v2, "test", 2, view=CentreCrop(32), output=Output(transform=note))
     images = next(iter(ours)).images
     assert seen == [(3, 32, 32)] * 2
     root = tmp_path / "v2"
@@ -309,7 +311,7 @@ def test_images_without_labels_are_those_of_a_split_with_them(packed_v2, v2, tmp
     for name in IDS["test"]:
         (root / "test" / "parsing_annos" / f"{name}_01_01.png").write_bytes(red(labels_of(3)))
     mhpdata.pack(root, tmp_path / "rec", size=0)
-    batch = next(iter(Loader(tmp_path / "rec", "test", 2, augment=False, crop_size=32)))
+    batch = next(iter(Loader(tmp_path / "rec", "test", 2, view=CentreCrop(32))))
     np.testing.assert_array_equal(images, batch.images)
     assert batch.labels is not None and set(np.unique(batch.labels)) == {0, 3}
 
@@ -338,11 +340,11 @@ def test_a_damaged_record_without_labels_may_be_skipped(v2, tmp_path):
     data = bytearray(path.read_bytes())
     data[300] ^= 255
     path.write_bytes(bytes(data))
-    options = {"batch_size": 2, "augment": False, "crop_size": 32}
-    (batch,) = Loader(tmp_path / "rec", "test", on_error="skip", **options)
+    options = {"batch_size": 2, "view": CentreCrop(32)}
+    (batch,) = open_loader(tmp_path / "rec", "test", on_error="skip", **options)
     assert batch.labels is None and batch.indices.tolist() == [-1, 1]
     with pytest.raises(RecordError):
-        next(iter(Loader(tmp_path / "rec", "test", **options)))
+        next(iter(open_loader(tmp_path / "rec", "test", **options)))
 
 
 def test_a_manifest_that_is_wrong_about_labels_hashes_or_classes_is_found(packed_v2, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from folder import write_folder
+from loading import open_loader
 
 import mhpdata
 from mhpdata.errors import OptionError
@@ -133,10 +134,10 @@ def test_a_packed_folder_read_by_these_names(tmp_path):
     mhpdata.pack(source, tmp_path / "rec", size=0)
     found = mhpdata.open(tmp_path / "rec", "train").manifest
     assert set(found.duplicates) == {("train/0001", "test/0012"), ("val/0008", "test/0011")}
-    options = {"batch_size": 4, "base_size": 32, "crop_size": 32, "augment": False, "threads": 1}
+    options = {"batch_size": 4, "view": mhpdata.CentreCrop(32), "threads": 1}
     for split, expected in (("train", [1, 2, 3, 4, 5, 6]), ("val", [1]), ("test", [0, 1, 2])):
         names = choose_names(found, split, "gluoncv" if split == "val" else "official", leak_free=split != "val")
-        loader = mhpdata.Loader(tmp_path / "rec", split, names=names, **options)
+        loader = open_loader(tmp_path / "rec", split, names=names, **options)
         np.testing.assert_array_equal(np.concatenate([batch.indices for batch in loader]), expected)
         loader.close()
     assert choose_names(found, "val", leak_free=True) == ("0009",) == choose_names(found, "val", "gluoncv")

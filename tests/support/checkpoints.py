@@ -6,7 +6,7 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.checkpoint import Position
 
-CONFIG = TrainConfig(lr=0.125, classes=5)
+CONFIG = TrainConfig.of(lr=0.125, classes=5)
 LOADER = {"seed": 0, "epoch": 1, "position": 0, "length": 9}
 
 

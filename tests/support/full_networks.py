@@ -12,7 +12,7 @@ CLASSES = 19
 
 def config(engine: str, model: str, **options) -> TrainConfig:
     default = {"aux": model == "psp", "backbone": "resnet18", "crop_size": SIZE[model], "batch_size": 2, "lr": 0.01}
-    return TrainConfig(engine=engine, model=model, **{**default, **options})
+    return TrainConfig.of(engine=engine, model=model, **{**default, **options})
 
 
 def batch(size: int, count: int = 2, seed: int = 0):

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from folder import write_folder
 from images import picture, save
+from loading import open_loader
 from make_golden import GOLDEN, GOLDEN_2, SIZE, SOURCE_SIZE, STEM, maps, masks, record_bytes
 
 import mhpdata
@@ -29,7 +30,6 @@ from mhpdata.drawing.jpeg.scan import read_scan
 from mhpdata.errors import RecordError
 from mhpdata.images.decode import decode_file, decode_jpeg
 from mhpdata.images.label_png import decode_mask
-from mhpdata.loading.loader import Loader
 from mhpdata.masks.joint_runs import check_runs, count_labels, decode_runs, encode_runs
 from mhpdata.masks.mask_runs import deflate_mask, draw_mask, inflate_runs
 from mhpdata.masks.merge import merge_runs
@@ -296,13 +296,13 @@ def loader_reader(work: Path, image: str) -> tuple[Seeds, Callable[[bytes, int],
     whole = bytes(split.raw(0))
     file, begin = Path(split.span(0)[0].path), split.plain(0)
     split.close()
-    options = {"base_size": 48, "crop_size": 32, "seed": 3, "threads": 1, "limit": 1, "batch_size": 1}
+    options = {"base_size": 48, "size": 32, "seed": 3, "threads": 1, "limit": 1, "batch_size": 1}
 
     def read(data: bytes, _: int) -> Any:
         with file.open("r+b") as shard:
             shard.seek(begin)
             shard.write(data)
-        loader = Loader(work / image, "train", augment=True, **options)
+        loader = open_loader(work / image, "train", **options)
         try:
             (batch,) = loader
             assert np.isfinite(batch.images).all() and (batch.labels[batch.labels != 255] < 19).all()

@@ -13,6 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 import lightning
+import loading
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
@@ -29,7 +30,7 @@ class StoppedError(Exception):
 
 
 def open_loader(rec, **options):
-    return mhpdata.Loader(rec, "train", batch_size=2, base_size=48, crop_size=32, **options)
+    return loading.open_loader(rec, "train", size=32, base_size=48, batch_size=2, **options)
 
 
 def note(batch):

@@ -5,7 +5,8 @@ import itertools
 from folder import write_folder
 
 import mhpdata
-from mhpdata.loading.loader import Loader
+from mhpdata import Choose, Loader, Mix, Output, Share, TrainCrop
+from mhpdata.settings.rules import options_of
 
 IMAGES = ("jpeg", "yuv420", "raw")
 FORMATS = ("recordio", "hdf5")
@@ -21,8 +22,22 @@ def write_packed(root, images=IMAGES, formats=FORMATS):
     return folders
 
 
+def open_loader(folder, *args, **options):
+    """A loader of options without their classes: each goes to the class that has a field of its name.
+
+    Those of TrainCrop make the view, unless there is a ``view``, which takes their place.
+    """
+    fields = {name: options.pop(name) for name in options_of(TrainCrop) if name in options}
+    options.setdefault("view", TrainCrop(**fields))
+    for argument, kind in {"choose": Choose, "mix": Mix, "share": Share, "output": Output}.items():
+        fields = {name: options.pop(name) for name in options_of(kind) if name in options}
+        if fields:
+            options[argument] = kind(**fields)
+    return Loader(folder, *args, **options)
+
+
 def loader(folder, split="train", **options):
-    return Loader(folder, split, **{"batch_size": 4, "base_size": 64, "crop_size": 48, "threads": 2, **options})
+    return open_loader(folder, split, **{"batch_size": 4, "base_size": 64, "size": 48, "threads": 2, **options})
 
 
 def epoch(loader):

@@ -33,6 +33,7 @@ from pathlib import Path
 
 import numpy as np
 from folder import write_folder
+from loading import open_loader
 from numpy_engine import NumpyEngine
 
 import mhpdata
@@ -46,7 +47,7 @@ PACKS = {
     "yuv420": {"size": 48, "image": "yuv420", "overlap": "ignore"},
     "hdf5": {"size": 48, "format": "hdf5", "image": "raw", "splits": ["test"]},
 }
-LOADED = {"batch_size": 4, "base_size": 48, "crop_size": 40, "blur_prob": 0.0, "seed": 3, "threads": 1}
+LOADED = {"batch_size": 4, "base_size": 48, "size": 40, "blur_prob": 0.0, "seed": 3, "threads": 1}
 
 
 def source(root: Path) -> Path:
@@ -65,7 +66,7 @@ def digests(folder: Path, split: str) -> list[list[str]]:
 
 def batches(folder: Path) -> list[list[str]]:
     """SHA-256 of images and labels of each training batch of an epoch, and the indices."""
-    loader = mhpdata.Loader(folder, "train", **LOADED)
+    loader = open_loader(folder, "train", **LOADED)
     return [[sha256(b.images), sha256(b.labels), " ".join(map(str, b.indices))] for b in loader]
 
 
@@ -79,8 +80,8 @@ def run_config(engine: str) -> TrainConfig:
     small = {"data": "rec", "base_size": 48, "crop_size": 32, "batch_size": 3, "lr": 0.1, "epochs": 3, "workers": 1}
     small |= {"blur_prob": 0.0, "test_batch_size": 2}
     if engine == "torch":
-        return TrainConfig(engine="torch", model="torch_tiny:Small", ngpus=0, **small)
-    return TrainConfig(**small)
+        return TrainConfig.of(engine="torch", model="torch_tiny:Small", ngpus=0, **small)
+    return TrainConfig.of(**small)
 
 
 def stopping(name: str, stop_at: int = -1):

@@ -11,7 +11,7 @@ SIZE = {"icnet": 64, "psp": 48}
 
 def config(model="icnet", **options):
     default = {"aux": model == "psp", "backbone": "resnet18", "crop_size": SIZE[model], "batch_size": 2, "dropout": 0.0}
-    return TrainConfig(engine="mxnet", model=model, **{**default, **options})
+    return TrainConfig.of(engine="mxnet", model=model, **{**default, **options})
 
 
 def batch(size, count=2, seed=0):

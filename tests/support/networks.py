@@ -61,7 +61,7 @@ class ColourEngine:
 
     def __init__(self, config: TrainConfig, training: bool = True) -> None:
         self.config, self.training, self.closed = config, training, False
-        self.network = ByColour(config.classes, MULTIPLE, least=LEAST)
+        self.network = ByColour(config.network.classes, MULTIPLE, least=LEAST)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         return self.network(images)

@@ -30,8 +30,8 @@ class NumpyEngine:
 
     def __init__(self, config, rank=0, world_size=1, before_step=None, before_predict=None, before_save=None):
         self.config, self.rank, self.world_size = config, rank, world_size
-        rng = np.random.default_rng(config.seed)
-        self.weights = rng.normal(0, 0.01, (config.classes, 6)).astype(np.float32)
+        rng = np.random.default_rng(config.run.seed)
+        self.weights = rng.normal(0, 0.01, (config.network.classes, 6)).astype(np.float32)
         self.velocity = np.zeros_like(self.weights)
         self._before = {"step": before_step, "predict": before_predict, "save": before_save}
         self._calls = dict.fromkeys(self._before, 0)
@@ -53,7 +53,7 @@ class NumpyEngine:
         norm = float(np.linalg.norm(gradient))
         if not np.isfinite(loss) or not np.isfinite(norm):
             return Step(loss, norm, applied=False)
-        self.velocity = np.float32(self.config.momentum) * self.velocity + gradient.astype(np.float32)
+        self.velocity = np.float32(self.config.optim.momentum) * self.velocity + gradient.astype(np.float32)
         self.weights = self.weights - np.float32(rate) * self.velocity
         return Step(loss, norm, applied=True)
 

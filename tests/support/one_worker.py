@@ -8,14 +8,14 @@ from __future__ import annotations
 import faulthandler
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 
-CONFIG = TrainConfig(engine="mxnet", backbone="resnet18", crop_size=64, batch_size=2, dropout=0.0)
+CONFIG = TrainConfig.of(engine="mxnet", backbone="resnet18", crop_size=64, batch_size=2, dropout=0.0)
 
 
 def batch(seed: int):
@@ -27,7 +27,7 @@ def batch(seed: int):
 
 
 def main() -> None:
-    engine = open_engine(replace(CONFIG, kvstore="dist_sync"))
+    engine = open_engine(CONFIG.changed(kvstore="dist_sync"))
     steps = []
     for seed in (1, 2, 3):
         images, labels = (array[engine.rank : engine.rank + 1].copy() for array in batch(seed))

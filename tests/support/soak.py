@@ -21,8 +21,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from loading import open_loader
+
 import mhpdata
-from mhpdata.loading.loader import Loader
 
 
 def private_mb() -> float:
@@ -47,7 +48,7 @@ def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, epochs: int
     """
     rng = random.Random(seed)
     settings = {"batch_size": 16, "seed": seed, **options}
-    loader, single = Loader(folder, **settings), Loader(folder, **{**settings, "threads": 1})
+    loader, single = open_loader(folder, **settings), open_loader(folder, **{**settings, "threads": 1})
     held: list[tuple[int, Any, int]] = []
     memory: list[float] = []
     counts = {"batches": 0, "images": 0, "held": 0, "made again": 0, "resumed": 0}
@@ -79,7 +80,7 @@ def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, epochs: int
                 del batch
                 iterator.close()
                 loader.close()
-                loader = Loader(folder, **settings)
+                loader = open_loader(folder, **settings)
                 loader.load_state_dict(state)
                 iterator = iter(loader) if loader.epoch == epoch else iter(())  # left after the last batch
                 counts["resumed"] += 1
@@ -124,7 +125,7 @@ def main() -> int:
             packed = Path(folder) / store
             mhpdata.pack(source, packed, image=store)
             share = asked.seconds / len(asked.store.split(","))
-            rows.append({"store": store, **soak(packed, share, split="train", crop_size=768, base_size=768)})
+            rows.append({"store": store, **soak(packed, share, split="train", size=768, base_size=768)})
             print(json.dumps(rows[-1]), flush=True)
     if asked.out:
         where = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}

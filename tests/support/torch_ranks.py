@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 import torch
+from loading import open_loader
 
-from mhpdata import Loader
 from mhpdata.errors import EngineError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
@@ -33,27 +33,27 @@ def small(config):
     """Two convolutions with torch's batch norm, and a head."""
     norm, conv = torch.nn.BatchNorm2d, torch.nn.Conv2d
     layers = conv(3, 8, 3, padding=1), norm(8), torch.nn.ReLU(), conv(8, 8, 3, 2, 1), norm(8), torch.nn.ReLU()
-    return torch.nn.Sequential(*layers, conv(8, config.classes, 1))
+    return torch.nn.Sequential(*layers, conv(8, config.network.classes, 1))
 
 
 def config(model, **options):
     fixed = {"engine": "torch", "backbone": "resnet18", "batch_size": BATCH, "dropout": 0.0, "syncbn": True}
     if "MHP_TEST_CUDA" in os.environ:
         fixed["ngpus"] = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return TrainConfig(**{**fixed, "model": model, "crop_size": CROPS[model], **options})
+    return TrainConfig.of(**{**fixed, "model": model, "crop_size": CROPS[model], **options})
 
 
 def run(engine, folder, first=0, last=STEPS, before_step=lambda step: None):
     """The losses of steps on this rank's share of batches that are the same for any number of ranks."""
     share = {"rank": engine.rank, "world_size": engine.world_size, "batch_size": BATCH // engine.world_size}
-    crop = engine.config.crop_size
-    loader = Loader(folder, base_size=48, crop_size=crop, threads=1, drop_last=True, **share)
+    crop = engine.config.view.size
+    loader = open_loader(folder, size=crop, base_size=48, threads=1, drop_last=True, **share)
     losses = []
     for step in range(first, last):
         before_step(step)
         loader.set_epoch(step)
         for batch in loader:
-            losses.append(engine.train_step(batch.images, batch.labels, RATES[engine.config.model], step).loss)
+            losses.append(engine.train_step(batch.images, batch.labels, RATES[engine.config.network.model], step).loss)
     loader.close()
     return losses
 

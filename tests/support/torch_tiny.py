@@ -38,7 +38,9 @@ class Small(torch.nn.Sequential):
     """Of as many classes as the config has."""
 
     def __init__(self, config):
-        super().__init__(torch.nn.Conv2d(3, 4, 3, padding=1), BatchNorm(4), torch.nn.Conv2d(4, config.classes, 1))
+        super().__init__(
+            torch.nn.Conv2d(3, 4, 3, padding=1), BatchNorm(4), torch.nn.Conv2d(4, config.network.classes, 1)
+        )
 
 
 class Wide(Plain):
@@ -50,4 +52,4 @@ class Wide(Plain):
 
 def config(model="Tiny", **options):
     fixed = {"engine": "torch", "model": f"torch_tiny:{model}", "classes": CLASSES, "crop_size": SIZE}
-    return TrainConfig(**{**fixed, "batch_size": 4, "weight_decay": 0.0, "momentum": 0.0, **options})
+    return TrainConfig.of(**{**fixed, "batch_size": 4, "weight_decay": 0.0, "momentum": 0.0, **options})

@@ -22,7 +22,7 @@ def write_rec(root):
 
 
 def small_config(rec):
-    return TrainConfig(
+    return TrainConfig.of(
         data=str(rec), base_size=48, crop_size=32, batch_size=2, lr=1.0, epochs=3, workers=1, blur_prob=0.0, max_skips=3
     )
 

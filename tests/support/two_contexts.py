@@ -17,7 +17,7 @@ from mhpmodels.engines.engine import open_engine
 
 
 def opened(model: str, contexts: int, dropout: float):
-    config = TrainConfig(
+    config = TrainConfig.of(
         engine="mxnet",
         model=model,
         backbone="resnet18",

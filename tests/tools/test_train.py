@@ -19,7 +19,8 @@ import mhpmodels.training.bundle
 import mhpmodels.training.launch
 import mhpmodels.training.train
 import mhptools.train
-from mhpmodels.config import TrainConfig
+from mhpmodels.config import OPTIONS, TrainConfig
+from mhptools.train import HEADINGS
 
 RECIPES = ROOT / "docs" / "recipes.md"
 
@@ -73,7 +74,7 @@ def test_flags_of_gluoncv_become_the_config(monkeypatch, rec):
         "--no-val --warmup-epochs 2 --clip-grad 10 --schedule constant --mode hybrid --kvstore dist_sync --engine mxnet"
     )
     config, out, more = parsed(monkeypatch, text)
-    assert config == TrainConfig(
+    assert config == TrainConfig.of(
         data=str(rec), model="psp", backbone="resnet101", syncbn=True, ngpus=8, optimizer="adam", lr=1e-5, epochs=120,
         base_size=768, crop_size=480, workers=48, batch_size=16, log_interval=1, aux=True, no_wd=True, validate=False,
         warmup_epochs=2.0, clip_grad=10.0, schedule="constant", kvstore="dist_sync", engine="mxnet", classes=19,
@@ -84,13 +85,13 @@ def test_flags_of_gluoncv_become_the_config(monkeypatch, rec):
 
 def test_without_flags_the_config_has_its_defaults(monkeypatch, rec):
     config, _, _ = parsed(monkeypatch, f"--data {rec} --engine mxnet")
-    assert config == TrainConfig(data=str(rec))
-    assert parsed(monkeypatch, f"--data {rec} --ngpus 8 --no-cuda")[0].ngpus == 0
+    assert config == TrainConfig.of(data=str(rec))
+    assert parsed(monkeypatch, f"--data {rec} --ngpus 8 --no-cuda")[0].machine.ngpus == 0
 
 
 def test_the_engine_is_the_first_that_is_installed(monkeypatch, rec):
     monkeypatch.setattr(mhptools.train, "installed", lambda: ("torch", "mxnet"))
-    assert parsed(monkeypatch, f"--data {rec}")[0].engine == "torch"
+    assert parsed(monkeypatch, f"--data {rec}")[0].machine.engine == "torch"
 
 
 def test_a_run_from_beginning_to_end(hooks, rec):
@@ -121,7 +122,7 @@ def test_a_resumed_run_takes_what_is_typed_and_refuses_another_recipe(hooks, rec
     refused = invoke("--resume runs/mhp/icnet/resnet50 --lr 0.5")
     assert refused.exit_code == 2 and "--lr: 0.5; expected 0.001, as the run began" in refused.output
     config, out, _ = parsed(monkeypatch, "--resume runs/mhp/icnet/resnet50 --ngpus 2 --log-interval 9")
-    assert (config.seed, config.ngpus, config.contexts, config.log_interval) == (7, 2, 2, 9)
+    assert (config.run.seed, config.machine.ngpus, config.machine.contexts, config.run.log_interval) == (7, 2, 2, 9)
     assert str(out) == "runs/mhp/icnet/resnet50"
 
 
@@ -154,7 +155,7 @@ def test_every_command_of_the_recipes_is_understood(monkeypatch, rec):
     folders = set()
     for command in commands:
         config, out, _ = parsed(monkeypatch, command.replace("--data rec/", f"--data {rec}"))
-        assert config.model in command
+        assert config.network.model in command
         folders.add(str(out))
     assert len(folders) == len(commands), "each has a folder of its own"
 
@@ -166,3 +167,44 @@ def test_the_other_commands_of_the_recipes_are_understood():
     for name, arguments in commands:
         command = importlib.import_module(f"mhptools.{name}").main
         assert command.make_context(f"mhp-{name}", shlex.split(arguments)).params
+
+
+FLAGS_OF_0_1 = """
+--data --mix --remap --leaks --sample --class-weights --dataset --train-split --val-split --val-protocol --leak-free
+--model --backbone --aux --aux-weight --branch-weights --dropout --pretrained-base --syncbn --base-size --crop-size
+--flip-prob --blur-prob --gray-prob --swap-sides --no-swap-sides --batch-size --test-batch-size --epochs --optimizer
+--lr --head-rate --momentum --weight-decay --no-wd --schedule --power --warmup-epochs --clip-grad --max-skips --dtype
+--accumulate --ema --compile --seed --old-recipe --engine --ngpus --no-cuda --contexts --kvstore --workers --check
+--log-interval --val --no-val --save-every --resume --weights --start-epoch --start_epoch --replay --save-dir
+--checkname --logging-file --tensorboard --mode
+"""
+
+
+def test_every_flag_of_0_1_is_still_there():
+    known = {name for one in mhptools.train.main.params for name in (*one.opts, *one.secondary_opts)}
+    assert set(FLAGS_OF_0_1.split()) <= known
+
+
+def test_the_help_has_every_option_of_a_run_in_its_group_with_its_default():
+    text = invoke("--help").output
+    sections = dict(re.findall(r"^(\w[\w ]*):\n((?:  .*\n|\n(?=  -))+)", text, re.M))
+    assert list(sections)[:10] == list(HEADINGS.values())
+    for flag, (group, _, about, default) in OPTIONS.items():
+        said = " ".join(sections[HEADINGS[group]].split())
+        name = {"validate": "--val"}.get(flag, f"--{flag.replace('_', '-')}")
+        assert (f"{name} " in said) == (about.typed and flag != "unseen"), flag
+        if f"{name} " in said:
+            assert about.help.partition("  [")[0] in said, flag
+            assert f"[default: {default}]" in said or not isinstance(default, int | str) or flag in NOT_SHOWN, flag
+
+
+NOT_SHOWN = {name for name, (*_, default) in OPTIONS.items() if isinstance(default, bool)} | {
+    *("engine", "contexts", "workers", "data"),
+}
+"""Switches, and options whose default in the help is said in words."""
+
+
+def test_padding_as_background_can_be_asked_for(monkeypatch, rec):
+    config, _, _ = parsed(monkeypatch, f"--data {rec} --engine mxnet --pad-label 0 --scales 0.75 1.25")
+    assert (config.view.pad_label, config.view.scales) == (0, (0.75, 1.25))
+    assert invoke(f"--data {rec} --pad-label 7").exit_code == 2

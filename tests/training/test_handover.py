@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from interrupts import Places, check_no_thread, interrupt_after
+from loading import open_loader
 from places import ROOT
 
-import mhpdata
 import mhpmodels
 from mhpdata.errors import EngineError, MissingError, OptionError
 from mhpmodels.config import TrainConfig
@@ -34,7 +34,7 @@ def loader(small):
     loaders = []
 
     def open_one(**options):
-        loaders.append(mhpdata.Loader(small, **{"batch_size": 2, "base_size": 48, "crop_size": 32, **options}))
+        loaders.append(open_loader(small, **{"batch_size": 2, "base_size": 48, "size": 32, **options}))
         return loaders[-1]
 
     yield open_one
@@ -247,7 +247,7 @@ def test_the_engine_knows_its_batches_again(loader):
 
 def test_a_run_whose_batches_are_made_ahead_is_the_same_run(small, tmp_path):
     options = {"classes": 19, "base_size": 48, "crop_size": 32, "batch_size": 2, "epochs": 2, "workers": 1}
-    config = TrainConfig(data=str(small), engine="torch", model="torch_tiny:Small", **options)
+    config = TrainConfig.of(data=str(small), engine="torch", model="torch_tiny:Small", **options)
 
     def with_a_thread(config):
         engine = open_engine(config)
@@ -273,7 +273,8 @@ from mhpmodels.engines.torch.copies import Copies
 def slow(image, labels, persons, rng):
     time.sleep(0.2)
     return image, labels
-loader = mhpdata.Loader(sys.argv[1], batch_size=2, base_size=48, crop_size=32, threads=1, transform=slow)
+view, output = mhpdata.TrainCrop(32, base_size=48), mhpdata.Output(transform=slow)
+loader = mhpdata.Loader(sys.argv[1], batch_size=2, view=view, output=output, threads=1)
 with contextlib.closing(Copies(loader, "cpu", ahead=True)) as copies:
     batches = iter(copies)
     next(batches)

@@ -37,22 +37,22 @@ def executed(monkeypatch):
 
 
 def test_a_process_for_each_context(executed, monkeypatch):
-    launch.launch_ranks(TrainConfig(engine="torch", ngpus=8), "mhptools.train", ["--ngpus", "8"])
+    launch.launch_ranks(TrainConfig.of(engine="torch", ngpus=8), "mhptools.train", ["--ngpus", "8"])
     ((path, arguments),) = executed
     assert path == arguments[0] == sys.executable
     assert arguments[1:5] == ["-m", "mhpmodels.engines.torch.torchrun", "--standalone", "--nproc-per-node=8"]
     assert arguments[5:] == ["-m", "mhptools.train", "--ngpus", "8"]
     assert os.environ["OMP_NUM_THREADS"] == "3"
     monkeypatch.delenv("OMP_NUM_THREADS")
-    launch.launch_ranks(TrainConfig(engine="torch", contexts=2), "mhptools.train", [])
+    launch.launch_ranks(TrainConfig.of(engine="torch", contexts=2), "mhptools.train", [])
     assert int(os.environ["OMP_NUM_THREADS"]) >= 1
 
 
 def test_not_where_one_will_do_or_torchrun_has_done_it(executed, monkeypatch):
-    launch.launch_ranks(TrainConfig(engine="torch"), "mhptools.train", [])
-    launch.launch_ranks(TrainConfig(engine="mxnet", ngpus=8), "mhptools.train", [])
+    launch.launch_ranks(TrainConfig.of(engine="torch"), "mhptools.train", [])
+    launch.launch_ranks(TrainConfig.of(engine="mxnet", ngpus=8), "mhptools.train", [])
     monkeypatch.setenv("LOCAL_RANK", "0")
-    launch.launch_ranks(TrainConfig(engine="torch", ngpus=8), "mhptools.train", [])
+    launch.launch_ranks(TrainConfig.of(engine="torch", ngpus=8), "mhptools.train", [])
     assert not executed
 
 

@@ -22,10 +22,11 @@ import mhpdata
 from mhpdata.errors import NonFiniteError
 from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.synth.writing.folder import synthesize
-from mhpmodels.config import MODELS, TrainConfig
+from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import ENGINES, installed, open_engine
 from mhpmodels.files import checkpoint
 from mhpmodels.files.params import read_params
+from mhpmodels.recipe import MODELS
 from mhpmodels.training.tables import read_epochs, read_steps
 from mhpmodels.training.train import train
 
@@ -181,7 +182,7 @@ def arrays(path):
 def test_what_the_notes_lost_stays_finite_or_is_named(rec, tmp_path, engine, model, options):
     shared = {"data": str(rec), "model": model, "backbone": "resnet18", "base_size": 96, "crop_size": 96}
     shared |= {"engine": engine, "batch_size": 4, "epochs": 9, "validate": False}
-    config, out = TrainConfig(**{**shared, **options}), tmp_path / "run"
+    config, out = TrainConfig.of(**{**shared, **options}), tmp_path / "run"
     try:
         train(config, out, open_engine=lambda c: Spoiled(open_engine(c)))
     except NonFiniteError as error:

@@ -5,7 +5,6 @@ import math
 import os
 import re
 import signal
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,11 +69,11 @@ def test_the_last_and_the_best_checkpoint_stay(whole):
     assert re.fullmatch(r"epoch_0002_mIoU_0\.\d{4}\.params", outcome.last.name)
     scores = [row.miou for row in read_epochs(outcome.folder)]
     assert outcome.best.name.startswith(f"epoch_{int(np.argmax(scores)):04d}_mIoU_{max(scores):.4f}")
-    assert checkpoint.read(outcome.last).config.lr == 1.0
+    assert checkpoint.read(outcome.last).config.optim.lr == 1.0
 
 
 def test_every_so_many_epochs_a_checkpoint_is_kept(config, tmp_path):
-    outcome = run(replace(config, epochs=5, save_every=2, validate=False), tmp_path / "run")
+    outcome = run(config.changed(epochs=5, save_every=2, validate=False), tmp_path / "run")
     assert [c.weights.name for c in checkpoint.listing(outcome.folder)] == [
         "epoch_0001.params",
         "epoch_0003.params",
@@ -85,9 +84,9 @@ def test_every_so_many_epochs_a_checkpoint_is_kept(config, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_curve_and_another_seed_another(config, whole, tmp_path):
-    again = run(replace(config, workers=2), tmp_path / "again")
+    again = run(config.changed(workers=2), tmp_path / "again")
     check_equal(again, whole)
-    other = run(replace(config, seed=1), tmp_path / "other")
+    other = run(config.changed(seed=1), tmp_path / "other")
     assert curve(other.folder) != whole[1]
 
 
@@ -95,7 +94,7 @@ def test_tensorboard_shows_the_same_numbers(config, tmp_path):
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed here; the extra viz has it")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    outcome = run(replace(config, epochs=1), tmp_path / "run", tensorboard=True)
+    outcome = run(config.changed(epochs=1), tmp_path / "run", tensorboard=True)
     events = EventAccumulator(str(outcome.folder / "tensorboard"))
     events.Reload()
     assert [e.value for e in events.Scalars("loss")] == pytest.approx([r.loss for r in read_steps(outcome.folder)])
@@ -113,7 +112,7 @@ def test_a_config_that_does_not_fit_the_data_is_refused(config, tmp_path):
         ({"train_split": "dev"}, "split"),
     ):
         with pytest.raises(OptionError, match=named):
-            run(replace(config, **change), tmp_path / "run")
+            run(config.changed(**change), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -131,8 +130,8 @@ def test_ranks_share_every_batch_and_the_first_one_writes(config, tmp_path):
     assert len(read_steps(tmp_path / "run" / "rank_1")) == 3 * STEPS
     for folder in (tmp_path / "run", tmp_path / "run" / "rank_1"):  # each says what all have done
         rows = [row for row in read_steps(folder) if row.epoch == 1]
-        assert {row.images for row in rows} == {config.batch_size}
-        rate = config.batch_size * STEPS / sum(row.seconds for row in rows)
+        assert {row.images for row in rows} == {config.optim.batch_size}
+        rate = config.optim.batch_size * STEPS / sum(row.seconds for row in rows)
         assert f"Epoch 1 done: {rate:.3g} images/s" in (folder / "train.log").read_text()
     with pytest.raises(OptionError, match="batch_size"):
         run(config, tmp_path / "other", world_size=3)

@@ -73,12 +73,17 @@ def test_a_mixed_run_its_config_and_its_exact_resume(hooks, packed, data, tmp_pa
     done = invoke(f"{data} {MIXED} --save-dir whole")
     assert done.exit_code == 0, done.output
     config = checkpoint.read(tmp_path / "whole").config
-    assert (config.data, config.also) == (str(packed["v1"]), (str(packed["v2"]), str(packed["cihp"])))
-    assert (config.mix, config.sample, config.remap, config.classes) == ((1, 1, 2), "rare", "common", len(COMMON))
+    assert (config.data.folder, config.data.also) == (str(packed["v1"]), (str(packed["v2"]), str(packed["cihp"])))
+    assert (config.mix.weights, config.mix.sample, config.mix.remap, config.network.classes) == (
+        (1, 1, 2),
+        "rare",
+        "common",
+        len(COMMON),
+    )
     assert labels_of(config) is COMMON
     sets = [(folder, "train") for folder in packed.values()]
-    expected = class_weights(sets, remap="common", weights=(1, 1, 2))
-    np.testing.assert_allclose(config.class_weights, expected, rtol=1e-6)
+    expected = class_weights(sets, mix=mhpdata.Mix(remap="common", weights=(1, 1, 2)))
+    np.testing.assert_allclose(config.loss.class_weights, expected, rtol=1e-6)
     assert TrainConfig.from_json(config.to_json()) == config
 
     assert invoke(f"{data} {MIXED} --save-dir again").exit_code == 0
@@ -110,7 +115,7 @@ def test_a_table_of_ones_own_is_kept_in_the_config(hooks, packed, tmp_path):
     assert done.exit_code == 0, done.output
     (tmp_path / "mine.json").unlink()
     config = checkpoint.read(tmp_path / "run").config
-    assert config.class_names[1] == "headgear" and labels_of(config).flip_pairs == COMMON.flip_pairs
+    assert config.network.class_names[1] == "headgear" and labels_of(config).flip_pairs == COMMON.flip_pairs
     assert invoke("--resume run").exit_code == 0
 
 
@@ -140,28 +145,28 @@ def test_a_split_without_labels_is_not_trained_on(hooks, packed):
 
 
 def test_the_classes_of_a_checkpoint():
-    assert labels_of(TrainConfig()) is MHP_V1 and labels_of(TrainConfig(classes=18)) is MHP_V1
-    assert labels_of(TrainConfig(classes=59)) is MHP_V2 and labels_of(TrainConfig(classes=20)) is CIHP
-    named = TrainConfig(classes=3, class_names=("background", "a", "b"), flip_pairs=((1, 2),))
+    assert labels_of(TrainConfig()) is MHP_V1 and labels_of(TrainConfig.of(classes=18)) is MHP_V1
+    assert labels_of(TrainConfig.of(classes=59)) is MHP_V2 and labels_of(TrainConfig.of(classes=20)) is CIHP
+    named = TrainConfig.of(classes=3, class_names=("background", "a", "b"), flip_pairs=((1, 2),))
     assert labels_of(named).flip_pairs == ((1, 2),)
     with pytest.raises(OptionError, match="2 for 3 classes"):
-        TrainConfig(classes=3, class_names=("background", "a"))
+        TrainConfig.of(classes=3, class_names=("background", "a"))
     with pytest.raises(OptionError, match=r"class_weights.*19 numbers"):
-        TrainConfig(class_weights=(1.0,))
+        TrainConfig.of(class_weights=(1.0,))
 
 
 def test_a_checkpoint_of_other_classes_is_not_evaluated(packed):
     v1, cihp = (read_manifest(packed[name]) for name in ("v1", "cihp"))
-    for config in (TrainConfig(), TrainConfig(classes=18)):
+    for config in (TrainConfig(), TrainConfig.of(classes=18)):
         check_classes(config, v1)
         with pytest.raises(OptionError, match="20 classes of cihp, where the checkpoint knows background, hat, hair"):
             check_classes(config, cihp)
-    check_classes(TrainConfig(classes=20), cihp)
-    mixed = TrainConfig(classes=17, class_names=COMMON.names, flip_pairs=COMMON.flip_pairs, remap="common")
+    check_classes(TrainConfig.of(classes=20), cihp)
+    mixed = TrainConfig.of(classes=17, class_names=COMMON.names, flip_pairs=COMMON.flip_pairs, remap="common")
     for manifest in (v1, cihp):
         check_classes(mixed, manifest)
         with pytest.raises(OptionError, match="the same classes"):
-            check_classes(TrainConfig(**{**vars(mixed), "remap": None}), manifest)
+            check_classes(mixed.changed(remap=None), manifest)
 
 
 @pytest.mark.parametrize("mode", ["crop", "whole", "source"])

@@ -5,7 +5,6 @@ import math
 import os
 import re
 import signal
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,7 +97,7 @@ def test_a_bundle_can_be_replayed(config, tmp_path):
         seen.append(images.copy())
         return math.inf if count == 3 else None
 
-    outcome = run(replace(config, epochs=1), tmp_path / "run", before_step=spoil)
+    outcome = run(config.changed(epochs=1), tmp_path / "run", before_step=spoil)
     (path,) = (outcome.folder / "bundles").iterdir()
     replayed = []
 
@@ -114,10 +113,10 @@ def test_a_bundle_can_be_replayed(config, tmp_path):
 
 
 def test_the_bundle_of_several_ranks_or_gpus_is_replayed_by_one_process(config, tmp_path):
-    run(replace(config, engine="torch", epochs=1), tmp_path / "run", before_step=lambda n, _: NAN if n == 0 else None)
+    run(config.changed(engine="torch", epochs=1), tmp_path / "run", before_step=lambda n, _: NAN if n == 0 else None)
     (path,) = (tmp_path / "run" / "bundles").iterdir()
     content = json.loads((path / "bundle.json").read_text())
-    content["config"] |= {"ngpus": 2, "contexts": 2}
+    content["config"]["machine"] |= {"ngpus": 2, "contexts": 2}
     (path / "bundle.json").write_text(json.dumps(content))
     configs = []
 
@@ -127,12 +126,12 @@ def test_the_bundle_of_several_ranks_or_gpus_is_replayed_by_one_process(config, 
 
     for on_cpu in (False, True):
         assert "The run's figures are of 2 processes" in replay(path, open_one, on_cpu).text()
-    assert [(c.ngpus, c.contexts) for c in configs] == [(1, 1), (0, 1)]
+    assert [(c.machine.ngpus, c.machine.contexts) for c in configs] == [(1, 1), (0, 1)]
 
 
 @pytest.mark.parametrize("damage", ["missing", "json", "batch"])
 def test_a_damaged_bundle_is_refused(config, tmp_path, damage):
-    outcome = run(replace(config, epochs=1), tmp_path / "run", before_step=lambda n, _: NAN if n == 0 else None)
+    outcome = run(config.changed(epochs=1), tmp_path / "run", before_step=lambda n, _: NAN if n == 0 else None)
     (path,) = (outcome.folder / "bundles").iterdir()
     if damage == "missing":
         path = path / "none"

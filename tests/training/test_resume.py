@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,13 +54,13 @@ def test_a_checkpoint_of_mhp_0_1_at_the_end_of_an_epoch_continues_exactly(config
     content = json.loads(beside.read_text())
     loader = content["loader"]
     assert (loader["epoch"], loader["position"]) == (1, 0)
-    loader |= {"epoch": 0, "position": STEPS * config.batch_size}  # where the loader of 0.1 stood
+    loader |= {"epoch": 0, "position": STEPS * config.optim.batch_size}  # where the loader of 0.1 stood
     beside.write_text(json.dumps(content))
     check_equal(run(config, tmp_path / "run", resume=stopped.last), whole)
 
 
 def test_a_signal_in_a_validation_saves_the_epoch(config, whole, tmp_path):
-    config = replace(config, test_batch_size=1)
+    config = config.changed(test_batch_size=1)
     stopped = run(config, tmp_path / "run", before_predict=send(signal.SIGINT, 0))
     assert stopped.last.name == "epoch_0000_iteration_0004.params"
     check_equal(run(config, tmp_path / "run", resume=tmp_path / "run"), whole)
@@ -151,7 +150,7 @@ def test_a_killed_run_goes_on_exactly(config, whole, tmp_path, hook, calls):
 
 
 def test_a_run_goes_on_in_another_folder_from_any_checkpoint(config, whole, tmp_path):
-    first = run(replace(config, save_every=1), tmp_path / "first")
+    first = run(config.changed(save_every=1), tmp_path / "first")
     early = sorted(first.folder.glob("epoch_0000_*.params"))[0]
     with pytest.raises(OutputError, match="a later checkpoint"):
         run(config, first.folder, resume=early)
@@ -168,8 +167,8 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(config, whole, tmp_path):
 def test_a_resumed_run_keeps_its_recipe_but_may_change_where_it_runs(config, tmp_path):
     stopped = run(config, tmp_path / "run", before_step=send(signal.SIGINT, 1))
     with pytest.raises(OptionError, match=r"lr: 0\.1; expected 1\.0, as the run began"):
-        run(replace(config, lr=0.1), tmp_path / "run", resume=stopped.last)
-    run(replace(config, workers=2, log_interval=3), tmp_path / "run", resume=stopped.last)
+        run(config.changed(lr=0.1), tmp_path / "run", resume=stopped.last)
+    run(config.changed(workers=2, log_interval=3), tmp_path / "run", resume=stopped.last)
 
 
 def test_a_damaged_checkpoint_is_refused(config, tmp_path):

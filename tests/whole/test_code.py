@@ -22,8 +22,6 @@ VERB_OF_AN_ENGINE = {"mhpmodels.engines.mxnet": "build", "mhpmodels.engines.torc
 """What the ``__init__`` of an engine defines: the one function that imports its framework."""
 
 NOT_YET_FEWER_PARAMETERS = """
-mhpdata.loading.loader              Loader.__init__
-mhpmodels.evaluation.evaluate       evaluate
 """
 
 NOT_YET_TYPED_KERNELS = """
@@ -32,10 +30,6 @@ NOT_YET_TYPED_KERNELS = """
 NOT_YET_ONE_TABLE = """
 mhpdata.drawing.jpeg.scan           _APP0 _APP14
 mhpdata.images.segments             _APP0 _APP14
-mhpdata.labels                      IGNORE
-mhpdata.loading.leaks               LEAKS
-mhpdata.loading.loader              SAMPLES
-mhpmodels.config                    IGNORE LEAKS SAMPLES
 """
 EQUAL_BY_CHANCE = {"LEAKS ON_ERROR"}
 """Tables with other meanings, which may change apart."""

@@ -21,7 +21,7 @@ from mhpmodels.training.tables import read_steps
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 LOAD = """
 import sys, mhpdata
-options = {"batch_size": 2, "base_size": 64, "crop_size": 64, "threads": 2, "on_error": sys.argv[2]}
+options = {"batch_size": 2, "view": mhpdata.TrainCrop(64, base_size=64), "threads": 2, "on_error": sys.argv[2]}
 try:
     loader = mhpdata.Loader(sys.argv[1], "train", **options)
     batches = sum(1 for batch in loader)
@@ -39,7 +39,7 @@ from numpy_engine import NumpyEngine
 from mhpmodels.config import TrainConfig
 from mhpmodels.training.train import train
 small = {"base_size": 64, "crop_size": 48, "batch_size": 2, "lr": 1.0, "epochs": 2, "workers": 1}
-train(TrainConfig(data=sys.argv[1], **small), Path(sys.argv[2]), open_engine=NumpyEngine, tensorboard=False)
+train(TrainConfig.of(data=sys.argv[1], **small), Path(sys.argv[2]), open_engine=NumpyEngine, tensorboard=False)
 """
 PACK = """
 import resource, sys

@@ -33,7 +33,7 @@ APART = {"MXNET_CPU_TEMP_COPY": "2048", "MXNET_CPU_WORKER_NTHREADS": "16"}
 
 def wait_on_cpu(config: TrainConfig) -> bool:
     """Whether CPU contexts of ``config`` wait for each other."""
-    return config.syncbn and config.contexts > 1 and not config.ngpus
+    return config.network.syncbn and config.machine.contexts > 1 and not config.machine.ngpus
 
 
 def keep_apart(config: TrainConfig) -> None:
@@ -48,7 +48,8 @@ def keep_apart(config: TrainConfig) -> None:
     if "mxnet" in sys.modules:
         raise EngineError(
             "contexts",
-            f"{config.contexts} on the CPU with syncbn, and MXNet is imported already without {' and '.join(missing)}",
+            f"{config.machine.contexts} on the CPU with syncbn, and MXNet is imported already without "
+            f"{' and '.join(missing)}",
             remedy=f"Set them before Python starts: {' '.join(f'{n}={value}' for n, value in missing.items())} python "
             "...; or leave syncbn out.",
         )
@@ -63,24 +64,26 @@ def open_contexts(config: TrainConfig) -> list[Any]:
     """
     from mhpmodels.engines.mxnet.libraries import mx
 
-    if not config.ngpus:
-        return [mx.cpu(number) for number in range(config.contexts)]
+    if not config.machine.ngpus:
+        return [mx.cpu(number) for number in range(config.machine.contexts)]
     try:
         seen = mx.context.num_gpus()
     except mx.MXNetError as error:  # a driver that does not answer
         remedy = "Pass --ngpus 0 to use the CPU, or let nvidia-smi show whether the driver works."
         raise EngineError("engine mxnet", f"no GPU answers ({error})", remedy=remedy) from error
-    if seen < config.ngpus:
+    if seen < config.machine.ngpus:
         remedy = (
             f"Pass --ngpus {seen}{' for the CPU' if not seen else ''}; or, with CUDA 11.2 on this machine: "
             f"{install('mxnet-cu112')}; with CUDA 10.1 the same with mxnet-cu101."
         )
-        raise EngineError("ngpus", f"{config.ngpus}, of which MXNet {mx.__version__} sees {seen}", "", remedy)
-    return [mx.gpu(number) for number in range(config.ngpus)]
+        raise EngineError("ngpus", f"{config.machine.ngpus}, of which MXNet {mx.__version__} sees {seen}", "", remedy)
+    return [mx.gpu(number) for number in range(config.machine.ngpus)]
 
 
 def check_supported(config: TrainConfig) -> None:
     """Raises OptionError for what this engine does not have."""
-    if config.dtype != "float32":
-        remedy = f"For {config.dtype} pass --engine torch; to stay with MXNet leave --dtype out, or pass float32."
-        raise OptionError("dtype", f"{config.dtype} with engine mxnet", "float32 (SyncBatchNorm has no other)", remedy)
+    if config.optim.dtype != "float32":
+        remedy = f"For {config.optim.dtype} pass --engine torch; to stay with MXNet leave --dtype out, or pass float32."
+        raise OptionError(
+            "dtype", f"{config.optim.dtype} with engine mxnet", "float32 (SyncBatchNorm has no other)", remedy
+        )

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import EngineError
-from mhpmodels.config import IGNORE
+from mhpdata.labels import IGNORE
 from mhpmodels.engines.batch import (
     check_shapes,
     check_size,
@@ -64,7 +64,7 @@ class MXNetEngine:
         self._training, self._hybrid, self._size = training, not wait_on_cpu(config), (0, 0)
         if training:
             self._statistics = Statistics(self._network)
-            self._optimizer = Optimizer(self._parameters, HEADS[config.model], config)
+            self._optimizer = Optimizer(self._parameters, HEADS[config.network.model], config)
             self._exchange = Exchange(config, self._optimizer.gradients)
             self.rank, self.world_size = self._exchange.rank, self._exchange.world_size
 
@@ -83,7 +83,7 @@ class MXNetEngine:
         gradient = self._measure()
         applied = math.isfinite(loss) and math.isfinite(gradient)
         if applied:
-            clip = self.config.clip_grad
+            clip = self.config.optim.clip_grad
             scale = 1.0 if clip is None or gradient <= clip else clip / gradient
             self._optimizer.update(rate, scale * self._old_scale(len(images)))
             self._statistics.settle()
@@ -102,12 +102,12 @@ class MXNetEngine:
         with mx.autograd.record():
             for share, scale, context in zip(cut, scales, self._contexts, strict=True):
                 outputs = self._network(put_images(images[share], context))
-                weights, classes = output_weights(self.config, len(outputs)), self.config.class_weights
+                weights, classes = output_weights(self.config, len(outputs)), self.config.loss.class_weights
                 parts.append(output_losses(outputs, put(labels[share], context), weights, scale, classes))
             losses = [mx.nd.add_n(*part) for part in parts]
         mx.autograd.backward(losses)
         self._exchange.sum_gradients(self._optimizer.gradients)
-        if self.config.old_recipe:
+        if self.config.run.old_recipe:
             pixels = labels.size * self.world_size
             return sum(self._printed(part) / (scale * pixels) for part, scale in zip(parts, scales, strict=True))
         return sum(float(loss.asscalar()) for loss in losses)
@@ -125,8 +125,8 @@ class MXNetEngine:
 
     def _scales(self, labels: list[NDArray[np.uint8]]) -> list[float]:
         """What each context's sum over pixels is multiplied with, to give a mean when all are added."""
-        counts = [float(np.count_nonzero(part < self.config.classes)) for part in labels]
-        if self.config.old_recipe:  # GluonCV takes the mean on each context
+        counts = [float(np.count_nonzero(part < self.config.network.classes)) for part in labels]
+        if self.config.run.old_recipe:  # GluonCV takes the mean on each context
             replicas = len(counts) * self.world_size
             return [1 / (max(count, 1.0) * replicas) for count in counts]
         total = self._exchange.sum_number(sum(counts))
@@ -134,7 +134,7 @@ class MXNetEngine:
 
     def _old_scale(self, images: int) -> float:
         """GluonCV sums the contexts' mean gradients and divides by the images: by 2 with 16 of them on 8 GPUs."""
-        return len(self._contexts) * self.world_size / images if self.config.old_recipe else 1.0
+        return len(self._contexts) * self.world_size / images if self.config.run.old_recipe else 1.0
 
     def _measure(self) -> float:
         """L2 norm of the whole gradient."""
@@ -153,22 +153,22 @@ class MXNetEngine:
         # one operator that fails leaves those on the other contexts waiting for it, so nothing wrong may get that far
         check_shapes(images, labels)
         _, height, width = labels.shape
-        check_size(self.config.model, height, width, training=True)
+        check_size(self.config.network.model, height, width, training=True)
         if len(images) % len(self._contexts):
             found = f"{len(images)} images for {len(self._contexts)} contexts"
             remedy = f"Pass --batch-size with a multiple of {len(self._contexts) * self.world_size}."
             raise EngineError("images", found, "a multiple of the contexts", remedy)
-        known = np.count_nonzero(labels < self.config.classes) + np.count_nonzero(labels == IGNORE)
+        known = np.count_nonzero(labels < self.config.network.classes) + np.count_nonzero(labels == IGNORE)
         if known != labels.size:
-            values = [value for value in np.unique(labels).tolist() if self.config.classes <= value != IGNORE]
-            raise wrong_labels(values, labels.size - known, self.config.classes)
+            values = [value for value in np.unique(labels).tolist() if self.config.network.classes <= value != IGNORE]
+            raise wrong_labels(values, labels.size - known, self.config.network.classes)
 
     # --- the rest -----------------------------------------------------------------------------------------------------
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """See ``mhpmodels.engines.engine.Engine``; any size, for ICNet of at least 32 pixels a side."""
         height, width = images.shape[2:] if images.dtype == np.float32 else images.shape[1:3]
-        check_size(self.config.model, height, width, training=False)
+        check_size(self.config.network.model, height, width, training=False)
         with _explained("predict", less_memory(self.config, training=False)):
             logits = self._predict(images)
             mx.nd.waitall()

@@ -40,7 +40,7 @@ class Exchange:
     """
 
     def __init__(self, config: TrainConfig, gradients: Sequence[Sequence[Any]]) -> None:
-        kind = config.kvstore
+        kind = config.machine.kvstore
         if kind not in KVSTORES:
             remedy = "Pass device for one machine, or dist_sync for several."
             raise OptionError("kvstore", repr(kind), " or ".join(KVSTORES), remedy)

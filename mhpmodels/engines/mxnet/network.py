@@ -42,30 +42,30 @@ def build_network(config: TrainConfig, contexts: list[Any], training: bool) -> A
         OptionError: no such backbone.
         EngineError: the pretrained backbone cannot be had.
     """
-    if config.backbone not in CHANNELS:
+    if config.network.backbone not in CHANNELS:
         remedy = "Pass one of these names, such as resnet50."
-        raise OptionError("backbone", repr(config.backbone), " or ".join(CHANNELS), remedy)
-    norm = norm_layer(config.syncbn, len(contexts))
-    build = _PSPNET.PSPNet if config.model == "psp" else _ICNET.ICNet
-    options = {"aux": config.aux} if config.model == "psp" else {}
+        raise OptionError("backbone", repr(config.network.backbone), " or ".join(CHANNELS), remedy)
+    norm = norm_layer(config.network.syncbn, len(contexts))
+    build = _PSPNET.PSPNet if config.network.model == "psp" else _ICNET.ICNet
+    options = {"aux": config.network.aux} if config.network.model == "psp" else {}
     with contextlib.redirect_stdout(io.StringIO()):  # PSPNet prints its crop size
         network = build(
-            config.classes,
-            backbone=config.backbone,
-            crop_size=config.crop_size,
-            base_size=config.base_size,
+            config.network.classes,
+            backbone=config.network.backbone,
+            crop_size=config.view.size,
+            base_size=config.view.base_size,
             pretrained_base=False,
             norm_layer=norm,
             **options,
         )
-    if CHANNELS[config.backbone] != CHANNELS["resnet50"]:
+    if CHANNELS[config.network.backbone] != CHANNELS["resnet50"]:
         _fit_heads(network, config, norm)
-    network.apply(lambda block: _set_dropout(block, config.dropout))
+    network.apply(lambda block: _set_dropout(block, config.network.dropout))
     # Shapes now, not at the first batch: replicas that initialise themselves at once wait for each other forever.
-    network.infer_shape(mx.nd.zeros((1, 3, config.crop_size, config.crop_size)))
+    network.infer_shape(mx.nd.zeros((1, 3, config.view.size, config.view.size)))
     _draw(network, config, contexts)
-    if config.pretrained_base is not None and training:
-        load_backbone(named_parameters(network), config.backbone, config.pretrained_base)
+    if config.network.pretrained_base is not None and training:
+        load_backbone(named_parameters(network), config.network.backbone, config.network.pretrained_base)
     return network
 
 
@@ -95,22 +95,22 @@ def _set_dropout(block: Any, rate: float) -> None:
 
 def _fit_heads(network: Any, config: TrainConfig, norm: Any) -> None:
     """Replaces what takes a backbone's output by the same for fewer channels."""
-    _, middle, late, last = CHANNELS[config.backbone]
-    head = network.head if config.model == "psp" else network.psp_head
+    _, middle, late, last = CHANNELS[config.network.backbone]
+    head = network.head if config.network.model == "psp" else network.psp_head
     size = head.psp._up_kwargs
     head.psp = _PSPNET._PyramidPooling(last, **size, norm_layer=norm, norm_kwargs=None)
     block = mx.gluon.nn.HybridSequential(prefix="")
     block.add(mx.gluon.nn.Conv2D(512, 3, padding=1, use_bias=False, in_channels=2 * last), *head.block[1:])
     head.block = block
-    if config.model == "icnet":
+    if config.network.model == "icnet":
         network.conv_sub2 = _ICNET.ConvBnRelu(middle, 256, 1, norm_layer=norm)
-    elif config.aux:
-        network.auxlayer = _FCN._FCNHead(late, config.classes, norm_layer=norm)
+    elif config.network.aux:
+        network.auxlayer = _FCN._FCNHead(late, config.network.classes, norm_layer=norm)
 
 
 def _draw(network: Any, config: TrainConfig, contexts: list[Any]) -> None:
     """First weights of all parameters. In a fixed order, since they are drawn from one generator."""
-    mx.random.seed(config.seed)
+    mx.random.seed(config.run.seed)
     he = mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2)
     for name, parameter in network._collect_params_with_prefix().items():
         convolution = name.startswith(NAMES) and len(parameter.shape) == 4

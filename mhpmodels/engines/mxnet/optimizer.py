@@ -42,7 +42,7 @@ class Optimizer:
 
     Args:
         parameters: gluon parameters by name, initialised; those without a gradient are left out.
-        heads: names that begin with one of these take ``config.head_rate`` times the rate.
+        heads: names that begin with one of these take ``config.optim.head_rate`` times the rate.
         config: optimizer, momentum, weight_decay, no_wd and head_rate.
 
     Attributes:
@@ -56,16 +56,16 @@ class Optimizer:
         for name, parameter in parameters.items():
             if parameter.grad_req == "null":
                 continue
-            spared = config.no_wd and name.rpartition(".")[2] in ("gamma", "beta", "bias")
+            spared = config.optim.no_wd and name.rpartition(".")[2] in ("gamma", "beta", "bias")
             arrays = parameter.list_data()
             self._weights.append(
                 _Weight(
                     name,
                     arrays,
                     parameter.list_grad(),
-                    [[mx.nd.zeros_like(array) for array in arrays] for _ in MOMENTS[config.optimizer]],
-                    config.head_rate if name.startswith(heads) else 1.0,
-                    0.0 if spared else config.weight_decay,
+                    [[mx.nd.zeros_like(array) for array in arrays] for _ in MOMENTS[config.optim.optimizer]],
+                    config.optim.head_rate if name.startswith(heads) else 1.0,
+                    0.0 if spared else config.optim.weight_decay,
                 )
             )
 
@@ -77,21 +77,21 @@ class Optimizer:
     def update(self, rate: float, scale: float) -> None:
         """One step down ``scale`` x the gradient."""
         self.steps += 1
-        if self._config.optimizer == "adam":
+        if self._config.optim.optimizer == "adam":
             rate *= math.sqrt(1 - _BETA2**self.steps) / (1 - _BETA1**self.steps)
         for weight in self._weights:
             for array, gradient, *moments in zip(weight.arrays, weight.gradients, *weight.moments, strict=True):
                 options = {"lr": rate * weight.rate, "wd": weight.decay, "rescale_grad": scale, "lazy_update": False}
-                if self._config.optimizer == "adam":
+                if self._config.optim.optimizer == "adam":
                     options |= {"beta1": _BETA1, "beta2": _BETA2, "epsilon": _EPSILON}
                     mx.nd.adam_update(array, gradient, *moments, out=array, **options)
                 else:
-                    options["momentum"] = self._config.momentum
+                    options["momentum"] = self._config.optim.momentum
                     mx.nd.sgd_mom_update(array, gradient, *moments, out=array, **options)
 
     def moments(self) -> dict[str, list[Any]]:
         """What is remembered, by ``kind:weight``: an array for each context, all equal."""
-        kinds = MOMENTS[self._config.optimizer]
+        kinds = MOMENTS[self._config.optim.optimizer]
         return {
             f"{kind}:{weight.name}": arrays
             for weight in self._weights

@@ -41,10 +41,10 @@ class TorchEngine:
         self.rank, self.world_size = self._ranks.rank, self._ranks.world_size
         self._device = self._ranks.device
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            self._network = build_network(Architecture.of_config(config), config.dropout, config)
-        if config.pretrained_base is not None and training:
-            load_backbone(self._network, config.backbone, config.pretrained_base)
+            torch.manual_seed(config.run.seed)
+            self._network = build_network(Architecture.of_config(config), config.network.dropout, config)
+        if config.network.pretrained_base is not None and training:
+            load_backbone(self._network, config.network.backbone, config.network.pretrained_base)
         # on the CPU channels-last is slower: 1.3 against 0.7 s a step for ICNet with resnet18, crop 64
         self._format = torch.channels_last if self._device.type == "cuda" else torch.contiguous_format
         self._network.to(self._device, memory_format=self._format)
@@ -69,8 +69,8 @@ class TorchEngine:
     def _check(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
         check_shapes(images, labels)
         _, height, width = labels.shape
-        check_size(self.config.model, height, width, training=True)
-        batch, parts = len(images), self.config.accumulate
+        check_size(self.config.network.model, height, width, training=True)
+        batch, parts = len(images), self.config.optim.accumulate
         if batch % parts:
             found = f"{batch} in {parts} parts"
             step = parts * self.world_size
@@ -82,7 +82,8 @@ class TorchEngine:
         self._shown.eval()
         with torch.inference_mode(), self._ranks.watched():
             x = normalise(on_device(images, self._device)).contiguous(memory_format=self._format)
-            with torch.autocast(self._device.type, DTYPES[self.config.dtype], self.config.dtype != "float32"):
+            dtype = self.config.optim.dtype
+            with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"):
                 outputs = self._shown(x)
             logits = (outputs[0] if isinstance(outputs, tuple) else outputs).float()
             if logits.shape[2:] != x.shape[2:]:  # of a network of one's own

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from mhpmodels.config import IGNORE
+from mhpdata.labels import IGNORE
 from mhpmodels.networks.resize import resize
 
 

@@ -31,7 +31,8 @@ class Optimizer:
 
     Args:
         network: parameters that need no gradient are left out. Children named in its ``head_names`` take
-            ``config.head_rate`` times the rate; with ``config.no_wd``, vectors (biases, batch norms) do not decay.
+            ``config.optim.head_rate`` times the rate; with ``config.optim.no_wd``, vectors (biases, batch norms) do not
+            decay.
         config: optimizer, momentum, weight_decay, no_wd and head_rate.
 
     Attributes:
@@ -40,20 +41,20 @@ class Optimizer:
 
     def __init__(self, network: nn.Module, config: TrainConfig) -> None:
         self.steps = 0
-        forgets = config.optimizer == "sgd" and not config.momentum
-        self._kinds = () if forgets else MOMENTS[config.optimizer]
+        forgets = config.optim.optimizer == "sgd" and not config.optim.momentum
+        self._kinds = () if forgets else MOMENTS[config.optim.optimizer]
         self._named = {name: p for name, p in network.named_parameters() if p.requires_grad}
         heads = getattr(network, "head_names", ())
         groups: dict[tuple[float, float], list[Tensor]] = {}
         for name, parameter in self._named.items():
-            rate = config.head_rate if name.partition(".")[0] in heads else 1.0
-            decay = 0.0 if config.no_wd and parameter.ndim == 1 else config.weight_decay
+            rate = config.optim.head_rate if name.partition(".")[0] in heads else 1.0
+            decay = 0.0 if config.optim.no_wd and parameter.ndim == 1 else config.optim.weight_decay
             groups.setdefault((rate, decay), []).append(parameter)
         options = [{"params": p, "weight_decay": decay, "factor": rate} for (rate, decay), p in groups.items()]
-        if config.optimizer == "adam":
+        if config.optim.optimizer == "adam":
             self._optimizer: Any = torch.optim.Adam(options, lr=0.0)
         else:
-            self._optimizer = torch.optim.SGD(options, lr=0.0, momentum=config.momentum)
+            self._optimizer = torch.optim.SGD(options, lr=0.0, momentum=config.optim.momentum)
 
     @property
     def gradients(self) -> list[Tensor]:

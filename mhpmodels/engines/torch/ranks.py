@@ -54,12 +54,16 @@ class Ranks:
     def __init__(self, config: TrainConfig, training: bool) -> None:
         self._less_memory = less_memory(config, training)
         local, beside = _number("LOCAL_RANK", 0), _number("LOCAL_WORLD_SIZE", 1)
-        if training and config.contexts not in (1, beside):
-            what = f"--ngpus {config.contexts}" if config.ngpus else f"--ngpus 0 --contexts {config.contexts}"
-            remedy = f"Run: torchrun --nproc-per-node {config.contexts} -m mhptools.train {what} ..."
-            found = f"{config.contexts}, and {beside} process{'es' * (beside != 1)} on this machine"
+        if training and config.machine.contexts not in (1, beside):
+            what = (
+                f"--ngpus {config.machine.contexts}"
+                if config.machine.ngpus
+                else f"--ngpus 0 --contexts {config.machine.contexts}"
+            )
+            remedy = f"Run: torchrun --nproc-per-node {config.machine.contexts} -m mhptools.train {what} ..."
+            found = f"{config.machine.contexts}, and {beside} process{'es' * (beside != 1)} on this machine"
             raise EngineError("contexts", found, "a process for each", remedy)
-        self.device = _find_device(local) if config.ngpus else torch.device("cpu")
+        self.device = _find_device(local) if config.machine.ngpus else torch.device("cpu")
         self.rank, self.world_size = 0, 1
         self._joined = False
         if training and _number("WORLD_SIZE", 1) > 1:

@@ -25,7 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mhpdata.errors import CheckpointError
-from mhpmodels.config import IGNORE
+from mhpdata.labels import IGNORE
 from mhpmodels.engines.batch import output_weights, printed_weights, seed_of_rank, wrong_labels
 from mhpmodels.engines.engine import Step
 from mhpmodels.engines.torch.copies import Ahead, normalise, on_device
@@ -56,8 +56,8 @@ class Trainer:
         memory_format: torch's memory format of images and network.
 
     Attributes:
-        shown: the network that predicts and is saved: the running average of the weights with ``config.ema``, otherwise
-            ``network``.
+        shown: the network that predicts and is saved: the running average of the weights with ``config.optim.ema``,
+            otherwise ``network``.
         scaler: the factor of the loss.
         ahead: the loader whose batches are copied to the device ahead of their step; None for none.
     """
@@ -68,16 +68,16 @@ class Trainer:
         self.config, self._network, self._ranks, self.memory_format = config, network, ranks, memory_format
         self._device, self.world_size = ranks.device, ranks.world_size
         torch.backends.cudnn.benchmark = True  # every step has the same sizes
-        if config.syncbn and self.world_size > 1:
+        if config.network.syncbn and self.world_size > 1:
             synchronise(network, self._device.type == "cuda")
-        self._statistics = Statistics(network, own=not config.syncbn)
+        self._statistics = Statistics(network, own=not config.network.syncbn)
         self._optimizer = Optimizer(network, config)
-        self.scaler = Scaler(config.dtype == "float16")
+        self.scaler = Scaler(config.optim.dtype == "float16")
         self.ahead: Ahead | None = None
         self.shown: nn.Module = network
         self._average: Any = None
-        if config.ema:
-            self._average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        if config.optim.ema:
+            self._average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.optim.ema))
             self.shown = self._average.module
         self._model = self._wrap()
 
@@ -90,7 +90,7 @@ class Trainer:
                 known = inspect.signature(DistributedDataParallel).parameters
                 unsent = {next(name for name in _SYNC if name in known): False}
                 model = DistributedDataParallel(model, gradient_as_bucket_view=True, **unsent)
-        return torch.compile(model) if self.config.compile else model
+        return torch.compile(model) if self.config.machine.compile else model
 
     def step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
         """Take a step, or leave everything as it was (``mhpmodels.engines.engine.Engine.train_step``)."""
@@ -122,12 +122,12 @@ class Trainer:
     def _count(self, labels: Tensor) -> float:
         """Labelled pixels of all ranks, at least 1. Raises EngineError for a label that is no class."""
         labelled = labels != IGNORE
-        wrong = labelled & (labels >= self.config.classes)
+        wrong = labelled & (labels >= self.config.network.classes)
         counts = torch.stack([labelled.sum(), wrong.sum()]).double()
         total, bad = self._ranks.sum(counts).tolist()
         if bad:
-            raise wrong_labels(labels[wrong].unique().tolist(), int(bad), self.config.classes)
-        if self.config.old_recipe:  # GluonCV takes the mean on each device
+            raise wrong_labels(labels[wrong].unique().tolist(), int(bad), self.config.network.classes)
+        if self.config.run.old_recipe:  # GluonCV takes the mean on each device
             return float(labelled.sum()) * self.world_size or 1.0
         return total or 1.0
 
@@ -138,17 +138,18 @@ class Trainer:
         # DDP gives the mean over the ranks, and what is wanted is their sum
         factor = self.scaler.factor * self.world_size / total
         loss = torch.zeros((), device=self._device)
-        parts = list(zip(x.chunk(self.config.accumulate), y.chunk(self.config.accumulate), strict=True))
+        parts = list(zip(x.chunk(self.config.optim.accumulate), y.chunk(self.config.optim.accumulate), strict=True))
         for number, (images, labels) in enumerate(parts, 1):
             self._exchange(number == len(parts))
-            with torch.autocast(self._device.type, DTYPES[self.config.dtype], self.config.dtype != "float32"):
+            dtype = self.config.optim.dtype
+            with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"):
                 outputs = self._model(images)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-            weights, classes = output_weights(self.config, len(outputs)), self.config.class_weights
+            weights, classes = output_weights(self.config, len(outputs)), self.config.loss.class_weights
             losses = output_losses(outputs, labels, weights, classes)
             summed = sum(losses, torch.zeros((), device=self._device))
             (summed * factor).backward()
-            loss += self._printed(losses, y.numel()) if self.config.old_recipe else summed.detach() / total
+            loss += self._printed(losses, y.numel()) if self.config.run.old_recipe else summed.detach() / total
         norm = self._optimizer.measure() / self.scaler.factor
         found = torch.stack([self._ranks.sum(loss), norm])
         loss_, norm_ = found.tolist()
@@ -167,9 +168,9 @@ class Trainer:
             model.require_backward_grad_sync = last
 
     def _update(self, rate: float, gradient: float, images: int) -> None:
-        clip = self.config.clip_grad
+        clip = self.config.optim.clip_grad
         scale = 1.0 if clip is None or gradient <= clip else clip / gradient
-        if self.config.old_recipe:  # GluonCV sums the devices' mean gradients and divides by the images of all
+        if self.config.run.old_recipe:  # GluonCV sums the devices' mean gradients and divides by the images of all
             scale /= images
         self._optimizer.update(rate, scale / self.scaler.factor)
         self.scaler.grow()
@@ -206,7 +207,7 @@ class Trainer:
         if self._average is not None:
             self._restore_weights(content, path)
         self._optimizer.restore(content)
-        self.scaler.factor, self.scaler.good = factor if self.config.dtype == "float16" else 1.0, good
+        self.scaler.factor, self.scaler.good = factor if self.config.optim.dtype == "float16" else 1.0, good
 
     def _restore_weights(self, content: dict[str, Any], path: str | Path) -> None:
         """The weights that the average is of; the file of weights had the average and the statistics."""

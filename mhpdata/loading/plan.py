@@ -1,0 +1,104 @@
+"""Plan an epoch: which samples make the batch of this rank at a position, and with which random draws.
+
+Depends on (seed, epoch, position, rank, world size) and the samples, and on nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mhpdata.loading import sampling
+from mhpdata.loading.mixture import Mixture
+from mhpdata.loading.subset import choose_samples, refuse_no_batch
+from mhpdata.loading.weights import image_weights
+from mhpdata.settings.choosing import Choose
+from mhpdata.settings.mixing import Mix
+from mhpdata.settings.share import Share
+
+
+class Order(NamedTuple):
+    """An epoch's samples in order, int64 (n,), and the keys of their draws."""
+
+    epoch: int
+    samples: np.ndarray
+    keys: np.ndarray
+
+
+class Turn(NamedTuple):
+    """One batch of this rank.
+
+    Attributes:
+        epoch: whose batch it is.
+        samples: int64 (n,), indices of the mixture.
+        keys: int64 (n,), of their draws.
+        draws: float64 (n, DRAWS).
+        consumed: the position in the epoch after this batch.
+    """
+
+    epoch: int
+    samples: np.ndarray
+    keys: np.ndarray
+    draws: np.ndarray
+    consumed: int
+
+
+class Sizes(NamedTuple):
+    """How an epoch is cut into batches."""
+
+    batch_size: int
+    share: Share
+    drop_last: bool
+
+
+class Plan:
+    """The batches of all epochs.
+
+    Args:
+        data: the sets.
+        choose, mix: which samples, and how often each.
+        training: shuffle, and look for leaks.
+        sizes: of the batches.
+        seed: of the order and of every draw.
+
+    Attributes:
+        samples: int64 (n,), the chosen ones, ascending.
+
+    Raises:
+        OptionError, LeakError: as for ``mhpdata.Loader``.
+    """
+
+    def __init__(self, data: Mixture, choose: Choose, mix: Mix, training: bool, sizes: Sizes, seed: int) -> None:
+        self.samples = samples = choose_samples(data, choose, training)
+        if sizes.drop_last and len(samples):
+            refuse_no_batch(len(samples), sizes.batch_size, sizes.share.world_size)
+        weighted = len(samples) and (mix.weights is not None or mix.sample != "all")
+        self._weights = image_weights(data, samples, mix.sample == "rare", mix.weights) if weighted else None
+        self._groups = data.groups(samples) if weighted else samples
+        self._training, self._sizes, self._seed = training, sizes, seed
+
+    def left(self, position: int) -> int:
+        """Count the batches of this rank from a position to the epoch's end."""
+        size, share, drop_last = self._sizes
+        return sampling.steps(len(self.samples), position, size, share.world_size, drop_last)
+
+    def order(self, epoch: int) -> Order:
+        """Return the samples of an epoch in order."""
+        samples = self.samples
+        if not self._training:
+            return Order(epoch, samples, samples)
+        if self._weights is None:
+            samples = samples[sampling.permutation(self._seed, epoch, len(samples))]
+            return Order(epoch, samples, samples)
+        places, turns = sampling.weighted(self._seed, epoch, self._weights, self._groups)
+        return Order(epoch, samples[places], sampling.keys_of(samples[places], turns))
+
+    def turn(self, order: Order, position: int) -> Turn:
+        """Return the batch at a position of an epoch."""
+        size, share, _ = self._sizes
+        length = len(order.samples)
+        mine = sampling.share(length, position, size, share.rank, share.world_size)
+        keys = order.keys[mine]
+        draws = sampling.draws(self._seed, order.epoch, keys)
+        return Turn(order.epoch, order.samples[mine], keys, draws, min(length, position + size * share.world_size))

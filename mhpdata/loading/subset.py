@@ -1,0 +1,124 @@
+"""Choose the samples of a mixture that count, and refuse what leaves nothing to load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mhpdata.errors import OptionError
+from mhpdata.loading.leaks import find_leaks, refuse
+from mhpdata.loading.mixture import Mixture
+from mhpdata.settings.choosing import Choose
+from mhpdata.storage.protocol import choose_names
+from mhpdata.storage.split import Split
+from mhpdata.wording import counted
+
+
+def choose_samples(mixture: Mixture, choose: Choose, training: bool) -> np.ndarray:
+    """Return the indices of the samples that count, ascending: int64 (n,).
+
+    Args:
+        mixture: of the sets.
+        choose: the conditions. Leaks are looked for in training on several sets only.
+        training: whether the samples are trained on.
+
+    Raises:
+        OptionError: a name is unknown, the protocol does not fit, or the conditions leave no sample of a set.
+        LeakError: ``choose.leaks`` is "fail" and an evaluated image is among the samples.
+    """
+    lists = _names_per_set(mixture, choose)
+    chosen: list[int] = []
+    for number, (split, wanted) in enumerate(zip(mixture.splits, lists, strict=True)):
+        among = _among(split, wanted, choose.where)
+        if not among:
+            option = "where" if choose.where is not None and (wanted is None or wanted) else "names"
+            remedy = f"Leave {option} out to take all {len(split)}; their names are such as {split.names[0]!r}."
+            raise _nothing_left(option, split, remedy)
+        counting = _counting(split, choose)
+        kept = [index for index in among if counting is None or split.names[index] in counting]
+        if not kept:
+            option = "leak_free" if choose.leak_free else "unseen" if choose.unseen else "protocol"
+            raise _nothing_left(option, split, f"Leave {option} out, or choose other images.")
+        chosen += [mixture.index(number, index) for index in kept]
+    samples = np.array(chosen, np.int64)
+    mixed = training and len(mixture.splits) > 1
+    return _without_leaks(mixture, samples, choose) if mixed else samples[: choose.limit]
+
+
+def refuse_no_batch(samples: int, batch_size: int, world_size: int) -> None:
+    """Raise OptionError where not every rank gets one full batch, and only full ones count."""
+    if samples < batch_size * world_size:
+        found = f"{batch_size}, where {counted(samples, 'sample')}"
+        found += f" for {world_size} ranks" if world_size > 1 else ""
+        found += " and drop_last leave no full batch"
+        remedy = f"Pass {samples // world_size} or less; in Python drop_last=False takes smaller batches, too."
+        if samples < world_size:
+            remedy = f"Start at most {counted(samples, 'process', 'processes')}; in Python pass drop_last=False."
+        raise OptionError("batch_size", found, "at least one full batch on each rank", remedy)
+
+
+def _names_per_set(mixture: Mixture, choose: Choose) -> list[Any]:
+    """The names that were asked for, one collection or None for each set."""
+    names: Any = choose.names
+    count = len(mixture.splits)
+    if count == 1:
+        return [names]
+    lists = [None] * count if names is None else list(names)
+    if len(lists) != count:
+        remedy = f"Pass a list of {count}, with None for each set of which all images are wanted."
+        raise OptionError("names", f"{len(lists)} collections", f"{count}, one per set", remedy)
+    return lists
+
+
+def _among(split: Split, names: tuple[str, ...] | None, where: Callable[[str], bool] | None) -> list[int]:
+    """The indices of a split's images that are among ``names`` and pass ``where``, in the split's order."""
+    wanted = None if names is None else set(names)
+    if wanted is not None and not wanted <= set(split.names):
+        missing = sorted(wanted - set(split.names), key=str)
+        found = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        like = f", such as {split.names[0]!r}" if split.names else ""
+        remedy = f'Leave these out: mhpdata.open("{split.folder}", "{split.name}").names has all{like}.'
+        if not all(isinstance(name, str) for name in missing):
+            remedy = f"Pass names as text{like}."
+        raise OptionError("names", found, f"names of {split.folder}, split {split.name}", remedy)
+    return [
+        i for i, name in enumerate(split.names) if (wanted is None or name in wanted) and (where is None or where(name))
+    ]
+
+
+def _counting(split: Split, choose: Choose) -> set[str] | None:
+    """The names of a split's images that count by protocol and copies; None for all."""
+    conditions = choose.protocol, choose.leak_free, choose.unseen
+    if conditions == (Choose.protocol, False, False):
+        return None
+    return set(choose_names(split.manifest, split.name, *conditions))
+
+
+def _without_leaks(mixture: Mixture, chosen: np.ndarray, choose: Choose) -> np.ndarray:
+    """At most ``choose.limit`` of the chosen samples, without images that are evaluated elsewhere."""
+    found = find_leaks(mixture.splits)
+    if choose.leaks == "skip":
+        leaked = [mixture.index(number, inner) for number, one in enumerate(found) for inner in one]
+        kept = chosen[~np.isin(chosen, leaked)]
+        for number, split in enumerate(mixture.splits):
+            if not (mixture.groups(kept) == number).any():
+                remedy = "Leave this set out of training (mhp-train: its --data, and its number in --mix)."
+                raise _nothing_left("leaks", split, remedy)
+        return kept[: choose.limit]
+    chosen = chosen[: choose.limit]
+    among = set(chosen.tolist())
+    refuse(
+        mixture.splits,
+        [
+            {inner: place for inner, place in one.items() if mixture.index(number, inner) in among}
+            for number, one in enumerate(found)
+        ],
+    )
+    return chosen
+
+
+def _nothing_left(option: str, split: Split, remedy: str) -> OptionError:
+    """The error of an option that leaves out all samples of a set."""
+    return OptionError(option, f"leaves no sample of {split.folder}, split {split.name}", "at least one", remedy)

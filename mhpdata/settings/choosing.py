@@ -1,0 +1,69 @@
+"""Choose the samples of a split that count, when a packed folder is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mhpdata.errors import OptionError
+from mhpdata.options import PROTOCOLS, in_words
+from mhpdata.settings.rules import Checked, Choice, Integer, OrNone, Rule, Switch, option
+
+LEAKS = ("fail", "skip")
+Names = Iterable[str] | Sequence[Iterable[str] | None] | None
+
+
+class _Names(Rule):
+    """None, names of images, or for several sets a collection of names or None for each."""
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return tuples; raise OptionError for a single text, whose letters would be taken for names."""
+        if value is None:
+            return None
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            remedy = f"Pass them in a list: [{value!r}]." if isinstance(value, str) else "Pass a list of texts."
+            raise OptionError(name, in_words(value), "a collection of names", remedy)
+        return tuple(tuple(one) if isinstance(one, Iterable) and not isinstance(one, str) else one for one in value)
+
+
+class _Predicate(Rule):
+    """None, or a function of an image's name."""
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return it; raise OptionError for what cannot be called."""
+        if value is not None and not callable(value):
+            remedy = "Pass a function such as lambda name: name.endswith('7')."
+            raise OptionError(name, in_words(value), "a function of an image's name", remedy)
+        return value
+
+
+@dataclass(frozen=True)
+class Choose(Checked):
+    """Which samples of a split count: all of the conditions together. The split's order stays.
+
+    What leaves no sample of a set is an error; ``limit=0`` asks for none. What ``names``, ``where`` or ``limit`` keeps
+    out of training is no leak.
+    """
+
+    names: Names = option(
+        None, _Names(), "Only images of these names; of several sets one collection, or None, for each.", typed=False
+    )
+    where: Callable[[str], bool] | None = option(
+        None, _Predicate(), "Only images whose name this function accepts.", typed=False
+    )
+    limit: int | None = option(None, OrNone(Integer(0, 1 << 62)), "At most this many images.", typed=False)
+    protocol: str = option(
+        PROTOCOLS[0], Choice(PROTOCOLS), "Images of val that count: all, or GluonCV's 999.", flag="val_protocol"
+    )
+    leak_free: bool = option(
+        False,
+        Switch(),
+        "Drop training images that also appear in val or test, and val images that also appear in test.",
+    )
+    unseen: bool = option(False, Switch(), "Drop images that also appear in a split that networks are trained on.")
+    leaks: str = option(
+        LEAKS[0],
+        Choice(LEAKS),
+        "Images of another dataset's val or test among the training images: refuse to train, or skip them.",
+    )

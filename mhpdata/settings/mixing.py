@@ -1,0 +1,47 @@
+"""Mix several sets, and draw some images more often than others, in training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mhpdata.errors import OptionError
+from mhpdata.options import in_words
+from mhpdata.settings.rules import POSITIVE, Checked, Choice, Each, OrNone, Rule, option
+
+SAMPLES = ("all", "rare")
+
+
+class _Remap(Rule):
+    """None, the name of a table, the path of a JSON file, or JSON."""
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return it, a path as text; raise OptionError for anything else."""
+        if value is not None and not isinstance(value, str | Path):
+            remedy = "Pass 'common', the path of a JSON file, or its text."
+            raise OptionError(name, in_words(value), "a table of labels", remedy)
+        return str(value) if isinstance(value, Path) else value
+
+
+@dataclass(frozen=True)
+class Mix(Checked):
+    """How several sets become one. An epoch has as many samples as all sets together, whatever the weights.
+
+    A small set with a large weight is oversampled; repeats get independent augmentation. ``sample="rare"`` draws images
+    with rare classes more often (``mhpdata.loading.weights``).
+    """
+
+    weights: Sequence[float] | None = option(
+        None,
+        OrNone(Each(POSITIVE)),
+        "Shares of the folders in an epoch, such as 1,1,2.  [default: each image once]",
+        flag="mix",
+    )
+    sample: str = option(SAMPLES[0], Choice(SAMPLES), "rare: draw images with rare classes more often.")
+    remap: str | Path | None = option(
+        None,
+        _Remap(),
+        "Table that maps labels: 'common', or a JSON file; needed for folders of different classes.",
+    )

@@ -1,0 +1,53 @@
+"""Say what a batch holds, and in which form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mhpdata.errors import OptionError
+from mhpdata.options import OVERLAPS, in_words
+from mhpdata.settings.rules import Checked, Choice, OrNone, Rule, Switch, option
+
+if TYPE_CHECKING:
+    import numpy as np
+
+IMAGE_TYPES = ("float32", "float16", "uint8")
+Transform = Callable[["np.ndarray", "np.ndarray | None", "np.ndarray | None", "np.random.Generator"], None]
+
+
+class _Function(Rule):
+    """None, or a function."""
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return it; raise OptionError for what cannot be called."""
+        if value is not None and not callable(value):
+            remedy = "Pass a function f(image, labels, persons, rng) that changes the arrays in place."
+            raise OptionError(name, in_words(value), "a function", remedy)
+        return value
+
+
+@dataclass(frozen=True)
+class Output(Checked):
+    """What a batch holds. What each option costs: docs/loader.md."""
+
+    dtype: str = option(
+        IMAGE_TYPES[0],
+        Choice(IMAGE_TYPES),
+        "Type of the images: float32 and float16 are normalised (N, 3, H, W), uint8 is (N, H, W, 3), as stored.",
+    )
+    persons: bool = option(False, Switch(), "Add the person map, boxes and counts.")
+    overlap: str | None = option(
+        None,
+        OrNone(Choice(OVERLAPS)),
+        "Who owns a pixel that several persons label; another rule than the packed one merges the masks at each "
+        "reading.  [default: as packed]",
+    )
+    transform: Transform | None = option(
+        None,
+        _Function(),
+        "f(image, labels, persons, rng) changes one sample in place, in the batch's memory, with the sample's own "
+        "random generator. It holds the GIL: threads take turns in it.",
+        typed=False,
+    )

@@ -1,0 +1,201 @@
+"""Declare options as fields: the default, the rule and the help text of each stand in one place.
+
+::
+
+    @dataclass(frozen=True)
+    class CentreCrop(Checked):
+        size: int = option(768, Integer(1, 32767), "Side of the crops, in pixels.", flag="crop_size")
+
+Constructing such a class checks every field by its rule and raises OptionError with the field's name; the loader, the
+training configuration and the commands' flags read the same fields, so that none of them repeats a rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, NamedTuple, Protocol
+
+from mhpdata.errors import OptionError
+from mhpdata.options import check_choice, check_range, check_share, in_words, is_number
+from mhpdata.wording import counted
+
+
+class Rule(Protocol):
+    """What a field takes."""
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return the value as it is kept; raise OptionError where it is invalid. ``usual`` is the default."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a table of values."""
+
+    choices: tuple[object, ...]
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return the value; raise OptionError unless it is in the table."""
+        check_choice(name, value, self.choices)
+        return value
+
+
+@dataclass(frozen=True)
+class Integer:
+    """A whole number in low..high."""
+
+    low: int
+    high: int
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return the number; raise OptionError outside the range."""
+        check_range(name, value, self.low, self.high)
+        return value
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number in low..high; Python's own, so that JSON can hold it."""
+
+    low: float = 0.0
+    high: float = math.inf
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return the number; raise OptionError outside the range, for NaN and for infinities."""
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or not self.low <= float(value) <= self.high:
+            above = "above 0" if self.low else "of 0 or more"
+            finite = "finite " if isinstance(value, float) and not math.isfinite(value) else ""
+            bounds = above if math.isinf(self.high) else f"from {self.low:g} to {self.high:g}"
+            expected = f"a {finite}number {bounds}"
+            example = f", such as {usual:g}" if isinstance(usual, float) and usual else ""
+            quotes = ", without quotes" if isinstance(value, str) else ""
+            raise OptionError(name, in_words(value), expected, f"Pass {expected}{example}{quotes}.")
+        return value
+
+
+POSITIVE = Number(1e-12)
+
+
+@dataclass(frozen=True)
+class Probability:
+    """A number in 0..1, Python's or NumPy's."""
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return the number as Python's own; raise OptionError outside 0..1."""
+        check_share(name, value)
+        return value if isinstance(value, int | float) else float(value)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """True or False."""
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return the value; raise OptionError for anything but a bool."""
+        if not isinstance(value, bool):
+            raise OptionError(name, in_words(value), "True or False", "Pass True or False, without quotes.")
+        return value
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text; ``path`` says that it may name a file."""
+
+    path: bool = False
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return the text; raise OptionError for anything but a str."""
+        if not isinstance(value, str):
+            raise OptionError(name, in_words(value), "text", "Pass the text in quotes.")
+        return value
+
+
+@dataclass(frozen=True)
+class Each:
+    """Several values of one rule, kept as a tuple; ``count`` of them where it is not 0."""
+
+    rule: Rule
+    count: int = 0
+    example: str = "(1, 1, 2)"
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return the values as a tuple; raise OptionError where one is invalid, or their number is."""
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise OptionError(name, in_words(value), f"several values, such as {self.example}", "Pass a tuple of them.")
+        values = tuple(one.item() if is_number(one) and hasattr(one, "item") else one for one in value)
+        if self.count and len(values) != self.count:
+            expected = counted(self.count, "number")
+            found = counted(len(values), "number")
+            raise OptionError(name, found, expected, f"Pass {expected}, such as {self.example}.")
+        return tuple(self.rule.take(name, one, None) for one in values)
+
+
+@dataclass(frozen=True)
+class OrNone:
+    """None, or what another rule takes."""
+
+    rule: Rule
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return None, or what the other rule makes of the value."""
+        return None if value is None else self.rule.take(name, value, usual)
+
+
+class Option(NamedTuple):
+    """What a field says of itself.
+
+    Attributes:
+        rule: checks the value.
+        help: a sentence or two, for ``--help`` and for readers.
+        flag: its name among all options of a run: the command's flag, and the key in files that mhp 0.1 wrote.
+        typed: whether commands have the flag.
+        free: a resumed run may change it: it says where and how a run goes, not what it computes.
+    """
+
+    rule: Rule
+    help: str
+    flag: str
+    typed: bool
+    free: bool
+
+
+def option(default: Any, rule: Rule, help: str, *, flag: str = "", typed: bool = True, free: bool = False) -> Any:
+    """Declare a field of a :class:`Checked` dataclass; ``flag`` is the field's own name where it is not given."""
+    return field(default=default, metadata={"option": Option(rule, help, flag, typed, free)})
+
+
+class Checked:
+    """Base of dataclasses whose fields are declared by :func:`option`: constructing one checks all of them.
+
+    The help texts of the fields become part of the class's docstring.
+    """
+
+    def __init_subclass__(cls) -> None:
+        declared = {name: value.metadata["option"] for name, value in vars(cls).items() if isinstance(value, Field)}
+        if declared:
+            lines = [f"        {name}: {about.help}" for name, about in declared.items()]
+            cls.__doc__ = "\n".join([f"{(cls.__doc__ or '').rstrip()}\n", "    Args:", *lines])
+
+    def __post_init__(self) -> None:
+        """Check every field, and keep what its rule returns."""
+        for one in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
+            kept = one.metadata["option"].rule.take(one.name, getattr(self, one.name), one.default)
+            object.__setattr__(self, one.name, kept)
+
+
+def options_of(kind: type[Checked]) -> dict[str, tuple[Option, Any]]:
+    """Return {field name: (what it says of itself, its default)} of a class, ``flag`` filled in."""
+    found = {}
+    for one in fields(kind):  # type: ignore[arg-type]  # subclasses are dataclasses
+        about = one.metadata["option"]
+        found[one.name] = (about._replace(flag=about.flag or one.name), one.default)
+    return found
+
+
+def check_kind(name: str, value: object, *kinds: type[Checked]) -> None:
+    """Raise OptionError unless a value is of one of these classes of options."""
+    if not isinstance(value, kinds):
+        expected = " or ".join(f"{kind.__name__}(...)" for kind in kinds)
+        raise OptionError(name, in_words(value), expected, f"Pass such as {name}=mhpdata.{kinds[0].__name__}(...).")

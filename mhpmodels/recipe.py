@@ -1,0 +1,209 @@
+"""The groups of options that only a training run has: network, data, loss, optimisation, schedule, machine, run.
+
+Names of the flags are those of GluonCV's training script. The other groups of a run are the loader's own:
+``mhpdata.settings``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mhpdata.errors import OptionError
+from mhpdata.options import CHECKS, in_words
+from mhpdata.settings.rules import (
+    POSITIVE,
+    Checked,
+    Choice,
+    Each,
+    Integer,
+    Number,
+    OrNone,
+    Rule,
+    Switch,
+    Text,
+    option,
+)
+
+MODELS = ("icnet", "psp")
+BACKBONES = (
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("resnest50", "resnest101", "resnest200", "resnest269"),
+)
+DATASETS = ("mhp",)
+OPTIMIZERS = ("sgd", "adam")
+SCHEDULES = ("poly", "constant")
+DTYPES = ("float32", "float16", "bfloat16")
+
+
+class _Model(Rule):
+    """A name of MODELS, or ``package.module:function``."""
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return the name; raise OptionError for any other."""
+        Text().take(name, value, usual)
+        if ":" not in value and value not in MODELS:
+            remedy = "Pass one of these words, or a network of your own as package.module:function with --engine torch."
+            raise OptionError(name, repr(value), " or ".join(MODELS), remedy)
+        return value
+
+
+class _FirstWeights(Rule):
+    """None, "store", or a file's path."""
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return the text; raise OptionError for anything else."""
+        if not isinstance(value, str | None):
+            remedy = "Pass 'store' for GluonCV's weights, the path of a .params file as text, or None for random ones."
+            raise OptionError(name, in_words(value), "'store', or a file's path", remedy)
+        return value
+
+
+@dataclass(frozen=True)
+class Network(Checked):
+    """The network. ``class_names`` and ``flip_pairs`` ((left, right) classes) are empty for those of the data."""
+
+    model: str = option(
+        MODELS[0], _Model(), f"Network: {', '.join(MODELS)}, or your own as package.module:function (engine torch)."
+    )
+    backbone: str = option("resnet50", Choice(BACKBONES), "Backbone of the network.")
+    classes: int = option(19, Integer(2, 255), "Channels of the output, background included.", typed=False)
+    aux: bool = option(False, Switch(), "PSPNet: add the auxiliary head.")
+    dropout: float = option(0.1, Number(0, 1), "Dropout rate in the heads.")
+    pretrained_base: str | None = option(
+        None, _FirstWeights(), "Initial weights of the backbone: 'store' or a file.  [default: random]"
+    )
+    syncbn: bool = option(False, Switch(), "Synchronise batch normalisation over all devices.")
+    class_names: tuple[str, ...] = option((), Each(Text()), "Names of the classes.", typed=False)
+    flip_pairs: tuple[tuple[int, int], ...] = option(
+        (), Each(Each(Integer(0, 255), 2, "(9, 10)")), "Pairs of left and right classes.", typed=False
+    )
+
+
+@dataclass(frozen=True)
+class Data(Checked):
+    """The packed folders. ``folder`` is trained on and validated on; ``also`` are trained on, too."""
+
+    folder: str = option(
+        "rec",
+        Text(path=True),
+        "Packed folder to train on; of several, each with its flag, the first is validated on.",
+        flag="data",
+        free=True,
+    )
+    also: tuple[str, ...] = option(
+        (), Each(Text(path=True)), "More packed folders to train on.", typed=False, free=True
+    )
+    dataset: str = option(DATASETS[0], Choice(DATASETS), "Name of the dataset, part of the default output folder.")
+    train_split: str = option("train", Text(), "Split to train on.")
+    val_split: str = option("val", Text(), "Split to validate on.")
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Return all folders that are trained on."""
+        return (self.folder, *self.also)
+
+
+@dataclass(frozen=True)
+class Loss(Checked):
+    """What the loss adds up: classes and outputs by their weights, over the labelled pixels of the whole batch."""
+
+    class_weights: tuple[float, ...] | None = option(
+        None, OrNone(Each(POSITIVE)), "Weight rare classes more in the loss."
+    )
+    aux_weight: float = option(0.5, Number(), "PSPNet: weight of the auxiliary head's loss.")
+    branch_weights: tuple[float, float, float] = option(
+        (0.4, 0.4, 1.0),
+        Each(Number(), 3, "(0.4, 0.4, 1.0)"),
+        "ICNet: weights of the losses at 1/4, 1/8 and 1/16 of the crop; the loss at full size weighs 1.",
+    )
+
+
+@dataclass(frozen=True)
+class Optimization(Checked):
+    """A step: how many images, and what it does with their gradient."""
+
+    batch_size: int = option(16, Integer(1, 65536), "Images per step, over all devices.")
+    optimizer: str = option(OPTIMIZERS[0], Choice(OPTIMIZERS), "SGD with momentum, or Adam.")
+    lr: float = option(1e-3, Number(), "Learning rate of the backbone, for the mean loss over the whole batch.")
+    head_rate: float = option(10.0, Number(), "Learning-rate multiplier for newly initialised layers.")
+    momentum: float = option(0.9, Number(0, 1), "SGD momentum.")
+    weight_decay: float = option(1e-4, Number(), "Weight decay, added to the gradient.")
+    no_wd: bool = option(False, Switch(), "Do not decay biases and batch normalisation.")
+    clip_grad: float | None = option(None, OrNone(POSITIVE), "Largest L2 norm of the whole gradient.  [default: none]")
+    dtype: str = option(
+        DTYPES[0],
+        Choice(DTYPES),
+        "Type of the forward and backward pass, where the engine has it; weights are float32.",
+    )
+    accumulate: int = option(
+        1,
+        Integer(1, 65536),
+        "Parts to process a batch in, to save memory (engine torch); batch statistics are per part.",
+    )
+    ema: float = option(
+        0.0, Number(0, 1), "Decay of an average of the weights, such as 0.999 (engine torch).  [default: no average]"
+    )
+
+
+@dataclass(frozen=True)
+class Schedule(Checked):
+    """How long a run is, and how its learning rate changes (``mhpmodels.training.schedule``)."""
+
+    epochs: int = option(120, Integer(1, 1_000_000), "Number of epochs.")
+    decay: str = option(SCHEDULES[0], Choice(SCHEDULES), "Learning-rate schedule after the warm-up.", flag="schedule")
+    power: float = option(0.9, Number(), "Exponent of the polynomial schedule.")
+    warmup_epochs: float = option(0.0, Number(), "Epochs of linear warm-up.")
+
+
+@dataclass(frozen=True)
+class Machine(Checked):
+    """Where a run computes. ``contexts`` is the number of copies of the network once it is constructed."""
+
+    engine: str = option("mxnet", Text(), "Framework.  [default: the first that is installed]")
+    ngpus: int = option(0, Integer(0, 4096), "GPUs, one process each with engine torch; 0 is the CPU.", free=True)
+    contexts: int = option(
+        0,
+        Integer(0, 4096),
+        "Copies of the network on the CPU, one process each with engine torch.  [default: 1]",
+        free=True,
+    )
+    compile: bool = option(False, Switch(), "Compile the network (engine torch).", free=True)
+    kvstore: str = option("device", Text(), "MXNet's key-value store, such as dist_sync.", free=True)
+    workers: int = option(
+        0, Integer(0, 4096), "Loader threads of all processes on this machine.  [default: one per core]", free=True
+    )
+    check: str = option(
+        CHECKS[0],
+        Choice(CHECKS),
+        "Compare a record's CRC-32 at its first reading and again when its file changes, or at every reading.",
+        free=True,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.contexts:
+            object.__setattr__(self, "contexts", max(1, self.ngpus))
+        if self.ngpus not in (0, self.contexts):
+            found, expected = f"{self.contexts} with ngpus {self.ngpus}", f"{self.ngpus}, one for each GPU, or 0"
+            raise OptionError("contexts", found, expected, f"Pass {self.ngpus}, or 0, which means the same.")
+
+
+@dataclass(frozen=True)
+class Run(Checked):
+    """How a run begins, what it reports, and when it stops."""
+
+    seed: int = option(0, Integer(0, 2**31 - 1), "Seed of weights, order, augmentation and dropout.")
+    old_recipe: bool = option(
+        False, Switch(), "Train as GluonCV's script acted; docs/recipes.md lists the differences."
+    )
+    max_skips: int = option(10, Integer(1, 1_000_000), "Consecutive non-finite steps that end the run.", free=True)
+    log_interval: int = option(1, Integer(1, 1_000_000), "Steps between lines of the log.", free=True)
+    save_every: int = option(
+        0,
+        Integer(0, 1_000_000),
+        "Also keep the checkpoint after every this many epochs; 0 keeps the last and the best.",
+        free=True,
+    )
+    validate: bool = option(True, Switch(), "Validate after each epoch.", free=True)
+    test_batch_size: int = option(16, Integer(1, 65536), "Images per validation batch.", free=True)
