@@ -30,7 +30,7 @@ _kernels: list[Any] = []
 
 def kernel(function: Function) -> Function:
     """Compile a function over arrays when it is first called, or take it from the disk."""
-    compiled: Any = njit(**_OPTIONS)(function)
+    compiled: Any = njit(**_OPTIONS, no_cfunc_wrapper=True)(function)
     if hasattr(compiled, "_cache"):  # not with NUMBA_DISABLE_JIT
         compiled._cache = KernelCache(function)
         compiled._compiler.compile = _compile_once(compiled)

@@ -213,7 +213,7 @@ def _groups(values: Mapping[str, Any], make: Callable[[str, dict[str, Any]], Che
             if flags:
                 groups[group] = make(group, {name: values[flag] for name, flag in flags.items()})
         except OptionError as error:
-            raise OptionError(flags.get(error.place, error.place), error.found, error.expected, error.remedy) from error
+            raise error.at(flags.get(error.place, error.place)) from error
     return groups
 
 

@@ -97,12 +97,6 @@ def test_a_missing_framework_names_the_extra(monkeypatch):
         open_engine(TrainConfig.of(engine="mxnet"))
 
 
-def test_mean_and_deviation_are_the_loaders():
-    from mhpmodels.engines import engine
-
-    assert (engine.MEAN, engine.DEVIATION) == (MEAN, DEVIATION)
-
-
 def test_it_says_what_it_is(engine):
     assert engine.name in ENGINES
     assert (engine.rank, engine.world_size) == (0, 1)
