@@ -1,23 +1,24 @@
 # Everything a contributor needs, one command each. `make help` lists them.
-# Environments are made once, below .venv/, from setup.py and the versions in constraints/; pip's own settings (a mirror, a
+# Environments are made once, below .venv/, from pyproject.toml and the versions in constraints/; pip's own settings (a mirror, a
 # proxy) are respected, and nothing needs root.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 DEMO   := demo
 VENV   := .venv
-SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py
+SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py noxfile.py
 # On Linux this brings CUDA, some gigabytes; make demo TORCH= does without, and trains nothing.
 TORCH  := torch==2.13.0
 # Two processes share the test files; each takes up to 3 GB in environment A.
 TWO    := -n 2 --dist loadfile
 
-.PHONY: help demo demo-network test slow check format bench peers soak fuzz kills audit ready clean
+.PHONY: help demo demo-network test slow pythons check format bench peers soak fuzz kills audit ready clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    a small synthetic dataset, packed, verified, shown, learnt and predicted, in $(DEMO)/"
 	@echo "make test    all tests, in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
 	@echo "make slow    the long runs that make test leaves out"
+	@echo "make pythons the core's tests on Python 3.10, 3.12 and 3.13, which must be on the PATH (pyenv: PYENV_VERSION=3.10.13:3.12.1:3.13.0)"
 	@echo "make check   format, lint, types"
 	@echo "make format  format and mend what can be mended"
 	@echo "make bench   packing, scoring, the loader and large sets, beside the old way and the memory; in benchmarks/results/"
@@ -51,7 +52,7 @@ $(VENV)/demo/.ready: constraints/b.txt
 $(VENV)/a/.ready: constraints/a.txt
 $(VENV)/b/.ready $(VENV)/lightning/.ready: constraints/b.txt
 
-$(VENV)/%/.ready: setup.py | ready
+$(VENV)/%/.ready: pyproject.toml setup.py | ready
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --constraint $(filter constraints/%,$^) --editable ".[$(EXTRAS)]" $(MORE)
 	@touch $@
@@ -91,6 +92,11 @@ slow: $(VENV)/a/.ready $(VENV)/lightning/.ready
 	$(VENV)/a/bin/python -m pytest -m slow --junit-xml build/tests-slow.xml
 	$(VENV)/a/bin/python tests/support/alone.py --out benchmarks/results
 	@echo "Results: build/tests-slow.xml"
+
+pythons: | ready
+	$(PYTHON) -m venv $(VENV)/nox
+	$(VENV)/nox/bin/python -m pip install --quiet nox==2026.10.20
+	$(VENV)/nox/bin/nox
 
 check: $(VENV)/b/.ready
 	$(VENV)/b/bin/ruff format --check $(SOURCES)

@@ -1,0 +1,14 @@
+"""The core's tests on the other Pythons that mhp supports; ``make test`` has 3.11. Run: ``make pythons``."""
+
+import nox
+
+nox.options.error_on_missing_interpreters = True
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session(python=["3.10", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    """Install the core with the newest libraries of this Python, and run the tests that need no framework."""
+    session.install("--editable", ".[viz,dev]")
+    session.run("python", "-m", "pip", "freeze", "--exclude-editable")
+    session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
