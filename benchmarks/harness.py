@@ -19,6 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import mhpdata
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -76,6 +78,11 @@ def ratio(first: Timing, second: Timing) -> float:
     return statistics.median(turns(first, second))
 
 
+def version_of(library: str) -> str:
+    """A library's version; mhp's own is that of the code which runs, installed or not."""
+    return mhpdata.__version__ if library == "mhp" else metadata.version(library)
+
+
 def machine(*libraries: str) -> dict[str, str]:
     """Where a row was measured: processor, cores, system, commit, versions."""
     model = platform.processor() or platform.machine()
@@ -87,7 +94,7 @@ def machine(*libraries: str) -> dict[str, str]:
         model = lines[0] if lines else model
     git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    versions = {name: metadata.version(name) for name in libraries}
+    versions = {name: version_of(name) for name in libraries}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     system = {"cpu": model, "cores": str(cores), "system": platform.platform(), "python": platform.python_version()}
     return {**system, "commit": commit, "date": time.strftime("%Y-%m-%d"), **versions}

@@ -35,6 +35,13 @@ TICK = os.sysconf("SC_CLK_TCK")
 SAMPLE_S = 0.1
 
 
+def version_of(library: str) -> str:
+    """A library's version; mhp's own is that of the code which runs, installed or not."""
+    if library != "mhp":
+        return metadata.version(library)
+    return str(importlib.import_module("mhpdata").__version__)
+
+
 def main() -> int:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -62,7 +69,7 @@ def main() -> int:
         run = {"wrong": str(error)}
     row = {"peer": asked.peer, "store": task.store, "dtype": task.dtype, "workers": task.workers, **run}
     row["about"] = adapter.ABOUT.format(store={"jpeg": "JPEG", "raw": "raw"}.get(task.store, task.store))
-    row["versions"] = {"python": sys.version.split()[0], **{name: metadata.version(name) for name in adapter.VERSIONS}}
+    row["versions"] = {"python": sys.version.split()[0], **{n: version_of(n) for n in adapter.VERSIONS}}
     row["code"] = getattr(adapter, "CODE", "")
     print(json.dumps(row), flush=True)
     return "wrong" in run
