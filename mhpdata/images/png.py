@@ -22,6 +22,7 @@ from mhpdata.images.chunks import Png
 from mhpdata.jit import kernel
 
 Bytes = npt.NDArray[np.uint8]
+_ZERO, _ONE, _NOTHING = np.uint64(0), np.uint64(1), np.uint8(0)
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """Of each pass: first row, first column, rows and columns from one pixel to the next."""
 
@@ -96,36 +97,33 @@ def _unfilter(data: Bytes, lines: Bytes, step: int) -> int:
     ``lines`` uint8 (1 + height, step + bytes), all 0, surrounds on two sides.
 
     ``step`` is bytes from a sample to the one on its left. Returns the first row of an unknown filter, or -1. Nothing
-    but loops: functions and slices of arrays take seconds to compile. Unsigned indices: signed ones may count from
-    the end, and LLVM makes no vectors of that.
+    but loops and typed constants, which take less time to compile; unsigned indices, since signed ones may count from
+    the end, and LLVM makes no vectors of that. Sums wrap, as bytes do.
     """
-    end, at = lines.shape[1], 0
-    for y in range(1, lines.shape[0]):
-        kind, begin = data[at], at + 1 - step
+    left, end, at = np.uint64(step), np.uint64(lines.shape[1]), _ZERO
+    for y in range(_ONE, np.uint64(lines.shape[0])):
+        kind, begin = data[at], at + _ONE - left
         at = begin + end
-        line, above = lines[y], lines[y - 1]
-        if kind == 0:
-            for x in range(step, end):
-                line[np.uint64(x)] = data[np.uint64(begin + x)]
-        elif kind == 2:
-            for x in range(step, end):
-                line[np.uint64(x)] = data[np.uint64(begin + x)] + above[np.uint64(x)]
+        if kind == 0 or kind == 2:
+            above = y - _ONE if kind == 2 else _ZERO  # the first row is all 0
+            for x in range(left, end):
+                lines[y, x] = data[begin + x] + lines[above, x]
         elif kind == 1:
-            for channel in range(step):
-                value = np.uint8(0)
-                for x in range(step + channel, end, step):
-                    value = np.uint8(value + data[np.uint64(begin + x)])
-                    line[x] = value
-        elif kind == 3:
-            for x in range(step, end):
-                line[x] = data[np.uint64(begin + x)] + ((np.int32(line[x - step]) + np.int32(above[x])) >> 1)
-        elif kind == 4:
-            for x in range(step, end):
-                left, up, corner = line[x - step], above[x], above[x - step]
-                down, right = np.int32(up) - np.int32(corner), np.int32(left) - np.int32(corner)
+            for first in range(left, left + left):
+                value = _NOTHING
+                for x in range(first, end, left):
+                    value = np.uint8(value + data[begin + x])
+                    lines[y, x] = value
+        elif kind <= 4:
+            for x in range(left, end):
+                a, b, c = lines[y, x - left], lines[y - _ONE, x], lines[y - _ONE, x - left]
+                if kind == 3:
+                    lines[y, x] = data[begin + x] + ((a + b) >> 1)
+                    continue
+                down, right = b - c, a - c
                 to_left, to_up, to_corner = down * down, right * right, (down + right) * (down + right)
-                nearest = left if to_left <= to_up and to_left <= to_corner else up if to_up <= to_corner else corner
-                line[x] = data[np.uint64(begin + x)] + nearest
+                nearest = a if to_left <= to_up and to_left <= to_corner else b if to_up <= to_corner else c
+                lines[y, x] = data[begin + x] + nearest
         else:
-            return y - 1
+            return int(y) - 1
     return -1

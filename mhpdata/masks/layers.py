@@ -28,6 +28,9 @@ Ranks = npt.NDArray[np.int64]
 _CONTESTED, _CONFLICTING = np.uint8(1), np.uint8(3)  # of a run's state: a conflicting one is contested too
 END, WHAT = np.uint32(0xFFFF), np.uint32(0xFFFF0000)
 """Of a joint run: where it ends; its label and owner."""
+_LABEL, _OWNER, _BYTE = np.uint32(16), np.uint32(24), np.uint32(0xFF)
+_START, _ROW, _NOBODY, _NO_STATE = np.uint32(0), np.uint32(1), np.uint32(IGNORE << 16), np.uint8(0)
+_ZERO, _ONE = np.uint64(0), np.uint64(1)  # typed constants, not calls: a fifth less to compile
 
 
 class Layers(NamedTuple):
@@ -90,58 +93,58 @@ def _lay(below: Layers, mask: MaskRuns, person: np.uint32, ranks: Ranks, above: 
     offsets, runs, states = below
     counts, lengths, labels = mask
     new_offsets, new_runs, new_states = above
-    n, m, met = np.int64(0), np.int64(0), False
-    nobody, width = np.uint32(IGNORE << 16), runs[offsets[1] - np.uint32(1)] & END
+    n, m, met, width = _ZERO, _ZERO, False, runs[offsets[1] - _ROW] & END
+    before, state_before = _NOBODY, _NO_STATE
     for y in range(counts.size):
         new_offsets[y] = begin = n
-        i, mask_end, at = np.int64(offsets[y]), np.uint32(lengths[m]), np.uint32(0)
+        i, mask_end, at = np.uint64(offsets[y]), np.uint32(lengths[m]), _START
         while at < width:
-            end, what, state = runs[i] & END, runs[i] & WHAT, states[i]
+            run, state, label = runs[i], states[i], labels[m]
+            end, what = run & END, run & WHAT
             at = end if end < mask_end else mask_end
-            if labels[m] == IGNORE:
+            if label == IGNORE:
                 if what == 0:
-                    what = nobody
-            elif labels[m] != 0:
-                front = True
-                if what >> np.uint32(24) != 0:
+                    what = _NOBODY
+            elif label != 0:
+                front, owner = True, what >> _OWNER
+                if owner != 0:
                     met = True
-                    same = what >> np.uint32(16) & np.uint32(0xFF) == labels[m]
-                    state |= _CONTESTED if same else _CONFLICTING
-                    front = ranks[person] < ranks[what >> np.uint32(24)]
+                    state |= _CONTESTED if what >> _LABEL & _BYTE == label else _CONFLICTING
+                    front = ranks[person] < ranks[owner]
                 if front:
-                    what = np.uint32(labels[m]) << np.uint32(16) | person << np.uint32(24)
-            if n == begin or new_runs[n - 1] & WHAT != what or new_states[n - 1] != state:
-                n += 1
-            new_runs[n - 1], new_states[n - 1] = what | at, state
+                    what = np.uint32(label) << _LABEL | person << _OWNER
+            if n == begin or before != what or state_before != state:
+                n += _ONE
+            new_runs[n - _ONE], new_states[n - _ONE] = what | at, state
+            before, state_before = what, state
             if end == at:
-                i += 1
+                i += _ONE
             if mask_end == at:
-                m += 1
+                m += _ONE
                 if at < width:
                     mask_end += np.uint32(lengths[m])
     new_offsets[counts.size] = n
-    return n, met
+    return np.int64(n), met
 
 
 @kernel
 def _settle(layers: Layers, ignore: bool) -> tuple[int, int, int]:
     """Write to the offsets and runs of ``layers``; how many runs are left, contested and conflicting pixels."""
     offsets, runs, states = layers
-    n, contested, conflicting, first = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    nobody = np.uint32(IGNORE << 16)
+    n, contested, conflicting, first, before = _ZERO, _ZERO, _ZERO, _ZERO, _NOBODY
     for y in range(offsets.size - 1):
-        begin, at = n, np.int64(0)
-        for i in range(first, np.int64(offsets[y + 1])):
-            what, end = runs[i] & WHAT, np.int64(runs[i] & END)
-            if states[i] != 0:
+        begin, at, last = n, _ZERO, np.uint64(offsets[y + 1])
+        for i in range(first, last):
+            run, state = runs[i], states[i]
+            what, end = run & WHAT, np.uint64(run & END)
+            if state != 0:
                 contested += end - at
-            if states[i] == _CONFLICTING:
+            if state == _CONFLICTING:
                 conflicting += end - at
-            if ignore and states[i] == _CONFLICTING:
-                what = nobody
-            if n == begin or runs[n - 1] & WHAT != what:
-                n += 1
-            runs[n - 1] = what | np.uint32(end)
-            at = end
-        first, offsets[y + 1] = np.int64(offsets[y + 1]), n
-    return n, contested, conflicting
+                if ignore:
+                    what = _NOBODY
+            if n == begin or before != what:
+                n += _ONE
+            runs[n - _ONE], before, at = what | (run & END), what, end
+        first, offsets[y + 1] = last, n
+    return np.int64(n), np.int64(contested), np.int64(conflicting)

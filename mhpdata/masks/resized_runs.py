@@ -10,6 +10,9 @@ from mhpdata.jit import kernel
 
 Words = npt.NDArray[np.uint32]
 
+_START, _END, _WHAT = np.uint32(0), np.uint32(0xFFFF), np.uint32(0xFFFF0000)
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+
 
 def resize_runs(row_offsets: Words, runs: Words, size: tuple[int, int], new: tuple[int, int]) -> tuple[Words, Words]:
     """The joint runs of a map resized to the nearest pixel: ``encode_runs`` of ``resize_labels``, without the maps.
@@ -37,17 +40,18 @@ def _resize_runs(
     row_offsets: Words, runs: Words, rows: npt.NDArray[np.int32], ends: Words, offsets: Words, resized: Words
 ) -> int:
     """Runs of the rows ``rows``, each end moved to ``ends[end]``; returns how many there are."""
-    count = np.int64(0)
+    count, before = _ZERO, _START
     for y in range(rows.size):
-        offsets[y] = count
-        begin, last = count, np.uint32(0)
-        for k in range(np.int64(row_offsets[rows[y]]), np.int64(row_offsets[rows[y] + 1])):
-            end, what = ends[runs[k] & np.uint32(0xFFFF)], runs[k] & np.uint32(0xFFFF0000)
+        offsets[y] = begin = count
+        last, row = _START, rows[y]
+        for k in range(np.uint64(row_offsets[row]), np.uint64(row_offsets[row + 1])):
+            run = runs[k]
+            end, what = ends[run & _END], run & _WHAT
             if end == last:
                 continue
-            if count == begin or resized[count - 1] & np.uint32(0xFFFF0000) != what:
-                count += 1
-            resized[count - 1] = what | end
-            last = end
+            if count == begin or before != what:
+                count += _ONE
+            resized[count - _ONE] = what | end
+            before, last = what, end
     offsets[rows.size] = count
     return int(count)
