@@ -34,12 +34,14 @@ class Norm(NamedTuple):
     """What each value of each channel becomes: float32(factor * value + offset).
 
     ``factors``: float32 (3, 2), factor and offset per channel. ``floats``: float32 (3, 256), the same as a table.
-    ``halves``: uint16 (3, 256), the bits of the table as float16.
+    ``halves``: uint16 (3, 256), the bits of the table as float16. ``black``: int64 (2, 3), the 4 bytes that black is,
+    over and over, as float32 and as float16.
     """
 
     factors: Floats
     floats: Floats
     halves: Halves
+    black: Longs
 
 
 class Work(NamedTuple):
@@ -48,7 +50,9 @@ class Work(NamedTuple):
     ``first``, ``taps``: int32 (4, n), ``weight``: int16 (4, n, most taps): the tables of :mod:`mhpdata.drawing.taps`:
     rows 0 and 1 down the planes 0 and 1, rows 2 and 3 along them. ``base``, ``picks``, ``packed``: the same along the
     rows, laid out for vectors. ``sums``, ``pixels``: int16 (3, row), ``rgb``: uint8 (3 rows): a row between steps.
-    ``spare``: uint8, one row of the output. ``sharp``: uint8, a whole crop as planes, before it is blurred.
+    ``spare``: uint8, one row of the output. ``sharp``: uint8, a whole crop as planes, before it is blurred. The rest is
+    here since Numba compiles for half a second to make small arrays: ``shares``, float64 (most taps,), of one pixel;
+    ``low``, ``span``, ``most``, int64 (2,), of :class:`Axes`; ``at``, ``stride``, int64 (3,), of such a crop.
     """
 
     first: Ints
@@ -62,6 +66,12 @@ class Work(NamedTuple):
     rgb: Bytes
     spare: Bytes
     sharp: Bytes
+    shares: Doubles
+    low: Longs
+    span: Longs
+    most: Longs
+    at: Longs
+    stride: Longs
 
 
 class Axes(NamedTuple):

@@ -21,7 +21,7 @@ from mhpdata.drawing.scratch import DrawScratch
 from mhpdata.drawing.source import RGB, YUV, Source, planar
 from mhpdata.drawing.taps import fill_axes, fill_blur_axes, most_taps
 from mhpdata.imagenet import DEVIATION, MEAN
-from mhpdata.jit import callee, kernel
+from mhpdata.jit import inlined, kernel
 
 
 def normalisation(mean: tuple[float, ...] = MEAN, deviation: tuple[float, ...] = DEVIATION) -> Norm:
@@ -29,7 +29,9 @@ def normalisation(mean: tuple[float, ...] = MEAN, deviation: tuple[float, ...] =
     factors = np.array([(1 / (255 * d), -m / d) for m, d in zip(mean, deviation, strict=True)], np.float32)
     exact = factors[:, :1].astype(np.float64) * np.arange(256) + factors[:, 1:].astype(np.float64)
     floats = exact.astype(np.float32)
-    return Norm(factors, floats, floats.astype(np.float16).view(np.uint16))
+    halves = floats.astype(np.float16).view(np.uint16)
+    black = np.stack([floats[:, 0].view(np.uint32), halves[:, 0] * np.uint32(65537)]).astype(np.int64)
+    return Norm(factors, floats, halves, black)
 
 
 def draw_image(
@@ -65,7 +67,7 @@ def _draw_plain(buffer: Bytes, source: Source, place: Placement, kind: int, norm
     axes = fill_axes(source, place, work)
     if place.radius > 0.0:
         resample_plain(buffer, source, axes, _sharp(place, work), norm, work)
-        buffer, source, axes = work.sharp, _sharp_source(place, work), fill_blur_axes(place, work)
+        buffer, source, axes = work.sharp, _sharp_source(place, work, source), fill_blur_axes(place, work)
     resample_plain(buffer, source, axes, Target(out, kind, place.gray, place.height, place.width), norm, work)
 
 
@@ -73,27 +75,27 @@ def _draw_plain(buffer: Bytes, source: Source, place: Placement, kind: int, norm
 def _draw(
     level: Level, buffer: Bytes, source: Source, place: Placement, kind: int, norm: Norm, out: Bytes, work: Work
 ) -> None:
-    axes = fill_axes(source, place, work)
-    if place.radius > 0.0:
-        resample(level, buffer, source, axes, _sharp(place, work), norm, work)
-        buffer, source, axes = work.sharp, _sharp_source(place, work), fill_blur_axes(place, work)
-    resample(level, buffer, source, axes, Target(out, kind, place.gray, place.height, place.width), norm, work)
+    axes, target = fill_axes(source, place, work), Target(out, kind, place.gray, place.height, place.width)
+    for last in range(place.radius <= 0.0, 2):  # one call, which is compiled once
+        if last and place.radius > 0.0:
+            buffer, source, axes = work.sharp, _sharp_source(place, work, source), fill_blur_axes(place, work)
+        resample(level, buffer, source, axes, target if last else _sharp(place, work), norm, work)
     fence()
 
 
-@callee
+@inlined
 def _sharp(place: Placement, work: Work) -> Target:
     """Return the target of a crop that is to be blurred."""
     return Target(work.sharp, np.int64(k.PLANES), np.bool_(False), place.height, place.width)
 
 
-@callee
-def _sharp_source(place: Placement, work: Work) -> Source:
+@inlined
+def _sharp_source(place: Placement, work: Work, source: Source) -> Source:
     """Return such a crop as the source of its blur."""
-    at, stride, pitch = np.empty(3, np.int64), np.empty(3, np.int64), work.rgb.size // 3
+    at, stride, pitch = work.at, work.stride, work.rgb.size // 3
     for p in range(3):
         at[p], stride[p] = p * place.height * pitch, pitch
-    return Source(np.int64(RGB), at, stride, np.empty((2, 2), np.int64), np.empty((2, 2), np.float64))
+    return Source(np.int64(RGB), at, stride, source.sizes, source.extents)
 
 
 def split_channels(level: int, pixels: Bytes, begin: int, end: int, out: Bytes, stride: int) -> None:

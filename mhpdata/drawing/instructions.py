@@ -41,6 +41,8 @@ def _level() -> int:
 
 
 LEVEL = _level()
+FUSED = LEVEL == 2
+"""Whether this machine can run AVX-512; where it cannot, Numba leaves out what stands behind it."""
 
 
 def step(level: int, arguments: int, bundle: type[Any] | None = None) -> Callable[[Callable[..., None]], Any]:

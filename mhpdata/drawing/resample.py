@@ -13,10 +13,10 @@ import numpy as np
 from mhpdata.drawing import plain as k
 from mhpdata.drawing import vector as f
 from mhpdata.drawing.arguments import Axes, Bytes, Canvas, Lanes, Level, Norm, Target, Work
-from mhpdata.drawing.instructions import address
+from mhpdata.drawing.instructions import FUSED, address
 from mhpdata.drawing.source import YUV, Source
 from mhpdata.drawing.taps import pack_axes
-from mhpdata.jit import callee
+from mhpdata.jit import callee, inlined
 
 
 @callee
@@ -43,42 +43,38 @@ def resample_plain(buffer: Bytes, source: Source, axes: Axes, target: Target, no
             k.emit(kind, rgb, pitch, columns if y < rows else 0, norm, out, y * canvas.row, canvas.plane, width)
 
 
-@callee
+@inlined
 def resample(level: Level, buffer: Bytes, source: Source, axes: Axes, target: Target, norm: Norm, work: Work) -> None:
     """Draw what :func:`resample_plain` draws, on vectors."""
     canvas = _clear(target, norm, work)
     fits = pack_axes(level, source.colour, axes, work)
     aligned = target.width % 32 == 0 and (address(target.out) | canvas.plane) % 64 == 0
-    if level == 2 and fits[0] and fits[1] and target.kind <= k.FLOAT16 and not target.gray and aligned:
+    if FUSED and level == 2 and fits[0] and fits[1] and target.kind <= k.FLOAT16 and not target.gray and aligned:
         _resample_fused(level, buffer, source, axes, target, canvas, fits, norm, work)
     else:
         _resample_steps(level, buffer, source, axes, target, canvas, fits, norm, work)
 
 
-@callee
+@inlined
 def _clear(target: Target, norm: Norm, work: Work) -> Canvas:
     """Make the rows between the steps black, and the output where only what shows the image is written there."""
-    work.pixels[:] = 0
-    work.rgb[:] = 0
+    pixels, rgb, out = work.pixels, work.rgb, target.out
+    for p in range(3):
+        for i in range(pixels.shape[1]):
+            pixels[p, i] = 0
+    for i in range(rgb.size):
+        rgb[i] = 0
     if target.kind == k.PLANES:
-        target.out[:] = 0
+        for i in range(out.size):
+            out[i] = 0
     size = 4 if target.kind == k.FLOAT32 else 2
     interleaved = target.kind == k.UINT8
     plane, row = (0, 3 * target.width) if interleaved else (target.height * target.width * size, target.width * size)
-    return Canvas(target.kind, target.width, size, plane, row, *_black(target.kind, norm))
+    black, i = norm.black, np.int64(target.kind != k.FLOAT32)
+    return Canvas(target.kind, target.width, size, plane, row, black[i, 0], black[i, 1], black[i, 2])
 
 
-@callee
-def _black(kind: int, norm: Norm) -> tuple[int, int, int]:
-    """Return the 4 bytes that black is, over and over, in each channel of the output."""
-    if kind == k.FLOAT32:
-        words = norm.floats[:, :1].copy().view(np.uint32)
-        return np.int64(words[0, 0]), np.int64(words[1, 0]), np.int64(words[2, 0])
-    halves = norm.halves
-    return np.int64(halves[0, 0]) * 65537, np.int64(halves[1, 0]) * 65537, np.int64(halves[2, 0]) * 65537
-
-
-@callee
+@inlined
 def _lanes(colour: int, axes: Axes, fits: tuple[int, int], plane: int, norm: Norm, work: Work) -> Lanes:
     """Take the addresses of what the fused steps read."""
     sums, base, picks, packed = work.sums, work.base, work.picks, work.packed
@@ -90,7 +86,7 @@ def _lanes(colour: int, axes: Axes, fits: tuple[int, int], plane: int, norm: Nor
     )  # fmt: skip
 
 
-@callee
+@inlined
 def _resample_steps(
     level: Level, buffer: Bytes, source: Source, axes: Axes, target: Target, canvas: Canvas, fits: tuple[int, int],
     norm: Norm, work: Work,
@@ -127,7 +123,7 @@ def _resample_steps(
             f.emit(level, bytes_, pitch, columns if y < rows else 0, lanes.norm, canvas, to + y * canvas.row, spare)
 
 
-@callee
+@inlined
 def _resample_fused(
     level: Level, buffer: Bytes, source: Source, axes: Axes, target: Target, canvas: Canvas, fits: tuple[int, int],
     norm: Norm, work: Work,

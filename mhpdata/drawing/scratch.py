@@ -43,6 +43,12 @@ class DrawScratch:
             rgb=aligned((3 * row,), np.uint8),
             spare=aligned((4 * (width + _SPARE),), np.uint8),
             sharp=aligned((height * 3 * row * sharp,), np.uint8),
+            shares=np.zeros(max(taps, 7)),
+            low=np.zeros(2, np.int64),
+            span=np.zeros(2, np.int64),
+            most=np.zeros(2, np.int64),
+            at=np.zeros(3, np.int64),
+            stride=np.zeros(3, np.int64),
         )
         self.cut = np.zeros(columns + _SPARE, np.int32)
         self.line = aligned((2, width + _SPARE), np.uint8)

@@ -14,7 +14,7 @@ import numpy as np
 from mhpdata.drawing.arguments import Axes, Bytes, Doubles, Ints, Level, Shorts, Work
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.source import Source
-from mhpdata.jit import callee
+from mhpdata.jit import callee, inlined
 
 ONE = 16384
 """A weight of 1."""
@@ -25,14 +25,14 @@ def most_taps(extent: float, scaled: int) -> int:
     return 2 * math.ceil(max(1.0, extent / scaled)) + 2
 
 
-@callee
+@inlined
 def fill_axes(source: Source, place: Placement, work: Work) -> Axes:
     """Fill the tables of both axes of plane 0, and of planes 1 and 2 where they differ (colour YUV)."""
     colour, sizes, extents = source.colour, source.sizes, source.extents
     first, taps, weight = work.first, work.taps, work.weight
     rows = min(place.height, place.scaled_height - place.top)
     columns = min(place.width, place.scaled_width - place.left)
-    low, span, most = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
+    low, span, most = work.low, work.span, work.most
     for c in range(1 + colour):
         for axis in range(2):  # the last is the horizontal one, whose samples are kept
             scaled, start, count = place.scaled_height, place.top, rows
@@ -40,24 +40,33 @@ def fill_axes(source: Source, place: Placement, work: Work) -> Axes:
                 scaled, start, count = place.scaled_width, place.left, columns
             mirrored, i = place.flip and axis == 1, 2 * axis + c
             low[c], high, most[c] = fill_taps(
-                sizes[c, axis], extents[c, axis], scaled, start, count, mirrored, first[i], taps[i], weight[i]
+                sizes[c, axis],
+                extents[c, axis],
+                scaled,
+                start,
+                count,
+                mirrored,
+                first[i],
+                taps[i],
+                weight[i],
+                work.shares,
             )
             span[c] = high - low[c]
     return Axes(low, span, most, rows, columns)
 
 
-@callee
+@inlined
 def fill_blur_axes(place: Placement, work: Work) -> Axes:
     """Fill the tables of both axes for a blur of the crop itself."""
     for axis in range(2):
         i, count = 2 * axis, place.width if axis == 1 else place.height
-        fill_blur(place.radius, count, work.first[i], work.taps[i], work.weight[i])
-    low, span, most = np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(2, np.int64)
-    span[0], most[0] = place.width, 7
+        fill_blur(place.radius, count, work.first[i], work.taps[i], work.weight[i], work.shares)
+    low, span, most = work.low, work.span, work.most
+    low[0], span[0], most[0] = 0, place.width, 7
     return Axes(low, span, most, place.height, place.width)
 
 
-@callee
+@inlined
 def fill_taps(
     size: int,
     extent: float,
@@ -68,6 +77,7 @@ def fill_taps(
     first: Ints,
     taps: Ints,
     weight: Shorts,
+    share: Doubles,
 ) -> tuple[int, int, int]:
     """Find which samples make pixels ``start`` to ``start + count`` of an axis, and with what weights.
 
@@ -76,13 +86,13 @@ def fill_taps(
         scaled: pixels along the axis after the resize. ``mirrored`` counts them from the other end.
         first, taps: int32 (count,), the first sample and how many, out.
         weight: int16 (count, at least as many), out; what stands after the last is not touched.
+        share: float64, room for as many.
 
     Returns:
         The samples touched: from, to, and the largest number of taps.
     """
     scale = extent / scaled
     support = max(scale, 1.0)
-    share = np.empty(weight.shape[1])
     low, high, most = size, 0, 0
     for i in range(count):
         x = scaled - 1 - (start + i) if mirrored else start + i
@@ -122,28 +132,28 @@ def _weigh(centre: float, narrow: float, begin: int, taps: int, share: Doubles, 
     weight[heaviest] += spare
 
 
-@callee
-def fill_blur(radius: float, count: int, first: Ints, taps: Ints, weight: Shorts) -> None:
+@inlined
+def fill_blur(radius: float, count: int, first: Ints, taps: Ints, weight: Shorts, share: Doubles) -> None:
     """Fill the tables of a Gaussian of standard deviation ``radius`` (0 to 1): 7 taps, the edge repeated."""
-    bell, whole = np.empty(7), np.empty(7, np.int64)
     total, spare = 0.0, ONE
     for k in range(7):
-        bell[k] = math.exp(-0.5 * ((k - 3) / radius) ** 2)
-        total += bell[k]
+        share[k] = math.exp(-0.5 * ((k - 3) / radius) ** 2)
+        total += share[k]
     for k in range(7):
-        whole[k] = int(bell[k] / total * ONE + 0.5)
-        spare -= whole[k]
-    whole[3] += spare
+        whole = int(share[k] / total * ONE + 0.5)
+        share[k] = whole
+        spare -= whole
+    share[3] += spare
     for i in range(count):
         begin, end = max(i - 3, 0), min(i + 4, count)
         for k in range(weight.shape[1]):
             weight[i, k] = 0
         for k in range(7):
-            weight[i, min(max(i - 3 + k, 0), count - 1) - begin] += whole[k]
+            weight[i, min(max(i - 3 + k, 0), count - 1) - begin] += int(share[k])
         first[i], taps[i] = begin, end - begin
 
 
-@callee
+@inlined
 def pack_axes(level: Level, colour: int, axes: Axes, work: Work) -> tuple[int, int]:
     """Lay the tables along a row out for vectors; return what :func:`pack_taps` does, for plane 0 and the others."""
     low, most, columns = axes.low, axes.most, axes.columns
@@ -156,7 +166,7 @@ def pack_axes(level: Level, colour: int, axes: Axes, work: Work) -> tuple[int, i
     return fits[0], fits[colour]
 
 
-@callee
+@inlined
 def pack_taps(
     level: Level,
     low: int,
