@@ -17,7 +17,7 @@ Fault = tuple[Value, ...]
 OTHER, WORDS = "other", "words"
 UNREADABLE, CHANGED = "unreadable", "changed"
 PASSING = frozenset({UNREADABLE, CHANGED})
-"""Codes that say nothing about the data: the same command run again tries such an entry again."""
+"""Codes that say nothing about the data: a pack that is resumed tries such an entry again, and so does --overwrite."""
 
 FAULTS = {
     OTHER: "cannot be used",

@@ -50,8 +50,8 @@ def object_at(value: Any, place: str) -> dict[str, Any]:
 
 
 def count_at(value: Any, place: str) -> int:
-    """A whole number of 0 or more."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    """A whole number of 0 to 2**63 - 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
         kind = "the text " if isinstance(value, str) else ""
         raise ValueError(f"{place} has {kind}{shown(value)}, not a whole number of 0 or more")
     return value

@@ -42,8 +42,13 @@ def check_file(folder: Path, file: ShardFile) -> ShardError | None:
         found = hash_file(path)
     except OSError as error:
         return caused(ShardError(path, f"cannot be read ({why(error)})", "", how_to_open(error, path)), error)
-    if found.sha256 == file.sha256 and (not file.blocks or found.blocks == file.blocks):
-        return None
+    if found.size != file.bytes:
+        return ShardError(path, f"has {found.size} bytes now", f"{file.bytes}, by the manifest", copy)
+    if found.sha256 == file.sha256:
+        if not file.blocks or found.blocks == file.blocks:
+            return None
+        wrong = "is whole by its SHA-256, and the manifest has other digests of its blocks"
+        return ShardError(path, wrong, "", copy_again("manifest.json"))
     return ShardError(path, f"its bytes are not those that were written (SHA-256{_where(file, found)})", "", copy)
 
 

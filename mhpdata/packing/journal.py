@@ -20,7 +20,7 @@ from mhpdata.filesystem.atomic import sync_file
 from mhpdata.filesystem.ours import create, head
 from mhpdata.images.notes import Note
 from mhpdata.packing.output import Output, read_json
-from mhpdata.packing.sources import fingerprint
+from mhpdata.packing.sources import fingerprint, paths_of
 from mhpdata.source.entry import Entry
 from mhpdata.storage.digests import SOURCE_BYTES, Digests, digests_at
 from mhpdata.storage.manifest_2 import coded, parse_notes, parse_shard, parse_skipped, shard_content
@@ -104,6 +104,7 @@ class Journal:
             "stop": done.stop,
             "index": done.index,
             "names": [entry.name for entry in entries[done.start : done.stop + 1]],
+            "paths": paths_of(entries[done.start : done.stop + 1]),
             "entries": _found(entries, done.start, done.stop),
             "sources": done.sources.hex(),
             "contents": done.contents.hex(),
@@ -129,7 +130,7 @@ class Journal:
             if stop not in range(start + 1, len(entries) + 1):
                 return None
             covered = entries[start : stop + 1]
-            if content["names"] != [entry.name for entry in covered]:
+            if (content["names"], content["paths"]) != ([entry.name for entry in covered], paths_of(covered)):
                 return None
             sources = digests_at(content["sources"], "sources", len(covered), SOURCE_BYTES)
             shard, statistics = parse_shard(content["shard"]), parse_statistics(content["statistics"])

@@ -35,17 +35,27 @@ def fingerprint(entries: Sequence[Entry]) -> str:
     return digest.hexdigest()
 
 
+def paths_of(entries: Iterable[Entry]) -> str:
+    """A hash of where the files of these entries lie below the source folder (hex)."""
+    paths = [[file.path for file in entry.files] for entry in entries]
+    return hashlib.sha256(repr(paths).encode()).hexdigest()
+
+
 def source_digest(root: Path, entry: Entry, image: bytes | None = None) -> bytes:
-    """The digest of all files of an entry (SOURCE_BYTES bytes). A file that cannot be read counts with the reason.
+    """The digest of all files of an entry (SOURCE_BYTES bytes).
 
     Args:
         root: the source folder.
         entry: of a layout's scan.
-        image: SHA-256 of the image's file, where that is known.
+        image: SHA-256 of the image's file, of an entry that is packed. Of any other, a file that cannot be read counts
+            with the reason.
+
+    Raises:
+        SourceError: a mask of an entry that is packed cannot be read any more.
     """
     whole = hashlib.sha256(_file_digest(root, entry.image) if image is None else image)
     for file in entry.masks or ():
-        whole.update(_file_digest(root, file))
+        whole.update(_file_digest(root, file) if image is None else hashlib.sha256(read_file(root, file)).digest())
     return whole.digest()[:SOURCE_BYTES]
 
 
@@ -114,14 +124,14 @@ class Source:
         return state_of(fingerprint(self.entries), self.problems, self.renamed)
 
     def content(self, digests: Sequence[str]) -> str:
-        """A hash of names and contents (hex).
+        """A hash of names, paths below the source folder, and contents (hex).
 
         Args:
             digests: of the files of each entry, in the order of ``entries``.
         """
         named = hashlib.sha256()
         for entry, digest in zip(self.entries, digests, strict=True):
-            named.update(repr((entry.split, entry.name, digest)).encode())
+            named.update(repr((entry.split, entry.name, paths_of([entry]), digest)).encode())
         return state_of(named.hexdigest(), self.problems, self.renamed)
 
     def read(self, entries: Sequence[Entry]) -> Digests:

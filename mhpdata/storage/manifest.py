@@ -137,7 +137,9 @@ def read_manifest(folder: Path) -> Manifest:
 def _read_text(folder: Path) -> str:
     path = folder / NAME
     try:
-        return read_regular(path, MAX_BYTES).decode("utf-8", "replace")
+        return read_regular(path, MAX_BYTES).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ManifestError(path, f"is not a manifest ({error_in_words(error)})", "UTF-8", _AGAIN) from error
     except FileNotFoundError as error:
         remedy = f"There is no folder {folder}: pass the one that mhp-pack wrote, its --out."
         if folder.is_dir():

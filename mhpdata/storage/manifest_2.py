@@ -13,7 +13,7 @@ from mhpdata.faults import Renamed, Value
 from mhpdata.fields import count_at, digest_at, field_of, hexadecimal_at, list_at, object_at, shown, text_at
 from mhpdata.images.notes import Note
 from mhpdata.labels import IGNORE
-from mhpdata.options import FORMATS, OVERLAPS
+from mhpdata.options import FORMATS, IMAGES, OVERLAPS
 from mhpdata.storage.digests import SOURCE_BYTES, blocks_of, digests_at
 from mhpdata.storage.packed import PackedSplit, Shard, ShardFile, Skipped
 from mhpdata.storage.statistics import parse_statistics
@@ -76,7 +76,7 @@ def parse_labels(content: Any) -> dict[str, Any]:
     if any(max(pair) >= len(classes) for pair in pairs) or len(classes) > 255:
         raise ValueError(f"flip_pairs is {pairs}, and there are {len(classes)} classes")
     options = object_at(field_of(content, "options", ""), "options")
-    for name, choices in (("format", FORMATS), ("overlap", OVERLAPS)):
+    for name, choices in (("format", FORMATS), ("overlap", OVERLAPS), ("image", IMAGES)):
         if field_of(options, name, "options") not in choices:
             raise ValueError(f"options.{name} is {shown(options[name])}, not {' or '.join(choices)}")
     groups = list_at(field_of(content, "duplicates", ""), "duplicates")
@@ -141,6 +141,8 @@ def parse_names(content: Any, place: str) -> tuple[str, ...]:
     names = tuple(text_at(one, where) for one in list_at(field_of(content, "names", place), where))
     if (records := count_at(field_of(content, "records", place), f"{place}.records")) != len(names):
         raise ValueError(f"{place}.records is {records}, but there are {len(names)} names")
+    if not names:
+        raise ValueError(f"{place} has no records")
     return names
 
 

@@ -67,4 +67,7 @@ def parse_statistics(content: Any, place: str = "statistics", optional: frozense
         value, where = content.get(name, 0), f"{place}.{name}"
         lists = name.startswith("class")
         values[name] = [count_at(one, where) for one in list_at(value, where)] if lists else count_at(value, where)
-    return Statistics(**values)
+    found = Statistics(**values)
+    if found.unlabelled_persons > found.persons:
+        raise ValueError(f"{place} has {found.unlabelled_persons} unlabelled persons of {found.persons}")
+    return found

@@ -77,3 +77,13 @@ def test_a_file_of_version_1_has_no_blocks(whole, tmp_path):
     spoil(copy, 7)
     error = check_file(tmp_path, file)
     assert error is not None and error.found == "its bytes are not those that were written (SHA-256)"
+
+
+def test_a_file_whose_length_changes_while_it_is_read_is_damaged(whole, tmp_path, monkeypatch):
+    file, copy = described(whole), tmp_path / whole.name
+    copy.write_bytes(whole.read_bytes())
+    half = tmp_path / "half"
+    half.write_bytes(whole.read_bytes()[: SIZE // 2])
+    monkeypatch.setattr("mhpdata.checking.files.hash_file", lambda path: hash_file(half))
+    error = check_file(tmp_path, file)
+    assert error is not None and error.found == f"has {SIZE // 2} bytes now"

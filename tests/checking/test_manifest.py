@@ -114,7 +114,7 @@ EDITS = {
     "option_missing": (lambda content: content["options"].pop("quality"), "option quality: missing or unknown"),
     "shards": (shard_of_another_split, "shard 0 of split test"),
     "content": (content_of_val, "content of split val 0000"),
-    "a_block": (a_block, "SHA-256 of bytes 0 to "),
+    "a_block": (a_block, "is whole by its SHA-256, and the manifest has other digests of its blocks"),
     "skipped": (skipped, "split 'dev'"),
 }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 
 import pytest
 from folder import write_folder
 
 import mhpdata
-from mhpdata.packing.sources import Source, fingerprint, source_digest, state_of
+from mhpdata.errors import SourceError
+from mhpdata.packing.sources import Source, fingerprint, paths_of, source_digest, state_of
 from mhpdata.source.scan import scan
 from mhpdata.storage.digests import SOURCE_BYTES
 
@@ -83,3 +85,21 @@ def test_what_is_wrong_with_lists_is_part_of_the_state_by_its_code_alone(source)
     state = state_of("files", [problem], [])
     problem.error.found = problem.error.remedy = "other words"
     assert state_of("files", [problem], []) == state != state_of("files", [], [])
+
+
+def test_a_mask_of_a_packed_entry_that_cannot_be_read_again_is_an_error(source):
+    entry = entries(source)[0]
+    image = hashlib.sha256((source / entry.image.path).read_bytes()).digest()
+    (source / entry.masks[0].path).write_bytes(b"another")  # than the one that was scanned
+    with pytest.raises(SourceError):
+        source_digest(source, entry, image)
+
+
+def test_another_path_with_the_same_content_is_another_source(source):
+    first = Source(source, scan(source), ("train",), 1, False)
+    digests = list(first.read(first.entries))
+    content = first.content(digests)
+    assert content == first.content(digests)
+    entry = first.entries[0]
+    moved = replace(entry, image=replace(entry.image, path=f"{entry.image.path}.moved"))
+    assert paths_of([entry]) != paths_of([moved])

@@ -266,3 +266,27 @@ def test_an_overlap_rule_that_does_not_exist(overlap, tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps(changed(("options", "overlap"), overlap)))
     with pytest.raises(ManifestError, match=r"options\.overlap.* pack again with mhp-pack --overwrite"):
         mhpdata.open(tmp_path, "train")
+
+
+@pytest.mark.parametrize(
+    ("count", "value"),
+    [("unlabelled_persons", 999), ("persons", 1 << 63), ("contested", 10**4300 - 1)],
+)
+def test_a_count_beyond_what_it_is_a_part_of_or_any_integer(count, value):
+    content = copy.deepcopy(CONTENT)
+    content["splits"]["train"]["statistics"][count] = value
+    refuse(content, "statistics")
+
+
+def test_a_shard_without_records():
+    content = copy.deepcopy(CONTENT)
+    shard = copy.deepcopy(content["splits"]["train"]["shards"][0])
+    content["splits"]["train"]["shards"].append({**shard, "names": [], "records": 0})
+    refuse(content, "no records")
+
+
+def test_a_byte_that_is_no_utf8_is_damage(tmp_path):
+    spoilt = (GOLDEN_2 / "manifest.json").read_bytes().replace(b"mhp-v1", b"mhp-v\xff", 1)
+    (tmp_path / "manifest.json").write_bytes(spoilt)
+    with pytest.raises(ManifestError, match="UTF-8"):
+        read_manifest(tmp_path)
