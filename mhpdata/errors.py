@@ -61,7 +61,7 @@ FIND_AGAIN = f"{_WHICH} {COPY_AGAIN}"
 PACK_AGAIN = "Run the mhp-pack command that made the packed folder once more, with --overwrite."
 """What to do about a shard that no copy mends."""
 UPDATE = Remedy(
-    "If build.json in the packed folder names a newer mhp than pip show mhp, install that one; "
+    "If build.json in the packed folder names a newer mhp than pip show mhpkit, install that one; "
     "otherwise pack again with mhp-pack --overwrite.",
     Kind.NEWER,
 )

@@ -20,13 +20,15 @@ import logging
 import os
 import re
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from numba import config
 
-from mhpdata.filesystem.descriptors import hold_standard, open_descriptor
+from mhpdata.errors import OutputError
+from mhpdata.filesystem.atomic import ABANDONED_S, replacing
+from mhpdata.filesystem.descriptors import open_descriptor
+from mhpdata.filesystem.ours import create
 from mhpdata.wording import printable, why
 
 FOLDER = "mhp-kernels"
@@ -34,7 +36,6 @@ SUFFIX = ".kernel"
 LOCK = "compiling.lock"
 _KEPT = 8
 """Folders of other sources that stay, as of a second checkout or of bounds that are checked."""
-_ABANDONED_S = 3600
 
 
 def folders(digest: str) -> list[Path]:
@@ -65,6 +66,8 @@ class Writer:
                 return
             except OSError as error:
                 failed.append(printable(f"{folder} ({why(error)})"))
+            except OutputError as error:
+                failed.append(printable(f"{folder} ({error.found})"))
         self.off = True
         logging.getLogger("mhpdata").warning(
             "Compiled kernels cannot be kept in %s. Every process compiles them again, which takes ten "
@@ -77,16 +80,8 @@ class Writer:
         if path.parent not in self._tidied:
             self._tidied.add(path.parent)
             _tidy(path.parent)
-        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-        hold_standard()
-        try:
-            with part.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(path, shared=True, sync=True) as part, create(part) as file:
+            file.write(content)
 
 
 def open_lock(places: list[Path]) -> tuple[Path, int] | None:
@@ -108,7 +103,7 @@ def _tidy(folder: Path) -> None:
     with contextlib.suppress(OSError):
         os.utime(folder)
         for part in folder.glob(f"*{SUFFIX}.*.part"):
-            if time.time() - part.stat().st_mtime > _ABANDONED_S:
+            if time.time() - part.stat().st_mtime > ABANDONED_S:
                 part.unlink()
         others = [path for path in folder.parent.iterdir() if re.fullmatch("[0-9a-f]{16}", path.name)]
         others = [path for path in others if path != folder and path.is_dir() and not path.is_symlink()]

@@ -117,7 +117,9 @@ def _warm() -> str:
             size = 64 if number else 0  # 0 stores JPEGs as they are, which are compared with the loader's decoder
             mhpdata.pack(source, packed, image=image, overlap=rule, size=size, workers=1)
             output = mhpdata.Output(persons=True, overlap=rule)
-            loader = mhpdata.Loader(packed, "train", 2, mhpdata.TrainCrop(64), output=output, threads=1)
+            loader = mhpdata.Loader(
+                packed, "train", 2, mhpdata.TrainCrop(64), share=mhpdata.Share(every=True), output=output, threads=1
+            )
             next(iter(loader))
             loader.close()
     place = printable(str(next((f for f in folders() if f.is_dir()), folders()[0])))

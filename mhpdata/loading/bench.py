@@ -19,6 +19,7 @@ import numpy as np
 from mhpdata.errors import OptionError
 from mhpdata.loading.loader import Loader
 from mhpdata.options import check_range
+from mhpdata.settings.share import Share
 
 
 def bench_loader(
@@ -52,7 +53,7 @@ def bench_loader(
     first_batch = {}
     for count in threads:
         tell(f"warming up, {count} threads")
-        loader = Loader(folder, split, threads=count, **options)
+        loader = Loader(folder, split, threads=count, **{"share": Share(every=True), **options})
         if not _drain(loader):
             loader.close()
             remedy = "Pass another --split (mhp-verify shows how many each has), and no --limit or one above 0."

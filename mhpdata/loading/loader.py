@@ -51,7 +51,8 @@ class Loader:
 
         Loader("rec", "train", batch_size=16, view=TrainCrop(768))
         Loader("rec", "val", view=CentreCrop(480), output=Output(dtype="uint8"))
-        Loader([("rec_v1", "train"), ("rec_v2", "train")], mix=Mix(weights=(1, 2), remap="common"))
+        sets = [("rec_v1", "train"), ("rec_v2", "train")]
+        Loader(sets, mix=Mix(weights=(1, 2), remap="common"), choose=Choose(leaks="skip"))
 
     Each iteration shows the epoch after the one before. An epoch is over when its last batch is handed out, whether or
     not the loop asks for more. A loop that is left earlier (break, an error) has not finished its epoch: ``state_dict``

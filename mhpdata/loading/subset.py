@@ -66,6 +66,9 @@ def _names_per_set(mixture: Mixture, choose: Choose) -> list[Any]:
     if count == 1:
         return [names]
     lists = [None] * count if names is None else list(names)
+    if any(isinstance(one, str) for one in lists):
+        remedy = f"Pass a list of {count} lists of names, with None for each set of which all images are wanted."
+        raise OptionError("names", "names", f"{count} collections of names, one per set", remedy)
     if len(lists) != count:
         remedy = f"Pass a list of {count}, with None for each set of which all images are wanted."
         raise OptionError("names", f"{len(lists)} collections", f"{count}, one per set", remedy)

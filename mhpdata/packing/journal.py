@@ -16,8 +16,8 @@ from typing import Any
 
 from mhpdata.faults import PASSING
 from mhpdata.fields import digest_at
-from mhpdata.filesystem.atomic import sync_file
-from mhpdata.filesystem.ours import create, head
+from mhpdata.filesystem.atomic import sync_file, write_atomically
+from mhpdata.filesystem.ours import head
 from mhpdata.images.notes import Note
 from mhpdata.packing.output import Output, read_json
 from mhpdata.packing.sources import fingerprint, paths_of
@@ -114,9 +114,7 @@ class Journal:
             "notes": coded(done.notes),
         }
         note = folder / f"{done.shard.stem}.json"
-        with create(note.with_suffix(".part"), "x") as part:
-            part.write(json.dumps(content))
-        note.with_suffix(".part").replace(note)
+        write_atomically(note, json.dumps(content), sync=False)
 
     def _noted(self, split: str, entries: Sequence[Entry], done: list[Finished]) -> Finished | None:
         """The shard after those, by its note; None where there is none of these options, place and source files."""

@@ -59,7 +59,7 @@ class Output:
         self.out = out
         stem = rf"({'|'.join(splits)})-[0-9]{{5}}"
         self._ours = re.compile(rf"{stem}\.(rec|idx|h5)")
-        self._unfinished = re.compile(rf"{stem}\.(rec|idx|h5|spool|json|part)|options\.json")
+        self._unfinished = re.compile(rf"{stem}\.(rec|idx|h5|spool|json|part)|\.{stem}\.json\.part|options\.json")
         self.folder = out / FOLDER
         self._locks = locks = list[int]()
         hold_standard()

@@ -13,6 +13,7 @@ training configuration and the commands' flags read the same fields, so that non
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, NamedTuple, Protocol
@@ -63,8 +64,8 @@ class Number:
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
         """Return the number; raise OptionError outside the range, for NaN and for infinities."""
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or not self.low <= float(value) <= self.high:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not self.low <= value <= self.high or not abs(value) <= sys.float_info.max:
             above = "above 0" if self.low else "of 0 or more"
             finite = "finite " if isinstance(value, float) and not math.isfinite(value) else ""
             bounds = above if math.isinf(self.high) else f"from {self.low:g} to {self.high:g}"
@@ -198,4 +199,11 @@ def check_kind(name: str, value: object, *kinds: type[Checked]) -> None:
     """Raise OptionError unless a value is of one of these classes of options."""
     if not isinstance(value, kinds):
         expected = " or ".join(f"{kind.__name__}(...)" for kind in kinds)
-        raise OptionError(name, in_words(value), expected, f"Pass such as {name}=mhpdata.{kinds[0].__name__}(...).")
+        raise OptionError(
+            name, in_words(value), expected, f"Pass such as {name}={_home(kinds[0])}.{kinds[0].__name__}(...)."
+        )
+
+
+def _home(kind: type[Checked]) -> str:
+    """Name the module from which people import a class of options."""
+    return "mhpdata" if kind.__module__.startswith("mhpdata.settings") else kind.__module__

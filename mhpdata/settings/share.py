@@ -62,6 +62,18 @@ class Share(Checked):
             remedy = "Leave rank and world_size out, or pass Share(every=True) to read all samples in each process."
             raise OptionError("rank", found, expected, remedy)
 
+    @classmethod
+    def told(cls, rank: int, world_size: int) -> Share:
+        """Return the share of a process whose numbers its engine knows; neither torch nor the environment is asked.
+
+        MXNet's processes have their numbers from its kvstore, whatever RANK says.
+        """
+        Integer(1, MOST).take("world_size", world_size, None)
+        Integer(0, world_size - 1).take("rank", rank, None)
+        share = cls(every=True)
+        share._keep(rank, world_size)
+        return share
+
     def _keep(self, rank: int, world_size: int) -> None:
         object.__setattr__(self, "rank", rank)
         object.__setattr__(self, "world_size", world_size)
@@ -72,7 +84,7 @@ def _running() -> _Running | None:
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return _Running(distributed.get_rank(), distributed.get_world_size(), "torch.distributed says")
-    given = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
+    given = os.environ.get("RANK") or None, os.environ.get("WORLD_SIZE") or None  # an empty one counts as not set
     if None in given:
         return None
     try:

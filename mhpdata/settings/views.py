@@ -16,6 +16,7 @@ from mhpdata.settings.rules import Checked, Integer, Probability, Rule, Switch, 
 BACKGROUND = 0
 """Label of the padding in GluonCV's recipe, where it counts as background."""
 _SIDE = Integer(1, 32767)
+_MOST_SCALE = 10000
 
 
 class _Scales(Rule):
@@ -24,11 +25,11 @@ class _Scales(Rule):
     def take(self, name: str, value: object, usual: object) -> tuple[float, float]:
         """Return (low, high); raise OptionError for anything else."""
         pair = () if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)
-        if len(pair) == 2 and all(map(is_number, pair)) and 0 < pair[0] <= pair[1]:
+        if len(pair) == 2 and all(map(is_number, pair)) and 0 < pair[0] <= pair[1] <= _MOST_SCALE:
             low, high = (one if isinstance(one, int | float) else float(one) for one in pair)
             return low, high
         remedy = "Pass two numbers above 0, the smaller one first, such as (0.5, 2.0)."
-        raise OptionError(name, f"{value}", "0 < low <= high", remedy)
+        raise OptionError(name, f"{value}", f"0 < low <= high <= {_MOST_SCALE}", remedy)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ In the full release ``gluoncv`` gives 999 images, and figures compare with those
 folder, the synthetic ones, too, it means the same by position (val without its first entry, be it packed or skipped),
 and compares with nothing published. A folder with a val_list of its own has no such protocol at GluonCV.
 
-In: a Manifest. Out: names, in the split's order, for ``mhpdata.Loader(names=...)``.
+In: a Manifest. Out: names, in the split's order, for ``mhpdata.Choose(names=...)``.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Feed:
             config.data.train_split,
             config.optim.batch_size // world_size,
             config.view,
-            Share(rank, world_size),
+            Share.told(rank, world_size),
         )
         self.classes = self.loader.classes
         self._check_classes()

@@ -55,7 +55,7 @@ def train(
     """Train a network on a packed folder: what mhp-train calls.
 
     Args:
-        config: the run's options; for a resumed run those of the checkpoint, except for ``config.FREE``.
+        config: the run's options; for a resumed run those of the checkpoint, except for those that are ``free``.
         out: the run's folder; new, or that of the checkpoint.
         resume: resume from this checkpoint: its weights, or a run's folder for the last checkpoint there.
         weights: start with these weights instead of new ones.

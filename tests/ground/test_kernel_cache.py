@@ -112,8 +112,13 @@ def test_signatures_that_are_compiled_at_once_never_take_each_others_code(cache,
 def test_files_get_their_names_in_any_order(cache, monkeypatch):
     """Three processes are about to rename what they have written: two of one signature, one of another."""
     renames = []
+
+    def rename_later(part, path):
+        renames.append((part.read_bytes(), path))
+        part.unlink()
+
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(kernel_files.os, "replace", lambda part, path: renames.append((part.read_bytes(), path)))
+        meanwhile.setattr(kernel_files.os, "replace", rename_later)
         assert [process()(values) for values in (INTS, FLOATS, INTS)] == [12, 12.0, 12]
     for order in itertools.permutations(renames):
         for content, path in order:

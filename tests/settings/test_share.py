@@ -64,7 +64,7 @@ def test_a_process_group_that_has_not_begun_says_nothing(monkeypatch):
     assert numbers(Share()) == (2, 4)
 
 
-@pytest.mark.parametrize("variables", [("4", "4"), ("-1", "4"), ("one", "4"), ("0", ""), ("0", "0")])
+@pytest.mark.parametrize("variables", [("4", "4"), ("-1", "4"), ("one", "4"), ("0", "0")])
 def test_variables_that_make_no_sense_are_an_error(monkeypatch, variables):
     launched(monkeypatch, *variables)
     with pytest.raises(OptionError, match="environment: RANK"):
@@ -85,3 +85,18 @@ def test_numbers_that_are_no_share(options):
 def test_every_sample_and_a_share_contradict_each_other():
     with pytest.raises(OptionError, match="every: True with rank 0"):
         Share(0, 2, every=True)
+
+
+def test_an_engine_that_knows_its_numbers_asks_nobody(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    share = Share.told(2, 3)
+    assert (share.rank, share.world_size) == (2, 3)
+    with pytest.raises(OptionError, match="rank"):
+        Share.told(3, 3)
+
+
+def test_empty_variables_count_as_not_set(monkeypatch):
+    monkeypatch.setenv("RANK", "")
+    monkeypatch.setenv("WORLD_SIZE", "")
+    assert (Share().rank, Share().world_size) == (0, 1)

@@ -109,6 +109,11 @@ class Copies:
         return len(self._loader)
 
     @property
+    def epoch(self) -> int:
+        """The epoch of the next batch that is handed out."""
+        return self.state_dict()["epoch"]
+
+    @property
     def sampler(self) -> Copies:
         """Itself: Lightning calls ``sampler.set_epoch(epoch)`` when an epoch begins."""
         return self
