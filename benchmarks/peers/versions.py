@@ -100,8 +100,10 @@ def _refuse(variant: Variant) -> None:
     if variant.reason:
         raise click.ClickException(f"{variant.name}: {variant.reason}")
     for run in variant.runs:
-        if run["code"] != variant.environment["PYTHONPATH"]:
-            raise click.ClickException(f"{variant.name}: ran the code of {run['code']}")
+        if (code := run.pop("code", variant.environment["PYTHONPATH"])) != variant.environment["PYTHONPATH"]:
+            raise click.ClickException(
+                f"{variant.name}: ran the code of {code}"
+            )  # else a path of this machine, not kept
 
 
 def ratios(first: list[Variant], second: list[Variant], column: str) -> list[float]:
