@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Bytes: TypeAlias = NDArray[np.uint8]
 Shorts: TypeAlias = NDArray[np.int16]
 ShortWords: TypeAlias = NDArray[np.uint16]
+Words: TypeAlias = NDArray[np.uint32]
 Ints: TypeAlias = NDArray[np.int32]
 Longs: TypeAlias = NDArray[np.int64]
 LongWords: TypeAlias = NDArray[np.uint64]

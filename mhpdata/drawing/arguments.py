@@ -13,17 +13,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
-Shorts = NDArray[np.int16]
-Halves = NDArray[np.uint16]
-"""float16 as bits, which Numba has no type for."""
-Ints = NDArray[np.int32]
-Words = NDArray[np.uint32]
-Longs = NDArray[np.int64]
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
+from mhpdata.arrays import Bytes, Doubles, Floats, Ints, Longs, Shorts, ShortWords, Words
+
 Address = int
 """Where something begins in memory."""
 Level = int
@@ -40,7 +32,7 @@ class Norm(NamedTuple):
 
     factors: Floats
     floats: Floats
-    halves: Halves
+    halves: ShortWords
     black: Longs
 
 

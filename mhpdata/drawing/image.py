@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mhpdata.arrays import Bytes
 from mhpdata.drawing import plain as k
 from mhpdata.drawing import vector as f
-from mhpdata.drawing.arguments import Bytes, Level, Norm, Target, Work
+from mhpdata.drawing.arguments import Level, Norm, Target, Work
 from mhpdata.drawing.instructions import LEVEL, address, fence
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.resample import resample, resample_plain

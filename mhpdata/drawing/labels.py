@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mhpdata.arrays import Bytes, Ints, Words
 from mhpdata.drawing import vector as f
-from mhpdata.drawing.arguments import Bytes, Ints, Level, MapRules, Runs, Words
+from mhpdata.drawing.arguments import Level, MapRules, Runs
 from mhpdata.drawing.instructions import address, fence
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.scratch import DrawScratch

@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpdata.drawing.arguments import Bytes, Ints, Norm, Shorts
+from mhpdata.arrays import Bytes, Ints, Shorts
+from mhpdata.drawing.arguments import Norm
 from mhpdata.drawing.taps import ONE
 from mhpdata.jit import callee
 

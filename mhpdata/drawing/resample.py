@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mhpdata.arrays import Bytes
 from mhpdata.drawing import plain as k
 from mhpdata.drawing import vector as f
-from mhpdata.drawing.arguments import Axes, Bytes, Canvas, Lanes, Level, Norm, Target, Work
+from mhpdata.drawing.arguments import Axes, Canvas, Lanes, Level, Norm, Target, Work
 from mhpdata.drawing.instructions import FUSED, address
 from mhpdata.drawing.source import YUV, Source
 from mhpdata.drawing.taps import pack_axes

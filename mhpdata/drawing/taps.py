@@ -11,7 +11,8 @@ import math
 
 import numpy as np
 
-from mhpdata.drawing.arguments import Axes, Bytes, Doubles, Ints, Level, Shorts, Work
+from mhpdata.arrays import Bytes, Doubles, Ints, Shorts
+from mhpdata.drawing.arguments import Axes, Level, Work
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.source import Source
 from mhpdata.jit import callee, inlined

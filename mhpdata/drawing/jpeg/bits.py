@@ -28,16 +28,6 @@ from mhpdata.jit import callee
 
 
 @intrinsic
-def address(typingctx: Any, array: Any) -> Any:
-    """Return where an array begins, as int64."""
-
-    def codegen(context: Any, b: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        return b.ptrtoint(context.make_array(signature.args[0])(context, b, values[0]).data, I64)
-
-    return types.int64(array), codegen
-
-
-@intrinsic
 def load_word(typingctx: Any, address: Any) -> Any:
     """The 8 bytes at an address, whatever its alignment, as uint64."""
     return types.uint64(types.int64), lambda context, b, signature, values: load(b, values[0], I64)

@@ -19,7 +19,8 @@ from __future__ import annotations
 import numpy as np
 
 from mhpdata.arrays import Bytes, Longs, Shorts
-from mhpdata.drawing.jpeg.bits import address, long_code, look_up, refill, value_of
+from mhpdata.drawing.instructions import address
+from mhpdata.drawing.jpeg.bits import long_code, look_up, refill, value_of
 from mhpdata.drawing.jpeg.codes import FAST, Tables
 from mhpdata.drawing.jpeg.grid import Grid
 from mhpdata.drawing.jpeg.segments import AT, BITS, HAVE, LEFT, PREDICTED, SIZE, UNITS, begin_segment

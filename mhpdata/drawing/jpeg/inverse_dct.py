@@ -22,8 +22,7 @@ from llvmlite import ir
 from numba import njit
 
 from mhpdata.arrays import Ints, LongWords, Shorts
-from mhpdata.drawing.instructions import I8, I16, I32, call, fixed, load, splat, step, store
-from mhpdata.drawing.jpeg.bits import address
+from mhpdata.drawing.instructions import I8, I16, I32, address, call, fixed, load, splat, step, store
 from mhpdata.jit import callee
 
 Loops: TypeAlias = bool | None

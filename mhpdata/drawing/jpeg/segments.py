@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mhpdata.arrays import Bytes, Longs
-from mhpdata.drawing.jpeg.bits import address, load_word, store_word
+from mhpdata.drawing.instructions import address
+from mhpdata.drawing.jpeg.bits import load_word, store_word
 from mhpdata.jit import callee
 
 SPARE = 1536
