@@ -27,8 +27,8 @@ from harness import machine, save, table
 import mhpdata
 from mhpdata.drawing import image as render
 from mhpdata.drawing import labels as maps
-from mhpdata.drawing.instructions import LEVEL
 from mhpdata.drawing.scratch import DrawScratch
+from mhpdata.drawing.vectors.instructions import LEVEL
 from mhpdata.loading import sampling
 from mhpdata.loading.loader import Loader
 from mhpdata.loading.making import place_in

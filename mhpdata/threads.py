@@ -18,8 +18,8 @@ from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
-from mhpdata import compiling
 from mhpdata.errors import OptionError
+from mhpdata.kernels import compiling
 from mhpdata.options import check_range
 from mhpdata.pool import Pool
 from mhpdata.task import Task

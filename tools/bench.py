@@ -102,8 +102,8 @@ def _warm() -> str:
     import tempfile
 
     import mhpdata
-    from mhpdata.compiling import expect, seconds
-    from mhpdata.kernel_cache import WRITER, folders
+    from mhpdata.kernels.cache import WRITER, folders
+    from mhpdata.kernels.compiling import expect, seconds
     from mhpdata.options import OVERLAPS
     from mhpdata.storage.codec import CODECS
     from mhpdata.synth.writing.folder import synthesize

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpdata import compiling
 from mhpdata.drawing import image as render
 from mhpdata.drawing import labels as maps
-from mhpdata.drawing.instructions import LEVEL
 from mhpdata.drawing.jpeg.grid import grid
 from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import read_scan
@@ -19,6 +17,8 @@ from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.plain import FLOAT32
 from mhpdata.drawing.scratch import DrawScratch, aligned
 from mhpdata.drawing.source import YUV, planar
+from mhpdata.drawing.vectors.instructions import LEVEL
+from mhpdata.kernels import compiling
 from mhpdata.pool import Pool, ended
 from mhpdata.threads import start_threads
 

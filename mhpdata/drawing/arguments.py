@@ -5,7 +5,7 @@ to a function per row costs 1.5 to 1.8 times the row, since each handing-on coun
 (:class:`Canvas`, :class:`Lanes`) costs nothing anywhere.
 
 The code of a function under ``@kernel`` depends on the fields of these classes and on their order, which the name of a
-signature does not tell; the words above make :mod:`mhpdata.kernel_cache` count this file among the sources of kernels.
+signature does not tell; the words above make :mod:`mhpdata.kernels.cache` count this file among the sources of kernels.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Doubles, Floats, Ints, Longs, Shorts, ShortWords, Words
+from mhpdata.kernels.arrays import Bytes, Doubles, Floats, Ints, Longs, Shorts, ShortWords, Words
 
 Address = int
 """Where something begins in memory."""
 Level = int
-"""1 (AVX2) or 2 (AVX-512), see :data:`mhpdata.drawing.instructions.LEVEL`."""
+"""1 (AVX2) or 2 (AVX-512), see :data:`mhpdata.drawing.vectors.instructions.LEVEL`."""
 
 
 class Norm(NamedTuple):
@@ -105,9 +105,9 @@ class Canvas(NamedTuple):
 class Lanes(NamedTuple):
     """Addresses and distances in bytes of what the fused steps read along a row, and the bytes of an output's plane.
 
-    ``sums``: three rows of :func:`mhpdata.drawing.vector.vertical`. ``base``, ``picks``, ``packed``: the tables of
-    ``pack_taps``; those of the chroma stand one distance further (0 where all planes share theirs). ``pairs``: pairs of
-    taps of a pixel. ``wide``: 1 where a window has 16 words. ``norm``: factor and offset per channel.
+    ``sums``: three rows of :func:`mhpdata.drawing.vectors.steps.vertical`. ``base``, ``picks``, ``packed``: the tables
+    of ``pack_taps``; those of the chroma stand one distance further (0 where all planes share theirs). ``pairs``: pairs
+    of taps of a pixel. ``wide``: 1 where a window has 16 words. ``norm``: factor and offset per channel.
     """
 
     sums: Address

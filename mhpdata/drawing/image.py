@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpdata.arrays import Bytes
-from mhpdata.drawing import plain as k
-from mhpdata.drawing import vector as f
+from mhpdata.drawing import plain
 from mhpdata.drawing.arguments import Level, Norm, Target, Work
-from mhpdata.drawing.instructions import LEVEL, address, fence
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.resample import resample, resample_plain
 from mhpdata.drawing.scratch import DrawScratch
 from mhpdata.drawing.source import RGB, YUV, Source, planar
 from mhpdata.drawing.taps import fill_axes, fill_blur_axes, most_taps
+from mhpdata.drawing.vectors import steps
+from mhpdata.drawing.vectors.instructions import LEVEL, address, fence
 from mhpdata.imagenet import DEVIATION, MEAN
-from mhpdata.jit import inlined, kernel
+from mhpdata.kernels.arrays import Bytes
+from mhpdata.kernels.jit import inlined, kernel
 
 
 def normalisation(mean: tuple[float, ...] = MEAN, deviation: tuple[float, ...] = DEVIATION) -> Norm:
@@ -48,7 +48,7 @@ def draw_image(
     """Draw an image into ``out``.
 
     Args:
-        level: 0 for plain loops, or a level of :mod:`mhpdata.drawing.instructions` that this machine has.
+        level: 0 for plain loops, or a level of :mod:`mhpdata.drawing.vectors.instructions` that this machine has.
         buffer: uint8, flat, with at least 64 bytes after the last row.
         kind: FLOAT32, FLOAT16 or UINT8 of :mod:`mhpdata.drawing.plain`.
         out: uint8, flat: the memory of this sample in the batch.
@@ -87,7 +87,7 @@ def _draw(
 @inlined
 def _sharp(place: Placement, work: Work) -> Target:
     """Return the target of a crop that is to be blurred."""
-    return Target(work.sharp, np.int64(k.PLANES), np.bool_(False), place.height, place.width)
+    return Target(work.sharp, np.int64(plain.PLANES), np.bool_(False), place.height, place.width)
 
 
 @inlined
@@ -113,12 +113,12 @@ def split_channels(level: int, pixels: Bytes, begin: int, end: int, out: Bytes, 
 
 @kernel
 def _split_channels_plain(pixels: Bytes, begin: int, count: int, out: Bytes, stride: int) -> None:
-    k.split_channels(pixels, begin, out, stride, count)
+    plain.split_channels(pixels, begin, out, stride, count)
 
 
 @kernel
 def _split_channels(level: Level, pixels: Bytes, begin: int, count: int, out: Bytes, stride: int) -> None:
-    f.split_channels(level, address(pixels) + 3 * begin, address(out) + begin, stride, count)
+    steps.split_channels(level, address(pixels) + 3 * begin, address(out) + begin, stride, count)
 
 
 def draw_planes(data: Bytes, size: tuple[int, int]) -> Bytes:
@@ -127,5 +127,5 @@ def draw_planes(data: Bytes, size: tuple[int, int]) -> Bytes:
     buffer = np.concatenate([data, np.zeros(64, np.uint8)])
     source = planar(YUV, size)
     place = Placement(*size, 0, 0, *size)
-    draw_image(LEVEL, buffer, source, place, k.UINT8, normalisation(), out.reshape(-1), DrawScratch())
+    draw_image(LEVEL, buffer, source, place, plain.UINT8, normalisation(), out.reshape(-1), DrawScratch())
     return out

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Ints, Words
-from mhpdata.drawing import vector as f
 from mhpdata.drawing.arguments import Level, MapRules, Runs
-from mhpdata.drawing.instructions import address, fence
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.scratch import DrawScratch
-from mhpdata.jit import callee, kernel
+from mhpdata.drawing.vectors import steps
+from mhpdata.drawing.vectors.instructions import address, fence
+from mhpdata.kernels.arrays import Bytes, Ints, Words
+from mhpdata.kernels.jit import callee, kernel
 
 
 def draw_labels(
@@ -35,7 +35,7 @@ def draw_labels(
     """Draw the label map, and the person map unless ``persons`` is empty; nearest pixel, padding ``pad_label`` and 0.
 
     Args:
-        level: a level of :mod:`mhpdata.drawing.instructions` that this machine has; below 2, loops draw.
+        level: a level of :mod:`mhpdata.drawing.vectors.instructions` that this machine has; below 2, loops draw.
         runs: uint32 (rows + 1,), the first run of each row, and uint32, the runs: as docs/format.md says.
         size: (height, width) of the map.
         swap: uint8 (256,), the label that each label becomes (left for right on a flip).
@@ -115,10 +115,10 @@ def _draw(
                             stop = cut[words[j] & 0xFFFF]
                         else:
                             stop = columns - cut[words[j - 1] & 0xFFFF] if j > first else columns
-                        f.fill_short(value, here + filled, stop - filled)
+                        steps.fill_short(value, here + filled, stop - filled)
                         filled = stop
-                f.fill(level, 0 if i else pad_label, here + filled, width - filled)
-            f.copy(level, here, (to_persons if i else to) + y * width, width)
+                steps.fill(level, 0 if i else pad_label, here + filled, width - filled)
+            steps.copy(level, here, (to_persons if i else to) + y * width, width)
         before = row
     fence()
     return True

@@ -9,9 +9,9 @@ cache::
     3 rows, uint8             to_gray       (on request)                -> uint8
     3 rows, uint8             emit          ImageNet mean, deviation    -> float32 or float16 planes, or uint8 RGBRGB
 
-:mod:`mhpdata.drawing.vector` has the same steps on vectors, which change the speed and never a bit of the result.
-Floats are a function of the uint8 value alone: float32(factor * value + offset), rounded once. The weights are those of
-:mod:`mhpdata.drawing.taps`.
+:mod:`mhpdata.drawing.vectors.steps` has the same steps on vectors, which change the speed and never a bit of the
+result. Floats are a function of the uint8 value alone: float32(factor * value + offset), rounded once. The weights are
+those of :mod:`mhpdata.drawing.taps`.
 
 Tried and lost: horizontal pass first (it runs over more rows when the image shrinks); colour before the resize (four
 times the chroma to touch).
@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Ints, Shorts
 from mhpdata.drawing.arguments import Norm
 from mhpdata.drawing.taps import ONE
-from mhpdata.jit import callee
+from mhpdata.kernels.arrays import Bytes, Ints, Shorts
+from mhpdata.kernels.jit import callee
 
 FLOAT32, FLOAT16, UINT8, PLANES = range(4)
 """Kinds of output: planes of float32 or float16, interleaved uint8, or planes of uint8."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpdata.arrays import Bytes
-from mhpdata.drawing import plain as k
-from mhpdata.drawing import vector as f
+from mhpdata.drawing import plain
 from mhpdata.drawing.arguments import Axes, Canvas, Lanes, Level, Norm, Target, Work
-from mhpdata.drawing.instructions import FUSED, address
 from mhpdata.drawing.source import YUV, Source
 from mhpdata.drawing.taps import pack_axes
-from mhpdata.jit import callee, inlined
+from mhpdata.drawing.vectors import steps
+from mhpdata.drawing.vectors.instructions import FUSED, address
+from mhpdata.kernels.arrays import Bytes
+from mhpdata.kernels.jit import callee, inlined
 
 
 @callee
@@ -29,19 +29,19 @@ def resample_plain(buffer: Bytes, source: Source, axes: Axes, target: Target, no
     low, span, _, rows, columns = axes
     out, kind, gray, height, width = target
     pitch = rgb.size // 3
-    drawn, step = (out, height * pitch) if kind == k.PLANES else (rgb, pitch)
+    drawn, step = (out, height * pitch) if kind == plain.PLANES else (rgb, pitch)
     for y in range(height):
         if y < rows:
             for p in range(3):
                 c = min(p, colour)
                 begin = at[p] + first[c, y] * stride[p] + low[c]
-                k.vertical(buffer, begin, stride[p], weight[c, y], taps[c, y], c == 1, sums[p], span[c])
-                k.horizontal(sums[p], low[c], first[2 + c], taps[2 + c], weight[2 + c], 13 - c, pixels[p], columns)
-            k.to_rgb(colour == YUV, pixels, drawn, y * pitch if kind == k.PLANES else 0, step, columns)
+                plain.vertical(buffer, begin, stride[p], weight[c, y], taps[c, y], c == 1, sums[p], span[c])
+                plain.horizontal(sums[p], low[c], first[2 + c], taps[2 + c], weight[2 + c], 13 - c, pixels[p], columns)
+            plain.to_rgb(colour == YUV, pixels, drawn, y * pitch if kind == plain.PLANES else 0, step, columns)
         if gray:
-            k.to_gray(rgb, 0, pitch, columns)
-        if kind != k.PLANES:
-            k.emit(kind, rgb, pitch, columns if y < rows else 0, norm, out, y * canvas.row, canvas.plane, width)
+            plain.to_gray(rgb, 0, pitch, columns)
+        if kind != plain.PLANES:
+            plain.emit(kind, rgb, pitch, columns if y < rows else 0, norm, out, y * canvas.row, canvas.plane, width)
 
 
 @inlined
@@ -50,7 +50,7 @@ def resample(level: Level, buffer: Bytes, source: Source, axes: Axes, target: Ta
     canvas = _clear(target, norm, work)
     fits = pack_axes(level, source.colour, axes, work)
     aligned = target.width % 32 == 0 and (address(target.out) | canvas.plane) % 64 == 0
-    if FUSED and level == 2 and fits[0] and fits[1] and target.kind <= k.FLOAT16 and not target.gray and aligned:
+    if FUSED and level == 2 and fits[0] and fits[1] and target.kind <= plain.FLOAT16 and not target.gray and aligned:
         _resample_fused(level, buffer, source, axes, target, canvas, fits, norm, work)
     else:
         _resample_steps(level, buffer, source, axes, target, canvas, fits, norm, work)
@@ -65,13 +65,13 @@ def _clear(target: Target, norm: Norm, work: Work) -> Canvas:
             pixels[p, i] = 0
     for i in range(rgb.size):
         rgb[i] = 0
-    if target.kind == k.PLANES:
+    if target.kind == plain.PLANES:
         for i in range(out.size):
             out[i] = 0
-    size = 4 if target.kind == k.FLOAT32 else 2
-    interleaved = target.kind == k.UINT8
+    size = 4 if target.kind == plain.FLOAT32 else 2
+    interleaved = target.kind == plain.UINT8
     plane, row = (0, 3 * target.width) if interleaved else (target.height * target.width * size, target.width * size)
-    black, i = norm.black, np.int64(target.kind != k.FLOAT32)
+    black, i = norm.black, np.int64(target.kind != plain.FLOAT32)
     return Canvas(target.kind, target.width, size, plane, row, black[i, 0], black[i, 1], black[i, 2])
 
 
@@ -99,7 +99,7 @@ def _resample_steps(
     # addresses are taken once: each taking may count references, which in the loop costs as much as the pixels
     from_, to, weights, line = address(buffer), address(target.out), address(weight), address(pixels)
     bytes_, spare, pitch = address(rgb), address(work.spare), rgb.size // 3
-    planes, gray = target.kind == k.PLANES, target.gray
+    planes, gray = target.kind == plain.PLANES, target.gray
     drawn, step = (to, target.height * pitch) if planes else (bytes_, pitch)
     lanes = _lanes(colour, axes, fits, step, norm, work)
     fused = fits[0] > 0 and fits[1] > 0
@@ -109,19 +109,21 @@ def _resample_steps(
                 c = min(p, colour)
                 begin, w = from_ + at[p] + low[c], weights + c * weight.strides[0] + y * weight.strides[1]
                 row = lanes.sums + p * lanes.sums_stride
-                f.vertical(level, begin + first[c, y] * stride[p], stride[p], w, taps[c, y], c, row, span[c])
+                steps.vertical(level, begin + first[c, y] * stride[p], stride[p], w, taps[c, y], c, row, span[c])
                 if not fused:
-                    k.horizontal(sums[p], low[c], first[2 + c], taps[2 + c], weight[2 + c], 13 - c, pixels[p], columns)
+                    plain.horizontal(
+                        sums[p], low[c], first[2 + c], taps[2 + c], weight[2 + c], 13 - c, pixels[p], columns
+                    )
             if fused:
-                f.draw_bytes(level, colour, columns, drawn, lanes)
+                steps.draw_bytes(level, colour, columns, drawn, lanes)
             else:
-                f.to_rgb(level, colour, line, pixels.strides[0], drawn, step, columns)
+                steps.to_rgb(level, colour, line, pixels.strides[0], drawn, step, columns)
         if gray:
-            k.to_gray(rgb, 0, pitch, columns)
+            plain.to_gray(rgb, 0, pitch, columns)
         if planes:
             drawn += pitch
         else:
-            f.emit(level, bytes_, pitch, columns if y < rows else 0, lanes.norm, canvas, to + y * canvas.row, spare)
+            steps.emit(level, bytes_, pitch, columns if y < rows else 0, lanes.norm, canvas, to + y * canvas.row, spare)
 
 
 @inlined
@@ -144,10 +146,10 @@ def _resample_fused(
             c = min(p, colour)
             begin, w = from_ + at[p] + low[c], weights + c * weight.strides[0] + y * weight.strides[1]
             row = lanes.sums + p * lanes.sums_stride
-            f.vertical(level, begin + first[c, y] * stride[p], stride[p], w, taps[c, y], c, row, span[c])
+            steps.vertical(level, begin + first[c, y] * stride[p], stride[p], w, taps[c, y], c, row, span[c])
             # the padding's stores go on under the next sums: 6 % less than padding afterwards
             plane = to + p * canvas.plane
-            f.stream(level, black[p], plane + y * canvas.row + done, canvas.row - done)
-            f.stream(level, black[p], plane + padded * canvas.row, (pad_to - padded) * canvas.row)
+            steps.stream(level, black[p], plane + y * canvas.row + done, canvas.row - done)
+            steps.stream(level, black[p], plane + padded * canvas.row, (pad_to - padded) * canvas.row)
         padded = pad_to
-        f.draw(canvas.kind, colour, columns, to + y * canvas.row, lanes)
+        steps.draw(canvas.kind, colour, columns, to + y * canvas.row, lanes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mhpdata.arrays import Bytes, Ints
 from mhpdata.drawing.arguments import Work
+from mhpdata.kernels.arrays import Bytes, Ints
 
 _SPARE = 256
 """Bytes that vectors may read or write past the end of a row."""

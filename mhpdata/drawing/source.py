@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhpdata.arrays import Doubles, Longs
+from mhpdata.kernels.arrays import Doubles, Longs
 
 RGB, YUV = 0, 1
 """Colours of a source: R, G, B, all of the same size, or Y, Cb, Cr, of which Cb and Cr may be smaller than Y."""

@@ -11,11 +11,11 @@ import math
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Doubles, Ints, Shorts
 from mhpdata.drawing.arguments import Axes, Level, Work
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.source import Source
-from mhpdata.jit import callee, inlined
+from mhpdata.kernels.arrays import Bytes, Doubles, Ints, Shorts
+from mhpdata.kernels.jit import callee, inlined
 
 ONE = 16384
 """A weight of 1."""

@@ -1,11 +1,11 @@
 """Image files to arrays: uint8 (height, width, 3), RGB.
 
 Strict: what does not decode to its last pixel is an error, never a half-gray image, unless the caller asks for it.
-A JPEG that libjpeg warns of is decoded again without its metadata (mhpdata.images.segments): what is still warned of is
-about pixels, the rest is a note. The format is told by the content, whatever the file is called. Gray becomes three
-equal channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in Pillow, other
-depths become 8 bits by the nearest value. EXIF blocks are not read, and the rotation that they ask for is not
-applied: the masks follow the raw pixel order.
+A JPEG that libjpeg warns of is decoded again without its metadata (mhpdata.images.formats.segments): what is still
+warned of is about pixels, the rest is a note. The format is told by the content, whatever the file is called. Gray
+becomes three equal channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in
+Pillow, other depths become 8 bits by the nearest value. EXIF blocks are not read, and the rotation that they ask for is
+not applied: the masks follow the raw pixel order.
 
 JPEG goes through libjpeg-turbo, WebP through libwebp (OpenCV's), which gets the image's own chunk and nothing else;
 PNG, BMP and GIF are read here. So no pixel depends on a library's version, and no library writes to the terminal.
@@ -25,14 +25,14 @@ import simplejpeg
 
 from mhpdata.errors import PHOTO_AGAIN, ImageError
 from mhpdata.faults import Value
-from mhpdata.images.bmp import decode_bmp, read_bmp
-from mhpdata.images.chunks import PALETTE, read_png
-from mhpdata.images.gif import decode_gif
+from mhpdata.images.formats.bmp import decode_bmp, read_bmp
+from mhpdata.images.formats.chunks import PALETTE, read_png
+from mhpdata.images.formats.gif import decode_gif
+from mhpdata.images.formats.png import decode_png
+from mhpdata.images.formats.segments import without_metadata
+from mhpdata.images.formats.webp import read_webp
 from mhpdata.images.header import AS_ONE, NAMES, Header, read_header
 from mhpdata.images.notes import DAMAGED, METADATA, TRAILER
-from mhpdata.images.png import decode_png
-from mhpdata.images.segments import without_metadata
-from mhpdata.images.webp import read_webp
 from mhpdata.opencv import cv2
 
 Pixels = npt.NDArray[np.uint8]

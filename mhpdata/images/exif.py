@@ -23,8 +23,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.images.chunks import PNG_SIGNATURE
-from mhpdata.images.segments import EOI, SOS, segments
+from mhpdata.images.formats.chunks import PNG_SIGNATURE
+from mhpdata.images.formats.segments import EOI, SOS, segments
 
 EXIF = ("upright", "raw")
 """How an image is taken: turned as its EXIF orientation says, or with its pixels in the order of the file."""

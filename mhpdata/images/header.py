@@ -2,7 +2,7 @@
 
 JPEG and PNG are known, and BMP, GIF and WebP, which downloads hold under such names. The size is checked against
 MAX_PIXELS here, so that a file of 100 bytes that declares 60000 x 60000 pixels costs nothing. PNG, BMP and WebP are
-read as far as mhpdata.images.chunks, bmp and webp go: a truncated one ends here.
+read as far as mhpdata.images.formats.chunks, bmp and webp go: a truncated one ends here.
 
 Sources: ITU-T T.81 annex B (JPEG markers); GIF 89a; those of the three.
 """
@@ -13,11 +13,11 @@ import struct
 from dataclasses import dataclass
 
 from mhpdata.errors import PHOTO_AGAIN, PHOTO_SMALLER, SKIP, ImageError
-from mhpdata.images.bmp import read_bmp
-from mhpdata.images.chunks import GRAY, GRAY_ALPHA, PALETTE, PNG_SIGNATURE, read_png
-from mhpdata.images.segments import EOI, SOF, SOS, segments
+from mhpdata.images.formats.bmp import read_bmp
+from mhpdata.images.formats.chunks import GRAY, GRAY_ALPHA, PALETTE, PNG_SIGNATURE, read_png
+from mhpdata.images.formats.segments import EOI, SOF, SOS, segments
+from mhpdata.images.formats.webp import read_webp
 from mhpdata.images.size import MAX_JPEG_SIDE, MAX_PIXELS, MAX_SIDE
-from mhpdata.images.webp import read_webp
 from mhpdata.remedy import Kind, Remedy
 
 NAMES = {"jpeg": "JPEG", "png": "PNG", "bmp": "BMP", "gif": "GIF", "webp": "WebP"}

@@ -1,6 +1,6 @@
 """Which PNGs hold labels without loss, and the labels in them: one place decides, for masks and for predictions.
 
-A decoder gives colours; labels are the numbers as they are stored (mhpdata.images.png).
+A decoder gives colours; labels are the numbers as they are stored (mhpdata.images.formats.png).
 
 ======================  ==============================================================================================
 8-bit gray              the label
@@ -23,9 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mhpdata.errors import EXTRACT_AGAIN, SKIP, ImageError, MaskError
-from mhpdata.images.chunks import GRAY_ALPHA, PALETTE, RGB_ALPHA, Png, read_png
+from mhpdata.images.formats.chunks import GRAY_ALPHA, PALETTE, RGB_ALPHA, Png, read_png
+from mhpdata.images.formats.png import decode_png
 from mhpdata.images.header import AS_ONE, NAMES, read_header
-from mhpdata.images.png import decode_png
 from mhpdata.labels import IGNORE
 from mhpdata.remedy import Kind
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from mhpdata.errors import OptionError
 from mhpdata.images.size import check_out, check_size
-from mhpdata.jit import kernel
+from mhpdata.kernels.jit import kernel
 from mhpdata.wording import AS_MAP, array_in_words
 
 Pixels = npt.NDArray[np.uint8]

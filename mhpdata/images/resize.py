@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 
 from mhpdata.errors import OptionError
 from mhpdata.images.size import check_out, check_size
-from mhpdata.jit import inlined, kernel
+from mhpdata.kernels.jit import inlined, kernel
 from mhpdata.wording import array_in_words
 
 _BITS = 22  # of a weight, as in Pillow: 8 bits of pixel, 2 to spare

@@ -13,11 +13,11 @@ from typing import TypeVar
 import numpy as np
 
 from mhpdata.drawing.image import draw_image, normalisation
-from mhpdata.drawing.instructions import LEVEL
 from mhpdata.drawing.labels import draw_labels, find_boxes
 from mhpdata.drawing.placement import Placement, place_train, place_val, place_whole
 from mhpdata.drawing.plain import FLOAT16, FLOAT32, UINT8
 from mhpdata.drawing.scratch import DrawScratch
+from mhpdata.drawing.vectors.instructions import LEVEL
 from mhpdata.errors import MhpError, ShardChangedError
 from mhpdata.labels import IGNORE
 from mhpdata.loading import sampling

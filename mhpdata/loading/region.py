@@ -16,13 +16,13 @@ import numpy as np
 import simplejpeg
 
 from mhpdata.drawing.image import split_channels
-from mhpdata.drawing.instructions import LEVEL
 from mhpdata.drawing.jpeg.grid import Grid, grid
 from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import Scan, read_scan
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.scratch import aligned
 from mhpdata.drawing.source import RGB, YUV, Source, planar, planes_of, touched
+from mhpdata.drawing.vectors.instructions import LEVEL
 from mhpdata.errors import FIND_AGAIN, MhpError, RecordError, ShardChangedError
 from mhpdata.masks.joint_runs import check_runs
 from mhpdata.masks.mask_runs import inflate_runs

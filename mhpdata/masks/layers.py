@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.jit import kernel
+from mhpdata.kernels.jit import kernel
 from mhpdata.labels import IGNORE
 from mhpdata.masks.mask_runs import MaskRuns
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from mhpdata.errors import FIND_AGAIN, OptionError, RecordError
 from mhpdata.images.size import MAX_SIDE
-from mhpdata.jit import kernel
+from mhpdata.kernels.jit import kernel
 from mhpdata.labels import IGNORE
 from mhpdata.masks.joint_runs import Marks, as_plane, end_marks
 from mhpdata.wording import array_in_words

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.jit import callee, kernel
+from mhpdata.kernels.jit import callee, kernel
 from mhpdata.labels import IGNORE
 from mhpdata.masks.mask_runs import MaskRuns, draw_mask
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mhpdata.images.nearest_pixel import nearest_index
-from mhpdata.jit import kernel
+from mhpdata.kernels.jit import kernel
 
 Words = npt.NDArray[np.uint32]
 

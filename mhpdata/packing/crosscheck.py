@@ -18,11 +18,11 @@ import threading
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Ints
 from mhpdata.drawing.jpeg.grid import Grid, grid
 from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import read_scan
-from mhpdata.jit import callee, kernel
+from mhpdata.kernels.arrays import Bytes, Ints
+from mhpdata.kernels.jit import callee, kernel
 from mhpdata.packing.scratch import Scratch
 
 

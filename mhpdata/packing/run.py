@@ -19,10 +19,10 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from mhpdata import compiling
 from mhpdata.errors import ManifestError, SourceError, is_outside
 from mhpdata.faults import FAULTS, describe
 from mhpdata.filesystem.atomic import sync_folder, write_atomically
+from mhpdata.kernels import compiling
 from mhpdata.options import PackOptions
 from mhpdata.packing.build import describe_build
 from mhpdata.packing.convert import Converted, Refused, convert

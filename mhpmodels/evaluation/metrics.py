@@ -16,9 +16,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.arrays import Bytes, Floats, Longs
 from mhpdata.errors import EngineError, OptionError
-from mhpdata.jit import kernel
+from mhpdata.kernels.arrays import Bytes, Floats, Longs
+from mhpdata.kernels.jit import kernel
 from mhpdata.labels import IGNORE
 from mhpdata.options import check_range
 from mhpdata.wording import array_in_words

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from mhpdata.errors import OptionError, OutputError
 from mhpdata.filesystem.atomic import ABANDONED_S, parse_part, replacing
 from mhpdata.filesystem.ours import begins, create, in_the_way, is_folder
-from mhpdata.images.chunks import PNG_SIGNATURE
+from mhpdata.images.formats.chunks import PNG_SIGNATURE
 from mhpdata.wording import to_write, why, writing
 from mhpmodels.files import params
 

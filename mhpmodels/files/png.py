@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import ImageError, PredictionError
-from mhpdata.images.chunks import PNG_SIGNATURE
+from mhpdata.images.formats.chunks import PNG_SIGNATURE
 from mhpdata.images.header import AS_ONE, NAMES, read_header
 from mhpdata.images.label_png import SAVE_AS, NoLabelsError, read_values
 from mhpdata.opencv import cv2

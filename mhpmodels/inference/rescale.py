@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.arrays import Bytes, Floats, Longs
 from mhpdata.errors import EngineError
-from mhpdata.jit import callee, kernel
+from mhpdata.kernels.arrays import Bytes, Floats, Longs
+from mhpdata.kernels.jit import callee, kernel
 from mhpdata.labels import IGNORE
 
 Logits = NDArray[np.float32]

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.arrays import Bytes, Ints, Longs, ShortWords
 from mhpdata.errors import PredictionError
-from mhpdata.jit import kernel
+from mhpdata.kernels.arrays import Bytes, Ints, Longs, ShortWords
+from mhpdata.kernels.jit import kernel
 
 Labels = NDArray[np.uint8]
 

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.arrays import Bytes, ShortWords
 from mhpdata.errors import PredictionError
 from mhpdata.filesystem.regular import read_regular
-from mhpdata.jit import kernel
+from mhpdata.kernels.arrays import Bytes, ShortWords
+from mhpdata.kernels.jit import kernel
 from mhpdata.source.files import MAX_FILE_BYTES
 from mhpdata.wording import to_replace, why
 from mhpmodels.files.png import decode_labels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from mhpdata import compiling
+from mhpdata.kernels import compiling
 from mhpdata.threads import hidden
 from mhpmodels.training.tables import StepRow
 

@@ -13,7 +13,7 @@ import mhpdata
 AHEAD = """
 import sys
 import mhpdata
-from mhpdata import jit
+from mhpdata.kernels import jit
 from mhpdata.drawing import ahead
 
 def signatures():

@@ -10,11 +10,11 @@ import numpy as np
 from numba.core.registry import CPUDispatcher
 
 import mhpdata.drawing
-from mhpdata import kernel_cache
-from mhpdata.drawing import instructions
 from mhpdata.drawing.image import split_channels
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.scratch import DrawScratch
+from mhpdata.drawing.vectors import instructions
+from mhpdata.kernels import cache as kernel_cache
 
 MODULES = [
     importlib.import_module(found.name)

@@ -8,10 +8,10 @@ from images import picture
 from PIL import Image, ImageFilter
 
 from mhpdata.drawing import image as render
-from mhpdata.drawing import instructions as vectors
 from mhpdata.drawing import source as sources
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.scratch import DrawScratch
+from mhpdata.drawing.vectors import instructions as vectors
 
 LEVELS = range(vectors.LEVEL + 1)
 PLACES = {

@@ -12,12 +12,12 @@ from images import picture, save
 from jpegs import JPEG, changed, decode, encode, equal, luma, rough, written
 from PIL import Image
 
-from mhpdata.drawing import instructions as vectors
 from mhpdata.drawing.jpeg.inverse_dct import BLOCKS, inverse_dct
 from mhpdata.drawing.jpeg.scan import read_scan
+from mhpdata.drawing.vectors import instructions as vectors
 from mhpdata.errors import ImageError
 from mhpdata.images.decode import decode_image, decode_jpeg
-from mhpdata.jit import kernel
+from mhpdata.kernels.jit import kernel
 from mhpdata.packing.crosscheck import find_difference
 
 SAMPLINGS = {"444": (1, 1), "422": (1, 2), "440": (2, 1), "420": (2, 2), "411": (1, 4)}

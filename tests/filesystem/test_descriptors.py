@@ -108,8 +108,8 @@ def test_every_file_is_opened_in_one_place():
     """What libraries open themselves (HDF5, NumPy, torch, TensorBoard) follows a call of hold_standard."""
     known = {
         "mhpdata/filesystem/descriptors.py",  # the place
-        "mhpdata/kernel_cache.py",  # at import, source files
-        "mhpdata/kernel_files.py",  # after hold_standard
+        "mhpdata/kernels/cache.py",  # at import, source files
+        "mhpdata/kernels/files.py",  # after hold_standard
         "tools/running.py",  # the standard streams themselves
         "mhpmodels/engines/torch/backbone.py",  # after hold_standard
     }

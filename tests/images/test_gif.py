@@ -8,7 +8,7 @@ from PIL import Image
 
 from mhpdata.errors import ImageError
 from mhpdata.images.decode import decode_image
-from mhpdata.images.gif import decode_gif
+from mhpdata.images.formats.gif import decode_gif
 
 
 def gif(seed=0, size=(37, 53), colours=256, **options):

@@ -29,9 +29,9 @@ from mhpdata.drawing.jpeg.scan import read_scan
 from mhpdata.drawing.placement import place_whole
 from mhpdata.errors import ImageError, OptionError, RecordError
 from mhpdata.images.decode import decode_file, decode_image, decode_jpeg
+from mhpdata.images.formats.segments import segments, without_metadata
 from mhpdata.images.header import read_header
 from mhpdata.images.notes import MEANINGS, Note
-from mhpdata.images.segments import segments, without_metadata
 from mhpdata.loading.loader import Loader
 from mhpdata.packing import convert
 from mhpdata.packing import run as packing

@@ -13,9 +13,9 @@ from loading import FORMATS, IMAGES, digest, epoch, loader, write_packed
 
 import mhpdata
 from mhpdata import CentreCrop, Whole
-from mhpdata.drawing import instructions as vectors
 from mhpdata.drawing import placement
 from mhpdata.drawing.jpeg.scan import read_scan
+from mhpdata.drawing.vectors import instructions as vectors
 from mhpdata.errors import OptionError
 from mhpdata.loading import sampling
 

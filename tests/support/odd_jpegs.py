@@ -14,7 +14,7 @@ import cv2
 from images import save
 from jpegs import encode, rough, written
 
-from mhpdata.images.segments import SOS, Segment, segments
+from mhpdata.images.formats.segments import SOS, Segment, segments
 
 SAMPLINGS = ("444", "422", "440", "420", "411")
 SIZES = ((1, 1), (2, 3), (5, 4), (8, 8), (9, 17), (16, 5), (17, 33), (24, 40), (1, 40), (40, 1))

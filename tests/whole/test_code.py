@@ -29,7 +29,7 @@ NOT_YET_TYPED_KERNELS = """
 
 NOT_YET_ONE_TABLE = """
 mhpdata.drawing.jpeg.scan           _APP0 _APP14
-mhpdata.images.segments             _APP0 _APP14
+mhpdata.images.formats.segments             _APP0 _APP14
 """
 EQUAL_BY_CHANCE = {"LEAKS ON_ERROR"}
 """Tables with other meanings, which may change apart."""

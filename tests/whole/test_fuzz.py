@@ -113,7 +113,7 @@ def test_a_crash_and_a_hang_end_the_process(action):
 
 
 def test_kernels_are_compiled_with_bounds_checks_there(tmp_path):
-    code = "import numpy as np\nfrom mhpdata.jit import kernel\n@kernel\ndef beyond(a):\n    return a[a.size]\n"
+    code = "import numpy as np\nfrom mhpdata.kernels.jit import kernel\n@kernel\ndef beyond(a):\n    return a[a.size]\n"
     code += "beyond(np.zeros(3, np.uint8))\n"
     path = tmp_path / "beyond.py"
     path.write_text(code)

@@ -66,7 +66,7 @@ def test_what_differs_is_named():
 def test_levels_are_all_that_this_machine_has():
     import digests
 
-    from mhpdata.drawing import instructions
+    from mhpdata.drawing.vectors import instructions
     from mhpdata.loading import region
 
     assert [(level, region.LEVEL) for level in digests.levels()] == [(n, n) for n in range(instructions.LEVEL + 1)]

@@ -21,10 +21,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from mhpdata.arrays import Bytes, Longs
-from mhpdata.drawing.instructions import I32, I64, load, store
 from mhpdata.drawing.jpeg.codes import FAST
-from mhpdata.jit import callee
+from mhpdata.drawing.vectors.instructions import I32, I64, load, store
+from mhpdata.kernels.arrays import Bytes, Longs
+from mhpdata.kernels.jit import callee
 
 
 @intrinsic

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Ints, Longs
-from mhpdata.jit import kernel
+from mhpdata.kernels.arrays import Bytes, Ints, Longs
+from mhpdata.kernels.jit import kernel
 
 FAST = 10
 """Bits that are looked up at once."""

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Longs, Shorts
-from mhpdata.drawing.instructions import address
 from mhpdata.drawing.jpeg.bits import long_code, look_up, refill, value_of
 from mhpdata.drawing.jpeg.codes import FAST, Tables
 from mhpdata.drawing.jpeg.grid import Grid
 from mhpdata.drawing.jpeg.segments import AT, BITS, HAVE, LEFT, PREDICTED, SIZE, UNITS, begin_segment
-from mhpdata.jit import callee
+from mhpdata.drawing.vectors.instructions import address
+from mhpdata.kernels.arrays import Bytes, Longs, Shorts
+from mhpdata.kernels.jit import callee
 
 ZIGZAG = np.array([
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,

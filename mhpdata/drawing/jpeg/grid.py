@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.arrays import Longs
 from mhpdata.drawing.jpeg.inverse_dct import BLOCKS
+from mhpdata.kernels.arrays import Longs
 
 
 class Grid(NamedTuple):

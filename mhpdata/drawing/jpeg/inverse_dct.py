@@ -2,8 +2,8 @@
 
 Coefficient n of all 16 blocks lies side by side (:mod:`mhpdata.drawing.jpeg.entropy`), so that each line below is done
 to 16 blocks at once. The loops over ``lane`` are what can be read, and compilers make vectors of them on any machine;
-the same lines
-as explicit vectors take half the time with AVX-512 and two thirds with AVX2 (:mod:`mhpdata.drawing.instructions`).
+the same lines as explicit vectors (:mod:`mhpdata.drawing.vectors.instructions`) take half the time with AVX-512 and two
+thirds with AVX2.
 
 The rule: the same integers as libjpeg's jidctint; where damaged coefficients overflow, 32 bits wrap (libjpeg's own
 variants differ there).
@@ -21,9 +21,9 @@ import numpy as np
 from llvmlite import ir
 from numba import njit
 
-from mhpdata.arrays import Ints, LongWords, Shorts
-from mhpdata.drawing.instructions import I8, I16, I32, address, call, fixed, load, splat, step, store
-from mhpdata.jit import callee
+from mhpdata.drawing.vectors.instructions import I8, I16, I32, address, call, fixed, load, splat, step, store
+from mhpdata.kernels.arrays import Ints, LongWords, Shorts
+from mhpdata.kernels.jit import callee
 
 Loops: TypeAlias = bool | None
 """True: loops, not vectors; None: vectors, and no loop is compiled. (Numba leaves out a branch where an argument is
@@ -173,7 +173,7 @@ def inverse_dct(
     """Compute the samples of 16 blocks, 128 x 8.
 
     Args:
-        level: which vectors, as ``mhpdata.drawing.instructions.LEVEL``.
+        level: which vectors, as ``mhpdata.drawing.vectors.instructions.LEVEL``.
         loops: True to use none.
         coefficients: int16 (64 * 16,), quantised.
         steps: int32 (64,), the quantiser.

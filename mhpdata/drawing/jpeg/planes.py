@@ -23,15 +23,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Ints, Longs, LongWords, Shorts
-from mhpdata.drawing.instructions import LEVEL
 from mhpdata.drawing.jpeg.codes import Tables
 from mhpdata.drawing.jpeg.entropy import decode_row
 from mhpdata.drawing.jpeg.grid import Grid, grid
 from mhpdata.drawing.jpeg.inverse_dct import BLOCKS, Loops, inverse_dct
 from mhpdata.drawing.jpeg.scan import Scan, tables_of
 from mhpdata.drawing.jpeg.segments import SPARE, STATE, begin_scan
-from mhpdata.jit import callee, kernel
+from mhpdata.drawing.vectors.instructions import LEVEL
+from mhpdata.kernels.arrays import Bytes, Ints, Longs, LongWords, Shorts
+from mhpdata.kernels.jit import callee, kernel
 
 
 class Workplace:

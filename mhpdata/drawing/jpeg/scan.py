@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhpdata.arrays import Ints, Longs
 from mhpdata.drawing.jpeg.codes import Code, Tables, build_tables
 from mhpdata.drawing.jpeg.entropy import ZIGZAG
+from mhpdata.kernels.arrays import Ints, Longs
 
 _SOF0, _DHT, _SOS, _DQT, _DRI, _COM = 0xC0, 0xC4, 0xDA, 0xDB, 0xDD, 0xFE
 _APP0, _APP14, _APP15 = 0xE0, 0xEE, 0xEF

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpdata.arrays import Bytes, Longs
-from mhpdata.drawing.instructions import address
 from mhpdata.drawing.jpeg.bits import load_word, store_word
-from mhpdata.jit import callee
+from mhpdata.drawing.vectors.instructions import address
+from mhpdata.kernels.arrays import Bytes, Longs
+from mhpdata.kernels.jit import callee
 
 SPARE = 1536
 """Bytes that may be read after the end of the scan: a unit that begins there has at most 6 blocks of 64 codes and

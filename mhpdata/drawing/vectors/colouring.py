@@ -1,5 +1,4 @@
-"""Steps as of :mod:`mhpdata.drawing.instructions` that make pixels of sums: colour, normalisation, and all that follows
-the sums of rows at once."""
+"""Turn sums into pixels, in vector steps: colour, normalisation, and all that follows the sums of rows at once."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from mhpdata.drawing.arguments import Lanes
-from mhpdata.drawing.instructions import (
+from mhpdata.drawing.vectors.instructions import (
     F16,
     F32,
     I8,
@@ -25,7 +24,7 @@ from mhpdata.drawing.instructions import (
     step,
     store,
 )
-from mhpdata.drawing.instructions_resize import window_sums_256, window_sums_512
+from mhpdata.drawing.vectors.resizing import window_sums_256, window_sums_512
 
 
 def _rgb(b: ir.IRBuilder, planes: Sequence[ir.Value], yuv: bool) -> list[ir.Value]:

@@ -4,9 +4,9 @@
 
     NUMBA_CACHE_DIR, else mhpdata/__pycache__, else the user's cache folder
       └── mhp-kernels
-           └── 0123456789abcdef           the sources of all kernels, see mhpdata.kernel_cache
+           └── 0123456789abcdef           the sources of all kernels, see mhpdata.kernels.cache
                 ├── kernels.emit-89ab….kernel    one signature of one function for one processor
-                ├── compiling.lock               held by the process that compiles, see mhpdata.compiling
+                ├── compiling.lock               held by the process that compiles, see mhpdata.kernels.compiling
                 └── ...
 
 A folder that cannot be written costs time and never ends a command; one warning per process names it (logger

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.images.chunks import Png
-from mhpdata.jit import kernel
+from mhpdata.images.formats.chunks import Png
+from mhpdata.kernels.jit import kernel
 
 Bytes = npt.NDArray[np.uint8]
 _ZERO, _ONE, _NOTHING = np.uint64(0), np.uint64(1), np.uint8(0)
@@ -31,7 +31,7 @@ def decode_png(png: Png) -> npt.NDArray[Any]:
     """The samples of a PNG.
 
     Args:
-        png: of ``mhpdata.images.chunks.read_png``, of a size that has been checked.
+        png: of ``mhpdata.images.formats.chunks.read_png``, of a size that has been checked.
 
     Returns:
         (height, width, channels): uint16 of 16 bits, else uint8; of fewer than 8 bits 0..2**bits - 1.

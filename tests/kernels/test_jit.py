@@ -7,7 +7,9 @@ import pytest
 from numba import config
 from places import files
 
-from mhpdata import jit, kernel_cache, kernel_files
+from mhpdata.kernels import cache as kernel_cache
+from mhpdata.kernels import files as kernel_files
+from mhpdata.kernels import jit
 
 
 @jit.callee

@@ -1,4 +1,4 @@
-"""Steps as of :mod:`mhpdata.drawing.instructions` that resize a row: sums of rows, and sums along a row."""
+"""Resize a row, in vector steps: sums of rows, and sums along a row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from llvmlite import ir
 from numba.core import cgutils
 
-from mhpdata.drawing.instructions import I8, I16, I32, I64, call, fixed, load, madd, mulhrs, splat, step, store
+from mhpdata.drawing.vectors.instructions import I8, I16, I32, I64, call, fixed, load, madd, mulhrs, splat, step, store
 
 
 def sum_of(

@@ -10,13 +10,13 @@ import time
 
 import pytest
 
-from mhpdata import compiling
+from mhpdata.kernels import compiling
 
 KERNELS = """
 import json, logging, os, sys, time
 import numpy as np
-from mhpdata import compiling
-from mhpdata.jit import kernel
+from mhpdata.kernels import compiling
+from mhpdata.kernels.jit import kernel
 
 @kernel
 def first(a):
@@ -101,8 +101,8 @@ def test_processes_that_start_together_compile_once(start):
 HOLD = """
 import sys, time
 from pathlib import Path
-from mhpdata import compiling
-from mhpdata.kernel_cache import folders
+from mhpdata.kernels import compiling
+from mhpdata.kernels.cache import folders
 with compiling.turn(folders()):
     print("held", flush=True)
     time.sleep(600)

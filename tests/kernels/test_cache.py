@@ -20,7 +20,9 @@ from numba.core import caching
 from numba.core.registry import CPUDispatcher
 
 import mhpdata
-from mhpdata import jit, kernel_cache, kernel_files
+from mhpdata.kernels import cache as kernel_cache
+from mhpdata.kernels import files as kernel_files
+from mhpdata.kernels import jit
 
 SPLIT = """
 import numpy as np
@@ -264,9 +266,9 @@ def test_all_files_with_kernels_are_sources():
     assert {path for path in files if "@kernel\n" in path.read_text()} < set(kernel_cache.sources())
     names = {path.relative_to(root).as_posix() for path in kernel_cache.sources()}
     assert {
-        "mhpdata/drawing/instructions_bytes.py",
-        "mhpdata/jit.py",
-        "mhpdata/kernel_cache.py",
+        "mhpdata/drawing/vectors/moving.py",
+        "mhpdata/kernels/jit.py",
+        "mhpdata/kernels/cache.py",
         "mhpmodels/evaluation/metrics.py",
     } < names and "mhpmodels/training/loop.py" not in names
 

@@ -1,4 +1,4 @@
-"""Steps as of :mod:`mhpdata.drawing.instructions` that only move bytes: interleave, split, fill, copy."""
+"""Move bytes, in vector steps: interleave, split, fill, copy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
-from mhpdata.drawing.instructions import I8, I32, I64, load, splat, step, store
+from mhpdata.drawing.vectors.instructions import I8, I32, I64, load, splat, step, store
 
 
 def _interleave(lanes: int) -> Callable[..., None]:

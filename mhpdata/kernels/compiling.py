@@ -31,7 +31,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from mhpdata import kernel_files
+from mhpdata.kernels import files
 from mhpdata.wording import printable
 
 Task = Callable[[], object]
@@ -160,7 +160,7 @@ def help_out(module: str, task: str) -> None:
 
 def _start(task: Task) -> subprocess.Popen[bytes]:
     """Start this Python with the same modules; what goes wrong in it costs time only."""
-    code = f"import sys; sys.path[:] = {sys.path!r}; from mhpdata.compiling import help_out; "
+    code = f"import sys; sys.path[:] = {sys.path!r}; from mhpdata.kernels.compiling import help_out; "
     code += f"help_out({task.__module__!r}, {task.__name__!r})"
     null = subprocess.DEVNULL
     return subprocess.Popen([sys.executable, "-c", code], stdin=null, stdout=null, stderr=null)
@@ -168,7 +168,7 @@ def _start(task: Task) -> subprocess.Popen[bytes]:
 
 def _lock(places: list[Path]) -> None:
     """Wait until no other process compiles."""
-    state, opened = _state, kernel_files.open_lock(places)
+    state, opened = _state, files.open_lock(places)
     if opened is None:
         return
     state.folder, descriptor = opened

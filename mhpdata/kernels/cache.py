@@ -3,7 +3,7 @@
 Numba's own cache keeps an index per function beside numbered data files. It is not safe where several processes compile
 different signatures of one function at once (the index may then name another signature's code, which runs and returns
 nonsense), it ends the program when a file is cut short or the disk is full, and it does not see a change in a kernel
-of another file that was compiled into this one. So kernels have a cache of their own (:mod:`mhpdata.kernel_files` has
+of another file that was compiled into this one. So kernels have a cache of their own (:mod:`mhpdata.kernels.files` has
 its folders). There is no index: a file's name follows from what it holds, it gets that name when it is whole, and what
 is read is compared with its key and SHA-256 before it is used::
 
@@ -31,15 +31,15 @@ from numba.core import serialize
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 
-from mhpdata import kernel_files
 from mhpdata.filesystem.regular import read_regular
+from mhpdata.kernels import files
 
 MAGIC = b"mhp-kernel-1\n"
 _LENGTHS = struct.Struct("<IQ")
 _MOST = 1 << 28
 """Bytes that a kernel's file may have; ours have up to half a megabyte."""
 _KERNELS = re.compile(rb"^\s*(?:from|import) numba\b|@(?:kernel|callee|inlined)\b|\bstep\(\d", re.MULTILINE)
-"""What a source file with kernels, or with vector steps of kernels, holds; this file and mhpdata/jit.py among them."""
+"""What a source file with kernels, or with vector steps of kernels, holds; this file and jit.py among them."""
 
 Signature = tuple[types.Type, ...]
 
@@ -61,12 +61,12 @@ def _digest() -> str:
 
 
 _DIGEST = _digest()
-WRITER = kernel_files.Writer()
+WRITER = files.Writer()
 
 
 def folders() -> list[Path]:
     """List the folders of these kernels in the order of trying."""
-    return kernel_files.folders(_DIGEST)
+    return files.folders(_DIGEST)
 
 
 class KernelCache(_Cache):  # type: ignore[misc]
@@ -130,7 +130,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
     def _file(self, key: bytes) -> str:
         readable = re.sub(r"[^A-Za-z0-9_.]", "", self._name.removeprefix("mhpdata."))[-80:]
-        return f"{readable}-{hashlib.sha256(key).hexdigest()[:32]}{kernel_files.SUFFIX}"
+        return f"{readable}-{hashlib.sha256(key).hexdigest()[:32]}{files.SUFFIX}"
 
 
 def _bundles(kinds: Signature) -> Iterator[tuple[str, str, tuple[str, ...]]]:

@@ -2,7 +2,7 @@
 
 ::
 
-    @kernel    an entry: compiled once per machine (mhpdata.compiling) and kept on disk (mhpdata.kernel_cache)
+    @kernel    an entry: compiled once per machine (mhpdata.kernels.compiling) and kept on disk (mhpdata.kernels.cache)
     @callee    compiled into each kernel that calls it; no entry for Python, no file
 
 A kernel has one signature: Python code brings arguments to one dtype, layout and writability before the call. A second
@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 from numba import njit
 
-from mhpdata import compiling
-from mhpdata.kernel_cache import KernelCache, Signature, folders
+from mhpdata.kernels import compiling
+from mhpdata.kernels.cache import KernelCache, Signature, folders
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

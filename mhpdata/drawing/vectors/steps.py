@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpdata.drawing import instructions_bytes as b
-from mhpdata.drawing import instructions_draw as d
-from mhpdata.drawing import instructions_resize as r
 from mhpdata.drawing.arguments import Address, Canvas, Lanes, Level
 from mhpdata.drawing.plain import FLOAT32, UINT8
-from mhpdata.jit import callee
+from mhpdata.drawing.vectors import colouring, moving, resizing
+from mhpdata.kernels.jit import callee
 
 
 @callee
@@ -25,13 +23,13 @@ def vertical(
     for x in range(0, count, 32 * level):
         if level == 2:
             if centred:
-                r.vertical_centred_512(source + x, stride, weights, taps, out + 2 * x)
+                resizing.vertical_centred_512(source + x, stride, weights, taps, out + 2 * x)
             else:
-                r.vertical_512(source + x, stride, weights, taps, out + 2 * x)
+                resizing.vertical_512(source + x, stride, weights, taps, out + 2 * x)
         elif centred:
-            r.vertical_centred_256(source + x, stride, weights, taps, out + 2 * x)
+            resizing.vertical_centred_256(source + x, stride, weights, taps, out + 2 * x)
         else:
-            r.vertical_256(source + x, stride, weights, taps, out + 2 * x)
+            resizing.vertical_256(source + x, stride, weights, taps, out + 2 * x)
 
 
 @callee
@@ -40,12 +38,12 @@ def draw_bytes(level: Level, yuv: int, count: int, out: Address, lanes: Lanes) -
     if level == 2:
         for block in range((count + 31) // 32):
             if yuv:
-                d.draw_yuv_bytes(block, out, lanes)
+                colouring.draw_yuv_bytes(block, out, lanes)
             else:
-                d.draw_rgb_bytes(block, out, lanes)
+                colouring.draw_rgb_bytes(block, out, lanes)
     else:
         for block in range((count + 31) // 32 * 2):
-            d.draw_bytes_256(block, out, yuv, lanes)
+            colouring.draw_bytes_256(block, out, yuv, lanes)
 
 
 @callee
@@ -57,13 +55,13 @@ def draw(kind: int, yuv: int, count: int, out: Address, lanes: Lanes) -> None:
     for block in range((count + 31) // 32):
         if yuv:
             if kind == FLOAT32:
-                d.draw_yuv_float(block, out, lanes)
+                colouring.draw_yuv_float(block, out, lanes)
             else:
-                d.draw_yuv_half(block, out, lanes)
+                colouring.draw_yuv_half(block, out, lanes)
         elif kind == FLOAT32:
-            d.draw_rgb_float(block, out, lanes)
+            colouring.draw_rgb_float(block, out, lanes)
         else:
-            d.draw_rgb_half(block, out, lanes)
+            colouring.draw_rgb_half(block, out, lanes)
 
 
 @callee
@@ -72,13 +70,13 @@ def to_rgb(level: Level, yuv: int, rows: Address, row_stride: int, out: Address,
     for x in range(0, count, 16 * level):
         if level == 2:
             if yuv:
-                d.yuv_to_rgb_512(rows + 2 * x, row_stride, out + x, stride)
+                colouring.yuv_to_rgb_512(rows + 2 * x, row_stride, out + x, stride)
             else:
-                d.round_rgb_512(rows + 2 * x, row_stride, out + x, stride)
+                colouring.round_rgb_512(rows + 2 * x, row_stride, out + x, stride)
         elif yuv:
-            d.yuv_to_rgb_256(rows + 2 * x, row_stride, out + x, stride)
+            colouring.yuv_to_rgb_256(rows + 2 * x, row_stride, out + x, stride)
         else:
-            d.round_rgb_256(rows + 2 * x, row_stride, out + x, stride)
+            colouring.round_rgb_256(rows + 2 * x, row_stride, out + x, stride)
 
 
 @callee
@@ -91,23 +89,23 @@ def normalise(level: Level, kind: int, near: bool, pixels: Address, norm: Addres
     for x in range(0, (count + 31) // 32 * 32, 16 * level):
         if level == 2 and kind == FLOAT32:
             if near:
-                d.normalise_near_512(pixels + x, norm, out + 4 * x)
+                colouring.normalise_near_512(pixels + x, norm, out + 4 * x)
             else:
-                d.normalise_512(pixels + x, norm, out + 4 * x)
+                colouring.normalise_512(pixels + x, norm, out + 4 * x)
         elif level == 2:
             if near:
-                d.normalise_near_half_512(pixels + x, norm, out + 2 * x)
+                colouring.normalise_near_half_512(pixels + x, norm, out + 2 * x)
             else:
-                d.normalise_half_512(pixels + x, norm, out + 2 * x)
+                colouring.normalise_half_512(pixels + x, norm, out + 2 * x)
         elif kind == FLOAT32:
             if near:
-                d.normalise_near_256(pixels + x, norm, out + 4 * x)
+                colouring.normalise_near_256(pixels + x, norm, out + 4 * x)
             else:
-                d.normalise_256(pixels + x, norm, out + 4 * x)
+                colouring.normalise_256(pixels + x, norm, out + 4 * x)
         elif near:
-            d.normalise_near_half_256(pixels + x, norm, out + 2 * x)
+            colouring.normalise_near_half_256(pixels + x, norm, out + 2 * x)
         else:
-            d.normalise_half_256(pixels + x, norm, out + 2 * x)
+            colouring.normalise_half_256(pixels + x, norm, out + 2 * x)
 
 
 @callee
@@ -125,9 +123,9 @@ def emit(
     if canvas.kind == UINT8:
         for x in range(0, count, 32 * level):
             if level == 2:
-                b.interleave_512(rgb + x, stride, spare + 3 * x)
+                moving.interleave_512(rgb + x, stride, spare + 3 * x)
             else:
-                b.interleave_256(rgb + x, stride, spare + 3 * x)
+                moving.interleave_256(rgb + x, stride, spare + 3 * x)
         fill(level, np.int64(0), spare + 3 * count, 3 * (width - count))
         copy(level, spare, out, 3 * width)
         return
@@ -153,9 +151,9 @@ def stream(level: Level, word: int, out: Address, size: int) -> None:
     """Fill ``size`` bytes, rounded up to whole vectors, with a 4-byte word, past the caches."""
     for x in range(0, size, 32 * level):
         if level == 2:
-            b.stream_words_512(word, out + x)
+            moving.stream_words_512(word, out + x)
         else:
-            b.stream_words_256(word, out + x)
+            moving.stream_words_256(word, out + x)
 
 
 @callee
@@ -163,19 +161,19 @@ def fill(level: Level, value: int, out: Address, size: int) -> None:
     """Fill ``size`` bytes, rounded up to whole vectors, with a byte."""
     for x in range(0, size, 32 * level):
         if level == 2:
-            b.fill_bytes_512(value, out + x)
+            moving.fill_bytes_512(value, out + x)
         else:
-            b.fill_bytes_256(value, out + x)
+            moving.fill_bytes_256(value, out + x)
 
 
 @callee
 def fill_short(value: int, out: Address, size: int) -> None:
     """Fill as :func:`fill` with AVX-512 where most sizes are below 128, and always write 128 bytes: predicting the
     turns of a loop fails at every second run (60 us per image with it, 40 without)."""
-    b.fill_bytes_512(value, out)
-    b.fill_bytes_512(value, out + 64)
+    moving.fill_bytes_512(value, out)
+    moving.fill_bytes_512(value, out + 64)
     for x in range(128, size, 64):
-        b.fill_bytes_512(value, out + x)
+        moving.fill_bytes_512(value, out + x)
 
 
 @callee
@@ -192,9 +190,9 @@ def copy(level: Level, source: Address, out: Address, size: int) -> None:
     _copy_end(source, out, first)
     for x in range(first, last, step):
         if level == 2:
-            b.stream_512(source + x, out + x)
+            moving.stream_512(source + x, out + x)
         else:
-            b.stream_256(source + x, out + x)
+            moving.stream_256(source + x, out + x)
     _copy_end(source + last, out + last, size - last)
 
 
@@ -202,11 +200,11 @@ def copy(level: Level, source: Address, out: Address, size: int) -> None:
 def _copy_end(source: Address, out: Address, size: int) -> None:
     if size >= 8:
         for x in range(0, size - 8, 8):
-            b.copy_8(source + x, out + x)
-        b.copy_8(source + size - 8, out + size - 8)
+            moving.copy_8(source + x, out + x)
+        moving.copy_8(source + size - 8, out + size - 8)
     else:
         for x in range(size):
-            b.copy_byte(source + x, out + x)
+            moving.copy_byte(source + x, out + x)
 
 
 @callee
@@ -214,6 +212,6 @@ def split_channels(level: Level, source: Address, out: Address, stride: int, cou
     """Split interleaved R, G, B of ``count`` pixels into 3 rows; writes up to 63 pixels more."""
     for x in range(0, count, 32 * level):
         if level == 2:
-            b.split_512(source + 3 * x, out + x, stride)
+            moving.split_512(source + 3 * x, out + x, stride)
         else:
-            b.split_256(source + 3 * x, out + x, stride)
+            moving.split_256(source + 3 * x, out + x, stride)

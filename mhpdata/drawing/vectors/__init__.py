@@ -1,0 +1,1 @@
+"""The steps of drawing as vector instructions, for x86-64."""

@@ -1,0 +1,1 @@
+"""Functions that Numba compiles: how they are declared, compiled once per machine, and kept on disk."""
