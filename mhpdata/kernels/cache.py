@@ -46,7 +46,7 @@ Signature = tuple[types.Type, ...]
 
 def sources() -> list[Path]:
     """All files of mhpdata and mhpmodels that hold kernels, steps of kernels, or how these are compiled."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     found = [path for package in (here, here.parent / "mhpmodels") for path in package.rglob("*.py")]
     return sorted(path for path in found if _KERNELS.search(path.read_bytes()))
 
