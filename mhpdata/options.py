@@ -6,6 +6,7 @@ Imports nothing heavy: commands take their choices from here.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from numbers import Real
 from pathlib import Path
@@ -68,10 +69,16 @@ class PackOptions:
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     """Raises OptionError unless ``value`` is one of ``choices``."""
-    if value not in choices:
+    kinds = {bool if isinstance(value, bool) else kind for kind in type(value).__mro__}
+    if not any(type(choice) in kinds and value == choice for choice in choices):
         found = repr(value) if isinstance(value, str) else in_words(value)
         remedy = "Pass one of these words." if len(choices) > 1 else f"Pass {choices[0]}."
         raise OptionError(name, found, " or ".join(map(str, choices)), remedy)
+
+
+def is_collection(value: object) -> bool:
+    """Return whether a value can be iterated over as several values: not a text, and no array without an axis."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes) and getattr(value, "shape", None) != ()
 
 
 def check_path(name: str, value: str | os.PathLike[str]) -> Path:

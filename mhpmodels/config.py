@@ -142,7 +142,12 @@ class TrainConfig:
         return TrainConfig(**_groups(values, lambda group, given: GROUPS[group](**given)))
 
     def changed(self, **values: Any) -> TrainConfig:
-        """Return this config with other values, named and checked as for ``of``."""
+        """Return this config with other values, named and checked as for ``of``.
+
+        With another ``ngpus`` above 0 the contexts follow it, as for ``of``; on the CPU they stay, unless they are given.
+        """
+        if values.get("ngpus"):
+            values = {"contexts": 0, **values}
         return replace(self, **_groups(values, lambda group, given: replace(getattr(self, group), **given)))
 
     def value(self, flag: str) -> Any:

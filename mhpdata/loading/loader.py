@@ -31,11 +31,11 @@ from mhpdata.loading.plan import Plan, Sizes
 from mhpdata.loading.slots import Slots
 from mhpdata.loading.state import Standing, check_state
 from mhpdata.loading.workers import Desk, Makers, Step
-from mhpdata.options import CHECKS, ON_ERROR, check_choice, check_range
+from mhpdata.options import CHECKS, ON_ERROR, check_choice, check_range, in_words, is_collection
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.mixing import Mix
 from mhpdata.settings.output import Output
-from mhpdata.settings.rules import check_kind
+from mhpdata.settings.rules import Switch, check_kind
 from mhpdata.settings.share import Share
 from mhpdata.settings.views import CentreCrop, TrainCrop, View, Whole
 from mhpdata.threads import usable_cores
@@ -112,6 +112,8 @@ class Loader:
         check_kind("share", share, Share)
         check_range("batch_size", batch_size, 1, 65536)
         check_range("threads", 1 if threads is None else threads, 1, 4096)
+        check_range("seed", seed, 0, (1 << 63) - 1)
+        Switch().take("drop_last", drop_last, False)
         check_choice("on_error", on_error, ON_ERROR)
         check_choice("check", check, CHECKS)
         training = isinstance(view, TrainCrop)
@@ -119,8 +121,7 @@ class Loader:
         self.batch_size, self.rank, self.world_size = batch_size, share.rank, share.world_size
         self.drop_last, self.seed, self.skipped = drop_last, seed, dict[int, MhpError]()
         self._skip = on_error == "skip"
-        sets = [(folder, split)] if isinstance(folder, str | Path) else list(folder)
-        self._data = data = Mixture(sets, output.overlap, mix.remap, check == "always")
+        self._data = data = Mixture(_sets(folder, split), output.overlap, mix.remap, check == "always")
         self.classes, self.flip_pairs = data.labels.names, data.labels.flip_pairs
         self._plan = Plan(data, choose, mix, training, Sizes(batch_size, share, drop_last), seed)
         self._slots = Slots(AHEAD + 2)
@@ -173,9 +174,7 @@ class Loader:
         """
         check_state(state, self.seed, len(self._plan.samples), len(self._data))
         epoch, position = state["epoch"], state["position"]
-        if position and not self._plan.left(
-            position
-        ):  # mhp 0.1 stood at an epoch's end, not at the beginning of the next
+        if position and not self._plan.left(position):  # mhp 0.1 stood at an epoch's end
             epoch, position = epoch + 1, 0
         self._stop()
         self._standing = Standing(epoch, position, True)
@@ -237,6 +236,21 @@ class Loader:
         makers = None if self._makers is None else self._makers()
         if makers is not None:
             makers.close()
+
+
+def _sets(folder: str | Path | Sets, split: str) -> Sets:
+    """Return the sets that the first two arguments name; raise OptionError where they name none."""
+    if isinstance(folder, str | Path):
+        return [(folder, split)]
+    example = 'a folder and a split, or several sets: [("rec_v1", "train"), ("rec_v2", "train")]'
+    if not is_collection(folder):
+        raise OptionError("folder", in_words(folder), "a path, or a list of (folder, split)", f"Pass {example}.")
+    sets = list(folder)
+    for one in sets:
+        pair = isinstance(one, tuple | list) and len(one) == 2
+        if not pair or not isinstance(one[0], str | Path) or not isinstance(one[1], str):
+            raise OptionError("folder", f"a list with {in_words(one)}", "pairs of (folder, split)", f"Pass {example}.")
+    return sets
 
 
 def _check_together(view: View, batch_size: int, mix: Mix) -> None:

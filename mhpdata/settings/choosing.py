@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mhpdata.errors import OptionError
-from mhpdata.options import PROTOCOLS, in_words
+from mhpdata.options import PROTOCOLS, in_words, is_collection
 from mhpdata.settings.rules import Checked, Choice, Integer, OrNone, Rule, Switch, option
 
 LEAKS = ("fail", "skip")
@@ -21,10 +21,20 @@ class _Names(Rule):
         """Return tuples; raise OptionError for a single text, whose letters would be taken for names."""
         if value is None:
             return None
-        if isinstance(value, str) or not isinstance(value, Iterable):
-            remedy = f"Pass them in a list: [{value!r}]." if isinstance(value, str) else "Pass a list of texts."
-            raise OptionError(name, in_words(value), "a collection of names", remedy)
-        return tuple(tuple(one) if isinstance(one, Iterable) and not isinstance(one, str) else one for one in value)
+        names = _texts(name, value)
+        return tuple(one if one is None or isinstance(one, str) else _texts(name, one, deep=False) for one in names)
+
+
+def _texts(name: str, value: Any, deep: bool = True) -> tuple[Any, ...]:
+    """Return a collection of names as a tuple; ``deep``: or a collection of collections and None."""
+    if not is_collection(value):
+        remedy = f"Pass them in a list: [{value!r}]." if isinstance(value, str) else "Pass a list of names."
+        raise OptionError(name, in_words(value), "a collection of names", remedy)
+    kept = tuple(value)
+    for one in kept:
+        if not isinstance(one, str) and not (deep and (one is None or is_collection(one))):
+            raise OptionError(name, f"a collection with {in_words(one)}", "names of images", "Pass a list of names.")
+    return kept
 
 
 class _Predicate(Rule):

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, NamedTuple, Protocol
 
 from mhpdata.errors import OptionError
-from mhpdata.options import check_choice, check_range, check_share, in_words, is_number
+from mhpdata.options import check_choice, check_range, check_share, in_words, is_collection, is_number
 from mhpdata.wording import counted
 
 
@@ -123,7 +122,7 @@ class Each:
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
         """Return the values as a tuple; raise OptionError where one is invalid, or their number is."""
-        if isinstance(value, str) or not isinstance(value, Iterable):
+        if not is_collection(value):
             raise OptionError(name, in_words(value), f"several values, such as {self.example}", "Pass a tuple of them.")
         values = tuple(one.item() if is_number(one) and hasattr(one, "item") else one for one in value)
         if self.count and len(values) != self.count:

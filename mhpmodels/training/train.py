@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mhpdata.errors import OptionError, OutputError
+from mhpdata.options import check_range
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import Engine, open_engine
 from mhpmodels.files import checkpoint
@@ -76,6 +77,7 @@ def train(
         NonFiniteError: ``config.run.max_skips`` steps in a row were not finite; weights from before them are saved.
     """
     out = Path(out)
+    check_range("start_epoch", start_epoch, 0, config.schedule.epochs - 1)
     if resume is not None and (weights is not None or start_epoch):
         remedy = "Leave out weights and start_epoch to go on with the run, or resume to begin a new one."
         raise OptionError("resume", "given with weights or start_epoch", "resume alone", remedy)

@@ -149,3 +149,9 @@ def test_a_resumed_run_may_change_where_it_runs_and_nothing_else():
             else:
                 with pytest.raises(OptionError, match=f"^{flag}: {default + 1}; expected {default}, as the run began"):
                     begun.check_continued(other)
+
+
+def test_contexts_follow_the_gpus():
+    config = TrainConfig.of(ngpus=4, batch_size=8)
+    assert config.changed(ngpus=2).machine.contexts == 2
+    assert config.changed(ngpus=0, contexts=4).machine.contexts == 4
