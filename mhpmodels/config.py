@@ -144,7 +144,7 @@ class TrainConfig:
     def changed(self, **values: Any) -> TrainConfig:
         """Return this config with other values, named and checked as for ``of``.
 
-        With another ``ngpus`` above 0 the contexts follow it, as for ``of``; on the CPU they stay, unless they are given.
+        With another ``ngpus`` above 0 the contexts follow it, as for ``of``; on the CPU they stay as they are.
         """
         if values.get("ngpus"):
             values = {"contexts": 0, **values}
