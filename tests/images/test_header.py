@@ -10,8 +10,10 @@ import pytest
 from allocation import at_most
 from images import SIZE, huge, join_png, picture, save, write_png
 
-from mhpdata.errors import ImageError
+from mhpdata.errors import ImageError, MaskError
+from mhpdata.images.decode import decode_image
 from mhpdata.images.header import MAX_SCANS, Header, read_header
+from mhpdata.images.label_png import decode_mask
 from mhpdata.images.size import MAX_PIXELS
 
 RGB = picture()
@@ -142,3 +144,22 @@ def test_a_huge_claim_costs_nothing(kind, side):
     assert len(data) < 100 and side * side > MAX_PIXELS
     with at_most(1 << 20), pytest.raises(ImageError, match=f"declares {side} x {side} pixels"):
         read_header(data, "a")
+
+
+@pytest.mark.parametrize(
+    ("start", "found"),
+    [
+        (b"II*\0", "is a TIFF"),
+        (b"MM\0*", "is a TIFF"),
+        (b"\0\0\0\x18ftypheic", "is a HEIC"),
+        (b"\0\0\0\x1cftypavif", "is an AVIF"),
+        (b"\0\0\0\x0cJXL ", "is a JPEG XL"),
+    ],
+)
+def test_a_whole_image_of_another_format_is_to_be_converted(start, found):
+    with pytest.raises(ImageError, match=rf"^a\.jpg: {found}, which mhp does not read; .* Convert it to a JPEG or PNG"):
+        decode_image(start + bytes(64), "a.jpg")
+    with pytest.raises(MaskError, match=rf"^1\.png: {found}, .* Save it as an 8-bit gray or palette PNG"):
+        decode_mask(start + bytes(64), "1.png", (1, 1), 19)
+    with pytest.raises(ImageError, match=r"is no picture that mhp reads: .* Extract the archive again"):
+        decode_image(b"<html>", "a.jpg")

@@ -3,10 +3,7 @@
 import hashlib
 import json
 import os
-import resource
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +11,7 @@ import pytest
 from folder import tree
 
 import mhpdata
-from mhpdata.errors import FolderError, ImageError, MaskError, OptionError, OutputError, SourceChangedError, SourceError
+from mhpdata.errors import FolderError, ImageError, MaskError, OptionError, SourceChangedError, SourceError
 from mhpdata.options import FORMATS
 from mhpdata.packing import build
 from mhpdata.packing import pack as packing
@@ -253,23 +250,6 @@ def test_a_shard_whose_source_has_another_time_is_taken_over_and_one_whose_chang
     assert tree(out)["val-00000.rec"] == tree(packed)["val-00000.rec"]
 
 
-def test_the_same_command_again_does_nothing_and_another_is_refused(source, packed):
-    before = {path: path.stat().st_mtime_ns for path in packed.iterdir()}
-    mhpdata.pack(source, packed, size=256)
-    assert {path: path.stat().st_mtime_ns for path in packed.iterdir()} == before
-    with pytest.raises(OutputError, match="holds a packed dataset"):
-        mhpdata.pack(source, packed, size=128)
-
-
-def test_what_becomes_of_a_split_that_was_not_chosen_does_not_matter(source, tmp_path):
-    folder, out = shutil.copytree(source, tmp_path / "source"), tmp_path / "rec"
-    image = folder / layouts.scan(folder).entries["test"][0].image.path
-    image.rename(tmp_path / "away.jpg")
-    manifest = mhpdata.pack(folder, out, size=64, splits=["val"])
-    (tmp_path / "away.jpg").rename(image)
-    assert mhpdata.pack(folder, out, size=64, splits=["val"]) == manifest
-
-
 def test_opencv_of_another_name_has_no_version(source, tmp_path, monkeypatch):
     known = build.metadata.version
 
@@ -282,87 +262,6 @@ def test_opencv_of_another_name_has_no_version(source, tmp_path, monkeypatch):
     mhpdata.pack(source, tmp_path / "rec", size=64, splits=["val"])
     libraries = json.loads((tmp_path / "rec/build.json").read_text())["libraries"]
     assert libraries["opencv-python"] is None and libraries["numpy"] == np.__version__
-
-
-def test_a_dataset_that_lost_a_shard_is_not_taken_for_done(source, tmp_path):
-    mhpdata.pack(source, tmp_path / "rec", size=64)
-    (tmp_path / "rec/val-00000.rec").unlink()
-    with pytest.raises(OutputError, match="--overwrite"):
-        mhpdata.pack(source, tmp_path / "rec", size=64)
-
-
-def test_overwrite_replaces_a_dataset_and_nothing_else(source, tmp_path):
-    out = tmp_path / "rec"
-    mhpdata.pack(source, out, size=256, shard_mb=1, format="hdf5")
-    mhpdata.pack(source, out, size=64, overwrite=True)
-    assert set(tree(out)) == {"manifest.json"} | {
-        f"{s}-00000.{x}" for s in ("train", "val", "test") for x in ("rec", "idx")
-    }
-    (out / "mine.txt").write_text("keep")
-    with pytest.raises(OutputError, match=r"mine\.txt"):
-        mhpdata.pack(source, out, size=32, overwrite=True)
-    assert (out / "mine.txt").exists() and (out / "manifest.json").exists()
-
-
-def test_a_folder_of_something_else_is_not_touched(source, tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    for overwrite in (False, True):
-        with pytest.raises(OutputError, match=r"thesis\.tex"):
-            mhpdata.pack(source, tmp_path, size=64, overwrite=overwrite)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
-def test_an_unfinished_pack_goes_on_only_with_its_own_options(source, tmp_path):
-    folder, out = tmp_path / "broken", tmp_path / "rec"
-    shutil.copytree(source, folder)
-    (folder / "images/0015.jpg").write_bytes(b"")
-    with pytest.raises(ImageError):
-        mhpdata.pack(folder, out, size=64)
-    with pytest.raises(OutputError, match=r"size 64 instead of 32.* Pass --size 64 to resume it"):
-        mhpdata.pack(folder, out, size=32, on_error="skip")
-    mhpdata.pack(folder, out, size=32, on_error="skip", overwrite=True)
-    assert mhpdata.open(out, "train")[0].image.shape[0] == 32 or mhpdata.open(out, "train")[0].image.shape[1] == 32
-
-
-def test_two_packs_into_one_folder_at_once(source, tmp_path):
-    from mhpdata.packing.output import Output
-
-    with Output(tmp_path, ()), pytest.raises(OutputError, match="another mhp-pack"):
-        mhpdata.pack(source, tmp_path, size=64)
-
-
-def test_output_that_cannot_be_written(source, tmp_path):
-    (tmp_path / "file").write_text("")
-    for out in (tmp_path / "file", tmp_path / "file" / "rec"):
-        with pytest.raises(OutputError, match=r"is a file, or below one; expected a folder.*another --out"):
-            mhpdata.pack(source, out, size=64)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_output_that_may_not_be_written(source, tmp_path):
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(OutputError, match=r"cannot be written.*Permission denied.*give permission"):
-            mhpdata.pack(source, tmp_path / "rec", size=64)
-    finally:
-        tmp_path.chmod(0o700)
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_full_output_is_one_error_and_the_same_command_goes_on(source, tmp_path, format):
-    command = [sys.executable, "-m", "mhptools.pack", "--src", source, "--out", tmp_path / "rec", "--size", "256"]
-    command += ["--format", format, "--shard-mb", "1"]
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))  # a disk that is full at 400 kB a file
-
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
-    assert done.returncode == 3, done.stderr
-    assert done.stderr.startswith("OutputError: ") and "run the same command again" in done.stderr
-    assert not (tmp_path / "rec" / "manifest.json").exists()
-    subprocess.run(command, capture_output=True, check=True)
-    mhpdata.pack(source, tmp_path / "whole", size=256, format=format, shard_mb=1)
-    assert tree(tmp_path / "rec") == tree(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ from pathlib import Path
 from typing import Any
 
 import kernel_cache  # noqa: F401  (says where kernels are kept)
-from fuzz_targets import BUILDERS, Target
+from fuzz_target import Target
+from fuzz_targets import BUILDERS
 
 from mhpdata.errors import MhpError
 

@@ -94,3 +94,8 @@ def huge(kind: str, side: int = 60000) -> bytes:
         return b"\xff\xd8\xff\xc0" + struct.pack(">H", 2 + len(frame)) + frame + b"\xff\xda\x00\x02\xff\xd9"
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     return join_png((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))
+
+
+def palette_of(bits):
+    """Random colours for every index of ``bits`` bits: uint8 (2**bits, 3), the same at every call."""
+    return np.random.default_rng(bits).integers(0, 256, (1 << bits, 3)).astype(np.uint8)

@@ -1,1 +1,4 @@
-"""What each image format but JPEG says of itself: sizes, colours and notes, read before anything is decoded."""
+"""One module per image format: what a file's bytes say, and for PNG, BMP and GIF their pixels.
+
+``segments`` is of JPEG, ``chunks`` of PNG.
+"""
