@@ -82,16 +82,15 @@ def pack(
     workers = usable_cores() if workers is None else workers
     check_range("workers", workers, 1, 4096)
     src, out = check_path("src", src), check_path("out", out)
-    with _below(src):
-        listing = scan(src, layout, follow_links)
-        source = Source(src, listing, _chosen(splits, listing.layout), workers, progress)
+    with below(src):
+        source = open_source(src, layout, splits, follow_links, workers, progress)
         if source.problems and on_error == "fail":
             raise source.problems[0].error
         if not allow_empty:
-            _refuse_empty(source)
-    with _below(src), writing(out, _ON):
+            refuse_empty(source)
+    with below(src), writing(out, _ON):
         _make_folder(out)
-        with Output(out, LAYOUTS[listing.layout].SPLITS) as output:
+        with Output(out, LAYOUTS[source.listing.layout].SPLITS) as output:
             run = Run(source, output, chosen_options, on_error == "skip", allow_empty, follow_links)
             manifest = None if overwrite else run.already_done()
             if manifest is None:
@@ -99,6 +98,14 @@ def pack(
                 manifest = run.pack()
             output.end()
             return manifest
+
+
+def open_source(
+    src: Path, layout: str, splits: Sequence[str] | None, follow_links: bool, workers: int, progress: bool
+) -> Source:
+    """Scan a download, and choose the splits to pack; the arguments are those of ``pack``."""
+    listing = scan(src, layout, follow_links)
+    return Source(src, listing, _chosen(splits, listing.layout), workers, progress)
 
 
 def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
@@ -111,8 +118,8 @@ def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
     return tuple(split for split in known if splits is None or split in splits)
 
 
-def _refuse_empty(source: Source) -> None:
-    """Raises FolderError for a split of which the lists name nothing that can be packed."""
+def refuse_empty(source: Source) -> None:
+    """Raise FolderError for a split of which the lists name nothing that can be packed."""
     for split in source.splits:
         if not source.listing.entries[split]:
             problems = [problem for problem in source.problems if problem.split in ("", split)]
@@ -135,8 +142,8 @@ def _make_folder(out: Path) -> None:
 
 
 @contextmanager
-def _below(src: Path) -> Iterator[None]:
-    """Errors inside name files below the source folder; outside they name the folder, too."""
+def below(src: Path) -> Iterator[None]:
+    """Prefix the place of source errors, which name files below the source folder, with that folder."""
     try:
         yield
     except SourceError as error:
