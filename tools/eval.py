@@ -10,7 +10,7 @@ import click
 from mhpmodels.evaluation.results import MODES
 from mhpmodels.recipe import DATASETS
 from mhptools.messages import progress
-from mhptools.network import MACHINE, NETWORK, network_fields, options_of_a_network, options_of_the_images
+from mhptools.network import OF_WEIGHTS, ON_MACHINE, network_fields, options_of_a_network, options_of_the_images
 from mhptools.paths import FOLDER, INPUT
 from mhptools.running import Command
 
@@ -31,8 +31,8 @@ A checkpoint of mhp train describes its network; for other weights pass --model,
 GROUPS = (
     ("Input", ("data", "checkpoint", "split", "val_protocol", "leak_free", "unseen")),
     ("Evaluation", ("mode", "base_size", "crop_size", "multi_scale", "window", "test_batch_size")),
-    ("Network of bare weights", NETWORK),
-    ("Machine", MACHINE),
+    ("Network of bare weights", OF_WEIGHTS),
+    ("Machine", ON_MACHINE),
 )
 ALIASES = {"val": "crop", "testval": "whole"}
 """GluonCV's names of the modes."""

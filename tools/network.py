@@ -14,9 +14,11 @@ from mhpmodels.engines.engine import ENGINES
 from mhpmodels.recipe import BACKBONES, DTYPES, MODELS
 from mhptools.flags import flag
 
-NETWORK = ("model", "backbone", "classes", "aux")
+_FIELDS = ("model", "backbone", "classes", "aux", "base_size", "engine", "dtype", "ngpus")
+"""Parameters that are options of a run."""
+OF_WEIGHTS = _FIELDS[:4]
 """Parameters that describe bare weights."""
-MACHINE = ("engine", "dtype", "ngpus", "no_cuda", "workers")
+ON_MACHINE = ("engine", "dtype", "ngpus", "no_cuda", "workers")
 """Parameters that say where a network runs."""
 
 
@@ -74,6 +76,5 @@ def _decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
 
 def network_fields(given: dict[str, Any]) -> dict[str, Any]:
     """Remove the options of a run from a command's arguments, and return those that were typed."""
-    names = ("model", "backbone", "classes", "aux", "base_size", "engine", "dtype", "ngpus")
-    typed = {name: value for name in names if (value := given.pop(name)) is not None}
+    typed = {name: value for name in _FIELDS if (value := given.pop(name)) is not None}
     return {**typed, "ngpus": 0} if given.pop("no_cuda") else typed

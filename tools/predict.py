@@ -11,7 +11,7 @@ from mhpdata.images.exif import EXIF
 from mhpdata.options import ON_ERROR
 from mhpdata.wording import printable
 from mhptools.messages import progress
-from mhptools.network import MACHINE, NETWORK, network_fields, options_of_a_network
+from mhptools.network import OF_WEIGHTS, ON_MACHINE, network_fields, options_of_a_network
 from mhptools.paths import FILE, FOLDER, INPUT, PATH
 from mhptools.running import Command
 
@@ -32,8 +32,8 @@ GROUPS = (
     ("Input", ("checkpoint", "data", "split", "names", "exif", "on_error")),
     ("Output", ("out", "overlay", "legend", "overwrite", "keep")),
     ("Prediction", ("base_size", "multi_scale", "window")),
-    ("Network of bare weights", NETWORK),
-    ("Machine", MACHINE),
+    ("Network of bare weights", OF_WEIGHTS),
+    ("Machine", ON_MACHINE),
 )
 
 

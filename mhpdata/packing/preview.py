@@ -19,6 +19,7 @@ from mhpdata.errors import SourceError
 from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_path, check_range
 from mhpdata.packing.convert import convert
 from mhpdata.packing.pack import PackChoices, below, open_source, refuse_empty
+from mhpdata.packing.summary import SHOWN
 from mhpdata.source.entry import Entry
 from mhpdata.source.scan import AUTO
 from mhpdata.threads import crew, usable_cores
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 SAMPLES = 8
 """Entries per split that are converted for the estimate."""
-SHOWN = 20
 
 
 @dataclass(frozen=True)

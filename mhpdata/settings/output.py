@@ -1,4 +1,4 @@
-"""Say what a batch holds, and in which form."""
+"""Select the contents and the form of a batch."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class _Function(Rule):
 
 @dataclass(frozen=True)
 class Output(Checked):
-    """What a batch holds. What each option costs: docs/loader.md."""
+    """Select the contents of a batch. docs/loader.md lists the cost of each option."""
 
     dtype: str = option(
         IMAGE_TYPES[0],
         Choice(IMAGE_TYPES),
-        "Type of the images: float32 and float16 are normalised (N, 3, H, W), uint8 is (N, H, W, 3), as stored.",
+        "Data type of images: float32 and float16 are normalised (N, 3, H, W); uint8 is (N, H, W, 3), as stored.",
     )
     persons: bool = option(False, Switch(), "Add the person map, boxes and counts.")
     overlap: str | None = option(
         None,
         OrNone(Choice(OVERLAPS)),
-        "Who owns a pixel that several persons label; another rule than the packed one merges the masks at each "
-        "reading.  [default: as packed]",
+        "Rule that gives a pixel labelled by several persons to one of them; if it differs from the packed rule, masks "
+        "are merged at each read.  [default: as packed]",
     )
     transform: Transform | None = option(
         None,

@@ -55,7 +55,7 @@ def test_every_option_has_a_help_text_and_each_idea_one_name(name):
     command = importlib.import_module(f"mhptools.{name}").main
     assert isinstance(command, Command)
     options = [option for option in command.params if isinstance(option, click.Option) and not option.hidden]
-    assert all((option.help and option.help[0].isupper()) or option.help[:5] == "rare:" for option in options)
+    assert all((option.help and option.help[0].isupper()) for option in options)
     flags = {flag: option for option in options for flag in option.opts}
     for long, short in (("--out", "-o"), ("--workers", "-j"), ("--quiet", "-q"), ("--verbose", "-v")):
         assert long not in flags or short in flags[long].opts
