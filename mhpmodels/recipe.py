@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mhpdata.errors import OptionError
-from mhpdata.options import CHECKS, in_words
+from mhpdata.options import CHECKS, Check, in_words
 from mhpdata.settings.rules import (
     POSITIVE,
     Checked,
@@ -180,7 +180,7 @@ class Machine(Checked):
         "Number of loader threads of all processes on this machine.  [default: one per core]",
         free=True,
     )
-    check: str = option(
+    check: Check = option(
         CHECKS[0],
         Choice(CHECKS),
         "Check the CRC-32 of a record when it is first read and after its file changes, or always.",

@@ -25,7 +25,7 @@ from mhpdata.options import check_path
 from mhpdata.source.annotation import PERSONS, check_maps, persons_of, unlabelled_of
 from mhpdata.source.entry import MAPS, RED, Entry, Listing, empty_split
 from mhpdata.source.files import read_file
-from mhpdata.source.scan import AUTO, scan
+from mhpdata.source.scan import AUTO, Layout, scan
 from mhpdata.storage.duplicates import count_shared, identical
 from mhpdata.threads import crew
 from mhpdata.wording import counted
@@ -69,7 +69,7 @@ class _Surveyed:
 def verify_source(
     src: str | Path,
     *,
-    layout: str = AUTO,
+    layout: Layout = AUTO,
     follow_links: bool = False,
     allow_empty: bool = False,
     workers: int | None = None,

@@ -9,12 +9,24 @@ from typing import TYPE_CHECKING, TypedDict
 
 from mhpdata.errors import OptionError, OutputError, SourceError
 from mhpdata.faults import FAULTS, describe
-from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_path, check_range
+from mhpdata.options import (
+    ON_ERROR,
+    Damage,
+    Format,
+    ImageCodec,
+    OnError,
+    Overlap,
+    PackOptions,
+    SizeOf,
+    check_choice,
+    check_path,
+    check_range,
+)
 from mhpdata.packing.output import Output
 from mhpdata.packing.run import Run
 from mhpdata.packing.sources import Source
 from mhpdata.source.entry import Listing, empty_split
-from mhpdata.source.scan import AUTO, LAYOUTS, scan
+from mhpdata.source.scan import AUTO, LAYOUTS, Layout, scan
 from mhpdata.storage.manifest import Manifest
 from mhpdata.threads import usable_cores
 from mhpdata.wording import writing
@@ -28,24 +40,24 @@ _ON = "run the same command again: it goes on where it stopped"
 class PackChoices(TypedDict, total=False):
     """The fields of PackOptions, as keyword arguments of ``pack``."""
 
-    format: str
+    format: Format
     size: int
-    size_of: str
-    overlap: str
-    image: str
+    size_of: SizeOf
+    overlap: Overlap
+    image: ImageCodec
     quality: int
     shard_mb: int
-    damaged: str
+    damaged: Damage
 
 
 def pack(
     src: str | Path,
     out: str | Path,
     *,
-    layout: str = AUTO,
+    layout: Layout = AUTO,
     splits: Sequence[str] | None = None,
     workers: int | None = None,
-    on_error: str = "fail",
+    on_error: OnError = "fail",
     overwrite: bool = False,
     follow_links: bool = False,
     allow_empty: bool = False,

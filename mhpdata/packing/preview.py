@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.errors import SourceError
-from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_path, check_range
+from mhpdata.options import ON_ERROR, OnError, PackOptions, check_choice, check_path, check_range
 from mhpdata.packing.convert import convert
 from mhpdata.packing.pack import PackChoices, below, open_source, refuse_empty
 from mhpdata.packing.summary import SHOWN
 from mhpdata.source.entry import Entry
-from mhpdata.source.scan import AUTO
+from mhpdata.source.scan import AUTO, Layout
 from mhpdata.threads import crew, usable_cores
 from mhpdata.wording import counted, printable
 
@@ -88,10 +88,10 @@ class Preview:
 def preview(
     src: str | Path,
     *,
-    layout: str = AUTO,
+    layout: Layout = AUTO,
     splits: Sequence[str] | None = None,
     workers: int | None = None,
-    on_error: str = "fail",
+    on_error: OnError = "fail",
     follow_links: bool = False,
     allow_empty: bool = False,
     progress: bool = False,

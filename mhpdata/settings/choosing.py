@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mhpdata.errors import OptionError
-from mhpdata.options import PROTOCOLS, in_words
+from mhpdata.options import PROTOCOLS, ValProtocol, in_words
 from mhpdata.settings.rules import Checked, Choice, Integer, OrNone, Rule, Switch, option
 
-LEAKS = ("fail", "skip")
+Leaks = Literal["fail", "skip"]
+LEAKS: tuple[Leaks, ...] = get_args(Leaks)
 Names = Iterable[str] | Sequence[Iterable[str] | None] | None
 
 
@@ -53,7 +54,7 @@ class Choose(Checked):
         None, _Predicate(), "Function of an image's name that returns whether to keep the image.", typed=False
     )
     limit: int | None = option(None, OrNone(Integer(0, 1 << 62)), "Maximum number of images.", typed=False)
-    protocol: str = option(
+    protocol: ValProtocol = option(
         PROTOCOLS[0], Choice(PROTOCOLS), "Images of val to use: all, or GluonCV's 999.", flag="val_protocol"
     )
     leak_free: bool = option(
@@ -62,7 +63,7 @@ class Choose(Checked):
         "Drop training images that also appear in val or test, and val images that also appear in test.",
     )
     unseen: bool = option(False, Switch(), "Drop images that also appear in a training split.")
-    leaks: str = option(
+    leaks: Leaks = option(
         LEAKS[0],
         Choice(LEAKS),
         "Training images that also appear in val or test of another dataset: refuse to train, or skip them.",

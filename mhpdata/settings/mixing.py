@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mhpdata.errors import OptionError
 from mhpdata.options import in_words
 from mhpdata.settings.rules import POSITIVE, Checked, Choice, Each, OrNone, Rule, option
 
-SAMPLES = ("all", "rare")
+Sampling = Literal["all", "rare"]
+SAMPLES: tuple[Sampling, ...] = get_args(Sampling)
 
 
 class _Remap(Rule):
@@ -39,7 +40,7 @@ class Mix(Checked):
         "Relative shares of the folders in an epoch, such as 1,1,2.  [default: each image once]",
         flag="mix",
     )
-    sample: str = option(
+    sample: Sampling = option(
         SAMPLES[0],
         Choice(SAMPLES),
         "Sampling of images: all draws uniformly, rare oversamples images with rare classes.",

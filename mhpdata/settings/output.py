@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mhpdata.errors import OptionError
-from mhpdata.options import OVERLAPS, in_words
+from mhpdata.options import OVERLAPS, Overlap, in_words
 from mhpdata.settings.rules import Checked, Choice, OrNone, Rule, Switch, option
 
 if TYPE_CHECKING:
     import numpy as np
 
-IMAGE_TYPES = ("float32", "float16", "uint8")
+ImageType = Literal["float32", "float16", "uint8"]
+IMAGE_TYPES: tuple[ImageType, ...] = get_args(ImageType)
 Transform = Callable[["np.ndarray", "np.ndarray | None", "np.ndarray | None", "np.random.Generator"], None]
 
 
@@ -32,13 +33,13 @@ class _Function(Rule):
 class Output(Checked):
     """Select the contents of a batch. docs/loader.md lists the cost of each option."""
 
-    dtype: str = option(
+    dtype: ImageType = option(
         IMAGE_TYPES[0],
         Choice(IMAGE_TYPES),
         "Data type of images: float32 and float16 are normalised (N, 3, H, W); uint8 is (N, H, W, 3), as stored.",
     )
     persons: bool = option(False, Switch(), "Add the person map, boxes and counts.")
-    overlap: str | None = option(
+    overlap: Overlap | None = option(
         None,
         OrNone(Choice(OVERLAPS)),
         "Rule that gives a pixel labelled by several persons to one of them; if it differs from the packed rule, masks "

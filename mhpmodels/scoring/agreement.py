@@ -33,7 +33,7 @@ from mhpdata.options import PackOptions
 from mhpdata.source.annotation import read_persons
 from mhpdata.source.entry import Entry
 from mhpdata.source.files import read_file
-from mhpdata.source.scan import AUTO, scan
+from mhpdata.source.scan import AUTO, Layout, scan
 from mhpdata.storage.duplicates import identical
 from mhpdata.threads import crew
 from mhpdata.wording import counted, printable
@@ -136,7 +136,7 @@ class _Compared:
 def measure_agreement(
     src: str | Path,
     *,
-    layout: str = AUTO,
+    layout: Layout = AUTO,
     follow_links: bool = False,
     workers: int | None = None,
     progress: bool = False,

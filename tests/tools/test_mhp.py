@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import logging
 import subprocess
 import sys
+from typing import get_args, get_type_hints
 
 import click
 import pytest
 from click.testing import CliRunner
 from folder import write_folder
+from places import files
 
 import mhpdata
+from mhpdata.options import FORMATS, IMAGES, OVERLAPS, PackOptions
+from mhpdata.packing.pack import PackChoices
+from mhpdata.source.scan import AUTO, LAYOUTS, Layout
 from mhptools.mhp import COMMANDS, main
 from mhptools.running import DESTRUCTIVE, Command
 
@@ -176,3 +182,17 @@ def test_a_packed_folder_is_given_once(tmp_path):
         found = run(name, tmp_path, "--data", tmp_path, *more)
         assert found.exit_code == 2 and "given twice" in found.stderr
     assert run("convert", "a", "--checkpoint", "b", "--out", "c").exit_code == 2
+
+
+def test_the_library_prints_nothing():
+    for path in files("mhpdata", "mhpmodels"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in ("print", "tqdm.write", "sys.stdout.write", "sys.stderr.write"), path
+
+
+def test_types_of_choices_are_those_of_the_tables():
+    assert get_args(Layout) == (AUTO, *LAYOUTS)
+    for name, choices in (("overlap", OVERLAPS), ("format", FORMATS), ("image", IMAGES)):
+        assert get_args(get_type_hints(PackChoices)[name]) == get_args(get_type_hints(PackOptions)[name]) == choices
