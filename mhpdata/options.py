@@ -21,7 +21,10 @@ Check = Literal["first", "always"]
 OnError = Literal["fail", "skip"]
 Damage = Literal["fail", "keep"]
 ValProtocol = Literal["official", "gluoncv"]
+Layout = Literal["auto", "mhp-v1", "mhp-v2", "cihp"]
+"""Layouts of a download (``mhpdata.source.scan``); "auto" recognises them."""
 
+LAYOUT_NAMES: tuple[Layout, ...] = get_args(Layout)
 FORMATS: tuple[Format, ...] = get_args(Format)
 IMAGES: tuple[ImageCodec, ...] = get_args(ImageCodec)
 OVERLAPS: tuple[Overlap, ...] = get_args(Overlap)

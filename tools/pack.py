@@ -7,8 +7,7 @@ import sys
 
 import click
 
-from mhpdata.options import DAMAGE, FORMATS, IMAGES, ON_ERROR, OVERLAPS, SIZES_OF
-from mhpdata.source.scan import AUTO, LAYOUTS
+from mhpdata.options import DAMAGE, FORMATS, IMAGES, LAYOUT_NAMES, ON_ERROR, OVERLAPS, SIZES_OF
 from mhptools.messages import progress
 from mhptools.paths import FOLDER, PATH
 from mhptools.running import DATA, Command
@@ -35,7 +34,9 @@ GROUPS = (
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.option("--src", required=True, type=FOLDER, help="Extracted dataset, such as LV-MHP-v1. It is only read.")
 @click.option("-o", "--out", required=True, type=PATH, help="Packed folder: new, empty, or an unfinished pack.")
-@click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), default=AUTO, show_default=True, help="Layout of --src.")
+@click.option(
+    "--layout", type=click.Choice(LAYOUT_NAMES), default=LAYOUT_NAMES[0], show_default=True, help="Layout of --src."
+)
 @click.option("--format", type=click.Choice(FORMATS), default="recordio", show_default=True, help="Format of shards.")
 @click.option("--split", "splits", multiple=True, help="Split to pack; may be repeated.  [default: all]")
 @click.option(

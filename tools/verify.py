@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mhpdata.source.scan import AUTO, LAYOUTS
+from mhpdata.options import LAYOUT_NAMES
 from mhptools.flags import packed_folder
 from mhptools.messages import progress
 from mhptools.paths import FOLDER
@@ -40,7 +40,7 @@ GROUPS = (
 @click.option("--src", type=FOLDER, help="Download to check instead of a packed folder.")
 @click.option("--deep", is_flag=True, help="Also decode all images, merge the masks again and compare.")
 @click.option("--agreement", is_flag=True, help="Score annotations of the same image against each other.")
-@click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), help="Layout of --src.  [default: auto]")
+@click.option("--layout", type=click.Choice(LAYOUT_NAMES), help="Layout of --src.  [default: auto]")
 @click.option("--follow-links", is_flag=True, help="Follow links that lead out of --src.")
 @click.option("--allow-empty", is_flag=True, help="Accept splits without images.")
 @click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
@@ -78,7 +78,7 @@ def main(
         from mhpmodels.scoring.agreement import measure_agreement
 
         found = measure_agreement(
-            src, layout=layout or AUTO, follow_links=follow_links, workers=workers, progress=progress()
+            src, layout=layout or LAYOUT_NAMES[0], follow_links=follow_links, workers=workers, progress=progress()
         )
         _print(found, show_all, as_json)
         return
@@ -89,7 +89,7 @@ def main(
     else:
         report = mhpdata.verify_source(
             src,
-            layout=layout or AUTO,
+            layout=layout or LAYOUT_NAMES[0],
             follow_links=follow_links,
             allow_empty=allow_empty,
             workers=workers,

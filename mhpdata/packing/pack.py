@@ -14,6 +14,7 @@ from mhpdata.options import (
     Damage,
     Format,
     ImageCodec,
+    Layout,
     OnError,
     Overlap,
     PackOptions,
@@ -26,7 +27,7 @@ from mhpdata.packing.output import Output
 from mhpdata.packing.run import Run
 from mhpdata.packing.sources import Source
 from mhpdata.source.entry import Listing, empty_split
-from mhpdata.source.scan import AUTO, LAYOUTS, Layout, scan
+from mhpdata.source.scan import AUTO, LAYOUTS, scan
 from mhpdata.storage.manifest import Manifest
 from mhpdata.threads import usable_cores
 from mhpdata.wording import writing

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.errors import SourceError
-from mhpdata.options import ON_ERROR, OnError, PackOptions, check_choice, check_path, check_range
+from mhpdata.options import ON_ERROR, Layout, OnError, PackOptions, check_choice, check_path, check_range
 from mhpdata.packing.convert import convert
 from mhpdata.packing.pack import PackChoices, below, open_source, refuse_empty
 from mhpdata.packing.summary import SHOWN
 from mhpdata.source.entry import Entry
-from mhpdata.source.scan import AUTO, Layout
+from mhpdata.source.scan import AUTO
 from mhpdata.threads import crew, usable_cores
 from mhpdata.wording import counted, printable
 

@@ -29,11 +29,11 @@ from mhpdata.errors import FolderError, SourceError
 from mhpdata.images.header import read_header
 from mhpdata.labels import IGNORE
 from mhpdata.masks.mask_runs import draw_mask
-from mhpdata.options import PackOptions
+from mhpdata.options import Layout, PackOptions
 from mhpdata.source.annotation import read_persons
 from mhpdata.source.entry import Entry
 from mhpdata.source.files import read_file
-from mhpdata.source.scan import AUTO, Layout, scan
+from mhpdata.source.scan import AUTO, scan
 from mhpdata.storage.duplicates import identical
 from mhpdata.threads import crew
 from mhpdata.wording import counted, printable

@@ -17,9 +17,9 @@ from folder import write_folder
 from places import files
 
 import mhpdata
-from mhpdata.options import FORMATS, IMAGES, OVERLAPS, PackOptions
+from mhpdata.options import FORMATS, IMAGES, OVERLAPS, Layout, PackOptions
 from mhpdata.packing.pack import PackChoices
-from mhpdata.source.scan import AUTO, LAYOUTS, Layout
+from mhpdata.source.scan import AUTO, LAYOUTS
 from mhptools.mhp import COMMANDS, main
 from mhptools.running import DESTRUCTIVE, Command
 
