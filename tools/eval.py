@@ -47,7 +47,7 @@ ALIASES = {"val": "crop", "testval": "whole"}
     type=click.Choice([*MODES, *ALIASES]),
     default="whole",
     show_default=True,
-    help="What is compared; see below.",
+    help="Evaluation mode; see below.",
 )
 @options_of_the_images
 @options_of_a_network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 
@@ -50,6 +51,16 @@ class Umbrella(Ended, click.Group):
         command = importlib.import_module(f"mhptools.{cmd_name}").main
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of the first argument; for an unknown one, suggest those with similar names."""
+        if args[0] in COMMANDS or ctx.resilient_parsing or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        alike = " or ".join(difflib.get_close_matches(args[0], COMMANDS))
+        hint = f"Did you mean {alike}?" if alike else "Run mhp --help for the list of commands."
+        raise click.UsageError(f"No such command '{args[0]}'. {hint}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands into the help without importing them."""

@@ -96,7 +96,8 @@ class Command(Ended):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options into the help, group by group; those of every command come last."""
         shown_last = {*GENERAL, getattr(self.get_help_option(ctx), "name", None)}
-        records = {one.name: record for one in self.get_params(ctx) if (record := one.get_help_record(ctx)) is not None}
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
+        records = {one.name: record for one in options if (record := one.get_help_record(ctx)) is not None}
         general = [records.pop(name) for name in list(records) if name in shown_last]
         grouped = [
             (heading, [records.pop(name) for name in names if name in records]) for heading, names in self.groups

@@ -50,6 +50,7 @@ def test_the_help_of_the_group_imports_no_command():
 def test_each_command_has_the_options_of_all_and_the_sentence_of_the_table(name):
     text = run(name, "-h").stdout
     assert text == run(name, "--help").stdout and text.startswith(f"Usage: main {name} ")
+    assert "IMAGE...\n" not in text.partition("\n")[2], "arguments are no options"
     assert COMMANDS[name] in " ".join(text.split())
     general = text.partition("General options:")[2]
     assert all(flag in general for flag in ("-q, --quiet", "-v, --verbose", "--log-level", "--version", "-h, --help"))
@@ -74,7 +75,9 @@ def test_every_option_has_a_help_text_and_each_idea_one_name(name):
 
 
 def test_an_unknown_command_is_a_wrong_argument():
-    assert run("unpack").exit_code == 2
+    found = run("pakc")
+    assert found.exit_code == 2 and "Did you mean pack?" in found.stderr
+    assert "Run mhp --help" in run("zzz").stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
