@@ -10,18 +10,31 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from numbers import Real
 from pathlib import Path
+from typing import Literal, get_args
 
 from mhpdata.errors import OptionError
 
-FORMATS = ("recordio", "hdf5")
-IMAGES = ("jpeg", "yuv420", "raw")
-OVERLAPS = ("first", "last", "smallest", "nearest", "ignore")
-SIZES_OF = ("short", "long")
-CHECKS = ("first", "always")
+Format = Literal["recordio", "hdf5"]
+ImageCodec = Literal["jpeg", "yuv420", "raw"]
+Overlap = Literal["first", "last", "smallest", "nearest", "ignore"]
+SizeOf = Literal["short", "long"]
+Check = Literal["first", "always"]
+OnError = Literal["fail", "skip"]
+Damage = Literal["fail", "keep"]
+ValProtocol = Literal["official", "gluoncv"]
+Layout = Literal["auto", "mhp-v1", "mhp-v2", "cihp"]
+"""Layouts of a download (``mhpdata.source.scan``); "auto" recognises them."""
+
+LAYOUT_NAMES: tuple[Layout, ...] = get_args(Layout)
+FORMATS: tuple[Format, ...] = get_args(Format)
+IMAGES: tuple[ImageCodec, ...] = get_args(ImageCodec)
+OVERLAPS: tuple[Overlap, ...] = get_args(Overlap)
+SIZES_OF: tuple[SizeOf, ...] = get_args(SizeOf)
+CHECKS: tuple[Check, ...] = get_args(Check)
 """When a record's CRC-32 is compared: the first time that a process reads it, or every time."""
-ON_ERROR = ("fail", "skip")
-DAMAGE = ("fail", "keep")
-PROTOCOLS = ("official", "gluoncv")
+ON_ERROR: tuple[OnError, ...] = get_args(OnError)
+DAMAGE: tuple[Damage, ...] = get_args(Damage)
+PROTOCOLS: tuple[ValProtocol, ...] = get_args(ValProtocol)
 """The val protocols, the default first."""
 
 
@@ -44,14 +57,14 @@ class PackOptions:
         OptionError: a value outside these.
     """
 
-    format: str = "recordio"
+    format: Format = "recordio"
     size: int = 768
-    size_of: str = "short"
-    overlap: str = "first"
-    image: str = "jpeg"
+    size_of: SizeOf = "short"
+    overlap: Overlap = "first"
+    image: ImageCodec = "jpeg"
     quality: int = 95
     shard_mb: int = 256
-    damaged: str = "fail"
+    damaged: Damage = "fail"
 
     def __post_init__(self) -> None:
         for name, choices in (("format", FORMATS), ("size_of", SIZES_OF), ("overlap", OVERLAPS), ("image", IMAGES)):

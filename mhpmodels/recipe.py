@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mhpdata.errors import OptionError
-from mhpdata.options import CHECKS, in_words
+from mhpdata.options import CHECKS, Check, in_words
 from mhpdata.settings.rules import (
     POSITIVE,
     Checked,
@@ -43,7 +43,7 @@ class _Model(Rule):
         """Return the name; raise OptionError for any other."""
         Text().take(name, value, usual)
         if ":" not in value and value not in MODELS:
-            remedy = "Pass one of these words, or a network of your own as package.module:function with --engine torch."
+            remedy = "For a network of your own pass package.module:function with --engine torch."
             raise OptionError(name, repr(value), " or ".join(MODELS), remedy)
         return value
 
@@ -54,8 +54,8 @@ class _FirstWeights(Rule):
     def take(self, name: str, value: Any, usual: Any) -> Any:
         """Return the text; raise OptionError for anything else."""
         if not isinstance(value, str | None):
-            remedy = "Pass 'store' for GluonCV's weights, the path of a .params file as text, or None for random ones."
-            raise OptionError(name, in_words(value), "'store', or a file's path", remedy)
+            expected = "'store' for GluonCV's weights, or the path of a .params file"
+            raise OptionError(name, in_words(value), expected, "Pass None for random weights.")
         return value
 
 
@@ -67,13 +67,13 @@ class Network(Checked):
         MODELS[0], _Model(), f"Network: {', '.join(MODELS)}, or your own as package.module:function (engine torch)."
     )
     backbone: str = option("resnet50", Choice(BACKBONES), "Backbone of the network.")
-    classes: int = option(19, Integer(2, 255), "Channels of the output, background included.", typed=False)
+    classes: int = option(19, Integer(2, 255), "Number of classes, including background.", typed=False)
     aux: bool = option(False, Switch(), "PSPNet: add the auxiliary head.")
     dropout: float = option(0.1, Number(0, 1), "Dropout rate in the heads.")
     pretrained_base: str | None = option(
         None, _FirstWeights(), "Initial weights of the backbone: 'store' or a file.  [default: random]"
     )
-    syncbn: bool = option(False, Switch(), "Synchronise batch normalisation over all devices.")
+    syncbn: bool = option(False, Switch(), "Synchronise batch normalisation across devices.")
     class_names: tuple[str, ...] = option((), Each(Text()), "Names of the classes.", typed=False)
     flip_pairs: tuple[tuple[int, int], ...] = option(
         (), Each(Each(Integer(0, 255), 2, "(9, 10)")), "Pairs of left and right classes.", typed=False
@@ -87,7 +87,7 @@ class Data(Checked):
     folder: str = option(
         "rec",
         Text(path=True),
-        "Packed folder to train on; of several, each with its flag, the first is validated on.",
+        "Packed folder to train on; may be repeated. Validation uses the first one.",
         flag="data",
         free=True,
     )
@@ -109,7 +109,7 @@ class Loss(Checked):
     """What the loss adds up: classes and outputs by their weights, over the labelled pixels of the whole batch."""
 
     class_weights: tuple[float, ...] | None = option(
-        None, OrNone(Each(POSITIVE)), "Weight rare classes more in the loss."
+        None, OrNone(Each(POSITIVE)), "Weight the loss of rare classes more."
     )
     aux_weight: float = option(0.5, Number(), "PSPNet: weight of the auxiliary head's loss.")
     branch_weights: tuple[float, float, float] = option(
@@ -125,24 +125,26 @@ class Optimization(Checked):
 
     batch_size: int = option(16, Integer(1, 65536), "Images per step, over all devices.")
     optimizer: str = option(OPTIMIZERS[0], Choice(OPTIMIZERS), "SGD with momentum, or Adam.")
-    lr: float = option(1e-3, Number(), "Learning rate of the backbone, for the mean loss over the whole batch.")
+    lr: float = option(1e-3, Number(), "Learning rate of the backbone, for the loss averaged over the batch.")
     head_rate: float = option(10.0, Number(), "Learning-rate multiplier for newly initialised layers.")
     momentum: float = option(0.9, Number(0, 1), "SGD momentum.")
     weight_decay: float = option(1e-4, Number(), "Weight decay, added to the gradient.")
-    no_wd: bool = option(False, Switch(), "Do not decay biases and batch normalisation.")
-    clip_grad: float | None = option(None, OrNone(POSITIVE), "Largest L2 norm of the whole gradient.  [default: none]")
+    no_wd: bool = option(False, Switch(), "Exclude biases and batch normalisation from weight decay.")
+    clip_grad: float | None = option(None, OrNone(POSITIVE), "Maximum L2 norm of the gradient.  [default: none]")
     dtype: str = option(
         DTYPES[0],
         Choice(DTYPES),
-        "Type of the forward and backward pass, where the engine has it; weights are float32.",
+        "Data type of the forward and backward pass, where the engine supports it; weights are float32.",
     )
     accumulate: int = option(
         1,
         Integer(1, 65536),
-        "Parts to process a batch in, to save memory (engine torch); batch statistics are per part.",
+        "Number of parts in which a batch is processed to save memory (engine torch); batch statistics are per part.",
     )
     ema: float = option(
-        0.0, Number(0, 1), "Decay of an average of the weights, such as 0.999 (engine torch).  [default: no average]"
+        0.0,
+        Number(0, 1),
+        "Decay of the moving average of weights, such as 0.999 (engine torch).  [default: no average]",
     )
 
 
@@ -161,22 +163,27 @@ class Machine(Checked):
     """Where a run computes. ``contexts`` is the number of copies of the network once it is constructed."""
 
     engine: str = option("mxnet", Text(), "Framework.  [default: the first that is installed]")
-    ngpus: int = option(0, Integer(0, 4096), "GPUs, one process each with engine torch; 0 is the CPU.", free=True)
+    ngpus: int = option(
+        0, Integer(0, 4096), "Number of GPUs, one process per GPU with engine torch; 0 is the CPU.", free=True
+    )
     contexts: int = option(
         0,
         Integer(0, 4096),
-        "Copies of the network on the CPU, one process each with engine torch.  [default: 1]",
+        "Number of network replicas on the CPU, one process each with engine torch.  [default: 1]",
         free=True,
     )
     compile: bool = option(False, Switch(), "Compile the network (engine torch).", free=True)
     kvstore: str = option("device", Text(), "MXNet's key-value store, such as dist_sync.", free=True)
     workers: int = option(
-        0, Integer(0, 4096), "Loader threads of all processes on this machine.  [default: one per core]", free=True
+        0,
+        Integer(0, 4096),
+        "Number of loader threads of all processes on this machine.  [default: one per core]",
+        free=True,
     )
-    check: str = option(
+    check: Check = option(
         CHECKS[0],
         Choice(CHECKS),
-        "Compare a record's CRC-32 at its first reading and again when its file changes, or at every reading.",
+        "Check the CRC-32 of a record when it is first read and after its file changes, or always.",
         free=True,
     )
 
@@ -185,24 +192,26 @@ class Machine(Checked):
         if not self.contexts:
             object.__setattr__(self, "contexts", max(1, self.ngpus))
         if self.ngpus not in (0, self.contexts):
-            found, expected = f"{self.contexts} with ngpus {self.ngpus}", f"{self.ngpus}, one for each GPU, or 0"
-            raise OptionError("contexts", found, expected, f"Pass {self.ngpus}, or 0, which means the same.")
+            found, expected = f"{self.contexts} with ngpus {self.ngpus}", f"{self.ngpus}, one per GPU, or 0"
+            raise OptionError("contexts", found, expected, "Omit contexts for one per GPU.")
 
 
 @dataclass(frozen=True)
 class Run(Checked):
     """How a run begins, what it reports, and when it stops."""
 
-    seed: int = option(0, Integer(0, 2**31 - 1), "Seed of weights, order, augmentation and dropout.")
+    seed: int = option(0, Integer(0, 2**31 - 1), "Random seed of initial weights, shuffling, augmentation and dropout.")
     old_recipe: bool = option(
-        False, Switch(), "Train as GluonCV's script acted; docs/recipes.md lists the differences."
+        False, Switch(), "Reproduce the training of GluonCV's script; docs/recipes.md lists the differences."
     )
-    max_skips: int = option(10, Integer(1, 1_000_000), "Consecutive non-finite steps that end the run.", free=True)
-    log_interval: int = option(1, Integer(1, 1_000_000), "Steps between lines of the log.", free=True)
+    max_skips: int = option(
+        10, Integer(1, 1_000_000), "Number of consecutive non-finite steps that ends the run.", free=True
+    )
+    log_interval: int = option(1, Integer(1, 1_000_000), "Number of steps between lines of the log.", free=True)
     save_every: int = option(
         0,
         Integer(0, 1_000_000),
-        "Also keep the checkpoint after every this many epochs; 0 keeps the last and the best.",
+        "Epochs between additional checkpoints to keep; 0 keeps the last and the best only.",
         free=True,
     )
     validate: bool = option(True, Switch(), "Validate after each epoch.", free=True)

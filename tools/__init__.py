@@ -1,1 +1,1 @@
-"""The commands, installed as ``mhptools``: each parses, makes one library call, prints."""
+"""Command-line interface, installed as ``mhptools``: each command parses, makes one library call and prints."""

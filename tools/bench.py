@@ -1,4 +1,4 @@
-"""mhp-bench: how fast the loader is on this machine, beside the speed of its memory."""
+"""mhp bench: measure the loader on this machine, in relation to the speed of its memory."""
 
 from __future__ import annotations
 
@@ -15,33 +15,42 @@ from mhpdata.settings.output import Output
 from mhpdata.settings.rules import options_of
 from mhpdata.settings.views import TrainCrop
 from mhpdata.wording import printable
-from mhptools.flags import flag
+from mhptools.flags import flag, packed_folder
+from mhptools.messages import note
 from mhptools.paths import FOLDER
 from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
-  mhp-bench rec/                                 threads 1 and all cores, float32
-  mhp-bench rec/ --threads 1,2,4 --dtype uint8
-  mhp-bench --warm                               once, when an image or an environment is built
-  mhp-bench --peers -- --rounds 5 --seconds 10   beside the loaders of other projects
+  mhp bench rec/                                 1 thread and one per core, float32
+  mhp bench rec/ --threads 1,2,4 --dtype uint8
+  mhp bench --warm                               compiles the kernels; for a container image or a new environment
+  mhp bench --peers -- --rounds 5 --seconds 10   compares with the loaders of other projects
 
-CPU us is the processor time an image costs, of all threads; x memcpy compares it with copying as many bytes.
---peers makes an environment for each peer and pictures that all of them read, and measures all in one run; what stands
-behind -- goes to benchmarks/peers/run.py (-- --help lists it).
+"CPU us" is the processor time per image over all threads; "x memcpy" compares it with copying as many bytes. --peers
+creates an environment per peer and images that all of them read, and measures all in one run; arguments after -- go to
+benchmarks/peers/run.py (-- --help lists them).
 """
 VIEW = options_of(TrainCrop)
 PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
 
 
-@click.command(cls=Command, epilog=EXAMPLE)
+GROUPS = (
+    ("Input", ("data", "split", "limit", "check")),
+    ("Batches", ("batch_size", "base_size", "crop_size", "dtype", "blur_prob")),
+    ("Measurement", ("threads", "runs", "peers", "warm")),
+)
+
+
+@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.argument("folder", metavar="[REC]", required=False, type=FOLDER)
 @click.argument("more", metavar="[-- ...]", nargs=-1)
-@click.option("--peers", is_flag=True, help="Measure the loaders of other projects, too; needs the source of mhp.")
-@click.option("--warm", is_flag=True, help="Compile the kernels of mhp-pack and the loader, then stop.")
-@click.option("--split", default="train", show_default=True)
-@click.option("--threads", help="Numbers of threads to try, as 1,2,4.  [default: 1 and one for each core]")
-@click.option("--batch-size", default=16, show_default=True, type=int)
+@click.option("--data", type=FOLDER, help="Packed folder; the same as REC.")
+@click.option("--peers", is_flag=True, help="Also measure the loaders of other projects; needs the source of mhp.")
+@click.option("--warm", is_flag=True, help="Compile the kernels of mhp pack and the loader, then exit.")
+@click.option("--split", default="train", show_default=True, help="Split to load.")
+@click.option("--threads", help="Numbers of threads to measure, such as 1,2,4.  [default: 1 and one per core]")
+@click.option("--batch-size", default=16, show_default=True, type=int, help="Images per batch.")
 @flag(*VIEW["base_size"])
 @flag(*VIEW["size"])
 @flag(*options_of(Output)["dtype"])
@@ -51,13 +60,14 @@ PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
     default="first",
     show_default=True,
     type=click.Choice(CHECKS),
-    help="Compare a record's CRC-32 at its first reading, or at every reading.",
+    help="Check the CRC-32 of a record when it is first read, or always.",
 )
-@click.option("--runs", default=5, show_default=True, type=int, help="Epochs of each variant.")
+@click.option("--runs", default=5, show_default=True, type=int, help="Epochs per variant.")
 @flag(*options_of(Choose)["limit"])
-@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, one per line.")
 def main(
     folder: str | None,
+    data: str | None,
     more: tuple[str, ...],
     peers: bool,
     warm: bool,
@@ -65,13 +75,20 @@ def main(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Measure the loader on a packed folder, or beside the loaders of other projects."""
+    """Measure the loader on a packed folder.
+
+    REC is the packed folder.
+    """
     import json
+
+    if data is not None and folder is not None and peers:  # it is the first argument for the peers
+        folder, more = None, (folder, *more)
+    folder = packed_folder(folder, data)
 
     if peers:
         if not PEERS.exists():
             remedy = "Clone the project, install it with pip install -e ., and try again."
-            raise click.UsageError(f"--peers: {PEERS} is not there: the peers come with the source of mhp. {remedy}")
+            raise click.UsageError(f"--peers: {PEERS} not found: the peers come with the source of mhp. {remedy}")
         given = [folder] if folder else []
         sys.exit(subprocess.run([sys.executable, str(PEERS), *given, *more], check=False).returncode)
     if warm:
@@ -80,7 +97,7 @@ def main(
         print(_warm())
         return
     if folder is None or more:
-        raise click.UsageError("Name one packed folder, as in mhp-bench rec/, and nothing behind it without --peers.")
+        raise click.UsageError("Give one packed folder, as in mhp bench rec/; further arguments require --peers.")
 
     from mhpdata.loading.bench import bench_loader, iterate
     from mhpdata.threads import usable_cores
@@ -88,17 +105,17 @@ def main(
     try:
         counts = sorted({int(n) for n in threads.split(",")}) if threads else sorted({1, usable_cores()})
     except ValueError as error:
-        remedy = "Pass numbers with commas between, such as --threads 1,2,4."
-        raise click.UsageError(f"--threads: '{threads}'; expected numbers of threads. {remedy}") from error
+        remedy = "Pass numbers separated by commas, such as --threads 1,2,4."
+        raise click.UsageError(f"--threads: invalid value '{threads}'. {remedy}") from error
     view = TrainCrop(options.pop("crop_size"), **{name: options.pop(name) for name in ("base_size", "blur_prob")})
     given = {"view": view, "choose": Choose(limit=options.pop("limit")), "output": Output(options.pop("dtype"))}
-    rows = bench_loader(folder, threads=counts, report=lambda text: print(text, file=sys.stderr), **given, **options)
+    rows = bench_loader(folder, threads=counts, report=note, **given, **options)
     print("\n".join(map(json.dumps, rows)) if as_json else "\n".join(iterate(rows)))
 
 
 def _warm() -> str:
-    """Pack a small synthetic download in every store, load it with every option that has kernels of its own, and say
-    what that compiled."""
+    """Pack a small synthetic download in every encoding, load it with every option that has kernels of its own, and
+    describe what that compiled."""
     import tempfile
 
     import mhpdata
@@ -124,8 +141,8 @@ def _warm() -> str:
             loader.close()
     place = printable(str(next((f for f in folders() if f.is_dir()), folders()[0])))
     if WRITER.off:
-        return "Nothing is kept."
-    return f"Compiled in {seconds():.1f} s; kept in {place}." if seconds() else f"All kernels were there, in {place}."
+        return "Compiled kernels cannot be kept."
+    return f"Compiled in {seconds():.1f} s; kept in {place}." if seconds() else f"All kernels are compiled, in {place}."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""mhp-eval: score a trained network on a packed split."""
+"""mhp eval: evaluate a trained network on a packed split."""
 
 from __future__ import annotations
 
@@ -9,44 +9,59 @@ import click
 
 from mhpmodels.evaluation.results import MODES
 from mhpmodels.recipe import DATASETS
-from mhptools.network import network_fields, options_of_a_network, options_of_the_images
+from mhptools.messages import progress
+from mhptools.network import OF_WEIGHTS, ON_MACHINE, network_fields, options_of_a_network, options_of_the_images
 from mhptools.paths import FOLDER, INPUT
 from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
-  mhp-eval --data rec/ --resume runs/mhp/icnet/resnet50/epoch_0105_mIoU_0.3974.params
-  mhp-eval --data rec/ --resume runs/mhp/icnet/resnet50 --mode source --split test --json
-  mhp-eval --data rec/ --resume icnet_resnet50_mhpv1.params --model icnet --backbone resnet50 --val-protocol gluoncv
+  mhp eval --data rec/ --checkpoint runs/mhp/icnet/resnet50/epoch_0105_mIoU_0.3974.params
+  mhp eval --data rec/ --checkpoint runs/mhp/icnet/resnet50 --mode source --split test --json
+  mhp eval --data rec/ --checkpoint icnet_resnet50_mhpv1.params --model icnet --backbone resnet50 --val-protocol gluoncv
 
 \b
---mode crop     the square in the middle: what training validates on
-       whole    the whole image at short side 768: GluonCV's published figures
-       source   the labels as annotated, at the photo's own size: what papers compare
-Figures of different modes, protocols and splits do not compare. A folder of a run stands for its best checkpoint; what
-a checkpoint of mhp-train says of its network need not be said again, of other weights the flags say it.
+--mode crop     centre crop, as in validation during training
+       whole    whole image with a short side of 768 pixels, as in GluonCV's published figures
+       source   labels as annotated, at the size of the source image, as in papers
+Results of different modes, protocols and splits are not comparable. The folder of a run stands for its best checkpoint.
+A checkpoint of mhp train describes its network; for other weights pass --model, --backbone, --classes and --aux.
 """
 
+GROUPS = (
+    ("Input", ("data", "checkpoint", "split", "val_protocol", "leak_free", "unseen")),
+    ("Evaluation", ("mode", "base_size", "crop_size", "multi_scale", "window", "test_batch_size")),
+    ("Network of bare weights", OF_WEIGHTS),
+    ("Machine", ON_MACHINE),
+)
 ALIASES = {"val": "crop", "testval": "whole"}
 """GluonCV's names of the modes."""
 
 
-@click.command(cls=Command, epilog=EXAMPLE)
-@click.option("--data", required=True, type=FOLDER, help="The packed folder.")
-@click.option("--resume", required=True, type=INPUT, metavar="CHECKPOINT", help="Weights, or the folder of a run.")
-@click.option("--split", default="val", show_default=True, help="Which split.")
-@click.option("--mode", type=click.Choice([*MODES, *ALIASES]), default="whole", show_default=True, help="See below.")
+@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
+@click.option("--data", required=True, type=FOLDER, help="Packed folder.")
+@click.option("--checkpoint", "--resume", required=True, type=INPUT, help="File of weights, or folder of a run.")
+@click.option("--split", default="val", show_default=True, help="Split to evaluate on.")
+@click.option(
+    "--mode",
+    type=click.Choice([*MODES, *ALIASES]),
+    default="whole",
+    show_default=True,
+    help="Evaluation mode; see below.",
+)
 @options_of_the_images
 @options_of_a_network
-@click.option("--crop-size", type=int, help="Side of the crops of --mode crop.  [default: as trained, or 768]")
-@click.option("--test-batch-size", "--batch-size", default=16, show_default=True, help="Crops at once.")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
+@click.option(
+    "--crop-size", type=int, help="Side of the crops of --mode crop, in pixels.  [default: as trained, or 768]"
+)
+@click.option("--test-batch-size", "--batch-size", default=16, show_default=True, help="Crops per batch.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--dataset", type=click.Choice(DATASETS), hidden=True, expose_value=False)
-@click.option("--eval", is_flag=True, hidden=True, expose_value=False, help="Taken and not used, as GluonCV has it.")
-@click.option("--syncbn", is_flag=True, hidden=True, expose_value=False, help="Makes no difference when predicting.")
+@click.option("--eval", is_flag=True, hidden=True, expose_value=False, help="Accepted and ignored, as in GluonCV.")
+@click.option("--syncbn", is_flag=True, hidden=True, expose_value=False, help="Accepted and ignored.")
 def main(
     data: str,
-    resume: str,
+    checkpoint: str,
     split: str,
     mode: str,
     val_protocol: str,
@@ -60,7 +75,10 @@ def main(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Score a trained network: pixAcc, mIoU, the IoU of each class, the time an image."""
+    """Evaluate a trained network on a packed split.
+
+    Prints pixel accuracy, mIoU, the IoU of each class and the time per image.
+    """
     import json
     from pathlib import Path
 
@@ -73,7 +91,7 @@ def main(
 
     manifest, mode = read_manifest(Path(data)), ALIASES.get(mode, mode)
     fields = network_fields(given) | ({} if crop_size is None else {"crop_size": crop_size})
-    engine = open_trained(resume, fields, len(manifest.classes))
+    engine = open_trained(checkpoint, fields, len(manifest.classes))
     try:
         check_classes(engine.config, manifest)
         found = evaluate(
@@ -86,9 +104,9 @@ def main(
             remap=engine.config.mix.remap,
             batch_size=test_batch_size,
             threads=workers,
-            progress=True,
+            progress=progress(),
         )
-        about = {"checkpoint": resume, "data": data, "engine": engine.describe()}
+        about = {"checkpoint": checkpoint, "data": data, "engine": engine.describe()}
     finally:
         engine.close()
     print(json.dumps({**found.as_dict(), **about}, indent=1) if as_json else table(found))

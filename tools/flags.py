@@ -1,15 +1,14 @@
-"""Make a command's flags from the fields of option classes, which hold default, rule and help text, in groups."""
+"""Make a command's flags from the fields of option classes, which hold default, rule and help text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from mhpdata.settings.rules import Choice, Each, Integer, Number, Option, OrNone, Probability, Rule, Switch, Text
 from mhptools.paths import FOLDER
-from mhptools.running import Command
 
 _TYPES: dict[type, Any] = {Integer: int, Number: float, Probability: float}
 
@@ -43,24 +42,8 @@ def _kind(rule: Rule) -> dict[str, Any]:
     return {"type": _TYPES.get(type(rule))}
 
 
-class Grouped(Command):
-    """A command whose help lists its options in groups.
-
-    Args:
-        groups: (heading, names of parameters); other options come last, under "Options".
-    """
-
-    def __init__(self, *args: Any, groups: Sequence[tuple[str, Sequence[str]]], **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.groups = groups
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options into the help, group by group."""
-        records = {one.name: record for one in self.get_params(ctx) if (record := one.get_help_record(ctx)) is not None}
-        grouped = [
-            (heading, [records.pop(name) for name in names if name in records]) for heading, names in self.groups
-        ]
-        for heading, rows in [*grouped, ("Options", list(records.values()))]:
-            if rows:
-                with formatter.section(heading):
-                    formatter.write_dl(rows)
+def packed_folder(folder: str | None, data: str | None) -> str | None:
+    """Return the packed folder that is given as an argument or by --data; raise UsageError where both are."""
+    if folder is not None and data is not None:
+        raise click.UsageError(f"The packed folder is given twice: {folder} and --data {data}. Give one of them.")
+    return data if folder is None else folder

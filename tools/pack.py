@@ -1,75 +1,104 @@
-"""mhp-pack: a downloaded dataset to packed shards."""
+"""mhp pack: convert a downloaded dataset into packed shards."""
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
 
-from mhpdata.options import DAMAGE, FORMATS, IMAGES, ON_ERROR, OVERLAPS, SIZES_OF
-from mhpdata.source.scan import AUTO, LAYOUTS
+from mhpdata.options import DAMAGE, FORMATS, IMAGES, LAYOUT_NAMES, ON_ERROR, OVERLAPS, SIZES_OF
+from mhptools.messages import progress
 from mhptools.paths import FOLDER, PATH
-from mhptools.running import Command
+from mhptools.running import DATA, Command
 
 EXAMPLE = """\b
-Example:
-  mhp-pack --src LV-MHP-v1 --out rec/
+Examples:
+  mhp pack --src LV-MHP-v1 --out rec/
+  mhp pack --src LV-MHP-v1 --out rec/ --dry-run      what would be packed; writes nothing
 
-An interrupted pack goes on where it stopped when the same command is run again. Whatever the number of workers, the
-bytes are the same. The release has one photo that does not decode (3492.jpg): pass --on-error skip to leave such
-entries out and have each recorded in rec/manifest.json. mhp-verify --src LV-MHP-v1 lists them beforehand.
+Run the same command again to resume an interrupted pack; the result is byte-identical, for any number of workers. One
+image of LV-MHP v1 does not decode (3492.jpg): pass --on-error skip to leave such entries out and record each of them in
+rec/manifest.json. mhp verify --src LV-MHP-v1 lists them beforehand.
 """
 
-
-@click.command(cls=Command, epilog=EXAMPLE)
-@click.option("--src", required=True, type=FOLDER, help="The dataset as unpacked, such as LV-MHP-v1. It is only read.")
-@click.option("--out", required=True, type=PATH, help="The packed folder: new, empty, or an unfinished pack.")
-@click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), default=AUTO, show_default=True, help="What --src is.")
-@click.option("--format", type=click.Choice(FORMATS), default="recordio", show_default=True, help="Kind of shard.")
-@click.option("--split", "splits", multiple=True, help="Pack only this split; may be repeated.  [default: all]")
-@click.option(
-    "--size", default=768, show_default=True, help="Pixels of the side that --size-of names; 0 keeps the size."
+GROUPS = (
+    ("Input and output", ("src", "out", "layout", "splits", "follow_links", "overwrite")),
+    ("Images and masks", ("size", "size_of", "overlap", "image", "quality")),
+    ("Shards", ("format", "shard_mb")),
+    ("Run", ("workers", "dry_run", "as_json")),
+    ("Errors", ("on_error", "damaged", "allow_empty")),
 )
-@click.option("--size-of", type=click.Choice(SIZES_OF), default="short", show_default=True, help="Which side.")
+
+
+@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
+@click.option("--src", required=True, type=FOLDER, help="Extracted dataset, such as LV-MHP-v1. It is only read.")
+@click.option("-o", "--out", required=True, type=PATH, help="Packed folder: new, empty, or an unfinished pack.")
+@click.option(
+    "--layout", type=click.Choice(LAYOUT_NAMES), default=LAYOUT_NAMES[0], show_default=True, help="Layout of --src."
+)
+@click.option("--format", type=click.Choice(FORMATS), default="recordio", show_default=True, help="Format of shards.")
+@click.option("--split", "splits", multiple=True, help="Split to pack; may be repeated.  [default: all]")
+@click.option(
+    "--size",
+    default=768,
+    show_default=True,
+    help="Length in pixels of the side named by --size-of; 0 keeps the source size.",
+)
+@click.option(
+    "--size-of", type=click.Choice(SIZES_OF), default="short", show_default=True, help="Side that --size sets."
+)
 @click.option(
     "--overlap",
     type=click.Choice(OVERLAPS),
     default="first",
     show_default=True,
-    help="Who owns a pixel that several persons label. Every person's own mask is kept, too.",
+    help="Rule that gives a pixel labelled by several persons to one of them. Each person's own mask is kept as well.",
 )
-@click.option("--image", type=click.Choice(IMAGES), default="jpeg", show_default=True, help="How images are stored.")
-@click.option("--quality", default=95, show_default=True, help="JPEG quality of images that are encoded anew.")
-@click.option("--shard-mb", default=256, show_default=True, help="MB of records per shard at most.")
-@click.option("--workers", type=int, help="Threads.  [default: one for each core]")
+@click.option("--image", type=click.Choice(IMAGES), default="jpeg", show_default=True, help="Encoding of images.")
+@click.option("--quality", default=95, show_default=True, help="JPEG quality of re-encoded images, 1 to 100.")
+@click.option("--shard-mb", default=256, show_default=True, help="Maximum size of the records in a shard, in MB.")
+@click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
 @click.option(
     "--on-error",
     type=click.Choice(ON_ERROR),
     default="fail",
     show_default=True,
-    help="Stop at the first broken entry, or leave broken and unreadable entries out and record them.",
+    help="Stop at the first entry that is broken or unreadable, or skip and record such entries.",
 )
 @click.option(
     "--damaged",
     type=click.Choice(DAMAGE),
     default="fail",
     show_default=True,
-    help="A JPEG with damaged pixels: an error, or kept as far as it decodes, encoded again and recorded.",
+    help="Treat a JPEG with damaged pixels as an error, or keep what decodes, re-encoded and recorded.",
 )
-@click.option("--follow-links", is_flag=True, help="Read what links out of --src lead to; refused by default.")
-@click.option("--allow-empty", is_flag=True, help="Pack a split that has no image; an error by default.")
+@click.option("--follow-links", is_flag=True, help="Follow links that lead out of --src; they are refused by default.")
+@click.option("--allow-empty", is_flag=True, help="Pack splits without images; they are an error by default.")
 @click.option("--overwrite", is_flag=True, help="Replace another packed dataset in --out.")
-def main(src: str, out: str, splits: tuple[str, ...], **options: object) -> None:
-    """Pack a multi-human parsing dataset into shards.
+@click.option(
+    "--dry-run", is_flag=True, help="List what would be packed and skipped, estimate its size; write nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def main(src: str, out: str, splits: tuple[str, ...], dry_run: bool, as_json: bool, **options: object) -> None:
+    """Convert a downloaded dataset into packed shards.
 
-    Merges the masks of all persons into one label map and a map of who owns each pixel, makes gray photos RGB,
-    resizes, and packs the result into RecordIO or HDF5 shards with a manifest.
+    Merges the masks of all persons into a label map and a map of the person that each pixel belongs to, converts gray
+    images to RGB, resizes, and writes RecordIO or HDF5 shards and a manifest.
     """
     import mhpdata
-    from mhpdata.packing.summary import report
+    from mhpdata.packing.preview import preview
+    from mhpdata.packing.summary import as_dict, report
 
-    manifest = mhpdata.pack(src, out, splits=splits or None, progress=True, **options)  # type: ignore[arg-type]
-    print(report(manifest, out, src))
+    given = {**options, "splits": splits or None, "progress": progress()}
+    if dry_run:
+        found = preview(src, **{name: value for name, value in given.items() if name != "overwrite"})  # type: ignore[arg-type]
+        print(json.dumps(found.as_dict(), indent=1) if as_json else found.text())
+        if found.stops:
+            sys.exit(DATA)
+        return
+    manifest = mhpdata.pack(src, out, **given)  # type: ignore[arg-type]
+    print(json.dumps(as_dict(manifest, out), indent=1) if as_json else report(manifest, out, src))
 
 
 if __name__ == "__main__":

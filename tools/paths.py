@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 
 class PathText(click.ParamType):
@@ -35,6 +36,10 @@ class PathText(click.ParamType):
         if not text:
             self.fail("an empty path. Pass . for the current folder.", param, ctx)
         return self._home(text, param, ctx) if text[0] == "~" else text
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Let the shell complete files, or folders where only these are accepted."""
+        return [CompletionItem(incomplete, type="dir" if self.is_kind is stat.S_ISDIR else "file")]
 
     def _home(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:

@@ -1,4 +1,4 @@
-"""mhp-predict: what a trained network says of photos, as label PNGs."""
+"""mhp predict: predict label maps for images, written as PNGs."""
 
 from __future__ import annotations
 
@@ -10,48 +10,58 @@ import click
 from mhpdata.images.exif import EXIF
 from mhpdata.options import ON_ERROR
 from mhpdata.wording import printable
-from mhptools.network import network_fields, options_of_a_network
+from mhptools.messages import progress
+from mhptools.network import OF_WEIGHTS, ON_MACHINE, network_fields, options_of_a_network
 from mhptools.paths import FILE, FOLDER, INPUT, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
-  mhp-predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ holiday.jpg
-  mhp-predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ --data rec/ --split test --overlay --legend
+  mhp predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ holiday.jpg
+  mhp predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ --data rec/ --split test --overlay --legend
 
-pred/holiday.png holds a label for each pixel of holiday.jpg, with a palette; pictures for people lie in pred/pictures.
-Image files are turned upright as their EXIF orientation says, so that labels and overlays fit what viewers show; such a
-label PNG says so, and mhp-score refuses it. A dataset's labels follow the pixels as stored: predict its image files
-with --exif raw, or the packed folder with --data, which is never turned. Pictures made with MHP are for non-commercial
-research only, as the dataset is.
+pred/holiday.png is a palette PNG with the label of each pixel of holiday.jpg; overlays and legends are written to
+pred/pictures. Image files are rotated by their EXIF orientation, so that labels and overlays match what viewers show;
+such a label PNG is marked, and mhp score rejects it. The labels of a dataset follow the pixels as stored: for its image
+files pass --exif raw, or predict the packed folder with --data, which is never rotated. Pictures made with LV-MHP are
+for non-commercial research only, as the dataset is.
 """
 
 
-@click.command(cls=Command, epilog=EXAMPLE)
+GROUPS = (
+    ("Input", ("checkpoint", "data", "split", "names", "exif", "on_error")),
+    ("Output", ("out", "overlay", "legend", "overwrite", "keep")),
+    ("Prediction", ("base_size", "multi_scale", "window")),
+    ("Network of bare weights", OF_WEIGHTS),
+    ("Machine", ON_MACHINE),
+)
+
+
+@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.argument("photos", nargs=-1, metavar="IMAGE...", type=FILE)
-@click.option("--checkpoint", "--resume", required=True, type=INPUT, help="Weights, or the folder of a run.")
-@click.option("--out", required=True, type=PATH, help="Folder to write to; made if it is not there.")
-@click.option("--data", type=FOLDER, help="Instead of photos: a packed folder.")
-@click.option("--split", help="Which split of it.  [default: test]")
-@click.option("--name", "names", multiple=True, help="Only this image of the split; may be repeated.")
+@click.option("--checkpoint", "--resume", required=True, type=INPUT, help="File of weights, or folder of a run.")
+@click.option("-o", "--out", required=True, type=PATH, help="Folder to write to; created if missing.")
+@click.option("--data", type=FOLDER, help="Packed folder to predict instead of image files.")
+@click.option("--split", help="Split of the packed folder.  [default: test]")
+@click.option(
+    "--name", "names", multiple=True, help="Name of an image of the split to predict; may be repeated.  [default: all]"
+)
 @options_of_a_network
 @click.option(
     "--exif",
     type=click.Choice(EXIF),
-    help="Turn image files upright as EXIF says, or take them as stored.  [default: upright; with --data: raw]",
+    help="Rotate image files by their EXIF orientation, or read them as stored.  [default: upright; with --data: raw]",
 )
-@click.option("--overlay", is_flag=True, help="Write pictures with the labels over the photo.")
-@click.option("--legend", is_flag=True, help="Write a picture of the classes and their colours; needs Matplotlib.")
-@click.option("--overwrite", is_flag=True, help="Replace what an earlier mhp-predict wrote.")
-@click.option(
-    "--keep", is_flag=True, help="Keep files that are there, and make the missing ones, as after an interruption."
-)
+@click.option("--overlay", is_flag=True, help="Also write pictures with the labels over the image.")
+@click.option("--legend", is_flag=True, help="Also write a legend of the classes and their colours; needs Matplotlib.")
+@click.option("--overwrite", is_flag=True, help="Replace the output of an earlier mhp predict.")
+@click.option("--keep", is_flag=True, help="Keep existing files and write the missing ones, as after an interruption.")
 @click.option(
     "--on-error",
     type=click.Choice(ON_ERROR),
     default="fail",
     show_default=True,
-    help="Stop at the first photo that cannot be used, or leave such out and name each.",
+    help="Stop at the first image that cannot be used, or skip and name such images.",
 )
 def main(
     photos: tuple[str, ...],
@@ -71,7 +81,10 @@ def main(
     on_error: str,
     **given: Any,
 ) -> None:
-    """Write the labels of photos, or of a packed split, each at its own size and under its own name."""
+    """Predict label maps for images or a packed split.
+
+    Each label map has the size and the name of its image.
+    """
     from pathlib import Path
 
     from mhpdata.storage.manifest import read_manifest
@@ -82,16 +95,16 @@ def main(
 
     if (data is None) == (not photos) or (data is None and (split or names)):
         example = "End the command with holiday.jpg, or with --data rec/ --split test."
-        wanted = "Name photos, or a packed folder with --data (and --split, --name); not both"
+        wanted = "Give either image files, or a packed folder with --data (and --split, --name)"
         raise click.UsageError(f"{wanted}. {example}")
     if data is not None and exif == "upright":
-        remedy = "Leave it out with --data, or predict the image files themselves."
-        raise click.UsageError(f"--exif upright: a packed folder holds images as stored, as its masks are. {remedy}")
+        remedy = "Omit --exif, or predict the image files themselves."
+        raise click.UsageError(f"--exif upright: not supported with --data, whose images are as stored. {remedy}")
     classes = 19 if data is None else len(read_manifest(Path(data)).classes)
     engine = open_trained(checkpoint, network_fields(given), classes)
     labels = labels_of(engine.config)
     size, exif = engine.config.view.base_size, exif or EXIF[0]
-    options = Options(size, overlay, legend, overwrite, keep, on_error, workers, progress=True, exif=exif)
+    options = Options(size, overlay, legend, overwrite, keep, on_error, workers, progress=progress(), exif=exif)
     try:
         inference = inference_of(engine, labels.flip_pairs, multi_scale, window or WINDOW)
         if data is None:
@@ -101,13 +114,13 @@ def main(
     finally:
         engine.close()
     for error in done.skipped:
-        print(printable(f"Left out: {type(error).__name__}: {error}"), file=sys.stderr)
+        print(printable(f"Skipped: {type(error).__name__}: {error}"), file=sys.stderr)
     for remark in done.remarks:
         print(printable(f"Remark: {remark}"), file=sys.stderr)
-    maps = f"{len(done.labels)} label maps" + (f" ({done.kept} more were there)" if done.kept else "")
-    print(printable(f"{out}: {maps}, {done.milliseconds:.2f} ms a photo (median, from pixels to labels)"))
+    maps = f"{len(done.labels)} label maps" + (f" ({done.kept} more existed)" if done.kept else "")
+    print(printable(f"{out}: {maps}, {done.milliseconds:.2f} ms per image (median, from pixels to labels)"))
     if data is None:
-        how = f"{len(done.turned)} turned upright as EXIF says" if exif == "upright" else "all as stored, not turned"
+        how = f"{len(done.turned)} rotated by EXIF" if exif == "upright" else "all as stored, not rotated"
         print(f"Orientation: {how} (--exif {exif})")
 
 

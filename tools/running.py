@@ -1,8 +1,8 @@
-"""How every command ends: the exit status is a verdict, and nothing else ends with it.
+"""What all commands have in common: general options, help in groups, and an exit status that is a verdict.
 
 ::
 
-    0          done; of mhp-verify: nothing is wrong
+    0          done; mhp verify: nothing is wrong
     1          wrong data, and nothing else: a damaged download, packed folder, checkpoint or prediction
     2          a wrong argument
     3          could not be done for a reason outside the data: a file that cannot be read, a disk that is full, output
@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import errno
 import io
-import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, BinaryIO, TextIO
@@ -29,17 +28,27 @@ from mhpdata.errors import MhpError, OptionError, is_outside
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.wording import printable, why
 from mhpmodels.engines.leaving import leave
+from mhptools.messages import debugging, general_options, shown
 from mhptools.paths import leads_nowhere
 
 TYPED = {"names": "name", "protocol": "val_protocol", "size": "crop_size", "threads": "workers", "weights": "mix"}
 """Arguments of functions whose flags have other names, where a command has these."""
 DATA, USAGE, OUTSIDE, SIGNALLED = 1, 2, 3, 128
 _SIGINT, _SIGPIPE = 2, 13
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""Settings of every command's context."""
+GENERAL = ("quiet", "verbose", "log_level", "version")
+"""Options of every command."""
+DESTRUCTIVE = ("--overwrite",)
+"""Options that delete or replace files."""
+ARGUMENTS = "mhptools.arguments"
+"""Key of ``Context.meta``: the arguments of a command as they were typed."""
+Groups = Sequence[tuple[str, Sequence[str]]]
 _MEMORY = "Close other programs, or run it again with a smaller --workers or --batch-size if it has these."
 
 
-class Command(click.Command):
-    """A command that says in one line what ended it, and ends with the status of that."""
+class Ended(click.Command):
+    """A command, or a group of them, that reports in one line what ended it, and exits with the status of that."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run the command, and exit."""
@@ -47,11 +56,56 @@ class Command(click.Command):
         if not standalone_mode:
             return run()
         _open_streams()
-        with _told():
+        with shown():
             status = _status(run)
         for stream in (sys.stdout, sys.stderr):
             _settle(stream)
         return leave(status)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line; for an unknown option, suggest none that deletes anything."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            error.possibilities = [name for name in error.possibilities or () if name not in DESTRUCTIVE]
+            raise
+
+
+class Command(Ended):
+    """A command with the options of every command, and its own in groups.
+
+    Args:
+        groups: (heading, names of parameters); other options follow under "Options".
+    """
+
+    def __init__(self, *args: Any, groups: Groups = (), **more: Any) -> None:
+        more["context_settings"] = {**HELP, **(more.get("context_settings") or {})}
+        super().__init__(*args, **more)
+        self.groups = groups
+        self.params.extend(general_options())
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the arguments; keep them as they were typed, for processes that run the same command."""
+        typed = list(args)
+        context = super().make_context(info_name, args, parent, **extra)
+        context.meta[ARGUMENTS] = typed
+        return context
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options into the help, group by group; those of every command come last."""
+        shown_last = {*GENERAL, getattr(self.get_help_option(ctx), "name", None)}
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
+        records = {one.name: record for one in options if (record := one.get_help_record(ctx)) is not None}
+        general = [records.pop(name) for name in list(records) if name in shown_last]
+        grouped = [
+            (heading, [records.pop(name) for name in names if name in records]) for heading, names in self.groups
+        ]
+        for heading, rows in [*grouped, ("Options", list(records.values())), ("General options", general)]:
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command's function."""
@@ -65,35 +119,6 @@ class Command(click.Command):
             raise _PassedError(USAGE if leads_nowhere(ctx) else None) from error
         except (KeyboardInterrupt, EOFError, OSError) as error:
             raise _PassedError from error
-
-
-class _Line(logging.Handler):
-    """Prints what the library tells, such as that kernels are compiled, on stderr; above a progress bar, if there is
-    one."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text, bars = printable(record.getMessage()), sys.modules.get("tqdm")
-        with suppress(OSError, ValueError):  # nobody hears it
-            if bars is not None:
-                bars.tqdm.write(text, file=sys.stderr)
-            else:
-                print(text, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Print what the logger of mhpdata says, from INFO on, while a command runs."""
-    logger, handler = logging.getLogger("mhpdata"), _Line()
-    level, propagate = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
 
 
 class _PassedError(Exception):
@@ -128,7 +153,11 @@ def _tell(error: BaseException, text: str) -> None:
     if isinstance(error, click.ClickException):
         error.message = "\n".join(map(printable, error.message.split("\n")))
         error.show()
-    elif text:
+        return
+    if debugging() and not text.startswith("Traceback"):
+        trace = "".join(traceback.format_exception(error)).rstrip("\n")
+        print("\n".join(map(printable, trace.split("\n"))), file=sys.stderr)
+    if text:
         print(text, file=sys.stderr, flush=True)
 
 
@@ -137,7 +166,7 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     if isinstance(error, click.ClickException):
         return error.exit_code, error.message
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return SIGNALLED + _SIGINT, "Interrupted. Run the same command again: what can go on goes on."
+        return SIGNALLED + _SIGINT, "Interrupted. Run the same command again to resume."
     if isinstance(error, MhpError):
         return OUTSIDE if is_outside(error) else DATA, printable(f"{type(error).__name__}: {error}")
     if _lacks_memory(error):
@@ -150,7 +179,7 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     if isinstance(error, OSError):
         place = f" {error.filename}:" if error.filename is not None else ""
         return OUTSIDE, printable(
-            f"{type(error).__name__}:{place} {why(error)}. Mend that, then run the command again."
+            f"{type(error).__name__}:{place} {why(error)}. Correct this, then run the command again."
         )
     if isinstance(error, ImportError):
         remedy = "Run, in the folder of mhp's source: pip install --force-reinstall ."

@@ -1,4 +1,4 @@
-"""mhp-score: score anybody's predictions against a packed split."""
+"""mhp score: score predictions, of any program, against a packed split."""
 
 from __future__ import annotations
 
@@ -7,44 +7,56 @@ import sys
 import click
 
 from mhpmodels.scoring.table import SIZES, UNKNOWN
+from mhptools.messages import progress
 from mhptools.network import options_of_the_images
 from mhptools.paths import FOLDER, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
 Example:
-  mhp-score --data rec/ --split val --pred pred/
+  mhp score --data rec/ --split val --pred pred/
 
 \b
-What PRED may hold:
-  0001.png, ...                               labels: pixAcc, mIoU, the IoU of each class
-  results.txt, global_seg/, global_tag/       the form of the MHP challenge: these, and AP^p and PCP of persons
-  results.txt, masks/0001_1.png, ...          a label map a person: AP^p and PCP
-results.txt has a line an image: its id, then the number and the score of each person, as 0001 1 0.98 2 0.75
-PNGs hold a label at each pixel (8-bit gray, palette; docs/datasets.md), at the photo's own size (--at packed: the
-packed size).
+Contents of the --pred folder, and the metrics for each:
+  0001.png, ...                            label maps: pixAcc, mIoU, the IoU of each class
+  results.txt, global_seg/, global_tag/    the MHP challenge's format: the same, and AP^p and PCP of persons
+  results.txt, masks/0001_1.png, ...       a label map per person: AP^p and PCP
+results.txt has one line per image: its id, then the number and score of each person, such as 0001 1 0.98 2 0.75
+PNGs hold a label per pixel (8-bit gray or palette; docs/datasets.md), at the size of the source image (with --at
+packed: the packed size).
 """
 
 
-@click.command(cls=Command, epilog=EXAMPLE)
-@click.option("--data", required=True, type=FOLDER, help="The packed folder.")
-@click.option("--pred", required=True, type=FOLDER, help="The folder of predictions.")
-@click.option("--split", default="val", show_default=True, help="Which split.")
-@click.option("--at", type=click.Choice(SIZES), default=SIZES[0], show_default=True, help="At which size to compare.")
+GROUPS = (
+    ("Input", ("data", "pred", "split", "val_protocol", "leak_free", "unseen")),
+    ("Scoring", ("at", "unknown_labels", "workers")),
+    ("Output", ("as_json", "csv_path", "worst", "count", "overwrite")),
+)
+
+
+@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
+@click.option("--data", required=True, type=FOLDER, help="Packed folder.")
+@click.option("--pred", required=True, type=FOLDER, help="Folder of predictions.")
+@click.option("--split", default="val", show_default=True, help="Split to score.")
+@click.option(
+    "--at", type=click.Choice(SIZES), default=SIZES[0], show_default=True, help="Size at which labels are compared."
+)
 @click.option(
     "--unknown-labels",
     type=click.Choice(UNKNOWN),
     default=UNKNOWN[0],
     show_default=True,
-    help="Predicted labels that do not exist: refuse them, or count as the official code does, as something else.",
+    help="Reject out-of-range labels, or count them as another class, as the official code does.",
 )
 @options_of_the_images
-@click.option("--workers", type=int, help="Threads.  [default: one for each core]")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
-@click.option("--csv", "csv_path", type=PATH, help="Write a row an image to this file.")
-@click.option("--worst", type=PATH, help="Write a picture of the worst images to this .png; needs Matplotlib.")
-@click.option("--count", default=6, show_default=True, type=click.IntRange(1, 64), help="Images in that picture.")
-@click.option("--overwrite", is_flag=True, help="Replace what an earlier mhp-score wrote.")
+@click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.option("--csv", "csv_path", type=PATH, help="CSV file to write, with one row per image.")
+@click.option("--worst", type=PATH, help="Picture of the worst images to write (.png); needs Matplotlib.")
+@click.option(
+    "--count", default=6, show_default=True, type=click.IntRange(1, 64), help="Number of images in that picture."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the output of an earlier mhp score.")
 def main(
     data: str,
     pred: str,
@@ -61,7 +73,10 @@ def main(
     count: int,
     overwrite: bool,
 ) -> None:
-    """Score predictions, whoever made them: no network and no framework is needed."""
+    """Score predictions against a packed split.
+
+    The predictions may come from any program; no framework is needed.
+    """
     import json
     from pathlib import Path
 
@@ -85,7 +100,7 @@ def main(
         leak_free=leak_free,
         unseen=unseen,
         threads=workers,
-        progress=True,
+        progress=progress(),
     )
     print(json.dumps(found.as_dict(), indent=1) if as_json else table(found))
     if csv_path is not None:

@@ -1,4 +1,4 @@
-"""mhp-show: a picture of what is in a packed folder, or of how a training run goes."""
+"""mhp show: draw samples of a packed folder, or the curves of a training run."""
 
 from __future__ import annotations
 
@@ -7,33 +7,39 @@ import sys
 import click
 
 from mhpdata.wording import printable
+from mhptools.flags import packed_folder
 from mhptools.paths import FOLDER, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
-  mhp-show rec/ --out sheet.png
-  mhp-show --run runs/mhp/icnet/resnet50 --out curves.png
+  mhp show rec/ --out sheet.png
+  mhp show --run runs/mhp/icnet/resnet50 --out curves.png
 
-Of a packed folder: one row a sample, with photo, labels, persons, and the pixels that several persons claim. Such a
-picture falls under the dataset's licence: one made from MHP is for non-commercial research only.
+A packed folder becomes one row per sample: image, labels, persons, and the pixels labelled by several persons. The
+picture falls under the dataset's licence; one made from LV-MHP is for non-commercial research only.
 """
 
 
-@click.command(cls=Command, epilog=EXAMPLE)
+GROUPS = (("Samples", ("data", "split", "count", "indices", "names", "seed")),)
+
+
+@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.argument("folder", required=False, metavar="[REC]", type=FOLDER)
+@click.option("--data", type=FOLDER, help="Packed folder; the same as REC.")
 @click.option(
-    "--run", "run_folder", type=FOLDER, help="Show the loss, mIoU and learning rate of this run of mhp-train instead."
+    "--run", "run_folder", type=FOLDER, help="Run of mhp train whose loss, mIoU and learning rate to draw instead."
 )
-@click.option("--out", required=True, type=PATH, help="The picture to write, .png; new, or see --overwrite.")
-@click.option("--split", help="Which split.  [default: the first of val, train, test that has samples]")
-@click.option("--count", type=int, help="How many samples, spread evenly over the split.  [default: 6]")
-@click.option("--index", "indices", type=int, multiple=True, help="Show this sample; may be repeated.")
-@click.option("--name", "names", multiple=True, help="Show the sample with this name, as 0123; may be repeated.")
-@click.option("--seed", type=int, help="Draw the --count samples with this seed, instead of spreading them evenly.")
-@click.option("--overwrite", is_flag=True, help="Replace --out.")
+@click.option("-o", "--out", required=True, type=PATH, help="Picture to write (.png).")
+@click.option("--split", help="Split to show.  [default: the first of val, train, test that has samples]")
+@click.option("--count", type=int, help="Number of samples, evenly spread over the split.  [default: 6]")
+@click.option("--index", "indices", type=int, multiple=True, help="Number of a sample to show; may be repeated.")
+@click.option("--name", "names", multiple=True, help="Name of a sample to show, such as 0123; may be repeated.")
+@click.option("--seed", type=int, help="Seed for choosing --count samples at random instead of evenly.")
+@click.option("--overwrite", is_flag=True, help="Replace --out if it exists.")
 def main(
     folder: str | None,
+    data: str | None,
     run_folder: str | None,
     out: str,
     split: str | None,
@@ -43,9 +49,13 @@ def main(
     seed: int | None,
     overwrite: bool,
 ) -> None:
-    """Show samples of the packed folder REC in one picture, or a run of mhp-train."""
+    """Draw samples of a packed folder, or the curves of a training run.
+
+    REC is the packed folder.
+    """
+    folder = packed_folder(folder, data)
     if (folder is None) == (run_folder is None):
-        example = "mhp-show rec/ --out sheet.png, or mhp-show --run runs/mhp/icnet/resnet50 --out curves.png"
+        example = "mhp show rec/ --out sheet.png, or mhp show --run runs/mhp/icnet/resnet50 --out curves.png"
         raise click.UsageError(f"Give either a packed folder or --run with the folder of a run: {example}.")
     if run_folder is not None:
         from mhpmodels.showing.curves import save_curves

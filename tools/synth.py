@@ -1,44 +1,64 @@
-"""mhp-synth: write a synthetic dataset in the form of a release, to try everything without the download."""
+"""mhp synth: generate a synthetic dataset in the form of a release, to try everything without a download."""
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
 
 from mhpdata.wording import printable
+from mhptools.messages import progress
 from mhptools.paths import PATH
 from mhptools.running import Command
 
 LAYOUTS = ("mhp-v1", "mhp-v2", "cihp")
 
 
-@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--out", required=True, type=PATH, metavar="FOLDER", help="Folder to make; must be new or empty.")
-@click.option("--layout", type=click.Choice(LAYOUTS), default=LAYOUTS[0], help="The form: that of which release.")
-@click.option("--images", default=240, help="How many; split in the proportion of the release.")
-@click.option("--seed", default=0, help="The same seed gives the same bytes, on any number of workers.")
-@click.option("--workers", type=int, default=None, show_default="all cores", help="Processes.")
-@click.option("--defects", is_flag=True, help="Add one entry for each kind of broken file (mhp-v1).")
-@click.option("--scale", default=1.0, help="Factor on height and width; 0.25 makes small files quickly.")
-def main(out: str, layout: str, images: int, seed: int, workers: int | None, defects: bool, scale: float) -> None:
-    """Write drawn photos and masks of several persons in the form of LV-MHP v1, LV-MHP v2 or CIHP.
+EXAMPLE = """\b
+Examples:
+  mhp synth --out demo/MHP_v1 --images 240 --seed 0
+  mhp synth --out demo/CIHP --layout cihp --images 240 --seed 1
+"""
 
-    \b
-    Example:
-      mhp-synth --out demo/MHP_v1 --images 240 --seed 0
-      mhp-synth --out demo/CIHP --layout cihp --images 240 --seed 1
+
+@click.command(cls=Command, epilog=EXAMPLE, context_settings={"show_default": True})
+@click.option("-o", "--out", required=True, type=PATH, metavar="FOLDER", help="Folder to create; must be new or empty.")
+@click.option("--layout", type=click.Choice(LAYOUTS), default=LAYOUTS[0], help="Release whose form to write.")
+@click.option("--images", default=240, help="Number of images, split in the proportions of the release.")
+@click.option("--seed", default=0, help="Random seed; the same seed gives the same bytes for any number of workers.")
+@click.option("-j", "--workers", type=int, default=None, show_default="one per core", help="Number of processes.")
+@click.option("--defects", is_flag=True, help="Add one entry per kind of broken file (mhp-v1).")
+@click.option("--scale", default=1.0, help="Factor for height and width; 0.25 gives small files quickly.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def main(
+    out: str,
+    layout: str,
+    images: int,
+    seed: int,
+    workers: int | None,
+    defects: bool,
+    scale: float,
+    as_json: bool,
+) -> None:
+    """Generate a synthetic dataset in the form of a release.
+
+    Writes drawn images and masks of several persons as LV-MHP v1, LV-MHP v2 or CIHP would hold them.
     """
     from mhpdata.synth.writing.folder import synthesize
 
-    done = synthesize(out, images, seed, workers, defects, progress=True, scale=scale, layout=layout)
+    done = synthesize(out, images, seed, workers, defects, progress=progress(), scale=scale, layout=layout)
+    if as_json:
+        splits = {name: {"images": count, "persons": done.persons[name]} for name, count in done.images.items()}
+        print(json.dumps({"out": str(done.folder), "splits": splits, "seconds": done.seconds}, indent=1))
+        return
     print(printable(f"{done.folder}"))
     for name, count in done.images.items():
         print(f"  {name + '.txt' * name.endswith('list'):<15} {count:5d} images  {done.persons[name]:6d} persons")
     if defects:
         print("  DEFECTS.txt     names the broken entries added to train_list.txt")
     print(f"{images / done.seconds:.1f} images/s in {done.seconds:.1f} s")
-    print("Drawn by mhp-synth from random numbers: no photo, no person, free to use for any purpose.")
+    print("Drawn by mhp synth from random numbers: no photo, no person, free to use for any purpose.")
 
 
 if __name__ == "__main__":

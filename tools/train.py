@@ -1,4 +1,4 @@
-"""mhp-train: train a network on packed shards."""
+"""mhp train: train a network on packed shards."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from mhpdata.errors import OptionError
 from mhpdata.wording import printable
 from mhpmodels.config import OPTIONS, TrainConfig
 from mhpmodels.engines.engine import ENGINES, installed
-from mhptools.flags import Grouped, flag
+from mhptools.flags import flag
+from mhptools.messages import progress
 from mhptools.paths import INPUT, PATH
+from mhptools.running import ARGUMENTS, Command
 
 EXAMPLE = """\b
 Examples:
-  mhp-train --data rec/ --model icnet --syncbn --ngpus 8 --optimizer adam --lr 0.00001 --epochs 120 --batch-size 16
-  mhp-train --data rec_v1/ --data rec_v2/ --data rec_cihp/ --remap common --leaks skip --mix 1,2,2 --class-weights
-  mhp-train --resume runs/mhp/icnet/resnet50                   resume exactly where it stopped
-  mhp-train --replay runs/mhp/icnet/resnet50/bundles/epoch_0010_iteration_0113
+  mhp train --data rec/ --model icnet --syncbn --ngpus 8 --optimizer adam --lr 0.00001 --epochs 120 --batch-size 16
+  mhp train --data rec_v1/ --data rec_v2/ --data rec_cihp/ --remap common --leaks skip --mix 1,2,2 --class-weights
+  mhp train --resume runs/mhp/icnet/resnet50                   continues exactly where the run stopped
+  mhp train --replay runs/mhp/icnet/resnet50/bundles/epoch_0010_iteration_0113
 
-The flags are those of GluonCV's training script, and --data; docs/recipes.md has GluonCV's experiments as commands.
-Ctrl-C saves and prints how to resume; a run that was killed resumes from the last epoch that it saved.
+The options are those of GluonCV's training script, and --data; docs/recipes.md has GluonCV's experiments as commands.
+Ctrl-C saves a checkpoint and prints how to resume; a killed run resumes from the last epoch that it saved.
 """
 
 HEADINGS = {
     "data": "Data",
-    "choose": "Images that count",
+    "choose": "Selection of images",
     "mix": "Several folders",
     "view": "Crops and augmentation",
     "network": "Network",
@@ -39,21 +41,27 @@ HEADINGS = {
     "machine": "Machine",
     "run": "Run",
 }
-"""Of the groups of TrainConfig, in the help."""
+"""Headings of the groups of TrainConfig in the help."""
 TYPED = {flag: given for flag, given in OPTIONS.items() if given[2].typed and flag != "unseen"}
-"""The options of a run that are flags; copies of training images concern who evaluates."""
+"""Options of a run that are flags; --unseen matters in evaluation only."""
 OTHERWISE: dict[str, dict[str, Any]] = {
     "data": {"multiple": True, "default": (OPTIONS["data"][3],)},
     "mix": {"default": None},
     "remap": {"type": PATH},
+    "workers": {"names": ("-j", "--workers")},
     "pretrained_base": {"type": PATH},
     "class_weights": {"is_flag": True, "default": False, "show_default": False},
     "scales": {"type": float, "nargs": 2},
     "engine": {"type": click.Choice(tuple(ENGINES)), "default": None},
     "validate": {"names": ("--val/--no-val",)},
 }
-"""Flags that are typed in another form than the field has."""
-GROUPED = [(heading, [*(f for f in TYPED if TYPED[f][0] == group)]) for group, heading in HEADINGS.items()]
+"""Flags whose form differs from that of the field."""
+GROUPED = [
+    *((heading, [flag for flag in TYPED if TYPED[flag][0] == group]) for group, heading in HEADINGS.items()),
+    ("Checkpoints and output", ("resume", "weights", "replay", "save_dir", "checkname", "logging_file", "tensorboard")),
+]
+GROUPED[list(HEADINGS).index("machine")][1].append("no_cuda")
+GROUPED[list(HEADINGS).index("schedule")][1].append("start_epoch")
 
 
 def options_of_a_run(command: Any) -> Any:
@@ -63,26 +71,26 @@ def options_of_a_run(command: Any) -> Any:
     return command
 
 
-@click.command(cls=Grouped, epilog=EXAMPLE, groups=GROUPED)
+@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPED)
 @options_of_a_run
-@click.option("--no-cuda", is_flag=True, help="Use the CPU: --ngpus 0.")
-@click.option(
-    "--resume", type=INPUT, help="Resume from this checkpoint, or the last one of this folder, with its own flags."
-)
-@click.option("--weights", type=INPUT, help="Begin a new run with these weights, such as GluonCV's.")
-@click.option("--start-epoch", "--start_epoch", default=0, help="First epoch of a new run in its schedule.")
-@click.option(
-    "--replay", type=INPUT, metavar="BUNDLE", help="Run a skipped step again, report what it holds, and exit."
-)
+@click.option("--no-cuda", is_flag=True, help="Use the CPU; the same as --ngpus 0.")
+@click.option("--resume", type=INPUT, help="Checkpoint, or folder of a run, to resume with the options of that run.")
+@click.option("--weights", type=INPUT, help="Initial weights of a new run, such as GluonCV's.")
+@click.option("--start-epoch", "--start_epoch", default=0, help="Epoch of the schedule at which a new run begins.")
+@click.option("--replay", type=INPUT, metavar="BUNDLE", help="Repeat a skipped step, report what it holds, and exit.")
 @click.option(
     "--save-dir", type=PATH, help="Folder of the run.  [default: runs/DATASET/MODEL/BACKBONE, or that of --resume]"
 )
-@click.option("--checkname", help="Name of a folder below the default one.")
+@click.option("--checkname", help="Name of a subfolder of the default folder.")
 @click.option(
-    "--logging-file", type=PATH, default="train.log", show_default=True, help="Name of the log in the folder."
+    "--logging-file",
+    type=PATH,
+    default="train.log",
+    show_default=True,
+    help="Name of the log file in the folder of the run.",
 )
 @click.option("--tensorboard", is_flag=True, help="Also write an event file for TensorBoard.")
-@click.option("--mode", hidden=True, expose_value=False, help="Taken and not used, as by GluonCV's script.")
+@click.option("--mode", hidden=True, expose_value=False, help="Accepted and ignored, as in GluonCV.")
 @click.pass_context
 def main(
     context: click.Context,
@@ -97,7 +105,10 @@ def main(
     tensorboard: bool,
     **given: Any,
 ) -> None:
-    """Train PSPNet or ICNet on packed shards, on MXNet with GluonCV or on PyTorch."""
+    """Train PSPNet or ICNet on packed shards.
+
+    The engine is MXNet with GluonCV, or PyTorch.
+    """
     from mhpmodels.training.bundle import replay as run_again
     from mhpmodels.training.launch import launch_ranks
     from mhpmodels.training.train import train
@@ -109,10 +120,10 @@ def main(
         given["ngpus"] = 0
     typed = {name for name in given if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if resume is None and "data" not in typed and not Path(OPTIONS["data"][3]).exists():
-        example = "mhp-train --data rec/, or mhp-train --resume runs/mhp/icnet/resnet50"
+        example = "mhp train --data rec/, or mhp train --resume runs/mhp/icnet/resnet50"
         raise click.UsageError(f"Give a packed folder, or a run to continue: {example}.")
     config = _new(given) if resume is None else _continued(resume, given, typed | ({"ngpus"} if no_cuda else set()))
-    launch_ranks(config, "mhptools.train", sys.argv[1:])
+    launch_ranks(config, "mhptools.train", context.meta[ARGUMENTS])
     outcome = train(
         config,
         save_dir or _folder(config, resume, checkname),
@@ -121,7 +132,7 @@ def main(
         start_epoch=start_epoch,
         log_name=logging_file,
         tensorboard=tensorboard,
-        progress=True,
+        progress=progress(),
     )
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
@@ -148,7 +159,7 @@ def _data(given: dict[str, Any]) -> dict[str, Any]:
         try:
             found["mix"] = tuple(float(share) for share in given["mix"].split(","))
         except ValueError as error:
-            remedy = "Pass a number for each --data, in their order, with commas between."
+            remedy = "Pass one number per --data, in the same order, separated by commas."
             raise OptionError("mix", repr(given["mix"]), "numbers such as 1,1,2", remedy) from error
     if given.get("remap") not in (None, BUILT_IN):
         found["remap"] = read_remap(given["remap"]).to_json()  # a run must not change with the file
@@ -181,9 +192,9 @@ def _continued(resume: str, given: dict[str, Any], typed: set[str]) -> TrainConf
     changes = {name: given[name] for name in typed if name in given}
     changes |= _data(changes)
     if changes.pop("class_weights", False) and begun.loss.class_weights is None:
-        found = "given to go on with a run that began without"
-        remedy = f"Leave the flag out, or begin a new run: --weights {checkpoint.weights} instead of --resume."
-        raise OptionError("class_weights", found, "a run that began with it", remedy)
+        found = "not used by the run to resume"
+        remedy = f"Omit the option, or start a new run: --weights {checkpoint.weights} instead of --resume."
+        raise OptionError("class_weights", found, "", remedy)
     if "ngpus" in changes:
         changes.setdefault("contexts", 0)
     return begun.changed(**changes)

@@ -1,12 +1,16 @@
-"""mhp-verify: is a packed folder, or a download, what it should be?"""
+"""mhp verify: check a packed folder, or a download before packing."""
 
 from __future__ import annotations
 
+import json
 import sys
+from typing import Any
 
 import click
 
-from mhpdata.source.scan import AUTO, LAYOUTS
+from mhpdata.options import LAYOUT_NAMES
+from mhptools.flags import packed_folder
+from mhptools.messages import progress
 from mhptools.paths import FOLDER
 from mhptools.running import DATA, OUTSIDE, Command
 
@@ -14,28 +18,37 @@ SHOWN = 50
 
 EXAMPLE = """\b
 Examples:
-  mhp-verify rec/                    every file, hash, record and count
-  mhp-verify rec/ --deep             also every image and mask, merged again
-  mhp-verify --src LV-MHP-v1         a download, before packing
-  mhp-verify --src LV-MHP-v1 --agreement    photos annotated twice: how well the annotations agree
+  mhp verify rec/                    checks every file, hash, record and count
+  mhp verify rec/ --deep             also decodes every image and merges every mask again
+  mhp verify --src LV-MHP-v1         checks a download, before packing
+  mhp verify --src LV-MHP-v1 --agreement    images annotated twice: how well the annotations agree
 
-Prints a table of counts and all problems, each with what to do. Exit status: 0 nothing is wrong, 1 data are wrong, 2
-wrong usage, 3 something could not be checked for a reason outside the data (permission, disk, memory, a library).
+Prints a table of counts and all problems, each with a remedy. Exit status: 0 nothing is wrong, 1 the data are wrong, 2
+invalid usage, 3 something could not be checked for a reason outside the data (permission, disk, memory, a library).
 """
 
 
-@click.command(cls=Command, epilog=EXAMPLE)
+GROUPS = (
+    ("Packed folder", ("data", "deep")),
+    ("Download", ("src", "layout", "follow_links", "agreement")),
+)
+
+
+@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.argument("folder", required=False, metavar="[REC]", type=FOLDER)
-@click.option("--src", type=FOLDER, help="Check this download instead of a packed folder.")
-@click.option("--deep", is_flag=True, help="Packed folder: decode everything, merge the masks again and compare.")
-@click.option("--agreement", is_flag=True, help="Download: score annotations of the same photo against each other.")
-@click.option("--layout", type=click.Choice([AUTO, *LAYOUTS]), help="Download: what --src is.  [default: auto]")
-@click.option("--follow-links", is_flag=True, help="Download: read what links out of --src lead to.")
-@click.option("--allow-empty", is_flag=True, help="A split without images is nothing wrong.")
-@click.option("--workers", type=int, help="Threads.  [default: one for each core]")
-@click.option("--all", "show_all", is_flag=True, help=f"Show all problems and remarks, not the first {SHOWN} of each.")
+@click.option("--data", type=FOLDER, help="Packed folder; the same as REC.")
+@click.option("--src", type=FOLDER, help="Download to check instead of a packed folder.")
+@click.option("--deep", is_flag=True, help="Also decode all images, merge the masks again and compare.")
+@click.option("--agreement", is_flag=True, help="Score annotations of the same image against each other.")
+@click.option("--layout", type=click.Choice(LAYOUT_NAMES), help="Layout of --src.  [default: auto]")
+@click.option("--follow-links", is_flag=True, help="Follow links that lead out of --src.")
+@click.option("--allow-empty", is_flag=True, help="Accept splits without images.")
+@click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
+@click.option("--all", "show_all", is_flag=True, help=f"Show all problems and remarks, not just the first {SHOWN}.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def main(
     folder: str | None,
+    data: str | None,
     src: str | None,
     deep: bool,
     agreement: bool,
@@ -44,43 +57,52 @@ def main(
     allow_empty: bool,
     workers: int | None,
     show_all: bool,
+    as_json: bool,
 ) -> None:
-    """Check a packed folder, or a download before packing it, and list all that is wrong."""
+    """Check a packed folder, or a download before packing.
+
+    Lists all problems; REC is the packed folder.
+    """
+    folder = packed_folder(folder, data)
     if (folder is None) == (src is None):
-        example = "mhp-verify rec/, or mhp-verify --src LV-MHP-v1"
+        example = "mhp verify rec/, or mhp verify --src LV-MHP-v1"
         raise click.UsageError(f"Give either a packed folder or --src with a download: {example}.")
-    if src is None and layout is not None:
-        raise click.UsageError("--layout goes with --src: a packed folder knows its layout. Leave --layout out.")
+    for flag, given in (("--layout", layout), ("--agreement", agreement), ("--follow-links", follow_links)):
+        if src is None and given:
+            raise click.UsageError(f"{flag} requires --src with a download.")
     if src is not None and deep:
-        raise click.UsageError("--deep goes with a packed folder: a download is always decoded. Leave --deep out.")
-    if src is None and agreement:
-        raise click.UsageError("--agreement goes with --src: it compares masks of a download, as in --src LV-MHP-v1.")
-    if src is None and follow_links:
-        raise click.UsageError(
-            "--follow-links goes with --src: it is about links in a download, as in --src LV-MHP-v1."
-        )
+        raise click.UsageError("--deep applies to a packed folder only: a download is always decoded.")
     import mhpdata
 
     if src is not None and agreement:
         from mhpmodels.scoring.agreement import measure_agreement
 
-        found = measure_agreement(src, layout=layout or AUTO, follow_links=follow_links, workers=workers, progress=True)
-        print(found.text(None if show_all else SHOWN))
+        found = measure_agreement(
+            src, layout=layout or LAYOUT_NAMES[0], follow_links=follow_links, workers=workers, progress=progress()
+        )
+        _print(found, show_all, as_json)
         return
     if src is None:
-        report = mhpdata.verify_packed(str(folder), deep=deep, allow_empty=allow_empty, workers=workers, progress=True)
+        report = mhpdata.verify_packed(
+            str(folder), deep=deep, allow_empty=allow_empty, workers=workers, progress=progress()
+        )
     else:
         report = mhpdata.verify_source(
             src,
-            layout=layout or AUTO,
+            layout=layout or LAYOUT_NAMES[0],
             follow_links=follow_links,
             allow_empty=allow_empty,
             workers=workers,
-            progress=True,
+            progress=progress(),
         )
-    print(report.text(None if show_all else SHOWN))
+    _print(report, show_all, as_json)
     if not report.clean:
         sys.exit(DATA if report.damaged else OUTSIDE)
+
+
+def _print(found: Any, show_all: bool, as_json: bool) -> None:
+    """Print a report as text, or all of it as JSON."""
+    print(json.dumps(found.as_dict(), indent=1) if as_json else found.text(None if show_all else SHOWN))
 
 
 if __name__ == "__main__":

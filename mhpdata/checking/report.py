@@ -7,6 +7,7 @@ what was found, what was expected and what to do. A *remark* is worth knowing an
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from mhpdata.errors import MhpError, is_outside
 from mhpdata.wording import counted, printable
@@ -48,6 +49,21 @@ class Report:
         head = "Nothing wrong." if self.clean else f"{counted(len(found), 'problem')}:"
         notes = [*_cut(self.remarks, shown), ""] if self.remarks else []
         return "\n".join([printable(self.title), "", *self._table(), "", *notes, head, *_cut(found, shown)])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON types; ``outside`` problems say nothing about the data."""
+        problems = [
+            {
+                "error": type(one).__name__,
+                "place": one.place,
+                "found": one.found,
+                "expected": one.expected,
+                "remedy": str(one.remedy),
+                "outside": is_outside(one),
+            }
+            for one in self.findings
+        ]
+        return {"title": self.title, "counts": self.counts, "remarks": self.remarks, "problems": problems}
 
     def _table(self) -> list[str]:
         columns = list(next(iter(self.counts.values()), {}))

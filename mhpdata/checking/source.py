@@ -21,7 +21,7 @@ from mhpdata.images.header import read_header
 from mhpdata.images.label_png import decode_mask
 from mhpdata.images.notes import Note, describe_notes
 from mhpdata.labels import IGNORE
-from mhpdata.options import check_path
+from mhpdata.options import Layout, check_path
 from mhpdata.source.annotation import PERSONS, check_maps, persons_of, unlabelled_of
 from mhpdata.source.entry import MAPS, RED, Entry, Listing, empty_split
 from mhpdata.source.files import read_file
@@ -69,7 +69,7 @@ class _Surveyed:
 def verify_source(
     src: str | Path,
     *,
-    layout: str = AUTO,
+    layout: Layout = AUTO,
     follow_links: bool = False,
     allow_empty: bool = False,
     workers: int | None = None,

@@ -31,7 +31,7 @@ from mhpdata.loading.plan import Plan, Sizes
 from mhpdata.loading.slots import Slots
 from mhpdata.loading.state import Standing, check_state
 from mhpdata.loading.workers import Desk, Makers, Step
-from mhpdata.options import CHECKS, ON_ERROR, check_choice, check_range, in_words, is_collection
+from mhpdata.options import CHECKS, ON_ERROR, Check, OnError, check_choice, check_range, in_words, is_collection
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.mixing import Mix
 from mhpdata.settings.output import Output
@@ -102,8 +102,8 @@ class Loader:
         seed: int = 0,
         threads: int | None = None,
         drop_last: bool = False,
-        on_error: str = "fail",
-        check: str = "first",
+        on_error: OnError = "fail",
+        check: Check = "first",
     ) -> None:
         share = Share() if share is None else share
         check_kind("view", view, TrainCrop, CentreCrop, Whole)

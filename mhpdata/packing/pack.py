@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, TypedDict
 
 from mhpdata.errors import OptionError, OutputError, SourceError
 from mhpdata.faults import FAULTS, describe
-from mhpdata.options import ON_ERROR, PackOptions, check_choice, check_path, check_range
+from mhpdata.options import (
+    ON_ERROR,
+    Damage,
+    Format,
+    ImageCodec,
+    Layout,
+    OnError,
+    Overlap,
+    PackOptions,
+    SizeOf,
+    check_choice,
+    check_path,
+    check_range,
+)
 from mhpdata.packing.output import Output
 from mhpdata.packing.run import Run
 from mhpdata.packing.sources import Source
@@ -28,24 +41,24 @@ _ON = "run the same command again: it goes on where it stopped"
 class PackChoices(TypedDict, total=False):
     """The fields of PackOptions, as keyword arguments of ``pack``."""
 
-    format: str
+    format: Format
     size: int
-    size_of: str
-    overlap: str
-    image: str
+    size_of: SizeOf
+    overlap: Overlap
+    image: ImageCodec
     quality: int
     shard_mb: int
-    damaged: str
+    damaged: Damage
 
 
 def pack(
     src: str | Path,
     out: str | Path,
     *,
-    layout: str = AUTO,
+    layout: Layout = AUTO,
     splits: Sequence[str] | None = None,
     workers: int | None = None,
-    on_error: str = "fail",
+    on_error: OnError = "fail",
     overwrite: bool = False,
     follow_links: bool = False,
     allow_empty: bool = False,
@@ -82,16 +95,15 @@ def pack(
     workers = usable_cores() if workers is None else workers
     check_range("workers", workers, 1, 4096)
     src, out = check_path("src", src), check_path("out", out)
-    with _below(src):
-        listing = scan(src, layout, follow_links)
-        source = Source(src, listing, _chosen(splits, listing.layout), workers, progress)
+    with below(src):
+        source = open_source(src, layout, splits, follow_links, workers, progress)
         if source.problems and on_error == "fail":
             raise source.problems[0].error
         if not allow_empty:
-            _refuse_empty(source)
-    with _below(src), writing(out, _ON):
+            refuse_empty(source)
+    with below(src), writing(out, _ON):
         _make_folder(out)
-        with Output(out, LAYOUTS[listing.layout].SPLITS) as output:
+        with Output(out, LAYOUTS[source.listing.layout].SPLITS) as output:
             run = Run(source, output, chosen_options, on_error == "skip", allow_empty, follow_links)
             manifest = None if overwrite else run.already_done()
             if manifest is None:
@@ -99,6 +111,14 @@ def pack(
                 manifest = run.pack()
             output.end()
             return manifest
+
+
+def open_source(
+    src: Path, layout: str, splits: Sequence[str] | None, follow_links: bool, workers: int, progress: bool
+) -> Source:
+    """Scan a download, and choose the splits to pack; the arguments are those of ``pack``."""
+    listing = scan(src, layout, follow_links)
+    return Source(src, listing, _chosen(splits, listing.layout), workers, progress)
 
 
 def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
@@ -111,8 +131,8 @@ def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
     return tuple(split for split in known if splits is None or split in splits)
 
 
-def _refuse_empty(source: Source) -> None:
-    """Raises FolderError for a split of which the lists name nothing that can be packed."""
+def refuse_empty(source: Source) -> None:
+    """Raise FolderError for a split of which the lists name nothing that can be packed."""
     for split in source.splits:
         if not source.listing.entries[split]:
             problems = [problem for problem in source.problems if problem.split in ("", split)]
@@ -135,8 +155,8 @@ def _make_folder(out: Path) -> None:
 
 
 @contextmanager
-def _below(src: Path) -> Iterator[None]:
-    """Errors inside name files below the source folder; outside they name the folder, too."""
+def below(src: Path) -> Iterator[None]:
+    """Prefix the place of source errors, which name files below the source folder, with that folder."""
     try:
         yield
     except SourceError as error:

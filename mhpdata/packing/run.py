@@ -15,6 +15,7 @@ time: the same source and options give the same bytes.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +40,7 @@ from mhpdata.storage.packed import PackedSplit, Skipped
 from mhpdata.storage.statistics import Statistics
 from mhpdata.threads import crew
 
+_log = logging.getLogger(__name__)
 MB = 1 << 20
 _COMPILING_S = 5
 """Seconds that a first pack compiles kernels (benchmarks/results/cold_start.md)."""
@@ -105,6 +107,7 @@ class Run:
             streams = {split: self._stream(journal, publisher, split, done) for split, done in finished.items()}
             todo = [entry for split in source.splits for entry in entries[split][streams[split].place :]]
             workers.skip(total - len(todo))
+            _log.debug("%s of %s images to convert on %s threads", len(todo), total, source.workers)
             try:
                 workers.in_turn(self._convert, todo, partial(self._write, streams))
                 packed = {split: stream.finished() for split, stream in streams.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mhpdata.images.notes import describe_notes
 from mhpdata.storage.duplicates import count_shared
@@ -47,6 +48,31 @@ def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -
         lines.append("Notes, each recorded in the manifest:")
         lines += [f"  {line}" for line in describe_notes(manifest.notes)]
     return "\n".join(map(printable, lines))
+
+
+def as_dict(manifest: Manifest, folder: str | Path) -> dict[str, Any]:
+    """Return what ``report`` prints as JSON types; pixels are counted at source size."""
+    names = ("images", "gray", "contested", "conflicting")
+    splits = {
+        name: {
+            **{key: getattr(split.statistics, key) for key in names},
+            "persons": split.statistics.labelled_persons,
+            "bytes": sum(file.bytes for shard in split.shards for file in shard.files),
+        }
+        for name, split in manifest.splits.items()
+    }
+    skipped = [{"split": skip.split, "name": skip.name, "message": skip.message} for skip in manifest.skipped]
+    return {
+        "out": str(folder),
+        "layout": manifest.layout,
+        "content": manifest.content_id,
+        "options": dict(manifest.options),
+        "splits": splits,
+        "duplicates": [list(group) for group in manifest.duplicates],
+        "skipped": skipped,
+        "renamed": [one.text for one in manifest.renamed],
+        "notes": list(describe_notes(manifest.notes)),
+    }
 
 
 def _row(name: str, count: Statistics, size: int) -> str:

@@ -1,16 +1,17 @@
-"""Choose the samples of a split that count, when a packed folder is read."""
+"""Select samples of a split when a packed folder is read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mhpdata.errors import OptionError
-from mhpdata.options import PROTOCOLS, in_words, is_collection
+from mhpdata.options import PROTOCOLS, ValProtocol, in_words, is_collection
 from mhpdata.settings.rules import Checked, Choice, Integer, OrNone, Rule, Switch, option
 
-LEAKS = ("fail", "skip")
+Leaks = Literal["fail", "skip"]
+LEAKS: tuple[Leaks, ...] = get_args(Leaks)
 Names = Iterable[str] | Sequence[Iterable[str] | None] | None
 
 
@@ -50,30 +51,30 @@ class _Predicate(Rule):
 
 @dataclass(frozen=True)
 class Choose(Checked):
-    """Which samples of a split count: all of the conditions together. The split's order stays.
+    """Select samples of a split: those that meet all conditions, in the split's order.
 
-    What leaves no sample of a set is an error; ``limit=0`` asks for none. What ``names``, ``where`` or ``limit`` keeps
-    out of training is no leak.
+    A selection without samples is an error, unless ``limit`` is 0. Images that ``names``, ``where`` or ``limit`` keep
+    out of training are not leaks.
     """
 
     names: Names = option(
-        None, _Names(), "Only images of these names; of several sets one collection, or None, for each.", typed=False
+        None, _Names(), "Names of the images to keep; for several sets one collection, or None, per set.", typed=False
     )
     where: Callable[[str], bool] | None = option(
-        None, _Predicate(), "Only images whose name this function accepts.", typed=False
+        None, _Predicate(), "Function of an image's name that returns whether to keep the image.", typed=False
     )
-    limit: int | None = option(None, OrNone(Integer(0, 1 << 62)), "At most this many images.", typed=False)
-    protocol: str = option(
-        PROTOCOLS[0], Choice(PROTOCOLS), "Images of val that count: all, or GluonCV's 999.", flag="val_protocol"
+    limit: int | None = option(None, OrNone(Integer(0, 1 << 62)), "Maximum number of images.", typed=False)
+    protocol: ValProtocol = option(
+        PROTOCOLS[0], Choice(PROTOCOLS), "Images of val to use: all, or GluonCV's 999.", flag="val_protocol"
     )
     leak_free: bool = option(
         False,
         Switch(),
         "Drop training images that also appear in val or test, and val images that also appear in test.",
     )
-    unseen: bool = option(False, Switch(), "Drop images that also appear in a split that networks are trained on.")
-    leaks: str = option(
+    unseen: bool = option(False, Switch(), "Drop images that also appear in a training split.")
+    leaks: Leaks = option(
         LEAKS[0],
         Choice(LEAKS),
-        "Images of another dataset's val or test among the training images: refuse to train, or skip them.",
+        "Training images that also appear in val or test of another dataset: refuse to train, or skip them.",
     )

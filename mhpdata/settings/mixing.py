@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mhpdata.errors import OptionError
 from mhpdata.options import in_words
 from mhpdata.settings.rules import POSITIVE, Checked, Choice, Each, OrNone, Rule, option
 
-SAMPLES = ("all", "rare")
+Sampling = Literal["all", "rare"]
+SAMPLES: tuple[Sampling, ...] = get_args(Sampling)
 
 
 class _Remap(Rule):
@@ -27,7 +28,7 @@ class _Remap(Rule):
 
 @dataclass(frozen=True)
 class Mix(Checked):
-    """How several sets become one. An epoch has as many samples as all sets together, whatever the weights.
+    """Combine several sets. An epoch has as many samples as all sets together, whatever the weights.
 
     A small set with a large weight is oversampled; repeats get independent augmentation. ``sample="rare"`` draws images
     with rare classes more often (``mhpdata.loading.weights``).
@@ -36,12 +37,16 @@ class Mix(Checked):
     weights: Sequence[float] | None = option(
         None,
         OrNone(Each(POSITIVE)),
-        "Shares of the folders in an epoch, such as 1,1,2.  [default: each image once]",
+        "Relative shares of the folders in an epoch, such as 1,1,2.  [default: each image once]",
         flag="mix",
     )
-    sample: str = option(SAMPLES[0], Choice(SAMPLES), "rare: draw images with rare classes more often.")
+    sample: Sampling = option(
+        SAMPLES[0],
+        Choice(SAMPLES),
+        "Sampling of images: all draws uniformly, rare oversamples images with rare classes.",
+    )
     remap: str | Path | None = option(
         None,
         _Remap(),
-        "Table that maps labels: 'common', or a JSON file; needed for folders of different classes.",
+        "Table that maps labels: 'common', or a JSON file; required for folders with different classes.",
     )

@@ -1,19 +1,20 @@
-"""Say what a batch holds, and in which form."""
+"""Select the contents and the form of a batch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mhpdata.errors import OptionError
-from mhpdata.options import OVERLAPS, in_words
+from mhpdata.options import OVERLAPS, Overlap, in_words
 from mhpdata.settings.rules import Checked, Choice, OrNone, Rule, Switch, option
 
 if TYPE_CHECKING:
     import numpy as np
 
-IMAGE_TYPES = ("float32", "float16", "uint8")
+ImageType = Literal["float32", "float16", "uint8"]
+IMAGE_TYPES: tuple[ImageType, ...] = get_args(ImageType)
 Transform = Callable[["np.ndarray", "np.ndarray | None", "np.ndarray | None", "np.random.Generator"], None]
 
 
@@ -30,19 +31,19 @@ class _Function(Rule):
 
 @dataclass(frozen=True)
 class Output(Checked):
-    """What a batch holds. What each option costs: docs/loader.md."""
+    """Select the contents of a batch. docs/loader.md lists the cost of each option."""
 
-    dtype: str = option(
+    dtype: ImageType = option(
         IMAGE_TYPES[0],
         Choice(IMAGE_TYPES),
-        "Type of the images: float32 and float16 are normalised (N, 3, H, W), uint8 is (N, H, W, 3), as stored.",
+        "Data type of images: float32 and float16 are normalised (N, 3, H, W); uint8 is (N, H, W, 3), as stored.",
     )
     persons: bool = option(False, Switch(), "Add the person map, boxes and counts.")
-    overlap: str | None = option(
+    overlap: Overlap | None = option(
         None,
         OrNone(Choice(OVERLAPS)),
-        "Who owns a pixel that several persons label; another rule than the packed one merges the masks at each "
-        "reading.  [default: as packed]",
+        "Rule that gives a pixel labelled by several persons to one of them; if it differs from the packed rule, masks "
+        "are merged at each read.  [default: as packed]",
     )
     transform: Transform | None = option(
         None,

@@ -23,7 +23,7 @@ from mhpdata.wording import counted
 
 
 class Rule(Protocol):
-    """What a field takes."""
+    """A check of a field's value."""
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
         """Return the value as it is kept; raise OptionError where it is invalid. ``usual`` is the default."""
@@ -69,9 +69,9 @@ class Number:
             finite = "finite " if isinstance(value, float) and not math.isfinite(value) else ""
             bounds = above if math.isinf(self.high) else f"from {self.low:g} to {self.high:g}"
             expected = f"a {finite}number {bounds}"
-            example = f", such as {usual:g}" if isinstance(usual, float) and usual else ""
-            quotes = ", without quotes" if isinstance(value, str) else ""
-            raise OptionError(name, in_words(value), expected, f"Pass {expected}{example}{quotes}.")
+            remedy = f"The default is {usual:g}." if isinstance(usual, float) and usual else ""
+            remedy = "Pass the number without quotes." if isinstance(value, str) else remedy
+            raise OptionError(name, in_words(value), expected, remedy)
         return value
 
 
@@ -95,20 +95,21 @@ class Switch:
     def take(self, name: str, value: Any, usual: Any) -> Any:
         """Return the value; raise OptionError for anything but a bool."""
         if not isinstance(value, bool):
-            raise OptionError(name, in_words(value), "True or False", "Pass True or False, without quotes.")
+            remedy = "Remove the quotes." if value in ("True", "False") else ""
+            raise OptionError(name, in_words(value), "True or False", remedy)
         return value
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text; ``path`` says that it may name a file."""
+    """A text; ``path`` marks the path of a file or folder."""
 
     path: bool = False
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
         """Return the text; raise OptionError for anything but a str."""
         if not isinstance(value, str):
-            raise OptionError(name, in_words(value), "text", "Pass the text in quotes.")
+            raise OptionError(name, in_words(value), "text", "Convert it with str().")
         return value
 
 
@@ -128,7 +129,7 @@ class Each:
         if self.count and len(values) != self.count:
             expected = counted(self.count, "number")
             found = counted(len(values), "number")
-            raise OptionError(name, found, expected, f"Pass {expected}, such as {self.example}.")
+            raise OptionError(name, found, expected, f"Pass, for example, {self.example}.")
         return tuple(self.rule.take(name, one, None) for one in values)
 
 
@@ -144,14 +145,14 @@ class OrNone:
 
 
 class Option(NamedTuple):
-    """What a field says of itself.
+    """The declaration of a field.
 
     Attributes:
-        rule: checks the value.
-        help: a sentence or two, for ``--help`` and for readers.
-        flag: its name among all options of a run: the command's flag, and the key in files that mhp 0.1 wrote.
-        typed: whether commands have the flag.
-        free: a resumed run may change it: it says where and how a run goes, not what it computes.
+        rule: Check of the value.
+        help: One or two sentences for ``--help`` and the docstring.
+        flag: Name among all options of a run: the command's flag, and the key in files that mhp 0.1 wrote.
+        typed: Whether commands have the flag.
+        free: Whether a resumed run may change it: it affects where and how a run computes, not the result.
     """
 
     rule: Rule
@@ -186,7 +187,7 @@ class Checked:
 
 
 def options_of(kind: type[Checked]) -> dict[str, tuple[Option, Any]]:
-    """Return {field name: (what it says of itself, its default)} of a class, ``flag`` filled in."""
+    """Return {field name: (declaration, default)} of a class, with ``flag`` filled in."""
     found = {}
     for one in fields(kind):  # type: ignore[arg-type]  # subclasses are dataclasses
         about = one.metadata["option"]
@@ -199,7 +200,7 @@ def check_kind(name: str, value: object, *kinds: type[Checked]) -> None:
     if not isinstance(value, kinds):
         expected = " or ".join(f"{kind.__name__}(...)" for kind in kinds)
         raise OptionError(
-            name, in_words(value), expected, f"Pass such as {name}={_home(kinds[0])}.{kinds[0].__name__}(...)."
+            name, in_words(value), expected, f"Pass, for example, {name}={_home(kinds[0])}.{kinds[0].__name__}(...)."
         )
 
 

@@ -35,9 +35,9 @@ class Share(Checked):
         OptionError: only one of the numbers is given, they are out of range, or they contradict the process group.
     """
 
-    rank: int = option(None, OrNone(Integer(0, MOST - 1)), "Number of this process, from 0.")
+    rank: int = option(None, OrNone(Integer(0, MOST - 1)), "Rank of this process, from 0.")
     world_size: int = option(None, OrNone(Integer(1, MOST)), "Number of processes.")
-    every: bool = option(False, Switch(), "Read all samples in this process, whatever the others do.")
+    every: bool = option(False, Switch(), "Read all samples in this process, even where several run.")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -28,7 +28,7 @@ class _Scales(Rule):
         if len(pair) == 2 and all(map(is_number, pair)) and 0 < pair[0] <= pair[1] <= _MOST_SCALE:
             low, high = (one if isinstance(one, int | float) else float(one) for one in pair)
             return low, high
-        remedy = "Pass two numbers above 0, the smaller one first, such as (0.5, 2.0)."
+        remedy = "Pass a pair such as (0.5, 2.0)."
         raise OptionError(name, f"{value}", f"0 < low <= high <= {_MOST_SCALE}", remedy)
 
 
@@ -42,12 +42,12 @@ class TrainCrop(Checked):
 
     size: int = option(768, _SIDE, "Side of the crops, in pixels.", flag="crop_size")
     base_size: int = option(768, _SIDE, "Length of the long side at scale 1, in pixels.")
-    scales: tuple[float, float] = option((0.5, 2.0), _Scales(), "Smallest and largest random scale.")
-    flip_prob: float = option(0.5, Probability(), "Share of mirrored crops.")
-    blur_prob: float = option(0.5, Probability(), "Share of blurred crops.")
-    gray_prob: float = option(0.0, Probability(), "Share of gray crops.")
-    swap_sides: bool = option(True, Switch(), "Swap left and right labels in mirrored crops.")
-    pad_label: int = option(IGNORE, Integer(0, 255), "Label of the padding; 255 is not counted in the loss.")
+    scales: tuple[float, float] = option((0.5, 2.0), _Scales(), "Range of the random scale.")
+    flip_prob: float = option(0.5, Probability(), "Probability of a horizontal flip.")
+    blur_prob: float = option(0.5, Probability(), "Probability of Gaussian blur.")
+    gray_prob: float = option(0.0, Probability(), "Probability of conversion to gray.")
+    swap_sides: bool = option(True, Switch(), "Swap left and right labels in flipped crops.")
+    pad_label: int = option(IGNORE, Integer(0, 255), "Label of the padding; 255 is ignored by the loss.")
 
     def as_gluoncv(self) -> TrainCrop:
         """Return the crops of GluonCV's recipe: mirrored crops keep left and right labels, padding is background."""

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Literal, cast
 
 from mhpdata.errors import FolderError
-from mhpdata.options import check_choice
+from mhpdata.options import Layout, check_choice
 from mhpdata.source.entry import Entry, Listing, Problem, empty_split
 from mhpdata.source.files import names_alike
 from mhpdata.source.layouts import cihp, mhp_v1, mhp_v2
 from mhpdata.wording import to_read, why
 
-__all__ = ["AUTO", "LAYOUTS", "Entry", "Listing", "Problem", "empty_split", "scan"]
+__all__ = ["AUTO", "LAYOUTS", "Entry", "Layout", "Listing", "Problem", "empty_split", "scan"]
 
-AUTO = "auto"
+AUTO: Literal["auto"] = "auto"
 LAYOUTS: dict[str, ModuleType] = {"mhp-v1": mhp_v1, "mhp-v2": mhp_v2, "cihp": cihp}
 
 

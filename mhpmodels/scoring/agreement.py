@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from mhpdata.errors import FolderError, SourceError
 from mhpdata.images.header import read_header
 from mhpdata.labels import IGNORE
 from mhpdata.masks.mask_runs import draw_mask
-from mhpdata.options import PackOptions
+from mhpdata.options import Layout, PackOptions
 from mhpdata.source.annotation import read_persons
 from mhpdata.source.entry import Entry
 from mhpdata.source.files import read_file
@@ -76,6 +77,22 @@ class Agreement:
         total = sum(row.overlap * row.persons for row in self.rows if row.overlap is not None and row.persons)
         return total / self.persons.persons
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON types."""
+        keys = [f"{i / 10:.1f}" for i in range(1, 10)]
+        return {
+            "source": str(self.folder),
+            "groups": [list(group) for group in self.groups],
+            "pixAcc": self.confusion.pix_acc,
+            "mIoU": self.confusion.miou,
+            "IoU": dict(zip(self.classes, self.confusion.iou.tolist(), strict=True)),
+            "AP^p": dict(zip(keys, self.persons.ap.tolist(), strict=True)),
+            "PCP": dict(zip(keys, self.persons.pcp.tolist(), strict=True)),
+            "overlap": self.overlap,
+            "comparisons": [{"name": row.name, "mean_iou": row.merit} for row in self.rows],
+            "skipped": [str(error) for error in self.left_out],
+        }
+
     def text(self, shown: int | None = None) -> str:
         """The figures in words.
 
@@ -119,7 +136,7 @@ class _Compared:
 def measure_agreement(
     src: str | Path,
     *,
-    layout: str = AUTO,
+    layout: Layout = AUTO,
     follow_links: bool = False,
     workers: int | None = None,
     progress: bool = False,

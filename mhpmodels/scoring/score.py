@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from mhpdata.errors import OptionError, PredictionError
-from mhpdata.options import check_choice
+from mhpdata.options import ValProtocol, check_choice
 from mhpdata.storage.protocol import choose_images
 from mhpdata.storage.split import Split, open_split
 from mhpdata.threads import crew
@@ -48,7 +48,7 @@ def score(
     *,
     at: str = "source",
     unknown: str = "error",
-    protocol: str = "official",
+    protocol: ValProtocol = "official",
     leak_free: bool = False,
     unseen: bool = False,
     threads: int | None = None,

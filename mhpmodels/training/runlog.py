@@ -12,8 +12,8 @@ one run however often it was killed.
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import astuple
@@ -26,6 +26,8 @@ from mhpdata.wording import printable, writing
 from mhpmodels.training.board import Board
 from mhpmodels.training.tables import EPOCHS, STEPS, EpochRow, StepRow, columns, drop_rows, line_of
 
+_log = logging.getLogger(__name__)
+"""Every line of the run's log, at level INFO."""
 _ON = "go on with mhp-train --resume and the folder of the run, or where it has no checkpoint yet begin the run anew"
 
 
@@ -38,7 +40,7 @@ class RunLog:
         step: steps that are done; rows after them are dropped.
         name: of the log file.
         tensorboard: write an event file, too.
-        quiet: nothing on standard output.
+        quiet: send nothing to the logger ``mhpmodels.training.runlog``.
 
     Every method raises OutputError where a file cannot be written, as on a full disk.
 
@@ -90,10 +92,7 @@ class RunLog:
         with writing(self._folder, _ON):
             self._log.write(text + "\n")
         if not self._quiet:
-            from tqdm import tqdm
-
-            tqdm.write(text, file=sys.stdout)
-            sys.stdout.flush()
+            _log.info("%s", text)
 
     def step(self, row: StepRow) -> None:
         """A step is done."""

@@ -115,7 +115,7 @@ def test_groups_agree_with_the_fields_of_the_config():
 
 def test_every_option_says_what_it_is():
     for flag, (_, _, about, _) in OPTIONS.items():
-        assert about.help[0].isupper() or about.help.startswith("rare:"), flag
+        assert about.help[0].isupper(), flag
         assert re.search(r"\.($|  \[default: )", about.help), flag
 
 

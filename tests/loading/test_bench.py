@@ -65,7 +65,7 @@ def test_what_cannot_be_measured(run, arguments, said):
 
 def test_threads_that_are_no_numbers(run):
     found = run("rec", "--threads", "1,two")
-    assert found.exit_code == 2 and "expected numbers" in found.output
+    assert found.exit_code == 2 and "numbers separated by commas" in found.output
 
 
 def test_the_peers_come_with_the_source(run, monkeypatch, tmp_path):
@@ -99,7 +99,7 @@ def test_warm_leaves_nothing_to_compile_for_the_next_process(tmp_path):
         "from mhpdata.kernels import jit; from mhptools.bench import main; "
         "main(standalone_mode=False); print(jit.several())"
     )
-    assert line.startswith("All kernels were there, in ") and told == [] and several == "[]"
+    assert line.startswith("All kernels are compiled, in ") and told == [] and several == "[]"
 
 
 def test_warm_takes_no_folder(run, tmp_path):

@@ -135,4 +135,4 @@ def test_the_command(download, tmp_path):
     assert text.rstrip("\n") == measure_agreement(download).text(50)
     assert "3 byte-identical photos in 1 group; 3 pairs of annotations, each way" in text
     assert "2 pairs with different numbers of persons, 0 with the same labels" in text
-    assert "goes with --src" in command(tmp_path, "--agreement", status=2).stderr
+    assert "requires --src" in command(tmp_path, "--agreement", status=2).stderr

@@ -297,16 +297,16 @@ def test_a_home_that_is_not_there_is_a_wrong_argument(home):
 
 
 PATHS = {
-    "bench": {"folder"},
-    "convert": {"weights", "out"},
-    "eval": {"data", "resume"},
+    "bench": {"folder", "data"},
+    "convert": {"weights", "target", "checkpoint", "out"},
+    "eval": {"data", "checkpoint"},
     "pack": {"src", "out"},
     "predict": {"photos", "checkpoint", "out", "data"},
     "score": {"data", "pred", "csv_path", "worst"},
-    "show": {"folder", "run_folder", "out"},
+    "show": {"folder", "data", "run_folder", "out"},
     "synth": {"out"},
     "train": {"data", "remap", "pretrained_base", "resume", "weights", "replay", "save_dir", "logging_file"},
-    "verify": {"folder", "src"},
+    "verify": {"folder", "data", "src"},
 }
 
 
@@ -357,7 +357,7 @@ def test_an_empty_path_is_a_wrong_argument_in_python(home, call):
 def test_a_path_that_leads_nowhere_is_a_wrong_argument(home, main, arguments):
     found = CliRunner().invoke(main, arguments)
     assert found.exit_code == 2, found.output
-    assert "nowhere" in found.stderr or "mhp-train --data rec/" in found.stderr
+    assert "nowhere" in found.stderr or "mhp train --data rec/" in found.stderr
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,7 @@ def test_the_help_has_every_option_of_a_run_in_its_group_with_its_default():
     text = invoke("--help").output
     sections = dict(re.findall(r"^(\w[\w ]*):\n((?:  .*\n|\n(?=  -))+)", text, re.M))
     assert list(sections)[:10] == list(HEADINGS.values())
+    assert list(sections)[10:] == ["Checkpoints and output", "General options"]
     for flag, (group, _, about, default) in OPTIONS.items():
         said = " ".join(sections[HEADINGS[group]].split())
         name = {"validate": "--val"}.get(flag, f"--{flag.replace('_', '-')}")

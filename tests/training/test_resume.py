@@ -39,11 +39,12 @@ def send(number, at):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("at", [0, 5, STEPS - 1])
-def test_a_signal_saves_and_the_run_goes_on_exactly(config, whole, tmp_path, number, at, capsys):
+def test_a_signal_saves_and_the_run_goes_on_exactly(config, whole, tmp_path, number, at, caplog):
+    caplog.set_level("INFO", "mhpmodels")
     stopped = run(config, tmp_path / "run", before_step=send(number, at))
     assert stopped.signal == number
     assert stopped.last.name == f"epoch_{at // STEPS:04d}_iteration_{at % STEPS + 1:04d}.params"
-    assert f"mhp-train --resume {stopped.last}" in capsys.readouterr().out
+    assert f"mhp-train --resume {stopped.last}" in caplog.text
     check_equal(run(config, tmp_path / "run", resume=stopped.last), whole)
     assert not stopped.last.exists(), "a checkpoint from within an epoch goes when a later one is there"
 
@@ -66,22 +67,25 @@ def test_a_signal_in_a_validation_saves_the_epoch(config, whole, tmp_path):
     check_equal(run(config, tmp_path / "run", resume=tmp_path / "run"), whole)
 
 
-def test_a_signal_while_an_epoch_is_saved_needs_no_other_checkpoint(config, whole, tmp_path, capsys):
+def test_a_signal_while_an_epoch_is_saved_needs_no_other_checkpoint(config, whole, tmp_path, caplog):
+    caplog.set_level("INFO", "mhpmodels")
     stopped = run(config, tmp_path / "run", before_save=send(signal.SIGINT, 1))
     assert [c.weights for c in checkpoint.listing(stopped.folder)] == [stopped.last]
     assert stopped.last.name.startswith("epoch_0000_mIoU")
-    assert f"mhp-train --resume {stopped.last}" in capsys.readouterr().out
+    assert f"mhp-train --resume {stopped.last}" in caplog.text
     check_equal(run(config, tmp_path / "run", resume=stopped.last), whole)
 
 
-def test_a_signal_before_the_first_step_has_nothing_to_save(config, tmp_path, capsys):
+def test_a_signal_before_the_first_step_has_nothing_to_save(config, tmp_path, caplog):
+    caplog.set_level("INFO", "mhpmodels")
+
     def opener(config):
         os.kill(os.getpid(), signal.SIGTERM)
         return NumpyEngine(config)
 
     stopped = train(config, tmp_path / "run", open_engine=opener)
     assert (stopped.signal, stopped.last) == (signal.SIGTERM, None)
-    assert "no step was done" in capsys.readouterr().out
+    assert "no step was done" in caplog.text
     run(config, tmp_path / "run")
 
 

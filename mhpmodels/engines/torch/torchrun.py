@@ -7,11 +7,14 @@ Each rank says itself what is wrong, so torchrun's summary is left out.
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main as torchrun
+
+_log = logging.getLogger(__name__)  # without a handler, Python prints errors on stderr
 
 
 def main() -> int:
@@ -22,7 +25,7 @@ def main() -> int:
         rank, failure = error.get_first_failure()
         if failure.exitcode >= 0:
             return int(failure.exitcode)
-        print(f"Rank {rank} was ended by signal {-failure.exitcode}.", file=sys.stderr)
+        _log.error("Rank %s was ended by signal %s.", rank, -failure.exitcode)
         return 128 - int(failure.exitcode)
     except SignalException as error:
         return 128 + int(error.sigval)

@@ -1,0 +1,144 @@
+"""Preview a pack without writing anything: images per split, entries that would be skipped, estimated bytes.
+
+::
+
+    scan ──entries──> some entries of each split, evenly spread ──convert──> mean bytes of a record, times the entries
+
+Lists, names and missing masks are checked for every entry. Images and masks are decoded for the sampled ones only, so a
+damaged file among the others is not found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mhpdata.errors import SourceError
+from mhpdata.options import ON_ERROR, Layout, OnError, PackOptions, check_choice, check_path, check_range
+from mhpdata.packing.convert import convert
+from mhpdata.packing.pack import PackChoices, below, open_source, refuse_empty
+from mhpdata.packing.summary import SHOWN
+from mhpdata.source.entry import Entry
+from mhpdata.source.scan import AUTO
+from mhpdata.threads import crew, usable_cores
+from mhpdata.wording import counted, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Unpack
+
+SAMPLES = 8
+"""Entries per split that are converted for the estimate."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a pack would do.
+
+    Attributes:
+        src: the source folder.
+        layout: its layout.
+        images: split -> number of entries that would be packed.
+        size: split -> estimated bytes of its records.
+        skipped: split, name and error of each entry that would be skipped, as far as found.
+        skip: whether the pack skips such entries; it stops otherwise.
+    """
+
+    src: Path
+    layout: str
+    images: dict[str, int]
+    size: dict[str, int]
+    skipped: list[tuple[str, str, SourceError]]
+    skip: bool
+
+    @property
+    def stops(self) -> bool:
+        """Whether the pack would stop with an error."""
+        return bool(self.skipped) and not self.skip
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON types; bytes are estimates."""
+        left_out = [{"split": split, "name": name, "message": str(error)} for split, name, error in self.skipped]
+        splits = {name: {"images": count, "bytes": self.size[name]} for name, count in self.images.items()}
+        return {"source": str(self.src), "layout": self.layout, "splits": splits, "skipped": left_out}
+
+    def text(self) -> str:
+        """Return a table of splits, and the first SHOWN entries that would be skipped."""
+        lines = [
+            f"{self.src}: {self.layout}; nothing was written",
+            "",
+            f"{'split':8}{'images':>9}{'MB (estimate)':>16}",
+        ]
+        rows = [*((name, count, self.size[name]) for name, count in self.images.items())]
+        rows.append(("all", sum(self.images.values()), sum(self.size.values())))
+        lines += [f"{name:8}{count:9}{size / 2**20:16.1f}" for name, count, size in rows]
+        if not self.skipped:
+            return "\n".join(map(printable, [*lines, "", "No problems in lists, file names and the sampled entries."]))
+        what = "would be skipped" if self.skip else "would stop the pack; pass --on-error skip to leave them out"
+        lines += ["", f"{counted(len(self.skipped), 'problem')} {what}:"]
+        lines += [f"  {split or 'all splits'}/{name}: {error}" for split, name, error in self.skipped[:SHOWN]]
+        if len(self.skipped) > SHOWN:
+            lines.append(f"  ... and {len(self.skipped) - SHOWN} more")
+        return "\n".join(map(printable, lines))
+
+
+def preview(
+    src: str | Path,
+    *,
+    layout: Layout = AUTO,
+    splits: Sequence[str] | None = None,
+    workers: int | None = None,
+    on_error: OnError = "fail",
+    follow_links: bool = False,
+    allow_empty: bool = False,
+    progress: bool = False,
+    **options: Unpack[PackChoices],
+) -> Preview:
+    """Preview what ``mhpdata.pack`` with these arguments would do; see there for each of them.
+
+    Raises:
+        FolderError: the folder is not a dataset of this layout, or a split is empty.
+        OptionError: an argument is invalid.
+    """
+    chosen = PackOptions(**options)
+    check_choice("on_error", on_error, ON_ERROR)
+    workers = usable_cores() if workers is None else workers
+    check_range("workers", workers, 1, 4096)
+    src = check_path("src", src)
+    with below(src):
+        source = open_source(src, layout, splits, follow_links, workers, progress)
+        skip = on_error == "skip"
+        if not allow_empty and (skip or not source.problems):
+            refuse_empty(source)
+    entries = {split: source.listing.entries[split] for split in source.splits}
+    sampled = [entry for split in source.splits for entry in _spread(entries[split])]
+    skipped = [(problem.split, problem.name, problem.error.below(src)) for problem in source.problems]
+    sizes: dict[str, list[int]] = {split: [] for split in source.splits}
+    with crew(len(sampled), "sampled images", workers, progress) as threads:
+        measured = threads.each(partial(_measure, src, source.listing.labels, chosen), sampled)
+        for entry, found in zip(sampled, measured, strict=True):
+            if isinstance(found, SourceError):
+                skipped.append((entry.split, entry.name, found.below(src)))
+            else:
+                sizes[entry.split].append(found)
+    refused = {split: sum(one[0] == split for one in skipped[len(source.problems) :]) for split in source.splits}
+    images = {split: len(entries[split]) - refused[split] for split in source.splits}
+    means = {split: sum(found) / max(1, len(found)) for split, found in sizes.items()}
+    return Preview(src, source.listing.layout, images, {s: round(images[s] * means[s]) for s in images}, skipped, skip)
+
+
+def _spread(entries: Sequence[Entry]) -> list[Entry]:
+    """Choose at most SAMPLES entries, evenly spread."""
+    count = min(SAMPLES, len(entries))
+    return [entries[i * len(entries) // count] for i in range(count)]
+
+
+def _measure(root: Path, labels: Any, options: PackOptions, entry: Entry) -> int | SourceError:
+    """Return the bytes of an entry's record, or the error for which it would be skipped."""
+    try:
+        return len(convert(root, entry, labels, options).data)
+    except SourceError as error:
+        return error

@@ -1,0 +1,82 @@
+"""mhp: one command for all others, each of which is imported when it is run."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+
+import click
+from click.shell_completion import CompletionItem
+
+from mhptools.messages import version_option
+from mhptools.running import HELP, Ended
+
+COMMANDS = {
+    "pack": "Convert a downloaded dataset into packed shards.",
+    "verify": "Check a packed folder, or a download before packing.",
+    "show": "Draw samples of a packed folder, or the curves of a training run.",
+    "bench": "Measure the loader on a packed folder.",
+    "synth": "Generate a synthetic dataset in the form of a release.",
+    "train": "Train PSPNet or ICNet on packed shards.",
+    "eval": "Evaluate a trained network on a packed split.",
+    "predict": "Predict label maps for images or a packed split.",
+    "convert": "Convert weights between MXNet, PyTorch and ONNX files.",
+    "score": "Score predictions against a packed split.",
+}
+"""Sub-commands in the order of a project's work; the help of each begins with its sentence."""
+
+EXAMPLE = """\b
+Example:
+  mhp synth --out demo/MHP_v1 --images 24
+  mhp pack --src demo/MHP_v1 --out demo/rec
+  mhp show demo/rec --out demo/sheet.png
+
+mhp COMMAND --help lists the options of a command. Each command is also installed under a name of its own, such as
+mhp-pack.
+"""
+
+
+class Umbrella(Ended, click.Group):
+    """The group of all commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the names of the commands in their order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; return None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"mhptools.{cmd_name}").main
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of the first argument; for an unknown one, suggest those with similar names."""
+        if args[0] in COMMANDS or ctx.resilient_parsing or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        alike = " or ".join(difflib.get_close_matches(args[0], COMMANDS))
+        hint = f"Did you mean {alike}?" if alike else "Run mhp --help for the list of commands."
+        raise click.UsageError(f"No such command '{args[0]}'. {hint}", ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands into the help without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command without importing any."""
+        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+@click.command(cls=Umbrella, epilog=EXAMPLE, params=[version_option()], context_settings=HELP)
+def main() -> None:
+    """Convert human-parsing datasets into verified shards; train, evaluate and score networks on them."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
