@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mhpdata.errors import OptionError
+from mhpmodels.figures.colours import picture_palette
 from mhpmodels.figures.legend import draw_legend
 from mhpmodels.figures.page import MARGIN, MUTED, WIDTH, Page, Pixels
 from mhpmodels.figures.panels import column_left
@@ -106,7 +107,7 @@ def contact_sheet(split: Split, indices: Sequence[int]) -> Pixels:
     if not 1 <= len(indices) <= MAX_ROWS:
         remedy = f"Pass 1 to {MAX_ROWS} indices of samples of a split that has any; {split.name} has {len(split)}."
         raise OptionError("the samples", f"{len(indices)}", f"1..{MAX_ROWS}", remedy)
-    palette = split.manifest.labels.palette
+    palette = picture_palette(split.manifest.labels)
     page = Page()
     rows = [Row.of(split[index], palette) for index in indices]
     _draw_title(page, split, len(rows))

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.labels import IGNORE
-from mhpdata.source.scan import LAYOUTS
 from mhpdata.storage.split import Split, open_split
 from mhpmodels.evaluation.truth import labels_of_size
+from mhpmodels.figures.colours import picture_palette
 from mhpmodels.figures.legend import legend_entries, present_classes
 from mhpmodels.figures.page import LINE, MARGIN, MUTED, WIDTH, Page
 from mhpmodels.figures.panels import CONFLICTING, column_left, panel_size, photo_panel, pick
@@ -60,7 +60,7 @@ def draw_worst(split: Split, submission: Submission, score: Score, count: int) -
         PredictionError, PackedError: as in scoring.
     """
     page = Page()
-    palette = LAYOUTS[split.manifest.layout].LABELS.palette
+    palette = picture_palette(split.manifest.labels)
     rows = {row.name: row for row in score.rows}
     worst = score.worst(min(count, 64))
     page.text(MARGIN, f"The {len(worst)} worst of {len(rows):,} images of {split.name}", 30, bold=True)
