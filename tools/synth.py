@@ -30,6 +30,7 @@ def main(out: str, layout: str, images: int, seed: int, workers: int | None, def
       mhp-synth --out demo/CIHP --layout cihp --images 240 --seed 1
     """
     from mhpdata.synth.writing.folder import synthesize
+    from mhpdata.terms import SYNTHETIC, licence_line
 
     done = synthesize(out, images, seed, workers, defects, progress=True, scale=scale, layout=layout)
     print(printable(f"{done.folder}"))
@@ -38,7 +39,7 @@ def main(out: str, layout: str, images: int, seed: int, workers: int | None, def
     if defects:
         print("  DEFECTS.txt     names the broken entries added to train_list.txt")
     print(f"{images / done.seconds:.1f} images/s in {done.seconds:.1f} s")
-    print("Drawn by mhp-synth from random numbers: no photo, no person, free to use for any purpose.")
+    print(licence_line(SYNTHETIC))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 ::
 
-    title         folder, layout, overlap rule, image codec, whose licence applies
+    title         folder, layout, overlap rule, image codec, licence
     legend        every class that occurs in the sheet, with its colour
     row a sample  photo | labels | persons | contested pixels
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mhpdata.errors import OptionError
+from mhpdata.terms import licence_line
 from mhpmodels.figures.colours import picture_palette
 from mhpmodels.figures.legend import draw_legend
 from mhpmodels.figures.page import MARGIN, MUTED, WIDTH, Page, Pixels
@@ -138,6 +139,5 @@ def _draw_title(page: Page, split: Split, count: int) -> None:
     facts += [f"overlap rule “{_option(manifest, 'overlap')}”", f"images as {_option(manifest, 'image')}"]
     page.text(MARGIN, DOT.join(facts), 18)
     page.down(28)
-    licence = f"Made from {page.clip(folder, 15, 600)}; the dataset's licence applies. "
-    page.text(MARGIN, licence + "Pictures made from MHP are for non-commercial research only.", 15, MUTED)
+    page.text(MARGIN, page.clip(licence_line(manifest.licence), 15, WIDTH - 2 * MARGIN), 15, MUTED)
     page.down(38)

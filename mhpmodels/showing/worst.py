@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mhpdata.labels import IGNORE
 from mhpdata.storage.split import Split, open_split
+from mhpdata.terms import licence_line
 from mhpmodels.evaluation.truth import labels_of_size
 from mhpmodels.figures.colours import picture_palette
 from mhpmodels.figures.legend import legend_entries, present_classes
@@ -65,7 +66,7 @@ def draw_worst(split: Split, submission: Submission, score: Score, count: int) -
     worst = score.worst(min(count, 64))
     page.text(MARGIN, f"The {len(worst)} worst of {len(rows):,} images of {split.name}", 30, bold=True)
     page.down(46)
-    page.text(MARGIN, "By mean IoU. Pictures made from MHP are for non-commercial research only.", 15, MUTED)
+    page.text(MARGIN, f"By mean IoU. {licence_line(split.manifest.licence)}", 15, MUTED)
     page.down(34)
     for column, heading in enumerate(HEADINGS):
         page.text(column_left(column), heading, 19, bold=True)
