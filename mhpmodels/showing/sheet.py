@@ -4,7 +4,7 @@
 
     title         folder, layout, overlap rule, image codec, licence
     legend        every class that occurs in the sheet, with its colour
-    row a sample  photo | labels | persons | contested pixels
+    row a sample  image | labels | persons | overlapping pixels
 
 The same samples give the same bytes with the same library versions.
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from mhpdata.storage.split import Split
 
 HEADINGS = (
-    ("Photo", "as stored"),
+    ("Image", "as stored"),
     ("Labels", "merged, in the colours above"),
-    ("Persons", "who owns a pixel, numbered in file order"),
-    ("Contested", "claimed by more than one person"),
+    ("Persons", "owner of each pixel, in file order"),
+    ("Overlap", "labelled by several persons"),
 )
 
 
@@ -120,8 +120,8 @@ def contact_sheet(split: Split, indices: Sequence[int]) -> Pixels:
     page.down(34)
     for row in rows:
         draw_row(page, row, split.name)
-    rule = f"the overlap rule, here “{_option(split.manifest, 'overlap')}”, says whose they are in labels and persons."
-    notes = f"Sizes are height {TIMES} width. Contested: in the persons' own masks at source size, enlarged here; "
+    rule = f"the overlap rule, here “{_option(split.manifest, 'overlap')}”, decides who owns these pixels."
+    notes = f"Sizes are height {TIMES} width. Overlap: in the persons' own masks at source size, enlarged here; "
     page.text(MARGIN, notes + rule, 15, MUTED)
     return page.picture(page.y + 15 + MARGIN)
 

@@ -24,7 +24,7 @@ from mhpmodels.scoring.table import Score
 
 Pixels = NDArray[np.uint8]
 
-HEADINGS = ("Photo", "Labels", "Prediction", "Wrong")
+HEADINGS = ("Image", "Labels", "Prediction", "Wrong")
 
 
 def picture_of_the_worst(folder: str | Path, predictions: str | Path, found: Score, count: int) -> bytes:
