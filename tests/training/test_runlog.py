@@ -79,3 +79,11 @@ def test_lines_are_in_the_log_and_on_standard_output(tmp_path, capsys):
             log.line("Epoch 0 iteration 0001/0004: training loss 1.000")
     assert (tmp_path / "train.log").read_text().count("training loss 1.000") == 2
     assert capsys.readouterr().out.count("training loss 1.000") == 1
+
+
+def test_a_record_for_programs_is_in_the_log_only(tmp_path, capsys):
+    with RunLog(tmp_path, CLASSES) as log:
+        log.record('Config: {"lr": 0.1}')
+        log.line("Training icnet")
+    assert (tmp_path / "train.log").read_text() == 'Config: {"lr": 0.1}\nTraining icnet\n'
+    assert capsys.readouterr().out == "Training icnet\n"
