@@ -11,11 +11,11 @@ TORCH  := torch==2.13.0
 # Two processes share the test files; each takes up to 3 GB in environment A.
 TWO    := -n 2 --dist loadfile
 
-.PHONY: help demo demo-network test slow pythons check format bench peers soak fuzz kills audit ready clean
+.PHONY: help demo demo-network demo-page test slow pythons check format bench peers soak fuzz kills audit ready clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    a small synthetic dataset, packed, verified, shown, learnt and predicted, in $(DEMO)/"
+	@echo "make demo    a small synthetic dataset, packed, verified, learnt and predicted, with a page to open: $(DEMO)/index.html"
 	@echo "make test    all tests, in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
 	@echo "make slow    the long runs that make test leaves out"
 	@echo "make pythons the core's tests on Python 3.10, 3.12 and 3.13, which must be on the PATH (pyenv: PYENV_VERSION=3.10.13:3.12.1:3.13.0)"
@@ -59,25 +59,34 @@ $(VENV)/%/.ready: pyproject.toml setup.py | ready
 
 # --- commands -------------------------------------------------------------------------------------------------------------
 
+SYNTH = $(VENV)/demo/bin/mhp-synth --out $(DEMO)/MHP_v1 --images 48 --seed 0
+# Prints a command, adds it to the commands that the page shows, and runs it.
+logged = echo '$(strip $(1))' | tee -a $(DEMO)/commands.txt && $(1)
+
 demo: $(VENV)/demo/.ready
 	@mkdir -p $(DEMO)
-	[ -e $(DEMO)/MHP_v1 ] || $(VENV)/demo/bin/mhp-synth --out $(DEMO)/MHP_v1 --images 48 --seed 0
-	$(VENV)/demo/bin/mhp-pack --src $(DEMO)/MHP_v1 --out $(DEMO)/rec
-	$(VENV)/demo/bin/mhp-verify $(DEMO)/rec --deep
-	$(VENV)/demo/bin/mhp-show $(DEMO)/rec --out $(DEMO)/sheet.png --overwrite
+	@: > $(DEMO)/commands.txt
+	@if [ -e $(DEMO)/MHP_v1 ]; then echo '$(SYNTH)' >> $(DEMO)/commands.txt; else $(call logged,$(SYNTH)); fi
+	@$(call logged,$(VENV)/demo/bin/mhp-pack --src $(DEMO)/MHP_v1 --out $(DEMO)/rec)
+	@$(call logged,$(VENV)/demo/bin/mhp-verify $(DEMO)/rec --deep)
 	@if $(VENV)/demo/bin/python -c 'import torch' 2>/dev/null; then $(MAKE) --no-print-directory demo-network; \
-	else echo "PyTorch is not in $(VENV)/demo, so nothing is trained; make clean, and make demo without TORCH=, adds it."; fi
-	@echo; echo "Dataset:  $(DEMO)/MHP_v1"; echo "Shards:   $(DEMO)/rec"; echo "Picture:  $(DEMO)/sheet.png"
-	@[ ! -e $(DEMO)/run ] || { echo "Network:  $(DEMO)/run"; echo "Curves:   $(DEMO)/curves.png"; \
-	  echo "What it says of photos that it has not seen: $(DEMO)/pred/pictures"; }
+	else $(MAKE) --no-print-directory demo-page && echo "PyTorch is not in $(VENV)/demo, so nothing is trained; make clean, and make demo without TORCH=, adds it."; fi
+	@echo; echo "Open in a browser: $(DEMO)/index.html"
+	@echo "Dataset $(DEMO)/MHP_v1, packed data $(DEMO)/rec, samples $(DEMO)/sheet.png"
+	@[ ! -e $(DEMO)/run ] || echo "Network $(DEMO)/run, curves $(DEMO)/curves.png, predictions $(DEMO)/pred/pictures"
 	@echo "The commands are in $(VENV)/demo/bin; activate with: . $(VENV)/demo/bin/activate"
 
 demo-network:
 	rm -rf $(DEMO)/run $(DEMO)/pred
-	$(VENV)/demo/bin/mhp-train --data $(DEMO)/rec --model icnet --backbone resnet18 --no-cuda --base-size 96 --crop-size 96 \
-	  --batch-size 8 --test-batch-size 4 --optimizer adam --lr 0.0005 --epochs 16 --log-interval 3 --save-dir $(DEMO)/run
-	$(VENV)/demo/bin/mhp-show --run $(DEMO)/run --out $(DEMO)/curves.png --overwrite
-	$(VENV)/demo/bin/mhp-predict --checkpoint $(DEMO)/run --data $(DEMO)/rec --split test --overlay --legend --out $(DEMO)/pred
+	@$(call logged,$(VENV)/demo/bin/mhp-train --data $(DEMO)/rec --model icnet --backbone resnet18 --no-cuda --base-size 96 \
+	  --crop-size 96 --batch-size 8 --test-batch-size 4 --optimizer adam --lr 0.0005 --epochs 16 --log-interval 3 \
+	  --save-dir $(DEMO)/run)
+	@$(call logged,$(VENV)/demo/bin/mhp-predict --checkpoint $(DEMO)/run --data $(DEMO)/rec --split test --overlay --legend \
+	  --out $(DEMO)/pred)
+	@$(MAKE) --no-print-directory demo-page SHOWN="--run $(DEMO)/run --pred $(DEMO)/pred"
+
+demo-page:
+	@$(call logged,$(VENV)/demo/bin/mhp-show $(DEMO)/rec --page $(DEMO) $(SHOWN) --commands $(DEMO)/commands.txt --overwrite)
 
 test: $(VENV)/a/.ready $(VENV)/b/.ready
 	@mkdir -p build

@@ -8,13 +8,14 @@ import click
 
 from mhpdata.wording import printable
 from mhptools.flags import packed_folder
-from mhptools.paths import FOLDER, PATH
+from mhptools.paths import FILE, FOLDER, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
   mhp show rec/ --out sheet.png
   mhp show --run runs/mhp/icnet/resnet50 --out curves.png
+  mhp show rec/ --page page/ --run runs/mhp/icnet/resnet50 --pred pred/
 
 A packed folder becomes one row per sample: image, labels, persons, and the pixels labelled by several persons. The
 picture falls under the dataset's licence; one made from LV-MHP is for non-commercial research only.
@@ -30,7 +31,10 @@ GROUPS = (("Samples", ("data", "split", "count", "indices", "names", "seed")),)
 @click.option(
     "--run", "run_folder", type=FOLDER, help="Run of mhp train whose loss, mIoU and learning rate to draw instead."
 )
-@click.option("-o", "--out", required=True, type=PATH, help="Picture to write (.png).")
+@click.option("-o", "--out", type=PATH, help="Picture to write (.png); either this or --page.")
+@click.option("--page", type=PATH, help="Folder of a page to write: index.html with samples, curves and predictions.")
+@click.option("--pred", type=FOLDER, help="Label maps of mhp predict for --page.")
+@click.option("--commands", type=FILE, help="Text file with the commands that were run, for --page.")
 @click.option("--split", help="Split to show.  [default: the first of val, train, test that has samples]")
 @click.option("--count", type=int, help="Number of samples, evenly spread over the split.  [default: 6]")
 @click.option("--index", "indices", type=int, multiple=True, help="Number of a sample to show; may be repeated.")
@@ -41,7 +45,10 @@ def main(
     folder: str | None,
     data: str | None,
     run_folder: str | None,
-    out: str,
+    out: str | None,
+    page: str | None,
+    pred: str | None,
+    commands: str | None,
     split: str | None,
     count: int | None,
     indices: tuple[int, ...],
@@ -54,6 +61,17 @@ def main(
     REC is the packed folder.
     """
     folder = packed_folder(folder, data)
+    if (page is None) == (out is None):
+        raise click.UsageError("Give either --out with a picture or --page with a folder, such as --out sheet.png.")
+    if out is None or page is not None:
+        if folder is None or split or count or indices or names or seed is not None:
+            raise click.UsageError("--page chooses the samples itself: mhp show rec/ --page page/.")
+        from mhpmodels.showing.web_page import Shown, save_page
+
+        print(printable(save_page(str(page), Shown(folder, run_folder, pred, commands), overwrite)))
+        return
+    if pred is not None or commands is not None:
+        raise click.UsageError("--pred and --commands need --page: mhp show rec/ --page page/ --pred pred/.")
     if (folder is None) == (run_folder is None):
         example = "mhp show rec/ --out sheet.png, or mhp show --run runs/mhp/icnet/resnet50 --out curves.png"
         raise click.UsageError(f"Give either a packed folder or --run with the folder of a run: {example}.")

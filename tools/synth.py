@@ -46,6 +46,7 @@ def main(
     Writes drawn images and masks of several persons as LV-MHP v1, LV-MHP v2 or CIHP would hold them.
     """
     from mhpdata.synth.writing.folder import synthesize
+    from mhpdata.terms import SYNTHETIC, licence_line
 
     done = synthesize(out, images, seed, workers, defects, progress=progress(), scale=scale, layout=layout)
     if as_json:
@@ -58,7 +59,7 @@ def main(
     if defects:
         print("  DEFECTS.txt     names the broken entries added to train_list.txt")
     print(f"{images / done.seconds:.1f} images/s in {done.seconds:.1f} s")
-    print("Drawn by mhp synth from random numbers: no photo, no person, free to use for any purpose.")
+    print(licence_line(SYNTHETIC))
 
 
 if __name__ == "__main__":

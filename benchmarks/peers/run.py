@@ -51,6 +51,7 @@ from target import write_lists, write_target
 import mhpdata
 from mhpdata.storage.codec import CODECS
 from mhpdata.synth.writing.folder import synthesize
+from peers.plot import save_plot
 from peers.variant import FailedError, Variant, call, check_variant, run_variant
 from peers.versions import compare
 
@@ -180,28 +181,8 @@ def report(variants: list[Variant], settings: dict[str, Any], out: Path) -> None
     ]
     runs = {v.name: {"runs": v.runs, "checked": v.checked, "reason": v.reason} for v in variants}
     name = "peers" if settings["dtype"] == "float32" else f"peers-{settings['dtype']}"
-    save_plot(rows, out / f"{name}.png")
     save(out, name, {"settings": settings, "machine": where, "rows": rows, "variants": runs}, "\n".join(lines))
-
-
-def save_plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """CPU time an image of each loader, on a logarithmic axis."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    shown = [row for row in rows if row["CPU ms/image"] != ""]
-    figure, axes = pyplot.subplots(figsize=(8, 0.4 * len(shown) + 1), layout="constrained")
-    colors = ["tab:red" if row["loader"].startswith("mhp") else "tab:gray" for row in shown]
-    bars = axes.barh([row["loader"] for row in shown], [row["CPU ms/image"] for row in shown], color=colors)
-    axes.bar_label(bars, fmt="%.3g", padding=3)
-    axes.set_xscale("log")
-    axes.set_xlabel("CPU ms an image, less is better")
-    axes.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    save_plot(out / f"{name}.json")
 
 
 @click.command(context_settings={"show_default": True})

@@ -32,12 +32,12 @@ from mhpdata.packing.output import Output
 from mhpdata.packing.shard_stream import Publisher, ShardStream, skipped
 from mhpdata.packing.sources import Source, source_digest, state_1
 from mhpdata.source.entry import Entry, empty_split
-from mhpdata.source.terms import TERMS, Terms
 from mhpdata.storage.content import split_content
 from mhpdata.storage.duplicates import identical
 from mhpdata.storage.manifest import BUILD_NAME, NAME, VERSION, Manifest, dump, read_manifest
 from mhpdata.storage.packed import PackedSplit, Skipped
 from mhpdata.storage.statistics import Statistics
+from mhpdata.terms import terms_of
 from mhpdata.threads import crew
 
 _log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Run:
 
     def _finish(self, packed: dict[str, list[Finished]], seconds: float) -> Manifest:
         source, labels = self.source, self.source.listing.labels
-        terms = TERMS.get(source.listing.layout, Terms())
+        terms = terms_of(source.root, source.listing.layout)
         manifest = Manifest(
             layout=source.listing.layout,
             classes=labels.names,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.labels import LabelSet
+from mhpmodels.figures.colours import picture_palette
 from mhpmodels.figures.legend import draw_legend
 from mhpmodels.figures.page import Page
 
@@ -33,5 +34,5 @@ def legend(classes: LabelSet) -> Pixels:
         MissingError: Matplotlib is not installed.
     """
     page = Page()
-    draw_legend(page, range(len(classes)), classes.names, classes.palette, numbered=True)
+    draw_legend(page, range(len(classes)), classes.names, picture_palette(classes), numbered=True)
     return page.picture(page.y + 10)

@@ -2,7 +2,7 @@
 
 Label maps are shrunk by picking pixels, never by mixing them, so a panel has the palette's colours and no others.
 Contested pixels are told from the persons' own masks at source size, not from the merged map; each is enlarged to
-at least 3 x 3 pixels of the panel, so that a border one pixel wide is seen.
+at least MARK x MARK pixels of the panel, so that a border one pixel wide is seen in a sheet shown at half its width.
 
 In and Out: uint8 (height, width) maps, uint8 (height, width, 3) RGB pictures. Sizes are (height, width).
 """
@@ -21,6 +21,9 @@ from mhpmodels.figures.page import MARGIN, WIDTH, Color, Pixels
 EQUAL: Color = (255, 205, 0)
 CONFLICTING: Color = (255, 0, 128)
 """Contested pixels: the labels are equal, the labels differ."""
+
+MARK = 9
+"""Smallest mark of a contested pixel, in pixels of the panel; odd. The README shows a sheet at half its 1840 pixels."""
 
 NOBODY: Color = (233, 236, 239)
 PERSONS: tuple[Color, ...] = (
@@ -78,7 +81,7 @@ def contested_map(masks: Sequence[Pixels], size: tuple[int, int] | None = None) 
 
 
 def shrink_contested(state: Pixels, size: tuple[int, int]) -> Pixels:
-    """A contested map at another size (height, width), in which no pixel is lost: each marks at least 3 x 3 pixels.
+    """A contested map at another size (height, width), in which no pixel is lost: each marks MARK x MARK pixels.
 
     Where several fall together, the highest state wins.
     """
@@ -88,7 +91,7 @@ def shrink_contested(state: Pixels, size: tuple[int, int]) -> Pixels:
     ys, xs = np.nonzero(state)
     at = ys * size[0] // state.shape[0], xs * size[1] // state.shape[1]
     np.maximum.at(small, at, state[ys, xs])
-    large: Pixels = np.asarray(cv2.dilate(small, np.ones((3, 3), np.uint8)), np.uint8)
+    large: Pixels = np.asarray(cv2.dilate(small, np.ones((MARK, MARK), np.uint8)), np.uint8)
     return large
 
 

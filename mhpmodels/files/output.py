@@ -24,6 +24,8 @@ from mhpmodels.files import params
 
 _PICTURE = re.compile(r".+\.(png|jpg)|[0-9a-f]{64}", re.DOTALL)
 """The final names, as mhpdata.filesystem.atomic.parse_part gives them, of what several processes write at once."""
+HTML_START = '<!doctype html>\n<html lang="en"><meta name="generator" content="mhp-show">'
+"""How a page of mhp-show begins."""
 _STARTS = {
     ".png": PNG_SIGNATURE,
     ".jpg": b"\xff\xd8\xff",
@@ -31,6 +33,7 @@ _STARTS = {
     ".pt": b"PK\3\4",
     ".onnx": b"\x08",
     ".csv": b"name,",
+    ".html": HTML_START.encode(),
 }
 """How a file begins that a command writes, by its suffix."""
 

@@ -33,6 +33,7 @@ class Input:
         place: its name in errors.
         orientation: EXIF orientation, 1..8, by which it was turned upright; 1 if it was not.
         remark: a sentence about a damaged EXIF block; "" without one.
+        shown: uint8 (height, width, 3) RGB of ``size``, for an overlay; None unless it was asked for.
     """
 
     image: NDArray[np.uint8]
@@ -40,15 +41,17 @@ class Input:
     place: str
     orientation: int = AS_STORED
     remark: str = ""
+    shown: NDArray[np.uint8] | None = None
 
 
-def read_file(path: Path, short: int, upright: bool = True) -> Input:
+def read_file(path: Path, short: int, upright: bool = True, show: bool = False) -> Input:
     """Read an image file.
 
     Args:
         path: a JPEG, PNG, BMP, GIF or WebP file.
         short: short side of the network's input, in pixels.
         upright: turn the image as its EXIF orientation says.
+        show: keep the image at its own size, too.
 
     Raises:
         UnreadableError: the file cannot be read.
@@ -70,16 +73,17 @@ def read_file(path: Path, short: int, upright: bool = True) -> Input:
     pixels = turn(pixels, orientation)
     size = pixels.shape[0], pixels.shape[1]
     image = resize_image(pixels, input_size(size, short, str(path)))
-    return Input(image, size, str(path), orientation, remark)
+    return Input(image, size, str(path), orientation, remark, pixels if show else None)
 
 
-def read_sample(split: Split, index: int, short: int) -> Input:
+def read_sample(split: Split, index: int, short: int, show: bool = False) -> Input:
     """Read an image of a packed split, whose label map gets the size of the source image.
 
     Args:
         split: open.
         index: of the sample.
         short: short side of the network's input, in pixels.
+        show: give the image at the size of its source, too.
 
     Raises:
         PackedError: the record is damaged.
@@ -88,4 +92,8 @@ def read_sample(split: Split, index: int, short: int) -> Input:
     sample = split[index]
     size = input_size(sample.record.source_size, short, split.place(index))
     image = sample.image if sample.image.shape[:2] == size else resize_image(sample.image, size)
-    return Input(image, sample.record.source_size, split.place(index))
+    source = sample.record.source_size
+    shown = (
+        None if not show else sample.image if sample.image.shape[:2] == source else resize_image(sample.image, source)
+    )
+    return Input(image, source, split.place(index), shown=shown)

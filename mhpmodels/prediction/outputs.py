@@ -3,7 +3,7 @@
 ::
 
     out/0001.png                  labels, an indexed PNG (mhpmodels.files.png) with the dataset's palette
-    out/pictures/0001.jpg         with ``overlay``: the image as the network saw it, the labels laid over it
+    out/pictures/0001.jpg         with ``overlay``: the image at its source size, the labels laid over it
     out/pictures/legend.png       with ``legend``
 
 The label PNG of an image is written last: where it exists, the image is done.
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.filesystem.ours import head, in_the_way
-from mhpdata.images.nearest_pixel import resize_labels
 from mhpdata.labels import LabelSet
 from mhpmodels.files.output import check_distinct, check_free, make_folder, make_inner_folder, write_file
 from mhpmodels.files.png import encode_indexed, encode_picture, is_label_map
@@ -45,7 +44,7 @@ class Outputs:
     """
 
     def __init__(self, out: Path, names: Iterable[str], labels: LabelSet, options: Options) -> None:
-        self._out, self._palette, self._overwrite = out, labels.palette, options.overwrite
+        self._out, self._labels, self._overwrite = out, labels, options.overwrite
         self._maps = {name: out / f"{name}.png" for name in names}
         self._overlays = {name: out / PICTURES / f"{name}.jpg" for name in self._maps if options.overlay}
         self._legend = [out / PICTURES / "legend.png"] if options.legend else []
@@ -93,14 +92,15 @@ class Outputs:
         """
         path, overlay = self._maps[name], self._overlays.get(name)
         if overlay is not None and overlay not in self._kept:
-            write_file(overlay, self._draw_overlay(given.image, predicted), self._overwrite)
+            write_file(overlay, self._draw_overlay(given, predicted), self._overwrite)
         if path not in self._kept:
-            write_file(path, encode_indexed(predicted, self._palette, given.orientation), self._overwrite)
+            write_file(path, encode_indexed(predicted, self._labels.palette, given.orientation), self._overwrite)
         return path
 
-    def _draw_overlay(self, image: NDArray[np.uint8], predicted: NDArray[np.uint8]) -> bytes:
+    def _draw_overlay(self, given: Input, predicted: NDArray[np.uint8]) -> bytes:
         from mhpdata.storage.codec import encode_image
+        from mhpmodels.figures.colours import picture_palette
         from mhpmodels.figures.overlay import lay_over
 
-        labels = resize_labels(predicted, (image.shape[0], image.shape[1]))
-        return encode_image(lay_over(image, labels, self._palette), "jpeg", 90)
+        assert given.shown is not None, "read with show"
+        return encode_image(lay_over(given.shown, predicted, picture_palette(self._labels)), "jpeg", 90)

@@ -83,7 +83,7 @@ def predict_photos(
             remedy = "Run the command once for each of these, with another --out, or rename one."
             raise OptionError("the photos", f"{count[name]} named {name} ({same})", "one of each name", remedy)
     paths = {Path(photo).stem: Path(photo) for photo in photos}
-    read = partial(read_file, short=options.size, upright=options.exif == "upright")
+    read = partial(read_file, short=options.size, upright=options.exif == "upright", show=options.overlay)
     return _predict(inference, paths, read, Path(out), labels, options)
 
 
@@ -123,7 +123,7 @@ def predict_split(
                 found, expected = f"an image named {name!r}", "a name without a folder, such as 0001"
                 raise ManifestError(opened.folder, found, expected, PACK_AGAIN)
         chosen = {name: indices[name] for name in (opened.names if names is None else names)}
-        read = partial(read_sample, opened, short=options.size)
+        read = partial(read_sample, opened, short=options.size, show=options.overlay)
         return _predict(inference, chosen, read, Path(out), labels or opened.manifest.labels, options)
     finally:
         opened.close()

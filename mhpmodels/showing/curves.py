@@ -1,7 +1,10 @@
-"""A run as a picture: loss, scores and learning rate over the epochs, and the steps that were skipped.
+"""Draw a run: loss, mIoU, pixAcc and learning rate over the epochs that are done, and the steps that were skipped.
 
-In: the tables of a run's folder (``mhpmodels.training.tables``), of a run that is over or goes on. Out: uint8 (height,
-width, 3) RGB, or that as a PNG. The same tables give the same bytes with the same library versions.
+A step lies where it ends: step 1 of 10 of the first epoch at 0.1. A validation lies at the end of its epoch, which the
+log numbers from 0: that of "Epoch 15" at 16 epochs done.
+
+In: the tables of a run's folder (``mhpmodels.training.tables``), finished or in progress. Out: uint8 (height, width, 3)
+RGB, or that as a PNG. The same tables give the same bytes with the same library versions.
 """
 
 from __future__ import annotations
@@ -22,10 +25,10 @@ from mhpmodels.files.png import encode_picture
 from mhpmodels.training.tables import STEPS, EpochRow, StepRow, read_epochs, read_steps
 
 SIZE = (1080, 1600)
-"""Of the picture: (height, width)."""
+"""Size of the picture, (height, width)."""
 LOSS, MEAN, MIOU, PIX_ACC, RATE, SKIPPED = "#a9c4e0", "#1f5fa8", "#1a7f4b", "#b07a16", "#6b4ea0", "#c8102e"
 WINDOW = 51
-"""Steps that the smooth curve of the loss takes the median of."""
+"""Most steps that a point of the smooth curve of the loss is the median of."""
 
 
 def save_curves(folder: str | Path, out: str | Path, overwrite: bool = False) -> tuple[int, int]:
@@ -55,44 +58,62 @@ def save_curves(folder: str | Path, out: str | Path, overwrite: bool = False) ->
 
 
 def draw_curves(steps: Sequence[StepRow], epochs: Sequence[EpochRow], title: str = "") -> Pixels:
-    """The picture of a run: uint8 (1080, 1600, 3) RGB.
+    """Return the picture of a run: uint8 (1080, 1600, 3) RGB.
 
     Args:
-        steps: at least one. epochs: those that are done.
-        title: above it.
+        steps: at least one.
+        epochs: those that are done.
+        title: line above the curves.
+
+    Raises:
+        MissingError: Matplotlib is not installed.
     """
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
     except ImportError as error:
         remedy = "Run: pip install matplotlib."
         raise MissingError("matplotlib", f"cannot be imported ({error})", "", remedy) from error
     own = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
     with matplotlib.rc_context(own):  # a user's own style changes nothing
-        figure: Any = Figure(figsize=(SIZE[1] / 100, SIZE[0] / 100), dpi=100, facecolor="white", layout="constrained")
+        figure = curves_figure(steps, epochs, title)
         canvas: Any = FigureCanvasAgg(figure)
-        loss, score, rate = figure.subplots(3, 1, sharex=True, height_ratios=[5, 4, 2])
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK, parse_math=False)
-        length = max(row.iteration for row in steps)
-        at = np.array([row.epoch + row.iteration / length for row in steps])
-        _draw_loss(loss, at, steps, epochs)
-        _draw_scores(score, epochs)
-        rate.plot(at, [row.rate for row in steps], color=RATE, linewidth=1.6)
-        rate.set_ylabel("learning rate")
-        rate.set_xlabel("epoch")
-        rate.set_xlim(at[0] - 1 / length, max(at[-1], at[0] + 1 / length))
-        for axes in (loss, score, rate):
-            axes.grid(color="#e6e8eb", linewidth=0.8)
-            axes.set_axisbelow(True)
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.tick_params(colors=MUTED)
-        figure.align_ylabels()
         canvas.draw()
         return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
 
 
-def smooth(values: npt.NDArray[np.float64], window: int = WINDOW) -> npt.NDArray[np.float64]:
+def curves_figure(steps: Sequence[StepRow], epochs: Sequence[EpochRow], title: str = "") -> Any:
+    """Return the Matplotlib figure of ``draw_curves``: axes for loss, mIoU, pixAcc and learning rate, from the top."""
+    from matplotlib.figure import Figure
+
+    figure: Any = Figure(figsize=(SIZE[1] / 100, SIZE[0] / 100), dpi=100, facecolor="white", layout="constrained")
+    loss, miou, pix_acc, rate = figure.subplots(4, 1, sharex=True, height_ratios=[5, 4, 3, 2])
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, color=INK, parse_math=False)
+    length = max(row.iteration for row in steps)
+    at = np.array([row.epoch + row.iteration / length for row in steps])
+    _draw_loss(loss, at, steps, epochs)
+    _draw_score(miou, [(row.epoch, row.miou) for row in epochs], "mIoU", MIOU)
+    _draw_score(pix_acc, [(row.epoch, row.pix_acc) for row in epochs], "pixAcc", PIX_ACC)
+    rate.plot(at, [row.rate for row in steps], color=RATE, linewidth=1.6)
+    rate.set_ylabel("learning rate")
+    rate.set_xlabel("epochs done")
+    begin, end = math.floor(at[0] - 0.5 / length), max(at[-1], at[0] + 1 / length)
+    rate.set_xlim(begin, end + 0.02 * (end - begin))
+    for axes in (loss, miou, pix_acc, rate):
+        axes.grid(color="#e6e8eb", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(colors=MUTED)
+    figure.align_ylabels()
+    return figure
+
+
+def window_of(count: int) -> int:
+    """Return how many steps the smooth curve takes the median of in a run of ``count``: an eighth, odd, 3 to WINDOW."""
+    return min(WINDOW, max(3, count // 8 | 1))
+
+
+def smooth(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.float64]:
     """The median of each value's neighbours, ``window`` of them at most; NaN are passed over, and stay where all are.
 
     Args:
@@ -126,36 +147,48 @@ def _title(folder: Path) -> str:
 def _draw_loss(axes: Any, at: npt.NDArray[Any], steps: Sequence[StepRow], epochs: Sequence[EpochRow]) -> None:
     values = np.array([row.loss if row.applied else math.nan for row in steps])
     skipped = at[[not row.applied for row in steps]]
-    finite = values[np.isfinite(values)]
-    axes.plot(at, values, color=LOSS, linewidth=0.7, label="each step")
-    axes.plot(at, smooth(values), color=MEAN, linewidth=1.6, label=f"median of {WINDOW} steps")
+    window = window_of(len(values))
+    few = "." if len(values) < 200 else ""
+    axes.plot(at, values, few + "-", color=LOSS, linewidth=0.7, markersize=5, label="each step")
+    axes.plot(at, smooth(values, window), color=MEAN, linewidth=1.6, label=f"median of {window} steps")
     means = [(row.epoch + 0.5, row.loss) for row in epochs if math.isfinite(row.loss)]
     if means:
         axes.plot(*zip(*means, strict=True), "o", color=MEAN, markersize=3.5, label="mean of an epoch")
+    bottom = axes.get_xaxis_transform()  # x in epochs, y as a share of the axes' height
     if len(skipped):
-        bottom = axes.get_xaxis_transform()  # x in epochs, y as a share of the axes' height
         label = f"skipped: {len(skipped)}"
         axes.plot(skipped, np.full(len(skipped), 0.03), "x", color=SKIPPED, transform=bottom, label=label)
+    finite = values[np.isfinite(values)]
     if len(finite):
-        top = float(np.quantile(finite, 0.995))
-        low = float(finite.min())
+        low, top = float(finite.min()), _top(finite)
         axes.set_ylim(low - 0.08 * (top - low) - 1e-6, top + 0.08 * (top - low) + 1e-6)
+        beyond = at[np.nan_to_num(values, nan=low) > top]
+        if len(beyond):
+            label = f"beyond the axis: {len(beyond)}"
+            axes.plot(beyond, np.full(len(beyond), 0.98), "^", color=LOSS, transform=bottom, label=label)
     axes.set_ylabel("training loss")
     axes.legend(loc="upper right", frameon=False, fontsize=9)
 
 
-def _draw_scores(axes: Any, epochs: Sequence[EpochRow]) -> None:
-    scored = [row for row in epochs if math.isfinite(row.miou)]
-    axes.set_ylabel("validation, %")
+def _top(finite: npt.NDArray[np.float64]) -> float:
+    """The largest loss on the axis: all, unless a few would press the others into the lower quarter."""
+    low, most, largest = float(finite.min()), float(np.quantile(finite, 0.99, method="higher")), float(finite.max())
+    return largest if largest - low <= 4 * (most - low) else most
+
+
+def _draw_score(axes: Any, found: Sequence[tuple[int, float]], name: str, color: str) -> None:
+    """Draw a score of each validation, as (epoch from 0, score 0..1), on an axis of its own range."""
+    scored = [(epoch + 1, 100 * score) for epoch, score in found if math.isfinite(score)]
+    axes.set_ylabel(f"validation {name}, %")
     if not scored:
         axes.text(0.5, 0.5, "not validated yet", transform=axes.transAxes, ha="center", va="center", color=MUTED)
         return
-    at = [row.epoch + 1 for row in scored]
-    axes.plot(at, [100 * row.pix_acc for row in scored], "o-", color=PIX_ACC, markersize=3, label="pixAcc")
-    axes.plot(at, [100 * row.miou for row in scored], "o-", color=MIOU, markersize=3, label="mIoU")
-    best = max(scored, key=lambda row: row.miou)
-    align = "left" if best.epoch + 1 < sum(axes.get_xlim()) / 2 else "right"
-    text = f"best {100 * best.miou:.2f}, epoch {best.epoch}"
-    axes.annotate(text, (best.epoch + 1, 100 * best.miou), (0, 8), textcoords="offset points", ha=align, color=MIOU)
-    axes.set_ylim(0, 100)
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    axes.plot(*zip(*scored, strict=True), "o-", color=color, markersize=3)
+    low, top = min(score for _, score in scored), max(score for _, score in scored)
+    low = low if low > top / 2 else 0.0
+    margin = 0.1 * (top - low) or 1.0
+    axes.set_ylim(max(low - margin, 0), top + 2.5 * margin)
+    done, best = max(scored, key=lambda one: one[1])
+    text = f"best {best:.2f} %, after {done} epoch{'s' * (done != 1)} (epoch {done - 1} of the log)"
+    align = "left" if done < sum(axes.get_xlim()) / 2 else "right"
+    axes.annotate(text, (done, best), (0, 8), textcoords="offset points", ha=align, color=color)

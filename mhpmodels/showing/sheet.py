@@ -2,9 +2,9 @@
 
 ::
 
-    title         folder, layout, overlap rule, image codec, whose licence applies
+    title         folder, layout, overlap rule, image codec, licence
     legend        every class that occurs in the sheet, with its colour
-    row a sample  photo | labels | persons | contested pixels
+    row a sample  image | labels | persons | overlapping pixels
 
 The same samples give the same bytes with the same library versions.
 
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mhpdata.errors import OptionError
+from mhpdata.terms import licence_line
+from mhpmodels.figures.colours import picture_palette
 from mhpmodels.figures.legend import draw_legend
 from mhpmodels.figures.page import MARGIN, MUTED, WIDTH, Page, Pixels
 from mhpmodels.figures.panels import column_left
@@ -32,10 +34,10 @@ if TYPE_CHECKING:
     from mhpdata.storage.split import Split
 
 HEADINGS = (
-    ("Photo", "as stored"),
+    ("Image", "as stored"),
     ("Labels", "merged, in the colours above"),
-    ("Persons", "who owns a pixel, numbered in file order"),
-    ("Contested", "claimed by more than one person"),
+    ("Persons", "owner of each pixel, in file order"),
+    ("Overlap", "labelled by several persons"),
 )
 
 
@@ -106,7 +108,7 @@ def contact_sheet(split: Split, indices: Sequence[int]) -> Pixels:
     if not 1 <= len(indices) <= MAX_ROWS:
         remedy = f"Pass 1 to {MAX_ROWS} indices of samples of a split that has any; {split.name} has {len(split)}."
         raise OptionError("the samples", f"{len(indices)}", f"1..{MAX_ROWS}", remedy)
-    palette = split.manifest.labels.palette
+    palette = picture_palette(split.manifest.labels)
     page = Page()
     rows = [Row.of(split[index], palette) for index in indices]
     _draw_title(page, split, len(rows))
@@ -118,8 +120,8 @@ def contact_sheet(split: Split, indices: Sequence[int]) -> Pixels:
     page.down(34)
     for row in rows:
         draw_row(page, row, split.name)
-    rule = f"the overlap rule, here “{_option(split.manifest, 'overlap')}”, says whose they are in labels and persons."
-    notes = f"Sizes are height {TIMES} width. Contested: in the persons' own masks at source size, enlarged here; "
+    rule = f"the overlap rule, here “{_option(split.manifest, 'overlap')}”, decides who owns these pixels."
+    notes = f"Sizes are height {TIMES} width. Overlap: in the persons' own masks at source size, enlarged here; "
     page.text(MARGIN, notes + rule, 15, MUTED)
     return page.picture(page.y + 15 + MARGIN)
 
@@ -137,6 +139,5 @@ def _draw_title(page: Page, split: Split, count: int) -> None:
     facts += [f"overlap rule “{_option(manifest, 'overlap')}”", f"images as {_option(manifest, 'image')}"]
     page.text(MARGIN, DOT.join(facts), 18)
     page.down(28)
-    licence = f"Made from {page.clip(folder, 15, 600)}; the dataset's licence applies. "
-    page.text(MARGIN, licence + "Pictures made from MHP are for non-commercial research only.", 15, MUTED)
+    page.text(MARGIN, page.clip(licence_line(manifest.licence), 15, WIDTH - 2 * MARGIN), 15, MUTED)
     page.down(38)

@@ -92,9 +92,9 @@ def _caption(sample: Sample) -> tuple[str, str]:
     if sample.labels is None:
         found = ["no labels"]
     else:
-        overlap = f"{record.contested:,} contested px, {record.conflicting:,} of them conflicting"
+        overlap = f"{record.contested:,} overlapping px, {record.conflicting:,} with conflicting labels"
         count = len(record.masks)
-        found = [f"{count} person{'s' * (count != 1)}", overlap if record.contested else "no contested px"]
+        found = [f"{count} person{'s' * (count != 1)}", overlap if record.contested else "no overlapping px"]
     flags = ["gray source"] * record.gray + ["source's own JPEG"] * record.verbatim
     return f"{sample.index} \N{MIDDLE DOT} {sample.name}", DOT.join(sizes + found + flags)
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.labels import IGNORE
-from mhpdata.source.scan import LAYOUTS
 from mhpdata.storage.split import Split, open_split
+from mhpdata.terms import licence_line
 from mhpmodels.evaluation.truth import labels_of_size
+from mhpmodels.figures.colours import picture_palette
 from mhpmodels.figures.legend import legend_entries, present_classes
 from mhpmodels.figures.page import LINE, MARGIN, MUTED, WIDTH, Page
 from mhpmodels.figures.panels import CONFLICTING, column_left, panel_size, photo_panel, pick
@@ -23,7 +24,7 @@ from mhpmodels.scoring.table import Score
 
 Pixels = NDArray[np.uint8]
 
-HEADINGS = ("Photo", "Labels", "Prediction", "Wrong")
+HEADINGS = ("Image", "Labels", "Prediction", "Wrong")
 
 
 def picture_of_the_worst(folder: str | Path, predictions: str | Path, found: Score, count: int) -> bytes:
@@ -60,12 +61,12 @@ def draw_worst(split: Split, submission: Submission, score: Score, count: int) -
         PredictionError, PackedError: as in scoring.
     """
     page = Page()
-    palette = LAYOUTS[split.manifest.layout].LABELS.palette
+    palette = picture_palette(split.manifest.labels)
     rows = {row.name: row for row in score.rows}
     worst = score.worst(min(count, 64))
     page.text(MARGIN, f"The {len(worst)} worst of {len(rows):,} images of {split.name}", 30, bold=True)
     page.down(46)
-    page.text(MARGIN, "By mean IoU. Pictures made from MHP are for non-commercial research only.", 15, MUTED)
+    page.text(MARGIN, f"By mean IoU. {licence_line(split.manifest.licence)}", 15, MUTED)
     page.down(34)
     for column, heading in enumerate(HEADINGS):
         page.text(column_left(column), heading, 19, bold=True)

@@ -86,6 +86,11 @@ class RunLog:
         with writing(self._folder, _ON) if error is None else suppress(OSError):  # the first error is the one to tell
             self._opened.close()
 
+    def record(self, text: str) -> None:
+        """Write a line to the log file only, for programs."""
+        with writing(self._folder, _ON):
+            self._log.write(printable(text) + "\n")
+
     def line(self, text: str) -> None:
         """A line for people."""
         text = printable(text)

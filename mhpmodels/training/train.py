@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mhpdata.errors import OptionError, OutputError
 from mhpdata.options import check_range
+from mhpdata.wording import counted
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import Engine, open_engine
 from mhpmodels.files import checkpoint
@@ -104,8 +105,9 @@ def train(
         _make(folder)
         log = RunLog(folder, feed.classes, position.step, log_name, tensorboard, quiet=engine.rank != 0)
         stack.enter_context(log)
-        log.line(f"Config: {json.dumps(asdict(config))}")
-        log.line(f"Engine: {json.dumps(engine.describe())}")
+        log.record(f"Config: {json.dumps(asdict(config))}")
+        log.record(f"Engine: {json.dumps(engine.describe())}")
+        log.line(_summary(config, feed, engine.world_size))
         saved = None if begun is None else begun.weights
         loop = Loop(config, engine, feed, position, log, folder, interrupt, progress, saved)
         if begun is not None:
@@ -113,6 +115,16 @@ def train(
         loop.run()
         best, there = checkpoint.best(folder), checkpoint.listing(folder)
     return Outcome(out, there[-1].weights if there else None, best.weights if best else None, interrupt.signal)
+
+
+def _summary(config: TrainConfig, feed: Feed, processes: int) -> str:
+    """The run in one sentence for people; the log holds the whole config as JSON."""
+    network, optim, epochs = config.network, config.optim, config.schedule.epochs
+    return (
+        f"Training {network.model} on {network.backbone}: {len(feed.classes)} classes, {counted(epochs, 'epoch')} of "
+        f"{counted(feed.steps, 'step')}, batch {optim.batch_size}, crop {config.view.size}, {optim.optimizer}, "
+        f"learning rate {optim.lr:g}, engine {config.machine.engine}, {counted(processes, 'process', 'processes')}"
+    )
 
 
 def _prepare(out: Path, begun: Checkpoint | None) -> None:

@@ -9,9 +9,10 @@ from naive import contested as naive_contested
 
 import mhpdata
 from mhpdata.errors import OptionError
-from mhpmodels.figures import panels
+from mhpmodels.figures import page, panels
 
 EQUAL, CONFLICTING = panels.EQUAL, panels.CONFLICTING
+HALF = panels.MARK // 2
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +58,16 @@ def test_no_contested_pixel_is_lost_at_another_size(size):
     assert small.shape == size
     for y, x in [*points, (50, 35)]:
         y, x = y * size[0] // 100, x * size[1] // 70
-        around = small[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+        around = small[max(y - HALF, 0) : y + HALF + 1, max(x - HALF, 0) : x + HALF + 1]
         assert (around >= 1).all()
     y, x = 50 * size[0] // 100, 35 * size[1] // 70
-    assert (small[y - 1 : y + 2, x - 1 : x + 2] == 2).all()
+    assert (small[max(y - HALF, 0) : y + HALF + 1, max(x - HALF, 0) : x + HALF + 1] == 2).all()
 
 
-def test_a_contested_pixel_becomes_three_by_three():
+def test_a_contested_pixel_is_seen_in_a_page_that_shows_the_sheet_at_half_its_size():
     small = panels.shrink_contested(box((100, 100), 50, 50, 1, 1, 1), (40, 40))
-    np.testing.assert_array_equal(small, box((40, 40), 19, 19, 3, 3, 1))
+    np.testing.assert_array_equal(small, box((40, 40), 20 - HALF, 20 - HALF, panels.MARK, panels.MARK, 1))
+    assert panels.MARK * 900 / page.WIDTH > 4
 
 
 def test_contested_panel_has_two_colours_on_gray():

@@ -1,6 +1,7 @@
 """The picture of a run."""
 
 import math
+from dataclasses import replace
 from importlib.util import find_spec
 
 import cv2
@@ -43,6 +44,52 @@ def test_a_picture_shows_loss_scores_rate_and_skips():
     assert colored(clean, curves.SKIPPED) == 0
     few, many = (colored(curves.draw_curves(steps(bad=bad), epochs()), curves.SKIPPED) for bad in ((5,), (5, 15, 25)))
     assert 0 < few < many
+
+
+def points(axes, label):
+    """The points of a curve, (n, 2)."""
+    return next(line.get_xydata() for line in axes.lines if line.get_label() == label)
+
+
+def test_steps_and_validations_lie_where_they_end():
+    loss, miou, pix_acc, rate = curves.curves_figure(steps(), epochs()).axes
+    np.testing.assert_allclose(points(loss, "each step")[:, 0], np.arange(1, 41) / 10)
+    np.testing.assert_allclose(points(loss, "mean of an epoch"), [(i + 0.5, 1 / (i + 1)) for i in range(4)])
+    np.testing.assert_allclose(miou.lines[0].get_xydata(), [(i + 1, 10 * (i + 1)) for i in range(4)])
+    np.testing.assert_allclose(pix_acc.lines[0].get_xydata(), [(i + 1, 50 + 10 * i) for i in range(4)])
+    assert rate.get_xlabel() == "epochs done" and rate.get_xlim()[0] == 0 < 4 < rate.get_xlim()[1]
+    assert [text.get_text() for text in miou.texts] == ["best 40.00 %, after 4 epochs (epoch 3 of the log)"]
+
+
+def test_every_point_of_a_short_run_is_on_the_axes():
+    found = curves.curves_figure(steps(48, 3), epochs(16)).axes
+    for axes in found:
+        for line in axes.lines:
+            x, y = line.get_xydata().T
+            assert (x >= axes.get_xlim()[0]).all() and (x <= axes.get_xlim()[1]).all(), line.get_label()
+            assert (y >= axes.get_ylim()[0]).all() and (y <= axes.get_ylim()[1]).all(), line.get_label()
+
+
+def test_a_few_large_losses_are_marked_and_do_not_flatten_the_others():
+    rows = [replace(row, loss=1000.0 if row.step == 7 else 1 + row.step % 2) for row in steps(400)]
+    loss = curves.curves_figure(rows, []).axes[0]
+    assert loss.get_ylim()[1] < 3
+    assert points(loss, "beyond the axis: 1")[:, 0].tolist() == [0.8]
+
+
+def test_a_low_miou_fills_its_axis():
+    rows = [replace(row, miou=0.02 + 0.005 * row.epoch) for row in epochs(14)]
+    miou = curves.curves_figure(steps(), rows).axes[1]
+    low, high = miou.get_ylim()
+    assert low == 0 and 8.5 < high < 12
+
+
+@pytest.mark.parametrize(("count", "window"), [(1, 3), (48, 7), (100, 13), (10_000, 51)])
+def test_the_median_is_of_a_part_of_the_run_and_its_label_says_of_how_many(count, window):
+    assert curves.window_of(count) == window
+    drawn = points(curves.curves_figure(steps(count), []).axes[0], f"median of {window} steps")
+    losses = np.array([row.loss for row in steps(count)])
+    np.testing.assert_array_equal(drawn[:, 1], curves.smooth(losses, window))
 
 
 @pytest.mark.parametrize("bad", [(), (0,)])

@@ -58,7 +58,9 @@ def people(plans: list[Plan]) -> list[Person]:
 
 
 def test_lists_images_and_masks_are_those_of_mhp_v1(small: Path) -> None:
-    assert sorted(p.name for p in small.iterdir()) == ["annotations", "images", "test_list.txt", "train_list.txt"]
+    assert sorted(p.name for p in small.iterdir()) == [
+        "SYNTHETIC.txt", "annotations", "images", "test_list.txt", "train_list.txt",
+    ]  # fmt: skip
     train, test = ((small / f"{name}_list.txt").read_bytes() for name in ("train", "test"))
     assert train + test == b"".join(b"%04d.jpg\n" % i for i in range(1, 41))
     assert train.count(b"\n") == 32

@@ -303,7 +303,7 @@ PATHS = {
     "pack": {"src", "out"},
     "predict": {"photos", "checkpoint", "out", "data"},
     "score": {"data", "pred", "csv_path", "worst"},
-    "show": {"folder", "data", "run_folder", "out"},
+    "show": {"folder", "data", "run_folder", "out", "page", "pred", "commands"},
     "synth": {"out"},
     "train": {"data", "remap", "pretrained_base", "resume", "weights", "replay", "save_dir", "logging_file"},
     "verify": {"folder", "data", "src"},

@@ -12,6 +12,7 @@ import pytest
 from predictions import command, spoil, submit, truth, write_packed
 
 from mhpdata.labels import MHP_V1
+from mhpmodels.figures.colours import picture_palette
 from mhpmodels.scoring.score import score
 from mhpmodels.scoring.table import table
 
@@ -75,7 +76,7 @@ def test_the_picture_of_the_worst(packed, tmp_path, form):
     picture = cv2.imread(str(tmp_path / "worst.png"))
     assert picture.shape[1] == 1840
     colours = {tuple(c) for c in np.unique(picture[:, :, ::-1].reshape(-1, 3), axis=0).tolist()}
-    assert {tuple(MHP_V1.palette[c].tolist()) for c in (2, 11, 4)} <= colours and (255, 0, 128) in colours
+    assert {tuple(picture_palette(MHP_V1)[c].tolist()) for c in (2, 11, 4)} <= colours and (255, 0, 128) in colours
     assert "is there already" in command(*flags, status=3).stderr
 
 

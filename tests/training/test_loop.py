@@ -36,6 +36,9 @@ def whole(rec, tmp_path_factory):
 def test_a_run_learns_and_leaves_logs_of_the_old_form(whole, capsys):
     outcome, _ = whole
     log = (outcome.folder / "train.log").read_text()
+    assert re.search(
+        r"^Config: \{.*\}\nEngine: \{.*\}\nTraining \w+ on \w+: 19 classes, 3 epochs of 4 steps, batch ", log, re.M
+    )
     losses = [float(x) for x in re.findall(r"^Epoch \d+ iteration \d{4}/0004: training loss (\d\.\d{3})$", log, re.M)]
     assert len(losses) == 3 * STEPS
     assert losses[-1] < 0.85 * losses[0]

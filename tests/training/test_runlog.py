@@ -81,3 +81,12 @@ def test_lines_are_in_the_log_and_for_logging(tmp_path, caplog, capsys):
     assert (tmp_path / "train.log").read_text().count("training loss 1.000") == 2
     assert caplog.messages == ["Epoch 0 iteration 0001/0004: training loss 1.000"]
     assert capsys.readouterr() == ("", ""), "the library prints nothing itself"
+
+
+def test_a_record_for_programs_is_in_the_log_file_only(tmp_path, caplog):
+    caplog.set_level("INFO")
+    with RunLog(tmp_path, CLASSES) as log:
+        log.record('Config: {"lr": 0.1}')
+        log.line("Training icnet")
+    assert (tmp_path / "train.log").read_text() == 'Config: {"lr": 0.1}\nTraining icnet\n'
+    assert caplog.messages == ["Training icnet"]

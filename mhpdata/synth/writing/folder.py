@@ -27,13 +27,14 @@ from mhpdata.options import check_choice, check_path, check_range
 from mhpdata.synth.writing.defects import DEFECTS
 from mhpdata.synth.writing.entry import write_image
 from mhpdata.synth.writing.forms import FORMS, V1, Form
+from mhpdata.terms import SYNTHETIC, SYNTHETIC_NAME
 from mhpdata.threads import hidden, single_threaded_opencv, usable_cores
 from mhpdata.wording import why, writing
 
 _ANEW = "run the same command again: it starts anew"
 MARKER = ".mhp-synth"
 """Says that an unfinished folder is ours to remove."""
-_LIST = r"(train_list|test_list|train|val|test_all|test_inter_top[0-9]+|train_id|val_id|test_id|DEFECTS)\.txt"
+_LIST = r"(train_list|test_list|train|val|test_all|test_inter_top[0-9]+|train_id|val_id|test_id|DEFECTS|SYNTHETIC)\.txt"
 _FILE = re.compile(rf"[0-9_]+\.(jpg|png|mat)|{_LIST}")
 """The names of files in a dataset."""
 LARGEST_ID = 9999
@@ -189,6 +190,7 @@ def synthesize(
         form.lists(folder, {name: [form.id_of(index) for index in chosen] for name, chosen in indices.items()})
         if defects:
             _add_defects(folder, seed, scale, images)
+        (folder / SYNTHETIC_NAME).write_text(f"{SYNTHETIC}\n", encoding="ascii", newline="\n")
         (folder / MARKER).unlink()
     try:
         folder.replace(final)

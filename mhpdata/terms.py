@@ -1,0 +1,67 @@
+"""Licence and citation of each dataset, as its authors state them, and what they mean for files made from it.
+
+A manifest repeats them. None where nothing is known that has a source. A folder that mhp-synth drew has the form of a
+release and none of its images: SYNTHETIC.txt in it says so, and packing it claims no licence of the release.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from mhpdata.filesystem.ours import head
+
+
+class Terms(NamedTuple):
+    """Licence of a dataset and how to cite it, one sentence each; None where unknown."""
+
+    licence: str | None = None
+    citation: str | None = None
+
+
+SYNTHETIC = "free to use for any purpose, drawn by mhp-synth from random numbers: no photo, no person"
+"""Licence of what mhp-synth draws."""
+SYNTHETIC_NAME = "SYNTHETIC.txt"
+"""File in a folder of mhp-synth that holds ``SYNTHETIC`` and a line end."""
+
+TERMS = {
+    "mhp-v1": Terms(
+        "non-commercial research only (https://lv-mhp.github.io)",
+        "Jianshu Li, Jian Zhao, Yunchao Wei, Congyan Lang, Yidong Li, Terence Sim, Shuicheng Yan, Jiashi Feng: "
+        "Multiple-Human Parsing in the Wild. arXiv:1705.07206, 2017.",
+    ),
+    "mhp-v2": Terms(
+        None,
+        "Jian Zhao, Jianshu Li, Yu Cheng, Terence Sim, Shuicheng Yan, Jiashi Feng: Understanding Humans in Crowded "
+        "Scenes: Deep Nested Adversarial Learning and A New Benchmark for Multi-Human Parsing. ACM Multimedia, 2018, "
+        "pages 792-800.",
+    ),
+    "cihp": Terms(None, None),
+}
+"""By layout. Sources: lv-mhp.github.io (licence of v1); arXiv 1705.07206; doi 10.1145/3240508.3240509."""
+
+
+def terms_of(folder: Path, layout: str) -> Terms:
+    """Return the terms of a download.
+
+    Args:
+        folder: of the download; with ``SYNTHETIC_NAME`` in it, it was drawn by mhp-synth.
+        layout: its form.
+    """
+    text = f"{SYNTHETIC}\n".encode()
+    if head(folder / SYNTHETIC_NAME, len(text) + 1) == text:
+        return Terms(SYNTHETIC)
+    return TERMS.get(layout, Terms())
+
+
+def licence_line(licence: str | None) -> str:
+    """Return the sentence about a licence that stands on everything generated from a dataset: pictures, pages, folders.
+
+    Args:
+        licence: of the dataset, as its manifest says; None where that is unknown.
+    """
+    if licence is None:
+        return "Licence of the images: unknown to mhp; see the terms of the dataset, which cover this, too."
+    if licence == SYNTHETIC:
+        return f"Licence of the images: {SYNTHETIC}."
+    return f"Licence of the images: {licence}; it covers this, too."

@@ -1,0 +1,59 @@
+"""Choose the colours of classes in pictures for people: sheets, overlays, legends. Label PNGs keep their palette.
+
+The palettes of the datasets give hat and upper clothes one colour, and arms two that few people tell apart. These
+colours are apart for people with deuteranopia and protanopia, too: a search over a grid of sRGB for the largest
+smallest distance in CIELAB found them. Of each pair of left and right, left is the lighter one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mhpdata.labels import LabelSet
+
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "background": (255, 255, 255),
+    "hat": (235, 160, 40),
+    "hair": (80, 40, 0),
+    "sunglasses": (0, 0, 40),
+    "upper clothes": (40, 80, 235),
+    "skirt": (120, 40, 160),
+    "pants": (80, 80, 120),
+    "dress": (160, 120, 255),
+    "belt": (80, 40, 40),
+    "left shoe": (200, 200, 200),
+    "right shoe": (0, 0, 80),
+    "face": (200, 200, 120),
+    "left leg": (255, 255, 120),
+    "right leg": (120, 120, 80),
+    "left arm": (255, 255, 0),
+    "right arm": (0, 0, 160),
+    "bag": (120, 120, 120),
+    "scarf": (200, 255, 200),
+    "torso skin": (160, 120, 40),
+    "coat": (0, 0, 255),
+    "glove": (160, 120, 200),
+    "socks": (235, 200, 255),
+}
+"""Colour (R, G, B) by class name; a hyphen in a name counts as a space."""
+
+
+def picture_palette(labels: LabelSet) -> NDArray[np.uint8]:
+    """Return the colours of a label set for pictures: uint8 (256, 3) RGB, black beyond the classes, 255 included.
+
+    A set with a class that ``COLOURS`` lacks keeps the palette of its dataset, except for its left and right classes:
+    left is mixed with white, right with black.
+
+    Args:
+        labels: the classes.
+    """
+    names = [name.replace("-", " ") for name in labels.names]
+    palette: NDArray[np.uint8] = labels.palette.copy()
+    if COLOURS.keys() >= set(names):
+        palette[: len(names)] = [COLOURS[name] for name in names]
+        return palette
+    for left, right in labels.flip_pairs:
+        light = (palette[left].astype(int) * 2 + 255 * 3) // 5
+        palette[left], palette[right] = light.astype(np.uint8), palette[right] // 3
+    return palette

@@ -1,0 +1,36 @@
+"""Licences: what a folder of mhp-synth claims, and what stands on everything generated."""
+
+from __future__ import annotations
+
+import pytest
+from boxes import write_folder
+
+import mhpdata
+from mhpdata.storage.manifest import read_manifest
+from mhpdata.synth.writing.folder import synthesize
+from mhpdata.terms import SYNTHETIC, SYNTHETIC_NAME, TERMS, Terms, licence_line, terms_of
+
+
+@pytest.mark.parametrize("layout", TERMS)
+def test_a_synthetic_folder_of_any_form_claims_no_licence_of_a_release(layout, tmp_path):
+    synthesize(tmp_path / "src", 4, 0, 1, scale=0.05, layout=layout)
+    manifest = mhpdata.pack(tmp_path / "src", tmp_path / "rec", size=0, workers=1, layout=layout, allow_empty=True)
+    assert manifest == read_manifest(tmp_path / "rec")
+    assert (manifest.licence, manifest.citation) == (SYNTHETIC, None)
+    assert "free to use for any purpose" in licence_line(manifest.licence)
+    assert "non-commercial" not in licence_line(manifest.licence)
+
+
+def test_a_release_keeps_its_terms_whatever_stands_in_a_file_of_that_name(tmp_path):
+    folder = write_folder(tmp_path / "LV-MHP-v1")
+    for text in (None, "", "mine\n", f"{SYNTHETIC}\nbut not this\n"):
+        if text is not None:
+            (folder / SYNTHETIC_NAME).write_text(text)
+        assert terms_of(folder, "mhp-v1") == TERMS["mhp-v1"]
+    manifest = mhpdata.pack(folder, tmp_path / "rec", size=0, workers=1)
+    assert licence_line(manifest.licence).startswith("Licence of the images: non-commercial research only")
+
+
+def test_an_unknown_licence_is_said_to_be_unknown(tmp_path):
+    assert terms_of(tmp_path, "of-my-own") == Terms(None, None) == terms_of(tmp_path, "cihp")
+    assert "unknown to mhp" in licence_line(None)
