@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from places import ROOT
 
-ROOTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "tools")
+ROOTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs")
 """Files, and folders whose Markdown and Python files are checked."""
 
 CODE = "\0"
