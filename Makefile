@@ -19,7 +19,7 @@ help:
 	@echo "make test    all tests, in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
 	@echo "make slow    the long runs that make test leaves out"
 	@echo "make pythons the core's tests on Python 3.10, 3.12 and 3.13, which must be on the PATH (pyenv: PYENV_VERSION=3.10.13:3.12.1:3.13.0)"
-	@echo "make check   format, lint, types"
+	@echo "make check   format, lint, types, words"
 	@echo "make format  format and mend what can be mended"
 	@echo "make bench   packing, scoring, the loader and large sets, beside the old way and the memory; in benchmarks/results/"
 	@echo "make peers   the loader beside other loaders, each in an environment of its own (an hour; g++ and OpenCV's headers for FFCV)"
@@ -111,6 +111,7 @@ check: $(VENV)/b/.ready
 	$(VENV)/b/bin/ruff format --check $(SOURCES)
 	$(VENV)/b/bin/ruff check $(SOURCES)
 	$(VENV)/b/bin/mypy
+	$(VENV)/b/bin/python tests/support/words.py
 
 format: $(VENV)/b/.ready
 	$(VENV)/b/bin/ruff format $(SOURCES)
