@@ -19,7 +19,7 @@ help:
 	@echo "make test    all tests, in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
 	@echo "make slow    the long runs that make test leaves out"
 	@echo "make pythons the core's tests on Python 3.10, 3.12 and 3.13, which must be on the PATH (pyenv: PYENV_VERSION=3.10.13:3.12.1:3.13.0)"
-	@echo "make coverage the lines that the core's tests run, in build/coverage/; fails below the threshold of pyproject.toml"
+	@echo "make coverage the lines that the core's tests run, in build/coverage/"
 	@echo "make dist    the wheel and the sdist, built, checked and installed without an index, in dist/"
 	@echo "make check   format, lint, types"
 	@echo "make format  format and mend what can be mended"
