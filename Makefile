@@ -11,7 +11,7 @@ TORCH  := torch==2.13.0
 # Two processes share the test files; each takes up to 3 GB in environment A.
 TWO    := -n 2 --dist loadfile
 
-.PHONY: help demo demo-network demo-page test slow pythons check format bench peers soak fuzz kills audit ready clean
+.PHONY: help demo demo-network demo-page test slow pythons coverage dist check format bench peers soak fuzz kills audit ready clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,8 @@ help:
 	@echo "make test    all tests, in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
 	@echo "make slow    the long runs that make test leaves out"
 	@echo "make pythons the core's tests on Python 3.10, 3.12 and 3.13, which must be on the PATH (pyenv: PYENV_VERSION=3.10.13:3.12.1:3.13.0)"
+	@echo "make coverage the lines that the core's tests run, in build/coverage/"
+	@echo "make dist    the wheel and the sdist, built, checked and installed without an index, in dist/"
 	@echo "make check   format, lint, types, words"
 	@echo "make format  format and mend what can be mended"
 	@echo "make bench   packing, scoring, the loader and large sets, beside the old way and the memory; in benchmarks/results/"
@@ -105,7 +107,20 @@ slow: $(VENV)/a/.ready $(VENV)/lightning/.ready
 pythons: | ready
 	$(PYTHON) -m venv $(VENV)/nox
 	$(VENV)/nox/bin/python -m pip install --quiet nox==2026.10.20
-	$(VENV)/nox/bin/nox
+	$(VENV)/nox/bin/nox --error-on-missing-interpreters
+
+# Twice: compiled as always, where what is inside kernels is not seen, and the kernels of masks/ in plain Python.
+coverage: $(VENV)/b/.ready
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(VENV)/b/bin/python -m coverage run -m pytest -m "not slow and not once"
+	NUMBA_DISABLE_JIT=1 $(VENV)/b/bin/python -m coverage run -m pytest tests/masks --ignore tests/masks/test_not_counted.py
+	$(VENV)/b/bin/python -m coverage combine --quiet
+	$(VENV)/b/bin/python -m coverage html --quiet --fail-under 0
+	$(VENV)/b/bin/python -m coverage report --skip-covered
+	@echo "Results: build/coverage/html/index.html"
+
+dist: $(VENV)/b/.ready
+	$(VENV)/b/bin/python tests/support/dist.py --out dist
 
 check: $(VENV)/b/.ready
 	$(VENV)/b/bin/ruff format --check $(SOURCES)
@@ -143,4 +158,4 @@ kills: $(VENV)/a/.ready
 	$(VENV)/a/bin/python tests/support/kills.py --out benchmarks/results
 
 clean:
-	rm -rf $(VENV) $(DEMO) build
+	rm -rf $(VENV) $(DEMO) build dist

@@ -1,4 +1,7 @@
-"""The core's tests on the other Pythons that mhp supports; ``make test`` has 3.11. Run: ``make pythons``."""
+"""The core's tests on the other Pythons that mhp supports; ``make test`` has 3.11. Run: ``make pythons``.
+
+Arguments after ``--`` replace pytest's: ``nox -s tests-3.13 -- -n 1 tests/masks``.
+"""
 
 import nox
 
@@ -11,4 +14,7 @@ def tests(session: nox.Session) -> None:
     """Install the core with the newest libraries of this Python, and run the tests that need no framework."""
     session.install("--editable", ".[viz,dev]")
     session.run("python", "-m", "pip", "freeze", "--exclude-editable")
-    session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
+    results = f"build/tests-{session.python}.xml"
+    session.run(
+        "python", "-m", "pytest", "--junit-xml", results, *(session.posargs or ("-n", "2", "--dist", "loadfile"))
+    )

@@ -12,6 +12,7 @@ training configuration and the commands' flags read the same fields, so that non
 
 from __future__ import annotations
 
+import inspect
 import math
 import sys
 from dataclasses import Field, dataclass, field, fields
@@ -176,8 +177,9 @@ class Checked:
     def __init_subclass__(cls) -> None:
         declared = {name: value.metadata["option"] for name, value in vars(cls).items() if isinstance(value, Field)}
         if declared:
-            lines = [f"        {name}: {about.help}" for name, about in declared.items()]
-            cls.__doc__ = "\n".join([f"{(cls.__doc__ or '').rstrip()}\n", "    Args:", *lines])
+            lines = [f"    {name}: {about.help}" for name, about in declared.items()]
+            text = inspect.cleandoc(cls.__doc__ or "")  # Python 3.13 has removed the indentation already
+            cls.__doc__ = "\n".join([f"{text}\n", "Args:", *lines])
 
     def __post_init__(self) -> None:
         """Check every field, and keep what its rule returns."""

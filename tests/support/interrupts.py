@@ -70,6 +70,7 @@ class Places:
     def _run(self, stop):
         self._seen, self._stop, self._last = 0, stop, {}
         outer = sys.gettrace()  # a debugger's, or that of coverage
+        sys._getframe().f_trace_opcodes = True  # Python 3.12 reads this when settrace is called, and only then
         sys.settrace(self._trace)
         try:
             self._function()
