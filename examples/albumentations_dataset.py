@@ -1,4 +1,4 @@
-"""Augment packed samples with albumentations in DataLoader workers: python examples/albumentations_dataset.py REC [CROP]
+"""Augment packed samples by albumentations in torch's workers: python examples/albumentations_dataset.py REC [CROP]
 
 albumentations depends on opencv-python-headless, which installs into the same folder, cv2, as mhp's opencv-python; with
 both, uninstalling or updating either breaks the other. Install it without its dependencies, and then the rest of them:

@@ -23,7 +23,7 @@ sample = data.samples[0]
 mirror = albumentations.Compose([Mirror(data.samples.manifest.labels.mirrored, p=1)])
 turned = mirror(image=sample.image, mask=sample.labels)
 print(json.dumps({
-    "shapes": [[list(images.shape), list(labels.shape), str(images.dtype), str(labels.dtype)] for images, labels in batches],
+    "shapes": [[list(x.shape), list(y.shape), str(x.dtype), str(y.dtype)] for x, y in batches],
     "same": [bool(torch.equal(a[0], b[0])) for a, b in zip(batches, again)],
     "image": bool((turned["image"] == sample.image[:, ::-1]).all()),
     "before": np.bincount(sample.labels.ravel(), minlength=256).tolist(),

@@ -1,4 +1,4 @@
-"""examples/lightning_loop.py in .venv/lightning (make slow): resumes in the middle of an epoch, in one process and two."""
+"""The Lightning example (in .venv/lightning, make slow) resumes in the middle of an epoch, in one process and two."""
 
 from __future__ import annotations
 
