@@ -50,13 +50,20 @@ $(VENV)/demo/.ready $(VENV)/a/.ready: MORE := $(TORCH)
 $(VENV)/b/.ready: EXTRAS := viz,dev
 $(VENV)/lightning/.ready: EXTRAS := torch
 $(VENV)/lightning/.ready: MORE := torch==2.13.0 lightning==2.6.6 accelerate==1.15.0
-$(VENV)/demo/.ready: constraints/b.txt
+# albumentations brings opencv-python-headless, which breaks opencv-python: without its dependencies, but for the others.
+$(VENV)/albumentations/.ready: EXTRAS := torch
+$(VENV)/albumentations/.ready: MORE := torch==2.13.0 pydantic==2.14.4 scipy==1.17.1 PyYAML==6.0.4 stringzilla==5.3.2 simsimd==6.5.16
+$(VENV)/albumentations/.ready: ALONE := albumentations==2.0.8 albucore==0.0.24
+$(VENV)/notebook/.ready: EXTRAS := viz
+$(VENV)/notebook/.ready: MORE := torch==2.13.0 nbclient==0.11.0 ipykernel==7.4.0
+$(VENV)/demo/.ready $(VENV)/notebook/.ready: constraints/b.txt
 $(VENV)/a/.ready: constraints/a.txt
-$(VENV)/b/.ready $(VENV)/lightning/.ready: constraints/b.txt
+$(VENV)/b/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready: constraints/b.txt
 
 $(VENV)/%/.ready: pyproject.toml setup.py | ready
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --constraint $(filter constraints/%,$^) --editable ".[$(EXTRAS)]" $(MORE)
+	$(if $(ALONE),$(@D)/bin/python -m pip install --quiet --no-deps $(ALONE))
 	@touch $@
 
 # --- commands -------------------------------------------------------------------------------------------------------------
@@ -98,7 +105,7 @@ test: $(VENV)/a/.ready $(VENV)/b/.ready
 	$(VENV)/b/bin/python -m pytest $(TWO) --junit-xml build/tests-b.xml
 	@echo "Results: build/tests-a.xml build/tests-b.xml"
 
-slow: $(VENV)/a/.ready $(VENV)/lightning/.ready
+slow: $(VENV)/a/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready $(VENV)/notebook/.ready
 	@mkdir -p build
 	$(VENV)/a/bin/python -m pytest -m slow --junit-xml build/tests-slow.xml
 	$(VENV)/a/bin/python tests/support/alone.py --out benchmarks/results

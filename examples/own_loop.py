@@ -1,6 +1,6 @@
-"""A training loop of one's own on packed shards: python examples/own_loop.py REC [EPOCHS [CROP]]
+"""Train a network of your own on packed shards: python examples/own_loop.py REC [EPOCHS [CROP]]
 
-mhp gives the batches and the confusion matrix; network, loss, optimiser and loop are yours.
+mhp provides the batches and the confusion matrix; network, loss, optimiser and loop are yours.
 """
 
 import sys
@@ -12,15 +12,18 @@ import mhpdata
 import mhpmodels
 from mhpmodels.evaluation.metrics import Confusion, most_likely
 
-folder, epochs, crop = sys.argv[1], *map(int, (*sys.argv[2:], 10, 256)[:2])
+folder, epochs, crop = sys.argv[1], int((*sys.argv[2:3], 10)[0]), int((*sys.argv[3:4], 256)[0])
 device = "cuda" if torch.cuda.is_available() else "cpu"
-output = mhpdata.Output(dtype="uint8")  # copied as bytes, normalised on the device
-loader = mhpdata.Loader(folder, "train", batch_size=4, view=mhpdata.TrainCrop(crop, base_size=crop), output=output)
-train = mhpmodels.to_torch(loader, device)
-val = mhpdata.Loader(folder, "val", batch_size=4, view=mhpdata.CentreCrop(crop), output=output)
-val = mhpmodels.to_torch(val, device)
 
-n = len(loader.classes)
+
+def batches(split, view):
+    """Iterate over a split's batches as tensors; images travel as bytes and are normalised on the device."""
+    output = mhpdata.Output(dtype="uint8")
+    return mhpmodels.to_torch(mhpdata.Loader(folder, split, batch_size=4, view=view, output=output), device)
+
+
+train, val = batches("train", mhpdata.TrainCrop(crop, base_size=crop)), batches("val", mhpdata.CentreCrop(crop))
+n = len(mhpdata.open(folder, "train").classes)
 layers = nn.Conv2d(3, 32, 5, 2, 2), nn.BatchNorm2d(32), nn.ReLU(), nn.Conv2d(32, n, 3, 1, 1)
 network = nn.Sequential(*layers, nn.Upsample(scale_factor=2, mode="bilinear")).to(device)
 optimiser, criterion = torch.optim.AdamW(network.parameters(), 1e-3), nn.CrossEntropyLoss(ignore_index=255)

@@ -53,4 +53,7 @@ class Named(Mapping[str, Any]):
 
 def _short(value: Any) -> str:
     shape = getattr(value, "shape", None)
-    return repr(value) if shape is None else f"{value.dtype} {tuple(shape)}"
+    if shape is not None:
+        return f"{value.dtype} {tuple(shape)}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

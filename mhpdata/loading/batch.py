@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mhpdata import thumbnails
+from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.named import Named
 
 
@@ -27,3 +29,22 @@ class Batch(Named):
     persons: np.ndarray | None
     boxes: np.ndarray | None
     counts: np.ndarray | None
+
+    def _repr_html_(self) -> str | None:
+        """Return the first images with their labels, for notebooks; None where the batch holds no arrays of NumPy's."""
+        if not isinstance(self.images, np.ndarray) or self.images.ndim != 4:
+            return None
+        first = slice(thumbnails.MOST)
+        images, labels = _pixels(self.images[first]), self.labels
+        shown = [None] * len(images) if labels is None else labels[first]
+        return thumbnails.row(repr(self), map(thumbnails.picture, images, shown, self.indices[first]))
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    """uint8 (N, H, W, 3) of images as a batch holds them."""
+    if images.dtype == np.uint8:
+        return images
+    values = images.transpose(0, 2, 3, 1).astype(np.float32) * np.array(DEVIATION, np.float32)
+    values = np.nan_to_num(values + np.array(MEAN, np.float32)) * 255
+    pixels: np.ndarray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return pixels

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mhpdata import thumbnails
 from mhpdata.errors import PACK_AGAIN, UPDATE, ManifestError, copy_again
 from mhpdata.faults import Renamed
 from mhpdata.fields import count_at, digest_at, field_of, parse_json, shown
@@ -21,7 +22,7 @@ from mhpdata.labels import LabelSet, label_set
 from mhpdata.storage import manifest_1, manifest_2
 from mhpdata.storage.content import pack_content
 from mhpdata.storage.packed import PackedSplit, ShardFile, Skipped, contents
-from mhpdata.wording import error_in_words, is_no_file, to_read, why
+from mhpdata.wording import counted, error_in_words, is_no_file, printable, to_read, why
 
 NAME = "manifest.json"
 _AGAIN = copy_again(NAME)
@@ -53,6 +54,19 @@ class Manifest:
     licence: str | None = None
     citation: str | None = None
     version: int = VERSION
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{name} {split.records}" for name, split in self.splits.items())
+        return printable(f"<Manifest of {self.layout}, {counted(len(self.classes), 'class', 'classes')}: {splits}>")
+
+    def _repr_html_(self) -> str:
+        """Return the splits as a table, for notebooks."""
+        heads = "split", "images", "persons", "shards", "MB"
+        lines = [split.in_words(name) for name, split in self.splits.items()]
+        below = [f"{word}: {text}" for word, text in (("Licence", self.licence), ("Cite", self.citation)) if text]
+        if self.skipped:
+            below.append(f"{counted(len(self.skipped), 'entry', 'entries')} skipped")
+        return thumbnails.table(repr(self), heads, lines, below)
 
     @property
     def labels(self) -> LabelSet:

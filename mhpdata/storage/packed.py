@@ -9,6 +9,7 @@ from mhpdata.faults import FAULTS, Value, describe, place_before
 from mhpdata.storage.content import SplitContent
 from mhpdata.storage.digests import Digests
 from mhpdata.storage.statistics import Statistics
+from mhpdata.wording import counted, printable
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class Shard:
         """The files' common name without suffix."""
         return Path(self.files[0].file).stem
 
+    def __repr__(self) -> str:
+        files = ", ".join(file.file for file in self.files)
+        return printable(f"<Shard of {counted(len(self.names), 'record')}: {files}>")
+
 
 @dataclass(frozen=True)
 class PackedSplit:
@@ -64,6 +69,15 @@ class PackedSplit:
     def records(self) -> int:
         """How many records the split has."""
         return sum(len(shard.names) for shard in self.shards)
+
+    def __repr__(self) -> str:
+        return f"<PackedSplit of {counted(self.records, 'record')} in {counted(len(self.shards), 'shard')}>"
+
+    def in_words(self, name: str) -> tuple[str, ...]:
+        """Return the split's line of a table: its name, images, persons, shards and megabytes."""
+        megabytes = sum(file.bytes for shard in self.shards for file in shard.files) / 1e6
+        persons = f"{self.statistics.persons:,}"
+        return name, f"{self.records:,}", persons, f"{len(self.shards):,}", f"{megabytes:,.1f}"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import numpy as np
 
 from mhpdata.errors import FIND_AGAIN, FIND_UPDATE, RecordError
 from mhpdata.images.size import MAX_PIXELS
+from mhpdata.wording import counted
 
 VERSION = 1
 MAGIC = b"mhp1"
@@ -81,6 +82,10 @@ class Record:
     gray: bool
     verbatim: bool
     source_sha256: bytes
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        return f"<Record {self.name!r}: {height} x {width}, {counted(len(self.masks), 'person')}>"
 
     def __reduce__(self) -> tuple[type[Record], tuple[object, ...]]:
         """Pickle bytes for the views, so that worker processes can send samples."""

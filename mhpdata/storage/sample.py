@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mhpdata import thumbnails
 from mhpdata.errors import RecordError
 from mhpdata.masks.joint_runs import check_runs, decode_runs
 from mhpdata.masks.mask_runs import inflate_mask
@@ -49,6 +50,12 @@ class Sample(Named):
                 place = f"record {self.index} ({self.name}), mask of person {person}"
                 raise error.at(place) from error
         return masks
+
+    def _repr_html_(self) -> str | None:
+        """Return the image with its labels, for notebooks; None of several samples that a data loader has collated."""
+        if not isinstance(self.image, np.ndarray) or self.image.ndim != 3:
+            return None
+        return thumbnails.row(repr(self), [thumbnails.picture(self.image, self.labels, self.name)])
 
 
 def decode_record(record: Record, index: int, labels: int) -> Sample:

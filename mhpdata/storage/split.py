@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
-from mhpdata.errors import OptionError, PackedError, RecordError, copy_again
+from mhpdata import thumbnails
+from mhpdata.errors import MhpError, OptionError, PackedError, RecordError, copy_again
 from mhpdata.options import check_path
 from mhpdata.storage.manifest import Manifest, read_manifest
 from mhpdata.storage.record import Record, parse_record
@@ -23,6 +24,7 @@ from mhpdata.storage.sample import Sample, decode_record
 from mhpdata.storage.shards import formats
 from mhpdata.storage.shards.file import OpenFile, check_size
 from mhpdata.storage.shards.formats import Reader
+from mhpdata.wording import counted, printable
 
 
 def open_split(folder: str | Path, split: str, *, allow_empty: bool = False) -> Split:
@@ -123,7 +125,18 @@ class Split(Sequence[Sample]):
             return self._whole(index, shard)  # of the file that has replaced the damaged one
 
     def __repr__(self) -> str:
-        return f"<{len(self)} samples of {self.folder}, split {self.name}>"
+        return printable(f"<{counted(len(self), 'sample')} of {self.folder}, split {self.name}>")
+
+    def _repr_html_(self) -> str:
+        """Return the first samples with their labels, for notebooks; the error in place of a damaged one."""
+        return thumbnails.row(repr(self), map(self._cell, range(min(len(self), thumbnails.MOST))))
+
+    def _cell(self, index: int) -> str:
+        try:
+            sample = self[index]
+        except MhpError as error:
+            return thumbnails.note(error)
+        return thumbnails.picture(sample.image, sample.labels, f"{index}: {sample.name}")
 
     def raw(self, index: int) -> bytes | memoryview:
         """A record's bytes, unchecked."""

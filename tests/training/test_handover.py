@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from interrupts import Places, check_no_thread, interrupt_after
 from loading import open_loader
-from places import ROOT
 
 import mhpmodels
 from mhpdata.errors import EngineError, MissingError, OptionError
@@ -315,10 +314,3 @@ def test_without_torch(loader, monkeypatch):
     monkeypatch.setitem(sys.modules, "mhpmodels.engines.torch.copies", None)
     with pytest.raises(MissingError, match=r'pip install "\.\[torch\]"'):
         to_torch(loader())
-
-
-def test_the_example_runs(small):
-    command = [sys.executable, ROOT / "examples" / "own_loop.py", small, "2", "32"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = done.stdout.splitlines()
-    assert len(lines) == 2 and lines[1].startswith("Epoch 1: loss ")

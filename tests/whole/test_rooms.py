@@ -150,7 +150,7 @@ def test_a_room_is_small_and_exports_nothing():
 
 
 def test_each_folder_of_tests_is_a_room():
-    beside = {"ground", "whole", "tools", "support", "golden", "data"}
+    beside = {"examples", "ground", "whole", "tools", "support", "golden", "data"}
     rooms = {name.rpartition(".")[2] for name in ALLOWED}
     assert {path.name for path in TESTS.iterdir() if path.is_dir() and path.name != "__pycache__"} <= rooms | beside
 

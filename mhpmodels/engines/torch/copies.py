@@ -118,6 +118,11 @@ class Copies:
         """Itself: Lightning calls ``sampler.set_epoch(epoch)`` when an epoch begins."""
         return self
 
+    @property
+    def batch_sampler(self) -> None:
+        """None: Lightning asks a validation loader that has a sampler for this one, too."""
+        return None
+
     def name(self, index: int) -> str:
         """As of the loader."""
         return str(self._loader.name(index))

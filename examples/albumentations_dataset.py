@@ -1,0 +1,66 @@
+"""Augment packed samples by albumentations in torch's workers: python examples/albumentations_dataset.py REC [CROP]
+
+albumentations depends on opencv-python-headless, which installs into the same folder, cv2, as mhp's opencv-python; with
+both, uninstalling or updating either breaks the other. Install it without its dependencies, and then the rest of them:
+
+    pip install ".[torch]"    # in this repository; brings opencv-python
+    pip install --no-deps albumentations==2.0.8 albucore==0.0.24
+    pip install pydantic scipy PyYAML stringzilla simsimd
+
+`make .venv/albumentations/.ready` makes such an environment. mhpdata.Loader augments faster and in the same way on any
+number of threads; this is for transforms that it does not have.
+"""
+
+import os
+import sys
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # without it the import asks the network for a newer version
+
+import albumentations
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+import mhpdata
+from mhpdata.imagenet import DEVIATION, MEAN
+
+
+class Mirror(albumentations.HorizontalFlip):
+    """Mirror an image, and swap its left and right labels."""
+
+    def __init__(self, table, p=0.5):
+        super().__init__(p=p)
+        self.table = table  # uint8 (256,): each label's counterpart
+
+    def apply_to_mask(self, mask, **params):
+        return self.table[super().apply_to_mask(mask, **params)]
+
+
+class Augmented(Dataset):
+    """Crops of one split: images float32 (3, crop, crop), normalised; labels int64 (crop, crop), 255 ignored."""
+
+    def __init__(self, folder, split, crop):
+        self.samples = mhpdata.open(folder, split)  # each worker opens the shards again
+        steps = [
+            Mirror(self.samples.manifest.labels.mirrored),
+            albumentations.PadIfNeeded(crop, crop, border_mode=0, fill_mask=255),
+            albumentations.RandomCrop(crop, crop),
+            albumentations.RandomBrightnessContrast(),
+            albumentations.Normalize(MEAN, DEVIATION),
+        ]
+        self.transform = albumentations.Compose(steps)
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        sample = self.samples[index]
+        # torch seeds each worker anew in each epoch; without this, albumentations repeats the draws of the first one
+        self.transform.set_random_seed(int(torch.randint(1 << 31, ())))
+        done = self.transform(image=sample.image, mask=sample.labels)
+        return torch.from_numpy(done["image"]).permute(2, 0, 1), torch.from_numpy(done["mask"]).long()
+
+
+if __name__ == "__main__":
+    folder, crop = sys.argv[1], int((*sys.argv[2:], 256)[0])
+    for images, labels in DataLoader(Augmented(folder, "train", crop), batch_size=4, shuffle=True, num_workers=2):
+        print(tuple(images.shape), tuple(labels.shape), f"{(labels != 255).float().mean():.0%} labelled")
