@@ -414,7 +414,7 @@ def test_no_folder_of_a_known_layout(tmp_path, source):
         layouts.scan(tmp_path / "missing")
     with pytest.raises(FolderError, match="images: no such folder"):
         layouts.scan(tmp_path, "mhp-v1")
-    with pytest.raises(OptionError, match=r"layout: .* Pass one of these words"):
+    with pytest.raises(OptionError, match=r"layout: .*expected auto or"):
         layouts.scan(source, "mhp-v9")
 
 
