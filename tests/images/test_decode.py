@@ -330,7 +330,7 @@ ANEW = r"Save it as an 8-bit gray or palette PNG"
         (save(with_label(19), "PNG"), "holds label 19", BACK),
         (save(with_label(254), "PNG"), "holds label 254", BACK),
         (encode_indexed(with_label(19), MHP_V1.palette), "holds label 19", BACK),
-        (b"", "an empty file", BACK),
+        (b"", "empty file", BACK),
         (b"text", "starts with b'text'", BACK),
     ],
 )

@@ -81,7 +81,7 @@ def test_png(color, bits, channels):
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        (b"", "an empty file"),
+        (b"", "empty file"),
         (b"0001.jpg\n", "starts with b'0001.jpg'"),
         (b"GIF89a" + bytes(20), "declares 0 x 0 pixels"),
         (b"GIF80a" + bytes(20), "starts with b'GIF80a"),

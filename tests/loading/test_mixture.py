@@ -195,11 +195,11 @@ def test_options_that_do_not_go_together(packed, sets):
         open_loader(sets, view=CentreCrop(32), remap="common", sample="rare", **OPTIONS)
     with pytest.raises(OptionError, match="'often'; expected all or rare"):
         open_loader(sets, remap="common", sample="often", **OPTIONS)
-    with pytest.raises(OptionError, match="no set"):
+    with pytest.raises(OptionError, match="no dataset"):
         open_loader([], **OPTIONS)
     with pytest.raises(OptionError, match="1 collections; expected 3, one per set"):
         open_loader(sets, remap="common", names=[["0001"]], **OPTIONS)
-    with pytest.raises(OptionError, match="v2, test without labels beside others"):
+    with pytest.raises(OptionError, match="v2, test without labels, mixed with others"):
         open_loader([(packed["v1"], "train"), (packed["v2"], "test")], remap="common", **OPTIONS)
 
 
@@ -227,7 +227,9 @@ def leaking(packed, tmp_path_factory):
 
 def test_an_evaluated_image_of_another_set_in_training_is_an_error_with_the_list(packed, leaking):
     sets = [(packed["v1"], "train"), (leaking, "train")]
-    with pytest.raises(LeakError, match="2 images of evaluation splits of other datasets") as caught:
+    with pytest.raises(
+        LeakError, match="2 images in training that also appear in evaluation splits of other datasets"
+    ) as caught:
         open_loader(sets, remap="common", **OPTIONS)
     listed = str(caught.value).splitlines()[1:]
     assert [line.strip() for line in listed] == [

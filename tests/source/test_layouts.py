@@ -128,7 +128,7 @@ def test_the_layout_is_told_from_the_folder(source, v2, cihp):
     assert [layouts.scan(root).layout for root in (source, v2, cihp)] == ["mhp-v1", "mhp-v2", "cihp"]
     with pytest.raises(OptionError, match="auto or mhp-v1 or mhp-v2 or cihp"):
         layouts.scan(v2, "mhp-v3")
-    with pytest.raises(FolderError, match="list: no such folder"):
+    with pytest.raises(FolderError, match="list: folder not found"):
         layouts.scan(cihp, "mhp-v2")
 
 
@@ -236,7 +236,7 @@ def test_photos_that_the_release_broke_are_skipped_and_named(tmp_path):
     path = root / "train" / "images" / "1396.jpg"
     path.write_bytes(path.read_bytes()[:-300])
     report = mhpdata.verify_source(root)
-    assert not report.clean and "1396.jpg: broken in the release itself" in report.text()
+    assert not report.clean and "1396.jpg: damaged in the release itself" in report.text()
     with pytest.raises(ImageError, match=r"1396\.jpg: does not decode"):
         mhpdata.pack(root, tmp_path / "no", size=0)
     manifest = mhpdata.pack(root, tmp_path / "rec", size=0, on_error="skip")

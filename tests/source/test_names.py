@@ -162,7 +162,7 @@ def test_lists_and_folders_in_another_case_are_named(place):
     top = root / photos.partition("/")[0]
     top.rename(top.with_name(top.name.swapcase()))
     if layout == "mhp-v1":  # the others are known by another split
-        with pytest.raises(FolderError, match=f"not a layout that .* Rename {top.name.swapcase()} to {top.name}"):
+        with pytest.raises(FolderError, match=f"unknown layout.* Rename {top.name.swapcase()} to {top.name}"):
             layouts.scan(root)
     top.with_name(top.name.swapcase()).rename(top)
     folder = root / photos
@@ -183,7 +183,9 @@ def test_a_val_list_in_another_case_is_not_overlooked(source, tmp_path):
     root = shutil.copytree(source, tmp_path / "source")
     (root / "Val_list.txt").write_text("0001.jpg\n")
     (problem,) = layouts.scan(root).problems
-    assert str(problem.error).startswith("Val_list.txt: is not read for its name; expected val_list.txt. Rename it")
+    assert str(problem.error).startswith(
+        "Val_list.txt: is not read because of its name; expected val_list.txt. Rename it"
+    )
 
 
 def test_a_thousand_files_of_macos_are_one_remark(place):
