@@ -59,7 +59,7 @@ def refuse(splits: Sequence[Split], leaks: Sequence[dict[int, str]]) -> None:
         remedy = "\n  ".join(
             ['Exclude these images from training with --leaks skip, in Python Choose(leaks="skip"):', *lines]
         )
-        found = f"{images} in training that also appear in evaluation splits of other datasets"
+        found = f"{images} shared by training and evaluation splits of other datasets"
         raise LeakError(" + ".join(f"{split.folder}, {split.name}" for split in splits), found, "none", remedy)
 
 

@@ -406,7 +406,7 @@ def test_webps_that_are_refused(data, found):
     ],
 )
 def test_a_whole_image_of_another_format_is_to_be_converted(start, found):
-    with pytest.raises(ImageError, match=rf"^a\.jpg: {found}, which mhp does not read; .* Convert it to a JPEG or PNG"):
+    with pytest.raises(ImageError, match=rf"^a\.jpg: {found}, which mhp does not read; .* Convert it to JPEG or PNG"):
         decode_image(start + bytes(64), "a.jpg")
     with pytest.raises(MaskError, match=rf"^1\.png: {found}, .* Save it as an 8-bit gray or palette PNG"):
         decode_mask(start + bytes(64), "1.png", (1, 1), 19)
