@@ -1,29 +1,29 @@
-"""The errors of mhp, sorted by who must act.
+"""The error tree of mhp, sorted by who must act.
 
 ::
 
     MhpError
-     ├── SourceError (ValueError)      the download: extract it again, or pass --on-error skip
+     ├── SourceError (ValueError)      the download is damaged or incomplete
      │    ├── FolderError              folders, lists and file names
-     │    ├── ImageError               one photo
+     │    ├── ImageError               one image
      │    ├── MaskError                one mask
-     │    ├── UnreadableError          a file that the system does not let us read
-     │    └── SourceChangedError       a file that changed while it was being packed
-     ├── PackedError (ValueError)      the packed folder: copy it again, or pack again
+     │    ├── UnreadableError          a file that the system refuses to read
+     │    └── SourceChangedError       a file that changed during packing
+     ├── PackedError (ValueError)      the packed folder is damaged: copy it again, or pack again
      │    ├── ManifestError            manifest.json
      │    ├── ShardError               a .rec, .idx or .h5 file
-     │    │    └── ShardChangedError   one that is not the file that was opened
+     │    │    └── ShardChangedError   a shard replaced or modified after it was opened
      │    └── RecordError              one record in a shard
-     ├── OutputError (OSError)         where mhp writes: space, permission, something in the way
-     ├── OptionError (ValueError)      the caller's arguments
-     ├── MissingError (ImportError)    a library that is needed for this and not installed
-     ├── EngineError (RuntimeError)    the framework that trains: not usable here, or not for what it was given
-     ├── CheckpointError (ValueError)  a file of weights or of an optimiser's state
-     ├── PredictionError (ValueError)  somebody's predictions, to be scored
-     ├── LeakError (ValueError)        training images that are images of an evaluation split, too
-     └── NonFiniteError (ArithmeticError)   training that gives infinities or NaN again and again
+     ├── OutputError (OSError)         output cannot be written: disk full, no permission, path in use
+     ├── OptionError (ValueError)      an invalid argument
+     ├── MissingError (ImportError)    an optional library is not installed
+     ├── EngineError (RuntimeError)    the training framework is unusable here, or for this task
+     ├── CheckpointError (ValueError)  a file of weights or of optimiser state
+     ├── PredictionError (ValueError)  a prediction to be scored
+     ├── LeakError (ValueError)        training images that also appear in an evaluation split
+     └── NonFiniteError (ArithmeticError)   too many non-finite training steps in a row
 
-Every error says where, what was found, what was expected and what to do, and keeps the four as attributes.
+Every error states the place, what was found, what was expected and a remedy, and keeps the four as attributes.
 """
 
 from __future__ import annotations
@@ -38,40 +38,37 @@ _Error = TypeVar("_Error", bound="MhpError")
 _Source = TypeVar("_Source", bound="SourceError")
 
 SKIP = '--on-error skip, in Python on_error="skip"'
-"""How a command, and a function, is told to leave out what is broken."""
-EXTRACT_AGAIN = f"Extract the archive again; if that does not help, let mhp-pack leave such images out: {SKIP}."
-"""What to do about a download that is damaged."""
-_PHOTO_AGAIN = (
-    "Extract the archive again (your own photo: {own}); if that does not help, let mhp-pack, mhp-predict leave "
-    f"it out: {SKIP}."
-)
-PHOTO_AGAIN = _PHOTO_AGAIN.format(own="copy it anew")
-"""What to do about a photo that is damaged, of a download or not."""
-PHOTO_SMALLER = _PHOTO_AGAIN.format(own="scale it down")
-"""What to do about a photo that is too large, or claims to be."""
+"""How to ask a command, or a function, to skip damaged input."""
+EXTRACT_AGAIN = f"Extract the archive again. To pack without damaged images, pass {SKIP}."
+"""Remedy for a damaged download."""
+_PHOTO_AGAIN = "{own} To leave the image out of mhp-pack or mhp-predict, " + f"pass {SKIP}."
+PHOTO_AGAIN = _PHOTO_AGAIN.format(own="Extract the archive again, or copy your own image again.")
+"""Remedy for a damaged image, whether from a download or the user's own."""
+PHOTO_SMALLER = _PHOTO_AGAIN.format(own="Scale the image down; if it comes from an archive, extract the archive again.")
+"""Remedy for an image that is too large, or claims to be."""
 _COPY_AGAIN = (
     "If the packed folder is a copy, copy {file} again from the original; "
     "otherwise pack again with mhp-pack --overwrite."
 )
 COPY_AGAIN = _COPY_AGAIN.format(file="the shard")
-"""What to do about a shard that is not what was packed."""
-_WHICH = "Run mhp-verify --deep on the packed folder, which names the shard."
+"""Remedy for a shard that differs from what was packed."""
+_WHICH = "Run mhp-verify --deep on the packed folder to find the shard."
 FIND_AGAIN = f"{_WHICH} {COPY_AGAIN}"
-"""What to do about a damaged record where nobody knows which shard it is in."""
-PACK_AGAIN = "Run the mhp-pack command that made the packed folder once more, with --overwrite."
-"""What to do about a shard that no copy mends."""
+"""Remedy for a damaged record whose shard is unknown."""
+PACK_AGAIN = "Re-run the mhp-pack command that made the packed folder, with --overwrite."
+"""Remedy for a shard that no copy repairs."""
 UPDATE = Remedy(
-    "If build.json in the packed folder names a newer mhp than pip show mhpkit, install that one; "
+    "If build.json in the packed folder names a newer version than pip show mhpkit, install that version; "
     "otherwise pack again with mhp-pack --overwrite.",
     Kind.NEWER,
 )
-"""What to do about a packed folder that this mhp does not know."""
+"""Remedy for a packed folder of an unknown format version."""
 FIND_UPDATE = Remedy(f"{_WHICH} {UPDATE}", Kind.NEWER)
-"""The same about a record where nobody knows which shard it is in."""
+"""Remedy for a record of an unknown format version whose shard is unknown."""
 
 
 def copy_again(name: str) -> str:
-    """Return COPY_AGAIN for a file that is named."""
+    """Return COPY_AGAIN for the file ``name``."""
     return _COPY_AGAIN.format(file=name)
 
 
@@ -79,10 +76,10 @@ class MhpError(Exception):
     """Base of every error that mhp raises on purpose.
 
     Args:
-        place: the file, folder or option, as the user would name it.
-        found: what is wrong there.
-        expected: what should be there; may be empty where ``found`` says it.
-        remedy: the next thing to do, as a sentence; a ``Remedy`` where somebody may have to know its kind.
+        place: The file, folder or option, as the user would name it.
+        found: What is wrong there.
+        expected: What should be there; may be empty where ``found`` says it.
+        remedy: The next thing to do, as a sentence; a ``Remedy`` where a caller may need its kind.
     """
 
     def __init__(self, place: object, found: str, expected: str = "", remedy: str = "") -> None:
@@ -94,33 +91,33 @@ class MhpError(Exception):
         super().__init__(f"{self.place}: {what}." + (f" {remedy}" if remedy else ""))
 
     def __reduce__(self) -> tuple[object, ...]:
-        # An error crosses process borders whole; BaseException would hand on only the text.
+        # Pickle all fields: BaseException would only pass on the text.
         return type(self), (self.place, self.found, self.expected, self.remedy)
 
     @property
     def kind(self) -> Kind | None:
-        """What its remedy advises, where that is a ``Remedy``."""
+        """The kind of the remedy, if it is a ``Remedy``."""
         return self.remedy.kind if isinstance(self.remedy, Remedy) else None
 
     def at(self: _Error, place: object, remedy: str | None = None, found: str | None = None) -> _Error:
-        """Return this error, and its cause, as one about a place that only the caller knows.
+        """Return this error, with its cause, for a place that only the caller knows.
 
         Args:
-            place: the file, folder or option, as the user would name it.
-            remedy: what to do there; by default as before.
-            found: what is wrong there; by default as before.
+            place: The file, folder or option, as the user would name it.
+            remedy: What to do there; unchanged by default.
+            found: What is wrong there; unchanged by default.
         """
         found, remedy = self.found if found is None else found, self.remedy if remedy is None else remedy
         return caused(type(self)(place, found, self.expected, remedy), self.__cause__)
 
 
 class SourceError(MhpError, ValueError):
-    """The downloaded dataset is not what it should be.
+    """The downloaded dataset is damaged or incomplete.
 
-    ``place`` is below the source folder, the same for everybody; ``remedy`` may call that folder SRC, before a slash.
+    ``place`` is relative to the source folder, so it is the same on every machine. ``remedy`` may write SRC/ for it.
 
     Attributes:
-        fault: what is wrong as a code and values (mhpdata.faults), which no rewording changes.
+        fault: What is wrong, as a code and values (mhpdata.faults) that stay the same when messages are reworded.
     """
 
     def __init__(
@@ -133,13 +130,13 @@ class SourceError(MhpError, ValueError):
         return (*super().__reduce__(), {"fault": self.fault})
 
     def at(self: _Source, place: object, remedy: str | None = None, found: str | None = None) -> _Source:
-        """Return this error about another place, as of every error, with its code."""
+        """Return this error for another place, as ``MhpError.at`` does, with the same fault."""
         error = super().at(place, remedy, found)
         error.fault = self.fault
         return error
 
     def below(self, folder: object) -> SourceError:
-        """The same error with the source folder before its place, as the user would name the file."""
+        """Return this error with the source folder prepended to its place, as the user would name the file."""
         place = str(folder) if self.place == "." else f"{folder}/{self.place}"
         return self.at(place, self.remedy.replace("SRC/", f"{folder}/"))
 
@@ -149,7 +146,7 @@ class FolderError(SourceError):
 
 
 class ImageError(SourceError):
-    """A photo cannot be used."""
+    """An image cannot be used."""
 
 
 class MaskError(SourceError):
@@ -157,34 +154,34 @@ class MaskError(SourceError):
 
 
 class UnreadableError(SourceError):
-    """A source file that the system does not let us read; it may be whole."""
+    """The system refuses to read a source file; the file may be intact."""
 
 
 class SourceChangedError(SourceError):
-    """A source file is no longer the file that was there when packing began."""
+    """A source file changed after packing began."""
 
 
 class PackedError(MhpError, ValueError):
-    """A packed folder is damaged or of another make."""
+    """A packed folder is damaged or unsupported."""
 
 
 class ManifestError(PackedError):
-    """manifest.json is missing or wrong."""
+    """manifest.json is missing or invalid."""
 
 
 class ShardError(PackedError):
-    """A shard file is missing or wrong."""
+    """A shard file is missing or damaged."""
 
 
 class ShardChangedError(ShardError):
-    """A shard file is not the one that was opened: replaced, or written to."""
+    """A shard file was replaced or modified after it was opened."""
 
 
 class RecordError(PackedError):
-    """A record in a shard is wrong."""
+    """A record in a shard is damaged or unsupported."""
 
     def in_shard(self, place: object, file: str) -> RecordError:
-        """Return this error as ``at`` does, once the file of the record's shard is known, which a copy may mend."""
+        """Return this error as ``at`` does, with the remedy for the shard ``file``, now that it is known."""
         return self.at(place, UPDATE if self.kind is Kind.NEWER else copy_again(file))
 
 
@@ -193,31 +190,31 @@ class OutputError(MhpError, OSError):
 
 
 class OptionError(MhpError, ValueError):
-    """An argument is outside what the function or command takes."""
+    """An argument is invalid."""
 
 
 class MissingError(MhpError, ImportError):
-    """A library that only some of mhp needs is not installed."""
+    """An optional library is not installed."""
 
 
 class EngineError(MhpError, RuntimeError):
-    """The framework cannot be used here, or not for what it was given."""
+    """The framework cannot be used here, or not for this task."""
 
 
 class CheckpointError(MhpError, ValueError):
-    """A file of weights or of an optimiser's state is damaged or does not fit the network."""
+    """A file of weights or of optimiser state is damaged or does not fit the network."""
 
 
 class PredictionError(MhpError, ValueError):
-    """A prediction that is to be scored is missing, damaged, or no map of labels."""
+    """A prediction to be scored is missing, damaged or not a label map."""
 
 
 class LeakError(MhpError, ValueError):
-    """A training split holds images of another dataset's evaluation split."""
+    """A training split contains images of another dataset's evaluation split."""
 
 
 class NonFiniteError(MhpError, ArithmeticError):
-    """Too many training steps in a row had a loss or a gradient that is not finite."""
+    """Too many training steps in a row had a non-finite loss or gradient."""
 
 
 _OUTSIDE = (OutputError, MissingError, EngineError, UnreadableError, SourceChangedError, MemoryError)
@@ -233,20 +230,20 @@ _OF_THE_DATA = {
     *(errno.EINVAL, errno.ENXIO, errno.EFBIG),  # of mhpdata.filesystem.regular: not a regular file, or too large
     None,  # of HDF5: not an HDF5 file
 }
-"""Numbers of OSErrors that tell how the data are; all others tell how the system is."""
+"""OSError numbers that describe the data; all others describe the system."""
 
 
 def caused(error: _Error, cause: BaseException | None) -> _Error:
-    """The error with its cause, as ``raise error from cause`` gives it, for one that is returned and not raised."""
+    """Return the error with its cause set, as ``raise error from cause`` would, without raising it."""
     error.__cause__ = cause
     return error
 
 
 def is_outside(error: BaseException) -> bool:
-    """Whether something could not be done for a reason outside the data, which may be whole: exit status 3, not 1.
+    """Return whether an operation failed for a reason outside the data: exit status 3, not 1.
 
-    Such are what the system refuses (permission, a disk that fails or is full, too many open files), output that is in
-    the way, a library that is missing and a framework that cannot be used here.
+    Such reasons are what the system refuses (permission, a failing or full disk, too many open files), output paths in
+    use, a missing library, and a framework that cannot be used here.
     """
     if isinstance(error, _OUTSIDE):
         return True

@@ -1,7 +1,7 @@
-"""Values of a JSON text that somebody else may have written: of the right kind, or an error that names the field.
+"""Typed access to values of an untrusted JSON text; an error names the field.
 
-Each function raises ValueError, such as "splits.train.records has -1, not a whole number of 0 or more", where a value
-is not what its name says; ``place`` is the field, from the outermost object on.
+Each function raises ValueError where a value has the wrong type or range, such as "splits.train.records has -1, not a
+whole number of 0 or more"; ``place`` is the path of the field, outermost object first.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any
 
 MAX_VALUES = 1 << 22
 MAX_CONTAINERS = 1 << 18
-"""Of a JSON text: values take up to 70 bytes of memory each, an object or a list up to 240. A longer text may have
-more, as many as keep the memory within some four times its length: a manifest may have a note for every image."""
+"""Limits of a JSON text: values take up to 70 bytes of memory each, an object or list up to 240. A longer text may
+have more, as long as memory stays within about four times its length: a manifest may have a note for every image."""
 _VALUE_BYTES, _CONTAINER_BYTES = 16, 64
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def parse_json(text: str) -> Any:
-    """Parse a JSON text in memory that is bounded however small its values are.
+    """Parse a JSON text in bounded memory, however small its values are.
 
     Raises:
-        ValueError: it is no JSON, or has more values, objects or lists than any file that mhp writes.
-        RecursionError: brackets are nested too deep.
+        ValueError: It is not JSON, or has more values, objects or lists than any file that mhp writes.
+        RecursionError: Brackets are nested too deeply.
     """
     containers = text.count("{") + text.count("[")
     values = text.count(",") + containers + 1
@@ -36,21 +36,21 @@ def parse_json(text: str) -> Any:
 
 
 def field_of(content: Any, name: str, place: str) -> Any:
-    """The value under a name of an object."""
+    """Return the value of a key of an object."""
     if name not in object_at(content, place or "its content"):
         raise ValueError(f"{place}.{name} is missing" if place else f"{name} is missing")
     return content[name]
 
 
 def object_at(value: Any, place: str) -> dict[str, Any]:
-    """An object, as dict."""
+    """Return an object as a dict."""
     if not isinstance(value, dict):
         raise ValueError(f"{place} is {shown(value)}, not an object")
     return value
 
 
 def count_at(value: Any, place: str) -> int:
-    """A whole number of 0 to 2**63 - 1."""
+    """Return a whole number from 0 to 2**63 - 1."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
         kind = "the text " if isinstance(value, str) else ""
         raise ValueError(f"{place} has {kind}{shown(value)}, not a whole number of 0 or more")
@@ -58,14 +58,14 @@ def count_at(value: Any, place: str) -> int:
 
 
 def digest_at(value: Any, place: str) -> str:
-    """A SHA-256 in hexadecimal."""
+    """Return a SHA-256 in hexadecimal."""
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
         raise ValueError(f"{place} has {shown(value)}, not a SHA-256")
     return value
 
 
 def hexadecimal_at(value: Any, place: str) -> int:
-    """A whole number, which is a text of hexadecimal digits."""
+    """Return the whole number that a text of hexadecimal digits gives."""
     try:
         return int(text_at(value, place), 16)
     except ValueError as error:
@@ -73,21 +73,21 @@ def hexadecimal_at(value: Any, place: str) -> int:
 
 
 def list_at(value: Any, place: str) -> list[Any]:
-    """A list."""
+    """Return a list."""
     if not isinstance(value, list):
         raise ValueError(f"{place} is {shown(value)}, not a list")
     return value
 
 
 def text_at(value: Any, place: str) -> str:
-    """A text."""
+    """Return a text."""
     if not isinstance(value, str):
         raise ValueError(f"{place} has {shown(value)}, not a text")
     return value
 
 
 def shown(value: Any) -> str:
-    """A value in a few words, however large or deep it is."""
+    """Describe a value in a few words, however large or deep it is."""
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
     text = json.dumps(value[:61] if isinstance(value, str) else value, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""Values by name: what a sample and a batch are.
+"""A read-only mapping with attributes: the base of samples and batches.
 
 Training frameworks take a batch apart, move its tensors to a device or collate several, and build another of the same
-type. They do so with mappings, and refuse frozen dataclasses; none of them need be known here.
+type. They do so with mappings, and refuse frozen dataclasses; this base needs to know none of them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 
 class Named(Mapping[str, Any]):
-    """A read-only mapping whose values are attributes, too: ``batch["images"]`` is ``batch.images``.
+    """A read-only mapping whose values are also attributes: ``batch["images"]`` is ``batch.images``.
 
-    A subclass annotates its values, in order. Made as a dataclass is, by place or by name, or from one mapping. A value
-    that is left out is None as an attribute, and a value that is None is no key.
+    A subclass annotates its values, in order. The constructor takes them as a dataclass does, by position or by name,
+    or from one mapping. A value that is left out is None as an attribute; a value that is None is not a key.
     """
 
-    APART: frozenset[str] = frozenset()  # values that are attributes only
+    APART: frozenset[str] = frozenset()  # values that are attributes but not keys
 
     def __init__(self, *values: Any, **named: Any) -> None:
         names = [name for name in type(self).__annotations__ if name != "APART"]

@@ -1,8 +1,8 @@
-"""OpenCV, or the error that says how to install it; no other module imports cv2.
+"""Import OpenCV, or explain how to install it; no other module imports cv2.
 
-opencv-python, opencv-python-headless and their contrib twins install into the same folder, cv2. Where two of them are
-installed, as by a library that depends on the other one, uninstalling either breaks both: cv2 may then still import,
-as an empty namespace without functions.
+opencv-python, opencv-python-headless and their contrib variants install into the same folder, cv2. Where two of them
+are installed, for example because another library depends on the second, uninstalling either breaks both: cv2 may then
+still import, but as an empty namespace without functions.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from importlib.metadata import PackageNotFoundError, version
 from mhpdata.errors import MissingError
 
 NEEDED = ("cvtColor", "getNumThreads", "imdecode", "imencode", "remap", "resize", "setNumThreads", "warpAffine")
-"""Functions that a cv2 without is broken, one at least of each of its parts that mhp uses."""
+"""Functions that a working cv2 has, at least one from each of its parts that mhp uses."""
 PACKAGES = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")
 
 
 def _installed() -> dict[str, str]:
-    """The packages that pip knows of and that hold cv2, with their versions."""
+    """Return the installed packages that provide cv2, with their versions."""
     found = {}
     for name in PACKAGES:
         try:
@@ -28,7 +28,7 @@ def _installed() -> dict[str, str]:
 
 
 def _to_mend() -> str:
-    """The pip command that installs one cv2, of the version that is there."""
+    """Return the pip command that leaves one working cv2, in the version that is installed."""
     found = _installed()
     if not found:
         return "pip install opencv-python"
@@ -46,6 +46,6 @@ except ImportError as error:
     raise MissingError("OpenCV", f"cannot be imported ({error})", "", f"{_remedy}.") from error
 
 if _missing := [name for name in NEEDED if not hasattr(cv2, name)]:
-    raise MissingError("OpenCV", f"the installed cv2 has no {_missing[0]}", "", f"It is broken: run {_to_mend()}.")
+    raise MissingError("OpenCV", f"the installed cv2 has no {_missing[0]}", "", f"Run {_to_mend()}.")
 
 __all__ = ["cv2"]

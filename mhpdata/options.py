@@ -1,4 +1,4 @@
-"""What a packed folder is made with: every option that changes its bytes, checked, and the tables of choices.
+"""Options that change the bytes of a packed folder, validated, and the tables of choices.
 
 Imports nothing heavy: commands take their choices from here.
 """
@@ -31,30 +31,29 @@ IMAGES: tuple[ImageCodec, ...] = get_args(ImageCodec)
 OVERLAPS: tuple[Overlap, ...] = get_args(Overlap)
 SIZES_OF: tuple[SizeOf, ...] = get_args(SizeOf)
 CHECKS: tuple[Check, ...] = get_args(Check)
-"""When a record's CRC-32 is compared: the first time that a process reads it, or every time."""
+"""When a record's CRC-32 is checked: the first time that a process reads it, or always."""
 ON_ERROR: tuple[OnError, ...] = get_args(OnError)
 DAMAGE: tuple[Damage, ...] = get_args(Damage)
 PROTOCOLS: tuple[ValProtocol, ...] = get_args(ValProtocol)
-"""The val protocols, the default first."""
+"""Protocols for the val split, the default first."""
 
 
 @dataclass(frozen=True)
 class PackOptions:
-    """Options of a pack that change its bytes.
+    """Options that change the bytes of a packed folder.
 
     Attributes:
-        format: container of the shards, of FORMATS.
-        size: pixels of the side that ``size_of`` names, 8..8192; 0 keeps the source's size.
-        size_of: "short" or "long" side.
-        overlap: who owns a pixel that several persons label, of OVERLAPS.
-        image: how images are stored, of IMAGES.
-        quality: of a JPEG that is encoded anew, 1..100.
-        shard_mb: a shard is closed before the record that would take the bytes of its records, without what the
-            format adds, above this, in MB (2**20 bytes), 1..65536.
-        damaged: "fail" refuses a JPEG with damaged pixels, "keep" takes it as far as it decodes; of DAMAGE.
+        format: Container of the shards, of FORMATS.
+        size: Length in pixels of the side that ``size_of`` names, 8..8192; 0 keeps the source's size.
+        size_of: Which side ``size`` measures, "short" or "long".
+        overlap: Which person owns a pixel that several persons label, of OVERLAPS.
+        image: How images are stored, of IMAGES.
+        quality: JPEG quality of images that are re-encoded, 1..100.
+        shard_mb: Maximum bytes of records per shard, without the container's overhead, in MB (2**20 bytes), 1..65536.
+        damaged: "fail" rejects a JPEG with damaged pixels, "keep" accepts what decodes; of DAMAGE.
 
     Raises:
-        OptionError: a value outside these.
+        OptionError: A value is invalid.
     """
 
     format: Format = "recordio"
@@ -81,11 +80,11 @@ class PackOptions:
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    """Raises OptionError unless ``value`` is one of ``choices``."""
+    """Raise OptionError unless ``value`` is one of ``choices``."""
     kinds = {bool if isinstance(value, bool) else kind for kind in type(value).__mro__}
     if not any(type(choice) in kinds and value == choice for choice in choices):
         found = repr(value) if isinstance(value, str) else in_words(value)
-        remedy = "Pass one of these words." if len(choices) > 1 else f"Pass {choices[0]}."
+        remedy = "" if len(choices) > 1 else f"Pass {choices[0]}."
         raise OptionError(name, found, " or ".join(map(str, choices)), remedy)
 
 
@@ -95,21 +94,21 @@ def is_collection(value: object) -> bool:
 
 
 def check_path(name: str, value: str | os.PathLike[str]) -> Path:
-    """The path that an argument is; raises OptionError for an empty one, which would mean the current folder."""
+    """Return an argument as a path; raise OptionError for an empty one, which would mean the current folder."""
     if value == "":
         raise OptionError(name, "an empty path", "", 'Pass "." for the current folder.')
     return Path(value)
 
 
 def check_range(name: str, value: object, low: int, high: int, also: str = "") -> None:
-    """Raises OptionError unless ``value`` is an integer in low..high; ``also`` names what else may be given."""
+    """Raise OptionError unless ``value`` is an integer in low..high; ``also`` names other values that are allowed."""
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         expected = f"{also}a whole number from {low} to {high}" if low < high else f"{also}the number {low}"
-        raise OptionError(name, in_words(value), expected, _remedy(value, low, high, also))
+        raise OptionError(name, in_words(value), expected, _remedy(value, low, high))
 
 
 def check_share(name: str, value: object) -> None:
-    """Raises OptionError unless ``value`` is a number in 0..1."""
+    """Raise OptionError unless ``value`` is a number in 0..1."""
     if not is_number(value) or not 0 <= value <= 1:  # type: ignore[operator]  # it is a number
         quotes = ", without quotes" if isinstance(value, str) else ""
         remedy = f"Pass a share of the images, such as 0.5 for half{quotes}."
@@ -117,18 +116,18 @@ def check_share(name: str, value: object) -> None:
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a real number, Python's or NumPy's; True and False are none."""
+    """Return whether a value is a real number, Python's or NumPy's; True and False are not."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def in_words(value: object) -> str:
-    """A value that is not what it should be, for an error: the text '16', nothing (None), the number 2.5."""
+    """Describe an invalid value for an error: the text '16', nothing (None), the number 2.5."""
     if value is None:
         return "nothing (None)"
     if isinstance(value, str):
         return f"the text {value[:80]!r}"
     if isinstance(value, bool):
-        return f"{value}, which is no number"
+        return f"{value}, which is not a number"
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
@@ -136,18 +135,12 @@ def in_words(value: object) -> str:
     return f"{value!r}, of type {type(value).__name__}"
 
 
-def _remedy(value: object, low: int, high: int, also: str) -> str:
-    """What to pass to ``check_range`` instead."""
-    right = f"Pass a number from {low} to {high}"
+def _remedy(value: object, low: int, high: int) -> str:
+    """Return what to pass to ``check_range`` instead; "" where the expected range says it all."""
     if isinstance(value, int) and not isinstance(value, bool):
-        if low >= high:
-            return f"Pass {also}{low}."
-        return f"Pass {also}{low} or more." if value < low else f"Pass {also}{high} or less."
+        return ""
     if isinstance(value, str):
-        meant = len(value) < 20 and value.isdecimal() and low <= int(value) <= high
-        return "Pass the number without quotes." if meant else f"{right}, without quotes."
+        return "Pass the number without quotes." if len(value) < 20 and value.isdecimal() else ""
     if isinstance(value, float) and value.is_integer() and low <= value <= high:
         return f"Pass {int(value)}, without a decimal point."
-    if isinstance(value, float):
-        return f"{right}, without a decimal point."
-    return f"{right}, turned into Python's own with int()." if getattr(value, "shape", None) == () else f"{right}."
+    return "Convert the value with int()." if getattr(value, "shape", None) == () else ""

@@ -1,18 +1,18 @@
-"""A pool of threads that Ctrl-C can neither hinder from starting nor lose.
+"""A thread pool that survives KeyboardInterrupt at any point.
 
-KeyboardInterrupt is raised in the main thread, after any call. What ``threading`` and ``concurrent.futures`` do in
-Python (Thread.start and join, Event, Condition, Future) does not survive that: a lock stays held, and the thread that
-waits for it never ends. So the user of a pool only does what either happens or does not: start one raw thread, put
-into a SimpleQueue, wait for a lock. The raw thread starts the others and waits for their end; no signal reaches it.
+KeyboardInterrupt is raised in the main thread, after any call. The parts of ``threading`` and ``concurrent.futures``
+written in Python (Thread.start and join, Event, Condition, Future) do not survive that: a lock stays held, and the
+thread that waits for it never ends. So the user of a pool only does atomic things: start one raw thread, put into a
+SimpleQueue, wait for a lock. The raw thread starts the others and waits for their end; no signal reaches it.
 
 ::
 
     the user's thread ── SimpleQueue ─> threads, one desk each ── a lock opens ─> the user's thread
           └ _oversee (a raw thread): start them, join them, drop what is left, open ``gone``
 
-Threads end by state, not by a count of end marks: when the pool is closed, or when nobody refers to it any more. One
-mark in the queue wakes a thread, which puts it back for the next. The threads refer to the pool weakly, and the mark of
-its death is the dead reference itself, put there by ``SimpleQueue.put``: no Python code runs that could be interrupted.
+Threads end by state, not by counting end marks: when the pool is closed, or when nothing refers to it any more. A mark
+in the queue wakes a thread, which puts it back for the next. The threads hold a weak reference to the pool. When it
+dies, ``SimpleQueue.put`` itself queues the dead reference as the mark, so no interruptible Python code runs.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ Desk = Callable[[], AbstractContextManager[Any]]
 
 
 class Pool:
-    """Threads that do jobs in the order in which they are put; also a context manager that closes it.
+    """Threads that run jobs in the order in which they are put; also a context manager, which closes the pool.
 
     Args:
-        threads: how many.
-        name: of the threads, followed by their number.
-        desk: makes a context that each thread enters once; what it gives is passed to every job.
-        ended: makes the error of who uses a pool that has ended.
+        threads: Number of threads.
+        name: Name of the threads, to which their number is appended.
+        desk: Returns a context that each thread enters once; what it yields is passed to every job.
+        ended: Returns the error to raise when an ended pool is used.
 
     Raises:
-        RuntimeError: the system gives no more threads.
-        BaseException: ``ended()``, while the interpreter ends.
+        RuntimeError: The system starts no more threads.
+        BaseException: The error from ``ended()``, if the interpreter is shutting down.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Pool:
     ) -> None:
         self.process = os.getpid()
         self._shared = _Shared(self, ended)
-        if sys.is_finalizing():  # as in __del__ at the interpreter's end: a thread would never run
+        if sys.is_finalizing():  # for example in __del__ during shutdown: a thread would never run
             raise self.error
         _thread.start_new_thread(_oversee, (self._shared, threads, name, desk))
         with self._shared.started:
@@ -68,38 +68,38 @@ class Pool:
 
     @property
     def closed(self) -> bool:
-        """Jobs that wait are dropped."""
+        """Whether the pool is closed; waiting jobs are then dropped."""
         return self._shared.closed
 
     @property
     def error(self) -> BaseException:
-        """Why the pool has ended: an error of its threads, or ``ended()``."""
+        """The reason why the pool has ended: an error of its threads, or ``ended()``."""
         return self._shared.error or self._shared.ended()
 
     def put(self, job: Job) -> None:
-        """Have a job done. Raises ``error`` if the pool has ended; the job may be dropped nevertheless."""
-        # in this order, without a lock: a job that is put before the pool is closed lies before the end mark
+        """Queue a job. Raise ``error`` if the pool has ended; the job may also be dropped later."""
+        # this order needs no lock: a job put before the pool is closed comes before the end mark
         self._shared.jobs.put(job)
         if self._shared.closed:
             raise self.error
 
     def submit(self, function: Callable[..., Result], *arguments: Any) -> Task[Result]:
-        """Have a function called. Raises ``error`` if the pool has ended."""
+        """Queue a function call. Raise ``error`` if the pool has ended."""
         task = Task(function, *arguments)
         self.put(task)
         return task
 
     def close(self) -> None:
-        """Drop the jobs that wait, and wait for those that are being done and for the end of the threads.
+        """Drop waiting jobs; wait for the running ones and for the threads to end.
 
-        In a forked child, which has none of these threads, nothing happens; called by one of them, it does not wait.
+        In a forked child, which has none of these threads, do nothing; in one of these threads, do not wait.
         """
         if self.process == os.getpid():
             self._shared.end()
             self._shared.wait()
 
     def finish(self) -> None:
-        """Do the jobs that wait, then close; the caller puts no more."""
+        """Run the waiting jobs, then close; the caller must put no more."""
         self._shared.jobs.put(None)
         self._shared.wait()
 
@@ -107,14 +107,14 @@ class Pool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind is GeneratorExit:  # in a finaliser, where an interrupt of waiting would be lost
+        if kind is GeneratorExit:  # in a finaliser, where an interrupt during the wait would be lost
             self._shared.end()
         else:
             self.close()
 
 
 class _Shared:
-    """The state of a pool that its threads share."""
+    """The pool state that its threads share."""
 
     def __init__(self, pool: Pool, ended: Callable[[], BaseException]) -> None:
         self.process, self.ended = pool.process, ended
@@ -127,25 +127,25 @@ class _Shared:
         self.started, self.gone = locked(), locked()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Close the pool and wake its threads; may be called again, and again after it was interrupted."""
+        """Close the pool and wake its threads; may be called again, also after an interrupt."""
         self.error = self.error or error
         self.closed = True
         self.jobs.put(None)
 
     def wait(self) -> None:
-        """Wait for the end of all threads; not in one of them, where a pool may be closed by the collector."""
+        """Wait for all threads to end; does nothing in one of them, where the garbage collector may close a pool."""
         if _thread.get_ident() not in self.threads:
             with self.gone:
                 pass
 
 
 _OPEN: set[_Shared] = set()
-"""Of pools whose threads run; closed by atexit. The threads are daemons: a pool left open keeps no program from
+"""Pools whose threads run; atexit closes them. The threads are daemons, so an open pool does not keep a program from
 ending."""
 
 
 def _oversee(shared: _Shared, threads: int, name: str, desk: Desk) -> None:
-    """Start the threads and wait for their end; a raw thread's work."""
+    """Start the threads and wait for their end; runs in the raw thread."""
     shared.threads.add(_thread.get_ident())
     _OPEN.add(shared)
     started: list[threading.Thread] = []
@@ -160,7 +160,7 @@ def _oversee(shared: _Shared, threads: int, name: str, desk: Desk) -> None:
     shared.started.release()
     for thread in started:
         thread.join()
-    shared.closed = True  # before the rest is dropped: what is put later is an error there
+    shared.closed = True  # before the rest is dropped: later puts raise
     while (job := _next(shared.jobs)) is not None:
         if job is not shared.pool:
             job.drop(shared.error or shared.ended())
@@ -169,7 +169,7 @@ def _oversee(shared: _Shared, threads: int, name: str, desk: Desk) -> None:
 
 
 def _next(jobs: SimpleQueue[Any]) -> Any:
-    """The next job or dead reference; end marks are passed over. None at the end."""
+    """Return the next job or dead reference, skipping end marks; None at the end."""
     try:
         while (job := jobs.get_nowait()) is None:
             pass
@@ -179,7 +179,7 @@ def _next(jobs: SimpleQueue[Any]) -> Any:
 
 
 def _work(shared: _Shared, desk: Desk) -> None:
-    """Do jobs until the end mark; a thread's work."""
+    """Run jobs until the end mark; runs in each thread."""
     shared.threads.add(_thread.get_ident())
     try:
         with desk() as mine:
@@ -188,10 +188,10 @@ def _work(shared: _Shared, desk: Desk) -> None:
                     job.drop(shared.error or shared.ended())
                 else:
                     job.run(mine)
-                del job  # so that nothing is kept while the thread waits for the next
-    except BaseException as error:  # of the desk: the jobs that wait are dropped with it
+                del job  # release it while the thread waits for the next
+    except BaseException as error:  # from the desk: waiting jobs are dropped with it
         shared.end(error)
-    shared.jobs.put(None)  # the mark for the next thread
+    shared.jobs.put(None)  # pass the end mark on
 
 
 def _close_all() -> None:
@@ -205,7 +205,7 @@ atexit.register(_close_all)
 
 
 def ended() -> OptionError:
-    """The error of an iterator invalidated by ``close``, by a newer iterator or by another epoch or state."""
-    remedy = "Open a second Loader for a loop beside another, or a new one after close()."
-    found = "this iteration was ended, by another one, close(), set_epoch() or load_state_dict()"
+    """Return the error of an iterator invalidated by ``close``, a newer iterator, or another epoch or state."""
+    remedy = "Open a second Loader to iterate twice at once, or a new one after close()."
+    found = "this iterator was ended by a newer one, close(), set_epoch() or load_state_dict()"
     return OptionError("mhpdata.Loader", found, "one iteration at a time", remedy)

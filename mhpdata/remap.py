@@ -1,8 +1,8 @@
-"""Labels of one dataset as those of another set of classes: by a table of names, ours ("common") or the user's own.
+"""Remap the labels of a dataset to another set of classes, by a built-in ("common") or user-provided table.
 
-A table says of every class of a dataset which class it becomes, or nothing: such pixels are not counted (255). Left and
-right follow from it: where a left class becomes A and its right B, A and B change places in a mirrored picture. A table
-that contradicts itself there (a left class that becomes a right one of another pair, a belt that becomes a left arm) is
+A table gives for each class of a dataset, the class that it becomes, or null: such pixels are ignored (255). Left-right
+pairs follow from it: where a left class becomes A and its right class B, A and B swap in a mirrored image. A table that
+contradicts itself there (a left class that becomes the right class of another pair, a belt that becomes a left arm) is
 an error.
 
 ::
@@ -11,7 +11,7 @@ an error.
      "maps": {"mhp-v1": {"background": "background", "face": "skin", "pants": "clothes", "bag": null, ...},
               "cihp": {...}}}
 
-The common set is what all three datasets annotate alike, as far as their class lists tell; docs/datasets.md has the
+The common set is what all three datasets annotate alike, as far as their class lists show; docs/datasets.md has the
 table and the reasons.
 """
 
@@ -67,11 +67,11 @@ _COMMON: dict[str, dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Remap:
-    """A set of classes, and what the classes of each layout become.
+    """A set of classes, and a mapping to it from the classes of each layout.
 
     Attributes:
-        classes: names, from background.
-        maps: layout -> class -> class of the set, or None: not counted.
+        classes: Class names, background first.
+        maps: layout -> class -> class of the set, or None to ignore it.
     """
 
     classes: tuple[str, ...]
@@ -92,27 +92,27 @@ class Remap:
                 raise OptionError("remap", found, expected, remedy)
 
     def table(self, layout: str, labels: LabelSet) -> np.ndarray:
-        """The new label of each label of a dataset: uint8 (256,); 255 where it is not counted.
+        """Return the new label of each label of a dataset, uint8 (256,); 255 means ignored.
 
         Raises:
-            OptionError: the table does not name just the classes that the dataset has.
+            OptionError: The table does not map exactly the classes of the dataset.
         """
         names = self.maps.get(layout)
         if names is None:
             remedy = f'Add "{layout}" under "maps": each class of {layout}, and which class it becomes, or null.'
-            raise OptionError("remap", f"no map for {layout}", f"one beside {', '.join(self.maps)}", remedy)
+            raise OptionError("remap", f"no map for {layout}", f"one besides {', '.join(self.maps)}", remedy)
         odd = sorted(set(names) ^ set(labels.names))
         if odd:
             lacks, extra = sorted(set(labels.names) - set(names)), sorted(set(names) - set(labels.names))
             says, todo = [], []
             if lacks:
                 says.append(f"lacks {', '.join(lacks[:8])}")
-                todo.append(f'Add "{lacks[0]}" to the map, with the class that it becomes, or null: not counted.')
+                todo.append(f'Add "{lacks[0]}" to the map, with the class that it becomes, or null to ignore it.')
             if extra:
-                says.append(f"has {', '.join(extra[:8])}, no class of {layout}")
-                todo.append(f'Take "{extra[0]}" out of the map.')
+                says.append(f"has {', '.join(extra[:8])}, not a class of {layout}")
+                todo.append(f'Remove "{extra[0]}" from the map.')
             found = f"the map of {layout} {' and '.join(says)}"
-            raise OptionError("remap", found, "each class of the dataset, no other", " ".join(todo))
+            raise OptionError("remap", found, "exactly the classes of the dataset", " ".join(todo))
         table = np.full(256, IGNORE, np.uint8)
         for label, name in enumerate(labels.names):
             new = names[name]
@@ -120,10 +120,10 @@ class Remap:
         return table
 
     def labels(self, sets: Sequence[tuple[str, LabelSet]]) -> LabelSet:
-        """The set of classes, with the left/right pairs that follow from datasets (layout, classes).
+        """Return the set of classes, with the left/right pairs that follow from the datasets (layout, classes).
 
         Raises:
-            OptionError: as ``table``; or left and right contradict each other.
+            OptionError: As ``table``, or left and right contradict each other.
         """
         mirror: dict[int, int] = {IGNORE: IGNORE}
         first: dict[int, tuple[str, str, str]] = {}  # who said so: layout, class and its mirror image
@@ -147,24 +147,24 @@ class Remap:
         return found  # type: ignore[return-value]  # tuples of two
 
     def _name(self, label: int) -> str:
-        """A class of the set as the table writes it."""
+        """Return the name of a class of the set as the table writes it."""
         return "null" if label == IGNORE else self.classes[label]
 
     def _contradiction(
         self, entry: tuple[str, str, str], becomes: tuple[int, int], before: tuple[str, str, str], mirror: int
     ) -> OptionError:
-        """Of an entry (layout, class, its mirror image) that becomes two classes, of which another entry has made the
-        first one the mirror image of ``mirror``."""
+        """Return the error for an entry (layout, class, mirror image) whose two new classes contradict ``before``,
+        an entry that made ``mirror`` the mirror image of the first."""
         new = self._name(becomes[0])
         found = self._says(entry, *becomes)
         if becomes[0] == IGNORE:
             remedy = f'write null for "{entry[1]}" and "{entry[2]}", or a class for each.'
             return OptionError("remap", found, "null for both or for neither", f"{_in_map(entry)}{remedy}")
         found += f", but {self._says(before, becomes[0], mirror)}"
-        expected = f"one mirror image of {new}, as mirrored pictures swap left and right"
+        expected = f"one mirror image of {new}, as mirrored images swap left and right"
         for one in (entry, before):
             if one[1] == one[2]:
-                remedy = f'write another class than {new} for "{one[1]}", which has no left and right, or null.'
+                remedy = f'write a class other than {new} for "{one[1]}", which has no left and right, or null.'
                 return OptionError("remap", found, expected, f"{_in_map(one)}{remedy}")
         remedy = f'write {json.dumps(self._name(mirror))} for "{entry[2]}", as there, or null for both.'
         return OptionError("remap", found, expected, f"{_in_map(entry)}{remedy}")
@@ -175,7 +175,7 @@ class Remap:
         return says if old == other else f"{says} and its mirror image {other} {self._name(opposite)}"
 
     def to_json(self) -> str:
-        """The table as the text that ``read_remap`` takes."""
+        """Return the table as JSON that ``read_remap`` accepts."""
         return json.dumps({"classes": self.classes, "maps": self.maps}, indent=1) + "\n"
 
 
@@ -184,7 +184,7 @@ def _in_map(entry: tuple[str, str, str]) -> str:
 
 
 def common() -> Remap:
-    """The built-in table to ``mhpdata.labels.COMMON``."""
+    """Return the built-in table to ``mhpdata.labels.COMMON``."""
     maps: dict[str, dict[str, str | None]] = {}
     for layout, table in _COMMON.items():
         new = {old: name for name, olds in table.items() for old in olds} | {"background": "background"}
@@ -193,13 +193,13 @@ def common() -> Remap:
 
 
 def read_remap(remap: str | Path) -> Remap:
-    """A table.
+    """Read a table.
 
     Args:
-        remap: "common", a JSON file, or the JSON itself.
+        remap: "common", the path of a JSON file, or the JSON itself.
 
     Raises:
-        OptionError: no such file, or it is no such table.
+        OptionError: The file is missing, or is not such a table.
     """
     if remap == BUILT_IN:
         return common()
@@ -213,8 +213,8 @@ def read_remap(remap: str | Path) -> Remap:
             raise
         reason = "JSON of another form" if isinstance(error, TypeError | AttributeError) else error_in_words(error)
         expected = '{"classes": [names], "maps": {layout: {class: new class or null}}}'
-        remedy = 'Begin with the table that python -c "import mhpdata.remap as r; print(r.common().to_json())" prints.'
-        raise OptionError(place, f"is no table of labels ({reason})", expected, remedy) from error
+        remedy = 'Start from the table that python -c "import mhpdata.remap as r; print(r.common().to_json())" prints.'
+        raise OptionError(place, f"is not a label table ({reason})", expected, remedy) from error
 
 
 def _read(path: Path) -> str:
@@ -222,7 +222,7 @@ def _read(path: Path) -> str:
         data = read_regular(path, MAX_BYTES)
     except OSError as error:
         remedy = to_read(error, path, "Pass the path of another JSON file with a table.")
-        remedy = f"{remedy} Or pass {BUILT_IN}, the table that mhp brings."
+        remedy = f"{remedy} Or pass {BUILT_IN} for the built-in table."
         raise OptionError(path, f"cannot be read ({why(error)})", f"{BUILT_IN}, or a JSON file", remedy) from error
     return data.decode("utf-8", "replace")
 

@@ -1,4 +1,4 @@
-"""What helps against an error, as a text whose kind others can tell without reading it."""
+"""Remedies: texts that carry a machine-readable kind."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from enum import Enum, auto
 
 
 class Kind(Enum):
-    """What a remedy advises, as data: for a caller who knows more of the place, and words it better."""
+    """What a remedy advises, for callers that know the place better and reword the text."""
 
     NEWER = auto()
-    """What wrote the packed folder may be newer than this mhp."""
+    """The packed folder may have been written by a newer mhp."""
     CONVERT = auto()
-    """The file is an image of a format that mhp does not read."""
+    """The file is an image in a format that mhp does not read."""
     ONE_IMAGE = auto()
     """The file is an animation."""
 
 
 class Remedy(str):
-    """The text of a remedy that also says of what kind it is."""
+    """The text of a remedy, with its kind."""
 
     __slots__ = ("kind",)
     kind: Kind
 
     def __new__(cls, text: str, kind: Kind) -> Remedy:
-        """Make a remedy of a text and its kind."""
+        """Create a remedy from a text and its kind."""
         remedy = super().__new__(cls, text)
         remedy.kind = kind
         return remedy

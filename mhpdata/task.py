@@ -1,4 +1,4 @@
-"""A unit of work for a thread of a pool (mhpdata.pool), and how another thread waits for its end."""
+"""Units of work for the threads of a pool (mhpdata.pool), and how another thread waits for them."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ Result = TypeVar("Result")
 
 
 def locked() -> _thread.LockType:
-    """A lock that another thread will open: ``with lock: pass`` waits for that, and leaves it open for others."""
+    """Return a lock that another thread will open: ``with lock: pass`` waits for that, and leaves it open."""
     lock = _thread.allocate_lock()
     lock.acquire()
     return lock
 
 
 class Job(Protocol):
-    """A unit of work for a pool's thread; exactly one of these is called, once. Neither may raise."""
+    """A unit of work for a pool's thread. Exactly one of its methods is called, once; neither may raise."""
 
     def run(self, desk: Any) -> None:
-        """Do it, with what the thread's desk gave."""
+        """Do the work, with what the thread's desk provided."""
 
     def drop(self, error: BaseException) -> None:
-        """The pool has ended before its turn; ``error`` says so."""
+        """Take note that the pool has ended before this job's turn; ``error`` says so."""
 
 
 class Task(Generic[Result]):
-    """A call of a function as a job: what ``Pool.submit`` returns."""
+    """A function call as a job, as returned by ``Pool.submit``."""
 
     def __init__(self, function: Callable[..., Result], *arguments: Any) -> None:
         self._function, self._arguments = function, arguments
@@ -51,16 +51,16 @@ class Task(Generic[Result]):
         self._done.release()
 
     def cancel(self) -> None:
-        """Call nothing if its turn has not come yet; nobody may ask for the result afterwards."""
+        """Skip the call if its turn has not come yet; nobody may ask for the result afterwards."""
         self._cancelled = True
 
     def exception(self) -> BaseException | None:
-        """Wait for the end; the error that the call raised, or None."""
+        """Wait for the end; return the error that the call raised, or None."""
         with self._done:
             return self._error
 
     def result(self) -> Result:
-        """Wait for the end; what the call returned. Raises what it raised."""
+        """Wait for the end; return what the call returned, or raise what it raised."""
         error = self.exception()
         if error is not None:
             raise error

@@ -1,7 +1,6 @@
-"""Threads: how many, a map that runs on several and yields in order, and the bar that shows how far they are.
+"""Threads: their number, an ordered parallel map, and the progress bar.
 
-Nothing that this module schedules may depend on it: results come in the order of their arguments, whoever is done
-first.
+No result depends on scheduling: results come in the order of their arguments, whichever thread finishes first.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Result = TypeVar("Result")
 
 
 def usable_cores() -> int:
-    """The number of cores that this process may run on."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -37,12 +36,12 @@ def usable_cores() -> int:
 
 @contextmanager
 def start_threads(option: str) -> Iterator[None]:
-    """Raise OptionError, of the option that says how many, where the system starts no more, as under ``ulimit -v``."""
+    """Raise OptionError for the option ``option`` where the system starts no more threads, as under ``ulimit -v``."""
     try:
         yield
     except RuntimeError as error:
         remedy = "Pass a smaller number, or allow the process more memory (ulimit -v) and threads (ulimit -u)."
-        raise OptionError(option, "more than the system starts threads", "fewer", remedy) from error
+        raise OptionError(option, "more threads than the system allows", "fewer", remedy) from error
 
 
 def in_order(
@@ -50,7 +49,7 @@ def in_order(
 ) -> Iterator[tuple[Argument, Task[Result] | Future[Result]]]:
     """Run ``function`` on each argument in the pool; yield (argument, its finished task) in the arguments' order.
 
-    At most ``ahead`` results wait or are being made. Closing the iterator cancels what has not begun.
+    At most ``ahead`` results are waiting or in progress. Closing the iterator cancels calls that have not begun.
     """
     waiting: deque[tuple[Argument, Task[Result] | Future[Result]]] = deque()
     source = iter(arguments)
@@ -74,7 +73,7 @@ def in_order(
 
 @contextmanager
 def single_threaded_opencv() -> Iterator[None]:
-    """OpenCV starts no threads of its own inside; with ours on every core they would only be in each other's way."""
+    """Keep OpenCV from starting threads inside the context: ours already use every core."""
     from mhpdata.opencv import cv2
 
     before = cv2.getNumThreads()
@@ -86,17 +85,17 @@ def single_threaded_opencv() -> Iterator[None]:
 
 
 class Line(Generic[Argument, Result]):
-    """Work that several threads share, and whose results are taken in the order of the arguments by the threads.
+    """Work shared by several threads, which also consume the results, in the order of the arguments.
 
-    The thread whose result is next takes it, and those behind it that are done. So a result is taken where it was made,
-    still in that core's cache: packing (``take`` writes and hashes a record) is 2 % faster with it than with a thread
-    that takes all, which must be woken for each and needs a core of its own.
+    The thread whose result is next consumes it, and any finished ones after it. So a result is consumed where it was
+    made, while still in that core's cache: packing (``take`` writes and hashes a record) is 2 % faster than with a
+    single consumer thread, which must be woken for each result and needs a core of its own.
 
     Args:
-        function: called with each argument, by any thread.
-        arguments: in order.
-        take: called with each argument and its result, in order, never twice at a time.
-        ahead: how many results wait or are being made at most.
+        function: Called with each argument, by any thread.
+        arguments: The arguments, in order.
+        take: Called with each argument and its result, in order, never twice at a time.
+        ahead: Maximum number of results waiting or in progress.
     """
 
     def __init__(
@@ -113,10 +112,10 @@ class Line(Generic[Argument, Result]):
         self._change = threading.Condition()
 
     def work(self) -> None:
-        """Work until nothing is left; every thread calls this.
+        """Work until nothing is left; each thread calls this.
 
         Raises:
-            BaseException: what ``take`` has raised, or ``function`` when its turn has come; it ends the work of all.
+            BaseException: What ``take`` raised, or ``function`` once its turn has come; it ends all threads' work.
         """
         try:
             while (begun := self._begin()) is not None:
@@ -125,7 +124,7 @@ class Line(Generic[Argument, Result]):
                 try:
                     future.set_result(self._function(argument))
                 except BaseException as error:
-                    future.set_exception(error)  # not before its turn: the error of the first argument counts
+                    future.set_exception(error)  # raised in its turn: the error of the first argument counts
                 self._end(place, argument, future)
         except BaseException:
             with self._change:
@@ -134,15 +133,15 @@ class Line(Generic[Argument, Result]):
             raise
 
     def stop(self) -> None:
-        """Begin nothing more; for a thread that does not work here itself.
+        """Begin nothing more; for a thread that does not take part in the work.
 
-        Without the lock, which an interrupt of the caller could leave held: a thread that waits here does so for one
-        that is at work, which wakes it when it is done.
+        This takes no lock, as an interrupt of the caller could leave it held. A thread that waits here waits for a
+        working thread, which wakes it when it is done.
         """
         self._stopped = True
 
     def _begin(self) -> tuple[int, Argument] | None:
-        """The next place and argument, once there is room for a result; None at the end."""
+        """Return the next place and argument once there is room for a result; None at the end."""
         with self._change:
             self._change.wait_for(lambda: self._stopped or self._begun - self._taken < self._ahead)
             begun = None if self._stopped else next(self._arguments, None)
@@ -150,7 +149,7 @@ class Line(Generic[Argument, Result]):
             return begun
 
     def _end(self, place: int, argument: Argument, future: Future[Result]) -> None:
-        """Put a result in its place, and take all whose turn has come, unless another thread is just doing that."""
+        """Store a result, then consume all whose turn has come, unless another thread is doing that."""
         with self._change:
             self._made[place] = argument, future
             if self._taking:
@@ -169,19 +168,19 @@ class Line(Generic[Argument, Result]):
 
 
 class Crew:
-    """Threads that work and a bar that shows how far they are."""
+    """Worker threads with a progress bar."""
 
     def __init__(self, pool: Pool, workers: int, bar: tqdm) -> None:
         self._pool, self._workers, self._bar, self._ahead = pool, workers, bar, 4 * workers
         self._compiled = compiling.seconds()
 
     def skip(self, count: int) -> None:
-        """Show so many pieces as done already; they do not count for the rate."""
+        """Show ``count`` pieces as already done, without counting them in the rate."""
         self._bar.initial = count
         self._bar.update(count)
 
     def each(self, function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Iterator[Result]:
-        """The results of ``function``, in the order of its arguments; only a few wait at any time."""
+        """Yield the results of ``function`` in the order of its arguments; only a few wait at any time."""
         for _, task in in_order(self._pool, function, arguments, self._ahead):
             self._update()
             yield task.result()
@@ -204,11 +203,11 @@ class Crew:
                 task.result()
         except BaseException:
             line.stop()
-            self._pool.close()  # nothing is taken any more when the error leaves here
+            self._pool.close()  # nothing may be taken once the error leaves here
             raise
 
     def _update(self) -> None:
-        """Show one more piece; what compiling kernels took counts neither for the rate nor for the time left."""
+        """Advance the bar by one; time spent compiling kernels counts neither for the rate nor for the time left."""
         before, self._compiled = self._compiled, compiling.seconds()
         if not self._bar.disable and self._compiled > before:
             self._bar.start_t += self._compiled - before
@@ -217,23 +216,23 @@ class Crew:
 
 
 def hidden(progress: bool) -> bool | None:
-    """Return tqdm's ``disable``: None, a bar where stderr is a terminal; True, no bar, where none is asked for or
-    stderr is closed."""
+    """Return tqdm's ``disable``: None (a bar if stderr is a terminal), or True if no bar is wanted or stderr is
+    closed."""
     return None if progress and sys.stderr is not None else True
 
 
 @contextmanager
 def crew(total: int, unit: str, workers: int | None, progress: bool) -> Iterator[Crew]:
-    """Threads for ``total`` pieces of work.
+    """Open worker threads for ``total`` pieces of work.
 
     Args:
-        total: how many pieces.
-        unit: what a piece is called on the bar.
-        workers: threads; None for one a core.
-        progress: show a bar, where stderr is a terminal.
+        total: Number of pieces.
+        unit: Name of a piece, shown on the bar.
+        workers: Number of threads, 1..4096; None for one per core.
+        progress: Show a bar if stderr is a terminal.
 
     Raises:
-        OptionError: ``workers`` outside 1..4096, or more than the system starts.
+        OptionError: ``workers`` is outside 1..4096, or more than the system starts.
     """
     workers = usable_cores() if workers is None else workers
     check_range("workers", workers, 1, 4096)

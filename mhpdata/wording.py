@@ -1,4 +1,4 @@
-"""Numbers, arrays and what the system says in sentences for people: 1 group, 2 groups."""
+"""Wording of numbers, arrays and system errors for messages."""
 
 from __future__ import annotations
 
@@ -12,130 +12,128 @@ from typing import Any
 
 from mhpdata.errors import MhpError, OutputError
 
-AS_MAP = "Pass a two-dimensional array, turned into bytes with .astype('uint8')."
-"""What to do about an array that is no map of labels or persons."""
+AS_MAP = "Pass a two-dimensional uint8 array; convert with .astype('uint8')."
+"""Remedy for an array that is not a map of labels or persons."""
 
 
 def as_map(array: Any, most: int, name: str) -> str:
-    """What to do about an array that is no map, or one without pixels or with a side above ``most``.
+    """Return the remedy for an array that is not a uint8 map, is empty, or has a side above ``most``.
 
     Args:
-        name: of the map, such as "mask".
+        array: The array that was passed.
+        most: Longest side allowed, in pixels.
+        name: Name of the map, such as "mask".
     """
     if array.dtype != "uint8" or array.ndim != 2:
         return AS_MAP
     if array.size == 0:
-        return f"It is empty: pass a {name} of the photo's height and width, which are at least 1."
-    return f"It has a side above {most}: scale or crop the photo and its masks to at most {most} a side."
+        return f"Pass a {name} with the height and width of the image, each at least 1."
+    return f"Scale or crop the image and its masks to at most {most} pixels per side."
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """A number and what is counted, as "1 group", "0 groups", or with ``many`` given "2 entries"."""
+    """Return a number with its noun: "1 group", "0 groups", or with ``many`` given "2 entries"."""
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def printable(line: str) -> str:
-    """One line for a terminal or a log: line ends, escape codes, marks of direction and bytes of no encoding, as names
-    of files may hold them, are written as escapes."""
+    """Return one line that is safe for a terminal or a log: escape line ends, escape codes, direction marks and
+    undecodable bytes, all of which file names may contain."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 def array_in_words(array: Any) -> str:
-    """What an array is, as "an array of int64 (480, 640)"."""
+    """Describe an array, as "an array of int64 (480, 640)"."""
     return f"an array of {array.dtype} {array.shape}"
 
 
 def error_in_words(error: BaseException) -> str:
-    """What a reader's error says, for people who know no Python."""
+    """Describe a reader's error without Python terms."""
     if isinstance(error, MhpError):
         return f"{error.place}: {error.found}" + (f"; expected {error.expected}" if error.expected else "")
     if isinstance(error, json.JSONDecodeError):
-        return f"no JSON from line {error.lineno}, column {error.colno} on"
+        return f"invalid JSON at line {error.lineno}, column {error.colno}"
     if isinstance(error, UnicodeDecodeError):
-        return "bytes that are no UTF-8 text"
+        return "not UTF-8 text"
     if isinstance(error, RecursionError):
-        return "brackets nested too deep"
+        return "brackets nested too deeply"
     if isinstance(error, KeyError):
         return f"{error.args[0] if error.args else 'a field'} is missing"
     if isinstance(error, TypeError | AttributeError):
-        return f"a value of the wrong kind: {error}"
+        return f"a value of the wrong type: {error}"
     if isinstance(error, OSError):
         return why(error)
     return str(error) or type(error).__name__
 
 
 def why(error: OSError) -> str:
-    """What the system said of a file, for brackets: "No space left on device"."""
+    """Return the system's reason, to stand in brackets: "No space left on device"."""
     if error.errno == errno.ENXIO:  # of a socket, "No such device or address"
         return "not a regular file"
     return error.strerror or str(error)
 
 
 def to_read(error: OSError, path: object, otherwise: str) -> str:
-    """What to do about a file or folder that cannot be read.
+    """Return the remedy for a file or folder that cannot be read.
 
     Args:
-        error: as the system gave it, or ``mhpdata.filesystem.regular``.
-        path: of the file, as the user would name it.
-        otherwise: where the reason says nothing of the path, as of a disk that fails.
+        error: The error of the system, or of ``mhpdata.filesystem.regular``.
+        path: Path of the file, as the user would name it.
+        otherwise: Remedy where the reason does not concern the path, such as a failing disk.
     """
     if isinstance(error, FileNotFoundError):
-        return f"There is nothing of this name: correct the path {path}."
+        return f"Correct the path {path}."
     if isinstance(error, PermissionError):
-        return f"Give yourself permission to read it: chmod u+rX {_closed(str(path))}."
+        return f"Give yourself read permission: chmod u+rX {_closed(str(path))}."
     if isinstance(error, NotADirectoryError):
-        return f"{_file_in(str(path)) or 'A folder in this path'} is a file, no folder: correct the path {path}."
+        return f"Correct the path {path}: {_file_in(str(path)) or 'a part of it'} is a file, not a folder."
     if error.errno == errno.ELOOP:
-        return f"A link in the path {path} leads back to itself: replace it by what it should lead to, or delete it."
+        return f"Replace or delete the link in {path} that leads back to itself."
     if error.errno == errno.ENAMETOOLONG:
-        return f"No file can have so long a name: correct the path {path}."
+        return f"Correct the path {path}: its name is longer than the system allows."
     if is_no_file(error):
-        return (
-            f"What is there is a folder, pipe or device: pass the path of a file, or move this away and put the file "
-            f"at {path}."
-        )
+        return f"Pass the path of a file, or replace the folder, pipe or device at {path} with the file."
     return otherwise
 
 
 def to_open(error: OSError, path: object, what: str) -> str:
-    """What to do about a file that an option names and that cannot be read; ``what`` it should be follows "the path
-    of"."""
+    """Return the remedy for an unreadable file that an option names; ``what`` completes "the path of ..."."""
     if is_no_file(error):
-        return f"It is a folder, pipe or device: pass the path of {what}."
+        return f"Pass the path of {what}, not of a folder, pipe or device."
     return to_read(error, path, f"Pass the path of {what}.")
 
 
 def to_replace(error: OSError, path: object, otherwise: str) -> str:
-    """What to do about a file that cannot be read and that no option names itself; as ``to_read``."""
+    """Return the remedy for an unreadable file that no option names; arguments as of ``to_read``."""
     if is_no_file(error):
-        return f"It is a folder, pipe or device: move it away, and put the file {Path(str(path)).name} in its place."
+        return f"Replace this folder, pipe or device with the file {Path(str(path)).name}."
     return to_read(error, path, otherwise)
 
 
 def is_no_file(error: OSError) -> bool:
-    """Whether what is to be read is there, and a folder, pipe or device."""
+    """Return whether the path exists but is a folder, pipe or device."""
     return isinstance(error, IsADirectoryError) or error.errno in (errno.EINVAL, errno.ENXIO)
 
 
 def to_write(error: OSError, path: object, after: str = "run the same command again") -> str:
-    """What to do about a file or folder that cannot be written; ``after`` follows "then"."""
+    """Return the remedy for a file or folder that cannot be written; ``after`` completes "then ..."."""
     folder = Path(str(path)).parent
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"Make room on the disk of {folder}, then {after}."
+        return f"Free space on the disk of {folder}, then {after}."
     if isinstance(error, FileNotFoundError):
-        return f"Make the folder, mkdir -p {folder}, then {after}."
+        return f"Create the folder (mkdir -p {folder}), then {after}."
     if isinstance(error, NotADirectoryError | FileExistsError):
-        file = _file_in(str(path)) or "A part of this path"
-        return f"{file} is a file, in which no folder can be made: move it away, or choose another path; then {after}."
+        file = _file_in(str(path)) or str(path)
+        return f"Move the file {file} away, or choose another path; then {after}."
     if isinstance(error, IsADirectoryError):
-        return f"{path} is a folder: move it away, then {after}."
+        return f"Move the folder {path} away, then {after}."
     if error.errno == errno.EROFS:
-        return f"The disk of {folder} is read-only: choose a path on another disk, then {after}."
+        return f"Choose a path on another disk, as that of {folder} is read-only; then {after}."
     if isinstance(error, PermissionError):
         shut = _closed(str(path))
         if shut == str(path):
             shut = shut if Path(shut).is_file() and not os.access(shut, os.W_OK) else str(folder)
-        return f"Give yourself permission to write there (chmod u+rwX {shut}), or choose another path; then {after}."
+        return f"Give yourself write permission (chmod u+rwX {shut}), or choose another path; then {after}."
     if error.errno == errno.EFBIG:
         return f"Allow larger files (ulimit -f unlimited), or choose a path on another disk; then {after}."
     if error.errno == errno.EMFILE:
@@ -143,17 +141,17 @@ def to_write(error: OSError, path: object, after: str = "run the same command ag
     if error.errno == errno.ENAMETOOLONG:
         return f"Choose a shorter name, then {after}."
     if error.errno == errno.ELOOP:
-        return f"A link in the path {path} leads back to itself: delete it, then {after}."
-    return f"Check the disk of {folder} (dmesg tells its errors), or choose a path on another one; then {after}."
+        return f"Delete the link in {path} that leads back to itself, then {after}."
+    return f"Check the disk of {folder} (dmesg lists its errors), or choose a path on another disk; then {after}."
 
 
 @contextmanager
 def writing(out: object, after: str) -> Iterator[None]:
-    """What the system refuses while we write becomes an OutputError: of the file that it names, or of ``out``.
+    """Convert an OSError raised while writing to an OutputError for the file that it names, or for ``out``.
 
     Args:
-        out: the folder that is written to.
-        after: as of ``to_write``.
+        out: The output folder.
+        after: What to do after the remedy, as of ``to_write``.
     """
     try:
         yield
@@ -165,15 +163,15 @@ def writing(out: object, after: str) -> Iterator[None]:
 
 
 def _above(path: str) -> list[str]:
-    """The folders that a path leads through, from the outermost on, and the path."""
+    """Return the folders along a path, outermost first, then the path itself."""
     return [*map(str, reversed(Path(path).parents)), path]
 
 
 def _closed(path: str) -> str:
-    """The first folder on the way to a path that we may not enter; else the path."""
+    """Return the first folder along a path that we may not enter, or the path if there is none."""
     return next((one for one in _above(path)[:-1] if Path(one).is_dir() and not os.access(one, os.X_OK)), path)
 
 
 def _file_in(path: str) -> str:
-    """The part of a path that is a file, though it should be a folder; nothing where there is none."""
+    """Return the part of a path that is a file but should be a folder; "" if there is none."""
     return next((one for one in _above(path) if Path(one).exists() and not Path(one).is_dir()), "")

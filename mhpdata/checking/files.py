@@ -47,7 +47,7 @@ def check_file(folder: Path, file: ShardFile) -> ShardError | None:
     if found.sha256 == file.sha256:
         if not file.blocks or found.blocks == file.blocks:
             return None
-        wrong = "is whole by its SHA-256, and the manifest has other digests of its blocks"
+        wrong = "matches its SHA-256, but not the block digests in the manifest"
         return ShardError(path, wrong, "", copy_again("manifest.json"))
     return ShardError(path, f"its bytes are not those that were written (SHA-256{_where(file, found)})", "", copy)
 

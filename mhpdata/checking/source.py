@@ -219,7 +219,7 @@ def _compare_release(
         yield f"not the full release, which has {numbers} images{masks}; here: {here}"
     for photo in release.broken:
         if f"{src}/{photo}" in found:
-            yield f"{photo}: broken in the release itself; pass --on-error skip to pack without it"
+            yield f"{photo}: damaged in the release itself; pass --on-error skip to pack without it"
 
 
 def _describe_identical(listing: Listing, hashes: list[tuple[str, bytes]]) -> Iterator[str]:

@@ -51,7 +51,7 @@ def in_the_way(path: Path, advice: str = "or pass another path for the output") 
         path: of the thing.
         advice: what may be done instead of moving it away.
     """
-    found = "was not written by mhp, and is in the way"
+    found = "was not written by mhp, so mhp does not replace it"
     if path.is_symlink():
         found = f"is a link, to {path.readlink()}, which mhp neither follows nor replaces"
     return OutputError(path, found, "", f"Move {path.name} elsewhere, {advice}; then run the same command again.")

@@ -35,10 +35,10 @@ _OTHERS = {
 }
 _BRANDS = {b"heic": "a HEIC", b"heix": "a HEIC", b"mif1": "a HEIC", b"avif": "an AVIF"}
 """Whole images of other formats: by how they begin, and by the brand after ``ftyp``."""
-CONVERT = Remedy(f"Convert it to a JPEG or PNG, whose name may stay; or leave it out: {SKIP}.", Kind.CONVERT)
+CONVERT = Remedy(f"Convert it to JPEG or PNG under the same name, or skip it: {SKIP}.", Kind.CONVERT)
 """What to do about them."""
 
-AS_ONE = Remedy("If it is an animation, save one picture of it as a JPEG or PNG in its place.", Kind.ONE_IMAGE)
+AS_ONE = Remedy("If it is an animation, save one frame as a JPEG or PNG in its place.", Kind.ONE_IMAGE)
 """What to do about an animation; the name of the file may stay."""
 
 
@@ -87,7 +87,7 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         ImageError: empty, of no format that is known, cut short, damaged, or too large.
     """
     if not data:
-        raise ImageError(place, "an empty file", expected, PHOTO_AGAIN, fault=("empty",))
+        raise ImageError(place, "empty file", expected, PHOTO_AGAIN, fault=("empty",))
     if data.startswith(b"\xff\xd8"):
         header = _jpeg(data, place)
     elif data.startswith(PNG_SIGNATURE):
@@ -100,7 +100,7 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         width, height = struct.unpack_from("<HH", data, 6)
         header = Header("gif", height, width, 3, 8, gray=False)
     else:
-        found, code = f"is no picture that mhp reads: starts with {data[:8]!r}", "unknown-format"
+        found, code = f"is not an image format that mhp knows: starts with {data[:8]!r}", "unknown-format"
         if data.startswith(PNG_SIGNATURE[:4]):
             code = "damaged"
             found = f"damaged PNG: its first bytes are {data[:8]!r}, not {PNG_SIGNATURE!r}"
@@ -136,7 +136,7 @@ def _jpeg(data: bytes, place: str) -> Header:
         found = "truncated JPEG: it ends before its size is declared"
         raise ImageError(place, found, "a whole JPEG", PHOTO_AGAIN, fault=("damaged",))
     if scans > MAX_SCANS:
-        remedy = f"Save the image again, as by jpegtran -outfile new.jpg old.jpg, or leave it out: {SKIP}."
+        remedy = f"Save the image again, as by jpegtran -outfile new.jpg old.jpg, or skip it: {SKIP}."
         found, expected = f"a progressive JPEG of {scans} scans", f"at most {MAX_SCANS}"
         raise ImageError(place, found, expected, remedy, fault=("scans", scans))
     bits, height, width, channels = struct.unpack_from(">BHHB", frame, 4)

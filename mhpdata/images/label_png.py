@@ -37,7 +37,7 @@ Values = npt.NDArray[Any]
 
 
 _MASK = "a PNG with the label at each pixel"
-_LEAVE_OUT = f"Or let mhp-pack leave such images out: {SKIP}."
+_LEAVE_OUT = f"To pack without such images, pass {SKIP}."
 _TO_READ: dict[Kind | None, str] = {Kind.ONE_IMAGE: f"{AS_ONE} {_LEAVE_OUT}", Kind.CONVERT: f"{SAVE_AS} {_LEAVE_OUT}"}
 """What to do about a mask whose header is not that of a PNG, by the kind of remedy for a photo."""
 
@@ -75,7 +75,7 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
     if header.kind != "png":
         remedy = SAVE_AS
         if header.kind == "jpeg":
-            remedy = "A JPEG does not keep labels: make the mask again, as a PNG."
+            remedy = "Create the mask again as a PNG: JPEG does not preserve labels."
         found, fault = f"a {NAMES[header.kind]}", ("not-png", header.kind)
         raise MaskError(place, found, _MASK, f"{remedy} {_LEAVE_OUT}", fault=fault)
     if (header.height, header.width) != size:
@@ -98,7 +98,7 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
         wrong = np.unique(mask[(mask >= labels) & (mask != IGNORE)])
         if wrong.size:
             found = ", ".join(map(str, wrong[:5]))
-            remedy = f"It may be another dataset's mask. {EXTRACT_AGAIN}"
+            remedy = f"Check that the mask belongs to this dataset. {EXTRACT_AGAIN}"
             expected, fault = f"labels 0 to {labels - 1}, or {IGNORE}", ("label", *wrong[:1].tolist(), labels - 1)
             raise MaskError(place, f"holds label {found}", expected, remedy, fault=fault)
     return np.asarray(mask, np.uint8)
@@ -183,5 +183,5 @@ def _check_scale(values: Values, labels: int) -> None:
     highest = int(values.max())
     if highest >= max(labels, 257) and not (values % 257).any():
         found = f"16-bit numbers up to {highest}, all of them multiples of 257"
-        remedy = f"They are 8-bit labels that a converter has multiplied by 257: divide them. {SAVE_AS}"
+        remedy = f"Divide them by 257, by which a converter multiplied the 8-bit labels. {SAVE_AS}"
         raise NoLabelsError(found, f"labels 0 to {labels - 1}", remedy)

@@ -80,9 +80,9 @@ def resize_image(image: Pixels, size: tuple[int, int], out: Pixels | None = None
         OptionError: an array or size of another kind.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        remedy = "Pass the photo as RGB: three channels, turned into bytes with .astype('uint8')."
+        remedy = "Pass the image as RGB uint8: three channels, converted with .astype('uint8')."
         if image.dtype.kind == "f":
-            remedy = f"{remedy[:-1]}; if its numbers run from 0 to 1, (255 * image).round().astype('uint8')."
+            remedy = f"{remedy[:-1]}; if its values run from 0 to 1, with (255 * image).round().astype('uint8')."
         raise OptionError("image", array_in_words(image), "an array of uint8 (height, width, 3)", remedy)
     old_height, old_width = check_size("image", image.shape[:2])
     height, width = check_size("size", size)

@@ -38,12 +38,12 @@ def packed_size(height: int, width: int, size: int, size_of: str = "short") -> t
         OptionError: an argument or the result out of range.
     """
     if size_of not in SIZES_OF:
-        raise OptionError("size_of", f"{size_of!r}", " or ".join(SIZES_OF), "Pass one of these words.")
+        raise OptionError("size_of", f"{size_of!r}", " or ".join(SIZES_OF))
     if not 0 <= size <= MAX_SIDE:
         remedy = f"Pass {MAX_SIDE} or less." if size > 0 else "Pass 0 to keep the size, or the pixels of a side."
         raise OptionError("size", f"{size}", f"0 (unchanged) to {MAX_SIDE}", remedy)
     if min(height, width) < 1 or max(height, width) > MAX_SIDE:
-        remedy = "Pass the height and the width of the photo, in pixels; crop a photo that is larger."
+        remedy = "Pass the height and width of the image in pixels; crop a larger image."
         raise OptionError("image", f"{height} x {width} pixels", f"sides from 1 to {MAX_SIDE}", remedy)
     if size == 0:
         return height, width

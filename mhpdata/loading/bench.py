@@ -47,7 +47,7 @@ def bench_loader(
     """
     check_range("runs", runs, 1, 1 << 20)
     if not threads:
-        raise OptionError("threads", "none", "numbers of threads to try", "Pass one at least, such as threads=(1, 2).")
+        raise OptionError("threads", "none", "numbers of threads to try", "Pass at least one, such as threads=(1, 2).")
     tell = report or (lambda _: None)
     loaders = {}
     first_batch = {}
@@ -56,8 +56,8 @@ def bench_loader(
         loader = Loader(folder, split, threads=count, **{"share": Share(every=True), **options})
         if not _drain(loader):
             loader.close()
-            remedy = "Pass another --split (mhp-verify shows how many each has), and no --limit or one above 0."
-            raise OptionError(f"{folder}, {split}", "no sample", "one at least", remedy)
+            remedy = "Pass another --split (mhp-verify shows how many each has), and omit --limit or pass one above 0."
+            raise OptionError(f"{folder}, {split}", "no samples", "at least one", remedy)
         loader.set_epoch(0)
         begun = time.perf_counter()
         iterator = iter(loader)

@@ -67,7 +67,7 @@ class Mixture:
     ) -> None:
         if not sets:
             remedy = 'Pass a list such as [("rec", "train")].'
-            raise OptionError("folder", "no set", "at least one (folder, split)", remedy)
+            raise OptionError("folder", "no dataset", "at least one (folder, split)", remedy)
         self.splits = [open_split(folder, name) for folder, name in sets]
         self._regions = [Regions(split, overlap, always) for split in self.splits]
         self._starts = list(itertools.accumulate((len(split) for split in self.splits), initial=0))
@@ -122,9 +122,12 @@ class Mixture:
         labelled = [split.manifest.splits[split.name].labelled for split in self.splits]
         if len(set(labelled)) > 1:
             bare = ", ".join(f"{s.folder}, {s.name}" for s, has in zip(self.splits, labelled, strict=True) if not has)
-            found = f"{bare} without labels beside others that have some"
+            found = f"{bare} without labels, mixed with others that have labels"
             raise OptionError(
-                "data", found, "all with, or all without", f"To train, leave out {bare}; to predict, open it alone."
+                "data",
+                found,
+                "labels in all splits or in none",
+                f"To train, leave out {bare}; to predict, open it alone.",
             )
         return labelled[0]
 

@@ -36,17 +36,17 @@ def check_state(state: dict[str, int], seed: int, length: int, held: int) -> Non
     """
     if set(state) != set(KEYS):
         found = f"the keys {', '.join(map(repr, state))}" if state else "no keys"
-        remedy = "Pass what state_dict() of a mhpdata.Loader gave."
+        remedy = "Pass a dict returned by state_dict() of a mhpdata.Loader."
         raise OptionError("state", found, ", ".join(map(repr, KEYS)), remedy)
     if state["seed"] != seed:
-        remedy = f"Make the Loader with seed={state['seed']}, as the one that gave the state."
+        remedy = f"Create the Loader with seed={state['seed']}, as the Loader that gave the state."
         raise OptionError("state", f"seed {state['seed']}", f"{seed}, as this loader has", remedy)
     if state["length"] != length:
         found, expected = f"length {state['length']} (samples)", f"{length}, as this loader has"
-        remedy = f"Make the Loader without names, where and limit: the state is of all {held} samples of this data."
+        remedy = f"Create the Loader without names, where and limit: the state covers all {held} samples of this data."
         if held != state["length"]:
             remedy = (
-                "Make the Loader for the same samples as the one that gave the state: compare folder and split "
+                "Create the Loader for the same samples as the one that gave the state: compare folder and split "
                 f"(these hold {held}), then names, where, limit and leaks, which leave some out."
             )
         raise OptionError("state", found, expected, remedy)

@@ -53,7 +53,7 @@ def refuse_no_batch(samples: int, batch_size: int, world_size: int) -> None:
         found = f"{batch_size}, where {counted(samples, 'sample')}"
         found += f" for {world_size} ranks" if world_size > 1 else ""
         found += " and drop_last leave no full batch"
-        remedy = f"Pass {samples // world_size} or less; in Python drop_last=False takes smaller batches, too."
+        remedy = f"Pass {samples // world_size} or less; in Python drop_last=False also returns smaller batches."
         if samples < world_size:
             remedy = f"Start at most {counted(samples, 'process', 'processes')}; in Python pass drop_last=False."
         raise OptionError("batch_size", found, "at least one full batch on each rank", remedy)

@@ -56,7 +56,7 @@ def class_weights(
     p = (shares[:, None] * pixels / np.maximum(pixels.sum(axis=1, keepdims=True), 1)).sum(axis=0)
     if not p.any():
         found = f"no labelled pixel in {' + '.join(f'{one.folder}, {one.name}' for one in mixture.splits)}"
-        remedy = "Pass a split with labels, such as train, or do without class weights."
+        remedy = "Pass a split with labels, such as train, or omit the class weights."
         raise OptionError("split", found, "a split with labels", remedy)
     p /= p.sum()
     found = 1 / np.log(ENET + p)

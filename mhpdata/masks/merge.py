@@ -95,7 +95,7 @@ class Merging:
 
     def __init__(self, rule: str = "first", size: tuple[int, int] | None = None) -> None:
         if rule not in OVERLAPS:
-            remedy = f"Pass one of these words, such as {OVERLAPS[0]!r}."
+            remedy = ""
             raise OptionError("rule", f"unknown rule {rule!r}", f"one of {', '.join(OVERLAPS)}", remedy)
         self._rule, self._persons = rule, 0
         self._size = None if size is None else _checked(size)
@@ -110,7 +110,7 @@ class Merging:
         self._size = self._size or mask.size
         if mask.size != self._size:
             found, expected = f"size {mask.size}", f"{self._size} (height, width), as the other masks or size"
-            remedy = "Pass only masks of one photo, at its size."
+            remedy = "Pass masks of a single image, at its size."
             raise OptionError(f"mask of person {self._persons}", found, expected, remedy)
         if self._rule == "last":
             self._ranks[self._persons] = 1 - self._persons
@@ -130,7 +130,7 @@ class Merging:
             OptionError: there is neither a mask nor a size.
         """
         if self._size is None:
-            remedy = "Pass the photo's size, such as size=(480, 640)."
+            remedy = "Pass the image's size, such as size=(480, 640)."
             raise OptionError("masks", "no masks and no size", "masks, or size=(height, width)", remedy)
         layers = self._layers or nothing(self._size)
         nearest = self._rule == "nearest" and len(self._meeting) > 0
@@ -211,7 +211,7 @@ def _as_runs(array: Plane, person: int) -> MaskRuns:
         expected = "an array of uint8 (height, width), not empty"
         remedy = as_map(mask, MAX_SIDE, "mask")
         if not mask.size:
-            remedy = "Pass this person's mask at the photo's size; a person without a mask leave out."
+            remedy = "Pass this person's mask at the size of the image, or leave the person out."
         raise OptionError(f"mask of person {person}", array_in_words(mask), expected, remedy)
     return mask_runs(mask)
 

@@ -69,10 +69,12 @@ class Output:
             fcntl.flock(locks[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._unlock()
-            found, remedy = "another mhp-pack is writing here", "Wait until it has ended, or pass another --out."
+            found, remedy = "another mhp-pack is writing here", "Wait until it ends, or pass another --out."
             if not isinstance(error, BlockingIOError):
                 found = f"cannot be locked ({why(error)})"
-                remedy = "Pass an --out on a file system that has locks, such as a local disk (mount NFS with locks)."
+                remedy = (
+                    "Pass an --out on a file system that supports locks, such as a local disk (mount NFS with locks)."
+                )
             raise OutputError(out, found, "", remedy) from error
 
     def __enter__(self) -> Output:

@@ -151,7 +151,7 @@ def _make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         remedy = "Choose another --out, such as rec/, or move the file away."
-        raise OutputError(out, "is a file, or below one", "a folder, new or empty", remedy) from error
+        raise OutputError(out, "is a file, or inside one", "a folder, new or empty", remedy) from error
 
 
 @contextmanager

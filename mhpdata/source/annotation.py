@@ -99,9 +99,9 @@ def check_maps(entry: Entry, classes: Pixels, persons: Pixels) -> None:
     file, persons_file = entry.masks
     nobody = int(np.count_nonzero((classes != 0) & (persons == 0)))
     if nobody:
-        found = f"{nobody} pixels have a class in {file.path} and no person here"
+        found = f"{nobody} pixels have a class in {file.path} but no person here"
         fault = ("no-person", nobody)
-        raise MaskError(persons_file.path, found, "a person for each", EXTRACT_AGAIN, fault=fault)
+        raise MaskError(persons_file.path, found, "a person for each such pixel", EXTRACT_AGAIN, fault=fault)
 
 
 def unlabelled_of(classes: Pixels, persons: Pixels) -> int:

@@ -17,7 +17,7 @@ and one of persons (CIHP)."""
 
 ALLOW_EMPTY = "--allow-empty, in Python allow_empty=True"
 """How a command, and a function, is told that a split may be empty."""
-PHOTO = "the photo that the list names"
+PHOTO = "the image that the list names"
 """What an image's file is, for errors."""
 
 SPLITS = ("train", "val", "test")
@@ -104,7 +104,7 @@ def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str,
         name, error = left_out[0]
         them = counted(len(left_out), "entry or line is", "entries and lines are")
         found += f": {them} left out, such as {name} ({error})"
-        remedy = "Run mhp-verify --src SRC/ for what is wrong with them"
+        remedy = "Run mhp-verify --src SRC/ to see what is wrong with them"
     others = "".join(f" --split {other}" for other in splits if other != split)
     remedy += f"; to pack without this split, pass{others}" if others else ""
     remedy += f"; to pack it empty, pass {ALLOW_EMPTY}."
@@ -114,4 +114,4 @@ def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str,
 def without_split(split: str, splits: Iterable[str]) -> str:
     """Return the remedy for a split that is missing."""
     others = " ".join(f"--split {other}" for other in splits if other != split)
-    return f"Extract the archive again; if you have none of this split, let mhp-pack leave it out: {others}."
+    return f"Extract the archive again; to pack without this split, pass {others}."

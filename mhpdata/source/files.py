@@ -27,10 +27,10 @@ MAX_FILE_BYTES = 1 << 28
 """Larger files are refused unread: 256 MiB, several times what MAX_PIXELS raw pixels take (mhpdata.images.size)."""
 FOLLOW = "--follow-links, in Python follow_links=True"
 """How a command, and a function, is told to follow links out of the source folder."""
-_FOLLOW_FILE = f"Pass {FOLLOW}, to read what the link leads to; or put a plain file in its place."
-_FETCH = "Fetch the file that the link leads to (git annex get, dvc pull); or put a plain file in its place."
-_PLAIN_FILE = f"Put a plain file in its place. {EXTRACT_AGAIN}"
-_DISK = "Check the disk (dmesg tells its errors), or extract the archive on another; then run the command again."
+_FOLLOW_FILE = f"Pass {FOLLOW}, to follow the link, or replace the link with a regular file."
+_FETCH = "Fetch the file that the link leads to (git annex get, dvc pull), or replace the link with a regular file."
+_PLAIN_FILE = f"Put a regular file in its place. {EXTRACT_AGAIN}"
+_DISK = "Check the disk (dmesg lists its errors), or extract the archive on another disk; then run the command again."
 """What to do about a file that the system does not give."""
 _ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY
 """How a folder is opened that is only passed through: with O_PATH, permission to enter it is enough."""
@@ -115,7 +115,7 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
             if alike := _names_like(path):
                 remedy = f"Rename SRC/{Path(folder).with_name(alike[0])} to {path.name}."
         expected = "a folder as extracted from the archive"
-        raise FolderError(folder or ".", "no such folder", expected, remedy, fault=("missing",)) from error
+        raise FolderError(folder or ".", "folder not found", expected, remedy, fault=("missing",)) from error
     except OSError as error:
         remedy = to_read(error, f"SRC/{folder}", _DISK)
         found = f"cannot be listed ({why(error)})"
@@ -140,7 +140,7 @@ def _look_at(root: Path, place: str, folder: str | None, entry: os.DirEntry[str]
     except FileNotFoundError as error:
         return Refused(place, f"a link to nothing ({why(error)})", _FETCH)
     except OSError as error:
-        return Refused(place, f"cannot be looked at ({why(error)})", cause=error)
+        return Refused(place, f"cannot be inspected ({why(error)})", cause=error)
     if stat.S_ISDIR(info.st_mode):
         return None
     if not stat.S_ISREG(info.st_mode):
@@ -168,7 +168,7 @@ def _how_to_replace(root: Path, folder: str) -> str:
         if (root / part).is_symlink() and _real(root / part, root) is None:
             target = _resolved(root / part)
             copy = f"delete the link SRC/{part}, then copy the folder there: cp -r {shlex.quote(target)} SRC/{part}"
-            return f"Pass {FOLLOW}, to read what the link leads to; or {copy}."
+            return f"Pass {FOLLOW}, to follow the link, or {copy}."
     return "Pass as --src the folder that this one is in, or extract the archive again."
 
 
@@ -219,7 +219,7 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
         found, fault = f"has {file.size} bytes", ("file-too-large", file.size)
         raise FolderError(file.path, found, f"at most {most}", "Extract the archive again.", fault=fault)
     here = f"SRC/{file.path}"
-    wait = "If a download or extraction is still running, wait for its end"
+    wait = "If a download or extraction is still running, wait until it ends"
     try:
         if file.real is None:
             descriptor = open_descriptor(root / file.path, _READ)
@@ -231,23 +231,23 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
             os.close(descriptor)
     except FileNotFoundError as error:
         remedy = f"{wait}; otherwise put {here} back (extract the archive again). Then run the command again."
-        found, expected = "is gone since the command began", "the file that was listed"
+        found, expected = "was deleted after the command began", "the file that was listed"
         raise SourceChangedError(file.path, found, expected, remedy, fault=(CHANGED,)) from error
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            found = "a link was put in its place, or in that of its folder, since the command began"
-            remedy = f"Put a plain file at {here}. Then run the command again."
+            found = "it or its folder was replaced by a link after the command began"
+            remedy = f"Put a regular file at {here}. Then run the command again."
             expected = "the file that was listed"
             raise SourceChangedError(file.path, found, expected, remedy, fault=(CHANGED,)) from error
         remedy = to_read(error, here, _DISK)
         if is_no_file(error):
-            remedy = f"Move away what is at {here}, a folder, pipe or device, and extract the archive again."
+            remedy = f"Move the folder, pipe or device at {here} away, and extract the archive again."
         found = f"cannot be read ({why(error)})"
         raise UnreadableError(file.path, found, "", remedy, fault=(UNREADABLE,)) from error
     if data is None:
         expected = f"the file that was listed, {file.size} bytes, untouched"
-        remedy = f"{wait}; otherwise end what writes to {here}. Then run the command again."
-        found = "has changed since the command began"
+        remedy = f"{wait}; otherwise stop the program that writes to {here}. Then run the command again."
+        found = "changed after the command began"
         raise SourceChangedError(file.path, found, expected, remedy, fault=(CHANGED,))
     return data
 

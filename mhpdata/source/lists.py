@@ -26,8 +26,8 @@ MAX_WRONG = 1000
 _NEARLY = re.compile(r"(?:(.*)/)?([0-9]{1,9})(?:\.(?:jpe?g|png|bmp|gif|webp))?", re.ASCII | re.IGNORECASE)
 """Folder, id and ending of a line that is not as released."""
 
-_LINE = f"Correct the line, or delete it; to keep the list as it is, let mhp-pack pass over the line: {SKIP}."
-_LIST = "Extract the archive again; a list of your own save as plain text, a line an image."
+_LINE = f"Correct or delete the line; to pack without it, pass {SKIP}."
+_LIST = "Extract the archive again, or save your own list as plain text, one image per line."
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def read_ids(
                 odd.append((number, line, f"{id}{lines.ending}"))
             continue
         if wrong == MAX_WRONG:
-            found, fault = f"{wrong} lines before it are wrong, too", ("list-lines", wrong)
+            found, fault = f"{wrong} lines before it are also invalid", ("list-lines", wrong)
             raise FolderError(here, found, lines.example, _LIST, fault=fault)
         wrong += 1
         listing.problems.append(Problem(split, name, error, entry=False))
@@ -141,7 +141,7 @@ def _read_lines(folders: Folders, found: Found, place: str, example: str, listin
         expected = f"{example} on each line"
         raise FolderError(file.path, "is not text", expected, _LIST, fault=("not-text",)) from cause
     if "\r" in text:
-        remedy = f"Extract the archive again; to keep this list, let mhp-pack pass over the CR characters: {SKIP}."
+        remedy = f"Extract the archive again; to ignore the CR characters, pass {SKIP}."
         error = FolderError(place, "lines end with CR LF", "LF, as released", remedy, fault=("list-crlf",))
         listing.problems.append(Problem(split, place, error, entry=False))
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []

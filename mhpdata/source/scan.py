@@ -43,7 +43,7 @@ def scan(root: Path, layout: str = AUTO, follow_links: bool = False) -> Listing:
         otherwise = remedy = "Pass the folder that the dataset's archive was extracted to."
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             remedy = to_read(error, "SRC/", otherwise)
-        raise FolderError(".", f"cannot be listed ({why(error)})", "a dataset as downloaded", remedy) from error
+        raise FolderError(".", f"cannot be listed ({why(error)})", "a dataset folder as extracted", remedy) from error
     return cast(Listing, LAYOUTS[_told(root, names) if layout == AUTO else layout].scan(root, follow_links))
 
 
@@ -56,16 +56,16 @@ def _told(root: Path, names: set[str]) -> str:
     if told:
         what = " and ".join(f"{name} ({', '.join(found[name])})" for name in told)
         remedy = f"Pass --layout {' or --layout '.join(told)}, or move each dataset to a folder of its own."
-        raise FolderError(".", f"holds what {what} hold", "one dataset", remedy)
+        raise FolderError(".", f"holds files of several datasets: {what}", "one dataset", remedy)
     wanted = " or ".join(f"{', '.join(module.NAMES)} ({name})" for name, module in LAYOUTS.items())
     here = ", ".join(sorted(names)[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "nothing"
-    found_here = f"not a layout that mhp knows; it holds {here}"
-    remedy = f"Pass the folder in which these lie, or --layout ({' or '.join(LAYOUTS)}) to see what is missing."
+    found_here = f"unknown layout; the folder holds {here}"
+    remedy = f"Pass the folder that contains these, or --layout ({' or '.join(LAYOUTS)}) to see what is missing."
     alike = {
         (name, right) for module in LAYOUTS.values() for right in module.NAMES for name in names_alike(names, right)
     }
     if alike:
         remedy = f"Rename {' and '.join(f'{name} to {right}' for name, right in sorted(alike))}."
     if not names:
-        remedy = "The folder is empty: extract the archive into it, or pass the folder that it was extracted to."
+        remedy = "Extract the archive into this folder, or pass the folder that it was extracted to."
     raise FolderError(".", found_here, wanted, remedy)

@@ -129,13 +129,13 @@ class Manifest:
             found, expected = f"format {shown(format)}, version {version}", f'format "{FORMAT}", version {known}'
             if format != FORMAT:
                 raise ManifestError(place, f"is not a manifest of mhp ({found})", expected, _AGAIN)
-            raise ManifestError(place, f"is of another mhp ({found})", expected, UPDATE)
+            raise ManifestError(place, f"is of an unsupported version ({found})", expected, UPDATE)
         try:
             manifest = Manifest(**READ[version](content), version=version)
             if version != 1 and digest_at(field_of(content, "content", ""), "content") != manifest.content_id:
                 raise ValueError("content is not the digest of the layout, classes and splits beside it")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ManifestError(place, f"a field is wrong: {error_in_words(error)}", "", _AGAIN) from error
+            raise ManifestError(place, f"invalid field: {error_in_words(error)}", "", _AGAIN) from error
         return manifest
 
 
@@ -155,11 +155,9 @@ def _read_text(folder: Path) -> str:
     except UnicodeDecodeError as error:
         raise ManifestError(path, f"is not a manifest ({error_in_words(error)})", "UTF-8", _AGAIN) from error
     except FileNotFoundError as error:
-        remedy = f"There is no folder {folder}: pass the one that mhp-pack wrote, its --out."
+        remedy = f"Pass the folder that mhp-pack wrote, its --out; {folder} does not exist."
         if folder.is_dir():
-            remedy = (
-                "Pass the folder that mhp-pack wrote; if mhp-pack was interrupted in this one, run its command again."
-            )
+            remedy = "Pass the folder that mhp-pack wrote; if mhp-pack was interrupted here, run its command again."
         raise ManifestError(path, "missing", "the manifest of a packed folder", remedy) from error
     except OSError as error:
         if error.errno == errno.EFBIG:
@@ -168,7 +166,7 @@ def _read_text(folder: Path) -> str:
         if isinstance(error, NotADirectoryError):
             remedy = "Pass the folder that mhp-pack wrote, not a file."
         elif is_no_file(error):
-            remedy = f"Move away what is at {path}, a folder, pipe or device. {_AGAIN}"
+            remedy = f"Move the folder, pipe or device at {path} away. {_AGAIN}"
         raise ManifestError(path, f"cannot be read ({why(error)})", "", remedy) from error
 
 

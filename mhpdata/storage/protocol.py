@@ -68,7 +68,7 @@ def choose_names(
     ):
         missing = [other for other in others if other not in manifest.splits]
         if wanted and missing:
-            found = f"the folder was packed without {' and '.join(missing)}, so the copies in {split} are not known"
+            found = f"the folder was packed without {' and '.join(missing)}, so the duplicates in {split} are unknown"
             remedy = "Pack the download again with --overwrite and without --split."
             raise OptionError(option, found, "a folder with all splits", remedy)
         left_out |= copies(manifest, split, others) if wanted else frozenset()
@@ -118,7 +118,7 @@ def split_names(manifest: Manifest, split: str) -> tuple[str, ...]:
         OptionError: no such split.
     """
     if split not in manifest.splits:
-        remedy = "Pass one of these, the only splits of the packed folder."
+        remedy = ""
         raise OptionError("split", repr(split), " or ".join(manifest.splits), remedy)
     return tuple(name for shard in manifest.splits[split].shards for name in shard.names)
 

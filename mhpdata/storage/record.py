@@ -182,7 +182,7 @@ def _cut(view: memoryview, footer: np.void, index: int) -> Record:
     mask_ends = np.frombuffer(view, "<u4", persons, ends).tolist()
     starts = [0, *mask_ends]
     if starts[-1] != footer["masks_bytes"] or any(a > b for a, b in zip(starts, mask_ends, strict=False)):
-        found = "is damaged (its masks do not follow on each other)"
+        found = "is damaged (its mask offsets are out of order)"
         raise _error(index, found, f"rising ends up to {footer['masks_bytes']}")
     try:
         text = str(view[name:end], "utf-8")

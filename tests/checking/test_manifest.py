@@ -114,7 +114,7 @@ EDITS = {
     "option_missing": (lambda content: content["options"].pop("quality"), "option quality: missing or unknown"),
     "shards": (shard_of_another_split, "shard 0 of split test"),
     "content": (content_of_val, "content of split val 0000"),
-    "a_block": (a_block, "is whole by its SHA-256, and the manifest has other digests of its blocks"),
+    "a_block": (a_block, "matches its SHA-256, but not the block digests in the manifest"),
     "skipped": (skipped, "split 'dev'"),
 }
 
@@ -130,7 +130,7 @@ def test_edited_manifest(packed, edit):
 @pytest.mark.parametrize("option", ["format", "overlap"])
 def test_a_manifest_without_what_every_reader_asks_for_is_no_manifest(packed, option):
     edit_manifest(packed, lambda content: content["options"].pop(option))
-    with pytest.raises(ManifestError, match=rf"field is wrong: options\.{option} is missing\. .* copy manifest\.json"):
+    with pytest.raises(ManifestError, match=rf"invalid field: options\.{option} is missing\. .* copy manifest\.json"):
         verify_packed(packed)
 
 

@@ -110,11 +110,11 @@ DEFECTS = {
     "rgb_mask": (rgb_mask, MaskError, "0002_02_01.png: its green or blue channel differs"),
     "label_19": (mask_label(19), MaskError, "0002_02_01.png: holds label 19"),
     "label_254": (mask_label(254), MaskError, "0002_02_01.png: holds label 254"),
-    "empty_image": (empty_image, ImageError, "images/0002.jpg: an empty file"),
-    "empty_mask": (empty_mask, MaskError, "0002_02_01.png: an empty file"),
+    "empty_image": (empty_image, ImageError, "images/0002.jpg: empty file"),
+    "empty_mask": (empty_mask, MaskError, "0002_02_01.png: empty file"),
     "truncated_image": (lambda source: truncate(image(source)), ImageError, "images/0002.jpg: does not decode"),
     "truncated_mask": (lambda source: truncate(mask(source)), MaskError, "0002_02_01.png: truncated PNG"),
-    "not_an_image": (not_an_image, ImageError, "images/0002.jpg: is no picture that mhp reads: starts with"),
+    "not_an_image": (not_an_image, ImageError, "images/0002.jpg: is not an image format that mhp knows: starts with"),
     "huge_image": (huge_image, ImageError, "declares 60000 x 60000 pixels"),
     "traversal": (line(b"../../etc/passwd\n"), FolderError, "test_list.txt line 3: '../../etc/passwd'"),
     "duplicate_line": (line(b"0007.jpg\n"), FolderError, "test_list.txt line 3: 0007.jpg again"),
@@ -183,7 +183,7 @@ def test_full_release_is_recognised(source, monkeypatch):
     report = verify_source(source)
     remark = "the counts are those of the full release: 5 train, 1 val, 2 test images, 20 masks"
     assert remark in report.remarks
-    assert any(text.startswith("images/0006.jpg: broken in the release itself") for text in report.remarks)
+    assert any(text.startswith("images/0006.jpg: damaged in the release itself") for text in report.remarks)
     assert report.counts["train"]["release"] == 5
 
 

@@ -147,5 +147,5 @@ def test_a_path_that_leads_through_a_file_names_the_file(tmp_path):
     with pytest.raises(OSError) as caught:
         (tmp_path / "gray.jpg" / "out").mkdir(parents=True)
     path = tmp_path / "gray.jpg" / "out"
-    assert to_write(caught.value, path).startswith(f"{tmp_path}/gray.jpg is a file, in which no folder can be made")
-    assert to_read(caught.value, path, "") == f"{tmp_path}/gray.jpg is a file, no folder: correct the path {path}."
+    assert to_write(caught.value, path).startswith(f"Move the file {tmp_path}/gray.jpg away, or choose another path")
+    assert to_read(caught.value, path, "") == f"Correct the path {path}: {tmp_path}/gray.jpg is a file, not a folder."

@@ -66,15 +66,13 @@ def test_a_code_of_another_mhp_or_with_other_values_is_shown_as_it_is():
     assert describe(FAULTS, "of-tomorrow", (1, "two")) == "of-tomorrow 1 two"
     assert describe(FAULTS, "label", (19,)) == "label 19"
     assert describe(FAULTS, "empty", ("{0}",)) == "is an empty file"
-    assert describe(RENAMED, "file", ("{1}", "{x.__class__}")).endswith("such as {1} for {x.__class__}")
+    assert describe(RENAMED, "file", ("{1}", "{x.__class__}")).endswith("name: {1} for {x.__class__}")
 
 
 def test_one_and_several():
-    assert (
-        Renamed("", "list", *counted_code(1, "empty-line", 4)).text == "list: 1 empty line, such as line 4, passed over"
-    )
+    assert Renamed("", "list", *counted_code(1, "empty-line", 4)).text == "list: 1 empty line ignored, line 4"
     text = Renamed("", "list", *counted_code(3, "empty-line", 4)).text
-    assert text == "list: 3 empty lines, such as line 4, passed over"
+    assert text == "list: 3 empty lines ignored, such as line 4"
 
 
 def test_an_error_keeps_its_code_wherever_it_goes():

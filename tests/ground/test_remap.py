@@ -66,7 +66,7 @@ def test_left_and_right_follow_from_the_table():
 @pytest.mark.parametrize(
     "table,message",
     [
-        ({"hat": "b"}, "makes left arm b and its mirror image right arm c, but .* hat b;.* another class than b"),
+        ({"hat": "b"}, "makes left arm b and its mirror image right arm c, but .* hat b;.* a class other than b"),
         ({"right_arm": None}, 'makes right arm null .* left arm b;.* write null for "right arm" and "left arm", or'),
         ({"left_arm": None}, 'makes left arm null .* right arm c;.* write null for "left arm" and "right arm", or'),
     ],
@@ -86,13 +86,13 @@ def test_sets_that_contradict_each_other_are_an_error():
 @pytest.mark.parametrize(
     "text,message",
     [
-        ("{", "is no table of labels"),
-        ("[]", "is no table|cannot be read"),
-        ('{"classes": ["a"]}', "is no table of labels"),
+        ("{", "is not a label table"),
+        ("[]", "is not a label table|cannot be read"),
+        ('{"classes": ["a"]}', "is not a label table"),
         ('{"classes": ["a"], "maps": {}}', "2 to 255 different names"),
         ('{"classes": ["a", "a"], "maps": {}}', "2 to 255 different names"),
-        ('{"classes": ["a", 1], "maps": {}}', "is no table of labels"),
-        ('{"classes": ["a", "b"], "maps": {"x": {"y": 1}}}', "is no table of labels"),
+        ('{"classes": ["a", 1], "maps": {}}', "is not a label table"),
+        ('{"classes": ["a", "b"], "maps": {"x": {"y": 1}}}', "is not a label table"),
         (
             '{"classes": ["a", "b"], "maps": {"x": {"y": "c"}}}',
             "classes of x become c; expected names that the table lists under classes: a, b",
@@ -109,8 +109,8 @@ def test_a_table_must_name_each_class_of_a_dataset_and_no_other(tmp_path):
     del content["maps"]["cihp"]["glove"]
     content["maps"]["mhp-v1"]["tail"] = None
     table = read_remap(json.dumps(content))
-    for (layout, labels), says in ((SETS[2], "lacks glove"), (SETS[0], "has tail, no class of mhp-v1")):
-        with pytest.raises(OptionError, match=f"the map of {layout} {says}; expected each class"):
+    for (layout, labels), says in ((SETS[2], "lacks glove"), (SETS[0], "has tail, not a class of mhp-v1")):
+        with pytest.raises(OptionError, match=f"the map of {layout} {says}; expected exactly the classes"):
             table.table(layout, labels)
     with pytest.raises(OptionError, match="no map for lip"):
         table.table("lip", MHP_V1)

@@ -312,25 +312,25 @@ ANEW = r"Save it as an 8-bit gray or palette PNG"
         (save(np.dstack([LABELS, CLEAR]), "PNG"), "alpha channel is not full in 2 pixels", "Make it opaque"),
         (depth(FEW, 4, 0), "4-bit gray, which some programs read as 3 and some as 51", ANEW),
         (save(LABELS, "PNG", mode="1"), "1-bit gray, which some programs read as 1 and some as 255", ANEW),
-        (save(LABELS.astype(np.uint16) * 257, "PNG"), "numbers up to 4626, all of them multiples of 257", "divide"),
-        (save(LABELS.astype(np.uint16) * 100, "PNG"), "holds label 100, 200, 300, 400, 500", "another dataset's"),
+        (save(LABELS.astype(np.uint16) * 257, "PNG"), "numbers up to 4626, all of them multiples of 257", "Divide"),
+        (save(LABELS.astype(np.uint16) * 100, "PNG"), "holds label 100, 200, 300, 400, 500", "belongs to this dataset"),
         (depth(FEW, 2, 3, palette(*[[i] * 3 for i in (0, 4, 11, 2)])), "index 1 has the colour of label 4", ANEW),
         (depth(FEW, 2, 3, palette(*[[i] * 3 for i in (0, 4, 255, 3)])), "index 1 has the colour of label 4", ANEW),
         (depth(0 * FEW, 1, 3, palette([4] * 3)), "index 0 has the colour of label 4", ANEW),
-        (save(LABELS, "JPEG"), "a JPEG", "A JPEG does not keep labels"),
+        (save(LABELS, "JPEG"), "a JPEG", "JPEG does not preserve labels"),
         (save(LABELS, "BMP"), "a BMP", ANEW),
         (save(LABELS, "GIF"), "a GIF", ANEW),
         (
             save(LABELS, "PNG", save_all=True, append_images=[Image.new("L", SIZE[::-1])]),
             "animated",
-            "save one picture",
+            "save one frame",
         ),
         (save(LABELS[:-1], "PNG"), f"{SIZE[0] - 1} x {SIZE[1]}", BACK),
         (save(LABELS.T, "PNG"), f"{SIZE[1]} x {SIZE[0]}", BACK),
         (save(with_label(19), "PNG"), "holds label 19", BACK),
         (save(with_label(254), "PNG"), "holds label 254", BACK),
         (encode_indexed(with_label(19), MHP_V1.palette), "holds label 19", BACK),
-        (b"", "an empty file", BACK),
+        (b"", "empty file", BACK),
         (b"text", "starts with b'text'", BACK),
     ],
 )
@@ -341,7 +341,7 @@ def test_no_mask(data, found, remedy):
     assert caught.value.place == "annotations/0001_02_01.png"
     assert caught.value.expected or "empty" in found
     assert remedy in caught.value.remedy
-    assert remedy == BACK or BACK not in caught.value.remedy or "another dataset's" in remedy
+    assert remedy == BACK or BACK not in caught.value.remedy or "belongs to this dataset" in remedy
 
 
 def test_a_palette_that_was_made_of_the_red_channel_is_refused_where_labels_are_there():

@@ -67,5 +67,5 @@ def test_several_pictures_are_refused():
     file = io.BytesIO()
     frames = [Image.fromarray(np.full((9, 9), value, np.uint8)) for value in (10, 200)]
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
-    with pytest.raises(ImageError, match="more than one picture"):
+    with pytest.raises(ImageError, match="more than one image"):
         decode_image(file.getvalue(), "1.jpg")

@@ -83,7 +83,7 @@ def test_png(color, bits, channels):
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        (b"", "an empty file"),
+        (b"", "empty file"),
         (b"0001.jpg\n", "starts with b'0001.jpg'"),
         (b"GIF89a" + bytes(20), "declares 0 x 0 pixels"),
         (b"GIF80a" + bytes(20), "starts with b'GIF80a"),
@@ -157,9 +157,9 @@ def test_a_huge_claim_costs_nothing(kind, side):
     ],
 )
 def test_a_whole_image_of_another_format_is_to_be_converted(start, found):
-    with pytest.raises(ImageError, match=rf"^a\.jpg: {found}, which mhp does not read; .* Convert it to a JPEG or PNG"):
+    with pytest.raises(ImageError, match=rf"^a\.jpg: {found}, which mhp does not read; .* Convert it to JPEG or PNG"):
         decode_image(start + bytes(64), "a.jpg")
     with pytest.raises(MaskError, match=rf"^1\.png: {found}, .* Save it as an 8-bit gray or palette PNG"):
         decode_mask(start + bytes(64), "1.png", (1, 1), 19)
-    with pytest.raises(ImageError, match=r"is no picture that mhp reads: .* Extract the archive again"):
+    with pytest.raises(ImageError, match=r"is not an image format that mhp knows: .* Extract the archive again"):
         decode_image(b"<html>", "a.jpg")

@@ -64,7 +64,7 @@ def test_whoever_waits_for_a_batch_of_a_loader_that_is_closed_gets_an_error(rec)
     ours, found = loader(rec, transform=transform, on_error="skip"), []  # to be closed is nothing that is skipped
 
     def wait():
-        with pytest.raises(OptionError, match=r"this iteration was ended.*Open a second Loader"):
+        with pytest.raises(OptionError, match=r"this iterator was ended.*Open a second Loader"):
             next(iter(ours))
         found.append("error")
 
@@ -91,7 +91,7 @@ def test_a_new_iteration_begins_at_the_beginning(rec):
 def test_an_iteration_that_was_ended_says_so_and_does_not_wait(rec, end):
     ours = loader(rec, batch_size=2)
     epoch(ours)  # all records are known
-    with pytest.raises(OptionError, match="this iteration was ended"):
+    with pytest.raises(OptionError, match="this iterator was ended"):
         for _batch in ours:
             time.sleep(0.05)  # what was begun is done
             if end == "close":

@@ -128,7 +128,7 @@ def test_an_iteration_that_was_ended_changes_nothing(rec, end):
         "close": ours.close,
     }[end]()
     state = ours.state_dict()
-    with pytest.raises(OptionError, match="this iteration was ended"):
+    with pytest.raises(OptionError, match="this iterator was ended"):
         list(iterator)
     assert ours.state_dict() == state
 

@@ -195,11 +195,11 @@ def test_options_that_do_not_go_together(packed, sets):
         open_loader(sets, view=CentreCrop(32), remap="common", sample="rare", **OPTIONS)
     with pytest.raises(OptionError, match="'often'; expected all or rare"):
         open_loader(sets, remap="common", sample="often", **OPTIONS)
-    with pytest.raises(OptionError, match="no set"):
+    with pytest.raises(OptionError, match="no dataset"):
         open_loader([], **OPTIONS)
     with pytest.raises(OptionError, match="1 collections; expected 3, one per set"):
         open_loader(sets, remap="common", names=[["0001"]], **OPTIONS)
-    with pytest.raises(OptionError, match="v2, test without labels beside others"):
+    with pytest.raises(OptionError, match="v2, test without labels, mixed with others"):
         open_loader([(packed["v1"], "train"), (packed["v2"], "test")], remap="common", **OPTIONS)
 
 
@@ -227,7 +227,9 @@ def leaking(packed, tmp_path_factory):
 
 def test_an_evaluated_image_of_another_set_in_training_is_an_error_with_the_list(packed, leaking):
     sets = [(packed["v1"], "train"), (leaking, "train")]
-    with pytest.raises(LeakError, match="2 images of evaluation splits of other datasets") as caught:
+    with pytest.raises(
+        LeakError, match="2 images shared by training and evaluation splits of other datasets"
+    ) as caught:
         open_loader(sets, remap="common", **OPTIONS)
     listed = str(caught.value).splitlines()[1:]
     assert [line.strip() for line in listed] == [
@@ -245,7 +247,7 @@ def test_leaks_are_looked_for_in_training_across_folders_only(packed, leaking):
     assert len(open_loader(both, remap="common", **OPTIONS)) == 3
     evaluated = [(packed["v1"], "val"), (leaking, "train")]
     assert len(open_loader(evaluated, view=CentreCrop(32), remap="common", **OPTIONS)) == 3
-    with pytest.raises(LeakError, match="1 image of"):
+    with pytest.raises(LeakError, match="1 image shared by"):
         open_loader(evaluated, remap="common", **OPTIONS)  # val of v1 is trained on here, its test is not
 
 
@@ -260,9 +262,9 @@ def test_only_what_is_trained_on_can_leak(packed, leaking):
     ):
         assert epoch(open_loader(sets, remap="common", **subset, **OPTIONS)) == without
     assert len(open_loader(sets, remap="common", limit=10, **OPTIONS)) == 3  # of the second set only 101
-    with pytest.raises(LeakError, match="1 image of"):
+    with pytest.raises(LeakError, match="1 image shared by"):
         open_loader(sets, remap="common", limit=11, **OPTIONS)
-    with pytest.raises(LeakError, match="1 image of"):
+    with pytest.raises(LeakError, match="1 image shared by"):
         open_loader(sets, remap="common", names=[None, [*kept, "107"]], **OPTIONS)
     skipping = open_loader(sets, remap="common", leaks="skip", limit=11, **OPTIONS)
     assert sorted(int(i) for batch in skipping for i in batch.indices) == [*range(10), 11]

@@ -23,15 +23,15 @@ IMAGES = 15
 
 # defect -> the error, words that its message must hold, and what the manifest says of it when it was left out
 EXPECTED = {
-    "missing-image": (FolderError, "missing; expected the photo that the list names", "missing"),
+    "missing-image": (FolderError, "missing; expected the image that the list names", "missing"),
     "missing-mask": (FolderError, "is missing", "persons"),
     "extra-mask": (FolderError, "is extra", "persons"),
     "mask-size": (MaskError, "the size of its photo", "mask-size"),
     "rgb-mask": (MaskError, "its green or blue channel differs from the red one in", "not-labels"),
     "label-19": (MaskError, "holds label 19; expected labels 0 to 18", "label"),
     "label-254": (MaskError, "holds label 254; expected labels 0 to 18, or 255", "label"),
-    "empty-image": (ImageError, "an empty file", "empty"),
-    "empty-mask": (MaskError, "an empty file", "empty"),
+    "empty-image": (ImageError, "empty file", "empty"),
+    "empty-mask": (MaskError, "empty file", "empty"),
     "truncated-image": (ImageError, "does not decode", "damaged"),
     "truncated-mask": (MaskError, "truncated PNG", "damaged"),
     "huge-image": (ImageError, "declares 60000 x 60000 pixels", "too-large"),
@@ -180,7 +180,7 @@ def test_a_source_that_changes_while_packing(source, packed, tmp_path, monkeypat
 
     monkeypatch.setattr(packing, "scan", scan_then_change)
     if on_error == "fail":
-        with pytest.raises(SourceChangedError, match="has changed since the command began"):
+        with pytest.raises(SourceChangedError, match="changed after the command began"):
             mhpdata.pack(folder, tmp_path / "rec", size=256)
     else:
         manifest = mhpdata.pack(folder, tmp_path / "rec", size=256, on_error="skip")
@@ -291,7 +291,7 @@ def test_wrong_options(source, tmp_path, wrong):
 def test_a_source_that_is_no_dataset(tmp_path):
     with pytest.raises(FolderError, match="cannot be listed"):
         mhpdata.pack(tmp_path / "nowhere", tmp_path / "rec")
-    with pytest.raises(FolderError, match="not a layout that mhp knows"):
+    with pytest.raises(FolderError, match="unknown layout"):
         mhpdata.pack(tmp_path, tmp_path / "rec")
 
 

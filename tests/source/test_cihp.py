@@ -47,7 +47,7 @@ def test_a_class_without_a_person_is_an_error(cihp, tmp_path):
     persons = labels_of(1, 2, 3)
     persons[5, 2:6] = 0
     write_maps(root / "Training", 4, labels_of(5, 14, 19), persons)
-    found = r"Human_ids/0000004.png: 4 pixels have a class in .*Category_ids/0000004.png and no person"
+    found = r"Human_ids/0000004.png: 4 pixels have a class in .*Category_ids/0000004.png but no person"
     with pytest.raises(MaskError, match=found):
         mhpdata.pack(root, tmp_path / "rec", size=0)
     assert [type(error) for error in mhpdata.verify_source(root).findings] == [MaskError]
@@ -74,4 +74,4 @@ def test_the_list_lies_in_the_folder_or_beside_it(cihp, tmp_path):
     assert len(layouts.scan(root).entries["train"]) == 4
     shutil.copy(root / "train_id.txt", root / "Training")
     (problem,) = layouts.scan(root).problems
-    assert "is in Training and beside it" in str(problem.error)
+    assert "is both in Training and next to it" in str(problem.error)

@@ -128,7 +128,7 @@ def test_the_layout_is_told_from_the_folder(source, v2, cihp):
     assert [layouts.scan(root).layout for root in (source, v2, cihp)] == ["mhp-v1", "mhp-v2", "cihp"]
     with pytest.raises(OptionError, match="auto or mhp-v1 or mhp-v2 or cihp"):
         layouts.scan(v2, "mhp-v3")
-    with pytest.raises(FolderError, match="list: no such folder"):
+    with pytest.raises(FolderError, match="list: folder not found"):
         layouts.scan(cihp, "mhp-v2")
 
 
@@ -136,7 +136,7 @@ def test_a_folder_of_two_layouts_is_an_error_that_names_both(v2, tmp_path):
     both = shutil.copytree(v2, tmp_path / "both")
     write_cihp(both / "x", {"train": [1]})
     (both / "x" / "Training").rename(both / "Training")
-    found = r"mhp-v2 \(list, train/images, val/images, test/images\) and cihp \(Training/Images\) hold"
+    found = r"mhp-v2 \(list, train/images, val/images, test/images\) and cihp \(Training/Images\)"
     with pytest.raises(FolderError, match=found):
         layouts.scan(both)
     assert layouts.scan(both, "mhp-v2").layout == "mhp-v2"
@@ -236,7 +236,7 @@ def test_photos_that_the_release_broke_are_skipped_and_named(tmp_path):
     path = root / "train" / "images" / "1396.jpg"
     path.write_bytes(path.read_bytes()[:-300])
     report = mhpdata.verify_source(root)
-    assert not report.clean and "1396.jpg: broken in the release itself" in report.text()
+    assert not report.clean and "1396.jpg: damaged in the release itself" in report.text()
     with pytest.raises(ImageError, match=r"1396\.jpg: does not decode"):
         mhpdata.pack(root, tmp_path / "no", size=0)
     manifest = mhpdata.pack(root, tmp_path / "rec", size=0, on_error="skip")
@@ -246,7 +246,7 @@ def test_photos_that_the_release_broke_are_skipped_and_named(tmp_path):
 def test_a_missing_split_concerns_only_itself(copy, tmp_path):
     shutil.rmtree(copy / "test")
     (copy / "list" / "test_all.txt").unlink()
-    with pytest.raises(FolderError, match=r"test: missing, and its list.*--split train --split val"):
+    with pytest.raises(FolderError, match=r"test: missing, as is its list.*--split train --split val"):
         mhpdata.pack(copy, tmp_path / "rec", size=0)
     manifest = mhpdata.pack(copy, tmp_path / "rec", size=0, splits=["train", "val"])
     assert list(manifest.splits) == ["train", "val"]

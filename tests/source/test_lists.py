@@ -39,7 +39,7 @@ def test_a_list_of_wrong_lines_is_no_list(line, copy):
     path.write_bytes((whole + f"{line}\n" * MAX_WRONG).replace("\n", "\r\n").encode())
     assert len(layouts.scan(copy).problems) == MAX_WRONG + 1, "line ends are none of the lines"
     path.write_text(whole + f"{line}\n" * 300_000)
-    with at_most(64 << 20), pytest.raises(FolderError, match=f"{MAX_WRONG} lines before it are wrong, too"):
+    with at_most(64 << 20), pytest.raises(FolderError, match=f"{MAX_WRONG} lines before it are also invalid"):
         layouts.scan(copy)
 
 

@@ -65,7 +65,7 @@ def test_a_line_that_names_one_image_is_taken(form, place):
     relist(root, list_, line, odd)
     after, renamed = entries(root)
     assert after == before
-    taken = f"{list_}: 1 line not as released, such as line 2, {odd!r}, taken for {line}"
+    taken = f"{list_}: 1 line not as released, line 2, {odd!r}, read as {line}"
     assert renamed == ([] if odd == line else [taken])
 
 
@@ -90,7 +90,7 @@ def test_empty_lines_are_passed_over(place):
     text = (root / list_).read_text()
     (root / list_).write_text(text.replace("\n", "\n\n", 1) + " \n\n")
     after, renamed = entries(root)
-    assert after == before and renamed == [f"{list_}: 3 empty lines, such as line 2, passed over"]
+    assert after == before and renamed == [f"{list_}: 3 empty lines ignored, such as line 2"]
 
 
 @pytest.mark.parametrize("ending", ["JPG", "jpeg", "JPEG", "png", "PNG"])
@@ -103,7 +103,7 @@ def test_a_photo_with_another_ending_is_taken(ending, place):
         key: [path.replace(f"{photos}/{name}.jpg", f"{photos}/{name}.{ending}") for path in paths]
         for key, paths in before.items()
     }
-    assert renamed == [f"{photos}: 1 file taken under another name, such as {name}.{ending} for {name}.jpg"]
+    assert renamed == [f"{photos}: 1 file used under another name: {name}.{ending} for {name}.jpg"]
     assert layouts.scan(root).remarks == []
 
 
@@ -114,7 +114,7 @@ def test_a_mask_in_upper_case_is_taken(place):
     after, (renamed,) = entries(root)
     folder, _, name = mask.rpartition("/")
     assert mask.replace(".png", ".PNG") in chain.from_iterable(after.values())
-    assert renamed == f"{folder}: 1 file taken under another name, such as {name[:-4]}.PNG for {name}"
+    assert renamed == f"{folder}: 1 file used under another name: {name[:-4]}.PNG for {name}"
     shutil.copy(path.with_suffix(".PNG"), path)
     after, renamed = entries(root)
     assert mask in chain.from_iterable(after.values()) and renamed == [], "the release's name goes first"
@@ -162,7 +162,7 @@ def test_lists_and_folders_in_another_case_are_named(place):
     top = root / photos.partition("/")[0]
     top.rename(top.with_name(top.name.swapcase()))
     if layout == "mhp-v1":  # the others are known by another split
-        with pytest.raises(FolderError, match=f"not a layout that .* Rename {top.name.swapcase()} to {top.name}"):
+        with pytest.raises(FolderError, match=f"unknown layout.* Rename {top.name.swapcase()} to {top.name}"):
             layouts.scan(root)
     top.with_name(top.name.swapcase()).rename(top)
     folder = root / photos
@@ -183,7 +183,9 @@ def test_a_val_list_in_another_case_is_not_overlooked(source, tmp_path):
     root = shutil.copytree(source, tmp_path / "source")
     (root / "Val_list.txt").write_text("0001.jpg\n")
     (problem,) = layouts.scan(root).problems
-    assert str(problem.error).startswith("Val_list.txt: is not read for its name; expected val_list.txt. Rename it")
+    assert str(problem.error).startswith(
+        "Val_list.txt: is not read because of its name; expected val_list.txt. Rename it"
+    )
 
 
 def test_a_thousand_files_of_macos_are_one_remark(place):
@@ -208,8 +210,8 @@ def test_what_was_taken_reaches_who_packs_and_who_verifies(sources, tmp_path):
     options = ["--src", str(root), "--out", str(out), "--size", "64", "--split", "train"]
     done = CliRunner().invoke(pack.main, options)
     said = [
-        "images: 1 file taken under another name, such as 0002.JPG for 0002.jpg",
-        "train_list.txt: 1 line not as released, such as line 3, 'images/0003.jpg', taken for 0003.jpg",
+        "images: 1 file used under another name: 0002.JPG for 0002.jpg",
+        "train_list.txt: 1 line not as released, line 3, 'images/0003.jpg', read as 0003.jpg",
     ]
     assert done.exit_code == 0 and all(text in done.output for text in said), done.output
     assert sorted(one.text for one in mhpdata.open(out, "train").manifest.renamed) == said

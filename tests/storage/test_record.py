@@ -254,7 +254,9 @@ def test_every_length_is_noticed():
 
 
 def test_another_version_says_update():
-    with pytest.raises(RecordError, match=r"version 2; expected version 1\. .* If build\.json .* names a newer mhp"):
+    with pytest.raises(
+        RecordError, match=r"version 2; expected version 1\. .* If build\.json .* names a newer version"
+    ):
         parse_record(patch(LABELLED, version=2), 0)
 
 

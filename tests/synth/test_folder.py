@@ -280,7 +280,7 @@ def test_a_disk_that_is_full_at_any_file_is_one_error_and_a_rerun_starts_anew(
         patch.setattr(Path, "open", opened)
         patch.setattr(Path, "mkdir", lambda path, **options: (full(path), mkdir(path, **options))[1])
         patch.setattr(Path, "unlink", lambda path, **options: (full(path), unlink(path, **options))[1])
-        with pytest.raises(OutputError, match=r"set.*cannot be written \(No space left on device\)\. Make room"):
+        with pytest.raises(OutputError, match=r"set.*cannot be written \(No space left on device\)\. Free space"):
             synthesize(tmp_path / "set", 2, workers=1, scale=0.1, defects=True)
     synthesize(tmp_path / "set", 2, workers=1, scale=0.1, defects=True)
     assert [p.name for p in tmp_path.iterdir()] == ["set"]

@@ -164,7 +164,7 @@ def test_a_download_that_may_not_be_looked_at_is_not_damaged(source, monkeypatch
     monkeypatch.setattr(os, "scandir", lambda path: Scanned(map(Closed, scandir(path))))
     found = CliRunner().invoke(verify.main, ["--src", str(source)])
     assert found.exit_code == 3, found.output
-    assert "cannot be looked at (Permission denied)" in found.output
+    assert "cannot be inspected (Permission denied)" in found.output
 
 
 # --- streams that are closed, full or left

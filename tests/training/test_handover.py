@@ -195,7 +195,7 @@ def test_an_iteration_that_was_ended_says_so(loader):
     iterator = iter(one)
     next(iterator)
     one.set_epoch(3)
-    with pytest.raises(OptionError, match="this iteration was ended"):
+    with pytest.raises(OptionError, match="this iterator was ended"):
         next(iterator)
     assert one.state_dict()["epoch"] == 3
 

@@ -60,12 +60,12 @@ def _parse(data: bytes, width: int, height: int) -> _Picture:
             _, at = _blocks(data, at + 2)
             continue
         if kind != _IMAGE:
-            raise ValueError(f"byte {at} begins no block")
+            raise ValueError(f"no block starts at byte {at}")
         place, at = _take(data, at + 1, 9)
         if found is not None:
-            raise ValueError("more than one picture")
+            raise ValueError("more than one image")
         if [int.from_bytes(place[i : i + 2], "little") for i in (0, 2, 4, 6)] != [0, 0, width, height]:
-            raise ValueError("a picture that does not fill its screen")
+            raise ValueError("an image that does not fill its canvas")
         palette = shared
         if place[8] & 0x80:
             palette, at = _take(data, at, 3 << ((place[8] & 7) + 1))
@@ -73,7 +73,7 @@ def _parse(data: bytes, width: int, height: int) -> _Picture:
         codes, at = _blocks(data, at)
         found = _Picture(palette, bool(place[8] & 0x40), bits[0], codes)
     if found is None or not found.palette or not 2 <= found.bits <= 8:
-        raise ValueError("no picture, or one without colours")
+        raise ValueError("no image, or one without a palette")
     return found
 
 

@@ -81,7 +81,7 @@ def _scan_split(folders: Folders, top: Found, split: str, listing: Listing) -> b
     for name in names:
         try:
             image = images.find(name, PHOTO)
-            files = tuple(found.find(name, "the map of the photo") for found in maps)
+            files = tuple(found.find(name, "the map of the image") for found in maps)
             listing.entries[split].append(Entry(name, split, image, files if labelled else None, MAPS))
         except FolderError as error:
             listing.problems.append(Problem(split, name, error))
@@ -96,7 +96,7 @@ def _names(folders: Folders, top: Found, split: str, listing: Listing) -> list[s
     inside = folders.list(FOLDERS[split])
     name = LISTS[split]
     if name in inside and name in top:
-        found = f"is in {FOLDERS[split]} and beside it"
+        found = f"is both in {FOLDERS[split]} and next to it"
         remedy = f"Delete {name} or {FOLDERS[split]}/{name}, whichever does not come from the archive."
         raise FolderError(name, found, "one list", remedy, fault=("list-twice",))
     place, where = (name, top) if name in top else (f"{FOLDERS[split]}/{name}", inside)

@@ -70,7 +70,7 @@ def _split_names(folders: Folders, top: Found, listing: Listing) -> dict[str, li
     given = VAL_LIST in top
     for alike in [] if given else names_alike(top, VAL_LIST):
         remedy = f"Rename it to {VAL_LIST}, if it is the list of the validation split; otherwise move it away."
-        error = FolderError(alike, "is not read for its name", VAL_LIST, remedy, fault=("list-name",))
+        error = FolderError(alike, "is not read because of its name", VAL_LIST, remedy, fault=("list-name",))
         listing.problems.append(Problem("", alike, error, entry=False))
     val = read(VAL_LIST) if given else []
     test = read("test_list.txt")

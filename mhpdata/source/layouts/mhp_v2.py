@@ -51,7 +51,7 @@ def scan(root: Path, follow_links: bool = False) -> Listing:
         listing.entries[split] = []
         if LISTS[split] not in lists and not (root / split).exists():
             remedy = without_split(split, SPLITS)
-            found, fault = f"missing, and its list list/{LISTS[split]}", ("missing",)
+            found, fault = f"missing, as is its list list/{LISTS[split]}", ("missing",)
             error = FolderError(split, found, "the folder of a split", remedy, fault=fault)
             listing.problems.append(Problem(split, split, error, entry=False))
             continue

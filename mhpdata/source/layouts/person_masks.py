@@ -113,4 +113,4 @@ class PersonMasks:
 
 def _extra(id: str) -> str:
     """What to do about masks too many, which extracting over them leaves where they are."""
-    return f"Delete those of {id}_*.png that the archive does not have. {EXTRACT_AGAIN}"
+    return f"Delete the files {id}_*.png that are not in the archive. {EXTRACT_AGAIN}"

@@ -26,9 +26,9 @@ from mhpdata.filesystem.regular import open_regular
 from mhpdata.storage.digests import FileHash
 from mhpdata.wording import is_no_file, to_read, why
 
-DISK = "Try again; if that fails, too, check the disk (dmesg tells its errors) and copy the shard to another one."
+DISK = "Try again; if that fails, check the disk (dmesg lists its errors) and copy the shard to another disk."
 """What to do about a shard that the system does not give."""
-_ANEW = "call mhpdata.open or make the mhpdata.Loader anew."
+_ANEW = "call mhpdata.open or create the mhpdata.Loader again."
 
 
 def how_to_open(error: OSError, path: Path) -> str:
@@ -65,7 +65,9 @@ def check_written(path: Path, size: int) -> None:
     """Raise OutputError unless a file that was just written has as many bytes as were written to it."""
     found = path.stat().st_size
     if found != size:
-        remedy = "End what else writes to it, and check the disk (dmesg tells its errors); then run the command again."
+        remedy = (
+            "Stop other programs that write to it, check the disk (dmesg lists its errors), and run the command again."
+        )
         raise OutputError(path, f"has {found} bytes", f"the {size} that were written to it", remedy)
 
 
@@ -165,7 +167,7 @@ class OpenFile:
     def _open(self) -> _Descriptor:
         """Open the file, for the first time or anew; it must be the same one."""
         if self._closed:
-            raise ShardError(self.path, "was closed with close()", "an open shard", f"To read on, {_ANEW}")
+            raise ShardError(self.path, "was closed with close()", "an open shard", f"To continue reading, {_ANEW}")
         try:
             descriptor = _Descriptor(self.path)
         except OSError as error:

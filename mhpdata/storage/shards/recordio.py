@@ -42,7 +42,7 @@ _LINE = re.compile(rb"[0-9]{1,10}\t[0-9]{1,19}\n")
 def frame(payload: bytes | bytearray | memoryview) -> list[bytes | memoryview]:
     """The parts that write a payload to a ``.rec`` file, as buffers to be written one after the other."""
     if len(payload) > MAX_PAYLOAD:
-        remedy = "Pack with --format hdf5, which takes larger ones, or with a smaller --size, such as 768."
+        remedy = "Pack with --format hdf5, which allows larger records, or with a smaller --size, such as 768."
         raise ShardError("RecordIO shard", f"a record of {len(payload)} bytes", f"at most {MAX_PAYLOAD}", remedy)
     view = memoryview(payload)
     cuts = _magic_places(payload)
@@ -74,13 +74,13 @@ def unframe(data: bytes | memoryview, place: str, remedy: str = FIND_AGAIN) -> b
         if magic != MAGIC or at + 8 + length > len(view):
             found, expected = f"is cut short: ends after {len(view) - at - 8} bytes", f"{length}"
             if magic != MAGIC:
-                found, expected = f"is damaged: does not begin as a record ({magic:#010x})", f"{MAGIC:#010x}"
+                found, expected = f"is damaged: does not start as a record ({magic:#010x})", f"{MAGIC:#010x}"
             raise ShardError(place, found, expected, remedy)
         part = view[at + 8 : at + 8 + length]
         if flag == 0 and not parts:
             return part
         if flag != (1 if not parts else 2) and not (flag == 3 and parts):
-            found = f"is damaged: its parts do not follow one another (part {len(parts) + 1} is marked {flag})"
+            found = f"is damaged: its parts are out of order (part {len(parts) + 1} is marked {flag})"
             raise ShardError(place, found, "", remedy)
         parts.append(part)
         if flag == 3:
@@ -135,7 +135,7 @@ class Reader:
         self._file = OpenFile(stem.with_suffix(".rec"))
         self._ends = np.append(self._offsets[1:], np.uint64(self._file.size))
         if not (self._offsets < self._ends).all():
-            found = f"has {self._file.size} bytes, which its .idx file does not fit"
+            found = f"has {self._file.size} bytes, which does not match its .idx file"
             raise ShardError(self._file.path, found, "rising offsets within them", _both(self._file.path))
 
     def __len__(self) -> int:
@@ -182,7 +182,7 @@ def read_index(path: Path, records: int) -> np.ndarray:
     try:
         text = read_regular(path, _LONGEST_LINE * records + (1 << 20))
         if _LINE.sub(b"", text):
-            raise ValueError("lines of another kind")
+            raise ValueError("invalid lines")
         table = np.array(text.split(), np.uint64).reshape(-1, 2)
     except OSError as error:
         raise ShardError(
@@ -192,7 +192,7 @@ def read_index(path: Path, records: int) -> np.ndarray:
         expected = "lines of a number, a tab and an offset"
         raise ShardError(path, "is not an index", expected, copy_again(path.name)) from error
     if (table[:, 0] != np.arange(len(table))).any():
-        raise ShardError(path, "has its lines in another order", "lines 0, 1, 2, ...", copy_again(path.name))
+        raise ShardError(path, "has its lines in the wrong order", "lines 0, 1, 2, ...", copy_again(path.name))
     return table[:, 1]
 
 

@@ -82,7 +82,7 @@ def _make_all(
 def _new_partial(out: Path, form: Form) -> Path:
     """Make an empty folder beside ``out``, of its temporary name, once both are known to be free."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        remedy = f"Choose another --out; if nobody needs {out}, you may remove it instead."
+        remedy = f"Choose another --out, or remove {out} if it is no longer needed."
         raise OutputError(out, "exists and is not empty", "a new name or an empty folder", remedy)
     folder = part_of(out)
     for left in (folder, out.with_name(f"{out.name}.partial")):  # the second is 0.1's name
@@ -90,7 +90,7 @@ def _new_partial(out: Path, form: Form) -> Path:
             _remove_partial(left)
     if folder.exists() or folder.is_symlink():
         remedy = f"Move {folder.name} away, or choose another --out."
-        raise OutputError(folder, "is in the way and was not made by mhp-synth", "", remedy)
+        raise OutputError(folder, "exists and was not made by mhp-synth", "", remedy)
     folder.mkdir(parents=True)
     (folder / MARKER).touch()
     for name in form.folders:
@@ -137,7 +137,7 @@ def _add_defects(folder: Path, seed: int, scale: float, images: int) -> None:
 def _check(images: int, seed: int, workers: int, scale: float, defects: bool, layout: str) -> None:
     check_choice("layout", layout, tuple(FORMS))
     if defects and layout != V1:
-        remedy = f"Do without defects, or choose layout {V1}."
+        remedy = f"Omit defects, or choose layout {V1}."
         raise OptionError("defects", f"with layout {layout}", f"layout {V1}", remedy)
     check_range("images", images, 1, LARGEST_ID - (len(DEFECTS) if defects else 0))  # ids have four digits
     check_range("seed", seed, 0, 1 << 62)
