@@ -120,7 +120,7 @@ def test_a_signal_ends_it_with_its_status_and_resume_needs_no_other_flag(hooks, 
 def test_a_resumed_run_takes_what_is_typed_and_refuses_another_recipe(hooks, rec, monkeypatch):
     assert invoke(f"{small(rec)} --seed 7").exit_code == 0
     refused = invoke("--resume runs/mhp/icnet/resnet50 --lr 0.5")
-    assert refused.exit_code == 2 and "--lr: 0.5; expected 0.001, as the run began" in refused.output
+    assert refused.exit_code == 2 and "--lr: 0.5; expected 0.001, the value of the resumed run" in refused.output
     config, out, _ = parsed(monkeypatch, "--resume runs/mhp/icnet/resnet50 --ngpus 2 --log-interval 9")
     assert (config.run.seed, config.machine.ngpus, config.machine.contexts, config.run.log_interval) == (7, 2, 2, 9)
     assert str(out) == "runs/mhp/icnet/resnet50"

@@ -91,7 +91,7 @@ def test_a_mixed_run_its_config_and_its_exact_resume(hooks, packed, data, tmp_pa
     refused = invoke("--resume whole --mix 1,1,1")
     assert (
         refused.exit_code == 2
-        and "--mix: (1.0, 1.0, 1.0); expected (1.0, 1.0, 2.0), as the run began" in refused.output
+        and "--mix: (1.0, 1.0, 1.0); expected (1.0, 1.0, 2.0), the value of the resumed run" in refused.output
     )
 
 

@@ -166,7 +166,7 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(config, whole, tmp_path):
 
 def test_a_resumed_run_keeps_its_recipe_but_may_change_where_it_runs(config, tmp_path):
     stopped = run(config, tmp_path / "run", before_step=send(signal.SIGINT, 1))
-    with pytest.raises(OptionError, match=r"lr: 0\.1; expected 1\.0, as the run began"):
+    with pytest.raises(OptionError, match=r"lr: 0\.1; expected 1\.0, the value of the resumed run"):
         run(config.changed(lr=0.1), tmp_path / "run", resume=stopped.last)
     run(config.changed(workers=2, log_interval=3), tmp_path / "run", resume=stopped.last)
 
