@@ -64,9 +64,9 @@ class Guard:
                 moment.place,
                 f"{self.in_a_row} steps in a row had a non-finite loss or gradient; last samples: {samples}",
                 "",
-                f"Inspect the step with mhp-train --replay {bundle or max(self._folder.glob('epoch_*'))}. Then start a "
-                f"new run with --lr {engine.config.optim.lr / 10:g}, a tenth; if that does not help, add --clip-grad 1 "
-                "or --warmup-epochs 1.",
+                f"Run mhp-train --replay {bundle or max(self._folder.glob('epoch_*'))} to inspect the step. Then start "
+                f"a new run with --lr {engine.config.optim.lr / 10:g}, a tenth; if that does not help, add --clip-grad "
+                "1 or --warmup-epochs 1.",
             )
         return False
 

@@ -140,7 +140,7 @@ def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
         remedy = f"N{_RUN[1:]}." if isinstance(error, FileNotFoundError) else to_replace(error, path, _mend(path))
         raise CheckpointError(path, f"cannot be read ({why(error)})", "a table of mhp-train", remedy) from error
     except (UnicodeDecodeError, csv.Error) as error:
-        found = f"damaged ({error_in_words(error)})"
+        found = f"is damaged ({error_in_words(error)})"
         raise CheckpointError(path, found, "a table of mhp-train", _mend(path)) from error
     if not rows or rows[0][: len(header)] != list(header):
         raise CheckpointError(path, "not a table of mhp-train", f"columns {', '.join(header)}", _mend(path))

@@ -147,7 +147,9 @@ def test_a_resumed_run_may_change_where_it_runs_and_nothing_else():
             if about.free:
                 begun.check_continued(other)
             else:
-                with pytest.raises(OptionError, match=f"^{flag}: {default + 1}; expected {default}, the value of the resumed run"):
+                with pytest.raises(
+                    OptionError, match=f"^{flag}: {default + 1}; expected {default}, the value of the resumed run"
+                ):
                     begun.check_continued(other)
 
 

@@ -81,7 +81,7 @@ def test_a_signal_before_the_first_step_has_nothing_to_save(config, tmp_path, ca
 
     stopped = train(config, tmp_path / "run", open_engine=opener)
     assert (stopped.signal, stopped.last) == (signal.SIGTERM, None)
-    assert "no step was done" in capsys.readouterr().out
+    assert "No step was done" in capsys.readouterr().out
     run(config, tmp_path / "run")
 
 
