@@ -144,8 +144,8 @@ class TrainConfig:
     def changed(self, **values: Any) -> TrainConfig:
         """Return a copy with some values replaced, named and checked as in ``of``.
 
-        A new ``ngpus`` above 0 also resets ``contexts`` to follow it, as in ``of``; on the CPU, ``contexts`` stays as it is
-        unless given.
+        A new ``ngpus`` above 0 also resets ``contexts`` to follow it, as in ``of``; on the CPU, ``contexts`` stays
+        as it is unless given.
         """
         if values.get("ngpus"):
             values = {"contexts": 0, **values}
