@@ -1,4 +1,4 @@
-"""What looks at and learns from packed shards. Nothing heavy is imported until it is used."""
+"""Train, evaluate and visualise networks on packed shards. Frameworks are imported on first use."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What a training run is made of: groups of options, checked together, saved as JSON beside every checkpoint.
+"""The configuration of a training run: groups of options, checked together and saved as JSON with every checkpoint.
 
 ::
 
     TrainConfig(data=Data("rec"), view=TrainCrop(480), optim=Optimization(lr=0.01), machine=Machine("torch"))
-    TrainConfig.of(data="rec", crop_size=480, lr=0.01, engine="torch")       the same, by the names of the flags
+    TrainConfig.of(data="rec", crop_size=480, lr=0.01, engine="torch")       the same, by flag names
 
-Imports nothing heavy: the commands take their flags from here.
+The commands take their flags from this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from mhpdata.wording import counted, error_in_words
 from mhpmodels.recipe import MODELS, Data, Loss, Machine, Network, Optimization, Run, Schedule
 
 MULTIPLE = {"icnet": 16, "psp": 8}
-"""Training crops are a multiple of this."""
+"""The training crop must be a multiple of this, by model."""
 SUFFIXES = {"mxnet": ".params", "torch": ".pt"}
-"""Of files of weights, by engine."""
+"""Suffix of weight files, by engine."""
 TORCH_ONLY = {"accumulate": 1, "ema": 0.0, "compile": False}
-"""Options that other engines take at this value only."""
+"""Options of the torch engine, with the only value that other engines accept."""
 
 GROUPS: dict[str, type[Checked]] = {
     "data": Data,
@@ -50,17 +50,17 @@ OPTIONS: dict[str, tuple[str, str, Option, Any]] = {
     for group, kind in GROUPS.items()
     for name, (about, default) in options_of(kind).items()
 }
-"""{flag: (group, field, what the field says of itself, its default)}: all options of a run."""
+"""All options of a run: {flag: (group, field, description of the field, default)}."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All that decides how a run goes: ten groups, each a frozen class that checks itself.
+    """All settings of a training run: ten groups, each a frozen class that validates its own values.
 
-    With ``run.old_recipe`` the crops are those of GluonCV's recipe (``TrainCrop.as_gluoncv``).
+    ``run.old_recipe`` replaces the crops by those of the GluonCV recipe (``TrainCrop.as_gluoncv``).
 
     Raises:
-        OptionError: a value is invalid, or values of several groups contradict each other. It names the flag.
+        OptionError: a value is invalid, or values of several groups conflict. The error names the flag.
     """
 
     data: Data = Data()
@@ -85,132 +85,134 @@ class TrainConfig:
         for flag, value in {**TORCH_ONLY, **({"model": None} if own else {})}.items():
             if self.machine.engine != "torch" and self.value(flag) != value:
                 found = f"{self.value(flag)} with engine {self.machine.engine}"
-                instead = "leave this option out" if value is not None else f"the model {' or '.join(MODELS)}"
+                instead = "omit this option" if value is not None else f"choose the model {' or '.join(MODELS)}"
                 remedy = f'Pass --engine torch (Python: engine="torch"), or {instead}.'
                 raise OptionError(flag, found, "engine torch", remedy)
 
     def _check_sizes(self) -> None:
-        """Raise OptionError unless batch and crops fit devices and network."""
+        """Raise OptionError unless the batch fits the devices and the crop fits the network."""
         batch, contexts, model = self.optim.batch_size, self.machine.contexts, self.network.model
         if batch % contexts:
             found = f"{batch} images for {contexts} contexts (copies of the network)"
-            remedy = f"Pass {_nearest(batch, contexts)}, so that each context has as many images."
-            raise OptionError("batch_size", found, "a multiple of the contexts", remedy)
+            remedy = f"Pass {_nearest(batch, contexts)}, so that every context gets the same number of images."
+            raise OptionError("batch_size", found, "a multiple of the number of contexts", remedy)
         step = MULTIPLE.get(model, 1)
         if self.view.size % step:
             found = f"{self.view.size} with model {model}"
             remedy = f"Pass {_nearest(self.view.size, step)}."
             raise OptionError("crop_size", found, f"a multiple of {step}", remedy)
         if self.view.pad_label not in (BACKGROUND, IGNORE):
-            remedy = f"Pass {IGNORE} to leave the padding out of the loss, {BACKGROUND} to count it as background."
+            remedy = f"Pass {IGNORE} to exclude padding from the loss, or {BACKGROUND} to count it as background."
             raise OptionError("pad_label", f"{self.view.pad_label}", f"{BACKGROUND} or {IGNORE}", remedy)
 
     def _check_data(self) -> None:
-        """Raise OptionError unless the options that name classes, folders and their weights go together."""
+        """Raise OptionError unless class names and weights match the numbers of classes and folders."""
         names, classes = self.network.class_names, self.network.classes
         if names and len(names) != classes:
-            found = f"{len(names)} for {classes} classes"
-            remedy = f"Pass {classes} class_names, or leave the argument out for the names that the data have."
-            raise OptionError("class_names", found, "a name for each class", remedy)
+            found = f"{counted(len(names), 'name')} for {classes} classes"
+            remedy = f"Pass {classes} class_names, or omit the argument to use the names in the data."
+            raise OptionError("class_names", found, "one name per class", remedy)
         for name, values, count, each in (
             ("mix", self.mix.weights, len(self.data.folders), "packed folder"),
             ("class_weights", self.loss.class_weights, classes, "class"),
         ):
             if values is not None and len(values) != count:
-                remedy = f"Pass {counted(count, 'number')} above 0, one for each {each}, or leave the option out."
+                remedy = f"Pass {counted(count, 'number')} above 0, one per {each}, or omit the option."
                 raise OptionError(
                     name, counted(len(values), "number"), f"a tuple of {counted(count, 'number')}", remedy
                 )
         for name in ("names", "where", "limit"):
             if getattr(self.choose, name) is not None:
-                remedy = "Leave it out, and pack the images that the run is to see."
-                raise OptionError(name, "given to a training run", "nothing (None)", remedy)
+                remedy = "Omit it, and pack only the images that the run should use."
+                raise OptionError(name, "not supported in a training run", "None", remedy)
 
     @property
     def suffix(self) -> str:
-        """Return the suffix of the engine's files of weights."""
+        """The suffix of the engine's weight files."""
         return SUFFIXES.get(self.machine.engine, ".params")
 
     @staticmethod
     def of(**values: Any) -> TrainConfig:
-        """Return the config with these values, named as the command's flags are (``crop_size=480, lr=0.01``).
+        """Return a config with these values, given by flag name (``crop_size=480, lr=0.01``).
 
         Raises:
-            TypeError: no option has this name.
-            OptionError: as for the class; it names the flag.
+            TypeError: there is no option with this name.
+            OptionError: a value is invalid, or values conflict. The error names the flag.
         """
         return TrainConfig(**_groups(values, lambda group, given: GROUPS[group](**given)))
 
     def changed(self, **values: Any) -> TrainConfig:
-        """Return this config with other values, named and checked as for ``of``.
+        """Return a copy with some values replaced, named and checked as in ``of``.
 
-        With another ``ngpus`` above 0 the contexts follow it, as for ``of``; on the CPU they stay as they are.
+        A new ``ngpus`` above 0 also resets ``contexts`` to follow it, as in ``of``; on the CPU, ``contexts`` stays
+        as it is unless given.
         """
         if values.get("ngpus"):
             values = {"contexts": 0, **values}
         return replace(self, **_groups(values, lambda group, given: replace(getattr(self, group), **given)))
 
     def value(self, flag: str) -> Any:
-        """Return the value of an option by the name of its flag."""
+        """Return the value of an option, given its flag name."""
         group, name = OPTIONS[flag][:2]
         return getattr(getattr(self, group), name)
 
     def check_continued(self, other: TrainConfig) -> None:
-        """Raise OptionError unless a run that began with this config may continue with ``other``."""
+        """Raise OptionError unless a run that started with this config may resume with ``other``."""
         for flag, (_, _, about, _) in OPTIONS.items():
             if not about.free and other.value(flag) != self.value(flag):
                 remedy = (
-                    "Leave the option out: a resumed run keeps its own; to begin a new run with these weights, pass "
-                    "--weights instead of --resume."
+                    "Omit the option to keep the run's own value, or pass --weights instead of --resume to start a new "
+                    "run from these weights."
                 )
-                raise OptionError(flag, f"{other.value(flag)}", f"{self.value(flag)}, as the run began", remedy)
+                expected = f"{self.value(flag)}, the value of the resumed run"
+                raise OptionError(flag, f"{other.value(flag)}", expected, remedy)
 
     def to_json(self) -> str:
-        """Return it as text: an object of groups, one value per line."""
+        """Return the config as JSON text: an object of groups, one value per line."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @staticmethod
     def from_json(text: str, place: str = "config") -> TrainConfig:
-        """Return the config of a JSON text; options that it does not name have their defaults.
+        """Return the config of a JSON text; options missing from it take their defaults.
 
         Args:
-            text: what ``to_json`` gives, or the flat object that mhp 0.1 wrote.
-            place: the file, for the error.
+            text: output of ``to_json``, or the flat object written by mhp 0.1.
+            place: name of the file, for error messages.
 
         Raises:
-            OptionError: the text is no config, or has a value outside what a config takes.
+            OptionError: the text is not a config, or a value is invalid.
         """
         try:
             content = parse_json(text)
         except (ValueError, RecursionError) as error:
             raise OptionError(place, f"{_NO_CONFIG} ({error_in_words(error)})", _JSON, _rewrite(place)) from error
         if not isinstance(content, dict):
-            raise OptionError(place, f"{_NO_CONFIG} (no JSON object)", _JSON, _rewrite(place))
+            raise OptionError(place, f"{_NO_CONFIG} (not a JSON object)", _JSON, _rewrite(place))
         values = _flat(content)
         unknown = sorted(set(values) - set(OPTIONS))
         if unknown:
-            found = f"has fields that this mhp does not know: {', '.join(unknown)}"
+            found = f"unknown fields: {', '.join(unknown)}"
             remedy = (
-                f"If you wrote {' and '.join(unknown)} yourself, delete that from the file; if mhp-train wrote the "
-                "file, it is of a newer mhp: install that one."
+                f"Delete {' and '.join(unknown)} from the file if you added that yourself; if mhp-train wrote the "
+                "file, install the newer mhp that wrote it."
             )
             raise OptionError(place, found, "fields of mhpmodels.config.TrainConfig", remedy)
         try:
             return TrainConfig.of(**values)
         except OptionError as error:
-            remedy = f"{error.remedy} Write that into the file, or copy the file again from where mhp-train wrote it."
+            remedy = f"{error.remedy} Correct the file, or copy it again from the run."
             raise error.at(f"{place}, {error.place}", remedy) from error
 
 
-_NO_CONFIG, _JSON = "is not a configuration of mhp-train", "a JSON object as TrainConfig.to_json gives"
+_NO_CONFIG, _JSON = "not an mhp-train configuration", "a JSON object as written by TrainConfig.to_json"
 _MAKE = 'python -c "from mhpmodels.config import TrainConfig; print(TrainConfig().to_json())"'
 
 
 def _groups(values: Mapping[str, Any], make: Callable[[str, dict[str, Any]], Checked]) -> dict[str, Any]:
-    """The groups that some values by flag are of, each made from its fields' values; errors name the flag."""
+    """Make each group that has values from its own; ``values`` are keyed by flag, and errors name the flag."""
     unknown = sorted(set(values) - set(OPTIONS))
     if unknown:
-        raise TypeError(f"no option of a run is named {', '.join(map(repr, unknown))}")
+        raise TypeError(f"unknown training options: {', '.join(map(repr, unknown))}")
     groups: dict[str, Any] = {}
     for group in GROUPS:
         flags = {OPTIONS[flag][1]: flag for flag in values if OPTIONS[flag][0] == group}
@@ -223,7 +225,7 @@ def _groups(values: Mapping[str, Any], make: Callable[[str, dict[str, Any]], Che
 
 
 def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a JSON object by flag: of one with groups, or of 0.1's flat one, whose keys are the flags."""
+    """Return a JSON object's values by flag. 0.1 wrote a flat object, keyed by flag; later versions write groups."""
     if not any(isinstance(value, dict) for value in content.values()):
         return dict(content)
     flags = {(group, name): flag for flag, (group, name, _, _) in OPTIONS.items()}
@@ -232,19 +234,19 @@ def _flat(content: Mapping[str, Any]) -> dict[str, Any]:
         if group in GROUPS and isinstance(values, dict):
             found |= {flags.get((group, name), f"{group}.{name}"): value for name, value in values.items()}
         else:
-            found[f"{group}, which is no group"] = values
+            found[f"{group} (not a group)"] = values
     return found
 
 
 def _rewrite(place: str) -> str:
-    """What to do about a text that is no configuration."""
+    """Return the remedy for a text that is not a configuration."""
     return (
-        f"To take a run's settings, write into {place} what one of its epoch_*.json has under 'config'; without a run, "
-        f"begin with the usual settings, which this prints: {_MAKE}."
+        f"Copy the 'config' object of a run's epoch_*.json into {place}, or start from the default settings, which "
+        f"this command prints: {_MAKE}."
     )
 
 
 def _nearest(value: int, step: int) -> str:
-    """The multiples of ``step`` on both sides of ``value``."""
+    """Return the multiples of ``step`` just below and above ``value``, as text."""
     below = value // step * step
     return f"{below} or {below + step}" if below else f"{step}"

@@ -1,4 +1,4 @@
-"""A running mean that no single number can spoil."""
+"""A running mean of finite numbers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from dataclasses import dataclass
 
 @dataclass
 class Mean:
-    """A running mean of finite numbers; what is not finite is left out of it.
+    """A running mean that ignores infinities and NaN.
 
     Attributes:
-        total, count: of the finite numbers.
+        total: sum of the finite numbers.
+        count: number of finite numbers.
     """
 
     total: float = 0.0
     count: int = 0
 
     def add(self, value: float) -> None:
-        """Take one more number into the mean, if it is finite."""
+        """Add a number to the mean if it is finite."""
         if math.isfinite(value):
             self.total += value
             self.count += 1
 
     @property
     def value(self) -> float:
-        """The mean; NaN of no numbers."""
+        """The mean; NaN if no finite number was added."""
         return self.total / self.count if self.count else math.nan

@@ -1,1 +1,1 @@
-"""Predictions of a network against the labels (mhp-eval)."""
+"""Evaluate a network against the labels of a split (mhp-eval)."""

@@ -1,15 +1,16 @@
-"""A network's predictions against the labels of a split: pixAcc, mIoU, the IoU of each class, the time an image.
+"""Evaluate a network on a split: pixAcc, mIoU, IoU per class and time per image.
 
-Three ways to look at an image, in the order of how much of it is asked for:
+There are three modes:
 
 ======  ==============================================================================================================
-crop    the square in the middle, its short side scaled to the crop: what training validates on (GluonCV's "val")
-whole   the whole image at short side 768, labels at that size: GluonCV's "testval", as in its published figures
-source  the whole image at short side 768 for the network, its logits scaled to the photo's own size and compared with
-        the labels as annotated: what papers compare
+crop    the short side is resized to the crop size and the centre square is scored, as validation does in training
+        (GluonCV's "val")
+whole   the whole image at short side 768, with labels at that size: GluonCV's "testval", as in its published results
+source  the network sees the whole image at short side 768; its logits are resized to source size and scored against
+        the labels as annotated, as papers do
 ======  ==============================================================================================================
 
-Figures of different ways are not comparable; nor are those of different protocols (``mhpdata.storage.protocol``).
+Results of different modes are not comparable, nor are those of different protocols (``mhpdata.storage.protocol``).
 """
 
 from __future__ import annotations
@@ -55,27 +56,27 @@ def validate(
     progress: Callable[[int], None] | None = None,
     place: str = "logits",
 ) -> Confusion:
-    """Score the batches of a loader with ``CentreCrop``: what training does after an epoch.
+    """Score the batches of a ``CentreCrop`` loader, as training does after an epoch.
 
     Args:
-        predict: images -> logits, as ``Engine.predict``.
-        loader: batches; a record that was left out counts nothing, an empty batch is passed over.
-        classes: how many labels there are.
-        progress: is told how many images were done, after each batch.
-        place: names the split and the checkpoint in errors of the network.
+        predict: function from images to logits, such as ``Engine.predict``.
+        loader: batches; damaged records that were left out are not counted, and empty batches are skipped.
+        classes: number of classes.
+        progress: function called after each batch with its number of images.
+        place: split and checkpoint, for error messages.
 
     Returns:
-        The confusion of this rank's images; ``merge`` those of all ranks.
+        The confusion matrix of this rank's images; ``merge`` those of all ranks.
 
     Raises:
-        EngineError: logits that are no numbers.
-        OptionError: labels outside the classes, logits of another shape.
+        EngineError: a logit is NaN.
+        OptionError: a label is out of range, or the logits have an invalid shape.
     """
     confusion = Confusion(classes)
     for batch in loader:
         if batch.labels is None:
-            remedy = "Make the Loader of a split that has labels, such as val."
-            raise OptionError("loader", "batches without labels", "a split with labels", remedy)
+            remedy = "Open the Loader on a split with labels, such as val."
+            raise OptionError("loader", "batches without labels", "batches with labels", remedy)
         if len(batch.indices):
             confusion.update(most_likely(predict(batch.images), place), batch.labels)
         if progress is not None:
@@ -96,25 +97,26 @@ def evaluate(
     threads: int | None = None,
     progress: bool = False,
 ) -> Evaluation:
-    """Score a split of a packed folder.
+    """Evaluate a network on a split of a packed folder.
 
     Args:
-        inference: around the network.
-        folder, split: what ``mhp-pack`` wrote.
-        mode: of MODES.
-        size: pixels of the crop's sides, or of the short side of a whole image.
-        choose: which images count, by protocol and copies.
-        remap: what the split's labels become, for ``mhpdata.remap``; as the network was trained.
-        batch_size: crops that the network is given at once; a whole image goes alone.
-        threads: that decode; None for one a core.
-        progress: show a bar, where stderr is a terminal.
+        inference: the network.
+        folder: packed folder written by ``mhp-pack``.
+        split: name of the split.
+        mode: one of MODES.
+        size: side of the crop, or short side of the whole image, in pixels.
+        choose: images to evaluate, by protocol and duplicates.
+        remap: label mapping for ``mhpdata.remap``, the same as in training.
+        batch_size: number of crops per batch; whole images are predicted one by one.
+        threads: number of decoding threads; None for one per core.
+        progress: draw a progress bar if standard error is a terminal.
 
     Raises:
-        OptionError: an argument outside what is taken, a split without labels, or a network with more outputs than the
-            dataset has classes.
-        PackedError: a damaged record.
-        ImageError: an image so narrow that it would become huge.
-        EngineError: logits that are no numbers, or of another shape.
+        OptionError: an argument is invalid, the split has no labels, or the network has more outputs than the dataset
+            has classes.
+        PackedError: a record is damaged.
+        ImageError: an image is so narrow that resizing would make it huge.
+        EngineError: a logit is NaN, or the logits have an invalid shape.
     """
     check_choice("mode", mode, MODES)
     opened = open_split(folder, split)
@@ -150,30 +152,30 @@ def evaluate(
 
 
 def _check_choose(choose: Choose) -> None:
-    """Raise OptionError for conditions that an evaluation does not report."""
+    """Raise OptionError for filters that an evaluation does not report."""
     for name in ("names", "where", "limit"):
         if getattr(choose, name) is not None:
-            remedy = "Leave it out: scores are compared by split and protocol."
-            raise OptionError(name, "given to an evaluation", "nothing (None)", remedy)
+            remedy = "Omit it; choose images by split and protocol, so that results stay comparable."
+            raise OptionError(name, "not supported in an evaluation", "None", remedy)
 
 
 def _check(split: Split, chosen: Chosen, inference: Inference, classes: int) -> None:
-    """Raises OptionError where nothing could come of it, before anything is scored."""
+    """Raise OptionError, before anything is scored, if the split cannot be evaluated with this network."""
     place = f"{split.folder}, split {split.name}"
     if not chosen.names:
         raise OptionError(place, "no images", "at least one", NO_IMAGES)
     if split.record(chosen.indices[0]).runs is None:
         remedy = (
-            "Pass a --split that has labels, such as val; what the network says of this one is written by mhp-predict "
+            "Pass a --split with labels, such as val; to predict this one, run mhp-predict "
             f"--data {split.folder} --split {split.name}."
         )
-        raise OptionError(place, "has no labels", "a split with labels", remedy)
+        raise OptionError(place, "no labels", "a split with labels", remedy)
     inference.check_classes(classes, str(split.folder))
 
 
 @dataclass
 class _Run:
-    """One pass over the images that count; ``seconds`` an image, in order, and how many were scored in pieces."""
+    """One pass over the chosen images, with the seconds per image in order and the number scored in pieces."""
 
     inference: Inference
     split: Split
@@ -187,7 +189,7 @@ class _Run:
     in_pieces: int = 0
 
     def crops(self, batch_size: int, threads: int | None) -> Confusion:
-        """Of batches, as training validates; with scales or mirror images one by one."""
+        """Score centre crops, in batches as in training; one by one for several scales or mirrored images."""
         plain = self.inference.scales == (1.0,) and not self.inference.mirror
         predict = self.inference.predict if plain else self._each
 
@@ -216,7 +218,7 @@ class _Run:
             loader.close()
 
     def pictures(self, at_source: bool, threads: int | None) -> Confusion:
-        """Of whole images, one by one, while threads decode the next."""
+        """Score whole images one by one while threads decode the next."""
         confusion = Confusion(len(self.labels))
         indices = self.chosen.indices
         with crew(len(indices), "images", threads, self.hidden is None) as workers:
@@ -237,7 +239,7 @@ class _Run:
         return np.stack([self.inference(image) for image in images])
 
     def _read(self, at_source: bool, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """An image at the size for the network, and its labels at that size or at the photo's own."""
+        """Read an image at the network's input size, and its labels at that size or at source size."""
         sample, place = self.split[index], self.split.place(index)
         size = input_size(sample.record.source_size, self.size, place)
         image = sample.image if sample.image.shape[:2] == size else resize_image(sample.image, size)

@@ -1,14 +1,14 @@
-"""Logits to labels, labels to a confusion matrix, the matrix to pixAcc, IoU and mIoU.
+"""Convert logits to labels, count labels in a confusion matrix, and compute pixAcc, IoU and mIoU from it.
 
 ::
 
     logits (N, C, H, W) ─most_likely─> predicted (N, H, W) ─Confusion.update, with labels (N, H, W)─> matrix (C, C)
 
-The rule is that of GluonCV's SegmentationMetric (``gluoncv/utils/metrics/segmentation.py``), so that figures can be
-compared: intersections and unions are summed over the whole set before they are divided, mIoU is the plain mean over
-all C classes, and a class that neither the labels nor the predictions have counts 0. It differs where GluonCV is silent
-about a mistake: there only the label -1 is ignored and 19, 255 or -2 are counted as misses; here 255 is ignored, and
-any other label or prediction outside 0 .. C-1 is an error, unless ``update`` is told to count predictions as GluonCV.
+The definitions are those of GluonCV's SegmentationMetric (``gluoncv/utils/metrics/segmentation.py``), so results are
+comparable: intersections and unions are summed over the whole set before the division, mIoU is the plain mean over all
+C classes, and a class that is in neither the labels nor the predictions counts 0. One difference: GluonCV ignores only
+label -1 and silently counts 19, 255 or -2 as misses. Here 255 is ignored, and any other label or prediction outside
+0 .. C-1 is an error, unless ``update`` is told to count out-of-range predictions as GluonCV does.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ from mhpmodels.inference.rescale import NOT_FINITE
 
 Labels = npt.NDArray[np.uint8]
 
-_BLOCK = 4096  # pixels that most_likely looks at together, so that their best logits stay in the cache
+_BLOCK = 4096  # pixels that most_likely processes together, so that their best logits stay in the cache
 
 
 class Confusion:
-    """How often each label was predicted as each label, over any number of images.
+    """A confusion matrix, accumulated over any number of images.
 
     Attributes:
-        matrix: int64 (C, C), pixels; rows are the truth, columns the prediction. Pixels of label 255 are in none.
-        missed: int64 (C,), pixels of each class whose prediction is no label, where ``update`` was told to take those.
+        matrix: int64 (C, C) pixel counts; rows are the truth, columns the prediction. Pixels labelled 255 are excluded.
+        missed: int64 (C,) pixels per class with an out-of-range prediction, if ``update`` was told to accept those.
     """
 
     def __init__(self, classes: int) -> None:
-        """A matrix of zeros for labels 0 .. ``classes`` - 1, at most 255 of them."""
+        """Create a matrix of zeros for labels 0 .. ``classes`` - 1, at most 255 of them."""
         check_range("classes", classes, 1, IGNORE)
         self.matrix = np.zeros((classes, classes), np.int64)
         self.missed = np.zeros(classes, np.int64)
 
     def update(self, predicted: np.ndarray, labels: np.ndarray, missing: bool = False) -> None:
-        """Count some images; nothing is counted if anything is wrong.
+        """Add some images to the counts; after an error the counts are unchanged.
 
         Args:
-            predicted: integers of any shape, as (N, H, W): labels 0 .. C-1, at ignored pixels, too.
-            labels: integers of the same shape: labels 0 .. C-1, or 255 where nothing is to be counted.
-            missing: a prediction from C to 255 is a miss, as in GluonCV's metric, and no error.
+            predicted: integers of any shape, such as (N, H, W): labels 0 .. C-1, at ignored pixels, too.
+            labels: integers of the same shape: labels 0 .. C-1, or 255 for pixels that are not counted.
+            missing: count predictions from C to 255 as misses, as GluonCV's metric does, instead of rejecting them.
 
         Raises:
-            OptionError: shapes that differ, no integers, or a value that is no label.
+            OptionError: the shapes differ, a dtype is not an integer type, or a label is out of range.
         """
         if predicted.shape != labels.shape:
-            remedy = "Scale the predicted labels to the size of the true ones, by nearest neighbour."
+            remedy = "Resize the predicted labels to the size of the true ones by nearest neighbour."
             raise OptionError("predicted", f"shape {predicted.shape}", f"{labels.shape}, as the labels", remedy)
         counts = np.zeros((256, 256), np.int64)
         classes = len(self.matrix)
@@ -67,40 +67,40 @@ class Confusion:
         self.missed += counts[:classes, classes:].sum(1)
 
     def merge(self, other: Confusion) -> None:
-        """Count what ``other`` has counted, too.
+        """Add the counts of another confusion matrix.
 
         Raises:
-            OptionError: it is of another number of classes.
+            OptionError: ``other`` has a different number of classes.
         """
         if other.matrix.shape != self.matrix.shape:
-            remedy = "Count results of other classes in a Confusion of their own, and do not merge the two."
+            remedy = "Merge only results for the same classes; use a separate Confusion for others."
             raise OptionError("other", f"{len(other.matrix)} classes", f"{len(self.matrix)}", remedy)
         self.matrix += other.matrix
         self.missed += other.missed
 
     @property
     def labelled(self) -> int:
-        """Pixels that have a label other than 255."""
+        """Number of labelled pixels, that is, with a label other than 255."""
         return int(self.matrix.sum() + self.missed.sum())
 
     @property
     def pix_acc(self) -> float:
-        """Correct pixels of all labelled ones, 0..1; 0 where nothing is labelled."""
+        """Fraction of labelled pixels that are correct, 0..1; 0 if no pixel is labelled."""
         return int(np.trace(self.matrix)) / max(self.labelled, 1)
 
     @property
     def absent(self) -> npt.NDArray[np.bool_]:
-        """bool (C,): neither the labels nor the predictions have the class, so its IoU of 0 means nothing."""
+        """bool (C,): the class is in neither the labels nor the predictions, so its IoU of 0 is meaningless."""
         return np.asarray(self._union == 0)
 
     @property
     def iou(self) -> npt.NDArray[np.float64]:
-        """float64 (C,): intersection over union of each class, 0..1; 0 for an absent one."""
+        """float64 (C,): intersection over union per class, 0..1; 0 for an absent class."""
         return np.asarray(np.diagonal(self.matrix) / np.maximum(self._union, 1))
 
     @property
     def miou(self) -> float:
-        """The mean of ``iou`` over all C classes, absent ones included, 0..1."""
+        """Mean of ``iou`` over all C classes, including absent ones, 0..1."""
         return float(self.iou.mean())
 
     @property
@@ -112,18 +112,18 @@ class Confusion:
 
 
 def most_likely(logits: np.ndarray, place: str = "logits") -> Labels:
-    """The class with the largest logit at each pixel; of equals the first, as ``np.argmax``.
+    """Return the class with the largest logit at each pixel. Ties go to the lowest class, as in ``np.argmax``.
 
     Args:
-        logits: float32 (N, C, H, W), or (C, H, W); C at most 255.
-        place: names the photo and the checkpoint in an error.
+        logits: float32 (N, C, H, W) or (C, H, W) logits; C at most 255.
+        place: image and checkpoint, for error messages.
 
     Returns:
-        uint8 (N, H, W), or (H, W).
+        uint8 (N, H, W) or (H, W) labels.
 
     Raises:
-        EngineError: a NaN among the logits; it is never turned into a label.
-        OptionError: another shape or dtype.
+        EngineError: a logit is NaN; NaN is never converted to a label.
+        OptionError: the shape or dtype is invalid.
     """
     fits = logits.dtype == np.float32 and logits.ndim in (3, 4) and 1 <= logits.shape[-3] <= IGNORE
     if not fits or not min(logits.shape[-2:]):
@@ -134,31 +134,31 @@ def most_likely(logits: np.ndarray, place: str = "logits") -> Labels:
     bad = _choose(flat, labels.reshape(-1, height * width), np.empty(_BLOCK, np.float32))
     if bad >= 0:
         found = f"NaN at image {bad // (height * width)}, row {bad % (height * width) // width}, column {bad % width}"
-        raise EngineError(place, f"the network gives {found}", "numbers", NOT_FINITE)
+        raise EngineError(place, f"the network returned {found}", "numbers", NOT_FINITE)
     return labels
 
 
 def _no_logits(logits: np.ndarray) -> OptionError:
-    """What is wrong with an array that ``most_likely`` does not take."""
+    """Return the error for an array that ``most_likely`` rejects."""
     found, expected = array_in_words(logits), "float32 (N, C, H, W) or (C, H, W)"
     if logits.ndim not in (3, 4):
-        remedy = "Pass the network's output with an axis for the classes, then height and width."
+        remedy = "Pass the network's output with the axes classes, height, width last."
     elif logits.dtype != np.float32:
         remedy = "Pass logits.astype('float32')."
     elif not 1 <= logits.shape[-3] <= IGNORE:
-        found, expected = f"{logits.shape[-3]} classes, of {found}", f"1 to {IGNORE} classes C in {expected}"
-        remedy = "Put the axis of the classes before height and width, such as with logits.transpose(0, 3, 1, 2)."
+        found, expected = f"{logits.shape[-3]} classes in {found}", f"1 to {IGNORE} classes C in {expected}"
+        remedy = "Move the class axis before height and width, for example with logits.transpose(0, 3, 1, 2)."
     else:
         height, width = logits.shape[-2:]
         found, expected = f"height {height}, width {width}", "at least one pixel"
-        remedy = "Leave empty images out before the call; the last two axes are height and width, each 1 or more."
+        remedy = "Remove empty images before the call; the last two axes are height and width."
     return OptionError("logits", found, expected, remedy)
 
 
 def _flat(name: str, array: np.ndarray, classes: int) -> Labels:
-    """The array as uint8 (n,), refused where that would change a value."""
+    """Return the array as uint8 (n,). Raises OptionError if the conversion would change a value."""
     if array.dtype.kind not in "iu":
-        remedy = "Pass labels as integers: most_likely(logits) makes them of logits, .astype('uint8') of other numbers."
+        remedy = "Convert logits to labels with most_likely(logits), other numbers with .astype('uint8')."
         raise OptionError(name, f"dtype {array.dtype}", "integers", remedy)
     if array.dtype != np.uint8 and array.size and not 0 <= int(array.min()) <= int(array.max()) <= 255:
         low, high = int(array.min()), int(array.max())
@@ -169,34 +169,33 @@ def _flat(name: str, array: np.ndarray, classes: int) -> Labels:
 
 
 def _refuse(name: str, counts: npt.NDArray[np.int64], classes: int) -> None:
-    """Raises OptionError where a label from ``classes`` on was counted; ``counts[i]`` is that of classes + i."""
+    """Raise OptionError if a label of ``classes`` or more was counted; ``counts[i]`` is the count of classes + i."""
     if counts.any():
         values = [classes + int(i) for i in np.flatnonzero(counts)]
         expected, remedy = _wanted(name, classes)
         if max(values) < IGNORE:
-            remedy += f" If your data have {max(values) + 1} classes, make Confusion({max(values) + 1})."
+            remedy += f" If your data have {max(values) + 1} classes, use Confusion({max(values) + 1})."
         raise OptionError(name, f"label {', '.join(map(str, values[:5]))}", expected, remedy)
 
 
 def _wanted(name: str, classes: int) -> tuple[str, str]:
-    """Which labels ``name`` may hold, and what to do about others."""
+    """Return the labels that the argument ``name`` may contain, and the remedy for others."""
     if name == "labels":
-        remedy = f"Pass class numbers, not colours; write {IGNORE} only where a pixel is not to be counted."
+        remedy = f"Pass class numbers, not colours; use {IGNORE} for pixels that are not counted."
         return f"labels 0 to {classes - 1}, or {IGNORE}", remedy
-    remedy = f"Correct the predicted labels: at each pixel a class number from 0 to {classes - 1}."
-    return f"labels 0 to {classes - 1}", remedy
+    return f"labels 0 to {classes - 1}", "Pass a class number, not a colour, for every pixel."
 
 
 @kernel
 def _count(predicted: Bytes, labels: Bytes, counts: Longs) -> None:
-    """Add to counts[truth, prediction] of all pixels, whatever they hold. uint8 (n,) twice, int64 (256, 256)."""
+    """Add 1 to counts[truth, prediction] for each pixel, with any values. uint8 (n,) twice, int64 (256, 256)."""
     for i in range(labels.size):
         counts[labels[i], predicted[i]] += 1
 
 
 @kernel
 def _choose(logits: Floats, labels: Bytes, best: Floats) -> int:
-    """Write the class of the largest logit; return -1, or the place of a NaN.
+    """Write the class of the largest logit; return -1, or the position of a NaN.
 
     float32 (N, C, n), uint8 (N, n), float32 (block).
     """
@@ -206,7 +205,7 @@ def _choose(logits: Floats, labels: Bytes, best: Floats) -> int:
             for c in range(logits.shape[1]):
                 row = logits[image, c, start : start + best.size]
                 if c == 0:
-                    for i in range(row.size):  # copied as an array, it would compile the words of NumPy's errors
+                    for i in range(row.size):  # an array copy would also compile NumPy's error messages
                         best[i] = row[i]
                         chosen[i] = 0
                 strange = False

@@ -1,6 +1,6 @@
-"""What an evaluation found, and what it is a figure of: as text for people and as a dictionary for JSON.
+"""Results of an evaluation, with the settings they depend on, as text and as a dictionary for JSON.
 
-Imports nothing heavy: mhp-eval takes its choices from here.
+mhp-eval takes its choices from this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -15,29 +15,34 @@ if TYPE_CHECKING:
     from mhpmodels.evaluation.metrics import Confusion
 
 MODES = ("crop", "whole", "source")
-"""The ways to look at an image; ``mhpmodels.evaluation.evaluate`` says what each is."""
+"""Evaluation modes, described in ``mhpmodels.evaluation.evaluate``."""
 
 RELEASE = (999, 998)
-"""Images of protocol gluoncv in the full release, and without 3492.jpg, which does not decode."""
+"""Number of images in protocol gluoncv: the full release, and without 3492.jpg, which cannot be decoded."""
 
-NO_IMAGES = "Pass another --split, or leave out --val-protocol, --leak-free and --unseen, which leave images out."
-"""What to do about a split of which no image counts."""
+NO_IMAGES = "Pass another --split, or omit --val-protocol, --leak-free and --unseen, which exclude images."
+"""Remedy for a split without images after filtering."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found, and what it is a figure of.
+    """Results of an evaluation, with the settings they depend on.
 
     Attributes:
-        confusion: over all images.
-        classes: the dataset's class names.
-        outputs: channels of the network; a class beyond them is never predicted.
-        split, mode, protocol, leak_free, unseen, multi_scale: as asked for.
-        size: pixels of the crop, or of the short side.
-        images: how many were scored.
-        in_pieces: how many of them were too large for the network in one piece.
-        seen: how many have a byte-identical copy in a split that a network is trained on.
-        milliseconds: median time an image, from pixels to labels, decoding left out, the first batch left out.
+        confusion: confusion matrix over all images.
+        classes: class names of the dataset.
+        outputs: number of the network's output channels; classes beyond it are never predicted.
+        split: name of the split.
+        mode: one of MODES.
+        protocol: val protocol, "official" or "gluoncv".
+        leak_free: whether val images that also appear in test were dropped.
+        unseen: whether images that also appear in a training split were dropped.
+        multi_scale: whether predictions were averaged over several scales.
+        size: side of the crop, or short side of the image, in pixels.
+        images: number of images scored.
+        in_pieces: number of images that were too large for the network in one piece.
+        seen: number of images with a byte-identical copy in a split used for training.
+        milliseconds: median time per image from pixels to labels, without decoding and without the first batch.
     """
 
     confusion: Confusion
@@ -56,7 +61,7 @@ class Evaluation:
     milliseconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it as JSON takes it."""
+        """Return the results as a dictionary for JSON."""
         found = {name: value for name, value in vars(self).items() if name != "confusion"}
         iou = dict(zip(self.classes, self.confusion.iou.tolist(), strict=True))
         absent = [name for name, absent in zip(self.classes, self.confusion.absent, strict=True) if absent]
@@ -71,7 +76,7 @@ class Evaluation:
 
 
 def table(evaluation: Evaluation) -> str:
-    """An evaluation as text: what was scored, pixAcc and mIoU, and the IoU of each class."""
+    """Format an evaluation as text: what was scored, IoU per class, pixAcc and mIoU."""
     found = evaluation
     what = {"crop": f"centre crops of {found.size} x {found.size}", "whole": f"whole images, short side {found.size}"}
     how = what.get(found.mode, f"at source size, logits from short side {found.size}")
@@ -87,16 +92,16 @@ def table(evaluation: Evaluation) -> str:
     width = max(map(len, found.classes))
     absent = found.confusion.absent
     for c, (name, iou) in enumerate(zip(found.classes, found.confusion.iou, strict=True)):
-        note = "  absent, counts 0" if absent[c] else "  the network has no output for it" if c >= found.outputs else ""
+        note = "  absent, counts 0" if absent[c] else "  no network output" if c >= found.outputs else ""
         lines.append(f"{c:3} {name:{width}} {iou:8.4f}{note}")
     lines += ["", f"pixAcc: {found.confusion.pix_acc:.4f}, mIoU: {found.confusion.miou:.4f}"]
-    lines.append(f"{found.milliseconds:.2f} ms an image (median, from pixels to labels)")
+    lines.append(f"{found.milliseconds:.2f} ms per image (median, from pixels to labels)")
     if found.protocol == "gluoncv" and found.split == "val" and found.images not in RELEASE:
-        lines.append("This is not the whole val split of the release: GluonCV's published figures do not compare.")
+        lines.append("Not the full val split of the release: not comparable with GluonCV's published results.")
     if found.in_pieces:
         lines.append(f"{found.in_pieces} images were too large for the network in one piece and scored in windows.")
     if found.seen:
         earlier = " or ".join(EARLIER[found.split])
-        lines.append(f"{found.seen} of these images have a byte-identical copy in {earlier}: was the network trained")
-        lines[-1] += " on them? mhp-train --leak-free leaves such copies out, --unseen these images."
+        lines.append(f"{found.seen} of these images have a byte-identical copy in {earlier}. If the network was")
+        lines[-1] += " trained on them, train with mhp-train --leak-free or evaluate with --unseen."
     return "\n".join(map(printable, lines))

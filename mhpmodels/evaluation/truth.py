@@ -1,9 +1,9 @@
-"""The labels that a prediction is compared with: as packed, or as annotated at the photo's own size.
+"""True labels to score predictions against: as packed, or as annotated at source size.
 
-At source size, the persons' own masks are merged anew by the rule that the folder was packed with, so no resize has
-touched the labels. Masks are merged as runs and drawn one at a time, whatever the number of persons.
+At source size, the persons' masks are merged again by the overlap rule of the packed folder, so the labels are never
+resized. Masks are merged as runs and drawn one at a time, so memory does not grow with the number of persons.
 
-Out: uint8 (height, width), a class, or 255 where nothing is counted.
+Out: uint8 (height, width) class labels; 255 for pixels that are not counted.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Labels = NDArray[np.uint8]
 
 
 def person_runs(record: Record, place: str, file: str = "") -> list[MaskRuns]:
-    """Each person's own mask as runs, in person order.
+    """Return each person's mask as runs, in person order.
 
     Args:
-        record: of a split.
-        place: names the record in errors.
-        file: the name of its shard's file, for their remedy; "" where nobody knows it.
+        record: record of a split.
+        place: record name, for error messages.
+        file: name of the record's shard file, for remedies; "" if unknown.
 
     Raises:
-        RecordError: a damaged mask.
+        RecordError: a mask is damaged.
     """
     masks = []
     for person, data in enumerate(record.masks, 1):
@@ -49,27 +49,31 @@ def _placed(error: RecordError, place: str, file: str) -> RecordError:
 
 
 def merged_labels(masks: Sequence[MaskRuns], overlap: str, size: tuple[int, int]) -> Labels:
-    """The labels of masks, merged, at their own size.
+    """Merge masks into labels, at the size of the masks.
 
     Args:
-        masks: of ``person_runs``.
-        overlap: the rule, of ``mhpdata.options.OVERLAPS``; that of the manifest's options gives the labels as packed.
-        size: (height, width) of the masks.
+        masks: masks from ``person_runs``.
+        overlap: rule from ``mhpdata.options.OVERLAPS``; the one in the manifest gives the labels as packed.
+        size: (height, width) of the masks in pixels.
+
+    Returns:
+        uint8 labels of ``size``.
     """
     merged = merge_runs(masks, overlap, size=size)
     return decode_runs(merged.row_offsets, merged.runs, size)[0]
 
 
 def packed_labels(record: Record, classes: int, place: str, file: str = "") -> Labels:
-    """The labels of a record as packed; its image is not decoded.
+    """Return the labels of a record as packed, without decoding its image.
 
     Args:
-        record: one that has labels.
-        classes: how many labels the dataset has.
-        place, file: as of ``person_runs``.
+        record: record that has labels.
+        classes: number of classes of the dataset.
+        place: record name, for error messages.
+        file: name of the record's shard file, for remedies; "" if unknown.
 
     Raises:
-        RecordError: damaged runs.
+        RecordError: the runs are damaged.
     """
     assert record.row_offsets is not None and record.runs is not None
     try:
@@ -80,19 +84,20 @@ def packed_labels(record: Record, classes: int, place: str, file: str = "") -> L
 
 
 def true_persons(masks: Sequence[MaskRuns], source_size: tuple[int, int], size: tuple[int, int]) -> Iterator[Labels]:
-    """Each person's own mask at a size, drawn one at a time; resized to the nearest pixel, if at all."""
+    """Yield each person's mask at ``size``, drawn one at a time and resized by nearest neighbour if necessary."""
     for runs in masks:
         mask = draw_mask(runs, source_size)
         yield mask if mask.shape == size else resize_labels(mask, size)
 
 
 def labels_of_size(sample: Sample, size: tuple[int, int], overlap: str, place: str, file: str = "") -> Labels | None:
-    """The labels of a sample at a size: as packed where it is that size, else merged at source size and resized.
+    """Return the labels of a sample at ``size``, the same as packing at this size would give.
 
-    Resizing takes the nearest pixel, as packing does: a size gives the labels that packing at this size would give.
+    Labels packed at that size are returned as they are; for another size, the masks are merged at source size and
+    resized by nearest neighbour, as packing does.
 
     Returns:
-        uint8 of ``size``; None where the split has no labels.
+        uint8 labels of ``size``; None if the split has no labels.
     """
     if sample.labels is None or sample.labels.shape == size:
         return sample.labels

@@ -21,10 +21,10 @@ from mhpdata.labels import IGNORE
 Logits = NDArray[np.float32]
 
 NOT_FINITE = (
-    "Pass --dtype float32; if the network was asked in float32 already, pass an earlier checkpoint, or in training "
-    "begin a new run with a tenth of the --lr."
+    "Pass --dtype float32; if it was float32 already, pass an earlier checkpoint, or in training start a new run with "
+    "a tenth of the --lr."
 )
-"""What to do about a network that gives no numbers."""
+"""Remedy for a network that returns NaN."""
 
 
 def add_probabilities(logits: Logits, total: Logits) -> None:
@@ -63,7 +63,7 @@ def labels_at(logits: Logits, size: tuple[int, int], place: str = "logits") -> N
     rows, columns = _blend(logits.shape[1], size[0]), _blend(logits.shape[2], size[1])
     line = np.empty(logits.shape[2], np.float32)
     if not _labels_at(np.ascontiguousarray(logits), rows, columns, _Rows(line, row, best), labels):
-        raise EngineError(place, "the network gives NaN", "numbers", NOT_FINITE)
+        raise EngineError(place, "the network returned NaN", "numbers", NOT_FINITE)
     return labels
 
 

@@ -1,16 +1,16 @@
-"""How well annotators agree: photos that were annotated twice, each annotation scored against the other.
+"""Inter-annotator agreement: score the annotations of images that were annotated twice against each other.
 
 ::
 
-    download ─hash─> groups of the same photo ─> each annotation as prediction, each other one as truth ─> Agreement
+    download ─hash─> groups of identical images ─> each annotation as prediction, each other as truth ─> Agreement
 
-LV-MHP v1 holds byte-identical photos whose copies were annotated independently. What one annotator's masks score
-against another's, by the definitions of mhp-score, is the most that a prediction can be expected to score.
+LV-MHP v1 contains byte-identical images whose copies were annotated independently. The score of one annotator's masks
+against another's, by the definitions of mhp-score, is a practical upper bound for predictions.
 
-Each pair of annotations counts both ways, so nobody's is the truth. It is compared at the photo's own size, the labels
-merged as mhp-pack does by default. Annotators give no scores: all are equal, so AP^p takes persons in the order of the
-photos and files; PCP and IoU do not depend on that order. Where either annotation is 255 (not counted), labels are not
-compared; a person has no pixel there, and a person without a labelled pixel is none.
+Each pair of annotations is scored in both directions, so neither counts as the truth. They are compared at source size,
+with labels merged by mhp-pack's default rule. Annotations have no confidence scores, so all are equal: AP^p takes
+persons in the order of the images and files; PCP and IoU do not depend on that order. Pixels that are 255 in either
+annotation are not compared and belong to no person; a person without a labelled pixel is not counted.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ from mhpmodels.scoring.persons import Claims, PersonFigures, claim, score_person
 from mhpmodels.scoring.table import Row, label_lines, person_lines
 
 LEAST = 10
-"""How many comparisons are named, those that agree least."""
+"""Number of comparisons listed in the text: those with the lowest agreement."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What comparing annotations found.
+    """Agreement between annotations.
 
     Attributes:
-        folder: the download.
-        classes: the dataset's class names.
-        groups: the photos that were compared, each with the names (split/name) of its copies.
-        confusion: of the labels, over all comparisons.
+        folder: folder of the download.
+        classes: class names of the dataset.
+        groups: compared images, each as the names (split/name) of its copies.
+        confusion: confusion matrix of the labels over all comparisons.
         persons: AP^p and PCP over all comparisons.
-        rows: one a comparison, named "prediction / truth"; both directions of a pair.
-        alike: comparisons in which every pixel has the same label.
-        left_out: what is wrong with annotations that could not be compared.
+        rows: one row per comparison, named "prediction / truth", for both directions of each pair.
+        alike: number of comparisons in which every pixel has the same label.
+        left_out: errors of the annotations that could not be compared.
     """
 
     folder: str
@@ -73,7 +73,7 @@ class Agreement:
 
     @property
     def overlap(self) -> float:
-        """The mean, over persons, of the highest mean IoU that a person of the other annotation has with it."""
+        """Mean over persons of the highest mean IoU with a person of the other annotation, 0..1."""
         total = sum(row.overlap * row.persons for row in self.rows if row.overlap is not None and row.persons)
         return total / self.persons.persons
 
@@ -94,10 +94,10 @@ class Agreement:
         }
 
     def text(self, shown: int | None = None) -> str:
-        """The figures in words.
+        """Format the agreement as text.
 
         Args:
-            shown: at most so many of what was left out; None for all.
+            shown: maximum number of left-out annotations to list; None for all.
         """
         photos = sum(map(len, self.groups))
         groups, pairs = counted(len(self.groups), "group"), len(self.rows) // 2
@@ -106,17 +106,17 @@ class Agreement:
         return "\n".join(
             printable(line)
             for line in [
-                f"{self.folder}: {photos} byte-identical photos in {groups}; {counted(pairs, 'pair')} of annotations, "
-                "each way",
+                f"{self.folder}: {photos} byte-identical images in {groups}; {counted(pairs, 'pair')} of annotations, "
+                "in both directions",
                 "",
                 *label_lines(self.confusion, self.classes),
                 "",
                 *person_lines(self.persons),
-                f"mean IoU of a person with the nearest of the other annotation: {self.overlap:.4f}",
+                f"mean IoU of a person with its best match in the other annotation: {self.overlap:.4f}",
                 "",
                 f"{counted(differ, 'pair')} with different numbers of persons, {self.alike // 2} with the same labels "
                 "at every pixel",
-                "They agree least (prediction / truth):",
+                "Lowest agreement (prediction / truth):",
                 *(f"  {row.name}: mean IoU {row.merit:.4f}" for row in least),
                 *(f"left out: {error}" for error in self.left_out[:shown]),
             ]
@@ -125,7 +125,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class _Compared:
-    """What is kept of one comparison."""
+    """Results of one comparison."""
 
     row: Row
     confusion: Confusion
@@ -141,19 +141,19 @@ def measure_agreement(
     workers: int | None = None,
     progress: bool = False,
 ) -> Agreement:
-    """Score the annotations of photos that a download holds more than once: what mhp-verify --agreement calls.
+    """Score the annotations of duplicated images against each other (mhp-verify --agreement).
 
     Args:
-        src: the folder as unpacked. Nothing is written there.
+        src: folder of the extracted download; it is only read.
         layout: "auto", or a name in mhpdata.source.scan.LAYOUTS.
-        follow_links: read what links out of ``src`` lead to; they are refused otherwise.
-        workers: threads; by default one for each core that this process may use.
-        progress: show bars, where stderr is a terminal.
+        follow_links: follow links that lead out of ``src``; they are rejected otherwise.
+        workers: number of threads; None for one per core that this process may use.
+        progress: draw progress bars if standard error is a terminal.
 
     Raises:
-        FolderError: ``src`` is not a dataset of this layout, or no photo is there twice with annotations to compare.
-        OptionError: an unknown layout, or ``workers`` out of range.
-        PredictionError: no annotation has a person.
+        FolderError: ``src`` is not a dataset of this layout, or has no duplicated images with annotations.
+        OptionError: the layout is unknown, or ``workers`` is out of range.
+        PredictionError: no annotation contains a person.
     """
     src = Path(src)
     try:
@@ -171,12 +171,12 @@ def measure_agreement(
             compared += results
             groups += [names] if results else []
     if not compared:
-        found = "no photo is there twice with masks that can be read"
-        remedy = "Leave out --agreement, or pass a download with such photos, as LV-MHP v1 is."
+        found = "no duplicated images with readable masks"
+        remedy = "Omit --agreement, or pass a download with annotated duplicates, such as LV-MHP v1."
         if left_out:
-            found += f" ({len(left_out)} left out, such as {left_out[0].place}: {left_out[0].found})"
-            remedy = f"Run mhp-verify --src {src} for what is wrong with those, and extract the archive again."
-        raise FolderError(src, found, "byte-identical photos, each with masks", remedy)
+            found += f" ({len(left_out)} damaged, such as {left_out[0].place}: {left_out[0].found})"
+            remedy = f"Extract the archive again; mhp-verify --src {src} lists what is damaged."
+        raise FolderError(src, found, "byte-identical images, each with masks", remedy)
     confusion = Confusion(len(listing.labels))
     for one in compared:
         confusion.merge(one.confusion)
@@ -193,7 +193,7 @@ def measure_agreement(
 
 
 def _copies(src: Path, entries: list[Entry], workers: int | None, progress: bool) -> list[list[Entry]]:
-    """Entries with byte-identical photos, by groups; only files of the same size are read."""
+    """Return groups of entries with byte-identical images, reading only files that share a size."""
     sizes = Counter(entry.image.size for entry in entries)
     asked = [entry for entry in entries if sizes[entry.image.size] > 1]
     hashes: list[tuple[str, bytes]] = []
@@ -205,7 +205,7 @@ def _copies(src: Path, entries: list[Entry], workers: int | None, progress: bool
 
 
 def _digest(src: Path, entry: Entry) -> bytes:
-    """Of a photo; empty where it cannot be read, so that it is nobody's copy."""
+    """Return the SHA-256 of an image file; empty if it cannot be read, so that it matches no other."""
     try:
         return hashlib.sha256(read_file(src, entry.image)).digest()
     except SourceError:
@@ -217,7 +217,7 @@ def _name(entry: Entry) -> str:
 
 
 def _compare(src: Path, classes: int, group: list[Entry]) -> tuple[tuple[str, ...], list[SourceError], list[_Compared]]:
-    """All comparisons of one photo's annotations; runs on several threads."""
+    """Compare all annotations of one image; runs on several threads."""
     errors: list[SourceError] = []
     read: list[tuple[str, Labels, list[Labels]]] = []
     for entry in group:
@@ -238,7 +238,7 @@ def _compare(src: Path, classes: int, group: list[Entry]) -> tuple[tuple[str, ..
 
 
 def _annotation(src: Path, entry: Entry, classes: int) -> tuple[Labels, list[Labels]]:
-    """One annotation: the merged labels, and the mask of each person who has a label, uint8 (height, width)."""
+    """Return an annotation's merged labels and the mask of each person with a label, all uint8 (height, width)."""
     header = read_header(read_file(src, entry.image), entry.image.path)
     size = (header.height, header.width)
     runs = [person.runs for person in read_persons(src, entry, size, classes)]
@@ -246,5 +246,5 @@ def _annotation(src: Path, entry: Entry, classes: int) -> tuple[Labels, list[Lab
 
 
 def _without(labels: Labels) -> Labels:
-    """Labels as a prediction, of which 255 says nothing."""
+    """Return labels as a prediction, with background for 255."""
     return np.where(labels == IGNORE, np.uint8(0), labels)

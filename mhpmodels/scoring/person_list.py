@@ -1,6 +1,6 @@
-"""results.txt of a submission: which persons of each image were predicted, and with which scores.
+"""Read results.txt of a submission: the predicted persons of each image and their scores.
 
-A line per image, its id first: ``0001 1 0.98 2 0.75``, then number and score of each person.
+There is one line per image: its id, then number and score of each person, such as ``0001 1 0.98 2 0.75``.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ def read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
     try:
         lines = read_regular(path, MAX_FILE_BYTES).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        remedy = f"Write {path} anew, as UTF-8 text."
+        remedy = f"Write {path} again as UTF-8 text."
         found = f"cannot be read ({error_in_words(error)})"
         if isinstance(error, OSError):
             found = f"cannot be read ({why(error)})"
             remedy = remedy if isinstance(error, FileNotFoundError) else to_replace(error, path, remedy)
-        raise PredictionError(path, found, f"a line for each image: its {LINE}", remedy) from error
+        raise PredictionError(path, found, f"one line per image: its {LINE}", remedy) from error
     listed: dict[str, list[tuple[int, float]]] = {}
     for number, line in enumerate(lines, 1):
         name, *items = line.split() or [""]
@@ -46,8 +46,8 @@ def read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
             raise PredictionError(f"{path} line {number}", fault[0], f"an image's {LINE}", fault[1])
         persons = [(int(a), float(b)) for a, b in zip(items[::2], items[1::2], strict=True)]
         if name in listed:
-            remedy = f"Join the persons of {name} in one line, or remove one of the two."
-            raise PredictionError(f"{path} line {number}", f"{name} again", "one line an image", remedy)
+            remedy = f"Merge the two lines of {name}, or remove one."
+            raise PredictionError(f"{path} line {number}", f"image {name} again", "one line per image", remedy)
         listed[name] = persons
     return listed
 
@@ -55,7 +55,7 @@ def read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
 def _fault(items: Sequence[str]) -> tuple[str, str] | None:
     """Return what is wrong with the persons and scores of a line, and the remedy; None for a valid line."""
     if len(items) % 2:
-        remedy = "Write the score behind it, such as 0.98, or take the person out."
+        remedy = "Add the score after the person's number, such as 0.98, or remove the person."
         return f"person {items[-1][:40]} has no score", remedy
     for person, score in zip(items[::2], items[1::2], strict=True):
         try:
@@ -63,15 +63,15 @@ def _fault(items: Sequence[str]) -> tuple[str, str] | None:
         except ValueError:
             known = False
         if not known:
-            remedy = "Write a whole number from 1 to 65535 there, or take the person and the score out."
-            return f"the number of a person is {person[:40]!r}", remedy
+            remedy = "Number persons with integers from 1 to 65535, or remove the person and its score."
+            return f"person number {person[:40]!r}", remedy
         try:
             finite = math.isfinite(float(score))
         except ValueError:
             finite = False
         if not finite:
-            remedy = "Write a finite number such as 0.98 there, or take the person out."
-            return f"the score of person {person[:40]} is {score[:40]}", remedy
+            remedy = "Write a finite number such as 0.98, or remove the person."
+            return f"score {score[:40]!r} for person {person[:40]}", remedy
     if len(items) > 2 * MAX_PERSONS:
         return f"{len(items) // 2} persons", f"Keep the {MAX_PERSONS} persons with the highest scores."
     return None

@@ -1,18 +1,19 @@
-"""AP^p and PCP: how well persons are found and parsed, at all thresholds in one pass.
+"""AP^p and PCP: detection and parsing quality of persons, at all thresholds in one pass.
 
 The definitions are the official ones (ZhaoJ9014/Multi-Human-Parsing, ``eval_mhp.py``, ``voc_eval.py``):
 
-- All predicted persons of all images are taken by falling score. Each is compared with *all* true persons of its image
-  and claims the one with the highest mean IoU, of equals the first. It is a true positive at t if that mean is above t
-  and nobody before has claimed that person at t; else it is a false positive, even where another person is free.
-- AP^p is the area under the precision's envelope over recall, at all points (VOC from 2010). AP^p_vol is the mean of
+- The predicted persons of all images are sorted by descending score. Each is compared with *all* true persons of its
+  image and claims the one with the highest mean IoU; ties go to the first. It is a true positive at threshold t if that
+  mean is above t and no earlier prediction has claimed the person at t; otherwise it is a false positive, even if
+  another person is unclaimed.
+- AP^p is the area under the precision envelope over recall, at all points (VOC since 2010). AP^p_vol is the mean of
   AP^p at .1 ... .9.
-- PCP: a true positive counts with the share of the true person's classes from 1 whose IoU is above t; PCP is the sum
-  over the number of true persons.
+- PCP: a true positive counts the fraction of the true person's classes, without background, whose IoU is above t; PCP
+  is the sum divided by the number of true persons.
 
-Where the official code leaves the order of equal scores to an unstable sort, here it is that of the images in the split
-and of the persons in the prediction. An empty prediction is one like any other: background alone gives it a mean IoU of
-0.12 to 0.14 with a usual person, so it passes .1.
+The official code sorts equal scores with an unstable sort; here they keep the order of the images in the split and of
+the persons in the prediction. An empty prediction counts like any other: background alone gives it a mean IoU of 0.12
+to 0.14 with a typical person, so it passes .1.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PersonFigures:
-    """AP^p and PCP over a set.
+    """AP^p and PCP over a set of images.
 
     Attributes:
-        ap, pcp: float64 (9,), at each of THRESHOLDS, 0..1.
-        persons, predictions: how many true and predicted persons there were.
+        ap: float64 (9,) AP^p at each of THRESHOLDS, 0..1.
+        pcp: float64 (9,) PCP at each of THRESHOLDS, 0..1.
+        persons: number of true persons.
+        predictions: number of predicted persons.
     """
 
     ap: Floats
@@ -47,19 +50,21 @@ class PersonFigures:
 
     @property
     def ap_vol(self) -> float:
-        """The mean of ``ap`` over all thresholds."""
+        """Mean of ``ap`` over all thresholds."""
         return float(self.ap.mean())
 
 
 @dataclass(frozen=True)
 class Claims:
-    """What the predicted persons of one image claim, K predictions and J true persons.
+    """The true persons claimed by the predictions of one image: K predictions, J true persons.
 
     Attributes:
-        scores: float64 (K,). best: float64 (K,), the mean IoU with the person claimed; -inf where nobody is there.
-        person: int64 (K,), who that is, from 0; -1 where nobody is there.
-        share: float64 (K, 9), of that person's classes from 1, those whose IoU is above each threshold.
-        covered: float64 (J,), the highest mean IoU that any prediction has with each true person; 0 without any.
+        scores: float64 (K,) confidence scores.
+        best: float64 (K,) mean IoU with the claimed person; -inf if the image has no person.
+        person: int64 (K,) index of the claimed person, from 0; -1 if the image has no person.
+        share: float64 (K, 9) fraction of the claimed person's classes, without background, with an IoU above each
+            threshold.
+        covered: float64 (J,) highest mean IoU of any prediction with each true person; 0 without predictions.
     """
 
     scores: Floats
@@ -69,16 +74,16 @@ class Claims:
     covered: Floats
 
     def found(self, threshold: float) -> int:
-        """How many true persons are found at a threshold."""
+        """Return the number of true persons found at a threshold."""
         return len(np.unique(self.person[self.best > threshold]))
 
 
 def claim(scores: Sequence[float], found: Overlap) -> Claims:
-    """What each predicted person claims.
+    """Match each predicted person with the true person that it overlaps most.
 
     Args:
-        scores: of the predicted persons.
-        found: their overlap with the true ones.
+        scores: confidence scores of the predicted persons.
+        found: overlap of the predicted with the true persons.
     """
     count, persons, _ = found.iou.shape
     confidence = np.array(scores, np.float64)
@@ -94,14 +99,14 @@ def claim(scores: Sequence[float], found: Overlap) -> Claims:
 
 
 def score_persons(images: Sequence[Claims]) -> PersonFigures:
-    """AP^p and PCP of a set of images, in their order.
+    """Compute AP^p and PCP of a set of images, given in the order of the split.
 
     Raises:
-        PredictionError: there is no true person at all.
+        PredictionError: no image has a true person.
     """
     persons = sum(len(image.covered) for image in images)
     if not persons:
-        remedy = "Score a --split with persons; to score labels only, move global_tag and masks out of the predictions."
+        remedy = "Pass a --split with persons; to score labels only, move global_tag and masks out of the predictions."
         raise PredictionError("annotated persons", "none in these images", "at least one", remedy)
     scores = np.concatenate([image.scores for image in images])
     best = np.concatenate([image.best for image in images])
@@ -122,7 +127,7 @@ def score_persons(images: Sequence[Claims]) -> PersonFigures:
 
 
 def _area(true: NDArray[np.bool_], persons: int) -> float:
-    """The area under the precision's envelope over recall; ``true`` in order of score."""
+    """Return the area under the precision envelope over recall; ``true`` is in order of score."""
     hits = np.cumsum(true)
     recall = np.concatenate([[0.0], hits / persons, [1.0]])
     precision = np.concatenate([[0.0], hits / np.arange(1, len(true) + 1), [0.0]])

@@ -1,4 +1,4 @@
-"""Anybody's predictions against the labels of a split: no network and no framework, only files.
+"""Score prediction files of any network against the labels of a split; no framework is needed.
 
 ::
 
@@ -6,10 +6,9 @@
                                                            ├─ one image, one thread ─> Scored ─in order─> Score
     folder ─submission─> labels, persons and their scores ─┘
 
-Labels give pixAcc, mIoU and the IoU of each class (``mhpmodels.evaluation.metrics``); persons give AP^p and PCP at .1
-... .9 (``mhpmodels.scoring.persons``). At source size everything is compared as annotated; at packed size, as packed,
-the
-persons' own masks resized to the nearest pixel.
+Labels give pixAcc, mIoU and IoU per class (``mhpmodels.evaluation.metrics``); persons give AP^p and PCP at .1 ... .9
+(``mhpmodels.scoring.persons``). At source size, predictions are compared with the annotations; at packed size, with the
+labels as packed and the persons' masks resized by nearest neighbour.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from mhpmodels.scoring.table import SIZES, UNKNOWN, Row, Score
 
 @dataclass(frozen=True)
 class Scored:
-    """What is kept of one image."""
+    """Results of one image."""
 
     row: Row
     confusion: Confusion | None
@@ -54,21 +53,24 @@ def score(
     threads: int | None = None,
     progress: bool = False,
 ) -> Score:
-    """Score a folder of predictions: what mhp-score calls.
+    """Score a folder of predictions (mhp-score).
 
     Args:
-        folder, split: what ``mhp-pack`` wrote.
-        predictions: a folder in one of the forms of ``mhpmodels.scoring.submission``.
-        at: "source", the photo's own size, or "packed"; the predictions must have it.
-        unknown: of ``mhpmodels.scoring.table.UNKNOWN``: what a predicted label is that does not exist.
-        protocol, leak_free, unseen: which images count, as for ``mhpdata.storage.protocol.choose_names``.
-        threads: None for one a core.
-        progress: show a bar, where stderr is a terminal.
+        folder: packed folder written by ``mhp-pack``.
+        predictions: folder in one of the forms of ``mhpmodels.scoring.submission``.
+        split: name of the split.
+        at: size of the predictions, at which they are compared: "source" or "packed".
+        unknown: one of ``mhpmodels.scoring.table.UNKNOWN``: how to treat out-of-range predicted labels.
+        protocol: val protocol, as for ``mhpdata.storage.protocol.choose_names``.
+        leak_free: drop val images that also appear in test.
+        unseen: drop images that also appear in a split used for training.
+        threads: number of threads; None for one per core.
+        progress: draw a progress bar if standard error is a terminal.
 
     Raises:
-        OptionError: an argument outside what is taken, no images, or a split without labels.
-        PredictionError: predictions are missing, damaged, of another size, or hold labels that do not exist.
-        PackedError: a damaged record.
+        OptionError: an argument is invalid, no image is left, or the split has no labels.
+        PredictionError: predictions are missing, damaged, of the wrong size, or have out-of-range labels.
+        PackedError: a record is damaged.
     """
     check_choice("at", at, SIZES)
     check_choice("unknown", unknown, UNKNOWN)
@@ -107,11 +109,11 @@ def _figures(images: list[Scored]) -> PersonFigures:
 
 
 def _score_one(split: Split, submission: Submission, at_source: bool, index: int) -> Scored:
-    """Everything about one image."""
+    """Score one image."""
     record, place, name = split.record(index), split.place(index), split.names[index]
     if record.runs is None:
-        remedy = "Pass a --split that has labels, such as val."
-        raise OptionError(place, "has no labels", "a split with labels", remedy)
+        remedy = "Pass a --split with labels, such as val."
+        raise OptionError(place, "no labels", "a split with labels", remedy)
     size, file = record.source_size if at_source else record.size, split.file(index)
     overlap_rule, classes = str(split.manifest.options["overlap"]), len(split.classes)
     confusion = claims = labels = None

@@ -1,18 +1,17 @@
-"""A folder of somebody's predictions, in one of three forms, told from what is in it.
+"""Read a folder of predictions in one of three forms, detected from its contents.
 
 ::
 
-    labels      0001.png, 0002.png, ...     the labels of each image: what mhp-predict writes
+    labels      0001.png, 0002.png, ...     one label map per image, as mhp-predict writes
     official    results.txt, global_seg/0001.png, global_tag/0001.png
-                the form of the MHP challenge: labels, and whose each pixel is; results.txt has a line an image,
-                ``0001 1 0.98 2 0.75``: the numbers of the persons in global_tag, each with its score
+                the form of the MHP challenge: labels, and the person of each pixel; results.txt has one line per
+                image, ``0001 1 0.98 2 0.75``: the numbers of the persons in global_tag, each with its score
     masks       results.txt, masks/0001_1.png, masks/0001_2.png, ...
-                a label map a person, which may overlap; results.txt as above. global_seg/ may be there, too
+                one label map per person, which may overlap; results.txt as above; global_seg/ is optional
 
-PNGs are of the forms of ``mhpdata.images.label_png``, each pixel its label, all of an image's own size. As in the
-official code (``eval_submission.py``), a person of results.txt without a pixel in global_tag is none; a mask without a
-label,
-though, is a prediction. Lines of images that are not scored are passed over.
+PNGs have the forms of ``mhpdata.images.label_png``: one label per pixel, at the size of the image. As in the official
+code (``eval_submission.py``), a person in results.txt without a pixel in global_tag is ignored, but a mask without a
+label is a prediction. Lines for images that are not scored are ignored.
 """
 
 from __future__ import annotations
@@ -40,33 +39,35 @@ Labels = NDArray[np.uint8]
 
 
 class Submission:
-    """Predictions of some images, read when they are asked for, by any number of threads.
+    """Predictions of some images, read on demand by any number of threads.
 
     Attributes:
-        folder: where they lie.
-        form: of FORMS.
-        has_labels, has_persons: what they say of an image.
-        unknown: as asked for.
+        folder: folder of the predictions.
+        form: one of FORMS.
+        has_labels: whether the predictions contain label maps.
+        has_persons: whether the predictions contain persons.
+        unknown: one of ``mhpmodels.scoring.table.UNKNOWN``.
     """
 
     def __init__(self, folder: str | Path, names: Sequence[str], classes: int, unknown: str = "error") -> None:
-        """Look what is there.
+        """Detect the form and check that all images have predictions.
 
         Args:
-            folder: of one of the forms.
-            names: the images that are to be scored.
-            classes: labels are below this number.
-            unknown: of ``mhpmodels.scoring.table.UNKNOWN``: "error", or labels are handed on as they are.
+            folder: folder of the predictions.
+            names: names of the images to score.
+            classes: number of classes; labels are below it.
+            unknown: one of ``mhpmodels.scoring.table.UNKNOWN``: "error" rejects out-of-range labels, "official" keeps
+                them.
 
         Raises:
-            PredictionError: none of the forms, or not all images are predicted.
+            PredictionError: the folder has none of the forms, or predictions of some images are missing.
         """
         self.folder, self.unknown = Path(folder), unknown
         self._classes, self._taken = classes, 256 if unknown == "official" else classes
         there = {name for name in (RESULTS, SEGMENTS, TAGS, MASKS) if (self.folder / name).exists()}
         if TAGS in there and MASKS in there:
-            remedy = f"Keep the one that your program wrote, and move the other out of {folder}."
-            found = f"holds {TAGS} and {MASKS}, which are two forms of persons' predictions"
+            remedy = f"Move the one that you do not want to score out of {folder}."
+            found = f"both {TAGS} and {MASKS}, two forms of person predictions"
             raise PredictionError(folder, found, "one of the two", remedy)
         self.form = "official" if TAGS in there else "masks" if MASKS in there else "labels"
         self.has_persons = self.form != "labels"
@@ -75,44 +76,45 @@ class Submission:
         self._listed = read_results(self.folder / RESULTS) if self.has_persons else {}
         missing = [name for name in names if self.has_persons and name not in self._listed]
         if missing:
-            found = f"{len(missing)} images have no line, {', '.join(missing[:5])} among them"
-            remedy = f"Add these lines; where no person was found, the id alone: {missing[0]}."
-            raise PredictionError(self.folder / RESULTS, found, f"a line for each image: its {LINE}", remedy)
+            found = f"{len(missing)} of {len(names)} images have no line, including {', '.join(missing[:5])}"
+            remedy = f"Add a line for each; if no person was found, it is just the id: {missing[0]}."
+            raise PredictionError(self.folder / RESULTS, found, f"one line per image: its {LINE}", remedy)
         for files in self._folders:
             missing = [name for name in names if not (files / f"{name}.png").is_file()]
             if missing:
-                found = f"{len(missing)} of {len(names)} images have no PNG, {', '.join(missing[:5])} among them"
-                what = "the number of the person" if files.name == TAGS and self.has_persons else "the label"
-                remedy = f"Write {files / missing[0]}.png and the others, {what} at each pixel"
+                found = f"{len(missing)} of {len(names)} images have no PNG, including {', '.join(missing[:5])}"
+                what = "person number" if files.name == TAGS and self.has_persons else "label"
+                remedy = f"Write {files / missing[0]}.png and the others, with the {what} of each pixel"
                 if not self.has_persons:
                     command = f"mhp-predict --keep --checkpoint RUN --data REC --split SPLIT --out {files}"
                     remedy += f", as {command} does; or check the spelling of --pred"
-                raise PredictionError(files, found, "one for each image, named by its id", f"{remedy}.")
+                raise PredictionError(files, found, "one PNG per image, named by its id", f"{remedy}.")
 
     @property
     def _folders(self) -> list[Path]:
-        """Those that hold a PNG for each image."""
+        """The folders that must contain one PNG per image."""
         return [self._segments] * self.has_labels + [self.folder / TAGS] * (self.form == "official")
 
     def labels(self, name: str, size: tuple[int, int]) -> Labels:
-        """The labels of an image: uint8 of ``size``, below the number of classes if no other is to be taken.
+        """Return the labels of an image: uint8 of ``size``, below the number of classes if ``unknown`` is "error".
 
         Raises:
-            PredictionError: the file is missing, damaged, of another size, or holds a label that does not exist.
+            PredictionError: the file is missing, damaged, of the wrong size, or has an out-of-range label.
         """
         return self._read(self._segments / f"{name}.png", size)
 
     def persons(
         self, name: str, size: tuple[int, int], labels: Labels | None = None
     ) -> tuple[list[float], list[Layer]]:
-        """The persons of an image: their scores, and their pixels in the same order.
+        """Return the scores of an image's persons, and their pixels in the same order.
 
         Args:
-            name, size: of the image.
-            labels: of the image, if they have been read.
+            name: name of the image.
+            size: (height, width) of the image in pixels.
+            labels: uint8 labels of the image, if already read.
 
         Raises:
-            PredictionError: as for ``labels``.
+            PredictionError: a file is missing, damaged, of the wrong size, or has an out-of-range label.
         """
         listed = self._listed[name]
         if self.form == "masks":
@@ -120,7 +122,7 @@ class Submission:
             files = [self.folder / MASKS / f"{name}_{person}.png" for person, _ in listed]
             return [score for _, score in listed], [Layer(self._read(file, size), everybody, 1) for file in files]
         tags = _decode(self.folder / TAGS / f"{name}.png", size, 1 << 16, "number of the person")
-        tags = tags.astype(np.uint16, copy=False)  # of both kinds of PNG: a kernel has one signature
+        tags = tags.astype(np.uint16, copy=False)  # 8-bit and 16-bit PNGs: the kernel has one signature
         there = np.zeros(1 << 16, np.uint8)
         _mark(tags.reshape(-1), there)
         kept = [(person, score) for person, score in listed if person < there.size and there[person]]
@@ -137,7 +139,7 @@ class Submission:
         return [score for _, score in kept], layers
 
     def file_of_persons(self, name: str, chosen: Sequence[bool]) -> Path:
-        """The file that the labels of the persons of an image are in: of the first layer that is ``chosen``."""
+        """Return the file with the labels of the first of an image's layers that is ``chosen``."""
         if self.form != "masks":
             return self._segments / f"{name}.png"
         persons = [person for (person, _), one in zip(self._listed[name], chosen, strict=True) if one]
@@ -147,12 +149,10 @@ class Submission:
         labels = _decode(path, size, self._classes, "label")
         if int(labels.max()) >= self._taken:
             found = ", ".join(map(str, np.unique(labels[labels >= self._taken])[:5].tolist()))
-            remedy = (
-                "If this PNG holds colours, write class numbers; if your network has other classes, map them to 0 to "
-            )
-            remedy += f"{self._classes - 1}"
+            remedy = "Write class numbers, not colours; if your network has other classes, map them to "
+            remedy += f"0 to {self._classes - 1}"
             if self.unknown == "error":
-                remedy += "; or pass --unknown-labels official, which counts such a label as another, as the official "
+                remedy += "; or pass --unknown-labels official to count such a label as another class, as the official "
                 remedy += "code does"
             raise PredictionError(path, f"label {found}", f"labels 0 to {self._taken - 1}", f"{remedy}.")
         return np.asarray(labels, np.uint8)
@@ -162,9 +162,9 @@ def _decode(path: Path, size: tuple[int, int], labels: int, what: str) -> NDArra
     try:
         data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
-        remedy = "Write this PNG with the program that made the others"
+        remedy = "Write this PNG with the program that wrote the others"
         if path.parent.name == MASKS:
-            remedy += f", or take this person out of {RESULTS}"
+            remedy += f", or remove this person from {RESULTS}"
         if not isinstance(error, FileNotFoundError):
             remedy = to_replace(error, path, f"{remedy}.").removesuffix(".")
         raise PredictionError(path, f"cannot be read ({why(error)})", "a PNG", f"{remedy}.") from error
@@ -172,7 +172,7 @@ def _decode(path: Path, size: tuple[int, int], labels: int, what: str) -> NDArra
 
 
 def _distinct(numbers: Sequence[int]) -> list[list[int]]:
-    """The numbers, in order, cut so that none comes twice in a part (a person that was listed again is two)."""
+    """Split the numbers, in order, so that none repeats within a part (a person listed twice counts as two)."""
     parts: list[list[int]] = [[]]
     for number in numbers:
         if number in parts[-1]:
@@ -183,13 +183,16 @@ def _distinct(numbers: Sequence[int]) -> list[list[int]]:
 
 @kernel
 def _mark(values: ShortWords, there: Bytes) -> None:
-    """Set 1 at each value that occurs. uint16 (n,), uint8 (65536,)."""
+    """Set ``there`` to 1 at each value that occurs. uint16 (n,), uint8 (65536,)."""
     for i in range(values.size):
         there[values[i]] = 1
 
 
 @kernel
 def _look_up(values: ShortWords, table: Bytes, out: Bytes) -> None:
-    """Write table[values], uint16 (n,), uint8 (65536,), uint8 (n,); a third of the time of ``table.take(values)``."""
+    """Write table[values] to ``out``. uint16 (n,), uint8 (65536,), uint8 (n,).
+
+    Takes a third of the time of ``table.take(values)``.
+    """
     for i in range(values.size):
         out[i] = table[values[i]]

@@ -1,6 +1,6 @@
-"""What scoring found: the figures of a set, a row an image; as text, JSON and CSV.
+"""Results of scoring, for the set and per image, as text, JSON and CSV.
 
-Imports nothing heavy: mhp-score takes its choices from here.
+mhp-score takes its choices from this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -18,24 +18,27 @@ if TYPE_CHECKING:
     from mhpmodels.scoring.persons import Claims, PersonFigures
 
 SIZES = ("source", "packed")
-"""At which size predictions are compared."""
+"""Sizes at which predictions are compared."""
 
 UNKNOWN = ("error", "official")
-"""What a predicted label is that does not exist: an error; or what the code that defines a figure makes of it, a miss
-in pixAcc and mIoU (GluonCV), another class of another person in AP^p and PCP (``mhpmodels.scoring.overlap``)."""
+"""How to treat out-of-range predicted labels: reject them, or count them as the official code of each metric does: as
+misses in pixAcc and mIoU (GluonCV), as another class in AP^p and PCP (``mhpmodels.scoring.overlap``)."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One image; None where the predictions do not say.
+    """Results of one image; values that the predictions do not provide are None.
 
     Attributes:
-        name: its id.
-        height, width: at which it was compared.
-        pix_acc: correct of the labelled pixels. mean_iou: over the classes that labels or prediction have.
-        persons, predictions: true and predicted persons.
-        found: true persons that a prediction claims with a mean IoU above .5.
-        overlap: the mean, over the true persons, of the highest mean IoU that a prediction has with each.
+        name: name of the image.
+        height: height at which it was compared, in pixels.
+        width: width at which it was compared, in pixels.
+        pix_acc: fraction of labelled pixels that are correct, 0..1.
+        mean_iou: mean IoU over the classes in the labels or the prediction, 0..1.
+        persons: number of true persons.
+        predictions: number of predicted persons.
+        found: number of true persons claimed by a prediction with a mean IoU above .5.
+        overlap: mean over the true persons of the highest mean IoU with a prediction, 0..1.
     """
 
     name: str
@@ -49,36 +52,41 @@ class Row:
     overlap: float | None = None
 
     def with_labels(self, confusion: Confusion) -> Row:
-        """The row, and what labels say."""
+        """Return the row with the results for labels."""
         present = confusion.iou[~confusion.absent]
         mean = float(present.mean()) if len(present) else None
         return replace(self, pix_acc=confusion.pix_acc if len(present) else None, mean_iou=mean)
 
     def with_persons(self, claims: Claims) -> Row:
-        """The row, and what persons say."""
+        """Return the row with the results for persons."""
         persons = len(claims.covered)
         overlap = float(claims.covered.mean()) if persons else None
         return replace(self, persons=persons, predictions=len(claims.scores), found=claims.found(0.5), overlap=overlap)
 
     @property
     def merit(self) -> float:
-        """What images are sorted by, the worst lowest: the mean IoU of labels or persons; 2 where there is neither."""
+        """Sort key, lowest for the worst image: the lower mean IoU of labels and persons; 2 if there is neither."""
         known = [value for value in (self.mean_iou, self.overlap) if value is not None]
         return min(known, default=2.0)
 
 
 @dataclass(frozen=True)
 class Score:
-    """The figures of a set.
+    """Results for a set of images.
 
     Attributes:
-        form: of the predictions, of ``mhpmodels.scoring.submission.FORMS``.
-        classes: the dataset's class names.
-        split, at, unknown, protocol, leak_free, unseen: as asked for.
-        seen: images that have a copy in a split that networks are trained on.
-        confusion: of the labels; None where the predictions have none.
-        persons: None where the predictions have no persons.
-        rows: one an image, in the split's order.
+        form: form of the predictions, one of ``mhpmodels.scoring.submission.FORMS``.
+        classes: class names of the dataset.
+        split: name of the split.
+        at: one of SIZES.
+        unknown: one of UNKNOWN.
+        protocol: val protocol, "official" or "gluoncv".
+        leak_free: whether val images that also appear in test were dropped.
+        unseen: whether images that also appear in a training split were dropped.
+        seen: number of images with a byte-identical copy in a split used for training.
+        confusion: confusion matrix of the labels; None if the predictions have no labels.
+        persons: AP^p and PCP; None if the predictions have no persons.
+        rows: one row per image, in the order of the split.
     """
 
     form: str
@@ -95,11 +103,11 @@ class Score:
     rows: tuple[Row, ...]
 
     def worst(self, count: int) -> tuple[str, ...]:
-        """The names of the images with the least merit, the worst first; of equals the first of the split."""
+        """Return the names of the ``count`` worst images, worst first; ties keep the order of the split."""
         return tuple(row.name for row in sorted(self.rows, key=lambda row: row.merit)[:count])
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures as JSON takes them, without the rows."""
+        """Return the results as a dictionary for JSON, without the rows."""
         taken = ("form", "split", "at", "unknown", "protocol", "leak_free", "unseen", "seen")
         found: dict[str, Any] = {"images": len(self.rows), **{name: getattr(self, name) for name in taken}}
         if self.confusion is not None:
@@ -115,7 +123,7 @@ class Score:
         return found
 
     def to_csv(self) -> str:
-        """The rows as CSV, with a head."""
+        """Return the rows as CSV with a header."""
         text = io.StringIO()
         writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
         writer.writeheader()
@@ -124,7 +132,7 @@ class Score:
 
 
 def table(score: Score) -> str:
-    """The figures as text."""
+    """Format a score as text."""
     choice = f"protocol {score.protocol}" if score.split == "val" else ""
     facts = [f"{len(score.rows)} images of {score.split}", choice, "leak-free" * score.leak_free]
     facts += ["unseen" * score.unseen, f"predictions as {score.form}, at {score.at} size"]
@@ -134,17 +142,15 @@ def table(score: Score) -> str:
     if score.persons is not None:
         lines += [*person_lines(score.persons), ""]
     if score.unknown != UNKNOWN[0]:
-        lines.append("Predicted labels that do not exist were counted as the official code does: not as an error.")
+        lines.append("Out-of-range predicted labels were counted as the official code does, not rejected.")
     if score.seen:
-        lines.append(
-            f"{score.seen} of these images have a byte-identical copy in a split that networks are trained on;"
-        )
-        lines[-1] += " --unseen leaves them out."
+        lines.append(f"{score.seen} of these images have a byte-identical copy in a split used for training;")
+        lines[-1] += " --unseen drops them."
     return "\n".join(map(printable, lines)).rstrip("\n")
 
 
 def label_lines(confusion: Confusion, classes: Sequence[str]) -> list[str]:
-    """The IoU of each class, pixAcc and mIoU as text."""
+    """Return IoU per class, pixAcc and mIoU as lines of text."""
     lines, width = [], max(map(len, classes))
     for c, (name, iou) in enumerate(zip(classes, confusion.iou, strict=True)):
         lines.append(f"{c:3} {name:{width}} {iou:8.4f}" + "  absent, counts 0" * bool(confusion.absent[c]))
@@ -152,7 +158,7 @@ def label_lines(confusion: Confusion, classes: Sequence[str]) -> list[str]:
 
 
 def person_lines(persons: PersonFigures) -> list[str]:
-    """AP^p and PCP at each threshold, and AP^p_vol, as text."""
+    """Return AP^p and PCP at each threshold, and AP^p_vol, as lines of text."""
     return [
         "t     " + "".join(f"{i / 10:8.1f}" for i in range(1, 10)),
         "AP^p  " + "".join(f"{value:8.4f}" for value in persons.ap),

@@ -1,4 +1,4 @@
-"""Scalars for TensorBoard, by TensorBoard's own writer; no framework is needed for it."""
+"""Scalars for TensorBoard, written with TensorBoard's own writer, so no framework is needed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mhpdata.filesystem.descriptors import hold_standard
 
 
 class Board:
-    """An event file in ``folder``.
+    """Write scalars to an event file in ``folder``.
 
     Args:
-        folder: ``tensorboard --logdir`` shows it.
-        step: where the run goes on; what an earlier file says of later steps is hidden.
+        folder: folder to pass to ``tensorboard --logdir``.
+        step: first step to write, from 0. Points that an earlier event file has for later steps are hidden.
 
     Raises:
         MissingError: TensorBoard is not installed.
@@ -26,7 +26,7 @@ class Board:
             from tensorboard.compat.proto import event_pb2, summary_pb2
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
-            remedy = "Run: pip install tensorboard; or leave --tensorboard out."
+            remedy = "Run pip install tensorboard, or omit --tensorboard."
             raise MissingError("tensorboard", f"cannot be imported ({error})", "", remedy) from error
         self._event: Any = event_pb2.Event
         self._summary: Any = summary_pb2.Summary
@@ -37,10 +37,10 @@ class Board:
             self._writer.add_event(self._event(wall_time=time.time(), step=step, session_log=start))
 
     def add(self, step: int, **values: float) -> None:
-        """One point of each named curve."""
+        """Add one point to each named curve."""
         points = [self._summary.Value(tag=name, simple_value=value) for name, value in values.items()]
         self._writer.add_event(self._event(wall_time=time.time(), step=step, summary=self._summary(value=points)))
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the remaining events and close the file."""
         self._writer.close()

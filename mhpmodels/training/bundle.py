@@ -1,14 +1,14 @@
-"""A training step kept on disk with all that it depends on, so that it can be run again.
+"""Bundles: a skipped training step, saved with everything that it depends on so that it can be replayed.
 
 ::
 
     epoch_0010_iteration_0113/
-        bundle.json     config, where in the run, rate, seed, samples, and what the step gave
+        bundle.json     config, position in the run, rate, seed, samples, loss and gradient
         batch.npz       images, labels, indices
-        weights.params, state      as the engine writes them, from before the step
+        weights.params, state      from before the step, in the engine's own formats
 
-The folder gets its name when it is whole. Nothing in it is unpickled but what torch writes (a zip file with a pickle of
-tensors and plain values), and that with ``weights_only``, which calls nothing.
+The folder gets its final name once it is complete. Only torch's files are unpickled (zip files with a pickle of tensors
+and plain values), and with ``weights_only``, so no code in them can run.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ from mhpmodels.engines.engine import Engine, Step, open_engine
 
 FORMAT, VERSION = "mhp-bundle", 1
 MOST_JSON = 1 << 24
-"""Bytes of a bundle's JSON."""
-_GIVE = (
-    "Give mhp-train --replay a folder below bundles/ of a run; if this one is a copy, copy it once more from where it "
-    "was made."
-)
-_ELSEWHERE = "or begin a run with another --save-dir"
-_NEWER = "If this is a copy, copy the folder once more; if a later mhp wrote it, install that one."
+"""Maximum size of bundle.json, in bytes."""
+_GIVE = "Pass a folder below a run's bundles/ to mhp-train --replay; if this one is a copy, copy it again."
+_ELSEWHERE = "or start a run with another --save-dir"
+_NEWER = "Copy the folder again if this is a copy; if a later mhp wrote it, install that version."
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What goes into a training step.
+    """The inputs of a training step.
 
     Attributes:
-        epoch, iteration: from 0 and from 1, as the log counts them.
-        rate, seed: of the step.
-        images, labels: as ``Engine.train_step`` takes them.
-        indices: int64 (N,), each sample's place in its split.
-        names: of the samples, N; "" where damage left one out.
+        epoch: epoch, from 0, as in the log.
+        iteration: iteration within the epoch, from 1, as in the log.
+        rate: learning rate of the step.
+        seed: random seed of the step.
+        images: images as ``Engine.train_step`` takes them.
+        labels: uint8 (N, H, W) labels as ``Engine.train_step`` takes them.
+        indices: int64 (N,) index of each sample in its split.
+        names: N sample names; "" for a damaged sample that was left out.
     """
 
     epoch: int
@@ -69,24 +69,25 @@ class Moment:
 
     @property
     def place(self) -> str:
-        """How a message names it."""
+        """The step as messages name it."""
         return f"Epoch {self.epoch} iteration {self.iteration:04d}"
 
     @property
     def stem(self) -> str:
-        """The name of its bundle's folder."""
+        """Name of the step's bundle folder."""
         return f"epoch_{self.epoch:04d}_iteration_{self.iteration:04d}"
 
 
 @dataclass(frozen=True)
 class Replay:
-    """A bundle's step, run again.
+    """The result of replaying a bundle's step.
 
     Attributes:
-        place: epoch and iteration.
-        before, after: what the step gave in the run, and now.
-        samples: a line on each.
-        ranks: processes that took the step together in the run; there are samples of the first one only.
+        place: epoch and iteration of the step, as text.
+        before: result of the step in the run.
+        after: result of the replay.
+        samples: one line of text per sample.
+        ranks: number of processes that took the step in the run; the bundle has the samples of the first one only.
     """
 
     place: str
@@ -96,22 +97,22 @@ class Replay:
     ranks: int = 1
 
     def text(self) -> str:
-        """For people to read."""
+        """Return the result as text for people."""
         lines = [
             f"{when}: loss {step.loss:g}, gradient {step.gradient:g}, {'applied' if step.applied else 'skipped'}"
-            for when, step in ((f"{self.place}, in the run", self.before), ("Now", self.after))
+            for when, step in ((f"{self.place}, in the run", self.before), ("Replayed", self.after))
         ]
         if self.ranks > 1:
-            lines.append(f"The run's figures are of {self.ranks} processes, those of now of the first one's samples.")
-        lines += ["Each sample by itself, before the step:", *(f"  {line}" for line in self.samples)]
+            lines.append(f"The run's figures cover {self.ranks} processes, the replay only the first one's samples.")
+        lines += ["Each sample on its own, before the step:", *(f"  {line}" for line in self.samples)]
         return "\n".join(map(printable, lines))
 
 
 def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
-    """Write a step, which the engine did not apply, as the folder ``path``; a bundle that is there is replaced.
+    """Write a skipped step as the folder ``path``, replacing a bundle of that name.
 
     Raises:
-        OutputError: it cannot be written, or something that is no bundle is in the way.
+        OutputError: the bundle cannot be written, or ``path`` exists and is not a bundle.
     """
     part = part_of(path)
     try:
@@ -122,7 +123,7 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
         if there and not _is_bundle(path / "bundle.json"):
             raise in_the_way(path, _ELSEWHERE)
         part.mkdir(parents=True)
-        hold_standard()  # NumPy opens the file itself
+        hold_standard()  # np.savez opens the file itself
         np.savez(part / "batch.npz", images=moment.images, labels=moment.labels, indices=moment.indices)
         engine.save(part / f"weights{engine.config.suffix}")
         engine.save_state(part / "state")
@@ -141,39 +142,39 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
     except OSError as error:
         if isinstance(error, OutputError):
             raise
-        remedy = to_write(error, path, f"go on with mhp-train --resume {path.parent.parent}")
-        raise OutputError(path, f"the skipped step cannot be kept ({why(error)})", "", remedy) from error
+        remedy = to_write(error, path, f"resume with mhp-train --resume {path.parent.parent}")
+        raise OutputError(path, f"cannot save the skipped step ({why(error)})", "", remedy) from error
 
 
 def _is_part(path: Path) -> bool:
-    """Whether a file is of a name that a bundle has."""
+    """Return whether a file has a name that belongs in a bundle."""
     known = {"bundle.json", "batch.npz", "state", *(f"weights{suffix}" for suffix in SUFFIXES.values())}
     return path.name in known and path.is_file()
 
 
 def _is_bundle(path: Path) -> bool:
-    """Whether a JSON is that of a bundle."""
+    """Return whether a JSON file is a bundle's."""
     return f'"format": "{FORMAT}"'.encode() in (head(path) or b"")
 
 
 def replay(
     path: str | Path, open_engine: Callable[[TrainConfig], Engine] = open_engine, on_cpu: bool = False
 ) -> Replay:
-    """Run a bundle's step again, and look at each sample by itself.
+    """Replay a bundle's step and examine each of its samples.
 
     Args:
         path: the bundle's folder.
-        on_cpu: although the run had GPUs.
-        open_engine: opens the engine that the bundle's config names.
+        open_engine: function that opens the engine named in the bundle's config.
+        on_cpu: run on the CPU even if the run used GPUs.
 
     Raises:
-        CheckpointError: not a whole bundle.
-        EngineError, CheckpointError: the engine cannot be opened, or does not take the bundle's weights.
+        CheckpointError: the bundle is incomplete or damaged, or its weights do not fit the network.
+        EngineError: the engine cannot be opened.
     """
     path = Path(path)
     config, moment, before = _read(path)
     ranks = config.machine.contexts if config.machine.engine == "torch" else 1
-    if ranks > 1:  # the bundle has what this process took
+    if ranks > 1:  # the bundle has one process's share of the batch
         config = config.changed(ngpus=min(config.machine.ngpus, 1), contexts=0)
     if on_cpu:
         config = config.changed(ngpus=0)
@@ -192,12 +193,12 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
     try:
         content = parse_json(read_regular(path / "bundle.json", MOST_JSON).decode("utf-8"))
         if (content["format"], content["version"]) != (FORMAT, VERSION):
-            found = f"bundle.json is {content['format']} {content['version']}; this mhp reads {FORMAT} {VERSION}"
-            raise CheckpointError(path, found, "", _NEWER)
+            found = f"bundle.json has format {content['format']}, version {content['version']}"
+            raise CheckpointError(path, found, f"{FORMAT}, version {VERSION}", _NEWER)
         config = TrainConfig.from_json(json.dumps(content["config"]), str(path / "bundle.json"))
         before = Step(float(content["loss"]), float(content["gradient"]), applied=False)
         names = tuple(str(name) for name in content["names"])
-        # opened here, because np.load leaves a file open that is no archive
+        # opened here, because np.load leaves a file open if it is not an archive
         with os.fdopen(open_regular(path / "batch.npz"), "rb") as file, np.load(file, allow_pickle=False) as batch:
             arrays = {name: np.ascontiguousarray(batch[name]) for name in ("images", "labels", "indices")}
         epoch, iteration, seed = (int(content[name]) for name in ("epoch", "iteration", "seed"))
@@ -214,25 +215,25 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
             part = Path(error.filename or path)
             found = f"{part.name}: {why(error)}"
             remedy = _GIVE if isinstance(error, FileNotFoundError) else to_replace(error, part, _GIVE)
-        expected = "the folder of a skipped step, with bundle.json, batch.npz, weights and state"
-        raise CheckpointError(path, f"is not a whole bundle ({found})", expected, remedy) from error
+        expected = "a folder with bundle.json, batch.npz, weights and state"
+        raise CheckpointError(path, f"not a complete bundle ({found})", expected, remedy) from error
     return config, moment, before
 
 
 def _look(moment: Moment, i: int, engine: Engine) -> str:
-    """What there is to say of one sample: input, labels, and what the network makes of it."""
+    """Describe one sample in a line: its pixels, its labels, and the network's loss on it."""
     image, labels = moment.images[i], moment.labels[i]
     labelled = labels != IGNORE
     logits = engine.predict(moment.images[i : i + 1])[0].astype(np.float64)
     words = [
         f"{moment.names[i]} ({moment.indices[i]})",
-        f"pixels {image.min():g} to {image.max():g}, {image.std():.3g} deviation",
+        f"pixels {image.min():g} to {image.max():g}, standard deviation {image.std():.3g}",
         f"{labelled.mean():.1%} labelled, classes {' '.join(map(str, np.unique(labels[labelled]))) or 'none'}",
     ]
     if not np.isfinite(image).all():
-        words.append("PIXELS NOT FINITE")
+        words.append("NON-FINITE PIXELS")
     if not np.isfinite(logits).all():
-        words.append(f"{(~np.isfinite(logits)).mean():.1%} OF THE LOGITS NOT FINITE")
+        words.append(f"{(~np.isfinite(logits)).mean():.1%} NON-FINITE LOGITS")
     elif labelled.any():
         top = logits.max(0)
         true = np.take_along_axis(logits, np.where(labelled, labels, 0)[None].astype(np.intp), 0)[0]

@@ -1,8 +1,8 @@
-"""What happens when a loss or a gradient is not finite: the step is skipped, named, kept and counted.
+"""Handle non-finite steps: skip, log, save and count them.
 
-The rule: nothing that is not finite reaches a weight, a running statistic, the optimiser or a mean. An engine leaves
-all of them as they were (``Step.applied``); here the step is reported with the samples it was made of, saved as a
-bundle that ``mhp-train --replay`` runs again, and too many in a row end the run.
+The rule: no infinity or NaN reaches a weight, a running statistic, the optimiser or a mean. The engine rolls the step
+back (``Step.applied``). The guard then logs it with its samples and saves it as a bundle for ``mhp-train --replay``.
+Too many non-finite steps in a row end the run.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from mhpmodels.engines.engine import Engine, Step
 from mhpmodels.training.bundle import Moment, save_bundle
 
 BUNDLES = 5
-"""A run keeps so many bundles at most: each holds the weights. Later skips are logged only."""
+"""Maximum number of bundles per run, as each contains the weights. Later skipped steps are only logged."""
 
 
 class Guard:
-    """Judges every step of a run.
+    """Check every step of a run.
 
     Args:
-        folder: of the bundles; made when it is needed.
-        most: so many skipped steps in a row end the run.
-        report: takes a line for the log.
-        skipped, in_a_row: of the run so far, for one that goes on.
+        folder: folder for bundles, created on first use.
+        most: number of skipped steps in a row that ends the run.
+        report: function that takes a line for the log.
+        skipped: number of steps skipped before, for a resumed run.
+        in_a_row: number of steps skipped in a row just before, for a resumed run.
     """
 
     def __init__(
@@ -37,15 +38,15 @@ class Guard:
         self.skipped, self.in_a_row = skipped, in_a_row
 
     def judge(self, step: Step, moment: Moment, engine: Engine) -> bool:
-        """True if the step counts.
+        """Return whether the step was applied; log and save it if it was skipped.
 
         Args:
-            step: what the engine has done.
-            moment: what it did it with; copied into the bundle before this returns.
-            engine: its weights and state are as before the step.
+            step: result of the step.
+            moment: inputs of the step; copied into the bundle before this returns.
+            engine: the engine; after a skipped step, its weights and state are those from before the step.
 
         Raises:
-            NonFiniteError: one skipped step too many in a row.
+            NonFiniteError: ``most`` steps in a row were skipped.
             OutputError: the bundle cannot be written.
         """
         if step.applied:
@@ -61,16 +62,16 @@ class Guard:
         if self.in_a_row >= self._most:
             raise NonFiniteError(
                 moment.place,
-                f"{self.in_a_row} steps in a row had a loss or gradient that is not finite; last samples: {samples}",
+                f"{self.in_a_row} steps in a row had a non-finite loss or gradient; last samples: {samples}",
                 "",
-                f"Run mhp-train --replay {bundle or max(self._folder.glob('epoch_*'))}; it shows what is in this step. "
-                f"Then begin a new run with --lr {engine.config.optim.lr / 10:g}, a tenth; if that does not help, with "
-                "--clip-grad 1 or --warmup-epochs 1, too.",
+                f"Run mhp-train --replay {bundle or max(self._folder.glob('epoch_*'))} to inspect the step. Then start "
+                f"a new run with --lr {engine.config.optim.lr / 10:g}, a tenth; if that does not help, add --clip-grad "
+                "1 or --warmup-epochs 1.",
             )
         return False
 
     def _keep(self, moment: Moment, step: Step, engine: Engine) -> Path | None:
-        """A bundle of the step, unless there are enough."""
+        """Save a bundle of the step and return its path; None if the run has enough bundles."""
         path = self._folder / moment.stem
         there = [p for p in self._folder.glob("epoch_*") if p != path] if self._folder.is_dir() else []
         if len(there) >= BUNDLES:
@@ -80,8 +81,8 @@ class Guard:
 
 
 def sample_list(names: Sequence[str], indices: np.ndarray) -> str:
-    """Samples as a report shows them: name and index; one left out for its damage has index -1 and no name."""
+    """Return samples as text: name and index. A damaged sample that was left out has index -1 and no name."""
     return ", ".join(
-        f"{name} ({index})" if index >= 0 else "one left out"
+        f"{name} ({index})" if index >= 0 else "one damaged"
         for name, index in zip(names, indices.tolist(), strict=True)
     )

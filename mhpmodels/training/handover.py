@@ -1,4 +1,4 @@
-"""For a training loop of one's own: the loader's batches as torch tensors on a device.
+"""Batches as torch tensors on a device, for your own training loop.
 
 ::
 
@@ -25,20 +25,22 @@ if TYPE_CHECKING:
 
 
 def to_torch(loader: Loader, device: Any = "cpu") -> Copies:
-    """The loader with batches of tensors; it is iterated, counted, resumed and closed as the loader is.
+    """Wrap a loader so that its batches are torch tensors on a device.
 
-    A batch for a GPU is copied through pinned memory, on a stream of its own, while the batch before is worked on; the
-    stream that is current when it is asked for waits for the copy. On the CPU nothing is copied: a tensor is the
-    loader's own memory, which is used again when the last tensor is gone.
+    The result has the loader's interface: iterate, ``len``, ``set_epoch``, ``state_dict``, ``close``. For a GPU, the
+    next batch is copied through pinned memory on a stream of its own while the current one is in use; the current
+    stream waits for the copy when the batch is requested. On the CPU nothing is copied: tensors share the loader's
+    memory, which is reused once the last tensor is gone.
 
     Args:
-        loader: of any dtype; "uint8" is a quarter of the bytes to copy, and is normalised on the device.
-        device: as torch takes it: "cuda", "cuda:1", "cpu".
+        loader: loader with any output dtype. "uint8" is a quarter of the bytes to copy and is normalised on the
+            device.
+        device: device as torch takes it, such as "cuda", "cuda:1" or "cpu".
 
     Returns:
         An iterable of ``TensorBatch``: images float32 (N, 3, H, W), normalised, or float16 if the loader's are; labels
-        uint8 (N, H, W), 255 not labelled; indices, persons, boxes and counts as of ``mhpdata.Batch``, all of them
-        tensors on the device. Lightning takes it as a data loader, and Accelerate, too (docs/loader.md).
+        uint8 (N, H, W), 255 for unlabelled pixels; indices, persons, boxes and counts as in ``mhpdata.Batch``. All are
+        tensors on the device. Lightning and Accelerate accept it as a data loader (docs/loader.md).
 
     Raises:
         MissingError: torch is not installed.

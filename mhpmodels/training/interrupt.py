@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that the loop grants between two steps."""
+"""Defer SIGINT (Ctrl-C) and SIGTERM to the next step boundary."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 class Interrupt:
-    """While it is entered, the first signal is only noted; a second one ends the program as Python would.
+    """Record the first SIGINT or SIGTERM inside a ``with`` block; a second one raises KeyboardInterrupt.
 
-    Handlers belong to the main thread: entered in another one, this notes nothing.
+    Python handles signals in the main thread only: in another thread, nothing is recorded.
 
     Attributes:
-        signal: the number of the signal that came; None before.
+        signal: number of the received signal; None before one arrives.
     """
 
     def __init__(self) -> None:

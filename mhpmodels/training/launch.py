@@ -1,4 +1,4 @@
-"""One process a device, for the torch engine: the command becomes torchrun, which starts it again so many times."""
+"""Start one process per device for the torch engine, by replacing the command with torchrun."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mhpmodels.config import TrainConfig
 
 
 def launch_ranks(config: TrainConfig, module: str, arguments: Sequence[str]) -> None:
-    """Replaces this process by torchrun where ``config`` asks for several and nobody has started them yet.
+    """Replace this process with torchrun if ``config`` needs several processes and torchrun has not started them yet.
 
     Args:
-        config: engine and contexts.
-        module: to run, as ``python -m`` takes it.
-        arguments: of the command line.
+        config: configuration with the engine and the number of contexts.
+        module: module to run, as for ``python -m``.
+        arguments: command-line arguments of the module.
     """
     if config.machine.engine != "torch" or config.machine.contexts == 1 or "LOCAL_RANK" in os.environ:
         return
-    # torchrun gives each one thread only, and a warning, where nothing is set
+    # if unset, torchrun gives each process one thread and prints a warning
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // config.machine.contexts)))
     torchrun = [sys.executable, "-m", "mhpmodels.engines.torch.torchrun"]
     torchrun += ["--standalone", f"--nproc-per-node={config.machine.contexts}"]

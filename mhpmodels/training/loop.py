@@ -1,12 +1,12 @@
-"""The training loop: one implementation for all engines.
+"""The training loop, one implementation for all engines.
 
 ::
 
-    Loader ─batch─> engine.train_step ─Step─> guard ─> log         at each step
-                    engine.predict ─> evaluate ─> log, checkpoint  after each epoch
+    Loader ─batch─> engine.train_step ─Step─> guard ─> log         every step
+                    engine.predict ─> evaluate ─> log, checkpoint  every epoch
 
-The rule: batches, rates and seeds follow from the config and the step's number, and a checkpoint holds everything else.
-So a run that was interrupted, killed and resumed writes the same losses as an uninterrupted one.
+The rule: batches, rates and seeds follow from the config and the step number, and a checkpoint holds everything else.
+A run that is interrupted or killed and then resumed therefore logs the same losses as an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -39,15 +39,17 @@ if TYPE_CHECKING:
 
 
 class Loop:
-    """The loop of one process, and where it stands.
+    """The training loop of one process.
 
     Args:
-        config, engine, feed: the run, with weights and loader at ``position``.
-        position: where the run stands; moved with every step.
-        log: takes lines and rows.
-        folder: for bundles and checkpoints.
-        interrupt: what a signal sets.
-        progress: draw a bar, if standard error is a terminal.
+        config: configuration of the run.
+        engine: engine with the weights at ``position``.
+        feed: data of the run, with the loader at ``position``.
+        position: current position of the run, updated after every step.
+        log: log for lines and table rows.
+        folder: folder for bundles and checkpoints.
+        interrupt: entered ``Interrupt`` that records signals.
+        progress: draw a progress bar if standard error is a terminal.
         saved: weights of the checkpoint that the run resumes from.
     """
 
@@ -70,11 +72,11 @@ class Loop:
         self.saved = saved
 
     def run(self) -> None:
-        """Train to the last epoch, or until a signal comes.
+        """Train until the last epoch ends or a signal arrives.
 
         Raises:
-            NonFiniteError: ``config.run.max_skips`` steps in a row were not finite; weights from before them are saved.
-            EngineError: the engine fails.
+            NonFiniteError: ``config.run.max_skips`` steps in a row were non-finite; the weights before them are saved.
+            EngineError: the engine failed.
             OutputError: a log, table, bundle or checkpoint cannot be written.
         """
         try:
@@ -88,31 +90,31 @@ class Loop:
         except EngineError:
             if not self.engine.rank or self.interrupt.signal is None:
                 raise
-            # rank 0 has stopped at the signal, and left this one alone in the middle of its next step
+            # rank 0 stopped at the signal while this rank was in its next step
         finally:
             self.meter.end()
         if self._stopping:
             if self.at.iteration:
                 self._save(None)
             onward = (
-                f"Go on with: mhp-train --resume {self.saved}" if self.saved else "Nothing is lost: no step was done."
+                f"Resume with: mhp-train --resume {self.saved}" if self.saved else "No step was done; nothing is lost."
             )
             self.log.line(f"Stopped by a signal {self.where}. {onward}")
 
     @property
     def where(self) -> str:
-        """Where the run stands, for messages."""
+        """Current position of the run, for messages."""
         return f"in epoch {self.at.epoch} after iteration {self.at.iteration:04d}/{self.feed.steps:04d}"
 
     @property
     def _stopping(self) -> bool:
-        """Rank 0 decides when all stop: were another to leave first, rank 0 would wait for it within its next step."""
+        """Whether to stop. Rank 0 decides: if another rank left first, rank 0 would wait for it in its next step."""
         return self.interrupt.signal is not None and self.engine.rank == 0
 
     def _train(self) -> None:
-        """The rest of the epoch, or as much of it as comes before a signal."""
+        """Train the rest of the epoch, or until a signal arrives."""
         at, loader = self.at, self.feed.loader
-        if at.iteration == self.feed.steps:  # all but validated when the run was interrupted
+        if at.iteration == self.feed.steps:  # the run was interrupted before the validation
             return
         if at.iteration == 0:
             loader.set_epoch(at.epoch)
@@ -121,7 +123,7 @@ class Loop:
         while not self._stopping and (batch := next(batches, None)) is not None:
             waited = watch.lap()
             row = self._step(batch, waited, watch)
-            del batch  # so that its memory is free for the loader
+            del batch  # returns its memory to the loader
             self.log.step(row)
             self.meter.step(row, at.loss.value)
             if row.iteration % self.config.run.log_interval == 0 and at.loss.count:
@@ -129,9 +131,9 @@ class Loop:
                 self.log.line(f"Epoch {row.epoch} iteration {of}: training loss {at.loss.value:.3f}")
 
     def _step(self, batch: Batch, waited: float, watch: Stopwatch) -> StepRow:
-        """One step, judged and counted."""
+        """Train one step, check it and advance the position."""
         at, indices = self.at, batch.indices
-        assert batch.labels is not None, "Feed refuses splits without labels"
+        assert batch.labels is not None, "Feed rejects unlabelled splits"
         rate, seed = self.feed.rate(at.step), step_seed(self.config.run.seed, at.step)
         step = self.engine.train_step(batch.images, batch.labels, rate, seed)
         at.iteration += 1
@@ -157,7 +159,7 @@ class Loop:
         )
 
     def _finish(self) -> None:
-        """Validate, log and save; nothing of it if a signal comes before the validation is done."""
+        """Validate, log and save; do nothing if a signal arrives before the validation is done."""
         at = self.at
         self.meter.end()
         watch = Stopwatch()
@@ -180,7 +182,7 @@ class Loop:
         self._save(score)
 
     def _validate(self) -> Confusion | None:
-        """The val split, by rank 0; the others are at their next step already, and wait there."""
+        """Validate on rank 0; the other ranks start their next step and wait there."""
         from mhpmodels.evaluation.evaluate import validate
 
         if self.feed.val is None or self.engine.rank:
@@ -200,4 +202,4 @@ class Loop:
 
 
 class _StopError(Exception):
-    """A signal came in the middle of a validation."""
+    """Raised when a signal arrives during a validation."""

@@ -1,4 +1,4 @@
-"""How fast a run goes: images per second in all processes, the loader's share of the time, the time left."""
+"""Measure a run's speed: images per second over all processes, time spent waiting for the loader, time left."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mhpmodels.training.tables import StepRow
 
 
 class Meter:
-    """Counts from one epoch's beginning to its end.
+    """Measure the speed of each epoch.
 
     Args:
-        steps: of an epoch.
-        epochs: of the run.
-        world_size: processes that train together, each on as many images as this one.
-        progress: draw a bar, where standard error is a terminal.
+        steps: number of steps per epoch.
+        epochs: number of epochs of the run.
+        world_size: number of processes that train together, all with the same number of images per step.
+        progress: draw a progress bar if standard error is a terminal.
     """
 
     def __init__(self, steps: int, epochs: int, world_size: int = 1, progress: bool = False) -> None:
@@ -30,7 +30,7 @@ class Meter:
         self._epoch, self._done, self._images, self._seconds, self._waited = epoch, 0, 0, 0.0, 0.0
 
     def begin(self, epoch: int, iteration: int) -> None:
-        """An epoch begins, or goes on after ``iteration`` of its steps."""
+        """Start an epoch, or resume it after ``iteration`` of its steps."""
         from tqdm import tqdm
 
         self.end()
@@ -38,11 +38,11 @@ class Meter:
         self._bar = tqdm(total=self._steps, initial=iteration, unit="step", disable=hidden(self._progress), leave=False)
 
     def images(self, own: int) -> int:
-        """Return the images of a step in all processes, of which this one has ``own``."""
+        """Return the number of images per step over all processes, given this process's ``own``."""
         return own * self._world_size
 
     def step(self, row: StepRow, loss: float) -> None:
-        """A step is done; ``loss`` is the epoch's mean so far."""
+        """Record a finished step; ``loss`` is the epoch's mean so far."""
         self._done += 1
         self._images += row.images
         self._seconds += row.seconds
@@ -53,40 +53,40 @@ class Meter:
         self._bar.update()
 
     def text(self) -> str:
-        """Images per second in all processes, and the loader's share of the time, of this epoch so far."""
+        """Return this epoch's images per second over all processes and share of time spent waiting for the loader."""
         seconds = max(self._seconds, 1e-9)
         return f"{self._images / seconds:.3g} images/s, {self._waited / seconds:.1%} waiting for the loader"
 
     def left(self, steps: int) -> float:
-        """Seconds that so many steps, and the validations after them, will take at the epoch's pace."""
+        """Estimate the seconds for ``steps`` more steps, and the validations after them, at this epoch's speed."""
         return steps * self._seconds / max(self._done, 1) + self._validation * -(-steps // self._steps)
 
     def validated(self, seconds: float) -> None:
-        """A validation took so long."""
+        """Record the duration of a validation, in seconds."""
         self._validation = seconds
 
     def end(self) -> None:
-        """The epoch is over, or was left."""
+        """End the epoch and close its progress bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
 
 class Stopwatch:
-    """Seconds since it was last read, without those in which kernels were compiled."""
+    """Measure seconds, not counting the time spent compiling kernels."""
 
     def __init__(self) -> None:
         self._at, self._compiled = time.perf_counter(), compiling.seconds()
 
     def lap(self) -> float:
-        """Read it, and start again from zero."""
+        """Return the seconds since the last call, or since the start."""
         before, self._at = self._at, time.perf_counter()
         compiled, self._compiled = self._compiled, compiling.seconds()
         return max(self._at - before - (self._compiled - compiled), 0.0)
 
 
 def clock(seconds: float) -> str:
-    """A duration to read: 0:07, 12:34, 3:12:10."""
+    """Return a duration in seconds as text: 0:07, 12:34, 3:12:10."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

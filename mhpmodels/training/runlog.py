@@ -6,8 +6,8 @@
                   Epoch 10 validation pixAcc: 0.861, mIoU: 0.346
     steps.csv, epochs.csv     mhpmodels.training.tables
 
-Rows are on disk when the step is done. A run that resumes from a checkpoint drops the rows after it, so the tables show
-one run however often it was killed.
+Each row is written when its step is done. Resuming from a checkpoint drops the rows after it, so the tables show one
+continuous run however often it was killed.
 """
 
 from __future__ import annotations
@@ -28,26 +28,24 @@ from mhpmodels.training.tables import EPOCHS, STEPS, EpochRow, StepRow, columns,
 
 _log = logging.getLogger(__name__)
 """Every line of the run's log, at level INFO."""
-_ON = "go on with mhp-train --resume and the folder of the run, or where it has no checkpoint yet begin the run anew"
+_ON = "resume with mhp-train --resume and the run's folder, or start the run again if it has no checkpoint yet"
 
 
 class RunLog:
-    """Writes a run's log and tables; enter it.
+    """Write a run's log and tables. Use it as a context manager.
 
     Args:
-        folder: of the run.
-        classes: their names, for the columns of epochs.csv.
-        step: steps that are done; rows after them are dropped.
-        name: of the log file.
-        tensorboard: write an event file, too.
+        folder: folder of the run.
+        classes: class names, for the columns of epochs.csv.
+        step: number of steps already done; rows after them are dropped.
+        name: name of the log file.
+        tensorboard: also write an event file.
         quiet: send nothing to the logger ``mhpmodels.training.runlog``.
 
-    Every method raises OutputError where a file cannot be written, as on a full disk.
-
     Raises:
-        OutputError: the same.
-        CheckpointError: a table of an earlier run cannot be read, or is none.
-        MissingError: TensorBoard is asked for and not installed.
+        OutputError: a file cannot be written, for example because the disk is full; also raised by every method.
+        CheckpointError: a table of an earlier run is unreadable or not a table of mhp-train.
+        MissingError: ``tensorboard`` is set and TensorBoard is not installed.
     """
 
     def __init__(
@@ -83,16 +81,16 @@ class RunLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with writing(self._folder, _ON) if error is None else suppress(OSError):  # the first error is the one to tell
+        with writing(self._folder, _ON) if error is None else suppress(OSError):  # report the first error only
             self._opened.close()
 
     def record(self, text: str) -> None:
-        """Write a line to the log file only, for programs."""
+        """Write a line for programs, to the log file only."""
         with writing(self._folder, _ON):
             self._log.write(printable(text) + "\n")
 
     def line(self, text: str) -> None:
-        """A line for people."""
+        """Write a line to the log file and to the logger."""
         text = printable(text)
         with writing(self._folder, _ON):
             self._log.write(text + "\n")
@@ -100,14 +98,14 @@ class RunLog:
             _log.info("%s", text)
 
     def step(self, row: StepRow) -> None:
-        """A step is done."""
+        """Write the row of a finished step."""
         with writing(self._folder, _ON):
             self._steps.write(line_of(astuple(row)))
             if self._board is not None:
                 self._board.add(row.step, loss=row.loss, gradient=row.gradient, rate=row.rate)
 
     def epoch(self, row: EpochRow) -> None:
-        """An epoch is done."""
+        """Write the row of a finished epoch."""
         *values, iou = astuple(row)
         scores = {"pixAcc": row.pix_acc, "mIoU": row.miou} if iou else {}
         with writing(self._folder, _ON):

@@ -1,6 +1,6 @@
-"""The learning rate and the random seed of a step: pure functions of the step's number.
+"""Learning rate and random seed of a step (pure functions).
 
-Nothing here remembers anything, so a resumed run takes the same rates and seeds. Steps count from 0 over the whole run.
+A resumed run gets the same rates and seeds, since they depend on the step number only. Steps count from 0 over the run.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from mhpmodels.recipe import SCHEDULES
 def learning_rate(
     step: int, steps: int, base: float, schedule: str = "poly", warmup: int = 0, power: float = 0.9
 ) -> float:
-    """The rate of a step.
+    """Return the learning rate of a step.
 
     ::
 
         warm-up    base * (step + 1) / warmup
-        poly       base * (1 - (step - warmup) / (steps - warmup)) ** power      GluonCV's, from the first step on
+        poly       base * (1 - (step - warmup) / (steps - warmup)) ** power      the formula of GluonCV
         constant   base
 
-    No step of a run has rate 0, so none is wasted: GluonCV's own, one step ahead of this, gives its first step of a
-        warm-up and its last step of all nothing.
+    The rate is never 0. GluonCV's own schedule is shifted by one step, so its first warm-up step and its last step have
+    rate 0 and change nothing.
 
     Args:
-        step: 0..steps-1; beyond, the last one's.
-        steps: of the whole run.
-        base: the rate after the warm-up.
-        schedule: of SCHEDULES.
-        warmup: steps of the linear rise.
-        power: of poly.
+        step: step of the run, 0..steps-1; later steps get the rate of the last one.
+        steps: number of steps of the run.
+        base: learning rate after the warm-up.
+        schedule: one of SCHEDULES.
+        warmup: number of linear warm-up steps.
+        power: exponent of "poly".
 
     Raises:
-        OptionError: another schedule, or no step left after the warm-up.
+        OptionError: the schedule is unknown, or no step is left after the warm-up.
     """
     check_choice("schedule", schedule, SCHEDULES)
     if not 0 <= warmup < steps:
-        remedy = "Pass a smaller number: fewer warm-up epochs than the run has --epochs; 0 is no warm-up."
-        raise OptionError("warmup_epochs", f"as long as the run or longer ({warmup} steps of {steps})", "less", remedy)
+        remedy = "Pass a number below --epochs; 0 disables the warm-up."
+        raise OptionError("warmup_epochs", f"{warmup} steps", f"fewer than the {steps} steps of the run", remedy)
     step = min(step, steps - 1)
     if step < warmup:
         return base * (step + 1) / warmup
@@ -50,6 +50,6 @@ def learning_rate(
 
 
 def step_seed(seed: int, step: int) -> int:
-    """The seed, 0..2**31-1, of all that is random within a step: the first bits of a hash of both."""
+    """Return the seed of a step's random draws, 0..2**31-1: the first bits of a hash of the run's seed and the step."""
     digest = hashlib.sha256(f"step {step} of seed {seed}".encode()).digest()
     return int.from_bytes(digest[:4], "little") >> 1

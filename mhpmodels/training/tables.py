@@ -1,11 +1,11 @@
-"""The tables of a run: a row per step and a row per epoch, as CSV files that other programs read, too.
+"""The tables of a run as CSV files: one row per step, one row per epoch.
 
 ::
 
     steps.csv     a row per step: StepRow
-    epochs.csv    a row per epoch: EpochRow, and the IoU of each class
+    epochs.csv    a row per epoch: EpochRow, and the IoU per class
 
-Floats are written with all their digits. A last row without a line end is one that a kill cut short, and is left out.
+Floats are written with all their digits. A last row without a line end was cut short by a kill and is ignored.
 """
 
 from __future__ import annotations
@@ -24,25 +24,27 @@ from mhpdata.filesystem.regular import read_regular
 from mhpdata.wording import counted, error_in_words, to_replace, why
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
-_COPY = "If the folder is a copy of a run, copy {} again from the original"
-_RUN = "name the folder of a run, such as runs/mhp/icnet/resnet50"
+_COPY = "Copy {} again if the folder is a copy of a run"
+_RUN = "pass the folder of a run, such as runs/mhp/icnet/resnet50"
 MAX_BYTES = 1 << 30
-"""Of a table: some ten million steps."""
+"""Maximum size of a table, in bytes: about ten million steps."""
 
 
 @dataclass(frozen=True)
 class StepRow:
-    """A step of training.
+    """A training step.
 
     Attributes:
-        step: of the run, from 0.
-        epoch, iteration: from 0 and from 1.
-        loss, gradient: as of ``Step``; may be not finite.
-        rate: the learning rate.
-        applied: 0 for a skipped step.
-        images: of the step, in all processes.
-        seconds: of the step, the wait for its batch included.
-        waited: seconds of them in which the loop waited for the loader.
+        step: step of the run, from 0.
+        epoch: epoch, from 0.
+        iteration: iteration within the epoch, from 1.
+        loss: loss as in ``Step``; may be non-finite.
+        gradient: gradient norm as in ``Step``; may be non-finite.
+        rate: learning rate.
+        applied: 1 if the step was applied, 0 if it was skipped.
+        images: number of images over all processes.
+        seconds: duration, including the wait for the batch.
+        waited: seconds spent waiting for the loader.
     """
 
     step: int
@@ -59,16 +61,17 @@ class StepRow:
 
 @dataclass(frozen=True)
 class EpochRow:
-    """An epoch of training and its validation.
+    """A training epoch and its validation.
 
     Attributes:
-        epoch: from 0.
-        step: steps of the run that are done.
-        loss: mean over the epoch's steps that were not skipped.
-        pix_acc, miou: of the validation, 0..1; NaN without one.
-        skipped: steps of the run that were skipped so far.
-        seconds: of the validation.
-        iou: of each class; empty without validation.
+        epoch: epoch, from 0.
+        step: number of steps of the run done so far.
+        loss: mean loss over the epoch's applied steps.
+        pix_acc: pixel accuracy of the validation, 0..1; NaN without validation.
+        miou: mean IoU of the validation, 0..1; NaN without validation.
+        skipped: number of steps of the run skipped so far.
+        seconds: duration of the validation.
+        iou: IoU per class, 0..1; empty without validation.
     """
 
     epoch: int
@@ -93,7 +96,11 @@ def read_steps(folder: Path) -> list[StepRow]:
 
 
 def read_epochs(folder: Path) -> list[EpochRow]:
-    """Read the epochs of a run, in order. Raises CheckpointError, as ``read_steps``."""
+    """Read the epochs of a run, in order.
+
+    Raises:
+        CheckpointError: the table is missing, cannot be read, or is damaged.
+    """
     path, names = folder / EPOCHS, columns(EpochRow)
     numbers = [_numbers(row, path, line) for line, row in enumerate(_rows(path, names)[1:], 2)]
     found = [EpochRow(**dict(zip(names, row, strict=False)), iou=row[len(names) :]) for row in numbers]
@@ -101,31 +108,31 @@ def read_epochs(folder: Path) -> list[EpochRow]:
 
 
 def columns(kind: type[StepRow] | type[EpochRow]) -> list[str]:
-    """Return the names of a table's columns, without those of the classes."""
+    """Return the column names of a table, without the IoU per class."""
     return [field.name for field in fields(kind) if field.name != "iou"]
 
 
 def line_of(row: Sequence[object]) -> str:
-    """Return a row as its line of the file, with the line end."""
+    """Return a row as a line of the CSV file, including the line end."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(row)
     return out.getvalue()
 
 
 def _numbers(row: Sequence[str], path: Path, line: int) -> tuple[Any, ...]:
-    """Whole ones as int. Raises CheckpointError."""
+    """Parse a row's numbers, integers as int. Raises CheckpointError."""
     numbers: list[int | float] = []
     for text in row:
         try:
             numbers.append(int(text) if text.lstrip("-").isdecimal() else float(text))
         except ValueError as error:
-            found = f"the text {text[:40]!r} in place of a number"
-            raise CheckpointError(f"{path}, line {line}", found, "a table of mhp-train", _mend_line(path)) from error
+            found = f"the text {text[:40]!r}"
+            raise CheckpointError(f"{path}, line {line}", found, "a number", _mend_line(path)) from error
     return tuple(numbers)
 
 
 def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
-    """A table's rows, the header first; a last one that a kill cut short is left out."""
+    """Return a table's rows, header first, without a last row that a kill cut short."""
     try:
         text = read_regular(path, MAX_BYTES).decode()
         rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
@@ -136,31 +143,31 @@ def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
         found = f"is damaged ({error_in_words(error)})"
         raise CheckpointError(path, found, "a table of mhp-train", _mend(path)) from error
     if not rows or rows[0][: len(header)] != list(header):
-        raise CheckpointError(path, "is another table", f"columns {', '.join(header)}", _mend(path))
+        raise CheckpointError(path, "not a table of mhp-train", f"columns {', '.join(header)}", _mend(path))
     for line, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
-            found, expected = f"{counted(len(row), 'value')}", f"{len(rows[0])}, one for each column"
+            found, expected = f"{counted(len(row), 'value')}", f"{len(rows[0])}, one per column"
             raise CheckpointError(f"{path}, line {line}", found, expected, _mend_line(path))
     return rows
 
 
 def _mend(path: Path) -> str:
-    """What to do about a file that is no table of a run."""
-    away = f"move {path.name} out of its folder, and mhp-train begins a new one"
-    return f"{_COPY.format(path.name)}; in the run itself, {away}; otherwise {_RUN}."
+    """Return the remedy for a file that is not a table of a run."""
+    away = f"move {path.name} away, and mhp-train starts a new one"
+    return f"{_COPY.format(path.name)}; in the original run, {away}; otherwise {_RUN}."
 
 
 def _mend_line(path: Path) -> str:
-    """What to do about one line of a table."""
-    return f"{_COPY.format(path.name)}; otherwise delete this line. If the file is not mhp-train's, {_RUN}."
+    """Return the remedy for a damaged line of a table."""
+    return f"{_COPY.format(path.name)}; otherwise delete this line. If mhp-train did not write the file, {_RUN}."
 
 
 def drop_rows(path: Path, header: Sequence[str], bound: int) -> None:
-    """Remove the rows of step ``bound`` and later; start the table if it is missing.
+    """Remove the rows of step ``bound`` and later; create the table if it is missing.
 
     Raises:
-        CheckpointError: the file is another table, or damaged.
-        OSError: it cannot be written.
+        CheckpointError: the file is damaged or not a table of mhp-train.
+        OSError: the file cannot be written.
     """
     rows = _rows(path, header) if path.exists() else [list(header)]
     at = list(header).index("step")

@@ -1,6 +1,6 @@
-"""Set a training run up, start or resume it, and say how it ended: what mhp-train calls.
+"""Set up, start or resume a training run (mhp-train).
 
-The run's folder is prepared by rank 0; the other ranks keep their logs and tables in folders inside it.
+Rank 0 prepares the run's folder; the other ranks write their logs and tables to subfolders.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from mhpmodels.training.tables import STEPS, read_steps
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """The outcome of a training run.
 
     Attributes:
-        folder: of the run.
-        last, best: weights of those checkpoints; None where there is none.
-        signal: that interrupted it; None where it came to its end.
+        folder: folder of the run.
+        last: weights of the last checkpoint; None if there is none.
+        best: weights of the checkpoint with the highest mIoU; None without validation.
+        signal: number of the signal that stopped the run; None if it finished.
     """
 
     folder: Path
@@ -54,34 +55,35 @@ def train(
     progress: bool = False,
     open_engine: Callable[[TrainConfig], Engine] = open_engine,
 ) -> Outcome:
-    """Train a network on a packed folder: what mhp-train calls.
+    """Train a network on a packed folder.
 
     Args:
-        config: the run's options; for a resumed run those of the checkpoint, except for those that are ``free``.
-        out: the run's folder; new, or that of the checkpoint.
-        resume: resume from this checkpoint: its weights, or a run's folder for the last checkpoint there.
-        weights: start with these weights instead of new ones.
-        start_epoch: first epoch of a new run that starts later in the schedule, from 0.
+        config: configuration of the run; to resume, that of the checkpoint, except for options marked ``free``.
+        out: folder of the run; new, or that of the checkpoint.
+        resume: checkpoint to resume from, as its weights, or as a run's folder for the last checkpoint in it.
+        weights: weight file to start a new run from.
+        start_epoch: first epoch, from 0, of a new run that starts later in the schedule.
         log_name: name of the log file in ``out``.
-        tensorboard: write ``out/tensorboard``, too.
+        tensorboard: also write ``out/tensorboard``.
         progress: draw a progress bar if standard error is a terminal.
-        open_engine: opens the engine that ``config`` names.
+        open_engine: function that opens the engine named in ``config``.
 
     Returns:
-        How it ended: at the end of its last epoch, or at a signal (Ctrl-C, SIGTERM), after which it has saved.
+        The outcome, after the last epoch or after a signal (Ctrl-C, SIGTERM), on which a checkpoint is saved.
 
     Raises:
         OptionError: the config does not fit the data or the checkpoint.
         PackedError: the packed folder is missing or damaged.
-        EngineError, CheckpointError: the engine or the checkpoint cannot be used.
-        OutputError: ``out`` holds another run, or cannot be written.
-        NonFiniteError: ``config.run.max_skips`` steps in a row were not finite; weights from before them are saved.
+        EngineError: the engine cannot be used.
+        CheckpointError: the checkpoint cannot be used.
+        OutputError: ``out`` contains another run, or cannot be written.
+        NonFiniteError: ``config.run.max_skips`` steps in a row were non-finite; the weights before them are saved.
     """
     out = Path(out)
     check_range("start_epoch", start_epoch, 0, config.schedule.epochs - 1)
     if resume is not None and (weights is not None or start_epoch):
-        remedy = "Leave out weights and start_epoch to go on with the run, or resume to begin a new one."
-        raise OptionError("resume", "given with weights or start_epoch", "resume alone", remedy)
+        remedy = "Omit weights and start_epoch to resume the run, or omit resume to start a new one."
+        raise OptionError("resume", "conflicts with weights and start_epoch", "", remedy)
     begun = None if resume is None else checkpoint.read(resume)
     if begun is not None:
         begun.config.check_continued(config)
@@ -128,24 +130,24 @@ def _summary(config: TrainConfig, feed: Feed, processes: int) -> str:
 
 
 def _prepare(out: Path, begun: Checkpoint | None) -> None:
-    """Make the run's folder, and refuse one that holds what would be overwritten."""
+    """Raise OutputError if the folder contains files that the run would overwrite."""
     there = checkpoint.listing(out) if out.is_dir() else ()
     if begun is None and there:
-        remedy = f"Go on with mhp-train --resume {out}, or pass another --save-dir."
-        raise OutputError(out, "holds a run", "", remedy)
+        remedy = f"Resume it with mhp-train --resume {out}, or pass another --save-dir."
+        raise OutputError(out, "contains a run", "", remedy)
     if begun is None and (out / STEPS).exists() and read_steps(out):
-        remedy = f"Pass another --save-dir; if nobody needs this one, delete the folder {out} instead."
-        raise OutputError(out, "holds a run without a checkpoint", "", remedy)
+        remedy = f"Pass another --save-dir, or delete the folder {out} if nobody needs it."
+        raise OutputError(out, "contains a run without a checkpoint", "", remedy)
     if begun is not None and there and there[-1].position.step > begun.position.step:
-        found = f"holds a later checkpoint, {there[-1].weights.name}"
+        found = f"contains a later checkpoint, {there[-1].weights.name}"
         remedy = (
-            f"To go on from that one pass --resume {there[-1].weights}; from the earlier one, another --save-dir, too."
+            f"Pass --resume {there[-1].weights} to resume from it, or another --save-dir to start from the earlier one."
         )
         raise OutputError(out, found, "", remedy)
 
 
 def _make(folder: Path) -> None:
-    """A folder of the run. Raises OutputError."""
+    """Create a folder of the run. Raises OutputError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -148,7 +148,7 @@ def test_a_nan_is_an_error_that_says_where(place):
     [
         (np.zeros((3, 4, 4)), "float64 .*; expected float32"),
         (np.zeros((4, 4), np.float32), "expected float32"),
-        (np.zeros((256, 4, 4), np.float32), "256 classes, .*; expected 1 to 255 classes"),
+        (np.zeros((256, 4, 4), np.float32), "256 classes in .*; expected 1 to 255 classes"),
         (np.zeros((1, 0, 4), "f4"), "height 0, width 4; expected at least one pixel"),
     ],
 )

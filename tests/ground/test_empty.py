@@ -166,5 +166,5 @@ def test_training_says_which_option_leaves_nothing(rec, source, tmp_path):
     root = shutil.copytree(source, tmp_path / "source")
     shutil.copy(root / "images/0007.jpg", root / "images/0006.jpg")
     mhpdata.pack(root, tmp_path / "rec", size=64, workers=1)
-    with pytest.raises(OptionError, match=r"split val: no images.* or leave out --val-protocol and --leak-free"):
+    with pytest.raises(OptionError, match=r"split val: no images.* or omit --val-protocol and --leak-free"):
         Feed(small_config(tmp_path / "rec").changed(leak_free=True))

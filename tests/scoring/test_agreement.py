@@ -103,7 +103,7 @@ def test_an_annotation_that_cannot_be_read_is_left_out_and_named(download, tmp_p
     assert [error.place for error in found.left_out] == [f"{root}/annotations/0003_02_02.png"]
     assert found.groups == (("train/0001", "test/0008"),) and f"left out: {found.left_out[0]}" in found.text()
     (root / "images" / "0008.jpg").write_bytes((root / "images" / "0008.jpg").read_bytes() + b"\0")
-    with pytest.raises(FolderError, match="no photo is there twice"):
+    with pytest.raises(FolderError, match="no duplicated images"):
         measure_agreement(root)
 
 
@@ -133,6 +133,6 @@ def command(*arguments, status=0):
 def test_the_command(download, tmp_path):
     text = command("--src", download, "--agreement").stdout
     assert text.rstrip("\n") == measure_agreement(download).text(50)
-    assert "3 byte-identical photos in 1 group; 3 pairs of annotations, each way" in text
+    assert "3 byte-identical images in 1 group; 3 pairs of annotations, in both directions" in text
     assert "2 pairs with different numbers of persons, 0 with the same labels" in text
     assert "requires --src" in command(tmp_path, "--agreement", status=2).stderr

@@ -110,7 +110,7 @@ def test_a_signal_ends_it_with_its_status_and_resume_needs_no_other_flag(hooks, 
     hooks["before_step"] = lambda count, _: os.kill(os.getpid(), number) if count == 1 else None
     stopped = invoke(small(rec))
     assert stopped.exit_code == status, stopped.output
-    command = re.search(r"Go on with: mhp-train (.*)", stopped.output)[1]
+    command = re.search(r"Resume with: mhp-train (.*)", stopped.output)[1]
     hooks.clear()
     result = invoke(command)
     assert result.exit_code == 0, result.output
@@ -120,7 +120,7 @@ def test_a_signal_ends_it_with_its_status_and_resume_needs_no_other_flag(hooks, 
 def test_a_resumed_run_takes_what_is_typed_and_refuses_another_recipe(hooks, rec, monkeypatch):
     assert invoke(f"{small(rec)} --seed 7").exit_code == 0
     refused = invoke("--resume runs/mhp/icnet/resnet50 --lr 0.5")
-    assert refused.exit_code == 2 and "--lr: 0.5; expected 0.001, as the run began" in refused.output
+    assert refused.exit_code == 2 and "--lr: 0.5; expected 0.001, the value of the resumed run" in refused.output
     config, out, _ = parsed(monkeypatch, "--resume runs/mhp/icnet/resnet50 --ngpus 2 --log-interval 9")
     assert (config.run.seed, config.machine.ngpus, config.machine.contexts, config.run.log_interval) == (7, 2, 2, 9)
     assert str(out) == "runs/mhp/icnet/resnet50"
@@ -131,13 +131,14 @@ def test_too_many_skips_end_it_and_a_bundle_is_replayed(hooks, rec, monkeypatch)
     result = invoke(f"{small(rec)} --max-skips 2 --save-dir run")
     assert result.exit_code == 1, result.output
     assert "NonFiniteError: Epoch 0 iteration 0002: 2 steps in a row" in result.output
-    bundle = re.search(r"--replay (\S+);", result.output)[1]
+    bundle = re.search(r"--replay (\S+) to inspect", result.output)[1]
     replayed = mhpmodels.training.bundle.replay
     monkeypatch.setattr(mhpmodels.training.bundle, "replay", lambda path, on_cpu: replayed(path, NumpyEngine, on_cpu))
     shown = invoke(f"--replay {bundle}")
     assert shown.exit_code == 0, shown.output
     assert re.search(
-        r"Epoch 0 iteration 0002, in the run: loss nan, gradient .*, skipped\nNow: loss \d.*, applied\n", shown.output
+        r"Epoch 0 iteration 0002, in the run: loss nan, gradient .*, skipped\nReplayed: loss \d.*, applied\n",
+        shown.output,
     )
 
 

@@ -47,7 +47,7 @@ def test_skips_in_a_row_are_counted_and_end_the_run(tmp_path):
     for step in (BAD, BAD, GOOD, BAD, BAD):
         assert guard.judge(step, moment(), Weights()) is step.applied
     assert (guard.skipped, guard.in_a_row, len(lines)) == (4, 2, 4)
-    with pytest.raises(NonFiniteError, match=r"Epoch 7 iteration 0009: 3 steps in a row .* 0042 \(41\), one left out"):
+    with pytest.raises(NonFiniteError, match=r"Epoch 7 iteration 0009: 3 steps in a row .* 0042 \(41\), one damaged"):
         guard.judge(BAD, moment(9), Weights())
     assert "loss nan" in lines[0] and "0042 (41)" in lines[0]
 
@@ -72,4 +72,4 @@ def test_bundles_are_few_and_whole(tmp_path):
 
 
 def test_samples_are_named():
-    assert sample_list(("0007", "", "0100"), np.array([6, -1, 99])) == "0007 (6), one left out, 0100 (99)"
+    assert sample_list(("0007", "", "0100"), np.array([6, -1, 99])) == "0007 (6), one damaged, 0100 (99)"

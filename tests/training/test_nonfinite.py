@@ -125,7 +125,7 @@ def test_the_bundle_of_several_ranks_or_gpus_is_replayed_by_one_process(config, 
         return NumpyEngine(config)
 
     for on_cpu in (False, True):
-        assert "The run's figures are of 2 processes" in replay(path, open_one, on_cpu).text()
+        assert "The run's figures cover 2 processes" in replay(path, open_one, on_cpu).text()
     assert [(c.machine.ngpus, c.machine.contexts) for c in configs] == [(1, 1), (0, 1)]
 
 
@@ -141,5 +141,5 @@ def test_a_damaged_bundle_is_refused(config, tmp_path, damage):
     else:
         data = (path / "batch.npz").read_bytes()
         (path / "batch.npz").write_bytes(data[: len(data) // 2])
-    with pytest.raises(CheckpointError, match="not a whole bundle"):
+    with pytest.raises(CheckpointError, match="not a complete bundle"):
         replay(path, NumpyEngine)

@@ -85,7 +85,7 @@ def test_a_signal_before_the_first_step_has_nothing_to_save(config, tmp_path, ca
 
     stopped = train(config, tmp_path / "run", open_engine=opener)
     assert (stopped.signal, stopped.last) == (signal.SIGTERM, None)
-    assert "no step was done" in caplog.text
+    assert "No step was done" in caplog.text
     run(config, tmp_path / "run")
 
 
@@ -170,7 +170,7 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(config, whole, tmp_path):
 
 def test_a_resumed_run_keeps_its_recipe_but_may_change_where_it_runs(config, tmp_path):
     stopped = run(config, tmp_path / "run", before_step=send(signal.SIGINT, 1))
-    with pytest.raises(OptionError, match=r"lr: 0\.1; expected 1\.0, as the run began"):
+    with pytest.raises(OptionError, match=r"lr: 0\.1; expected 1\.0, the value of the resumed run"):
         run(config.changed(lr=0.1), tmp_path / "run", resume=stopped.last)
     run(config.changed(workers=2, log_interval=3), tmp_path / "run", resume=stopped.last)
 

@@ -38,9 +38,9 @@ def test_a_row_that_a_kill_cut_short_is_no_row(tmp_path):
 
 def test_another_table_is_refused(tmp_path):
     (tmp_path / STEPS).write_text("a,b\n1,2\n")
-    with pytest.raises(CheckpointError, match="another table"):
+    with pytest.raises(CheckpointError, match="not a table of mhp-train"):
         read_steps(tmp_path)
-    with pytest.raises(CheckpointError, match="another table"):
+    with pytest.raises(CheckpointError, match="not a table of mhp-train"):
         write(tmp_path, [], [])
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_epochs(tmp_path)
@@ -56,7 +56,9 @@ def test_text_in_place_of_a_number_is_refused(tmp_path, text, column):
         rows[-1][min(column, len(rows[-1]) - 1)] = text
         (tmp_path / name).write_text("".join(",".join(row) + "\n" for row in rows))
         for attempt in (read, lambda folder: write(folder, [], [], 9)):
-            with pytest.raises(CheckpointError, match=f"{name}, line {len(rows)}: the text {text[:40]!r} in place of"):
+            with pytest.raises(
+                CheckpointError, match=f"{name}, line {len(rows)}: the text {text[:40]!r}; expected a number"
+            ):
                 attempt(tmp_path)
         (tmp_path / name).write_text(whole)
 
