@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -84,89 +83,6 @@ def single_threaded_opencv() -> Iterator[None]:
         cv2.setNumThreads(before)
 
 
-class Line(Generic[Argument, Result]):
-    """Work shared by several threads, which also consume the results, in the order of the arguments.
-
-    The thread whose result is next consumes it, and any finished ones after it. So a result is consumed where it was
-    made, while still in that core's cache: packing (``take`` writes and hashes a record) is 2 % faster than with a
-    single consumer thread, which must be woken for each result and needs a core of its own.
-
-    Args:
-        function: Called with each argument, by any thread.
-        arguments: The arguments, in order.
-        take: Called with each argument and its result, in order, never twice at a time.
-        ahead: Maximum number of results waiting or in progress.
-    """
-
-    def __init__(
-        self,
-        function: Callable[[Argument], Result],
-        arguments: Iterable[Argument],
-        take: Callable[[Argument, Result], None],
-        ahead: int,
-    ) -> None:
-        self._function, self._arguments, self._take, self._ahead = function, enumerate(arguments), take, ahead
-        self._made: dict[int, tuple[Argument, Future[Result]]] = {}
-        self._begun = self._taken = 0
-        self._taking = self._stopped = False
-        self._change = threading.Condition()
-
-    def work(self) -> None:
-        """Work until nothing is left; each thread calls this.
-
-        Raises:
-            BaseException: What ``take`` raised, or ``function`` once its turn has come; it ends all threads' work.
-        """
-        try:
-            while (begun := self._begin()) is not None:
-                place, argument = begun
-                future: Future[Result] = Future()
-                try:
-                    future.set_result(self._function(argument))
-                except BaseException as error:
-                    future.set_exception(error)  # raised in its turn: the error of the first argument counts
-                self._end(place, argument, future)
-        except BaseException:
-            with self._change:
-                self._stopped = True
-                self._change.notify_all()
-            raise
-
-    def stop(self) -> None:
-        """Begin nothing more; for a thread that does not take part in the work.
-
-        This takes no lock, as an interrupt of the caller could leave it held. A thread that waits here waits for a
-        working thread, which wakes it when it is done.
-        """
-        self._stopped = True
-
-    def _begin(self) -> tuple[int, Argument] | None:
-        """Return the next place and argument once there is room for a result; None at the end."""
-        with self._change:
-            self._change.wait_for(lambda: self._stopped or self._begun - self._taken < self._ahead)
-            begun = None if self._stopped else next(self._arguments, None)
-            self._begun += begun is not None
-            return begun
-
-    def _end(self, place: int, argument: Argument, future: Future[Result]) -> None:
-        """Store a result, then consume all whose turn has come, unless another thread is doing that."""
-        with self._change:
-            self._made[place] = argument, future
-            if self._taking:
-                return
-            self._taking = True
-        while (made := self._next()) is not None:
-            self._take(made[0], made[1].result())
-
-    def _next(self) -> tuple[Argument, Future[Result]] | None:
-        with self._change:
-            made = None if self._stopped else self._made.pop(self._taken, None)
-            self._taking = made is not None
-            self._taken += self._taking
-            self._change.notify_all()
-            return made
-
-
 class Crew:
     """Worker threads with a progress bar."""
 
@@ -184,27 +100,6 @@ class Crew:
         for _, task in in_order(self._pool, function, arguments, self._ahead):
             self._update()
             yield task.result()
-
-    def in_turn(
-        self,
-        function: Callable[[Argument], Result],
-        arguments: Iterable[Argument],
-        take: Callable[[Argument, Result], None],
-    ) -> None:
-        """Call ``function`` on each argument and ``take`` with it and the result, in the arguments' order; see Line."""
-
-        def taken(argument: Argument, result: Result) -> None:
-            self._update()
-            take(argument, result)
-
-        line = Line(function, arguments, taken, self._ahead)
-        try:
-            for task in [self._pool.submit(line.work) for _ in range(self._workers)]:
-                task.result()
-        except BaseException:
-            line.stop()
-            self._pool.close()  # nothing may be taken once the error leaves here
-            raise
 
     def _update(self) -> None:
         """Advance the bar by one; time spent compiling kernels counts neither for the rate nor for the time left."""

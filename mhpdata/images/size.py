@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mhpdata.errors import OptionError
-from mhpdata.options import SIZES_OF
+from mhpdata.options import SIZES_OF, check_choice
 from mhpdata.wording import array_in_words
 
 Pixels = npt.NDArray[np.uint8]
@@ -37,8 +37,7 @@ def packed_size(height: int, width: int, size: int, size_of: str = "short") -> t
     Raises:
         OptionError: an argument or the result out of range.
     """
-    if size_of not in SIZES_OF:
-        raise OptionError("size_of", f"{size_of!r}", " or ".join(SIZES_OF))
+    check_choice("size_of", size_of, SIZES_OF)
     if not 0 <= size <= MAX_SIDE:
         remedy = f"Pass {MAX_SIDE} or less." if size > 0 else "Pass 0 to keep the size, or the pixels of a side."
         raise OptionError("size", f"{size}", f"0 (unchanged) to {MAX_SIDE}", remedy)

@@ -18,7 +18,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from functools import partial
 
 from mhpdata.errors import ManifestError, SourceError, is_outside
 from mhpdata.faults import FAULTS, describe
@@ -109,7 +108,8 @@ class Run:
             workers.skip(total - len(todo))
             _log.debug("%s of %s images to convert on %s threads", len(todo), total, source.workers)
             try:
-                workers.in_turn(self._convert, todo, partial(self._write, streams))
+                for entry, made in zip(todo, workers.each(self._convert, todo), strict=True):
+                    self._write(streams, entry, made)
                 packed = {split: stream.finished() for split, stream in streams.items()}
             except BaseException:
                 for stream in streams.values():
@@ -140,12 +140,12 @@ class Run:
                 raise
             return Refused(error, source_digest(root, entry))
 
-    def _write(self, streams: dict[str, ShardStream], entry: Entry, result: Converted | Refused) -> None:
+    def _write(self, streams: dict[str, ShardStream], entry: Entry, made: Converted | Refused) -> None:
         stream = streams[entry.split]
-        if isinstance(result, Refused):
-            stream.skip(result)
+        if isinstance(made, Refused):
+            stream.skip(made)
         else:
-            stream.add(result)
+            stream.add(made)
         if stream.place == len(self.source.listing.entries[entry.split]):
             stream.close()
 

@@ -137,17 +137,13 @@ def test_500_signals_in_a_pack(source, tmp_path, format):
 
 
 @THEIRS
-@pytest.mark.parametrize("way", ["each", "in_turn"])
-def test_interrupts_at_places_of_a_crew(way):
+def test_interrupts_at_places_of_a_crew():
     taken = []
 
     def work():
         taken.clear()
         with crew(12, "pieces", 2, progress=False) as threads:
-            if way == "each":
-                taken.extend(threads.each(lambda i: 2 * i, range(12)))
-            else:
-                threads.in_turn(lambda i: 2 * i, range(12), lambda i, result: taken.append(result))
+            taken.extend(threads.each(lambda i: 2 * i, range(12)))
 
     work()
     places = Places(work)

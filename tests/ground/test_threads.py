@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 
 import pytest
 
 import mhpdata
 from mhpdata.errors import OptionError
-from mhpdata.threads import Line, crew
+from mhpdata.threads import crew
 
 
 def in_turn(function, arguments, take, workers=3):
+    """Make results in a crew and take each in this thread, as packing does."""
     with crew(len(arguments), "pieces", workers, progress=False) as threads:
-        threads.in_turn(function, arguments, take)
+        for argument, result in zip(arguments, threads.each(function, arguments), strict=True):
+            take(argument, result)
 
 
 class Gates:
@@ -42,29 +43,21 @@ def test_nothing_to_do():
     in_turn(None, [], None)
 
 
-def test_whoever_is_done_first_waits_and_who_is_next_takes_both():
+def test_a_result_made_early_waits_for_the_ones_before_it():
     gates, taken = Gates(3), []
-    both = threading.Event()
-
-    def take(i, result):
-        taken.append((i, result, threading.current_thread().name))
-        if i == 1:
-            both.set()
 
     def direct():
         gates.open[1].set()
-        assert gates.begun[2].wait(60)  # so the thread of 1 has put its result down and gone on
+        assert gates.begun[2].wait(60)  # the thread of 1 has stored its result and begun the next
         assert not taken
         gates.open[0].set()
-        assert both.wait(60)
         gates.open[2].set()
 
     director = threading.Thread(target=direct)
     director.start()
-    in_turn(gates, range(3), take, workers=2)
+    in_turn(gates, range(3), lambda i, result: taken.append((i, result)), workers=2)
     director.join()
-    assert [(i, result) for i, result, _ in taken] == [(0, 0), (1, 10), (2, 20)]
-    assert taken[0][2] == taken[1][2], "the thread that made 0 took 1 as well"
+    assert taken == [(0, 0), (1, 10), (2, 20)]
 
 
 def test_only_a_few_results_wait():
@@ -89,21 +82,6 @@ def test_only_a_few_results_wait():
     assert most[0] in (8, 9), "4 for each thread, and the one that is being taken"
 
 
-def test_just_as_many_results_wait_as_are_asked_for():
-    gate, taken = threading.Event(), []
-    line = Line(lambda i: gate.wait(60) if i == 0 else None, range(100), lambda i, _: taken.append(i), ahead=5)
-    threads = [threading.Thread(target=line.work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    while not line._change._waiters:  # the second thread waits for room
-        time.sleep(0.001)
-    assert (line._begun, line._taken) == (5, 0)
-    gate.set()
-    for thread in threads:
-        thread.join()
-    assert taken == list(range(100))
-
-
 @pytest.mark.parametrize("workers", [1, 3])
 def test_four_results_a_thread_wait(workers):
     begun = []
@@ -112,7 +90,6 @@ def test_four_results_a_thread_wait(workers):
         assert next(results) == 0
         assert len(begun) == 4 * workers
         results.close()
-        assert threads._ahead == 4 * workers, "what in_turn gives to Line"
 
 
 def test_the_first_error_is_raised_and_what_was_before_it_is_taken():
