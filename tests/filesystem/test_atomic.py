@@ -44,6 +44,7 @@ def test_a_file_is_synced_before_its_name_and_the_folder_after_it(tmp_path, monk
 
     monkeypatch.setattr(os, "fsync", sync_one)
     monkeypatch.setattr(os, "replace", rename)
+    monkeypatch.setattr(Path, "replace", lambda path, target: rename(path, target))  # Python 3.10 keeps os.replace
     write_atomically(path, "text", sync=sync)
     assert events == ([str(part_of(path)), "renamed", str(tmp_path)] if sync else ["renamed"])
 

@@ -42,7 +42,7 @@ def rec(source, tmp_path_factory):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--limit", 0), "rec, train: no sample; expected one at least. Pass another --split"),
+        (("--limit", 0), "rec, train: no samples; expected at least one. Pass another --split"),
         (("--runs", 0), "runs: 0; expected a whole number from 1"),
         (("--split", "dev"), "split: 'dev'; expected train or val or test"),
     ],

@@ -245,4 +245,4 @@ import sys, mhptools.show
 assert not {"numpy", "cv2", "numba", "matplotlib"} & set(sys.modules), sorted(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert "mhp-show rec/ --out sheet.png" in CliRunner().invoke(mhptools.show.main, ["--help"]).output
+    assert "mhp show rec/ --out sheet.png" in CliRunner().invoke(mhptools.show.main, ["--help"]).output

@@ -136,7 +136,7 @@ def test_what_is_refused(hooks, data, more, message):
 def test_class_weights_cannot_come_later(hooks, packed):
     assert invoke(f"--data {packed['v2']} {SMALL} --save-dir run").exit_code == 0
     refused = invoke("--resume run --class-weights")
-    assert refused.exit_code == 2 and "--class-weights: given to go on with a run that began without" in refused.output
+    assert refused.exit_code == 2 and "--class-weights: not used by the run to resume." in refused.output
 
 
 def test_a_split_without_labels_is_not_trained_on(hooks, packed):

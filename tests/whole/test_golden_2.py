@@ -44,7 +44,7 @@ def test_they_say_what_was_left_out_renamed_and_odd():
     manifest = read_manifest(GOLDEN_2 / "yuv420")
     said = [skip.message for skip in manifest.skipped] + [one.text for one in manifest.renamed]
     assert said == [
-        "annotations: has masks of image 0003 for persons 1, where the names declare 2",
+        "annotations: has masks for image 0003 for persons 1, but the file names declare 2",
         "images: 1 file used under another name: 0005.JPG for 0005.jpg",
     ]
     assert [(note.split, note.name, note.code, note.values) for note in manifest.notes] == [
