@@ -151,7 +151,7 @@ def test_a_wrong_value_is_a_usage_error_that_names_the_flag(rec):
 
 def test_every_command_of_the_recipes_is_understood(monkeypatch, rec):
     text = RECIPES.read_text(encoding="utf-8").replace("\\\n", " ")
-    commands = re.findall(r"^mhp-train (--data .*)$", text, re.M)
+    commands = re.findall(r"^mhp train (--data .*)$", text, re.M)
     assert len(commands) > 15
     folders = set()
     for command in commands:
@@ -163,11 +163,11 @@ def test_every_command_of_the_recipes_is_understood(monkeypatch, rec):
 
 def test_the_other_commands_of_the_recipes_are_understood():
     text = RECIPES.read_text(encoding="utf-8").replace("\\\n", " ")
-    commands = re.findall(r"^mhp-(eval|pack|show|train) (.*)$", text, re.M)
+    commands = re.findall(r"^mhp (eval|pack|show|train) (.*)$", text, re.M)
     assert {name for name, _ in commands} == {"eval", "pack", "show", "train"}
     for name, arguments in commands:
         command = importlib.import_module(f"mhptools.{name}").main
-        assert command.make_context(f"mhp-{name}", shlex.split(arguments)).params
+        assert command.make_context(f"mhp {name}", shlex.split(arguments)).params
 
 
 FLAGS_OF_0_1 = """
