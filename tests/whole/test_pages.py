@@ -43,7 +43,7 @@ def flags_of(name: str) -> set[str]:
     """Return all flags of a command."""
     command = importlib.import_module(f"mhptools.{name}").main
     assert isinstance(command, click.Command)
-    options = command.get_params(click.Context(command))
+    options = command.get_params(click.Context(command, **command.context_settings))
     return {flag for one in options for flag in (*one.opts, *one.secondary_opts)}
 
 
