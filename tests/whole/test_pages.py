@@ -53,10 +53,19 @@ def flags():
 
 
 @page
-def test_links_lead_to_files(path):
+def test_links_lead_to_files_and_headings(path):
     targets = [one for one in re.findall(r"\]\(([^)\s]+)\)", text_of(path)) if not one.startswith("http")]
     for target in targets:
-        assert (path.parent / target.split("#")[0]).exists(), target
+        name, _, anchor = target.partition("#")
+        page = path.parent / name if name else path
+        assert page.exists(), target
+        assert not anchor or anchor in anchors(page), target
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings: lower case, hyphens for spaces, no other punctuation."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @page
