@@ -1,4 +1,4 @@
-"""Mistakes behind the messages that docs/reliability.md quotes.
+"""Make the mistakes whose messages docs/reliability.md quotes.
 
 Each function makes one in the current folder, which holds D, a download, and rec, its pack, and ends with the error of
 mhp. The keys of the three tables are the words of that page for the input.

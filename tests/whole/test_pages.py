@@ -1,4 +1,4 @@
-"""What README and docs name exists: links, files of the repository, commands and their flags, make targets, modules."""
+"""Check that what README and docs name exists: links, files, commands and their flags, make targets, modules."""
 
 from __future__ import annotations
 
