@@ -2,7 +2,7 @@
 
 ::
 
-    scan ──entries──> a pool of threads: convert ──records, in list order──> the same threads, in turn: shards
+    scan ──entries──> a pool of threads: convert ──records, in list order──> the main thread: shards
                                                                                  │ a whole shard
                                                                                  v
                                             manifest last <── journal <── one thread: sync, final name

@@ -324,7 +324,7 @@ def test_a_split_without_labels_is_predicted_and_shown(packed_v2, tmp_path):
         found = cv2.imread(str(path))
         assert found.shape == (*SIZE, 3)
         assert {tuple(c) for c in found.reshape(-1, 3)[:, ::-1]} <= {tuple(c) for c in MHP_V2.palette[:59]}
-    with pytest.raises(OptionError, match="has no labels"):
+    with pytest.raises(OptionError, match="no labels; expected a split with labels"):
         evaluate(inference, packed_v2, "test", size=32)
 
 
