@@ -253,7 +253,9 @@ def test_a_folder_that_cannot_be_locked(tmp_path, monkeypatch):
     source, out = Source(tmp_path / "source", 6, random.Random(0)), tmp_path / "out"
     monkeypatch.setattr(output.fcntl, "flock", refuse)
     before = open_files()
-    with pytest.raises(OutputError, match=r"cannot be locked \(No locks available\)\. .* file system that supports locks"):
+    with pytest.raises(
+        OutputError, match=r"cannot be locked \(No locks available\)\. .* file system that supports locks"
+    ):
         pack(source.root, out, on_error="skip")
     assert open_files() == before
 
