@@ -1,1 +1,1 @@
-"""Kernels that draw a stored sample into a slot of a batch: arrays in, arrays out."""
+"""Draw stored samples into batches, by compiled kernels: arrays in, arrays out."""

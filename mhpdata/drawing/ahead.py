@@ -1,7 +1,7 @@
-"""Compile the loader's kernels before its first batch, or take them from the disk: a small call of each.
+"""Compile the loader's kernels before its first batch, or load them from the cache, by a small call of each.
 
-A loader that compiled where it needs a kernel would do one after the other, and each rank would. The calls here bring
-the types that the loader brings; ``tests/drawing/test_ahead.py`` compares.
+Compiling each kernel at its first use would compile them one by one, and once per rank. The calls here have the
+argument types of the loader's calls, which ``tests/drawing/test_ahead.py`` checks.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from mhpdata.threads import start_threads
 _SIDE = 32
 _PLACE = Placement(_SIDE, _SIDE, 0, 0, _SIDE, _SIDE)
 _ABOUT_S = 10
-"""Seconds that all take on two cores of 2020 (benchmarks/results/cold_start.md)."""
+"""Seconds to compile all kernels on two cores of 2020 (benchmarks/results/cold_start.md)."""
 _prepared: set[bool] = set()
 
 
 def prepare(jpeg: bool, cores: int) -> None:
-    """Have the kernels of the loader ready, once per process.
+    """Make the loader's kernels ready, once per process.
 
-    Runs in a thread of its own: an interrupt in the middle of a compilation could leave Numba's lock closed.
+    Runs in a separate thread, since an interrupt during a compilation could leave Numba's lock held.
 
     Args:
-        jpeg: JPEGs are to be decoded, too.
-        cores: that this process may run on.
+        jpeg: Whether JPEGs are to be decoded, too.
+        cores: Number of cores that this process may use.
     """
     if jpeg in _prepared or True in _prepared:
         return

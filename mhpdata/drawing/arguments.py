@@ -1,11 +1,12 @@
-"""What the kernels of this room take: type aliases, and bundles of arguments as named tuples.
+"""Define the arguments of the kernels in this package: type aliases, and named tuples that bundle arguments.
 
-Numba takes a named tuple apart for nothing where a kernel unpacks it once per image. Handing a tuple that holds arrays
-to a function per row costs 1.5 to 1.8 times the row, since each handing-on counts references; a tuple of integers alone
-(:class:`Canvas`, :class:`Lanes`) costs nothing anywhere.
+Unpacking a named tuple once per image costs nothing in Numba. Passing a tuple of arrays to a function per row costs 1.5
+to 1.8 times the row itself, since every pass counts references; a tuple of integers only (:class:`Canvas`,
+:class:`Lanes`) is free everywhere.
 
-The code of a function under ``@kernel`` depends on the fields of these classes and on their order, which the name of a
-signature does not tell; the words above make :mod:`mhpdata.kernels.cache` count this file among the sources of kernels.
+The compiled code of a ``@kernel`` function depends on the fields of these classes and on their order, which the
+signature does not record. :mod:`mhpdata.kernels.cache` finds the decorator's name above and treats this file as a
+source of kernels.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ import numpy as np
 from mhpdata.kernels.arrays import Bytes, Doubles, Floats, Ints, Longs, Shorts, ShortWords, Words
 
 Address = int
-"""Where something begins in memory."""
+"""A memory address, in bytes."""
 Level = int
 """1 (AVX2) or 2 (AVX-512), see :data:`mhpdata.drawing.vectors.instructions.LEVEL`."""
 
 
 class Norm(NamedTuple):
-    """What each value of each channel becomes: float32(factor * value + offset).
+    """Normalisation of pixel values: float32(factor * value + offset).
 
-    ``factors``: float32 (3, 2), factor and offset per channel. ``floats``: float32 (3, 256), the same as a table.
-    ``halves``: uint16 (3, 256), the bits of the table as float16. ``black``: int64 (2, 3), the 4 bytes that black is,
-    over and over, as float32 and as float16.
+    ``factors``: float32 (3, 2), factor and offset per channel. ``floats``: float32 (3, 256), the results as a table.
+    ``halves``: uint16 (3, 256), the bits of the table as float16. ``black``: int64 (2, 3), the 4-byte word that a black
+    plane repeats, per channel, for float32 and for float16.
     """
 
     factors: Floats
@@ -37,14 +38,15 @@ class Norm(NamedTuple):
 
 
 class Work(NamedTuple):
-    """The working memory of one thread, see :class:`mhpdata.drawing.scratch.DrawScratch`.
+    """Buffers of one thread, see :class:`mhpdata.drawing.scratch.DrawScratch`.
 
-    ``first``, ``taps``: int32 (4, n), ``weight``: int16 (4, n, most taps): the tables of :mod:`mhpdata.drawing.taps`:
-    rows 0 and 1 down the planes 0 and 1, rows 2 and 3 along them. ``base``, ``picks``, ``packed``: the same along the
-    rows, laid out for vectors. ``sums``, ``pixels``: int16 (3, row), ``rgb``: uint8 (3 rows): a row between steps.
-    ``spare``: uint8, one row of the output. ``sharp``: uint8, a whole crop as planes, before it is blurred. The rest is
-    here since Numba compiles for half a second to make small arrays: ``shares``, float64 (most taps,), of one pixel;
-    ``low``, ``span``, ``most``, int64 (2,), of :class:`Axes`; ``at``, ``stride``, int64 (3,), of such a crop.
+    ``first``, ``taps``: int32 (4, n), ``weight``: int16 (4, n, most taps), the tables of :mod:`mhpdata.drawing.taps`:
+    rows 0 and 1 for the vertical axis of planes 0 and 1, rows 2 and 3 for the horizontal one. ``base``, ``picks``,
+    ``packed``: the horizontal tables, laid out for vectors. ``sums``, ``pixels``: int16 (3, row), and ``rgb``: uint8
+    (3 rows), one row between two stages. ``spare``: uint8, one row of the output. ``sharp``: uint8, a whole crop as
+    planes, before it is blurred. The other arrays are preallocated, since creating small arrays in a kernel adds half a
+    second of compilation: ``shares``, float64 (most taps,), the weights of one pixel; ``low``, ``span``, ``most``,
+    int64 (2,), of :class:`Axes`; ``at``, ``stride``, int64 (3,), of the crop in ``sharp``.
     """
 
     first: Ints
@@ -67,9 +69,11 @@ class Work(NamedTuple):
 
 
 class Axes(NamedTuple):
-    """What a crop touches. Per kind of plane (0: the first, 1: the others), int64 (2,): ``low``, the first sample of a
-    row, ``span``, samples of a row, ``most``, taps of a pixel along the row. ``rows`` and ``columns`` of the crop show
-    the image; the rest is black."""
+    """Samples that a crop needs, int64 (2,) each: index 0 for the first plane, 1 for the other two.
+
+    ``low``: first sample of a row. ``span``: number of samples in a row. ``most``: largest number of horizontal taps
+    per pixel. ``rows``, ``columns``: how many rows and columns of the crop show the image; the rest is black.
+    """
 
     low: Longs
     span: Longs
@@ -79,7 +83,7 @@ class Axes(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where a crop of ``height`` x ``width`` pixels goes: ``out``, uint8, flat; as what kind; in gray or in colour."""
+    """Output of a crop of ``height`` x ``width`` pixels: ``out``, uint8, flat, in the format ``kind``, gray or not."""
 
     out: Bytes
     kind: int
@@ -89,8 +93,11 @@ class Target(NamedTuple):
 
 
 class Canvas(NamedTuple):
-    """The output in bytes: ``size`` of a pixel of a plane, ``plane`` from channel to channel, ``row`` from row to row,
-    and the 4-byte word that black is in each channel."""
+    """Layout of the output, in bytes.
+
+    ``size``: bytes per pixel of a plane. ``plane``: distance from one channel to the next. ``row``: distance from one
+    row to the next. ``red``, ``green``, ``blue``: the 4-byte word of black in each channel.
+    """
 
     kind: int
     width: int
@@ -103,11 +110,11 @@ class Canvas(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """Addresses and distances in bytes of what the fused steps read along a row, and the bytes of an output's plane.
+    """Addresses and distances in bytes of the rows and tables that the fused steps read; ``plane``: bytes of a plane.
 
     ``sums``: three rows of :func:`mhpdata.drawing.vectors.steps.vertical`. ``base``, ``picks``, ``packed``: the tables
-    of ``pack_taps``; those of the chroma stand one distance further (0 where all planes share theirs). ``pairs``: pairs
-    of taps of a pixel. ``wide``: 1 where a window has 16 words. ``norm``: factor and offset per channel.
+    of ``pack_taps``; add the stride for the tables of the chroma (0 where all planes share one table). ``pairs``:
+    number of pairs of taps per pixel. ``wide``: 1 where a window has 16 words. ``norm``: factor and offset per channel.
     """
 
     sums: Address
@@ -127,7 +134,7 @@ class Lanes(NamedTuple):
 
 
 class Runs(NamedTuple):
-    """The row runs of a record, as docs/format.md says.
+    """Row runs of a record, as specified in docs/format.md.
 
     ``offsets``: uint32 (rows + 1,), the first run of each row. ``words``: uint32, one per run: the column after its
     last in bits 0 to 15, its label in bits 16 to 23, its person in bits 24 to 31.
@@ -138,8 +145,11 @@ class Runs(NamedTuple):
 
 
 class MapRules(NamedTuple):
-    """``swap``: uint8 (256,), the label that each label becomes. ``pad_label``: the label of the padding. ``classes``
-    and ``persons``: how many there are; a label is less than ``classes`` or 255, a person at most ``persons``."""
+    """Rules for drawing and checking label maps.
+
+    ``swap``: uint8 (256,), the output label of each label. ``pad_label``: label of the padding. ``classes``,
+    ``persons``: number of each; a valid label is less than ``classes`` or 255, a valid person is at most ``persons``.
+    """
 
     swap: Bytes
     pad_label: int

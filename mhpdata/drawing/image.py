@@ -1,10 +1,10 @@
-"""Draw one image of a shard into its place in a batch: scaled, cropped, mirrored, blurred, normalised.
+"""Draw one image of a shard into its slice of a batch: scaled, cropped, mirrored, blurred, normalised.
 
-In:  planes of uint8 (Y, Cb, Cr or R, G, B), of which only the rows that the crop touches need be there.
+In:  planes of uint8 (Y, Cb, Cr or R, G, B); only the rows that the crop touches are needed.
 Out: float32 / float16 (3, H, W) or uint8 (H, W, 3). Labels and persons: :mod:`mhpdata.drawing.labels`.
 
-Everything runs in one call without the GIL, in memory that the caller gives (:class:`DrawScratch`). Each kernel exists
-twice, on plain loops and on vectors, so that a machine compiles only what it runs.
+Everything runs in one call without the GIL, in buffers of the caller (:class:`DrawScratch`). Each kernel exists twice,
+as plain loops and as vector instructions, so a machine compiles only the variant that it runs.
 """
 
 from __future__ import annotations
@@ -48,14 +48,18 @@ def draw_image(
     """Draw an image into ``out``.
 
     Args:
-        level: 0 for plain loops, or a level of :mod:`mhpdata.drawing.vectors.instructions` that this machine has.
-        buffer: uint8, flat, with at least 64 bytes after the last row.
-        kind: FLOAT32, FLOAT16 or UINT8 of :mod:`mhpdata.drawing.plain`.
+        level: 0 for plain loops, or a level of :mod:`mhpdata.drawing.vectors.instructions` that this machine supports.
+        buffer: uint8, flat: the planes, with at least 64 bytes after the last row.
+        source: Layout of the planes in ``buffer``.
+        place: Crop to draw.
+        kind: Output format: FLOAT32, FLOAT16 or UINT8 of :mod:`mhpdata.drawing.plain`.
+        norm: Normalisation, see :func:`normalisation`.
         out: uint8, flat: the memory of this sample in the batch.
+        scratch: Buffers of the calling thread.
     """
     (height, width), _ = source.extents.tolist()
     most = max(most_taps(height, place.scaled_height), most_taps(width, place.scaled_width), 8)
-    columns = max(int(source.sizes[0, 1]), place.width)  # blur runs over the crop itself
+    columns = max(int(source.sizes[0, 1]), place.width)  # the blur reads the crop itself
     scratch.fit(place.height, place.width, columns, most, place.radius > 0.0)
     if level:
         _draw(level, buffer, source, place, kind, norm, out, scratch.work)
@@ -77,7 +81,7 @@ def _draw(
     level: Level, buffer: Bytes, source: Source, place: Placement, kind: int, norm: Norm, out: Bytes, work: Work
 ) -> None:
     axes, target = fill_axes(source, place, work), Target(out, kind, place.gray, place.height, place.width)
-    for last in range(place.radius <= 0.0, 2):  # one call, which is compiled once
+    for last in range(place.radius <= 0.0, 2):  # a single call site, so resample is compiled once
         if last and place.radius > 0.0:
             buffer, source, axes = work.sharp, _sharp_source(place, work, source), fill_blur_axes(place, work)
         resample(level, buffer, source, axes, target if last else _sharp(place, work), norm, work)
@@ -86,13 +90,13 @@ def _draw(
 
 @inlined
 def _sharp(place: Placement, work: Work) -> Target:
-    """Return the target of a crop that is to be blurred."""
+    """Return the buffer of a crop that is still to be blurred, as a target."""
     return Target(work.sharp, np.int64(plain.PLANES), np.bool_(False), place.height, place.width)
 
 
 @inlined
 def _sharp_source(place: Placement, work: Work, source: Source) -> Source:
-    """Return such a crop as the source of its blur."""
+    """Return the crop in ``work.sharp`` as the source of the blur."""
     at, stride, pitch = work.at, work.stride, work.rgb.size // 3
     for p in range(3):
         at[p], stride[p] = p * place.height * pitch, pitch
@@ -100,10 +104,10 @@ def _sharp_source(place: Placement, work: Work, source: Source) -> Source:
 
 
 def split_channels(level: int, pixels: Bytes, begin: int, end: int, out: Bytes, stride: int) -> None:
-    """Split pixels begin .. end of interleaved R, G, B into the same places of three planes, ``stride`` apart.
+    """Split pixels begin .. end of interleaved R, G, B into the same positions of three planes, ``stride`` bytes apart.
 
-    May write up to 63 bytes past each plane, of which ``out`` needs as many past the last, and as ``pixels`` to read
-    192.
+    May write up to 63 bytes past each plane and read up to 192 bytes past the last pixel; ``out`` and ``pixels`` need
+    that much room at their ends.
     """
     if level:
         _split_channels(level, pixels, begin, end - begin, out, stride)
@@ -122,7 +126,7 @@ def _split_channels(level: Level, pixels: Bytes, begin: int, count: int, out: By
 
 
 def draw_planes(data: Bytes, size: tuple[int, int]) -> Bytes:
-    """Return the whole image of yuv420 planes: uint8 (height, width, 3), RGB."""
+    """Convert yuv420 planes (uint8, flat) to an image of (height, width) ``size``: uint8 (height, width, 3), RGB."""
     out = np.empty((*size, 3), np.uint8)
     buffer = np.concatenate([data, np.zeros(64, np.uint8)])
     source = planar(YUV, size)

@@ -1,10 +1,10 @@
-"""Draw the label and person maps of a crop straight from a record's row runs: nothing is decoded whole.
+"""Draw the label and person maps of a crop straight from a record's row runs, without decoding the whole map.
 
 In:  the row runs of docs/format.md.
 Out: labels, persons uint8 (H, W): nearest pixel, (2x + 1) * n // 2m in integers; padding is ``pad_label`` and 0.
 
-The kernel exists twice: as loops that can be read, and on vectors for AVX-512 alone. With AVX2 the loops take 103 us
-per image where vectors took 88 (95 where they took 130, if the map stays in the caches): not worth compiling both.
+The kernel exists as plain loops and as vectors for AVX-512 only. With AVX2, loops take 103 us per image and vectors
+took 88 (95 and 130 if the map stays in the caches), which does not justify compiling a second variant.
 """
 
 from __future__ import annotations
@@ -35,16 +35,19 @@ def draw_labels(
     """Draw the label map, and the person map unless ``persons`` is empty; nearest pixel, padding ``pad_label`` and 0.
 
     Args:
-        level: a level of :mod:`mhpdata.drawing.vectors.instructions` that this machine has; below 2, loops draw.
-        runs: uint32 (rows + 1,), the first run of each row, and uint32, the runs: as docs/format.md says.
+        level: Level of :mod:`mhpdata.drawing.vectors.instructions` that this machine supports; below 2, plain loops.
+        runs: uint32 (rows + 1,), the first run of each row, and uint32, the runs, as specified in docs/format.md.
         size: (height, width) of the map.
-        swap: uint8 (256,), the label that each label becomes (left for right on a flip).
-        most: the number of classes of the record's labels (or 255), and the number of its persons.
+        place: Crop to draw.
+        swap: uint8 (256,), the output label of each label (left for right on a flip).
+        pad_label: Label of the padding.
+        most: Number of classes of the record's labels (255 is also valid), and number of its persons.
         labels, persons: uint8, flat: this sample's memory in the batch.
+        scratch: Buffers of the calling thread.
 
     Returns:
-        False where the runs are damaged, or a label or person of a row that is drawn does not exist; nothing outside
-        the given memory was touched.
+        False if the runs are damaged, or a row that is drawn names a label or person that does not exist; nothing
+        outside the given memory is read or written either way.
     """
     scratch.fit(place.height, place.width, size[1], 0, False)
     given, rules = Runs(*runs), MapRules(swap, pad_label, *most)
@@ -94,7 +97,7 @@ def _draw(
     rows, columns = _fill_cut(size[1], place, cut)
     if not _is_sound(runs, size, place, rows, rules):
         return False
-    # all is unpacked here, and _stop written out: handing the runs to a function per row takes three times as long
+    # everything is unpacked here and _stop is inlined: passing the runs to a function per row takes three times as long
     offsets, words = runs
     swap, pad_label, _, _ = rules
     flip, width = place.flip, place.width
@@ -107,7 +110,7 @@ def _draw(
             if row != before:
                 if y < rows:
                     first, last = np.int64(offsets[row]), np.int64(offsets[row + 1])
-                    # laid out from left to right, so that a fill may run over what the next one writes
+                    # from left to right, so that the next fill overwrites what this one writes past its end
                     for n in range(last - first):
                         j = last - 1 - n if flip else first + n
                         value = np.int64(words[j] >> 24 if i else swap[words[j] >> 16 & 0xFF])
@@ -132,10 +135,10 @@ def _source_row(y: int, size: tuple[int, int], place: Placement) -> int:
 
 @callee
 def _fill_cut(source_width: int, place: Placement, cut: Ints) -> tuple[int, int]:
-    """Set cut[end] to how many pixels of the crop, counted from the image's left, lie left of a source column.
+    """Set cut[end] to the number of pixels of the crop, from the image's left, that lie left of source column ``end``.
 
-    Pixel x shows column (2 * x + 1) * source_width // (2 * scaled_width). Return how many rows and columns of the crop
-    show the image.
+    Pixel x shows column (2 * x + 1) * source_width // (2 * scaled_width). Return the number of rows and of columns of
+    the crop that show the image.
     """
     rows = min(place.height, place.scaled_height - place.top)
     columns = min(place.width, place.scaled_width - place.left)
@@ -151,8 +154,10 @@ def _fill_cut(source_width: int, place: Placement, cut: Ints) -> tuple[int, int]
 
 @callee
 def _is_sound(runs: Runs, size: tuple[int, int], place: Placement, rows: int, rules: MapRules) -> bool:
-    """Check the runs of all rows that are drawn before they are used: each covers its row from left to right, and
-    names a label and a person that exist."""
+    """Check the runs of all rows that are drawn: they cover each row from left to right, with valid labels and persons.
+
+    Nothing is drawn before this check has passed.
+    """
     offsets, words = runs
     _, _, classes, persons = rules
     before = -1
@@ -175,8 +180,15 @@ def _is_sound(runs: Runs, size: tuple[int, int], place: Placement, rows: int, ru
 
 @kernel
 def find_boxes(persons: Bytes, count: int) -> Ints:
-    """Return int32 (count, 4): top, left, bottom, right of what a person map shows of persons 1 .. count; zeros where
-    nothing."""
+    """Return the bounding box of each person 1 .. count in a person map; zeros for a person that it does not show.
+
+    Args:
+        persons: uint8 (H, W), the person of each pixel, 0 for none.
+        count: Number of persons.
+
+    Returns:
+        int32 (count, 4): top, left, bottom, right in pixels, the last two exclusive.
+    """
     boxes = np.zeros((count, 4), np.int32)
     for y in range(persons.shape[0]):
         for x in range(persons.shape[1]):

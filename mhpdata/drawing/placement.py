@@ -1,7 +1,7 @@
 """Compute where a crop lies in the scaled image, from a sample's random draws (pure functions).
 
-In: sizes as (height, width) in pixels, draws uniform in [0, 1). Out: a :class:`Placement`, which the kernels take (a
-bundle for functions under ``@kernel``, see :mod:`mhpdata.drawing.arguments`).
+In: sizes as (height, width) in pixels, draws uniform in [0, 1). Out: a :class:`Placement`, an argument of the
+``@kernel`` functions (see :mod:`mhpdata.drawing.arguments`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ DRAWS = 7
 
 
 class Placement(NamedTuple):
-    """Where a crop lies in the scaled image, and what else happens to it. Sizes and offsets in pixels."""
+    """Position of a crop in the scaled image, and its augmentation.
+
+    Sizes and offsets are in pixels of the scaled image; ``radius`` is the standard deviation of the blur, 0 for none.
+    """
 
     scaled_height: int
     scaled_width: int
@@ -43,7 +46,11 @@ def place_train(
 
     Args:
         size: (height, width) of the image in the shard.
-        u: the sample's row of :func:`draws`.
+        u: float64 (DRAWS,), the sample's row of :func:`mhpdata.loading.sampling.draws`.
+        base_size: Length of the long side at scale 1, in pixels.
+        crop_size: Side of the crop, in pixels.
+        scales: Range of the random scale, (low, high).
+        blur_prob, gray_prob, flip_prob: Probability of blur, of conversion to gray and of a horizontal flip.
     """
     height, width = size
     low, high = max(1, int(base_size * scales[0])), max(1, int(base_size * scales[1]))
@@ -65,7 +72,7 @@ def place_train(
 
 
 def place_val(size: tuple[int, int], crop_size: int) -> Placement:
-    """Place a crop in the middle, the short side scaled to the crop (GluonCV's "val")."""
+    """Place a crop in the middle, with the short side scaled to ``crop_size`` (GluonCV's "val")."""
     height, width = size
     if width > height:
         scaled = (crop_size, int(width * crop_size / height))

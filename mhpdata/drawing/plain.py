@@ -1,20 +1,18 @@
-"""The steps of drawing one row of a crop, as plain loops that can be read (and that run where there are no vectors).
+"""Draw one row of a crop in five stages, as plain loops: the reference, and the code for CPUs without vector steps.
 
-A row of the output is made in five steps, each over one row, so that all between source and output stays in the nearest
-cache::
+Each stage works on one row, so that all intermediate values stay in the L1 cache::
 
     source rows, uint8        vertical      weighted sum of rows        -> int16, 1/64 levels (chroma: minus 128)
     a row, int16              horizontal    weighted sums along the row -> int16, 1/128 levels (chroma: 1/256)
-    3 rows, int16             to_rgb        colour, one rounding        -> uint8 R, G, B: what all variants agree on
+    3 rows, int16             to_rgb        colour, one rounding        -> uint8 R, G, B: identical in all variants
     3 rows, uint8             to_gray       (on request)                -> uint8
     3 rows, uint8             emit          ImageNet mean, deviation    -> float32 or float16 planes, or uint8 RGBRGB
 
-:mod:`mhpdata.drawing.vectors.steps` has the same steps on vectors, which change the speed and never a bit of the
-result. Floats are a function of the uint8 value alone: float32(factor * value + offset), rounded once. The weights are
-those of :mod:`mhpdata.drawing.taps`.
+:mod:`mhpdata.drawing.vectors.steps` does the same on vectors: faster, with the same bits. Floats depend on the uint8
+value only: float32(factor * value + offset), rounded once. The weights are those of :mod:`mhpdata.drawing.taps`.
 
-Tried and lost: horizontal pass first (it runs over more rows when the image shrinks); colour before the resize (four
-times the chroma to touch).
+Tried and slower: the horizontal stage first (it covers more rows when the image shrinks); colour conversion before the
+resize (four times as much chroma to read).
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from mhpdata.kernels.arrays import Bytes, Ints, Shorts
 from mhpdata.kernels.jit import callee
 
 FLOAT32, FLOAT16, UINT8, PLANES = range(4)
-"""Kinds of output: planes of float32 or float16, interleaved uint8, or planes of uint8."""
+"""Output formats: planes of float32 or float16, interleaved uint8, or planes of uint8."""
 
 
 @callee
@@ -38,7 +36,7 @@ def vertical(
     minus, half, places = np.int32(128 if centred else 0), np.int32(128), np.int32(8)
     for k in range(taps):
         w = np.int32(weight[k])
-        row = source[at + k * stride : at + k * stride + count]  # a slice counts from 0, so its loop becomes vectors
+        row = source[at + k * stride : at + k * stride + count]  # LLVM vectorises a loop over a slice, from index 0
         for x in range(count):
             product = np.int32(np.int32(np.int32(row[x]) - minus) * w)
             term = np.int16(np.int32(product + half) >> places)
@@ -52,7 +50,7 @@ def horizontal(
     """Set out[x] to the sum over k of row[first[x] - low + k] * weight[x, k], >> shift, for x < count."""
     places = np.int32(shift)
     for x in range(count):
-        begin = np.uint64(first[x] - low)  # unsigned: an index that could be negative costs a comparison each time
+        begin = np.uint64(first[x] - low)  # unsigned: an index that may be negative costs a comparison per access
         total = np.int32(np.int32(row[begin]) * np.int32(weight[x, 0]))
         if taps[x] > 1:
             total = np.int32(total + np.int32(np.int32(row[begin + np.uint64(1)]) * np.int32(weight[x, 1])))
@@ -74,8 +72,10 @@ def _share(x: np.int32, factor: np.int32) -> np.int32:
 
 @callee
 def to_rgb(yuv: bool, rows: Shorts, out: Bytes, at: int, stride: int, count: int) -> None:
-    """Convert three rows to out[at + channel * stride + x], uint8 R, G, B, for x < count; full-range BT.601 where
-    ``yuv``."""
+    """Convert three rows to out[at + channel * stride + x], uint8 R, G, B, for x < count.
+
+    The rows are Y, Cb, Cr (full-range BT.601) if ``yuv``, else R, G, B.
+    """
     red, green, blue = (
         out[at : at + count],
         out[at + stride : at + stride + count],
@@ -105,9 +105,9 @@ def _product(value: np.uint8, factor: np.int32) -> np.int32:
 
 @callee
 def to_gray(rgb: Bytes, at: int, stride: int, count: int) -> None:
-    """Give all three channels the luma of ITU-R 601-2, as PIL's convert("L") rounds it; in place.
+    """Set all three channels to the luma of ITU-R 601-2, rounded as PIL's convert("L") does, in place.
 
-    One row is written while three are read: written at once, the three keep the loop from becoming vectors (13 x).
+    The first loop writes one row only: writing all three in it prevents its vectorisation (13 times as slow).
     """
     red, green, blue = (
         rgb[at : at + count],
@@ -128,9 +128,11 @@ def to_gray(rgb: Bytes, at: int, stride: int, count: int) -> None:
 def emit(
     kind: int, rgb: Bytes, stride: int, count: int, norm: Norm, out: Bytes, start: int, plane: int, width: int
 ) -> None:
-    """Write one row of R, G, B (uint8) to ``out`` as ``kind`` says; pixels from ``count`` to ``width`` are black.
+    """Write one row of R, G, B (uint8) to ``out`` in the format ``kind``; pixels from ``count`` to ``width`` are black.
 
     Args:
+        kind: FLOAT32, FLOAT16 or UINT8.
+        rgb: uint8, flat: three rows, ``stride`` bytes apart.
         out: uint8, flat: the whole output as bytes; ``start`` is the row's first byte, ``plane`` the bytes of a plane.
     """
     for channel in range(3):

@@ -1,9 +1,9 @@
-"""Draw a crop row by row from its tables, in three ways that give the same bits.
+"""Draw a crop row by row from its tables, by one of three implementations with identical results.
 
-:func:`resample_plain` is the specification: loops that can be read, for machines without vectors. On vectors,
-:func:`resample` takes the steps of a row one after the other, horizontal and to_rgb at once where the windows are not
-too wide. With AVX-512 it takes all steps but the vertical one at once, into aligned planes of floats in colour, which
-most crops of a training run are.
+:func:`resample_plain` is the reference: plain loops, for machines without vector instructions. On vectors,
+:func:`resample` runs the stages of a row one after the other, with horizontal and to_rgb fused unless the windows are
+too wide. With AVX-512 it fuses all stages after the vertical one, for aligned planes of floats in colour, the usual
+output of a training run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mhpdata.kernels.jit import callee, inlined
 
 @callee
 def resample_plain(buffer: Bytes, source: Source, axes: Axes, target: Target, norm: Norm, work: Work) -> None:
-    """Draw the rows and columns that show the image by their tables, and the rest of the crop black."""
+    """Draw the rows and columns that show the image from their tables, and the rest of the crop black."""
     canvas = _clear(target, norm, work)
     colour, at, stride, _, _ = source
     first, taps, weight, sums, pixels, rgb = work.first, work.taps, work.weight, work.sums, work.pixels, work.rgb
@@ -46,7 +46,7 @@ def resample_plain(buffer: Bytes, source: Source, axes: Axes, target: Target, no
 
 @inlined
 def resample(level: Level, buffer: Bytes, source: Source, axes: Axes, target: Target, norm: Norm, work: Work) -> None:
-    """Draw what :func:`resample_plain` draws, on vectors."""
+    """Draw the same bits as :func:`resample_plain`, on vectors."""
     canvas = _clear(target, norm, work)
     fits = pack_axes(level, source.colour, axes, work)
     aligned = target.width % 32 == 0 and (address(target.out) | canvas.plane) % 64 == 0
@@ -58,7 +58,7 @@ def resample(level: Level, buffer: Bytes, source: Source, axes: Axes, target: Ta
 
 @inlined
 def _clear(target: Target, norm: Norm, work: Work) -> Canvas:
-    """Make the rows between the steps black, and the output where only what shows the image is written there."""
+    """Clear the rows between the stages, and the output if only the part that shows the image is written to it."""
     pixels, rgb, out = work.pixels, work.rgb, target.out
     for p in range(3):
         for i in range(pixels.shape[1]):
@@ -77,7 +77,7 @@ def _clear(target: Target, norm: Norm, work: Work) -> Canvas:
 
 @inlined
 def _lanes(colour: int, axes: Axes, fits: tuple[int, int], plane: int, norm: Norm, work: Work) -> Lanes:
-    """Take the addresses of what the fused steps read."""
+    """Collect the addresses of the rows and tables that the fused steps read."""
     sums, base, picks, packed = work.sums, work.base, work.picks, work.packed
     pairs, chroma_pairs = (axes.most[0] + 1) // 2, (axes.most[colour] + 1) // 2
     return Lanes(
@@ -92,11 +92,11 @@ def _resample_steps(
     level: Level, buffer: Bytes, source: Source, axes: Axes, target: Target, canvas: Canvas, fits: tuple[int, int],
     norm: Norm, work: Work,
 ) -> None:  # fmt: skip
-    """Take one step after the other, into any kind of output; any vectors."""
+    """Run the stages one after the other, into any output format, on any vectors."""
     colour, at, stride, _, _ = source
     low, span, _, rows, columns = axes
     first, taps, weight, sums, pixels, rgb = work.first, work.taps, work.weight, work.sums, work.pixels, work.rgb
-    # addresses are taken once: each taking may count references, which in the loop costs as much as the pixels
+    # addresses are taken once: taking one may count references, which in the loop costs as much as the pixels
     from_, to, weights, line = address(buffer), address(target.out), address(weight), address(pixels)
     bytes_, spare, pitch = address(rgb), address(work.spare), rgb.size // 3
     planes, gray = target.kind == plain.PLANES, target.gray
@@ -131,8 +131,7 @@ def _resample_fused(
     level: Level, buffer: Bytes, source: Source, axes: Axes, target: Target, canvas: Canvas, fits: tuple[int, int],
     norm: Norm, work: Work,
 ) -> None:  # fmt: skip
-    """Take all steps after the vertical one at once, into planes of floats whose rows begin on 64-byte boundaries;
-    AVX-512."""
+    """Fuse all stages after the vertical one, into planes of floats with 64-byte aligned rows; AVX-512 only."""
     colour, at, stride, _, _ = source
     low, span, _, rows, columns = axes
     first, taps, weight = work.first, work.taps, work.weight
@@ -147,7 +146,7 @@ def _resample_fused(
             begin, w = from_ + at[p] + low[c], weights + c * weight.strides[0] + y * weight.strides[1]
             row = lanes.sums + p * lanes.sums_stride
             steps.vertical(level, begin + first[c, y] * stride[p], stride[p], w, taps[c, y], c, row, span[c])
-            # the padding's stores go on under the next sums: 6 % less than padding afterwards
+            # the padding's stores overlap with the next sums: 6 % faster than padding afterwards
             plane = to + p * canvas.plane
             steps.stream(level, black[p], plane + y * canvas.row + done, canvas.row - done)
             steps.stream(level, black[p], plane + padded * canvas.row, (pad_to - padded) * canvas.row)

@@ -1,4 +1,4 @@
-"""The working memory that one thread draws with; it grows to the largest sample and stays."""
+"""Per-thread buffers for drawing, which grow to the largest sample and are kept."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _SPARE = 256
 
 
 class DrawScratch:
-    """The working memory of one thread: tables and rows.
+    """Per-thread buffers: tables and rows.
 
-    ``work``: what drawing an image takes. ``cut`` (int32) and ``line`` (uint8 (2, row)): what drawing labels takes.
+    ``work``: for drawing an image. ``cut`` (int32) and ``line`` (uint8 (2, row)): for drawing labels.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class DrawScratch:
         self.line: Bytes
 
     def fit(self, height: int, width: int, columns: int, taps: int, blurred: bool) -> None:
-        """Make room for a crop of height x width, ``columns`` of source and tables of ``taps``."""
+        """Grow the buffers for a crop of height x width pixels, ``columns`` source samples and ``taps`` per pixel."""
         wanted = (height, width, columns, taps, int(blurred))
         if self._key and all(new <= old for new, old in zip(wanted, self._key, strict=True)):
             return
@@ -59,8 +59,8 @@ class DrawScratch:
 def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:  # type: ignore[type-arg]
     """Return zeros whose rows all begin on 64-byte boundaries (a vector across two cache lines costs two loads).
 
-    Rows may come out longer than asked for, so that the array is contiguous: all kernels would be compiled again for an
-    array that is not.
+    Rows may be longer than requested, which keeps the array contiguous: for another layout, all kernels would be
+    compiled again.
     """
     size = np.dtype(dtype).itemsize
     row = -(-shape[-1] * size // 64) * 64

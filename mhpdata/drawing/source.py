@@ -1,7 +1,7 @@
 """Describe where the three planes of an image lie in a buffer, and which of their samples a crop needs.
 
-In: the (height, width) of an image in pixels, and how it is stored. Out: :class:`Source`, which the kernels take (a
-bundle for functions under ``@kernel``, see :mod:`mhpdata.drawing.arguments`).
+In: the (height, width) of an image in pixels, and how it is stored. Out: :class:`Source`, an argument of the
+``@kernel`` functions (see :mod:`mhpdata.drawing.arguments`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 from mhpdata.kernels.arrays import Doubles, Longs
 
 RGB, YUV = 0, 1
-"""Colours of a source: R, G, B, all of the same size, or Y, Cb, Cr, of which Cb and Cr may be smaller than Y."""
+"""Colour spaces of a source: R, G, B of equal size, or Y, Cb, Cr, where Cb and Cr may be smaller than Y."""
 
 
 class Source(NamedTuple):
-    """Where the rows of an image's three planes lie in a buffer.
+    """Layout of an image's three planes in a buffer.
 
-    ``at``: int64 (3,), where row 0 of each plane would begin; negative where the first rows were not read.
-    ``stride``: int64 (3,), bytes from row to row. ``sizes``: int64 (2, 2): (height, width) of plane 0, and of planes 1
-    and 2. ``extents``: float64 (2, 2): how many of these samples span the image (half its size for 4:2:0 chroma).
+    ``at``: int64 (3,), offset of row 0 of each plane; negative if the first rows were not read. ``stride``: int64 (3,),
+    bytes from row to row. ``sizes``: int64 (2, 2): (height, width) of plane 0, and of planes 1 and 2. ``extents``:
+    float64 (2, 2): number of samples that span the image on each axis (half its size for 4:2:0 chroma).
     """
 
     colour: int
@@ -34,8 +34,11 @@ class Source(NamedTuple):
 
 
 class Planes(NamedTuple):
-    """The shape of an image's three planes: (height, width) of each, how many of its samples span the image, and the
-    arrays of a :class:`Source`."""
+    """Shapes of an image's three planes.
+
+    ``sizes``: (height, width) of each. ``extents``: number of its samples that span the image on each axis. ``stride``,
+    ``size_array``, ``extent_array``: the arrays of a :class:`Source`.
+    """
 
     sizes: tuple[tuple[int, int], ...]
     extents: tuple[tuple[float, float], ...]
@@ -46,7 +49,7 @@ class Planes(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def planes_of(colour: int, size: tuple[int, int]) -> Planes:
-    """Return the shape of planes of R, G, B, or of Y and half as many Cb and Cr each way."""
+    """Return the shapes of the planes R, G, B, or Y, Cb, Cr with Cb and Cr at half the height and width."""
     height, width = size
     half = ((height + 1) // 2, (width + 1) // 2) if colour == YUV else size
     extent = (height / 2, width / 2) if colour == YUV else (float(height), float(width))
@@ -57,7 +60,7 @@ def planes_of(colour: int, size: tuple[int, int]) -> Planes:
 def planar(
     colour: int, size: tuple[int, int], missing: Sequence[tuple[int, int]] = ((0, 0),) * 3, gap: int = 0
 ) -> Source:
-    """Return planes ``gap`` bytes apart, each without its first ``missing[p][0]`` and last ``missing[p][1]`` rows."""
+    """Lay out planes ``gap`` bytes apart, each without its first ``missing[p][0]`` and last ``missing[p][1]`` rows."""
     planes = planes_of(colour, size)
     at, start = np.empty(3, np.int64), 0
     for p, ((rows, columns), (before, after)) in enumerate(zip(planes.sizes, missing, strict=True)):
@@ -67,8 +70,10 @@ def planar(
 
 
 def touched(size: int, extent: float, scaled: int, start: int, count: int, mirrored: bool) -> tuple[int, int]:
-    """Return the samples (from, to) of an axis that pixels ``start`` to ``start + count`` can need, by the same
-    arithmetic as :func:`mhpdata.drawing.taps.fill_taps`."""
+    """Return the samples (from, to) of an axis that pixels ``start`` to ``start + count`` can need.
+
+    The arithmetic is that of :func:`mhpdata.drawing.taps.fill_taps`, whose arguments these are.
+    """
     if mirrored:
         start = scaled - start - count
     scale = extent / scaled

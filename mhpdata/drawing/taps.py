@@ -1,8 +1,8 @@
-"""Tables of which samples make a pixel of one axis, and with what weights: one table down the image, one along it.
+"""Compute the tables of a resize: per axis, the first sample, the number of taps and the weights of each pixel.
 
-Weights are integers that sum to 16384. They are PIL's (triangle, widened when the image shrinks), so the result is
+Weights are integers that sum to 16384. They are PIL's (a triangle, widened when the image shrinks), so the result is
 within one level of ``Image.resize(BILINEAR)``. Chroma planes are resampled straight from their own grid by the same
-rule, with samples centred between the pixels they cover, as JFIF says.
+rule, with samples centred between the pixels that they cover, as JFIF specifies.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ONE = 16384
 
 
 def most_taps(extent: float, scaled: int) -> int:
-    """Return an even number of taps that is enough for :func:`fill_taps`."""
+    """Return an upper bound, even, of the taps per pixel that :func:`fill_taps` finds."""
     return 2 * math.ceil(max(1.0, extent / scaled)) + 2
 
 
@@ -35,7 +35,7 @@ def fill_axes(source: Source, place: Placement, work: Work) -> Axes:
     columns = min(place.width, place.scaled_width - place.left)
     low, span, most = work.low, work.span, work.most
     for c in range(1 + colour):
-        for axis in range(2):  # the last is the horizontal one, whose samples are kept
+        for axis in range(2):  # the horizontal axis is the last, so its low, high and most remain
             scaled, start, count = place.scaled_height, place.top, rows
             if axis == 1:
                 scaled, start, count = place.scaled_width, place.left, columns
@@ -80,17 +80,17 @@ def fill_taps(
     weight: Shorts,
     share: Doubles,
 ) -> tuple[int, int, int]:
-    """Find which samples make pixels ``start`` to ``start + count`` of an axis, and with what weights.
+    """Compute the samples and weights of pixels ``start`` to ``start + count`` of an axis.
 
     Args:
-        size: samples along the axis; ``extent`` of them span the image: half its width for 4:2:0 chroma.
-        scaled: pixels along the axis after the resize. ``mirrored`` counts them from the other end.
-        first, taps: int32 (count,), the first sample and how many, out.
-        weight: int16 (count, at least as many), out; what stands after the last is not touched.
-        share: float64, room for as many.
+        size: Number of samples along the axis; ``extent`` of them span the image: half its width for 4:2:0 chroma.
+        scaled: Number of pixels along the axis after the resize; ``mirrored`` counts them from the other end.
+        first, taps: int32 (count,), the first sample and the number of samples of each pixel, out.
+        weight: int16 (count, at least the most taps), out; elements after a pixel's last tap are not written.
+        share: float64 (at least the most taps,), scratch.
 
     Returns:
-        The samples touched: from, to, and the largest number of taps.
+        The range of samples used (from, to), and the largest number of taps.
     """
     scale = extent / scaled
     support = max(scale, 1.0)
@@ -102,7 +102,7 @@ def fill_taps(
         end = max(min(int(centre + support + 0.5), size), begin + 1)
         first[i], taps[i] = begin, end - begin
         low, high, most = min(low, begin), max(high, end), max(most, end - begin)
-        if support == 1.0 and end - begin == 2:  # enlarged: half of all axes, three times as fast as what follows
+        if support == 1.0 and end - begin == 2:  # upsampling, half of all axes: three times as fast as _weigh
             second = centre - 0.5 - begin
             if second <= 0.5:
                 weight[i, 1] = int(second * ONE + 0.5)
@@ -117,7 +117,7 @@ def fill_taps(
 
 @callee
 def _weigh(centre: float, narrow: float, begin: int, taps: int, share: Doubles, weight: Shorts) -> None:
-    """Fill the weights of one pixel: a triangle around ``centre``, rounded, the heaviest of them takes the rest."""
+    """Fill the weights of one pixel: a triangle around ``centre``, rounded; the largest weight takes the remainder."""
     total = 0.0
     for k in range(taps):
         share[k] = max(0.0, 1.0 - abs(begin + k - centre + 0.5) * narrow)
@@ -135,7 +135,7 @@ def _weigh(centre: float, narrow: float, begin: int, taps: int, share: Doubles, 
 
 @inlined
 def fill_blur(radius: float, count: int, first: Ints, taps: Ints, weight: Shorts, share: Doubles) -> None:
-    """Fill the tables of a Gaussian of standard deviation ``radius`` (0 to 1): 7 taps, the edge repeated."""
+    """Fill the tables of a Gaussian of standard deviation ``radius`` (0 to 1 pixels): 7 taps, edges repeated."""
     total, spare = 0.0, ONE
     for k in range(7):
         share[k] = math.exp(-0.5 * ((k - 3) / radius) ** 2)
@@ -156,7 +156,7 @@ def fill_blur(radius: float, count: int, first: Ints, taps: Ints, weight: Shorts
 
 @inlined
 def pack_axes(level: Level, colour: int, axes: Axes, work: Work) -> tuple[int, int]:
-    """Lay the tables along a row out for vectors; return what :func:`pack_taps` does, for plane 0 and the others."""
+    """Lay out the horizontal tables for vectors; return the results of :func:`pack_taps` for plane 0 and the others."""
     low, most, columns = axes.low, axes.most, axes.columns
     fits = np.zeros(2, np.int64)
     for c in range(1 + colour):
@@ -180,24 +180,24 @@ def pack_taps(
     picks: Bytes,
     packed: Shorts,
 ) -> int:
-    """Lay the tables of a row out for vectors: 16 outputs a group.
+    """Lay out the tables of a row for vectors, in groups of 16 outputs.
 
     Args:
-        base: int32, out: where each window of the row starts: one for 16 outputs (AVX-512, 64 words) or for 4 (AVX2, 8
-            or 16 words).
-        picks: uint8, out, 64 bytes a group: which words (AVX-512, int16) or bytes (AVX2) of the window the outputs
-            take.
+        base: int32, out: start of each window of the row: one per 16 outputs (AVX-512, 64 words) or per 4 (AVX2, 8 or
+            16 words).
+        picks: uint8, out, 64 bytes per group: the words (AVX-512, int16) or bytes (AVX2) that the outputs take from
+            their window.
         packed: int16, out: (group, pair, output, 2) weights.
 
     Returns:
-        0 where a window has more words than the vectors take, 2 where one has more than 8 with AVX2, else 1.
+        0 if a window has more words than the vectors can take, 2 if one has more than 8 with AVX2, else 1.
     """
     outputs, found = 16 if level == 2 else 4, 1
     for begin in range(0, (count + 31) // 32 * 32, outputs):
         least, most = first[min(begin, count - 1)], 0
         for x in range(begin, min(begin + outputs, count)):
             least, most = min(least, first[x]), max(most, first[x])
-        start = (least - low) // 32 * 32 + low if level == 2 else least  # on a 64-byte boundary where there is room
+        start = (least - low) // 32 * 32 + low if level == 2 else least  # 64-byte aligned where the window allows
         if level == 2 and most - start + 2 * pairs > 64:
             start = least
         if most - start + (2 * pairs if level == 2 else 2) > (64 if level == 2 else 16):
@@ -207,7 +207,7 @@ def pack_taps(
         base[begin // outputs] = start - low
         for x in range(begin, begin + outputs):
             at = first[x] - start if x < count else 0
-            # with AVX2 a vector holds outputs 0-3 and 8-11 of a group, the next 4-7 and 12-15: packs in their order
+            # the order of AVX2's pack: one vector has outputs 0-3 and 8-11 of a group, the next 4-7 and 12-15
             place = x if level == 2 else (x & ~12) | (x & 4) << 1 | (x & 8) >> 1
             for t in range(2):
                 if level == 2:

@@ -41,7 +41,7 @@ def decode(data, scan, rows=None, columns=None):
     place, workplace = grid(scan.size, scan.factors), Workplace()
     guarded_data = guarded(len(data))
     guarded_data[:] = list(data)
-    workplace.plain = guarded(max(len(data) - scan.begin, 0) + SPARE)
+    workplace.unstuffed = guarded(max(len(data) - scan.begin, 0) + SPARE)
     workplace.coefficients = guarded(place.coefficients, np.int16)
     workplace.work = guarded(workplace.work.size, np.int32)
     height, width = scan.size

@@ -1,1 +1,1 @@
-"""A JPEG's bytes to planes, for the blocks that a crop touches."""
+"""Decode JPEGs to planes, only the blocks that a crop touches."""

@@ -1,12 +1,12 @@
-"""Tables of a JPEG's Huffman codes: what the next bits mean.
+"""Build the look-up tables of a JPEG's Huffman codes.
 
-A look-up of the next FAST bits gives, where code and value fit into them, the value, the zeros before it and the bits
-that both take; longer codes are found by their length.
+If code and value fit into the next FAST bits, one look-up gives the value, the zeros before it and the bits of both;
+longer codes are searched by length.
 
 Source: ITU-T T.81, annexes C and F.2.2.
 
-Tried and lost: FAST of 12 or 13 (6 and 28 % slower: the tables leave the nearest cache), of 11 (3 % slower where that
-cache has 32 kB) or 9 (15 %).
+Tried and slower: FAST of 12 or 13 (6 and 28 %: the tables exceed the L1 cache), 11 (3 % with an L1 cache of 32 kB) and
+9 (15 %).
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from mhpdata.kernels.arrays import Bytes, Ints, Longs
 from mhpdata.kernels.jit import kernel
 
 FAST = 10
-"""Bits that are looked up at once."""
+"""Number of bits per look-up."""
 
 Code = tuple[bytes, bytes]
-"""A Huffman code as DHT has it: how many codes of each length from 1 to 16, and their symbols."""
+"""A Huffman table as in DHT: the number of codes of each length from 1 to 16, and their symbols."""
 
 
 class Tables(NamedTuple):
-    """Tables of codes; two a pair, of DC and of AC.
+    """Look-up tables of Huffman codes; two per pair, one for DC and one for AC.
 
     Attributes:
-        fast: int32 (n << FAST,), by the next FAST bits: value << 16 | size << 12 | zeros << 8 | bits. Where the code
-            fits into them and its value does not, value is 0 and bits are those of the code; where no code fits, all
-            is 0. A DC has no zeros before it; its value is found apart.
-        limits: int64 (n, 17): by length, what 16 bits that begin with a code of this length are smaller than.
-        offsets: int64 (n, 17): by length, added to a code's number for its place in ``symbols``.
+        fast: int32 (n << FAST,), indexed by the next FAST bits: value << 16 | size << 12 | zeros << 8 | bits. If the
+            code fits and its value does not, value is 0 and bits is the length of the code; if no code fits, the entry
+            is 0. DC entries have no zeros, and their value is read separately.
+        limits: int64 (n, 17): per length, an exclusive upper bound of 16 bits that begin with a code of this length.
+        offsets: int64 (n, 17): per length, the difference between a code and the index of its symbol.
         symbols: uint8 (n, 256).
     """
 
@@ -45,7 +45,7 @@ class Tables(NamedTuple):
 
 
 def build_tables(pairs: Sequence[tuple[Code, Code]]) -> Tables | None:
-    """Build the tables of some pairs of codes, DC and AC; None if they are no codes."""
+    """Build the tables of pairs of Huffman tables, (DC, AC); return None if they are invalid."""
     n = 2 * len(pairs)
     tables = Tables(
         np.zeros(n << FAST, np.int32),

@@ -1,17 +1,17 @@
-"""Huffman codes of a baseline JPEG -> coefficients, one row of units after the other.
+"""Decode the Huffman codes of a baseline JPEG to coefficients, one row of units (MCUs) at a time.
 
-Coefficients of 16 neighbouring blocks lie side by side, so that the inverse DCT does the same to 16 blocks at once:
-coefficient n of block x of a row of blocks stands at ``(x // 16 * 64 + n) * 16 + x % 16``.
+Coefficients of 16 neighbouring blocks are interleaved, so that the inverse DCT transforms 16 blocks at once:
+coefficient n of block x of a row of blocks has index ``(x // 16 * 64 + n) * 16 + x % 16``.
 
-The rule: whatever the bytes are, nothing outside the arrays is read or written. A code that the tables do not have and
-bytes that end too early end the decoding; that is looked at once a unit, so SPARE bytes after the end have room for
-the longest. What libjpeg takes without a warning is taken in the same way: bytes of 255 that fill up before a marker, a
-run of zeros past a block's end (its value lands in the last coefficient), a run without a value (it ends the block).
+The rule: no input makes this code read or write outside the arrays. Decoding stops at an unknown code and at a
+premature end of the data; the end is checked once per unit, so SPARE bytes after it hold the longest unit. Irregular
+data that libjpeg accepts without a warning is decoded in the same way: fill bytes (255) before a marker, a run of zeros
+past the end of a block (its value goes to the last coefficient), a run without a value (it ends the block).
 
 Source: ITU-T T.81, annex F.2.2.
 
-Tried and lost: the loop over a block's codes as a function of its own (25 % slower; 9 % where Numba inlines it, since
-the reservoir then goes through a tuple); 16 units at a time through entropy decoding and inverse DCT (no difference).
+Tried and slower: the loop over a block's codes as a separate function (25 %; 9 % where Numba inlines it, since the
+reservoir then passes through a tuple). No gain: entropy decoding and inverse DCT alternating every 16 units.
 """
 
 from __future__ import annotations
@@ -31,38 +31,39 @@ ZIGZAG = np.array([
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63, *[63] * 16,
 ])  # fmt: skip
-"""int64 (80,): place in a block, row by row, of coefficient k; runs past the block's end (k up to 78) stay in it."""
-_PLACES = 16 * ZIGZAG.astype(np.uint64)
+"""int64 (80,): index in a block, row by row, of coefficient k; k up to 78, past the block's end, maps to the last."""
+_OFFSETS = 16 * ZIGZAG.astype(np.uint64)
 
 
 @callee
 def decode_row(
-    data: Bytes, which: Longs, tables: Tables, grid: Grid, plain: Bytes, state: Longs, coefficients: Shorts
+    data: Bytes, which: Longs, tables: Tables, grid: Grid, unstuffed: Bytes, state: Longs, coefficients: Shorts
 ) -> bool:
-    """Add the coefficients of the next row of units to memory that holds zeros; False where the bytes are damaged.
+    """Write the coefficients of the next row of units into zeroed memory; return False if the bytes are damaged.
 
     Args:
         data: uint8 (n,), the JPEG.
-        which: int64 (3,), each component's pair of tables.
-        tables, grid: of this JPEG.
-        plain: uint8 (n,), room for the scan and SPARE bytes.
-        state: int64 (STATE,), see :func:`mhpdata.drawing.jpeg.segments.begin_scan`; changed.
-        coefficients: int16 (n,), in the order that this module's head describes.
+        which: int64 (3,), index of each component's pair of tables.
+        tables: Look-up tables of this JPEG.
+        grid: Layout of this JPEG.
+        unstuffed: uint8 (n,), scratch for the scan without stuffing, and SPARE bytes.
+        state: int64 (STATE,), see :func:`mhpdata.drawing.jpeg.segments.begin_scan`; updated.
+        coefficients: int16 (n,), out, in the order that the module docstring describes.
     """
-    start, table = address(plain), address(tables.fast)
+    start, table = address(unstuffed), address(tables.fast)
     limits, offsets, symbols = tables.limits, tables.offsets, tables.symbols
     blocks, columns, starts, widths = grid.blocks, grid.columns, grid.starts, grid.widths
     bits, at, have = np.uint64(state[BITS]), state[AT], state[HAVE]
     for unit in range(grid.units[1]):
         if state[LEFT] == 0 and (state[UNITS] > 0 or state[SIZE] == 0):
-            begin_segment(data, plain, state)
+            begin_segment(data, unstuffed, state)
             bits, at, have = np.uint64(0), np.int64(0), np.int64(0)
         state[LEFT] -= 1
         for c in range(3):
             dc, ac = 2 * which[c], 2 * which[c] + 1
             table_dc, table_ac = table + (dc << FAST + 2), table + (ac << FAST + 2)
             for block in range(blocks[c]):
-                to = _place_of(unit * columns[c] + block % columns[c], starts[c] + block // columns[c] * widths[c])
+                to = _index_of(unit * columns[c] + block % columns[c], starts[c] + block // columns[c] * widths[c])
                 bits, at, have = refill(bits, at, have, start)
                 entry = look_up(table_dc, bits)
                 if entry == 0:
@@ -78,14 +79,14 @@ def decode_row(
                 k = np.uint64(1)
                 while k < np.uint64(64):
                     bits, at, have = refill(bits, at, have, start)
-                    for _ in range(5):  # of at most FAST bits each
+                    for _ in range(5):  # codes of at most FAST bits each
                         entry = look_up(table_ac, bits)
                         if entry >> np.uint64(16) == 0:
                             break
                         bits <<= entry & np.uint64(63)
                         have -= np.int64(entry & np.uint64(255))
                         k += (entry >> np.uint64(8)) & np.uint64(15)
-                        coefficients[to + _PLACES[k]] = np.int16(entry >> np.uint64(16))
+                        coefficients[to + _OFFSETS[k]] = np.int16(entry >> np.uint64(16))
                         k += np.uint64(1)
                         if k >= np.uint64(64):
                             break
@@ -102,7 +103,7 @@ def decode_row(
                     have -= np.int64(entry & np.uint64(255))
                     if size > 0:
                         bits, at, have = refill(bits, at, have, start)
-                        coefficients[to + _PLACES[k + zeros]] = np.int16(value_of(bits, size))
+                        coefficients[to + _OFFSETS[k + zeros]] = np.int16(value_of(bits, size))
                         bits <<= np.uint64(size)
                         have -= size
                     elif zeros != np.uint64(15):  # the end of the block
@@ -115,6 +116,6 @@ def decode_row(
 
 
 @callee
-def _place_of(x: int, start: int) -> np.uint64:
-    """Return where the DC of block x of a row of blocks stands; the row's coefficients begin at ``start``."""
+def _index_of(x: int, start: int) -> np.uint64:
+    """Return the index of the DC of block x of a row of blocks, whose coefficients begin at ``start``."""
     return np.uint64(start + x // 16 * 1024 + x % 16)

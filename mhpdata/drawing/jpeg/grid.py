@@ -1,4 +1,4 @@
-"""Where the coefficients and the samples of a JPEG's planes lie in memory."""
+"""Lay out the coefficients and the samples of a JPEG's planes in memory."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from mhpdata.kernels.arrays import Longs
 
 
 class Grid(NamedTuple):
-    """Where the samples of a JPEG's planes go; int64 (3,) each, of Y, Cb, Cr.
+    """Layout of a JPEG's planes; arrays are int64 (3,), for Y, Cb, Cr, unless said otherwise.
 
     Attributes:
-        units: (rows, columns) of units.
-        factors: (rows, columns): how many blocks of Y a unit holds.
-        blocks, columns: blocks in a unit, and how many of them stand side by side.
-        starts, widths: of the coefficients: where a component begins, and how many a row of its blocks has.
-        coefficients: of a row of units, in all.
-        at, stride: of the samples: first byte of each plane, bytes from row to row (a multiple of 128).
-        size: bytes of all planes.
+        units: Number of units, (rows, columns).
+        factors: Number of blocks of Y in a unit, (rows, columns).
+        blocks, columns: Number of blocks in a unit, and of blocks side by side.
+        starts, widths: First coefficient of each component, and number of coefficients in a row of its blocks.
+        coefficients: Number of coefficients in a row of units, all components together.
+        at, stride: First byte of each plane of samples, and bytes from row to row (a multiple of 128).
+        size: Bytes of all planes.
         sizes: int64 (2, 2): (height, width) of Y, and of Cb and Cr.
-        extents: float64 (2, 2): how many of these samples span the picture.
+        extents: float64 (2, 2): number of these samples that span the image on each axis.
     """
 
     units: tuple[int, int]
@@ -43,7 +43,7 @@ class Grid(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def grid(size: tuple[int, int], factors: tuple[int, int]) -> Grid:
-    """Lay out the planes of an image of (height, width) ``size``; ``factors`` as in mhpdata.drawing.jpeg.scan.Scan."""
+    """Lay out the planes of an image of (height, width) ``size``; for ``factors`` see :class:`Grid`."""
     (height, width), (rows, columns) = size, factors
     units = -(-height // (8 * rows)), -(-width // (8 * columns))
     blocks, across = np.array([rows * columns, 1, 1]), np.array([columns, 1, 1])

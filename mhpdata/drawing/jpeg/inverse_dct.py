@@ -1,15 +1,14 @@
-"""Coefficients of 16 neighbouring blocks of a JPEG -> samples, uint8: libjpeg's "accurate" integer inverse DCT.
+"""Compute uint8 samples from the coefficients of 16 neighbouring blocks: libjpeg's "accurate" integer inverse DCT.
 
-Coefficient n of all 16 blocks lies side by side (:mod:`mhpdata.drawing.jpeg.entropy`), so that each line below is done
-to 16 blocks at once. The loops over ``lane`` are what can be read, and compilers make vectors of them on any machine;
-the same lines as explicit vectors (:mod:`mhpdata.drawing.vectors.instructions`) take half the time with AVX-512 and two
-thirds with AVX2.
+Coefficients of the 16 blocks are interleaved (:mod:`mhpdata.drawing.jpeg.entropy`), so each line below processes 16
+blocks at once. The loops over ``lane`` are the readable variant, which compilers vectorise on any machine; explicit
+vectors (:mod:`mhpdata.drawing.vectors.instructions`) take half the time with AVX-512 and two thirds with AVX2.
 
-The rule: the same integers as libjpeg's jidctint; where damaged coefficients overflow, 32 bits wrap (libjpeg's own
+The rule: the same integers as libjpeg's jidctint. If damaged coefficients overflow, 32 bits wrap (libjpeg's own
 variants differ there).
 
-Source: Loeffler, Ligtenberg, Moschytz 1989, "Practical fast 1-D DCT algorithms with 11 multiplications", with constants
-of 13 bits, and 2 bits kept from the first pass to the second.
+Source: Loeffler, Ligtenberg, Moschytz 1989, "Practical fast 1-D DCT algorithms with 11 multiplications", with 13-bit
+constants, and 2 extra bits of precision between the two passes.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from mhpdata.kernels.arrays import Ints, LongWords, Shorts
 from mhpdata.kernels.jit import callee
 
 Loops: TypeAlias = bool | None
-"""True: loops, not vectors; None: vectors, and no loop is compiled. (Numba leaves out a branch where an argument is
-None, and for no other value.)"""
+"""True for plain loops; None for vectors, in which case no loop is compiled: Numba prunes a branch on an argument only
+if that argument is None."""
 
 BLOCKS = 16
-"""Blocks that are done together."""
+"""Number of blocks transformed together."""
 
 
 @njit(inline="always")
@@ -52,7 +51,7 @@ def _minus(x: np.int32, y: np.int32) -> np.int32:
 def _transform(
     x0: np.int32, x1: np.int32, x2: np.int32, x3: np.int32, x4: np.int32, x5: np.int32, x6: np.int32, x7: np.int32
 ) -> tuple[np.int32, ...]:
-    """One dimension: int32 in and out, out by 8192 times too large."""
+    """Transform one dimension: int32 in and out; the results are scaled by 8192."""
     z = _times(_plus(x2, x6), 4433)
     low, high = _plus(z, _times(x6, -15137)), _plus(z, _times(x2, 6270))
     total, difference = _times(_plus(x0, x4), 8192), _times(_minus(x0, x4), 8192)
@@ -78,7 +77,7 @@ def _scaled(x: np.int32) -> np.int32:
 
 @njit(inline="always")
 def _byte(x: np.int32, place: np.int32) -> np.int32:
-    """A sample as a byte of a word."""
+    """Clamp a sample to a byte, and shift it to its position in a word."""
     level = np.int32(_plus(x, np.int32((1 << 17) + (128 << 18))) >> np.int32(18))
     return np.uint32(min(max(level, np.int32(0)), np.int32(255))) << np.uint32(8 * place)
 
@@ -87,7 +86,7 @@ def _byte(x: np.int32, place: np.int32) -> np.int32:
 
 
 def _transform_vectors(b: ir.IRBuilder, x: Sequence[ir.Value]) -> list[ir.Value]:
-    """:func:`_transform` of as many blocks as a vector has lanes."""
+    """Apply :func:`_transform` to one block per lane."""
     lanes = x[0].type.count
 
     def times(value: ir.Value, factor: int) -> ir.Value:
@@ -136,7 +135,7 @@ def _row(lanes: int) -> Callable[..., None]:
         rows = _transform_vectors(b, [load(b, work, ir.VectorType(I32, lanes), 64 * i) for i in range(8)])
         levels = [b.ashr(b.add(x, half), fixed(18, I32, lanes)) for x in rows]
         quads = []
-        for i in (0, 4):  # packed within 128 bits: samples i .. i + 3 of 4 blocks, sample by sample
+        for i in (0, 4):  # packs within 128 bits: samples i .. i + 3 of 4 blocks, sample by sample
             pairs = [call(b, pack_words, words, *levels[i + j : i + j + 2]) for j in (0, 2)]
             packed = call(b, pack_bytes, bytes_, *pairs)
             order = [16 * q + 4 * sample + x for q in range(lanes // 4) for x in range(4) for sample in range(4)]
@@ -151,7 +150,7 @@ def _row(lanes: int) -> Callable[..., None]:
 
 
 _column_512, _column_256 = step(2, 3)(_column(16)), step(1, 3)(_column(8))
-"""(coefficients, steps, work): a column of 16 or 8 blocks, coefficients 0, 8, .. 56 behind the first."""
+"""(coefficients, quantiser steps, work): a column of 16 or 8 blocks: coefficients 0, 8, .. 56 after the first."""
 _row_512, _row_256 = step(2, 2)(_row(16)), step(1, 2)(_row(8))
 """(work, out): a row of samples of 16 or 8 blocks."""
 
@@ -173,10 +172,10 @@ def inverse_dct(
     """Compute the samples of 16 blocks, 128 x 8.
 
     Args:
-        level: which vectors, as ``mhpdata.drawing.vectors.instructions.LEVEL``.
-        loops: True to use none.
+        level: Level of :mod:`mhpdata.drawing.vectors.instructions` that this machine supports; ignored with ``loops``.
+        loops: True for plain loops, None for vectors.
         coefficients: int16 (64 * 16,), quantised.
-        steps: int32 (64,), the quantiser.
+        steps: int32 (64,), quantiser steps.
         work: int32 (64 * 16,), scratch.
         out: uint64 (n,): rows of 16 words at ``begin``, ``begin + stride``, ...: the bytes of a plane, little-endian.
     """

@@ -1,10 +1,10 @@
-"""The headers of a JPEG: is it for this decoder, and what is needed to decode it?
+"""Read the headers of a JPEG: whether this decoder supports it, and what decoding it needs.
 
-The rule: which decoder a JPEG is for depends on the JPEG alone. :func:`read_scan` gives None for what is not taken here
-(progressive, no YCbCr, more than one scan, unusual sampling), and the caller decodes it by a library. Tables are
-checked before they are used, and nothing is allocated for a size that is only claimed.
+The rule: the choice of the decoder depends on the JPEG alone. :func:`read_scan` returns None for an unsupported JPEG
+(progressive, not YCbCr, more than one scan, unusual sampling), which the caller decodes by a library. Tables are
+checked before use, and nothing is allocated for a size that is only claimed.
 
-Sources: ITU-T T.81, annex B (markers); for what three components are, libjpeg's ``default_decompress_parms``.
+Sources: ITU-T T.81, annex B (markers); libjpeg's ``default_decompress_parms`` (colour space of three components).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _BASELINE = b"\0\x3f\0"  # a scan's first and last coefficient, and which of the
 
 
 class Scan(NamedTuple):
-    """What is needed to decode a JPEG of Y, Cb, Cr, beside its bytes: some hundred bytes, kept for every record.
+    """Headers of a JPEG of Y, Cb, Cr: with its bytes, all that decoding needs. A few hundred bytes, kept per record.
 
     Attributes:
-        size: (height, width) in pixels, as the JPEG claims.
-        factors: (rows, columns): how many blocks of Y a unit holds; Cb and Cr have one each.
-        begin: where the entropy-coded bytes begin.
-        restart: units between restart markers; 0 for none.
-        codes: pairs of Huffman codes, of DC and of AC, that :func:`mhpdata.drawing.jpeg.codes.build_tables` takes.
-        which: int64 (3,): the pair of each component.
-        steps: int32 (3, 64): each component's quantiser, row by row.
+        size: (height, width) in pixels, as claimed by the JPEG.
+        factors: Number of blocks of Y in a unit, (rows, columns); Cb and Cr have one each.
+        begin: Offset of the entropy-coded bytes.
+        restart: Number of units between restart markers; 0 for none.
+        codes: Pairs of Huffman tables, (DC, AC), that :func:`mhpdata.drawing.jpeg.codes.build_tables` accepts.
+        which: int64 (3,): index of each component's pair.
+        steps: int32 (3, 64): quantiser steps of each component, row by row.
     """
 
     size: tuple[int, int]
@@ -49,23 +49,23 @@ class Scan(NamedTuple):
 
 
 class _RefusedError(ValueError):
-    """A JPEG that is not taken here, or no JPEG."""
+    """An unsupported JPEG, or not a JPEG."""
 
 
 def read_scan(data: bytes | memoryview) -> Scan | None:
-    """Read the markers of a JPEG; None if it is for another decoder, or no JPEG.
+    """Read the headers of a JPEG; return None if it is unsupported or not a JPEG.
 
     Args:
-        data: from SOI; nothing behind the header of the scan is looked at.
+        data: The JPEG, from SOI; nothing past the header of the scan is read.
     """
     try:
         return _read(memoryview(data))
-    except (_RefusedError, struct.error, LookupError):  # cut short; a table that is missing
+    except (_RefusedError, struct.error, LookupError):  # struct.error: cut short; LookupError: a table is missing
         return None
 
 
-def _parts(data: memoryview) -> Iterator[tuple[int, bytes, int]]:
-    """Marker, content and end of each part as far as the first scan's header."""
+def _segments(data: memoryview) -> Iterator[tuple[int, bytes, int]]:
+    """Yield marker, content and end offset of each segment, up to the first scan's header."""
     if bytes(data[:2]) != b"\xff\xd8":
         raise _RefusedError
     end, marker = 2, 0
@@ -83,49 +83,49 @@ def _read(data: memoryview) -> Scan | None:
     codes: dict[int, Code] = {}
     frame = b""
     jfif, transform, restart = False, None, 0
-    for marker, part, end in _parts(data):
+    for marker, body, end in _segments(data):
         if marker == _DQT:
-            quantisers |= _read_quantisers(part)
+            quantisers |= _read_quantisers(body)
         elif marker == _DHT:
-            codes |= _read_codes(part)
+            codes |= _read_codes(body)
         elif marker == _SOF0 and not frame:
-            frame = part
+            frame = body
         elif marker == _DRI:
-            (restart,) = struct.unpack(">H", part)
+            (restart,) = struct.unpack(">H", body)
         elif marker == _SOS:
             size, names, factors, taken = _read_frame(frame)
-            if part[0] != 3 or part[1:7:2] != names or part[7:] != _BASELINE or not _is_ycbcr(names, jfif, transform):
+            if body[0] != 3 or body[1:7:2] != names or body[7:] != _BASELINE or not _is_ycbcr(names, jfif, transform):
                 break
-            return _scan(size, factors, end, restart, codes, part[2:7:2], tuple(quantisers[q] for q in taken))
+            return _scan(size, factors, end, restart, codes, body[2:7:2], tuple(quantisers[q] for q in taken))
         elif not (_APP0 <= marker <= _APP15 or marker == _COM):  # progressive, arithmetic, a marker without a length
             break
-        elif marker == _APP0 and len(part) >= 14 and part.startswith(b"JFIF\0"):
+        elif marker == _APP0 and len(body) >= 14 and body.startswith(b"JFIF\0"):
             jfif = True
-        elif marker == _APP14 and len(part) >= 12 and part.startswith(b"Adobe"):
-            transform = part[11]
+        elif marker == _APP14 and len(body) >= 12 and body.startswith(b"Adobe"):
+            transform = body[11]
     return None
 
 
-def _read_quantisers(part: bytes) -> dict[int, bytes]:
-    """Quantisers of 8-bit steps, 64 in zigzag order, by number."""
-    if len(part) % 65 or max(part[::65], default=0) > 3:  # steps of 16 bits are not baseline
+def _read_quantisers(body: bytes) -> dict[int, bytes]:
+    """Return quantisers of 64 8-bit steps in zigzag order, by number."""
+    if len(body) % 65 or max(body[::65], default=0) > 3:  # 16-bit steps are not baseline
         raise _RefusedError
-    return {part[at]: part[at + 1 : at + 65] for at in range(0, len(part), 65)}
+    return {body[at]: body[at + 1 : at + 65] for at in range(0, len(body), 65)}
 
 
-def _read_codes(part: bytes) -> dict[int, Code]:
-    """Huffman codes by class (DC 0, AC 16) and number (0, 1)."""
+def _read_codes(body: bytes) -> dict[int, Code]:
+    """Return Huffman tables by class (DC 0, AC 16) and number (0, 1)."""
     codes: dict[int, Code] = {}
-    while part:
-        end = 17 + sum(part[1:17])
-        if part[0] & 0xEE or len(part) < end:
+    while body:
+        end = 17 + sum(body[1:17])
+        if body[0] & 0xEE or len(body) < end:
             raise _RefusedError
-        codes[part[0]], part = (part[1:17], part[17:end]), part[end:]
+        codes[body[0]], body = (body[1:17], body[17:end]), body[end:]
     return codes
 
 
 def _read_frame(frame: bytes) -> tuple[tuple[int, int], bytes, tuple[int, int], bytes]:
-    """Size, the names of the three components, Y's factors, which quantiser each component takes."""
+    """Return the size, the names of the three components, Y's factors and the number of each component's quantiser."""
     bits, height, width, count = struct.unpack_from(">BHHB", frame)
     names, sampling, quantisers = frame[6::3], frame[7::3], frame[8::3]
     factors = sampling[0] & 15, sampling[0] >> 4
@@ -137,7 +137,7 @@ def _read_frame(frame: bytes) -> tuple[tuple[int, int], bytes, tuple[int, int], 
 
 
 def _is_ycbcr(names: bytes, jfif: bool, transform: int | None) -> bool:
-    """What libjpeg takes three components for; ``transform`` is Adobe's."""
+    """Return whether libjpeg treats three components as YCbCr; ``transform`` is Adobe's."""
     return jfif or transform == 1 or (transform is None and names != b"RGB")
 
 
@@ -150,22 +150,22 @@ def _scan(
     taken: bytes,
     quantisers: tuple[bytes, ...],
 ) -> Scan | None:
-    """The scan of components that take the codes ``taken``: DC << 4 | AC of each."""
-    kinds = tuple(sorted(set(taken)))
-    pairs = tuple((codes[kind >> 4], codes[0x10 | kind & 15]) for kind in kinds)
+    """Build the Scan of components that use the tables ``taken``: DC << 4 | AC of each."""
+    used = tuple(sorted(set(taken)))
+    pairs = tuple((codes[numbers >> 4], codes[0x10 | numbers & 15]) for numbers in used)
     if tables_of(pairs) is None:
         return None
-    which = _which(tuple(kinds.index(kind) for kind in taken))
+    which = _which(tuple(used.index(numbers) for numbers in taken))
     return Scan(size, factors, begin, restart, pairs, which, _steps(quantisers))
 
 
-# What JPEGs share is kept once: a loader remembers the scan of every record. Tables are 18 kB, and where each JPEG has
-# codes of its own they are built anew, in a twentieth of the time that its decoding takes (66 of 1300 us).
+# A loader keeps the scan of every record, so equal parts are stored once. Tables take 18 kB; if each JPEG has optimised
+# codes they are rebuilt per decode, which adds a twentieth of its time (66 of 1300 us).
 
 
 @lru_cache(maxsize=64)
 def tables_of(pairs: tuple[tuple[Code, Code], ...]) -> Tables | None:
-    """Return the tables of pairs of codes; None if they are no codes."""
+    """Return the look-up tables of pairs of Huffman tables; None if they are invalid."""
     return build_tables(pairs)
 
 

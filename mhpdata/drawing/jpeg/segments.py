@@ -1,4 +1,4 @@
-"""The segments of a scan between restart markers, and where its decoding stands."""
+"""Step through the segments of a scan between restart markers, and keep the state of its decoding."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from mhpdata.kernels.arrays import Bytes, Longs
 from mhpdata.kernels.jit import callee
 
 SPARE = 1536
-"""Bytes that may be read after the end of the scan: a unit that begins there has at most 6 blocks of 64 codes and
-values of 31 bits, 1488 bytes; the reservoir is up to 7 bytes ahead, and a load takes 8."""
+"""Bytes that may be read past the end of the scan: a unit that begins there has at most 6 blocks of 64 codes with
+values, 31 bits each, 1488 bytes; the reservoir is up to 7 bytes ahead, and a load takes 8."""
 AT, BITS, HAVE, SIZE, NEXT, UNITS, LEFT, PREDICTED = range(8)
-"""Columns of the state: byte of the reservoir's next load, the reservoir and how many bits of it count, bytes of this
-segment, where the next one begins, units a segment, units left of this one, the last DC of each component."""
+"""Columns of the state: offset of the reservoir's next load, the reservoir, its number of valid bits, bytes of this
+segment, offset of the next segment, units per segment, units left in this one, last DC of each component."""
 STATE = PREDICTED + 3
 
 
 @callee
 def begin_scan(begin: int, restart: int, state: Longs) -> None:
-    """Set the state, int64 (STATE,), before the first unit; ``restart`` units a segment, or 0."""
+    """Initialise the state, int64 (STATE,), for a scan at offset ``begin``; ``restart``: units per segment, or 0."""
     state[:] = 0
     state[NEXT] = begin
     state[UNITS] = restart
 
 
 @callee
-def begin_segment(data: Bytes, plain: Bytes, state: Longs) -> None:
-    """Copy the next segment of a JPEG's bytes to ``plain``, which has room for all of them and SPARE more."""
+def begin_segment(data: Bytes, unstuffed: Bytes, state: Longs) -> None:
+    """Copy the next segment of a JPEG to ``unstuffed``, which has room for all of ``data`` and SPARE bytes."""
     restart = state[UNITS]
-    at, size = _unstuff(data, state[NEXT], plain)
-    plain[size : size + SPARE] = 0
+    at, size = _unstuff(data, state[NEXT], unstuffed)
+    unstuffed[size : size + SPARE] = 0
     following = at + 2 if at + 1 < data.size and data[at + 1] & 0xF8 == 0xD0 else at  # past RST0 .. RST7
     state[:] = 0
     state[NEXT], state[SIZE], state[LEFT], state[UNITS] = following, size, restart, restart
@@ -39,9 +39,9 @@ def begin_segment(data: Bytes, plain: Bytes, state: Longs) -> None:
 
 @callee
 def _unstuff(data: Bytes, begin: int, out: Bytes) -> tuple[int, int]:
-    """Copy ``data`` from ``begin`` as far as the next marker, without the zero after each 255.
+    """Copy ``data`` from ``begin`` up to the next marker, without the zero after each 255.
 
-    ``out`` has room for all of it. Returns where the marker (or the end) is, and how many bytes were copied.
+    ``out`` has room for all of it. Return the offset of the marker (or of the end), and the number of bytes copied.
     """
     at, to, end = begin, 0, data.size
     source, target = address(data), address(out)
@@ -49,7 +49,7 @@ def _unstuff(data: Bytes, begin: int, out: Bytes) -> tuple[int, int]:
     while at < end:
         while at + 8 <= end:
             word = load_word(source + at)
-            if (~word - ones) & word & tops:  # a byte of them is 255
+            if (~word - ones) & word & tops:  # one of the 8 bytes is 255
                 break
             store_word(word, target + to)
             at, to = at + 8, to + 8
@@ -57,7 +57,7 @@ def _unstuff(data: Bytes, begin: int, out: Bytes) -> tuple[int, int]:
         while at < stop:
             out[to] = data[at]
             if data[at] == 255:
-                while at + 1 < end and data[at + 1] == 255:  # they fill up
+                while at + 1 < end and data[at + 1] == 255:  # fill bytes before a marker
                     at += 1
                 if at + 1 >= end or data[at + 1] != 0:
                     return at, to

@@ -1,1 +1,1 @@
-"""The steps of drawing as vector instructions, for x86-64."""
+"""Draw with vector instructions, on x86-64."""

@@ -1,15 +1,15 @@
-"""The inner steps of the kernels as explicit vector instructions, for x86-64 with AVX2 or AVX-512.
+"""Write the inner steps of the kernels as explicit vector instructions, for x86-64 with AVX2 or AVX-512.
 
-Every function here is one step of a loop in :mod:`mhpdata.drawing.plain` over one block of pixels, takes plain
-addresses, and computes the same integers as the plain loop beside it there. Each is written as LLVM instructions
-(``numba.extending.intrinsic``), so nothing has to be compiled when the package is installed.
+A vector step processes one block of pixels of a loop in :mod:`mhpdata.drawing.plain`, takes addresses as integers, and
+computes the same integers as that loop. Each is a sequence of LLVM instructions (``numba.extending.intrinsic``), so
+installing the package compiles nothing.
 
-LEVEL says what this machine can run: 2 = AVX-512 (F, BW, VL), 1 = AVX2 + FMA + F16C (x86-64-v3), 0 = neither, use
-the plain loops. A step above LEVEL is compiled to nothing, so a caller may branch on a level at run time, on any
-machine.
+LEVEL is the best level that this machine supports: 2 = AVX-512 (F, BW, VL), 1 = AVX2 + FMA + F16C (x86-64-v3), 0 =
+neither, use the plain loops. A step above LEVEL compiles to nothing, so a caller may branch on the level at run time,
+on any machine.
 
-Tried and lost: letting LLVM find the vectors (3 x slower: it emits no lane-crossing permutes and no gathers for the
-horizontal step); ``vpgatherdd`` for that step on AVX2.
+Tried and slower: LLVM's own vectorisation (3 times as slow: it emits no lane-crossing permutes and no gathers for the
+horizontal stage); ``vpgatherdd`` for that stage on AVX2.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ F32: Any = ir.FloatType()
 
 def _level() -> int:
     if config.CPU_NAME or config.CPU_FEATURES is not None:
-        return 0  # numba compiles for another machine than this one
+        return 0  # Numba is set to compile for a CPU other than this one
     features = llvm.get_host_cpu_features()
     if all(features.get(f) for f in ("avx512f", "avx512bw", "avx512vl", "f16c", "fma")):
         return 2
@@ -42,13 +42,16 @@ def _level() -> int:
 
 LEVEL = _level()
 FUSED = LEVEL == 2
-"""Whether this machine can run AVX-512; where it cannot, Numba leaves out what stands behind it."""
+"""Whether this machine supports AVX-512; if not, Numba prunes the branches that depend on this constant."""
 
 
 def step(level: int, arguments: int, bundle: type[Any] | None = None) -> Callable[[Callable[..., None]], Any]:
-    """Make a Numba function of ``build(builder, *arguments)``; all arguments are int64, nothing is returned.
+    """Make a Numba function of ``build(builder, *arguments)`` that returns nothing.
 
-    ``bundle``: a named tuple, all of int64, that ``build`` takes after these.
+    Args:
+        level: Level that the instructions need.
+        arguments: Number of int64 arguments.
+        bundle: Named tuple of int64 fields, the last argument; None for no such argument.
     """
 
     def decorate(build: Callable[..., None]) -> Any:
@@ -67,7 +70,7 @@ def step(level: int, arguments: int, bundle: type[Any] | None = None) -> Callabl
         def typing(typingctx: Any, *given: Any) -> Any:
             return types.void(*kinds), codegen
 
-        # numba reads the number of arguments from the function's own signature
+        # Numba reads the number of arguments from the function's signature
         names = ", ".join(f"a{i}" for i in range(len(kinds)))
         scope: dict[str, Any] = {"typing": typing}
         exec(f"def step(typingctx, {names}): return typing(typingctx, {names})", scope)
@@ -78,7 +81,7 @@ def step(level: int, arguments: int, bundle: type[Any] | None = None) -> Callabl
 
 @intrinsic
 def address(typingctx: Any, array: Any) -> Any:
-    """Return where an array begins, as int64; counts no references."""
+    """Return the address of an array's data, as int64, without counting references."""
 
     def codegen(context: Any, b: ir.IRBuilder, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
         return b.ptrtoint(context.make_array(signature.args[0])(context, b, values[0]).data, I64)
@@ -98,7 +101,7 @@ def load(b: ir.IRBuilder, address: ir.Value, kind: ir.Type, offset: int = 0) -> 
 
 
 def store(b: ir.IRBuilder, value: ir.Value, address: ir.Value, offset: int = 0, stream: int = 0) -> None:
-    """Store unaligned, or, where ``stream`` is the alignment, past the caches (which saves reading the line first)."""
+    """Store a value unaligned, or, if ``stream`` gives an alignment, past the caches (which saves reading the line)."""
     if offset:
         address = b.add(address, I64(offset))
     done = b.store(value, _pointer(b, address, value.type), align=stream or 1)
@@ -107,7 +110,7 @@ def store(b: ir.IRBuilder, value: ir.Value, address: ir.Value, offset: int = 0, 
 
 
 def splat(b: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
-    """A vector of ``lanes`` times the same."""
+    """Return a vector of ``lanes`` copies of a value."""
     vector = ir.VectorType(value.type, lanes)
     first = b.insert_element(ir.Constant(vector, ir.Undefined), value, I32(0))
     return b.shuffle_vector(
@@ -125,13 +128,13 @@ def call(b: ir.IRBuilder, name: str, result: ir.Type, *arguments: ir.Value) -> i
 
 
 def mulhrs(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
-    """(x * y + 2**14) >> 15 on int16."""
+    """Compute (x * y + 2**14) >> 15 on int16."""
     name = "llvm.x86.avx512.pmul.hr.sw.512" if x.type.count == 32 else "llvm.x86.avx2.pmul.hr.sw"
     return call(b, name, x.type, x, y)
 
 
 def madd(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
-    """x[2i] * y[2i] + x[2i + 1] * y[2i + 1]: int16 in, int32 out."""
+    """Compute x[2i] * y[2i] + x[2i + 1] * y[2i + 1]: int16 in, int32 out."""
     name = "llvm.x86.avx512.pmaddw.d.512" if x.type.count == 32 else "llvm.x86.avx2.pmadd.wd"
     return call(b, name, ir.VectorType(I32, x.type.count // 2), x, y)
 
@@ -142,5 +145,5 @@ def saturating_add(b: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
 
 @step(0, 0)
 def fence(b: ir.IRBuilder) -> None:
-    """Make streamed stores visible to other threads before whatever comes next says that they are there."""
+    """Make streamed stores visible to other threads before any later store."""
     b.fence("seq_cst")

@@ -30,13 +30,13 @@ interleave_256 = step(1, 3)(_interleave(32))
 
 def _split(lanes: int) -> Callable[..., None]:
     def build(b: ir.IRBuilder, source: ir.Value, out: ir.Value, stride: ir.Value) -> None:
-        parts = [load(b, source, ir.VectorType(I8, lanes), i * lanes) for i in range(3)]
+        thirds = [load(b, source, ir.VectorType(I8, lanes), i * lanes) for i in range(3)]
         for channel in range(3):
-            places = [3 * pixel + channel for pixel in range(lanes)]
-            first = [p if p < 2 * lanes else 0 for p in places]
-            both = [i if p < 2 * lanes else p - lanes for i, p in enumerate(places)]
-            x = b.shuffle_vector(parts[0], parts[1], ir.Constant(ir.VectorType(I32, lanes), first))
-            x = b.shuffle_vector(x, parts[2], ir.Constant(ir.VectorType(I32, lanes), both))
+            taken = [3 * pixel + channel for pixel in range(lanes)]
+            first = [p if p < 2 * lanes else 0 for p in taken]
+            both = [i if p < 2 * lanes else p - lanes for i, p in enumerate(taken)]
+            x = b.shuffle_vector(thirds[0], thirds[1], ir.Constant(ir.VectorType(I32, lanes), first))
+            x = b.shuffle_vector(x, thirds[2], ir.Constant(ir.VectorType(I32, lanes), both))
             store(b, x, b.add(out, b.mul(stride, I64(channel))))
 
     return build
@@ -44,7 +44,7 @@ def _split(lanes: int) -> Callable[..., None]:
 
 split_512 = step(2, 3)(_split(64))
 split_256 = step(1, 3)(_split(32))
-"""(source, out, stride): the reverse; bytes R, G, B, R, G, B, ... -> one vector of each of 3 rows."""
+"""(source, out, stride): bytes R, G, B, R, G, B, ... -> one vector of each of 3 rows of uint8."""
 
 
 def _fill(lanes: int, kind: ir.Type, stream: bool) -> Callable[..., None]:
@@ -58,7 +58,7 @@ fill_bytes_512 = step(2, 2)(_fill(64, I8, False))
 fill_bytes_256 = step(1, 2)(_fill(32, I8, False))
 stream_words_512 = step(2, 2)(_fill(16, I32, True))
 stream_words_256 = step(1, 2)(_fill(8, I32, True))
-"""(value, out): one vector full of a byte, or, streamed to an aligned ``out``, of a 4-byte word."""
+"""(value, out): one vector filled with a byte, or with a 4-byte word that is streamed to an aligned ``out``."""
 
 
 def _copy(lanes: int, stream: bool) -> Callable[..., None]:
@@ -72,4 +72,4 @@ stream_512 = step(2, 2)(_copy(64, True))
 stream_256 = step(1, 2)(_copy(32, True))
 copy_8 = step(1, 2)(_copy(8, False))
 copy_byte = step(1, 2)(_copy(1, False))
-"""(source, out): one vector of bytes, streamed to an aligned ``out``, or copied to any."""
+"""(source, out): one vector of bytes, streamed to an aligned ``out``, or copied to any ``out``."""

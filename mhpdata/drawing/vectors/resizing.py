@@ -1,4 +1,4 @@
-"""Resize a row, in vector steps: sums of rows, and sums along a row."""
+"""Resize a row, in vector steps: weighted sums of rows, and along a row."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from mhpdata.drawing.vectors.instructions import I8, I16, I32, I64, call, fixed,
 def sum_of(
     b: ir.IRBuilder, count: ir.Value, usual: int, zeros: list[ir.Value], term: Callable[[ir.Value], list[ir.Value]]
 ) -> list[ir.Value]:
-    """zeros + term(0) + ... + term(count - 1); straight through where count is ``usual`` (a loop costs a third
-    more)."""
+    """Return zeros + term(0) + ... + term(count - 1).
+
+    The sum is unrolled for the ``usual`` count; the loop for other counts takes a third longer.
+    """
     totals = [cgutils.alloca_once(b, zero.type) for zero in zeros]
     for total, zero in zip(totals, zeros, strict=True):
         b.store(zero, total)
@@ -34,7 +36,7 @@ def sum_of(
 
 
 def _repeat(b: ir.IRBuilder, count: ir.Value, body: Callable[[ir.Value], None]) -> None:
-    """A loop that LLVM does not unroll: it would by 8, for 2 or 3 turns, and takes a minute over it."""
+    """Emit a loop that LLVM does not unroll: it would unroll by 8 for 2 or 3 iterations, which takes it a minute."""
     before, again, after = b.block, b.append_basic_block("again"), b.append_basic_block("after")
     b.branch(again)
     b.position_at_end(again)
@@ -76,14 +78,13 @@ vertical_512 = step(2, 5)(_vertical(32, 0))
 vertical_centred_512 = step(2, 5)(_vertical(32, 128))
 vertical_256 = step(1, 5)(_vertical(16, 0))
 vertical_centred_256 = step(1, 5)(_vertical(16, 128))
-"""(source, stride, weights, taps, out): one block of 2 vectors of pixels of some rows -> as many sums, int16."""
+"""(source, stride, weights, taps, out): 2 vectors of pixels of ``taps`` rows -> their weighted sums, int16."""
 
 
 def window_sums_512(
     b: ir.IRBuilder, row: ir.Value, base: ir.Value, index: ir.Value, weight: ir.Value, pairs: ir.Value, group: int
 ) -> ir.Value:
-    """AVX-512: 16 sums, int32: words ``index`` + 2j (0..63) of row[base:], times 32 weights, for each pair j of
-    taps."""
+    """Return 16 sums, int32, with AVX-512: over pairs j, words ``index`` + 2j (0..63) of row[base:] times weights."""
     words = ir.VectorType(I16, 32)
     at = b.add(row, b.mul(b.sext(load(b, base, I32, 4 * group), I64), I64(2)))
     low, high, lanes = load(b, at, words), load(b, at, words, 64), load(b, index, words, 64 * group)
@@ -101,9 +102,9 @@ def window_sums_256(
     b: ir.IRBuilder, rows: Sequence[ir.Value], base: ir.Value, picks: ir.Value, weight: ir.Value, pairs: ir.Value,
     wide: ir.Value,
 ) -> list[ir.Value]:  # fmt: skip
-    """AVX2: 16 sums of each row, as 2 vectors of int32: of pixels 0-3 and 8-11, and of pixels 4-7 and 12-15.
+    """Return 16 sums per row with AVX2, as 2 vectors of int32: pixels 0-3 and 8-11, and pixels 4-7 and 12-15.
 
-    Each 4 pixels take 2 words per pair of taps from a window of 8 words, or of 16 where ``wide``, by ``vpshufb``.
+    Every 4 pixels take 2 words per pair of taps from a window of 8 words, or of 16 if ``wide``, by ``vpshufb``.
     """
     half, words, bytes_ = ir.VectorType(I8, 16), ir.VectorType(I16, 16), ir.VectorType(I8, 32)
     starts = [b.mul(b.sext(load(b, base, I32, 4 * i), I64), I64(2)) for i in range(4)]
@@ -119,7 +120,7 @@ def window_sums_256(
         return window(row, j, i, 0, taken[i])
 
     def far(j: ir.Value, row: ir.Value, i: int) -> ir.Value:
-        # a byte of 128 or more takes a zero: of those beyond 15 in the first half, of those below 16 in the second
+        # an index byte of 128 or more gives zero: indices above 15 for the first half, below 16 for the second
         low = call(b, "llvm.uadd.sat.v32i8", bytes_, taken[i], fixed(0x70, I8, 32))
         high = b.sub(taken[i], fixed(16, I8, 32))
         return b.or_(window(row, j, i, 0, low), window(row, j, i, 16, high))
@@ -131,8 +132,8 @@ def window_sums_256(
     zeros = [fixed(0, I32, 8)] * (2 * len(rows))
     totals = [cgutils.alloca_once(b, zero.type) for zero in zeros]
     with b.if_else(b.icmp_signed("!=", wide, I64(0)), likely=False) as (wider, usual):
-        for place, take, straight in ((wider, far, 0), (usual, near, 1)):
-            with place:
+        for branch, take, straight in ((wider, far, 0), (usual, near, 1)):
+            with branch:
                 for total, x in zip(totals, sum_of(b, pairs, straight, zeros, partial(products, take)), strict=True):
                     b.store(x, total)
     return [b.load(total) for total in totals]

@@ -1,8 +1,8 @@
-"""The steps of :mod:`mhpdata.drawing.plain` on vectors: the same integers, 5 to 20 times as fast.
+"""Run the stages of :mod:`mhpdata.drawing.plain` on vectors: the same integers, 5 to 20 times as fast.
 
-All are given addresses, not arrays: passing an array to a function counts references, two atomic instructions per
-array, which in loops over rows cost more than the pixels (tried: 1320 us per image instead of 500). So these write
-where they are told: the caller leaves 256 bytes of room after every row.
+All functions take addresses, not arrays: passing an array counts references, two atomic instructions per array, which
+in loops over rows cost more than the pixels (1320 us per image instead of 500). Bounds are not checked: the caller
+leaves 256 bytes of room after every row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mhpdata.kernels.jit import callee
 def vertical(
     level: Level, source: Address, stride: int, weights: Address, taps: int, centred: int, out: Address, count: int
 ) -> None:
-    """Sum rows; may read up to 63 bytes past a row, and writes up to 63 values past ``count``."""
+    """Compute weighted sums of rows; reads up to 63 bytes past a row, and writes up to 63 values past ``count``."""
     for x in range(0, count, 32 * level):
         if level == 2:
             if centred:
@@ -34,7 +34,7 @@ def vertical(
 
 @callee
 def draw_bytes(level: Level, yuv: int, count: int, out: Address, lanes: Lanes) -> None:
-    """Take horizontal and to_rgb in one; writes to the next multiple of 32 pixels."""
+    """Fuse horizontal and to_rgb; writes up to the next multiple of 32 pixels."""
     if level == 2:
         for block in range((count + 31) // 32):
             if yuv:
@@ -48,9 +48,9 @@ def draw_bytes(level: Level, yuv: int, count: int, out: Address, lanes: Lanes) -
 
 @callee
 def draw(kind: int, yuv: int, count: int, out: Address, lanes: Lanes) -> None:
-    """Take horizontal, to_rgb and normalise in one with AVX-512, as FLOAT32 or FLOAT16.
+    """Fuse horizontal, to_rgb and normalise with AVX-512, as FLOAT32 or FLOAT16.
 
-    Writes to the next multiple of 32 pixels.
+    Writes up to the next multiple of 32 pixels.
     """
     for block in range((count + 31) // 32):
         if yuv:
@@ -81,10 +81,9 @@ def to_rgb(level: Level, yuv: int, rows: Address, row_stride: int, out: Address,
 
 @callee
 def normalise(level: Level, kind: int, near: bool, pixels: Address, norm: Address, out: Address, count: int) -> None:
-    """Write one channel of :func:`emit`: float32 or float16 from uint8, to an aligned ``out``, past the caches unless
-    ``near``.
+    """Write one channel of :func:`emit`: float32 or float16 from uint8, to an aligned ``out``.
 
-    ``count`` is rounded up to a multiple of 32.
+    Stores bypass the caches unless ``near``. ``count`` is rounded up to a multiple of 32.
     """
     for x in range(0, (count + 31) // 32 * 32, 16 * level):
         if level == 2 and kind == FLOAT32:
@@ -112,12 +111,12 @@ def normalise(level: Level, kind: int, near: bool, pixels: Address, norm: Addres
 def emit(
     level: Level, rgb: Address, stride: int, count: int, norm: Address, canvas: Canvas, out: Address, spare: Address
 ) -> None:
-    """Write one row; ``rgb`` is black from ``count`` to the next multiple of 64.
+    """Write one row; ``rgb`` must be black from ``count`` to the next multiple of 64.
 
     Args:
-        norm: float32 (3, 2), factor and offset of each channel.
-        out: the row's first byte.
-        spare: an aligned row, used where ``out`` is not aligned for streaming.
+        norm: Address of float32 (3, 2), factor and offset of each channel.
+        out: Address of the row's first byte.
+        spare: Address of an aligned row, used if ``out`` is not aligned for streaming.
     """
     width = canvas.width
     if canvas.kind == UINT8:
@@ -158,7 +157,7 @@ def stream(level: Level, word: int, out: Address, size: int) -> None:
 
 @callee
 def fill(level: Level, value: int, out: Address, size: int) -> None:
-    """Fill ``size`` bytes, rounded up to whole vectors, with a byte."""
+    """Fill ``size`` bytes, rounded up to whole vectors, with the byte ``value``."""
     for x in range(0, size, 32 * level):
         if level == 2:
             moving.fill_bytes_512(value, out + x)
@@ -168,8 +167,10 @@ def fill(level: Level, value: int, out: Address, size: int) -> None:
 
 @callee
 def fill_short(value: int, out: Address, size: int) -> None:
-    """Fill as :func:`fill` with AVX-512 where most sizes are below 128, and always write 128 bytes: predicting the
-    turns of a loop fails at every second run (60 us per image with it, 40 without)."""
+    """Fill ``size`` bytes with AVX-512, optimised for sizes below 128; always writes at least 128 bytes.
+
+    A loop over the vectors mispredicts its exit at every second run (60 us per image with it, 40 without).
+    """
     moving.fill_bytes_512(value, out)
     moving.fill_bytes_512(value, out + 64)
     for x in range(128, size, 64):
@@ -178,17 +179,16 @@ def fill_short(value: int, out: Address, size: int) -> None:
 
 @callee
 def copy(level: Level, source: Address, out: Address, size: int) -> None:
-    """Copy exactly ``size`` bytes to anywhere: whole lines of memory past the caches, what is left of both ends by
-    itself.
+    """Copy exactly ``size`` bytes to any address: full cache lines by streamed stores, both ends by ordinary ones.
 
-    Tried and lost: ordinary stores where ``out`` is not aligned (a crop of 473: 1230 us instead of 500, since every
-    line is read before it is written), and ends as vectors over lines that are streamed, too (worse still).
+    Tried and slower: ordinary stores for an unaligned ``out`` (crops of 473 pixels: 1230 us instead of 500, since every
+    line is read before it is written), and ends as vectors that overlap streamed lines (slower still).
     """
-    step = 32 * level
-    first = min(-out % step, size)
-    last = first + (size - first) // step * step
+    line = 32 * level
+    first = min(-out % line, size)
+    last = first + (size - first) // line * line
     _copy_end(source, out, first)
-    for x in range(first, last, step):
+    for x in range(first, last, line):
         if level == 2:
             moving.stream_512(source + x, out + x)
         else:
@@ -209,7 +209,7 @@ def _copy_end(source: Address, out: Address, size: int) -> None:
 
 @callee
 def split_channels(level: Level, source: Address, out: Address, stride: int, count: int) -> None:
-    """Split interleaved R, G, B of ``count`` pixels into 3 rows; writes up to 63 pixels more."""
+    """Split interleaved R, G, B of ``count`` pixels into 3 rows; writes up to 63 pixels past ``count``."""
     for x in range(0, count, 32 * level):
         if level == 2:
             moving.split_512(source + 3 * x, out + x, stride)
