@@ -83,7 +83,7 @@ def parts(folder: Path, runs: int) -> dict[str, float]:
             clock("draw image", render.draw_image, LEVEL, *picture, place, 0, norm, out, scratch)
             runs_of = clock("read runs", regions.runs, i, found, reading)
             most = one.classes, found.persons
-            drawn = (runs_of, found.size, place, one.plain, 255, most, flat, nobody, scratch)
+            drawn = (runs_of, found.size, place, one.mapped, 255, most, flat, nobody, scratch)
             clock("draw labels", maps.draw_labels, LEVEL, *drawn)
         for name, total in spent.items() if run else ():
             seconds.setdefault(name, []).append(total / count)

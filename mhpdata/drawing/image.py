@@ -39,7 +39,7 @@ def draw_image(
     level: int,
     buffer: Bytes,
     source: Source,
-    place: Placement,
+    placement: Placement,
     kind: int,
     norm: Norm,
     out: Bytes,
@@ -51,55 +51,62 @@ def draw_image(
         level: 0 for plain loops, or a level of :mod:`mhpdata.drawing.vectors.instructions` that this machine supports.
         buffer: uint8, flat: the planes, with at least 64 bytes after the last row.
         source: Layout of the planes in ``buffer``.
-        place: Crop to draw.
+        placement: Crop to draw.
         kind: Output format: FLOAT32, FLOAT16 or UINT8 of :mod:`mhpdata.drawing.plain`.
         norm: Normalisation, see :func:`normalisation`.
         out: uint8, flat: the memory of this sample in the batch.
         scratch: Buffers of the calling thread.
     """
     (height, width), _ = source.extents.tolist()
-    most = max(most_taps(height, place.scaled_height), most_taps(width, place.scaled_width), 8)
-    columns = max(int(source.sizes[0, 1]), place.width)  # the blur reads the crop itself
-    scratch.fit(place.height, place.width, columns, most, place.radius > 0.0)
+    most = max(most_taps(height, placement.scaled_height), most_taps(width, placement.scaled_width), 8)
+    columns = max(int(source.sizes[0, 1]), placement.width)  # the blur reads the crop itself
+    scratch.fit(placement.height, placement.width, columns, most, placement.radius > 0.0)
     if level:
-        _draw(level, buffer, source, place, kind, norm, out, scratch.work)
+        _draw(level, buffer, source, placement, kind, norm, out, scratch.work)
     else:
-        _draw_plain(buffer, source, place, kind, norm, out, scratch.work)
+        _draw_plain(buffer, source, placement, kind, norm, out, scratch.work)
 
 
 @kernel
-def _draw_plain(buffer: Bytes, source: Source, place: Placement, kind: int, norm: Norm, out: Bytes, work: Work) -> None:
-    axes = fill_axes(source, place, work)
-    if place.radius > 0.0:
-        resample_plain(buffer, source, axes, _sharp(place, work), norm, work)
-        buffer, source, axes = work.sharp, _sharp_source(place, work, source), fill_blur_axes(place, work)
-    resample_plain(buffer, source, axes, Target(out, kind, place.gray, place.height, place.width), norm, work)
+def _draw_plain(
+    buffer: Bytes, source: Source, placement: Placement, kind: int, norm: Norm, out: Bytes, work: Work
+) -> None:
+    axes = fill_axes(source, placement, work)
+    if placement.radius > 0.0:
+        resample_plain(buffer, source, axes, _sharp(placement, work), norm, work)
+        buffer, source, axes = work.sharp, _sharp_source(placement, work, source), fill_blur_axes(placement, work)
+    resample_plain(
+        buffer, source, axes, Target(out, kind, placement.gray, placement.height, placement.width), norm, work
+    )
 
 
 @kernel
 def _draw(
-    level: Level, buffer: Bytes, source: Source, place: Placement, kind: int, norm: Norm, out: Bytes, work: Work
+    level: Level, buffer: Bytes, source: Source, placement: Placement, kind: int, norm: Norm, out: Bytes, work: Work
 ) -> None:
-    axes, target = fill_axes(source, place, work), Target(out, kind, place.gray, place.height, place.width)
-    for last in range(place.radius <= 0.0, 2):  # a single call site, so resample is compiled once
-        if last and place.radius > 0.0:
-            buffer, source, axes = work.sharp, _sharp_source(place, work, source), fill_blur_axes(place, work)
-        resample(level, buffer, source, axes, target if last else _sharp(place, work), norm, work)
+    axes, target = (
+        fill_axes(source, placement, work),
+        Target(out, kind, placement.gray, placement.height, placement.width),
+    )
+    for last in range(placement.radius <= 0.0, 2):  # a single call site, so resample is compiled once
+        if last and placement.radius > 0.0:
+            buffer, source, axes = work.sharp, _sharp_source(placement, work, source), fill_blur_axes(placement, work)
+        resample(level, buffer, source, axes, target if last else _sharp(placement, work), norm, work)
     fence()
 
 
 @inlined
-def _sharp(place: Placement, work: Work) -> Target:
+def _sharp(placement: Placement, work: Work) -> Target:
     """Return the buffer of a crop that is still to be blurred, as a target."""
-    return Target(work.sharp, np.int64(plain.PLANES), np.bool_(False), place.height, place.width)
+    return Target(work.sharp, np.int64(plain.PLANES), np.bool_(False), placement.height, placement.width)
 
 
 @inlined
-def _sharp_source(place: Placement, work: Work, source: Source) -> Source:
+def _sharp_source(placement: Placement, work: Work, source: Source) -> Source:
     """Return the crop in ``work.sharp`` as the source of the blur."""
     at, stride, pitch = work.at, work.stride, work.rgb.size // 3
     for p in range(3):
-        at[p], stride[p] = p * place.height * pitch, pitch
+        at[p], stride[p] = p * placement.height * pitch, pitch
     return Source(np.int64(RGB), at, stride, source.sizes, source.extents)
 
 
@@ -130,6 +137,6 @@ def draw_planes(data: Bytes, size: tuple[int, int]) -> Bytes:
     out = np.empty((*size, 3), np.uint8)
     buffer = np.concatenate([data, np.zeros(64, np.uint8)])
     source = planar(YUV, size)
-    place = Placement(*size, 0, 0, *size)
-    draw_image(LEVEL, buffer, source, place, plain.UINT8, normalisation(), out.reshape(-1), DrawScratch())
+    placement = Placement(*size, 0, 0, *size)
+    draw_image(LEVEL, buffer, source, placement, plain.UINT8, normalisation(), out.reshape(-1), DrawScratch())
     return out

@@ -24,7 +24,7 @@ def draw_labels(
     level: int,
     runs: tuple[Words, Words],
     size: tuple[int, int],
-    place: Placement,
+    placement: Placement,
     swap: Bytes,
     pad_label: int,
     most: tuple[int, int],
@@ -38,7 +38,7 @@ def draw_labels(
         level: Level of :mod:`mhpdata.drawing.vectors.instructions` that this machine supports; below 2, plain loops.
         runs: uint32 (rows + 1,), the first run of each row, and uint32, the runs, as specified in docs/format.md.
         size: (height, width) of the map.
-        place: Crop to draw.
+        placement: Crop to draw.
         swap: uint8 (256,), the output label of each label (left for right on a flip).
         pad_label: Label of the padding.
         most: Number of classes of the record's labels (255 is also valid), and number of its persons.
@@ -49,24 +49,24 @@ def draw_labels(
         False if the runs are damaged, or a row that is drawn names a label or person that does not exist; nothing
         outside the given memory is read or written either way.
     """
-    scratch.fit(place.height, place.width, size[1], 0, False)
+    scratch.fit(placement.height, placement.width, size[1], 0, False)
     given, rules = Runs(*runs), MapRules(swap, pad_label, *most)
     if level == 2:
-        return _draw(level, given, size, place, rules, scratch.cut, scratch.line, labels, persons)
-    return _draw_plain(given, size, place, rules, scratch.cut, labels, persons)
+        return _draw(level, given, size, placement, rules, scratch.cut, scratch.line, labels, persons)
+    return _draw_plain(given, size, placement, rules, scratch.cut, labels, persons)
 
 
 @kernel
 def _draw_plain(
-    runs: Runs, size: tuple[int, int], place: Placement, rules: MapRules, cut: Ints, labels: Bytes, persons: Bytes
+    runs: Runs, size: tuple[int, int], placement: Placement, rules: MapRules, cut: Ints, labels: Bytes, persons: Bytes
 ) -> bool:
-    rows, columns = _fill_cut(size[1], place, cut)
-    if not _is_sound(runs, size, place, rows, rules):
+    rows, columns = _fill_cut(size[1], placement, cut)
+    if not _is_sound(runs, size, placement, rows, rules):
         return False
     offsets, words = runs
-    flip, width = place.flip, place.width
-    for y in range(place.height):
-        row = _source_row(y, size, place)
+    flip, width = placement.flip, placement.width
+    for y in range(placement.height):
+        row = _source_row(y, size, placement)
         for i in range(2 if persons.size else 1):
             out = persons if i else labels
             begin = y * width
@@ -91,20 +91,20 @@ def _stop(words: Words, j: int, first: int, columns: int, flip: bool, cut: Ints)
 
 @kernel
 def _draw(
-    level: Level, runs: Runs, size: tuple[int, int], place: Placement, rules: MapRules, cut: Ints, line: Bytes,
+    level: Level, runs: Runs, size: tuple[int, int], placement: Placement, rules: MapRules, cut: Ints, line: Bytes,
     labels: Bytes, persons: Bytes,
 ) -> bool:  # fmt: skip
-    rows, columns = _fill_cut(size[1], place, cut)
-    if not _is_sound(runs, size, place, rows, rules):
+    rows, columns = _fill_cut(size[1], placement, cut)
+    if not _is_sound(runs, size, placement, rows, rules):
         return False
     # everything is unpacked here and _stop is inlined: passing the runs to a function per row takes three times as long
     offsets, words = runs
     swap, pad_label, _, _ = rules
-    flip, width = place.flip, place.width
+    flip, width = placement.flip, placement.width
     to, to_persons, lines, apart = address(labels), address(persons), address(line), line.strides[0]
     before = -1
-    for y in range(place.height):
-        row = _source_row(y, size, place) if y < rows else size[0]
+    for y in range(placement.height):
+        row = _source_row(y, size, placement) if y < rows else size[0]
         for i in range(2 if persons.size else 1):
             here, filled = lines + i * apart, 0
             if row != before:
@@ -128,24 +128,26 @@ def _draw(
 
 
 @callee
-def _source_row(y: int, size: tuple[int, int], place: Placement) -> int:
+def _source_row(y: int, size: tuple[int, int], placement: Placement) -> int:
     """Return the row of the map that a row of the crop shows."""
-    return (2 * (place.top + y) + 1) * size[0] // (2 * place.scaled_height)
+    return (2 * (placement.top + y) + 1) * size[0] // (2 * placement.scaled_height)
 
 
 @callee
-def _fill_cut(source_width: int, place: Placement, cut: Ints) -> tuple[int, int]:
+def _fill_cut(source_width: int, placement: Placement, cut: Ints) -> tuple[int, int]:
     """Set cut[end] to the number of pixels of the crop, from the image's left, that lie left of source column ``end``.
 
     Pixel x shows column (2 * x + 1) * source_width // (2 * scaled_width). Return the number of rows and of columns of
     the crop that show the image.
     """
-    rows = min(place.height, place.scaled_height - place.top)
-    columns = min(place.width, place.scaled_width - place.left)
-    at = (2 * (place.scaled_width - place.left - columns if place.flip else place.left) + 1) * source_width
+    rows = min(placement.height, placement.scaled_height - placement.top)
+    columns = min(placement.width, placement.scaled_width - placement.left)
+    at = (
+        2 * (placement.scaled_width - placement.left - columns if placement.flip else placement.left) + 1
+    ) * source_width
     x = 0
     for end in range(source_width + 1):
-        while x < columns and at < end * 2 * place.scaled_width:
+        while x < columns and at < end * 2 * placement.scaled_width:
             x += 1
             at += 2 * source_width
         cut[end] = x
@@ -153,7 +155,7 @@ def _fill_cut(source_width: int, place: Placement, cut: Ints) -> tuple[int, int]
 
 
 @callee
-def _is_sound(runs: Runs, size: tuple[int, int], place: Placement, rows: int, rules: MapRules) -> bool:
+def _is_sound(runs: Runs, size: tuple[int, int], placement: Placement, rows: int, rules: MapRules) -> bool:
     """Check the runs of all rows that are drawn: they cover each row from left to right, with valid labels and persons.
 
     Nothing is drawn before this check has passed.
@@ -162,7 +164,7 @@ def _is_sound(runs: Runs, size: tuple[int, int], place: Placement, rows: int, ru
     _, _, classes, persons = rules
     before = -1
     for y in range(rows):
-        row = _source_row(y, size, place)
+        row = _source_row(y, size, placement)
         if row == before:
             continue
         before = row

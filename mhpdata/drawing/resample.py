@@ -29,7 +29,7 @@ def resample_plain(buffer: Bytes, source: Source, axes: Axes, target: Target, no
     low, span, _, rows, columns = axes
     out, kind, gray, height, width = target
     pitch = rgb.size // 3
-    drawn, step = (out, height * pitch) if kind == plain.PLANES else (rgb, pitch)
+    drawn, apart = (out, height * pitch) if kind == plain.PLANES else (rgb, pitch)
     for y in range(height):
         if y < rows:
             for p in range(3):
@@ -37,7 +37,7 @@ def resample_plain(buffer: Bytes, source: Source, axes: Axes, target: Target, no
                 begin = at[p] + first[c, y] * stride[p] + low[c]
                 plain.vertical(buffer, begin, stride[p], weight[c, y], taps[c, y], c == 1, sums[p], span[c])
                 plain.horizontal(sums[p], low[c], first[2 + c], taps[2 + c], weight[2 + c], 13 - c, pixels[p], columns)
-            plain.to_rgb(colour == YUV, pixels, drawn, y * pitch if kind == plain.PLANES else 0, step, columns)
+            plain.to_rgb(colour == YUV, pixels, drawn, y * pitch if kind == plain.PLANES else 0, apart, columns)
         if gray:
             plain.to_gray(rgb, 0, pitch, columns)
         if kind != plain.PLANES:
@@ -100,8 +100,8 @@ def _resample_steps(
     from_, to, weights, line = address(buffer), address(target.out), address(weight), address(pixels)
     bytes_, spare, pitch = address(rgb), address(work.spare), rgb.size // 3
     planes, gray = target.kind == plain.PLANES, target.gray
-    drawn, step = (to, target.height * pitch) if planes else (bytes_, pitch)
-    lanes = _lanes(colour, axes, fits, step, norm, work)
+    drawn, apart = (to, target.height * pitch) if planes else (bytes_, pitch)
+    lanes = _lanes(colour, axes, fits, apart, norm, work)
     fused = fits[0] > 0 and fits[1] > 0
     for y in range(target.height):
         if y < rows:
@@ -117,7 +117,7 @@ def _resample_steps(
             if fused:
                 steps.draw_bytes(level, colour, columns, drawn, lanes)
             else:
-                steps.to_rgb(level, colour, line, pixels.strides[0], drawn, step, columns)
+                steps.to_rgb(level, colour, line, pixels.strides[0], drawn, apart, columns)
         if gray:
             plain.to_gray(rgb, 0, pitch, columns)
         if planes:

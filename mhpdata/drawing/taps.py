@@ -27,19 +27,19 @@ def most_taps(extent: float, scaled: int) -> int:
 
 
 @inlined
-def fill_axes(source: Source, place: Placement, work: Work) -> Axes:
+def fill_axes(source: Source, placement: Placement, work: Work) -> Axes:
     """Fill the tables of both axes of plane 0, and of planes 1 and 2 where they differ (colour YUV)."""
     colour, sizes, extents = source.colour, source.sizes, source.extents
     first, taps, weight = work.first, work.taps, work.weight
-    rows = min(place.height, place.scaled_height - place.top)
-    columns = min(place.width, place.scaled_width - place.left)
+    rows = min(placement.height, placement.scaled_height - placement.top)
+    columns = min(placement.width, placement.scaled_width - placement.left)
     low, span, most = work.low, work.span, work.most
     for c in range(1 + colour):
         for axis in range(2):  # the horizontal axis is the last, so its low, high and most remain
-            scaled, start, count = place.scaled_height, place.top, rows
+            scaled, start, count = placement.scaled_height, placement.top, rows
             if axis == 1:
-                scaled, start, count = place.scaled_width, place.left, columns
-            mirrored, i = place.flip and axis == 1, 2 * axis + c
+                scaled, start, count = placement.scaled_width, placement.left, columns
+            mirrored, i = placement.flip and axis == 1, 2 * axis + c
             low[c], high, most[c] = fill_taps(
                 sizes[c, axis],
                 extents[c, axis],
@@ -57,14 +57,14 @@ def fill_axes(source: Source, place: Placement, work: Work) -> Axes:
 
 
 @inlined
-def fill_blur_axes(place: Placement, work: Work) -> Axes:
+def fill_blur_axes(placement: Placement, work: Work) -> Axes:
     """Fill the tables of both axes for a blur of the crop itself."""
     for axis in range(2):
-        i, count = 2 * axis, place.width if axis == 1 else place.height
-        fill_blur(place.radius, count, work.first[i], work.taps[i], work.weight[i], work.shares)
+        i, count = 2 * axis, placement.width if axis == 1 else placement.height
+        fill_blur(placement.radius, count, work.first[i], work.taps[i], work.weight[i], work.shares)
     low, span, most = work.low, work.span, work.most
-    low[0], span[0], most[0] = 0, place.width, 7
-    return Axes(low, span, most, place.height, place.width)
+    low[0], span[0], most[0] = 0, placement.width, 7
+    return Axes(low, span, most, placement.height, placement.width)
 
 
 @inlined
@@ -192,7 +192,7 @@ def pack_taps(
     Returns:
         0 if a window has more words than the vectors can take, 2 if one has more than 8 with AVX2, else 1.
     """
-    outputs, found = 16 if level == 2 else 4, 1
+    outputs, fits = 16 if level == 2 else 4, 1
     for begin in range(0, (count + 31) // 32 * 32, outputs):
         least, most = first[min(begin, count - 1)], 0
         for x in range(begin, min(begin + outputs, count)):
@@ -203,21 +203,21 @@ def pack_taps(
         if most - start + (2 * pairs if level == 2 else 2) > (64 if level == 2 else 16):
             return 0
         if level == 1 and most - start + 2 > 8:
-            found = 2
+            fits = 2
         base[begin // outputs] = start - low
         for x in range(begin, begin + outputs):
             at = first[x] - start if x < count else 0
             # the order of AVX2's pack: one vector has outputs 0-3 and 8-11 of a group, the next 4-7 and 12-15
-            place = x if level == 2 else (x & ~12) | (x & 4) << 1 | (x & 8) >> 1
+            slot = x if level == 2 else (x & ~12) | (x & 4) << 1 | (x & 8) >> 1
             for t in range(2):
                 if level == 2:
-                    picks[4 * place + 2 * t] = at + t
-                    picks[4 * place + 2 * t + 1] = 0
+                    picks[4 * slot + 2 * t] = at + t
+                    picks[4 * slot + 2 * t + 1] = 0
                 else:
-                    picks[4 * place + 2 * t] = 2 * (at + t)
-                    picks[4 * place + 2 * t + 1] = 2 * (at + t) + 1
+                    picks[4 * slot + 2 * t] = 2 * (at + t)
+                    picks[4 * slot + 2 * t + 1] = 2 * (at + t) + 1
             for j in range(pairs):
                 for t in range(2):
-                    to = ((place // 16 * pairs + j) * 16 + place % 16) * 2 + t
+                    to = ((slot // 16 * pairs + j) * 16 + slot % 16) * 2 + t
                     packed[to] = weight[x, 2 * j + t] if x < count and 2 * j + t < taps[x] else 0
-    return found
+    return fits

@@ -1,1 +1,1 @@
-"""Packed shards to batches: order, draws, reading ahead, slots (mhp-bench)."""
+"""Load packed shards as batches: sampling order, random draws, prefetching, batch memory (mhp-bench)."""

@@ -1,4 +1,4 @@
-"""What a loader gives at each step."""
+"""Hold the arrays of one batch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from mhpdata.named import Named
 
 
 class Batch(Named):
-    """Arrays for one step; N samples. A mapping of those that are there: ``batch["images"]`` is ``batch.images``.
+    """Arrays of one batch of N samples; also a mapping of those that exist: ``batch["images"]`` is ``batch.images``.
 
     Attributes:
         images: float32 or float16 (N, 3, H, W), (value / 255 - mean) / deviation of R, G, B; or uint8 (N, H, W, 3).
-        labels: uint8 (N, H, W); 255 (or ``pad_label``) in the padding; None where the split has no labels.
-        indices: int64 (N,), each sample's place in its split (of several sets: in all, one after the other; see
-            ``Loader.name``); -1 where ``on_error="skip"`` left one out: its image is black and its labels are all 255.
-        persons: uint8 (N, H, W), who owns each pixel, 0 nobody; None unless asked for.
-        boxes: int32 (N, P, 4), of each person from 1 to P: top, left, bottom, right (the last two exclusive) of what
-            the crop shows of it, zeros where nothing; None unless asked for.
-        counts: int64 (N,), persons of the whole picture, which fill the first rows of ``boxes``; None unless asked for.
+        labels: uint8 (N, H, W); 255 (or ``pad_label``) in the padding; None if the split has no labels.
+        indices: int64 (N,), index of each sample in its split (with several sets, in their concatenation; see
+            ``Loader.name``); -1 for a sample that ``on_error="skip"`` left out: its image is black, its labels are 255.
+        persons: uint8 (N, H, W), the person that each pixel belongs to, 0 for none; None unless requested.
+        boxes: int32 (N, P, 4), the part of each person 1 .. P that the crop shows: top, left, bottom, right in pixels
+            (the last two exclusive), zeros if it shows nothing; None unless requested.
+        counts: int64 (N,), number of persons in the whole image, the used rows of ``boxes``; None unless requested.
     """
 
     images: np.ndarray
@@ -31,7 +31,7 @@ class Batch(Named):
     counts: np.ndarray | None
 
     def _repr_html_(self) -> str | None:
-        """Return the first images with their labels, for notebooks; None where the batch holds no arrays of NumPy's."""
+        """Return the first images with their labels, for notebooks; None if the images are not NumPy arrays."""
         if not isinstance(self.images, np.ndarray) or self.images.ndim != 4:
             return None
         first = slice(thumbnails.MOST)
@@ -41,7 +41,7 @@ class Batch(Named):
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
-    """uint8 (N, H, W, 3) of images as a batch holds them."""
+    """Convert a batch's images to uint8 (N, H, W, 3)."""
     if images.dtype == np.uint8:
         return images
     values = images.transpose(0, 2, 3, 1).astype(np.float32) * np.array(DEVIATION, np.float32)

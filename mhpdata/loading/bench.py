@@ -1,8 +1,7 @@
-"""How fast a loader is on this machine: images/s and CPU time an image, beside the copy of as many bytes.
+"""Measure the speed of a loader on this machine: images/s and CPU time per image, relative to a memcpy.
 
-The floor that a loader is compared with is a memcpy of one image's output (7.08 MB for float32, 768 x 768), measured in
-turn with it, since machines drift. Kernels are compiled, threads warmed up, and records checked for the first time,
-outside the clock.
+The baseline is a memcpy of one image's output (7.08 MB for float32, 768 x 768); runs of both alternate, since machines
+drift. Compiling kernels, starting threads and the first check of each record are not timed.
 """
 
 from __future__ import annotations
@@ -30,24 +29,24 @@ def bench_loader(
     report: Callable[[str], None] | None = None,
     **options: Any,
 ) -> list[dict[str, Any]]:
-    """One row for the memcpy and one for each number of threads.
+    """Return one row for the memcpy and one per number of threads.
 
     Args:
-        folder, split, options: as for Loader.
-        threads: numbers of threads to try.
-        runs: epochs of each, in turn; one more comes before the clock.
-        report: is told what is being done.
+        folder, split, options: As for Loader.
+        threads: Numbers of threads to measure.
+        runs: Timed epochs per number of threads, alternating; one untimed epoch comes first.
+        report: Called with a line of progress before each stage.
 
     Returns:
         Rows with ``variant``, ``images/s``, ``wall us/image``, ``CPU us/image`` (medians), ``CPU us/image, least``,
         ``x memcpy`` (of the medians), ``first batch ms``.
 
     Raises:
-        OptionError: no sample to measure with, no number of threads, or ``runs`` out of range.
+        OptionError: There are no samples to measure with, ``threads`` is empty, or ``runs`` is out of range.
     """
     check_range("runs", runs, 1, 1 << 20)
     if not threads:
-        raise OptionError("threads", "none", "numbers of threads to try", "Pass at least one, such as threads=(1, 2).")
+        raise OptionError("threads", "none", "numbers of threads", "Pass at least one, such as threads=(1, 2).")
     tell = report or (lambda _: None)
     loaders = {}
     first_batch = {}
@@ -56,7 +55,7 @@ def bench_loader(
         loader = Loader(folder, split, threads=count, **{"share": Share(every=True), **options})
         if not _drain(loader):
             loader.close()
-            remedy = "Pass another --split (mhp-verify shows how many each has), and omit --limit or pass one above 0."
+            remedy = "Pass another --split (mhp-verify lists their sizes), and omit --limit or pass one above 0."
             raise OptionError(f"{folder}, {split}", "no samples", "at least one", remedy)
         loader.set_epoch(0)
         begun = time.perf_counter()
@@ -100,7 +99,7 @@ def _drain(loader: Loader) -> int:
 
 
 def _copier(loader: Loader) -> Callable[[], int]:
-    """Copy one image's bytes as often as the loader has samples, into as many slots as it uses."""
+    """Return a function that copies one image once per sample of the loader, into as many slots as the loader uses."""
     batch = next(iter(loader))
     image = batch.images[0].copy()
     slots = np.zeros((3 * loader.batch_size, *image.shape), image.dtype)
@@ -122,7 +121,7 @@ def _clock(run: Callable[[], int]) -> tuple[float, float, int]:
 
 
 def iterate(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """The rows as lines to print."""
+    """Yield the rows as lines to print."""
     yield f"{'':12}{'images/s':>10}{'wall us':>9}{'CPU us':>9}{'least':>9}{'x memcpy':>10}{'first batch':>13}"
     for row in rows:
         first = "" if row["variant"] == "memcpy" else f"{row['first batch ms']:.0f} ms"

@@ -1,8 +1,8 @@
-"""Images of one dataset's evaluation split in another's training split: MHP v2's train and val hold about 80 % of the
-test images of MHP v1.
+"""Find images of one dataset's evaluation splits in another dataset's training split.
 
-Photos are compared by the SHA-256 of their files, which every manifest holds (of one that an older mhp wrote, every
-record is asked). Copies within one dataset are another matter: ``mhpdata.storage.protocol``.
+MHP v2's train and val hold about 80 % of the test images of MHP v1. Images are compared by the SHA-256 of their files,
+which manifests list; for a manifest of mhp 0.1, every record is read. For copies within one dataset, see
+``mhpdata.storage.protocol``.
 """
 
 from __future__ import annotations
@@ -16,43 +16,43 @@ from mhpdata.wording import counted
 EVALUATED = ("val", "test")
 
 
-def photos_of(split: Split) -> tuple[str, ...]:
-    """The SHA-256 (hex) of each photo's file, in the split's order."""
+def hashes_of(split: Split) -> tuple[str, ...]:
+    """Return the SHA-256 (hex) of each image's file, in the split's order."""
     shards = split.manifest.splits[split.name].shards
     if all(len(shard.photos) == len(shard.names) for shard in shards):
-        return tuple(photo for shard in shards for photo in shard.photos)
+        return tuple(sha256 for shard in shards for sha256 in shard.photos)
     return tuple(split.record(index).source_sha256.hex() for index in range(len(split)))
 
 
 def find_leaks(splits: Sequence[Split]) -> list[dict[int, str]]:
-    """For each of the splits that are trained on: index -> the evaluated image that is the same photo.
+    """Return {index: name of the identical evaluation image} for each of the training splits.
 
-    Evaluated are val and test of every folder that one of the splits is of, but not those splits themselves; an image
-    is a leak if it is in one of another folder.
+    The evaluation images are those of val and test in the folders of all ``splits``, except in ``splits`` themselves;
+    an image is a leak if it is identical to one of another folder.
     """
     folders = {split.folder.resolve(): split for split in splits}
     trained = {(split.folder.resolve(), split.name) for split in splits}
     held: dict[str, list[tuple[object, str]]] = {}
     for folder, one in folders.items():
         for name in (name for name in EVALUATED if name in one.manifest.splits and (folder, name) not in trained):
-            for photo, place in _evaluated(one, name):
-                held.setdefault(photo, []).append((folder, place))
+            for sha256, image in _evaluated(one, name):
+                held.setdefault(sha256, []).append((folder, image))
     return [
         {
-            index: places[0]
-            for index, photo in enumerate(photos_of(split))
-            if (places := [place for folder, place in held.get(photo, ()) if folder != split.folder.resolve()])
+            index: images[0]
+            for index, sha256 in enumerate(hashes_of(split))
+            if (images := [image for folder, image in held.get(sha256, ()) if folder != split.folder.resolve()])
         }
         for split in splits
     ]
 
 
 def refuse(splits: Sequence[Split], leaks: Sequence[dict[int, str]]) -> None:
-    """Raises LeakError, which lists all, if there are any."""
+    """Raise LeakError, which lists all leaks, if there are any."""
     lines = [
-        f"{split.folder}, {split.name}/{split.names[index]} is {place}"
-        for split, found in zip(splits, leaks, strict=True)
-        for index, place in found.items()
+        f"{split.folder}, {split.name}/{split.names[index]} is {image}"
+        for split, leaked in zip(splits, leaks, strict=True)
+        for index, image in leaked.items()
     ]
     if lines:
         images = counted(len(lines), "image")
@@ -64,10 +64,10 @@ def refuse(splits: Sequence[Split], leaks: Sequence[dict[int, str]]) -> None:
 
 
 def _evaluated(one: Split, name: str) -> Iterator[tuple[str, str]]:
-    """Photos of another split of a folder, and how they are named."""
+    """Yield (SHA-256, name for messages) of each image of another split of a folder."""
     other = open_split(one.folder, name, allow_empty=True)
     try:
-        for photo, image in zip(photos_of(other), other.names, strict=True):
-            yield photo, f"{one.folder}, {name}/{image}"
+        for sha256, image in zip(hashes_of(other), other.names, strict=True):
+            yield sha256, f"{one.folder}, {name}/{image}"
     finally:
         other.close()

@@ -1,17 +1,16 @@
-"""Packed shards to batches, on a pool of threads, at the speed the memory allows.
+"""Load batches from packed shards on a pool of threads, at the speed that the memory allows.
 
 ::
 
-    plan       which sample, which draws      ─┐
-    region     pread of what a crop needs      ├─ one sample, one thread, no lock ─→ its place in a slot ─→ Batch
+    plan       samples and random draws       ─┐
+    region     pread of the bytes of a crop    ├─ one sample, one thread, no lock ─→ its slice of a slot ─→ Batch
     making     scale, crop, flip, normalise   ─┘
 
-The rule: what a batch holds depends on (seed, epoch, position, rank, world size, the options) and on nothing else: not
-on threads, timing, restarts or what was read before. A batch's memory is never written again while anybody holds a view
-of it.
+The rule: the contents of a batch depend only on (seed, epoch, position, rank, world size, the options): not on threads,
+timing, restarts or earlier reads. A batch's memory is never written again while a view of it exists.
 
-All threads of a process work on the same two or three batches, sample by sample, so the first batch is ready after
-batch_size / threads samples, and batches come in order without anybody waiting for a slow one.
+All threads of a process work on the same two or three batches, sample by sample. The first batch is ready after
+batch_size / threads samples per thread, and a slow sample does not delay the batches before it.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from mhpdata.loading.mixture import Mixture, Sets
 from mhpdata.loading.plan import Plan, Sizes
 from mhpdata.loading.slots import Slots
 from mhpdata.loading.state import Standing, check_state
-from mhpdata.loading.workers import Desk, Makers, Step
+from mhpdata.loading.workers import Desk, Draft, Makers
 from mhpdata.options import CHECKS, ON_ERROR, Check, OnError, check_choice, check_range, in_words, is_collection
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.mixing import Mix
@@ -41,11 +40,11 @@ from mhpdata.settings.views import CentreCrop, TrainCrop, View, Whole
 from mhpdata.threads import usable_cores
 
 AHEAD = 2
-"""Batches that are made beyond the one in use. With one more, memory grows by a batch and nothing gets faster."""
+"""Number of batches to prefetch. One more takes the memory of another batch and is no faster."""
 
 
 class Loader:
-    """Batches of a split of a packed folder; iterate over it once per epoch.
+    """Iterable over the batches of a split of a packed folder; each iteration is one epoch.
 
     ::
 
@@ -54,37 +53,35 @@ class Loader:
         sets = [("rec_v1", "train"), ("rec_v2", "train")]
         Loader(sets, mix=Mix(weights=(1, 2), remap="common"), choose=Choose(leaks="skip"))
 
-    Each iteration shows the epoch after the one before. An epoch is over when its last batch is handed out, whether or
-    not the loop asks for more. A loop that is left earlier (break, an error) has not finished its epoch: ``state_dict``
-    says how far it came, and the next iteration begins the same epoch again, with the same batches, unless
-    ``set_epoch`` or ``load_state_dict`` says otherwise.
+    The epoch advances when its last batch is handed out, whether or not the loop asks for more. If a loop ends earlier
+    (break, an error), ``state_dict`` returns the position that it reached, and the next iteration begins the same epoch
+    again, with the same batches, unless ``set_epoch`` or ``load_state_dict`` is called before.
 
     Args:
-        folder, split: as for ``mhpdata.open``; or several sets as ``[(folder, split), ...]``, of which an epoch has all
-            samples.
-        batch_size: samples per batch on this rank, 1 to 65536.
+        folder, split: As for ``mhpdata.open``; or several sets as ``[(folder, split), ...]``, whose samples all belong
+            to an epoch.
+        batch_size: Samples per batch on this rank, 1 to 65536.
         view: ``TrainCrop(...)`` shuffles and augments; ``CentreCrop(size)`` and ``Whole()`` keep the split's order.
-        choose: which samples count.
-        mix: weights and labels of several sets, and whether rare classes come more often; in training only, but for
-            ``remap``.
-        share: this process's part of the samples; None for that of the running process group, or everything.
-        output: what a batch holds.
-        seed: of the order and of every draw.
-        threads: that make batches; None for one per core that this process may use.
-        drop_last: leave the last batch out unless every rank's is full. Otherwise it is smaller, and may be empty where
+        choose: Selection of samples.
+        mix: Weights and labels of several sets, and oversampling of rare classes; in training only, except ``remap``.
+        share: This process's share of the samples; None for that of the running process group, or all samples.
+        output: Contents of a batch.
+        seed: Seed of the order and of every random draw.
+        threads: Number of threads that make batches; None for one per core that this process may use.
+        drop_last: Drop the last batch unless it is full on every rank. Otherwise it is smaller, and may be empty if
             fewer samples than ranks are left.
         on_error: "fail" raises at the batch of a damaged record; "skip" leaves the record out, see ``skipped``.
-        check: "first" compares a record's CRC-32 when this process first reads it, and again where its shard's file has
-            changed before an epoch; "always" at every reading (docs/loader.md has the cost).
+        check: "first" compares a record's CRC-32 when this process first reads it, and again if its shard's file has
+            changed before an epoch; "always" at every read (docs/loader.md has the cost).
 
     Attributes:
-        epoch: of the next iteration.
-        skipped: {index: the error} of damaged records left out.
-        classes, flip_pairs: as of the split, or after ``mix.remap``.
+        epoch: Epoch of the next iteration.
+        skipped: {index: error} of the damaged records that were left out.
+        classes, flip_pairs: Those of the split, or the result of ``mix.remap``.
 
     Raises:
-        OptionError: an argument is invalid; a split is empty, or the options leave no sample of it or no batch.
-        LeakError: see ``Choose.leaks``.
+        OptionError: An argument is invalid; a split is empty, or the options leave no sample of it or no batch.
+        LeakError: See ``Choose.leaks``.
         ManifestError, ShardError: ``folder`` cannot be opened.
     """
 
@@ -132,7 +129,7 @@ class Loader:
         self._standing = Standing(0, 0, False)
 
     def __len__(self) -> int:
-        """Count the batches of this rank in a whole epoch."""
+        """Return the number of batches of this rank in a whole epoch."""
         return self._plan.left(0)
 
     @property
@@ -141,13 +138,13 @@ class Loader:
         return self._standing.at[0]
 
     def name(self, index: int) -> str:
-        """Return the name of the image with this index in ``Batch.indices``; of several sets folder/split/name."""
+        """Return the name of the image with this index in ``Batch.indices``; with several sets, folder/split/name."""
         return self._data.name(index)
 
     def set_epoch(self, epoch: int) -> None:
         """Begin the next iteration with the first batch of this epoch, and end an iteration in progress.
 
-        Directly after ``load_state_dict``, the state's own epoch leaves its position as it is.
+        Directly after ``load_state_dict``, a call with the same epoch keeps the loaded position.
         """
         check_range("epoch", epoch, 0, 1 << 62)
         self._stop()
@@ -156,31 +153,31 @@ class Loader:
             self._standing = Standing(epoch, 0, False)
 
     def state_dict(self) -> dict[str, int]:
-        """Return the position after the last batch that was handed out: plain numbers, the same on every rank.
+        """Return the position after the last batch that was handed out, as integers that are equal on every rank.
 
-        After an epoch's last batch it is the beginning of the next epoch.
+        After an epoch's last batch, the position is the beginning of the next epoch.
         """
         epoch, position, _ = self._standing.at
         return {"seed": self.seed, "epoch": epoch, "position": position, "length": len(self._plan.samples)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue from a state: the next iteration begins with the batch that would have come next.
+        """Continue from a state: the next iteration begins with the batch after it.
 
-        The batches are the same if seed, options and (batch size x world size) are; with others the samples that are
-        left still come once each.
+        The batches are identical if seed, options and (batch size x world size) are; otherwise each remaining sample
+        still appears once.
 
         Raises:
-            OptionError: the state is of another seed or another set of samples.
+            OptionError: The state is invalid, or belongs to another seed or another set of samples.
         """
         check_state(state, self.seed, len(self._plan.samples), len(self._data))
         epoch, position = state["epoch"], state["position"]
-        if position and not self._plan.left(position):  # mhp 0.1 stood at an epoch's end
+        if position and not self._plan.left(position):  # mhp 0.1 saved the end of an epoch as a position in it
             epoch, position = epoch + 1, 0
         self._stop()
         self._standing = Standing(epoch, position, True)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Iterate over the epoch's batches, from where ``load_state_dict`` said or from the beginning."""
+        """Iterate over the epoch's batches, from the position of ``load_state_dict`` or from the beginning."""
         self._stop()
         self._data.refresh()
         epoch, position, there = self._standing.at
@@ -197,22 +194,22 @@ class Loader:
             standing.at = (epoch + 1, 0, False)
         try:
             while self._plan.left(position):
-                if makers is None or makers.process != os.getpid():  # the first turn, or the first in a forked child
+                if makers is None or makers.process != os.getpid():  # the first batch, or the first in a forked child
                     self._stop()
                     prepare("jpeg" in (split.manifest.options["image"] for split in self._data.splits), usable_cores())
                     makers = Makers(self._threads, self._desks, self._making.fill)
                     self._makers = weakref.ref(makers)
-                    planned, waiting = position, deque[Step]()
+                    planned, waiting = position, deque[Draft]()
                 while len(waiting) < AHEAD and self._plan.left(planned):
-                    step = self._making.begin(self._plan.turn(order, planned))
-                    waiting.append(step)
-                    planned = step.turn.consumed
-                    makers.begin(step)
-                step = waiting.popleft()
-                makers.wait(step)
-                batch = self._making.finish(step, self.skipped if self._skip else None)
-                position = step.turn.consumed
-                del step  # from here on only the caller holds the batch: its slot comes back as soon as he lets go
+                    draft = self._making.begin(self._plan.turn(order, planned))
+                    waiting.append(draft)
+                    planned = draft.turn.consumed
+                    makers.begin(draft)
+                draft = waiting.popleft()
+                makers.wait(draft)
+                batch = self._making.finish(draft, self.skipped if self._skip else None)
+                position = draft.turn.consumed
+                del draft  # now only the caller holds the batch, so its slot is free once the caller releases it
                 last = not self._plan.left(position)
                 if last:
                     makers.close()
@@ -220,14 +217,14 @@ class Loader:
                 yield batch
                 del batch
         except GeneratorExit:
-            makers = None  # the threads end by themselves; who waited here, in a finaliser, would lose an interrupt
+            makers = None  # the threads end by themselves; waiting here, in a finaliser, would lose an interrupt
             raise
         finally:
             if makers is not None:
                 makers.close()
 
     def close(self) -> None:
-        """End the threads of an iteration that was left, and close the files."""
+        """End the threads of an unfinished iteration, and close the files."""
         self._stop()
         self._data.close()
 
@@ -239,7 +236,7 @@ class Loader:
 
 
 def _sets(folder: str | Path | Sets, split: str) -> Sets:
-    """Return the sets that the first two arguments name; raise OptionError where they name none."""
+    """Return the sets that the first two arguments name; raise OptionError if they are not paths or pairs."""
     if isinstance(folder, str | Path):
         return [(folder, split)]
     example = 'a folder and a split, or several sets: [("rec_v1", "train"), ("rec_v2", "train")]'
@@ -254,7 +251,7 @@ def _sets(folder: str | Path | Sets, split: str) -> Sets:
 
 
 def _check_together(view: View, batch_size: int, mix: Mix) -> None:
-    """Raise OptionError where a view does not go with the other options."""
+    """Raise OptionError if the view does not support the other options."""
     if isinstance(view, Whole) and batch_size != 1:
         remedy = "Pass batch_size=1, or view=CentreCrop(size): whole images differ in size."
         raise OptionError("batch_size", f"{batch_size} with view=Whole()", "1", remedy)

@@ -1,8 +1,8 @@
-"""Make the samples of a batch, each in its own part of the batch's memory.
+"""Make the samples of a batch, each in its own slice of the batch's memory.
 
 ::
 
-    record ─ region: what the crop needs ─ placement ─ image, label map, person map ─→ arrays of a Step ─→ Batch
+    record ─ region: the bytes of a crop ─ placement ─ image, label map, person map ─→ arrays of a Draft ──→ Batch
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from mhpdata.loading import sampling
 from mhpdata.loading.batch import Batch
 from mhpdata.loading.mixture import Handle, Mixture
 from mhpdata.loading.plan import Turn
-from mhpdata.loading.region import Found, Reading
+from mhpdata.loading.region import Located, Reading
 from mhpdata.loading.slots import Slots
-from mhpdata.loading.workers import Step
+from mhpdata.loading.workers import Draft
 from mhpdata.settings.output import Output
 from mhpdata.settings.views import CentreCrop, TrainCrop, View, Whole
 
 KINDS = {"float32": FLOAT32, "float16": FLOAT16, "uint8": UINT8}
 _CHANGES = 8
-"""So many times may a shard change while one sample is made; each makes another attempt, and a touch is a change."""
+"""Number of times that a sample is retried because its shard changed while being read; a touch counts as a change."""
 
 Result = TypeVar("Result")
 
 
 class Making:
-    """Begins batches, makes their samples, and hands them out.
+    """Maker of batches: begins them, makes their samples, and finishes them.
 
     Args:
-        data: the sets.
-        view: which part of an image.
-        output: what a batch holds.
-        slots: lend the memory.
-        seed: of the generators for ``output.transform``.
+        data: Sets to read.
+        view: Part of an image to show.
+        output: Contents of a batch.
+        slots: Pool of batch memory.
+        seed: Seed of the generators for ``output.transform``.
     """
 
     def __init__(self, data: Mixture, view: View, output: Output, slots: Slots, seed: int) -> None:
@@ -54,7 +54,7 @@ class Making:
         self._swap = isinstance(view, TrainCrop) and view.swap_sides
         self._pad = view.pad_label if isinstance(view, TrainCrop) else IGNORE
 
-    def begin(self, turn: Turn) -> Step:
+    def begin(self, turn: Turn) -> Draft:
         """Return a batch whose samples are still to be made, with memory for them."""
         count, errors = len(turn.samples), dict[int, BaseException]()
         for index in turn.samples.tolist():
@@ -65,41 +65,41 @@ class Making:
             one = self._data.handle(int(turn.samples[0]))
             try:
                 size = self._current(lambda: one.regions.find(one.inner)).size
-            except MhpError as error:  # the sample is not made: it may be readable by then, of a size without memory
+            except MhpError as error:  # a retry could find a size that no memory was lent for: do not make the sample
                 errors[0] = error
         images = (count, *size, 3) if self._kind == UINT8 else (count, 3, *size)
         planes = [((count, *size), np.uint8)] * ((2 if self._output.persons else 1) if self._data.labelled else 0)
         arrays = self._slots.lend((images, self._output.dtype), *planes)
-        return Step(arrays=arrays, turn=turn, left=0 if errors else count, errors=errors)
+        return Draft(arrays=arrays, turn=turn, left=0 if errors else count, errors=errors)
 
-    def fill(self, step: Step, i: int, reading: Reading, scratch: DrawScratch) -> None:
+    def fill(self, draft: Draft, i: int, reading: Reading, scratch: DrawScratch) -> None:
         """Make sample i of a batch."""
-        self._current(lambda: self._make(step, i, reading, scratch))
+        self._current(lambda: self._make(draft, i, reading, scratch))
 
-    def finish(self, step: Step, skipped: dict[int, MhpError] | None) -> Batch:
+    def finish(self, draft: Draft, skipped: dict[int, MhpError] | None) -> Batch:
         """Return a batch whose samples are all done.
 
         Args:
-            step: the batch.
-            skipped: takes the errors of damaged records, by index; None raises them.
+            draft: The batch.
+            skipped: Receives the errors of damaged records, by index; None raises them.
         """
-        indices = step.turn.samples.copy()
-        for i, error in sorted(step.errors.items()):
+        indices = draft.turn.samples.copy()
+        for i, error in sorted(draft.errors.items()):
             if skipped is None or not isinstance(error, MhpError):
                 raise error
-            skipped[int(indices[i])] = error.with_traceback(None)  # whose frames hold the batch's memory
+            skipped[int(indices[i])] = error.with_traceback(None)  # frames of a traceback would hold the batch's memory
             indices[i] = -1
-            step.arrays[0][i] = 0 if self._kind == UINT8 else self._norm.floats[:, 0, None, None]
-            for array, nothing in zip(step.arrays[1:], (IGNORE, 0), strict=False):
+            draft.arrays[0][i] = 0 if self._kind == UINT8 else self._norm.floats[:, 0, None, None]
+            for array, nothing in zip(draft.arrays[1:], (IGNORE, 0), strict=False):
                 array[i] = nothing
         if not self._data.labelled:
-            return Batch(step.arrays[0], None, indices)
+            return Batch(draft.arrays[0], None, indices)
         if not self._output.persons:
-            return Batch(step.arrays[0], step.arrays[1], indices)
-        return Batch(step.arrays[0], step.arrays[1], indices, step.arrays[2], *_boxes(step, len(indices)))
+            return Batch(draft.arrays[0], draft.arrays[1], indices)
+        return Batch(draft.arrays[0], draft.arrays[1], indices, draft.arrays[2], *_boxes(draft, len(indices)))
 
     def _current(self, read: Callable[[], Result]) -> Result:
-        """What ``read`` returns; from the file that has replaced the record's shard, if one has meanwhile."""
+        """Return the result of ``read``, retried on the new file if the record's shard was replaced meanwhile."""
         for _ in range(_CHANGES):
             try:
                 return read()
@@ -107,59 +107,58 @@ class Making:
                 self._data.renew()
         return read()
 
-    def _make(self, step: Step, i: int, reading: Reading, scratch: DrawScratch) -> None:
-        images, one = step.arrays[0], self._data.handle(int(step.turn.samples[i]))
-        found = one.regions.find(one.inner, reading)
-        place = place_in(self._view, found.size, step.turn.draws[i])
+    def _make(self, draft: Draft, i: int, reading: Reading, scratch: DrawScratch) -> None:
+        images, one = draft.arrays[0], self._data.handle(int(draft.turn.samples[i]))
+        located = one.regions.find(one.inner, reading)
+        placement = place_in(self._view, located.size, draft.turn.draws[i])
         room = images.shape[1:3] if self._kind == UINT8 else images.shape[2:]
-        if (place.height, place.width) != room:  # the kernels trust the memory that they are given
-            expected = f"{room[0]} x {room[1]}, as when its batch was begun"
-            raise one.regions.damaged(one.inner, f"is now of {place.height} x {place.width} pixels", expected)
-        buffer, source = one.regions.picture(one.inner, found, place, reading)
+        if (placement.height, placement.width) != room:  # the kernels do not check the size of the memory
+            expected = f"{room[0]} x {room[1]}, its size when the batch was begun"
+            raise one.regions.damaged(one.inner, f"now has {placement.height} x {placement.width} pixels", expected)
+        buffer, source = one.regions.picture(one.inner, located, placement, reading)
         image = images[i].reshape(-1).view(np.uint8)
-        draw_image(LEVEL, buffer, source, place, self._kind, self._norm, image, scratch)
+        draw_image(LEVEL, buffer, source, placement, self._kind, self._norm, image, scratch)
         labels = persons = None
         if self._data.labelled:
-            labels, persons = self._draw_maps(step, i, one, found, place, reading, scratch)
+            labels, persons = self._draw_maps(draft, i, one, located, placement, reading, scratch)
         if self._output.transform is not None:
-            rng = sampling.generator(self._seed, step.turn.epoch, int(step.turn.keys[i]))
+            rng = sampling.generator(self._seed, draft.turn.epoch, int(draft.turn.keys[i]))
             self._output.transform(images[i], labels, persons, rng)
 
     def _draw_maps(
         self,
-        step: Step,
+        draft: Draft,
         i: int,
         one: Handle,
-        found: Found,
-        place: Placement,
+        located: Located,
+        placement: Placement,
         reading: Reading,
         scratch: DrawScratch,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Labels and, where asked for, persons of sample i."""
-        labels = step.arrays[1][i]
-        persons = step.arrays[2][i] if self._output.persons else labels[:0]
-        if not found.labelled:
-            raise one.regions.damaged(one.inner, "has no labels", "some, by the manifest")
-        runs = one.regions.runs(one.inner, found, reading)
-        table = one.swapped if place.flip and self._swap else one.plain
+        """Draw the labels of sample i and, if requested, its persons; return both."""
+        labels = draft.arrays[1][i]
+        persons = draft.arrays[2][i] if self._output.persons else labels[:0]
+        if not located.labelled:
+            raise one.regions.damaged(one.inner, "has no labels", "labels, as stated in the manifest")
+        runs = one.regions.runs(one.inner, located, reading)
+        table = one.swapped if placement.flip and self._swap else one.mapped
         flat = labels.reshape(-1), persons.reshape(-1)
-        most = one.classes, found.persons
-        if not draw_labels(LEVEL, runs, found.size, place, table, self._pad, most, *flat, scratch):
-            what = "is damaged (row runs of another size, or labels that do not exist)"
-            raise one.regions.damaged(one.inner, what)
+        most = one.classes, located.persons
+        if not draw_labels(LEVEL, runs, located.size, placement, table, self._pad, most, *flat, scratch):
+            raise one.regions.damaged(one.inner, "is damaged (row runs of a wrong size, or invalid labels)")
         if not self._output.persons:
             return labels, None
-        step.boxes[i] = find_boxes(persons, found.persons)
+        draft.boxes[i] = find_boxes(persons, located.persons)
         return labels, persons
 
 
 def place_in(view: View, size: tuple[int, int], u: np.ndarray) -> Placement:
-    """Return where a view lies in an image.
+    """Return the placement of a view in an image.
 
     Args:
-        view: which part.
+        view: Part of the image to show.
         size: (height, width) of the image in the shard.
-        u: float64 (DRAWS,), the sample's draws.
+        u: float64 (DRAWS,), the sample's random draws.
     """
     if isinstance(view, TrainCrop):
         shares = {"flip_prob": view.flip_prob, "blur_prob": view.blur_prob, "gray_prob": view.gray_prob}
@@ -167,11 +166,11 @@ def place_in(view: View, size: tuple[int, int], u: np.ndarray) -> Placement:
     return place_val(size, view.size) if isinstance(view, CentreCrop) else place_whole(size)
 
 
-def _boxes(step: Step, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes and counts of a batch, padded to its largest number of persons."""
-    found = [step.boxes.get(i, np.zeros((0, 4), np.int32)) for i in range(count)]
-    counts = np.array([len(b) for b in found], np.int64)
-    boxes = np.zeros((len(found), counts.max(initial=0), 4), np.int32)
-    for i, b in enumerate(found):
+def _boxes(draft: Draft, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return boxes and counts of a batch, padded to its largest number of persons."""
+    per_sample = [draft.boxes.get(i, np.zeros((0, 4), np.int32)) for i in range(count)]
+    counts = np.array([len(b) for b in per_sample], np.int64)
+    boxes = np.zeros((count, counts.max(initial=0), 4), np.int32)
+    for i, b in enumerate(per_sample):
         boxes[i, : len(b)] = b
     return boxes, counts

@@ -1,10 +1,10 @@
-"""Several splits as one: indices run on from split to split, labels become those of one set of classes.
+"""Combine several splits into one: consecutive indices, and labels of one common set of classes.
 
 ::
 
-    index ─> split, its own index ─> region's bytes, as of one split; labels through the split's table
+    index ─> split and index in it ─> the split's Regions; labels through the split's table
 
-What ``mhpdata.Loader`` draws from. Of a single split without a table all is as the split has it.
+``mhpdata.Loader`` reads its samples from a Mixture. A single split without a table keeps its indices and labels.
 """
 
 from __future__ import annotations
@@ -27,39 +27,40 @@ Sets = Sequence[tuple[str | Path, str]]
 
 
 class Handle(NamedTuple):
-    """One sample: its split's reader, and how its labels are mapped.
+    """Reader of one sample, with the tables for its labels.
 
     Attributes:
-        regions: reads its split.
-        inner: its index in that split.
-        classes: that a record of its split may name.
-        plain, swapped: uint8 (256,), as of ``Mixture``.
+        regions: Reader of the sample's split.
+        inner: Index of the sample in that split.
+        classes: Number of classes of the split's records.
+        mapped, swapped: uint8 (256,), the split's tables in ``Mixture``.
     """
 
     regions: Regions
     inner: int
     classes: int
-    plain: np.ndarray
+    mapped: np.ndarray
     swapped: np.ndarray
 
 
 class Mixture:
-    """Splits of packed folders, one after the other.
+    """Concatenated splits of packed folders.
 
     Args:
         sets: (folder, split), at least one.
-        overlap, always: as for ``Regions``.
-        remap: a table of ``mhpdata.remap``, by name, file or JSON; None where all sets have the same classes.
+        overlap, always: As for ``Regions``.
+        remap: Table of ``mhpdata.remap``, by name, file or JSON; None if all sets have the same classes.
 
     Attributes:
-        splits: of the sets.
-        labels: the classes of all.
-        labelled: whether there are labels, in all sets or in none.
-        plain, swapped: uint8 (256,) for each set: what a label becomes; the same in a mirrored picture.
+        splits: Splits of the sets.
+        labels: Classes of the mixture.
+        labelled: Whether all sets have labels; otherwise none has.
+        mapped, swapped: uint8 (256,) per set: the label of the mixture for each label of the set, and the same for
+            mirrored images.
 
     Raises:
-        OptionError: no set, sets that do not go together, or a table that does not fit them.
-        ManifestError, ShardError: a folder cannot be opened.
+        OptionError: There are no sets, they are incompatible, or the table does not fit them.
+        ManifestError, ShardError: A folder cannot be opened.
     """
 
     def __init__(
@@ -72,35 +73,35 @@ class Mixture:
         self._regions = [Regions(split, overlap, always) for split in self.splits]
         self._starts = list(itertools.accumulate((len(split) for split in self.splits), initial=0))
         self.labelled = self._same_labelling()
-        self.labels, self.plain = self._classes(remap)
-        self.swapped = [self.labels.mirrored[table] for table in self.plain]
+        self.labels, self.mapped = self._classes(remap)
+        self.swapped = [self.labels.mirrored[table] for table in self.mapped]
 
     def __len__(self) -> int:
         return self._starts[-1]
 
     def locate(self, index: int) -> tuple[int, int]:
-        """Return the set that an index is in, and the index there."""
+        """Return the number of the set that holds an index, and the index in that set."""
         number = bisect.bisect_right(self._starts, index) - 1
         return number, index - self._starts[number]
 
     def handle(self, index: int) -> Handle:
-        """Return what reads one sample and turns its labels into those of the mixture."""
+        """Return the reader of one sample, with the tables that map its labels to those of the mixture."""
         number, inner = self.locate(index)
         split = self.splits[number]
-        return Handle(self._regions[number], inner, len(split.classes), self.plain[number], self.swapped[number])
+        return Handle(self._regions[number], inner, len(split.classes), self.mapped[number], self.swapped[number])
 
     def index(self, number: int, inner: int) -> int:
-        """The index here of one in a set: what ``locate`` undoes."""
+        """Return the index in the mixture of index ``inner`` in set ``number``: the inverse of ``locate``."""
         return self._starts[number] + inner
 
     def name(self, index: int) -> str:
-        """The name of an image; of several sets with folder and split before it."""
+        """Return the name of an image; with several sets, prefixed by folder and split."""
         number, inner = self.locate(index)
         split = self.splits[number]
         return split.names[inner] if len(self.splits) == 1 else f"{split.folder}/{split.name}/{split.names[inner]}"
 
     def groups(self, indices: np.ndarray) -> np.ndarray:
-        """The set of each index: int64 (n,)."""
+        """Return the number of each index's set: int64 (n,)."""
         return np.searchsorted(np.array(self._starts), indices, side="right") - 1
 
     def refresh(self) -> None:
@@ -114,7 +115,7 @@ class Mixture:
             regions.renew()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         for split in self.splits:
             split.close()
 
@@ -122,7 +123,7 @@ class Mixture:
         labelled = [split.manifest.splits[split.name].labelled for split in self.splits]
         if len(set(labelled)) > 1:
             bare = ", ".join(f"{s.folder}, {s.name}" for s, has in zip(self.splits, labelled, strict=True) if not has)
-            found = f"{bare} without labels, mixed with others that have labels"
+            found = f"no labels in {bare}, and labels in other splits"
             raise OptionError(
                 "data",
                 found,
@@ -138,7 +139,7 @@ class Mixture:
             return table.labels(sets), [table.table(*one) for one in sets]
         if len({(labels.names, labels.flip_pairs) for _, labels in sets}) > 1:
             found = " and ".join(f"{len(labels)} classes of {layout}" for layout, labels in sets)
-            found += f", in {' and '.join(str(split.folder) for split in self.splits)}"
+            found += f" in {' and '.join(str(split.folder) for split in self.splits)}"
             remedy = 'Pass --remap common, in Python Mix(remap="common"), or a table of your own (docs/datasets.md).'
             raise OptionError("data", found, "the same classes in all", remedy)
         return sets[0][1], [np.arange(256, dtype=np.uint8) for _ in sets]

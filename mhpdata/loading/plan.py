@@ -1,6 +1,6 @@
-"""Plan an epoch: which samples make the batch of this rank at a position, and with which random draws.
+"""Plan an epoch: the samples of this rank's batch at each position, and their random draws.
 
-Depends on (seed, epoch, position, rank, world size) and the samples, and on nothing else.
+The result depends only on (seed, epoch, position, rank, world size) and the samples.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mhpdata.settings.share import Share
 
 
 class Order(NamedTuple):
-    """An epoch's samples in order, int64 (n,), and the keys of their draws."""
+    """Samples of an epoch in order, and the keys of their draws: int64 (n,) each."""
 
     epoch: int
     samples: np.ndarray
@@ -27,14 +27,14 @@ class Order(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """One batch of this rank.
+    """Plan of one batch of this rank.
 
     Attributes:
-        epoch: whose batch it is.
-        samples: int64 (n,), indices of the mixture.
-        keys: int64 (n,), of their draws.
-        draws: float64 (n, DRAWS).
-        consumed: the position in the epoch after this batch.
+        epoch: Epoch of the batch.
+        samples: int64 (n,), indices in the mixture.
+        keys: int64 (n,), keys of their draws.
+        draws: float64 (n, DRAWS), uniform in [0, 1).
+        consumed: Position in the epoch after this batch.
     """
 
     epoch: int
@@ -45,7 +45,7 @@ class Turn(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """How an epoch is cut into batches."""
+    """Division of an epoch into batches."""
 
     batch_size: int
     share: Share
@@ -53,20 +53,20 @@ class Sizes(NamedTuple):
 
 
 class Plan:
-    """The batches of all epochs.
+    """Plan of the batches of all epochs.
 
     Args:
-        data: the sets.
-        choose, mix: which samples, and how often each.
-        training: shuffle, and look for leaks.
-        sizes: of the batches.
-        seed: of the order and of every draw.
+        data: Sets to read.
+        choose, mix: Selection of samples, and their weights.
+        training: Whether to shuffle, and to look for leaks.
+        sizes: Division into batches.
+        seed: Seed of the order and of every random draw.
 
     Attributes:
-        samples: int64 (n,), the chosen ones, ascending.
+        samples: int64 (n,), indices of the selected samples, ascending.
 
     Raises:
-        OptionError, LeakError: as for ``mhpdata.Loader``.
+        OptionError, LeakError: As for ``mhpdata.Loader``.
     """
 
     def __init__(self, data: Mixture, choose: Choose, mix: Mix, training: bool, sizes: Sizes, seed: int) -> None:
@@ -79,9 +79,9 @@ class Plan:
         self._training, self._sizes, self._seed = training, sizes, seed
 
     def left(self, position: int) -> int:
-        """Count the batches of this rank from a position to the epoch's end."""
+        """Return the number of batches of this rank from a position to the epoch's end."""
         size, share, drop_last = self._sizes
-        return sampling.steps(len(self.samples), position, size, share.world_size, drop_last)
+        return sampling.batches_left(len(self.samples), position, size, share.world_size, drop_last)
 
     def order(self, epoch: int) -> Order:
         """Return the samples of an epoch in order."""
@@ -91,11 +91,11 @@ class Plan:
         if self._weights is None:
             samples = samples[sampling.permutation(self._seed, epoch, len(samples))]
             return Order(epoch, samples, samples)
-        places, turns = sampling.weighted(self._seed, epoch, self._weights, self._groups)
-        return Order(epoch, samples[places], sampling.keys_of(samples[places], turns))
+        chosen, turns = sampling.weighted(self._seed, epoch, self._weights, self._groups)
+        return Order(epoch, samples[chosen], sampling.keys_of(samples[chosen], turns))
 
     def turn(self, order: Order, position: int) -> Turn:
-        """Return the batch at a position of an epoch."""
+        """Return the plan of the batch at a position of an epoch."""
         size, share, _ = self._sizes
         length = len(order.samples)
         mine = sampling.share(length, position, size, share.rank, share.world_size)

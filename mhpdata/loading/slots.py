@@ -1,9 +1,8 @@
-"""Memory for batches that is used again, but never while anybody can see it.
+"""Pool the memory of batches: a block is reused only after the last view of it is gone.
 
-A slot is one block of memory that holds all arrays of a batch. The arrays lent out of it hold on to a lease, and so
-does every view of them, in NumPy or in a framework that shares their memory. When the last of them is gone, the lease
-gives the block back. Writing 100 MB of fresh memory costs more page faults than filling it costs arithmetic; a block
-that was used before costs none.
+A slot is one block of memory that holds all arrays of a batch. The arrays hold a reference to a lease, as does every
+view of them, in NumPy or in a framework that shares their memory; when the last of them is gone, the lease returns the
+block. Page faults in 100 MB of fresh memory cost more than the arithmetic that fills it; a reused block has none.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ ALIGNMENT = 64
 
 
 class _Lease:
-    """What the arrays of one batch hold on to; NumPy's array interface makes it the base of them all."""
+    """Owner of the memory of one batch, and through NumPy's array interface the base of all its arrays."""
 
     ticket: _Ticket
 
@@ -28,20 +27,23 @@ class _Lease:
 
 
 class _Ticket(weakref.ref[_Lease]):
-    """A lease's way back: held by the lease, and handed to the pool when the lease dies.
+    """Weak reference to a lease, which returns the memory to the pool when the lease dies.
 
-    The pool takes it by ``deque.append``, the reference's callback: no Python code runs there, which an interrupt could
-    cut short (and lose itself, as Python prints and forgets what is raised in ``__del__``).
+    Its callback is ``deque.append``, so no Python code runs then: an interrupt could stop such code halfway and would
+    itself be lost, since Python discards exceptions raised in callbacks and in ``__del__``.
     """
 
-    memory = np.empty(0, np.uint8)  # too small for any batch, until it has its own
+    memory = np.empty(0, np.uint8)  # too small for any batch; lend replaces it
 
 
 class Slots:
-    """A pool of blocks.
+    """Pool of memory blocks.
 
     Args:
-        most: how many unused blocks are kept; more are made when all are in use, and let go when they come back.
+        most: Number of unused blocks to keep. More are allocated while all are in use, and freed when returned.
+
+    Attributes:
+        made: Number of blocks allocated so far.
     """
 
     def __init__(self, most: int) -> None:
@@ -50,13 +52,12 @@ class Slots:
         self.made = 0
 
     def lend(self, *arrays: tuple[tuple[int, ...], Any]) -> list[np.ndarray]:
-        """Arrays of the given (shape, dtype), each on a 64-byte boundary; what is in them is whatever was there
-        before."""
+        """Return uninitialised arrays of the given (shape, dtype), each on a 64-byte boundary."""
         starts, size = [], 0
         for shape, dtype in arrays:
             starts.append(size)
             size += -(-math.prod(shape) * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
-        self._size = max(self._size, size)  # an epoch's last batch is smaller, but the next one uses its block
+        self._size = max(self._size, size)  # so that a full batch can reuse the block of an epoch's smaller last one
         memory = self._take(self._size)
         lease = _Lease(memory)
         ticket = _Ticket(lease, self._free.append)

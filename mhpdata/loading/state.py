@@ -1,4 +1,4 @@
-"""Where an iteration stands, and the state of it that a checkpoint keeps: plain numbers, the same on every rank."""
+"""Keep the position of an iteration, and check states from checkpoints: integers that are equal on every rank."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ KEYS = ("seed", "epoch", "position", "length")
 
 
 class Standing:
-    """The position of an iteration.
+    """Position of an iteration.
 
-    An iteration changes its own only, and the one of an ended iteration is no longer the loader's: what another thread
-    still does there changes nothing.
+    Each iteration updates its own object. The loader drops that of an ended iteration, so a thread that still updates
+    it has no effect on the loader.
 
     Attributes:
-        at: epoch, position in it (samples that all ranks have consumed), and whether the next iteration begins there;
-            otherwise it begins at the epoch's beginning. One value, so that an interrupt never leaves half of a change.
+        at: (epoch, position in it, whether the next iteration begins at this position). The position counts the samples
+            that all ranks have consumed. If the flag is False, the next iteration begins at the start of the epoch. One
+            tuple, so an interrupt never leaves a partial update.
     """
 
     def __init__(self, epoch: int, position: int, there: bool) -> None:
@@ -27,27 +28,27 @@ def check_state(state: dict[str, int], seed: int, length: int, held: int) -> Non
     """Refuse a state that a loader cannot continue from.
 
     Args:
-        state: what ``Loader.state_dict`` gave.
-        seed, length: the loader's seed and number of samples.
-        held: the number of samples in its data, chosen or not.
+        state: Result of ``Loader.state_dict``.
+        seed, length: Seed and number of samples of the loader.
+        held: Number of samples in its data, selected or not.
 
     Raises:
-        OptionError: the state is of another seed or another set of samples, or no state.
+        OptionError: The state is invalid, or belongs to another seed or another set of samples.
     """
     if set(state) != set(KEYS):
         found = f"the keys {', '.join(map(repr, state))}" if state else "no keys"
         remedy = "Pass a dict returned by state_dict() of a mhpdata.Loader."
         raise OptionError("state", found, ", ".join(map(repr, KEYS)), remedy)
     if state["seed"] != seed:
-        remedy = f"Create the Loader with seed={state['seed']}, as the Loader that gave the state."
-        raise OptionError("state", f"seed {state['seed']}", f"{seed}, as this loader has", remedy)
+        remedy = f"Create the Loader with seed={state['seed']}, the seed of the Loader that returned the state."
+        raise OptionError("state", f"seed {state['seed']}", f"{seed}, the seed of this loader", remedy)
     if state["length"] != length:
-        found, expected = f"length {state['length']} (samples)", f"{length}, as this loader has"
+        found, expected = f"length {state['length']} (samples)", f"{length}, the length of this loader"
         remedy = f"Create the Loader without names, where and limit: the state covers all {held} samples of this data."
         if held != state["length"]:
             remedy = (
-                "Create the Loader for the same samples as the one that gave the state: compare folder and split "
-                f"(these hold {held}), then names, where, limit and leaks, which leave some out."
+                "Create the Loader for the same samples as the one that returned the state: compare folder and split "
+                f"({held} samples here), then names, where, limit and leaks, which leave some out."
             )
         raise OptionError("state", found, expected, remedy)
     check_range("state['position']", state["position"], 0, length)

@@ -1,4 +1,4 @@
-"""Choose the samples of a mixture that count, and refuse what leaves nothing to load."""
+"""Select the samples of a mixture, and refuse options that leave nothing to load."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from mhpdata.wording import counted
 
 
 def choose_samples(mixture: Mixture, choose: Choose, training: bool) -> np.ndarray:
-    """Return the indices of the samples that count, ascending: int64 (n,).
+    """Return the indices of the selected samples, ascending: int64 (n,).
 
     Args:
-        mixture: of the sets.
-        choose: the conditions. Leaks are looked for in training on several sets only.
-        training: whether the samples are trained on.
+        mixture: Sets to select from.
+        choose: Conditions. Leaks are searched only in training on several sets.
+        training: Whether the samples are for training.
 
     Raises:
-        OptionError: a name is unknown, the protocol does not fit, or the conditions leave no sample of a set.
-        LeakError: ``choose.leaks`` is "fail" and an evaluated image is among the samples.
+        OptionError: A name is unknown, the protocol does not fit, or the conditions leave no sample of a set.
+        LeakError: ``choose.leaks`` is "fail" and an evaluation image is among the samples.
     """
     lists = _names_per_set(mixture, choose)
     chosen: list[int] = []
@@ -34,7 +34,9 @@ def choose_samples(mixture: Mixture, choose: Choose, training: bool) -> np.ndarr
         among = _among(split, wanted, choose.where)
         if not among:
             option = "where" if choose.where is not None and (wanted is None or wanted) else "names"
-            remedy = f"Leave {option} out to take all {len(split)}; their names are such as {split.names[0]!r}."
+            remedy = (
+                f"Leave {option} out to load all {len(split)} samples, which have names such as {split.names[0]!r}."
+            )
             raise _nothing_left(option, split, remedy)
         counting = _counting(split, choose)
         kept = [index for index in among if counting is None or split.names[index] in counting]
@@ -48,7 +50,7 @@ def choose_samples(mixture: Mixture, choose: Choose, training: bool) -> np.ndarr
 
 
 def refuse_no_batch(samples: int, batch_size: int, world_size: int) -> None:
-    """Raise OptionError where not every rank gets one full batch, and only full ones count."""
+    """Raise OptionError if ``drop_last`` leaves a rank without a batch."""
     if samples < batch_size * world_size:
         found = f"{batch_size}, where {counted(samples, 'sample')}"
         found += f" for {world_size} ranks" if world_size > 1 else ""
@@ -60,29 +62,29 @@ def refuse_no_batch(samples: int, batch_size: int, world_size: int) -> None:
 
 
 def _names_per_set(mixture: Mixture, choose: Choose) -> list[Any]:
-    """The names that were asked for, one collection or None for each set."""
+    """Return the requested names: one collection, or None, per set."""
     names: Any = choose.names
     count = len(mixture.splits)
     if count == 1:
         return [names]
     lists = [None] * count if names is None else list(names)
     if any(isinstance(one, str) for one in lists):
-        remedy = f"Pass a list of {count} lists of names, with None for each set of which all images are wanted."
+        remedy = f"Pass a list of {count} lists of names, with None for each set whose images are all selected."
         raise OptionError("names", "names", f"{count} collections of names, one per set", remedy)
     if len(lists) != count:
-        remedy = f"Pass a list of {count}, with None for each set of which all images are wanted."
+        remedy = f"Pass a list of {count} lists of names, with None for each set whose images are all selected."
         raise OptionError("names", f"{len(lists)} collections", f"{count}, one per set", remedy)
     return lists
 
 
 def _among(split: Split, names: tuple[str, ...] | None, where: Callable[[str], bool] | None) -> list[int]:
-    """The indices of a split's images that are among ``names`` and pass ``where``, in the split's order."""
+    """Return the indices of a split's images that are in ``names`` and pass ``where``, in the split's order."""
     wanted = None if names is None else set(names)
     if wanted is not None and not wanted <= set(split.names):
         missing = sorted(wanted - set(split.names), key=str)
         found = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         like = f", such as {split.names[0]!r}" if split.names else ""
-        remedy = f'Leave these out: mhpdata.open("{split.folder}", "{split.name}").names has all{like}.'
+        remedy = f'Leave these out; mhpdata.open("{split.folder}", "{split.name}").names lists all names{like}.'
         if not all(isinstance(name, str) for name in missing):
             remedy = f"Pass names as text{like}."
         raise OptionError("names", found, f"names of {split.folder}, split {split.name}", remedy)
@@ -92,7 +94,7 @@ def _among(split: Split, names: tuple[str, ...] | None, where: Callable[[str], b
 
 
 def _counting(split: Split, choose: Choose) -> set[str] | None:
-    """The names of a split's images that count by protocol and copies; None for all."""
+    """Return the names of a split's images that the protocol and the conditions on copies select; None for all."""
     conditions = choose.protocol, choose.leak_free, choose.unseen
     if conditions == (Choose.protocol, False, False):
         return None
@@ -100,10 +102,10 @@ def _counting(split: Split, choose: Choose) -> set[str] | None:
 
 
 def _without_leaks(mixture: Mixture, chosen: np.ndarray, choose: Choose) -> np.ndarray:
-    """At most ``choose.limit`` of the chosen samples, without images that are evaluated elsewhere."""
-    found = find_leaks(mixture.splits)
+    """Return at most ``choose.limit`` of the selected samples, without leaks; raise LeakError if that is requested."""
+    leaks = find_leaks(mixture.splits)
     if choose.leaks == "skip":
-        leaked = [mixture.index(number, inner) for number, one in enumerate(found) for inner in one]
+        leaked = [mixture.index(number, inner) for number, one in enumerate(leaks) for inner in one]
         kept = chosen[~np.isin(chosen, leaked)]
         for number, split in enumerate(mixture.splits):
             if not (mixture.groups(kept) == number).any():
@@ -115,13 +117,13 @@ def _without_leaks(mixture: Mixture, chosen: np.ndarray, choose: Choose) -> np.n
     refuse(
         mixture.splits,
         [
-            {inner: place for inner, place in one.items() if mixture.index(number, inner) in among}
-            for number, one in enumerate(found)
+            {inner: image for inner, image in one.items() if mixture.index(number, inner) in among}
+            for number, one in enumerate(leaks)
         ],
     )
     return chosen
 
 
 def _nothing_left(option: str, split: Split, remedy: str) -> OptionError:
-    """The error of an option that leaves out all samples of a set."""
+    """Return the error for an option that leaves no sample of a set."""
     return OptionError(option, f"leaves no sample of {split.folder}, split {split.name}", "at least one", remedy)

@@ -1,8 +1,8 @@
-"""The threads that make batches, sample by sample, and how they end.
+"""Run the threads that make batches, sample by sample.
 
-They end before the last batch is handed out, with an exception and at the interpreter's exit. When the iteration is
-left, they end by themselves, as soon as their samples are made (``mhpdata.pool``). A forked child has none: an
-iteration there compares ``process`` and makes its own.
+The threads end before the last batch is handed out, on an exception, and at the interpreter's exit. If the iteration is
+abandoned, they end by themselves after their current samples (``mhpdata.pool``). A forked child has no threads: an
+iteration there compares ``process`` and starts its own.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ Desk = tuple[Reading, DrawScratch]
 
 
 @dataclass
-class Step:
-    """A batch in the making.
+class Draft:
+    """Batch in progress, whose samples are being made.
 
     Attributes:
-        arrays: of the batch.
-        turn: which samples, and their random draws.
-        left: how many samples are not done.
-        boxes, errors: by the sample's place in the batch.
-        dropped: the iteration ended before all samples were made.
-        ready: opened when no sample is left.
+        arrays: Arrays of the batch.
+        turn: Samples of the batch, and their random draws.
+        left: Number of samples that are not done.
+        boxes, errors: Persons' boxes and errors of samples, by position in the batch.
+        dropped: Whether the iteration ended before all samples were made.
+        ready: Lock that is released when no sample is left.
     """
 
     arrays: list[np.ndarray]
@@ -59,38 +59,38 @@ class Step:
                 self.ready.release()
 
 
-Fill = Callable[[Step, int, Reading, DrawScratch], None]
+Fill = Callable[[Draft, int, Reading, DrawScratch], None]
 
 
 class _Sample(NamedTuple):
-    """The job of making sample i of a step."""
+    """Task of making sample i of a batch."""
 
     fill: Fill
-    step: Step
+    draft: Draft
     i: int
 
     def run(self, desk: Desk) -> None:
         try:
-            self.fill(self.step, self.i, *desk)
+            self.fill(self.draft, self.i, *desk)
         except BaseException as error:  # re-raised in the consumer
-            self.step.errors[self.i] = error
-        self.step.count()
+            self.draft.errors[self.i] = error
+        self.draft.count()
 
     def drop(self, error: BaseException) -> None:
-        self.step.dropped = True
-        self.step.count()
+        self.draft.dropped = True
+        self.draft.count()
 
 
 class Makers:
-    """The threads of one iteration.
+    """Threads of one iteration.
 
-    The iteration alone holds on to them: when it is gone, they end. They refer to the loader only by the samples that
-    they have still to make.
+    Only the iteration refers to them: when it is gone, they end. They refer to the loader only through the samples that
+    are still to be made.
 
     Args:
-        threads: how many.
-        desks: unused buffers, which they take and bring back; never two threads have the same.
-        fill: makes one sample of a step.
+        threads: Number of threads.
+        desks: Unused per-thread buffers; each thread takes one and returns it when it ends.
+        fill: Function that makes one sample of a batch.
     """
 
     def __init__(self, threads: int, desks: deque[Desk], fill: Fill) -> None:
@@ -99,32 +99,32 @@ class Makers:
             self._pool = Pool(threads, "mhp-loader", partial(_desk, desks), ended)
         self.process = self._pool.process
 
-    def begin(self, step: Step) -> None:
-        """Have a batch made. Raises OptionError where the iteration was ended."""
-        if not step.left:
-            step.ready.release()
-        for i in range(step.left):
-            self._pool.put(_Sample(self._fill, step, i))
+    def begin(self, draft: Draft) -> None:
+        """Start making a batch. Raise OptionError if the iteration was ended."""
+        if not draft.left:
+            draft.ready.release()
+        for i in range(draft.left):
+            self._pool.put(_Sample(self._fill, draft, i))
 
-    def wait(self, step: Step) -> None:
-        """Wait until all samples of a step are done. Raises OptionError where the iteration was ended."""
-        with step.ready:
-            if step.dropped or self._pool.closed:
+    def wait(self, draft: Draft) -> None:
+        """Wait until all samples of a batch are done. Raise OptionError if the iteration was ended."""
+        with draft.ready:
+            if draft.dropped or self._pool.closed:
                 raise self._pool.error
 
     @property
     def closed(self) -> bool:
-        """Work that is still waiting is not begun; who waits for it gets an error."""
+        """Whether the threads were ended; tasks that had not begun are dropped, and waiting for them raises."""
         return self._pool.closed
 
     def close(self) -> None:
-        """Wait for the samples that are being made, and end the threads."""
+        """Wait for the samples in progress, and end the threads."""
         self._pool.close()
 
 
 @contextmanager
 def _desk(desks: deque[Desk]) -> Iterator[Desk]:
-    """A thread's own buffers: kept from epoch to epoch, since in new memory every page must be faulted in again."""
+    """Lend a thread its buffers, which are kept from epoch to epoch, since new memory costs a page fault per page."""
     try:
         desk = desks.pop()
     except IndexError:

@@ -1,1 +1,1 @@
-"""Options as small frozen classes that check themselves: choose samples, mix sets, crop, share, hand out."""
+"""Declare the loader's options as small frozen classes that check themselves."""

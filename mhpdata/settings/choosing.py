@@ -16,10 +16,10 @@ Names = Iterable[str] | Sequence[Iterable[str] | None] | None
 
 
 class _Names(Rule):
-    """None, names of images, or for several sets a collection of names or None for each."""
+    """None, a collection of names of images, or for several sets one such collection, or None, per set."""
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
-        """Return tuples; raise OptionError for a single text, whose letters would be taken for names."""
+        """Return tuples; raise OptionError for a string, whose letters would otherwise be taken for names."""
         if value is None:
             return None
         names = _texts(name, value)
@@ -27,7 +27,7 @@ class _Names(Rule):
 
 
 def _texts(name: str, value: Any, deep: bool = True) -> tuple[Any, ...]:
-    """Return a collection of names as a tuple; ``deep``: or a collection of collections and None."""
+    """Return a collection of names as a tuple; ``deep`` also allows a collection of such collections and None."""
     if not is_collection(value):
         remedy = f"Pass them in a list: [{value!r}]." if isinstance(value, str) else "Pass a list of names."
         raise OptionError(name, in_words(value), "a collection of names", remedy)
@@ -42,7 +42,7 @@ class _Predicate(Rule):
     """None, or a function of an image's name."""
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
-        """Return it; raise OptionError for what cannot be called."""
+        """Return the value; raise OptionError if it is not callable."""
         if value is not None and not callable(value):
             remedy = "Pass a function such as lambda name: name.endswith('7')."
             raise OptionError(name, in_words(value), "a function of an image's name", remedy)
@@ -51,10 +51,10 @@ class _Predicate(Rule):
 
 @dataclass(frozen=True)
 class Choose(Checked):
-    """Select samples of a split: those that meet all conditions, in the split's order.
+    """Select the samples of a split that meet all conditions, in the split's order.
 
-    A selection without samples is an error, unless ``limit`` is 0. Images that ``names``, ``where`` or ``limit`` keep
-    out of training are not leaks.
+    An empty selection is an error, unless ``limit`` is 0. Images that ``names``, ``where`` or ``limit`` exclude from
+    training are not leaks.
     """
 
     names: Names = option(

@@ -1,4 +1,4 @@
-"""Mix several sets, and draw some images more often than others, in training."""
+"""Mix several sets, and oversample images with rare classes, in training."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SAMPLES: tuple[Sampling, ...] = get_args(Sampling)
 
 
 class _Remap(Rule):
-    """None, the name of a table, the path of a JSON file, or JSON."""
+    """None, the name of a table, the path of a JSON file, or JSON text."""
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
-        """Return it, a path as text; raise OptionError for anything else."""
+        """Return the value, a path as text; raise OptionError for anything else."""
         if value is not None and not isinstance(value, str | Path):
             remedy = "Pass 'common', the path of a JSON file, or its text."
             raise OptionError(name, in_words(value), "a table of labels", remedy)
@@ -28,7 +28,7 @@ class _Remap(Rule):
 
 @dataclass(frozen=True)
 class Mix(Checked):
-    """Combine several sets. An epoch has as many samples as all sets together, whatever the weights.
+    """Combine several sets. An epoch has as many samples as all sets together, with any weights.
 
     A small set with a large weight is oversampled; repeats get independent augmentation. ``sample="rare"`` draws images
     with rare classes more often (``mhpdata.loading.weights``).

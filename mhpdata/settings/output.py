@@ -22,7 +22,7 @@ class _Function(Rule):
     """None, or a function."""
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
-        """Return it; raise OptionError for what cannot be called."""
+        """Return the value; raise OptionError if it is not callable."""
         if value is not None and not callable(value):
             remedy = "Pass a function f(image, labels, persons, rng) that changes the arrays in place."
             raise OptionError(name, in_words(value), "a function", remedy)

@@ -1,4 +1,4 @@
-"""Declare options as fields: the default, the rule and the help text of each stand in one place.
+"""Declare options as fields, each with its default, rule and help text.
 
 ::
 
@@ -6,8 +6,8 @@
     class CentreCrop(Checked):
         size: int = option(768, Integer(1, 32767), "Side of the crops, in pixels.", flag="crop_size")
 
-Constructing such a class checks every field by its rule and raises OptionError with the field's name; the loader, the
-training configuration and the commands' flags read the same fields, so that none of them repeats a rule.
+Constructing such a class checks every field by its rule, and raises OptionError with the field's name. The loader, the
+training configuration and the commands' flags all use these fields, so no rule is repeated.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class Rule(Protocol):
     """A check of a field's value."""
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
-        """Return the value as it is kept; raise OptionError where it is invalid. ``usual`` is the default."""
+        """Return the value to keep; raise OptionError if it is invalid. ``usual`` is the default."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a table of values."""
+    """One of several values."""
 
     choices: tuple[object, ...]
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
-        """Return the value; raise OptionError unless it is in the table."""
+        """Return the value; raise OptionError if it is not one of the choices."""
         check_choice(name, value, self.choices)
         return value
 
@@ -57,7 +57,7 @@ class Integer:
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number in low..high; Python's own, so that JSON can hold it."""
+    """A finite number in low..high, of a type that JSON can hold (not NumPy's)."""
 
     low: float = 0.0
     high: float = math.inf
@@ -84,7 +84,7 @@ class Probability:
     """A number in 0..1, Python's or NumPy's."""
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
-        """Return the number as Python's own; raise OptionError outside 0..1."""
+        """Return the number as an int or float of Python; raise OptionError outside 0..1."""
         check_share(name, value)
         return value if isinstance(value, int | float) else float(value)
 
@@ -116,14 +116,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Each:
-    """Several values of one rule, kept as a tuple; ``count`` of them where it is not 0."""
+    """Several values that follow one rule, kept as a tuple; exactly ``count`` of them unless it is 0."""
 
     rule: Rule
     count: int = 0
     example: str = "(1, 1, 2)"
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
-        """Return the values as a tuple; raise OptionError where one is invalid, or their number is."""
+        """Return the values as a tuple; raise OptionError if one of them, or their number, is invalid."""
         if not is_collection(value):
             raise OptionError(name, in_words(value), f"several values, such as {self.example}", "Pass a tuple of them.")
         values = tuple(one.item() if is_number(one) and hasattr(one, "item") else one for one in value)
@@ -136,12 +136,12 @@ class Each:
 
 @dataclass(frozen=True)
 class OrNone:
-    """None, or what another rule takes."""
+    """None, or a value that another rule accepts."""
 
     rule: Rule
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
-        """Return None, or what the other rule makes of the value."""
+        """Return None, or the value as the other rule keeps it."""
         return None if value is None else self.rule.take(name, value, usual)
 
 
@@ -164,12 +164,12 @@ class Option(NamedTuple):
 
 
 def option(default: Any, rule: Rule, help: str, *, flag: str = "", typed: bool = True, free: bool = False) -> Any:
-    """Declare a field of a :class:`Checked` dataclass; ``flag`` is the field's own name where it is not given."""
+    """Declare a field of a :class:`Checked` dataclass; ``flag`` defaults to the field's name."""
     return field(default=default, metadata={"option": Option(rule, help, flag, typed, free)})
 
 
 class Checked:
-    """Base of dataclasses whose fields are declared by :func:`option`: constructing one checks all of them.
+    """Base of dataclasses whose fields are declared by :func:`option`; constructing an instance checks all fields.
 
     The help texts of the fields become part of the class's docstring.
     """
@@ -182,7 +182,7 @@ class Checked:
             cls.__doc__ = "\n".join([f"{text}\n", "Args:", *lines])
 
     def __post_init__(self) -> None:
-        """Check every field, and keep what its rule returns."""
+        """Check every field, and keep the value that its rule returns."""
         for one in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
             kept = one.metadata["option"].rule.take(one.name, getattr(self, one.name), one.default)
             object.__setattr__(self, one.name, kept)
@@ -190,15 +190,15 @@ class Checked:
 
 def options_of(kind: type[Checked]) -> dict[str, tuple[Option, Any]]:
     """Return {field name: (declaration, default)} of a class, with ``flag`` filled in."""
-    found = {}
+    options = {}
     for one in fields(kind):  # type: ignore[arg-type]  # subclasses are dataclasses
         about = one.metadata["option"]
-        found[one.name] = (about._replace(flag=about.flag or one.name), one.default)
-    return found
+        options[one.name] = (about._replace(flag=about.flag or one.name), one.default)
+    return options
 
 
 def check_kind(name: str, value: object, *kinds: type[Checked]) -> None:
-    """Raise OptionError unless a value is of one of these classes of options."""
+    """Raise OptionError unless a value is an instance of one of these classes of options."""
     if not isinstance(value, kinds):
         expected = " or ".join(f"{kind.__name__}(...)" for kind in kinds)
         raise OptionError(
@@ -207,5 +207,5 @@ def check_kind(name: str, value: object, *kinds: type[Checked]) -> None:
 
 
 def _home(kind: type[Checked]) -> str:
-    """Name the module from which people import a class of options."""
+    """Return the name of the module from which users import a class of options."""
     return "mhpdata" if kind.__module__.startswith("mhpdata.settings") else kind.__module__

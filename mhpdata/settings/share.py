@@ -1,7 +1,7 @@
-"""Say which part of the data this process reads: found out where several processes run, or given.
+"""Determine this process's share of the data: given, or detected if several processes run.
 
-Found from ``torch.distributed`` where it is initialised in this process, else from the variables RANK and WORLD_SIZE
-that torchrun and most launchers set; no framework is imported.
+Rank and world size come from ``torch.distributed`` if this process has initialised it, else from the variables RANK and
+WORLD_SIZE, which torchrun and most launchers set; no framework is imported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mhpdata.errors import OptionError
 from mhpdata.settings.rules import Checked, Integer, OrNone, Switch, option
 
 MOST = 1 << 20
-"""Processes at most."""
+"""Maximum number of processes."""
 
 
 class _Running(NamedTuple):
@@ -26,13 +26,13 @@ class _Running(NamedTuple):
 
 @dataclass(frozen=True)
 class Share(Checked):
-    """This process's share of the samples: each is read by one process per epoch.
+    """This process's share of the samples; each sample is read by one process per epoch.
 
-    ``Share()`` is that of the running process group, or everything where there is none: ``rank`` and ``world_size``
-    hold its numbers once it is constructed.
+    ``Share()`` is the share in the running process group, or all samples if there is none; ``rank`` and ``world_size``
+    are set on construction.
 
     Raises:
-        OptionError: only one of the numbers is given, they are out of range, or they contradict the process group.
+        OptionError: Only one of the numbers is given, they are out of range, or they contradict the process group.
     """
 
     rank: int = option(None, OrNone(Integer(0, MOST - 1)), "Rank of this process, from 0.")
@@ -44,7 +44,9 @@ class Share(Checked):
         given = [self.rank is not None, self.world_size is not None]
         if sum(given) == 1:
             name = "world_size" if given[0] else "rank"
-            raise OptionError(name, "nothing (None)", "both numbers, or none", "Pass rank and world_size together.")
+            raise OptionError(
+                name, "None", "a number, since the other one is given", "Pass rank and world_size together."
+            )
         if self.every:
             if all(given):
                 remedy = "Leave rank and world_size out, or leave every out."
@@ -64,9 +66,9 @@ class Share(Checked):
 
     @classmethod
     def told(cls, rank: int, world_size: int) -> Share:
-        """Return the share of a process whose numbers its engine knows; neither torch nor the environment is asked.
+        """Return the share of a process whose numbers come from its engine; torch and the environment are ignored.
 
-        MXNet's processes have their numbers from its kvstore, whatever RANK says.
+        MXNet's processes get their numbers from its kvstore, which may differ from RANK.
         """
         Integer(1, MOST).take("world_size", world_size, None)
         Integer(0, world_size - 1).take("rank", rank, None)
@@ -80,11 +82,11 @@ class Share(Checked):
 
 
 def _running() -> _Running | None:
-    """The process group that this process is in, or None."""
+    """Return the rank and world size of this process's group, or None."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return _Running(distributed.get_rank(), distributed.get_world_size(), "torch.distributed says")
-    given = os.environ.get("RANK") or None, os.environ.get("WORLD_SIZE") or None  # an empty one counts as not set
+    given = os.environ.get("RANK") or None, os.environ.get("WORLD_SIZE") or None  # an empty variable counts as unset
     if None in given:
         return None
     try:
@@ -93,6 +95,6 @@ def _running() -> _Running | None:
         rank, world_size = 0, 0
     if not 0 <= rank < world_size <= MOST:
         found = f"RANK {given[0]!r}, WORLD_SIZE {given[1]!r}"
-        remedy = "Unset both variables, or set them to this process's number and the number of processes."
-        raise OptionError("environment", found, "numbers, RANK below WORLD_SIZE", remedy)
+        remedy = "Unset both variables, or set them to the rank of this process and the number of processes."
+        raise OptionError("environment", found, "whole numbers, RANK below WORLD_SIZE", remedy)
     return _Running(rank, world_size, "RANK and WORLD_SIZE say")

@@ -1,6 +1,6 @@
-"""Say which part of an image a sample shows: a random training crop, the centre crop, or the whole image.
+"""Select the part of an image that a sample shows: a random training crop, the centre crop, or the whole image.
 
-What each option costs: docs/loader.md.
+docs/loader.md lists the cost of each option.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class _Scales(Rule):
 class TrainCrop(Checked):
     """Random crops for training, in a shuffled order: scaled, cropped, mirrored, blurred (GluonCV's recipe).
 
-    The long side becomes a random length in ``scales`` x ``base_size``; a random square of ``size`` x ``size`` pixels
-    is cut out, and padded where the scaled image is smaller.
+    The long side is resized to a random length in ``scales`` x ``base_size``; a random square of ``size`` x ``size``
+    pixels is cropped, and padded if the resized image is smaller.
     """
 
     size: int = option(768, _SIDE, "Side of the crops, in pixels.", flag="crop_size")
@@ -56,14 +56,14 @@ class TrainCrop(Checked):
 
 @dataclass(frozen=True)
 class CentreCrop(Checked):
-    """The square in the middle, the short side resized to ``size`` pixels; in the split's order (GluonCV's "val")."""
+    """Crops of the centre, with the short side resized to ``size``, in the split's order (GluonCV's "val")."""
 
     size: int = option(768, _SIDE, "Side of the crops, in pixels.", flag="crop_size")
 
 
 @dataclass(frozen=True)
 class Whole(Checked):
-    """Images as they are in the shard, in the split's order, one per batch, since their sizes differ."""
+    """Whole images as stored, in the split's order; one per batch, since their sizes differ."""
 
 
 View = TrainCrop | CentreCrop | Whole

@@ -75,7 +75,7 @@ def test_all_ranks_see_each_sample_once_also_when_the_world_changes(length, stag
     """Every stage is (world size, batch size, batches until the run is stopped); the last one runs to the end."""
     seen, position = [], 0
     for number, (world_size, batch_size, stop_after) in enumerate(stages):
-        todo = sampling.steps(length, position, batch_size, world_size)
+        todo = sampling.batches_left(length, position, batch_size, world_size)
         for _ in range(todo if number == len(stages) - 1 else min(todo, stop_after)):
             shares = [sampling.share(length, position, batch_size, rank, world_size) for rank in range(world_size)]
             parts = [list(range(length))[s] for s in shares]
@@ -87,10 +87,10 @@ def test_all_ranks_see_each_sample_once_also_when_the_world_changes(length, stag
 
 
 def test_drop_last_counts_only_full_batches():
-    assert sampling.steps(100, 0, 16, 2) == 4
-    assert sampling.steps(100, 0, 16, 2, drop_last=True) == 3
-    assert sampling.steps(100, 96, 16, 2, drop_last=True) == 0
-    assert sampling.steps(100, 100, 16, 2) == 0
+    assert sampling.batches_left(100, 0, 16, 2) == 4
+    assert sampling.batches_left(100, 0, 16, 2, drop_last=True) == 3
+    assert sampling.batches_left(100, 96, 16, 2, drop_last=True) == 0
+    assert sampling.batches_left(100, 100, 16, 2) == 0
 
 
 def test_draws_belong_to_the_sample_not_to_its_neighbours():
