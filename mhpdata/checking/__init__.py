@@ -1,1 +1,1 @@
-"""Compare a packed folder, or a download, with what it has to be (mhp-verify)."""
+"""Verify a packed folder or a download (mhp-verify)."""

@@ -1,6 +1,6 @@
-"""A manifest against itself, its layout, and what the records gave. Pure: nothing is read from the disk.
+"""Check a manifest for consistency: within itself, with its layout, and with the records. Nothing is read from disk.
 
-Each function yields what it finds wrong as (found, expected), for ``mhpdata.checking.packed`` to make errors of.
+Each function yields problems as (found, expected), of which ``mhpdata.checking.packed`` makes errors.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ Wrong = Iterator[tuple[str, str]]
 
 
 def pack_options(manifest: Manifest) -> PackOptions:
-    """The options that a folder was packed with.
+    """Return the options that a folder was packed with.
 
     Raises:
-        OptionError: one is missing, unknown, or outside what it may be.
+        OptionError: An option is missing, unknown or invalid.
     """
     given = {name: value for name, value in manifest.options.items() if name != "splits"}
     known = PackOptions().as_dict()
     odd = sorted(set(given) ^ set(known))
     if odd:
-        raise OptionError(", ".join(odd), "missing or unknown", f"just these: {', '.join(known)}", PACK_AGAIN)
+        raise OptionError(", ".join(odd), "missing or unknown", f"only these: {', '.join(known)}", PACK_AGAIN)
     return PackOptions(**given)
 
 
 def check_layout(manifest: Manifest) -> Wrong:
-    """Layout, classes, left/right pairs, and the splits that the options name."""
+    """Check layout, classes, left/right pairs, and the splits that the options name."""
     splits = list(manifest.splits)
     if manifest.options.get("splits") != splits:
-        yield f"options of splits {manifest.options.get('splits')}", f"{splits}, the splits that it describes"
+        yield f"option splits {manifest.options.get('splits')}", f"{splits}, the splits in the manifest"
     if manifest.layout not in LAYOUTS:
         yield f"layout {manifest.layout!r}", " or ".join(LAYOUTS)
         return
@@ -52,7 +52,7 @@ def check_layout(manifest: Manifest) -> Wrong:
 
 
 def check_names(manifest: Manifest) -> Wrong:
-    """Names of files, records and skipped entries."""
+    """Check the names of files, records and skipped entries."""
     suffixes = SUFFIXES.get(str(manifest.options.get("format")), ())
     for name, split in manifest.splits.items():
         for number, shard in enumerate(split.shards):
@@ -69,7 +69,7 @@ def check_names(manifest: Manifest) -> Wrong:
 
 
 def compare_statistics(manifest: Manifest, name: str, counted: Statistics) -> Wrong:
-    """The statistics of split ``name`` with those counted in its records, if all records gave some."""
+    """Compare the statistics of split ``name`` with those counted in its records, if all of these were counted."""
     split = manifest.splits[name]
     stated = split.statistics
     where = f"statistics of split {name}:"
@@ -79,7 +79,7 @@ def compare_statistics(manifest: Manifest, name: str, counted: Statistics) -> Wr
         return
     for what, count in vars(counted).items():
         says = getattr(stated, what)
-        older = manifest.version == 1 and what == "unlabelled_persons" and not says  # it may not have been counted
+        older = manifest.version == 1 and what == "unlabelled_persons" and not says  # mhp 0.1 may not have counted them
         if what == "images" or says == count or older:
             continue
         if not isinstance(count, list):
@@ -93,30 +93,30 @@ def compare_statistics(manifest: Manifest, name: str, counted: Statistics) -> Wr
 
 
 def compare_content(manifest: Manifest, name: str, content: str) -> Wrong:
-    """The content of split ``name`` with that of its records, all of which were read."""
+    """Compare the content digest of split ``name`` with that of its records, all of which were read."""
     stated = manifest.splits[name].content
     if stated and stated != content:
         yield f"content of split {name} {stated}", f"{content}, by its records"
 
 
 def content_of(manifest: Manifest, counted: dict[str, str]) -> str | None:
-    """The content of the pack, by the content of its splits' records; None where one of them could not be told."""
+    """Return the content digest of the pack, from those of its splits' records; None if one of these is missing."""
     if counted.keys() != manifest.splits.keys():
         return None
     splits = [split._replace(content=counted[split.name]) for split in contents(manifest.splits)]
     return pack_content(manifest.layout, manifest.classes, manifest.flip_pairs, splits)
 
 
-def compare_record(shard: Shard, position: int, record: str, photo: bytes, classes: int | None) -> Wrong:
-    """What the manifest says of one record with its photo's hash and the labels in it, where these could be told."""
-    if shard.photos and photo and shard.photos[position] != photo.hex():
-        yield f"photo {shard.photos[position]} of {record}", f"{photo.hex()}, as its record says"
+def compare_record(shard: Shard, position: int, record: str, sha256: bytes, classes: int | None) -> Wrong:
+    """Compare the manifest's entry for a record with the record: SHA-256 of its source image, and labels, if known."""
+    if shard.photos and sha256 and shard.photos[position] != sha256.hex():
+        yield f"source image {shard.photos[position]} of {record}", f"{sha256.hex()}, as in its record"
     if shard.classes and classes is not None and shard.classes[position] != classes:
         yield f"labels {_labels(shard.classes[position])} in {record}", f"{_labels(classes)}, as in its record"
 
 
 def compare_duplicates(manifest: Manifest, hashes: list[tuple[str, bytes]]) -> Wrong:
-    """The groups of identical photos with those by ``hashes``, (split/name, SHA-256), if all records gave one."""
+    """Compare the groups of identical images with those by ``hashes``, (split/name, SHA-256), if these are complete."""
     known = {f"{name}/{record}" for name, split in manifest.splits.items() for record in record_names(split)}
     for record in chain.from_iterable(manifest.duplicates):
         if record not in known:
@@ -126,17 +126,20 @@ def compare_duplicates(manifest: Manifest, hashes: list[tuple[str, bytes]]) -> W
     stated, counted = set(manifest.duplicates), identical(hashes)
     for group in manifest.duplicates:
         if group not in counted and known.issuperset(group):
-            yield f"duplicates group {', '.join(group)}", "all records of one photo file, in order"
+            yield f"duplicates group {', '.join(group)}", "all records of one source image, in order"
     for group in counted:
         if group not in stated:
-            yield f"duplicates without {', '.join(group)}", "a group of them: their photos are the same file"
+            yield (
+                f"duplicates without {', '.join(group)}",
+                "a group of these records: their source images are identical",
+            )
 
 
 def _labels(bits: int) -> str:
-    """The labels of which a number has the bits."""
+    """Return the labels whose bits are set in a number, as text."""
     return ", ".join(str(label) for label in range(bits.bit_length()) if bits >> label & 1) or "none"
 
 
 def record_names(split: PackedSplit) -> Iterator[str]:
-    """The names of a split's records, in order."""
+    """Return the names of a split's records, in order."""
     return chain.from_iterable(shard.names for shard in split.shards)

@@ -1,14 +1,14 @@
-"""Is a packed folder what was packed? Every file, record and count against the manifest; all problems in one list.
+"""Verify a packed folder: check every file, record and count against its manifest, and list all problems.
 
 ::
 
-    manifest.json ─> options, classes, names      against themselves and the layout      mhpdata.checking.manifest
+    manifest.json ─> options, classes, names      consistent, and as in the layout       mhpdata.checking.manifest
                   ─> files                        length, SHA-256; stray shards          mhpdata.checking.files
                   ─> records, on threads          bytes, sizes, runs; deep: maps         mhpdata.checking.record
-                       └─> statistics, duplicates, content, counted again = the manifest's?  mhpdata.checking.manifest
+                       └─> statistics, duplicates, content, recomputed and compared      mhpdata.checking.manifest
 
-Memory does not grow with the folder but for a name and two hashes per record. ``verify_source``
-(mhpdata.checking.source) checks a download instead.
+Memory grows with the folder by a name and two hashes per record only. ``verify_source`` (mhpdata.checking.source)
+checks a download instead.
 """
 
 from __future__ import annotations
@@ -59,26 +59,26 @@ def verify_packed(
     workers: int | None = None,
     progress: bool = False,
 ) -> Report:
-    """Check a packed folder against its manifest, and find all that is wrong.
+    """Check a packed folder against its manifest, and list all problems.
 
-    Checked are the manifest itself; of every file its length and the SHA-256 of it and of its blocks; shards that the
-    manifest does not name; of every record its CRC, place, name, sizes and runs. Statistics, duplicates and contents
-    are computed again. Every byte is read twice, once for the file's hash and once for its records.
+    The checks cover the manifest itself; the length and SHA-256 of every file and of its blocks; shards that the
+    manifest does not name; the CRC, position, name, sizes and runs of every record. Statistics, duplicates and content
+    digests are recomputed. Every byte is read twice, once for the file's hash and once for its records.
 
     Args:
-        folder: where mhp-pack has written.
-        deep: also decode every image and every person's mask, and merge and resize the masks again: labels and persons
-            must be the stored ones.
-        allow_empty: a split without records is nothing wrong.
-        workers: threads; by default one for each core that this process may use.
-        progress: show bars, where stderr is a terminal.
+        folder: Packed folder.
+        deep: Also decode every image and every person's mask, merge and resize the masks again, and compare labels and
+            persons with the stored ones.
+        allow_empty: Accept a split without records.
+        workers: Number of threads, by default one per core that this process may use.
+        progress: Show bars, if stderr is a terminal.
 
     Returns:
         The report; its findings are ManifestError, ShardError and RecordError.
 
     Raises:
-        ManifestError: there is no manifest, or it cannot be parsed.
-        OptionError: ``workers`` out of range.
+        ManifestError: The manifest is missing, or cannot be parsed.
+        OptionError: ``workers`` is out of range.
     """
     folder = check_path("folder", folder)
     verification = _Verification(folder, read_manifest(folder), deep)
@@ -92,14 +92,14 @@ class _Verification:
 
     def __init__(self, folder: Path, manifest: Manifest, deep: bool) -> None:
         self._folder, self._manifest, self._deep = folder, manifest, deep
-        how = "images and masks decoded, and merged again" if deep else "images and masks not decoded"
+        how = "images and masks decoded, masks merged again" if deep else "images and masks not decoded"
         format = manifest.options.get("format")
         self._report = Report(f"{folder}: {manifest.layout}, packed as {format}; {how}")
         self._hashes: list[tuple[str, bytes]] = []
         self._contents: dict[str, str] = {}
 
     def run(self, workers: int | None, progress: bool) -> Report:
-        """Check everything once, the cheap things first."""
+        """Run all checks, the cheap ones first."""
         options = self._options()
         self._note(check_layout(self._manifest))
         self._note(check_names(self._manifest))
@@ -119,30 +119,30 @@ class _Verification:
         """Add a finding for each split without records, and for a folder without splits."""
         splits = self._manifest.splits
         if not splits:
-            self._note(iter([("there is no split", "at least one")]))
+            self._note(iter([("no splits", "at least one")]))
         for split in (name for name, one in splits.items() if not one.records):
             others = "".join(f" --split {name}" for name, one in splits.items() if one.records)
             remedy = f"Pack again with --overwrite{others}" if others else "Pack a download that has images"
-            remedy += f"; where the split is meant to be empty, pass {ALLOW_EMPTY}."
+            remedy += f"; if the split is meant to be empty, pass {ALLOW_EMPTY}."
             found = f"split {split} is empty"
             self._report.findings.append(ManifestError(self._folder / NAME, found, "at least one record", remedy))
 
     def _note(self, wrong: Wrong) -> None:
-        """Add what is wrong with the manifest to the findings."""
+        """Add problems of the manifest to the findings."""
         place = self._folder / NAME
         self._report.findings += [ManifestError(place, found, expected, _AGAIN) for found, expected in wrong]
 
     def _options(self) -> PackOptions | None:
-        """The options; None, and a finding, where no record can be read by them."""
+        """Return the options; if they are invalid, add a finding and return None."""
         try:
             return pack_options(self._manifest)
         except OptionError as error:
-            found = f"option {error.place}: {error.found}, so no record can be read"
+            found = f"option {error.place}: {error.found}, so the records were not checked"
             self._note(iter([(found, error.expected)]))
             return None
 
     def _check_split(self, name: str, options: PackOptions | None, threads: Crew) -> None:
-        """Every record of a split, then the split's statistics."""
+        """Check every record of a split, then the split's statistics."""
         split, classes = self._manifest.splits[name], len(self._manifest.classes)
         total = Statistics(class_pixels=[0] * classes, class_images=[0] * classes)
         start, digests = 0, list[bytes]()
@@ -159,7 +159,7 @@ class _Verification:
                     total.add(checked.statistics)
             start += len(shard.names)
         if not self._deep:
-            total.unlabelled_persons = split.statistics.unlabelled_persons  # only the masks tell
+            total.unlabelled_persons = split.statistics.unlabelled_persons  # known only from the masks
         self._note(compare_statistics(self._manifest, name, total))
         if len(digests) == start:
             self._contents[name] = split_content(digests)
@@ -169,7 +169,7 @@ class _Verification:
             "unreadable": start - total.images,
             "persons": total.labelled_persons,
             "gray": total.gray,
-            "contested px": total.contested,
+            "overlapping px": total.contested,
             "conflicting px": total.conflicting,
             "kB": sum(file.bytes for shard in split.shards for file in shard.files) // 1000,
         }
@@ -177,9 +177,9 @@ class _Verification:
     def _check_shard(
         self, shard: Shard, start: int, options: PackOptions, threads: Crew, labelled: bool
     ) -> Iterator[Checked]:
-        """The records of one shard, in order; none, and a finding, where it cannot be opened."""
+        """Check the records of one shard, in order; if it cannot be opened, add a finding and yield nothing."""
         if not all((self._folder / file.file).is_file() for file in shard.files):
-            return  # a finding already
+            return  # check_file has reported it
         try:
             reader = formats.reader(options.format, self._folder / shard.stem, len(shard.names))
         except ShardError as error:
@@ -202,14 +202,14 @@ class _Verification:
             yield FORMAT_1
         for name, count in self._report.counts.items():
             if count["unreadable"]:
-                yield f"split {name}: statistics not compared, records that cannot be read: {count['unreadable']}"
+                yield f"split {name}: statistics not compared, since {count['unreadable']} records are unreadable"
         if manifest.skipped:
             left_out = counted(len(manifest.skipped), "entry or line", "entries or lines")
-            yield f"packing left out {left_out}; the manifest says which and why"
+            yield f"{left_out} skipped in packing; the manifest lists them with the reason"
         yield from describe_notes(manifest.notes)
         yield from (renamed.text for renamed in manifest.renamed)
         if manifest.duplicates:
-            photos = sum(map(len, manifest.duplicates))
-            yield f"byte-identical photos: {counted(len(manifest.duplicates), 'group')} of {photos} in all"
+            images = sum(map(len, manifest.duplicates))
+            yield f"byte-identical images: {images} in {counted(len(manifest.duplicates), 'group')}"
         if (self._folder / FOLDER).exists():
-            yield f"{FOLDER}: left by an mhp-pack that was interrupted; running the same command again removes it"
+            yield f"{FOLDER}: left by an interrupted mhp-pack; run the same command again to remove it"

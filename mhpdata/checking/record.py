@@ -1,13 +1,13 @@
-"""One record of a packed folder against all that can be computed anew.
+"""Check one record of a packed folder against everything that can be recomputed.
 
 ::
 
-    record ─parse, claims, runs─> statistics                                           always
-           ├─> image: decodes, by both decoders alike; its hash, if it is the source's own file       deep
-           └─> masks ─merge─> ─resize─> = labels and persons of the record?            deep
+    record ─parse, claims, runs─> statistics                                                       always
+           ├─> image: decodes, identically by both decoders; its hash, if it is the source file    deep
+           └─> masks ─merge─> ─resize─> compared with the labels and persons of the record         deep
 
-The deep check repeats the pack with the masks that the record keeps: merged by the same code, resized as maps, not as
-runs. It finds a record that was altered together with its CRC, not an error of ``merge`` itself. Sizes are checked
+The deep check repeats the pack with the masks in the record: merged by the same code, and resized as maps, not as runs.
+It detects a record that was altered together with its CRC, but not an error in ``merge`` itself. Sizes are checked
 (``parse_record``) before anything is allocated.
 """
 
@@ -36,22 +36,19 @@ from mhpdata.storage.record import Record, parse_record
 from mhpdata.storage.shards.formats import Reader
 from mhpdata.storage.statistics import Statistics
 
-_CLAIM = "is damaged: it says that it holds the photo's own JPEG, but its image is of another size, or no JPEG"
-_CLAIMED = {
-    "contested": "pixels that several persons label (contested)",
-    "conflicting": "pixels that persons label differently (conflicting)",
-}
+_CLAIM = "is damaged: marked as an unchanged source JPEG, but its image has another size, or is not a JPEG"
+_CLAIMED = {"contested": "overlapping pixels", "conflicting": "pixels with conflicting labels"}
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What one record gave.
+    """Result of the check of one record.
 
     Attributes:
-        findings: what is wrong with it.
-        statistics: its share of the split's; None where it cannot be told.
-        source_sha256: of its photo's file; empty where it cannot be told.
-        content: its digest (mhpdata.storage.content); empty where it cannot be read.
+        findings: Problems of the record.
+        statistics: Its contribution to the split's statistics; None if unknown.
+        source_sha256: SHA-256 of its source image; empty if unknown.
+        content: Its digest (mhpdata.storage.content); empty if it is unreadable.
     """
 
     findings: list[MhpError]
@@ -61,7 +58,7 @@ class Checked:
 
     @property
     def classes(self) -> int | None:
-        """The labels that occur, bit c for label c; None where it cannot be told."""
+        """Return the labels that occur as bits, bit c for label c; None if unknown."""
         if self.statistics is None:
             return None
         return sum(1 << label for label, images in enumerate(self.statistics.class_images) if images)
@@ -69,17 +66,17 @@ class Checked:
 
 @dataclass(frozen=True)
 class RecordCheck:
-    """The check of the records of one shard, to be called with a place in the shard, by any number of threads.
+    """Check of the records of one shard; call it with a position in the shard, from any number of threads.
 
     Attributes:
-        reader: of the shard.
-        file: the shard's file, as the user would name it.
-        names: of the shard's records, by the manifest.
-        start: the index in the split of the shard's first record.
-        classes: how many labels the dataset has.
-        options: what it was packed with.
-        deep: decode the image and repeat the merge, too.
-        labelled: the records have labels, by the manifest.
+        reader: Reader of the shard.
+        file: The shard's file, as the user would name it.
+        names: Names of the shard's records, by the manifest.
+        start: Index in the split of the shard's first record.
+        classes: Number of labels of the dataset.
+        options: Options of the pack.
+        deep: Whether to decode the image and to repeat the merge, too.
+        labelled: Whether the records have labels, by the manifest.
     """
 
     reader: Reader
@@ -92,7 +89,7 @@ class RecordCheck:
     labelled: bool = True
 
     def __call__(self, position: int) -> Checked:
-        """Check one record; what is wrong with it is in the result, never raised."""
+        """Check one record; its problems are returned in the result, not raised."""
         index, name = self.start + position, self.names[position]
         place = f"{self.file}, record {index} ({name})"
         try:
@@ -104,7 +101,7 @@ class RecordCheck:
             return Checked([error.at(place)])
         findings: list[MhpError] = list(_check_claims(record, name, self.options, place))
         if (record.runs is not None) != self.labelled:
-            found, expected = ("has labels", "none") if self.labelled is False else ("has no labels", "some")
+            found, expected = ("has no labels", "labels") if self.labelled else ("has labels", "no labels")
             findings.append(RecordError(place, found, f"{expected}, by the manifest", PACK_AGAIN))
         faults: list[MhpError] = list(_check_runs(record, self.classes, place))
         findings += faults
@@ -117,7 +114,7 @@ class RecordCheck:
 
 
 def _check_claims(record: Record, name: str, options: PackOptions, place: str) -> Iterator[RecordError]:
-    """Name, codec and sizes: what the manifest says of every record."""
+    """Check name, codec and sizes against the manifest."""
     if record.name != name:
         yield RecordError(place, f"is named {record.name!r}", f"{name!r}, by the manifest", PACK_AGAIN)
     if record.codec != CODECS[options.image]:
@@ -126,11 +123,11 @@ def _check_claims(record: Record, name: str, options: PackOptions, place: str) -
     try:
         size = packed_size(*record.source_size, options.size, options.size_of)
     except OptionError as error:
-        yield RecordError(place, f"by its photo's size: {error.found}", error.expected, PACK_AGAIN)
+        yield RecordError(place, f"its source size is invalid: {error.found}", error.expected, PACK_AGAIN)
         return
     if record.size != size:
-        found = f"{_by(record.size)} pixels from a photo of {_by(record.source_size)}"
-        yield RecordError(place, found, f"{_by(size)}, by the manifest's size", PACK_AGAIN)
+        found = f"has {_by(record.size)} pixels, from a source image of {_by(record.source_size)}"
+        yield RecordError(place, found, f"{_by(size)}, by the size option in the manifest", PACK_AGAIN)
     if record.verbatim and (record.size != record.source_size or record.codec != CODECS["jpeg"]):
         yield RecordError(place, _CLAIM, "", PACK_AGAIN)
 
@@ -146,8 +143,8 @@ def _check_runs(record: Record, classes: int, place: str) -> Iterator[RecordErro
 
 def _check_image(record: Record, place: str) -> Iterator[RecordError]:
     if record.verbatim and hashlib.sha256(record.image).digest() != record.source_sha256:
-        found = "its bytes are not those of the photo that it was made from (SHA-256)"
-        yield RecordError(f"{place}, image", found, "the photo's own JPEG", PACK_AGAIN)
+        found = "its bytes differ from those of its source image (SHA-256)"
+        yield RecordError(f"{place}, image", found, "the unchanged source JPEG", PACK_AGAIN)
     try:
         image = decode_stored(record.image, record.codec, record.size)
     except RecordError as error:
@@ -156,11 +153,11 @@ def _check_image(record: Record, place: str) -> Iterator[RecordError]:
     if record.codec == CODECS["jpeg"] and (difference := find_difference(record.image, image)):
         yield RecordError(f"{place}, image", f"is a damaged JPEG: {difference}", "libjpeg's pixels", PACK_AGAIN)
     if record.gray and (image != image[..., :1]).any():
-        yield RecordError(f"{place}, image", "has colours", "a gray image, as the record says", PACK_AGAIN)
+        yield RecordError(f"{place}, image", "has colours", "a gray image, as stated in the record", PACK_AGAIN)
 
 
 def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: str) -> Iterator[RecordError]:
-    """Every person's mask, and the maps they make together; the stored ones are compared if their runs are sound."""
+    """Check every person's mask, merge them, and compare the result with the stored maps if their runs are valid."""
     if record.runs is None or record.row_offsets is None:
         return
     size, merging, sound_masks = record.source_size, Merging(overlap, record.source_size), True
@@ -178,22 +175,22 @@ def _check_maps(record: Record, classes: int, overlap: str, sound: bool, place: 
     for what, words in _CLAIMED.items():
         stored, counted = getattr(record, what), getattr(merged, what)
         if stored != counted:
-            yield RecordError(place, f"is damaged: says {stored} {words}", f"{counted}, as in its masks", PACK_AGAIN)
+            yield RecordError(place, f"is damaged: states {stored} {words}", f"{counted}, as in its masks", PACK_AGAIN)
     if not sound:
         return
     labels, persons = decode_runs(record.row_offsets, record.runs, record.size)
-    anew = decode_runs(merged.row_offsets, merged.runs, record.source_size)
-    differ = labels != resize_labels(anew[0], record.size)
-    differ |= persons != resize_labels(anew[1], record.size)
+    again = decode_runs(merged.row_offsets, merged.runs, record.source_size)
+    differ = labels != resize_labels(again[0], record.size)
+    differ |= persons != resize_labels(again[1], record.size)
     if differ.any():
         row, column = np.argwhere(differ)[0].tolist()
-        found = f"labels or persons are not those of its masks in {int(differ.sum())} pixels"
+        found = f"labels or persons differ from those of its masks in {int(differ.sum())} pixels"
         found += f", first in row {row}, column {column}"
-        yield RecordError(place, found, f"the masks merged by the rule '{overlap}' and resized", PACK_AGAIN)
+        yield RecordError(place, found, f"the masks, merged by the rule '{overlap}' and resized", PACK_AGAIN)
 
 
 def _person_runs(data: bytes | memoryview, size: tuple[int, int], classes: int) -> MaskRuns | tuple[str, str]:
-    """The runs of a person's mask; where it is damaged, what was found and expected."""
+    """Return the runs of a person's mask; if it is damaged, (found, expected)."""
     try:
         runs = inflate_runs(data, size)
     except RecordError as error:
@@ -203,16 +200,16 @@ def _person_runs(data: bytes | memoryview, size: tuple[int, int], classes: int) 
 
 
 def _count_unlabelled(record: Record) -> int:
-    """The persons without a labelled pixel; none of those whose masks are damaged."""
-    found = 0
+    """Count the persons without a labelled pixel, except those whose masks are damaged."""
+    count = 0
     for mask in record.masks:
         with suppress(RecordError):
-            found += not inflate_runs(mask, record.source_size).area
-    return found
+            count += not inflate_runs(mask, record.source_size).area
+    return count
 
 
 def _count(record: Record, classes: int, unlabelled: int) -> Statistics:
-    """The statistics of one record whose runs are sound."""
+    """Return the statistics of one record whose runs are valid."""
     pixels = np.zeros(256, np.int64)
     if record.runs is not None and record.row_offsets is not None:
         pixels = count_labels(record.row_offsets, record.runs)

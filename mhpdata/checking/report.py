@@ -1,7 +1,7 @@
-"""What a check of a folder has found: every problem as an error that is not raised, counts, and remarks.
+"""Report the result of a check of a folder: problems as errors that are not raised, counts, and remarks.
 
-A check never stops at the first problem. It collects the errors that other verbs would raise, so each says its place,
-what was found, what was expected and what to do. A *remark* is worth knowing and keeps nobody from anything.
+A check does not stop at the first problem. It collects the errors that other commands would raise, each with its place,
+found and expected values and a remedy. A *remark* is informational; it never fails the check.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from mhpdata.wording import counted, printable
 
 @dataclass
 class Report:
-    """What ``verify_packed`` and ``verify_source`` return.
+    """Result of ``verify_packed`` or ``verify_source``.
 
     Attributes:
-        title: what was checked, in words.
-        findings: every problem, in the order of the folder: the manifest or the lists first, then split by split.
-        counts: split -> column -> count; the columns are the same in every split.
-        remarks: sentences that are no problems, such as which photos are byte-identical.
+        title: Subject of the check.
+        findings: Problems, in the order of the folder: the manifest or the lists first, then split by split.
+        counts: {split: {column: count}}, with the same columns in every split.
+        remarks: Informational sentences, such as groups of byte-identical images.
     """
 
     title: str
@@ -31,27 +31,27 @@ class Report:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the check found no problem."""
         return not self.findings
 
     @property
     def damaged(self) -> bool:
-        """Whether data are wrong; what could not be checked for a reason outside the data may be whole."""
+        """Whether data are damaged; data that could not be checked for an outside reason do not count."""
         return not all(map(is_outside, self.findings))
 
     def text(self, shown: int | None = None) -> str:
-        """The report in words.
+        """Return the report as text.
 
         Args:
-            shown: at most so many remarks, and so many findings; None for all.
+            shown: Maximum number of remarks, and of findings; None for all.
         """
-        found = [f"{type(error).__name__}: {error}" for error in self.findings]
-        head = "Nothing wrong." if self.clean else f"{counted(len(found), 'problem')}:"
+        problems = [f"{type(error).__name__}: {error}" for error in self.findings]
+        head = "No problems found." if self.clean else f"{counted(len(problems), 'problem')}:"
         notes = [*_cut(self.remarks, shown), ""] if self.remarks else []
-        return "\n".join([printable(self.title), "", *self._table(), "", *notes, head, *_cut(found, shown)])
+        return "\n".join([printable(self.title), "", *self._table(), "", *notes, head, *_cut(problems, shown)])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON types; ``outside`` problems say nothing about the data."""
+        """Return the report as JSON types; problems marked ``outside`` do not concern the data."""
         problems = [
             {
                 "error": type(one).__name__,

@@ -1,8 +1,8 @@
-"""Is a download fit to be packed? Every photo and every mask is decoded and checked, and all problems are listed.
+"""Verify a download before packing it: decode and check every image and every mask, and list all problems.
 
-Packing would stop at the first of them (or skip them one by one); this tells beforehand, and how the folder compares
-with the full release. Photos are decoded as strictly as in packing; a mask whose photo says no size is held against its
-own.
+Packing would stop at the first problem, or skip the entries one by one. The check also compares the folder with the
+full release. Images are decoded as strictly as in packing; if an image's size is unknown, its masks are checked against
+their own.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ from mhpdata.wording import counted
 
 @dataclass(frozen=True)
 class Release:
-    """What the full release of a dataset holds: images of each split, persons in all (None: not known here), photos
-    known not to decode."""
+    """Contents of the full release of a dataset.
+
+    ``images``: number of images per split. ``persons``: number of persons in all; None if unknown. ``broken``: images
+    known not to decode.
+    """
 
     images: dict[str, int]
     persons: int | None
@@ -55,8 +58,12 @@ RELEASES = {
 
 @dataclass(frozen=True)
 class _Surveyed:
-    """What one entry gave: its problems, the hash of its photo (empty where unreadable), whether the photo is gray, how
-    many persons, how many of them without a labelled pixel, and what is to be noted of the photo, by code."""
+    """Result of the check of one entry.
+
+    ``findings``: its problems. ``sha256``: hash of its image, empty if unreadable. ``gray``: whether the image is gray.
+    ``persons``: number of persons. ``unlabelled``: number of those without a labelled pixel. ``notes``: notes on the
+    image, by code.
+    """
 
     findings: list[SourceError]
     sha256: bytes
@@ -75,31 +82,31 @@ def verify_source(
     workers: int | None = None,
     progress: bool = False,
 ) -> Report:
-    """Check a downloaded dataset before packing it, and find all that is wrong.
+    """Check a downloaded dataset before packing it, and list all problems.
 
     Args:
-        src: the folder as unpacked. Nothing is written there.
+        src: Extracted folder. Nothing is written there.
         layout: "auto", or a name in mhpdata.source.scan.LAYOUTS.
-        follow_links: read what links out of ``src`` lead to; they are refused otherwise.
-        allow_empty: a split without images is nothing wrong.
-        workers: threads; by default one for each core that this process may use.
-        progress: show a bar, where stderr is a terminal.
+        follow_links: Follow links that lead out of ``src``; otherwise they are refused.
+        allow_empty: Accept a split without images.
+        workers: Number of threads, by default one per core that this process may use.
+        progress: Show a bar, if stderr is a terminal.
 
     Returns:
-        The report; its findings are SourceError. Files that no list names or that were taken under another name, and
-        byte-identical photos, are remarks. An entry with a missing file or a wrong number of masks is a finding of
-        which nothing is decoded.
+        The report; its findings are SourceError. Remarks list files that no list names, files accepted under another
+        name, and byte-identical images. An entry with a missing file or a wrong number of masks is a finding; its files
+        are not decoded.
 
     Raises:
-        FolderError: ``src`` is not a dataset of this layout, or a folder or list of it cannot be read at all.
-        OptionError: an unknown layout, or ``workers`` out of range.
+        FolderError: ``src`` is not a dataset of this layout, or a folder or list of it is unreadable.
+        OptionError: The layout is unknown, or ``workers`` is out of range.
     """
     src = check_path("src", src)
     try:
         listing = scan(src, layout, follow_links)
     except SourceError as error:
         raise error.below(src) from error.__cause__
-    report = Report(f"{src}: {listing.layout}; every photo and mask decoded")
+    report = Report(f"{src}: {listing.layout}; every image and mask decoded")
     report.findings += [problem.error.below(src) for problem in listing.problems]
     report.findings += [] if allow_empty else [error.below(src) for error in _empty(listing)]
     hashes: list[tuple[str, bytes]] = []
@@ -118,17 +125,17 @@ def verify_source(
                 persons += done.persons - done.unlabelled
                 masks, unlabelled = masks + done.persons, unlabelled + done.unlabelled
             report.counts[split] = _counts(listing, split, usable, gray, persons)
-    found = {error.place for error in report.findings}
-    report.remarks += [*_compare_release(listing, report.counts, masks, src, found)]
+    damaged = {error.place for error in report.findings}
+    report.remarks += [*_compare_release(listing, report.counts, masks, src, damaged)]
     if unlabelled:
-        report.remarks.append(f"{counted(unlabelled, 'person')} without a labelled pixel, whom no score counts")
+        report.remarks.append(f"{counted(unlabelled, 'person')} without a labelled pixel, not counted by any score")
     report.remarks += [*_describe_identical(listing, hashes), *describe_notes(notes)]
     report.remarks += [*(renamed.text for renamed in listing.renamed), *listing.remarks]
     return report
 
 
 def _empty(listing: Listing) -> Iterator[SourceError]:
-    """Yield what is wrong with splits that name no image; where a problem says so already, nothing."""
+    """Yield an error for each split without images, unless a problem of the listing explains it already."""
     filled = [split for split, entries in listing.entries.items() if entries]
     for split, entries in listing.entries.items():
         if not entries and all(problem.split not in ("", split) for problem in listing.problems):
@@ -136,15 +143,15 @@ def _empty(listing: Listing) -> Iterator[SourceError]:
 
 
 def _survey(root: Path, entry: Entry, labels: int) -> _Surveyed:
-    """Decode the photo and the masks of one entry; runs on several threads."""
+    """Decode the image and the masks of one entry; may run on several threads."""
     findings: list[SourceError] = []
     digest, gray, notes = b"", False, dict[str, tuple[Value, ...]]()
     size: tuple[int, int] | None = None
     try:
-        photo = read_file(root, entry.image)
-        digest = hashlib.sha256(photo).digest()
-        size = _declared_size(photo, entry.image.path)
-        decoded = decode_file(photo, entry.image.path)
+        data = read_file(root, entry.image)
+        digest = hashlib.sha256(data).digest()
+        size = _declared_size(data, entry.image.path)
+        decoded = decode_file(data, entry.image.path)
         gray, notes = decoded.header.gray, decoded.notes
     except SourceError as error:
         findings.append(error)
@@ -155,10 +162,10 @@ def _survey(root: Path, entry: Entry, labels: int) -> _Surveyed:
 def _survey_masks(
     root: Path, entry: Entry, size: tuple[int, int] | None, labels: int
 ) -> tuple[list[SourceError], int, int]:
-    """Decode the masks of an entry, or its two maps: what is wrong with them, how many persons they are of, and how
-    many of those have no labelled pixel.
+    """Decode the masks of an entry, or its two maps, which must have the size of the image if that is known.
 
-    They must be of the photo's size, where that is known.
+    Returns:
+        Problems, number of persons, and number of persons without a labelled pixel.
     """
     findings: list[SourceError] = []
     maps: list[Pixels] = []
@@ -188,7 +195,7 @@ def _survey_masks(
 
 
 def _declared_size(data: bytes, place: str) -> tuple[int, int] | None:
-    """(height, width) by a file's header; None where it cannot be told, which decoding will report."""
+    """Return (height, width) from a file's header; None if it is invalid, which decoding reports."""
     try:
         header = read_header(data, place)
     except ImageError:
@@ -204,7 +211,7 @@ def _counts(listing: Listing, split: str, usable: int, gray: int, persons: int) 
 
 
 def _compare_release(
-    listing: Listing, counts: dict[str, dict[str, int]], persons: int, src: Path, found: set[str]
+    listing: Listing, counts: dict[str, dict[str, int]], persons: int, src: Path, damaged: set[str]
 ) -> Iterator[str]:
     release = RELEASES.get(listing.layout)
     if release is None:
@@ -213,25 +220,25 @@ def _compare_release(
     numbers = ", ".join(f"{count} {split}" for split, count in release.images.items())
     masks = "" if release.persons is None else f" and {release.persons} masks"
     if images == release.images and release.persons in (None, persons):
-        yield f"the counts are those of the full release: {numbers} images{masks.replace(' and', ',')}"
+        yield f"complete, with the counts of the full release: {numbers} images{masks.replace(' and', ',')}"
     else:
         here = counted(persons, "mask" if masks else "person")
-        yield f"not the full release, which has {numbers} images{masks}; here: {here}"
-    for photo in release.broken:
-        if f"{src}/{photo}" in found:
-            yield f"{photo}: damaged in the release itself; pass --on-error skip to pack without it"
+        yield f"not the full release, which has {numbers} images{masks}; found {here}"
+    for image in release.broken:
+        if f"{src}/{image}" in damaged:
+            yield f"{image}: damaged in the release itself; pass --on-error skip to pack without it"
 
 
 def _describe_identical(listing: Listing, hashes: list[tuple[str, bytes]]) -> Iterator[str]:
-    """How many photos are the same file within and across splits, then each group."""
+    """Yield the numbers of byte-identical images within and across splits, then each group."""
     groups = identical(hashes)
     if not groups:
-        yield "no two photos are byte-identical"
+        yield "no two images are byte-identical"
         return
-    yield f"byte-identical photos: {counted(len(groups), 'group')} of {sum(map(len, groups))} in all"
+    yield f"byte-identical images: {sum(map(len, groups))} in {counted(len(groups), 'group')}"
     within, across = count_shared(groups, listing.entries)
-    yield f"byte-identical photos within a split: {counted(within, 'group')}"
+    yield f"byte-identical images within a split: {counted(within, 'group')}"
     for (a, b), count in across.items():
-        yield f"byte-identical photos in {a} and {b}: {counted(count, 'group')}"
+        yield f"byte-identical images in {a} and {b}: {counted(count, 'group')}"
     for group in groups:
-        yield f"the same photo: {', '.join(group)}"
+        yield f"byte-identical: {', '.join(group)}"

@@ -75,8 +75,8 @@ def shares_of(sizes: np.ndarray, weights: Sequence[float] | None) -> np.ndarray:
     if given.shape != sizes.shape:
         found = f"{tuple(weights)} for {counted(len(sizes), 'set')}"
         example = ",".join("1" * len(sizes))
-        remedy = f"Pass {counted(len(sizes), 'number')} above 0, such as {example} (mhp-train: --mix)."
-        raise OptionError("weights", found, "one number per set", remedy)
+        remedy = f"Pass, for example, {example} (mhp-train: --mix)."
+        raise OptionError("weights", found, "one number above 0 per set", remedy)
     return np.asarray(given / given.sum())
 
 

@@ -1,1 +1,1 @@
-"""A source to a packed folder, in parallel and resumable (mhp-pack)."""
+"""Pack a source folder, in parallel and resumable (mhp-pack)."""

@@ -1,4 +1,7 @@
-"""build.json: who packed, when, from where and with what. The only file of a packed folder that may differ."""
+"""Describe a pack in build.json: time, source, machine and versions.
+
+All other files of a packed folder are the same for the same source and options.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ LIBRARIES = ("numpy", "opencv-python", "numba", "h5py", "simplejpeg")
 def describe_build(
     src: Path, state: str, content: str, follow_links: bool, workers: int, seconds: float
 ) -> dict[str, object]:
-    """The content of build.json.
+    """Return the content of build.json.
 
     Args:
-        src: the source folder.
-        state: a hash of its files by size and time of change; "packed already" compares it first.
-        content: a hash of its files by content, which is compared where ``state`` differs.
-        follow_links, workers: arguments of the pack.
-        seconds: that the last run took.
+        src: Source folder.
+        state: Hash of its files by size and time of change, which a repeated pack compares first.
+        content: Hash of its files by content, which is compared if ``state`` differs.
+        follow_links, workers: Arguments of the pack.
+        seconds: Duration of the last run.
     """
     return {
         "mhp": __version__,
@@ -43,7 +46,7 @@ def describe_build(
 
 
 def _version(library: str) -> str | None:
-    """The version of a library; None where it is installed under another name, as opencv-python-headless is."""
+    """Return the version of a library; None if it is installed under another name, such as opencv-python-headless."""
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:

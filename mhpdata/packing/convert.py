@@ -1,15 +1,15 @@
-"""One entry of the download to one record: read, decode, merge, resize, encode. Pure but for reading the files.
+"""Convert one entry of the download to one record: read, decode, merge, resize, encode.
 
 ::
 
     entry ─read─> bytes ─image─> image (H, W, 3) ──────────────────resize─> (h, w, 3) ─codec─┬─> record bytes
                   bytes ─annotation─> runs of each mask ─merge─> joint runs ─resize_runs─────┘
 
-A JPEG that keeps its size is stored as it is, without what does not belong to its picture, if the loader's own decoder
-gives the pixels that libjpeg gives (mhpdata.packing.crosscheck, which compiles that decoder: it is imported for such
-only).
+The result depends on the files and the options only. A JPEG that keeps its size is stored unchanged, except for
+segments that the image does not need, if the loader's decoder and libjpeg decode the same pixels
+(mhpdata.packing.crosscheck, imported only for such JPEGs, since it compiles the decoder).
 
-Masks are decoded one at a time, so memory depends on the image's pixels, not on its persons.
+Masks are decoded one at a time, so memory depends on the number of pixels, not on the number of persons.
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ from mhpdata.storage.content import record_digest
 from mhpdata.storage.record import Record, encode_record
 
 _USEFUL, _MOST = 64, 8192
-"""Sizes that an error recommends: the least that shows anything, and the largest of PackOptions."""
-
+"""Range of sizes that an error recommends: the smallest useful one, and the largest of PackOptions."""
 
 _scratch = Scratch()
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A record and what its shard's statistics need to know of it.
+    """Record of an entry, with its contribution to the statistics of its shard.
 
     Attributes:
-        data: the record's bytes, not yet numbered.
-        source_sha256: of the photo's file, hex.
-        gray: the photo has one channel of brightness.
-        persons: how many.
-        contested, conflicting: source pixels labelled by several persons; with different labels.
-        pixels: int64 (256,), packed pixels of each label.
-        notes: what the manifest notes of the image: values by code (docs/format.md).
-        unlabelled: persons without a labelled pixel.
-        content: the record's digest (mhpdata.storage.content).
-        source: the digest of the entry's files (mhpdata.packing.sources).
+        data: Bytes of the record, not yet numbered.
+        source_sha256: SHA-256 of the image's file, hex.
+        content: Digest of the record (mhpdata.storage.content).
+        source: Digest of the entry's files (mhpdata.packing.sources).
+        gray: Whether the source image has a single channel.
+        persons: Number of persons.
+        ``contested``: Number of overlapping source pixels: labelled by several persons.
+        conflicting: Number of those whose labels differ.
+        pixels: int64 (256,), number of packed pixels of each label.
+        notes: The manifest's notes on the image: values by code (docs/format.md).
+        unlabelled: Number of persons without a labelled pixel.
     """
 
     data: bytearray
@@ -81,19 +81,19 @@ class Converted:
 
 
 def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) -> Converted:
-    """The record of an entry.
+    """Convert an entry to a record.
 
     Args:
-        root: the source folder.
-        entry: of a layout's scan.
-        labels: the layout's classes.
-        options: how to pack.
+        root: Source folder.
+        entry: Entry of the layout's scan.
+        labels: Classes of the layout.
+        options: Options of the pack.
 
     Raises:
-        SourceError: the photo or a mask cannot be used, or changed since the scan.
+        SourceError: The image or a mask is invalid, unreadable, or has changed since the scan.
     """
-    photo = read_file(root, entry.image)
-    decoded = decode_file(photo, entry.image.path, partial(_scratch.empty, "photo"), damaged=options.damaged)
+    source = read_file(root, entry.image)
+    decoded = decode_file(source, entry.image.path, partial(_scratch.empty, "image"), damaged=options.damaged)
     image, header, notes = decoded.pixels, decoded.header, dict(decoded.notes)
     source_size = (header.height, header.width)
     size = _packed_size(source_size, entry.image.path, options)
@@ -101,7 +101,7 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
     jpeg = decoded.jpeg if size == source_size and options.image == "jpeg" else None
     if jpeg is not None and _find_difference(jpeg, image):
         notes[REENCODED], jpeg = (), None
-    digest = hashlib.sha256(photo)
+    digest = hashlib.sha256(source)
     record = Record(
         name=entry.name,
         codec=CODECS[options.image],
@@ -114,7 +114,7 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
         contested=0 if maps is None else maps.contested,
         conflicting=0 if maps is None else maps.conflicting,
         gray=header.gray,
-        verbatim=jpeg is photo,
+        verbatim=jpeg is source,
         source_sha256=digest.digest(),
     )
     data = encode_record(record)
@@ -134,7 +134,7 @@ def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) ->
 
 
 class Refused(NamedTuple):
-    """An entry that is left out: why, and the digest of its files (mhpdata.packing.sources)."""
+    """Entry that is left out: its error, and the digest of its files (mhpdata.packing.sources)."""
 
     error: SourceError
     source: bytes
@@ -147,7 +147,7 @@ def _find_difference(jpeg: bytes, image: np.ndarray) -> str:
 
 
 class _Maps(NamedTuple):
-    """Labels and persons as packed, and what merging them has found."""
+    """Labels and persons as packed, and the statistics of their merge."""
 
     row_offsets: np.ndarray
     runs: np.ndarray
@@ -160,7 +160,7 @@ class _Maps(NamedTuple):
 def _read_masks(
     root: Path, entry: Entry, labels: int, overlap: str, sizes: tuple[tuple[int, int], tuple[int, int]]
 ) -> _Maps:
-    """Read the masks of an entry one after the other, and merge them; ``sizes``: of its photo, and of the record."""
+    """Read the masks of an entry one by one, and merge them; ``sizes``: of the source image, and of the record."""
     source_size, size = sizes
     merging, streams, unlabelled = Merging(overlap, source_size), list[bytes](), 0
     for person in read_persons(root, entry, source_size, labels):
@@ -179,7 +179,7 @@ def _encode(image: np.ndarray, size: tuple[int, int], options: PackOptions) -> b
 
 
 def _packed_size(source_size: tuple[int, int], place: str, options: PackOptions) -> tuple[int, int]:
-    """The size of the record's image: an image so narrow that it would become huge is refused."""
+    """Return the size of the record's image; refuse an image that would become too large, such as a narrow one."""
     try:
         size = packed_size(*source_size, options.size, options.size_of)
     except OptionError as error:
@@ -187,8 +187,8 @@ def _packed_size(source_size: tuple[int, int], place: str, options: PackOptions)
         raise ImageError(place, error.found, error.expected, remedy, fault=fault) from error
     if not _fits(source_size, options.size, options.size_of):
         found = f"{source_size[0]} x {source_size[1]} pixels"
-        found += f" would become {size[0]} x {size[1]}" if size != source_size else ", left as they are,"
-        expected = f"at most {MAX_PIXELS} pixels and {MAX_JPEG_SIDE} a side"
+        found += f", resized to {size[0]} x {size[1]}" if size != source_size else ", not resized"
+        expected = f"at most {MAX_PIXELS} pixels and {MAX_JPEG_SIDE} per side"
         fault = ("packed-size", *source_size)
         raise ImageError(place, found, expected, _how_to_fit(source_size, options), fault=fault)
     return size
@@ -203,12 +203,12 @@ def _fits(source_size: tuple[int, int], size: int, size_of: str) -> bool:
 
 
 def _how_to_fit(source_size: tuple[int, int], options: PackOptions) -> str:
-    """What to do about a photo that would become too large, by sizes that fit it."""
+    """Return the remedy for an image that would become too large, with options that fit it."""
     ways = []
     largest = largest_size(options.size or _MOST + 1, lambda size: _fits(source_size, size, options.size_of))
     if largest >= _USEFUL:
         ways.append(f"--size {largest} or less")
     if options.size and options.size_of == "short" and _fits(source_size, options.size, "long"):
         ways.append("--size-of long, which makes --size the longer side")
-    fit = f" Or, for all photos, pass {', or '.join(ways)}." if ways else ""
-    return f"Crop this photo, or leave it out: {SKIP}.{fit}"
+    fit = f" Or pack all images with {', or '.join(ways)}." if ways else ""
+    return f"Crop this image, or leave it out: {SKIP}.{fit}"

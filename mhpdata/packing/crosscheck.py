@@ -1,15 +1,14 @@
-"""Does the loader's own decoder (mhpdata.drawing.jpeg.planes) make of a JPEG what libjpeg makes of it?
+"""Check that the loader's decoder (mhpdata.drawing.jpeg.planes) and libjpeg decode a JPEG to the same pixels.
 
-libjpeg takes some damaged codes without a warning: as a zero, or with sums that leave the 16 bits of its vectors. The
-loader would refuse such an image or draw other pixels. So a source's JPEG is stored as it is only where both decoders
-agree, and ``mhp-verify --deep`` asks again.
+libjpeg accepts some damaged codes without a warning: it reads a zero, or overflows the 16 bits of its vectors. The
+loader would refuse such an image or draw other pixels. Therefore a source's JPEG is stored unchanged only if both
+decoders agree, and ``mhp-verify --deep`` repeats the check.
 
-They agree where the loader's planes, with Cb and Cr enlarged and all converted to RGB by libjpeg's own arithmetic
-("fancy" upsampling), are libjpeg's RGB in every pixel. That the loader enlarges Cb and Cr in another way is left out of
-it.
+The decoders agree if the loader's planes, with Cb and Cr upsampled and converted to RGB by libjpeg's arithmetic
+("fancy" upsampling), equal libjpeg's RGB in every pixel. The loader's own upsampling is not compared.
 
-Source: libjpeg-turbo 3.1, jdsample.c (which way of enlarging is for which sampling) and jdcolor.c. The first call
-compiles the decoder's kernels (some seconds, then kept on disk), so call only where there is a JPEG to ask about.
+Source: libjpeg-turbo 3.1, jdsample.c (method of upsampling per sampling factor) and jdcolor.c. The first call compiles
+the decoder's kernels (a few seconds, then cached on disk), so call this only for JPEGs.
 """
 
 from __future__ import annotations
@@ -37,29 +36,29 @@ _memory, _scratch = _Memory(), Scratch()
 
 
 def find_difference(data: bytes | memoryview, pixels: np.ndarray) -> str:
-    """Return how the loader's decoder differs from libjpeg, in words; an empty text where they agree.
+    """Return how the loader's decoder differs from libjpeg, in words; an empty string if they agree.
 
     Args:
-        data: a JPEG of three components.
-        pixels: uint8 (height, width, 3) RGB, C-contiguous: what libjpeg makes of it.
+        data: JPEG of three components.
+        pixels: uint8 (height, width, 3) RGB, C-contiguous: the pixels that libjpeg decodes.
     """
     scan = read_scan(data)
     if scan is None:
         return ""  # libjpeg decodes it in the loader, too
     if scan.size != pixels.shape[:2]:
-        return f"the loader's decoder takes it for {scan.size[0]} x {scan.size[1]} pixels"
-    (height, width), place = scan.size, grid(scan.size, scan.factors)
-    planes = _scratch.empty("planes", (place.size,))
-    codes = np.frombuffer(data, np.uint8).copy()  # writable, as in the loader: one compiled decoder
+        return f"the loader's decoder reads a size of {scan.size[0]} x {scan.size[1]} pixels"
+    (height, width), layout = scan.size, grid(scan.size, scan.factors)
+    planes = _scratch.empty("planes", (layout.size,))
+    codes = np.frombuffer(data, np.uint8).copy()  # writable, as in the loader, so that the decoder is compiled once
     if not decode_planes(codes, scan, (0, height), (0, width), planes, _memory.workplace):
-        return "the loader's decoder finds its codes wrong, or ending too early"
-    differ = _count_differences(planes, place, pixels)
-    return f"the loader's decoder gives {differ} of {height * width} pixels another colour" if differ else ""
+        return "the loader's decoder finds invalid or truncated data"
+    differ = _count_differences(planes, layout, pixels)
+    return f"the loader's decoder differs from libjpeg in {differ} of {height * width} pixels" if differ else ""
 
 
 @kernel
 def _count_differences(planes: Bytes, grid: Grid, pixels: Bytes) -> int:
-    """Count the pixels, uint8 (height, width, 3), whose colour is not that of the planes, uint8 (n,)."""
+    """Count the pixels, uint8 (height, width, 3), whose colour differs from that of the planes, uint8 (n,)."""
     height, width, _ = pixels.shape
     at, stride, chroma = grid.at, grid.stride, grid.sizes[1]
     down, across = grid.factors
@@ -74,7 +73,7 @@ def _count_differences(planes: Bytes, grid: Grid, pixels: Bytes) -> int:
             row, other = at[1 + c] + near * stride[1 + c], at[1 + c] + far * stride[1 + c]
             for i in range(chroma[1]):
                 sums[i] = 3 * np.int32(planes[row + i]) + planes[other + i] if tall else np.int32(planes[row + i])
-            _enlarge_row(sums, y % 2, tall, wide, across, lines[c])
+            _upsample_row(sums, y % 2, tall, wide, across, lines[c])
         for x in range(width):
             light = np.int32(planes[at[0] + y * stride[0] + x])
             cb, cr = lines[0, x] - 128, lines[1, x] - 128
@@ -89,8 +88,16 @@ def _count_differences(planes: Bytes, grid: Grid, pixels: Bytes) -> int:
 
 
 @callee
-def _enlarge_row(sums: Ints, odd: int, tall: bool, wide: bool, across: int, out: Ints) -> None:
-    """Enlarge a row of samples, each the sum of ``tall`` ones, to a row of pixels; ``odd``: the lower of two rows."""
+def _upsample_row(sums: Ints, odd: int, tall: bool, wide: bool, across: int, out: Ints) -> None:
+    """Upsample a row of samples to a row of pixels.
+
+    Args:
+        sums: int32 (n,): samples; with ``tall``, weighted sums of two rows, 4 times as large.
+        odd: 1 for the lower of two rows of pixels, else 0.
+        tall, wide: Whether to interpolate vertically and horizontally.
+        across: Number of pixels per sample.
+        out: int32, at least n * across, out.
+    """
     last = sums.size - 1
     if wide:
         shift, first, second = (4, 8, 7) if tall else (2, 1, 2)

@@ -1,9 +1,9 @@
-"""What an unfinished pack has done: the shards that are whole, so that the same command goes on from there.
+"""Record the finished shards of a pack, so that the same command can resume it.
 
 A note, ``rec/.packing/train-00000.json``, is written for each finished shard after the shard has its final name. A
-shard is taken over only if its note is of the same options, its records are numbered on from the shards before it, the
-source files of its entries (and of the next, which decided where it ends) are the ones it was made from
-(mhpdata.packing.sources), and its own bytes are the ones that were written.
+resumed pack keeps a shard only if its note has the same options, its records continue the numbers of the shards before
+it, the source files of its entries (and of the next entry, which determined its end) are unchanged
+(mhpdata.packing.sources), and its own bytes are those that were written.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from mhpdata.storage.shards.file import hash_file
 from mhpdata.storage.statistics import Statistics, parse_statistics
 
 Read = Callable[[Sequence[Entry]], Digests]
-"""Reads the files of entries and gives the digest of each."""
+"""Function that reads the files of entries and returns the digest of each."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished shard.
+    """Finished shard.
 
     Attributes:
-        split, start, stop: the entries that it covers: start <= place < stop.
-        index: of its first record in the split.
-        shard: its files and names.
-        contents: the digest of each record (mhpdata.storage.content).
-        sources: the digest of the files of each entry, those that were left out and the one after the last included.
-        statistics: of its records.
-        skipped: entries that were left out on the way.
-        notes: what is to be known of its images.
+        split, start, stop: Entries that it covers: those of the split from start to before stop.
+        index: Index of its first record in the split.
+        shard: Its files and names.
+        contents: Digest of each record (mhpdata.storage.content).
+        sources: Digest of the files of each entry, including skipped entries and the one after the last.
+        statistics: Statistics of its records.
+        skipped: Entries among these that were skipped.
+        notes: Notes on its images.
     """
 
     split: str
@@ -60,36 +60,37 @@ class Finished:
 
 
 class Journal:
-    """The notes of a pack.
+    """Notes of a pack.
 
     Args:
-        output: the folder that is packed to.
-        options: what is being packed.
-        read: gives the digests of entries whose files may have changed.
+        output: Folder of the pack.
+        options: Layout, splits and options of the pack.
+        read: Function that returns the digests of entries whose files may have changed.
     """
 
     def __init__(self, output: Output, options: dict[str, Any], read: Read) -> None:
         self._output, self._options, self._read = output, options, read
 
     def finished(self, split: str, entries: Sequence[Entry], allow_skips: bool) -> list[Finished]:
-        """The shards of a split that are whole and still true of the source, from the first one without a gap."""
+        """Return the finished shards of a split that still match the source, from the first one up to a gap."""
         done: list[Finished] = []
         while (shard := self._noted(split, entries, done)) is not None:
             if any(not allow_skips or skip.code in PASSING for skip in shard.skipped):
-                break  # what the disk or a permission kept from us is tried again
+                break  # retry entries that were skipped for a disk error or a permission
             if not all(self._whole(file) for file in shard.shard.files):
                 break
             done.append(shard)
         return done
 
     def part(self, split: str, number: int) -> Path:
-        """Where a shard is written until it is whole: its path without suffix."""
+        """Return the path, without suffix, at which a shard is written until it is finished."""
         return self._output.folder / f"{split}-{number:05d}"
 
     def publish(self, done: Finished, entries: Sequence[Entry]) -> None:
-        """Sync a whole shard, give it its final name, then note that it is there.
+        """Sync a finished shard, give it its final name, then write its note.
 
-        The note is not synced: a power cut may lose it, or keep it and lose the name, and ``finished`` looks at both.
+        The note is not synced: after a power cut it may be missing, or the shard's name may be; ``finished`` checks
+        both.
         """
         folder = self._output.folder
         for file in done.shard.files:
@@ -105,7 +106,7 @@ class Journal:
             "index": done.index,
             "names": [entry.name for entry in entries[done.start : done.stop + 1]],
             "paths": paths_of(entries[done.start : done.stop + 1]),
-            "entries": _found(entries, done.start, done.stop),
+            "entries": _fingerprint(entries, done.start, done.stop),
             "sources": done.sources.hex(),
             "contents": done.contents.hex(),
             "shard": shard_content(done.shard),
@@ -117,7 +118,7 @@ class Journal:
         write_atomically(note, json.dumps(content), sync=False)
 
     def _noted(self, split: str, entries: Sequence[Entry], done: list[Finished]) -> Finished | None:
-        """The shard after those, by its note; None where there is none of these options, place and source files."""
+        """Return the shard after ``done``, by its note; None if no note fits the options, position and files."""
         content = read_json(self._output.folder / f"{split}-{len(done):05d}.json")
         start = done[-1].stop if done else 0
         index = sum(len(shard.shard.names) for shard in done)
@@ -134,10 +135,10 @@ class Journal:
             shard, statistics = parse_shard(content["shard"]), parse_statistics(content["statistics"])
             contents = digests_at(content["contents"], "contents", len(shard.names))
             skipped, notes = parse_skipped(content["skipped"]), parse_notes(content["notes"])
-            found = digest_at(content["entries"], "entries")
+            noted = digest_at(content["entries"], "entries")
         except (KeyError, TypeError, ValueError, AttributeError):
-            return None  # JSON, but no note
-        if found != _found(entries, start, stop) and self._read(covered) != sources:
+            return None  # JSON, but not a note
+        if noted != _fingerprint(entries, start, stop) and self._read(covered) != sources:
             return None
         return Finished(split, start, stop, index, shard, contents, sources, statistics, skipped, notes)
 
@@ -148,6 +149,6 @@ class Journal:
         return hash_file(path).sha256 == file.sha256
 
 
-def _found(entries: Sequence[Entry], start: int, stop: int) -> str:
-    """The fingerprint of a shard's entries, and of the next: a shard is cut where the next record would be too much."""
+def _fingerprint(entries: Sequence[Entry], start: int, stop: int) -> str:
+    """Return the fingerprint of a shard's entries and of the next entry, whose record did not fit into the shard."""
     return fingerprint(entries[start : stop + 1])

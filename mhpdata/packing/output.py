@@ -1,15 +1,15 @@
-"""The folder that mhp-pack writes to: locked while a pack runs, and emptied of nothing that mhp did not write.
+"""Lock and prepare the folder that mhp-pack writes to, and delete only files that mhp wrote.
 
 ::
 
-    rec/.packing/                  there while a pack is unfinished
-      options.json                 what is being packed; another command must not go on with it
-      train-00000.json             of finished shards (mhpdata.packing.journal)
+    rec/.packing/                  exists while a pack is unfinished
+      options.json                 options of the pack; a command with other options must not resume it
+      train-00000.json             notes on finished shards (mhpdata.packing.journal)
       train-00001.rec .idx         the shard that is being written
 
-The lock goes with the process. What is mhp's is told by name and content (mhpdata.filesystem.ours): ``.packing`` is
-emptied only if its options.json is one of mhp's and every other name in it is one that mhp gives; manifest.json,
-build.json and shards must begin as mhp's do.
+The lock ends with the process. Files of mhp are recognised by name and content (mhpdata.filesystem.ours): ``.packing``
+is emptied only if its options.json was written by mhp and all other names in it are names that mhp uses; manifest.json,
+build.json and shards must begin as those of mhp do.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ FOLDER = ".packing"
 _OPTIONS = "options.json"
 _ADVICE = "or pass another --out"
 _MARKS = {NAME: re.compile(rb'"format"\s*:\s*"mhp-packed"'), BUILD_NAME: re.compile(rb'"source_state"\s*:')}
-"""What the first bytes of the two files that describe a packed folder hold."""
+"""Patterns in the first bytes of the two files that describe a packed folder."""
 _PARTS = tuple(f".{name}.part" for name in _MARKS)
 
 
 class Output:
-    """The folder of a pack; a context manager that holds its lock.
+    """Folder of a pack; a context manager that holds its lock.
 
     Args:
-        out: the packed folder, which exists.
-        splits: every split that the layout has; only files named after them are ever deleted.
+        out: Packed folder, which exists.
+        splits: All splits of the layout; only shards named after them are ever deleted.
 
     Raises:
-        OutputError: another pack is running there, or ``out`` cannot be locked.
+        OutputError: Another pack is running there, or ``out`` cannot be locked.
     """
 
     _locks: Sequence[int] = ()
@@ -63,7 +63,7 @@ class Output:
         self.folder = out / FOLDER
         self._locks = locks = list[int]()
         hold_standard()
-        # one call, so that an interrupt cannot lose the descriptor, and with it the lock, before it is noted
+        # a single call, so that an interrupt cannot lose the descriptor, and with it the lock, before it is stored
         locks.extend(map(os.open, (out,), (os.O_RDONLY,)))
         try:
             fcntl.flock(locks[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,7 +86,7 @@ class Output:
         self._unlock()
 
     def __del__(self) -> None:
-        self._unlock()  # of one that was interrupted before it was entered
+        self._unlock()  # if an interrupt prevented __enter__
 
     def _unlock(self) -> None:
         locks, self._locks = self._locks, ()
@@ -94,10 +94,10 @@ class Output:
             os.close(lock)
 
     def begin(self, options: dict[str, Any], overwrite: bool) -> None:
-        """Make ``out`` ready for a pack with these options: new, gone on with, or (``overwrite``) in another's place.
+        """Prepare ``out`` for a pack with these options: new, resumed, or (``overwrite``) instead of another pack.
 
         Raises:
-            OutputError: something else is in the folder.
+            OutputError: The folder holds something else.
         """
         key = self.folder / _OPTIONS
         unfinished = check_folder(self.folder, self._is_unfinished(), _ADVICE)
@@ -116,8 +116,7 @@ class Output:
             what = "what it holds" if len(foreign) > 1 else foreign[0]
             raise OutputError(self.out, found, "an empty folder", f"Move {what} elsewhere, or pass another --out.")
         described = self.refuse_foreign(names)
-        # First of all the options: after a kill at any later point the same command goes on, and every note says
-        # which options it is of.
+        # Write the options first: after a kill at any later point, the same command can resume.
         self.folder.mkdir(exist_ok=True)
         write_atomically(key, json.dumps(options))
         for path in unfinished:
@@ -131,9 +130,9 @@ class Output:
         """Raise OutputError for another pack in the folder, finished or not.
 
         Args:
-            packed: there is a manifest.
-            theirs: the options of an unfinished pack, if there is one.
-            options: of this pack.
+            packed: Whether the folder holds a manifest.
+            theirs: Options of an unfinished pack; None if there is none.
+            options: Options of this pack.
         """
         if packed:
             if not self.is_ours(self.out / NAME):
@@ -159,19 +158,19 @@ class Output:
                 path.unlink()
 
     def end(self) -> None:
-        """Remove what was kept to continue an unfinished pack; what is not mhp's in there stays."""
-        with suppress(OSError):  # what cannot be removed stays: the dataset is whole
+        """Remove the files that resume an unfinished pack; files that mhp did not write stay."""
+        with suppress(OSError):  # files that cannot be removed do no harm: the dataset is complete
             if is_folder(self.folder):
                 held = filter(self._is_unfinished(), self.folder.iterdir())
-                # the options last: they say whose the others are
+                # the options last: they identify the other files as those of mhp
                 remove(self.folder, sorted(held, key=lambda path: path.name == _OPTIONS))
 
     def read_build(self) -> dict[str, Any]:
-        """The build.json of the dataset in the folder; empty where there is none."""
+        """Return the build.json of the dataset in the folder; empty if there is none."""
         return _read_object(self.out / BUILD_NAME) or {}
 
     def is_ours(self, path: Path) -> bool:
-        """Whether a file in ``out`` is one that mhp-pack wrote, by its name and its first bytes."""
+        """Return whether mhp-pack wrote a file in ``out``, by its name and its first bytes."""
         if path.name in _MARKS:
             start = head(path)
             return start is not None and (not start or _MARKS[path.name].search(start) is not None)
@@ -180,7 +179,7 @@ class Output:
         return self._ours.fullmatch(path.name) is not None and begins_a_shard(path)
 
     def _is_unfinished(self) -> Callable[[Path], bool]:
-        """Whether a file in ``.packing`` is one that mhp-pack wrote: by its name, beside options of mhp's."""
+        """Return a function that tells by name whether mhp-pack wrote a file in ``.packing``."""
         content = _read_object(self.folder / _OPTIONS) if is_folder(self.folder) else None
         known = content is not None and {"layout", "splits", "format"} <= set(content)
 
@@ -192,9 +191,9 @@ class Output:
         return is_unfinished
 
     def refuse_foreign(self, names: Iterable[str]) -> set[str]:
-        """Raise OutputError where one of these names in ``out`` is of a file that mhp writes, but the file is not.
+        """Raise OutputError if a file in ``out`` with one of these names has a name that mhp uses, but is not mhp's.
 
-        A shard counts as mhp's, too, where a manifest or a note of mhp's names it: it may be damaged.
+        A shard that a manifest or a note of mhp names counts as mhp's even if it is damaged.
 
         Returns:
             The files that a manifest there names.
@@ -210,18 +209,18 @@ class Output:
         return described
 
     def _described(self) -> set[str]:
-        """The files of shards in ``out`` that a manifest of mhp's there names, damaged or not."""
+        """Return the shards' files in ``out`` that a manifest of mhp there names, damaged or not."""
         content = _read_object(self.out / NAME) if self.is_ours(self.out / NAME) else None
         try:
             shards = [shard for split in (content or {"splits": {}})["splits"].values() for shard in split["shards"]]
             named = {str(file["file"]) for shard in shards for file in shard["files"]}
         except (KeyError, TypeError, AttributeError):
-            return set()  # damaged itself
+            return set()  # the manifest is damaged
         return {name for name in named if self._ours.fullmatch(name) and head(self.out / name, 1) is not None}
 
 
 def read_json(path: Path) -> Any:
-    """The content of a file of ours; None where there is none, or a power cut has left something else."""
+    """Return the content of a JSON file that mhp wrote; None if it is missing, or damaged by a power cut."""
     if head(path, 1) is None:
         return None
     try:
@@ -231,7 +230,7 @@ def read_json(path: Path) -> Any:
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
-    """As ``read_json``; None, too, where the content is not an object."""
+    """Return the object in a JSON file as ``read_json`` does; None also if the content is not an object."""
     content = read_json(path)
     return content if isinstance(content, dict) else None
 
@@ -242,9 +241,9 @@ def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
 
 
 def _flags(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    """The options of an unfinished pack as they are typed, of those that differ, each after a space."""
-    said = ""
+    """Return the options of an unfinished pack that differ, as typed on the command line, each after a space."""
+    typed = ""
     for name in (name for name in ours if theirs.get(name) != ours[name]):
         values, flag = theirs.get(name), "split" if name == "splits" else name.replace("_", "-")
-        said += "".join(f" --{flag} {value}" for value in (values if isinstance(values, list) else [values]))
-    return said
+        typed += "".join(f" --{flag} {value}" for value in (values if isinstance(values, list) else [values]))
+    return typed

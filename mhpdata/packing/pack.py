@@ -1,4 +1,4 @@
-"""A downloaded folder to a packed one: what mhp-pack calls. Checks the arguments; mhpdata.packing.run does the work."""
+"""Pack a downloaded folder, the library call of mhp-pack: check the arguments and start mhpdata.packing.run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from mhpdata.wording import writing
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_ON = "run the same command again: it goes on where it stopped"
+_ON = "run the same command again to resume the pack"
 
 
 class PackChoices(TypedDict, total=False):
@@ -68,27 +68,26 @@ def pack(
     """Pack a downloaded dataset into shards. Call again with the same arguments to resume an interrupted pack.
 
     Args:
-        src: the folder as unpacked, such as LV-MHP-v1. Nothing is written there.
-        out: the packed folder; new, empty, or an unfinished pack with the same options.
+        src: Extracted folder, such as LV-MHP-v1. Nothing is written there.
+        out: Packed folder: new, empty, or an unfinished pack with the same options.
         layout: "auto", or a name in mhpdata.source.scan.LAYOUTS.
-        splits: which splits; all by default.
-        workers: threads; by default one for each core that this process may use. Changes no byte.
+        splits: Splits to pack; all by default.
+        workers: Number of threads, by default one per core that this process may use. It changes no byte.
         on_error: "fail" raises the first error; "skip" leaves such entries out and records them in the manifest.
-        overwrite: replace another packed dataset in ``out``.
-        follow_links: read what links out of ``src`` lead to; they are refused otherwise.
-        allow_empty: pack a split that has no image, or of which all are left out; an error otherwise.
-        progress: show a bar with images/s and the time left, where stderr is a terminal.
-        options: format, size, size_of, overlap, image, quality, shard_mb, damaged: see PackOptions, whose fields they
-            are.
+        overwrite: Replace another packed dataset in ``out``.
+        follow_links: Follow links that lead out of ``src``; otherwise they are refused.
+        allow_empty: Allow a split without images, or whose images are all left out; otherwise it is an error.
+        progress: Show a bar with images/s and the time left, if stderr is a terminal.
+        options: Fields of PackOptions: format, size, size_of, overlap, image, quality, shard_mb, damaged.
 
     Returns:
-        The manifest that was written. If ``out`` already holds just this dataset, of this source by content, it is
-        returned and nothing is done, also where it is of format 1.
+        The manifest that was written. If ``out`` already holds this dataset, packed from a source of the same content,
+        nothing is written and its manifest is returned, also in format 1.
 
     Raises:
-        SourceError: the download is not what it should be.
+        SourceError: The download is damaged or incomplete.
         OutputError: ``out`` cannot be written, is full, or holds something else.
-        OptionError: an argument is outside what it may be.
+        OptionError: An argument is invalid.
     """
     chosen_options = PackOptions(**options)
     check_choice("on_error", on_error, ON_ERROR)
@@ -116,7 +115,7 @@ def pack(
 def open_source(
     src: Path, layout: str, splits: Sequence[str] | None, follow_links: bool, workers: int, progress: bool
 ) -> Source:
-    """Scan a download, and choose the splits to pack; the arguments are those of ``pack``."""
+    """Scan a download, and select the splits to pack; the arguments are those of ``pack``."""
     listing = scan(src, layout, follow_links)
     return Source(src, listing, _chosen(splits, listing.layout), workers, progress)
 
@@ -132,7 +131,7 @@ def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
 
 
 def refuse_empty(source: Source) -> None:
-    """Raise FolderError for a split of which the lists name nothing that can be packed."""
+    """Raise FolderError if a split has no entry that can be packed."""
     for split in source.splits:
         if not source.listing.entries[split]:
             problems = [problem for problem in source.problems if problem.split in ("", split)]
@@ -142,7 +141,7 @@ def refuse_empty(source: Source) -> None:
 
 
 def _filled(listing: Listing) -> list[str]:
-    """The splits that have entries."""
+    """Return the splits that have entries."""
     return [split for split, entries in listing.entries.items() if entries]
 
 
@@ -151,12 +150,12 @@ def _make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         remedy = "Choose another --out, such as rec/, or move the file away."
-        raise OutputError(out, "is a file, or inside one", "a folder, new or empty", remedy) from error
+        raise OutputError(out, "is a file, or inside a file", "a folder, new or empty", remedy) from error
 
 
 @contextmanager
 def below(src: Path) -> Iterator[None]:
-    """Prefix the place of source errors, which name files below the source folder, with that folder."""
+    """Prepend the source folder to the place of source errors, which name files relative to it."""
     try:
         yield
     except SourceError as error:

@@ -36,15 +36,15 @@ SAMPLES = 8
 
 @dataclass(frozen=True)
 class Preview:
-    """What a pack would do.
+    """Preview of a pack.
 
     Attributes:
-        src: the source folder.
-        layout: its layout.
-        images: split -> number of entries that would be packed.
-        size: split -> estimated bytes of its records.
-        skipped: split, name and error of each entry that would be skipped, as far as found.
-        skip: whether the pack skips such entries; it stops otherwise.
+        src: Source folder.
+        layout: Its layout.
+        images: {split: number of entries that would be packed}.
+        size: {split: estimated bytes of its records}.
+        skipped: Split, name and error of each entry that would be skipped, as far as checked.
+        skip: Whether the pack skips such entries; otherwise it stops at the first.
     """
 
     src: Path
@@ -97,11 +97,11 @@ def preview(
     progress: bool = False,
     **options: Unpack[PackChoices],
 ) -> Preview:
-    """Preview what ``mhpdata.pack`` with these arguments would do; see there for each of them.
+    """Preview ``mhpdata.pack`` with these arguments, which are described there.
 
     Raises:
-        FolderError: the folder is not a dataset of this layout, or a split is empty.
-        OptionError: an argument is invalid.
+        FolderError: The folder is not a dataset of this layout, or a split is empty.
+        OptionError: An argument is invalid.
     """
     chosen = PackOptions(**options)
     check_choice("on_error", on_error, ON_ERROR)
@@ -119,19 +119,19 @@ def preview(
     sizes: dict[str, list[int]] = {split: [] for split in source.splits}
     with crew(len(sampled), "sampled images", workers, progress) as threads:
         measured = threads.each(partial(_measure, src, source.listing.labels, chosen), sampled)
-        for entry, found in zip(sampled, measured, strict=True):
-            if isinstance(found, SourceError):
-                skipped.append((entry.split, entry.name, found.below(src)))
+        for entry, measure in zip(sampled, measured, strict=True):
+            if isinstance(measure, SourceError):
+                skipped.append((entry.split, entry.name, measure.below(src)))
             else:
-                sizes[entry.split].append(found)
+                sizes[entry.split].append(measure)
     refused = {split: sum(one[0] == split for one in skipped[len(source.problems) :]) for split in source.splits}
     images = {split: len(entries[split]) - refused[split] for split in source.splits}
-    means = {split: sum(found) / max(1, len(found)) for split, found in sizes.items()}
+    means = {split: sum(some) / max(1, len(some)) for split, some in sizes.items()}
     return Preview(src, source.listing.layout, images, {s: round(images[s] * means[s]) for s in images}, skipped, skip)
 
 
 def _spread(entries: Sequence[Entry]) -> list[Entry]:
-    """Choose at most SAMPLES entries, evenly spread."""
+    """Return at most SAMPLES entries, evenly spread."""
     count = min(SAMPLES, len(entries))
     return [entries[i * len(entries) // count] for i in range(count)]
 

@@ -1,16 +1,16 @@
-"""One pack: what is already there, what is still to be converted, and the manifest of all of it.
+"""Run one pack: keep the finished shards, convert the remaining entries, and write the manifest.
 
 ::
 
     scan ──entries──> a pool of threads: convert ──records, in list order──> the main thread: shards
-                                                                                 │ a whole shard
+                                                                                 │ a finished shard
                                                                                  v
-                                            manifest last <── journal <── one thread: sync, final name
+                                            manifest last <── journal <── another thread: sync, final name
 
-Everything heavy in ``convert`` lets go of the GIL, so threads scale as processes do and start at once
-(benchmarks/pack.py compares the two). At most a few records a worker wait at any time. Records are written in list
-order whoever finishes first, shards are cut by the records' lengths alone, and nothing that is written depends on
-time: the same source and options give the same bytes.
+The expensive parts of ``convert`` release the GIL, so threads scale as processes do and start immediately
+(benchmarks/pack.py compares the two). At most a few records per worker wait at any time. Records are written in list
+order, shards are cut by the records' lengths only, and nothing that is written depends on time: the same source and
+options give the same bytes.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ from mhpdata.threads import crew
 _log = logging.getLogger(__name__)
 MB = 1 << 20
 _COMPILING_S = 5
-"""Seconds that a first pack compiles kernels (benchmarks/results/cold_start.md)."""
+"""Seconds that the first pack needs to compile kernels (benchmarks/results/cold_start.md)."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One call of ``pack``, its arguments checked and the source scanned.
+    """One call of ``pack``, with checked arguments and a scanned source.
 
     Attributes:
-        source: what is packed.
-        output: the folder that is packed to, locked.
-        options: how.
-        skip: leave out entries that cannot be used.
-        allow_empty: a split may be without records.
-        follow_links: links out of the source were followed.
+        source: Source to pack.
+        output: Folder of the pack, locked.
+        options: Options of the pack.
+        skip: Whether to skip damaged entries.
+        allow_empty: Whether a split may have no records.
+        follow_links: Whether links out of the source were followed.
     """
 
     source: Source
@@ -67,16 +67,16 @@ class Run:
 
     @property
     def recorded_options(self) -> dict[str, object]:
-        """The options as the manifest holds them."""
+        """Return the options as recorded in the manifest."""
         return {"splits": list(self.source.splits), **self.options.as_dict()}
 
     @property
     def key(self) -> dict[str, object]:
-        """What is packed, how, and in which version of the format: another pack must not go on with it."""
+        """Return layout, options and format version: only a pack with the same ones may resume this one."""
         return {"layout": self.source.listing.layout, "version": VERSION, **self.recorded_options}
 
     def already_done(self) -> Manifest | None:
-        """The manifest in the folder, if it is of this source as it is, packed with these options, all there."""
+        """Return the manifest in the folder if it is complete and packed from this source with these options."""
         out = self.output.out
         if not (out / NAME).exists() or (out / NAME).is_symlink():
             return None
@@ -85,7 +85,7 @@ class Run:
         except ManifestError as error:
             if is_outside(error) or self.output.is_ours(out / NAME):
                 raise
-            return None  # somebody else's manifest.json, which Output.begin refuses
+            return None  # a manifest.json that mhp did not write, which Output.begin refuses
         if any(not (out / f.file).is_file() or (out / f.file).stat().st_size != f.bytes for f in manifest.files):
             return None
         ours, theirs = (self.source.listing.layout, self.recorded_options), (manifest.layout, manifest.options)
@@ -95,7 +95,7 @@ class Run:
         return manifest
 
     def pack(self) -> Manifest:
-        """Pack what the journal does not have yet, and write the manifest."""
+        """Pack the entries that the journal does not cover, and write the manifest."""
         compiling.expect(_COMPILING_S)
         started, compiled = time.perf_counter(), compiling.seconds()
         source, entries = self.source, self.source.listing.entries
@@ -104,7 +104,7 @@ class Run:
         total = len(source.entries)
         with Publisher() as publisher, crew(total, "images", source.workers, source.progress) as workers:
             streams = {split: self._stream(journal, publisher, split, done) for split, done in finished.items()}
-            todo = [entry for split in source.splits for entry in entries[split][streams[split].place :]]
+            todo = [entry for split in source.splits for entry in entries[split][streams[split].position :]]
             workers.skip(total - len(todo))
             _log.debug("%s of %s images to convert on %s threads", len(todo), total, source.workers)
             try:
@@ -118,7 +118,7 @@ class Run:
         return self._finish(packed, time.perf_counter() - started - (compiling.seconds() - compiled))
 
     def _is_same_source(self, version: int) -> bool:
-        """Whether the source is the one that the finished pack in the folder was made from."""
+        """Return whether the finished pack in the folder was made from this source."""
         source, build = self.source, self.output.read_build()
         if version == 1:
             return build.get("source_state") == state_1(source.entries, source.problems, source.renamed)
@@ -146,7 +146,7 @@ class Run:
             stream.skip(made)
         else:
             stream.add(made)
-        if stream.place == len(self.source.listing.entries[entry.split]):
+        if stream.position == len(self.source.listing.entries[entry.split]):
             stream.close()
 
     def _finish(self, packed: dict[str, list[Finished]], seconds: float) -> Manifest:
@@ -176,7 +176,7 @@ class Run:
         return manifest
 
     def _refuse_empty(self, manifest: Manifest) -> None:
-        """Raises FolderError where a split has no record, unless that was asked for."""
+        """Raise FolderError if a split has no record, unless empty splits are allowed."""
         for split, packed in manifest.splits.items():
             if not packed.records and not self.allow_empty:
                 left_out = [
@@ -196,7 +196,7 @@ class Run:
         return PackedSplit(shards, statistics, split not in self.source.listing.unlabelled, content)
 
     def _skipped(self, packed: dict[str, list[Finished]]) -> tuple[Skipped, ...]:
-        """What was left out: first what is wrong with the lists, then each split's."""
+        """Return the skipped entries: first the problems of no particular split, then those of each split."""
         problems = [skipped(problem.split, problem.name, problem.error) for problem in self.source.listing.problems]
         left_out = [skip for skip in problems if skip.split == ""]
         for split in self.source.splits:
@@ -206,12 +206,12 @@ class Run:
 
 
 def _own(done: Finished) -> list[str]:
-    """The digests of the entries that a finished shard covers, without the one after them."""
+    """Return the digests of the entries that a finished shard covers, without the entry after them."""
     return list(done.sources[: done.stop - done.start])
 
 
 def _duplicates(packed: dict[str, list[Finished]]) -> tuple[tuple[str, ...], ...]:
-    """Groups of records whose photos are the same file, byte for byte, as split/name."""
+    """Return groups of records whose source images are byte-identical, as split/name."""
     return identical(
         (f"{split}/{name}", digest)
         for split, finished in packed.items()

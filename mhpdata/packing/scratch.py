@@ -1,6 +1,6 @@
-"""Arrays that a thread uses again for the next image, so that megabytes are not allocated and faulted in anew for each.
+"""Reuse a thread's arrays from image to image, which saves allocations and page faults.
 
-What ``empty`` hands out is overwritten by the same thread's next call with that name: never keep it.
+The thread's next call of ``empty`` with the same name overwrites an array: do not keep it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 
 class Scratch(threading.local):
-    """Memory of each thread's own, by name; it grows to the largest that was asked for."""
+    """Per-thread buffers by name, which grow to the largest size requested."""
 
     def __init__(self) -> None:
         self._buffers: dict[str, npt.NDArray[np.uint8]] = {}
 
     def empty(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-        """An uninitialised uint8 array of this shape, C-contiguous."""
+        """Return an uninitialised uint8 array of this shape, C-contiguous."""
         size = math.prod(shape)
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size:

@@ -1,7 +1,7 @@
-"""A stream of records, in order, to the shards of one split.
+"""Write a stream of records, in order, to the shards of one split.
 
-Where a shard is cut depends on the lengths of the records alone (mhpdata.packing.cuts). A whole shard is synced and
-given its final name by a thread of its own while the next one is being written.
+The lengths of the records alone determine the cuts (mhpdata.packing.cuts). A separate thread syncs a finished shard and
+gives it its final name while the next one is being written.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from mhpdata.task import Task
 
 
 def class_bits(pixels: np.ndarray) -> int:
-    """The labels that occur, bit c of a number for label c, by int64 (256,) pixels of each; 255 left out."""
+    """Return the labels that occur as bits, bit c for label c without 255, from their pixels: int64 (256,)."""
     return int.from_bytes(np.packbits(pixels[:IGNORE] > 0, bitorder="little").tobytes(), "little")
 
 
 class Publisher:
-    """A thread that syncs and names whole shards, one after the other, while the next is being written."""
+    """Thread that syncs and names finished shards, one after the other, while the next is being written."""
 
     def __init__(self) -> None:
         self._pool = Pool(1, "mhp-publish")
         self._last: Task[Finished] | None = None
 
     def submit(self, publish: Callable[[], Finished]) -> Task[Finished]:
-        """Have a shard published; waits for the one before, and raises what went wrong there."""
+        """Publish a shard in the thread; wait for the previous one, and raise its error if it had one."""
         if self._last is not None:
             self._last.result()
         self._last = self._pool.submit(publish)
@@ -56,16 +56,17 @@ class Publisher:
 
 
 class ShardStream:
-    """Writes the shards of one split, from where the journal's finished ones end.
+    """Writer of the shards of one split, after the journal's finished ones.
 
     Args:
-        journal: of this pack.
-        publisher: of this pack.
-        format: of the shards.
-        limit: bytes of the records of a shard.
-        entries: of the split, in order.
-        finished: its shards that are already whole.
-        classes: how many labels the dataset has.
+        journal: Journal of this pack.
+        publisher: Publisher of this pack.
+        format: Format of the shards.
+        limit: Maximum bytes of records per shard.
+        split: Name of the split.
+        entries: Entries of the split, in order.
+        finished: Shards of the split that are already finished.
+        classes: Number of labels of the dataset.
     """
 
     def __init__(
@@ -83,14 +84,14 @@ class ShardStream:
         self._split, self._entries, self._classes = split, entries, classes
         self._finished = finished
         self._index = sum(len(done.shard.names) for done in finished)
-        self._place = finished[-1].stop if finished else 0
+        self._position = finished[-1].stop if finished else 0
         self._publishing: list[Task[Finished]] = []
         self._shard: _OpenShard | None = None
 
     @property
-    def place(self) -> int:
-        """The place in the split's entries of the next one to add or skip."""
-        return self._place
+    def position(self) -> int:
+        """Return the index, in the split's entries, of the next one to add or skip."""
+        return self._position
 
     def add(self, converted: Converted) -> None:
         """Write the record of the next entry."""
@@ -100,48 +101,48 @@ class ShardStream:
             shard = self._open()
         number_record(converted.data, self._index)
         shard.writer.write(converted.data)
-        name = self._entries[self._place].name
+        name = self._entries[self._position].name
         shard.note(name, converted)
         shard.notes += [Note(self._split, name, code, values) for code, values in converted.notes.items()]
         self._index += 1
-        self._place += 1
+        self._position += 1
 
     def skip(self, refused: Refused) -> None:
-        """Leave the next entry out, and say why."""
-        self._open().skip(skipped(self._split, self._entries[self._place].name, refused.error), refused.source)
-        self._place += 1
+        """Skip the next entry, and record its error."""
+        self._open().skip(skipped(self._split, self._entries[self._position].name, refused.error), refused.source)
+        self._position += 1
 
     def close(self, source: bytes = b"") -> None:
-        """End the shard that is being written.
+        """Finish the shard that is being written.
 
         Args:
-            source: the digest of the files of the entry that comes next; of the last shard none.
+            source: Digest of the files of the next entry; empty for the last shard.
         """
         if self._shard is not None:
             self._shard.sources.append(source)
-            publish = partial(self._publish, self._shard, self._place)
+            publish = partial(self._publish, self._shard, self._position)
             self._publishing.append(self._publisher.submit(publish))
             self._shard = None
 
     def finished(self) -> list[Finished]:
-        """All shards of the closed stream, whole and under their final names; waits for the last."""
+        """Return all shards of the closed stream, published under their final names; wait for the last."""
         return self._finished + [task.result() for task in self._publishing]
 
     def abort(self) -> None:
-        """Let go of the shard that is being written; whole ones stay."""
+        """Discard the shard that is being written; finished ones stay."""
         if self._shard is not None:
-            with contextlib.suppress(OSError):  # a full disk, said already
+            with contextlib.suppress(OSError):  # such as a full disk, which was reported already
                 self._shard.writer.abort()
 
     def _open(self) -> _OpenShard:
         if self._shard is None:
             number = len(self._finished) + len(self._publishing)
             writer = formats.writer(self._format, self._journal.part(self._split, number))
-            self._shard = _OpenShard(writer, number, self._place, self._index)
+            self._shard = _OpenShard(writer, number, self._position, self._index)
         return self._shard
 
     def _publish(self, shard: _OpenShard, stop: int) -> Finished:
-        if not shard.names:  # nothing but skipped entries at the split's end: they are soon tried again
+        if not shard.names:  # only skipped entries, at the end of the split; a resumed pack tries them again
             shard.writer.abort()
             return self._finish(shard, stop, Shard((), ()))
         hashes = shard.writer.close()
@@ -163,17 +164,18 @@ class ShardStream:
 
 
 def skipped(split: str, name: str, error: SourceError) -> Skipped:
-    """What a manifest says of an entry, or a line of a list, that was left out for an error."""
+    """Return the manifest's description of an entry, or a line of a list, that was skipped for an error."""
     code, *values = error.fault
     return Skipped(split, name, error.place, str(code), tuple(values))
 
 
 class _OpenShard:
-    """The shard that is being written: which entries, and what is to be said of its records.
+    """Shard that is being written, with the metadata of its records.
 
     Attributes:
-        held: bytes of its records.
-        sources: the digest of the files of each of its entries; ``packed`` of those that have a record.
+        held: Bytes of its records.
+        sources: Digest of the files of each of its entries.
+        packed: Digest of the files of each entry that has a record.
     """
 
     def __init__(self, writer: formats.Writer, number: int, start: int, index: int) -> None:
@@ -191,7 +193,7 @@ class _OpenShard:
         self._pixels, self._images = np.zeros(256, np.int64), np.zeros(256, np.int64)
 
     def note(self, name: str, converted: Converted) -> None:
-        """Count a record; the labels in arrays, not lists, for this thread is in the way of all others."""
+        """Add a record to the metadata; labels are counted in arrays, since all records pass through this thread."""
         self.held += len(converted.data)
         self.names.append(name)
         self.photos.append(converted.source_sha256)
@@ -211,12 +213,12 @@ class _OpenShard:
         counts.conflicting += converted.conflicting
 
     def skip(self, skipped: Skipped, source: bytes) -> None:
-        """Leave an entry out."""
+        """Add a skipped entry to the metadata."""
         self.skipped.append(skipped)
         self.sources.append(source)
 
     def statistics(self, classes: int) -> Statistics:
-        """Of all its records; ``classes`` is how many labels the dataset has."""
+        """Return the statistics of its records; ``classes`` is the number of labels of the dataset."""
         return replace(
             self._counts,
             class_pixels=self._pixels[:classes].tolist(),

@@ -1,13 +1,13 @@
-"""What an entry was made from: its source files, known by their content, and by size and time of change as a shortcut.
+"""Identify the source files of an entry: by their content, with size and time of change as a shortcut.
 
 ::
 
-    fingerprint       paths, sizes and times of change: told without reading a file
+    fingerprint       paths, sizes and times of change, without reading a file
     source_digest     SHA-256 over the SHA-256 of each file of an entry, the image first: the first 16 bytes
-    state_of          all entries, and what is wrong with lists and names, as one hash of either
+    state_of          a hash of either for all entries, and of the problems with lists and names
 
-Where the fingerprint is the same, the files are taken for the same. Where it is not, as in a copy of the download, they
-are read, and the digests decide.
+Equal fingerprints count as equal files. If they differ, as for a copy of the download, the files are read and their
+digests are compared.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mhpdata.threads import crew
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:
-    """A hash of which source files, in which state, make up these entries (hex)."""
+    """Return a hash (hex) of paths, sizes and times of change of the source files of these entries."""
     digest = hashlib.sha256()
     for entry in entries:
         files = [(file.path, file.size, file.mtime_ns) for file in entry.files]
@@ -36,22 +36,22 @@ def fingerprint(entries: Sequence[Entry]) -> str:
 
 
 def paths_of(entries: Iterable[Entry]) -> str:
-    """A hash of where the files of these entries lie below the source folder (hex)."""
+    """Return a hash (hex) of the files' paths below the source folder."""
     paths = [[file.path for file in entry.files] for entry in entries]
     return hashlib.sha256(repr(paths).encode()).hexdigest()
 
 
 def source_digest(root: Path, entry: Entry, image: bytes | None = None) -> bytes:
-    """The digest of all files of an entry (SOURCE_BYTES bytes).
+    """Return the digest of all files of an entry (SOURCE_BYTES bytes).
 
     Args:
-        root: the source folder.
-        entry: of a layout's scan.
-        image: SHA-256 of the image's file, of an entry that is packed. Of any other, a file that cannot be read counts
-            with the reason.
+        root: Source folder.
+        entry: Entry of the layout's scan.
+        image: SHA-256 of the image's file, for an entry that is packed; None for any other entry, where the reason
+            replaces the content of an unreadable file.
 
     Raises:
-        SourceError: a mask of an entry that is packed cannot be read any more.
+        SourceError: A mask of an entry that is packed has become unreadable.
     """
     whole = hashlib.sha256(_file_digest(root, entry.image) if image is None else image)
     for file in entry.masks or ():
@@ -67,11 +67,11 @@ def _file_digest(root: Path, file: SourceFile) -> bytes:
 
 
 def state_of(files: str, problems: Iterable[Problem], renamed: Iterable[Renamed]) -> str:
-    """A hash of a source (hex): of its files, and of what is wrong with lists and names or was renamed, by codes.
+    """Return a hash (hex) of a source: its files, and by codes its problems and renamed files.
 
     Args:
-        files: a hash of them, by ``fingerprint`` or of their digests.
-        problems, renamed: of the scan.
+        files: Hash of the files: their ``fingerprint``, or a hash of their digests.
+        problems, renamed: Problems and renamed files of the scan.
     """
     wrong = [(problem.split, problem.name, problem.error.place, problem.error.fault) for problem in problems]
     taken = [(one.split, one.place, one.code, one.values) for one in renamed]
@@ -79,7 +79,7 @@ def state_of(files: str, problems: Iterable[Problem], renamed: Iterable[Renamed]
 
 
 def state_1(entries: Sequence[Entry], problems: Iterable[Problem], renamed: Iterable[Renamed]) -> str:
-    """As ``state_of`` a fingerprint, in the way of mhp 0.1: with the sentences as they are now."""
+    """Return the hash of a source as mhp 0.1 did: over the messages of its problems, in today's wording."""
     wrong = [(problem.split, problem.name, str(problem.error)) for problem in problems]
     taken = tuple(one.text for one in renamed)
     state = f"{fingerprint(entries)} {wrong}" + (f" {taken}" if taken else "")
@@ -88,14 +88,14 @@ def state_1(entries: Sequence[Entry], problems: Iterable[Problem], renamed: Iter
 
 @dataclass(frozen=True)
 class Source:
-    """A scanned download, of which some splits are packed.
+    """Scanned download, with the splits to pack.
 
     Attributes:
-        root: its folder.
-        listing: what the scan found.
-        splits: those that are packed, in order.
-        workers: threads that read.
-        progress: show a bar.
+        root: Its folder.
+        listing: Result of the scan.
+        splits: Splits to pack, in order.
+        workers: Number of threads that read.
+        progress: Whether to show a bar.
     """
 
     root: Path
@@ -106,28 +106,28 @@ class Source:
 
     @property
     def entries(self) -> list[Entry]:
-        """All entries of the chosen splits."""
+        """Return all entries of the selected splits."""
         return [entry for split in self.splits for entry in self.listing.entries[split]]
 
     @property
     def problems(self) -> list[Problem]:
-        """What is wrong with the chosen splits, and with what concerns all."""
+        """Return the problems of the selected splits, and those of no particular split."""
         return [problem for problem in self.listing.problems if problem.split in ("", *self.splits)]
 
     @property
     def renamed(self) -> tuple[Renamed, ...]:
-        """What was taken under another name in the chosen splits and the lists."""
+        """Return the files of the selected splits, and the lists, that were accepted under another name."""
         return tuple(renamed for renamed in self.listing.renamed if renamed.split in ("", *self.splits))
 
     def state(self) -> str:
-        """A hash of names, sizes and times of change (hex)."""
+        """Return a hash (hex) of names, sizes and times of change."""
         return state_of(fingerprint(self.entries), self.problems, self.renamed)
 
     def content(self, digests: Sequence[str]) -> str:
-        """A hash of names, paths below the source folder, and contents (hex).
+        """Return a hash (hex) of names, paths below the source folder, and contents.
 
         Args:
-            digests: of the files of each entry, in the order of ``entries``.
+            digests: Digest of the files of each entry, in the order of ``entries``.
         """
         named = hashlib.sha256()
         for entry, digest in zip(self.entries, digests, strict=True):
@@ -135,6 +135,6 @@ class Source:
         return state_of(named.hexdigest(), self.problems, self.renamed)
 
     def read(self, entries: Sequence[Entry]) -> Digests:
-        """The digest of each of these entries, whose files are read on threads."""
+        """Read the files of these entries on threads, and return the digest of each entry."""
         with crew(len(entries), "images compared", self.workers, self.progress) as threads:
             return Digests(b"".join(threads.each(partial(source_digest, self.root), entries)), SOURCE_BYTES)

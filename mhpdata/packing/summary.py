@@ -1,4 +1,4 @@
-"""What a pack has done, in words: the closing report of mhp-pack."""
+"""Summarise a pack as text or JSON: the closing report of mhp-pack."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from mhpdata.wording import counted, printable
 SHOWN = 20
 FORMAT_1 = (
     "The folder is of format 1, which every command reads. Pack again with --overwrite to write format 2, which adds a "
-    "content id, and digests by which damaged bytes are found."
+    "content id, and digests that locate damaged bytes."
 )
-"""What is to be known, and may be done, about a folder that mhp 0.1 packed."""
+"""Note on a folder that mhp 0.1 packed."""
 
 
 def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -> str:
-    """A manifest as text: entries per split, what was skipped and why, overlap, gray and identical images.
+    """Return a manifest as text: entries per split, skipped entries, overlap, gray and identical images.
 
     Args:
-        manifest: of the packed folder.
-        folder: that folder.
-        source: the download, which a manifest, the same for any path of it, calls SRC.
+        manifest: Manifest of the packed folder.
+        folder: Packed folder.
+        source: Path of the download, which the manifest does not record.
     """
     lines = [f"{folder}: {manifest.layout}, packed as {manifest.options['format']}"]
     lines += [f"content {manifest.content_id}" if manifest.content_id else f"Complete. {FORMAT_1}", ""]
     lines.append(
-        f"{'split':8}{'images':>9}{'persons':>9}{'gray':>7}{'contested px':>14}{'conflicting px':>16}{'MB':>10}"
+        f"{'split':8}{'images':>9}{'persons':>9}{'gray':>7}{'overlapping px':>16}{'conflicting px':>16}{'MB':>10}"
     )
     total = Statistics()
     for name, split in manifest.splits.items():
@@ -38,11 +38,11 @@ def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -
         lines.append(_row(name, split.statistics, sum(f.bytes for shard in split.shards for f in shard.files)))
     lines.append(_row("all", total, sum(file.bytes for file in manifest.files)))
     images, rule = counted(total.contested_images, "image"), manifest.options["overlap"]
-    lines += ["", f"contested: labelled by more than one person, in {images}; the overlap rule is '{rule}'. "]
+    lines += ["", f"overlapping: labelled by more than one person, in {images}; the overlap rule is '{rule}'. "]
     lines[-1] += "conflicting: with different labels."
     if total.unlabelled_persons:
         without = counted(total.unlabelled_persons, "person")
-        lines.append(f"{without} without a labelled pixel: kept in the records, counted neither here nor by mhp-score.")
+        lines.append(f"{without} without a labelled pixel: kept in the records, not counted here or by mhp-score.")
     lines += ["", *_duplicates(manifest), *_skipped(manifest, Path(source)), *_renamed(manifest)]
     if manifest.notes:
         lines.append("Notes, each recorded in the manifest:")
@@ -51,7 +51,7 @@ def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -
 
 
 def as_dict(manifest: Manifest, folder: str | Path) -> dict[str, Any]:
-    """Return what ``report`` prints as JSON types; pixels are counted at source size."""
+    """Return the contents of ``report`` as JSON types; pixels are counted at source size."""
     names = ("images", "gray", "contested", "conflicting")
     splits = {
         name: {
@@ -76,16 +76,16 @@ def as_dict(manifest: Manifest, folder: str | Path) -> dict[str, Any]:
 
 
 def _row(name: str, count: Statistics, size: int) -> str:
-    numbers = f"{count.images:9}{count.labelled_persons:9}{count.gray:7}{count.contested:14}{count.conflicting:16}"
+    numbers = f"{count.images:9}{count.labelled_persons:9}{count.gray:7}{count.contested:16}{count.conflicting:16}"
     return f"{name:8}{numbers}{size / 2**20:10.1f}"
 
 
 def _duplicates(manifest: Manifest) -> list[str]:
     if not manifest.duplicates:
-        return ["No two photos are byte-identical."]
+        return ["No two images are byte-identical."]
     count = sum(map(len, manifest.duplicates))
     groups = counted(len(manifest.duplicates), "group")
-    lines = [f"Byte-identical photos: {groups} of {count} in all; all kept, listed in the manifest."]
+    lines = [f"Byte-identical images: {count} in {groups}; all kept, listed in the manifest."]
     within, across = count_shared(manifest.duplicates, manifest.splits)
     lines.append(f"  within a split: {counted(within, 'group')}")
     return lines + [f"  {a} and {b} share: {counted(count, 'group')}" for (a, b), count in across.items()]
@@ -105,4 +105,4 @@ def _skipped(manifest: Manifest, source: Path) -> list[str]:
 def _renamed(manifest: Manifest) -> list[str]:
     if not manifest.renamed:
         return []
-    return ["Not named as in the release, recorded in the manifest:", *(f"  {one.text}" for one in manifest.renamed)]
+    return ["Named differently from the release, recorded in the manifest:", *(f"  {r.text}" for r in manifest.renamed)]

@@ -103,7 +103,7 @@ EDITS = {
     "layout": (lambda content: content.update(layout="mhp-v9"), "layout 'mhp-v9'"),
     "name": (names, "is named '0002'"),
     "name_twice": (names_twice, "names 0001 2 times"),
-    "hash": (a_hash, "SHA-256 of the whole, though that of each block is right: the manifest is damaged"),
+    "hash": (a_hash, "SHA-256 of the file, though all its blocks match: the manifest is damaged"),
     "length": (a_length, "by the manifest"),
     "duplicate_name": (lambda content: content.update(duplicates=[["train/0001", "val/9999"]]), "val/9999"),
     "duplicate_group": (lambda content: content.update(duplicates=[["train/0001", "val/0006"]]), "duplicates group"),
@@ -139,7 +139,7 @@ def test_duplicates_are_counted_anew(source, tmp_path):
     mhpdata.pack(source, tmp_path / "rec", size=0)
     report = verify_packed(tmp_path / "rec")
     assert report.clean
-    assert "byte-identical photos: 1 group of 2 in all" in report.remarks
+    assert "byte-identical images: 2 in 1 group" in report.remarks
     edit_manifest(tmp_path / "rec", lambda content: content.update(duplicates=[]))
     assert "train/0001, test/0007" in verify_packed(tmp_path / "rec").findings[0].found
 

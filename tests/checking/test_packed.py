@@ -55,7 +55,7 @@ def test_clean_packed(clean, name, deep):
         statistics = manifest.splits[split].statistics
         assert report.counts[split]["records"] == len(names)
         assert report.counts[split]["unreadable"] == 0
-        assert report.counts[split]["contested px"] == statistics.contested > 0
+        assert report.counts[split]["overlapping px"] == statistics.contested > 0
     assert len(manifest.splits["train"].shards) == (1 if name == "verbatim" else 2)
 
 

@@ -62,8 +62,8 @@ def mask_of_label_19(record):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (maps_changed(owners_exchanged), ["not those of its masks"]),
-        (mask_shifted, ["is damaged: says ", " pixels that several persons label (contested); expected "]),
+        (maps_changed(owners_exchanged), ["differ from those of its masks"]),
+        (mask_shifted, ["is damaged: states ", " overlapping pixels; expected "]),
         (mask_of_label_19, ["mask of person 1: has label 19; expected labels 0 to 18"]),
         (masks_garbage, ["mask of person 1: is damaged (zlib", "mask of person 2: is damaged (zlib"]),
     ],
@@ -100,8 +100,8 @@ def test_only_deep_finds_an_image_that_does_not_decode_or_is_another(clean, tmp_
     [
         (lambda record: dataclasses.replace(record, name="9999"), "is named '9999'"),
         (lambda record: dataclasses.replace(record, codec=0), "image codec 0"),
-        (lambda record: dataclasses.replace(record, verbatim=True), "says that it holds the photo's own JPEG"),
-        (lambda record: dataclasses.replace(record, source_size=(96, 100)), "from a photo of 96 x 100"),
+        (lambda record: dataclasses.replace(record, verbatim=True), "marked as an unchanged source JPEG"),
+        (lambda record: dataclasses.replace(record, source_size=(96, 100)), "from a source image of 96 x 100"),
         (lambda record: dataclasses.replace(record, source_size=(0, 100)), "0 x 100 pixels"),
         (lambda record: dataclasses.replace(record, source_size=(60000, 60000)), "60000 x 60000 pixels"),
         (lambda record: dataclasses.replace(record, size=(256, 336)), "expected 1 to 336, rising."),

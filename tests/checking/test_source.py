@@ -30,7 +30,7 @@ def test_clean_source(clean):
     assert {split: row["images"] for split, row in report.counts.items()} == {s: len(n) for s, n in SPLITS.items()}
     assert {split: row["usable"] for split, row in report.counts.items()} == {s: len(n) for s, n in SPLITS.items()}
     assert sum(row["persons"] for row in report.counts.values()) == 20
-    assert "no two photos are byte-identical" in report.remarks
+    assert "no two images are byte-identical" in report.remarks
     assert any("not the full release" in remark and "14969" in remark for remark in report.remarks)
 
 
@@ -165,11 +165,11 @@ def test_identical_photos_and_strays_are_remarks(source):
     report = verify_source(source)
     assert report.clean
     for says in (
-        "byte-identical photos: 1 group of 4 in all",
-        "byte-identical photos within a split: 1 group",
-        "byte-identical photos in train and val: 1 group",
-        "byte-identical photos in val and test: 1 group",
-        "the same photo: train/0001, train/0002, val/0006, test/0007",
+        "byte-identical images: 4 in 1 group",
+        "byte-identical images within a split: 1 group",
+        "byte-identical images in train and val: 1 group",
+        "byte-identical images in val and test: 1 group",
+        "byte-identical: train/0001, train/0002, val/0006, test/0007",
         "images/0300.jpg: no list names it",
         "annotations/Thumbs.db: not a mask's name (<id>_<NN>_<ii>.png)",
     ):
@@ -181,7 +181,7 @@ def test_full_release_is_recognised(source, monkeypatch):
     monkeypatch.setitem(survey.RELEASES, "mhp-v1", survey.Release(counts, 20, ("images/0006.jpg",)))
     truncate(image(source, "0006"))
     report = verify_source(source)
-    remark = "the counts are those of the full release: 5 train, 1 val, 2 test images, 20 masks"
+    remark = "complete, with the counts of the full release: 5 train, 1 val, 2 test images, 20 masks"
     assert remark in report.remarks
     assert any(text.startswith("images/0006.jpg: damaged in the release itself") for text in report.remarks)
     assert report.counts["train"]["release"] == 5

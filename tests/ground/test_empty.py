@@ -89,7 +89,7 @@ def test_a_pack_with_an_empty_split_is_read_where_that_is_not_used(rec):
 def test_a_manifest_without_splits_is_wrong(rec, tmp_path):
     copy = shutil.copytree(rec, tmp_path / "rec", ignore=shutil.ignore_patterns("*-0*"))
     edit_manifest(copy, lambda content: content["splits"].clear())
-    assert "manifest.json: there is no split; expected at least one" in mhpdata.verify_packed(copy).text()
+    assert "manifest.json: no splits; expected at least one" in mhpdata.verify_packed(copy).text()
 
 
 EMPTY = r"split: 'test' of .*rec is empty; expected a split with samples\. Pass train or val\."
@@ -118,7 +118,7 @@ def test_an_empty_split_is_an_error_to_everybody_who_uses_it(rec, tmp_path):
     [
         ({"names": []}, "names: leaves no sample of .*rec, split train; expected at least one. Leave names out"),
         ({"names": iter(())}, "names: leaves no sample"),
-        ({"where": lambda name: name == "nobody"}, "where: leaves no sample of .* their names are such as '0001'"),
+        ({"where": lambda name: name == "nobody"}, "where: leaves no sample of .* which have names such as '0001'"),
         ({"names": ["0001"], "where": lambda name: name != "0001"}, "where: leaves no sample"),
         ({"limit": 1, "drop_last": True}, "batch_size: 2, where 1 sample and drop_last leave no full batch; .* Pass 1"),
         (

@@ -172,8 +172,8 @@ def test_what_the_decoders_differ_on_is_encoded_again_and_noted(tmp_path):
         path.stem.split("-")[0]: find_difference(data, decode_jpeg(data))
         for path, data in zip(FAULTS, files, strict=True)
     }
-    assert words["ours"] == "the loader's decoder finds its codes wrong, or ending too early"
-    assert "pixels another colour" in words["planes"]
+    assert words["ours"] == "the loader's decoder finds invalid or truncated data"
+    assert "differs from libjpeg" in words["planes"]
     assert "encoded again, as the loader's decoder and libjpeg differ on it: 13 images" in report(manifest, "rec")
 
 

@@ -106,7 +106,7 @@ def test_a_person_without_a_label_is_counted_alike_everywhere(source, packed, tm
     ):
         assert found.clean
         assert {split: row["persons"] for split, row in found.counts.items()} == {"train": 10, "val": 2, "test": 3}
-    assert "3 persons without a labelled pixel, whom no score counts" in mhpdata.verify_source(source).remarks
+    assert "3 persons without a labelled pixel, not counted by any score" in mhpdata.verify_source(source).remarks
     images = {}
     for sample in mhpdata.open(packed, "train"):
         masks = [np.where(mask == 255, 0, mask) for mask in sample.masks]

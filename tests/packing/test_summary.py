@@ -21,7 +21,7 @@ def test_counts_rule_copies_and_what_was_skipped():
     assert lines[0] == "rec: mhp-v1, packed as recordio"
     assert [line.split()[:2] for line in lines[4:7]] == [["train", "2"], ["val", "0"], ["all", "2"]]
     assert any("the overlap rule is 'first'" in line for line in lines)
-    assert "Byte-identical photos: 2 groups of 4 in all; all kept, listed in the manifest." in lines
+    assert "Byte-identical images: 4 in 2 groups; all kept, listed in the manifest." in lines
     assert "  within a split: 1 group" in lines and "  train and val share: 1 group" in lines
     at = lines.index("Skipped: 2, each recorded in the manifest. Run mhp-verify --src SRC for what to do about them.")
     assert lines[at + 1] == "  train/0003: annotations/0003_02_01.png: holds label 19; the highest is 18"
@@ -33,7 +33,7 @@ def test_counts_rule_copies_and_what_was_skipped():
 
 def test_nothing_to_say_is_said():
     text = report(replace(MANIFEST, duplicates=(), skipped=(), notes=(), renamed=()), "rec")
-    assert text.endswith("No two photos are byte-identical.\nNothing was skipped.")
+    assert text.endswith("No two images are byte-identical.\nNothing was skipped.")
 
 
 def test_only_the_first_of_many_skipped_are_shown():

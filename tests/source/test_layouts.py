@@ -359,7 +359,7 @@ def test_a_manifest_that_is_wrong_about_labels_hashes_or_classes_is_found(packed
         return mhpdata.verify_packed(rec).text()
 
     edit_manifest(rec, lambda content: content["splits"]["test"].update(labelled=True))
-    assert "no labels; expected some, by the manifest" in mhpdata.verify_packed(rec).text()
-    assert "as its record says" in findings(text.replace(shard.photos[0], "0" * 64))
+    assert "no labels; expected labels, by the manifest" in mhpdata.verify_packed(rec).text()
+    assert "as in its record" in findings(text.replace(shard.photos[0], "0" * 64))
     bits = f"{shard.classes[0]:x}"
     assert "labels 0 in train/1; expected 0, 3, 58, as in its record" in findings(text.replace(f'["{bits}"', '["1"'))

@@ -195,7 +195,7 @@ FULL = "OutputError: standard output: cannot be written (No space left on device
 @pytest.mark.parametrize(
     ("folder", "line", "status", "out", "error"),
     [
-        ("whole", '"$@" 2>&-', 0, "Nothing wrong.", ""),
+        ("whole", '"$@" 2>&-', 0, "No problems found.", ""),
         ("whole", '"$@" >&- 2>&- <&-', 0, "", ""),
         ("whole", '"$@" >/dev/full', 3, "", FULL),
         ("whole", '"$@" --help >/dev/full', 3, "", FULL),

@@ -61,7 +61,7 @@ def test_names_that_no_terminal_can_show(source):
 
 def test_command_on_a_packed_folder(recordio):
     clean = run(recordio, "--deep")
-    assert (clean.exit_code, clean.stdout.splitlines()[-1]) == (0, "Nothing wrong.")
+    assert (clean.exit_code, clean.stdout.splitlines()[-1]) == (0, "No problems found.")
     data_file(recordio).unlink()
     broken = run(recordio)
     assert broken.exit_code == 1
