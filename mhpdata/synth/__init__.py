@@ -1,13 +1,13 @@
-"""A free stand-in for LV-MHP v1, v2 and CIHP: folders of their exact form, of drawn persons, not photographed ones.
+"""Generate free stand-ins for LV-MHP v1, v2 and CIHP: datasets in their exact form, with drawn persons.
 
 ::
 
-    plan  ──►  scene.paint       photo, uint8 (height, width, 3) RGB
-      │   └─►  annotation        masks, uint8 (height, width), one a person; classes by vocabulary
+    plan  ──►  scene.paint       image, uint8 (height, width, 3) RGB
+      │   └─►  annotation        masks, uint8 (height, width), one per person; classes by vocabulary
       ▼
-    folder.synthesize            lists, photos, masks in a release's form (forms; defects breaks some of them)
+    folder.synthesize            lists, images, masks in a release's form (forms; defects breaks some of them)
 
-Rule: image ``index`` of dataset ``seed`` is a function of the two numbers, so its bytes do not depend on how many
-images are made, in which order or by how many processes. For demos, tests and speed; figures of accuracy belong to
-real data.
+The rule: image ``index`` of dataset ``seed`` depends on these two numbers only, so its bytes do not depend on the
+number of images, their order or the number of processes. Synthetic data are for demos, tests and benchmarks of speed,
+not of accuracy.
 """

@@ -107,7 +107,7 @@ EDITS = {
     "length": (a_length, "by the manifest"),
     "duplicate_name": (lambda content: content.update(duplicates=[["train/0001", "val/9999"]]), "val/9999"),
     "duplicate_group": (lambda content: content.update(duplicates=[["train/0001", "val/0006"]]), "duplicates group"),
-    "splits": (lambda content: content["options"].update(splits=["train"]), "options of splits ['train']"),
+    "splits": (lambda content: content["options"].update(splits=["train"]), "option splits ['train']"),
     "quality": (lambda content: content["options"].update(quality=101), "option quality: 101"),
     "size": (lambda content: content["options"].update(size=128), "128 x"),
     "image": (lambda content: content["options"].update(image="jpeg"), "image codec 2"),

@@ -46,7 +46,7 @@ def test_altered_labels_show_in_the_statistics_and_deep(packed):
     rewrite(packed, maps_changed(change))
     assert set(kinds(verify_packed(packed))) == {ManifestError}
     report = verify_packed(packed, deep=True)
-    assert any("record 1 (0002)" in e.place and "not those of its masks" in e.found for e in report.findings)
+    assert any("record 1 (0002)" in e.place and "differ from those of its masks" in e.found for e in report.findings)
 
 
 def owners_exchanged(labels, persons):

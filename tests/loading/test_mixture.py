@@ -199,7 +199,7 @@ def test_options_that_do_not_go_together(packed, sets):
         open_loader([], **OPTIONS)
     with pytest.raises(OptionError, match="1 collections; expected 3, one per set"):
         open_loader(sets, remap="common", names=[["0001"]], **OPTIONS)
-    with pytest.raises(OptionError, match="no labels in .*v2, test, and labels in other splits"):
+    with pytest.raises(OptionError, match=r"no labels in .*v2, test, and labels in other splits"):
         open_loader([(packed["v1"], "train"), (packed["v2"], "test")], remap="common", **OPTIONS)
 
 

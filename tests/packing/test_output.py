@@ -92,7 +92,7 @@ def test_two_packs_into_one_folder_at_once(source, tmp_path):
 def test_output_that_cannot_be_written(source, tmp_path):
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file", tmp_path / "file" / "rec"):
-        with pytest.raises(OutputError, match=r"is a file, or inside one; expected a folder.*another --out"):
+        with pytest.raises(OutputError, match=r"is a file, or inside a file; expected a folder.*another --out"):
             mhpdata.pack(source, out, size=64)
 
 

@@ -1,1 +1,1 @@
-"""A plan to pixels."""
+"""Paint the image of a plan."""

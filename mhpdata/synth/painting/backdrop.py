@@ -1,7 +1,7 @@
-"""What stands behind the persons: a park, a street, a room, a studio, a brick wall; float32 RGB in 0..255.
+"""Paint the background: a park, a street, a room, a studio or a brick wall; float32 RGB in 0..255.
 
-Painted small (an out-of-focus background has no fine detail to lose) and enlarged, each from a gradient of light, noise
-of its own kind and straight structures such as windows, planks or joints between bricks.
+Each background is painted small and upsampled, since it is out of focus. It combines a gradient of light, a typical
+noise, and straight structures such as windows, planks or joints between bricks.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from mhpdata.opencv import cv2
 from mhpdata.synth.painting.texture import noise
 
-Picture = NDArray[Any]
+Canvas = NDArray[Any]
 RGB = tuple[float, float, float]
 
 
-def _ramp(shape: tuple[int, int], top: RGB, low: RGB) -> Picture:
+def _ramp(shape: tuple[int, int], top: RGB, low: RGB) -> Canvas:
     t = np.linspace(0, 1, shape[0], dtype=np.float32)[:, None, None]
     rows = np.asarray(top, np.float32) * (1 - t) + np.asarray(low, np.float32) * t
     return np.ascontiguousarray(np.broadcast_to(rows, (*shape, 3)))
@@ -35,9 +35,9 @@ def _darker(color: RGB, factor: float) -> RGB:
     return color[0] * factor, color[1] * factor, color[2] * factor
 
 
-def _floor(picture: Picture, rng: np.random.Generator, line: int, color: RGB, tile: str, depth: float) -> None:
-    """Ground from row ``line`` down; its texture is squeezed towards the horizon."""
-    height, width = picture.shape[:2]
+def _floor(canvas: Canvas, rng: np.random.Generator, line: int, color: RGB, tile: str, depth: float) -> None:
+    """Paint the ground from row ``line`` down; its texture is compressed towards the horizon."""
+    height, width = canvas.shape[:2]
     rows = height - line
     if rows < 2:
         return
@@ -47,31 +47,31 @@ def _floor(picture: Picture, rng: np.random.Generator, line: int, color: RGB, ti
     across = (np.arange(width, dtype=np.float32)[None, :] - width / 2) * distance[:, None] * np.float32(0.35) + 128
     ground = cv2.remap(flat, np.abs(across), down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     shade = np.linspace(0.85, 1.1, rows, dtype=np.float32)[:, None]
-    picture[line:] = np.asarray(color, np.float32) * (shade * (1 + np.float32(depth) * ground))[..., None]
+    canvas[line:] = np.asarray(color, np.float32) * (shade * (1 + np.float32(depth) * ground))[..., None]
 
 
-def _windows(picture: Picture, rng: np.random.Generator, low: int) -> None:
-    """A grid of windows with frames and sills, lit or dark."""
-    height, width = picture.shape[:2]
-    step_x, step_y = int(width * rng.uniform(0.13, 0.26)) + 4, int(height * rng.uniform(0.16, 0.3)) + 4
-    w, h = int(step_x * rng.uniform(0.4, 0.6)), int(step_y * rng.uniform(0.5, 0.7))
+def _windows(canvas: Canvas, rng: np.random.Generator, low: int) -> None:
+    """Paint a grid of windows with frames and sills, lit or dark."""
+    height, width = canvas.shape[:2]
+    pitch_x, pitch_y = int(width * rng.uniform(0.13, 0.26)) + 4, int(height * rng.uniform(0.16, 0.3)) + 4
+    w, h = int(pitch_x * rng.uniform(0.4, 0.6)), int(pitch_y * rng.uniform(0.5, 0.7))
     frame = _color(rng, 120, 230)
-    for top in range(int(rng.integers(0, step_y)) - step_y // 2, low - h, step_y):
-        for left in range(int(rng.integers(0, step_x)) - step_x, width, step_x):
+    for top in range(int(rng.integers(0, pitch_y)) - pitch_y // 2, low - h, pitch_y):
+        for left in range(int(rng.integers(0, pitch_x)) - pitch_x, width, pitch_x):
             glass = _color(rng, 30, 130, 14)
-            cv2.rectangle(picture, (left - 2, top - 2), (left + w + 2, top + h + 3), frame, -1)
-            cv2.rectangle(picture, (left, top), (left + w, top + h), glass, -1)
-            cv2.line(picture, (left + w // 2, top), (left + w // 2, top + h), frame, 1)
+            cv2.rectangle(canvas, (left - 2, top - 2), (left + w + 2, top + h + 3), frame, -1)
+            cv2.rectangle(canvas, (left, top), (left + w, top + h), glass, -1)
+            cv2.line(canvas, (left + w // 2, top), (left + w // 2, top + h), frame, 1)
             shine = np.array([(left, top), (left + w, top), (left, top + h)], np.int32)
-            cv2.fillConvexPoly(picture, shine, tuple(min(255.0, c + 30) for c in glass))
+            cv2.fillConvexPoly(canvas, shine, tuple(min(255.0, c + 30) for c in glass))
 
 
-def _park(shape: tuple[int, int], rng: np.random.Generator) -> Picture:
-    picture = _ramp(shape, (176, 206, 236), (232, 238, 240))
+def _park(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
+    canvas = _ramp(shape, (176, 206, 236), (232, 238, 240))
     height, width = shape
-    picture += 12 * noise("cloud", shape, rng)[..., None]
+    canvas += 12 * noise("cloud", shape, rng)[..., None]
     base = int(height * rng.uniform(0.45, 0.7))
-    for k in range(int(rng.integers(2, 4))):  # tree lines, the nearer the darker and the lower
+    for k in range(int(rng.integers(2, 4))):  # tree lines; nearer ones are darker and lower
         rise = base * rng.uniform(0.35, 0.95) / (1 + 0.6 * k)
         crown = noise("cloud", (1, width), rng, 0.4 + 0.4 * rng.random())[0]
         top = (base - rise * (0.8 + 0.16 * crown)).astype(np.float32)
@@ -80,50 +80,50 @@ def _park(shape: tuple[int, int], rng: np.random.Generator) -> Picture:
         )
         body = np.arange(height, dtype=np.float32)[:, None] > top[None, :] + 4 * noise("leaf", shape, rng, 0.7)
         leaves = 1 + 0.3 * noise("leaf", shape, rng, 0.8) + 0.12 * noise("cloud", shape, rng)
-        np.copyto(picture, green * leaves[..., None], where=body[..., None])
-    _floor(picture, rng, base, (rng.uniform(96, 150), rng.uniform(124, 160), rng.uniform(60, 90)), "leaf", 0.13)
-    return picture
+        np.copyto(canvas, green * leaves[..., None], where=body[..., None])
+    _floor(canvas, rng, base, (rng.uniform(96, 150), rng.uniform(124, 160), rng.uniform(60, 90)), "leaf", 0.13)
+    return canvas
 
 
-def _street(shape: tuple[int, int], rng: np.random.Generator) -> Picture:
+def _street(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
     wall = _color(rng, 90, 210, 12)
-    picture = _ramp(shape, wall, _darker(wall, 0.85))
-    picture *= 1 + 0.06 * noise("cloud", shape, rng)[..., None] + 0.03 * noise("weave", shape, rng)[..., None]
+    canvas = _ramp(shape, wall, _darker(wall, 0.85))
+    canvas *= 1 + 0.06 * noise("cloud", shape, rng)[..., None] + 0.03 * noise("weave", shape, rng)[..., None]
     base = int(shape[0] * rng.uniform(0.62, 0.85))
-    _windows(picture, rng, base)
-    _floor(picture, rng, base, _color(rng, 95, 180, 7), "weave", 0.06)
-    return picture
+    _windows(canvas, rng, base)
+    _floor(canvas, rng, base, _color(rng, 95, 180, 7), "weave", 0.06)
+    return canvas
 
 
-def _room(shape: tuple[int, int], rng: np.random.Generator) -> Picture:
+def _room(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
     wall = _color(rng, 130, 235, 11)
-    picture = _ramp(shape, _darker(wall, 0.92), wall)
-    picture *= 1 + 0.05 * noise("cloud", shape, rng, 2.0)[..., None]
+    canvas = _ramp(shape, _darker(wall, 0.92), wall)
+    canvas *= 1 + 0.05 * noise("cloud", shape, rng, 2.0)[..., None]
     height, width = shape
     base = int(height * rng.uniform(0.68, 0.86))
-    for _ in range(int(rng.integers(1, 5))):  # pictures, shelves, a curtain
+    for _ in range(int(rng.integers(1, 5))):  # paintings, shelves, a curtain
         w, h = int(width * rng.uniform(0.1, 0.3)), int(height * rng.uniform(0.12, 0.4))
         x, y = int(rng.uniform(-0.1, 0.95) * width), int(rng.uniform(0, 0.45) * height)
-        cv2.rectangle(picture, (x - 3, y - 3), (x + w + 3, y + h + 3), _color(rng, 40, 120, 25), -1)
-        cv2.rectangle(picture, (x, y), (x + w, y + h), _color(rng, 80, 230, 35), -1)
-        part = picture[max(y, 0) : max(y + h, 0), max(x, 0) : max(x + w, 0)]
-        if min(part.shape[:2]) > 3:
-            part *= 1 + 0.16 * noise("cloud", (part.shape[0], part.shape[1]), rng, 0.4)[..., None]
-    _floor(picture, rng, base, (rng.uniform(120, 180), rng.uniform(85, 130), rng.uniform(55, 95)), "plank", 0.13)
-    cv2.rectangle(picture, (0, base - max(2, height // 60)), (width, base), _color(rng, 190, 240, 5), -1)
-    return picture
+        cv2.rectangle(canvas, (x - 3, y - 3), (x + w + 3, y + h + 3), _color(rng, 40, 120, 25), -1)
+        cv2.rectangle(canvas, (x, y), (x + w, y + h), _color(rng, 80, 230, 35), -1)
+        inner = canvas[max(y, 0) : max(y + h, 0), max(x, 0) : max(x + w, 0)]
+        if min(inner.shape[:2]) > 3:
+            inner *= 1 + 0.16 * noise("cloud", (inner.shape[0], inner.shape[1]), rng, 0.4)[..., None]
+    _floor(canvas, rng, base, (rng.uniform(120, 180), rng.uniform(85, 130), rng.uniform(55, 95)), "plank", 0.13)
+    cv2.rectangle(canvas, (0, base - max(2, height // 60)), (width, base), _color(rng, 190, 240, 5), -1)
+    return canvas
 
 
-def _studio(shape: tuple[int, int], rng: np.random.Generator) -> Picture:
+def _studio(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
     color = _color(rng, 90, 240, 10)
-    picture = _ramp(shape, _darker(color, 0.85), color)
+    canvas = _ramp(shape, _darker(color, 0.85), color)
     rows, columns = np.ogrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
-    picture *= (1.08 - 0.22 * (rows**2 + columns**2)).astype(np.float32)[..., None]
-    picture *= 1 + 0.03 * noise("cloud", shape, rng, 2.0)[..., None]
-    return picture
+    canvas *= (1.08 - 0.22 * (rows**2 + columns**2)).astype(np.float32)[..., None]
+    canvas *= 1 + 0.03 * noise("cloud", shape, rng, 2.0)[..., None]
+    return canvas
 
 
-def _brick(shape: tuple[int, int], rng: np.random.Generator) -> Picture:
+def _brick(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
     height, width = shape
     high = max(5, int(height * rng.uniform(0.025, 0.05)))
     wide = int(2.6 * high)
@@ -132,14 +132,14 @@ def _brick(shape: tuple[int, int], rng: np.random.Generator) -> Picture:
     tones = rng.normal(1, 0.1, (height // high + 1, (width + wide) // wide + 1)).astype(np.float32)
     tone = tones[rows // high, columns // wide]
     brick = np.array((rng.uniform(130, 190), rng.uniform(80, 130), rng.uniform(60, 110)), np.float32)
-    picture = brick * (tone * (1 + 0.07 * noise("leaf", shape, rng)))[..., None]
+    canvas = brick * (tone * (1 + 0.07 * noise("leaf", shape, rng)))[..., None]
     joint = (rows % high < max(1, high // 8)) | (columns % wide < max(1, high // 8))
-    np.copyto(picture, np.asarray(_color(rng, 150, 210, 6), np.float32), where=joint[..., None])
-    _floor(picture, rng, int(height * rng.uniform(0.75, 0.92)), _color(rng, 90, 160, 6), "weave", 0.06)
-    return np.asarray(picture)
+    np.copyto(canvas, np.asarray(_color(rng, 150, 210, 6), np.float32), where=joint[..., None])
+    _floor(canvas, rng, int(height * rng.uniform(0.75, 0.92)), _color(rng, 90, 160, 6), "weave", 0.06)
+    return np.asarray(canvas)
 
 
-KINDS: dict[str, Callable[[tuple[int, int], np.random.Generator], Picture]] = {
+KINDS: dict[str, Callable[[tuple[int, int], np.random.Generator], Canvas]] = {
     "park": _park,
     "street": _street,
     "room": _room,
@@ -147,15 +147,16 @@ KINDS: dict[str, Callable[[tuple[int, int], np.random.Generator], Picture]] = {
     "brick": _brick,
 }
 
-DETAIL = {"park": 0.11, "street": 0.07, "room": 0.04, "studio": 0.02, "brick": 0.1}  # of the finest texture, at most
+DETAIL = {"park": 0.11, "street": 0.07, "room": 0.04, "studio": 0.02, "brick": 0.1}
+"""Maximum strength of the finest texture."""
 
 
-def backdrop(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Picture:
-    """A background of ``shape`` (height, width): float32 RGB, about 0..255, out of focus by a random amount."""
+def backdrop(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
+    """Paint a background of ``shape`` (height, width): float32 RGB, about 0..255, out of focus by a random amount."""
     factor = min(1.0, 560 / max(shape))
     small = (max(24, int(shape[0] * factor)), max(24, int(shape[1] * factor)))
-    picture = KINDS[kind](small, rng).astype(np.float32)
-    soft = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.35, 1.4)))
+    canvas = KINDS[kind](small, rng).astype(np.float32)
+    soft = cv2.GaussianBlur(canvas, (0, 0), float(rng.uniform(0.35, 1.4)))
     large = cv2.resize(soft, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
     fine = 1 + np.float32(DETAIL[kind] * rng.random()) * noise("leaf", shape, rng)
     return np.asarray(large * fine[..., None])

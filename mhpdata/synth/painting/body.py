@@ -1,4 +1,4 @@
-"""A person's joints and thicknesses in pixels: what clothes and limbs are cut to."""
+"""Compute a person's joints and thicknesses in pixels, to which clothes and limbs are fitted."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class Body:
         self.behind = person.pose.behind
 
     def at(self, name: str) -> Points:
-        """Picture position of a joint."""
+        """Return the position of a joint in the image, (column, row)."""
         return np.array(self.points[INDEX[name], :2])
 
     def near(self, name: str) -> float:
-        """How near a joint is to the camera, relative to the pelvis, as a share of the stature."""
+        """Return how much nearer to the camera than the pelvis a joint is, as a share of the stature."""
         return float(self.points[INDEX[name], 2] - self.points[INDEX["pelvis"], 2]) / self.size
 
     def trunk(self, t: float) -> tuple[Points, Points]:
-        """Centre of the trunk at height t (0 pelvis, 1 base of the neck) and the unit vector across it."""
+        """Return the centre of the trunk at height t (0 pelvis, 1 base of the neck) and the unit vector across it."""
         low, high = self.at("pelvis"), self.at("neck")
         axis = (high - low) / np.linalg.norm(high - low)
         return low + t * (high - low), np.array([-axis[1], axis[0]])
 
     def half(self, t: float) -> float:
-        """Half the trunk's width at height t, in pixels."""
+        """Return half the trunk's width at height t, in pixels."""
         build = self.person.build
         heights = (-0.2, 0.0, 0.12, 0.4, 0.72, 0.9, 1.0)
         widths = (
@@ -47,7 +47,7 @@ class Body:
         return float(np.interp(t, heights, widths)) * self.breadth * self.size * (0.55 + 0.45 * self.girth)
 
     def band(self, heights: tuple[float, ...], loose: float) -> tuple[Points, Points]:
-        """Left-of-picture and right-of-picture outline points of the trunk at ``heights``."""
+        """Return outline points of the trunk at ``heights``, on the left and on the right side of the image."""
         left, right = [], []
         for t in heights:
             center, across = self.trunk(t)

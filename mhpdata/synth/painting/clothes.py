@@ -1,4 +1,4 @@
-"""Clothes on the trunk and the legs: tops, trousers, skirts, dresses, belts, cut to a body.
+"""Dress the trunk and the legs: tops, trousers, skirts, dresses and belts, fitted to a body.
 
 Labels are LV-MHP v1's. A dress is a bodice and a skirt of one label; torso skin shows in a low neckline and below a
 crop top.
@@ -18,7 +18,7 @@ UPPER, SKIRT, PANTS, DRESS, BELT, TORSO = 4, 5, 6, 7, 8, 18
 
 
 def trouser_leg(body: Body, side: int) -> Shape:
-    """One leg of trousers or shorts."""
+    """Return one leg of trousers or shorts."""
     tag, size, g, length = "lr"[side], body.size, body.girth, body.outfit.length
     hip, knee, ankle = (body.at(f"{n}_{tag}") for n in ("hip", "knee", "ankle"))
     loose = 0.006 * size * body.outfit.flare
@@ -36,11 +36,11 @@ def _pelvis(body: Body, label: int, surface: str) -> Shape:
     left, right = body.band((0.27, 0.1, -0.08), 0.002)
     crotch = [(body.at("hip_l") + body.at("hip_r")) / 2 + np.array([0, 0.05 * body.size])]
     ring = np.concatenate([left, np.array(crotch), right[::-1]])
-    return Shape(label, surface, (round_corners(ring, 1),), detail=True)  # one cloth with the nearer leg
+    return Shape(label, surface, (round_corners(ring, 1),), detail=True)  # continues the cloth of the nearer leg
 
 
 def _skirt(body: Body, label: int, surface: str) -> Shape:
-    """The convex hull of the hips and of both legs down to the hem; it fits any pose."""
+    """Return the convex hull of the hips and of both legs down to the hem, which fits any pose."""
     size, length = body.size, body.outfit.length
     parts = list(body.band((0.3, 0.1, -0.05), 0.006))
     for tag in "lr":
@@ -58,7 +58,7 @@ def _neckline(body: Body, depth: float) -> Points:
 
 
 def _shirt(body: Body, label: int, surface: str, hem: float, shoulder: float, depth: float, loose: float) -> Shape:
-    """A top from the neck to the hem; ``shoulder`` widens (sleeves) or narrows (straps) its upper corners."""
+    """Return a top from the neck to the hem; ``shoulder`` widens (sleeves) or narrows (straps) its upper corners."""
     left, right = body.band((1.04, 0.92, 0.76, 0.4, 0.12, hem + 0.03, hem), loose)
     for outline, sign in ((left, -1.0), (right, 1.0)):
         center, across = body.trunk(1.04)
@@ -69,7 +69,7 @@ def _shirt(body: Body, label: int, surface: str, hem: float, shoulder: float, de
 
 
 def _buttons(body: Body, label: int, depth: float) -> Iterator[Shape]:
-    """The open front of a jacket with the shirt below it."""
+    """Yield the open front of a jacket with the shirt under it."""
     if body.behind:
         return
     top, across = body.trunk(1 - depth * 0.3)
@@ -80,12 +80,12 @@ def _buttons(body: Body, label: int, depth: float) -> Iterator[Shape]:
 
 
 def top(body: Body) -> Iterator[Shape]:
-    """Shirt, jacket, tank top, crop top or the upper part of a dress, without its sleeves."""
+    """Yield a shirt, jacket, tank top, crop top or the upper half of a dress, without sleeves."""
     outfit = body.outfit
     depth = 0.0 if body.behind else 0.26 if outfit.low_neck else 0.1
     shoulder = 0.016 if outfit.sleeve > 0 else -0.012
     if outfit.top == "dress":
-        yield replace(_shirt(body, DRESS, "dress", 0.1, shoulder, depth, 0.002), detail=True)  # one with its skirt
+        yield replace(_shirt(body, DRESS, "dress", 0.1, shoulder, depth, 0.002), detail=True)  # continues the skirt
         return
     hem = {"crop": 0.46, "jacket": -0.28}.get(outfit.top, 0.16 if outfit.tucked else -0.16)
     if outfit.top == "crop":
@@ -98,7 +98,7 @@ def top(body: Body) -> Iterator[Shape]:
 
 
 def belt(body: Body) -> Iterator[Shape]:
-    """A belt, and its buckle in front."""
+    """Yield a belt, and its buckle in front."""
     low, high = (0.2, 0.27) if body.outfit.bottom != "dress" else (0.36, 0.42)
     left, right = body.band((high, low), 0.007)
     yield Shape(BELT, "belt", (np.concatenate([left, right[::-1]]),))
@@ -108,14 +108,14 @@ def belt(body: Body) -> Iterator[Shape]:
 
 
 def neckline_skin(body: Body) -> Iterator[Shape]:
-    """The chest that a low neckline shows; painted before the top."""
+    """Yield the chest in a low neckline, which is painted before the top."""
     if body.outfit.low_neck and not body.behind:
         left, right = body.band((1.0, 0.9, 0.6), -0.012)
         yield Shape(TORSO, "skin", (np.concatenate([left, right[::-1]]),))
 
 
 def around_hips(body: Body) -> Shape:
-    """What joins the legs: the seat of trousers, or a skirt down to its hem."""
+    """Return the shape that joins the legs: the seat of trousers, or a skirt down to its hem."""
     kind = body.outfit.bottom
     if kind == "pants":
         return _pelvis(body, PANTS, "pants")

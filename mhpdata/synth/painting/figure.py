@@ -1,7 +1,7 @@
-"""A person as painted shapes, from the farthest to the nearest: legs, trunk, clothes, arms, bag (the head is head.py).
+"""Compose a person of shapes, from the farthest to the nearest: legs, trunk, clothes, arms, bag; for the head: head.py.
 
-Labels are LV-MHP v1's. Sleeves count as clothes and trouser legs as pants, so an arm or a leg is what skin shows; the
-neck belongs to the face unless the neckline is low, then neck and chest are torso skin, as the annotators did it.
+Labels are LV-MHP v1's, and follow its annotation. Sleeves count as clothes and trouser legs as pants, so arm and leg
+labels cover visible skin only. The neck belongs to the face; with a low neckline, neck and chest are torso skin.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _trunk(body: Body) -> Iterator[Shape]:
     outfit = body.outfit
     yield from neckline_skin(body)
     over = outfit.top != "dress" and (outfit.tucked or body.person.pose.kind == "sit")
-    for part in (top, _lower_body) if over else (_lower_body, top):
-        yield from part(body)
+    for half in (top, _lower_body) if over else (_lower_body, top):
+        yield from half(body)
     if outfit.belt and outfit.top != "jacket":
         yield from belt(body)
 
@@ -108,7 +108,7 @@ def _bag(body: Body) -> Iterator[Shape]:
 
 
 def figure(person: Person) -> list[Shape]:
-    """The shapes of ``person`` in painting order; polygons in the pixels of its scene."""
+    """Return the shapes of ``person`` in painting order, with polygons in pixels of its scene."""
     body = Body(person)
     head = Head(body.at("head"), person)
     depth = {side: body.near(f"elbow_{'lr'[side]}") + body.near(f"wrist_{'lr'[side]}") for side in (0, 1)}

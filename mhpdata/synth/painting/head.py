@@ -1,7 +1,7 @@
-"""The head: hair, neck, face with its features, hat, sunglasses, scarf.
+"""Draw the head: hair, neck, face with its features, hat, sunglasses, scarf.
 
-Built in the head's own frame: u to the picture's right, v down, both -1..1 across the skull; a turned head moves the
-face towards the side it looks at and leaves hair on the other. From behind there is hair where the face would be.
+Coordinates are relative to the head: u to the right of the image, v down, both -1..1 across the skull. Turning the head
+moves the face towards one side and shows hair on the other; seen from the back, hair replaces the face.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mhpdata.synth.planning.person import Person
 
 HAT, HAIR, SUNGLASSES, FACE, SCARF = 1, 2, 3, 11, 17
 
-# A face seen from the front: (u, v) from the left temple over the chin to the right temple, v < 0 is above the eyes.
+# The outline of a face seen from the front: (u, v) from the left temple over the chin to the right temple.
 OUTLINE = np.array(
     [(-0.9, -0.5), (-0.97, -0.1), (-0.93, 0.3), (-0.72, 0.72), (-0.3, 1.0), (0.3, 1.0), (0.72, 0.72), (0.93, 0.3),
      (0.97, -0.1), (0.9, -0.5)]
@@ -24,7 +24,7 @@ OUTLINE = np.array(
 
 
 class Head:
-    """Position, size and direction of one head."""
+    """Position, size and orientation of a head."""
 
     def __init__(self, center: Points, person: Person) -> None:
         self.person = person
@@ -39,21 +39,21 @@ class Head:
         self.axes = np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
 
     def put(self, uv: Points) -> Points:
-        """Points of the head's frame in the picture."""
+        """Convert points from the head's coordinates to the image."""
         return np.asarray(self.center + (np.asarray(uv, np.float64) * (self.rx, self.ry)) @ self.axes)
 
     def on_face(self, uv: Points) -> Points:
-        """Points of a face seen from the front, moved as the head turns, in the picture."""
+        """Convert points on a face seen from the front to the image, moved by the turn of the head."""
         uv = np.array(uv, np.float64)
         uv[:, 0] = uv[:, 0] * (1 - 0.38 * abs(self.turn)) + 0.42 * self.turn
         return self.put(uv)
 
     def spot(self, u: float, v: float, ru: float, rv: float) -> Points:
-        """An ellipse on the face."""
+        """Return an ellipse on the face."""
         return self.on_face(ellipse(np.array([u, v]), ru, rv))
 
     def back_hair(self) -> Iterator[Shape]:
-        """Hair that hangs behind the shoulders; painted before the trunk."""
+        """Yield hair that hangs down the back, which is painted before the trunk."""
         length = {"long": 2.6, "bob": 1.15}.get(self.outfit.hair, 0.0)
         if length and not self.behind:
             sides = [(-1.12, -0.3), (-1.25, 0.5), (-1.3, length), (1.3, length), (1.25, 0.5), (1.12, -0.3)]
@@ -61,7 +61,7 @@ class Head:
 
 
 def neck_shapes(head: Head, base: Points, chest: Points) -> Iterator[Shape]:
-    """Neck (torso skin where the neckline is low, else face) and a scarf around it."""
+    """Yield the neck (labelled torso skin with a low neckline, else face) and a scarf around it."""
     if not head.behind or head.outfit.hair in ("short", "bald", "bun"):
         label = TORSO if head.outfit.low_neck and not head.behind else FACE
         root = base if head.outfit.low_neck or head.behind else base + 0.5 * (chest - base)
@@ -76,7 +76,7 @@ def neck_shapes(head: Head, base: Points, chest: Points) -> Iterator[Shape]:
 
 
 def head_shapes(head: Head) -> Iterator[Shape]:
-    """Skull, hair, face, features, hat and sunglasses, in painting order."""
+    """Yield skull, hair, face, features, hat and sunglasses, in painting order."""
     bald = head.outfit.hair == "bald"
     if head.behind:
         yield Shape(FACE if bald else HAIR, "skin" if bald else "hair", (head.put(ellipse(np.zeros(2), 1.03, 1.02)),))
@@ -151,7 +151,7 @@ def _hat(head: Head) -> Iterator[Shape]:
 
 
 def front_hair(head: Head) -> Iterator[Shape]:
-    """Hair over the trunk: long hair and tails from behind; strands over the shoulders of some frontal persons."""
+    """Yield hair over the trunk: long hair and tails seen from the back; strands over the shoulders from the front."""
     kind = head.outfit.hair
     if head.behind and kind in ("long", "bob", "tail"):
         length, wide = {"long": (2.5, 1.15), "bob": (1.2, 1.15), "tail": (2.1, 0.42)}[kind]

@@ -1,12 +1,11 @@
-"""Paint the photo of a plan: backdrop, then the persons from the farthest to the nearest, then the camera.
+"""Paint the image of a plan: backdrop, then the persons from the farthest to the nearest, then the camera.
 
-Why a network can learn from it: every pixel's colour comes from the surface of the part it shows (skin, hair, cloth,
-leather each have their own texture), parts lie where a body has them, light and relief mark their borders, and
-left/right follow from which way the person faces (a face in front, hair from behind). Nothing else tells the label:
-backdrop, light, colours, cut and pose are drawn independently of it.
+A network can learn the labels from these images. Skin, hair, cloth and leather have distinct textures, parts have
+anatomical positions, light and relief mark their borders, and the face (or hair, seen from the back) shows which way a
+person faces, and so left and right. Backdrop, light, colours, cut and pose are drawn independently of the labels.
 
-Out: uint8 (height, width, 3) RGB, or (height, width) for a gray photo. Large photos are painted at PAINTED pixels and
-enlarged, as soft as large photos are; masks are always drawn at full size (annotation.py).
+Out: uint8 (height, width, 3) RGB, or (height, width) for a gray image. Large images are painted at PAINTED pixels and
+upsampled, as soft as large images usually are; masks are always drawn at full size (annotation.py).
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from mhpdata.synth.planning.person import Person
 from mhpdata.synth.planning.plan import Plan
 from mhpdata.synth.planning.wardrobe import Surface
 
-PAINTED = 640_000  # pixels; median photo 400,000
+PAINTED = 640_000  # pixels; the median image has 400,000
 
-# How strongly each kind of surface shows each noise tile: creases, strands, clouds, weave.
+# Strength of each noise tile on each kind of surface: creases, strands, clouds, weave.
 TEXTURE = {
     "cloth": (0.085, 0.0, 0.03, 0.025),
     "skin": (0.0, 0.0, 0.022, 0.008),
@@ -36,7 +35,7 @@ TEXTURE = {
     "leather": (0.03, 0.0, 0.05, 0.02),
     "plain": (0.0, 0.0, 0.01, 0.0),
 }
-SHIFT = 4  # bits of sub-pixel position for OpenCV's polygons
+SHIFT = 4  # fractional bits of the coordinates of OpenCV's polygons
 
 
 def fill(canvas: NDArray[Any], shape: Shape, origin: tuple[int, int], value: int) -> None:
@@ -47,7 +46,7 @@ def fill(canvas: NDArray[Any], shape: Shape, origin: tuple[int, int], value: int
 
 
 def bounds(shapes: list[Shape], size: tuple[int, int], margin: int = 2) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of the shapes inside a picture of ``size`` (height, width); empty if outside."""
+    """Return (left, top, right, bottom) of the shapes, clipped to an image of ``size`` (height, width)."""
     points = np.concatenate([p for s in shapes for p in s.polygons])
     left, top = (int(np.floor(n)) - margin for n in points.min(axis=0))
     right, bottom = (int(np.ceil(n)) + margin + 1 for n in points.max(axis=0))
@@ -56,7 +55,7 @@ def bounds(shapes: list[Shape], size: tuple[int, int], margin: int = 2) -> tuple
 
 
 def _tables(shapes: list[Shape], surfaces: dict[str, Surface]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Look-ups by shape number (from 1): colour (n, 3), texture strengths (n, 4), number of the rounded part (n)."""
+    """Return tables by shape number (from 1): colour (n, 3), texture strengths (n, 4), number of the body part (n,)."""
     color = np.zeros((len(shapes) + 1, 3), np.float32)
     strength = np.zeros((len(shapes) + 1, 4), np.float32)
     part = np.zeros(len(shapes) + 1, np.uint8)
@@ -82,14 +81,14 @@ def _print_patterns(
             continue
         box = np.s_[y : y + h, x : x + w]
         mix = printed(surface, (h, w), person.stature, warp[box]) * mask[box]
-        step = np.asarray(surface.accent, np.float32) - np.asarray(surface.color, np.float32)
-        rgb[box] += mix[..., None] * step
+        difference = np.asarray(surface.accent, np.float32) - np.asarray(surface.color, np.float32)
+        rgb[box] += mix[..., None] * difference
 
 
 def _dressed(
     person: Person, shapes: list[Shape], numbers: NDArray[Any], light: tuple[float, float], rng: np.random.Generator
 ) -> NDArray[Any]:
-    """Colours of one person where ``numbers`` (shape numbers) is not 0: float32 RGB."""
+    """Return the colours of one person where ``numbers`` (shape numbers) is not 0: float32 RGB."""
     color, strength, part = _tables(shapes, person.outfit.surfaces)
     rgb = np.take(color, numbers, axis=0)
     zoom = max(0.3, person.stature / 620)
@@ -104,7 +103,7 @@ def _dressed(
 
 
 def _shadow(canvas: NDArray[Any], person: Person) -> None:
-    """A soft dark patch on the ground below the feet."""
+    """Darken a soft patch of the ground below the feet."""
     wide, high = 0.24 * person.stature, 0.035 * person.stature
     x0, x1 = int(max(0, person.x - 2 * wide)), int(min(canvas.shape[1], person.x + 2 * wide))
     y0, y1 = int(max(0, person.ground - 2 * high)), int(min(canvas.shape[0], person.ground + 2 * high))
@@ -127,13 +126,13 @@ def _paint_person(canvas: NDArray[Any], person: Person, light: tuple[float, floa
     box = canvas[top:bottom, left:right]
     cover = (numbers > 0).astype(np.float32)
     halo = cv2.blur(cover, (2 * int(0.012 * person.stature) + 3,) * 2)
-    box *= (1 - np.float32(0.22) * halo)[..., None]  # it keeps light from what stands behind
+    box *= (1 - np.float32(0.22) * halo)[..., None]  # the person's shadow on the background
     rgb = _dressed(person, shapes, numbers, light, rng)
     cv2.copyTo(rgb, numbers, box)  # 0.1 ms; np.copyto(where=) takes 3 ms
 
 
 def _camera(canvas: NDArray[Any], plan: Plan, rng: np.random.Generator) -> NDArray[Any]:
-    """Light of the whole scene, lens, sensor: float32 canvas to uint8 picture."""
+    """Apply the light of the scene, the lens and the sensor: float32 canvas to uint8 image."""
     tint = np.array((1 + 0.06 * plan.warmth, 1.0, 1 - 0.08 * plan.warmth), np.float32) * np.float32(plan.contrast)
     size = (canvas.shape[0], canvas.shape[1])
     canvas = canvas * tint + np.float32(128 * (1 - plan.contrast))
@@ -151,7 +150,7 @@ def _camera(canvas: NDArray[Any], plan: Plan, rng: np.random.Generator) -> NDArr
 
 
 def paint(plan: Plan, rng: np.random.Generator) -> NDArray[Any]:
-    """The photo of ``plan``: uint8 RGB (height, width, 3), gray (height, width) where the plan says so."""
+    """Paint the image of ``plan``: uint8 RGB (height, width, 3), or (height, width) if ``plan.gray``."""
     factor = min(1.0, float(np.sqrt(PAINTED / (plan.height * plan.width))))
     size = (max(16, round(plan.height * factor)), max(16, round(plan.width * factor)))
     canvas = backdrop(plan.backdrop, size, rng)
@@ -159,5 +158,5 @@ def paint(plan: Plan, rng: np.random.Generator) -> NDArray[Any]:
         small = replace(person, x=person.x * factor, ground=person.ground * factor, stature=person.stature * factor)
         _shadow(canvas, small)
         _paint_person(canvas, small, plan.light, rng)
-    picture = _camera(canvas, plan, rng)
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) if plan.gray else picture
+    image = _camera(canvas, plan, rng)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) if plan.gray else image

@@ -1,7 +1,7 @@
-"""Outlines: the closed polygons that a figure is made of, and the few ways to make one.
+"""Build the closed polygons of a figure.
 
 A shape is painted over the shapes before it, so a figure is a list in painting order. Points are float64 (n, 2) of
-column, row in pixels; nothing here knows about persons or labels beyond carrying the number.
+column, row in pixels.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ Points = NDArray[Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """Polygons of one label and one surface. A ``detail`` (an eye, a button) lies flat on the shape before it; the last
-    ``tips`` polygons of an arm are its hand, of a leg its foot."""
+    """Polygons of one label and one surface.
+
+    A ``detail`` (an eye, a button) lies flat on the shape before it. The last ``tips`` polygons of an arm are its hand,
+    those of a leg its foot.
+    """
 
     label: int
     surface: str
@@ -32,13 +35,13 @@ _CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 
 
 def ellipse(center: Points, rx: float, ry: float, angle: float = 0.0) -> Points:
-    """An ellipse of 16 corners, turned by ``angle`` radians."""
+    """Return an ellipse of 16 corners, rotated by ``angle`` radians."""
     c, s = np.cos(angle), np.sin(angle)
     return np.asarray(center + (_CIRCLE * (rx, ry)) @ np.array([[c, s], [-s, c]]))
 
 
 def capsule(start: Points, end: Points, r0: float, r1: float) -> Points:
-    """A bone's outline: two round ends of radius r0 and r1, joined."""
+    """Return the outline of a bone: two joined round ends of radius r0 and r1."""
     angle = np.arctan2(end[1] - start[1], end[0] - start[0])
     half = np.linspace(-np.pi / 2, np.pi / 2, 8) + angle
     arc = np.stack([np.cos(half), np.sin(half)], axis=1)
@@ -46,13 +49,13 @@ def capsule(start: Points, end: Points, r0: float, r1: float) -> Points:
 
 
 def limb(points: list[Points], radii: list[float]) -> tuple[Points, ...]:
-    """Capsules along a chain of joints; they overlap at the joints, so no bend leaves a hole."""
+    """Return capsules along a chain of joints, which overlap at the joints, so bends leave no holes."""
     pairs = zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True)
     return tuple(capsule(a, b, r0, r1) for a, b, r0, r1 in pairs)
 
 
 def hull(parts: list[Points]) -> Points:
-    """Convex hull (monotone chain) of several point sets."""
+    """Return the convex hull (monotone chain) of several point sets."""
     points = np.concatenate(parts)
     order = points[np.lexsort((points[:, 1], points[:, 0]))].tolist()
 
@@ -70,17 +73,17 @@ def hull(parts: list[Points]) -> Points:
 
 
 def round_corners(points: Points, times: int = 2) -> Points:
-    """Chaikin's corner cutting: each pass replaces a corner by two points a quarter in."""
+    """Round corners by Chaikin's algorithm: each pass replaces a corner by two points a quarter of an edge away."""
     for _ in range(times):
         after = np.roll(points, -1, axis=0)
         points = np.stack([0.75 * points + 0.25 * after, 0.25 * points + 0.75 * after], axis=1).reshape(-1, 2)
     return points
 
 
-def subdivide(points: Points, step: float) -> Points:
-    """Add points so that no edge is longer than ``step`` pixels; a jittered edge then wobbles instead of tilting."""
+def subdivide(points: Points, longest: float) -> Points:
+    """Add points so that no edge is longer than ``longest`` pixels; jitter then bends an edge instead of tilting it."""
     after = np.roll(points, -1, axis=0)
-    pieces = np.maximum(1, np.ceil(np.linalg.norm(after - points, axis=1) / step)).astype(int)
+    pieces = np.maximum(1, np.ceil(np.linalg.norm(after - points, axis=1) / longest)).astype(int)
     start = np.repeat(np.arange(len(points)), pieces)
     nth = np.arange(len(start)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     t = (nth / pieces[start])[:, None]

@@ -1,8 +1,8 @@
-"""Surfaces that look like a photo: noise of several octaves, woven and printed cloth, hair, skin, relief by light.
+"""Make photorealistic surfaces: noise of several octaves, woven and printed cloth, hair, skin, relief by light.
 
-A bank of noise tiles is made once a process and cropped, flipped and stretched for every use; that is what keeps an
-image under a tenth of a second. The tiles are fixed, so bytes do not depend on which process made an image.
-Fields are float32 (height, width) of mean 0 and deviation 1 unless said otherwise.
+Noise tiles are computed once per process, and cropped, flipped and resized for every use, which keeps an image under a
+tenth of a second. The tiles are constant, so the bytes of an image do not depend on the process. Fields are float32
+(height, width) of mean 0 and deviation 1 unless said otherwise.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _octaves(rng: np.random.Generator, cells: list[tuple[int, int]], keep: float
 
 @cache
 def bank() -> dict[str, Field]:
-    """The noise tiles: float32 (768, 768), mean 0, deviation 1."""
+    """Return the noise tiles by name: float32 (768, 768), mean 0, deviation 1."""
     rng = np.random.default_rng(1528)
     fold = _octaves(rng, [(9, 22), (16, 44), (40, 90)], 0.6)
     fold = -np.abs(fold)  # creases: sharp valleys between round folds
@@ -47,7 +47,7 @@ def bank() -> dict[str, Field]:
 
 
 def noise(name: str, shape: tuple[int, int], rng: np.random.Generator, zoom: float = 1.0) -> Field:
-    """A piece of tile ``name``, ``zoom`` picture pixels to a tile pixel, of ``shape`` (height, width)."""
+    """Return a random crop of tile ``name``, scaled by ``zoom`` and possibly flipped, of ``shape`` (height, width)."""
     tile = bank()[name]
     height, width = (int(min(TILE, max(2, np.ceil(n / zoom)))) for n in shape)
     top, left = (int(rng.integers(0, TILE - n + 1)) for n in (height, width))
@@ -60,12 +60,12 @@ def noise(name: str, shape: tuple[int, int], rng: np.random.Generator, zoom: flo
 
 
 def _wave(phase: Field) -> Field:
-    """A soft square wave of period 1: 0..1."""
+    """Return a soft square wave of period 1, in 0..1."""
     return np.asarray(np.clip(0.5 + 2.2 * np.sin(2 * np.pi * phase), 0, 1))
 
 
 def printed(surface: Surface, shape: tuple[int, int], size: float, warp: Field) -> Field:
-    """How much of the accent colour lies at each pixel, 0..1; ``warp`` bends the pattern with the folds."""
+    """Return the share of the accent colour at each pixel, 0..1; ``warp`` bends the pattern with the folds."""
     period = max(3.0, surface.period * size)
     rows = np.arange(shape[0], dtype=np.float32)[:, None] / period
     columns = np.arange(shape[1], dtype=np.float32)[None, :] / period
@@ -87,12 +87,12 @@ def printed(surface: Surface, shape: tuple[int, int], size: float, warp: Field) 
 
 
 def relief(ids: NDArray[Any], size: float, light: tuple[float, float]) -> Field:
-    """Light on rounded parts: every region of equal ``ids`` swells like a cushion, its rim lies in shade; about 1.
+    """Return the brightness (about 1) of lit, rounded parts: each region of equal ``ids`` is convex, with a dark rim.
 
     Args:
-        ids: uint8 (height, width), one number a body part.
-        size: stature in pixels; parts are round over about 3 % of it.
-        light: direction the light comes from (columns, rows).
+        ids: uint8 (height, width), number of the body part at each pixel.
+        size: Stature in pixels; parts are rounded over about 3 % of it.
+        light: Direction to the light, (columns, rows).
     """
     edge = np.zeros(ids.shape, np.uint8)
     edge[:, 1:] |= ids[:, 1:] != ids[:, :-1]

@@ -1,1 +1,1 @@
-"""The plan of a synthetic image: numbers only."""
+"""Plan a synthetic image, as numbers only."""

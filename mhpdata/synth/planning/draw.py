@@ -1,4 +1,4 @@
-"""Draw one of several and keep a number in bounds: cheap on scalars, where NumPy's own choice and clip are slow."""
+"""Draw one of several items and clip numbers, fast for scalars, for which NumPy's choice and clip are slow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def pick(rng: np.random.Generator, weights: Mapping[T, float]) -> T:
-    """One key of ``weights``, with a probability in proportion to its value."""
+    """Return a random key of ``weights``, with probability proportional to its value."""
     left = rng.random() * sum(weights.values())
     for key, weight in weights.items():
         left -= weight
@@ -21,10 +21,10 @@ def pick(rng: np.random.Generator, weights: Mapping[T, float]) -> T:
 
 
 def one_of(rng: np.random.Generator, items: Sequence[T]) -> T:
-    """One item, all alike probable."""
+    """Return a random item, uniformly."""
     return items[int(rng.integers(len(items)))]
 
 
 def within(value: float, low: float, high: float) -> float:
-    """``value``, moved to the nearer bound if it is outside."""
+    """Return ``value``, clipped to low..high."""
     return float(min(max(value, low), high))

@@ -1,8 +1,8 @@
-"""One person of the plan: build, pose and outfit, drawn at random before anything is rendered.
+"""Draw one person of the plan at random: build, pose and outfit.
 
-Rule: everything here is numbers and names, nothing is pixels, so thousands of persons can be drawn and counted in a
-second. The probabilities are those of LV-MHP v1 (share of persons that show a part), less what framing and
-neighbours hide again. Angles are degrees; lengths are shares of the person's stature; colours are RGB in 0..255.
+The rule: a person consists of numbers and names, without pixels, so a test can draw and count thousands per second. The
+probabilities are those of LV-MHP v1 (share of persons that show a part), corrected for parts that framing and
+neighbours hide. Angles are in degrees; lengths are shares of the person's stature; colours are RGB in 0..255.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from mhpdata.synth.planning.draw import one_of, pick, within
 from mhpdata.synth.planning.wardrobe import Surface, dress_person
 
 Angles = tuple[float, float]
-"""(forward, outward) of a limb: (0, 0) hangs straight down, forward 90 points ahead, outward 90 points sideways."""
+"""Direction of a limb, (forward, outward): (0, 0) is straight down, forward 90 ahead, outward 90 sideways."""
 
 BEHIND = 0.03
-"""Share of persons seen from behind (no face); the real data has about 0.003, too few to meet in a small set."""
+"""Share of persons seen from the back (no face); about 0.003 in the real data, too few for a small set."""
 
 
 @dataclass(frozen=True)
 class Limb:
-    """An arm or a leg: directions of its two bones, and whether the hand is out of sight (pocket, behind the back)."""
+    """An arm or a leg: directions of its two bones, and whether the hand is hidden (in a pocket, at the back)."""
 
     upper: Angles
     lower: Angles
@@ -32,7 +32,7 @@ class Limb:
 
 @dataclass(frozen=True)
 class Pose:
-    """How a person holds itself. ``arms`` and ``legs`` are (own left, own right)."""
+    """Posture of a person. ``arms`` and ``legs`` are (own left, own right)."""
 
     kind: str
     yaw: float
@@ -44,13 +44,13 @@ class Pose:
 
     @property
     def behind(self) -> bool:
-        """Seen from behind: no face, own left on the picture's left."""
+        """Whether the person is seen from the back: no face, own left on the left side of the image."""
         return abs(self.yaw) > 90
 
 
 @dataclass(frozen=True)
 class Build:
-    """Body shape, as factors of an average adult's."""
+    """Body shape, as factors of that of an average adult."""
 
     shoulders: float
     waist: float
@@ -61,7 +61,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Outfit:
-    """What a person wears; the surfaces by the name that a figure's shapes use."""
+    """Clothes of a person, with their surfaces by the names that shapes use."""
 
     top: str  # shirt, jacket, tank, crop, dress
     sleeve: float  # 0 none .. 1 elbow .. 2 wrist
@@ -82,7 +82,7 @@ class Outfit:
 
 @dataclass(frozen=True)
 class Person:
-    """One person in a scene: ``x`` and ``ground`` are the pixel under the pelvis, ``stature`` is in pixels standing."""
+    """One person in a scene; ``x`` and ``ground`` are the pixel under the pelvis, ``stature`` the height in pixels."""
 
     pose: Pose
     build: Build
@@ -155,7 +155,7 @@ def _draw_legs(rng: np.random.Generator, kind: str, swing: float) -> tuple[Limb,
 
 
 def draw_pose(rng: np.random.Generator) -> Pose:
-    """A standing (62 %), walking (24 %) or sitting (14 %) pose, mostly turned to the camera."""
+    """Draw a standing (62 %), walking (24 %) or sitting (14 %) pose, mostly facing the camera."""
     kind = pick(rng, {"stand": 0.62, "walk": 0.24, "sit": 0.14})
     behind = rng.random() < BEHIND
     yaw = within(rng.normal(0, 10 if kind == "sit" else 22), -62, 62)
@@ -175,7 +175,7 @@ def draw_pose(rng: np.random.Generator) -> Pose:
 
 
 def draw_person(rng: np.random.Generator) -> Person:
-    """A person without a place in a picture yet."""
+    """Draw a person, not yet positioned in an image."""
     pose = draw_pose(rng)
     womanly = bool(rng.random() < 0.52)
     build = Build(

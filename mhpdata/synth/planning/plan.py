@@ -1,8 +1,8 @@
-"""The plan of one image: size, persons and their places, backdrop, light, camera. Numbers only, no pixels.
+"""Plan one image as numbers, without pixels: size, positioned persons, backdrop, light, camera.
 
-Rule: plan(seed, index) is a function of its two arguments alone, so images can be made in any order, by any number of
-processes, and an image keeps its bytes when more are asked for. The distributions are those of LV-MHP v1
-(sizes, persons an image, JPEG quality); a plan costs some milliseconds, so they can be checked by the thousand.
+The rule: plan(seed, index) depends on its two arguments only, so images can be made in any order, by any number of
+processes, and keep their bytes if more are requested. The distributions are those of LV-MHP v1 (sizes, persons per
+image, JPEG quality); a plan takes a few milliseconds, so tests can check thousands.
 """
 
 from __future__ import annotations
@@ -11,35 +11,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mhpdata.synth.planning.arrangement import arrange
 from mhpdata.synth.planning.draw import pick, within
 from mhpdata.synth.planning.person import Person, draw_person
-from mhpdata.synth.planning.place import place
 
 COUNTS = {2: 0.619, 3: 0.114, 4: 0.082, 5: 0.109, 6: 0.031, 7: 0.017, 8: 0.010, 9: 0.006, 10: 0.004, 11: 0.003,
           12: 0.002, 13: 0.001, 14: 0.001, 15: 0.0005, 16: 0.0005}  # fmt: skip
 """Probability of each number of persons; the mean is 3.0."""
 
 LARGEST = (3709, 4277)
-"""Height and width that no image exceeds."""
+"""Maximum height and width of an image."""
 
 TWIN = 268 / 4980
-"""Probability that an image is a byte-identical copy of an earlier one, annotated anew (244 groups of 512 files)."""
+"""Probability that an image is a copy of an earlier one with a new annotation (LV-MHP v1: 512 files in 244 groups)."""
 
 BACKDROPS = {"park": 0.3, "street": 0.25, "room": 0.25, "studio": 0.12, "brick": 0.08}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides one image. ``persons`` are in painting order, the farthest first."""
+    """All parameters of one image. ``persons`` are in painting order, the farthest first."""
 
     height: int
     width: int
     persons: tuple[Person, ...]
     backdrop: str
-    light: tuple[float, float]  # where it comes from, columns and rows; length 0.5..1
+    light: tuple[float, float]  # direction to the light, columns and rows; length 0.5..1
     warmth: float  # -1 blue .. 1 orange
     contrast: float
-    blur: float  # pixels at the size of rendering
+    blur: float  # pixels at the rendered size
     grain: float  # gray levels
     gray: bool
     quality: int
@@ -48,7 +48,7 @@ class Plan:
 
 
 def draw_size(rng: np.random.Generator, scale: float = 1.0) -> tuple[int, int]:
-    """(height, width): a skewed log-normal about 634 x 626, 90 % within about 350..1600."""
+    """Draw (height, width) from a skewed log-normal distribution around 634 x 626, 90 % within about 350..1600."""
     z = float(rng.normal())
     mean = z * (0.48 if z > 0 else 0.32)
     aspect = float(rng.normal(0.0, 0.19))
@@ -61,12 +61,12 @@ def draw_plan(rng: np.random.Generator, scale: float = 1.0) -> Plan:
     """Draw the plan of one image.
 
     Args:
-        rng: the image's own generator.
-        scale: factor on height and width; 0.25 makes the small images of quick tests.
+        rng: Random generator of the image.
+        scale: Factor on height and width; quick tests use 0.25.
     """
     size = draw_size(rng, scale)
     count = pick(rng, COUNTS)
-    persons = place(rng, [draw_person(rng) for _ in range(count)], size)
+    persons = arrange(rng, [draw_person(rng) for _ in range(count)], size)
     angle = float(rng.uniform(-np.pi, 0))
     return Plan(
         height=size[0],
@@ -86,7 +86,7 @@ def draw_plan(rng: np.random.Generator, scale: float = 1.0) -> Plan:
 
 
 def source(seed: int, index: int) -> int:
-    """The image that ``index`` is a copy of: mostly itself, else an earlier one (never a copy of a copy)."""
+    """Return the image that ``index`` is a copy of: usually itself, otherwise an earlier one that is not a copy."""
     rng = np.random.default_rng([seed, index, 1])
     while index > 1 and rng.random() < TWIN:
         index = int(rng.integers(1, index))
@@ -95,5 +95,5 @@ def source(seed: int, index: int) -> int:
 
 
 def plan(seed: int, index: int, scale: float = 1.0) -> Plan:
-    """The plan of image ``index`` (from 1) of the dataset ``seed``; copies share the plan of their source."""
+    """Return the plan of image ``index`` (from 1) of dataset ``seed``; copies share the plan of their source."""
     return draw_plan(np.random.default_rng([seed, source(seed, index), 0]), scale)

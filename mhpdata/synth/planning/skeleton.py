@@ -1,8 +1,8 @@
-"""The joints of a person in three dimensions, and where they fall in the picture.
+"""Compute the joints of a person in three dimensions, and project them to the image.
 
-Own axes: x to the person's own LEFT, y up, z ahead. The camera looks level, slightly from above. Facing the camera
-(yaw 0) own left is the picture's right; seen from behind (yaw 180) it is the picture's left: sides come out right by
-construction, nothing downstream chooses them. Out: float64 (JOINTS, 3) in pixels: column, row, nearness to the camera.
+Axes of a person: x to the person's own left, y up, z ahead. The camera looks slightly down. For a person who faces the
+camera (yaw 0), own left is on the right of the image; seen from the back (yaw 180), on its left. The projection alone
+determines left and right. Out: float64 (JOINTS, 3) in pixels: column, row, nearness to the camera.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAMES = (
     "shoulder_r", "elbow_r", "wrist_r", "hand_r", "hip_r", "knee_r", "ankle_r", "toe_r",
 )  # fmt: skip
 INDEX = {name: k for k, name in enumerate(NAMES)}
-PITCH = 0.16  # the camera's downward slope: what is nearer lies lower in the picture
+PITCH = 0.16  # the camera's downward slope: nearer points are lower in the image
 
 # Lengths as shares of the stature (adult averages).
 THIGH, SHIN, ANKLE, FOOT = 0.235, 0.225, 0.04, 0.1
@@ -31,7 +31,7 @@ SHOULDER_HALF, HIP_HALF = 0.098, 0.05
 
 
 def direction(angles: tuple[float, float], side: int) -> NDArray[Any]:
-    """Unit vector of a bone. ``side``: +1 own left, -1 own right."""
+    """Return the unit vector of a bone; ``side``: +1 own left, -1 own right."""
     forward, outward = math.radians(angles[0]), math.radians(angles[1])
     flat = math.cos(outward)
     return np.array([side * math.sin(outward), -flat * math.cos(forward), flat * math.sin(forward)])
@@ -70,18 +70,18 @@ def _own_joints(person: Person) -> NDArray[Any]:
 
 
 def joints(person: Person) -> NDArray[Any]:
-    """Joints of ``person`` in its scene: (JOINTS, 3) of column, row, nearness, all in pixels."""
+    """Return the joints of ``person`` in its scene: (JOINTS, 3) of column, row, nearness, in pixels."""
     own = _own_joints(person)
     yaw = np.radians(person.pose.yaw)
     across = own[:, 0] * np.cos(yaw) + own[:, 2] * np.sin(yaw)
     near = own[:, 2] * np.cos(yaw) - own[:, 0] * np.sin(yaw)
-    picture = np.stack([across, -own[:, 1] + PITCH * near, near], axis=1) * person.stature
-    picture[:, 0] += person.x
-    picture[:, 1] += person.ground
-    return np.asarray(picture)
+    projected = np.stack([across, -own[:, 1] + PITCH * near, near], axis=1) * person.stature
+    projected[:, 0] += person.x
+    projected[:, 1] += person.ground
+    return np.asarray(projected)
 
 
 def reach(person: Person) -> tuple[float, float]:
-    """Leftmost and rightmost column of the body about its own x, as shares of the stature."""
+    """Return the leftmost and rightmost column of the body relative to its x, as shares of the stature."""
     columns = (joints(person)[:, 0] - person.x) / person.stature
     return float(columns.min()) - 0.03, float(columns.max()) + 0.03

@@ -1,7 +1,7 @@
-"""What persons wear: which parts they show, and the colours and patterns of skin, hair and cloth.
+"""Draw the outfit of a person: visible parts, and the colours and patterns of skin, hair and cloth.
 
-Rule: a part can be told by how it looks. Skin, hair, cloth, leather and glass each have their own texture and their own
-colours; between persons the colours, the patterns and the cut vary. Shares of persons follow LV-MHP v1.
+The rule: the appearance of a part identifies it. Skin, hair, cloth, leather and glass have distinct textures and
+colours; colours, patterns and cut vary between persons. Shares of persons follow LV-MHP v1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RGB = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Surface:
-    """A material: its colour, how it is woven (``kind``) and the pattern printed on it in the accent colour."""
+    """Material: its colour, its texture (``kind``) and the pattern printed on it in the accent colour."""
 
     color: RGB
     kind: str = "cloth"  # cloth, skin, hair, leather, plain
@@ -113,7 +113,7 @@ def _surfaces(rng: np.random.Generator) -> dict[str, Surface]:
 
 
 def dress_person(rng: np.random.Generator, womanly: bool) -> dict[str, Any]:
-    """The fields of an Outfit. Shares: dress .20, skirt .10, pants the rest; hat .115, sunglasses, belt, bag .1."""
+    """Draw the fields of an Outfit: dress 20 %, skirt 10 %, else pants; hat 11.5 %, sunglasses, belt, bag 10 % each."""
     lower = rng.random()
     bottom = "dress" if lower < (0.36 if womanly else 0.04) else "pants"
     if womanly and bottom == "pants" and rng.random() < 0.31:

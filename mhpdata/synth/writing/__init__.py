@@ -1,1 +1,1 @@
-"""Synthetic images and masks to a folder in a release's form."""
+"""Write synthetic images and masks to a folder in a release's form."""

@@ -1,11 +1,11 @@
-"""The masks of a plan, one a person, as if each had been annotated by someone who did not see the others' masks.
+"""Draw the masks of a plan, one per person, as if annotated independently of each other.
 
-Rule: an annotator's outline wanders about the true one by a pixel or so, and the edge towards a nearer person is drawn
-without knowing that person's mask. So where two persons meet, some pixels belong to both masks (contested) and some to
-none; as in the real data contested pixels are rare (about 1 in 1000), and those with two different labels rarer.
+An annotated outline deviates from the true one by about a pixel, and the edge towards a nearer person does not match
+that person's mask. Where two persons meet, some pixels therefore belong to both masks (overlapping), others to none. As
+in the real data, overlapping pixels are rare (about 1 in 1000), and conflicting labels are rarer.
 
 Out: uint8 (height, width) label maps of one dataset's classes (synth.vocabulary), in the order of the files (ii = 01,
-02, ...): left to right, mostly.
+02, ...): usually from left to right.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from mhpdata.synth.painting.shapes import Shape, subdivide
 from mhpdata.synth.planning.plan import Plan
 from mhpdata.synth.writing.vocabulary import VOCABULARIES, Name
 
-WANDER = 1.15  # pixels an outline strays, one deviation, at the median stature
-STRAY = 1.5  # pixels by which the edge towards a nearer person is off, one deviation
-AGREE = 0.96  # chance that two annotators end up agreeing where their labels for a border differ
+WANDER = 1.15  # standard deviation of an outline, in pixels, at the median stature
+STRAY = 1.5  # standard deviation of the edge towards a nearer person, in pixels
+AGREE = 0.96  # probability that conflicting labels at a border are resolved
 
 
 def _jittered(shapes: list[Shape], stature: float, rng: np.random.Generator) -> list[Shape]:
-    """The shapes with every outline point moved by a smooth random field."""
+    """Return the shapes with every outline point moved by a smooth random field."""
     amount = WANDER * float(np.clip(stature / 500, 0.4, 1.4))
     cell = max(3.0, 0.008 * stature)
     field = rng.standard_normal((64, 64, 2)) * amount
@@ -43,7 +43,7 @@ def _jittered(shapes: list[Shape], stature: float, rng: np.random.Generator) -> 
 
 
 def _outlined(plan: Plan, rng: np.random.Generator, name: Name) -> list[NDArray[Any]]:
-    """Every person's whole label map, before any neighbour hides a part of it."""
+    """Return every person's complete label map, before neighbours hide some of it."""
     whole = []
     for person in plan.persons:
         shapes = _jittered(figure(person), person.stature, rng)
@@ -51,28 +51,32 @@ def _outlined(plan: Plan, rng: np.random.Generator, name: Name) -> list[NDArray[
         left, top, right, bottom = bounds(shapes, (plan.height, plan.width), margin=1)
         box = labels[top:bottom, left:right]
         if box.size:
-            part = np.zeros(box.shape, np.uint8)
+            drawn = np.zeros(box.shape, np.uint8)
             for shape in shapes:
                 for polygons, label in name(shape, person.outfit):
-                    fill(part, replace(shape, polygons=polygons), (left, top), label)
-            box[...] = part
+                    fill(drawn, replace(shape, polygons=polygons), (left, top), label)
+            box[...] = drawn
         whole.append(labels)
     return whole
 
 
 def _hide(labels: NDArray[Any], nearer: NDArray[Any], rng: np.random.Generator, sided: tuple[int, ...]) -> None:
-    """Remove what ``nearer`` (merged labels of the persons in front) hides, with the border a pixel or two off.
+    """Remove the pixels that nearer persons hide, with a border that is off by a pixel or two.
 
-    ``sided``: labels of one side of the body.
+    Args:
+        labels: uint8 (height, width), label map of the person; changed.
+        nearer: uint8 (height, width), merged labels of the persons in front.
+        rng: Random generator.
+        sided: Labels of the left or right side of the body.
     """
     x, y, w, h = cv2.boundingRect(labels)
     if not w:
         return
     mine, front = labels[y : y + h, x : x + w], nearer[y : y + h, x : x + w]
     right, down = rng.normal(0, STRAY, 2).round().tolist()
-    step = np.array([[1, 0, right], [0, 1, down]], np.float32)
+    shift = np.array([[1, 0, right], [0, 1, down]], np.float32)
     seen = cv2.warpAffine(
-        (front > 0).astype(np.uint8), step, (w, h), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+        (front > 0).astype(np.uint8), shift, (w, h), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
     )
     mine[seen > 0] = 0
     conflict = (mine > 0) & (front > 0) & (mine != front)
@@ -86,7 +90,7 @@ def _hide(labels: NDArray[Any], nearer: NDArray[Any], rng: np.random.Generator, 
 
 
 def annotate(plan: Plan, rng: np.random.Generator, layout: str = "mhp-v1") -> list[NDArray[Any]]:
-    """The masks of all persons of ``plan``, uint8 (height, width), in file order, with the classes of ``layout``."""
+    """Return the masks of all persons of ``plan``, uint8 (height, width), in file order, with ``layout``'s classes."""
     name, labels_of = VOCABULARIES[layout]
     sided = tuple(label for pair in labels_of.flip_pairs for label in pair)
     whole = _outlined(plan, rng, name)

@@ -1,7 +1,7 @@
-"""The ways in which a downloaded folder can be broken, each applied to one well-formed entry, in place.
+"""Damage a downloaded folder in typical ways, each applied to one valid entry.
 
-Rule: one defect, one function, one changed entry or list; everything else stays as it was, so a test can say exactly
-what a reader must find. Every function takes the folder, the id of the image to spoil and a random generator.
+The rule: each function causes one defect in one entry or list and changes nothing else, so a test can state exactly
+what a reader must report. Every function takes the folder, the id of the image and a random generator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Defect = Callable[[Path, int, np.random.Generator], None]
 
-HUGE = 60000  # pixels each way: 3.6 Gpixel declared by a file of some hundred bytes
+HUGE = 60000  # pixels per side: 3.6 Gpixel, declared by a file of a few hundred bytes
 
 
 def _image(folder: Path, id: int) -> Path:
@@ -33,7 +33,7 @@ def _a_mask(folder: Path, id: int, rng: np.random.Generator) -> Path:
 
 
 def _list(folder: Path, id: int) -> Path:
-    """The list that names the image."""
+    """Return the list that names the image."""
     line = f"{id:04d}.jpg".encode()
     return next(p for p in sorted(folder.glob("*_list.txt")) if line in p.read_bytes().splitlines())
 
@@ -51,30 +51,30 @@ def _write(mask: Path, pixels: NDArray[Any]) -> None:
 
 
 def missing_image(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """The list names an image that is not there."""
+    """Delete an image that the list names."""
     _image(folder, id).unlink()
 
 
 def missing_mask(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """One of the declared persons has no mask."""
+    """Delete the mask of one of the declared persons."""
     _a_mask(folder, id, rng).unlink()
 
 
 def extra_mask(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """One mask more than declared: person NN + 1 of NN."""
+    """Add one mask more than declared: person NN + 1 of NN."""
     last = _masks(folder, id)[-1]
     stem, declared, _ = last.stem.split("_")
     last.with_name(f"{stem}_{declared}_{int(declared) + 1:02d}.png").write_bytes(last.read_bytes())
 
 
 def mask_size(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """A mask smaller than its image by a few rows and columns."""
+    """Make a mask smaller than its image by a few rows and columns."""
     mask = _a_mask(folder, id, rng)
     _write(mask, _read(mask)[:-3, :-2])
 
 
 def rgb_mask(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """A mask of three channels with the label in the red one, as LV-MHP v2 has them."""
+    """Store a mask as three channels with the label in the red one, as in LV-MHP v2."""
     mask = _a_mask(folder, id, rng)
     labels = _read(mask)
     _write(mask, np.dstack([np.zeros_like(labels), np.zeros_like(labels), labels]))
@@ -89,22 +89,22 @@ def _relabel(folder: Path, id: int, rng: np.random.Generator, label: int) -> Non
 
 
 def label_19(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """Nine pixels with the first label beyond the classes."""
+    """Set nine pixels to the first label that is not a class."""
     _relabel(folder, id, rng, 19)
 
 
 def label_254(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """Nine pixels with a label far beyond the classes, beside 255, which is taken (not counted)."""
+    """Set nine pixels to a label far above the classes, next to 255, which is valid (ignored)."""
     _relabel(folder, id, rng, 254)
 
 
 def empty_image(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """An image of zero bytes."""
+    """Truncate an image to zero bytes."""
     _image(folder, id).write_bytes(b"")
 
 
 def empty_mask(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """A mask of zero bytes."""
+    """Truncate a mask to zero bytes."""
     _a_mask(folder, id, rng).write_bytes(b"")
 
 
@@ -114,17 +114,17 @@ def _truncate(path: Path) -> None:
 
 
 def truncated_image(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """A JPEG cut off at 60 % of its bytes; lenient decoders fill the rest with gray."""
+    """Truncate a JPEG to 60 % of its bytes; lenient decoders fill the rest with gray."""
     _truncate(_image(folder, id))
 
 
 def truncated_mask(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """A PNG cut off at 60 % of its bytes."""
+    """Truncate a PNG to 60 % of its bytes."""
     _truncate(_a_mask(folder, id, rng))
 
 
 def huge_image(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """A tiny JPEG whose frame header declares 60000 x 60000 pixels."""
+    """Replace an image by a tiny JPEG whose frame header declares 60000 x 60000 pixels."""
     from mhpdata.opencv import cv2
 
     data = bytearray(cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
@@ -134,7 +134,7 @@ def huge_image(folder: Path, id: int, rng: np.random.Generator) -> None:
 
 
 def huge_mask(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """A tiny PNG whose header (checksum and all) declares 60000 x 60000 pixels."""
+    """Replace a mask by a tiny PNG whose header, with a valid checksum, declares 60000 x 60000 pixels."""
     from mhpdata.opencv import cv2
 
     data = bytearray(cv2.imencode(".png", np.zeros((8, 8), np.uint8))[1].tobytes())
@@ -144,25 +144,25 @@ def huge_mask(folder: Path, id: int, rng: np.random.Generator) -> None:
 
 
 def list_traversal(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """A list line that points out of the folder."""
+    """Add a list line that leads out of the folder."""
     path = _list(folder, id)
     path.write_bytes(path.read_bytes() + b"../../etc/passwd\n")
 
 
 def list_duplicate(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """The image is named twice."""
+    """Name an image twice in the list."""
     path, line = _list(folder, id), f"{id:04d}.jpg\n".encode()
     path.write_bytes(path.read_bytes().replace(line, line + line, 1))
 
 
 def list_crlf(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """The list that names the image has the line ends of Windows: no other byte is changed."""
+    """Change the list that names the image to Windows line ends, and no other byte."""
     path = _list(folder, id)
     path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
 
 
 def not_an_image(folder: Path, id: int, rng: np.random.Generator) -> None:
-    """Text under the name of a JPEG, as a failed download leaves it."""
+    """Replace a JPEG by text, as a failed download does."""
     _image(folder, id).write_bytes(b"<html><body><h1>403 Forbidden</h1></body></html>\n")
 
 

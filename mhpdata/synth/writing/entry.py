@@ -1,7 +1,7 @@
-"""One entry of the synthetic dataset: the photo and the masks of one image, made and written in a dataset's form.
+"""Make and write one entry of the synthetic dataset, an image and its masks, in a dataset's form.
 
 In: the folder with the form's folders, the seed of the dataset, the index of the image (from 1).
-Out: its photo, RGB or gray, and its annotation, of the same size (synth.forms).
+Out: files of the image, RGB or gray, and of its annotation, of the same size (synth.forms).
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from mhpdata.synth.writing.forms import FORMS, encode_jpeg
 
 
 def write_image(folder: Path, seed: int, scale: float, layout: str, images: int, index: int) -> int:
-    """Make image ``index`` and its masks inside ``folder``; returns the number of persons.
+    """Make image ``index`` and its masks in ``folder``; return the number of persons.
 
     Args:
-        layout: the form, of ``FORMS``. images: of the dataset, which says in which split it is.
+        folder: Folder of the dataset.
+        seed: Seed of the dataset.
+        scale: Factor on the height and width of all images.
+        layout: Form of the dataset, a key of ``FORMS``.
+        images: Number of images of the dataset, which determines the split of each.
+        index: Index of the image, from 1.
     """
     from mhpdata.synth.painting.scene import paint
     from mhpdata.synth.planning.plan import plan, source
@@ -26,7 +31,7 @@ def write_image(folder: Path, seed: int, scale: float, layout: str, images: int,
     form, drawn = FORMS[layout], source(seed, index)
     split = next((name for name, indices in form.split(images).items() if index in indices), "")
     chosen = plan(seed, index, scale)
-    photo = paint(chosen, np.random.default_rng([seed, drawn, 2]))
+    image = paint(chosen, np.random.default_rng([seed, drawn, 2]))
     masks = annotate(chosen, np.random.default_rng([seed, index, 3]), layout)
-    form.write(folder, split, form.id_of(index), drawn, encode_jpeg(chosen, photo), photo, masks)
+    form.write(folder, split, form.id_of(index), drawn, encode_jpeg(chosen, image), image, masks)
     return len(masks)

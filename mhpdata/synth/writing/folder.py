@@ -1,8 +1,8 @@
-"""Write a synthetic dataset in the form of LV-MHP v1, LV-MHP v2 or CIHP: lists, photos, masks.
+"""Write a synthetic dataset in the form of LV-MHP v1, LV-MHP v2 or CIHP: lists, images, masks.
 
-Rule: nothing half-written under its final name. Everything goes into a folder of a temporary name
+The rule: an incomplete dataset never has its final name. All files go to a folder with a temporary name
 (mhpdata.filesystem.atomic), which is renamed when it is complete; a rerun after an interruption starts from scratch.
-Images are made by a pool of processes, each image alone.
+A pool of processes makes the images independently of each other.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from mhpdata.terms import SYNTHETIC, SYNTHETIC_NAME
 from mhpdata.threads import hidden, single_threaded_opencv, usable_cores
 from mhpdata.wording import why, writing
 
-_ANEW = "run the same command again: it starts anew"
+_AGAIN = "run the same command again: it starts from scratch"
 MARKER = ".mhp-synth"
-"""Says that an unfinished folder is ours to remove."""
+"""Marks an unfinished folder as one of mhp-synth, which may remove it."""
 _LIST = r"(train_list|test_list|train|val|test_all|test_inter_top[0-9]+|train_id|val_id|test_id|DEFECTS|SYNTHETIC)\.txt"
 _FILE = re.compile(rf"[0-9_]+\.(jpg|png|mat)|{_LIST}")
-"""The names of files in a dataset."""
+"""Pattern of the names of files in a dataset."""
 LARGEST_ID = 9999
 
 
 @dataclass(frozen=True)
 class Synthesized:
-    """What was written: the folder, images and persons by list or split, and the seconds it took."""
+    """Result of ``synthesize``: folder, number of images and persons per list or split, duration in seconds."""
 
     folder: Path
     images: dict[str, int]
@@ -61,7 +61,7 @@ def _one_thread() -> None:
 def _make_all(
     folder: Path, seed: int, scale: float, images: int, workers: int, progress: bool, layout: str
 ) -> list[int]:
-    """Persons of each image, in order of id."""
+    """Make all images; return the number of persons of each, in order of id."""
     from tqdm import tqdm
 
     make = partial(write_image, folder, seed, scale, layout, images)
@@ -70,7 +70,7 @@ def _make_all(
         with single_threaded_opencv():
             return list(bar(map(make, range(1, images + 1))))
     spawn = multiprocessing.get_context("spawn")
-    # a broken OpenCV is an error here, and not one of a pool whose processes have ended
+    # single_threaded_opencv imports OpenCV here, so a broken one is a clear error, not a broken process pool
     with single_threaded_opencv(), ProcessPoolExecutor(workers, spawn, _one_thread) as pool:
         try:
             return list(bar(pool.map(make, range(1, images + 1), chunksize=4)))
@@ -80,12 +80,12 @@ def _make_all(
 
 
 def _new_partial(out: Path, form: Form) -> Path:
-    """Make an empty folder beside ``out``, of its temporary name, once both are known to be free."""
+    """Make an empty folder with a temporary name beside ``out``, after checking that both names are free."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         remedy = f"Choose another --out, or remove {out} if it is no longer needed."
         raise OutputError(out, "exists and is not empty", "a new name or an empty folder", remedy)
     folder = part_of(out)
-    for left in (folder, out.with_name(f"{out.name}.partial")):  # the second is 0.1's name
+    for left in (folder, out.with_name(f"{out.name}.partial")):  # the second is the temporary name of mhp 0.1
         if is_folder(left) and head(left / MARKER, 1) is not None:
             _remove_partial(left)
     if folder.exists() or folder.is_symlink():
@@ -99,7 +99,7 @@ def _new_partial(out: Path, form: Form) -> Path:
 
 
 def _remove_partial(folder: Path) -> None:
-    """Remove what an interrupted run left: the folders and files of any form. OutputError where it holds more."""
+    """Remove the folders and files that an interrupted run left; raise OutputError if there are others."""
     known = {MARKER} | {parent for form in FORMS.values() for name in form.folders for parent in _way(name)}
     held = list(folder.rglob("*"))
     for path in held:
@@ -107,23 +107,23 @@ def _remove_partial(folder: Path) -> None:
         file = _FILE.fullmatch(path.name) and str(PurePath(name).parent) in {".", *known} and path.is_file()
         if path.is_symlink() or not (name in known or file):
             raise in_the_way(path, "or choose another --out")
-    for path in sorted(held, reverse=True):  # what a folder holds comes before it
+    for path in sorted(held, reverse=True):  # the contents of a folder before the folder
         if path.name != MARKER:
             path.rmdir() if path.is_dir() else path.unlink()
-    remove(folder, [folder / MARKER])  # last: it says whose folder this is
+    remove(folder, [folder / MARKER])  # last: it marks the folder as one of mhp-synth
 
 
 def _way(name: str) -> list[str]:
-    """A folder and those that it is in, as names below the dataset."""
+    """Return a folder and its parents, as names below the dataset."""
     return [name, *(str(parent) for parent in PurePath(name).parents if parent != PurePath())]
 
 
 def _add_defects(folder: Path, seed: int, scale: float, images: int) -> None:
-    """One broken entry of each kind, under new ids at the end of train_list; DEFECTS.txt tells which."""
+    """Add one entry per defect, with new ids at the end of train_list; DEFECTS.txt lists them."""
     done = []
     with single_threaded_opencv():
         for k, (name, spoil) in enumerate(DEFECTS.items()):
-            index = images  # the last image of test_list: for the line ends of that list
+            index = images  # the last image of test_list, the list whose line ends change
             if name != "list-crlf":
                 index = images + 1 + k
                 write_image(folder, seed, scale, V1, images, index)
@@ -160,21 +160,21 @@ def synthesize(
     """Write a synthetic dataset in the form of a release.
 
     Args:
-        out: folder to make; must not exist or be empty.
-        images: how many; split in the proportion of the release.
-        seed: of the dataset; the same seed gives the same bytes on any number of workers.
-        workers: processes; None: one for each core this process may use. More than one needs a caller that can be
-            imported (``if __name__ == "__main__":``).
-        defects: add one entry for each kind of broken file, see ``defects.DEFECTS``.
-        progress: show a bar, if standard error is a terminal.
-        scale: factor on the height and width of all images.
-        layout: the form, of ``forms.FORMS``. The same seed shows the same scenes in all of them.
+        out: Folder to make: new, or empty.
+        images: Number of images, divided into splits in the proportion of the release.
+        seed: Seed of the dataset; the same seed gives the same bytes with any number of workers.
+        workers: Number of processes; None for one per core that this process may use. More than one requires that the
+            calling script can be imported (``if __name__ == "__main__":``).
+        defects: Add one entry per defect, see ``defects.DEFECTS``.
+        progress: Show a bar, if standard error is a terminal.
+        scale: Factor on the height and width of all images.
+        layout: Form of the dataset, a key of ``forms.FORMS``. The same seed gives the same scenes in all forms.
 
     Returns:
-        What was written; defective entries are not counted.
+        Folder, counts and duration; entries with defects are not counted.
 
     Raises:
-        OptionError: an argument out of range.
+        OptionError: An argument is out of range.
         OutputError: ``out`` is in use, or the disk is full or read-only.
     """
     workers = workers if workers is not None else usable_cores()
@@ -183,7 +183,7 @@ def synthesize(
     start = time.perf_counter()
     final = check_path("out", out).absolute()
     hold_standard()  # for all files of the dataset
-    with writing(final, _ANEW):
+    with writing(final, _AGAIN):
         folder = _new_partial(final, form)
         persons = _make_all(folder, seed, scale, images, workers, progress, layout)
         indices = form.split(images)
@@ -195,8 +195,8 @@ def synthesize(
     try:
         folder.replace(final)
     except OSError as error:
-        found = f"cannot be put in place ({why(error)})"
-        raise OutputError(final, found, "", f"The dataset is whole: move {folder} to {final}.") from error
+        found = f"the finished dataset cannot be moved here ({why(error)})"
+        raise OutputError(final, found, "", f"Move {folder} to {final}.") from error
     counts = {name: len(chosen) for name, chosen in indices.items()}
     people = {name: sum(persons[index - 1] for index in chosen) for name, chosen in indices.items()}
     return Synthesized(final, counts, people, time.perf_counter() - start)

@@ -1,11 +1,11 @@
-"""The folders of each dataset, as released: which images are in which split, how files are called and what is in them.
+"""Write the folders of each dataset as released: splits, file names and file contents.
 
-The traps of the releases are in them, too. MHP v2: ids with gaps that are not padded, labels in the red channel (every
-twelfth mask is gray), photos of other formats under ``.jpg``, broken EXIF blocks, pose files, no labels of test. CIHP:
-maps of classes and persons, no labels of Testing.
+They include the irregularities of the releases. MHP v2: ids with gaps and without padding, labels in the red channel
+(every twelfth mask is gray), other image formats named ``.jpg``, broken EXIF blocks, pose files, no labels in test.
+CIHP: maps of classes and persons, no labels in Testing.
 
-Rule: what a photo's file is made of follows from its plan's index, so that copies (``plan.source``) stay byte-identical
-and an image of one seed is the same file in every dataset where it is a JPEG without EXIF.
+The rule: an image's file depends only on the index of its plan, so copies (``plan.source``) are byte-identical, and an
+image of a seed is the same file in every dataset in which it is a JPEG without EXIF.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from mhpdata.synth.planning.plan import Plan
 Mask = NDArray[Any]
 V1, V2, CIHP = "mhp-v1", "mhp-v2", "cihp"
 EXIF = b"Exif\0\0MM\0*\xff\xff\xff\xf0broken"
-"""An EXIF block whose first directory lies nowhere."""
+"""An EXIF block whose first directory has an invalid offset."""
 GRAY_MASKS = 12
 
 
 @dataclass(frozen=True)
 class Form:
-    """A dataset's form.
+    """Form of a dataset.
 
     Attributes:
-        layout: its name.
-        shares: split or list -> images in the release, in order of id.
-        folders: that hold files.
-        id_of: an image's id, by its index from 1.
-        write: (folder, split, id, source, jpeg, photo, masks) writes the files of one image.
-        lists: (folder, {split: ids}) writes the lists and what else belongs to the release.
+        layout: Its name.
+        shares: {split or list: number of images in the release}, in order of id.
+        folders: Folders that hold files.
+        id_of: Function that returns an image's id, by its index from 1.
+        write: Function (folder, split, id, source, jpeg, image, masks) that writes the files of one image.
+        lists: Function (folder, {split: ids}) that writes the lists and other files of the release.
     """
 
     layout: str
@@ -48,33 +48,33 @@ class Form:
     lists: Callable[[Path, dict[str, list[str]]], None]
 
     def split(self, images: int) -> dict[str, range]:
-        """Split -> indices, in the release's proportion; each has one at least where there are enough."""
-        counts, left, share = {}, images, sum(self.shares.values())
-        for k, (name, part) in enumerate(self.shares.items()):
+        """Return {split: indices} in the release's proportion; no split is empty if there are enough images."""
+        counts, left, total = {}, images, sum(self.shares.values())
+        for k, (name, share) in enumerate(self.shares.items()):
             later = len(self.shares) - k - 1
             counts[name] = (
-                left if not later else min(max(1, round(left * part / share)), max(min(left, 1), left - later))
+                left if not later else min(max(1, round(left * share / total)), max(min(left, 1), left - later))
             )
-            left, share = left - counts[name], share - part
+            left, total = left - counts[name], total - share
         ranges, start = {}, 1
         for name, count in counts.items():
             ranges[name], start = range(start, start + count), start + count
         return ranges
 
 
-def encode_jpeg(plan: Plan, photo: NDArray[Any]) -> bytes:
-    """The photo, RGB or gray, as the plan's JPEG."""
+def encode_jpeg(plan: Plan, image: NDArray[Any]) -> bytes:
+    """Encode the image, RGB or gray, as a JPEG with the settings of the plan."""
     from mhpdata.opencv import cv2
 
     factors = {"420": 0x221111, "422": 0x211111, "444": 0x111111}
     settings = [cv2.IMWRITE_JPEG_QUALITY, plan.quality, cv2.IMWRITE_JPEG_PROGRESSIVE, int(plan.progressive)]
     if not plan.gray:
         settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factors[plan.sampling]]
-    return _encode(".jpg", photo, settings)
+    return _encode(".jpg", image, settings)
 
 
 def _encode(suffix: str, pixels: NDArray[Any], settings: list[int]) -> bytes:
-    """An image file's bytes; three channels are R, G, B."""
+    """Encode an image file; three channels are R, G, B."""
     from mhpdata.opencv import cv2
 
     done, data = cv2.imencode(suffix, pixels[..., ::-1] if pixels.ndim == 3 else pixels, settings)
@@ -96,7 +96,7 @@ def _save_lines(path: Path, lines: list[str]) -> None:
 
 
 def _write_v1(
-    folder: Path, split: str, id: str, source: int, jpeg: bytes, photo: NDArray[Any], masks: list[Mask]
+    folder: Path, split: str, id: str, source: int, jpeg: bytes, image: NDArray[Any], masks: list[Mask]
 ) -> None:
     (folder / "images" / f"{id}.jpg").write_bytes(jpeg)
     for k, mask in enumerate(masks, 1):
@@ -112,24 +112,24 @@ def _list_v1(folder: Path, ids: dict[str, list[str]]) -> None:
 
 
 def id_v2(index: int) -> str:
-    """1, 2, 4, 5, 7, ...: every third id is missing."""
+    """Return the id of an image: 1, 2, 4, 5, 7, ...; every third id is missing."""
     return str(index + (index - 1) // 2)
 
 
-def v2_file(source: int, jpeg: bytes, photo: NDArray[Any]) -> bytes:
-    """What lies under ``.jpg``: of 16 photos 13 JPEGs, 2 of them with a broken EXIF block, a PNG, a BMP, a WebP."""
-    kind = source % 16
-    if kind in (3, 9):
+def v2_file(source: int, jpeg: bytes, image: NDArray[Any]) -> bytes:
+    """Return the bytes of a ``.jpg`` file: of 16, 13 are JPEGs (2 with a broken EXIF block), a PNG, a BMP, a WebP."""
+    remainder = source % 16
+    if remainder in (3, 9):
         return jpeg[:2] + b"\xff\xe1" + (len(EXIF) + 2).to_bytes(2, "big") + EXIF + jpeg[2:]
-    if kind in (5, 8, 11):
-        return _encode({5: ".png", 8: ".bmp", 11: ".webp"}[kind], photo, [])
+    if remainder in (5, 8, 11):
+        return _encode({5: ".png", 8: ".bmp", 11: ".webp"}[remainder], image, [])
     return jpeg
 
 
 def _write_v2(
-    folder: Path, split: str, id: str, source: int, jpeg: bytes, photo: NDArray[Any], masks: list[Mask]
+    folder: Path, split: str, id: str, source: int, jpeg: bytes, image: NDArray[Any], masks: list[Mask]
 ) -> None:
-    (folder / split / "images" / f"{id}.jpg").write_bytes(v2_file(source, jpeg, photo))
+    (folder / split / "images" / f"{id}.jpg").write_bytes(v2_file(source, jpeg, image))
     if split == "test":
         return
     for k, mask in enumerate(masks, 1):
@@ -151,7 +151,7 @@ def _list_v2(folder: Path, ids: dict[str, list[str]]) -> None:
 
 
 def _write_cihp(
-    folder: Path, split: str, id: str, source: int, jpeg: bytes, photo: NDArray[Any], masks: list[Mask]
+    folder: Path, split: str, id: str, source: int, jpeg: bytes, image: NDArray[Any], masks: list[Mask]
 ) -> None:
     (folder / split / "Images" / f"{id}.jpg").write_bytes(jpeg)
     if split == "Testing":
@@ -198,4 +198,4 @@ FORMS = {
         _list_cihp,
     ),
 }
-"""Every form by its layout's name."""
+"""Forms by name of the layout."""

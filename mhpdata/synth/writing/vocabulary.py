@@ -1,20 +1,20 @@
-"""What each dataset calls the drawn parts: shapes are drawn with the labels of LV-MHP v1, and renamed here.
+"""Translate the labels of the drawn shapes, which are those of LV-MHP v1, to the classes of each dataset.
 
-v1 says what is drawn. MHP v2's 59 classes are told from the shape and the outfit:
+Shape and outfit determine which of MHP v2's 59 classes replaces a label of LV-MHP v1:
 
 =============  =======================================================================================================
 hat            cap/hat; a beanie is headwear
-upper clothes  the outer of a jacket jacket/windbreaker/hoodie, else t-shirt; a tank top singlet; a crop top bikini/bra;
-               a shirt that is tucked in polo-shirt, knitted or with long sleeves sweater, else t-shirt
-pants          shorts/swim-shorts above the knee
+upper clothes  jacket: jacket/windbreaker/hoodie, and t-shirt under it; tank top: singlet; crop top: bikini/bra;
+               tucked-in shirt: polo-shirt; knitted or long-sleeved: sweater; else t-shirt
+pants          shorts/swim-shorts if they end above the knee
 shoes          boots; highheels with a skirt or a dress; sandals with shorts; else shoes
-arms           an arm and a hand; with a beanie the hand is a glove
-legs           a leg, and a foot where it is bare
-bag            a bag in the hand is a carrybag, one across the body a backpack
+arms           arm and hand; with a beanie, the hand is a glove
+legs           leg, and foot if it is bare
+bag            carrybag in the hand, backpack across the body
 =============  =======================================================================================================
 
-Helmets, stockings, things that are not worn and other classes are not drawn. CIHP has the outer of a jacket as coat,
-hands with a beanie as glove, a belt as part of what it holds, and no bags: they are background.
+Other classes, such as helmets, stockings and objects, are not drawn. In CIHP, a jacket is a coat, the hands of a person
+with a beanie are gloves, a belt belongs to the garment that it holds, and bags are background.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from mhpdata.synth.painting.shapes import Points, Shape
 from mhpdata.synth.planning.person import Outfit
 
 Named = Iterator[tuple[tuple[Points, ...], int]]
-"""Polygons and their label, in painting order."""
+"""Pairs of polygons and their label, in painting order."""
 Name = Callable[[Shape, Outfit], Named]
 
 _V2 = {name: label for label, name in enumerate(MHP_V2.names)}
 _CIHP = {name: label for label, name in enumerate(CIHP.names)}
 _SHORT = 1.3
-"""Length of pants, 1 the knee, below which they are shorts."""
+"""Length below which pants are shorts; 1 is the knee."""
 
 
 def name_v1(shape: Shape, outfit: Outfit) -> Named:
-    """As drawn."""
+    """Yield the polygons with the label of LV-MHP v1."""
     yield shape.polygons, shape.label
 
 
 def name_v2(shape: Shape, outfit: Outfit) -> Named:
-    """MHP v2's classes."""
+    """Yield the polygons with the classes of MHP v2."""
     drawn = MHP_V1.names[shape.label]
     side, _, part = drawn.rpartition(" ") if drawn.startswith(("left", "right")) else ("", "", drawn)
     if part == "shoe":
@@ -58,7 +58,7 @@ def name_v2(shape: Shape, outfit: Outfit) -> Named:
 
 
 def name_cihp(shape: Shape, outfit: Outfit) -> Named:
-    """CIHP's classes."""
+    """Yield the polygons with the classes of CIHP."""
     drawn = MHP_V1.names[shape.label]
     if drawn.endswith("arm") and outfit.hat == "beanie":
         yield shape.polygons[: len(shape.polygons) - shape.tips], _CIHP[drawn.replace(" ", "-")]
@@ -80,7 +80,7 @@ def _footwear(outfit: Outfit) -> str:
 
 
 def _wear(drawn: str, shape: Shape, outfit: Outfit) -> str:
-    """The v2 name of what is worn, or of the head and the trunk."""
+    """Return the MHP v2 name of a garment, or of the head and the trunk."""
     if drawn == "hat":
         return "headwear" if outfit.hat == "beanie" else "cap/hat"
     if drawn == "upper clothes":
