@@ -40,7 +40,7 @@ def check_state(state: dict[str, int], seed: int, length: int, held: int) -> Non
         remedy = "Pass a dict returned by state_dict() of a mhpdata.Loader."
         raise OptionError("state", found, ", ".join(map(repr, KEYS)), remedy)
     if state["seed"] != seed:
-        remedy = f"Create the Loader with seed={state['seed']}, the seed of the Loader that returned the state."
+        remedy = f"Create the Loader with seed={state['seed']}."
         raise OptionError("state", f"seed {state['seed']}", f"{seed}, the seed of this loader", remedy)
     if state["length"] != length:
         found, expected = f"length {state['length']} (samples)", f"{length}, the length of this loader"
