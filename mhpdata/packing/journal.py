@@ -82,7 +82,7 @@ class Journal:
             done.append(shard)
         return done
 
-    def part(self, split: str, number: int) -> Path:
+    def unfinished(self, split: str, number: int) -> Path:
         """Return the path, without suffix, at which a shard is written until it is finished."""
         return self._output.folder / f"{split}-{number:05d}"
 

@@ -137,7 +137,7 @@ class ShardStream:
     def _open(self) -> _OpenShard:
         if self._shard is None:
             number = len(self._finished) + len(self._publishing)
-            writer = formats.writer(self._format, self._journal.part(self._split, number))
+            writer = formats.writer(self._format, self._journal.unfinished(self._split, number))
             self._shard = _OpenShard(writer, number, self._position, self._index)
         return self._shard
 
@@ -146,7 +146,7 @@ class ShardStream:
             shard.writer.abort()
             return self._finish(shard, stop, Shard((), ()))
         hashes = shard.writer.close()
-        stem = self._journal.part(self._split, shard.number)
+        stem = self._journal.unfinished(self._split, shard.number)
         paths = [stem.with_suffix(suffix) for suffix in formats.SUFFIXES[self._format]]
         files = tuple(ShardFile(p.name, h.size, h.sha256, h.blocks) for p, h in zip(paths, hashes, strict=True))
         packed = Digests(b"".join(shard.packed), SOURCE_BYTES)

@@ -76,10 +76,10 @@ def _scaled(x: np.int32) -> np.int32:
 
 
 @njit(inline="always")
-def _byte(x: np.int32, place: np.int32) -> np.int32:
+def _byte(x: np.int32, position: np.int32) -> np.int32:
     """Clamp a sample to a byte, and shift it to its position in a word."""
     level = np.int32(_plus(x, np.int32((1 << 17) + (128 << 18))) >> np.int32(18))
-    return np.uint32(min(max(level, np.int32(0)), np.int32(255))) << np.uint32(8 * place)
+    return np.uint32(min(max(level, np.int32(0)), np.int32(255))) << np.uint32(8 * position)
 
 
 # ------------------------------------------------------------------------------------------------- vectors

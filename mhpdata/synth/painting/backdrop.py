@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from mhpdata.opencv import cv2
 from mhpdata.synth.painting.texture import noise
 
-Canvas = NDArray[Any]
+Painting = NDArray[Any]
 RGB = tuple[float, float, float]
 
 
-def _ramp(shape: tuple[int, int], top: RGB, low: RGB) -> Canvas:
+def _ramp(shape: tuple[int, int], top: RGB, low: RGB) -> Painting:
     t = np.linspace(0, 1, shape[0], dtype=np.float32)[:, None, None]
     rows = np.asarray(top, np.float32) * (1 - t) + np.asarray(low, np.float32) * t
     return np.ascontiguousarray(np.broadcast_to(rows, (*shape, 3)))
@@ -35,7 +35,7 @@ def _darker(color: RGB, factor: float) -> RGB:
     return color[0] * factor, color[1] * factor, color[2] * factor
 
 
-def _floor(canvas: Canvas, rng: np.random.Generator, line: int, color: RGB, tile: str, depth: float) -> None:
+def _floor(canvas: Painting, rng: np.random.Generator, line: int, color: RGB, tile: str, depth: float) -> None:
     """Paint the ground from row ``line`` down; its texture is compressed towards the horizon."""
     height, width = canvas.shape[:2]
     rows = height - line
@@ -50,7 +50,7 @@ def _floor(canvas: Canvas, rng: np.random.Generator, line: int, color: RGB, tile
     canvas[line:] = np.asarray(color, np.float32) * (shade * (1 + np.float32(depth) * ground))[..., None]
 
 
-def _windows(canvas: Canvas, rng: np.random.Generator, low: int) -> None:
+def _windows(canvas: Painting, rng: np.random.Generator, low: int) -> None:
     """Paint a grid of windows with frames and sills, lit or dark."""
     height, width = canvas.shape[:2]
     pitch_x, pitch_y = int(width * rng.uniform(0.13, 0.26)) + 4, int(height * rng.uniform(0.16, 0.3)) + 4
@@ -66,7 +66,7 @@ def _windows(canvas: Canvas, rng: np.random.Generator, low: int) -> None:
             cv2.fillConvexPoly(canvas, shine, tuple(min(255.0, c + 30) for c in glass))
 
 
-def _park(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
+def _park(shape: tuple[int, int], rng: np.random.Generator) -> Painting:
     canvas = _ramp(shape, (176, 206, 236), (232, 238, 240))
     height, width = shape
     canvas += 12 * noise("cloud", shape, rng)[..., None]
@@ -85,7 +85,7 @@ def _park(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
     return canvas
 
 
-def _street(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
+def _street(shape: tuple[int, int], rng: np.random.Generator) -> Painting:
     wall = _color(rng, 90, 210, 12)
     canvas = _ramp(shape, wall, _darker(wall, 0.85))
     canvas *= 1 + 0.06 * noise("cloud", shape, rng)[..., None] + 0.03 * noise("weave", shape, rng)[..., None]
@@ -95,7 +95,7 @@ def _street(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
     return canvas
 
 
-def _room(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
+def _room(shape: tuple[int, int], rng: np.random.Generator) -> Painting:
     wall = _color(rng, 130, 235, 11)
     canvas = _ramp(shape, _darker(wall, 0.92), wall)
     canvas *= 1 + 0.05 * noise("cloud", shape, rng, 2.0)[..., None]
@@ -114,7 +114,7 @@ def _room(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
     return canvas
 
 
-def _studio(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
+def _studio(shape: tuple[int, int], rng: np.random.Generator) -> Painting:
     color = _color(rng, 90, 240, 10)
     canvas = _ramp(shape, _darker(color, 0.85), color)
     rows, columns = np.ogrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
@@ -123,7 +123,7 @@ def _studio(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
     return canvas
 
 
-def _brick(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
+def _brick(shape: tuple[int, int], rng: np.random.Generator) -> Painting:
     height, width = shape
     high = max(5, int(height * rng.uniform(0.025, 0.05)))
     wide = int(2.6 * high)
@@ -139,7 +139,7 @@ def _brick(shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
     return np.asarray(canvas)
 
 
-KINDS: dict[str, Callable[[tuple[int, int], np.random.Generator], Canvas]] = {
+KINDS: dict[str, Callable[[tuple[int, int], np.random.Generator], Painting]] = {
     "park": _park,
     "street": _street,
     "room": _room,
@@ -151,7 +151,7 @@ DETAIL = {"park": 0.11, "street": 0.07, "room": 0.04, "studio": 0.02, "brick": 0
 """Maximum strength of the finest texture."""
 
 
-def backdrop(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Canvas:
+def backdrop(kind: str, shape: tuple[int, int], rng: np.random.Generator) -> Painting:
     """Paint a background of ``shape`` (height, width): float32 RGB, about 0..255, out of focus by a random amount."""
     factor = min(1.0, 560 / max(shape))
     small = (max(24, int(shape[0] * factor)), max(24, int(shape[1] * factor)))

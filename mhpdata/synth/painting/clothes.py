@@ -42,14 +42,14 @@ def _pelvis(body: Body, label: int, surface: str) -> Shape:
 def _skirt(body: Body, label: int, surface: str) -> Shape:
     """Return the convex hull of the hips and of both legs down to the hem, which fits any pose."""
     size, length = body.size, body.outfit.length
-    parts = list(body.band((0.3, 0.1, -0.05), 0.006))
+    outlines = list(body.band((0.3, 0.1, -0.05), 0.006))
     for tag in "lr":
         hip, knee, ankle = (body.at(f"{n}_{tag}") for n in ("hip", "knee", "ankle"))
         for t in (min(length, 1.0), length):
             point = hip + t * (knee - hip) if t <= 1 else knee + (t - 1) * (ankle - knee)
             radius = (0.05 + 0.022 * body.outfit.flare * t) * size
-            parts.append(ellipse(point, radius, radius * 0.55))
-    return Shape(label, surface, (hull(parts),))
+            outlines.append(ellipse(point, radius, radius * 0.55))
+    return Shape(label, surface, (hull(outlines),))
 
 
 def _neckline(body: Body, depth: float) -> Points:

@@ -54,9 +54,9 @@ def limb(points: list[Points], radii: list[float]) -> tuple[Points, ...]:
     return tuple(capsule(a, b, r0, r1) for a, b, r0, r1 in pairs)
 
 
-def hull(parts: list[Points]) -> Points:
+def hull(sets: list[Points]) -> Points:
     """Return the convex hull (monotone chain) of several point sets."""
-    points = np.concatenate(parts)
+    points = np.concatenate(sets)
     order = points[np.lexsort((points[:, 1], points[:, 0]))].tolist()
 
     def chain(sequence: list[list[float]]) -> list[list[float]]:
