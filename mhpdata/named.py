@@ -1,7 +1,7 @@
 """A read-only mapping with attributes: the base of samples and batches.
 
 Training frameworks take a batch apart, move its tensors to a device or collate several, and build another of the same
-type. They do so with mappings, and refuse frozen dataclasses; this base needs to know none of them.
+type. They support mappings but not frozen dataclasses, and this base depends on none of them.
 """
 
 from __future__ import annotations
