@@ -40,7 +40,7 @@ from mhpdata.masks.joint_runs import decode_runs, encode_runs
 from mhpdata.masks.layers import END, Layers, lay, nothing, settle
 from mhpdata.masks.mask_runs import MaskRuns, mask_runs
 from mhpdata.masks.nearest import give_to_nearest
-from mhpdata.options import OVERLAPS
+from mhpdata.options import OVERLAPS, check_choice
 from mhpdata.wording import array_in_words, as_map
 
 MAX_PERSONS = 255
@@ -94,8 +94,7 @@ class Merging:
     """
 
     def __init__(self, rule: str = "first", size: tuple[int, int] | None = None) -> None:
-        if rule not in OVERLAPS:
-            raise OptionError("rule", f"unknown rule {rule!r}", f"one of {', '.join(OVERLAPS)}")
+        check_choice("rule", rule, OVERLAPS)
         self._rule, self._persons = rule, 0
         self._size = None if size is None else _checked(size)
         self._layers: Layers | None = None

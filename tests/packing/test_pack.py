@@ -37,7 +37,7 @@ EXPECTED = {
     "huge-image": (ImageError, "declares 60000 x 60000 pixels", "too-large"),
     "huge-mask": (MaskError, "declares 60000 x 60000 pixels", "too-large"),
     "list-traversal": (FolderError, "'../../etc/passwd'; expected an image name", "list-line"),
-    "list-duplicate": (FolderError, "again; expected one mention", "list-repeat"),
+    "list-duplicate": (FolderError, "again; expected each image once", "list-repeat"),
     "list-crlf": (FolderError, "lines end with CR LF; expected LF", "list-crlf"),
     "not-an-image": (ImageError, "expected a JPEG or PNG", "unknown-format"),
 }
