@@ -133,7 +133,7 @@ def test_the_longest_sides_and_the_most_pixels(height, width):
     header = read_header(png_of(height, width), "a")
     assert (header.height, header.width) == (height, width)
     larger = (height + 1, width) if height > 1 else (height, width + 1)
-    with pytest.raises(ImageError, match="65535 a side"):
+    with pytest.raises(ImageError, match="65535 per side"):
         read_header(png_of(*larger), "a")
 
 
