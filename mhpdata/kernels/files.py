@@ -1,4 +1,4 @@
-"""The folder of compiled kernels: its location, atomic writes, and the removal of old files.
+"""The folder of compiled kernels: its location, atomic writes, and the removal of outdated files.
 
 ::
 

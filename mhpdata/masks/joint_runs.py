@@ -97,7 +97,7 @@ def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limi
     run = int(runs[at]) if at < runs.size else 0
     end, label, person = run & 0xFFFF, run >> 16 & 0xFF, run >> 24
     found, expected = {
-        _NOT_RISING: (f"run {at} of row {row} ends at {end}, not after the run before", f"1 to {width}, rising"),
+        _NOT_RISING: (f"run {at} of row {row} ends at {end}, not after the run before", f"1 to {width}, ascending"),
         _NOT_WIDTH: (f"row {row} does not end at column {width}", "a last run that ends at the width of the map"),
         _LABEL: (f"label {label} in row {row}", f"below {classes}, or {IGNORE}"),
         _OWNER: (f"label {label} with person {person} in row {row}", f"person 0 exactly for labels 0 and {IGNORE}"),

@@ -56,8 +56,8 @@ class MergedRuns:
 
     Attributes:
         row_offsets, runs: uint32, joint runs as from ``mhpdata.masks.joint_runs.encode_runs``.
-        contested: Number of overlapping pixels: those with a label from more than one person.
-        conflicting: Number of overlapping pixels whose labels are not all equal.
+        ``contested``: Number of overlapping pixels: those with a label from more than one person.
+        ``conflicting``: Number of overlapping pixels whose labels are not all equal.
     """
 
     row_offsets: Words
@@ -73,7 +73,7 @@ class Merged:
     Attributes:
         labels: uint8 (height, width), 0 = background, 255 = ignored.
         persons: uint8 (height, width), the owner's number from 1; 0 exactly where the label is 0 or 255.
-        contested, conflicting: Numbers of pixels, as in ``MergedRuns``.
+        ``contested``, ``conflicting``: Numbers of pixels, as in ``MergedRuns``.
     """
 
     labels: Plane

@@ -37,24 +37,24 @@ class Lines:
     Attributes:
         example: Description of a line, for errors.
         ending: Text after the id in the lines of the release.
-        photos: Path of the folder of the images, relative to the source folder.
+        images: Path of the folder of the images, relative to the source folder.
     """
 
     example: str
     ending: str
-    photos: str
+    images: str
 
     def id_of(self, line: str) -> str | None:
         """Return the id of the image that a line names; None unless it names exactly one."""
         match = _NEARLY.fullmatch(line.strip(" \t").replace("\\", "/"))
-        return match[2] if match and (match[1] is None or self._are_photos(match[1])) else None
+        return match[2] if match and (match[1] is None or self._are_images(match[1])) else None
 
-    def _are_photos(self, folder: str) -> bool:
+    def _are_images(self, folder: str) -> bool:
         """Return whether a line's folder is the images' folder, relative to the source folder or one above or below."""
         names = [name.casefold() for name in folder.split("/") if name != "."]
-        photos = self.photos.casefold().split("/")
-        known = min(len(names), len(photos))
-        return not {"", ".."} & set(names) and names[len(names) - known :] == photos[len(photos) - known :]
+        images = self.images.casefold().split("/")
+        known = min(len(names), len(images))
+        return not {"", ".."} & set(names) and names[len(names) - known :] == images[len(images) - known :]
 
 
 def read_ids(
