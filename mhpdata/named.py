@@ -47,8 +47,8 @@ class Named(Mapping[str, Any]):
         raise AttributeError(f"{type(self).__name__} is read-only")
 
     def __repr__(self) -> str:
-        parts = [f"{key}={_short(value)}" for key, value in self.items()]
-        return f"{type(self).__name__}({', '.join(parts)})"
+        items = [f"{key}={_short(value)}" for key, value in self.items()]
+        return f"{type(self).__name__}({', '.join(items)})"
 
 
 def _short(value: Any) -> str:

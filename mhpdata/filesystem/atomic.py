@@ -58,7 +58,7 @@ def parse_part(name: str) -> tuple[str, str] | None:
         name: The name of a file or folder, without its folder.
 
     Returns:
-        The final name (64 hex digits for a long one) and the owner ("" where the name has none); None for a name that
+        The final name (64 hex digits for a long one) and the owner ("" if there is none); None for a name that
         is not temporary.
     """
     match = _PART.fullmatch(name) or _PART_01.fullmatch(name)

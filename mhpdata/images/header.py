@@ -100,7 +100,7 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         width, height = struct.unpack_from("<HH", data, 6)
         header = Header("gif", height, width, 3, 8, gray=False)
     else:
-        found, code = f"is not an image format that mhp knows: starts with {data[:8]!r}", "unknown-format"
+        found, code = f"has no known image format: it starts with {data[:8]!r}", "unknown-format"
         if data.startswith(PNG_SIGNATURE[:4]):
             code = "damaged"
             found = f"damaged PNG: its first bytes are {data[:8]!r}, not {PNG_SIGNATURE!r}"

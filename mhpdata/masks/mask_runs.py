@@ -155,16 +155,16 @@ def inflate_runs(data: bytes | memoryview, size: tuple[int, int]) -> MaskRuns:
     return MaskRuns(counts, lengths, labels)
 
 
-def _take(inflater: Any, data: bytes | memoryview, kind: type[Number], count: int, what: str) -> npt.NDArray[Number]:
+def _take(inflater: Any, data: bytes | memoryview, dtype: type[Number], count: int, what: str) -> npt.NDArray[Number]:
     """Return the next ``count`` little-endian numbers of a stream.
 
     They are a writable copy: kernels would be compiled a second time for read-only arrays.
     """
-    wanted = count * np.dtype(kind).itemsize
+    wanted = count * np.dtype(dtype).itemsize
     piece: bytes = inflater.decompress(data, wanted)
     if len(piece) != wanted:
         raise _damaged(f"{len(piece)} bytes of {what}", f"{wanted}")
-    return np.frombuffer(piece, np.dtype(kind).newbyteorder("<")).astype(kind)
+    return np.frombuffer(piece, np.dtype(dtype).newbyteorder("<")).astype(dtype)
 
 
 def _damaged(found: str, expected: str = "") -> RecordError:

@@ -107,7 +107,7 @@ class Merging:
         check_count(self._persons)
         self._size = self._size or mask.size
         if mask.size != self._size:
-            found, expected = f"size {mask.size}", f"{self._size} (height, width), as of the other masks"
+            found, expected = f"size {mask.size}", f"{self._size} (height, width), the size of the other masks"
             remedy = "Pass masks of a single image, at its size."
             raise OptionError(f"mask of person {self._persons}", found, expected, remedy)
         if self._rule == "last":

@@ -102,22 +102,22 @@ def _unfilter(data: Bytes, lines: Bytes, stride: int) -> int:
     """
     left, end, at = np.uint64(stride), np.uint64(lines.shape[1]), _ZERO
     for y in range(_ONE, np.uint64(lines.shape[0])):
-        kind, begin = data[at], at + _ONE - left
+        method, begin = data[at], at + _ONE - left
         at = begin + end
-        if kind == 0 or kind == 2:
-            above = y - _ONE if kind == 2 else _ZERO  # the first row is all 0
+        if method == 0 or method == 2:
+            above = y - _ONE if method == 2 else _ZERO  # the first row is all 0
             for x in range(left, end):
                 lines[y, x] = data[begin + x] + lines[above, x]
-        elif kind == 1:
+        elif method == 1:
             for first in range(left, left + left):
                 value = _NOTHING
                 for x in range(first, end, left):
                     value = np.uint8(value + data[begin + x])
                     lines[y, x] = value
-        elif kind <= 4:
+        elif method <= 4:
             for x in range(left, end):
                 a, b, c = lines[y, x - left], lines[y - _ONE, x], lines[y - _ONE, x - left]
-                if kind == 3:
+                if method == 3:
                     lines[y, x] = data[begin + x] + ((a + b) >> 1)
                     continue
                 down, right = b - c, a - c
