@@ -1,4 +1,4 @@
-"""Datasets of multi-human parsing: pack a download into shards, check it, read it.
+"""Datasets for multi-human parsing: pack a download into shards, verify it, load it.
 
 ::
 
@@ -8,7 +8,7 @@
     train = mhpdata.open("rec", "train")
     sample = train[0]        # sample.image, sample.labels, sample.persons, sample.name
 
-No deep-learning framework is imported here, and nothing heavy until it is used.
+This package imports no deep-learning framework, and heavy dependencies only when they are used.
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ class MhpError(Exception):
     Args:
         place: The file, folder or option, as the user would name it.
         found: What is wrong there.
-        expected: What should be there; may be empty where ``found`` says it.
-        remedy: The next thing to do, as a sentence; a ``Remedy`` where a caller may need its kind.
+        expected: What should be there; may be empty if ``found`` implies it.
+        remedy: The next thing to do, as a sentence; a ``Remedy`` if callers may need its kind.
     """
 
     def __init__(self, place: object, found: str, expected: str = "", remedy: str = "") -> None:
@@ -226,9 +226,9 @@ _OF_THE_DATA = {
         errno.EEXIST,
         errno.ELOOP,
         errno.ENAMETOOLONG,
-    ),  # what the folder holds
-    *(errno.EINVAL, errno.ENXIO, errno.EFBIG),  # of mhpdata.filesystem.regular: not a regular file, or too large
-    None,  # of HDF5: not an HDF5 file
+    ),  # depend on the contents of the folder
+    *(errno.EINVAL, errno.ENXIO, errno.EFBIG),  # from mhpdata.filesystem.regular: not a regular file, or too large
+    None,  # from HDF5: not an HDF5 file
 }
 """OSError numbers that describe the data; all others describe the system."""
 

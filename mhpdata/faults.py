@@ -1,4 +1,4 @@
-"""Faults of source files as codes and values: what a manifest records about a skipped entry.
+"""Faults of source files as codes and values, as a manifest records them for skipped entries.
 
 A manifest holds ``code`` and ``values``, which never change. The English is made here when it is printed, so messages
 may be reworded and differ between library versions.

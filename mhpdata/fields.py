@@ -1,6 +1,6 @@
 """Typed access to values of an untrusted JSON text; an error names the field.
 
-Each function raises ValueError where a value has the wrong type or range, such as "splits.train.records has -1, not a
+Each function raises ValueError if a value has the wrong type or range, such as "splits.train.records has -1, not a
 whole number of 0 or more"; ``place`` is the path of the field, outermost object first.
 """
 
@@ -52,8 +52,8 @@ def object_at(value: Any, place: str) -> dict[str, Any]:
 def count_at(value: Any, place: str) -> int:
     """Return a whole number from 0 to 2**63 - 1."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
-        kind = "the text " if isinstance(value, str) else ""
-        raise ValueError(f"{place} has {kind}{shown(value)}, not a whole number of 0 or more")
+        prefix = "the text " if isinstance(value, str) else ""
+        raise ValueError(f"{place} has {prefix}{shown(value)}, not a whole number of 0 or more")
     return value
 
 

@@ -1,4 +1,4 @@
-"""The statistics of ImageNet by which images are normalised, as the networks' backbones were trained."""
+"""ImageNet channel statistics; images are normalised with them because the networks' backbones were trained so."""
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of R, G, B in 0..1: an image is normalised by (value / 255 - mean) / deviation."""
+"""Mean and standard deviation of R, G, B in 0..1: normalised = (value / 255 - mean) / deviation."""

@@ -1,11 +1,11 @@
-"""The classes of each dataset: id, name, colour, and which is the other side of the body.
+"""The classes of each dataset: id, name, colour, and left/right counterpart.
 
-One typed table a dataset; every look-up (names, palette, left/right pairs) is derived from it. Colours of MHP v1 are
-those of GluonCV's palette, so that pictures can be laid beside old ones; it gives hat and upper clothes the same
-brown. Colours of CIHP are those of its authors' pictures (Engineering-Course/CIHP_PGN), those of MHP v2 the colour map
-of PASCAL VOC, which has a colour of its own for every label. Background is white in all, for black is not counted.
+There is one typed table per dataset; every look-up (names, palette, left/right pairs) is derived from it. The colours
+of MHP v1 are those of GluonCV's palette, so that figures can be compared with earlier ones; it gives hat and upper
+clothes the same brown. The colours of CIHP are those of its authors (Engineering-Course/CIHP_PGN), those of MHP v2 the
+colour map of PASCAL VOC, in which all labels differ. Background is white in all tables; black means ignored.
 
-``COMMON`` is what the three datasets agree on; mhpdata.remap maps them to it.
+``COMMON`` is the set of classes that the three datasets share; mhpdata.remap maps them to it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,19 @@ from dataclasses import dataclass
 import numpy as np
 
 IGNORE = 255
-"""The label of a pixel that no loss and no metric may count."""
+"""The label of pixels that losses and metrics ignore."""
 
 
 @dataclass(frozen=True)
 class Class:
-    """One class: its id in label maps, its name, its colour (R, G, B in 0..255), and its mirror class for a flip."""
+    """One class.
+
+    Attributes:
+        id: Label in label maps, from 0.
+        name: Class name.
+        color: R, G, B in 0..255.
+        mirror: Label that this class becomes in a mirrored image; None for a class without a left and right side.
+    """
 
     id: int
     name: str
@@ -46,12 +53,12 @@ class LabelSet:
 
     @property
     def flip_pairs(self) -> tuple[tuple[int, int], ...]:
-        """(left, right) labels that change places when a picture is mirrored."""
+        """(left, right) labels to swap when an image is mirrored."""
         return tuple((c.id, c.mirror) for c in self.classes if c.mirror is not None and c.id < c.mirror)
 
     @property
     def mirrored(self) -> np.ndarray:
-        """What each label is in a mirrored picture: uint8 (256,)."""
+        """The label of each label in a mirrored image: uint8 (256,)."""
         table = np.arange(256, dtype=np.uint8)
         for left, right in self.flip_pairs:
             table[[left, right]] = right, left
@@ -59,7 +66,7 @@ class LabelSet:
 
     @property
     def palette(self) -> np.ndarray:
-        """Colours for a picture of labels: uint8 (256, 3) RGB; black beyond the classes, IGNORE included."""
+        """The colour of each label: uint8 (256, 3) RGB; black past the classes, IGNORE included."""
         table = np.zeros((256, 3), np.uint8)
         table[: len(self)] = [c.color for c in self.classes]
         return table
@@ -92,8 +99,11 @@ MHP_V1 = LabelSet(
 
 
 def voc_color(label: int) -> tuple[int, int, int]:
-    """A label's colour in the map of PASCAL VOC: bit 0, 1, 2 of each three bits of the label, from the lowest, are the
-    highest free bits of R, G, B (VOCcode, ``VOClabelcolormap``). Label 0, black there, is white here."""
+    """Return a label's colour in the colour map of PASCAL VOC (VOCcode, ``VOClabelcolormap``).
+
+    The label's bits are taken in groups of three, from the lowest; bits 0, 1, 2 of each group become the highest free
+    bits of R, G, B. Label 0, black in PASCAL VOC, is white here.
+    """
     if label == 0:
         return 255, 255, 255
     red, green, blue = (sum((label >> (3 * k + channel) & 1) << (7 - k) for k in range(3)) for channel in range(3))
@@ -218,10 +228,10 @@ LABEL_SETS = {labels.name: labels for labels in (MHP_V1, MHP_V2, CIHP, COMMON)}
 
 
 def label_set(names: Sequence[str], flip_pairs: Sequence[tuple[int, int]]) -> LabelSet:
-    """The label set that has these classes: one of ours, or a new one with the colours of PASCAL VOC.
+    """Return the label set with these classes: a built-in one, or a new one with the colours of PASCAL VOC.
 
     Args:
-        names: of the classes, from background.
+        names: Class names, background first.
         flip_pairs: (left, right) labels.
     """
     for known in LABEL_SETS.values():

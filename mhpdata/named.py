@@ -1,7 +1,7 @@
 """A read-only mapping with attributes: the base of samples and batches.
 
 Training frameworks take a batch apart, move its tensors to a device or collate several, and build another of the same
-type. They do so with mappings, and refuse frozen dataclasses; this base needs to know none of them.
+type. They support mappings but not frozen dataclasses, and this base depends on none of them.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Named(Mapping[str, Any]):
         raise AttributeError(f"{type(self).__name__} is read-only")
 
     def __repr__(self) -> str:
-        parts = [f"{key}={_short(value)}" for key, value in self.items()]
-        return f"{type(self).__name__}({', '.join(parts)})"
+        items = [f"{key}={_short(value)}" for key, value in self.items()]
+        return f"{type(self).__name__}({', '.join(items)})"
 
 
 def _short(value: Any) -> str:

@@ -12,40 +12,40 @@ from importlib.metadata import PackageNotFoundError, version
 from mhpdata.errors import MissingError
 
 NEEDED = ("cvtColor", "getNumThreads", "imdecode", "imencode", "remap", "resize", "setNumThreads", "warpAffine")
-"""Functions that a working cv2 has, at least one from each of its parts that mhp uses."""
+"""Functions that a working cv2 has, at least one from each of its modules that mhp uses."""
 PACKAGES = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")
 
 
 def _installed() -> dict[str, str]:
     """Return the installed packages that provide cv2, with their versions."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
-def _to_mend() -> str:
+def _to_repair() -> str:
     """Return the pip command that leaves one working cv2, in the version that is installed."""
-    found = _installed()
-    if not found:
+    versions = _installed()
+    if not versions:
         return "pip install opencv-python"
-    keep, others = next(iter(found)), list(found)[1:]
+    keep, others = next(iter(versions)), list(versions)[1:]
     remove = f"pip uninstall -y {' '.join(others)} && " if others else ""
-    return f"{remove}pip install --force-reinstall --no-deps {keep}=={found[keep]}"
+    return f"{remove}pip install --force-reinstall --no-deps {keep}=={versions[keep]}"
 
 
 try:
     import cv2
 except ImportError as error:
-    _remedy = f"Run {_to_mend()}"
+    _remedy = f"Run {_to_repair()}"
     if not isinstance(error, ModuleNotFoundError):
         _remedy += "; on a bare server, first apt-get install -y libgl1 libglib2.0-0"
     raise MissingError("OpenCV", f"cannot be imported ({error})", "", f"{_remedy}.") from error
 
 if _missing := [name for name in NEEDED if not hasattr(cv2, name)]:
-    raise MissingError("OpenCV", f"the installed cv2 has no {_missing[0]}", "", f"Run {_to_mend()}.")
+    raise MissingError("OpenCV", f"the installed cv2 has no {_missing[0]}", "", f"Run {_to_repair()}.")
 
 __all__ = ["cv2"]

@@ -136,7 +136,7 @@ def in_words(value: object) -> str:
 
 
 def _remedy(value: object, low: int, high: int) -> str:
-    """Return what to pass to ``check_range`` instead; "" where the expected range says it all."""
+    """Return the remedy for a value that ``check_range`` rejects; "" if the expected range suffices."""
     if isinstance(value, int) and not isinstance(value, bool):
         return ""
     if isinstance(value, str):

@@ -1,9 +1,9 @@
 """Remap the labels of a dataset to another set of classes, by a built-in ("common") or user-provided table.
 
-A table gives for each class of a dataset, the class that it becomes, or null: such pixels are ignored (255). Left-right
-pairs follow from it: where a left class becomes A and its right class B, A and B swap in a mirrored image. A table that
-contradicts itself there (a left class that becomes the right class of another pair, a belt that becomes a left arm) is
-an error.
+A table gives, for each class of a dataset, the class that it becomes, or null to ignore its pixels (255). Left/right
+pairs follow from the table: if a left class becomes A and its right class B, A and B swap in a mirrored image. A
+contradictory table (a left class that becomes the right class of another pair, a belt that becomes a left arm) is an
+error.
 
 ::
 
@@ -11,8 +11,8 @@ an error.
      "maps": {"mhp-v1": {"background": "background", "face": "skin", "pants": "clothes", "bag": null, ...},
               "cihp": {...}}}
 
-The common set is what all three datasets annotate alike, as far as their class lists show; docs/datasets.md has the
-table and the reasons.
+The common set holds the classes that all three datasets annotate alike, judging by their class lists;
+docs/datasets.md has the table and the reasons.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Remap:
             OptionError: As ``table``, or left and right contradict each other.
         """
         mirror: dict[int, int] = {IGNORE: IGNORE}
-        first: dict[int, tuple[str, str, str]] = {}  # who said so: layout, class and its mirror image
+        first: dict[int, tuple[str, str, str]] = {}  # the first entry for it: layout, class and its mirror image
         for layout, labels in sets:
             table = self.table(layout, labels)
             for old in labels.classes:
@@ -140,11 +140,11 @@ class Remap:
         return label_set(self.classes, pairs)
 
     def _pairs(self, sets: Sequence[tuple[str, LabelSet]]) -> set[tuple[int, int]]:
-        found = set()
+        pairs = set()
         for layout, labels in sets:
             table = self.table(layout, labels)
-            found |= {tuple(sorted((int(table[a]), int(table[b])))) for a, b in labels.flip_pairs}
-        return found  # type: ignore[return-value]  # tuples of two
+            pairs |= {tuple(sorted((int(table[a]), int(table[b])))) for a, b in labels.flip_pairs}
+        return pairs  # type: ignore[return-value]  # tuples of two
 
     def _name(self, label: int) -> str:
         """Return the name of a class of the set as the table writes it."""
@@ -211,7 +211,9 @@ def read_remap(remap: str | Path) -> Remap:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, OptionError):
             raise
-        reason = "JSON of another form" if isinstance(error, TypeError | AttributeError) else error_in_words(error)
+        reason = (
+            "JSON of a different structure" if isinstance(error, TypeError | AttributeError) else error_in_words(error)
+        )
         expected = '{"classes": [names], "maps": {layout: {class: new class or null}}}'
         remedy = 'Start from the table that python -c "import mhpdata.remap as r; print(r.common().to_json())" prints.'
         raise OptionError(place, f"is not a label table ({reason})", expected, remedy) from error

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 
 class Kind(Enum):
-    """What a remedy advises, for callers that know the place better and reword the text."""
+    """The advice of a remedy, for callers that know the place better and reword the text."""
 
     NEWER = auto()
     """The packed folder may have been written by a newer mhp."""

@@ -23,7 +23,7 @@ class Job(Protocol):
         """Do the work, with what the thread's desk provided."""
 
     def drop(self, error: BaseException) -> None:
-        """Take note that the pool has ended before this job's turn; ``error`` says so."""
+        """Record that the pool has ended before this job's turn; ``error`` says why."""
 
 
 class Task(Generic[Result]):
@@ -51,7 +51,7 @@ class Task(Generic[Result]):
         self._done.release()
 
     def cancel(self) -> None:
-        """Skip the call if its turn has not come yet; nobody may ask for the result afterwards."""
+        """Skip the call if its turn has not come yet; the result must not be requested afterwards."""
         self._cancelled = True
 
     def exception(self) -> BaseException | None:

@@ -1,7 +1,7 @@
-"""Licence and citation of each dataset, as its authors state them, and what they mean for files made from it.
+"""Licence and citation of each dataset, as its authors state them, and their meaning for files generated from it.
 
-A manifest repeats them. None where nothing is known that has a source. A folder that mhp-synth drew has the form of a
-release and none of its images: SYNTHETIC.txt in it says so, and packing it claims no licence of the release.
+A manifest repeats them; None means that no source for them is known. A folder written by mhp-synth has the form of a
+release but none of its images: it contains SYNTHETIC.txt, and its pack does not claim the licence of the release.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ class Terms(NamedTuple):
     citation: str | None = None
 
 
-SYNTHETIC = "free to use for any purpose, drawn by mhp-synth from random numbers: no photo, no person"
-"""Licence of what mhp-synth draws."""
+SYNTHETIC = "free to use for any purpose; drawn by mhp-synth from random numbers, without images of real people"
+"""Licence of the images that mhp-synth draws."""
 SYNTHETIC_NAME = "SYNTHETIC.txt"
-"""File in a folder of mhp-synth that holds ``SYNTHETIC`` and a line end."""
+"""File that mhp-synth writes into its folder: ``SYNTHETIC`` and a line end."""
 
 TERMS = {
     "mhp-v1": Terms(
@@ -38,15 +38,15 @@ TERMS = {
     ),
     "cihp": Terms(None, None),
 }
-"""By layout. Sources: lv-mhp.github.io (licence of v1); arXiv 1705.07206; doi 10.1145/3240508.3240509."""
+"""Terms by layout. Sources: lv-mhp.github.io (licence of v1); arXiv 1705.07206; doi 10.1145/3240508.3240509."""
 
 
 def terms_of(folder: Path, layout: str) -> Terms:
     """Return the terms of a download.
 
     Args:
-        folder: of the download; with ``SYNTHETIC_NAME`` in it, it was drawn by mhp-synth.
-        layout: its form.
+        folder: Folder of the download; if it contains ``SYNTHETIC_NAME``, mhp-synth wrote it.
+        layout: Its layout, of ``mhpdata.options.LAYOUT_NAMES``.
     """
     text = f"{SYNTHETIC}\n".encode()
     if head(folder / SYNTHETIC_NAME, len(text) + 1) == text:
@@ -55,10 +55,10 @@ def terms_of(folder: Path, layout: str) -> Terms:
 
 
 def licence_line(licence: str | None) -> str:
-    """Return the sentence about a licence that stands on everything generated from a dataset: pictures, pages, folders.
+    """Return the sentence about the licence to print on everything generated from a dataset: figures, pages, folders.
 
     Args:
-        licence: of the dataset, as its manifest says; None where that is unknown.
+        licence: Licence of the dataset, from its manifest; None if unknown.
     """
     if licence is None:
         return "Licence of the images: unknown to mhp; see the terms of the dataset, which cover this, too."

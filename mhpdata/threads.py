@@ -35,7 +35,7 @@ def usable_cores() -> int:
 
 @contextmanager
 def start_threads(option: str) -> Iterator[None]:
-    """Raise OptionError for the option ``option`` where the system starts no more threads, as under ``ulimit -v``."""
+    """Raise OptionError for ``option`` if the system refuses to start more threads, as with a low ``ulimit -v``."""
     try:
         yield
     except RuntimeError as error:

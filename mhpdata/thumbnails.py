@@ -1,8 +1,8 @@
-"""HTML for notebooks: a row of small pictures with their labels laid over them, and tables.
+"""HTML for notebooks: rows of thumbnails with label overlays, and tables.
 
-In: uint8 (height, width, 3) RGB images and uint8 (height, width) labels of the same size. Out: HTML that stands by
-itself, with JPEGs as data URLs. Every text is escaped, and what a terminal would not print is written as an escape.
-Each label has a colour of its own, that of PASCAL VOC's map; pixels of labels 0 and 255 show the image.
+In: uint8 (height, width, 3) RGB images and uint8 (height, width) labels of the same size. Out: self-contained HTML with
+JPEGs as data URLs. All text is escaped; characters that a terminal would not print become escape sequences. Labels have
+the colours of PASCAL VOC's colour map; pixels with label 0 or 255 show the image.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from mhpdata.wording import printable
 Pixels = NDArray[np.uint8]
 
 MOST = 6
-"""Pictures of a row."""
+"""Maximum number of thumbnails in a row."""
 HEIGHT, WIDTH = 120, 240
-"""Of a picture at most, in pixels."""
+"""Maximum height and width of a thumbnail, in pixels."""
 _QUALITY = 80
 _ROW = '<div style="display:flex;flex-wrap:wrap;gap:8px;align-items:flex-start">'
 
 
 def escape(text: object) -> str:
-    """Return a text as HTML on one line, fit for quoted attributes, too."""
+    """Return a text as one line of HTML, safe in quoted attributes as well."""
     return html.escape(printable(str(text)))
 
 
 def picture(image: Pixels, labels: Pixels | None, caption: object) -> str:
-    """Return a small image, its labels laid over it below, and a caption.
+    """Return a thumbnail with a caption: the image, and below it the same image with its labels as an overlay.
 
     Args:
         image: uint8 (height, width, 3), RGB.
-        labels: uint8 (height, width); None without labels.
-        caption: any text.
+        labels: uint8 (height, width); None to show the image only.
+        caption: Any text.
     """
     from mhpdata.opencv import cv2
 
@@ -56,12 +56,12 @@ def picture(image: Pixels, labels: Pixels | None, caption: object) -> str:
 
 
 def note(text: object) -> str:
-    """Return a text in the place of a picture, such as the error of a damaged record."""
+    """Return a text to show in place of a thumbnail, such as the error of a damaged record."""
     return _cell(f"<figcaption>{escape(text)}</figcaption>")
 
 
 def row(title: object, cells: Iterable[str]) -> str:
-    """Return pictures and notes beside each other, below a title."""
+    """Return a title, and below it thumbnails and notes side by side."""
     return f"<div><p>{escape(title)}</p>{_ROW}{''.join(cells)}</div></div>"
 
 
@@ -79,12 +79,12 @@ def _cell(content: str) -> str:
 
 @cache
 def _colours() -> Pixels:
-    """The colour of each label: uint8 (256, 3) RGB."""
+    """Return the colour of each label: uint8 (256, 3) RGB."""
     return np.array([voc_color(label) for label in range(256)], np.uint8)
 
 
 def _lay_over(image: Pixels, labels: Pixels) -> Pixels:
-    """Half image, half colour where there is a label."""
+    """Blend image and label colour half and half; pixels without a label show the image."""
     mixed = ((image.astype(np.uint16) + _colours()[labels] + 1) // 2).astype(np.uint8)
-    plain = (labels == 0) | (labels == IGNORE)
-    return np.where(plain[:, :, None], image, mixed)
+    unlabelled = (labels == 0) | (labels == IGNORE)
+    return np.where(unlabelled[:, :, None], image, mixed)

@@ -79,7 +79,7 @@ def to_read(error: OSError, path: object, otherwise: str) -> str:
     Args:
         error: The error of the system, or of ``mhpdata.filesystem.regular``.
         path: Path of the file, as the user would name it.
-        otherwise: Remedy where the reason does not concern the path, such as a failing disk.
+        otherwise: Remedy if the reason does not concern the path, such as a failing disk.
     """
     if isinstance(error, FileNotFoundError):
         return f"Correct the path {path}."
@@ -104,7 +104,7 @@ def to_open(error: OSError, path: object, what: str) -> str:
 
 
 def to_replace(error: OSError, path: object, otherwise: str) -> str:
-    """Return the remedy for an unreadable file that no option names; arguments as of ``to_read``."""
+    """Return the remedy for an unreadable file that no option names; arguments as for ``to_read``."""
     if is_no_file(error):
         return f"Replace this folder, pipe or device with the file {Path(str(path)).name}."
     return to_read(error, path, otherwise)
@@ -151,7 +151,7 @@ def writing(out: object, after: str) -> Iterator[None]:
 
     Args:
         out: The output folder.
-        after: What to do after the remedy, as of ``to_write``.
+        after: What to do after the remedy, as for ``to_write``.
     """
     try:
         yield

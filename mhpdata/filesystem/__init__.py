@@ -1,1 +1,1 @@
-"""How files are opened, read within bounds, told from other people's, and written whole."""
+"""Open files, read them within bounds, tell mhp's own files from others, and write them atomically."""

@@ -1,9 +1,9 @@
-"""Open files under descriptors of their own, never under 0, 1 or 2.
+"""Open files under descriptors above 2, never under those of the standard streams.
 
-A process that was started without a standard stream, or has closed one, gives its number to the next file that it
-opens. Whatever a library then writes to stdout or stderr, such as libpng its warnings, lands in that file. So each of
-the three that is free is given to /dev/null before a file is opened, and stays with it: SQLite's rule. It holds for
-what libraries open themselves (HDF5, MXNet, Numba), too, once ``hold_standard`` has been called.
+In a process that was started without a standard stream, or has closed one, the next file opened gets its number.
+Anything that a library then writes to stdout or stderr, such as warnings of libpng, ends up in that file. As in SQLite,
+/dev/null is therefore opened under each free number of the three before a file is opened, and stays open. After
+``hold_standard`` has been called, this also protects files that libraries open themselves (HDF5, MXNet, Numba).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import IO, Any
 
 
 def hold_standard() -> None:
-    """Open /dev/null under each of descriptors 0 to 2 that is free, for child processes as well; 1 us where none is.
+    """Open /dev/null under each free descriptor from 0 to 2, for child processes as well; takes 1 us if none is free.
 
     Raises:
-        OSError: /dev/null cannot be opened, as where the process may open no more files.
+        OSError: /dev/null cannot be opened, for example because the process has too many open files.
     """
     for number in range(3):
         try:
@@ -27,7 +27,7 @@ def hold_standard() -> None:
 
 
 def _hold(number: int) -> None:
-    opened = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, unless another thread was faster
+    opened = os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, unless another thread was faster
     if opened > number:
         os.close(opened)
     else:
@@ -35,12 +35,12 @@ def _hold(number: int) -> None:
 
 
 def open_descriptor(path: str | Path, flags: int, dir_fd: int | None = None) -> int:
-    """``os.open``, for a descriptor above 2. Raises OSError."""
+    """Open a path as ``os.open`` does, under a descriptor above 2. Raises OSError."""
     hold_standard()
     return os.open(path, flags, dir_fd=dir_fd)
 
 
 def open_file(path: str | Path, mode: str, **options: Any) -> IO[Any]:
-    """``Path.open``, for a descriptor above 2. Raises OSError."""
+    """Open a file as ``Path.open`` does, under a descriptor above 2. Raises OSError."""
     hold_standard()
     return Path(path).open(mode, **options)

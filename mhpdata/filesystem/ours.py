@@ -1,8 +1,8 @@
-"""Tell what mhp wrote in an output folder from what it did not: by name and content. Nothing else is deleted.
+"""Recognise the files that mhp wrote in an output folder, by name and content; no others are deleted.
 
-An output folder may hold anything: a link to another folder, somebody's own file under a name that mhp uses. A link is
-never mhp's, and never followed: neither read, nor written through, nor emptied. Which names and which content are mhp's
-is for the caller to say; whatever is in the way and is not mhp's is an OutputError that names it.
+An output folder may contain anything: a link to another folder, a user's own file under a name that mhp uses. A link is
+never mhp's and never followed: mhp neither reads, writes nor deletes through it. The caller decides which names and
+contents are mhp's; any other file in the way raises an OutputError that names it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ _HEAD = 4096
 
 
 def head(path: Path, count: int = _HEAD) -> bytes | None:
-    """The first bytes of a regular file, at most ``count``; None where the path is anything else, as a link."""
+    """Return up to ``count`` bytes from the start of a regular file; None for links, other file types, missing files.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return None
@@ -31,13 +35,13 @@ def head(path: Path, count: int = _HEAD) -> bytes | None:
 
 
 def begins(path: Path, *starts: bytes) -> bool:
-    """Whether a regular file begins with one of ``starts``, or ends within it, as one that a kill has cut short."""
+    """Return whether a regular file begins with one of ``starts``, or with less of it if a kill has truncated it."""
     start = head(path, max(map(len, starts)))
     return start is not None and any(one.startswith(start) or start.startswith(one) for one in starts)
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path is a folder itself, not a link to one."""
+    """Return whether a path is a folder, not a link to one."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except FileNotFoundError:
@@ -45,41 +49,42 @@ def is_folder(path: Path) -> bool:
 
 
 def in_the_way(path: Path, advice: str = "or pass another path for the output") -> OutputError:
-    """The error of a thing that mhp did not write where it would write, or delete.
+    """Return the error for a path that mhp would write or delete but did not create.
 
     Args:
-        path: of the thing.
-        advice: what may be done instead of moving it away.
+        path: The path.
+        advice: The alternative to moving it elsewhere, which completes "Move ... elsewhere, ...".
     """
     found = "was not written by mhp, so mhp does not replace it"
     if path.is_symlink():
-        found = f"is a link, to {path.readlink()}, which mhp neither follows nor replaces"
+        found = f"is a link to {path.readlink()}, which mhp neither follows nor replaces"
     return OutputError(path, found, "", f"Move {path.name} elsewhere, {advice}; then run the same command again.")
 
 
 def create(path: Path, mode: str = "xb", **options: Any) -> IO[Any]:
-    """A new file to write to, in place of a regular file that a killed process may have left under this name.
+    """Create a file for writing; replace a regular file of this name that a killed process may have left.
 
-    What is there is unlinked, never written to: it may be a hard link to a file elsewhere.
+    An existing file is unlinked, never written to: it may be a hard link to a file elsewhere.
 
     Args:
-        path: a name that mhp gives to files it has not finished.
-        mode, options: as of ``open``; ``mode`` holds "x".
+        path: A name that mhp gives to unfinished files.
+        mode: Mode as for ``open``, with "x" in it.
+        **options: Further arguments of ``open``.
 
     Raises:
-        OutputError: a link, a folder or the like is there.
-        OSError: the system refuses.
+        OutputError: A link, folder or other special file has this name.
+        OSError: The system refuses to create it.
     """
     clear(path)
     return open_file(path, mode, **options)
 
 
 def clear(path: Path) -> None:
-    """Remove a regular file that a killed process may have left under this name, before a library writes it.
+    """Remove a regular file that a killed process may have left under this name, before a library writes there.
 
     Raises:
-        OutputError: a link, a folder or the like is there.
-        OSError: the system refuses.
+        OutputError: A link, folder or other special file has this name.
+        OSError: The system refuses to remove it.
     """
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
@@ -90,16 +95,16 @@ def clear(path: Path) -> None:
 
 
 def check_folder(folder: Path, is_ours: Callable[[Path], bool], advice: str) -> list[Path]:
-    """List a folder of mhp's, once all that it holds is known to be mhp's; nothing where there is no such folder.
+    """List the paths in a folder after checking that mhp wrote them all; empty if there is no such folder.
 
     Args:
-        folder: that mhp would empty.
-        is_ours: whether a path in it is of a name and content that mhp writes; links are refused without asking.
-        advice: as of ``in_the_way``.
+        folder: The folder that mhp would empty.
+        is_ours: Returns whether mhp writes files of this name and content; links are refused without calling it.
+        advice: As for ``in_the_way``.
 
     Raises:
-        OutputError: the folder is a link or no folder, or holds something that is not mhp's.
-        OSError: it cannot be listed.
+        OutputError: The folder is a link or not a folder, or holds a file that is not mhp's.
+        OSError: The folder cannot be listed.
     """
     if not os.path.lexists(folder):
         return []
@@ -113,10 +118,10 @@ def check_folder(folder: Path, is_ours: Callable[[Path], bool], advice: str) -> 
 
 
 def remove(folder: Path, files: Iterable[Path]) -> None:
-    """Remove these files of a folder, which are mhp's, then the folder if nothing else is in it."""
+    """Remove files of mhp's from a folder, then the folder if it is empty."""
     for path in files:
         path.unlink(missing_ok=True)
     try:
         folder.rmdir()
-    except OSError:  # something else has come into it, or it is gone: it stays as it is
+    except OSError:  # new files have appeared in it, or it is gone: leave it as it is
         return

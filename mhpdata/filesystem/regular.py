@@ -1,7 +1,7 @@
-"""Regular files only: opening a FIFO waits for a writer, and a device never ends.
+"""Open regular files only: opening a FIFO would wait for a writer, and reading a device may never end.
 
-Whoever opens a file that somebody else has put there opens it here. What it must not be is an OSError like any other
-that a file may give, so that callers have one answer to all of them.
+Every file that mhp did not write itself is opened here. A path that is not a regular file raises OSError, like any
+other file that cannot be read, so callers handle all of them in one way.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from mhpdata.filesystem.descriptors import open_descriptor
 
 
 def open_regular(path: str | Path) -> int:
-    """The descriptor of a regular file, open for reading; links are followed.
+    """Open a regular file for reading and return its descriptor; links are followed.
 
     Raises:
-        OSError: it cannot be opened, or is a FIFO, a device, a socket or a folder.
+        OSError: The file cannot be opened, or is a FIFO, device, socket or folder.
     """
     descriptor = open_descriptor(path, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -28,19 +28,19 @@ def open_regular(path: str | Path) -> int:
 
 
 def read_regular(path: str | Path, most: int) -> bytes:
-    """All bytes of a regular file.
+    """Return all bytes of a regular file.
 
     Args:
-        path: of the file.
-        most: bytes that it may have; a larger one is not read.
+        path: Path of the file.
+        most: Maximum size in bytes; a larger file is not read.
 
     Raises:
-        OSError: as of ``open_regular``, or it is too large.
+        OSError: As for ``open_regular``, or the file is larger than ``most``.
     """
     with os.fdopen(open_regular(path), "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        data = file.read(size + 1) if size <= most else b""  # not most: all of that would be allocated
-        if len(data) > size:  # it grows meanwhile
+        data = file.read(size + 1) if size <= most else b""  # not most, which read would allocate in full
+        if len(data) > size:  # the file is growing
             data += file.read(most - size)
         if max(size, len(data)) > most:
             raise OSError(errno.EFBIG, f"larger than {most} bytes", str(path))

@@ -1,1 +1,1 @@
-"""Bytes of an image file to pixels. Sizes are checked before memory is allocated."""
+"""Decode image files to pixels. Sizes are checked before memory is allocated."""

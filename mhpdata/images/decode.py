@@ -1,14 +1,14 @@
-"""Image files to arrays: uint8 (height, width, 3), RGB.
+"""Decode image files to arrays: uint8 (height, width, 3), RGB.
 
-Strict: what does not decode to its last pixel is an error, never a half-gray image, unless the caller asks for it.
-A JPEG that libjpeg warns of is decoded again without its metadata (mhpdata.images.formats.segments): what is still
-warned of is about pixels, the rest is a note. The format is told by the content, whatever the file is called. Gray
-becomes three equal channels, alpha is dropped, a palette is looked up, CMYK follows Adobe's inverted convention as in
-Pillow, other depths become 8 bits by the nearest value. EXIF blocks are not read, and the rotation that they ask for is
-not applied: the masks follow the raw pixel order.
+Decoding is strict: an image that cannot be decoded to its last pixel is an error, never a half-gray image, unless the
+caller allows it. If libjpeg warns about a JPEG, it is decoded again without its metadata
+(mhpdata.images.formats.segments): a warning that remains concerns pixels, otherwise the metadata is noted as damaged.
+The content, not the file name, determines the format. Gray becomes three equal channels, alpha is dropped, palettes are
+resolved, CMYK follows Adobe's inverted convention as in Pillow, other bit depths are converted to the nearest 8-bit
+value. EXIF blocks are not read and their rotation is not applied: the masks follow the raw pixel order.
 
-JPEG goes through libjpeg-turbo, WebP through libwebp (OpenCV's), which gets the image's own chunk and nothing else;
-PNG, BMP and GIF are read here. So no pixel depends on a library's version, and no library writes to the terminal.
+libjpeg-turbo decodes JPEG; libwebp (OpenCV's) decodes WebP and gets only the chunk of the image; PNG, BMP and GIF are
+decoded here. So no pixel depends on a library's version, and no library writes to the terminal.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ Pixels = npt.NDArray[np.uint8]
 Empty = Callable[[tuple[int, ...]], Pixels]
 _BLOCK = 1 << 18  # pixels
 
-_KEEP = "mhp-pack takes such a JPEG as far as it decodes with --damaged keep."
+_KEEP = "To pack the pixels that can be decoded, pass --damaged keep to mhp-pack."
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image, and what is known of its file.
+    """A decoded image and the properties of its file.
 
     Attributes:
         pixels: uint8 (height, width, 3), RGB, 0..255.
-        header: what the file claims.
-        jpeg: the file as a JPEG that every decoder reads, of just these pixels: the file itself, or without what was
-            noted. None where it is of another kind.
-        notes: what was odd and does no harm (METADATA, TRAILER), or was asked for (DAMAGED): values by code
+        header: The file's header.
+        jpeg: A baseline JPEG with exactly these pixels: the file itself, or the file without the noted bytes; None for
+            other files.
+        notes: Harmless anomalies (METADATA, TRAILER), or damage that was accepted on request (DAMAGED): values by code
             (mhpdata.images.notes).
     """
 
@@ -62,25 +62,25 @@ class Decoded:
 
 
 def decode_image(data: bytes, place: str, empty: Empty | None = None) -> tuple[Pixels, Header]:
-    """A photo as uint8 (height, width, 3), RGB, 0..255, and what its header says.
+    """Decode an image to uint8 (height, width, 3), RGB, 0..255; return it with its header.
 
-    Args and errors are those of :func:`decode_file`, which says more.
+    Arguments and errors are those of :func:`decode_file`, which returns more.
     """
     decoded = decode_file(data, place, empty)
     return decoded.pixels, decoded.header
 
 
 def decode_file(data: bytes, place: str, empty: Empty | None = None, *, damaged: str = "fail") -> Decoded:
-    """Decode an image file, and note what is odd about it.
+    """Decode an image file, and note its anomalies.
 
     Args:
-        data: the file, of a format that ``read_header`` knows, whatever its name says.
-        place: its name, for errors.
-        empty: gives an array of a shape, to decode a three-component JPEG into; by default a new one.
-        damaged: "keep" takes a JPEG whose pixels are damaged as far as libjpeg decodes it.
+        data: Content of the file, of a format that ``read_header`` knows.
+        place: Name of the file, for errors.
+        empty: Returns an array of a given shape to decode a three-component JPEG into; None to allocate one.
+        damaged: "keep" accepts a JPEG with damaged pixels as far as libjpeg decodes it.
 
     Raises:
-        ImageError: it does not decode, wholly and without a warning that is about pixels.
+        ImageError: The image cannot be decoded completely and without a warning about pixels.
     """
     header = read_header(data, place)
     if header.kind == "jpeg":
@@ -90,16 +90,16 @@ def decode_file(data: bytes, place: str, empty: Empty | None = None, *, damaged:
     height, width, _ = decoded.pixels.shape
     if (height, width) != (header.height, header.width):
         found = f"decodes to {height} x {width} pixels"
-        expected = f"{header.height} x {header.width}, as its header says"
+        expected = f"{header.height} x {header.width}, as in its header"
         raise ImageError(place, found, expected, PHOTO_AGAIN, fault=("damaged",))
     return decoded
 
 
 def decode_jpeg(data: bytes | memoryview) -> Pixels:
-    """A three-component JPEG as uint8 (height, width, 3) RGB: accurate DCT, libjpeg's own ("fancy") upsampling.
+    """Decode a three-component JPEG to uint8 (height, width, 3) RGB: accurate DCT, libjpeg's own ("fancy") upsampling.
 
     Raises:
-        ValueError: libjpeg warned or failed.
+        ValueError: libjpeg warns or fails.
     """
     return _decode(data, "RGB")
 
@@ -131,7 +131,7 @@ def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None, k
 def _decode_warned(
     decode: Callable[..., Pixels], place: str, keep: bool
 ) -> tuple[Pixels, dict[str, tuple[Value, ...]]]:
-    """Decode a JPEG that has lost its metadata, and note whether that was all that libjpeg had warned of."""
+    """Decode a JPEG without its metadata; return pixels and a note: are its metadata or its pixels damaged?"""
     try:
         return decode(), {METADATA: ()}
     except ValueError as error:
@@ -143,7 +143,7 @@ def _decode_warned(
             return pixels, {DAMAGED: ()}
         remedy += f" {_KEEP}"
     found = f"does not decode ({_said(damage)})"
-    raise ImageError(place, found, "a whole JPEG", remedy, fault=("damaged",)) from damage
+    raise ImageError(place, found, "a complete JPEG", remedy, fault=("damaged",)) from damage
 
 
 def _said(error: ValueError) -> str:
@@ -156,11 +156,11 @@ def _decode(data: bytes | memoryview, colors: str, out: Pixels | None = None, st
 
 
 def _cmyk_to_rgb(inverted: Pixels) -> Pixels:
-    """Ink values as Adobe stores them (255 = no ink) to RGB: the product of colour and black, rounded as in Pillow."""
+    """Convert inverted ink values, as Adobe stores them (255 = no ink), to RGB: colour times black, as in Pillow."""
 
     def mixed(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         ink = rows.astype(np.uint32)
-        nothing = ink[..., 3:4] * (255 - ink[..., :3]) + 128  # Pillow: black's light less the colour's share
+        nothing = ink[..., 3:4] * (255 - ink[..., :3]) + 128  # rounded as in Pillow: black minus the colour's share
         return ink[..., 3:4] - (((nothing >> 8) + nothing) >> 8)
 
     return _by_rows(mixed, inverted)
@@ -170,8 +170,8 @@ def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
     try:
         return _OTHERS[header.kind](data)
     except ValueError as error:
-        found, one = f"a {NAMES[header.kind]} that does not decode ({error})", header.kind == "gif"
-        expected = f"a whole {NAMES[header.kind]}" + " of one image" * one
+        found, one = f"does not decode as {NAMES[header.kind]} ({error})", header.kind == "gif"
+        expected = f"a complete {NAMES[header.kind]}" + " with one image" * one
         raise ImageError(place, found, expected, f"{AS_ONE} " * one + PHOTO_AGAIN, fault=("damaged",)) from error
 
 
@@ -181,7 +181,7 @@ def _decode_png(data: bytes) -> Pixels:
     if png.color == PALETTE:
         palette = np.frombuffer(png.palette, np.uint8).reshape(-1, 3)
         if int(samples.max()) >= len(palette):
-            raise ValueError(f"colour {samples.max()}, where its palette has {len(palette)}")
+            raise ValueError(f"colour {samples.max()}, but its palette has {len(palette)} colours")
         return np.asarray(palette[samples[..., 0]])
     if png.bits < 8:
         samples *= np.uint8(255 // ((1 << png.bits) - 1))
@@ -194,7 +194,7 @@ def _decode_png(data: bytes) -> Pixels:
 def _decode_webp(data: bytes) -> Pixels:
     pixels: Any = cv2.imdecode(np.frombuffer(read_webp(data)[2], np.uint8), cv2.IMREAD_COLOR)
     if pixels is None:
-        raise ValueError("libwebp finds it damaged")
+        raise ValueError("libwebp reports damage")
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
 
 
@@ -207,12 +207,12 @@ _OTHERS: dict[str, Callable[[bytes], Pixels]] = {
 
 
 def _by_rows(function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], image: npt.NDArray[Any]) -> Pixels:
-    """uint8 (height, width, 3) of a function of some rows at a time: the largest image would need 4 GB between.
+    """Apply a function to blocks of rows: intermediate arrays of the largest image as a whole would take 4 GB.
 
-    The function gives three channels, or one for all three.
+    The function returns three channels, or one for all three; the result is uint8 (height, width, 3).
     """
     height, width, _ = image.shape
-    out, step = np.empty((height, width, 3), np.uint8), max(1, _BLOCK // width)
-    for top in range(0, height, step):
-        out[top : top + step] = function(image[top : top + step])
+    out, rows = np.empty((height, width, 3), np.uint8), max(1, _BLOCK // width)
+    for top in range(0, height, rows):
+        out[top : top + rows] = function(image[top : top + rows])
     return out

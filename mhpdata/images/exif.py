@@ -1,15 +1,15 @@
-"""Which way up an image is: the orientation that its EXIF block records, and pixels turned accordingly.
+"""Read the EXIF orientation of an image file, and rotate pixels accordingly.
 
-A camera stores the rows as its sensor gives them and records in EXIF how they must be turned; viewers turn them. The
-block is untrusted: it is read here, with every offset checked, and by no library. Where browsers look, this looks: the
-first ``Exif`` APP1 segment of a JPEG before its pixels, the ``eXIf`` chunk of a PNG, the ``EXIF`` chunk of a WebP whose
-header announces one. Other formats record no orientation.
+A camera stores rows in the order of its sensor and records in EXIF how to rotate them; viewers do so. The block is
+untrusted: it is parsed here, with every offset checked, not by a library. As in browsers, it is the first ``Exif`` APP1
+segment of a JPEG before its pixels, the ``eXIf`` chunk of a PNG, or the ``EXIF`` chunk of a WebP whose header announces
+one. Other formats have no orientation.
 
 ::
 
-    orientation  1 as stored   2 mirrored left to right   3 turned by 180 degrees   4 mirrored top to bottom
-                 5 transposed  6 to be turned clockwise   7 transposed along the other diagonal
-                 8 to be turned counterclockwise
+    orientation  1 as stored   2 mirrored left to right   3 rotated by 180 degrees  4 mirrored top to bottom
+                 5 transposed  6 rotate clockwise         7 transposed along the other diagonal
+                 8 rotate counterclockwise
 
 Sources: CIPA DC-008 (Exif 2.32), sections 4.5 to 4.7; TIFF 6.0, section 2; the PNG specification, third edition (eXIf);
 RFC 9649 (WebP), section 2.7.
@@ -27,26 +27,26 @@ from mhpdata.images.formats.chunks import PNG_SIGNATURE
 from mhpdata.images.formats.segments import EOI, SOS, segments
 
 EXIF = ("upright", "raw")
-"""How an image is taken: turned as its EXIF orientation says, or with its pixels in the order of the file."""
+"""How to read an image: rotated by its EXIF orientation, or with its pixels in the order of the file."""
 AS_STORED = 1
 
 _MARK = b"Exif\0\0"
 _TAG, _SHORT = 0x0112, 3
 _APP1 = 0xE1
 _MOST = 1 << 16
-"""Segments or chunks that are looked at: a file of millions of empty ones is not worth the time."""
+"""Maximum number of segments or chunks to read: a file may have millions of empty ones."""
 
 Pixels = NDArray[np.uint8]
 
 
 def read_orientation(data: bytes) -> int:
-    """Return the EXIF orientation of an image file, 1..8; 1 where it records none.
+    """Return the EXIF orientation of an image file, 1..8; 1 if it has none.
 
     Args:
-        data: the whole file, which ``mhpdata.images.header.read_header`` takes.
+        data: Content of a file that ``mhpdata.images.header.read_header`` accepts.
 
     Raises:
-        ValueError: the block that should hold it is damaged; the text says how.
+        ValueError: The EXIF block is damaged; the text describes the damage.
     """
     blocks: Iterator[bytes]
     view = memoryview(data)
@@ -64,11 +64,11 @@ def read_orientation(data: bytes) -> int:
 
 
 def turn(pixels: Pixels, orientation: int) -> Pixels:
-    """Return pixels as a viewer shows them.
+    """Return pixels rotated and mirrored as viewers show them.
 
     Args:
         pixels: uint8 (height, width) or (height, width, 3), in the order of the file.
-        orientation: of EXIF, 1..8.
+        orientation: EXIF orientation, 1..8.
 
     Returns:
         uint8, contiguous; (width, height, ...) for 5 to 8.
@@ -84,40 +84,40 @@ def turn(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _app1(data: bytes) -> Iterator[bytes]:
-    """Give the content of each APP1 segment that a JPEG has before its pixels."""
+    """Yield the content of each APP1 segment before the pixels of a JPEG."""
     for number, (marker, begin, end) in enumerate(segments(data)):
         if marker in (SOS, EOI):
             return
         if number == _MOST:
-            raise ValueError(f"more than {_MOST} segments are before it")
+            raise ValueError(f"more than {_MOST} segments precede it")
         if marker == _APP1:
             yield data[begin + 4 : end]
 
 
 def _named(wanted: bytes, chunks: Iterator[tuple[bytes, memoryview]]) -> Iterator[bytes]:
-    """Give the content of chunks of one name; many programs write the mark of a JPEG's block before it."""
-    return (bytes(content).removeprefix(_MARK) for kind, content in chunks if kind == wanted)
+    """Return the content of the chunks with one name, without the JPEG marker that many programs put before it."""
+    return (bytes(content).removeprefix(_MARK) for name, content in chunks if name == wanted)
 
 
 def _chunks(view: memoryview, layout: str, check: int) -> Iterator[tuple[bytes, memoryview]]:
-    """Give the name and content of each chunk of a PNG (a checksum of 4 bytes after each) or WebP (even lengths)."""
+    """Yield name and content of each chunk of a PNG (with checksums of 4 bytes) or WebP (padded to even length)."""
     for _ in range(_MOST):
         if len(view) < 8:
             return
         first, second = struct.unpack_from(layout, view)
-        kind, length = (second, first) if check else (first, second)
-        yield kind, view[8 : 8 + length]
-        if kind == b"IEND":
+        name, length = (second, first) if check else (first, second)
+        yield name, view[8 : 8 + length]
+        if name == b"IEND":
             return
         view = view[8 + length + (check or length % 2) :]
-    raise ValueError(f"more than {_MOST} chunks are before it")
+    raise ValueError(f"more than {_MOST} chunks precede it")
 
 
 def _in_tiff(block: bytes) -> int:
     """Return the orientation in the first directory of a TIFF structure."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     if order is None:
-        raise ValueError(f"it begins with {block[:4]!r}, not as TIFF does")
+        raise ValueError(f"it begins with {block[:4]!r}, not with a TIFF header")
     if len(block) < 8:
         raise ValueError(f"it ends after {len(block)} bytes")
     (at,) = struct.unpack_from(f"{order}I", block, 4)
@@ -127,13 +127,13 @@ def _in_tiff(block: bytes) -> int:
     if at + 2 + 12 * count > len(block):
         raise ValueError(f"its directory of {count} entries reaches past its end")
     entries = struct.iter_unpack(f"{order}HHIHxx", block[at + 2 : at + 2 + 12 * count])
-    found = {entry[1:] for entry in entries if entry[0] == _TAG}
-    if not found:
+    orientations = {entry[1:] for entry in entries if entry[0] == _TAG}
+    if not orientations:
         return AS_STORED
-    if len(found) > 1:
+    if len(orientations) > 1:
         raise ValueError("it holds more than one orientation")
-    ((kind, number, value),) = found
-    if (kind, number) != (_SHORT, 1) or not 1 <= value <= 8:
-        what = f"value {value}" if (kind, number) == (_SHORT, 1) else f"{number} values of type {kind}"
+    ((type_, number, value),) = orientations
+    if (type_, number) != (_SHORT, 1) or not 1 <= value <= 8:
+        what = f"value {value}" if (type_, number) == (_SHORT, 1) else f"{number} values of type {type_}"
         raise ValueError(f"its orientation has {what}, not one of 1 to 8")
     return int(value)

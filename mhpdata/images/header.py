@@ -1,10 +1,10 @@
-"""What an image file claims to be, read from its header before anything is decoded or allocated.
+"""Read the header of an image file before anything is decoded or allocated.
 
-JPEG and PNG are known, and BMP, GIF and WebP, which downloads hold under such names. The size is checked against
-MAX_PIXELS here, so that a file of 100 bytes that declares 60000 x 60000 pixels costs nothing. PNG, BMP and WebP are
-read as far as mhpdata.images.formats.chunks, bmp and webp go: a truncated one ends here.
+Supported are JPEG and PNG, and also BMP, GIF and WebP, which downloads contain under the names of JPEGs. The size is
+checked against MAX_PIXELS here, so a file of 100 bytes that declares 60000 x 60000 pixels is rejected at no cost. PNG,
+BMP and WebP are parsed by mhpdata.images.formats.chunks, bmp and webp, which reject truncated files.
 
-Sources: ITU-T T.81 annex B (JPEG markers); GIF 89a; those of the three.
+Sources: ITU-T T.81 annex B (JPEG markers); GIF 89a; the sources of these three modules.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from mhpdata.images.size import MAX_JPEG_SIDE, MAX_PIXELS, MAX_SIDE
 from mhpdata.remedy import Kind, Remedy
 
 NAMES = {"jpeg": "JPEG", "png": "PNG", "bmp": "BMP", "gif": "GIF", "webp": "WebP"}
-"""Formats, and how they are spelt."""
+"""Formats, and the spelling of their names."""
 MAX_SCANS = 100
-"""JPEGs with more scans are refused: a camera's progressive one has about ten, and each goes over the whole image, so
-that one of some MB could keep a decoder busy for hours."""
+"""Maximum number of scans in a JPEG. A camera's progressive JPEG has about ten. Each scan covers the whole image, so a
+file of a few MB with many of them could keep a decoder busy for hours."""
 _SOF_BASELINE = 0xC0
 _OTHERS = {
     b"II*\0": "a TIFF",
@@ -34,27 +34,27 @@ _OTHERS = {
     b"8BPS": "a Photoshop file",
 }
 _BRANDS = {b"heic": "a HEIC", b"heix": "a HEIC", b"mif1": "a HEIC", b"avif": "an AVIF"}
-"""Whole images of other formats: by how they begin, and by the brand after ``ftyp``."""
+"""Unsupported formats by their first bytes, and by the brand after ``ftyp``."""
 CONVERT = Remedy(f"Convert it to JPEG or PNG under the same name, or skip it: {SKIP}.", Kind.CONVERT)
-"""What to do about them."""
+"""Remedy for an unsupported format."""
 
 AS_ONE = Remedy("If it is an animation, save one frame as a JPEG or PNG in its place.", Kind.ONE_IMAGE)
-"""What to do about an animation; the name of the file may stay."""
+"""Remedy for an animation; the file may keep its name."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """The claims of an image file.
+    """The header of an image file.
 
     Attributes:
-        kind: of NAMES.
-        height, width: in pixels, before any rotation that EXIF asks for.
+        kind: Image format, of NAMES.
+        height, width: Size in pixels, before any EXIF rotation.
         channels: JPEG components (1, 3 or 4); PNG channels (1 gray or palette, 2, 3, 4); 3 for others.
-        bits: bits a channel.
-        gray: one channel of brightness, with or without alpha.
-        baseline: a JPEG that every decoder reads: SOF0, 8 bits, 3 components, EOI as its last two bytes.
-        palette: a PNG whose pixels are indices of colours.
-        end: of a JPEG, the bytes up to its EOI; 0 where it has none. What follows is a trailer.
+        bits: Bits per channel.
+        gray: Whether it has one channel of brightness, with or without alpha.
+        baseline: Whether it is a JPEG that every decoder reads: SOF0, 8 bits, 3 components, EOI as its last two bytes.
+        palette: Whether it is a PNG whose pixels are palette indices.
+        end: Bytes of a JPEG up to and including its EOI; 0 without one. Bytes after it are a trailer.
     """
 
     kind: str
@@ -69,22 +69,22 @@ class Header:
 
 
 def _other(data: bytes) -> str:
-    """The format of an image that mhp does not read, with its article; "" where the bytes are of no known one."""
+    """Return the name of an unsupported format, with its article; "" for unknown bytes."""
     if data[4:8] == b"ftyp":
         return _BRANDS.get(data[8:12], "")
     return next((kind for start, kind in _OTHERS.items() if data.startswith(start)), "")
 
 
 def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BMP, GIF or WebP") -> Header:
-    """What ``data`` claims to be.
+    """Read the header of an image file.
 
     Args:
-        data: the whole file.
-        place: its name, for errors.
-        expected: what it should be, for errors.
+        data: Content of the whole file.
+        place: Name of the file, for errors.
+        expected: Description of the expected file, for errors.
 
     Raises:
-        ImageError: empty, of no format that is known, cut short, damaged, or too large.
+        ImageError: The file is empty, truncated, damaged or too large, or its format is unknown.
     """
     if not data:
         raise ImageError(place, "empty file", expected, PHOTO_AGAIN, fault=("empty",))
@@ -100,7 +100,7 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         width, height = struct.unpack_from("<HH", data, 6)
         header = Header("gif", height, width, 3, 8, gray=False)
     else:
-        found, code = f"is not an image format that mhp knows: starts with {data[:8]!r}", "unknown-format"
+        found, code = f"has no known image format: it starts with {data[:8]!r}", "unknown-format"
         if data.startswith(PNG_SIGNATURE[:4]):
             code = "damaged"
             found = f"damaged PNG: its first bytes are {data[:8]!r}, not {PNG_SIGNATURE!r}"
@@ -110,13 +110,13 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         raise ImageError(place, found, expected, PHOTO_AGAIN, fault=(code,))
     if not header.height or not header.width:
         found, fault = f"declares {header.height} x {header.width} pixels", ("no-pixels", header.height, header.width)
-        raise ImageError(place, found, "at least one", PHOTO_AGAIN, fault=fault)
+        raise ImageError(place, found, "at least one pixel", PHOTO_AGAIN, fault=fault)
     side = MAX_JPEG_SIDE if header.kind == "jpeg" else MAX_SIDE
     if header.height * header.width > MAX_PIXELS or max(header.height, header.width) > side:
         raise ImageError(
             place,
             f"declares {header.height} x {header.width} pixels (height x width)",
-            f"at most {MAX_PIXELS} pixels and {side} a side",
+            f"at most {MAX_PIXELS} pixels, and {side} per side",
             PHOTO_SMALLER,
             fault=("too-large", header.height, header.width),
         )
@@ -134,9 +134,9 @@ def _jpeg(data: bytes, place: str) -> Header:
         end = stop if marker == EOI else 0
     if not frame:
         found = "truncated JPEG: it ends before its size is declared"
-        raise ImageError(place, found, "a whole JPEG", PHOTO_AGAIN, fault=("damaged",))
+        raise ImageError(place, found, "a complete JPEG", PHOTO_AGAIN, fault=("damaged",))
     if scans > MAX_SCANS:
-        remedy = f"Save the image again, as by jpegtran -outfile new.jpg old.jpg, or skip it: {SKIP}."
+        remedy = f"Save the image again, for example with jpegtran -outfile new.jpg old.jpg, or skip it: {SKIP}."
         found, expected = f"a progressive JPEG of {scans} scans", f"at most {MAX_SCANS}"
         raise ImageError(place, found, expected, remedy, fault=("scans", scans))
     bits, height, width, channels = struct.unpack_from(">BHHB", frame, 4)
@@ -148,9 +148,9 @@ def _png(data: bytes, place: str) -> Header:
     try:
         png = read_png(data)
     except ValueError as error:
-        raise ImageError(place, str(error), "a whole PNG", PHOTO_AGAIN, fault=("damaged",)) from error
+        raise ImageError(place, str(error), "a complete PNG", PHOTO_AGAIN, fault=("damaged",)) from error
     if png.animated:
-        raise ImageError(place, "an animated PNG", "a PNG of one image", AS_ONE, fault=("several-images",))
+        raise ImageError(place, "an animated PNG", "a PNG with one image", AS_ONE, fault=("several-images",))
     gray, palette = png.color in (GRAY, GRAY_ALPHA), png.color == PALETTE
     return Header("png", png.height, png.width, png.channels, png.bits, gray=gray, palette=palette)
 
@@ -159,7 +159,7 @@ def _bmp(data: bytes, place: str) -> Header:
     try:
         bmp = read_bmp(data)
     except ValueError as error:
-        raise ImageError(place, str(error), "a whole BMP", PHOTO_AGAIN, fault=("damaged",)) from error
+        raise ImageError(place, str(error), "a complete BMP", PHOTO_AGAIN, fault=("damaged",)) from error
     return Header("bmp", bmp.height, bmp.width, 3, 8, gray=False)
 
 
@@ -168,5 +168,5 @@ def _webp(data: bytes, place: str) -> Header:
         height, width, _ = read_webp(data)
     except ValueError as error:
         remedy = f"{AS_ONE} {PHOTO_AGAIN}"
-        raise ImageError(place, str(error), "a whole WebP of one image", remedy, fault=("damaged",)) from error
+        raise ImageError(place, str(error), "a complete WebP with one image", remedy, fault=("damaged",)) from error
     return Header("webp", height, width, 3, 8, gray=False)

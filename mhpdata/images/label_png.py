@@ -1,17 +1,17 @@
-"""Which PNGs hold labels without loss, and the labels in them: one place decides, for masks and for predictions.
+"""Read labels from PNGs, of masks and of predictions, and reject PNGs in which they are ambiguous.
 
-A decoder gives colours; labels are the numbers as they are stored (mhpdata.images.formats.png).
+Labels are the numbers as stored (mhpdata.images.formats.png), not the colours that other decoders return.
 
 ======================  ==============================================================================================
 8-bit gray              the label
-palette, 1 to 8 bits    the index is the label, whatever its colour; unless all colours in use spell other labels: gray
-                        levels (or red ones, where labels are in the red channel), as a tool leaves that made a palette
-                        of a gray mask and renumbered the labels
-RGB                     all channels alike; or, where labels are in the red channel, the others 0
-alpha                   opaque everywhere; transparency of a colour (tRNS) says nothing about labels
-16 bits                 numbers that are labels as they stand; labels times 257 are refused
-gray of 1, 2 or 4 bits  refused unless all 0: a 1 of 4 bits is label 1 to one program and label 17 to another, as gray
-                        levels are spread over 0..255
+palette, 1 to 8 bits    the index is the label, whatever its colour; rejected if all colours in use encode other labels
+                        as gray levels (or red ones, where labels are in the red channel), as left by tools that convert
+                        a gray mask to a palette and renumber its labels
+RGB                     all channels equal; or, where labels are in the red channel, green and blue 0
+alpha                   opaque everywhere; a transparent colour (tRNS) is ignored
+16 bits                 the label; labels multiplied by 257 are rejected
+gray of 1, 2 or 4 bits  rejected unless all 0: programs that scale gray levels to 0..255 read a 4-bit 1 as label 17,
+                        others as label 1
 ======================  ==============================================================================================
 """
 
@@ -30,7 +30,7 @@ from mhpdata.labels import IGNORE
 from mhpdata.remedy import Kind
 
 SAVE_AS = "Save it as an 8-bit gray or palette PNG with the label at each pixel."
-"""What to do about labels in another form."""
+"""Remedy for labels in another form."""
 
 Pixels = npt.NDArray[np.uint8]
 Values = npt.NDArray[Any]
@@ -39,14 +39,14 @@ Values = npt.NDArray[Any]
 _MASK = "a PNG with the label at each pixel"
 _LEAVE_OUT = f"To pack without such images, pass {SKIP}."
 _TO_READ: dict[Kind | None, str] = {Kind.ONE_IMAGE: f"{AS_ONE} {_LEAVE_OUT}", Kind.CONVERT: f"{SAVE_AS} {_LEAVE_OUT}"}
-"""What to do about a mask whose header is not that of a PNG, by the kind of remedy for a photo."""
+"""Remedy for a mask without the header of a PNG, by the kind of remedy that ``read_header`` gives for an image."""
 
 
 class NoLabelsError(ValueError):
-    """A PNG that is whole and holds no labels, or not surely.
+    """Raised for an intact PNG whose values are not labels, or are ambiguous.
 
     Attributes:
-        found, expected, remedy: as of MhpError.
+        found, expected, remedy: As in MhpError.
     """
 
     def __init__(self, found: str, expected: str, remedy: str) -> None:
@@ -55,17 +55,17 @@ class NoLabelsError(ValueError):
 
 
 def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, red: bool = False) -> Pixels:
-    """One person's mask as uint8 (height, width): a label, 0 (not this person) or 255 (not counted).
+    """Decode one person's mask to uint8 (height, width): a label, 0 (not this person) or 255 (ignored).
 
     Args:
-        data: the file: a PNG of one of the forms of ``mhpdata.images.label_png``.
-        place: its name, for errors.
-        size: (height, width) of the photo it belongs to.
-        labels: how many labels the dataset has.
-        red: the label may be in the red channel, as in MHP v2's masks.
+        data: Content of the file, a PNG in one of the forms of ``mhpdata.images.label_png``.
+        place: Name of the file, for errors.
+        size: (height, width) of the image that it belongs to.
+        labels: Number of labels in the dataset.
+        red: Whether the label may be in the red channel, as in MHP v2's masks.
 
     Raises:
-        MaskError: another kind of file, another size, or a label that does not exist.
+        MaskError: The file is not such a PNG, has another size, or holds a label that does not exist.
     """
     try:
         header = read_header(data, place, _MASK)
@@ -82,7 +82,7 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
         raise MaskError(
             place,
             f"{header.height} x {header.width} (height x width)",
-            f"{size[0]} x {size[1]}, the size of its photo",
+            f"{size[0]} x {size[1]}, the size of its image",
             EXTRACT_AGAIN,
             fault=("mask-size", header.height, header.width, *size),
         )
@@ -92,7 +92,7 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
         remedy = f"{error.remedy} {_LEAVE_OUT}"
         raise MaskError(place, error.found, error.expected, remedy, fault=("not-labels",)) from error
     except ValueError as error:
-        found = f"a PNG that does not decode ({error})"
+        found = f"does not decode as PNG ({error})"
         raise MaskError(place, found, _MASK, EXTRACT_AGAIN, fault=("damaged",)) from error
     if int(mask.max()) >= labels:
         wrong = np.unique(mask[(mask >= labels) & (mask != IGNORE)])
@@ -105,20 +105,19 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
 
 
 def read_values(data: bytes, labels: int, *, red: bool = False) -> Values:
-    """The labels of a PNG, as they are stored.
+    """Read the labels of a PNG as stored.
 
     Args:
-        data: the file, of a size that has been checked.
-        labels: how many labels there are; they and 255 are what a doubtful form is held against. Others are returned
-            as they are found.
-        red: labels may be in the red channel, the others 0.
+        data: Content of the file, of a size that has been checked.
+        labels: Number of valid labels, used with 255 to detect ambiguous forms. Higher values are returned unchanged.
+        red: Whether labels may be in the red channel, with green and blue 0.
 
     Returns:
-        uint8 (height, width); uint16 of a PNG of 16 bits.
+        uint8 (height, width); uint16 for a PNG of 16 bits.
 
     Raises:
-        NoLabelsError: it holds colours, or what it holds has two meanings.
-        ValueError: it is damaged.
+        NoLabelsError: The values are colours, or ambiguous.
+        ValueError: The file is damaged.
     """
     png = read_png(data)
     samples = decode_png(png)
@@ -137,11 +136,11 @@ def read_values(data: bytes, labels: int, *, red: bool = False) -> Values:
 
 
 def _indices(indices: Values, png: Png, labels: int, red: bool) -> Values:
-    """The indices of a palette, unless its colours spell other labels."""
+    """Return palette indices as labels. Raises NoLabelsError if the palette's colours encode other labels."""
     used = np.flatnonzero(np.bincount(indices.reshape(-1), minlength=256))
     palette = np.frombuffer(png.palette, np.uint8).reshape(-1, 3)
     if used[-1] >= len(palette):
-        return indices  # some have no colour, so the colours say nothing
+        return indices  # some have no colour, so the palette does not encode labels
     colours = palette[used]
     levels, others = colours[:, 0], colours[:, 1:]
     spell = (others == levels[:, None]).all(axis=1) | (red & (others == 0).all(axis=1))
@@ -156,7 +155,7 @@ def _indices(indices: Values, png: Png, labels: int, red: bool) -> Values:
 
 
 def _opaque(samples: Values, png: Png) -> Values:
-    """The samples without an alpha channel, which must hide nothing."""
+    """Return the samples without their alpha channel. Raises NoLabelsError unless all pixels are opaque."""
     clear = int(np.count_nonzero(samples[..., -1] != (1 << png.bits) - 1))
     if clear:
         remedy = f"Make it opaque, if its colours are the labels. {SAVE_AS}"
@@ -165,7 +164,7 @@ def _opaque(samples: Values, png: Png) -> Values:
 
 
 def _one_channel(samples: Values, red: bool) -> Values:
-    """Labels of three channels: alike, or in the first one."""
+    """Return the labels of three channels, which must be equal, or 0 but for the first one if ``red``."""
     labels, others = samples[..., 0], samples[..., 1:]
     odd = (others != labels[..., None]).any(axis=-1)
     if red and odd.any():
@@ -179,7 +178,7 @@ def _one_channel(samples: Values, red: bool) -> Values:
 
 
 def _check_scale(values: Values, labels: int) -> None:
-    """Refuse 16 bits that are labels of 8 bits spread over 0..65535."""
+    """Raise NoLabelsError for 8-bit labels that were scaled to 0..65535."""
     highest = int(values.max())
     if highest >= max(labels, 257) and not (values % 257).any():
         found = f"16-bit numbers up to {highest}, all of them multiples of 257"

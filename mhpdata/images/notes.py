@@ -1,4 +1,4 @@
-"""What a manifest notes of its images: what is odd about a source's file, and what was done about it."""
+"""Notes of a manifest on its images: anomalies of source files, and how they were handled."""
 
 from __future__ import annotations
 
@@ -9,20 +9,27 @@ from mhpdata.faults import Value
 from mhpdata.wording import counted
 
 METADATA, TRAILER, DAMAGED, REENCODED = "metadata", "trailer", "damaged", "re-encoded"
-"""The codes of notes; docs/format.md says what each means."""
+"""Codes of notes; docs/format.md defines them."""
 MEANINGS = {
-    METADATA: "damaged metadata left out, pixels whole",
-    TRAILER: "bytes after the end of a JPEG left out",
-    DAMAGED: "damaged pixels, kept as asked for",
-    REENCODED: "JPEG encoded again, as the loader's decoder and libjpeg differ on it",
+    METADATA: "damaged metadata removed, pixels intact",
+    TRAILER: "bytes after the end of a JPEG removed",
+    DAMAGED: "damaged pixels kept, as requested",
+    REENCODED: "JPEG encoded again, because the loader's decoder and libjpeg differ on it",
 }
-"""The codes in words, for a person."""
+"""Descriptions of the codes."""
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class Note:
-    """A record of a split, a code, and its values for this image."""
+    """A note on one image.
+
+    Attributes:
+        split: Name of the split.
+        name: Id of the image.
+        code: A key of MEANINGS.
+        values: The code's values for this image.
+    """
 
     split: str
     name: str
@@ -31,7 +38,7 @@ class Note:
 
 
 def describe_notes(notes: Iterable[Note]) -> Iterator[str]:
-    """Yield a line per code: what it means, of how many images, the first of them."""
+    """Yield one line per code: its description, the number of images, and the first of them."""
     images: dict[str, list[str]] = {}
     for note in notes:
         images.setdefault(note.code, []).append(f"{note.split}/{note.name}")

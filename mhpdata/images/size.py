@@ -1,4 +1,4 @@
-"""How large images may be, the size at which one is packed, and arrays of a size."""
+"""Limits of image sizes, the size at which an image is packed, and checks of sizes."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from mhpdata.wording import array_in_words
 Pixels = npt.NDArray[np.uint8]
 
 MAX_PIXELS = 1 << 26
-"""Images with more pixels are refused: 67 million; the largest of MHP v1 has 15.9 million."""
+"""Maximum number of pixels in an image: 67 million; the largest of MHP v1 has 15.9 million."""
 MAX_SIDE, MAX_JPEG_SIDE = 65535, 65500
-"""The longest sides, in pixels: that a record, and a run of a mask, can tell, and that libjpeg encodes and decodes."""
+"""Maximum length of a side in pixels: of records and runs, and of JPEGs that libjpeg encodes and decodes."""
 
 
 def packed_size(height: int, width: int, size: int, size_of: str = "short") -> tuple[int, int]:
-    """The size at which an image is packed.
+    """Return the size at which an image is packed.
 
-    The old recipe's rounding (GluonCV, ``gluoncv/data/mhp.py``, ``__getitem__``): one side becomes ``size``; the other
-    keeps the aspect, rounded half up to a pixel, then half to even to a multiple of 8 (at least 8).
+    Rounding is that of the GluonCV recipe (``gluoncv/data/mhp.py``, ``__getitem__``): one side becomes ``size``; the
+    other keeps the aspect ratio, rounded half up to a pixel, then half to even to a multiple of 8 (at least 8).
 
     Args:
-        height: of the source.
-        width: of the source.
-        size: of the chosen side; 0 leaves the image as it is.
-        size_of: "short" or "long". Of a square, "short" takes the width and "long" the height.
+        height: Height of the source in pixels.
+        width: Width of the source in pixels.
+        size: New length of the chosen side in pixels; 0 keeps the size.
+        size_of: "short" or "long" side. For a square, "short" means the width and "long" the height.
 
     Returns:
         (height, width), each 1..65535.
 
     Raises:
-        OptionError: an argument or the result out of range.
+        OptionError: An argument or the result is out of range.
     """
     check_choice("size_of", size_of, SIZES_OF)
     if not 0 <= size <= MAX_SIDE:
-        remedy = f"Pass {MAX_SIDE} or less." if size > 0 else "Pass 0 to keep the size, or the pixels of a side."
+        remedy = "" if size > 0 else "Pass 0 to keep the size, or the length of a side in pixels."
         raise OptionError("size", f"{size}", f"0 (unchanged) to {MAX_SIDE}", remedy)
     if min(height, width) < 1 or max(height, width) > MAX_SIDE:
         remedy = "Pass the height and width of the image in pixels; crop a larger image."
@@ -57,7 +57,7 @@ def packed_size(height: int, width: int, size: int, size_of: str = "short") -> t
 
 
 def largest_size(limit: int, fits: Callable[[int], bool]) -> int:
-    """The largest size below ``limit`` that fits, where smaller ones fit, too; 0 where none does."""
+    """Return the largest size below ``limit`` that fits, or 0; all sizes below one that fits must fit, too."""
     low, high = 0, limit
     while high - low > 1:
         middle = (low + high) // 2
@@ -72,7 +72,7 @@ def _new_size(height: int, width: int, size: int, size_of: str) -> tuple[int, in
 
 
 def _along(side: int, other: int, size: int) -> int:
-    """The new length of ``side`` when ``other`` becomes ``size``."""
+    """Return the new length of ``side`` if ``other`` becomes ``size``."""
     length = int(1.0 * side * size / other + 0.5)
     if length % 8:
         length = max(round(length / 8) * 8, 8)
@@ -80,7 +80,7 @@ def _along(side: int, other: int, size: int) -> int:
 
 
 def check_size(name: str, size: tuple[int, ...]) -> tuple[int, int]:
-    """Return (height, width) as int. Raises OptionError, which names the argument, unless both are in 1..MAX_SIDE."""
+    """Return (height, width) as int. Raises OptionError, with the argument's name, unless both are in 1..MAX_SIDE."""
     if len(size) != 2 or min(size) < 1 or max(size) > MAX_SIDE:
         remedy = "Pass two whole numbers, such as (480, 640)." if name == "size" else "Pass an image that has pixels."
         raise OptionError(name, f"{tuple(size)}", f"(height, width), each from 1 to {MAX_SIDE}", remedy)
@@ -88,11 +88,11 @@ def check_size(name: str, size: tuple[int, ...]) -> tuple[int, int]:
 
 
 def check_out(out: Pixels | None, shape: tuple[int, ...]) -> Pixels:
-    """Return ``out``, or a new array of uint8 of this shape. Raises OptionError for an ``out`` of another kind."""
+    """Return ``out``, or a new uint8 array of this shape if it is None. Raises OptionError if ``out`` does not fit."""
     if out is None:
         return np.empty(shape, np.uint8)
     if out.dtype != np.uint8 or out.shape != shape or not out.flags.c_contiguous or not out.flags.writeable:
         expected = f"a writeable, contiguous array of uint8 {shape}"
-        remedy = f"Pass np.empty({shape}, np.uint8), or leave out= out to have a new array made."
+        remedy = f"Pass np.empty({shape}, np.uint8), or omit out to get a new array."
         raise OptionError("out", array_in_words(out), expected, remedy)
     return out

@@ -1,1 +1,1 @@
-"""Functions that Numba compiles: how they are declared, compiled once per machine, and kept on disk."""
+"""Numba kernels: declaration, compilation once per machine, and the cache on disk."""

@@ -1,6 +1,6 @@
-"""Names for the arrays that kernels take; how many axes each has stands in a docstring.
+"""Type aliases for the arrays that kernels take; the docstring of each kernel gives the shapes.
 
-All are C-contiguous, aligned and writable: a kernel is compiled for one layout (mhpdata.kernels.jit).
+All arrays are C-contiguous, aligned and writable: a kernel is compiled for one layout (mhpdata.kernels.jit).
 """
 
 from __future__ import annotations

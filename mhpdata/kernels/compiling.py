@@ -1,19 +1,18 @@
-"""Compile each kernel once per machine: one process at a time, told, in two processes where two cores are there.
+"""Compile each kernel once per machine, in one process at a time plus a helper process if two cores are free.
 
 ::
 
-    a kernel without a file ─> its process takes the lock in the cache folder ─> compiles, keeps the file, lets go
-                               the others wait for the lock ─────────────────> load what was kept
+    a kernel without a file ─> its process takes the lock in the cache folder ─> compiles, writes the file, unlocks
+                               the others wait for the lock ─────────────────> load that file
 
-The lock is a POSIX record lock: it is released when its owner dies, and the next process takes over. Where the folder
-cannot be written or has no locks, each process compiles for itself. :func:`prepare` compiles what a caller knows that
-it needs, the last task in a helper process: threads would not do, since Numba compiles one function at a time per
-process.
+The lock is a POSIX record lock: the system releases it when its owner dies, and the next process takes over. If the
+folder cannot be written or does not support locks, each process compiles for itself. :func:`prepare` compiles the
+kernels that a caller will need, those of the last task in a helper process; threads would not help, since Numba
+compiles one function at a time per process.
 
-The first compilation of a process is told to the logger ``mhpdata`` at level INFO: commands print it on stderr, a
-library user sees it where logging is on. :func:`seconds` is what clocks of throughput leave out. While a kernel is
-compiled the garbage collector is off, which looks through millions of living objects again and again (a tenth of the
-time).
+The first compilation of a process is logged to ``mhpdata`` at level INFO: commands print it on stderr, library users
+see it if they have enabled logging. Throughput measurements subtract :func:`seconds`. The garbage collector is disabled
+while a kernel is compiled: it would traverse millions of live objects repeatedly (a tenth of the time).
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ from mhpdata.kernels import files
 from mhpdata.wording import printable
 
 Task = Callable[[], object]
-"""A function of a module that calls some kernels on little data, with the types that they are always called with."""
+"""A module-level function that calls some kernels on little data, with the argument types that they always get."""
 
 _PATIENCE_S = 900
-"""So long another process may compile before this one no longer waits for it."""
+"""Seconds to wait for another process that is compiling before compiling here."""
 _POLL_S = 0.05
 _log = logging.getLogger("mhpdata")
 
 
 class _State:
-    """What this process compiles now; Numba's compiler lock lets in one thread at a time."""
+    """Compilation state of this process; Numba's compiler lock admits one thread at a time."""
 
     def __init__(self) -> None:
         self.helping = False  # this process compiles for another one, which holds the lock
@@ -54,7 +53,7 @@ class _State:
         self.folder: Path | None = None
         self.told = self.told_waiting = False
         self.preparing = False
-        self.compiled = False  # something, since prepare began
+        self.compiled = False  # whether anything was compiled since prepare began
         self.about = 0
         self.beside: Task | None = None
         self.helper: subprocess.Popen[bytes] | None = None
@@ -64,20 +63,20 @@ _state = _State()
 
 
 def seconds() -> float:
-    """Return how long this process has compiled kernels, or waited for another process that did: wall-clock seconds."""
+    """Return the wall-clock seconds that this process has compiled kernels or waited for another one to do so."""
     return _state.seconds
 
 
 def expect(about: int) -> None:
-    """Set the seconds that the line of the first compilation names; of several callers the longest counts."""
+    """Set the seconds that the message of the first compilation announces; the largest of several values counts."""
     _state.about = max(_state.about, about)
 
 
 @contextlib.contextmanager
-def turn(places: list[Path]) -> Iterator[None]:
-    """Hold the lock of the first of the folders that can be written; it may be entered again inside.
+def turn(folders: list[Path]) -> Iterator[None]:
+    """Hold the lock of the first writable folder; the context may be nested.
 
-    Another process may have compiled the kernel before the lock was free: look for its file first.
+    Look for the kernel's file first: another process may have compiled it while this one waited for the lock.
     """
     state = _state
     if state.depth:
@@ -91,7 +90,7 @@ def turn(places: list[Path]) -> Iterator[None]:
     try:
         state.depth = 1
         if state.lock is None and not state.helping:
-            _lock(places)
+            _lock(folders)
         gc.disable()
         yield
     finally:
@@ -104,30 +103,30 @@ def turn(places: list[Path]) -> Iterator[None]:
 
 
 def begin() -> None:
-    """Say that a kernel is about to be compiled, once per process, and start the helper that :func:`prepare` wants."""
+    """Log, once per process, that a kernel is about to be compiled; start the helper that :func:`prepare` requested."""
     state = _state
     state.compiled = True
     if state.helping:
         return
     if not state.told:
         state.told = True
-        kept = f"; later runs take them from {state.folder}" if state.folder is not None else ""
+        kept = f"; later runs load them from {state.folder}" if state.folder is not None else ""
         _log.info("%s", printable(f"Compiling kernels for this machine, {_about()}{kept}."))
     if state.beside is not None and state.helper is None and state.lock is not None:
-        with contextlib.suppress(OSError):  # no more processes: then this one compiles all
+        with contextlib.suppress(OSError):  # the process limit is reached: this process compiles all
             state.helper = _start(state.beside)
     state.beside = None
 
 
 def prepare(tasks: Sequence[Task], about: int, cores: int) -> None:
-    """Compile the kernels of some tasks, or take them from the disk.
+    """Compile the kernels of some tasks, or load them from disk.
 
-    Where anything is missing, and two cores are there, a helper process compiles those of the last task meanwhile.
+    If any is missing and two cores are usable, a helper process compiles the kernels of the last task at the same time.
 
     Args:
-        tasks: functions on the top level of modules that can be imported.
-        about: seconds that all of them take on two cores, as the line says it.
-        cores: that this process may run on.
+        tasks: Top-level functions of importable modules.
+        about: Seconds that all of them take to compile on two cores, for the log message.
+        cores: Number of cores that this process may use.
     """
     state = _state
     begun = time.perf_counter()
@@ -159,16 +158,16 @@ def help_out(module: str, task: str) -> None:
 
 
 def _start(task: Task) -> subprocess.Popen[bytes]:
-    """Start this Python with the same modules; what goes wrong in it costs time only."""
+    """Start this Python with the same module path; a failure in it only costs time."""
     code = f"import sys; sys.path[:] = {sys.path!r}; from mhpdata.kernels.compiling import help_out; "
     code += f"help_out({task.__module__!r}, {task.__name__!r})"
     null = subprocess.DEVNULL
     return subprocess.Popen([sys.executable, "-c", code], stdin=null, stdout=null, stderr=null)
 
 
-def _lock(places: list[Path]) -> None:
-    """Wait until no other process compiles."""
-    state, opened = _state, files.open_lock(places)
+def _lock(folders: list[Path]) -> None:
+    """Wait until no other process is compiling, then take the lock."""
+    state, opened = _state, files.open_lock(folders)
     if opened is None:
         return
     state.folder, descriptor = opened
@@ -182,7 +181,7 @@ def _lock(places: list[Path]) -> None:
                 text = "Waiting for another process, which is compiling kernels for this machine"
                 _log.info("%s", printable(f"{text}, {_about()}, into {state.folder}."))
             time.sleep(_POLL_S)
-    except OSError:  # a file system without locks, or an owner that does not move on
+    except OSError:  # a file system without locks, or an owner that makes no progress
         os.close(descriptor)
     except BaseException:
         os.close(descriptor)

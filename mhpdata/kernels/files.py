@@ -1,16 +1,16 @@
-"""The folder of compiled kernels: where it is, files that are whole or not there, and what is deleted from it.
+"""The folder of compiled kernels: its location, atomic writes, and the removal of outdated files.
 
 ::
 
     NUMBA_CACHE_DIR, else mhpdata/__pycache__, else the user's cache folder
       └── mhp-kernels
-           └── 0123456789abcdef           the sources of all kernels, see mhpdata.kernels.cache
+           └── 0123456789abcdef           hash of all kernel sources, see mhpdata.kernels.cache
                 ├── kernels.emit-89ab….kernel    one signature of one function for one processor
                 ├── compiling.lock               held by the process that compiles, see mhpdata.kernels.compiling
                 └── ...
 
-A folder that cannot be written costs time and never ends a command; one warning per process names it (logger
-``mhpdata``).
+If no folder can be written, kernels are compiled in every process and one warning per process names the folders (logger
+``mhpdata``); no command fails for it.
 """
 
 from __future__ import annotations
@@ -35,32 +35,32 @@ FOLDER = "mhp-kernels"
 SUFFIX = ".kernel"
 LOCK = "compiling.lock"
 _KEPT = 8
-"""Folders of other sources that stay, as of a second checkout or of bounds that are checked."""
+"""Number of folders of other sources to keep, for a second checkout or a run with bounds checks."""
 
 
 def folders(digest: str) -> list[Path]:
-    """List the folders for kernels of these sources in the order of trying; NUMBA_CACHE_DIR alone if it is set."""
+    """List the folders for kernels of these sources, the first to try first; NUMBA_CACHE_DIR alone if it is set."""
     if config.CACHE_DIR:
         return [Path(config.CACHE_DIR, FOLDER, digest[:16])]
-    found = [Path(__file__).parent / "__pycache__"]
-    with contextlib.suppress(RuntimeError):  # a user without a home
-        found.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"))
-    return [folder / FOLDER / digest[:16] for folder in found]
+    parents = [Path(__file__).parent / "__pycache__"]
+    with contextlib.suppress(RuntimeError):  # a user without a home folder
+        parents.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"))
+    return [folder / FOLDER / digest[:16] for folder in parents]
 
 
 class Writer:
-    """Writes files into the first folder that takes them; once none does, says so and writes no more."""
+    """Writes files into the first writable folder; once there is none, warns and stops writing."""
 
     def __init__(self) -> None:
         self.off = False
         self._tidied: set[Path] = set()
 
-    def write(self, places: list[Path], name: str, content: bytes) -> None:
-        """Give a file its name once all of it is on the disk; a failure is a warning, one per process."""
+    def write(self, folders: list[Path], name: str, content: bytes) -> None:
+        """Write a file atomically; a failure is a warning, one per process."""
         if self.off:
             return
         failed = []
-        for folder in places:
+        for folder in folders:
             try:
                 self._write(folder / name, content)
                 return
@@ -70,8 +70,8 @@ class Writer:
                 failed.append(printable(f"{folder} ({error.found})"))
         self.off = True
         logging.getLogger("mhpdata").warning(
-            "Compiled kernels cannot be kept in %s. Every process compiles them again, which takes ten "
-            "seconds or more. Set NUMBA_CACHE_DIR to a folder that can be written, on a disk with 100 MB free.",
+            "Compiled kernels cannot be written to %s, so every process compiles them again, which takes ten "
+            "seconds or more. Set NUMBA_CACHE_DIR to a writable folder on a disk with 100 MB free.",
             " or ".join(failed),
         )
 
@@ -84,9 +84,9 @@ class Writer:
             file.write(content)
 
 
-def open_lock(places: list[Path]) -> tuple[Path, int] | None:
-    """Open the lock of the first folder that can be written: the folder and a descriptor; None where none can be."""
-    for folder in places:
+def open_lock(folders: list[Path]) -> tuple[Path, int] | None:
+    """Open the lock file of the first writable folder; return the folder and a descriptor, or None if none is."""
+    for folder in folders:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
@@ -95,10 +95,10 @@ def open_lock(places: list[Path]) -> tuple[Path, int] | None:
 
 
 def _tidy(folder: Path) -> None:
-    """Delete what killed processes left in this folder, and all but the latest folders of other sources.
+    """Delete leftovers of killed processes in this folder, and all but the latest folders of other sources.
 
-    Only files that are named as ours are deleted, and folders that are empty then. A process that still uses such a
-    folder compiles again, and makes it again.
+    Only files with the names that mhp gives are deleted, and folders that are then empty. A process that still uses a
+    deleted folder compiles its kernels again and creates the folder again.
     """
     with contextlib.suppress(OSError):
         os.utime(folder)
@@ -110,7 +110,7 @@ def _tidy(folder: Path) -> None:
         for old in sorted(others, key=lambda path: path.stat().st_mtime)[:-_KEPT]:
             for file in _ours(old):
                 file.unlink()
-            with contextlib.suppress(OSError):  # it holds something else
+            with contextlib.suppress(OSError):  # it contains other files
                 old.rmdir()
 
 

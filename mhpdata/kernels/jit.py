@@ -1,15 +1,15 @@
-"""Decorators of functions that Numba compiles: ``kernel`` is called from Python, ``callee`` from kernels only.
+"""Decorators for functions that Numba compiles: ``kernel`` is called from Python, ``callee`` from kernels only.
 
 ::
 
-    @kernel    an entry: compiled once per machine (mhpdata.kernels.compiling) and kept on disk (mhpdata.kernels.cache)
+    @kernel    an entry: compiled once per machine (mhpdata.kernels.compiling), cached on disk (mhpdata.kernels.cache)
     @callee    compiled into each kernel that calls it; no entry for Python, no file
 
 A kernel has one signature: Python code brings arguments to one dtype, layout and writability before the call. A second
-one costs as much compiling again; ``several`` names the kernels that have one, and the tests refuse it.
+signature would double its compile time; ``several`` lists kernels with more than one, and the tests reject them.
 
-All run without the GIL and with NumPy's error model: a division by zero is not looked for, so divisors are positive by
-what their callers check. Bounds are checked only where NUMBA_BOUNDSCHECK=1 asks for it.
+All run without the GIL and with NumPy's error model, which does not detect division by zero: callers ensure that
+divisors are positive. Bounds are checked only with NUMBA_BOUNDSCHECK=1.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _kernels: list[Any] = []
 
 
 def kernel(function: Function) -> Function:
-    """Compile a function over arrays when it is first called, or take it from the disk."""
+    """Compile a function over arrays when it is first called, or load it from disk."""
     compiled: Any = njit(**_OPTIONS, no_cfunc_wrapper=True)(function)
     if hasattr(compiled, "_cache"):  # not with NUMBA_DISABLE_JIT
         compiled._cache = KernelCache(function)
@@ -39,39 +39,39 @@ def kernel(function: Function) -> Function:
 
 
 def callee(function: Function) -> Function:
-    """Compile a function that only kernels call: into each caller, without an entry for Python or a cached file."""
+    """Compile a function that only kernels call into each of its callers, without a Python entry or a cached file."""
     compiled: Function = njit(**_OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
     return compiled
 
 
 def inlined(function: Function) -> Function:
-    """Write a function into each kernel that calls it, once per call, before types are known: a part with a name.
+    """Inline a function into each kernel that calls it, once per call, before type inference.
 
-    It costs no compilation of its own, and a tuple handed to it costs nothing; for a part with one call in all.
+    It has no compilation of its own, and passing a tuple to it is free. Use it for functions with a single call.
     """
     compiled: Function = njit(**_OPTIONS, inline="always")(function)
     return compiled
 
 
 def several() -> list[str]:
-    """Name the kernels, module and function, that were called with more than one signature in this process."""
+    """List the kernels, as module.function, that were called with more than one signature in this process."""
     return [f"{k.__module__}.{k.__name__}" for k in _kernels if len(k.signatures) > 1]
 
 
 def _compile_once(dispatcher: Any) -> Callable[[Signature, Any], Any]:
-    """Numba's compiler of one function, in its turn among all processes; it is called where no file was found."""
+    """Return Numba's compiler of one function, serialised across processes; Numba calls it if no file was found."""
     compile_here, cache, target = dispatcher._compiler.compile, dispatcher._cache, dispatcher.targetctx
 
     def compile_or_load(signature: Signature, returned: Any) -> Any:
         with compiling.turn(folders()):
-            found = cache.load_overload(signature, target)  # another process may have compiled it meanwhile
-            if found is not None:
-                if not found.objectmode:
-                    target.insert_user_function(found.entry_point, found.fndesc, [found.library])
-                return found
+            compiled = cache.load_overload(signature, target)  # another process may have compiled it meanwhile
+            if compiled is not None:
+                if not compiled.objectmode:
+                    target.insert_user_function(compiled.entry_point, compiled.fndesc, [compiled.library])
+                return compiled
             compiling.begin()
-            found = compile_here(signature, returned)
-            cache.keep(signature, found)
-            return found
+            compiled = compile_here(signature, returned)
+            cache.keep(signature, compiled)
+            return compiled
 
     return compile_or_load

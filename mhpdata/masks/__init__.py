@@ -1,1 +1,1 @@
-"""The masks of all persons to one label map. The overlap rule lives here only."""
+"""Merge the masks of all persons of an image into one label map. The overlap rule is implemented here only."""

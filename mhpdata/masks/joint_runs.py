@@ -1,13 +1,13 @@
-"""Label maps as row run lengths: the map of a record, labels and owners together.
+"""Run-length encoding of label maps by row, labels and owners together, as records store them.
 
-``docs/format.md`` specifies it, byte by byte. A *joint run* is a stretch of one row with one label and one owner, as
-``end | label << 16 | person << 24``, where ``end`` is the column after the run's last: a reader that wants only a crop
-finds its first run by bisection. ``row_offsets`` says where each row begins. Each person's own mask has a form of its
-own (mhpdata.masks.mask_runs).
+``docs/format.md`` specifies the encoding byte by byte. A *joint run* is a stretch of one row with one label and one
+owner, as ``end | label << 16 | person << 24``, where ``end`` is the column after the run's last one: a reader that
+needs only a crop finds its first run by bisection. ``row_offsets`` holds the index of each row's first run. The masks
+of single persons have another encoding (mhpdata.masks.mask_runs).
 
-In and out: uint8 (height, width); sides 1..65535. Bytes from a record are never trusted: ``check_runs`` must have
-passed before ``decode_runs`` or any other kernel follows the runs. A label map of 768 x 800 takes 0.15 ms to encode
-and 0.04 ms to decode.
+In and out: uint8 (height, width); sides 1..65535. Bytes from a record are untrusted: ``check_runs`` must pass before
+``decode_runs`` or any other kernel reads the runs. A label map of 768 x 800 takes 0.15 ms to encode and 0.04 ms to
+decode.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ Words = npt.NDArray[np.uint32]
 
 
 def encode_runs(labels: Plane, persons: Plane) -> tuple[Words, Words]:
-    """Joint runs of a merged map.
+    """Encode a merged map as joint runs.
 
     Args:
-        labels: uint8 (height, width).
-        persons: uint8 (height, width), the owner's number, 0 = nobody.
+        labels: uint8 (height, width), label of each pixel.
+        persons: uint8 (height, width), number of each pixel's owner; 0 = nobody.
 
     Returns:
         row_offsets uint32 (height + 1) and runs uint32 (run_count), as few as possible.
 
     Raises:
-        OptionError: the maps differ in size, are not uint8, or have a side outside 1..65535.
+        OptionError: The maps differ in size, are not uint8, or have a side outside 1..65535.
     """
     labels, persons = as_plane("labels", labels), as_plane("persons", persons)
     if labels.shape != persons.shape:
         (height, width), (rows, columns) = labels.shape, persons.shape
-        found, expected = f"{rows} x {columns} pixels", f"{height} x {width}, as the labels"
+        found, expected = f"{rows} x {columns} pixels", f"{height} x {width}, the size of the labels"
         raise OptionError("persons", found, expected, "Pass the labels and the persons of the same image.")
     row_offsets = np.empty(labels.shape[0] + 1, np.uint32)
     runs = np.empty(_count_runs(labels, persons, row_offsets), np.uint32)
@@ -52,24 +52,24 @@ def encode_runs(labels: Plane, persons: Plane) -> tuple[Words, Words]:
 
 
 def decode_runs(row_offsets: Words, runs: Words, size: tuple[int, int]) -> tuple[Plane, Plane]:
-    """The maps of joint runs that ``check_runs`` has passed: labels and persons, uint8 (height, width)."""
+    """Decode joint runs that passed ``check_runs`` into labels and persons, each uint8 (height, width)."""
     labels, persons = np.empty(size, np.uint8), np.empty(size, np.uint8)
     _draw_runs(_words(row_offsets), _words(runs), labels, persons)
     return labels, persons
 
 
 def check_runs(row_offsets: Words, runs: Words, size: tuple[int, int], classes: int, persons: int = 255) -> None:
-    """Refuse runs that are not what ``encode_runs`` may write; 0.01 ms for an image.
+    """Reject runs that ``encode_runs`` cannot have written; takes 0.01 ms per image.
 
     Args:
         row_offsets: uint32, from a record.
         runs: uint32, from a record.
         size: (height, width) of the map.
-        classes: labels are below this number, or 255.
-        persons: owners' numbers are at most this.
+        classes: Number of classes; labels must be below it, or 255.
+        persons: Highest valid number of an owner.
 
     Raises:
-        RecordError: what is wrong, and in which row.
+        RecordError: The runs are damaged; the message names the fault and its row.
     """
     height, width = size
     if row_offsets.shape != (height + 1,):
@@ -86,7 +86,7 @@ def check_runs(row_offsets: Words, runs: Words, size: tuple[int, int], classes: 
 
 
 def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limits: tuple[int, int, int]) -> NoReturn:
-    """Say in words what ``_find_fault`` found."""
+    """Raise RecordError for a fault that ``_find_fault`` returned."""
     width, classes, persons = limits
     if fault == _FALLS:
         found, expected = (
@@ -97,8 +97,8 @@ def _report(fault: int, row: int, at: int, row_offsets: Words, runs: Words, limi
     run = int(runs[at]) if at < runs.size else 0
     end, label, person = run & 0xFFFF, run >> 16 & 0xFF, run >> 24
     found, expected = {
-        _NOT_RISING: (f"run {at} of row {row} ends at {end}, not after the run before", f"1 to {width}, rising"),
-        _NOT_WIDTH: (f"row {row} does not end at {width}", "a last run that ends at the width"),
+        _NOT_RISING: (f"run {at} of row {row} ends at {end}, not after the run before", f"1 to {width}, ascending"),
+        _NOT_WIDTH: (f"row {row} does not end at column {width}", "a last run that ends at the width of the map"),
         _LABEL: (f"label {label} in row {row}", f"below {classes}, or {IGNORE}"),
         _OWNER: (f"label {label} with person {person} in row {row}", f"person 0 exactly for labels 0 and {IGNORE}"),
         _PERSON: (f"person {person} in row {row}", f"at most {persons}"),
@@ -111,7 +111,7 @@ def _damaged(found: str, expected: str) -> RecordError:
 
 
 def as_plane(name: str, array: Plane) -> Plane:
-    """A map that runs can hold, C-contiguous; raises OptionError, naming it, for another kind."""
+    """Return a map as a C-contiguous array. Raises OptionError with its name unless runs can encode it."""
     if array.dtype != np.uint8 or array.ndim != 2 or min(array.shape) < 1 or max(array.shape) > MAX_SIDE:
         expected = f"an array of uint8 (height, width), each from 1 to {MAX_SIDE}"
         raise OptionError(name, array_in_words(array), expected, as_map(array, MAX_SIDE, name))
@@ -122,8 +122,8 @@ class Marks(NamedTuple):
     """Scratch for an encoder: where runs end in one row.
 
     Attributes:
-        columns: uint8 (width, rounded up to 8), 1 where a run ends; one ends at the width.
-        eights: uint64, the same memory, eight columns at a time.
+        columns: uint8 (width, rounded up to 8), 1 where a run ends; the last run ends at the width.
+        eights: uint64, a view of the same memory, eight columns per element.
     """
 
     columns: Plane
@@ -138,13 +138,13 @@ def end_marks(width: int) -> Marks:
 
 
 def _words(array: Words) -> Words:
-    """Contiguous and aligned, as kernels need it: a view into a record may be neither."""
+    """Return an array made contiguous and aligned, as kernels require; a view into a record may be neither."""
     return np.require(array, np.uint32, ["C", "A"])
 
 
 @kernel
 def _count_runs(labels: Plane, persons: Plane, row_offsets: Words) -> int:
-    """Fill ``row_offsets`` uint32 (H + 1) from uint8 (H, W) maps; the number of runs."""
+    """Fill ``row_offsets`` uint32 (H + 1) from uint8 (H, W) maps; return the number of runs."""
     height, width = labels.shape
     total = np.int64(0)
     row_offsets[0] = 0
@@ -162,8 +162,8 @@ def _count_runs(labels: Plane, persons: Plane, row_offsets: Words) -> int:
 def _fill_runs(labels: Plane, persons: Plane, marks: Marks, runs: Words) -> None:
     """Write the joint runs of uint8 (H, W) maps into ``runs`` uint32; ``marks`` is scratch.
 
-    The ends of a row are marked without a branch, then found eight columns at a time: 0.07 ms for 768 x 800. One plain
-    loop took 0.93 ms, skipping blocks of 64 columns without a change 1.5 ms.
+    The ends of a row are marked without a branch, then searched eight columns at a time: 0.07 ms for 768 x 800. A
+    simple loop took 0.93 ms; skipping blocks of 64 columns without a change took 1.5 ms.
     """
     height, width = labels.shape
     columns, eights = marks
@@ -180,12 +180,12 @@ def _fill_runs(labels: Plane, persons: Plane, marks: Marks, runs: Words) -> None
                     n += 1
 
 
-_FALLS, _NOT_RISING, _NOT_WIDTH, _LABEL, _OWNER, _PERSON = 1, 2, 3, 4, 5, 6  # what `_find_fault` finds
+_FALLS, _NOT_RISING, _NOT_WIDTH, _LABEL, _OWNER, _PERSON = 1, 2, 3, 4, 5, 6  # faults of `_find_fault`
 
 
 @kernel
 def _find_fault(row_offsets: Words, runs: Words, width: int, classes: int, persons: int) -> tuple[int, int, int]:
-    """(fault or 0, row, run) for untrusted uint32 (H + 1) and uint32 (n); never reads beyond them."""
+    """Return (fault or 0, row, run) of untrusted arrays, uint32 (H + 1) and uint32 (n); never read past their ends."""
     for y in range(row_offsets.size - 1):
         first, stop = np.int64(row_offsets[y]), np.int64(row_offsets[y + 1])
         if stop < first or stop > runs.size:
@@ -224,7 +224,7 @@ def _draw_runs(row_offsets: Words, runs: Words, labels: Plane, persons: Plane) -
 
 
 def count_labels(row_offsets: Words, runs: Words) -> npt.NDArray[np.int64]:
-    """Count the pixels of each label, of runs that ``encode_runs`` made or ``check_runs`` has passed.
+    """Count the pixels of each label in runs that come from ``encode_runs`` or passed ``check_runs``.
 
     Returns:
         int64 (256,), indexed by label.

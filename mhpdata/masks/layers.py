@@ -1,13 +1,13 @@
-"""Lay the masks of persons over each other as joint runs, one person after the other, and settle who owns what.
+"""Lay the masks of persons over each other as joint runs, one by one, and find the owner of each run.
 
 ::
 
     nothing ─lay person 1─> layers ─lay person 2─> layers ... ─settle─> joint runs (mhpdata.masks.joint_runs)
 
-Two rows of runs are walked together, from end to end, never pixel by pixel: a row of a photo has some ten runs, not
-hundreds of pixels. Of 3 masks with 0.55 Mpixel, laying and settling take 0.09 ms; laying pixels with 64-byte vectors
-and finding the runs of the result took 0.5. Which of two persons is in front is a number (``ranks``), so the rules of
-mhpdata.masks.merge are not known here.
+Two rows of runs are traversed together, run by run rather than pixel by pixel: a row of an image has about ten runs but
+hundreds of pixels. For 3 masks of 0.55 Mpixel, laying and settling take 0.09 ms; laying pixels with 64-byte vectors
+and encoding the result took 0.5 ms. Numbers (``ranks``) decide which of two persons is in front, so this module does
+not depend on the rules of mhpdata.masks.merge.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ Plane = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint32]
 Ranks = npt.NDArray[np.int64]
 
-_CONTESTED, _CONFLICTING = np.uint8(1), np.uint8(3)  # of a run's state: a conflicting one is contested too
+_OVERLAPPING, _CONFLICTING = np.uint8(1), np.uint8(3)  # bits of a run's state: a conflicting run overlaps as well
 END, WHAT = np.uint32(0xFFFF), np.uint32(0xFFFF0000)
-"""Of a joint run: where it ends; its label and owner."""
+"""Bit masks of a joint run: its end; its label and owner."""
 _LABEL, _OWNER, _BYTE = np.uint32(16), np.uint32(24), np.uint32(0xFF)
 _START, _ROW, _NOBODY, _NO_STATE = np.uint32(0), np.uint32(1), np.uint32(IGNORE << 16), np.uint8(0)
 _ZERO, _ONE = np.uint64(0), np.uint64(1)  # typed constants, not calls: a fifth less to compile
 
 
 class Layers(NamedTuple):
-    """Joint runs in the making, whose owners are those in front.
+    """Joint runs of the persons laid so far; the owner of a run is the person in front.
 
     Attributes:
-        offsets: uint32 (height + 1,), where each row's runs begin.
-        runs: uint32 (n,), as of ``mhpdata.masks.joint_runs``.
-        states: uint8 (n,), not 0 where several persons have a label.
+        offsets: uint32 (height + 1,), index of each row's first run.
+        runs: uint32 (n,), encoded as in ``mhpdata.masks.joint_runs``.
+        states: uint8 (n,), non-zero where several persons have a label.
     """
 
     offsets: Words
@@ -48,40 +48,41 @@ class Layers(NamedTuple):
 
 
 def nothing(size: tuple[int, int]) -> Layers:
-    """Return the layers of nobody, one run per row of (height, width)."""
+    """Return layers without persons for a map of (height, width): one run per row."""
     height, width = size
     offsets = np.arange(height + 1, dtype=np.uint32)
     return Layers(offsets, np.full(height, width, np.uint32), np.zeros(height, np.uint8))
 
 
 def lay(below: Layers, mask: MaskRuns, person: int, ranks: Ranks) -> tuple[Layers, bool]:
-    """Lay one more person's mask: in front of persons with a higher rank, behind all others.
+    """Lay one more person's mask over the layers: only persons with a higher rank are covered by it.
 
     Args:
-        below: the persons so far.
-        mask: of the same size.
-        person: the new one's number, from 1.
-        ranks: int64, by number of person.
+        below: Layers of the persons so far.
+        mask: Mask of the same size.
+        person: Number of the new person, from 1.
+        ranks: int64, indexed by person number; the lower rank is in front.
 
     Returns:
-        The layers, and whether this person has a label where another one has.
+        The new layers, and whether this person overlaps another one.
     """
     height = mask.counts.size
-    room = below.runs.size + mask.lengths.size - height  # in each row at most one run for every end
+    room = below.runs.size + mask.lengths.size - height  # in each row at most one run per end
     above = Layers(np.empty(height + 1, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint8))
     count, met = _lay(below, mask, np.uint32(person), ranks, above)
     return Layers(above.offsets, above.runs[:count], above.states[:count]), bool(met)
 
 
 def settle(layers: Layers, ignore: bool) -> tuple[Words, Words, int, int]:
-    """Join the runs that are alike, and count.
+    """Join adjacent runs with the same label and owner, and count overlapping and conflicting pixels.
 
     Args:
-        layers: of all persons; overwritten.
-        ignore: make conflicting runs 255, nobody's.
+        layers: Layers of all persons; overwritten.
+        ignore: Whether conflicting runs become 255, owned by nobody.
 
     Returns:
-        row_offsets and runs, as of ``mhpdata.masks.joint_runs.encode_runs``; contested and conflicting pixels.
+        row_offsets and runs, as from ``mhpdata.masks.joint_runs.encode_runs``, and the numbers of overlapping
+        (``contested``) and conflicting pixels.
     """
     count, contested, conflicting = _settle(layers, ignore)
     return layers.offsets, layers.runs[:count], int(contested), int(conflicting)
@@ -89,7 +90,10 @@ def settle(layers: Layers, ignore: bool) -> tuple[Words, Words, int, int]:
 
 @kernel
 def _lay(below: Layers, mask: MaskRuns, person: np.uint32, ranks: Ranks, above: Layers) -> tuple[int, bool]:
-    """Write ``above``; a run is begun where label, owner or state change. The number of runs, and whether any met."""
+    """Write ``above``, beginning a run where label, owner or state change.
+
+    Return the number of runs, and whether the person overlaps another one.
+    """
     offsets, runs, states = below
     counts, lengths, labels = mask
     new_offsets, new_runs, new_states = above
@@ -109,7 +113,7 @@ def _lay(below: Layers, mask: MaskRuns, person: np.uint32, ranks: Ranks, above: 
                 front, owner = True, what >> _OWNER
                 if owner != 0:
                     met = True
-                    state |= _CONTESTED if what >> _LABEL & _BYTE == label else _CONFLICTING
+                    state |= _OVERLAPPING if what >> _LABEL & _BYTE == label else _CONFLICTING
                     front = ranks[person] < ranks[owner]
                 if front:
                     what = np.uint32(label) << _LABEL | person << _OWNER
@@ -129,7 +133,7 @@ def _lay(below: Layers, mask: MaskRuns, person: np.uint32, ranks: Ranks, above: 
 
 @kernel
 def _settle(layers: Layers, ignore: bool) -> tuple[int, int, int]:
-    """Write to the offsets and runs of ``layers``; how many runs are left, contested and conflicting pixels."""
+    """Rewrite the offsets and runs of ``layers``; return the numbers of runs, overlapping and conflicting pixels."""
     offsets, runs, states = layers
     n, contested, conflicting, first, before = _ZERO, _ZERO, _ZERO, _ZERO, _NOBODY
     for y in range(offsets.size - 1):

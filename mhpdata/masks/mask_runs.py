@@ -1,11 +1,11 @@
-"""One person's mask as row runs, and the zlib stream of them that a record keeps.
+"""Run-length encoding of one person's mask by row, and its zlib stream in a record.
 
-``docs/format.md`` specifies the stream, byte by byte. A mask is kept for evaluation, for other overlap rules, and to be
-merged (mhpdata.masks.merge): counts, lengths and labels lie apart, which packs better than joint runs and needs a
-decoder.
+``docs/format.md`` specifies the stream byte by byte. Masks are stored for evaluation and for other overlap rules, and
+merged in this form (mhpdata.masks.merge). Counts, lengths and labels are separate arrays, which compress better than
+joint runs but must be decoded first.
 
-In and out: uint8 (height, width); sides 1..65535. A stream from a record is never trusted: ``inflate_runs`` checks
-every number before a kernel follows it, and never inflates more than the stream's own counts allow.
+In and out: uint8 (height, width); sides 1..65535. A stream from a record is untrusted: ``inflate_runs`` checks every
+number before a kernel uses it, and never inflates more than the stream's own counts allow.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from mhpdata.masks.joint_runs import Marks, as_plane, end_marks
 from mhpdata.wording import array_in_words
 
 LEVEL = 1
-"""zlib's level for a mask: more of it would save at most 0.4 % of a record. The four masks of sample 1528 (0.71
-Mpixel), bytes and ms a mask, runs included: level 1: 2737, 0.13; 3: 2683, 0.14; 4: 2503, 0.15; 6: 2478, 0.18; 9: 2470,
+"""zlib level for masks: higher levels would save at most 0.4 % of a record. Bytes and ms per mask for the four masks of
+sample 1528 (0.71 Mpixel), encoding included: level 1: 2737, 0.13; 3: 2683, 0.14; 4: 2503, 0.15; 6: 2478, 0.18; 9: 2470,
 0.19. Their PNGs take 4422 bytes."""
 
-_ZERO, _ONE, _EIGHT = np.uint64(0), np.uint64(1), np.uint64(3)  # the last as a shift
+_ZERO, _ONE, _EIGHT = np.uint64(0), np.uint64(1), np.uint64(3)  # _EIGHT is a shift
 _ROOM = 16
-"""Runs per row for which there is room at first: people take some ten."""
+"""Initial capacity in runs per row: masks of people have about ten."""
 
 Plane = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.uint16]
@@ -41,9 +41,9 @@ class MaskRuns(NamedTuple):
     """The runs of a mask, row by row, as few as possible.
 
     Attributes:
-        counts: uint16 (height,), how many runs each row has, from 1.
-        lengths: uint16 (total,), pixels of each run; those of a row sum to the width.
-        labels: uint8 (total,), the label of each run; 0 nothing, 255 not counted.
+        counts: uint16 (height,), number of runs in each row, from 1.
+        lengths: uint16 (total,), pixels in each run; the lengths of a row sum to the width.
+        labels: uint8 (total,), label of each run; 0 = nothing, 255 = ignored.
     """
 
     counts: Counts
@@ -57,79 +57,79 @@ class MaskRuns(NamedTuple):
 
     @property
     def area(self) -> int:
-        """How many pixels have a label; 255 is none."""
+        """The number of pixels with a label; 255 does not count."""
         return int(self.lengths[(self.labels != 0) & (self.labels != IGNORE)].sum(dtype=np.int64))
 
 
 def mask_runs(mask: Plane) -> MaskRuns:
-    """The runs of a mask.
+    """Encode a mask as runs.
 
     Args:
         mask: uint8 (height, width).
 
     Raises:
-        OptionError: the mask is not uint8 (height, width) with sides 1..65535.
+        OptionError: The mask is not uint8 (height, width) with sides 1..65535.
     """
     mask = as_plane("mask", mask)
     height, width = mask.shape
     counts, room = np.empty(height, np.uint16), _ROOM * height
     while True:
         runs = MaskRuns(counts, np.empty(room, np.uint16), np.empty(room, np.uint8))
-        found = _fill(mask, end_marks(width), runs)
-        if found <= room:
-            return MaskRuns(counts, runs.lengths[:found].copy(), runs.labels[:found].copy())
-        room = found
+        total = _fill(mask, end_marks(width), runs)
+        if total <= room:
+            return MaskRuns(counts, runs.lengths[:total].copy(), runs.labels[:total].copy())
+        room = total
 
 
 def draw_mask(runs: MaskRuns, size: tuple[int, int], out: Plane | None = None) -> Plane:
-    """The mask of runs from ``mask_runs`` or ``inflate_runs``.
+    """Draw runs from ``mask_runs`` or ``inflate_runs`` as a mask.
 
     Args:
-        runs: of a mask of this size.
-        size: (height, width).
-        out: uint8 (height, width), C-contiguous, to write into.
+        runs: Runs of a mask of this size.
+        size: (height, width) of the mask.
+        out: uint8 (height, width), C-contiguous, to write into; None for a new array.
 
     Returns:
-        uint8 (height, width); ``out`` where given.
+        The mask, uint8 (height, width); ``out`` if given.
 
     Raises:
-        OptionError: ``out`` is of another kind.
+        OptionError: ``out`` has another dtype or shape, or is not writeable and contiguous.
     """
     if out is None:
         out = np.empty(size, np.uint8)
     elif out.dtype != np.uint8 or out.shape != tuple(size) or not out.flags.c_contiguous or not out.flags.writeable:
         expected = f"an array of uint8 {tuple(size)} that is writeable and contiguous"
-        remedy = f"Pass out=np.empty({tuple(size)}, np.uint8), or no out."
+        remedy = f"Pass out=np.empty({tuple(size)}, np.uint8), or omit out."
         raise OptionError("out", array_in_words(out), expected, remedy)
     _draw(runs, out)
     return out
 
 
 def deflate_runs(runs: MaskRuns) -> bytes:
-    """The zlib stream of a mask's runs: counts, lengths, labels."""
-    return zlib.compress(b"".join(part.data for part in runs), LEVEL)
+    """Compress a mask's runs into a zlib stream: counts, lengths, labels."""
+    return zlib.compress(b"".join(array.data for array in runs), LEVEL)
 
 
 def deflate_mask(mask: Plane) -> bytes:
-    """``deflate_runs`` of ``mask_runs``."""
+    """Encode a mask and compress its runs; see ``mask_runs`` and ``deflate_runs``."""
     return deflate_runs(mask_runs(mask))
 
 
 def inflate_mask(data: bytes | memoryview, size: tuple[int, int], out: Plane | None = None) -> Plane:
-    """``draw_mask`` of ``inflate_runs``."""
+    """Decompress a mask's runs and draw them; see ``inflate_runs`` and ``draw_mask``."""
     return draw_mask(inflate_runs(data, size), size, out)
 
 
 def inflate_runs(data: bytes | memoryview, size: tuple[int, int]) -> MaskRuns:
-    """The runs in a stream.
+    """Decompress and check the runs in a zlib stream.
 
     Args:
-        data: one zlib stream, from a record; never inflated beyond what its own counts allow.
+        data: One zlib stream from a record; never inflated further than its own counts allow.
         size: (height, width) of the mask.
 
     Raises:
-        RecordError: the stream is damaged, too short or too long, or its runs do not fill the rows.
-        OptionError: ``size`` out of range.
+        RecordError: The stream is damaged, too short or too long, or its runs do not fill the rows.
+        OptionError: ``size`` is out of range.
     """
     height, width = size
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
@@ -139,7 +139,7 @@ def inflate_runs(data: bytes | memoryview, size: tuple[int, int]) -> MaskRuns:
     try:
         counts = _take(inflater, data, np.uint16, height, "counts")
         if int(counts.min()) < 1 or int(counts.max()) > width:
-            raise _damaged(f"{counts.min()} to {counts.max()} runs a row", f"1 to {width}, as it has columns")
+            raise _damaged(f"{counts.min()} to {counts.max()} runs per row", f"1 to {width}, the number of columns")
         total = int(counts.sum(dtype=np.int64))
         lengths = _take(inflater, inflater.unconsumed_tail, np.uint16, total, "lengths")
         labels = _take(inflater, inflater.unconsumed_tail, np.uint8, total, "labels")
@@ -151,20 +151,20 @@ def inflate_runs(data: bytes | memoryview, size: tuple[int, int]) -> MaskRuns:
         raise _damaged(f"{what} after the labels", "the end of its zlib stream")
     row = _find_unfilled(counts, lengths, width)
     if row >= 0:
-        raise _damaged(f"the runs of row {row} do not fill it", f"lengths from 1 that sum to {width}")
+        raise _damaged(f"the runs of row {row} do not fill it", f"lengths of 1 or more that sum to {width}")
     return MaskRuns(counts, lengths, labels)
 
 
-def _take(inflater: Any, data: bytes | memoryview, kind: type[Number], count: int, what: str) -> npt.NDArray[Number]:
-    """The next ``count`` little-endian numbers of a stream.
+def _take(inflater: Any, data: bytes | memoryview, dtype: type[Number], count: int, what: str) -> npt.NDArray[Number]:
+    """Return the next ``count`` little-endian numbers of a stream.
 
-    A copy, which may be written: kernels are compiled once for all runs, and not again for what is read-only.
+    They are a writable copy: kernels would be compiled a second time for read-only arrays.
     """
-    wanted = count * np.dtype(kind).itemsize
+    wanted = count * np.dtype(dtype).itemsize
     piece: bytes = inflater.decompress(data, wanted)
     if len(piece) != wanted:
         raise _damaged(f"{len(piece)} bytes of {what}", f"{wanted}")
-    return np.frombuffer(piece, np.dtype(kind).newbyteorder("<")).astype(kind)
+    return np.frombuffer(piece, np.dtype(dtype).newbyteorder("<")).astype(dtype)
 
 
 def _damaged(found: str, expected: str = "") -> RecordError:
@@ -173,9 +173,9 @@ def _damaged(found: str, expected: str = "") -> RecordError:
 
 @kernel
 def _fill(mask: Plane, marks: Marks, runs: MaskRuns) -> int:
-    """Write the runs of a uint8 (H, W) mask, as far as there is room for them; returns how many there are.
+    """Write the runs of a uint8 (H, W) mask as far as they fit; return their total number.
 
-    As ``joint_runs._fill_runs``, but that a pass which only counts would have to be compiled as well.
+    Unlike with ``joint_runs._fill_runs``, there is no separate counting pass, which would have to be compiled as well.
     """
     height, width = mask.shape
     columns, eights = marks
@@ -200,7 +200,7 @@ def _fill(mask: Plane, marks: Marks, runs: MaskRuns) -> int:
 
 @kernel
 def _find_unfilled(counts: Counts, lengths: Counts, width: int) -> int:
-    """The first row that runs, right in number, do not fill exactly; -1 if there is none."""
+    """Return the first row that its runs do not fill exactly, or -1; ``counts`` must sum to ``lengths.size``."""
     n = 0
     for y in range(counts.size):
         filled = np.int64(0)
@@ -222,7 +222,7 @@ def _draw(runs: MaskRuns, out: Plane) -> None:
     for y in range(out.shape[0]):
         x = np.int64(0)
         for i in range(n, n + counts[y]):
-            # the mask tells LLVM that the end is positive: 0.04 ms for 0.6 Mpixel, else 0.25
+            # the bit mask tells LLVM that the end is positive: 0.04 ms for 0.6 Mpixel instead of 0.25
             label, end = labels[i], (x + lengths[i]) & 0xFFFF
             for at in range(x, end):
                 out[y, at] = label

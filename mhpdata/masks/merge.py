@@ -1,16 +1,16 @@
-"""Many masks, one a person, into one label map and one person map: the overlap rule lives here and nowhere else.
+"""Merge the masks of the persons of an image into one label map and one person map, by an overlap rule.
 
-Persons are taken in person order (the number in the file name), so that the result is the same on every machine. A
-pixel is *contested* if more than one person has a label there, and *conflicting* if these labels are not all equal. The
-rule says who owns a contested pixel. 255 in a mask (not counted) is no label: it claims nothing and contests nothing,
-and the pixel is 255, and nobody's, only if no person has a label there.
+Persons are taken in person order (the number in the file name), so the result is the same on every machine. Pixels
+where more than one person has a label are *overlapping* (``contested`` in the API); overlapping pixels whose labels are
+not all equal are *conflicting*. The rule decides which person owns an overlapping pixel. 255 in a mask (ignored) is not
+a label: it never overlaps, and the merged pixel is 255, owned by nobody, only if no person has a label there.
 
 =========  ====================================================================================================
-first      the first person with a label there: GluonCV's rule, which takes the persons in directory order
+first      the first person with a label there; GluonCV has this rule, but takes the persons in directory order
 last       the last person with a label there
-smallest   the person with fewer labelled pixels in the whole mask is in front; of equals the first
-nearest    the person whose uncontested part is nearest (exact Euclidean distance); of equals the first
-ignore     as first, but a conflicting pixel is not counted at all: label 255, nobody's
+smallest   the person with fewer labelled pixels in the whole mask; ties go to the first
+nearest    the person whose non-overlapping pixels are nearest (exact Euclidean distance); ties go to the first
+ignore     as first, but conflicting pixels are ignored: label 255, owned by nobody
 =========  ====================================================================================================
 
 ::
@@ -18,12 +18,12 @@ ignore     as first, but a conflicting pixel is not counted at all: label 255, n
     runs of each mask ─Merging.add─> layers ─Merging.end─> joint runs
                        (mhpdata.masks.layers)   nearest: └─> maps ─give_to_nearest─> joint runs
 
-Masks are merged as runs (mhpdata.masks.mask_runs). Only ``nearest`` draws maps, where persons do overlap: at most 16
-bytes a pixel.
+Masks are merged as runs (mhpdata.masks.mask_runs). Only ``nearest`` draws maps, and only if persons overlap: at most 16
+bytes per pixel.
 
-In: runs, or uint8 (height, width) masks, 0 = nothing, 255 = not counted, else a label. Out: labels and persons, which
-always agree on the owner: a person's number from 1, and 0 exactly where the label is 0 or 255. Nothing is read here,
-and ``Merging`` keeps no mask: the caller reads one after the other, and ``nearest`` asks for some once more.
+In: runs, or uint8 (height, width) masks, 0 = nothing, 255 = ignored, else a label. Out: labels and persons, which
+always agree on the owner: a person's number from 1, and 0 exactly where the label is 0 or 255. This module reads no
+files, and ``Merging`` stores no masks: the caller reads them one by one, and ``nearest`` requests some a second time.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from mhpdata.masks.joint_runs import decode_runs, encode_runs
 from mhpdata.masks.layers import END, Layers, lay, nothing, settle
 from mhpdata.masks.mask_runs import MaskRuns, mask_runs
 from mhpdata.masks.nearest import give_to_nearest
-from mhpdata.options import OVERLAPS
+from mhpdata.options import OVERLAPS, check_choice
 from mhpdata.wording import array_in_words, as_map
 
 MAX_PERSONS = 255
-"""A person's number is one byte, and 0 is nobody."""
+"""Maximum number of persons per image: a person's number is one byte, and 0 is nobody."""
 
 Plane = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint32]
@@ -52,12 +52,12 @@ Words = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True, eq=False)
 class MergedRuns:
-    """What ``merge_runs`` returns.
+    """Merged masks as joint runs, the result of ``merge_runs``.
 
     Attributes:
-        row_offsets, runs: uint32, joint runs as of ``mhpdata.masks.joint_runs.encode_runs``.
-        contested: the number of pixels with a label from more than one person.
-        conflicting: the number of contested pixels whose labels are not all equal.
+        row_offsets, runs: uint32, joint runs as from ``mhpdata.masks.joint_runs.encode_runs``.
+        ``contested``: Number of overlapping pixels: those with a label from more than one person.
+        ``conflicting``: Number of overlapping pixels whose labels are not all equal.
     """
 
     row_offsets: Words
@@ -68,12 +68,12 @@ class MergedRuns:
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """What ``merge`` returns.
+    """Merged masks as maps, the result of ``merge``.
 
     Attributes:
-        labels: uint8 (height, width), 0 background, 255 not counted.
+        labels: uint8 (height, width), 0 = background, 255 = ignored.
         persons: uint8 (height, width), the owner's number from 1; 0 exactly where the label is 0 or 255.
-        contested, conflicting: as in ``MergedRuns``.
+        ``contested``, ``conflicting``: Numbers of pixels, as in ``MergedRuns``.
     """
 
     labels: Plane
@@ -83,20 +83,18 @@ class Merged:
 
 
 class Merging:
-    """Persons laid over each other one by one, in person order; it holds runs, and never a mask.
+    """Merges persons one by one, in person order; holds runs, never masks.
 
     Args:
-        rule: of ``mhpdata.options.OVERLAPS``.
-        size: (height, width) that all masks must have; by default that of the first.
+        rule: Overlap rule, of ``mhpdata.options.OVERLAPS``.
+        size: (height, width) that all masks must have; None for that of the first mask.
 
     Raises:
-        OptionError: an unknown rule, or a size without pixels.
+        OptionError: The rule is unknown, or the size has no pixels.
     """
 
     def __init__(self, rule: str = "first", size: tuple[int, int] | None = None) -> None:
-        if rule not in OVERLAPS:
-            remedy = ""
-            raise OptionError("rule", f"unknown rule {rule!r}", f"one of {', '.join(OVERLAPS)}", remedy)
+        check_choice("rule", rule, OVERLAPS)
         self._rule, self._persons = rule, 0
         self._size = None if size is None else _checked(size)
         self._layers: Layers | None = None
@@ -104,12 +102,12 @@ class Merging:
         self._meeting: set[int] = set()
 
     def add(self, mask: MaskRuns) -> None:
-        """Lay the mask of the next person. Raises OptionError for one of another size, or one more than 255."""
+        """Add the mask of the next person. Raises OptionError for another size, and for person 256."""
         self._persons += 1
         check_count(self._persons)
         self._size = self._size or mask.size
         if mask.size != self._size:
-            found, expected = f"size {mask.size}", f"{self._size} (height, width), as the other masks or size"
+            found, expected = f"size {mask.size}", f"{self._size} (height, width), the size of the other masks"
             remedy = "Pass masks of a single image, at its size."
             raise OptionError(f"mask of person {self._persons}", found, expected, remedy)
         if self._rule == "last":
@@ -121,17 +119,17 @@ class Merging:
             self._meeting.add(self._persons)
 
     def end(self, mask_of: Callable[[int], MaskRuns]) -> MergedRuns:
-        """Return the merged runs; nothing may be added afterwards.
+        """Return the merged runs; ``add`` must not be called afterwards.
 
         Args:
-            mask_of: gives the mask of a person, by number from 1, once more: for ``nearest``, where persons overlap.
+            mask_of: Returns the mask of a person again, by number from 1; called for ``nearest`` if persons overlap.
 
         Raises:
-            OptionError: there is neither a mask nor a size.
+            OptionError: There is neither a mask nor a size.
         """
         if self._size is None:
             remedy = "Pass the image's size, such as size=(480, 640)."
-            raise OptionError("masks", "no masks and no size", "masks, or size=(height, width)", remedy)
+            raise OptionError("masks", "no masks and no size", "at least one mask, or a size", remedy)
         layers = self._layers or nothing(self._size)
         nearest = self._rule == "nearest" and len(self._meeting) > 0
         maps = self._nearest(layers, self._size, mask_of) if nearest else None
@@ -143,7 +141,7 @@ class Merging:
     def _nearest(
         self, layers: Layers, size: tuple[int, int], mask_of: Callable[[int], MaskRuns]
     ) -> tuple[Plane, Plane]:
-        """Labels and persons once each contested pixel, so far the first claimant's, is given to the nearest one."""
+        """Return labels and persons after moving each overlapping pixel from the first claimant to the nearest."""
         labels, persons = decode_runs(layers.offsets, layers.runs, size)
         states = layers.runs & END | layers.states.astype(np.uint32) << np.uint32(16)
         state = decode_runs(layers.offsets, states, size)[0]
@@ -153,20 +151,20 @@ class Merging:
 
 
 def merge(masks: Sequence[Plane], rule: str = "first", *, size: tuple[int, int] | None = None) -> Merged:
-    """Lay the masks of all persons of one image over each other.
+    """Merge the masks of all persons of one image.
 
     Args:
         masks: ``masks[k]`` is the mask of person k + 1: uint8 (height, width), 0 = nothing. At most 255. The sequence
-            may decode on access: each mask is read once, in order (``nearest``: once more where persons overlap).
-        rule: of ``mhpdata.options.OVERLAPS``.
-        size: (height, width) that all masks must have; needed only where there may be no masks.
+            may decode on access: each mask is read once, in order (``nearest``: again if persons overlap).
+        rule: Overlap rule, of ``mhpdata.options.OVERLAPS``.
+        size: (height, width) that all masks must have; needed only if there may be no masks.
 
     Returns:
         The merged maps and the two counts, which do not depend on the rule.
 
     Raises:
-        OptionError: an unknown rule, no masks and no size, more than 255 masks, or masks that differ in size or are
-            not uint8.
+        OptionError: The rule is unknown, there are no masks and no size, more than 255 masks, or masks that differ in
+            size or are not uint8.
     """
     check_count(len(masks))
     merging = Merging(rule, size)
@@ -181,14 +179,14 @@ def merge(masks: Sequence[Plane], rule: str = "first", *, size: tuple[int, int] 
 
 
 def merge_runs(masks: Sequence[MaskRuns], rule: str = "first", *, size: tuple[int, int] | None = None) -> MergedRuns:
-    """``merge`` of masks that are runs already, to joint runs: the same in a fifth of the time, without a map.
+    """Merge masks that are given as runs into joint runs: as ``merge``, in a fifth of the time, without drawing maps.
 
     Args:
-        masks: ``masks[k]`` are the runs of the mask of person k + 1.
-        rule, size: as of ``merge``.
+        masks: ``masks[k]`` holds the runs of the mask of person k + 1.
+        rule, size: As for ``merge``.
 
     Raises:
-        OptionError: as ``merge``.
+        OptionError: As for ``merge``.
     """
     check_count(len(masks))
     merging = Merging(rule, size)
@@ -205,7 +203,7 @@ def check_count(persons: int) -> None:
 
 
 def _as_runs(array: Plane, person: int) -> MaskRuns:
-    """The runs of a person's mask. Raises OptionError where it is none."""
+    """Return the runs of a person's mask. Raises OptionError if the array is not a mask."""
     mask = np.asarray(array)
     if mask.dtype != np.uint8 or mask.ndim != 2 or not mask.size:
         expected = "an array of uint8 (height, width), not empty"

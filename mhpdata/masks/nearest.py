@@ -1,10 +1,10 @@
-"""Who is nearest to a contested pixel: the distances behind the overlap rule of that name (mhpdata.masks.merge).
+"""Give overlapping pixels to the nearest person: the overlap rule ``nearest`` (mhpdata.masks.merge).
 
-The distance of a pixel to a person is the Euclidean one to that person's nearest uncontested pixel, squared, exact, in
-integers and in linear time.
+The distance of a pixel to a person is the squared Euclidean distance to that person's nearest non-overlapping pixel. It
+is exact, computed in integers and in linear time.
 
 Source: Meijster, Roerdink, Hesselink, "A general algorithm for computing distance transforms in linear time" (2000).
-Phase 1 is the distance within each column; phase 2 takes, in each row, the lower envelope of the parabolas
+Phase 1 computes the distance within each column; phase 2 takes, in each row, the lower envelope of the parabolas
 (x - i)^2 + column(i)^2.
 """
 
@@ -32,7 +32,7 @@ class _Row(NamedTuple):
     """Scratch for one row of pixels.
 
     Attributes:
-        hull, starts: int32 (width,), the parabolas of the envelope, and where each begins.
+        hull, starts: int32 (width,), the parabolas of the envelope, and the column at which each begins.
         distances: int64 (width,), squared.
     """
 
@@ -42,7 +42,7 @@ class _Row(NamedTuple):
 
 
 class _Maps(NamedTuple):
-    """What is to be settled: labels, persons, state, each uint8 (height, width), as of ``give_to_nearest``."""
+    """The maps to change: labels, persons, state, each uint8 (height, width), as for ``give_to_nearest``."""
 
     labels: Plane
     persons: Plane
@@ -52,17 +52,16 @@ class _Maps(NamedTuple):
 def give_to_nearest(
     mask_of: Callable[[int], MaskRuns], claimants: list[int], labels: Plane, persons: Plane, state: Plane
 ) -> None:
-    """Give each contested pixel to the nearest claimant; ties go to the lowest number.
+    """Give each overlapping pixel to the nearest of its claimants; ties go to the lowest number.
 
-    A pixel whose claimants are all infinitely far stays with its owner. Only persons who claim a contested pixel are
-    looked at, and only rows that hold one get a distance.
+    A pixel whose claimants are all infinitely far away keeps its owner. Distances are computed only for claimants, and
+    only in rows with overlapping pixels.
 
     Args:
-        mask_of: gives the mask of a person, by number from 1; asked for claimants only, one at a time. 255 claims
-            nothing.
-        claimants: the numbers, from 1 and rising, of those who have a label at a contested pixel.
+        mask_of: Returns the mask of a person, by number from 1; called once per claimant. 255 in it is not a label.
+        claimants: Numbers of the persons with a label at an overlapping pixel, from 1, in ascending order.
         labels, persons: uint8 (height, width), changed in place.
-        state: uint8 (height, width), not 0 at the contested pixels, of which there is one at least.
+        state: uint8 (height, width), non-zero at overlapping pixels, of which there must be at least one.
     """
     rows = np.flatnonzero(state.any(axis=1))
     first, last = int(rows[0]), int(rows[-1])
@@ -74,37 +73,38 @@ def give_to_nearest(
     for person in claimants:
         mask = draw_mask(mask_of(person), (height, width))
         if not _column_distances(persons, state, np.uint8(person), columns):
-            continue  # wholly contested: infinitely far
+            continue  # all its pixels overlap: infinitely far away
         _claim(mask, np.uint8(person), columns, first, row, best, maps)
 
 
 @kernel
 def _column_distances(persons: Plane, state: Plane, person: np.uint8, columns: Columns) -> bool:
-    """Phase 1: rows to this person's nearest uncontested pixel in the same column, or at least ``_FAR``; is there any?
+    """Compute phase 1: the distance to this person's nearest non-overlapping pixel in the same column, in rows.
 
-    ``persons`` and ``state`` uint8 (H, W); ``columns`` int32 (H, W), written.
+    ``persons`` and ``state`` are uint8 (H, W); ``columns`` int32 (H, W) is written, ``_FAR`` or more in columns without
+    such a pixel. Return whether there is any such pixel.
     """
     height, width = persons.shape
-    found = np.uint8(0)
+    any_own = np.uint8(0)
     for y in range(height):
         for x in range(width):
             own = (persons[y, x] == person) & (state[y, x] == 0)
             above = columns[y - 1, x] if y > 0 else _FAR
             further = (above if above < _FAR else _FAR) + np.int32(1)
             columns[y, x] = np.int32(0) if own else np.int32(further)
-            found |= np.uint8(own)
+            any_own |= np.uint8(own)
     for y in range(height - 2, -1, -1):
         for x in range(width):
             below = np.int32(columns[y + 1, x] + np.int32(1))
             columns[y, x] = columns[y, x] if columns[y, x] < below else below
-    return bool(found != 0)
+    return bool(any_own != 0)
 
 
 @callee
 def _row_distances(column: Columns, hull: Columns, starts: Columns, distances: Distances) -> None:
-    """Phase 2 for one row: squared distances, int64 (W), from ``column`` int32 (W), of which one at least is not far.
+    """Compute phase 2 for one row: squared distances int64 (W) from ``column`` int32 (W).
 
-    ``hull`` and ``starts`` as of ``_Row``.
+    At least one column must be nearer than ``_FAR``. ``hull`` and ``starts`` are scratch, as in ``_Row``.
     """
     top = -1
     for x in range(column.size):
@@ -133,9 +133,9 @@ def _row_distances(column: Columns, hull: Columns, starts: Columns, distances: D
 def _claim(
     mask: Plane, person: np.uint8, columns: Columns, first_row: int, row: _Row, best: Distances, maps: _Maps
 ) -> None:
-    """Take the contested pixels that this person claims and is nearer to than everybody before.
+    """Take the overlapping pixels that this person claims and is nearer to than all earlier claimants.
 
-    ``best`` int64 (rows, W) holds the squared distance of the nearest claimant so far, from ``first_row`` on.
+    ``best`` int64 (rows, W) holds the squared distance of the nearest claimant so far; its first row is ``first_row``.
     """
     hull, starts, distances = row
     labels, persons, state = maps

@@ -1,4 +1,4 @@
-"""Resize joint runs to the nearest pixel, as mhpdata.images.nearest_pixel resizes maps, without drawing a map."""
+"""Resize joint runs by nearest neighbour, as mhpdata.images.nearest_pixel resizes maps, without drawing maps."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _ZERO, _ONE = np.uint64(0), np.uint64(1)
 
 
 def resize_runs(row_offsets: Words, runs: Words, size: tuple[int, int], new: tuple[int, int]) -> tuple[Words, Words]:
-    """The joint runs of a map resized to the nearest pixel: ``encode_runs`` of ``resize_labels``, without the maps.
+    """Resize joint runs by nearest neighbour; the result equals ``encode_runs`` of the maps from ``resize_labels``.
 
-    A run's end moves to the first new column that lies at or beyond it; a run that keeps no column is dropped. 0.05 ms
-    for 768 x 800, where resizing two maps and encoding them took 0.7 ms.
+    A run's end moves to the first new column at or past it; a run without any new column is dropped. This takes 0.05 ms
+    for 768 x 800; resizing two maps and encoding them took 0.7 ms.
 
     Args:
-        row_offsets, runs: what ``encode_runs`` made.
-        size: (height, width) that they have.
-        new: (height, width) wanted.
+        row_offsets, runs: Joint runs from ``encode_runs``.
+        size: Their (height, width).
+        new: The new (height, width).
     """
     if size == new:
         return row_offsets, runs
@@ -39,7 +39,7 @@ def resize_runs(row_offsets: Words, runs: Words, size: tuple[int, int], new: tup
 def _resize_runs(
     row_offsets: Words, runs: Words, rows: npt.NDArray[np.int32], ends: Words, offsets: Words, resized: Words
 ) -> int:
-    """Runs of the rows ``rows``, each end moved to ``ends[end]``; returns how many there are."""
+    """Copy the runs of the rows ``rows``, moving each end to ``ends[end]``; return their number."""
     count, before = _ZERO, _START
     for y in range(rows.size):
         offsets[y] = begin = count

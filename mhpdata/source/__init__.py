@@ -1,1 +1,1 @@
-"""A dataset as downloaded: its files, lists and entries. Only read, never written."""
+"""Read downloaded datasets: files, lists and entries. This room never writes."""

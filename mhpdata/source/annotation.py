@@ -1,15 +1,15 @@
-"""The annotation files of an entry to the masks of its persons: the one place that knows in what form labels lie.
+"""Read the masks of an entry's persons from its annotation files, which have one of three forms.
 
 ==== ==============================================================================================================
-gray a PNG a person: MHP v1
-red  a PNG a person, whose label may be in the red channel, the others 0: MHP v2
-maps one map of classes and one of persons: CIHP. Persons are in the order of their numbers, gaps closed. A pixel with a
-     person and class 0 is background; one with a class (or 255, not counted) and no person is an error, as labels come
-     from the masks of persons
+gray one PNG per person: MHP v1
+red  one PNG per person with the label in the red channel, green and blue 0, or gray: MHP v2
+maps one map of classes and one map of persons: CIHP. Persons are taken in the order of their numbers; gaps are closed.
+     A pixel with a person and class 0 is background. A pixel with a class (or 255, ignored) and no person is an error,
+     since labels are stored per person
 ==== ==============================================================================================================
 
 Each PNG may hold its labels in any of the forms of mhpdata.images.label_png. Masks are decoded one at a time, so memory
-does not depend on the number of persons. Out: the runs of a mask (mhpdata.masks.mask_runs).
+use does not depend on the number of persons. Out: the runs of each mask (mhpdata.masks.mask_runs).
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from mhpdata.source.entry import MAPS, RED, Entry
 from mhpdata.source.files import SourceFile, read_file
 
 PERSONS = 256
-"""Values of a map of persons: 0 and up to 255 persons."""
+"""Number of values in a map of persons: 0 and up to 255 persons."""
 
 
 class Person(NamedTuple):
-    """One person's mask, as runs, and compressed for the record (mhpdata.masks.mask_runs.deflate_runs)."""
+    """One person's mask as runs, and as the compressed stream for the record (mhpdata.masks.mask_runs.deflate_runs)."""
 
     runs: MaskRuns
     stream: bytes
 
 
 def read_persons(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> Iterator[Person]:
-    """Read the masks of an entry, one at a time and in person order; never more than one is decoded.
+    """Read the masks of an entry one at a time, in person order.
 
     Args:
-        root: the source folder.
-        entry: one that has labels.
-        size: (height, width) of its photo.
-        labels: how many the dataset has.
+        root: The source folder.
+        entry: An entry with labels.
+        size: (height, width) of its image.
+        labels: Number of labels in the dataset.
 
     Raises:
-        MaskError, UnreadableError, SourceChangedError: as ``read_mask`` and ``read_maps``.
+        MaskError, UnreadableError, SourceChangedError: As for ``read_mask`` and ``read_maps``.
     """
     for mask in _masks(root, entry, size, labels):
         runs = mask_runs(mask)
@@ -58,7 +58,7 @@ def read_persons(root: Path, entry: Entry, size: tuple[int, int], labels: int) -
 
 
 def _masks(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> Iterator[Pixels]:
-    """Decode the mask of each person, whatever files they are in."""
+    """Decode the mask of each person, for any form of annotation."""
     assert entry.masks is not None
     if entry.form == MAPS:
         classes, persons = read_maps(root, entry, size, labels)
@@ -70,20 +70,20 @@ def _masks(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> Iter
 
 
 def read_mask(root: Path, file: SourceFile, size: tuple[int, int], labels: int, red: bool) -> Pixels:
-    """One person's mask.
+    """Read one person's mask, uint8 (height, width).
 
     Raises:
-        MaskError, UnreadableError, SourceChangedError: as ``decode_mask`` and ``read_file``.
+        MaskError, UnreadableError, SourceChangedError: As for ``decode_mask`` and ``read_file``.
     """
     return decode_mask(read_file(root, file), file.path, size, labels, red=red)
 
 
 def read_maps(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> tuple[Pixels, Pixels]:
-    """The map of classes and the map of persons of an entry in the form "maps".
+    """Read the map of classes and the map of persons of an entry with form "maps", each uint8 (height, width).
 
     Raises:
-        MaskError: one is no such map, or a pixel has a class and no person.
-        UnreadableError, SourceChangedError: as ``read_file``.
+        MaskError: A file is not such a map, or a pixel has a class and no person.
+        UnreadableError, SourceChangedError: As for ``read_file``.
     """
     assert entry.masks is not None
     file, persons_file = entry.masks
@@ -94,7 +94,7 @@ def read_maps(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> t
 
 
 def check_maps(entry: Entry, classes: Pixels, persons: Pixels) -> None:
-    """Raises MaskError where a pixel of an entry's two maps has a class and no person."""
+    """Raise MaskError if a pixel has a class in an entry's first map and no person in the second."""
     assert entry.masks is not None
     file, persons_file = entry.masks
     nobody = int(np.count_nonzero((classes != 0) & (persons == 0)))
@@ -105,11 +105,11 @@ def check_maps(entry: Entry, classes: Pixels, persons: Pixels) -> None:
 
 
 def unlabelled_of(classes: Pixels, persons: Pixels) -> int:
-    """How many persons of an entry's two maps have no labelled pixel."""
+    """Return the number of persons in an entry's two maps that have no labelled pixel."""
     labelled = (classes != 0) & (classes != IGNORE)
     return len(persons_of(persons)) - len(persons_of(np.where(labelled, persons, np.uint8(0))))
 
 
 def persons_of(persons: Pixels) -> tuple[int, ...]:
-    """The numbers in a map of persons, rising, without 0."""
+    """Return the numbers in a map of persons in ascending order, without 0."""
     return tuple(np.flatnonzero(np.bincount(persons.reshape(-1), minlength=2)[1:]) + 1)

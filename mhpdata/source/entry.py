@@ -1,4 +1,4 @@
-"""What a layout finds: entries (paths on disk), and problems (entries that are not as they should be)."""
+"""Results of scanning a download: entries (paths on disk), and problems (entries or list lines that are invalid)."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from mhpdata.source.files import Refused, SourceFile
 from mhpdata.wording import counted
 
 GRAY, RED, MAPS = "gray", "red", "maps"
-"""How masks hold labels: a PNG per person; the same, whose label may be in the red channel (MHP v2); one map of classes
-and one of persons (CIHP)."""
+"""Forms of annotation: one PNG per person (MHP v1); the same, with the label in the red channel or gray (MHP v2); one
+map of classes and one map of persons (CIHP)."""
 
 ALLOW_EMPTY = "--allow-empty, in Python allow_empty=True"
-"""How a command, and a function, is told that a split may be empty."""
+"""How to allow an empty split in a command, or a function."""
 PHOTO = "the image that the list names"
-"""What an image's file is, for errors."""
+"""Description of an image's file, for errors."""
 
 SPLITS = ("train", "val", "test")
-"""The splits of each layout, in order."""
-Found = dict[str, SourceFile | Refused]
-"""The names in a folder, by ``scan_folder``."""
+"""Splits of every layout, in order."""
+Names = dict[str, SourceFile | Refused]
+"""The files in a folder by name, from ``scan_folder``."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image of the download and its annotation; nothing is decoded yet.
+    """One image of the download and its annotation, as paths; nothing is decoded yet.
 
     Attributes:
-        name: the image's id.
-        split: which it is in.
-        image: the photo.
-        masks: with GRAY and RED the masks of the persons, in person order; with MAPS the map of classes and the map of
-            persons; None where the split has no labels.
+        name: Id of the image.
+        split: Name of its split.
+        image: File of the image.
+        masks: For GRAY and RED the masks of the persons, in person order; for MAPS the map of classes and the map of
+            persons; None if the split has no labels.
         form: GRAY, RED or MAPS.
     """
 
@@ -47,18 +47,19 @@ class Entry:
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
-        """Every file of the entry, the photo first."""
+        """Every file of the entry, the image first."""
         return (self.image, *(self.masks or ()))
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps an entry, or a line of a list, from being packed.
+    """The reason why an entry, or a line of a list, cannot be packed.
 
     Attributes:
-        split: the entry's split; "" where what is wrong concerns every split.
-        name: the entry, the line, or the list.
-        entry: it is an entry's, not a list's or a folder's.
+        split: Name of the split; "" if every split is concerned.
+        name: Name of the entry, the line, or the list.
+        error: What is wrong.
+        entry: Whether an entry is concerned, rather than a list or folder.
     """
 
     split: str
@@ -69,16 +70,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class Listing:
-    """All that a scan found.
+    """The result of scanning a download.
 
     Attributes:
-        layout: the layout's name.
-        labels: its classes.
+        layout: Name of the layout.
+        labels: Classes of the dataset.
         entries: split -> entries, in the order of the split's list.
-        problems: what was left out of ``entries``, in the same order.
-        remarks: files that belong to no entry, as sentences for ``mhp-verify --src``.
-        unlabelled: splits without annotations.
-        renamed: what was taken under another name, for everybody who packs.
+        problems: What is not in ``entries`` and why, in the same order.
+        remarks: Files that belong to no entry, as sentences for ``mhp-verify --src``.
+        unlabelled: Splits without annotations.
+        renamed: Names or lines that differ from the release but were accepted; the pack reports them.
     """
 
     layout: str
@@ -91,12 +92,12 @@ class Listing:
 
 
 def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str, str]] = ()) -> FolderError:
-    """The error of a split of which no image can be packed.
+    """Return the error for a split of which no image can be packed.
 
     Args:
-        split: its name.
-        splits: those that have images.
-        left_out: entries and lines of the split that are not packed: name, and what is wrong with it.
+        split: Name of the split.
+        splits: Names of the splits that have images.
+        left_out: Entries and lines of the split that are not packed: name, and what is wrong with it.
     """
     found = f"split {split} is empty"
     remedy = "Check its list"
@@ -112,6 +113,6 @@ def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str,
 
 
 def without_split(split: str, splits: Iterable[str]) -> str:
-    """Return the remedy for a split that is missing."""
+    """Return the remedy for a missing split; ``splits`` are the names of all splits."""
     others = " ".join(f"--split {other}" for other in splits if other != split)
     return f"Extract the archive again; to pack without this split, pass {others}."

@@ -1,11 +1,11 @@
-"""Files of the download: found by one scan a folder, read once, and never anything but the file that was found.
+"""Files of the download: list each folder once, and read only files that are unchanged since then.
 
-A download is untrusted. A name that leads out of the source folder (a symbolic link), anything that is not a regular
-file (a FIFO would hang, a device would never end) and a file that changed after the scan are errors, never read.
+A download is untrusted. A symbolic link out of the source folder, anything that is not a regular file (a FIFO would
+hang, a device would never end) and a file that changed after the scan are errors, and are not read.
 
-A file is the one that was found if its device, inode, size and time of change are the same. No link is followed on the
-way to it: the scan resolves a link within the source folder, and one that is put in the way later is an error. With
-``follow_links`` links may lead anywhere, and what they lead to must still be the same file.
+A file is unchanged if its device, inode, size and modification time are the same. The scan resolves links within the
+source folder; when a file is read, no link is followed, so a link created after the scan is an error. With
+``follow_links``, links may lead anywhere, but must still lead to the same file.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from mhpdata.filesystem.descriptors import open_descriptor
 from mhpdata.wording import is_no_file, to_read, why
 
 MAX_FILE_BYTES = 1 << 28
-"""Larger files are refused unread: 256 MiB, several times what MAX_PIXELS raw pixels take (mhpdata.images.size)."""
+"""Maximum size of a file that is read: 256 MiB, several times that of MAX_PIXELS raw pixels (mhpdata.images.size)."""
 FOLLOW = "--follow-links, in Python follow_links=True"
-"""How a command, and a function, is told to follow links out of the source folder."""
+"""How to make a command, or a function, follow links out of the source folder."""
 _FOLLOW_FILE = f"Pass {FOLLOW}, to follow the link, or replace the link with a regular file."
 _FETCH = "Fetch the file that the link leads to (git annex get, dvc pull), or replace the link with a regular file."
-_PLAIN_FILE = f"Put a regular file in its place. {EXTRACT_AGAIN}"
+_REGULAR_FILE = f"Put a regular file in its place. {EXTRACT_AGAIN}"
 _DISK = "Check the disk (dmesg lists its errors), or extract the archive on another disk; then run the command again."
-"""What to do about a file that the system does not give."""
-_ON_THE_WAY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY
-"""How a folder is opened that is only passed through: with O_PATH, permission to enter it is enough."""
+"""Remedy for a file that the system fails to read."""
+_TRAVERSE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY
+"""Flags for a folder on the path to a file: with O_PATH, permission to enter it is enough."""
 _LIST = os.O_RDONLY | os.O_DIRECTORY
 _READ = os.O_RDONLY | os.O_NONBLOCK
-"""How a folder is listed and a file read: a FIFO put in the file's place must not make us wait for a writer."""
+"""Flags to list a folder and to read a file; O_NONBLOCK, as a FIFO put in the file's place would wait for a writer."""
 _LINK_OUT = "a link out of the source folder"
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A regular file as the scan found it.
+    """A regular file in the state in which the scan listed it.
 
     Attributes:
-        path: below the source folder, '/' between parts.
-        size, mtime_ns: bytes, and the time of change.
-        device, inode: which file it is.
-        real: the path below the source folder with its links resolved, on which no link may lie when the file is read;
-            None where links are followed.
+        path: Path relative to the source folder, separated by '/'.
+        size, mtime_ns: Size in bytes, and modification time in ns.
+        device, inode: Identity of the file.
+        real: Relative path with its links resolved, which must contain no link when the file is read; None if links
+            are followed.
     """
 
     path: str
@@ -60,35 +60,35 @@ class SourceFile:
     real: str | None
 
     def is_still(self, state: os.stat_result) -> bool:
-        """Whether an open file is this one, as it was."""
-        found = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
-        return found == (self.device, self.inode, self.size, self.mtime_ns)
+        """Return whether the state of an open file equals that of this file."""
+        now = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+        return now == (self.device, self.inode, self.size, self.mtime_ns)
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A name in the folder that must not be read, why, and what to do about it; ``cause`` is what the system said."""
+    """A path in the folder that must not be read, with the reason, the remedy and the system's error, if any."""
 
     path: str
     reason: str
-    remedy: str = _PLAIN_FILE
+    remedy: str = _REGULAR_FILE
     cause: OSError | None = None
 
     def error(self, expected: str = "a regular file") -> FolderError:
-        """Return the error of whoever has to read this file; ``expected`` is what should be there."""
+        """Return the error to raise if this file is needed; ``expected`` is what should be there."""
         return caused(FolderError(self.path, self.reason, expected, self.remedy, fault=("refused",)), self.cause)
 
 
 def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dict[str, SourceFile | Refused]:
-    """All names in one folder of the source, by one directory scan; sub-folders are left out.
+    """Return the files in one folder of the source by name, from one directory scan; sub-folders are left out.
 
     Args:
-        root: the source folder.
-        folder: the folder below it, '' for the source folder itself.
-        follow_links: follow links out of the source folder, too.
+        root: The source folder.
+        folder: Path of the folder relative to it; '' for the source folder itself.
+        follow_links: Whether to follow links out of the source folder as well.
 
     Raises:
-        FolderError: the folder is missing, unreadable, or lies outside the source folder.
+        FolderError: The folder is missing, unreadable, or outside the source folder.
     """
     path = root / folder
     real = None if follow_links else _real(path, root)
@@ -97,7 +97,7 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
         raise FolderError(folder, _LINK_OUT, "a folder", remedy, fault=("refused",)) from _not_followed()
     files: dict[str, SourceFile | Refused] = {}
     try:
-        path.stat()  # of a folder that is missing, the system's own reason
+        path.stat()  # raises the system's own error if the folder is missing
         descriptor = open_descriptor(path, _LIST) if real is None else _open_below(root, real, _LIST)
         try:
             with os.scandir(descriptor) as entries:
@@ -124,13 +124,13 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
 
 
 def _not_followed() -> OSError:
-    """Why a link out of the source folder is refused: nobody allowed it. What it leads to may be whole, so this is no
-    verdict on the data."""
+    """Return the cause of a refused link: EPERM, which counts as a reason outside the data (is_outside), because the
+    link's target may be intact."""
     return OSError(errno.EPERM, "links out of the source folder are not followed")
 
 
 def _look_at(root: Path, place: str, folder: str | None, entry: os.DirEntry[str]) -> SourceFile | Refused | None:
-    """Return what a name is; None for a folder. ``folder`` is the real path of its folder; None to follow links."""
+    """Return the file or refused path of an entry in ``folder`` (resolved; None to follow links); None for a folder."""
     real = None if folder is None else f"{folder}/{entry.name}"
     link = entry.is_symlink()
     if link and folder is not None and (real := _real(root / place, root)) is None:
@@ -149,40 +149,37 @@ def _look_at(root: Path, place: str, folder: str | None, entry: os.DirEntry[str]
 
 
 def names_alike(names: Iterable[str], wanted: str) -> list[str]:
-    """The names that differ from the wanted one only by upper and lower case."""
+    """Return the names that differ from the wanted one only in case."""
     return sorted(name for name in names if name != wanted and name.casefold() == wanted.casefold())
 
 
 def _names_like(path: Path) -> list[str]:
-    """Names beside a missing folder that are nearly its own."""
+    """Return the names beside a missing folder that differ from its own only in case."""
     try:
-        return names_alike([beside.name for beside in path.parent.iterdir()], path.name)
+        return names_alike([sibling.name for sibling in path.parent.iterdir()], path.name)
     except OSError:
         return []
 
 
 def _how_to_replace(root: Path, folder: str) -> str:
-    """What to do about a folder that lies outside the source folder: which link leads there."""
-    parts = Path(folder).parts
-    for part in (Path(*parts[: n + 1]) for n in range(len(parts))):
-        if (root / part).is_symlink() and _real(root / part, root) is None:
-            target = _resolved(root / part)
-            copy = f"delete the link SRC/{part}, then copy the folder there: cp -r {shlex.quote(target)} SRC/{part}"
+    """Return the remedy for a folder outside the source folder, which names the link that leads there."""
+    names = Path(folder).parts
+    for link in (Path(*names[: n + 1]) for n in range(len(names))):
+        if (root / link).is_symlink() and _real(root / link, root) is None:
+            target = _resolved(root / link)
+            copy = f"delete the link SRC/{link}, then copy the folder there: cp -r {shlex.quote(target)} SRC/{link}"
             return f"Pass {FOLLOW}, to follow the link, or {copy}."
     return "Pass as --src the folder that this one is in, or extract the archive again."
 
 
 def _real(path: Path, root: Path) -> str | None:
-    """A path within the source folder from there on, its links resolved; None where it leads out of it.
-
-    A loop of links ends as it stands.
-    """
+    """Return a path, links resolved but for loops, relative to the source folder; None if it leads out of it."""
     real, base = Path(_resolved(path)), _resolved(root)
     return str(real.relative_to(base)) if real.is_relative_to(base) else None
 
 
 def _resolved(path: Path) -> str:
-    """A path with its links resolved; as it stands where a link is replaced just now, which is not followed then."""
+    """Return a path with its links resolved; unresolved if a link changes meanwhile, which is not followed later."""
     try:
         return os.path.realpath(path)
     except OSError:
@@ -190,17 +187,17 @@ def _resolved(path: Path) -> str:
 
 
 def _open_below(root: Path, path: str, flags: int) -> int:
-    """The descriptor of a file or folder below the source folder, to which no link leads.
+    """Open a file or folder below the source folder without following links; return its descriptor.
 
     Raises:
-        OSError: it cannot be opened; with ELOOP or ENOTDIR a link may lie on the way.
+        OSError: It cannot be opened; ELOOP or ENOTDIR if there may be a link on the path.
     """
     *folders, last = path.split("/")
-    here = open_descriptor(root, _ON_THE_WAY)
+    here = open_descriptor(root, _TRAVERSE)
     try:
         for folder in folders:
-            inner = open_descriptor(folder, _ON_THE_WAY | os.O_NOFOLLOW, here)
-            outer, here = here, inner  # before the close: an interrupt in it must not make us close again below
+            inner = open_descriptor(folder, _TRAVERSE | os.O_NOFOLLOW, here)
+            outer, here = here, inner  # before the close: after an interrupt in it, ``finally`` must not close it again
             os.close(outer)
         return open_descriptor(last, flags | os.O_NOFOLLOW, here)
     finally:
@@ -208,12 +205,12 @@ def _open_below(root: Path, path: str, flags: int) -> int:
 
 
 def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes:
-    """The bytes of a file, which must still be the one that the scan found.
+    """Return the bytes of a file that is unchanged since the scan.
 
     Raises:
-        SourceChangedError: it is gone, is another file, or its size or time of change is another.
-        UnreadableError: the system does not let us read it.
-        FolderError: it is larger than ``most`` bytes.
+        SourceChangedError: The file is missing or replaced, or its size or modification time has changed.
+        UnreadableError: The system refuses to read it.
+        FolderError: It is larger than ``most`` bytes.
     """
     if file.size > most:
         found, fault = f"has {file.size} bytes", ("file-too-large", file.size)
@@ -235,7 +232,7 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
         raise SourceChangedError(file.path, found, expected, remedy, fault=(CHANGED,)) from error
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            found = "it or its folder was replaced by a link after the command began"
+            found = "the file or its folder was replaced by a link after the command began"
             remedy = f"Put a regular file at {here}. Then run the command again."
             expected = "the file that was listed"
             raise SourceChangedError(file.path, found, expected, remedy, fault=(CHANGED,)) from error
@@ -245,7 +242,7 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
         found = f"cannot be read ({why(error)})"
         raise UnreadableError(file.path, found, "", remedy, fault=(UNREADABLE,)) from error
     if data is None:
-        expected = f"the file that was listed, {file.size} bytes, untouched"
+        expected = f"the file that was listed, with {file.size} bytes"
         remedy = f"{wait}; otherwise stop the program that writes to {here}. Then run the command again."
         found = "changed after the command began"
         raise SourceChangedError(file.path, found, expected, remedy, fault=(CHANGED,))
@@ -253,10 +250,10 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
 
 
 def _read(descriptor: int, file: SourceFile) -> bytes | None:
-    """All bytes of an open file; None where it is not the file that was found, before or after reading."""
+    """Return all bytes of an open file; None if it differs from ``file`` before or after reading."""
     if not file.is_still(os.fstat(descriptor)):
-        return None  # nothing is read of it: it may be a pipe or a device
+        return None  # without reading: it may be a pipe or a device
     data = os.read(descriptor, file.size + 1)
     while 0 < len(data) < file.size and (more := os.read(descriptor, file.size + 1 - len(data))):
-        data += more  # some network file systems hand out less than was asked for
+        data += more  # some network file systems return less than requested
     return data if len(data) == file.size and file.is_still(os.fstat(descriptor)) else None

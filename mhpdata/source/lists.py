@@ -1,8 +1,8 @@
-"""Lists of a dataset: which images a split has, one a line, in the split's order.
+"""Read the lists of a dataset: the images of a split, one per line, in the split's order.
 
-A wrong line is a problem of the list; the lines that are right are still used. A line that is not as released and has
-one meaning (``images/0011.jpg`` for ``0011.jpg``, an id alone, blanks around it, an empty line) is taken; a remark says
-so.
+An invalid line is a problem of the list; the valid lines are still used. A line that differs from the release but is
+unambiguous (``images/0011.jpg`` for ``0011.jpg``, an id alone, surrounding blanks, an empty line) is accepted with a
+remark.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from dataclasses import dataclass
 
 from mhpdata.errors import SKIP, FolderError
 from mhpdata.faults import Renamed, counted_code
-from mhpdata.source.entry import Found, Listing, Problem
+from mhpdata.source.entry import Listing, Names, Problem
 from mhpdata.source.files import Refused, names_alike, read_file
 from mhpdata.source.names import Folders
 
 MAX_BYTES = 1 << 22
-"""Longer lists are refused unread: 4 MiB, half a million names."""
+"""Maximum size of a list: 4 MiB, half a million names."""
 
 MAX_WRONG = 1000
-"""A list with more wrong lines is none."""
+"""Maximum number of invalid lines; a file with more is not a list."""
 
 _NEARLY = re.compile(r"(?:(.*)/)?([0-9]{1,9})(?:\.(?:jpe?g|png|bmp|gif|webp))?", re.ASCII | re.IGNORECASE)
-"""Folder, id and ending of a line that is not as released."""
+"""Folder, id and ending of a line that differs from the release."""
 
 _LINE = f"Correct or delete the line; to pack without it, pass {SKIP}."
 _LIST = "Extract the archive again, or save your own list as plain text, one image per line."
@@ -32,34 +32,34 @@ _LIST = "Extract the archive again, or save your own list as plain text, one ima
 
 @dataclass(frozen=True)
 class Lines:
-    """Describe the lines of a list.
+    """Form of the lines of a list.
 
     Attributes:
-        example: a line, for errors.
-        ending: that a line has after the id, as released.
-        photos: the folder of the images, below the source folder.
+        example: Description of a line, for errors.
+        ending: Text after the id in the lines of the release.
+        images: Path of the folder of the images, relative to the source folder.
     """
 
     example: str
     ending: str
-    photos: str
+    images: str
 
     def id_of(self, line: str) -> str | None:
-        """The id of the image that a line names; None where it names none, or not one alone."""
+        """Return the id of the image that a line names; None unless it names exactly one."""
         match = _NEARLY.fullmatch(line.strip(" \t").replace("\\", "/"))
-        return match[2] if match and (match[1] is None or self._are_photos(match[1])) else None
+        return match[2] if match and (match[1] is None or self._are_images(match[1])) else None
 
-    def _are_photos(self, folder: str) -> bool:
-        """Whether a line's folder is that of the images, from the source folder or a folder above it on."""
-        parts = [part.casefold() for part in folder.split("/") if part != "."]
-        photos = self.photos.casefold().split("/")
-        known = min(len(parts), len(photos))
-        return not {"", ".."} & set(parts) and parts[len(parts) - known :] == photos[len(photos) - known :]
+    def _are_images(self, folder: str) -> bool:
+        """Return whether a line's folder is the images' folder, relative to the source folder or one above or below."""
+        names = [name.casefold() for name in folder.split("/") if name != "."]
+        images = self.images.casefold().split("/")
+        known = min(len(names), len(images))
+        return not {"", ".."} & set(names) and names[len(names) - known :] == images[len(images) - known :]
 
 
 def read_ids(
     folders: Folders,
-    there: Found,
+    files: Names,
     place: str,
     lines: Lines,
     listing: Listing,
@@ -67,27 +67,27 @@ def read_ids(
     taken: dict[str, str] | None = None,
     leave: Set[str] = frozenset(),
 ) -> list[str]:
-    """The ids of one list in its order.
+    """Return the ids of one list in its order.
 
     Args:
-        folders: of the download.
-        there: the names in the list's folder.
-        place: the list, below the source folder.
-        lines: what its lines are.
-        listing: takes what is wrong and what is taken under another name.
-        split: that the list is of; "" where what is wrong with it concerns every split.
-        taken: ids that other lists have, and where: an id is taken once, by the first list.
-        leave: ids to pass over.
+        folders: Folders of the download.
+        files: Files in the list's folder by name.
+        place: Path of the list, relative to the source folder.
+        lines: Form of its lines.
+        listing: Receives the problems and accepted deviations.
+        split: Split of the list; "" if its problems concern every split.
+        taken: Ids of other lists, each with its location; extended. An id belongs to the first list that names it.
+        leave: Ids to omit.
 
     Raises:
-        FolderError: the list must not be read, is not text, or has more than MAX_WRONG wrong lines.
+        FolderError: The list must not be read, is not text, or has more than MAX_WRONG invalid lines.
     """
     taken = {} if taken is None else taken
     names: list[str] = []
     odd: list[tuple[int, str, str]] = []
     empty: list[int] = []
     wrong = 0
-    for number, line in enumerate(_read_lines(folders, there, place, lines.example, listing, split), 1):
+    for number, line in enumerate(_read_lines(folders, files, place, lines.example, listing, split), 1):
         if not line.strip(" \t"):
             empty.append(number)
             continue
@@ -98,8 +98,8 @@ def read_ids(
         elif id in leave:
             continue
         elif id in taken:
-            name, again = id, f"{id}{lines.ending} again"
-            expected = f"one mention ({taken[id]} has it)"
+            name, again = id, f"names {id}{lines.ending} again"
+            expected = f"each image once ({taken[id]} names it)"
             error = FolderError(here, again, expected, _LINE, fault=("list-repeat", id))
         else:
             taken[id] = here
@@ -120,16 +120,16 @@ def read_ids(
     return names
 
 
-def _read_lines(folders: Folders, found: Found, place: str, example: str, listing: Listing, split: str) -> list[str]:
-    """The lines of a list; a missing list is a problem and has none."""
+def _read_lines(folders: Folders, files: Names, place: str, example: str, listing: Listing, split: str) -> list[str]:
+    """Return the lines of a list; a missing list is added to the problems and has no lines."""
     name = place.rpartition("/")[2]
-    file = found.get(name)
+    file = files.get(name)
     if file is None:
         remedy = (
             f"Extract the archive again; to pack without its images, pass --split for each other split, and {SKIP}."
         )
-        if alike := names_alike(found, name):
-            remedy = f"{alike[0]} is there: rename it to {name}."
+        if alike := names_alike(files, name):
+            remedy = f"Rename {alike[0]} to {name}."
         error = FolderError(place, "missing", "a list of the release", remedy, fault=("missing",))
         listing.problems.append(Problem(split, place, error, entry=False))
         return []

@@ -1,1 +1,1 @@
-"""Bytes on disk: images in records, records in shards, the manifest. Each format lives here only."""
+"""The formats on disk: images in records, records in shards, the manifest. Each is implemented here only."""

@@ -1,14 +1,14 @@
-"""What a packed folder holds, as one SHA-256: the same for the same samples, whatever files they lie in.
+"""The content of a packed folder as one SHA-256: equal samples give the same digest, whatever files hold them.
 
 ::
 
-    record digest    SHA-256 of the record's bytes after its header, which holds nothing but its index
+    record digest    SHA-256 of the record's bytes after its header, which holds only its index
     content of a split   SHA-256 of its records' digests, in order
     content of a pack    SHA-256 of layout, classes, left/right pairs, and name, records, labelled and content of each
                          split; splits in order of their names
 
-So neither container, shard size, worker nor interruption changes it. Options are not part of it: those that change
-samples do so in the records. ``docs/format.md`` gives the bytes.
+Container, shard size, number of workers and interruptions do not change it. Options are not included: those that change
+samples change the records. ``docs/format.md`` specifies the bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ DOMAIN = "mhp-content-2"
 
 
 class SplitContent(NamedTuple):
-    """What the content of a pack says of one split: name, number of records, labelled or not, content (hex)."""
+    """The fields of a split that enter the content of a pack.
+
+    Attributes:
+        name: Name of the split.
+        records: Number of records.
+        labelled: Whether its records have labels.
+        content: Its ``split_content`` (hex).
+    """
 
     name: str
     records: int
@@ -33,7 +40,7 @@ class SplitContent(NamedTuple):
 
 
 def record_digest(data: bytes | bytearray | memoryview) -> bytes:
-    """Return the SHA-256 of what a record holds: of its bytes after its header."""
+    """Return the SHA-256 of a record's bytes after its header."""
     return hashlib.sha256(memoryview(data)[IR_HEADER.size :]).digest()
 
 
@@ -41,7 +48,7 @@ def split_content(digests: Iterable[bytes]) -> str:
     """Return the content of a split (hex).
 
     Args:
-        digests: of its records, in order.
+        digests: Digests of its records, in order.
     """
     whole = hashlib.sha256()
     for digest in digests:
@@ -55,8 +62,8 @@ def pack_content(
     """Return the content of a pack (hex).
 
     Args:
-        layout, classes, flip_pairs: of its manifest.
-        splits: all of its splits, in any order.
+        layout, classes, flip_pairs: Fields of its manifest.
+        splits: All of its splits, in any order.
     """
     ordered = sorted(splits)
     fields: list[object] = [DOMAIN, layout, len(classes), *classes, len(flip_pairs)]

@@ -1,7 +1,7 @@
-"""SHA-256 of many things as one value: in a manifest a text of hexadecimal digits, in memory bytes.
+"""Many SHA-256 digests as one value: a text of hexadecimal digits in a manifest, bytes in memory.
 
-A folder of 600,000 records has two digests for each. As a list of texts they take 250 bytes of memory each, and JSON
-that is half quotes and commas; so they are kept one after the other, and cut when they are asked for.
+A folder of 600,000 records has two digests per record. As a list of texts, each would take 250 bytes of memory, and
+half of the JSON would be quotes and commas. They are therefore stored back to back, and extracted on access.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, overload
 from mhpdata.fields import shown
 
 BLOCK = 1 << 22
-"""Bytes of a block of a shard's file that has a SHA-256 of its own; the last block of a file is what is left."""
+"""Bytes of each block of a shard's file that is hashed separately; the last block of a file may be shorter."""
 SIZE = 32
 SOURCE_BYTES = 16
-"""Bytes of a digest, and of one of an entry's source files, of which the first half tells changed from unchanged."""
+"""Bytes of a digest, and of a digest of an entry's source files, whose first half is enough to detect a change."""
 _DIGITS = re.compile("[0-9a-f]*")
 
 
@@ -25,8 +25,8 @@ class Digests(Sequence[str]):
     """Digests of one size, each as hexadecimal digits.
 
     Args:
-        data: the digests, one after the other.
-        size: bytes of each.
+        data: The digests, back to back.
+        size: Bytes of each digest.
     """
 
     __slots__ = ("_data", "_size")
@@ -48,17 +48,17 @@ class Digests(Sequence[str]):
     @overload
     def __getitem__(self, index: slice) -> Digests: ...
     def __getitem__(self, index: int | slice) -> str | Digests:
-        """Return one as hexadecimal digits; of a slice, several."""
+        """Return one digest as hexadecimal digits, or for a slice several digests."""
         if isinstance(index, slice):
             return Digests(b"".join(self.raw(i) for i in range(*index.indices(len(self)))), self._size)
         return self.raw(range(len(self))[index]).hex()
 
     def raw(self, index: int) -> bytes:
-        """Return the bytes of one, by its index from 0."""
+        """Return the bytes of one digest, by its index from 0."""
         return self._data[index * self._size : (index + 1) * self._size]
 
     def hex(self) -> str:
-        """Return all, one after the other: what ``digests_at`` reads."""
+        """Return all digests as one text, which ``digests_at`` reads."""
         return self._data.hex()
 
     def __eq__(self, other: object) -> bool:
@@ -72,7 +72,7 @@ class Digests(Sequence[str]):
 
 
 def digests_at(value: Any, place: str, count: int, size: int = SIZE) -> Digests:
-    """Return ``count`` digests from JSON; raises ValueError, which names the field, where they are not that."""
+    """Return ``count`` digests from JSON. Raises ValueError with the field's name for any other value."""
     if not isinstance(value, str) or not _DIGITS.fullmatch(value) or len(value) != 2 * size * count:
         found = f"a text of {len(value)} characters" if isinstance(value, str) else shown(value)
         raise ValueError(f"{place} has {found}, not {count} digests of {2 * size} hexadecimal digits")
@@ -80,15 +80,15 @@ def digests_at(value: Any, place: str, count: int, size: int = SIZE) -> Digests:
 
 
 def blocks_of(size: int) -> int:
-    """How many blocks a file of ``size`` bytes has."""
+    """Return the number of blocks in a file of ``size`` bytes."""
     return -(-size // BLOCK)
 
 
 class FileHash:
-    """SHA-256 of a file and of each of its blocks, from its bytes in order, in one pass.
+    """SHA-256 of a file and of each of its blocks, computed in one pass over its bytes.
 
     Attributes:
-        size: bytes so far.
+        size: Number of bytes so far.
     """
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class FileHash:
         self._blocks: list[bytes] = []
 
     def update(self, data: bytes | bytearray | memoryview) -> None:
-        """Add the bytes that follow."""
+        """Add the next bytes."""
         view = memoryview(data)
         self._whole.update(view)
         while len(view) >= (room := BLOCK - self.size % BLOCK):
@@ -110,11 +110,11 @@ class FileHash:
 
     @property
     def sha256(self) -> str:
-        """Of the whole file (hex)."""
+        """SHA-256 of the whole file (hex)."""
         return self._whole.hexdigest()
 
     @property
     def blocks(self) -> Digests:
-        """Of each block, the last one, which may be shorter, included."""
+        """SHA-256 of each block, including the last one, which may be shorter."""
         last = [self._block.digest()] if self.size % BLOCK else []
         return Digests(b"".join([*self._blocks, *last]))

@@ -1,4 +1,4 @@
-"""Images that are the same file, byte for byte: groups of them, and how many splits share."""
+"""Find byte-identical images, and count those that splits share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import combinations
 
 
 def identical(hashes: Iterable[tuple[str, bytes | str]]) -> tuple[tuple[str, ...], ...]:
-    """Groups of two or more names with the same hash, in the order of their first."""
+    """Return groups of two or more names with the same hash, in the order of their first names."""
     groups: dict[bytes | str, list[str]] = {}
     for name, digest in hashes:
         groups.setdefault(digest, []).append(name)
@@ -15,12 +15,15 @@ def identical(hashes: Iterable[tuple[str, bytes | str]]) -> tuple[tuple[str, ...
 
 
 def count_shared(groups: Iterable[tuple[str, ...]], splits: Iterable[str]) -> tuple[int, dict[tuple[str, str], int]]:
-    """How many groups of ``identical`` photos have several of one split; and how many each two splits share.
+    """Count the groups of ``identical`` images with several images of one split, and those that two splits share.
 
     Args:
-        groups: of names as split/name.
-        splits: which, in the order wanted.
+        groups: Groups of names in the form split/name.
+        splits: Names of the splits, in the order of the result.
+
+    Returns:
+        The number of groups with several images of one split, and the number of shared groups per pair of splits.
     """
-    places = [[name.split("/")[0] for name in group] for group in groups]
-    within = sum(len(group) > len(set(group)) for group in places)
-    return within, {(a, b): sum(a in group and b in group for group in places) for a, b in combinations(splits, 2)}
+    splits_of = [[name.split("/")[0] for name in group] for group in groups]
+    within = sum(len(group) > len(set(group)) for group in splits_of)
+    return within, {(a, b): sum(a in group and b in group for group in splits_of) for a, b in combinations(splits, 2)}

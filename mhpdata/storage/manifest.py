@@ -1,7 +1,7 @@
-"""manifest.json: what a packed folder holds. Written last, so a folder without it is not a dataset.
+"""manifest.json describes a packed folder. It is written last, so a folder without it is not a dataset.
 
-Nothing in it depends on who packed, where, when or with how many workers; build.json beside it says that. Version 2 is
-written and read (mhpdata.storage.manifest_2), version 1 is read (mhpdata.storage.manifest_1), both as one Manifest.
+It does not depend on who packed, where, when or with how many workers; build.json beside it records that. Version 2 is
+written and read (mhpdata.storage.manifest_2), version 1 only read (mhpdata.storage.manifest_1), both as a Manifest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BUILD_NAME = "build.json"
 FORMAT = "mhp-packed"
 VERSION = 2
 READ = {1: manifest_1.parse_fields, VERSION: manifest_2.parse_fields}
-"""The versions that are read, each with what reads it."""
+"""Supported versions, each with its parser."""
 MAX_BYTES = 1 << 28
 
 
@@ -39,7 +39,8 @@ class Manifest:
     """The content of manifest.json; docs/format.md describes each field.
 
     Attributes:
-        version: of the format that it was read from: of 1 it has neither contents nor digests of blocks and sources.
+        version: Version of the format that it was read from; version 1 has no contents, and no digests of blocks and
+            sources.
     """
 
     layout: str
@@ -80,19 +81,19 @@ class Manifest:
 
     @property
     def content_id(self) -> str | None:
-        """SHA-256 (hex) of what the folder holds, whatever files it lies in; None of version 1, which does not say."""
+        """SHA-256 (hex) of the folder's content (mhpdata.storage.content); None for version 1, which lacks it."""
         if self.version == 1:
             return None
         return pack_content(self.layout, self.classes, self.flip_pairs, contents(self.splits))
 
     def to_json(self) -> str:
-        """The text of manifest.json.
+        """Return the text of manifest.json.
 
         Raises:
-            ManifestError: it was read from version 1, and lacks what version 2 has.
+            ManifestError: The manifest was read from version 1, and lacks fields of version 2.
         """
         if self.version != VERSION:
-            raise ManifestError(NAME, f"is of version {self.version}", f"version {VERSION}", PACK_AGAIN)
+            raise ManifestError(NAME, f"has version {self.version}", f"version {VERSION}", PACK_AGAIN)
         content = {
             "format": FORMAT,
             "version": VERSION,
@@ -113,14 +114,18 @@ class Manifest:
 
     @staticmethod
     def from_json(text: str, place: str) -> Manifest:
-        """A manifest from its text.
+        """Parse the text of a manifest.
+
+        Args:
+            text: Content of manifest.json.
+            place: Path of the file, for errors.
 
         Raises:
-            ManifestError: not the manifest of a packed folder, or of a version that this mhp does not read.
+            ManifestError: The text is not the manifest of a packed folder, or has an unsupported version.
         """
         try:
             content = parse_json(text)
-            del text  # of a large folder 70 MB, and the values take as many again
+            del text  # 70 MB for a large folder, and the values take as much again
             format, version = field_of(content, "format", ""), count_at(field_of(content, "version", ""), "version")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ManifestError(place, f"is not a manifest ({error_in_words(error)})", "", _AGAIN) from error
@@ -129,21 +134,21 @@ class Manifest:
             found, expected = f"format {shown(format)}, version {version}", f'format "{FORMAT}", version {known}'
             if format != FORMAT:
                 raise ManifestError(place, f"is not a manifest of mhp ({found})", expected, _AGAIN)
-            raise ManifestError(place, f"is of an unsupported version ({found})", expected, UPDATE)
+            raise ManifestError(place, f"has an unsupported version ({found})", expected, UPDATE)
         try:
             manifest = Manifest(**READ[version](content), version=version)
             if version != 1 and digest_at(field_of(content, "content", ""), "content") != manifest.content_id:
-                raise ValueError("content is not the digest of the layout, classes and splits beside it")
+                raise ValueError("content is not the digest of its layout, classes and splits")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ManifestError(place, f"invalid field: {error_in_words(error)}", "", _AGAIN) from error
         return manifest
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a packed folder.
+    """Read the manifest of a packed folder.
 
     Raises:
-        ManifestError: there is none (an unfinished pack, or no packed folder), or it is damaged.
+        ManifestError: The manifest is missing (an unfinished pack, or not a packed folder) or damaged.
     """
     return Manifest.from_json(_read_text(folder), str(folder / NAME))
 
@@ -171,7 +176,7 @@ def _read_text(folder: Path) -> str:
 
 
 def dump(value: object, depth: int = 0) -> str:
-    """JSON with one line for a list of plain values, so that a manifest can be read by people."""
+    """Return JSON for human readers: indented, but with lists of simple values on one line."""
     inner = "\n" + " " * (depth + 1)
     if isinstance(value, dict):
         items = [f"{json.dumps(key)}: {dump(item, depth + 1)}" for key, item in value.items()]

@@ -1,7 +1,7 @@
-"""manifest.json, version 1, which mhp 0.1 wrote: read as the same Manifest; never written.
+"""Read version 1 of manifest.json, which mhp 0.1 wrote, as a Manifest.
 
-It has no digests of blocks, no contents and no digests of sources; what it held in optional fields is filled in, and
-what it said of skipped entries, notes and renamed files in English is kept in those words.
+It has no digests of blocks, no contents and no digests of sources. Missing optional fields get their defaults; the
+English texts on skipped entries, notes and renamed files are kept as they are.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from mhpdata.storage.packed import PackedSplit, Shard, ShardFile, Skipped
 from mhpdata.storage.statistics import parse_statistics
 
 _OPTIONAL = frozenset({"unlabelled_persons"})
-"""Counts that are missing where they are 0, or were not counted yet."""
+"""Counts that may be missing, because they were 0 or not counted yet."""
 
 
 def parse_fields(content: Any) -> dict[str, Any]:
-    """The fields of a Manifest from the JSON of version 1, but for its version.
+    """Return the fields of a Manifest, except its version, from the JSON of version 1.
 
     Raises:
-        ValueError: a field is not what it should be; the message names it.
+        ValueError: A field is missing or invalid; the message names it.
     """
     splits = object_at(field_of(content, "splits", ""), "splits")
     fields = parse_labels(content)
@@ -43,13 +43,13 @@ def parse_fields(content: Any) -> dict[str, Any]:
 
 def _split(split: Any, place: str) -> PackedSplit:
     listed = list_at(field_of(split, "shards", place), f"{place}.shards")
-    found = PackedSplit(
+    packed = PackedSplit(
         shards=tuple(_shard(shard, f"{place}.shards[{i}]") for i, shard in enumerate(listed)),
         statistics=parse_statistics(field_of(split, "statistics", place), f"{place}.statistics", _OPTIONAL),
         labelled=truth_at(split.get("labelled", True), f"{place}.labelled"),
     )
-    check_records(found, split, place)
-    return found
+    check_records(packed, split, place)
+    return packed
 
 
 def _shard(content: Any, place: str) -> Shard:
@@ -64,7 +64,7 @@ def _shard(content: Any, place: str) -> Shard:
     names, where = parse_names(content, place), f"{place}.photos"
     photos = Digests.of(digest_at(one, where) for one in list_at(content.get("photos", []), where))
     if len(photos) not in (0, len(names)):
-        raise ValueError(f"{where} has {len(photos)} digests, and there are {len(names)} names")
+        raise ValueError(f"{where} has {len(photos)} digests, but there are {len(names)} names")
     classes = content.get("classes", [])
     return Shard(
         files, names, photos, classes=parse_classes(classes, f"{place}.classes", len(names)) if classes != [] else ()

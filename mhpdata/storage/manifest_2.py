@@ -1,6 +1,6 @@
-"""manifest.json, version 2, both ways; docs/format.md describes each field.
+"""Read and write version 2 of manifest.json; docs/format.md describes each field.
 
-Everything read is untrusted. A value that is not what the document says is a ValueError that names the field.
+The JSON is untrusted: a value that violates the specification raises a ValueError that names the field.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from mhpdata.storage.packed import PackedSplit, Shard, ShardFile, Skipped
 from mhpdata.storage.statistics import parse_statistics
 
 SHARD_FILE = re.compile(r"[a-z][a-z0-9_]*-[0-9]{5}\.(rec|idx|h5)")
-"""The names of shards' files: split, number, and one of mhpdata.storage.shards.formats.SUFFIXES."""
+"""Names of shards' files: split, number, and one of mhpdata.storage.shards.formats.SUFFIXES."""
 
 
 def file_content(file: ShardFile) -> dict[str, Any]:
-    """A file of a shard for JSON."""
+    """Return a file of a shard as JSON values."""
     return {"file": file.file, "bytes": file.bytes, "sha256": file.sha256, "blocks": file.blocks.hex()}
 
 
 def shard_content(shard: Shard) -> dict[str, Any]:
-    """A shard for JSON."""
+    """Return a shard as JSON values."""
     return {
         "records": len(shard.names),
         "files": [file_content(file) for file in shard.files],
@@ -40,7 +40,7 @@ def shard_content(shard: Shard) -> dict[str, Any]:
 
 
 def split_fields(split: PackedSplit) -> dict[str, Any]:
-    """A split for JSON."""
+    """Return a split as JSON values."""
     return {
         "records": split.records,
         "labelled": split.labelled,
@@ -51,12 +51,12 @@ def split_fields(split: PackedSplit) -> dict[str, Any]:
 
 
 def coded(items: tuple[Skipped, ...] | tuple[Note, ...] | tuple[Renamed, ...]) -> list[dict[str, Any]]:
-    """What has a code and values, for JSON."""
+    """Return items with a code and values as JSON values."""
     return [asdict(item) for item in items]
 
 
 def parse_fields(content: Any) -> dict[str, Any]:
-    """The fields of a Manifest from the JSON of version 2, but for its version and its own content."""
+    """Return the fields of a Manifest, except its version and content, from the JSON of version 2."""
     splits = object_at(field_of(content, "splits", ""), "splits")
     return {
         **parse_labels(content),
@@ -70,11 +70,11 @@ def parse_fields(content: Any) -> dict[str, Any]:
 
 
 def parse_labels(content: Any) -> dict[str, Any]:
-    """Layout, classes, left/right pairs, options and duplicates, which both versions write alike."""
+    """Return layout, classes, left/right pairs, options and duplicates, which have the same form in both versions."""
     classes = tuple(text_at(name, "classes") for name in list_at(field_of(content, "classes", ""), "classes"))
     pairs = tuple(_pair(pair) for pair in list_at(field_of(content, "flip_pairs", ""), "flip_pairs"))
     if any(max(pair) >= len(classes) for pair in pairs) or len(classes) > 255:
-        raise ValueError(f"flip_pairs is {pairs}, and there are {len(classes)} classes")
+        raise ValueError(f"flip_pairs is {pairs}, but there are {len(classes)} classes")
     options = object_at(field_of(content, "options", ""), "options")
     for name, choices in (("format", FORMATS), ("overlap", OVERLAPS), ("image", IMAGES)):
         if field_of(options, name, "options") not in choices:
@@ -92,27 +92,27 @@ def parse_labels(content: Any) -> dict[str, Any]:
 
 
 def parse_split(split: Any, place: str) -> PackedSplit:
-    """A split from JSON."""
+    """Parse a split from JSON values."""
     listed = list_at(field_of(split, "shards", place), f"{place}.shards")
-    found = PackedSplit(
+    packed = PackedSplit(
         shards=tuple(parse_shard(shard, f"{place}.shards[{i}]") for i, shard in enumerate(listed)),
         statistics=parse_statistics(field_of(split, "statistics", place), f"{place}.statistics"),
         labelled=truth_at(field_of(split, "labelled", place), f"{place}.labelled"),
         content=digest_at(field_of(split, "content", place), f"{place}.content"),
     )
-    check_records(found, split, place)
-    return found
+    check_records(packed, split, place)
+    return packed
 
 
-def check_records(found: PackedSplit, split: Any, place: str) -> None:
-    """Compare a split's number of records with that of its shards."""
+def check_records(packed: PackedSplit, split: Any, place: str) -> None:
+    """Compare the number of records of a split with that of its shards. Raises ValueError if they differ."""
     records = count_at(field_of(split, "records", place), f"{place}.records")
-    if found.records != records:
-        raise ValueError(f"{place}.records: {records} records, {found.records} in its shards")
+    if packed.records != records:
+        raise ValueError(f"{place}.records: {records} records, but {packed.records} in its shards")
 
 
 def parse_shard(content: Any, place: str = "shard") -> Shard:
-    """A shard from JSON."""
+    """Parse a shard from JSON values."""
     files = tuple(_file(file, f"{place}.files") for file in parse_files(content, place))
     names = parse_names(content, place)
     count = len(names)
@@ -126,7 +126,7 @@ def parse_shard(content: Any, place: str = "shard") -> Shard:
 
 
 def parse_files(content: Any, place: str) -> list[Any]:
-    """The files of a shard, of which there is at least one and each has the name of one."""
+    """Return the files of a shard as JSON values. Raises ValueError unless there is one and all names are valid."""
     listed = list_at(field_of(content, "files", place), f"{place}.files")
     named = [text_at(field_of(file, "file", f"{place}.files"), f"{place}.files.file") for file in listed]
     if not named or not all(map(SHARD_FILE.fullmatch, named)):
@@ -136,7 +136,7 @@ def parse_files(content: Any, place: str) -> list[Any]:
 
 
 def parse_names(content: Any, place: str) -> tuple[str, ...]:
-    """The names of a shard's records, as many as it says."""
+    """Return the names of a shard's records. Raises ValueError unless their number is that of its records."""
     where = f"{place}.names"
     names = tuple(text_at(one, where) for one in list_at(field_of(content, "names", place), where))
     if (records := count_at(field_of(content, "records", place), f"{place}.records")) != len(names):
@@ -147,17 +147,17 @@ def parse_names(content: Any, place: str) -> tuple[str, ...]:
 
 
 def parse_classes(content: Any, place: str, count: int) -> tuple[int, ...]:
-    """The labels in each of ``count`` records, of which 255 is none."""
+    """Return the labels in each of ``count`` records as bit sets; 255 is not a label."""
     classes = tuple(hexadecimal_at(bits, place) for bits in list_at(content, place))
     if len(classes) != count or min(classes, default=0) < 0:
         raise ValueError(f"{place} has {len(classes)} numbers, not {count} of 0 or more")
     if max(classes, default=0) >> IGNORE:
-        raise ValueError(f"{place} has a label beyond {IGNORE - 1}")
+        raise ValueError(f"{place} has a label above {IGNORE - 1}")
     return classes
 
 
 def parse_skipped(content: Any) -> tuple[Skipped, ...]:
-    """What was left out, from JSON."""
+    """Parse skipped entries from JSON values."""
     return tuple(
         Skipped(**_texts(one, "skipped", "split", "name", "place", "code"), values=_values(one, "skipped"))
         for one in list_at(content, "skipped")
@@ -165,13 +165,13 @@ def parse_skipped(content: Any) -> tuple[Skipped, ...]:
 
 
 def parse_notes(content: Any) -> tuple[Note, ...]:
-    """Notes from JSON."""
+    """Parse notes from JSON values."""
     listed, fields = list_at(content, "notes"), ("split", "name", "code")
     return tuple(Note(**_texts(one, "notes", *fields), values=_values(one, "notes")) for one in listed)
 
 
 def parse_renamed(content: Any) -> tuple[Renamed, ...]:
-    """What was taken under another name, from JSON."""
+    """Parse accepted deviations of names and lines from JSON values."""
     return tuple(
         Renamed(**_texts(one, "renamed", "split", "place", "code"), values=_values(one, "renamed"))
         for one in list_at(content, "renamed")
@@ -179,7 +179,7 @@ def parse_renamed(content: Any) -> tuple[Renamed, ...]:
 
 
 def truth_at(value: Any, place: str) -> bool:
-    """True or false."""
+    """Return a boolean value."""
     if not isinstance(value, bool):
         raise ValueError(f"{place} is {shown(value)}, not true or false")
     return value

@@ -1,4 +1,4 @@
-"""What a manifest describes: files of shards, shards, splits, and entries that were left out."""
+"""The items of a manifest: files of shards, shards, splits, and skipped entries."""
 
 from __future__ import annotations
 
@@ -14,27 +14,33 @@ from mhpdata.wording import counted, printable
 
 @dataclass(frozen=True)
 class ShardFile:
-    """A file of a shard: its name in the packed folder, its length, its SHA-256 (hex), and that of each block of it.
+    """A file of a shard.
 
-    In a manifest of version 1 there are no blocks.
+    Attributes:
+        file: Name in the packed folder.
+        bytes: Size in bytes.
+        sha256: SHA-256 (hex).
+        blocks: SHA-256 of each block; empty in a manifest of version 1.
     """
 
     file: str
     bytes: int
     sha256: str
-    blocks: Digests = Digests()  # noqa: RUF009  # it does not change
+    blocks: Digests = Digests()  # noqa: RUF009  # immutable
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard: its files, and the names of its records in order.
+    """One shard.
 
     Attributes:
-        photos: SHA-256 (hex) of each record's image file in the source.
-        sources: of each record, a digest of all its files in the source (mhpdata.packing.sources).
-        classes: of each record, the labels that occur in it as packed: bit c of a number for label c.
+        files: Its files.
+        names: Names of its records, in order.
+        ``photos``: SHA-256 (hex) of each record's image file in the source.
+        sources: Digest of all source files of each record (mhpdata.packing.sources).
+        classes: Labels that occur in each packed record: bit c of a number is label c.
 
-    In a manifest of version 1 there are no ``sources``, and of the first of them neither photos nor classes.
+    A manifest of version 1 has no ``sources``; the first such manifests have neither ``photos`` nor ``classes``.
     """
 
     files: tuple[ShardFile, ...]
@@ -45,7 +51,7 @@ class Shard:
 
     @property
     def stem(self) -> str:
-        """The files' common name without suffix."""
+        """The common name of its files, without suffix."""
         return Path(self.files[0].file).stem
 
     def __repr__(self) -> str:
@@ -55,9 +61,13 @@ class Shard:
 
 @dataclass(frozen=True)
 class PackedSplit:
-    """One split of a manifest: its shards in order, its statistics, whether its records have labels, and its content.
+    """One split of a manifest.
 
-    ``content`` is that of mhpdata.storage.content (hex); empty in a manifest of version 1.
+    Attributes:
+        shards: Its shards, in order.
+        statistics: Counts over its records.
+        labelled: Whether its records have labels.
+        content: Its content (hex) by mhpdata.storage.content; empty in a manifest of version 1.
     """
 
     shards: tuple[Shard, ...]
@@ -67,14 +77,14 @@ class PackedSplit:
 
     @property
     def records(self) -> int:
-        """How many records the split has."""
+        """The number of records in the split."""
         return sum(len(shard.names) for shard in self.shards)
 
     def __repr__(self) -> str:
         return f"<PackedSplit of {counted(self.records, 'record')} in {counted(len(self.shards), 'shard')}>"
 
     def in_words(self, name: str) -> tuple[str, ...]:
-        """Return the split's line of a table: its name, images, persons, shards and megabytes."""
+        """Return the split's row of a table: its name, images, persons, shards and megabytes."""
         megabytes = sum(file.bytes for shard in self.shards for file in shard.files) / 1e6
         persons = f"{self.statistics.persons:,}"
         return name, f"{self.records:,}", persons, f"{len(self.shards):,}", f"{megabytes:,.1f}"
@@ -82,13 +92,13 @@ class PackedSplit:
 
 @dataclass(frozen=True)
 class Skipped:
-    """An entry, or a line of a list, that was left out, and why.
+    """An entry, or a line of a list, that was skipped, and why.
 
     Attributes:
-        split: the entry's split; "" where what is wrong concerns every split.
-        name: the entry, the line, or the list.
-        place: the file below the source folder, of a list with the line.
-        code, values: what is wrong there, of mhpdata.faults.FAULTS.
+        split: Name of the split; "" if every split is concerned.
+        name: Name of the entry, the line, or the list.
+        place: Path of the file, relative to the source folder; for a list with the line.
+        code, values: What is wrong there; a key of mhpdata.faults.FAULTS and its values.
     """
 
     split: str
@@ -104,5 +114,5 @@ class Skipped:
 
 
 def contents(splits: dict[str, PackedSplit]) -> list[SplitContent]:
-    """Return what the content of a pack says of each of these splits."""
+    """Return the fields of these splits that enter the content of a pack."""
     return [SplitContent(name, split.records, split.labelled, split.content) for name, split in splits.items()]

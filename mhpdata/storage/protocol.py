@@ -1,23 +1,25 @@
-"""Which images of a split count: chosen when a packed folder is read, never when it is packed.
+"""Choose the images of a split to use, when a packed folder is read; packing always keeps all images.
 
-Two questions that are independent of each other:
+The protocol decides which images belong to a split:
 
 ========== ==========================================================================================================
 official   every image of the split
-gluoncv    val without its first entry by position in train_list: GluonCV 0.10.5 takes the slice [3001:4000] for val
-           (``gluoncv/data/mhp.py``), which loses the image at position 3000, id 3001 of the release. Other splits are
+gluoncv    val without its first entry by position in train_list: GluonCV 0.10.5 uses the slice [3001:4000] for val
+           (``gluoncv/data/mhp.py``), which omits the image at position 3000, id 3001 of the release. Other splits are
            those of ``official``
 ========== ==========================================================================================================
 
-``leak_free`` leaves out byte-identical copies, which the release has in several splits: of train those that val or test
-has, too; of val those that test has. test is always whole. It is for who trains, and keeps what is evaluated.
+Independently of it, byte-identical copies can be dropped, which the release has in several splits:
 
-``unseen`` is for who evaluates a network that was trained without that: it leaves out of val what train has, too, and
-of test what train or val has.
+``leak_free``, for training, drops images of train that also appear in val or test, and images of val that also appear
+in test; test stays complete.
 
-In the full release ``gluoncv`` gives 999 images, and figures compare with those that GluonCV published. In any other
-folder, the synthetic ones, too, it means the same by position (val without its first entry, be it packed or skipped),
-and compares with nothing published. A folder with a val_list of its own has no such protocol at GluonCV.
+``unseen``, for evaluating a network that was trained without ``leak_free``, drops images of val that also appear in
+train, and images of test that also appear in train or val.
+
+With the full release, ``gluoncv`` gives 999 images, and results are comparable with those that GluonCV published. In
+any other folder, including synthetic ones, it also omits the first entry of val, whether packed or skipped, but there
+are no published results. GluonCV has no such protocol for a folder with a val_list.
 
 In: a Manifest. Out: names, in the split's order, for ``mhpdata.Choose(names=...)``.
 """
@@ -32,10 +34,10 @@ from mhpdata.options import PROTOCOLS, check_choice
 from mhpdata.storage.manifest import Manifest
 
 HELD_OUT = {"train": ("val", "test"), "val": ("test",)}
-"""Whose copies ``leak_free`` leaves out of a split."""
+"""Splits whose images ``leak_free`` drops from a split."""
 
 EARLIER = {"val": ("train",), "test": ("train", "val")}
-"""Whose copies ``unseen`` leaves out of a split: networks may have been trained on these."""
+"""Splits whose images ``unseen`` drops from a split: networks may have been trained on them."""
 
 _OFFICIAL = "Pass official instead of gluoncv: every image of the split."
 
@@ -43,19 +45,18 @@ _OFFICIAL = "Pass official instead of gluoncv: every image of the split."
 def choose_names(
     manifest: Manifest, split: str, protocol: str = "official", leak_free: bool = False, unseen: bool = False
 ) -> tuple[str, ...]:
-    """The names of a split's images that count, in the split's order.
+    """Return the names of a split's images to use, in the split's order.
 
     Args:
-        manifest: of the packed folder.
-        split: one of its splits.
-        protocol: of PROTOCOLS; acts on val only.
-        leak_free: leave out the copies of images of splits that are evaluated later.
-        unseen: leave out the copies of images of splits that networks are trained on.
+        manifest: Manifest of the packed folder.
+        split: Name of one of its splits.
+        protocol: Protocol, of PROTOCOLS; it affects val only.
+        leak_free: Whether to drop images that also appear in splits to be evaluated later.
+        unseen: Whether to drop images that also appear in splits that networks are trained on.
 
     Raises:
-        OptionError: no such split or protocol; ``gluoncv`` for another dataset than MHP v1, or where nobody can tell
-            which entry was the first; ``leak_free`` or ``unseen`` where a split is not packed, so that its copies are
-            not known.
+        OptionError: The split or protocol does not exist; ``gluoncv`` is asked for a dataset other than MHP v1, or the
+            first entry is unknown; ``leak_free`` or ``unseen`` needs a split that is not packed.
     """
     check_choice("protocol", protocol, PROTOCOLS)
     names = split_names(manifest, split)
@@ -76,12 +77,12 @@ def choose_names(
 
 
 class Chosen(NamedTuple):
-    """The images of a split that count.
+    """The images of a split to use.
 
     Attributes:
-        names: in the split's order.
-        indices: of each in the split.
-        seen: how many of them have a copy in a split that networks may have been trained on.
+        names: Names of the images, in the split's order.
+        indices: Index of each in the split.
+        seen: Number of images that also appear in a split that networks may have been trained on.
     """
 
     names: tuple[str, ...]
@@ -92,7 +93,7 @@ class Chosen(NamedTuple):
 def choose_images(
     manifest: Manifest, split: str, protocol: str = "official", leak_free: bool = False, unseen: bool = False
 ) -> Chosen:
-    """``choose_names``, for who reads them by index: arguments and errors are its own."""
+    """Choose images as ``choose_names`` does, with the same arguments and errors; also return their indices."""
     names = choose_names(manifest, split, protocol, leak_free, unseen)
     chosen = set(names)
     indices = tuple(index for index, name in enumerate(split_names(manifest, split)) if name in chosen)
@@ -100,7 +101,7 @@ def choose_images(
 
 
 def copies(manifest: Manifest, split: str, others: Iterable[str]) -> frozenset[str]:
-    """The names of a split's images that are byte-identical with one of ``others``, by the manifest's duplicates."""
+    """Return the names of a split's images that also appear in one of ``others``, by the manifest's duplicates."""
     prefixes = tuple(f"{other}/" for other in others)
     return frozenset(
         name.removeprefix(f"{split}/")
@@ -112,10 +113,10 @@ def copies(manifest: Manifest, split: str, others: Iterable[str]) -> frozenset[s
 
 
 def split_names(manifest: Manifest, split: str) -> tuple[str, ...]:
-    """The names of all packed images of a split, in order.
+    """Return the names of all packed images of a split, in order.
 
     Raises:
-        OptionError: no such split.
+        OptionError: There is no such split.
     """
     if split not in manifest.splits:
         remedy = ""
@@ -124,10 +125,10 @@ def split_names(manifest: Manifest, split: str) -> tuple[str, ...]:
 
 
 def _first_entry(manifest: Manifest, names: tuple[str, ...]) -> str:
-    """The first of the val range by position in train_list, whether it was packed or skipped.
+    """Return the first name of val by position in train_list, whether it was packed or skipped.
 
-    The manifest has no positions of skipped entries; where the packed ones are in the order of their ids, as in the
-    release, a skipped one's id says whether it came first.
+    The manifest has no positions of skipped entries. If the packed entries are in the order of their ids, as in the
+    release, the id of a skipped entry tells whether it came first.
     """
     if manifest.layout != "mhp-v1":
         raise OptionError("protocol", f"gluoncv for {manifest.layout}", "a folder of mhp-v1", _OFFICIAL)
@@ -138,6 +139,6 @@ def _first_entry(manifest: Manifest, names: tuple[str, ...]) -> str:
     if not skipped:
         return names[0]
     if list(names) != sorted(names, key=int):
-        found = f"gluoncv where val entries were skipped ({', '.join(skipped[:5])}) and the list is not in order of id"
+        found = f"gluoncv, but val entries were skipped ({', '.join(skipped[:5])}) and the list is not sorted by id"
         raise OptionError("protocol", found, "the train_list.txt of the release", _OFFICIAL)
     return min((*names[:1], *skipped), key=int)

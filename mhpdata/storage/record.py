@@ -1,13 +1,12 @@
-"""One sample to bytes and back; the layout of a record lives here only (docs/format.md gives it byte by byte).
+"""Encode a sample as the bytes of a record, and parse them; docs/format.md specifies the layout byte by byte.
 
 ::
 
     IRHeader 24 | image | 0-7 zeros | row_offsets | runs | mask_ends | masks | name | footer 76
 
-The first bytes are MXNet's, so that its readers take the photo as they are; what mhp adds is found from the record's
-end. The header holds only what is known beforehand (zeros and the record's index), so the CRC starts after it and a
-writer can number records as they come. Everything read is untrusted: sizes are compared before they are used, and
-nothing is copied.
+The first bytes are MXNet's, so MXNet's readers can read the image; the fields that mhp adds are located from the end of
+the record. The header holds only zeros and the record's index. The CRC starts after it, so a writer can number records
+after encoding them. Records are untrusted: sizes are checked before they are used, and nothing is copied.
 """
 
 from __future__ import annotations
@@ -55,18 +54,19 @@ _AFTER_CRC = CRC_BYTES + len(MAGIC)
 
 @dataclass(frozen=True)
 class Record:
-    """A record's parts; arrays and views share the memory of the bytes it was parsed from.
+    """The fields of a record; arrays and views share the memory of the bytes that it was parsed from.
 
     Attributes:
-        name: the image's id.
-        codec: how ``image`` is encoded, a value of mhpdata.storage.codec.CODECS.
+        name: Id of the image.
+        codec: Codec of ``image``, a value of mhpdata.storage.codec.CODECS.
         size, source_size: (height, width) as stored and as downloaded.
-        image: the encoded image.
-        row_offsets, runs: labels and persons as row runs (mhpdata.masks.joint_runs), uint32; None without labels.
-        masks: each person's own mask at source size, compressed (mhpdata.masks.mask_runs), in person order.
-        contested, conflicting: source pixels with labels from several persons; with labels that differ.
-        gray: the source has one channel of brightness. verbatim: ``image`` is the source's own JPEG.
-        source_sha256: of the source image file.
+        image: The encoded image.
+        row_offsets, runs: Labels and persons as joint runs (mhpdata.masks.joint_runs), uint32; None without labels.
+        masks: Mask of each person at source size, compressed (mhpdata.masks.mask_runs), in person order.
+        ``contested``, ``conflicting``: Number of source pixels with labels from several persons; with different labels.
+        gray: Whether the source has one channel of brightness.
+        verbatim: Whether ``image`` is the source's own JPEG.
+        source_sha256: SHA-256 of the source image file, 32 bytes.
     """
 
     name: str
@@ -88,13 +88,13 @@ class Record:
         return f"<Record {self.name!r}: {height} x {width}, {counted(len(self.masks), 'person')}>"
 
     def __reduce__(self) -> tuple[type[Record], tuple[object, ...]]:
-        """Pickle bytes for the views, so that worker processes can send samples."""
-        parts = vars(self) | {"image": bytes(self.image), "masks": [bytes(mask) for mask in self.masks]}
-        return type(self), tuple(parts.values())
+        """Pickle views as bytes, so that worker processes can send samples."""
+        fields = vars(self) | {"image": bytes(self.image), "masks": [bytes(mask) for mask in self.masks]}
+        return type(self), tuple(fields.values())
 
 
 def encode_record(record: Record) -> bytearray:
-    """The bytes of a record, numbered 0; ``number_record`` gives it its place."""
+    """Encode a record with index 0; ``number_record`` sets its index."""
     flags = HAS_LABELS * (record.runs is not None) | GRAY * record.gray | VERBATIM * record.verbatim
     name = record.name.encode()
     footer = np.zeros((), FOOTER)
@@ -105,58 +105,58 @@ def encode_record(record: Record) -> bytearray:
     footer["masks_bytes"] = sum(map(len, record.masks))
     footer["contested"], footer["conflicting"] = record.contested, record.conflicting
     footer["source_sha256"] = np.void(record.source_sha256)
-    parts: list[bytes | memoryview] = [IR_HEADER.pack(0, 0.0, 0, 0), record.image, bytes(-len(record.image) % 8)]
+    fields: list[bytes | memoryview] = [IR_HEADER.pack(0, 0.0, 0, 0), record.image, bytes(-len(record.image) % 8)]
     if record.runs is not None and record.row_offsets is not None:
         footer["run_count"] = len(record.runs)
-        parts += [record.row_offsets.astype("<u4").tobytes(), record.runs.astype("<u4").tobytes()]
-    parts.append(np.cumsum([len(mask) for mask in record.masks], dtype="<u4").tobytes())
-    data = bytearray().join([*parts, *record.masks, name, footer.tobytes()])
+        fields += [record.row_offsets.astype("<u4").tobytes(), record.runs.astype("<u4").tobytes()]
+    fields.append(np.cumsum([len(mask) for mask in record.masks], dtype="<u4").tobytes())
+    data = bytearray().join([*fields, *record.masks, name, footer.tobytes()])
     crc = zlib.crc32(memoryview(data)[IR_HEADER.size : -_AFTER_CRC])
     struct.pack_into("<I", data, len(data) - _AFTER_CRC, crc)
     return data
 
 
 def number_record(data: bytearray, index: int) -> None:
-    """Write the record's place in its split into its header."""
+    """Write a record's index in its split into its header."""
     IR_HEADER.pack_into(data, 0, 0, 0.0, index, 0)
 
 
 def parse_record(data: bytes | memoryview, index: int, check_crc: bool = True) -> Record:
-    """The parts of a record, every size checked; the runs and the images in it are not looked into.
+    """Parse the fields of a record and check every size; runs and images are not checked.
 
     Args:
-        data: the record's bytes; the result keeps views of them.
-        index: the place in its split that the record must have.
-        check_crc: False where the caller has just compared it.
+        data: Bytes of the record; the result keeps views of them.
+        index: Index in the split that the record must have.
+        check_crc: Whether to compare the CRC-32; False if the caller has just done so.
 
     Raises:
-        RecordError: damaged, of another version, or another record than the one asked for.
+        RecordError: The record is damaged, has another version or another index.
     """
     view = memoryview(data).toreadonly()
     if len(view) < IR_HEADER.size + FOOTER.itemsize:
-        raise _error(index, f"is cut short ({len(view)} bytes)", f"at least {IR_HEADER.size + FOOTER.itemsize}")
+        raise _error(index, f"is truncated ({len(view)} bytes)", f"at least {IR_HEADER.size + FOOTER.itemsize}")
     footer = np.frombuffer(view, FOOTER, 1, len(view) - FOOTER.itemsize)[0]
     if footer["magic"] != MAGIC:
-        raise _error(index, f"is damaged (its last bytes are {bytes(view[-4:])!r})", f"{MAGIC!r}, as of every record")
+        raise _error(index, f"is damaged (its last bytes are {bytes(view[-4:])!r})", f"{MAGIC!r}, as in every record")
     if footer["version"] != VERSION:
-        raise _error(index, f"is of format version {footer['version']}", f"version {VERSION}", FIND_UPDATE)
+        raise _error(index, f"has format version {footer['version']}", f"version {VERSION}", FIND_UPDATE)
     if check_crc and zlib.crc32(view[IR_HEADER.size : -_AFTER_CRC]) != footer["crc32"]:
         raise _error(index, "its bytes are not those that were written (CRC-32)", "")
     if view[: IR_HEADER.size] != IR_HEADER.pack(0, 0.0, index, 0):
         number = IR_HEADER.unpack_from(view)[2]
-        found = "is damaged (its header)" if number == index else f"is record {number} by its header"
+        found = "has a damaged header" if number == index else f"has the header of record {number}"
         raise _error(index, found, f"the header of record {index}")
     return _cut(view, footer, index)
 
 
 def checksum(data: bytes | memoryview) -> int:
-    """The CRC-32 that a record which ``parse_record`` has passed was written with."""
+    """Return the CRC-32 stored in a record that passed ``parse_record``."""
     crc: int = struct.unpack_from("<I", data, len(data) - _AFTER_CRC)[0]
     return crc
 
 
 def is_intact(data: memoryview, index: int, crc: int) -> bool:
-    """Whether these are the bytes of a record that ``parse_record`` has passed, by its place and ``checksum``."""
+    """Return whether bytes are those of a record that passed ``parse_record``, by its index and ``checksum``."""
     header = IR_HEADER.pack(0, 0.0, index, 0)
     return data[: IR_HEADER.size] == header and zlib.crc32(data[IR_HEADER.size : -_AFTER_CRC]) == crc
 
@@ -166,10 +166,10 @@ def _cut(view: memoryview, footer: np.void, index: int) -> Record:
     labelled = bool(flags & HAS_LABELS)
     for size in ((height, int(footer["width"])), (int(footer["source_height"]), int(footer["source_width"]))):
         if not 0 < size[0] * size[1] <= MAX_PIXELS:
-            raise _error(index, f"is damaged (says {size[0]} x {size[1]} pixels)", f"1 to {MAX_PIXELS} in all")
+            raise _error(index, f"is damaged (declares {size[0]} x {size[1]} pixels)", f"1 to {MAX_PIXELS} pixels")
     if flags & ~(HAS_LABELS | GRAY | VERBATIM):
-        found = f"is damaged, or of a newer mhp (flags {flags:#x})"
-        raise _error(index, found, "only those that this mhp knows", FIND_UPDATE)
+        found = f"is damaged, or written by a newer mhp (flags {flags:#x})"
+        raise _error(index, found, f"only the bits of {HAS_LABELS | GRAY | VERBATIM:#x}", FIND_UPDATE)
     image_end = IR_HEADER.size + int(footer["image_bytes"])
     rows = image_end + -image_end % 8
     runs = rows + 4 * (height + 1) * labelled
@@ -178,12 +178,12 @@ def _cut(view: memoryview, footer: np.void, index: int) -> Record:
     name = masks + int(footer["masks_bytes"])
     end = name + int(footer["name_bytes"])
     if end + FOOTER.itemsize != len(view) or (not labelled and (footer["run_count"] or persons)) or persons > 255:
-        raise _error(index, f"is damaged (its parts take {end + FOOTER.itemsize} bytes)", f"{len(view)}, its length")
+        raise _error(index, f"is damaged (its fields take {end + FOOTER.itemsize} bytes)", f"{len(view)}, its length")
     mask_ends = np.frombuffer(view, "<u4", persons, ends).tolist()
     starts = [0, *mask_ends]
     if starts[-1] != footer["masks_bytes"] or any(a > b for a, b in zip(starts, mask_ends, strict=False)):
         found = "is damaged (its mask offsets are out of order)"
-        raise _error(index, found, f"rising ends up to {footer['masks_bytes']}")
+        raise _error(index, found, f"ascending offsets up to {footer['masks_bytes']}")
     try:
         text = str(view[name:end], "utf-8")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""A record's arrays: what a split gives, one image with its labels in memory."""
+"""Decode records to samples: one image with its labels, in memory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from mhpdata.storage.record import Record
 class Sample(Named):
     """One image with its labels, in memory.
 
-    Also a mapping, of all but ``record`` and what is None, so that data loaders can collate samples:
+    It is also a mapping, without ``record`` and values that are None, so that data loaders can collate samples:
     ``sample["image"]`` is ``sample.image``.
 
     Attributes:
-        name: the image's id, as "1528".
+        name: Id of the image, such as "1528".
         image: uint8 (height, width, 3), RGB, 0..255.
-        labels: uint8 (height, width), a class or 255 (not counted); None where the split has no labels.
-        persons: uint8 (height, width), which person owns the pixel, from 1; 0 nobody; None without labels.
-        index: the sample's place in its split.
-        record: what else the record holds (sizes, contested pixels, hash).
+        labels: uint8 (height, width), a class or 255 (ignored); None if the split has no labels.
+        persons: uint8 (height, width), number of the pixel's person, from 1; 0 = nobody; None without labels.
+        index: Index of the sample in its split.
+        record: The record, with further fields (sizes, overlapping pixels, hash).
     """
 
     name: str
@@ -41,7 +41,7 @@ class Sample(Named):
 
     @cached_property
     def masks(self) -> list[np.ndarray]:
-        """Each person's own mask as annotated: uint8 (source height, source width), in person order."""
+        """The mask of each person as annotated: uint8 (source height, source width), in person order."""
         masks = []
         for person, data in enumerate(self.record.masks, 1):
             try:
@@ -52,22 +52,22 @@ class Sample(Named):
         return masks
 
     def _repr_html_(self) -> str | None:
-        """Return the image with its labels, for notebooks; None of several samples that a data loader has collated."""
+        """Return the image with its labels as HTML, for notebooks; None for samples that a data loader has collated."""
         if not isinstance(self.image, np.ndarray) or self.image.ndim != 3:
             return None
         return thumbnails.row(repr(self), [thumbnails.picture(self.image, self.labels, self.name)])
 
 
 def decode_record(record: Record, index: int, labels: int) -> Sample:
-    """A record's arrays.
+    """Decode the arrays of a record.
 
     Args:
-        record: its parts.
-        index: its place in its split.
-        labels: how many labels the dataset has; others are an error.
+        record: The record.
+        index: Its index in its split.
+        labels: Number of labels in the dataset; others are an error.
 
     Raises:
-        RecordError: the image or the runs are not what the record says.
+        RecordError: The image or the runs are damaged.
     """
     try:
         image = decode_stored(record.image, record.codec, record.size)

@@ -1,10 +1,10 @@
-"""A split of a packed folder as a sequence of samples: what ``mhpdata.open`` returns.
+"""A split of a packed folder as a sequence of samples, the result of ``mhpdata.open``.
 
-Reading a sample is a pread, a CRC and a decode; any number of threads may do it at once. A Split can be pickled (the
-copy opens the files again), so it works inside any framework's worker processes.
+Reading a sample takes a pread, a CRC and a decode; any number of threads may read at once. A Split can be pickled (the
+copy opens the files again), so it works in the worker processes of any framework.
 
-A shard must be the manifest's: its files have the manifest's sizes when they are opened, each record its name, place
-and CRC-32 whenever it is read. A file that was replaced or written to since then is opened again, and checked again.
+Shards are checked against the manifest: the sizes of their files when they are opened, and the name, index and CRC-32
+of each record when it is read. A file that was replaced or modified since then is opened and checked again.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def open_split(folder: str | Path, split: str, *, allow_empty: bool = False) -> 
     """Open one split of a packed folder.
 
     Args:
-        folder: where mhp-pack has written.
-        split: "train", "val" or "test".
-        allow_empty: a split without samples is no error.
+        folder: Folder that mhp-pack has written.
+        split: Name of the split: "train", "val" or "test".
+        allow_empty: Whether to allow a split without samples.
 
     Raises:
         ManifestError: ``folder`` is not a packed dataset.
-        OptionError: it has no such split, or one without samples.
-        ShardError: a shard is missing or damaged.
+        OptionError: There is no such split, or it has no samples.
+        ShardError: A shard is missing or damaged.
     """
     opened = Split(check_path("folder", folder), split)
     if not allow_empty:
@@ -47,7 +47,7 @@ def open_split(folder: str | Path, split: str, *, allow_empty: bool = False) -> 
 
 
 def refuse_empty(split: Split) -> None:
-    """Raises OptionError for a split without samples."""
+    """Raise OptionError for a split without samples."""
     if not len(split):
         others = [name for name, one in split.manifest.splits.items() if one.records]
         remedy = f"Pass {' or '.join(others)}." if others else f"Pack again: {split.folder} has no samples at all."
@@ -58,11 +58,11 @@ class Split(Sequence[Sample]):
     """A split of a packed folder: ``len(split)``, ``split[i] -> Sample``.
 
     Attributes:
-        folder, name: what was opened.
-        manifest: of the folder.
-        classes: class names, indexed by label.
-        flip_pairs: (left, right) labels that change places when a picture is mirrored.
-        names: the images' ids, in order.
+        folder, name: The packed folder, and the name of the split.
+        manifest: Manifest of the folder.
+        classes: Class names, indexed by label.
+        flip_pairs: (left, right) labels to swap when an image is mirrored.
+        names: Ids of the images, in order.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -87,15 +87,15 @@ class Split(Sequence[Sample]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Sample]: ...
     def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
-        """A sample, decoded anew at each call; a slice is a list of them.
+        """Decode a sample, at each call again; a slice gives a list of samples.
 
         Raises:
-            IndexError: beyond the split.
-            ShardError, RecordError: its bytes are not what was packed.
+            IndexError: The index is past the end of the split.
+            ShardError, RecordError: The bytes differ from those that were packed.
         """
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        index, shard = self._place(index)
+        index, shard = self._locate(index)
         record = self.record(index)
         try:
             return decode_record(record, index, len(self.classes))
@@ -106,29 +106,29 @@ class Split(Sequence[Sample]):
         return (self[i] for i in range(len(self)))
 
     def record(self, index: int) -> Record:
-        """A record's parts, checked but not decoded: CRC-32, sizes, place in the split and name.
+        """Read a record without decoding it; check its CRC-32, sizes, index and name.
 
         Raises:
-            IndexError: beyond the split.
-            ShardError, RecordError: its bytes are not what was packed.
+            IndexError: The index is past the end of the split.
+            ShardError, RecordError: The bytes differ from those that were packed.
         """
         return self.whole(index)[1]
 
     def whole(self, index: int) -> tuple[bytes | memoryview, Record]:
-        """Return what ``record`` does, after the bytes that it was parsed from."""
-        index, shard = self._place(index)
+        """Return the bytes of a record, and the record as ``record`` does."""
+        index, shard = self._locate(index)
         try:
             return self._whole(index, shard)
         except PackedError:
             if not self.renew(index):
                 raise
-            return self._whole(index, shard)  # of the file that has replaced the damaged one
+            return self._whole(index, shard)  # from the file that has replaced the damaged one
 
     def __repr__(self) -> str:
         return printable(f"<{counted(len(self), 'sample')} of {self.folder}, split {self.name}>")
 
     def _repr_html_(self) -> str:
-        """Return the first samples with their labels, for notebooks; the error in place of a damaged one."""
+        """Return the first samples with their labels as HTML, for notebooks; an error in place of a damaged sample."""
         return thumbnails.row(repr(self), map(self._cell, range(min(len(self), thumbnails.MOST))))
 
     def _cell(self, index: int) -> str:
@@ -139,41 +139,42 @@ class Split(Sequence[Sample]):
         return thumbnails.picture(sample.image, sample.labels, f"{index}: {sample.name}")
 
     def raw(self, index: int) -> bytes | memoryview:
-        """A record's bytes, unchecked."""
-        index, shard = self._place(index)
+        """Return a record's bytes, unchecked."""
+        index, shard = self._locate(index)
         return self._reader(shard).read(index - self._starts[shard])
 
     def span(self, index: int) -> tuple[OpenFile, int, int]:
-        """Where a record lies: the file, the first byte, how many."""
-        index, shard = self._place(index)
+        """Return the location of a record: the file, the offset and the length."""
+        index, shard = self._locate(index)
         return self._reader(shard).span(index - self._starts[shard])
 
     def plain(self, index: int) -> int:
-        """The first byte in the file of the record itself; -1 where it does not lie there in one piece."""
-        index, shard = self._place(index)
+        """Return the offset in the file of the record's own bytes; -1 if they are not contiguous."""
+        index, shard = self._locate(index)
         return self._reader(shard).plain(index - self._starts[shard])
 
     def place(self, index: int) -> str:
-        """How an error names a record: its shard's file and its number."""
-        index, shard = self._place(index)
+        """Return the name of a record for errors: its shard's file, index and name."""
+        index, shard = self._locate(index)
         return f"{self.folder / self._file(shard)}, record {index} ({self.names[index]})"
 
     def file(self, index: int) -> str:
-        """The name of the shard's file that a record is in."""
-        return self._file(self._place(index)[1])
+        """Return the name of the shard's file that contains a record."""
+        return self._file(self._locate(index)[1])
 
     def close(self) -> None:
-        """Let go of the files; samples that were read stay valid."""
+        """Close the files; samples that were read stay valid."""
         self._stale.clear()
         for reader in self._readers:
             reader.close()
 
     def refresh(self) -> list[tuple[range, int]]:
-        """Compare each shard with the file that was opened. One that was replaced or written to since then is opened
-        again when it is next read, and is an error if it is not the manifest's.
+        """Compare each shard with the file that was opened.
+
+        A shard that was replaced or modified is opened again at the next read, and checked against the manifest.
 
         Returns:
-            The records of each shard, and how often it was found to have changed.
+            The indices of each shard's records, and the number of changes detected so far.
         """
         for shard in range(len(self._readers)):
             self._compare(shard)
@@ -181,8 +182,8 @@ class Split(Sequence[Sample]):
         return list(zip(ranges, self._changes, strict=True))
 
     def renew(self, index: int) -> bool:
-        """Compare the shard of a record as ``refresh`` does; whether it will be opened again."""
-        return self._compare(self._place(index)[1])
+        """Compare the shard of a record as ``refresh`` does; return whether it will be opened again."""
+        return self._compare(self._locate(index)[1])
 
     def _compare(self, shard: int) -> bool:
         if shard not in self._stale and not self._readers[shard].is_current():
@@ -193,11 +194,11 @@ class Split(Sequence[Sample]):
     def __reduce__(self) -> tuple[type[Split], tuple[Path, str]]:
         return type(self), (self.folder, self.name)
 
-    def _place(self, index: int) -> tuple[int, int]:
-        """An index from 0, and the shard that it is in."""
+    def _locate(self, index: int) -> tuple[int, int]:
+        """Return an index from 0 for one that may be negative, and its shard. Raises IndexError."""
         if not -len(self) <= index < len(self):
             held = f"{self.folder}, split {self.name}, holds {len(self)} samples"
-            raise IndexError(f"sample {index}: {held}. Pass an index from 0 on, below {len(self)}.")
+            raise IndexError(f"sample {index}: {held}. Pass an index from 0 to {len(self) - 1}.")
         return index % len(self), bisect.bisect_right(self._starts, index % len(self)) - 1
 
     def _open(self, shard: int) -> Reader:
@@ -208,14 +209,14 @@ class Split(Sequence[Sample]):
         return formats.reader(str(self.manifest.options["format"]), self.folder / packed.stem, len(packed.names))
 
     def _reader(self, shard: int) -> Reader:
-        """The reader of a shard, opened again where its files have changed; threads that do so at once both may."""
+        """Return the reader of a shard, opened again if its files have changed; several threads may do so at once."""
         if shard in self._stale:
             self._readers[shard] = self._open(shard)
             self._stale.discard(shard)
         return self._readers[shard]
 
     def _whole(self, index: int, shard: int) -> tuple[bytes | memoryview, Record]:
-        """A record by its index from 0, checked."""
+        """Return the bytes and the record for an index from 0, checked."""
         data = self._reader(shard).read(index - self._starts[shard])
         try:
             record = parse_record(data, index)

@@ -1,4 +1,4 @@
-"""What is counted over the records of a split."""
+"""Counts over the records of a split."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from mhpdata.fields import count_at, list_at, object_at
 
 @dataclass
 class Statistics:
-    """Counts over a split (or a part of one); pixels are counted as packed, contested ones as annotated.
+    """Counts over a split or a subset of it; overlapping pixels are counted as annotated, all others as packed.
 
     Attributes:
-        images, persons, gray: how many.
-        contested_images: images with contested pixels.
-        contested, conflicting: source pixels labelled by several persons; with different labels.
-        class_pixels, class_images: for each label, its pixels and the images that have any.
-        ignored_pixels: pixels of label 255.
-        unlabelled_persons: of the persons, those without a labelled pixel (all 0 or 255); no score counts them.
+        images, persons, gray: Number of images, of persons, and of gray images.
+        contested_images: Number of images with overlapping pixels.
+        ``contested``, ``conflicting``: Number of source pixels with labels from several persons; with different labels.
+        class_pixels, class_images: For each label, number of its pixels, and of images with such pixels.
+        ignored_pixels: Number of pixels with label 255.
+        unlabelled_persons: Number of persons without a labelled pixel (all 0 or 255), whom scores do not count.
     """
 
     images: int = 0
@@ -35,11 +35,11 @@ class Statistics:
 
     @property
     def labelled_persons(self) -> int:
-        """The persons that scores count."""
+        """The number of persons that scores count."""
         return self.persons - self.unlabelled_persons
 
     def add(self, other: Statistics) -> None:
-        """Count what ``other`` counted, too."""
+        """Add the counts of ``other``."""
         for name, value in vars(other).items():
             mine = getattr(self, name)
             if isinstance(value, list):
@@ -52,22 +52,22 @@ def parse_statistics(content: Any, place: str = "statistics", optional: frozense
     """Return statistics from JSON.
 
     Args:
-        content: as parsed.
-        place: the field, for errors.
-        optional: counts that may be missing; they are 0 then.
+        content: Parsed JSON.
+        place: Name of the field, for errors.
+        optional: Counts that may be missing, and are then 0.
 
     Raises:
-        ValueError: it is not that; the message names the field.
+        ValueError: The content is invalid; the message names the field.
     """
     names = vars(Statistics())
     if odd := (set(object_at(content, place)) ^ set(names)) - (optional - set(content)):
-        raise ValueError(f"{place} has these missing or unknown: {', '.join(sorted(odd))}")
+        raise ValueError(f"{place} has missing or unknown fields: {', '.join(sorted(odd))}")
     values: dict[str, Any] = {}
     for name in names:
         value, where = content.get(name, 0), f"{place}.{name}"
         lists = name.startswith("class")
         values[name] = [count_at(one, where) for one in list_at(value, where)] if lists else count_at(value, where)
-    found = Statistics(**values)
-    if found.unlabelled_persons > found.persons:
-        raise ValueError(f"{place} has {found.unlabelled_persons} unlabelled persons of {found.persons}")
-    return found
+    parsed = Statistics(**values)
+    if parsed.unlabelled_persons > parsed.persons:
+        raise ValueError(f"{place} has {parsed.unlabelled_persons} unlabelled persons of {parsed.persons}")
+    return parsed

@@ -45,7 +45,7 @@ def test_no_manifest_is_raised(recordio, text):
 
 def test_sums_that_do_not_add_up_are_raised(recordio):
     edit_manifest(recordio, lambda content: content["splits"]["train"].update(records=6))
-    with pytest.raises(ManifestError, match="6 records, 5 in its shards"):
+    with pytest.raises(ManifestError, match="6 records, but 5 in its shards"):
         verify_packed(recordio)
 
 

@@ -104,7 +104,7 @@ def test_only_deep_finds_an_image_that_does_not_decode_or_is_another(clean, tmp_
         (lambda record: dataclasses.replace(record, source_size=(96, 100)), "from a source image of 96 x 100"),
         (lambda record: dataclasses.replace(record, source_size=(0, 100)), "0 x 100 pixels"),
         (lambda record: dataclasses.replace(record, source_size=(60000, 60000)), "60000 x 60000 pixels"),
-        (lambda record: dataclasses.replace(record, size=(256, 336)), "expected 1 to 336, rising."),
+        (lambda record: dataclasses.replace(record, size=(256, 336)), "expected 1 to 336, ascending."),
         (lambda record: dataclasses.replace(record, runs=np.zeros_like(record.runs)), "row 0"),
         (lambda record: dataclasses.replace(record, conflicting=9), "conflicting"),
     ],

@@ -114,10 +114,10 @@ DEFECTS = {
     "empty_mask": (empty_mask, MaskError, "0002_02_01.png: empty file"),
     "truncated_image": (lambda source: truncate(image(source)), ImageError, "images/0002.jpg: does not decode"),
     "truncated_mask": (lambda source: truncate(mask(source)), MaskError, "0002_02_01.png: truncated PNG"),
-    "not_an_image": (not_an_image, ImageError, "images/0002.jpg: is not an image format that mhp knows: starts with"),
+    "not_an_image": (not_an_image, ImageError, "images/0002.jpg: has no known image format: it starts with"),
     "huge_image": (huge_image, ImageError, "declares 60000 x 60000 pixels"),
     "traversal": (line(b"../../etc/passwd\n"), FolderError, "test_list.txt line 3: '../../etc/passwd'"),
-    "duplicate_line": (line(b"0007.jpg\n"), FolderError, "test_list.txt line 3: 0007.jpg again"),
+    "duplicate_line": (line(b"0007.jpg\n"), FolderError, "test_list.txt line 3: names 0007.jpg again"),
     "crlf": (crlf, FolderError, "train_list.txt: lines end with CR LF"),
     "link_out": (link_out, FolderError, "images/0002.jpg: a link out of the source folder"),
 }

@@ -26,7 +26,7 @@ from mhpmodels.training.bundle import Moment, save_bundle
 from mhpmodels.training.runlog import RunLog
 
 OPTIONS = {"size": 64, "workers": 1}
-NAMED = r"(was not written by mhp|is a link, to .*thesis).*Move \S+ elsewhere"
+NAMED = r"(was not written by mhp|is a link to .*thesis).*Move \S+ elsewhere"
 
 
 @pytest.fixture

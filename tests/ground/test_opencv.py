@@ -75,7 +75,7 @@ def test_the_command_leaves_one_package_of_the_version_that_is_there(monkeypatch
         return installed[name]
 
     monkeypatch.setattr(opencv, "version", version)
-    assert opencv._to_mend() == command
+    assert opencv._to_repair() == command
 
 
 @pytest.mark.slow

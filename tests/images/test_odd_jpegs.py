@@ -174,7 +174,7 @@ def test_what_the_decoders_differ_on_is_encoded_again_and_noted(tmp_path):
     }
     assert words["ours"] == "the loader's decoder finds invalid or truncated data"
     assert "differs from libjpeg" in words["planes"]
-    assert "encoded again, as the loader's decoder and libjpeg differ on it: 13 images" in report(manifest, "rec")
+    assert "encoded again, because the loader's decoder and libjpeg differ on it: 13 images" in report(manifest, "rec")
 
 
 def test_deep_finds_what_an_older_pack_has_stored(tmp_path, monkeypatch):
@@ -261,8 +261,8 @@ def test_without_metadata_the_components_are_what_they_were(name):
 def test_remarks_notes_and_the_report_say_it(odd):
     root, counts = odd
     remarks = verify_source(root / "LV-MHP-v2").remarks
-    lines = [f"damaged metadata left out, pixels whole: {counts['metadata']} images (test/"]
-    lines += [f"bytes after the end of a JPEG left out: {counts['trailer']} images (test/"]
+    lines = [f"damaged metadata removed, pixels intact: {counts['metadata']} images (test/"]
+    lines += [f"bytes after the end of a JPEG removed: {counts['trailer']} images (test/"]
     for line in lines:
         assert any(remark.startswith(line) for remark in remarks)
         assert any(remark.startswith(line) for remark in verify_packed(root / "rec").remarks)
@@ -319,7 +319,7 @@ def test_a_damaged_image_can_be_kept(tmp_path):
     np.testing.assert_array_equal(split[1].image, decode_jpeg(encode_image(wanted, "jpeg", 95)))
     assert split[0].record.verbatim and not split[1].record.verbatim
     assert verify_packed(tmp_path / "rec", deep=True).clean
-    assert any("damaged pixels, kept as asked for: 1 image" in r for r in verify_packed(tmp_path / "rec").remarks)
+    assert any("damaged pixels kept, as requested: 1 image" in r for r in verify_packed(tmp_path / "rec").remarks)
 
 
 def test_what_has_no_pixels_at_all_is_not_kept(tmp_path):

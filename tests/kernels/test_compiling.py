@@ -69,7 +69,7 @@ def end(process):
 
 def test_what_is_compiled_is_told_once_and_later_taken_from_the_folder(start, tmp_path):
     line, counts = end(start("prepare", "1"))
-    assert line.startswith("mhpdata Compiling kernels for this machine, about 7 s; later runs take them from ")
+    assert line.startswith("mhpdata Compiling kernels for this machine, about 7 s; later runs load them from ")
     assert line.endswith(".") and str(tmp_path / "cache") in line
     assert json.loads(counts) == [[1, 1], True]
     assert end(start("prepare", "1")) == ["[[0, 0], false]"]
@@ -84,7 +84,7 @@ def test_where_nothing_can_be_kept_one_process_compiles_all(start, tmp_path):
     (tmp_path / "cache").write_text("a file")
     told, warned, counts = end(start("prepare", "2"))
     assert told == "mhpdata Compiling kernels for this machine, about 7 s."
-    assert warned.startswith("mhpdata Compiled kernels cannot be kept in ")
+    assert warned.startswith("mhpdata Compiled kernels cannot be written to ")
     assert json.loads(counts) == [[1, 1], True]
 
 

@@ -94,7 +94,7 @@ def test_warm_leaves_nothing_to_compile_for_the_next_process(tmp_path):
 
     (line,), told = warm("from mhptools.bench import main; main()")
     assert line.startswith("Compiled in ") and str(tmp_path / "cache") in line
-    assert len(told) == 1 and told[0].startswith("Compiling kernels for this machine, about 30 s; later runs take them")
+    assert len(told) == 1 and told[0].startswith("Compiling kernels for this machine, about 30 s; later runs load them")
     (line, several), told = warm(
         "from mhpdata.kernels import jit; from mhptools.bench import main; "
         "main(standalone_mode=False); print(jit.several())"

@@ -26,7 +26,7 @@ EXPECTED = {
     "missing-image": (FolderError, "missing; expected the image that the list names", "missing"),
     "missing-mask": (FolderError, "is missing", "persons"),
     "extra-mask": (FolderError, "is extra", "persons"),
-    "mask-size": (MaskError, "the size of its photo", "mask-size"),
+    "mask-size": (MaskError, "the size of its image", "mask-size"),
     "rgb-mask": (MaskError, "its green or blue channel differs from the red one in", "not-labels"),
     "label-19": (MaskError, "holds label 19; expected labels 0 to 18", "label"),
     "label-254": (MaskError, "holds label 254; expected labels 0 to 18, or 255", "label"),
@@ -37,7 +37,7 @@ EXPECTED = {
     "huge-image": (ImageError, "declares 60000 x 60000 pixels", "too-large"),
     "huge-mask": (MaskError, "declares 60000 x 60000 pixels", "too-large"),
     "list-traversal": (FolderError, "'../../etc/passwd'; expected an image name", "list-line"),
-    "list-duplicate": (FolderError, "again; expected one mention", "list-repeat"),
+    "list-duplicate": (FolderError, "again; expected each image once", "list-repeat"),
     "list-crlf": (FolderError, "lines end with CR LF; expected LF", "list-crlf"),
     "not-an-image": (ImageError, "expected a JPEG or PNG", "unknown-format"),
 }

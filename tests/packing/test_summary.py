@@ -27,7 +27,7 @@ def test_counts_rule_copies_and_what_was_skipped():
     assert lines[at + 1] == "  train/0003: annotations/0003_02_01.png: holds label 19; the highest is 18"
     assert lines[at + 2] == '  all splits/"\u00fc"\\n: train_list.txt line 7: does not name an image'
     assert lines[at + 4] == "  images: 2 files used under another name, such as 0007.JPG for 0007.jpg"
-    assert "  bytes after the end of a JPEG left out: 1 image (train/0002)" in lines
+    assert "  bytes after the end of a JPEG removed: 1 image (train/0002)" in lines
     assert lines[1] == f"content {MANIFEST.content_id}"
 
 

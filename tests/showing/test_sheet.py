@@ -216,7 +216,7 @@ def test_the_out_that_cannot_be(rec, tmp_path):
         with pytest.raises(error):
             show.save_sheet(rec, tmp_path / out, overwrite=True)
     for overwrite in (False, True):
-        with pytest.raises(OutputError, match=r"is a link, to .*nowhere"):
+        with pytest.raises(OutputError, match=r"is a link to .*nowhere"):
             show.save_sheet(rec, tmp_path / "dangling.png", overwrite=overwrite)
 
 

@@ -206,7 +206,7 @@ def test_no_folder_on_the_way_may_become_a_link(root):
     file = scan_folder(root, "sub")["inner"]
     (root / "sub").rename(root.parent / "moved")
     (root / "sub").symlink_to("../moved")
-    with pytest.raises(SourceChangedError, match="it or its folder was replaced by a link after the"):
+    with pytest.raises(SourceChangedError, match="the file or its folder was replaced by a link after the"):
         read_file(root, file)
 
 

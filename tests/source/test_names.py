@@ -127,14 +127,14 @@ def test_what_may_be_one_of_two_is_named_and_not_taken(place):
     shutil.copy(path, path.with_suffix(".png"))
     path.rename(path.with_suffix(".JPG"))
     (problem,) = layouts.scan(root).problems
-    both = f"{photos}/{name}.JPG and {photos}/{name}.png are there: rename the right one to {name}.jpg"
+    both = f"There are {photos}/{name}.JPG and {photos}/{name}.png: rename the right one to {name}.jpg"
     assert problem.error.found == "missing" and both in problem.error.remedy
     path.with_suffix(".JPG").rename(path)
     path = root / mask
     shutil.copy(path, path.with_suffix(".Png"))
     path.rename(path.with_suffix(".PNG"))
     (problem,) = layouts.scan(root).problems
-    assert f"{mask[:-4]}.PNG and {mask[:-4]}.Png are there" in problem.error.remedy
+    assert f"There are {mask[:-4]}.PNG and {mask[:-4]}.Png" in problem.error.remedy
 
 
 @pytest.mark.parametrize("other", ["{name}.jpg.part", "0{name}.jpg", "{name} (1).jpg", "IMG_{name}.tif"])
@@ -143,19 +143,19 @@ def test_a_near_miss_is_named(other, place):
     near = other.format(name=name)
     (root / photos / f"{name}.jpg").rename(root / photos / near)
     (problem,) = layouts.scan(root).problems
-    assert f"{photos}/{near} is there: rename it to {name}.jpg, if it is this file. " in problem.error.remedy
+    assert f"If {photos}/{near} is this file, rename it to {name}.jpg. " in problem.error.remedy
     (root / photos / near).rename(root / photos / f"{name}.jpg")
     folder, _, file = mask.rpartition("/")
     (root / mask).rename(root / folder / f"{file}.part")
     (problem,) = layouts.scan(root).problems
-    assert f"{folder}/{file}.part is there: rename it to {name}" in problem.error.remedy
+    assert f"If {folder}/{file}.part is this file, rename it to {name}" in problem.error.remedy
 
 
 def test_lists_and_folders_in_another_case_are_named(place):
     root, list_, photos, *_ = place
     listed = root / list_
     listed.rename(listed.with_name(listed.name.upper()))
-    assert any(f"{listed.name.upper()} is there: rename it to {listed.name}" in str(problem.error)
+    assert any(f"Rename {listed.name.upper()} to {listed.name}" in str(problem.error)
                for problem in layouts.scan(root, layouts.scan(root).layout).problems)  # fmt: skip
     listed.with_name(listed.name.upper()).rename(listed)
     layout = layouts.scan(root).layout

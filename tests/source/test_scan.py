@@ -101,11 +101,11 @@ def test_persons_go_by_number_not_by_directory_order(copy):
         ("masks/0001.jpg", "expected an image name"),
         ("/data/images/0001.jpg", "expected an image name"),
         ("images/../0001.jpg", "expected an image name"),
-        ("0001.jpg ", "0001.jpg again; expected one mention (train_list.txt line 1 has it)"),
-        ("images/0001.jpg", "0001.jpg again; expected one mention (train_list.txt line 1 has it)"),
+        ("0001.jpg ", "0001.jpg again; expected each image once (train_list.txt line 1 names it)"),
+        ("images/0001.jpg", "0001.jpg again; expected each image once (train_list.txt line 1 names it)"),
         ("\u0661.jpg", "expected an image name"),
-        ("0001.jpg", "0001.jpg again; expected one mention (train_list.txt line 1 has it)"),
-        ("0007.jpg", "0007.jpg again; expected one mention (test_list.txt line 1 has it)"),
+        ("0001.jpg", "0001.jpg again; expected each image once (train_list.txt line 1 names it)"),
+        ("0007.jpg", "0007.jpg again; expected each image once (test_list.txt line 1 names it)"),
     ],
 )
 def test_a_wrong_line_is_a_problem_of_every_split(line, found, copy):

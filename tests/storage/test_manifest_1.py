@@ -45,5 +45,5 @@ def test_what_is_optional():
 
 
 def test_it_is_never_written():
-    with pytest.raises(ManifestError, match=r"is of version 1; expected version 2.* --overwrite"):
+    with pytest.raises(ManifestError, match=r"has version 1; expected version 2.* --overwrite"):
         read_manifest(GOLDEN).to_json()

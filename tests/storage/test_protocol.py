@@ -62,7 +62,7 @@ def test_smaller_folders_mean_the_same_by_position():
     assert choose_names(manifest({"val": ["9", "4", "7"]}), "val", "gluoncv") == ("4", "7")
     assert choose_names(manifest({"val": ["0006"]}), "val", "gluoncv") == ()
     unordered = manifest({"val": ["9", "4", "7"]}, skipped=(skip("val", "5"),))
-    with pytest.raises(OptionError, match="not in order of id"):
+    with pytest.raises(OptionError, match="not sorted by id"):
         choose_names(unordered, "val", "gluoncv")
     assert choose_names(manifest({"val": []}, skipped=(skip("val", "5"),)), "val", "gluoncv") == ()
     with pytest.raises(OptionError, match="empty val"):

@@ -222,7 +222,7 @@ def test_numbering_touches_only_the_index():
     assert int.from_bytes(data[8:16], "little") == 2**40 + 7
     parse_record(data, 2**40 + 7)
     for other in (0, 7, 2**40 + 8):
-        with pytest.raises(RecordError, match=f"^record {other}: is record {2**40 + 7} by its header"):
+        with pytest.raises(RecordError, match=f"^record {other}: has the header of record {2**40 + 7}"):
             parse_record(data, other)
 
 
@@ -324,7 +324,7 @@ TOTAL = sum(map(len, RECORDS["labelled"].masks))
 @pytest.mark.parametrize("ends", [(5, 4), (TOTAL, TOTAL - 1), (TOTAL + 1, TOTAL), (2**32 - 1, TOTAL), (0, 2**32 - 1)])
 def test_mask_ends_that_do_not_rise_to_the_end(ends):
     at = len(LABELLED) - 76 - len(RECORDS["labelled"].name) - TOTAL - 8
-    with pytest.raises(RecordError, match="rising ends"):
+    with pytest.raises(RecordError, match="ascending offsets"):
         parse_record(with_crc(LABELLED[:at] + struct.pack("<2I", *ends) + LABELLED[at + 8 :]), 0)
 
 

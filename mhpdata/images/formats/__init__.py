@@ -1,4 +1,4 @@
-"""One module per image format: what a file's bytes say, and for PNG, BMP and GIF their pixels.
+"""One module per image format: parse the file, and for PNG, BMP and GIF decode the pixels.
 
-``segments`` is of JPEG, ``chunks`` of PNG.
+``segments`` parses JPEG, ``chunks`` parses PNG.
 """

@@ -1,10 +1,10 @@
-"""A BMP to pixels, by the masks and palettes that it declares. Libraries shift fields to the left, so that white of 5
-bits becomes 248, and know few masks.
+"""Decode a BMP by the masks and palettes that it declares. Libraries shift fields to the left, so that 5-bit white
+becomes 248, and support few masks.
 
-Read are the headers of 12 (OS/2), 40, 52, 56, 64 (OS/2 2), 108 and 124 bytes; 1, 4 and 8 bits with a palette, packed as
-runs (RLE) or not; 16, 24 and 32 bits, with any masks; rows from the bottom or from the top. A field of n bits becomes
-the nearest of 0..255. Alpha is dropped. Strict: an index without a colour, a mask with gaps, runs that leave a pixel
-out or have no end mark are errors.
+Supported are headers of 12 (OS/2), 40, 52, 56, 64 (OS/2 2), 108 and 124 bytes; 1, 4 and 8 bits with a palette,
+run-length encoded (RLE) or not; 16, 24 and 32 bits with any masks; rows from the bottom or from the top. A field of n
+bits is scaled to the nearest of 0..255. Alpha is dropped. Decoding is strict: an index without a colour, a mask with
+gaps, and runs that omit a pixel or have no end mark are errors.
 
 Source: Microsoft, "Bitmap storage" and BITMAPINFOHEADER, BITMAPV5HEADER, "Bitmap compression"; IBM, OS/2 Presentation
 Manager, BITMAPINFOHEADER2.
@@ -20,25 +20,26 @@ import numpy.typing as npt
 
 Plane = npt.NDArray[np.uint8]
 
-_PLAIN, _RLE8, _RLE4, _FIELDS, _ALPHA_FIELDS = 0, 1, 2, 3, 6  # how pixels are packed
+_UNCOMPRESSED, _RLE8, _RLE4, _FIELDS, _ALPHA_FIELDS = 0, 1, 2, 3, 6  # BMP's compression field
 _HEADERS = (12, 40, 52, 56, 64, 108, 124)
-_BITS = {_PLAIN: (1, 4, 8, 16, 24, 32), _RLE8: (8,), _RLE4: (4,), _FIELDS: (16, 32), _ALPHA_FIELDS: (16, 32)}
-_FIVES = (0x7C00, 0x03E0, 0x001F)  # of 16 bits that declare no masks
+_BITS = {_UNCOMPRESSED: (1, 4, 8, 16, 24, 32), _RLE8: (8,), _RLE4: (4,), _FIELDS: (16, 32), _ALPHA_FIELDS: (16, 32)}
+_FIVES = (0x7C00, 0x03E0, 0x001F)  # default masks of 16 bits
 _EIGHTS = (0xFF0000, 0xFF00, 0xFF)
 
 
 @dataclass(frozen=True)
 class Bmp:
-    """A BMP whose headers are right and whose pixels, unless they are runs, are all there.
+    """A BMP with valid headers and, unless its pixels are run-length encoded, with all its pixels.
 
     Attributes:
-        height, width: in pixels; may be 0.
-        top: the first row is the uppermost.
-        bits: of a pixel.
-        packing: of _PLAIN and the others.
-        masks: where red, green and blue are in a pixel of 16 or 32 bits.
-        palette: B, G, R of each colour, ``stride`` bytes each; empty beyond 8 bits.
-        pixels: where they begin in the file.
+        height, width: Size in pixels; may be 0.
+        top: Whether the first row is the uppermost.
+        bits: Bits per pixel.
+        packing: Compression, _UNCOMPRESSED or one of the others.
+        masks: Bit masks of red, green and blue in a pixel of 16 or 32 bits.
+        palette: B, G, R of each colour, ``stride`` bytes each; empty for more than 8 bits.
+        stride: Bytes per colour of the palette, 3 or 4.
+        pixels: Offset of the pixels in the file, in bytes.
     """
 
     height: int
@@ -53,13 +54,13 @@ class Bmp:
 
 
 def read_bmp(data: bytes) -> Bmp:
-    """The headers of a BMP.
+    """Read the headers of a BMP.
 
     Args:
-        data: the file, which begins with "BM".
+        data: Content of the file, which begins with "BM".
 
     Raises:
-        ValueError: it is cut short, damaged, or of another kind, in words that begin with what it is.
+        ValueError: The BMP is truncated, damaged or unsupported, as the first word of the text says.
     """
     if len(data) < 26:
         raise ValueError(f"truncated BMP: {len(data)} bytes")
@@ -74,9 +75,9 @@ def read_bmp(data: bytes) -> Bmp:
     else:
         width, height, _, bits, packing, _, _, _, used = struct.unpack_from("<iiHHIIIII", data, 18)
     runs = packing in (_RLE8, _RLE4)
-    known = (_PLAIN, _RLE8, _RLE4) if size == 64 else tuple(_BITS)
+    known = (_UNCOMPRESSED, _RLE8, _RLE4) if size == 64 else tuple(_BITS)
     if packing not in known or bits not in _BITS[packing] or width < 0 or (runs and height < 0):
-        found = f"{bits} bits a pixel, compression {packing}, {height} x {width} pixels"
+        found = f"{bits} bits per pixel, compression {packing}, {height} x {width} pixels"
         raise ValueError(f"damaged or unsupported BMP: {found}")
     after = 14 + size
     masks = _FIVES if bits == 16 else _EIGHTS
@@ -99,14 +100,14 @@ def read_bmp(data: bytes) -> Bmp:
 
 
 def decode_bmp(data: bytes, bmp: Bmp) -> Plane:
-    """The pixels: uint8 (height, width, 3), RGB.
+    """Decode the pixels to uint8 (height, width, 3), RGB.
 
     Args:
-        data: the file.
-        bmp: what ``read_bmp`` found in it, of a size that has been checked.
+        data: Content of the file.
+        bmp: Its headers from ``read_bmp``, of a size that has been checked.
 
     Raises:
-        ValueError: an index without a colour; runs that are damaged or leave pixels out.
+        ValueError: An index has no colour, or runs are damaged or omit pixels.
     """
     if bmp.packing in (_RLE8, _RLE4):
         indices = _runs(memoryview(data)[bmp.pixels :], bmp)
@@ -121,7 +122,7 @@ def decode_bmp(data: bytes, bmp: Bmp) -> Plane:
 
 
 def _check_masks(masks: tuple[int, int, int], bits: int) -> None:
-    """Each mask is one stretch of bits within a pixel, and no two share one."""
+    """Raise ValueError unless each mask is one stretch of bits within a pixel, and no two overlap."""
     seen = 0
     for mask in masks:
         lowest = mask & -mask
@@ -132,7 +133,7 @@ def _check_masks(masks: tuple[int, int, int], bits: int) -> None:
 
 
 def _row(row: Plane, bmp: Bmp) -> Plane:
-    """One row of bytes as RGB: uint8 (width, 3)."""
+    """Convert one row of bytes to RGB: uint8 (width, 3)."""
     if bmp.bits <= 8:
         shifts = np.arange(8 - bmp.bits, -1, -bmp.bits, dtype=np.uint8)
         indices = (row[:, None] >> shifts & np.uint8((1 << bmp.bits) - 1)).reshape(-1)[: bmp.width]
@@ -149,20 +150,20 @@ def _row(row: Plane, bmp: Bmp) -> Plane:
 
 
 def _colours(indices: Plane, bmp: Bmp) -> Plane:
-    """Indices of the palette as RGB, one dimension more."""
+    """Convert palette indices to RGB, with one more dimension."""
     palette = np.frombuffer(bmp.palette, np.uint8).reshape(-1, bmp.stride)[:, 2::-1]
     if int(indices.max(initial=0)) >= len(palette):
-        raise ValueError(f"colour {indices.max()}, where its palette has {len(palette)}")
+        raise ValueError(f"colour {indices.max()}, but its palette has {len(palette)} colours")
     return palette[indices]
 
 
 def _runs(data: memoryview, bmp: Bmp) -> Plane:
-    """Indices, uint8 (height, width), first row first, from pairs of bytes: RLE8 and RLE4."""
+    """Decode RLE8 or RLE4 to palette indices, uint8 (height, width), first row first."""
     out, given = np.zeros((bmp.height, bmp.width), np.uint8), 0
     x = y = at = 0
     while True:
         if at + 2 > len(data):
-            raise ValueError("its runs have no end")
+            raise ValueError("its runs have no end mark")
         count, value = data[at], data[at + 1]
         at += 2
         if count == 0 and value == 1:
@@ -171,7 +172,7 @@ def _runs(data: memoryview, bmp: Bmp) -> Plane:
             x, y = 0, y + 1
             continue
         if count == 0 and value == 2:
-            raise ValueError("its runs pass over pixels")
+            raise ValueError("its runs skip pixels")
         if count:
             run = np.array([value] if bmp.bits == 8 else [value >> 4, value & 15], np.uint8)
             run = np.resize(run, count)

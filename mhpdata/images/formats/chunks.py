@@ -1,8 +1,8 @@
-"""The chunks of a PNG: what makes its pixels, and nothing else.
+"""Parse the chunks of a PNG that define its pixels.
 
-IHDR, PLTE, IDAT and IEND make the pixels. All other chunks (colour profiles, gamma, text, EXIF, transparency) say how
-they look or what they are about; only their CRC is compared, so that no decoder or version can disagree on them. A
-chunk without which a PNG may not be shown (its first letter is upper case) and that is none of the four is an error.
+IHDR, PLTE, IDAT and IEND define the pixels. Other chunks (colour profiles, gamma, text, EXIF, transparency) describe
+their display or their subject; only their CRC is compared, so decoders and versions cannot disagree on them. Any other
+critical chunk (its first letter is upper case) is an error.
 
 Source: the PNG specification, third edition, sections 5 and 11; animations: its frame data chunks (fdAT).
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GRAY, RGB, PALETTE, GRAY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
-"""Colour types."""
+"""Colour types of PNG."""
 
 _CHANNELS = {GRAY: 1, RGB: 3, PALETTE: 1, GRAY_ALPHA: 2, RGB_ALPHA: 4}
 _BITS = {GRAY: (1, 2, 4, 8, 16), PALETTE: (1, 2, 4, 8), RGB: (8, 16), GRAY_ALPHA: (8, 16), RGB_ALPHA: (8, 16)}
@@ -23,16 +23,16 @@ _BITS = {GRAY: (1, 2, 4, 8, 16), PALETTE: (1, 2, 4, 8), RGB: (8, 16), GRAY_ALPHA
 
 @dataclass(frozen=True)
 class Png:
-    """A PNG whose chunks are whole.
+    """A PNG with complete chunks.
 
     Attributes:
-        height, width: in pixels; may be 0.
-        bits: of a sample, 1, 2, 4, 8 or 16.
-        color: the colour type, of GRAY and the others.
-        interlaced: stored in Adam7's seven passes.
-        palette: R, G, B of each colour, 1 to 256 of them; empty where ``color`` is not PALETTE.
-        stream: the content of all IDAT chunks: one zlib stream.
-        animated: it holds more pictures than this one.
+        height, width: Size in pixels; may be 0.
+        bits: Bits per sample, 1, 2, 4, 8 or 16.
+        color: Colour type, GRAY or one of the others.
+        interlaced: Whether it is stored in Adam7's seven passes.
+        palette: R, G, B of each colour, 1 to 256 colours; empty unless ``color`` is PALETTE.
+        stream: Content of all IDAT chunks: one zlib stream.
+        animated: Whether it holds more images than this one.
     """
 
     height: int
@@ -46,18 +46,18 @@ class Png:
 
     @property
     def channels(self) -> int:
-        """Samples of a pixel: 1 (gray, palette), 2, 3 or 4."""
+        """Samples per pixel: 1 (gray, palette), 2, 3 or 4."""
         return _CHANNELS[self.color]
 
 
 def read_png(data: bytes) -> Png:
-    """Walk a PNG from its signature to IEND; what follows is not looked at.
+    """Parse a PNG from its signature to IEND; bytes after it are ignored.
 
     Args:
-        data: the file, which begins with PNG_SIGNATURE.
+        data: Content of the file, which begins with PNG_SIGNATURE.
 
     Raises:
-        ValueError: it is cut short or damaged, in words that begin with "truncated PNG" or "damaged PNG".
+        ValueError: The PNG is truncated or damaged; the text begins with "truncated PNG" or "damaged PNG".
     """
     chunks = _chunks(data)
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
@@ -70,17 +70,17 @@ def read_png(data: bytes) -> Png:
     kinds = [kind for kind, _ in chunks]
     for kind in kinds[1:]:
         if kind not in (b"PLTE", b"IDAT", b"IEND") and not kind[0] & 0x20:
-            raise ValueError(f"damaged PNG: a chunk {kind!r}, which is critical and unknown, or there twice")
+            raise ValueError(f"damaged PNG: an unknown or repeated critical chunk {kind!r}")
     stream = b"".join(content for kind, content in chunks if kind == b"IDAT")
     palette = _palette(chunks) if color == PALETTE else b""
     return Png(height, width, bits, color, interlace == 1, palette, stream, b"fdAT" in kinds)
 
 
 def _chunks(data: bytes) -> list[tuple[bytes, memoryview]]:
-    """Kind and content of each chunk up to IEND; those that cannot change a pixel are without content."""
+    """Return type and content of each chunk up to IEND, after comparing its CRC."""
     at, view = len(PNG_SIGNATURE), memoryview(data)
-    found: list[tuple[bytes, memoryview]] = []
-    while not found or found[-1][0] != b"IEND":
+    chunks: list[tuple[bytes, memoryview]] = []
+    while not chunks or chunks[-1][0] != b"IEND":
         if at + 12 > len(data):
             break
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -89,20 +89,20 @@ def _chunks(data: bytes) -> list[tuple[bytes, memoryview]]:
         (crc,) = struct.unpack_from(">I", data, at + 8 + length)
         if zlib.crc32(view[at + 4 : at + 8 + length]) != crc:
             raise ValueError(f"damaged PNG: wrong CRC in the chunk at byte {at}")
-        if kind != b"IHDR" and not found:
+        if kind != b"IHDR" and not chunks:
             raise ValueError("damaged PNG: it does not begin with IHDR")
-        found.append((kind, view[at + 8 : at + 8 + length]))
+        chunks.append((kind, view[at + 8 : at + 8 + length]))
         at += 12 + length
     else:
-        return found
+        return chunks
     raise ValueError(f"truncated PNG: {len(data)} bytes do not reach its end")
 
 
 def _palette(chunks: list[tuple[bytes, memoryview]]) -> bytes:
-    """The content of the one PLTE chunk, which must come before the pixels."""
+    """Return the content of the only PLTE chunk, which must precede the pixels."""
     kinds = [kind for kind, _ in chunks]
     if kinds.count(b"PLTE") != 1 or (b"IDAT" in kinds and kinds.index(b"PLTE") > kinds.index(b"IDAT")):
-        raise ValueError(f"damaged PNG: {kinds.count(b'PLTE')} palettes, where one must come before the pixels")
+        raise ValueError(f"damaged PNG: {kinds.count(b'PLTE')} palettes; exactly one must come before the pixels")
     palette = bytes(chunks[kinds.index(b"PLTE")][1])
     if not palette or len(palette) % 3 or len(palette) > 768:
         raise ValueError(f"damaged PNG: a palette of {len(palette)} bytes")

@@ -1,7 +1,7 @@
-"""A GIF of one picture to pixels. Downloads hold a few under ``.jpg``, and not every OpenCV reads them.
+"""Decode a GIF with one image. Downloads contain a few with the ending ``.jpg``, and not every OpenCV reads them.
 
-Strict as all decoding here: a picture that does not fill the screen, a second picture (which would be meant?), codes
-that end early or run on are errors. Transparency is dropped: the colour of the palette shows.
+Decoding is strict: an image that does not fill the canvas, a second image, and codes for too few or too many pixels are
+errors. Transparency is dropped: transparent pixels get the colour of the palette.
 
 Source: CompuServe's "Graphics Interchange Format, Version 89a" (1990), and its appendix F on LZW.
 """
@@ -14,11 +14,18 @@ import numpy as np
 
 _IMAGE, _EXTENSION, _TRAILER = b",", b"!", b";"
 _MOST_CODES = 4096
-_PASSES = ((0, 8), (4, 8), (2, 4), (1, 2))  # first row and step of an interlaced picture's four passes
+_PASSES = ((0, 8), (4, 8), (2, 4), (1, 2))  # first row, and rows from one to the next, of an interlaced image's passes
 
 
-class _Picture(NamedTuple):
-    """A picture as it lies in the file: ``palette`` of 3 bytes a colour, ``codes`` of ``bits`` and more bits each."""
+class _Image(NamedTuple):
+    """An image as stored in the file.
+
+    Attributes:
+        palette: R, G, B of each colour, 3 bytes each.
+        interlaced: Whether it is stored in four passes.
+        bits: Initial bits per code, minus 1.
+        codes: LZW codes.
+    """
 
     palette: bytes
     interlaced: bool
@@ -27,76 +34,76 @@ class _Picture(NamedTuple):
 
 
 def decode_gif(data: bytes) -> np.ndarray:
-    """The picture as uint8 (height, width, 3), RGB.
+    """Decode a GIF to uint8 (height, width, 3), RGB.
 
     Args:
-        data: the file; its size has been checked.
+        data: Content of the file; its height and width have been checked.
 
     Raises:
-        ValueError: it is damaged, cut short, or not one picture that fills its screen.
+        ValueError: The GIF is damaged or truncated, or does not have exactly one image that fills its canvas.
     """
     width, height = (int.from_bytes(data[at : at + 2], "little") for at in (6, 8))
-    picture = _parse(data, width, height)
-    indices = np.frombuffer(_unpack(picture.codes, picture.bits, width * height), np.uint8).reshape(height, width)
-    if picture.interlaced:
-        order = np.concatenate([np.arange(first, height, step) for first, step in _PASSES])
+    image = _parse(data, width, height)
+    indices = np.frombuffer(_unpack(image.codes, image.bits, width * height), np.uint8).reshape(height, width)
+    if image.interlaced:
+        order = np.concatenate([np.arange(first, height, distance) for first, distance in _PASSES])
         rows = np.empty_like(indices)
         rows[order] = indices
         indices = rows
-    palette = np.frombuffer(picture.palette, np.uint8).reshape(-1, 3)
+    palette = np.frombuffer(image.palette, np.uint8).reshape(-1, 3)
     if int(indices.max()) >= len(palette):
-        raise ValueError(f"colour {indices.max()}, where its palette has {len(palette)}")
+        raise ValueError(f"colour {indices.max()}, but its palette has {len(palette)} colours")
     return palette[indices]
 
 
-def _parse(data: bytes, width: int, height: int) -> _Picture:
-    """The one picture of a file, whose blocks are walked to the trailer."""
+def _parse(data: bytes, width: int, height: int) -> _Image:
+    """Return the only image of a file, after reading all blocks up to the trailer."""
     at, shared = 13, b""
     if data[10:11] and data[10] & 0x80:
         shared, at = _take(data, at, 3 << ((data[10] & 7) + 1))
-    found = None
+    image = None
     while (kind := data[at : at + 1]) != _TRAILER:
         if kind == _EXTENSION:
             _, at = _blocks(data, at + 2)
             continue
         if kind != _IMAGE:
             raise ValueError(f"no block starts at byte {at}")
-        place, at = _take(data, at + 1, 9)
-        if found is not None:
+        descriptor, at = _take(data, at + 1, 9)
+        if image is not None:
             raise ValueError("more than one image")
-        if [int.from_bytes(place[i : i + 2], "little") for i in (0, 2, 4, 6)] != [0, 0, width, height]:
+        if [int.from_bytes(descriptor[i : i + 2], "little") for i in (0, 2, 4, 6)] != [0, 0, width, height]:
             raise ValueError("an image that does not fill its canvas")
         palette = shared
-        if place[8] & 0x80:
-            palette, at = _take(data, at, 3 << ((place[8] & 7) + 1))
+        if descriptor[8] & 0x80:
+            palette, at = _take(data, at, 3 << ((descriptor[8] & 7) + 1))
         bits, at = _take(data, at, 1)
         codes, at = _blocks(data, at)
-        found = _Picture(palette, bool(place[8] & 0x40), bits[0], codes)
-    if found is None or not found.palette or not 2 <= found.bits <= 8:
+        image = _Image(palette, bool(descriptor[8] & 0x40), bits[0], codes)
+    if image is None or not image.palette or not 2 <= image.bits <= 8:
         raise ValueError("no image, or one without a palette")
-    return found
+    return image
 
 
 def _take(data: bytes, at: int, count: int) -> tuple[bytes, int]:
-    """Some bytes, and where they end."""
+    """Return the next ``count`` bytes, and the offset of their end."""
     if at + count > len(data):
         raise ValueError(f"{len(data)} bytes do not reach its end")
     return data[at : at + count], at + count
 
 
 def _blocks(data: bytes, at: int) -> tuple[bytes, int]:
-    """The content of a row of sub-blocks, and where it ends."""
-    parts: list[bytes] = []
+    """Return the joined content of consecutive sub-blocks, and the offset of their end."""
+    blocks: list[bytes] = []
     while True:
         length, at = _take(data, at, 1)
         if not length[0]:
-            return b"".join(parts), at
-        part, at = _take(data, at, length[0])
-        parts.append(part)
+            return b"".join(blocks), at
+        block, at = _take(data, at, length[0])
+        blocks.append(block)
 
 
 def _unpack(codes: bytes, bits: int, count: int) -> bytes:
-    """``count`` values from LZW codes, the lowest bits first."""
+    """Decode ``count`` values from LZW codes, the lowest bits first."""
     clear, end = 1 << bits, (1 << bits) + 1
     table = [bytes([value]) for value in range(clear)] + [b"", b""]
     out, before, wide, buffer, held = bytearray(), b"", bits + 1, 0, 0
@@ -114,7 +121,7 @@ def _unpack(codes: bytes, bits: int, count: int) -> bytes:
                 before, wide = b"", bits + 1
                 continue
             if code > len(table) or (not before and code >= clear):
-                raise ValueError(f"code {code}, where its table has {len(table)}")
+                raise ValueError(f"code {code}, but its table has {len(table)} codes")
             entry = table[code] if code < len(table) else before + before[:1]
             if before and len(table) < _MOST_CODES:
                 table.append(before + entry[:1])
@@ -123,10 +130,10 @@ def _unpack(codes: bytes, bits: int, count: int) -> bytes:
             out += entry
             before = entry
             if len(out) > count:
-                raise ValueError(f"more pixels than the {count} that it declares")
+                raise ValueError(f"more pixels than the {count} declared")
         else:
             continue
         break
     if len(out) != count:
-        raise ValueError(f"{len(out)} pixels of the {count} that it declares")
+        raise ValueError(f"{len(out)} of {count} declared pixels")
     return bytes(out)

@@ -1,11 +1,11 @@
-"""The pixels of a PNG, sample by sample as they are stored: by zlib and one kernel, the same on every machine.
+"""Decode the samples of a PNG as they are stored, with zlib and one kernel: the same on every machine.
 
-A library gives colours, not the indices of a palette; spreads 4 bits over 0..255; prints its warnings to the terminal;
-and what it makes of an animation depends on its version. CPU time for a mask of sample 1528 (0.71 Mpixel): 1.8 to
-1.9 ms here, 1.7 to 2.0 ms in OpenCV 4.11 and 5.0; for its photo as a PNG 17 to 23 ms here, 13 to 19 ms there.
+Libraries return colours instead of palette indices, scale 4 bits to 0..255, print warnings to the terminal, and decode
+animations differently by version. CPU time for a mask of sample 1528 (0.71 Mpixel): 1.8 to 1.9 ms here, 1.7 to 2.0 ms
+in OpenCV 4.11 and 5.0; for its image as a PNG 17 to 23 ms here, 13 to 19 ms in OpenCV.
 
-Strict: the stream must give every row and have its end and checksum. What it holds beyond the last row, or the file
-beyond the stream, is not looked at.
+Decoding is strict: the stream must contain every row, its end and its checksum. Bytes after the last row, or after the
+stream, are ignored.
 
 Source: the PNG specification, third edition, sections 8 (interlacing) and 9 (filters).
 """
@@ -24,49 +24,49 @@ from mhpdata.kernels.jit import kernel
 Bytes = npt.NDArray[np.uint8]
 _ZERO, _ONE, _NOTHING = np.uint64(0), np.uint64(1), np.uint8(0)
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
-"""Of each pass: first row, first column, rows and columns from one pixel to the next."""
+"""First row, first column, and distance in rows and columns between the pixels of each pass."""
 
 
 def decode_png(png: Png) -> npt.NDArray[Any]:
-    """The samples of a PNG.
+    """Decode the samples of a PNG.
 
     Args:
-        png: of ``mhpdata.images.formats.chunks.read_png``, of a size that has been checked.
+        png: Result of ``mhpdata.images.formats.chunks.read_png``, of a size that has been checked.
 
     Returns:
-        (height, width, channels): uint16 of 16 bits, else uint8; of fewer than 8 bits 0..2**bits - 1.
+        (height, width, channels): uint16 for 16 bits, else uint8; 0..2**bits - 1 for fewer than 8 bits.
 
     Raises:
-        ValueError: the stream is damaged or does not give every row.
+        ValueError: The stream is damaged or does not contain every row.
     """
     if not png.interlaced:
         return _unpack(png, [(png.height, png.width)])[0]
     out = np.empty((png.height, png.width, png.channels), np.uint16 if png.bits == 16 else np.uint8)
-    parts = [part for y, x, down, right in _ADAM7 if (part := out[y::down, x::right]).size]
-    for part, samples in zip(parts, _unpack(png, [part.shape[:2] for part in parts]), strict=True):
-        part[...] = samples
+    passes = [view for y, x, down, right in _ADAM7 if (view := out[y::down, x::right]).size]
+    for view, samples in zip(passes, _unpack(png, [view.shape[:2] for view in passes]), strict=True):
+        view[...] = samples
     return out
 
 
 def _unpack(png: Png, sizes: list[tuple[int, ...]]) -> list[npt.NDArray[Any]]:
-    """The samples of pictures of these sizes, (height, width), that follow on each other in the stream."""
+    """Decode the samples of consecutive images of these sizes, (height, width), in the stream."""
     rows = [(width * png.channels * png.bits + 7) // 8 for _, width in sizes]
     ends = np.cumsum([0, *((1 + row) * height for row, (height, _) in zip(rows, sizes, strict=True))])
     data = _inflate(png.stream, int(ends[-1]))
-    found = []
+    images = []
     for at, row, (height, width) in zip(ends, rows, sizes, strict=False):
-        step = max(1, png.channels * png.bits // 8)
-        lines = np.empty((1 + height, step + row), np.uint8)
-        lines[0], lines[:, :step] = 0, 0
-        wrong = _unfilter(data[at:], lines, step)
+        stride = max(1, png.channels * png.bits // 8)
+        lines = np.empty((1 + height, stride + row), np.uint8)
+        lines[0], lines[:, :stride] = 0, 0
+        wrong = _unfilter(data[at:], lines, stride)
         if wrong >= 0:
-            raise ValueError(f"row {wrong} has filter {data[at + wrong * (1 + row)]}, of 0 to 4")
-        found.append(_samples(np.ascontiguousarray(lines[1:, step:]), png.bits, (height, width, png.channels)))
-    return found
+            raise ValueError(f"row {wrong} has filter {data[at + wrong * (1 + row)]}, not one of 0 to 4")
+        images.append(_samples(np.ascontiguousarray(lines[1:, stride:]), png.bits, (height, width, png.channels)))
+    return images
 
 
 def _inflate(stream: bytes, wanted: int) -> npt.NDArray[np.uint8]:
-    """The first ``wanted`` bytes of a zlib stream, never more."""
+    """Inflate the first ``wanted`` bytes of a zlib stream, never more."""
     inflater = zlib.decompressobj()
     try:
         data = inflater.decompress(stream, wanted)
@@ -74,14 +74,14 @@ def _inflate(stream: bytes, wanted: int) -> npt.NDArray[np.uint8]:
     except zlib.error as error:
         raise ValueError(f"its pixels are damaged (zlib: {error})") from error
     if len(data) != wanted:
-        raise ValueError(f"{len(data)} bytes of pixels, where it declares {wanted}")
+        raise ValueError(f"{len(data)} of {wanted} declared bytes of pixels")
     if not surplus and not inflater.eof:
-        raise ValueError("its pixels have no end and no checksum")
+        raise ValueError("its stream of pixels has no end and no checksum")
     return np.frombuffer(data, np.uint8)
 
 
 def _samples(lines: npt.NDArray[np.uint8], bits: int, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Rows of bytes, uint8 (height, bytes), as samples of ``shape``."""
+    """Convert rows of bytes, uint8 (height, bytes), to samples of ``shape``."""
     if bits == 16:
         return lines.view(">u2").astype(np.uint16).reshape(shape)
     if bits < 8:  # only one channel has so few
@@ -92,32 +92,32 @@ def _samples(lines: npt.NDArray[np.uint8], bits: int, shape: tuple[int, ...]) ->
 
 
 @kernel
-def _unfilter(data: Bytes, lines: Bytes, step: int) -> int:
-    """Undo the filter of each row: ``data`` uint8 (height * (1 + bytes),) to ``lines[1:, step:]``, which the rest of
-    ``lines`` uint8 (1 + height, step + bytes), all 0, surrounds on two sides.
+def _unfilter(data: Bytes, lines: Bytes, stride: int) -> int:
+    """Undo the filter of each row of ``data`` uint8 (height * (1 + bytes),); write the rows to ``lines[1:, stride:]``.
 
-    ``step`` is bytes from a sample to the one on its left. Returns the first row of an unknown filter, or -1. Nothing
-    but loops and typed constants, which take less time to compile; unsigned indices, since signed ones may count from
-    the end, and LLVM makes no vectors of that. Sums wrap, as bytes do.
+    ``lines`` is uint8 (1 + height, stride + bytes); its first row and first ``stride`` columns are 0. ``stride`` is the
+    distance in bytes from a sample to the one on its left. Return the first row with an unknown filter, or -1. The code
+    uses only loops and typed constants, which compile faster, and unsigned indices, since LLVM does not vectorise
+    signed ones (they may count from the end). Sums wrap as bytes do.
     """
-    left, end, at = np.uint64(step), np.uint64(lines.shape[1]), _ZERO
+    left, end, at = np.uint64(stride), np.uint64(lines.shape[1]), _ZERO
     for y in range(_ONE, np.uint64(lines.shape[0])):
-        kind, begin = data[at], at + _ONE - left
+        method, begin = data[at], at + _ONE - left
         at = begin + end
-        if kind == 0 or kind == 2:
-            above = y - _ONE if kind == 2 else _ZERO  # the first row is all 0
+        if method == 0 or method == 2:
+            above = y - _ONE if method == 2 else _ZERO  # the first row is all 0
             for x in range(left, end):
                 lines[y, x] = data[begin + x] + lines[above, x]
-        elif kind == 1:
+        elif method == 1:
             for first in range(left, left + left):
                 value = _NOTHING
                 for x in range(first, end, left):
                     value = np.uint8(value + data[begin + x])
                     lines[y, x] = value
-        elif kind <= 4:
+        elif method <= 4:
             for x in range(left, end):
                 a, b, c = lines[y, x - left], lines[y - _ONE, x], lines[y - _ONE, x - left]
-                if kind == 3:
+                if method == 3:
                     lines[y, x] = data[begin + x] + ((a + b) >> 1)
                     continue
                 down, right = b - c, a - c

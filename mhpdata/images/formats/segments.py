@@ -1,12 +1,12 @@
-"""The marker segments of a JPEG file, and the file without what cannot change its pixels.
+"""Parse the marker segments of a JPEG file, and remove those that cannot change its pixels.
 
-Segments are found as libjpeg finds them, so that a file is cut where every viewer cuts it::
+Segments are located as libjpeg does it, so a file ends where it ends for every viewer::
 
     SOI | APP0 JFIF | APP1 EXIF | stray bytes | DQT | SOF | DHT | SOS codes | EOI | trailer
-    kept   rewritten     out          out       kept  kept  kept   kept       kept    out
+    kept   rewritten   removed      removed     kept  kept  kept   kept       kept  removed
 
-JFIF's and Adobe's segments say what the components are, so :func:`without_metadata` writes one in their place that
-means what they meant to libjpeg, which takes a broken one for Y, Cb, Cr, with a warning.
+JFIF's and Adobe's segments define the colour space, so :func:`without_metadata` replaces them with a segment of the
+meaning that libjpeg gave them: it interprets the components of a damaged one as Y, Cb, Cr, with a warning.
 
 Sources: ITU-T T.81, annex B; libjpeg's ``read_markers``, ``next_marker`` and ``default_decompress_parms``.
 """
@@ -24,17 +24,17 @@ _APP0, _APP14 = 0xE0, 0xEE
 _RESTARTS = {*range(0xD0, 0xD8)}
 _WITHOUT_LENGTH = {0x01, *_RESTARTS, SOI, EOI}
 _METADATA = {*range(0xE0, 0xF0), 0xFE, 0x01, *_RESTARTS}
-"""APP0 to APP15, comments, and markers that mean nothing where they stand."""
+"""APP0 to APP15, comments, and markers without a meaning outside of the codes."""
 _JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
-_ADOBE = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0"  # and the transform
+_ADOBE = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0"  # followed by the transform
 
-# a 255 fills up, or is followed by what it marks; among codes 0 says that it is a code, and restarts belong to them
+# A 255 is fill, or a marker's first byte. Among codes, 255 0 is a code, and restart markers belong to the codes.
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _AFTER_CODES = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 class Segment(NamedTuple):
-    """A part of a file from its marker's 255 on, ``data[begin:end]``; that of SOS holds the codes after it, too."""
+    """A marker segment, ``data[begin:end]``, which begins with the marker's 255; that of SOS includes the codes."""
 
     marker: int
     begin: int
@@ -42,14 +42,14 @@ class Segment(NamedTuple):
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """Yield the segments of a JPEG file, SOI left out, as far as EOI or the last byte.
+    """Yield the segments of a JPEG file after SOI, up to EOI or the last byte.
 
     Args:
-        data: the file, which begins with SOI. A segment that claims more bytes than there are ends with them.
+        data: Content of the file, which begins with SOI. A segment that is longer than the file ends with the file.
     """
     end = 2
-    while found := _MARKER.search(data, end):
-        begin, marker = found.start(), data[found.start() + 1]
+    while match := _MARKER.search(data, end):
+        begin, marker = match.start(), data[match.start() + 1]
         end = begin + 2
         if marker not in _WITHOUT_LENGTH:
             end = min(end + max(int.from_bytes(data[end : end + 2], "big"), 2), len(data))
@@ -62,9 +62,9 @@ def segments(data: bytes) -> Iterator[Segment]:
 
 
 def without_metadata(data: bytes) -> bytes:
-    """Return a JPEG file without the APPn segments, comments, stray bytes and trailer of this one.
+    """Return a JPEG file without its APPn segments, comments, stray bytes and trailer.
 
-    Every decoder that follows libjpeg gives the pixels of ``data``, whatever is wrong with what was left out.
+    Decoders that follow libjpeg decode the same pixels as from ``data``, even if the removed bytes are damaged.
     """
     kept, components, scanned = [], 0, False
     jfif, transform = False, None
@@ -83,7 +83,7 @@ def without_metadata(data: bytes) -> bytes:
 
 
 def _colours(components: int, jfif: bool, transform: int | None) -> bytes:
-    """The segment that says what libjpeg takes the components for; ``transform`` is Adobe's."""
+    """Return the segment for the colour space that libjpeg assumes; ``transform`` is Adobe's."""
     if components == 3 and jfif:
         return _JFIF
     if components not in (3, 4) or transform is None:

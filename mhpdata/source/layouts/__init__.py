@@ -1,1 +1,1 @@
-"""One module per dataset: how its files lie on disk after unpacking."""
+"""One module per dataset: the layout of its files on disk after extraction."""

@@ -1,18 +1,18 @@
-"""CIHP (Crowd Instance-level Human Parsing) as released: a folder a split, a map of classes and a map of persons.
+"""CIHP (Crowd Instance-level Human Parsing) as released: one folder per split, with maps of classes and of persons.
 
 ::
 
     CIHP/
-      Training/             train_id.txt                ids, one a line: 0000006, ...
+      Training/             train_id.txt                ids, one per line: 0000006, ...
                             Images/<id>.jpg
                             Category_ids/<id>.png       8-bit gray: the class of each pixel
-                            Human_ids/<id>.png          8-bit gray: the person of each pixel, 0 nobody
-                            Instance_ids/               says nothing that the two do not; not read
+                            Human_ids/<id>.png          8-bit gray: the person of each pixel, 0 = nobody
+                            Instance_ids/               redundant with these two; not read
       Validation/           val_id.txt, the same folders
       Testing/              test_id.txt, Images/        the annotations are withheld
 
-The list of a split lies in its folder or beside it. The release has resolved overlaps itself, so persons never share a
-pixel. A split without ``Category_ids`` is one without labels; of Training and Validation that is an error.
+The list of a split is in its folder or beside it. The release has already resolved overlaps, so each pixel has at most
+one person. A split without ``Category_ids`` has no labels, which is an error for Training and Validation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import CIHP
-from mhpdata.source.entry import MAPS, PHOTO, SPLITS, Entry, Found, Listing, Problem, without_split
+from mhpdata.source.entry import MAPS, PHOTO, SPLITS, Entry, Listing, Names, Problem, without_split
 from mhpdata.source.lists import Lines, read_ids
 from mhpdata.source.names import PHOTO_ENDINGS, PNG_ENDINGS, Files, Folders
 
@@ -34,14 +34,14 @@ IMAGES, CLASSES, PERSONS = "Images", "Category_ids", "Human_ids"
 
 
 def evidence(root: Path, names: set[str]) -> list[str]:
-    """What in a folder with these names is CIHP's, if all that is needed to tell is there; else nothing."""
+    """Return the paths that identify CIHP in a folder that contains ``names``; empty if it is not CIHP."""
     return [f"{name}/Images" for name in NAMES if name in names and (root / name / "Images").is_dir()]
 
 
 def scan(root: Path, follow_links: bool = False) -> Listing:
-    """The entries of every split, in list order, and what is wrong with the rest; one scan of each folder.
+    """Return the entries of every split, in list order, and the problems; list each folder once.
 
-    A list that is not text, or lies in two places, is a problem of its split.
+    A list that is not text, or that exists twice, is a problem of its split.
 
     Raises:
         FolderError: ``root`` cannot be listed.
@@ -63,8 +63,8 @@ def scan(root: Path, follow_links: bool = False) -> Listing:
     return replace(listing, unlabelled=frozenset(unlabelled))
 
 
-def _scan_split(folders: Folders, top: Found, split: str, listing: Listing) -> bool:
-    """Add a split's entries, problems and remarks to ``listing``; whether it has labels."""
+def _scan_split(folders: Folders, top: Names, split: str, listing: Listing) -> bool:
+    """Add a split's entries, problems and remarks to ``listing``; return whether it has labels."""
     folder = FOLDERS[split]
     if not (folders.root / folder).exists():
         remedy = without_split(split, SPLITS)
@@ -76,12 +76,12 @@ def _scan_split(folders: Folders, top: Found, split: str, listing: Listing) -> b
     if not labelled and split != "test":
         here, remedy = f"{folder}/{CLASSES}", without_split(split, SPLITS)
         raise FolderError(here, "missing", "the maps of classes", remedy, fault=("missing",))
-    kinds = [f"{folder}/{kind}" for kind in (CLASSES, PERSONS)] if labelled else []
-    maps = [Files(folders.list(kind), kind, PNG_ENDINGS, listed) for kind in kinds]
+    map_folders = [f"{folder}/{name}" for name in (CLASSES, PERSONS)] if labelled else []
+    maps = [Files(folders.list(path), path, PNG_ENDINGS, listed) for path in map_folders]
     for name in names:
         try:
             image = images.find(name, PHOTO)
-            files = tuple(found.find(name, "the map of the image") for found in maps)
+            files = tuple(files_of.find(name, "the map of the image") for files_of in maps)
             listing.entries[split].append(Entry(name, split, image, files if labelled else None, MAPS))
         except FolderError as error:
             listing.problems.append(Problem(split, name, error))
@@ -91,14 +91,14 @@ def _scan_split(folders: Folders, top: Found, split: str, listing: Listing) -> b
     return labelled
 
 
-def _names(folders: Folders, top: Found, split: str, listing: Listing) -> list[str]:
-    """The ids of a split's list, in its folder or beside it."""
+def _names(folders: Folders, top: Names, split: str, listing: Listing) -> list[str]:
+    """Return the ids of a split's list, which is in its folder or beside it."""
     inside = folders.list(FOLDERS[split])
     name = LISTS[split]
     if name in inside and name in top:
         found = f"is both in {FOLDERS[split]} and next to it"
         remedy = f"Delete {name} or {FOLDERS[split]}/{name}, whichever does not come from the archive."
         raise FolderError(name, found, "one list", remedy, fault=("list-twice",))
-    place, where = (name, top) if name in top else (f"{FOLDERS[split]}/{name}", inside)
+    path, files = (name, top) if name in top else (f"{FOLDERS[split]}/{name}", inside)
     lines = Lines("an id such as 0000006", "", f"{FOLDERS[split]}/{IMAGES}")
-    return read_ids(folders, where, place, lines, listing, split)
+    return read_ids(folders, files, path, lines, listing, split)

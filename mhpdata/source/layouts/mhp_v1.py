@@ -1,16 +1,16 @@
-"""LV-MHP v1 as released: photos, one PNG mask a person, two lists.
+"""LV-MHP v1 as released: images, one PNG mask per person, two lists.
 
 ::
 
     LV-MHP-v1/
-      train_list.txt        0001.jpg .. 4000.jpg, one a line
+      train_list.txt        0001.jpg .. 4000.jpg, one per line
       test_list.txt         4001.jpg .. 4980.jpg
-      val_list.txt          not in the release; obeyed where somebody gives one
+      val_list.txt          not in the release; used if present
       images/               <id>.jpg
       annotations/          <id>_<NN>_<ii>.png       NN persons in the image, ii = 01..NN
 
-The release has no list of the validation split: it is the last quarter of train_list (3,000 + 1,000 images in the
-paper). A val_list.txt names it instead; its images leave the training split.
+The release has no list of the validation split, which is the last quarter of train_list (3,000 + 1,000 images in the
+paper). If there is a val_list.txt, it defines the validation split, and its images are removed from the training split.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import MHP_V1
-from mhpdata.source.entry import PHOTO, SPLITS, Entry, Found, Listing, Problem
+from mhpdata.source.entry import PHOTO, SPLITS, Entry, Listing, Names, Problem
 from mhpdata.source.files import names_alike
 from mhpdata.source.layouts.person_masks import PersonMasks
 from mhpdata.source.lists import Lines, read_ids
@@ -33,23 +33,23 @@ VAL_LIST = "val_list.txt"
 
 
 def evidence(root: Path, names: set[str]) -> list[str]:
-    """What in a folder with these names is LV-MHP v1's, if all that is needed to tell is there; else nothing."""
-    tells = set(NAMES[1:]) <= names or {NAMES[0], *NAMES[2:]} <= names
-    return [name for name in NAMES if name in names] if tells else []
+    """Return the names that identify LV-MHP v1 in a folder that contains ``names``; empty if it is not LV-MHP v1."""
+    matches = set(NAMES[1:]) <= names or {NAMES[0], *NAMES[2:]} <= names
+    return [name for name in NAMES if name in names] if matches else []
 
 
 def scan(root: Path, follow_links: bool = False) -> Listing:
-    """The entries of every split, in list order, and what is wrong with the rest; one scan of each folder.
+    """Return the entries of every split, in list order, and the problems; list each folder once.
 
     Raises:
-        FolderError: a folder is missing, or a list is not text.
+        FolderError: A folder is missing, or a list is not text.
     """
     folders = Folders(root, follow_links)
-    top, photos, annotations = (folders.list(folder) for folder in ("", IMAGES, MASKS))
+    top, in_images, in_masks = (folders.list(folder) for folder in ("", IMAGES, MASKS))
     listing = Listing("mhp-v1", LABELS, {})  # problems of the lists come first: they concern every split
     names = _split_names(folders, top, listing)
     listed = {name for split in SPLITS for name in names[split]}
-    images, masks = Files(photos, IMAGES, PHOTO_ENDINGS, listed), PersonMasks(annotations, MASKS, listed)
+    images, masks = Files(in_images, IMAGES, PHOTO_ENDINGS, listed), PersonMasks(in_masks, MASKS, listed)
     for split in SPLITS:
         entries = listing.entries[split] = []
         for name in names[split]:
@@ -63,8 +63,8 @@ def scan(root: Path, follow_links: bool = False) -> Listing:
     return listing
 
 
-def _split_names(folders: Folders, top: Found, listing: Listing) -> dict[str, list[str]]:
-    """The image ids of each split; a name is taken once, by the first list that has it."""
+def _split_names(folders: Folders, top: Names, listing: Listing) -> dict[str, list[str]]:
+    """Return the image ids of each split; an id belongs to the first list that names it."""
     lines = Lines("an image name such as 0001.jpg", ".jpg", IMAGES)
     read = partial(read_ids, folders, top, lines=lines, listing=listing, taken={})
     given = VAL_LIST in top

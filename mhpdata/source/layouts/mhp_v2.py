@@ -1,17 +1,17 @@
-"""LV-MHP v2 as released: a folder a split, one PNG mask a person with the label in the red channel.
+"""LV-MHP v2 as released: one folder per split, one PNG mask per person with the label in the red channel.
 
 ::
 
     LV-MHP-v2/
-      list/                 train.txt val.txt test_all.txt          ids, one a line: 1, 2, 4, ... with gaps, not padded
-                            test_inter_top20.txt, ...               parts of test, not read
-      train/ val/           images/<id>.jpg                         whatever the format, told by the content
+      list/                 train.txt val.txt test_all.txt          ids, one per line: 1, 2, 4, ... gaps, no padding
+                            test_inter_top20.txt, ...               subsets of test, not read
+      train/ val/           images/<id>.jpg                         of any format, recognised by its content
                             parsing_annos/<id>_<NN>_<ii>.png        NN persons in the image, ii = 01..NN
-                            pose_annos/<id>.mat                     left alone
+                            pose_annos/<id>.mat                     not read
       test/                 images/                                 the annotations are withheld
 
-A split without ``parsing_annos`` is a split without labels; of train and val that is an error. Ids of different splits
-are independent of each other.
+A split without ``parsing_annos`` has no labels, which is an error for train and val. Ids of different splits are
+independent of each other.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ LISTS = {"train": "train.txt", "val": "val.txt", "test": "test_all.txt"}
 
 
 def evidence(root: Path, names: set[str]) -> list[str]:
-    """What in a folder with these names is LV-MHP v2's, if all that is needed to tell is there; else nothing."""
+    """Return the paths that identify LV-MHP v2 in a folder that contains ``names``; empty if it is not LV-MHP v2."""
     splits = [split for split in SPLITS if split in names and (root / split / "images").is_dir()]
     return ["list", *(f"{split}/images" for split in splits)] if "list" in names and splits else []
 
 
 def scan(root: Path, follow_links: bool = False) -> Listing:
-    """The entries of every split, in list order, and what is wrong with the rest; one scan of each folder.
+    """Return the entries of every split, in list order, and the problems; list each folder once.
 
     Raises:
-        FolderError: there is no ``list`` folder, or a list is not text.
+        FolderError: The folder ``list`` is missing, or a list is not text.
     """
     folders = Folders(root, follow_links)
     lists = folders.list("list")
@@ -65,13 +65,13 @@ def scan(root: Path, follow_links: bool = False) -> Listing:
         if not labelled:
             unlabelled.add(split)
     extra = sorted(set(lists) - set(LISTS.values()))
-    listing.remarks.extend(f"list/{name}: not read; it names a part of a split" for name in extra)
+    listing.remarks.extend(f"list/{name}: not read; it names a subset of a split" for name in extra)
     listing.remarks.extend(folders.remarks())
     return replace(listing, unlabelled=frozenset(unlabelled))
 
 
 def _scan_split(folders: Folders, split: str, names: list[str], listing: Listing) -> bool:
-    """Add a split's entries, problems and remarks to ``listing``; whether it has labels."""
+    """Add a split's entries, problems and remarks to ``listing``; return whether it has labels."""
     listed = set(names)
     images = Files(folders.list(f"{split}/images"), f"{split}/images", PHOTO_ENDINGS, listed)
     folder = f"{split}/parsing_annos"

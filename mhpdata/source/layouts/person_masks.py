@@ -1,8 +1,7 @@
-"""Masks by file name, one a person: ``<id>_<NN>_<ii>.png``, NN persons in the image, ii = 01..NN.
+"""Find the masks of persons by file name: ``<id>_<NN>_<ii>.png``, NN persons in the image, ii = 01..NN.
 
-Names are parsed, never matched by prefix (``10`` is not the beginning of ``100_02_01.png``); persons are ordered by the
-number in the file name, never by the directory. An ending in upper case (``.PNG``) is taken where no other file can be
-meant.
+Names are parsed, never matched by prefix (``100_02_01.png`` does not belong to image ``10``); persons are ordered by
+the number in the file name, never by directory order. An upper-case ending (``.PNG``) is accepted if unambiguous.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Collection, Iterable
 
 from mhpdata.errors import EXTRACT_AGAIN, FolderError
 from mhpdata.faults import Renamed
-from mhpdata.source.entry import Found
+from mhpdata.source.entry import Names
 from mhpdata.source.files import Refused, SourceFile
 from mhpdata.source.names import OtherNames, is_there, say_renamed
 from mhpdata.wording import counted
@@ -28,19 +27,19 @@ class PersonMasks:
     """The masks of a folder by image and person.
 
     Args:
-        found: the names in the folder.
-        folder: its path below the source folder.
-        listed: the ids that lists name.
+        files: Files in the folder by name.
+        folder: Path of the folder, relative to the source folder.
+        listed: Ids that the lists name.
     """
 
-    def __init__(self, found: Found, folder: str, listed: Collection[str]) -> None:
-        self._found, self._folder, self._listed = found, folder, listed
+    def __init__(self, files: Names, folder: str, listed: Collection[str]) -> None:
+        self._files, self._folder, self._listed = files, folder, listed
         self._groups: dict[str, Group] = defaultdict(dict)
         self._taken: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self._strays: list[str] = []
         self._others: OtherNames | None = None
         near: dict[str, list[str]] = defaultdict(list)
-        for name, file in found.items():
+        for name, file in files.items():
             match = _MASK.fullmatch(name)
             if match is None:
                 self._strays.append(name)
@@ -50,17 +49,17 @@ class PersonMasks:
                 near[f"{name[:-4]}.png"].append(name)
         for wanted, names in near.items():
             match = _MASK.fullmatch(wanted)
-            if match is None or wanted in found or len(names) > 1:
+            if match is None or wanted in files or len(names) > 1:
                 self._strays += names
             else:
-                self._add(match, found[names[0]])
+                self._add(match, files[names[0]])
                 self._taken[match[1]].append((names[0], wanted))
 
     def find(self, id: str) -> tuple[SourceFile, ...]:
-        """The masks of an image in person order.
+        """Return the masks of an image in person order.
 
         Raises:
-            FolderError: none, not as many as declared, or one that must not be read.
+            FolderError: There are no masks, their number differs from the declared one, or one must not be read.
         """
         masks, folder = self._groups.get(id, {}), self._folder
         if not masks:
@@ -79,11 +78,11 @@ class PersonMasks:
         return tuple(ordered)  # type: ignore[arg-type]  # refused files raised above
 
     def renamed(self, split: str, ids: Iterable[str]) -> list[Renamed]:
-        """Which files were taken for masks of some images of a split, in one; nothing where none were."""
+        """Return one note on the files with other names that were accepted as masks of these images; empty if none."""
         return say_renamed(split, self._folder, [pair for id in ids for pair in self._taken.get(id, ())])
 
     def unlisted(self) -> list[str]:
-        """A remark for each name that is no mask's, and each image that no list names."""
+        """Return a remark for each file that is not a mask, and for the masks of each image that no list names."""
         unlisted = sorted(id for id in self._groups if id not in self._listed)
         remarks = [f"{self._folder}/{name}: not a mask's name (<id>_<NN>_<ii>.png)" for name in sorted(self._strays)]
         return remarks + [f"{self._folder}: masks of image {id}, which no list names" for id in unlisted]
@@ -104,13 +103,13 @@ class PersonMasks:
         raise FolderError(self._folder, found, "", remedy, fault=fault)
 
     def _hint(self, id: str) -> str:
-        """Files that may be the missing masks."""
+        """Return a hint that names files which may be the missing masks."""
         if self._others is None:
-            unlisted = (name for name in self._found if name.partition("_")[0] not in self._listed)
+            unlisted = (name for name in self._files if name.partition("_")[0] not in self._listed)
             self._others = OtherNames({*self._strays, *unlisted})
         return is_there(self._folder, self._others.of(id), f"{id}_<NN>_<ii>.png")
 
 
 def _extra(id: str) -> str:
-    """What to do about masks too many, which extracting over them leaves where they are."""
+    """Return the remedy for surplus masks, which extracting the archive again would leave in place."""
     return f"Delete the files {id}_*.png that are not in the archive. {EXTRACT_AGAIN}"

@@ -1,1 +1,1 @@
-"""Containers of records: one module per format."""
+"""Containers for records: one module per format."""

@@ -1,8 +1,8 @@
-"""HDF5: one contiguous uint8 ``records`` and uint64 ``offsets`` (n + 1) a shard; attributes say what they are.
+"""HDF5 shards: contiguous datasets uint8 ``records`` and uint64 ``offsets`` (n + 1), documented by attributes.
 
 Record i is ``records[offsets[i]:offsets[i + 1]]``, the same bytes as in RecordIO from IRHeader on. Both datasets are
-contiguous and uncompressed, so a reader may take them by plain file offsets: that is what Reader does. A contiguous
-dataset needs its length beforehand, so the records wait in a spool file beside the shard until it is closed.
+contiguous and uncompressed, so a reader can access them by offsets in the file, as Reader does. The length of a
+contiguous dataset must be known when it is created, so records are written to a spool file until the shard is closed.
 
 Source: HDF5 file format specification, version 3 (contiguous layout); written with the oldest format that holds it,
 without times.
@@ -29,7 +29,7 @@ _ABOUT = "Record i is records[offsets[i]:offsets[i+1]]; its layout is in docs/fo
 _SYSTEM = re.compile(r"error message = '([^']*)'")
 _CHUNK = 1 << 22
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_WHOLE = "a whole HDF5 file as mhp-pack writes it"
+_COMPLETE = "a complete HDF5 file written by mhp-pack"
 
 
 class Writer:
@@ -49,7 +49,7 @@ class Writer:
         self._offsets.append(self.size)
 
     def close(self) -> tuple[FileHash, ...]:
-        """Copy the spool into the shard, and hash it: HDF5 writes its heads last, so not on the way."""
+        """Copy the spool into the shard, then hash it: HDF5 writes its headers last, so it cannot be hashed earlier."""
         try:
             self._spool.flush()
             check_written(self._spool_path, self.size)
@@ -71,18 +71,18 @@ class Writer:
             records[start : start + len(block)] = np.frombuffer(block, np.uint8)
 
     def abort(self) -> None:
-        """Let go of the spool."""
+        """Close and delete the spool file."""
         self._spool.close()
         self._spool_path.unlink(missing_ok=True)
 
 
 class _Target(io.RawIOBase):
-    """A new file whose writing never fails, for HDF5 to write to: what goes wrong is raised when it is closed.
+    """A new file for HDF5 that never reports a failed write; the error is raised when the file is closed.
 
-    After a write that failed the library is broken: closing its file on a full disk has crashed the process.
+    A failed write corrupts the library's state: closing its file on a full disk has crashed the process.
 
     Attributes:
-        end: where the file ends, by what was written to it.
+        end: Size of the file in bytes, by the writes to it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,7 +91,7 @@ class _Target(io.RawIOBase):
         self.end = 0
 
     def write(self, data: Any) -> int:
-        """All of ``data``, or once an error has happened nothing, as if it were all."""
+        """Write all of ``data``, or nothing after an error; return its length in both cases."""
         left = memoryview(data)
         while left.nbytes and self._error is None:
             try:
@@ -103,15 +103,15 @@ class _Target(io.RawIOBase):
         return len(data)
 
     def readinto(self, buffer: Any) -> int | None:
-        """As of any file."""
+        """Read into a buffer, as for any file."""
         return self._file.readinto(buffer)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """As of any file."""
+        """Move the position, as for any file."""
         return self._file.seek(offset, whence)
 
     def truncate(self, size: int | None = None) -> int:
-        """As of any file, but an error waits."""
+        """Resize the file, as for any file; an error is raised when the file is closed."""
         try:
             self.end = self._file.truncate(size)
             return self.end
@@ -138,9 +138,9 @@ class Reader:
         except ShardError:
             raise
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            system = _SYSTEM.search(str(error))  # of an error of the disk HDF5 tells ten lines, memory addresses too
+            system = _SYSTEM.search(str(error))  # HDF5 describes a disk error in ten lines with memory addresses
             reason = system[1] if system else str(error)
-            raise ShardError(path, f"cannot be opened ({reason})", _WHOLE, copy_again(path.name)) from error
+            raise ShardError(path, f"cannot be opened ({reason})", _COMPLETE, copy_again(path.name)) from error
         if len(self) != records:
             raise ShardError(path, f"has {len(self)} records", f"{records}, by the manifest", copy_again(path.name))
 
@@ -148,45 +148,45 @@ class Reader:
         return len(self._offsets) - 1
 
     def read(self, index: int) -> bytes:
-        """The record at a place in this shard."""
+        """Return a record by its index in this shard."""
         place = f"{self._file.path} record {index}"
         start, end = int(self._offsets[index]), int(self._offsets[index + 1])
         data = self._file.read(self._begin + start, end - start, place)
         if len(data) != end - start:
             remedy = copy_again(self._file.path.name)
-            raise ShardError(place, f"is cut short: ends after {len(data)} bytes", f"{end - start}", remedy)
+            raise ShardError(place, f"is truncated: ends after {len(data)} bytes", f"{end - start}", remedy)
         return data
 
     def span(self, index: int) -> tuple[OpenFile, int, int]:
-        """The record in the file."""
+        """Return the location of a record: the file, the offset and the length."""
         start = int(self._offsets[index])
         return self._file, self._begin + start, int(self._offsets[index + 1]) - start
 
     def plain(self, index: int) -> int:
-        """The record in the file: always in one piece."""
+        """Return the offset of a record in the file; records are always contiguous."""
         return self._begin + int(self._offsets[index])
 
     def is_current(self) -> bool:
-        """Whether the file of records is still the one that was opened."""
+        """Return whether the file of records is still the one that was opened."""
         return self._file.is_current()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
 
-def _layout(file: h5py.File, plain: OpenFile) -> tuple[int, np.ndarray]:
-    """Where ``records`` begins in the file, and the offsets, checked against its length."""
-    records, offsets = (_contiguous(file, plain, *kind) for kind in (("records", "u1"), ("offsets", "<u8")))
+def _layout(file: h5py.File, opened: OpenFile) -> tuple[int, np.ndarray]:
+    """Return the offset of ``records`` in the file, and its offsets, after checking them against its length."""
+    records, offsets = (_contiguous(file, opened, *dataset) for dataset in (("records", "u1"), ("offsets", "<u8")))
     table = offsets[:]
     if len(table) == 0 or table[0] != 0 or (table[1:] < table[:-1]).any() or table[-1] != records.size:
-        remedy = copy_again(plain.path.name)
-        raise ShardError(plain.path, "has offsets that do not fit its records", "rising offsets from 0", remedy)
+        remedy = copy_again(opened.path.name)
+        raise ShardError(opened.path, "has offsets that do not fit its records", "ascending offsets from 0", remedy)
     return int(records.id.get_offset() or 0), table
 
 
-def _contiguous(file: h5py.File, plain: OpenFile, name: str, dtype: str) -> h5py.Dataset:
-    """A dataset whose bytes lie in this very file, one after the other: no link, no chunks, no other file."""
+def _contiguous(file: h5py.File, opened: OpenFile, name: str, dtype: str) -> h5py.Dataset:
+    """Return a dataset that is contiguous in this file: no link, no chunks, no external file. Raises ShardError."""
     data = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
     if (
         not isinstance(data, h5py.Dataset)
@@ -195,15 +195,15 @@ def _contiguous(file: h5py.File, plain: OpenFile, name: str, dtype: str) -> h5py
         or data.external
         or data.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS
     ):
-        found = f"has no dataset '{name}' of type {dtype} in one piece"
-        raise ShardError(plain.path, found, _WHOLE, copy_again(plain.path.name))
-    if data.size and (data.id.get_offset() is None or data.id.get_offset() + data.nbytes > plain.size):
-        found, expected = f"is cut short ({plain.size} bytes)", f"all its {name}, {data.nbytes} bytes"
-        raise ShardError(plain.path, found, expected, copy_again(plain.path.name))
+        found = f"has no contiguous dataset '{name}' of type {dtype}"
+        raise ShardError(opened.path, found, _COMPLETE, copy_again(opened.path.name))
+    if data.size and (data.id.get_offset() is None or data.id.get_offset() + data.nbytes > opened.size):
+        found, expected = f"is truncated ({opened.size} bytes)", f"all its {name}, {data.nbytes} bytes"
+        raise ShardError(opened.path, found, expected, copy_again(opened.path.name))
     return data
 
 
 def begins(path: Path) -> bool:
-    """Whether a ``.h5`` file begins as mhp writes it: HDF5's signature, and soon the attribute ``format``."""
+    """Return whether a ``.h5`` file begins as mhp writes it: HDF5's signature, then the attribute ``format``."""
     start = head(path, 1 << 13) or b""
     return start.startswith(_SIGNATURE) and FORMAT.encode() in start
