@@ -232,7 +232,7 @@ def part(marker, content):
 
 
 def headers(size, factors, steps, codes, kinds, restart=None):
-    """Write SOI to SOS. ``steps``: (3, 64), zigzag order; ``codes``: {class and number: code}; ``kinds``: of components."""
+    """Write SOI to SOS. ``steps``: (3, 64), zigzag; ``codes``: {class and number: code}; ``kinds``: of components."""
     out = b"\xff\xd8" + b"".join(part(0xDB, bytes([q, *steps[q]])) for q in range(3))
     rows, columns = factors
     frame = struct.pack(">BHHB", 8, *size, 3) + bytes([1, columns << 4 | rows, 0, 2, 0x11, 1, 3, 0x11, 2])
