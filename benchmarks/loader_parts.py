@@ -134,7 +134,7 @@ def main(images: int, out: Path, runs: int, threads: int) -> None:
             child(packed, threads)
             rows.append({"store": store, **parts(packed, runs), **cold(packed, threads), **child(packed, threads)})
     where = machine("numpy", "numba", "simplejpeg")
-    about = f"{__doc__.split('Run:')[0].strip()} The last four columns use {threads} threads."
+    about = f"{__doc__.split('Run:')[0].strip()} Number of threads for the last four columns: {threads}."
     text = f"# The loader, stage by stage\n\n{about}\n\n"
     save(out, "loader_parts", {"machine": where, "rows": rows}, f"{text}{table(rows)}\n{where}\n")
 
