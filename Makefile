@@ -1,12 +1,12 @@
-# Everything a contributor needs, one command each. `make help` lists them.
-# Environments are made once, below .venv/, from pyproject.toml and the versions in constraints/; pip's own settings (a mirror, a
-# proxy) are respected, and nothing needs root.
+# One command for each task of a contributor; `make help` lists them.
+# Environments are created once, below .venv/, from pyproject.toml and the versions in constraints/. pip's settings (mirror, proxy)
+# apply. Nothing needs root.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 DEMO   := demo
 VENV   := .venv
 SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py noxfile.py
-# On Linux this brings CUDA, some gigabytes; make demo TORCH= does without, and trains nothing.
+# On Linux this installs CUDA, several gigabytes; make demo TORCH= omits PyTorch and trains nothing.
 TORCH  := torch==2.13.0
 # Two processes share the test files; each takes up to 3 GB in environment A.
 TWO    := -n 2 --dist loadfile
@@ -15,27 +15,27 @@ TWO    := -n 2 --dist loadfile
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    a small synthetic dataset, packed, verified, learnt and predicted, with a page to open: $(DEMO)/index.html"
-	@echo "make test    all tests, in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
-	@echo "make slow    the long runs that make test leaves out"
-	@echo "make pythons the core's tests on Python 3.10, 3.12 and 3.13, which must be on the PATH (pyenv: PYENV_VERSION=3.10.13:3.12.1:3.13.0)"
-	@echo "make coverage the lines that the core's tests run, in build/coverage/"
-	@echo "make dist    the wheel and the sdist, built, checked and installed without an index, in dist/"
-	@echo "make check   format, lint, types, words"
-	@echo "make format  format and mend what can be mended"
-	@echo "make bench   packing, scoring, the loader and large sets, beside the old way and the memory; in benchmarks/results/"
-	@echo "make peers   the loader beside other loaders, each in an environment of its own (an hour; g++ and OpenCV's headers for FFCV)"
-	@echo "make soak    the loader at full speed for an hour"
-	@echo "make fuzz    damaged inputs for every reader, for an hour"
-	@echo "make kills   every command ended by signals at random moments"
-	@echo "make audit   known weaknesses of all pinned packages (pip-audit; needs the internet)"
+	@echo "make demo    run the whole pipeline on a small synthetic dataset; writes the page $(DEMO)/index.html"
+	@echo "make test    run all tests in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
+	@echo "make slow    run the long tests that make test omits"
+	@echo "make pythons run the core's tests on Python 3.10, 3.12 and 3.13, which must be on the PATH (pyenv: PYENV_VERSION=3.10.13:3.12.1:3.13.0)"
+	@echo "make coverage measure the coverage of the core's tests, in build/coverage/"
+	@echo "make dist    build the wheel and the sdist in dist/, check them and install them without an index"
+	@echo "make check   check format, lint, types and words"
+	@echo "make format  format the code and fix lint errors where possible"
+	@echo "make bench   measure packing, scoring, the loader and large sets; writes benchmarks/results/"
+	@echo "make peers   compare the loader with other loaders, each in its own environment (one hour; FFCV needs g++ and OpenCV's headers)"
+	@echo "make soak    run the loader at full speed for one hour"
+	@echo "make fuzz    feed damaged inputs to every reader for one hour"
+	@echo "make kills   end every command by signals at random moments"
+	@echo "make audit   report known vulnerabilities of all pinned packages (pip-audit; needs the internet)"
 	@echo "make clean   remove the environments and the demo"
 
-# --- what the machine must have -------------------------------------------------------------------------------------------
+# --- requirements of the machine ------------------------------------------------------------------------------------------
 
 ready:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "The environments are pinned for Python 3.11, found: $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11."; exit 1; }
+	  { echo "The environments are pinned for Python 3.11, found $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11."; exit 1; }
 	@missing=""; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	$(PYTHON) -c 'import ctypes; ctypes.CDLL("libGL.so.1")' 2>/dev/null || missing="$$missing libgl1"; \
@@ -50,7 +50,7 @@ $(VENV)/demo/.ready $(VENV)/a/.ready: MORE := $(TORCH)
 $(VENV)/b/.ready: EXTRAS := viz,dev
 $(VENV)/lightning/.ready: EXTRAS := torch
 $(VENV)/lightning/.ready: MORE := torch==2.13.0 lightning==2.6.6 accelerate==1.15.0
-# albumentations brings opencv-python-headless, which breaks opencv-python: without its dependencies, but for the others.
+# albumentations depends on opencv-python-headless, which breaks opencv-python; so its other dependencies are listed here.
 $(VENV)/albumentations/.ready: EXTRAS := torch
 $(VENV)/albumentations/.ready: MORE := torch==2.13.0 pydantic==2.14.4 scipy==1.17.1 PyYAML==6.0.4 stringzilla==5.3.2 simsimd==6.5.16
 $(VENV)/albumentations/.ready: ALONE := albumentations==2.0.8 albucore==0.0.24
@@ -69,7 +69,7 @@ $(VENV)/%/.ready: pyproject.toml setup.py | ready
 # --- commands -------------------------------------------------------------------------------------------------------------
 
 SYNTH = $(VENV)/demo/bin/mhp-synth --out $(DEMO)/MHP_v1 --images 48 --seed 0
-# Prints a command, adds it to the commands that the page shows, and runs it.
+# Prints a command, adds it to the list that the page shows, and runs it.
 logged = echo '$(strip $(1))' | tee -a $(DEMO)/commands.txt && $(1)
 
 demo: $(VENV)/demo/.ready
@@ -79,7 +79,7 @@ demo: $(VENV)/demo/.ready
 	@$(call logged,$(VENV)/demo/bin/mhp-pack --src $(DEMO)/MHP_v1 --out $(DEMO)/rec)
 	@$(call logged,$(VENV)/demo/bin/mhp-verify $(DEMO)/rec --deep)
 	@if $(VENV)/demo/bin/python -c 'import torch' 2>/dev/null; then $(MAKE) --no-print-directory demo-network; \
-	else $(MAKE) --no-print-directory demo-page && echo "PyTorch is not in $(VENV)/demo, so nothing is trained; make clean, and make demo without TORCH=, adds it."; fi
+	else $(MAKE) --no-print-directory demo-page && echo "PyTorch is not installed in $(VENV)/demo, so nothing was trained. To add it, run make clean, then make demo without TORCH=."; fi
 	@echo; echo "Open in a browser: $(DEMO)/index.html"
 	@echo "Dataset $(DEMO)/MHP_v1, packed data $(DEMO)/rec, samples $(DEMO)/sheet.png"
 	@[ ! -e $(DEMO)/run ] || echo "Network $(DEMO)/run, curves $(DEMO)/curves.png, predictions $(DEMO)/pred/pictures"
@@ -116,7 +116,7 @@ pythons: | ready
 	$(VENV)/nox/bin/python -m pip install --quiet nox==2026.10.20
 	$(VENV)/nox/bin/nox --error-on-missing-interpreters
 
-# Twice: compiled as always, where what is inside kernels is not seen, and the kernels of masks/ in plain Python.
+# Two runs: compiled, in which coverage does not see inside kernels, then the kernels of masks/ in plain Python.
 coverage: $(VENV)/b/.ready
 	rm -rf build/coverage && mkdir -p build/coverage
 	$(VENV)/b/bin/python -m coverage run -m pytest -m "not slow and not once"

@@ -1,4 +1,4 @@
-"""The core's tests on the other Pythons that mhp supports; ``make test`` has 3.11. Run: ``make pythons``.
+"""Run the core's tests on Python 3.10, 3.12 and 3.13; ``make test`` covers 3.11. Run: ``make pythons``.
 
 Arguments after ``--`` replace pytest's: ``nox -s tests-3.13 -- -n 1 tests/masks``.
 """

@@ -1,4 +1,4 @@
-"""Packages of the distribution; pyproject.toml has the rest. The commands in tools/ are installed as ``mhptools``."""
+"""Packages of the distribution; all else is in pyproject.toml. The commands in tools/ are installed as ``mhptools``."""
 
 from setuptools import find_packages, setup
 

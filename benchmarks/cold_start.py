@@ -1,16 +1,16 @@
-"""The first run of a machine: CPU time until the first batch, and of compiling for mhp-pack, of two checkouts.
+"""Measure the first run on a machine, for two checkouts: CPU time to the first batch, and to compile for mhp-pack.
 
 Run:  python benchmarks/cold_start.py --before ../mhp-old --after . --out benchmarks/results
 
-Both checkouts need an environment with their dependencies (``--python``, below each checkout). Every run has an empty
-cache of kernels and a process of its own; the two take turns. Tasks:
+Both checkouts need an environment with their dependencies (``--python``, below each checkout). Every run is a new
+process with an empty kernel cache; the checkouts alternate. Tasks:
 
     first batch     open a pack of mhp-synth, 8 images of 768 x 768, float32, with labels; per store
-    pack            48 small images, all resized (so none is stored as it is); the same again with the cache that was
-                    filled, and the difference of the two is what compiling costs
+    pack            48 small images, all resized (so none is stored verbatim), then the same with the cache filled;
+                    the difference is the cost of compiling
 
-CPU seconds are user and system time of all processes that take part, from the start of Python on; "longest" is the
-process that takes most. Both must give the same batch and the same shards.
+CPU seconds are user and system time of all processes involved, from the start of Python; "longest" is that of the
+process that takes the most. Both checkouts must give the same batch and the same shards.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from typing import Any
 import click
 from harness import machine, save, table
 
-HEAD = """CPU seconds (user and system) of new processes with an empty cache of kernels, medians, two checkouts in turn:
-until the first batch of a loader, and of what mhp-pack compiles for images that are all resized."""
+HEAD = """Median CPU seconds (user and system) of new processes with an empty kernel cache, two checkouts in turn: to
+the first batch of a loader, and to compile the kernels of mhp-pack for images that are all resized."""
 STORES = ("yuv420", "jpeg")
 SYNTH = """
 import sys
@@ -59,13 +59,13 @@ print(json.dumps([result, *(u.ru_utime + u.ru_stime for u in used)]))
 
 
 class Checkout:
-    """A checkout and its Python."""
+    """A checkout and the Python that runs it."""
 
     def __init__(self, folder: Path, python: str) -> None:
         self.folder, self._python = folder.resolve(), folder.resolve() / python
 
     def run(self, code: str, cache: Path, *arguments: object) -> str:
-        """Run code with the checkout's packages; return what it prints."""
+        """Run code with the checkout's packages; return its output."""
         environment = {**os.environ, "PYTHONPATH": str(self.folder), "NUMBA_CACHE_DIR": str(cache)}
         command = [str(self._python), "-c", code, *map(str, arguments)]
         done = subprocess.run(command, env=environment, cwd=cache.parent, capture_output=True, text=True, check=False)
@@ -74,7 +74,7 @@ class Checkout:
         return done.stdout
 
     def measure(self, code: str, cache: Path, *arguments: object) -> dict[str, Any]:
-        """Run code; its result, the CPU seconds of all processes and of the longest (children count as one)."""
+        """Run code; return its result, and the CPU seconds of all processes and of the longest (children as one)."""
         result, own, children = json.loads(self.run(code + COUNTED, cache, *arguments).splitlines()[-1])
         return {"result": result, "all": own + children, "longest": max(own, children)}
 
@@ -86,18 +86,18 @@ def first_batch(checkout: Checkout, packed: Path) -> dict[str, Any]:
 
 
 def packing(checkout: Checkout, source: Path) -> dict[str, Any]:
-    """Measure a pack with an empty cache without what it takes with a full one."""
+    """Measure a pack with an empty cache, minus the same pack with a full one."""
     with tempfile.TemporaryDirectory() as folder:
         cold, warm = (
             checkout.measure(PACK, Path(folder) / "cache", source, Path(folder) / name, "jpeg")
             for name in ("cold", "warm")
         )
-    assert cold["result"] == warm["result"], "the same bytes, whatever was compiled"
+    assert cold["result"] == warm["result"], "the shards depend on the state of the kernel cache"
     return {"result": cold["result"], **{key: cold[key] - warm[key] for key in ("all", "longest")}}
 
 
 def as_row(task: str, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians of the runs of a task, and their ratios."""
+    """Return the medians of a task's runs and their ratios."""
     results = {run["result"] for run in (*before, *after)}
     row: dict[str, Any] = {"task": task}
     for key in ("all", "longest"):
@@ -109,12 +109,12 @@ def as_row(task: str, before: list[dict[str, Any]], after: list[dict[str, Any]])
 @click.command()
 @click.option("--before", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--after", default=".", show_default=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--python", default=".venv/b/bin/python", show_default=True, help="Below each checkout.")
+@click.option("--python", default=".venv/b/bin/python", show_default=True, help="Path of Python below each checkout.")
 @click.option("--images", default=48, show_default=True)
 @click.option("--runs", default=3, show_default=True)
 @click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
 def main(before: Path, after: Path, python: str, images: int, runs: int, out: Path) -> None:
-    """Measure, and write a table."""
+    """Measure both checkouts and write a table."""
     checkouts = {"before": Checkout(before, python), "after": Checkout(after, python)}
     with tempfile.TemporaryDirectory() as folder:
         root, source = Path(folder), Path(folder) / "MHP_v1"

@@ -1,15 +1,15 @@
-"""Whether two checkouts of mhp write the same records and hand out the same batches, byte for byte.
+"""Check that two checkouts of mhp write the same records and hand out the same batches, byte for byte.
 
 Run:  python benchmarks/digests.py --before CHECKOUT          (a checkout of 0.1, or of any later version)
 
-1. One synthetic download, as LV-MHP v1 and cut into small photos, so that some records hold the source's own JPEG.
-2. Each checkout packs it: every store in both containers, every overlap rule, whole and resized. Records are read by
-   the code here, from docs/format.md alone, so manifests and shard cuts may differ.
-3. Each checkout's loader reads the packs of ``--before`` (so an older format is read by the newer code) and its own:
-   every store, container and vector level of this machine, views and outputs as in CASES.
-4. "equal", and how many digests; or the names of those that differ, and exit status 1.
+1. Generate a synthetic download in the form of LV-MHP v1, with images so small that some records hold the source JPEG.
+2. Pack it with each checkout: every store in both containers, every overlap rule, whole and resized. This file reads
+   the records by docs/format.md alone, so manifests and shard cuts may differ.
+3. Load the packs of ``--before`` with each checkout (so the newer code reads an older format), and its own packs with
+   ``--after``: every store, container and vector level of this machine, views and outputs as in CASES.
+4. Print "equal" and the number of digests, or the names of the digests that differ; then the exit status is 1.
 
-The libraries are those of the Python that runs this file; a checkout is what PYTHONPATH names.
+The libraries are those of the Python that runs this file; PYTHONPATH selects the checkout.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ import click
 ROOT = Path(__file__).resolve().parent.parent
 MAGIC = 0xCED7230A
 TAKES_LEVEL = re.compile(r"^from mhpdata[.\w]* import [^\n]*\bLEVEL\b", re.M)
-"""The modules that hand the level of vector instructions to kernels."""
+"""Matches modules that pass the level of vector instructions to kernels."""
 PACKS: dict[str, dict[str, Any]] = {
     **{
         f"{image} {format}": {"image": image, "format": format, "size": 96}
@@ -71,7 +71,7 @@ CASES: dict[str, dict[str, Any]] = {
     "whole": {"view": {"kind": "Whole"}, "output": {"persons": True}, "batch_size": 1},
 }  # fmt: skip
 LOADED = [name for name, options in PACKS.items() if "overlap" not in options]
-PARTS = ("images", "labels", "persons", "boxes", "counts", "indices")
+ARRAYS = ("images", "labels", "persons", "boxes", "counts", "indices")
 EPOCHS = 2
 
 
@@ -79,7 +79,7 @@ EPOCHS = 2
 
 
 def records(shard: Path) -> Iterator[bytes]:
-    """The payloads of a .rec or .h5 file, in order."""
+    """Yield the payloads of a .rec or .h5 file, in order."""
     if shard.suffix == ".h5":
         import h5py
 
@@ -87,20 +87,20 @@ def records(shard: Path) -> Iterator[bytes]:
             data, offsets = file["records"][()].tobytes(), file["offsets"][()].tolist()
         yield from (data[begin:end] for begin, end in itertools.pairwise(offsets))
         return
-    data, place, parts = shard.read_bytes(), 0, list[bytes]()
-    while place < len(data):
-        magic, word = struct.unpack_from("<II", data, place)
-        assert magic == MAGIC, f"{shard}: no magic at {place}"
-        part, length = word >> 29, word & ((1 << 29) - 1)
-        parts.append(data[place + 8 : place + 8 + length])
-        place += 8 + (length + 3) // 4 * 4
-        if part in (0, 3):
-            yield struct.pack("<I", MAGIC).join(parts)
-            parts = []
+    data, offset, pieces = shard.read_bytes(), 0, list[bytes]()
+    while offset < len(data):
+        magic, word = struct.unpack_from("<II", data, offset)
+        assert magic == MAGIC, f"{shard}: no magic at {offset}"
+        flag, length = word >> 29, word & ((1 << 29) - 1)
+        pieces.append(data[offset + 8 : offset + 8 + length])
+        offset += 8 + (length + 3) // 4 * 4
+        if flag in (0, 3):
+            yield struct.pack("<I", MAGIC).join(pieces)
+            pieces = []
 
 
 def record_digests(rec: Path) -> dict[str, str]:
-    """{split and number: SHA-256} of every record of a packed folder."""
+    """Return {split and number: SHA-256} for every record of a packed folder."""
     found, counts = {}, dict[str, int]()
     for shard in sorted([*rec.glob("*.rec"), *rec.glob("*.h5")]):
         split = shard.name.rpartition("-")[0]
@@ -110,11 +110,11 @@ def record_digests(rec: Path) -> dict[str, str]:
     return found
 
 
-# --- what runs with a checkout on PYTHONPATH
+# --- runs with a checkout on PYTHONPATH
 
 
 def pack_all(source: Path, out: Path) -> dict[str, str]:
-    """Pack the download in all ways; the digests of all records."""
+    """Pack the download with all options; return the digests of all records."""
     import mhpdata
 
     found = {}
@@ -126,7 +126,7 @@ def pack_all(source: Path, out: Path) -> dict[str, str]:
 
 
 def load_all(packs: Path) -> dict[str, str]:
-    """The digests of all batches of all cases."""
+    """Load all packs in all cases; return the digests of all batches."""
     from peers.mhp import open_loader
 
     found = {}
@@ -138,10 +138,10 @@ def load_all(packs: Path) -> dict[str, str]:
                 for epoch in range(EPOCHS):
                     for number, batch in enumerate(loader):
                         digest = hashlib.sha256()
-                        for part in PARTS:
-                            array = getattr(batch, part)
+                        for field in ARRAYS:
+                            array = getattr(batch, field)
                             about = None if array is None else (array.dtype.str, array.shape)
-                            digest.update(f"{part} {about}".encode() + (b"" if array is None else array.tobytes()))
+                            digest.update(f"{field} {about}".encode() + (b"" if array is None else array.tobytes()))
                         key = f"batch: level {level}: {name}: {case}: epoch {epoch} batch {number}"
                         found[key] = digest.hexdigest()
                 loader.close()
@@ -149,13 +149,13 @@ def load_all(packs: Path) -> dict[str, str]:
 
 
 def levels() -> Iterator[int]:
-    """Every level of vector instructions that this machine has, from the plain loops on; set while it is handed out."""
+    """Yield every level of vector instructions of this machine, from scalar loops up, and set it while it is in use."""
     import mhpdata
 
     modules = [importlib.import_module(m.name) for m in pkgutil.walk_packages(mhpdata.__path__, "mhpdata.")]
     taking = [module for module in modules if TAKES_LEVEL.search(inspect.getsource(module))]
     names = [module.__name__ for module in taking]
-    assert len(taking) > 1, f"only {names} take a level: teach TAKES_LEVEL how the others do"
+    assert len(taking) > 1, f"only {names} match TAKES_LEVEL: extend it to the other modules that pass a level"
     most = taking[0].LEVEL
     for level in range(most + 1):
         for module in taking:
@@ -164,13 +164,13 @@ def levels() -> Iterator[int]:
 
 
 def child(source: Path, work: Path, packs: list[Path]) -> None:
-    """Write digests.json below ``work``: of records packed there, and of batches of these packs."""
+    """Write ``work``/digests.json: digests of the records packed there, and of the batches of ``packs``."""
     import mhpdata
 
     assert Path(mhpdata.__file__).is_relative_to(os.environ["PYTHONPATH"]), mhpdata.__file__
     found = pack_all(source, work / "packs")
-    for place in packs:
-        found |= {f"{key}": digest for key, digest in _named(place, load_all(place)).items()}
+    for folder in packs:
+        found |= _named(folder, load_all(folder))
     (work / "digests.json").write_text(json.dumps(found))
 
 
@@ -182,7 +182,7 @@ def _named(packs: Path, found: dict[str, str]) -> dict[str, str]:
 
 
 def run_child(code: Path, source: Path, work: Path, packs: list[Path]) -> dict[str, str]:
-    """The digests of a checkout, found by a process of its own."""
+    """Return the digests of a checkout, computed in a new process."""
     work.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(code), "PYTHONSAFEPATH": ""}
     command = [sys.executable, str(Path(__file__).resolve()), "--child", str(source), str(work), *map(str, packs)]
@@ -191,7 +191,7 @@ def run_child(code: Path, source: Path, work: Path, packs: list[Path]) -> dict[s
 
 
 def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """What differs, or is missing on one side; both packs' batches are compared with those of before's own packs."""
+    """List the keys that differ or are missing; batches of both packs are compared with those of before's own packs."""
     found = []
     for key in sorted(before.keys() | after.keys()):
         if key.startswith("packs of after: "):
@@ -205,9 +205,14 @@ def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 
 @click.command()
-@click.option("--before", required=True, type=click.Path(exists=True, path_type=Path), help="A checkout.")
-@click.option("--after", default=ROOT, type=click.Path(exists=True, path_type=Path), help="Another; by default this.")
-@click.option("--images", default=12, show_default=True, help="Images of mhp-synth.")
+@click.option("--before", required=True, type=click.Path(exists=True, path_type=Path), help="Checkout to compare with.")
+@click.option(
+    "--after",
+    default=ROOT,
+    type=click.Path(exists=True, path_type=Path),
+    help="Checkout to compare; this one by default.",
+)
+@click.option("--images", default=12, show_default=True, help="Number of images of mhp-synth.")
 def main(before: Path, after: Path, images: int) -> None:
     """Compare the records and batches of two checkouts."""
     from mhpdata.synth.writing.folder import synthesize
@@ -219,14 +224,14 @@ def main(before: Path, after: Path, images: int) -> None:
         first = run_child(before.absolute(), work / "MHP_v1", work / "before", [packs["before"]])
         second = run_child(after.absolute(), work / "MHP_v1", work / "after", list(packs.values()))
     found = differences(first, second)
-    kinds = ", ".join(f"{sum(kind in key for key in second)} {kind}" for kind in ("record: ", "batch: "))
+    counts = ", ".join(f"{sum(name in key for key in second)} {name}" for name in ("record: ", "batch: "))
     print(*found, sep="\n", end="\n" if found else "")
-    print(f"{len(found)} of them differ" if found else "equal", f"({kinds.replace(': ', ' digests')})")
+    print(f"{len(found)} of them differ" if found else "equal", f"({counts.replace(': ', ' digests')})")
     sys.exit(bool(found))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        child(Path(sys.argv[2]), Path(sys.argv[3]), [Path(place) for place in sys.argv[4:]])
+        child(Path(sys.argv[2]), Path(sys.argv[3]), [Path(folder) for folder in sys.argv[4:]])
     else:
         main()

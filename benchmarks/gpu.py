@@ -1,21 +1,21 @@
-"""From the loader to the GPU, end to end: images a second, the share of the time in which the GPU waits, its memory.
+"""Measure training steps from the loader to the GPU: images per second, share of time that the GPU waits, its memory.
 
 Run:  python benchmarks/gpu.py --out benchmarks/results
 Try:  python benchmarks/gpu.py --device cpu --images 8 --backbone resnet18 --crop 64 --batch 2 --turns 1 --out /tmp/gpu
 
 On a folder from mhp-synth, packed as mhp-pack does by default: steps of ICNet and PSPNet on batches of
 
-    ready                 one batch that lies ready in memory: what the step itself allows
-    mhp                   mhpdata.Loader, bytes; blur left out, as the peer has none alike
-    albumentations        PyTorch's DataLoader, whose worker processes make float32 by albumentations
-    albumentations uint8  the same, but the device normalises, as it does for mhp
+    ready                 one batch that is already in memory: the upper bound of the step itself
+    mhp                   mhpdata.Loader, uint8; no blur, as the peer has no equivalent
+    albumentations        PyTorch's DataLoader; its worker processes make float32 batches with albumentations
+    albumentations uint8  the same, but the device normalises, as for mhp
 
-in turn, on one engine. All are copied ahead of their step through pinned memory (mhpmodels.engines.torch.copies), so
-the loader is the only difference. A step ends when its loss is known; while the loop waits for a batch after that, the
-GPU has next to nothing to do: "GPU waits %". Medians over the steps of all turns; the first of a turn do not count.
+in turn, on one engine. All are prefetched through pinned memory (mhpmodels.engines.torch.copies), so the loader is the
+only difference. A step ends when its loss is known; after that the loop waits for a batch and the GPU is nearly idle:
+"GPU waits %". Medians are over the steps of all turns, without the first steps of each turn.
 
-The peer is left out where albumentations is not installed. It asks for opencv-python-headless, which would break the
-opencv-python of mhp, so: pip install --no-deps albumentations==2.0.8 albucore==0.0.24, and then pip install pydantic
+The peer is skipped if albumentations is not installed. It depends on opencv-python-headless, which would break the
+opencv-python of mhp, so run: pip install --no-deps albumentations==2.0.8 albucore==0.0.24, then pip install pydantic
 scipy simsimd stringzilla PyYAML.
 """
 
@@ -46,12 +46,12 @@ from mhpmodels.training.meter import Stopwatch
 from mhpmodels.training.schedule import step_seed
 
 WARM = 2
-"""Steps of each turn that do not count: the loader's threads have filled up while another's batches were used."""
+"""Uncounted steps per turn: they use batches that the loader prepared during another source's turn."""
 
 
 @dataclass
 class Source:
-    """Batches without end, and what steps on them took; what ``Engine.prefetch`` asks of a loader."""
+    """Endless batches and the durations of steps on them; implements what ``Engine.prefetch`` needs of a loader."""
 
     name: str
     batches: Iterator[Any]
@@ -63,11 +63,11 @@ class Source:
         return self.batches
 
     def state_dict(self) -> dict[str, int]:
-        """There is nothing to go on with."""
+        """Return an empty state: a source cannot resume."""
         return {}
 
     def row(self, images: int) -> dict[str, Any]:
-        """Medians; the GPU's memory where there is one."""
+        """Return the row of medians, with the GPU's peak memory if there is a GPU."""
         wall, waited = statistics.median(self.wall), statistics.median(self.waited)
         spread = f"{min(self.wall):.3g} to {max(self.wall):.3g}"
         figures = {
@@ -80,7 +80,7 @@ class Source:
 
 
 def our_batches(rec: Path, crop: int, batch: int, workers: int) -> Iterator[Any]:
-    """Of mhpdata.Loader, epoch after epoch."""
+    """Yield the batches of mhpdata.Loader, epoch after epoch."""
     view = mhpdata.TrainCrop(crop, base_size=crop, blur_prob=0.0)
     output = mhpdata.Output(dtype="uint8")
     loader = mhpdata.Loader(rec, "train", batch_size=batch, view=view, output=output, threads=workers, drop_last=True)
@@ -89,8 +89,8 @@ def our_batches(rec: Path, crop: int, batch: int, workers: int) -> Iterator[Any]
 
 
 def peer_batches(data: Path, crop: int, batch: int, workers: int, dtype: str) -> Iterator[Any]:
-    """Of benchmarks/peers/torch_albumentations.py, in the form of ours. Raises ImportError."""
-    task.SIZE, task.BATCH = crop, batch  # the peer takes them when it is imported
+    """Yield the batches of benchmarks/peers/torch_albumentations.py in our form; raise ImportError without the peer."""
+    task.SIZE, task.BATCH = crop, batch  # the peer reads them when it is imported
     from peers import torch_albumentations
 
     for images, labels in torch_albumentations.batches(task.Task(data, workers=workers, dtype=dtype)):
@@ -99,8 +99,8 @@ def peer_batches(data: Path, crop: int, batch: int, workers: int, dtype: str) ->
 
 
 def open_sources(folder: Path, images: int, crop: int, batch: int, workers: int) -> list[Source]:
-    """The data is made, and each source has a batch: peers start their processes before anything has threads."""
-    # a few are sooner made here than by processes that import all this anew
+    """Generate the data and take a first batch of each source: peers fork their workers before threads start."""
+    # for few images, starting worker processes takes longer than drawing here
     synthesize(folder / "MHP_v1", images, 0, 1 if images < 50 else None, progress=True)
     mhpdata.pack(folder / "MHP_v1", folder / "rec")
     write_peer_data(folder / "rec", folder / "MHP_v1", folder / "peer")
@@ -114,7 +114,7 @@ def open_sources(folder: Path, images: int, crop: int, batch: int, workers: int)
         try:
             first = next(source.batches)
         except ImportError as error:
-            print(f"{source.name} is left out: {error}")
+            print(f"{source.name} is skipped: {error}")
             continue
         source.batches = itertools.chain([first], source.batches)
         found.append(source)
@@ -124,7 +124,7 @@ def open_sources(folder: Path, images: int, crop: int, batch: int, workers: int)
 
 
 def run(engine: Engine, source: Source, steps: int) -> None:
-    """One turn."""
+    """Run one turn of training steps and record their durations."""
     cuda = engine.config.machine.ngpus > 0
     if cuda:
         torch.cuda.reset_peak_memory_stats()
@@ -132,7 +132,7 @@ def run(engine: Engine, source: Source, steps: int) -> None:
     for number, batch in enumerate(itertools.islice(engine.prefetch(source), WARM + steps)):
         waited = watch.lap()
         done = engine.train_step(batch.images, batch.labels, 1e-5, step_seed(0, number))
-        assert done.applied, f"{source.name}: a step was not finite"
+        assert done.applied, f"{source.name}: non-finite step"
         wall = waited + watch.lap()
         if number >= WARM:
             source.waited.append(waited)
@@ -143,19 +143,19 @@ def run(engine: Engine, source: Source, steps: int) -> None:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda")
-@click.option("--images", default=242, help="Of mhp-synth.")
+@click.option("--images", default=242, help="Number of images of mhp-synth.")
 @click.option("--model", "models", multiple=True, type=click.Choice(MODELS), default=MODELS)
 @click.option("--dtype", "dtypes", multiple=True, default=("float32", "bfloat16"))
 @click.option("--backbone", type=click.Choice(BACKBONES), default="resnet50")
 @click.option("--crop", default=768)
 @click.option("--batch", default=16)
-@click.option("--workers", default=8, help="Threads of mhp, and processes of the peer.")
+@click.option("--workers", default=8, help="Threads of mhp, or processes of the peer.")
 @click.option("--turns", default=5)
-@click.option("--steps", default=20, help="Of each source in a turn.")
+@click.option("--steps", default=20, help="Steps per source and turn.")
 @click.option("--out", default="benchmarks/results", type=click.Path(path_type=Path))
 def main(device: str, images: int, models: tuple[str, ...], dtypes: tuple[str, ...], backbone: str, crop: int,
          batch: int, workers: int, turns: int, steps: int, out: Path) -> None:  # fmt: skip
-    """Measure, and write a table."""
+    """Measure all sources and write a table."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         sources = open_sources(Path(folder), images, crop, batch, workers)

@@ -1,7 +1,7 @@
-"""What every benchmark here does alike: warm up outside the clock, run the variants in turn, say where.
+"""Shared by all benchmarks: warm up outside the clock, run the variants in turn, record the machine.
 
-A variant is a function without arguments; what it returns is checked after the clock has stopped. Variants are
-interleaved (A B C, A B C, ...), because a machine's speed drifts: compare rows of one run, as ratios.
+A variant is a function without arguments; its result is checked after the clock has stopped. Variants are interleaved
+(A B C, A B C, ...), because a machine's speed drifts: compare rows of one run, as ratios.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of the runs of one variant, and what each returned."""
+    """Seconds and results of the runs of one variant."""
 
     wall_s: list[float]
     cpu_s: list[float]
@@ -39,7 +39,7 @@ class Timing:
 
     @property
     def cpu(self) -> float:
-        """Median CPU seconds, of all threads and of children that have ended."""
+        """Median CPU seconds of all threads and of children that have ended."""
         return statistics.median(self.cpu_s)
 
 
@@ -49,7 +49,7 @@ def _cpu() -> float:
 
 
 def interleave(variants: dict[str, Callable[[], Any]], runs: int = 5) -> dict[str, Timing]:
-    """Run each variant once outside the clock, then all of them in turn, ``runs`` times."""
+    """Run each variant once outside the clock, then ``runs`` times all of them in turn."""
     for variant in variants.values():
         variant()
     results: dict[str, list[Any]] = {name: [] for name in variants}
@@ -66,25 +66,25 @@ def interleave(variants: dict[str, Callable[[], Any]], runs: int = 5) -> dict[st
 
 
 def turns(first: Timing, second: Timing) -> list[float]:
-    """How many times the wall clock of ``second`` the first takes, turn by turn.
+    """Return the ratio of the wall-clock time of ``first`` to that of ``second``, turn by turn.
 
-    Runs of one turn follow on each other, so a drift of the machine's speed falls on both.
+    The runs of a turn directly follow each other, so a drift of the machine's speed affects both.
     """
     return [a / b for a, b in zip(first.wall_s, second.wall_s, strict=True)]
 
 
 def ratio(first: Timing, second: Timing) -> float:
-    """The median of ``turns``."""
+    """Return the median of ``turns``."""
     return statistics.median(turns(first, second))
 
 
 def version_of(library: str) -> str:
-    """A library's version; mhp's own is that of the code which runs, installed or not."""
+    """Return a library's version; for mhp, that of the running code, installed or not."""
     return mhpdata.__version__ if library == "mhp" else metadata.version(library)
 
 
 def machine(*libraries: str) -> dict[str, str]:
-    """Where a row was measured: processor, cores, system, commit, versions."""
+    """Describe the machine of a measurement: processor, cores, system, commit, versions."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -101,7 +101,7 @@ def machine(*libraries: str) -> dict[str, str]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as a Markdown table; floats with three figures."""
+    """Format rows as a Markdown table; floats with three significant digits."""
     head = list(rows[0])
     cells = [[f"{row[k]:.3g}" if isinstance(row.get(k), float) else str(row.get(k, "")) for k in head] for row in rows]
     lines = [head, ["---"] * len(head), *cells]
@@ -109,7 +109,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def save(folder: Path, name: str, content: dict[str, Any], text: str) -> None:
-    """Write ``name``.json (all figures) and ``name``.md (what to read)."""
+    """Write ``name``.json (all figures) and ``name``.md (the report)."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
     (folder / f"{name}.md").write_text(text)
@@ -118,7 +118,7 @@ def save(folder: Path, name: str, content: dict[str, Any], text: str) -> None:
 
 
 def as_row(timing: Timing, images: int) -> dict[str, float]:
-    """The usual columns of a variant that handled ``images`` images."""
+    """Return the usual columns of a variant that processed ``images`` images."""
     spread = (max(timing.wall_s) - min(timing.wall_s)) / timing.wall
     return {
         "images/s": images / timing.wall,

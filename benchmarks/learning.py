@@ -1,13 +1,13 @@
-"""What the networks learn on the CPU within minutes, and what the loader costs meanwhile.
+"""Train the networks on the CPU for minutes; report what they learn and the loader's cost.
 
 Run:  python benchmarks/learning.py --engine mxnet --work build/learning --out benchmarks/results
 
-Each network is trained by mhp-train, from random weights, on the same small pictures of mhp-synth. A row says what the
-last epoch's validation gives beside the answer "background everywhere", and which share of the training steps' wall
-time the loop waited for the loader. The curve is the mIoU after each epoch.
+mhp-train trains each network from random weights on the same small images of mhp-synth. A row compares the last
+epoch's validation with the prediction "background everywhere", and reports the share of the training steps' wall time
+that the loop waits for the loader. The curve is the mIoU after each epoch.
 
-Runs that are done are kept in --work, so a benchmark that was interrupted goes on when the same command is given again.
-The figures show that learning works; they say nothing of the release.
+Finished runs are kept in --work; run the same command again to resume an interrupted benchmark. The figures show that
+learning works; they say nothing about accuracy on the real dataset.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ RECIPE = {
     "icnet": f"--base-size 256 --crop-size 192 --batch-size 4 --epochs 12 {COMMON}",
     "psp": f"--base-size 128 --crop-size 96 --batch-size 8 --epochs 18 {COMMON}",
 }
-"""ICNet's deepest branch sees a quarter of the crop's side: of 96 pixels too little is left to learn fast. PSPNet's
-widest pooling leaves a value an image: batch norm learns little from four. The heads take the backbone's rate, for no
-weight is pretrained."""
-# MXNet takes one thread on two cores, unless told
+"""ICNet's deepest branch sees a quarter of the crop's side: crops of 96 pixels leave too little to learn quickly.
+PSPNet's widest pooling leaves one value per image, so batch norm needs more than four images. The heads use the
+backbone's learning rate because no weights are pretrained."""
+# by default MXNet uses one thread on two cores
 THREADS = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
 
 
 @click.command()
 @click.option("--engine", type=click.Choice(tuple(ENGINES)), default="mxnet", show_default=True)
 @click.option("--model", "models", multiple=True, type=click.Choice(MODELS), help="[default: all]")
-@click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder for pictures and runs; kept.")
+@click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder for images and runs; kept.")
 @click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
 def main(engine: str, models: tuple[str, ...], work: Path, out: Path) -> None:
-    """Train, and write a table."""
+    """Train the networks and write a table."""
     rows = [learn(work, engine, model) for model in models or MODELS]
     where = machine("numpy", *ENGINES[engine])
     curves = "\n".join(f"- {row['model']}: {', '.join(row['curve'])}" for row in rows)
@@ -61,7 +61,7 @@ def main(engine: str, models: tuple[str, ...], work: Path, out: Path) -> None:
     recipes = "".join(f"\n- {model}: `{flags}`" for model, flags in RECIPE.items()) + "\n"
     text = f"""# Learning on the CPU, engine {engine}
 
-mIoU in percent on the val split of {IMAGES} pictures of mhp-synth, from random weights, by `mhp-train` with
+mIoU in percent on the val split of {IMAGES} images of mhp-synth, from random weights, by `mhp-train` with
 {recipes}
 and in the environment {" ".join(f"{name}={value}" for name, value in THREADS.items())}.
 
@@ -78,16 +78,16 @@ After each epoch:
 
 
 def learn(work: Path, engine: str, model: str, seed: int = 0, swap: bool = True) -> dict[str, Any]:
-    """A run of the recipe, made where it is not done already: figures, curve, and IoU of each class."""
+    """Return figures, curve and IoU of each class of a run of the recipe; train it unless it is done already."""
     run = work / f"{engine}-{model}-seed-{seed}{'' if swap else '-no-swap'}"
     kept = run.with_suffix(".json")
     if not kept.exists():
-        kept.write_text(json.dumps(_learn(_pictures(work), run, engine, model, seed, swap)))
+        kept.write_text(json.dumps(_learn(_packed(work), run, engine, model, seed, swap)))
     row: dict[str, Any] = json.loads(kept.read_text())
     return row
 
 
-def _pictures(work: Path) -> Path:
+def _packed(work: Path) -> Path:
     rec = work / "rec"
     if not (rec / "manifest.json").exists():
         synthesize(work / "MHP_v1", IMAGES, seed=0, scale=0.375, progress=True)
@@ -122,13 +122,13 @@ def _learn(rec: Path, run: Path, engine: str, model: str, seed: int, swap: bool)
 
 
 def _cpu() -> float:
-    """Seconds, of children that have ended."""
+    """Return the CPU seconds of children that have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return children.ru_utime + children.ru_stime
 
 
 def _background(config: TrainConfig) -> float:
-    """mIoU of the answer "background" for every pixel."""
+    """Return the mIoU of predicting background for every pixel."""
     feed, found = Feed(config), Confusion(config.network.classes)
     assert feed.val is not None
     for batch in feed.val:

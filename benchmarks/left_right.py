@@ -1,14 +1,14 @@
-"""What swapping left and right labels on a mirrored crop is worth.
+"""Measure the gain from swapping left and right labels on mirrored crops.
 
 Run:  python benchmarks/left_right.py --work build/learning --out benchmarks/results
 
-The training of learning.py twice for each seed: with ``--swap-sides`` (the default) and with ``--no-swap-sides``
-(GluonCV's way: half of all crops are mirrored, and their left arms are taught as right arms). All else is equal: seed,
-order, crops, mirror images, steps. The rows hold the IoU of the six left and right classes on the val split after the
+The training of learning.py runs twice per seed: with ``--swap-sides`` (the default) and with ``--no-swap-sides``
+(as in GluonCV: half of all crops are mirrored, and their left arms are labelled as right arms). All else is equal:
+seed, order, crops, mirroring, steps. The rows hold the IoU of the six left and right classes on the val split after the
 last epoch.
 
-Runs that are done are kept in --work, those of learning.py among them. The networks and pictures are small, so that two
-cores can do it: the difference between the rows is what it shows, not what the classes reach on the release.
+Finished runs are kept in --work, including those of learning.py. Networks and images are small enough for two cores:
+only the difference between the rows is meaningful, not the IoU that classes would reach on the real dataset.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ SIDES = [label for pair in MHP_V1.flip_pairs for label in pair]
 @click.option("--engine", type=click.Choice(tuple(ENGINES)), default="mxnet", show_default=True)
 @click.option("--model", type=click.Choice(MODELS), default="psp", show_default=True)
 @click.option("--seeds", default="0,1", show_default=True)
-@click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder for pictures and runs; kept.")
+@click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder for images and runs; kept.")
 @click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
 def main(engine: str, model: str, seeds: str, work: Path, out: Path) -> None:
-    """Train, and write a table."""
+    """Train all variants and write a table."""
     rows, gains = [], []
     for seed in map(int, seeds.split(",")):
         pair = [row(seed, swap, learn(work, engine, model, seed, swap)) for swap in (True, False)]
@@ -56,7 +56,7 @@ Swapping gives the six classes {statistics.mean(gains):+.1f} points on average (
 
 
 def row(seed: int, swap: bool, learned: dict[str, Any]) -> dict[str, Any]:
-    """One row of the table, in percent."""
+    """Return one row of the table, in percent."""
     iou = learned["iou"]
     sides = {MHP_V1.names[label]: 100 * iou[label] for label in SIDES}
     others = [100 * value for label, value in enumerate(iou) if label not in SIDES]

@@ -1,10 +1,10 @@
-"""The loader by store and number of threads, and its kernels one by one, beside a memcpy of as many bytes.
+"""Measure the loader by store and number of threads, relative to a memcpy of as many bytes.
 
 Run:  python benchmarks/loader.py --images 240 --out benchmarks/results
 
-On one folder from mhp-synth, packed once a store: the task train-768 (random flip, long side 384 to 1536, padded,
-random crop of 768, float32, labels; no blur), batches of 16, shuffled; every variant in turn, after a warm-up. A row
-holds medians; CPU time is of all threads. Then each option's cost on the yuv420 store.
+One folder from mhp-synth is packed once per store. The task is train-768 (random flip, long side 384 to 1536, padding,
+random crop of 768, float32, labels; no blur) in shuffled batches of 16; all variants run in turn, after a warm-up. Rows
+hold medians; CPU time is of all threads. Further rows give the cost of each option on the yuv420 store.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mhpdata.loading.bench import bench_loader
 from mhpdata.storage.codec import CODECS
 from mhpdata.synth.writing.folder import synthesize
 
-PLAIN = TrainCrop(blur_prob=0.0)
+NO_BLUR = TrainCrop(blur_prob=0.0)
 OPTIONS: dict[str, dict[str, Any]] = {
     "float16": {"output": Output(dtype="float16")},
     "uint8": {"output": Output(dtype="uint8")},
@@ -44,7 +44,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 @click.option("--runs", default=5, show_default=True)
 @click.option("--threads", default="1,2", show_default=True)
 def main(images: int, out: Path, runs: int, threads: str) -> None:
-    """Measure, and write a table."""
+    """Measure all variants and write a table."""
     counts = [int(n) for n in threads.split(",")]
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -54,11 +54,11 @@ def main(images: int, out: Path, runs: int, threads: str) -> None:
             packed = Path(folder) / image
             mhpdata.pack(source, packed, image=image)
             megabytes = sum(f.bytes for f in mhpdata.open(packed, "train").manifest.files) / images / 1e6
-            for row in bench_loader(packed, threads=counts, runs=runs, report=print, view=PLAIN):
+            for row in bench_loader(packed, threads=counts, runs=runs, report=print, view=NO_BLUR):
                 rows.append({"store": image, "MB/image": megabytes, "options": "", **row})
         for name, options in OPTIONS.items():
             for row in bench_loader(
-                Path(folder) / "yuv420", threads=[1], runs=runs, report=print, **{"view": PLAIN, **options}
+                Path(folder) / "yuv420", threads=[1], runs=runs, report=print, **{"view": NO_BLUR, **options}
             ):
                 rows.append({"store": "yuv420", "MB/image": "", "options": name, **row})
     where = machine("numpy", "numba", "simplejpeg")

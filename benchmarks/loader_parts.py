@@ -1,10 +1,10 @@
-"""What a sample costs part by part, what a cold disk costs, how long the first batch takes, how much memory.
+"""Cost of a sample by stage, of a cold disk and of the first batch, and the memory of the loader.
 
 Run:  python benchmarks/loader_parts.py --images 240 --out benchmarks/results
 
-One thread; the task train-768 as in benchmarks/loader.py. Parts are measured sample by sample (CPU time of the thread,
-means of an epoch, the median of --runs epochs). Cold: the shards' pages are dropped from the system's cache before the
-epoch. The first batch and the private memory (what no file backs) are those of a new process with warm kernels.
+The task is train-768 as in benchmarks/loader.py, on one thread. Stages are measured sample by sample (CPU time of the
+thread, means of an epoch, median of --runs epochs). Cold: the shards' pages are dropped from the system's cache before
+the epoch. First batch and private memory (not backed by files) are those of a new process with compiled kernels.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ print(json.dumps({"first batch s": first, "private MB": peak / 1e3}))
 
 
 def parts(folder: Path, runs: int) -> dict[str, float]:
-    """Microseconds an image of each part, in the order in which a thread does them."""
+    """Return the microseconds per image of each stage, in the order in which a thread runs them."""
     view, data, norm = TrainCrop(blur_prob=0.0), Mixture([(folder, "train")]), render.normalisation()
     one, reading, scratch = data.handle(0), Reading(), DrawScratch()
     regions, count = one.regions, len(data)
@@ -77,13 +77,13 @@ def parts(folder: Path, runs: int) -> dict[str, float]:
         draws = sampling.draws(0, run, np.arange(count))
         for i in range(count):
             found = regions.find(i)
-            place = place_in(view, found.size, draws[i])
+            placement = place_in(view, found.size, draws[i])
             out, flat = images[i % 16].reshape(-1).view(np.uint8), labels[i % 16].reshape(-1)
-            picture = clock("read, decode", regions.picture, i, found, place, reading)
-            clock("draw image", render.draw_image, LEVEL, *picture, place, 0, norm, out, scratch)
+            picture = clock("read, decode", regions.picture, i, found, placement, reading)
+            clock("draw image", render.draw_image, LEVEL, *picture, placement, 0, norm, out, scratch)
             runs_of = clock("read runs", regions.runs, i, found, reading)
             most = one.classes, found.persons
-            drawn = (runs_of, found.size, place, one.mapped, 255, most, flat, nobody, scratch)
+            drawn = (runs_of, found.size, placement, one.mapped, 255, most, flat, nobody, scratch)
             clock("draw labels", maps.draw_labels, LEVEL, *drawn)
         for name, total in spent.items() if run else ():
             seconds.setdefault(name, []).append(total / count)
@@ -92,7 +92,7 @@ def parts(folder: Path, runs: int) -> dict[str, float]:
 
 
 def cold(folder: Path, threads: int) -> dict[str, float]:
-    """Images a second of an epoch whose shards are in the system's cache, and of one whose shards are not."""
+    """Return the images per second of an epoch with the shards in the system's cache, and of one without."""
     loader = Loader(folder, "train", view=TrainCrop(blur_prob=0.0), threads=threads)
     found = {}
     for epoch, name in enumerate(("", "warm images/s", "cold images/s")):
@@ -111,7 +111,7 @@ def cold(folder: Path, threads: int) -> dict[str, float]:
 
 
 def child(folder: Path, threads: int) -> dict[str, float]:
-    """Of a new process."""
+    """Return first-batch time and private memory of a new process."""
     command = [sys.executable, "-c", CHILD, str(folder), str(threads)]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return dict(json.loads(out))
@@ -123,7 +123,7 @@ def child(folder: Path, threads: int) -> dict[str, float]:
 @click.option("--runs", default=5, show_default=True)
 @click.option("--threads", default=2, show_default=True)
 def main(images: int, out: Path, runs: int, threads: int) -> None:
-    """Measure, and write a table."""
+    """Measure all stores and write a table."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "MHP_v1"
@@ -134,7 +134,8 @@ def main(images: int, out: Path, runs: int, threads: int) -> None:
             child(packed, threads)
             rows.append({"store": store, **parts(packed, runs), **cold(packed, threads), **child(packed, threads)})
     where = machine("numpy", "numba", "simplejpeg")
-    text = f"# The loader, part by part\n\n{__doc__.split('Run:')[0].strip()} {threads} threads for the last four.\n\n"
+    about = f"{__doc__.split('Run:')[0].strip()} Number of threads for the last four columns: {threads}."
+    text = f"# The loader, stage by stage\n\n{about}\n\n"
     save(out, "loader_parts", {"machine": where, "rows": rows}, f"{text}{table(rows)}\n{where}\n")
 
 

@@ -1,14 +1,14 @@
-"""Packing: against the sum of its unavoidable costs, against the old way, and threads against processes.
+"""Compare packing with its unavoidable costs and with GluonCV's recipe, and threads with processes.
 
 Run:  python benchmarks/pack.py --out benchmarks/results
 
-All variants work on the same folder from mhp-synth and are run in turn in one process, after a warm-up:
+All variants process the same folder from mhp-synth and run in turn in one process, after a warm-up:
 
-- pack: mhpdata.pack with two workers, to a fresh folder, everything on the disk at its end
-- old way: one process merges and resizes with Pillow and masked arrays (old_recipe.py), then encodes image,
+- pack: mhpdata.pack with two workers to a new folder, until everything is on the disk
+- GluonCV recipe: one process merges and resizes with Pillow and masked arrays (gluoncv_recipe.py), then encodes image,
   labels and masks as mhp does
-- decode, resize, encode alone: what cannot be avoided, from and to memory, on as many threads as pack; and each, with
-  merge, on one thread
+- decode, resize, encode alone: the unavoidable costs, from and to memory, on as many threads as pack; and each of them,
+  with merge, on one thread
 - convert: entries to records without writing them, on two threads or two processes
 """
 
@@ -24,8 +24,8 @@ from pathlib import Path
 
 import click
 import numpy as np
+from gluoncv_recipe import merge_and_resize
 from harness import Timing, as_row, interleave, machine, ratio, save, table, turns
-from old_recipe import merge_and_resize
 
 import mhpdata
 from mhpdata.images.decode import decode_image
@@ -52,13 +52,13 @@ OPTIONS = PackOptions()
 
 
 COSTS = ("decode", "resize", "encode the image", "merge", "encode the record")
-PACK, OLD = f"pack, {WORKERS} workers", "old way, 1 process"
+PACK, RECIPE = f"pack, {WORKERS} workers", "GluonCV recipe, 1 process"
 ALONE = f"decode, resize, encode alone, {WORKERS} threads"
 scratch = Scratch()
 
 
 def costs(root: Path, entries: list[Entry]) -> dict[str, float]:
-    """Wall seconds of what cannot be avoided, from and to memory, on this thread; one image is held at a time."""
+    """Return the wall seconds of each unavoidable cost, from and to memory, on this thread, image by image."""
     seconds = dict.fromkeys(COSTS, 0.0)
     for entry in entries:
         photo, masks = (root / entry.image.path).read_bytes(), [(root / mask.path).read_bytes() for mask in entry.masks]
@@ -83,7 +83,7 @@ def costs(root: Path, entries: list[Entry]) -> dict[str, float]:
 
 
 def alone(source: tuple[Entry, bytes, list[bytes]]) -> None:
-    """Only what cannot be avoided, of one image whose files are in memory; its first mask stands for the merged map."""
+    """Do only the unavoidable work for one image, whose files are in memory; its first mask replaces the merged map."""
     entry, photo, masks = source
     image, header = decode_image(photo, entry.name, partial(scratch.empty, "photo"))
     size, source_size = packed_size(header.height, header.width, OPTIONS.size), (header.height, header.width)
@@ -96,20 +96,20 @@ def alone(source: tuple[Entry, bytes, list[bytes]]) -> None:
 
 
 def all_alone(sources: list[tuple[Entry, bytes, list[bytes]]], pool: Executor) -> None:
-    """``alone`` for all images, on the workers of a pool."""
+    """Run ``alone`` for all images on the workers of a pool."""
     for _, future in in_order(pool, alone, sources, ahead=4 * WORKERS):
         future.result()
 
 
 def pack(root: Path, name: str) -> Path:
-    """A fresh pack, to the last byte on the disk."""
+    """Pack into a new folder, until everything is on the disk; return the folder."""
     out = Path(tempfile.mkdtemp(dir=name))
     mhpdata.pack(root, out, workers=WORKERS)
     return out
 
 
-def old_way(root: Path, entries: list[Entry]) -> tuple[float, list[int]]:
-    """Merge and resize as the old recipe did, encode as mhp does; the seconds of the former, and the labels' sums."""
+def gluoncv_recipe(root: Path, entries: list[Entry]) -> tuple[float, list[int]]:
+    """Merge and resize by GluonCV's recipe, encode as mhp does; return the seconds of the former and the label sums."""
     seconds, sums = 0.0, []
     for entry in entries:
         begun = time.perf_counter()
@@ -125,7 +125,7 @@ def old_way(root: Path, entries: list[Entry]) -> tuple[float, list[int]]:
 
 
 def converted(root: Path, entries: list[Entry], pool: Executor) -> None:
-    """Records of all entries, by the workers of a pool."""
+    """Convert all entries to records on the workers of a pool."""
     work = partial(convert, root, labels=MHP_V1, options=OPTIONS)
     for _, future in in_order(pool, work, entries, ahead=4 * WORKERS):
         future.result()
@@ -134,7 +134,7 @@ def converted(root: Path, entries: list[Entry], pool: Executor) -> None:
 @click.command()
 @click.option("--images", default=480, show_default=True)
 @click.option("--runs", default=5, show_default=True)
-@click.option("--only-costs", is_flag=True, help="Pack and its unavoidable costs only: a longer run in the same time.")
+@click.option("--only-costs", is_flag=True, help="Measure only pack and its unavoidable costs, which allows more runs.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).parent / "results", show_default=True)
 def main(images: int, runs: int, only_costs: bool, out: Path) -> None:
     """Measure packing and write pack.json and pack.md."""
@@ -149,7 +149,7 @@ def main(images: int, runs: int, only_costs: bool, out: Path) -> None:
         with ThreadPoolExecutor(WORKERS) as threads, ProcessPoolExecutor(WORKERS) as processes:
             variants = {
                 PACK: lambda: pack(root, name),
-                OLD: lambda: old_way(root, entries),
+                RECIPE: lambda: gluoncv_recipe(root, entries),
                 ALONE: lambda: all_alone(sources, threads),
                 "costs": lambda: costs(root, entries),
                 f"convert, {WORKERS} threads": lambda: converted(root, entries, threads),
@@ -159,12 +159,12 @@ def main(images: int, runs: int, only_costs: bool, out: Path) -> None:
         if only_costs:
             report_costs(timings, images, out)
             return
-        check(timings[PACK].results[-1], entries, timings[OLD].results[-1][1])
+        check(timings[PACK].results[-1], entries, timings[RECIPE].results[-1][1])
     report(timings, images, out)
 
 
 def check(rec: Path, entries: list[Entry], old_sums: list[int]) -> None:
-    """The old way and the pack have made the same label maps, up to ties of the nearest pixel."""
+    """Assert that pack and recipe made the same label maps, up to ties of the nearest pixel."""
     splits = ("train", "val", "test")
     sums = [int(sample.labels.sum()) for split in splits for sample in mhpdata.open(rec, split)]
     assert len(sums) == len(entries)
@@ -172,19 +172,23 @@ def check(rec: Path, entries: list[Entry], old_sums: list[int]) -> None:
 
 
 def report(timings: dict[str, Timing], images: int, out: Path) -> None:
-    """Rows, ratios and what they mean, to ``out``."""
-    parts = timings.pop("costs")
-    single = {name: statistics.median(result[name] for result in parts.results) for name in COSTS}
+    """Write rows, ratios and their explanation to ``out``."""
+    by_cost = timings.pop("costs")
+    single = {name: statistics.median(result[name] for result in by_cost.results) for name in COSTS}
     rows = [{"variant": name, **as_row(timing, images)} for name, timing in timings.items()]
     rows += [{"variant": f"{name}, 1 thread", "wall ms/image": 1e3 * single[name] / images} for name in COSTS]
-    new, old = timings[PACK], timings[OLD]
+    new, old = timings[PACK], timings[RECIPE]
     unavoidable = timings[ALONE]
     alone_s = [single[name] for name in COSTS if name != "merge"]
     ratios = {
-        "images/s of pack over those of its unavoidable costs alone, on as many workers": ratio(unavoidable, new),
-        "the same, the costs measured on one thread and shared without loss": sum(alone_s) / WORKERS / new.wall,
-        "images/s of pack over those of the old way": ratio(old, new),
-        "CPU of the old way over that of pack": old.cpu / new.cpu,
+        "images/s of pack over those of its unavoidable costs alone, on the same number of workers": ratio(
+            unavoidable, new
+        ),
+        "the same, with costs measured on one thread and divided by the number of workers": sum(alone_s)
+        / WORKERS
+        / new.wall,
+        "images/s of pack over those of the GluonCV recipe": ratio(old, new),
+        "CPU of the GluonCV recipe over that of pack": old.cpu / new.cpu,
         "threads over processes, images/s": timings[f"convert, {WORKERS} processes"].wall
         / timings[f"convert, {WORKERS} threads"].wall,
     }
@@ -195,33 +199,35 @@ def report(timings: dict[str, Timing], images: int, out: Path) -> None:
     epoch = statistics.median(seconds for seconds, _ in old.results) / images * 4980
     lines += [
         "",
-        "Unavoidable is decode + resize + encode: of the photo, and of labels and masks to a record. Merge is that of",
-        "maps; pack merges the runs that it encodes anyway, without a map. The old way",
-        f"merges and resizes anew at every epoch: for the release's 4,980 images that is {epoch / 60:.1f} minutes of a",
-        "core an epoch on this machine, which one pack pays once.",
+        "Unavoidable costs are decoding, resizing and encoding the image, and encoding labels and masks to a record.",
+        "Merge is measured on maps; pack merges the runs that it encodes anyway. The GluonCV recipe merges and resizes",
+        f"in every epoch: for the 4,980 images of the release it takes {epoch / 60:.1f} minutes of one core per epoch",
+        "on this machine. Packing does it once.",
         "",
         ", ".join(f"{key} {value}" for key, value in where.items()),
         "",
     ]
     seconds = {name: {"wall_s": t.wall_s, "cpu_s": t.cpu_s} for name, t in timings.items()}
-    seconds["costs"] = {name: [result[name] for result in parts.results] for name in COSTS}
+    seconds["costs"] = {name: [result[name] for result in by_cost.results] for name in COSTS}
     content = {"images": images, "machine": where, "rows": rows, "ratios": ratios, "seconds": seconds}
     save(out, "pack", content, "\n".join(lines))
 
 
 def _turns(alone: Timing, pack: Timing) -> str:
-    """The first ratio's spread, in words."""
+    """Describe the spread of the first ratio."""
     shares = ", ".join(f"{share:.2f}" for share in sorted(turns(alone, pack)))
-    return f"- the first of these is a median of turns; all of them: {shares}; by CPU time {alone.cpu / pack.cpu:.2f}"
+    return f"- the first ratio is a median over turns; all turns: {shares}; by CPU time: {alone.cpu / pack.cpu:.2f}"
 
 
 def report_costs(timings: dict[str, Timing], images: int, out: Path) -> None:
-    """Pack beside its unavoidable costs, to ``out``."""
+    """Write pack beside its unavoidable costs to ``out``."""
     rows = [{"variant": name, **as_row(timing, images)} for name, timing in timings.items()]
     share = ratio(timings[ALONE], timings[PACK])
     where = machine("numpy", "opencv-python", "numba", "simplejpeg")
-    lines = [f"# Packing {images} images of mhp-synth, and what it cannot avoid", "", table(rows)]
-    lines += [f"- images/s of pack over those of its unavoidable costs alone, on as many workers: {share:.2f}"]
+    lines = [f"# Packing {images} images of mhp-synth, and its unavoidable costs", "", table(rows)]
+    lines += [
+        f"- images/s of pack over those of its unavoidable costs alone, on the same number of workers: {share:.2f}"
+    ]
     lines += [_turns(timings[ALONE], timings[PACK]), ""]
     lines += [", ".join(f"{key} {value}" for key, value in where.items()), ""]
     seconds = {name: {"wall_s": t.wall_s, "cpu_s": t.cpu_s} for name, t in timings.items()}

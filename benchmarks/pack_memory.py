@@ -1,11 +1,11 @@
-"""What a pack of 25,000 images takes of memory, beside one of 1,000.
+"""Measure the peak memory of packing 25,000 images, compared with 1,000.
 
 Run:  python benchmarks/pack_memory.py --out benchmarks/results
 
-The photos are small ones of mhp-synth under many names, each with a comment of its own, so that no two files are equal;
-the masks are links to the same files. mhp-pack runs as a command, with all that it does: scan, decode, merge, resize,
-encode, hash, manifest. Its peak is what the system says of the process when it has ended, files that are mapped among
-it; packs of different length are made in turn.
+The images are small ones of mhp-synth under many names, each with its own JPEG comment, so that no two files are equal;
+the masks are links to the same files. mhp-pack runs as a command, with all its stages: scan, decode, merge, resize,
+encode, hash, manifest. Its peak is the maximum resident set size that the system reports when the process has ended,
+which includes mapped files; packs of different length run in turn.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DIFFERENT = 250
 
 
 def write_source(small: Path, out: Path, images: int) -> Path:
-    """A download of so many images, whose photos are those of ``small`` with a number in a comment."""
+    """Write a download of ``images`` images: those of ``small``, repeated with a number in a JPEG comment."""
     for name in ("images", "annotations"):
         (out / name).mkdir(parents=True)
     photos = sorted((small / "images").iterdir())
@@ -50,7 +50,7 @@ def write_source(small: Path, out: Path, images: int) -> Path:
 
 
 def packed(source: Path, out: Path, size: int, workers: int) -> dict[str, float]:
-    """Pack by the command; seconds, CPU seconds, and the most memory that it had at once."""
+    """Run mhp-pack; return its seconds, CPU seconds and peak memory."""
     flags = f"--src {source} --out {out} --size {size} --workers {workers}"
     begun = time.perf_counter()
     child = subprocess.Popen([sys.executable, "-m", "mhptools.pack", *flags.split()], stdout=subprocess.DEVNULL)
@@ -63,13 +63,13 @@ def packed(source: Path, out: Path, size: int, workers: int) -> dict[str, float]
 
 
 @click.command()
-@click.option("--images", default=25_000, show_default=True, help="MHP v2 has 25,403.")
-@click.option("--scale", default=0.3, show_default=True, help="Of the photos' sides: 1 is as large as MHP v1's.")
-@click.option("--size", default=256, show_default=True, help="As for mhp-pack.")
-@click.option("--workers", default=2, show_default=True, help="As for mhp-pack.")
+@click.option("--images", default=25_000, show_default=True, help="Number of images; MHP v2 has 25,403.")
+@click.option("--scale", default=0.3, show_default=True, help="Factor for the image sides; 1 is the size of MHP v1.")
+@click.option("--size", default=256, show_default=True, help="--size of mhp-pack.")
+@click.option("--workers", default=2, show_default=True, help="--workers of mhp-pack.")
 @click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
 def main(images: int, scale: float, size: int, workers: int, out: Path) -> None:
-    """Measure, and write a table."""
+    """Measure all packs and write a table."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -86,7 +86,7 @@ def main(images: int, scale: float, size: int, workers: int, out: Path) -> None:
     where = machine("numpy", "numba", "opencv-python")
     what = __doc__.partition("out benchmarks/results")[2].strip()
     told = ", ".join(f"{key} {value}" for key, value in where.items())
-    text = f"# Memory of a long pack\n\n{what} Photos at {scale:g} of the size of MHP v1's, --size {size}, "
+    text = f"# Memory of a long pack\n\n{what} Images at {scale:g} of the size of MHP v1, --size {size}, "
     text += f"--workers {workers}.\n\n{table(rows)}\n{told}\n"
     save(out, "pack_memory", {"machine": where, "rows": rows}, text)
 

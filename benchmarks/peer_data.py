@@ -1,4 +1,4 @@
-"""A packed split in the forms that other loaders read: the same pictures, the same JPEG bytes, the same labels.
+"""Write a packed split in the formats of other loaders: same images, same JPEG bytes, same labels.
 
 Run:  python benchmarks/peer_data.py --rec REC --source MHP_v1 --out DATA
 
@@ -7,11 +7,11 @@ Run:  python benchmarks/peer_data.py --rec REC --source MHP_v1 --out DATA
     DATA/names.txt sizes.txt     the split's names in order; height and width of each as packed
          jpeg/NAME.jpg           the JPEG of the record, byte for byte
          png/NAME.png            its labels, 8-bit gray
-         tar/train-000N.tar      both, as WebDataset wants them
-         raw/                    a folder of LV-MHP v1 with these names only; photos and masks are links to ``--source``
+         tar/train-000N.tar      both, in WebDataset's form
+         raw/                    a folder of LV-MHP v1 with these names only; images and masks are links to ``--source``
 
-REC must be packed with ``--image jpeg`` at the size that the peers read, 768 by default. FFCV's own files are made by
-its adapter.
+REC must be packed with ``--image jpeg`` at the size that the peers read, 768 by default. FFCV's adapter makes FFCV's
+own files.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ import mhpdata
 from mhpdata.storage.codec import CODECS
 
 SHARD = 16
-"""Samples of a tar shard: few, so that each worker process has one also of a small set."""
+"""Samples per tar shard: few, so that even a small set has a shard for each worker process."""
 
 
 def write_peer_data(rec: Path, source: Path, out: Path, split: str = "train") -> int:
-    """Write ``out``, a new folder; returns the number of pictures.
+    """Write the new folder ``out``; return the number of images.
 
     Raises:
-        ValueError: the images of ``rec`` are not JPEG.
-        FileExistsError: ``out`` is there.
+        ValueError: The images of ``rec`` are not JPEG.
+        FileExistsError: ``out`` exists.
     """
     packed = mhpdata.open(rec, split)
     partial = out.with_name(out.name + ".partial")
@@ -47,7 +47,7 @@ def write_peer_data(rec: Path, source: Path, out: Path, split: str = "train") ->
     for index, name in enumerate(packed.names):
         sample = packed[index]
         if sample.record.codec != CODECS["jpeg"]:
-            raise ValueError(f"{rec}: its images are not JPEG. Pack with --image jpeg.")
+            raise ValueError(f"{rec}: the images are not JPEG. Pack with --image jpeg.")
         (partial / "jpeg" / f"{name}.jpg").write_bytes(sample.record.image)
         (partial / "png" / f"{name}.png").write_bytes(encode_png(sample.labels))
         sizes.append("{} {}\n".format(*sample.image.shape[:2]))
@@ -60,13 +60,13 @@ def write_peer_data(rec: Path, source: Path, out: Path, split: str = "train") ->
 
 
 def encode_png(labels: np.ndarray) -> bytes:
-    """8-bit gray, no filters, packed hard: smaller, and decoded in half the time of what OpenCV writes by default."""
+    """Encode labels as 8-bit gray, unfiltered, level 9: smaller than OpenCV's default, and decoded in half the time."""
     height, width = labels.shape
-    rows = np.pad(labels, ((0, 0), (1, 0))).tobytes()  # each begins with its filter: 0, none
+    rows = np.pad(labels, ((0, 0), (1, 0))).tobytes()  # each row begins with its filter type: 0, none
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
     data = (
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
     )
     return b"\x89PNG\r\n\x1a\n" + b"".join(data)
 
@@ -80,20 +80,20 @@ def _write_tars(folder: Path, names: tuple[str, ...]) -> None:
 
 
 def _link_raw(folder: Path, source: Path, names: tuple[str, ...]) -> None:
-    """GluonCV takes the first 3,000 lines of train_list.txt, whatever they are."""
+    """Link the source's files and list the names; GluonCV takes the first 3,000 lines of train_list.txt."""
     for linked in ("images", "annotations"):
         (folder / linked).symlink_to((source / linked).resolve(), target_is_directory=True)
     (folder / "train_list.txt").write_text("".join(f"{name}.jpg\n" for name in names))
 
 
 @click.command()
-@click.option("--rec", required=True, type=click.Path(path_type=Path), help="Packed with --image jpeg.")
-@click.option("--source", required=True, type=click.Path(path_type=Path), help="The folder it was packed from.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@click.option("--rec", required=True, type=click.Path(path_type=Path), help="Folder packed with --image jpeg.")
+@click.option("--source", required=True, type=click.Path(path_type=Path), help="Folder that REC was packed from.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="New folder to write.")
 @click.option("--split", default="train", show_default=True)
 def main(rec: Path, source: Path, out: Path, split: str) -> None:
-    """Write a packed split in the forms that other loaders read."""
-    print(f"{out}: {write_peer_data(rec, source, out, split)} pictures")
+    """Write a packed split in the formats of other loaders."""
+    print(f"{out}: {write_peer_data(rec, source, out, split)} images")
 
 
 if __name__ == "__main__":

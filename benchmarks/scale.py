@@ -1,10 +1,10 @@
-"""Half a million records: how long a packed folder takes to open, and how much memory its names and places take.
+"""Measure half a million records: time to open a packed folder, and memory of its names and offsets.
 
 Run:  python benchmarks/scale.py --out benchmarks/results
 
-One small record of mhp-synth, under as many names as MHP v2 twenty times over, in shards of 10,000. A new process opens
-the folder and begins an epoch in shuffled order; its memory is what no file backs, beside that of the same process with
-a folder of 1,000.
+One small record of mhp-synth is stored under 20 times as many names as MHP v2 has, in shards of 10,000. A new process
+opens the folder and begins a shuffled epoch. Private memory is not backed by files; the rows of a folder of 1,000
+records are the baseline.
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ print(json.dumps({"open s": opened, "loader s": made, "first batch s": first, "p
 """
 
 
-def write_folder(small: Path, out: Path, records: int, a_shard: int) -> None:
-    """A packed folder whose train split holds the first record of ``small`` so many times."""
+def write_folder(small: Path, out: Path, records: int, per_shard: int) -> None:
+    """Write a packed folder whose train split holds the first record of ``small`` ``records`` times."""
     manifest = read_manifest(small)
     format = str(manifest.options["format"])
     template = mhpdata.open(small, "train").record(0)
     out.mkdir()
     written, contents = [], []
     classes = manifest.splits["train"].shards[0].classes[0]
-    for start in range(0, records, a_shard):
-        names = tuple(f"{i}" for i in range(start, min(start + a_shard, records)))
-        stem = out / f"train-{start // a_shard:05d}"
+    for start in range(0, records, per_shard):
+        names = tuple(f"{i}" for i in range(start, min(start + per_shard, records)))
+        stem = out / f"train-{start // per_shard:05d}"
         writer = formats.writer(format, stem)
         for i, name in enumerate(names, start):
             data = encode_record(replace(template, name=name))
@@ -85,7 +85,7 @@ def write_folder(small: Path, out: Path, records: int, a_shard: int) -> None:
 
 
 def opened(folder: Path, runs: int) -> dict[str, float]:
-    """Medians of new processes, after one that warms kernels and files."""
+    """Return medians over new processes, after one that warms kernels and files."""
     command = [sys.executable, "-c", CHILD, str(folder)]
     found = [
         json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(runs)
@@ -94,11 +94,13 @@ def opened(folder: Path, runs: int) -> dict[str, float]:
 
 
 @click.command()
-@click.option("--records", default=503_060, show_default=True, help="MHP v2 has 25,153 in train and val.")
+@click.option(
+    "--records", default=503_060, show_default=True, help="Number of records; MHP v2 has 25,153 in train and val."
+)
 @click.option("--runs", default=5, show_default=True)
 @click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
 def main(records: int, runs: int, out: Path) -> None:
-    """Measure, and write a table."""
+    """Measure both formats and write a table."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "MHP_v1"

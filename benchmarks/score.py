@@ -1,16 +1,16 @@
-"""Scoring persons: against the official loop said again plainly, and a set as large as the val split of MHP v2.
+"""Compare the scoring of persons with the official loop, and time a set as large as the val split of MHP v2.
 
 Run:  python benchmarks/score.py --out benchmarks/results
 
-Predictions are the true labels and persons of images from mhp-synth, moved by a few pixels, in the form of the MHP
-challenge. Both variants read them and the truth from the disk and give AP^p and PCP at .1 ... .9; they are run in turn,
-after a warm-up, and their figures compared.
+Predictions are the true labels and persons of images from mhp-synth, shifted by a few pixels, in the form of the MHP
+challenge. Both variants read them and the truth from the disk and compute AP^p and PCP at .1 ... .9; they run in turn,
+after a warm-up, and must give the same figures.
 
 - mhp-score: ``mhpmodels.scoring.score.score`` with two threads
-- plain: as the official code does it (ZhaoJ9014/Multi-Human-Parsing, ``v1/eval_mhp.py``), on one thread: at each
-  threshold all true masks are read to see who counts, then, for each prediction, each true mask of its image is read
-  again and a histogram of its pixels is made. Predictions are read once. pixAcc and mIoU, which mhp-score finds on the
-  way, are left out
+- plain: the algorithm of the official code (ZhaoJ9014/Multi-Human-Parsing, ``v1/eval_mhp.py``) on one thread: for each
+  threshold it reads all true masks to find the persons that count; then, for each prediction, it reads each true mask
+  of the image again and makes a histogram of its pixels. Predictions are read once. pixAcc and mIoU, which mhp-score
+  computes as well, are omitted
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WORKERS, CLASSES, MOVED = 2, 19, 4
 
 
 def predict(rec: Path, split: str, out: Path) -> int:
-    """Write the truth of a split, moved, as predictions; how many images there are."""
+    """Write the truth of a split, shifted, as predictions; return the number of images."""
     for name in ("global_seg", "global_tag"):
         (out / name).mkdir(parents=True)
     lines, rng = [], np.random.default_rng(0)
@@ -54,11 +54,11 @@ def predict(rec: Path, split: str, out: Path) -> int:
 
 
 def plain(source: Path, out: Path) -> tuple[list[float], list[float]]:
-    """AP^p and PCP at each threshold, the official way."""
+    """Return AP^p and PCP at each threshold, computed as in the official code."""
     queue = []
     for line in (out / "results.txt").read_text().splitlines():
         name, *items = line.split()
-        labels, tags = (cv2.imread(str(out / kind / f"{name}.png"), -1) for kind in ("global_seg", "global_tag"))
+        labels, tags = (cv2.imread(str(out / folder / f"{name}.png"), -1) for folder in ("global_seg", "global_tag"))
         for person, confidence in zip(items[::2], items[1::2], strict=True):
             if (tags == int(person)).any():
                 queue.append((-float(confidence), name, (tags == int(person)) * labels))
@@ -71,7 +71,7 @@ def plain(source: Path, out: Path) -> tuple[list[float], list[float]]:
 def plain_at(
     threshold: float, queue: list[tuple[float, str, np.ndarray]], files: dict[str, list[Path]]
 ) -> tuple[float, float]:
-    """AP^p and PCP at one threshold; the official code does all of this nine times."""
+    """Return AP^p and PCP at one threshold; the official code repeats all of this per threshold."""
     persons = {name: [path for path in paths if plain_counts(path)] for name, paths in files.items()}
     total = sum(map(len, persons.values()))
     taken, hits, shares = set(), [], []
@@ -94,13 +94,13 @@ def plain_at(
 
 
 def plain_counts(path: Path) -> bool:
-    """Whether a true person has a label that is not 255."""
+    """Return whether a true person has a label other than 255."""
     mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     return bool(np.sum(mask > 0)) and not np.allclose(mask == 255, mask > 0)
 
 
 def plain_ious(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The IoU of each class, by a histogram of all pairs of labels."""
+    """Return the IoU of each class, from a histogram of all pairs of labels."""
     known = truth < CLASSES
     pairs = np.bincount(CLASSES * truth[known].astype(int) + predicted[known], minlength=CLASSES**2)
     counts = pairs.reshape(CLASSES, CLASSES).astype(float)
@@ -110,9 +110,17 @@ def plain_ious(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 @click.command()
-@click.option("--images", default=80, show_default=True, help="A fifth of them, its val split, is scored in both ways.")
 @click.option(
-    "--large", default=5000, show_default=True, help="Images of the set that is scored once, fast; 0 for none."
+    "--images",
+    default=80,
+    show_default=True,
+    help="Number of images; a fifth of them, the val split, is scored by both.",
+)
+@click.option(
+    "--large",
+    default=5000,
+    show_default=True,
+    help="Number of images of the set that only mhp-score scores, once; 0 omits it.",
 )
 @click.option("--runs", default=5, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).parent / "results", show_default=True)
@@ -145,7 +153,7 @@ def main(images: int, large: int, runs: int, out: Path) -> None:
             f"- {many['images']} images with {many['persons']} persons and {many['Mpixel']:.0f} Mpixel, once, at all "
             f"thresholds: {many['wall_s']:.1f} s, CPU {many['cpu_s']:.1f} s; AP^p_vol {many['AP^p_vol']:.3f}"
         )
-        lines.append("- their masks are those of the other images, mirrored and moved: no two images are alike")
+        lines.append("- their masks are those of the other images, mirrored and shifted: no two images are equal")
     lines += ["", ", ".join(f"{key} {value}" for key, value in where.items()), ""]
     seconds = {variant: {"wall_s": t.wall_s, "cpu_s": t.cpu_s} for variant, t in timings.items()}
     content = {
@@ -161,10 +169,10 @@ def main(images: int, large: int, runs: int, out: Path) -> None:
 
 
 def write_many(source: Path, images: int, out: Path) -> None:
-    """Write so many images in the form of LV-MHP v1, none like another, cheaply.
+    """Write ``images`` different images in the form of LV-MHP v1, cheaply.
 
-    The masks are those of the images of ``source`` in turn, mirrored or not and moved by any number of pixels (what
-    leaves one edge comes in at the opposite one); a photo, which scoring does not look at, is smooth noise.
+    The masks are those of the images of ``source`` in turn, mirrored or not and shifted cyclically by a random number
+    of pixels. The images themselves, which scoring does not read, are smooth noise.
     """
     for name in ("images", "annotations"):
         (out / name).mkdir(parents=True)
@@ -191,12 +199,12 @@ def write_many(source: Path, images: int, out: Path) -> None:
 
 
 def score_many(source: Path, images: int, work: Path) -> dict[str, float]:
-    """Score so many images once; what it took."""
+    """Score ``images`` images once; return counts and durations."""
     write_many(source, images, work / "MHP_v1")
-    mhpdata.pack(work / "MHP_v1", work / "rec", size=64, workers=WORKERS)  # masks are kept, and scored, at source size
+    mhpdata.pack(work / "MHP_v1", work / "rec", size=64, workers=WORKERS)  # masks are stored and scored at source size
     predict(work / "rec", "test", work / "pred")
     rows = mhpdata.open(work / "rec", "test").manifest
-    assert not rows.duplicates, "images that are alike"
+    assert not rows.duplicates, "equal images"
     begun, cpu = time.perf_counter(), time.process_time()
     found = score(work / "rec", work / "pred", "test", threads=WORKERS)
     wall, cpu = time.perf_counter() - begun, time.process_time() - cpu

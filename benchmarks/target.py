@@ -1,9 +1,9 @@
-"""Pictures that tell what a loader has done to them, in the form of LV-MHP v1: the test of every peer's correctness.
+"""Draw target images in the form of LV-MHP v1, whose crops reveal what a loader does: they test every peer.
 
-In such a picture red grows with the column and green with the row, so that a crop shows its scale, place and flip;
-cells of 64 pixels alternate between two levels of blue, whose lower one tells the picture's number, and between two
-groups of labels, so that the crop shows whether image and labels lie on one another. No label is 0, so padding shows,
-and none has a left or right. benchmarks/peers/check.py reads them.
+In a target image red grows with the column and green with the row, so a crop shows its scale, position and flip. Cells
+of 64 pixels alternate between two levels of blue, the lower of which encodes the image's number, and between two groups
+of labels, so a crop shows whether image and labels are aligned. No label is 0, so padding is visible, and none has a
+left or right. benchmarks/peers/check.py reads the crops.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from peers.check import CELL, COUNT, DARK, GREEN_RED, LIGHT, blue_levels, target
 
 
 def write_target(folder: Path) -> Path:
-    """Write COUNT training pictures, and one each for the other splits, to the new ``folder``."""
+    """Write COUNT training images, and one each for the other splits, to the new ``folder``; return it."""
     (folder / "images").mkdir(parents=True)
     (folder / "annotations").mkdir()
     names = [f"{index + 1:04d}" for index in range(COUNT + 2)]
@@ -30,7 +30,7 @@ def write_target(folder: Path) -> Path:
 
 
 def write_lists(folder: Path, names: list[str]) -> None:
-    """Lists that put all pictures but the last two into the training split: more to load from fewer pictures."""
+    """Write lists that put all images but the last two into the training split."""
     lines = [f"{name}.jpg\n" for name in names]
     (folder / "train_list.txt").write_text("".join(lines[:-1]))
     (folder / "val_list.txt").write_text(lines[-2])
@@ -38,7 +38,7 @@ def write_lists(folder: Path, names: list[str]) -> None:
 
 
 def draw_target(index: int) -> tuple[np.ndarray, np.ndarray]:
-    """Picture ``index``: image uint8 (h, w, 3), RGB; labels uint8 (h, w)."""
+    """Draw target image ``index``: image uint8 (h, w, 3), RGB; labels uint8 (h, w)."""
     height, width = target_size(index)
     rows, columns = np.arange(height)[:, None], np.arange(width)[None, :]
     image = np.empty((height, width, 3), np.uint8)

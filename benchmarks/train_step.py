@@ -1,12 +1,13 @@
-"""The loader's share of a training step's wall time.
+"""Measure the loader's share of a training step's wall time.
 
 Run:  python benchmarks/train_step.py --engine mxnet --out benchmarks/results
 
-On a folder from mhp-synth at full size, packed as mhp-pack does by default. Two variants take turns on one engine: some
-steps on a batch that lies ready while the loader rests, and as many on batches that its threads make while the engine
-computes. What the loader costs is what the second take longer: the wait for the batch, and what its threads take from
-the engine's cores. Both are given, as shares of the step's wall time. The wait is measured directly; the difference is
-that of the medians, turn by turn, and no more exact than the machine is steady: the turns' spread stands beside it.
+The data is a full-size folder from mhp-synth, packed with mhp-pack's defaults. Two variants alternate on one engine:
+steps on one batch in memory while the loader is idle, and as many steps on batches that its threads make while the
+engine computes. The second variant is slower by the loader's cost: the wait for the batch, and the CPU time that its
+threads take from the engine. Both are given as shares of the step's wall time. The wait is measured directly; the total
+is a difference of medians, turn by turn, and only as exact as the machine's speed is steady, so the spread of the turns
+stands beside it.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ TASKS = (("icnet", 96, 8), ("icnet", 480, 2), ("psp", 96, 2))
 @click.command()
 @click.option("--engine", type=click.Choice(tuple(ENGINES)), default="mxnet", show_default=True)
 @click.option("--turns", default=5, show_default=True)
-@click.option("--steps", default=3, show_default=True, help="Of each variant in a turn.")
+@click.option("--steps", default=3, show_default=True, help="Steps per variant and turn.")
 @click.option("--images", default=64, show_default=True)
 @click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
 def main(engine: str, turns: int, steps: int, images: int, out: Path) -> None:
-    """Measure, and write a table."""
+    """Measure all tasks and write a table."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         synthesize(f"{folder}/MHP_v1", images, 0, None, False, progress=True)
@@ -59,14 +60,14 @@ def main(engine: str, turns: int, steps: int, images: int, out: Path) -> None:
 
 
 def measure(config: TrainConfig, turns: int, steps: int) -> dict[str, Any]:
-    """One row."""
+    """Measure one task; return its row."""
     engine, feed = open_engine(config), Feed(config.changed(validate=False))
     count = itertools.count()
 
     def step(images: np.ndarray, labels: np.ndarray) -> None:
         i = next(count)
         done = engine.train_step(images, labels, config.optim.lr, step_seed(config.run.seed, i))
-        assert done.applied, f"step {i} was not finite"
+        assert done.applied, f"step {i}: non-finite"
 
     with contextlib.closing(engine), contextlib.closing(feed):
         batches = endless(feed.loader)
@@ -75,7 +76,9 @@ def measure(config: TrainConfig, turns: int, steps: int) -> dict[str, Any]:
         del first
         ready, wall, waited, extra = [], [], [], []
         for _ in range(turns):
-            step(*kept)  # not counted: the first ones of all are slow, and in the others the threads still fill up
+            step(
+                *kept
+            )  # not counted: the very first step is slow, and later the loader's threads still fill their slots
             watch = Stopwatch()
             turn: dict[str, list[float]] = {"ready": [], "wall": []}
             for _ in range(steps):
@@ -104,7 +107,7 @@ def measure(config: TrainConfig, turns: int, steps: int) -> dict[str, Any]:
 
 
 def endless(loader: Loader) -> Iterator[Batch]:
-    """Epoch after epoch."""
+    """Yield the loader's batches, epoch after epoch."""
     while True:
         yield from loader
 

@@ -1,20 +1,20 @@
-"""Augment packed samples by albumentations in torch's workers: python examples/albumentations_dataset.py REC [CROP]
+"""Augment packed samples with albumentations in torch's workers: python examples/albumentations_dataset.py REC [CROP]
 
 albumentations depends on opencv-python-headless, which installs into the same folder, cv2, as mhp's opencv-python; with
-both, uninstalling or updating either breaks the other. Install it without its dependencies, and then the rest of them:
+both, uninstalling or updating either breaks the other. Install it alone first, then its other dependencies:
 
     pip install ".[torch]"    # in this repository; brings opencv-python
     pip install --no-deps albumentations==2.0.8 albucore==0.0.24
     pip install pydantic scipy PyYAML stringzilla simsimd
 
-`make .venv/albumentations/.ready` makes such an environment. mhpdata.Loader augments faster and in the same way on any
-number of threads; this is for transforms that it does not have.
+`make .venv/albumentations/.ready` creates such an environment. mhpdata.Loader is faster, and gives the same results on
+any number of threads; use albumentations for transforms that mhpdata.Loader does not have.
 """
 
 import os
 import sys
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # without it the import asks the network for a newer version
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else the import queries the network for a newer version
 
 import albumentations
 import torch
@@ -36,25 +36,25 @@ class Mirror(albumentations.HorizontalFlip):
 
 
 class Augmented(Dataset):
-    """Crops of one split: images float32 (3, crop, crop), normalised; labels int64 (crop, crop), 255 ignored."""
+    """Crops of one split: images float32 (3, crop, crop), normalised; labels int64 (crop, crop), 255 is ignored."""
 
     def __init__(self, folder, split, crop):
         self.samples = mhpdata.open(folder, split)  # each worker opens the shards again
-        steps = [
+        transforms = [
             Mirror(self.samples.manifest.labels.mirrored),
             albumentations.PadIfNeeded(crop, crop, border_mode=0, fill_mask=255),
             albumentations.RandomCrop(crop, crop),
             albumentations.RandomBrightnessContrast(),
             albumentations.Normalize(MEAN, DEVIATION),
         ]
-        self.transform = albumentations.Compose(steps)
+        self.transform = albumentations.Compose(transforms)
 
     def __len__(self):
         return len(self.samples)
 
     def __getitem__(self, index):
         sample = self.samples[index]
-        # torch seeds each worker anew in each epoch; without this, albumentations repeats the draws of the first one
+        # torch seeds each worker again in each epoch; without this, albumentations repeats the first epoch's draws
         self.transform.set_random_seed(int(torch.randint(1 << 31, ())))
         done = self.transform(image=sample.image, mask=sample.labels)
         return torch.from_numpy(done["image"]).permute(2, 0, 1), torch.from_numpy(done["mask"]).long()

@@ -1,6 +1,6 @@
 """Train an MXNet Gluon network of your own on packed shards: python examples/gluon_loop.py REC [EPOCHS [CROP]]
 
-The loader's arrays are NumPy's, normalised and in Gluon's order (N, 3, H, W): ``mx.nd.array`` copies them to a context.
+The loader returns NumPy arrays, normalised and in Gluon's order (N, 3, H, W); ``mx.nd.array`` copies them to a context.
 """
 
 import sys
@@ -28,7 +28,9 @@ criterion = gluon.loss.SoftmaxCrossEntropyLoss(axis=1)
 for epoch in range(epochs):
     for batch in train:
         images, labels = mx.nd.array(batch.images, context), mx.nd.array(batch.labels, context)
-        counted = labels != 255  # padding and unlabelled pixels; Gluon's loss takes weights and no label to ignore
+        counted = (
+            labels != 255
+        )  # 255: padding and unlabelled pixels; Gluon's loss takes weights but has no ignored label
         with autograd.record():
             losses = criterion(network(images), labels * counted, counted.expand_dims(1))
             loss = losses.mean() * (labels.size / counted.sum())

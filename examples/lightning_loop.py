@@ -1,7 +1,7 @@
 """Train in Lightning on packed shards: python examples/lightning_loop.py REC OUT [EPOCHS [DEVICES]]
 
-Each device has a process with its share of the images. OUT/last.ckpt holds the position in the epoch, too: run the same
-command again to resume an interrupted run with the batch that would have come next.
+There is one process per device, each with its share of the images. OUT/last.ckpt includes the position in the epoch:
+run the same command again to resume an interrupted run with its next batch.
 """
 
 import sys
@@ -17,7 +17,7 @@ import mhpmodels
 
 
 class Parsing(lightning.LightningDataModule):
-    """The splits train and val of a packed folder; ``batch_size`` is that of one process."""
+    """The splits train and val of a packed folder; ``batch_size`` is per process."""
 
     def __init__(self, folder, batch_size=4, crop=256):
         super().__init__()
@@ -36,7 +36,7 @@ class Parsing(lightning.LightningDataModule):
 
 
 class Network(lightning.LightningModule):
-    """A small network; ``val_acc`` is the share of correct pixels among those of all processes."""
+    """A small network; ``val_acc`` is the pixel accuracy over all processes."""
 
     def __init__(self, classes):
         super().__init__()

@@ -17,7 +17,7 @@ device = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def batches(split, view):
-    """Iterate over a split's batches as tensors; images travel as bytes and are normalised on the device."""
+    """Iterate over a split's batches as tensors; images are transferred as uint8 and normalised on the device."""
     output = mhpdata.Output(dtype="uint8")
     return mhpmodels.to_torch(mhpdata.Loader(folder, split, batch_size=4, view=view, output=output), device)
 

@@ -1,4 +1,4 @@
-"""Fixtures of several test files."""
+"""Fixtures shared by several test files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from folder import write_folder
 
 MOST_MEMORY = 3 << 30
-"""Bytes that a process of tests may ever hold. Two run at once in each environment, on machines with 8 GB."""
+"""Maximum bytes held by a test process. Two run at once in each environment, on machines with 8 GB."""
 
 ONCE = {
     "checking": ["manifest", "source"],
@@ -32,11 +32,11 @@ ONCE = {
     "training": ["resume"],
     "whole": ["code", "design", "faults", "fuzz", "kills", "rooms", "versions"],
 }
-"""Files of tests, ROOM/test_NAME.py, of our own code alone: they attack it at length, or would find the same whatever
-the versions of the libraries are."""
+"""Test files, ROOM/test_NAME.py, that depend on our own code only: long attacks, and tests with the same result for all
+versions of the libraries."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by their markers
 def pytest_collection_modifyitems(items):
     """Mark the tests of ONCE, and give those of ``make slow`` an hour instead of the limit in pyproject.toml."""
     for item in items:
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def little_memory():
-    """Give memory that is free back to the system, and fail the first test after which this process has held too much.
+    """Return free memory to the system, and fail the first test after which this process has held too much.
 
     MXNet's and torch's networks leave gigabytes of freed blocks in the C library, which keeps them.
     """
@@ -59,32 +59,32 @@ def little_memory():
         ctypes.CDLL(None).malloc_trim(0)
         _held["settled"] = _memory("VmRSS")
     else:
-        _held["settled"] = min(held, _held["settled"])  # what fell by itself may not rise again unseen
+        _held["settled"] = min(held, _held["settled"])  # memory that fell by itself must not rise again unnoticed
     if _held["most"] <= MOST_MEMORY < (peak := _memory("VmHWM")):
         _held["most"] = peak
         pytest.fail(f"this process has held {peak >> 20} MB; at most {MOST_MEMORY >> 20} are right")
 
 
 _held = {"settled": 0, "most": 0}
-"""Bytes that this process held after memory was last given back, and the most of which a test was told."""
+"""Bytes held after memory was last returned, and the highest value reported so far."""
 
 
 def _memory(field):
-    """Bytes that this process holds (VmRSS) or has held at most (VmHWM); 0 where the system is not Linux."""
+    """Return the bytes that this process holds (VmRSS) or its peak (VmHWM); 0 on systems other than Linux."""
     status = Path("/proc/self/status")
     return 1024 * int(re.search(rf"^{field}:\s+(\d+) kB$", status.read_text(), re.M)[1]) if status.exists() else 0
 
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory):
-    """The tiny download of folder.py; nobody may write there."""
+    """Return the tiny download of folder.py; read-only."""
     return write_folder(tmp_path_factory.mktemp("download") / "LV-MHP-v1")
 
 
 @pytest.fixture(scope="session")
 def small(source, tmp_path_factory):
-    """That download packed at 64 pixels; nobody may write there."""
-    import mhpdata  # not before the cache is set
+    """Return that download packed at 64 pixels; read-only."""
+    import mhpdata  # only after the cache folder is set
 
     out = tmp_path_factory.mktemp("small") / "rec"
     mhpdata.pack(source, out, size=64, workers=1)
@@ -93,7 +93,7 @@ def small(source, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def mx():
-    """MXNet, whose import warns of names that NumPy and Python have since renamed."""
+    """Return MXNet; its import warns about names that NumPy and Python have since renamed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return pytest.importorskip("mxnet", reason="MXNet is not installed here; environment A has it")

@@ -28,8 +28,8 @@ Examples:
   mhp bench --peers -- --rounds 5 --seconds 10   compares with the loaders of other projects
 
 "CPU us" is the processor time per image over all threads; "x memcpy" compares it with copying as many bytes. --peers
-creates an environment per peer and images that all of them read, and measures all in one run; arguments after -- go to
-benchmarks/peers/run.py (-- --help lists them).
+creates an environment per peer and images that all of them read, and measures all in one run; arguments after -- are
+passed to benchmarks/peers/run.py (-- --help lists them).
 """
 VIEW = options_of(TrainCrop)
 PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
@@ -81,7 +81,7 @@ def main(
     """
     import json
 
-    if data is not None and folder is not None and peers:  # it is the first argument for the peers
+    if data is not None and folder is not None and peers:  # the first argument belongs to the peers
         folder, more = None, (folder, *more)
     folder = packed_folder(folder, data)
 
@@ -114,8 +114,7 @@ def main(
 
 
 def _warm() -> str:
-    """Pack a small synthetic download in every encoding, load it with every option that has kernels of its own, and
-    describe what that compiled."""
+    """Compile all kernels by packing and loading a small synthetic download with every option; return a summary."""
     import tempfile
 
     import mhpdata
@@ -131,7 +130,7 @@ def _warm() -> str:
         synthesize(source, 16, 0, 1, False, scale=0.25)
         for number, rule in enumerate(OVERLAPS):
             packed, image = Path(folder) / rule, list(CODECS)[number % len(CODECS)]
-            size = 64 if number else 0  # 0 stores JPEGs as they are, which are compared with the loader's decoder
+            size = 64 if number else 0  # 0 stores JPEGs verbatim, which runs the check of the loader's decoder
             mhpdata.pack(source, packed, image=image, overlap=rule, size=size, workers=1)
             output = mhpdata.Output(persons=True, overlap=rule)
             loader = mhpdata.Loader(
@@ -139,10 +138,10 @@ def _warm() -> str:
             )
             next(iter(loader))
             loader.close()
-    place = printable(str(next((f for f in folders() if f.is_dir()), folders()[0])))
+    cache = printable(str(next((f for f in folders() if f.is_dir()), folders()[0])))
     if WRITER.off:
         return "Compiled kernels cannot be kept."
-    return f"Compiled in {seconds():.1f} s; kept in {place}." if seconds() else f"All kernels are compiled, in {place}."
+    return f"Compiled in {seconds():.1f} s; kept in {cache}." if seconds() else f"All kernels are compiled, in {cache}."
 
 
 if __name__ == "__main__":

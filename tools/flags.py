@@ -17,33 +17,33 @@ def flag(about: Option, default: Any, /, **more: Any) -> Callable[[Any], Any]:
     """Return the decorator that gives a command the flag of a field.
 
     Args:
-        about: what the field says of itself.
-        default: of the field.
-        more: for ``click.option``, instead of what the field says; ``names`` are the flag's own.
+        about: The field's flag, rule and help text.
+        default: The field's default value.
+        more: Arguments of ``click.option`` that replace those derived from the field; ``names`` replaces the flags.
     """
     dashed = about.flag.replace("_", "-")
     names = more.pop("names", (f"--{dashed}/--no-{dashed}" if default is True else f"--{dashed}",))
     shown = "[default" not in about.help and not isinstance(about.rule, Switch)
-    kind = {"is_flag": True} if isinstance(about.rule, Switch) else _kind(about.rule)
-    said = {"default": default, "show_default": shown, "help": about.help, **kind, **more}
-    return click.option(*names, about.flag, **said)
+    typed = {"is_flag": True} if isinstance(about.rule, Switch) else _type_of(about.rule)
+    arguments = {"default": default, "show_default": shown, "help": about.help, **typed, **more}
+    return click.option(*names, about.flag, **arguments)
 
 
-def _kind(rule: Rule) -> dict[str, Any]:
-    """The type of a flag, by the field's rule; None for text."""
+def _type_of(rule: Rule) -> dict[str, Any]:
+    """Return the arguments of ``click.option`` for a field's rule; the type is None for text."""
     if isinstance(rule, OrNone):
-        return _kind(rule.rule)
+        return _type_of(rule.rule)
     if isinstance(rule, Choice):
         return {"type": click.Choice([str(one) for one in rule.choices])}
     if isinstance(rule, Each) and rule.count:
-        return {**_kind(rule.rule), "nargs": rule.count}
+        return {**_type_of(rule.rule), "nargs": rule.count}
     if isinstance(rule, Text) and rule.path:
         return {"type": FOLDER}
     return {"type": _TYPES.get(type(rule))}
 
 
 def packed_folder(folder: str | None, data: str | None) -> str | None:
-    """Return the packed folder that is given as an argument or by --data; raise UsageError where both are."""
+    """Return the packed folder given as an argument or by --data; raise UsageError if both are given."""
     if folder is not None and data is not None:
         raise click.UsageError(f"The packed folder is given twice: {folder} and --data {data}. Give one of them.")
     return data if folder is None else folder

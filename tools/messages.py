@@ -2,8 +2,8 @@
 
 ::
 
-    mhpdata, mhpmodels             stderr, from the chosen level on; above a progress bar, if there is one
-    mhpmodels.training.runlog      stdout: the lines of a run's log, which are a command's output
+    mhpdata, mhpmodels             stderr, from the chosen level up; above the progress bar, if there is one
+    mhpmodels.training.runlog      stdout: the lines of a run's log, which are the command's output
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import click
 from mhpdata.wording import printable
 
 LIBRARY = ("mhpdata", "mhpmodels")
-"""Loggers of the library; those of its modules lie below them."""
+"""Root loggers of the library's packages."""
 OUTPUT = "mhpmodels.training.runlog"
 """Logger whose messages go to stdout."""
 LEVELS = ("debug", "info", "warning", "error")
@@ -39,7 +39,7 @@ class _Screen(logging.Handler):
 
 
 def _write(text: str, stream: Any) -> None:
-    """Print a line; tqdm, where it is in use, moves its bars out of the way."""
+    """Print a line; tqdm, if it is in use, moves its bars out of the way."""
     bars = sys.modules.get("tqdm")
     if bars is None:
         print(text, file=stream, flush=True)
@@ -50,7 +50,7 @@ def _write(text: str, stream: Any) -> None:
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """Show the library's messages from INFO on while a command runs; leave its loggers as they were."""
+    """Show the library's messages from INFO up while a command runs; restore its loggers afterwards."""
     handler, loggers = _Screen(), [logging.getLogger(name) for name in LIBRARY]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
@@ -67,7 +67,7 @@ def shown() -> Iterator[None]:
 
 
 def progress() -> bool:
-    """Return whether the command may show a progress bar: not with --quiet, nor above level info."""
+    """Return whether the command may show a progress bar: at level info or below, without --quiet."""
     return logging.getLogger(LIBRARY[0]).isEnabledFor(logging.INFO)
 
 
@@ -120,7 +120,7 @@ def version_option() -> click.Option:
 
 
 def general_options() -> list[click.Option]:
-    """Make the options of every command; of several levels, the last one counts."""
+    """Make the options of every command; of several levels given, the last one applies."""
     switch = {"is_flag": True, "expose_value": False, "callback": _on_switch}
     return [
         click.Option(["-q", "--quiet"], help="Show warnings and errors only, and no progress bar.", **switch),

@@ -1,4 +1,4 @@
-"""mhp: one command for all others, each of which is imported when it is run."""
+"""mhp: the umbrella command; each sub-command is imported when it is run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMANDS = {
     "convert": "Convert weights between MXNet, PyTorch and ONNX files.",
     "score": "Score predictions against a packed split.",
 }
-"""Sub-commands in the order of a project's work; the help of each begins with its sentence."""
+"""Sub-commands in the order of a typical project; the help of each begins with its sentence."""
 
 EXAMPLE = """\b
 Example:
@@ -32,7 +32,7 @@ Example:
   mhp pack --src demo/MHP_v1 --out demo/rec
   mhp show demo/rec --out demo/sheet.png
 
-mhp COMMAND --help lists the options of a command. Each command is also installed under a name of its own, such as
+mhp COMMAND --help lists the options of a command. Each command is also installed under its own name, such as
 mhp-pack.
 """
 
@@ -41,7 +41,7 @@ class Umbrella(Ended, click.Group):
     """The group of all commands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """List the names of the commands in their order."""
+        """List the names of the commands in the order of COMMANDS."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -55,7 +55,7 @@ class Umbrella(Ended, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command of the first argument; for an unknown one, suggest those with similar names."""
+        """Find the command named by the first argument; for an unknown name, suggest similar ones."""
         if args[0] in COMMANDS or ctx.resilient_parsing or args[0].startswith("-"):
             return super().resolve_command(ctx, args)
         alike = " or ".join(difflib.get_close_matches(args[0], COMMANDS))
@@ -69,8 +69,8 @@ class Umbrella(Ended, click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete the name of a command without importing any."""
-        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
-        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+        names = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.command(cls=Umbrella, epilog=EXAMPLE, params=[version_option()], context_settings=HELP)

@@ -1,5 +1,7 @@
-"""Options that several commands share: how a trained network is opened (mhp eval, mhp predict), and which images of a
-split count (mhp eval, mhp score)."""
+"""Options that several commands share.
+
+mhp eval and mhp predict share those that open a trained network; mhp eval and mhp score those that select images.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,11 @@ _FIELDS = ("model", "backbone", "classes", "aux", "base_size", "engine", "dtype"
 OF_WEIGHTS = _FIELDS[:4]
 """Parameters that describe bare weights."""
 ON_MACHINE = ("engine", "dtype", "ngpus", "no_cuda", "workers")
-"""Parameters that say where a network runs."""
+"""Parameters that select where a network runs."""
 
 
 def options_of_a_network(command: Any) -> Any:
-    """Give a command the options that say how a network is opened."""
+    """Give a command the options that open a trained network."""
     return _decorated(
         command,
         (
@@ -62,19 +64,19 @@ def options_of_a_network(command: Any) -> Any:
 
 
 def options_of_the_images(command: Any) -> Any:
-    """Give a command the options that say which images count: fields of ``Choose``."""
+    """Give a command the options that select images: fields of ``Choose``."""
     fields = options_of(Choose)
     return _decorated(command, [flag(*fields[name]) for name in ("protocol", "leak_free", "unseen")])
 
 
 def _decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:
-    """Return the command with the options, which its help shows in this order."""
+    """Return the command with the options; its help shows them in this order."""
     for decorate in reversed(options):
         command = decorate(command)
     return command
 
 
 def network_fields(given: dict[str, Any]) -> dict[str, Any]:
-    """Remove the options of a run from a command's arguments, and return those that were typed."""
+    """Remove the options of a run from a command's arguments; return those that were typed."""
     typed = {name: value for name in _FIELDS if (value := given.pop(name)) is not None}
     return {**typed, "ngpus": 0} if given.pop("no_cuda") else typed

@@ -15,7 +15,7 @@ from mhptools.running import DATA, Command
 EXAMPLE = """\b
 Examples:
   mhp pack --src LV-MHP-v1 --out rec/
-  mhp pack --src LV-MHP-v1 --out rec/ --dry-run      what would be packed; writes nothing
+  mhp pack --src LV-MHP-v1 --out rec/ --dry-run      lists what would be packed; writes nothing
 
 Run the same command again to resume an interrupted pack; the result is byte-identical, for any number of workers. One
 image of LV-MHP v1 does not decode (3492.jpg): pass --on-error skip to leave such entries out and record each of them in

@@ -1,7 +1,7 @@
-"""Every path on a command line: ``~`` is the home folder as in the shell, and an empty path is an error.
+"""Types of path arguments: ``~`` is the home folder, as in the shell, and an empty path is an error.
 
-The shell expands ``--out ~/rec`` itself, but neither ``--out=~/rec`` nor a quoted path; without this they would make a
-folder called ``~``. An empty path, as of a variable that is not set, would mean the current folder. ``./~`` stays.
+The shell expands ``--out ~/rec`` but neither ``--out=~/rec`` nor a quoted path, which would create a folder called
+``~``. An empty path, for example from an unset variable, would mean the current folder. ``./~`` is not expanded.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class PathText(click.ParamType):
     """A path as a string.
 
     Args:
-        there: it is read, so there must be something.
-        is_kind: tells from its mode (``os.stat``) whether what is there may be it, as a folder; None for anything.
+        there: Whether the command reads the path, which then must exist.
+        is_kind: Predicate on the mode (``os.stat``), such as ``stat.S_ISDIR``; None accepts any type of file.
     """
 
     name = "path"
@@ -31,14 +31,14 @@ class PathText(click.ParamType):
         self.there, self.is_kind = there, is_kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The path to use; click's error of a wrong argument where it is empty or leads nowhere."""
+        """Return the path to use; raise click's BadParameter if it is empty or its home folder does not exist."""
         text = os.fspath(value)
         if not text:
             self.fail("an empty path. Pass . for the current folder.", param, ctx)
         return self._home(text, param, ctx) if text[0] == "~" else text
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Let the shell complete files, or folders where only these are accepted."""
+        """Let the shell complete files, or only folders where only folders are accepted."""
         return [CompletionItem(incomplete, type="dir" if self.is_kind is stat.S_ISDIR else "file")]
 
     def _home(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -52,19 +52,19 @@ class PathText(click.ParamType):
 
 
 PATH = PathText()
-"""What a command writes, or reads where it is there."""
+"""A path that the command writes, or reads if it exists."""
 INPUT = PathText(there=True)
-"""What a command reads."""
+"""A file or folder that the command reads."""
 FOLDER = PathText(there=True, is_kind=stat.S_ISDIR)
-"""A folder that it reads."""
+"""A folder that the command reads."""
 FILE = PathText(there=True, is_kind=stat.S_ISREG)
-"""A file that it reads."""
+"""A file that the command reads."""
 
 
 def leads_nowhere(context: click.Context) -> bool:
-    """Whether a path that the command was given to read is not there, or a file in place of a folder or the reverse.
+    """Return whether an input path of the command is missing, or a file instead of a folder, or the reverse.
 
-    Then the path is wrong, and no data are damaged.
+    In that case the argument is wrong; no data are damaged.
     """
     for option in context.command.params:
         name = option.name or ""
@@ -78,6 +78,6 @@ def leads_nowhere(context: click.Context) -> bool:
                         return True
                 except (FileNotFoundError, NotADirectoryError):
                     return True
-                except OSError:  # it may be there
+                except OSError:  # it may exist
                     continue
     return False

@@ -23,7 +23,7 @@ Examples:
 pred/holiday.png is a palette PNG with the label of each pixel of holiday.jpg; overlays and legends are written to
 pred/pictures. Image files are rotated by their EXIF orientation, so that labels and overlays match what viewers show;
 such a label PNG is marked, and mhp score rejects it. The labels of a dataset follow the pixels as stored: for its image
-files pass --exif raw, or predict the packed folder with --data, which is never rotated. Pictures made with LV-MHP are
+files pass --exif raw, or predict the packed folder with --data, which is never rotated. Overlays of LV-MHP images are
 for non-commercial research only, as the dataset is.
 """
 
@@ -52,7 +52,7 @@ GROUPS = (
     type=click.Choice(EXIF),
     help="Rotate image files by their EXIF orientation, or read them as stored.  [default: upright; with --data: raw]",
 )
-@click.option("--overlay", is_flag=True, help="Also write pictures with the labels over the image.")
+@click.option("--overlay", is_flag=True, help="Also write overlays of the labels on the image.")
 @click.option("--legend", is_flag=True, help="Also write a legend of the classes and their colours; needs Matplotlib.")
 @click.option("--overwrite", is_flag=True, help="Replace the output of an earlier mhp predict.")
 @click.option("--keep", is_flag=True, help="Keep existing files and write the missing ones, as after an interruption.")

@@ -1,13 +1,13 @@
-"""What all commands have in common: general options, help in groups, and an exit status that is a verdict.
+"""Base classes of all commands: general options, help in groups, and exit statuses.
 
 ::
 
     0          done; mhp verify: nothing is wrong
-    1          wrong data, and nothing else: a damaged download, packed folder, checkpoint or prediction
-    2          a wrong argument
-    3          could not be done for a reason outside the data: a file that cannot be read, a disk that is full, output
-               that is in the way, a library that is missing, too little memory, an error in mhp
-    128 + n    ended by signal n: 130 Ctrl-C, 143 SIGTERM, 141 the reader of the output went away
+    1          wrong data only: a damaged download, packed folder, checkpoint or prediction
+    2          invalid usage
+    3          failed for a reason outside the data: an unreadable file, a full disk, existing output, a missing
+               library, too little memory, an error in mhp
+    128 + n    ended by signal n: 130 Ctrl-C, 143 SIGTERM, 141 the reader of the output closed it
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ from mhptools.messages import debugging, general_options, shown
 from mhptools.paths import leads_nowhere
 
 TYPED = {"names": "name", "protocol": "val_protocol", "size": "crop_size", "threads": "workers", "weights": "mix"}
-"""Arguments of functions whose flags have other names, where a command has these."""
+"""Flags of function arguments with another name, used if the command has that flag."""
 DATA, USAGE, OUTSIDE, SIGNALLED = 1, 2, 3, 128
 _SIGINT, _SIGPIPE = 2, 13
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-"""Settings of every command's context."""
+"""Context settings of every command."""
 GENERAL = ("quiet", "verbose", "log_level", "version")
 """Options of every command."""
 DESTRUCTIVE = ("--overwrite",)
 """Options that delete or replace files."""
 ARGUMENTS = "mhptools.arguments"
-"""Key of ``Context.meta``: the arguments of a command as they were typed."""
+"""Key in ``Context.meta`` of the command's arguments as typed."""
 Groups = Sequence[tuple[str, Sequence[str]]]
 _MEMORY = "Close other programs, or run it again with a smaller --workers or --batch-size if it has these."
 
 
 class Ended(click.Command):
-    """A command, or a group of them, that reports in one line what ended it, and exits with the status of that."""
+    """A command or group that reports the error that ended it in one line, and exits with the matching status."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Run the command, and exit."""
+        """Run the command and exit."""
         run = partial(super().main, *args, standalone_mode=False, **extra)
         if not standalone_mode:
             return run()
@@ -63,7 +63,7 @@ class Ended(click.Command):
         return leave(status)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the command line; for an unknown option, suggest none that deletes anything."""
+        """Parse the command line; never suggest a destructive option for an unknown one."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -72,10 +72,10 @@ class Ended(click.Command):
 
 
 class Command(Ended):
-    """A command with the options of every command, and its own in groups.
+    """A command with the general options and its own options in groups.
 
     Args:
-        groups: (heading, names of parameters); other options follow under "Options".
+        groups: Pairs (heading, names of parameters); the other options follow under "Options".
     """
 
     def __init__(self, *args: Any, groups: Groups = (), **more: Any) -> None:
@@ -87,14 +87,14 @@ class Command(Ended):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Parse the arguments; keep them as they were typed, for processes that run the same command."""
+        """Parse the arguments, and keep them as typed for processes that run the same command."""
         typed = list(args)
         context = super().make_context(info_name, args, parent, **extra)
         context.meta[ARGUMENTS] = typed
         return context
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options into the help, group by group; those of every command come last."""
+        """Write the options into the help, group by group; the general options come last."""
         shown_last = {*GENERAL, getattr(self.get_help_option(ctx), "name", None)}
         options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
         records = {one.name: record for one in options if (record := one.get_help_record(ctx)) is not None}
@@ -108,7 +108,7 @@ class Command(Ended):
                     formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Call the command's function."""
+        """Call the command's function; turn its errors into usage errors or errors that bypass click."""
         try:
             return super().invoke(ctx)
         except OptionError as error:
@@ -122,14 +122,14 @@ class Command(Ended):
 
 
 class _PassedError(Exception):
-    """Its cause is an error that passes by click, which has answers of its own to some; and its status, if known."""
+    """Carries an error, as its cause, past click's own handlers; ``status`` overrides the exit status if not None."""
 
     def __init__(self, status: int | None = None) -> None:
         self.status = status
 
 
 def _status(run: Callable[[], Any]) -> int:
-    """Run a command; its exit status, once all that it printed has been written."""
+    """Run a command and flush its output; return the exit status."""
     try:
         try:
             status = run()
@@ -142,14 +142,14 @@ def _status(run: Callable[[], Any]) -> int:
         passed = error if isinstance(error, _PassedError) else _PassedError()
         cause = passed.__cause__ or error
         status, text = _verdict(cause)
-        with suppress(OSError, ValueError):  # nobody hears it, and the status says it all the same
+        with suppress(OSError, ValueError):  # stderr is closed or full; the exit status still reports the error
             _tell(cause, text)
         return passed.status or status
     return status if isinstance(status, int) else 0
 
 
 def _tell(error: BaseException, text: str) -> None:
-    """Say on stderr what ended the command."""
+    """Print the error that ended the command on stderr."""
     if isinstance(error, click.ClickException):
         error.message = "\n".join(map(printable, error.message.split("\n")))
         error.show()
@@ -162,7 +162,7 @@ def _tell(error: BaseException, text: str) -> None:
 
 
 def _verdict(error: BaseException) -> tuple[int, str]:
-    """The exit status of an error, and the words for it."""
+    """Return the exit status and the message for an error."""
     if isinstance(error, click.ClickException):
         return error.exit_code, error.message
     if isinstance(error, KeyboardInterrupt | click.Abort):
@@ -173,9 +173,9 @@ def _verdict(error: BaseException) -> tuple[int, str]:
         return OUTSIDE, f"MemoryError: the command is out of memory. {_MEMORY}"
     if isinstance(error, _StdoutError):
         if error.errno == errno.EPIPE:
-            return SIGNALLED + _SIGPIPE, ""  # as other programs, without a word
-        found = f"OutputError: standard output: cannot be written ({why(error)})."
-        return OUTSIDE, f"{found} Send it to a file on a disk with room, then run the same command again."
+            return SIGNALLED + _SIGPIPE, ""  # silent, as other programs are
+        text = f"OutputError: standard output: cannot be written ({why(error)})."
+        return OUTSIDE, f"{text} Send it to a file on a disk with room, then run the same command again."
     if isinstance(error, OSError):
         place = f" {error.filename}:" if error.filename is not None else ""
         return OUTSIDE, printable(
@@ -189,12 +189,12 @@ def _verdict(error: BaseException) -> tuple[int, str]:
 
 
 def _lacks_memory(error: BaseException) -> bool:
-    """Python's and NumPy's error, or OpenCV's (cv2.Error.StsNoMem)."""
+    """Return whether an error of Python, NumPy or OpenCV (cv2.Error.StsNoMem) means out of memory."""
     return isinstance(error, MemoryError) or (type(error).__module__ == "cv2" and getattr(error, "code", 0) == -4)
 
 
 def _in_flags(error: OptionError, context: click.Context) -> str:
-    """The message with the argument's name as it is typed: --shard-mb, not shard_mb."""
+    """Return the message with the argument's name as typed: --shard-mb, not shard_mb."""
     known = {flag for option in context.command.params for flag in option.opts}
     typed = (f"--{name.replace('_', '-')}" for name in (TYPED.get(error.place, ""), error.place))
     place = next((flag for flag in typed if flag in known), error.place)
@@ -202,22 +202,22 @@ def _in_flags(error: OptionError, context: click.Context) -> str:
 
 
 def _open_streams() -> None:
-    """Give stdin, stdout and stderr to /dev/null where they are closed: what is opened next would take their place."""
+    """Open /dev/null for closed stdin, stdout or stderr; otherwise the next file opened would take the descriptor."""
     hold_standard()
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    if sys.stdout is None or sys.stdout is sys.__stdout__:  # not in a test, which reads it
-        plain = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
-        plain.flush()
-        sys.stdout = _Stdout(open(1, "wb", closefd=False), plain.encoding, line_buffering=plain.line_buffering)  # noqa: SIM115
+    if sys.stdout is None or sys.stdout is sys.__stdout__:  # not if a test captures it
+        before = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+        before.flush()
+        sys.stdout = _Stdout(open(1, "wb", closefd=False), before.encoding, line_buffering=before.line_buffering)  # noqa: SIM115
 
 
 class _StdoutError(OSError):
-    """Standard output takes no more."""
+    """Writing to standard output failed."""
 
 
 class _Stdout(io.TextIOWrapper):
-    """Standard output that tells its errors from those of other files, and writes escapes for what is not printable."""
+    """Standard output that raises _StdoutError and escapes unprintable characters."""
 
     def __init__(self, buffer: BinaryIO, encoding: str, line_buffering: bool) -> None:
         super().__init__(buffer, encoding, errors="backslashreplace", line_buffering=line_buffering)
@@ -239,7 +239,7 @@ class _Stdout(io.TextIOWrapper):
 
 
 def _settle(stream: TextIO) -> None:
-    """Drop what a stream could not write: Python would try again at its end, and exit with 120."""
+    """Discard unwritten output of a stream: Python would retry at exit and end with status 120."""
     try:
         stream.flush()
     except OSError:

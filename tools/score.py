@@ -1,4 +1,4 @@
-"""mhp score: score predictions, of any program, against a packed split."""
+"""mhp score: score predictions of any program against a packed split."""
 
 from __future__ import annotations
 
@@ -52,10 +52,8 @@ GROUPS = (
 @click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--csv", "csv_path", type=PATH, help="CSV file to write, with one row per image.")
-@click.option("--worst", type=PATH, help="Picture of the worst images to write (.png); needs Matplotlib.")
-@click.option(
-    "--count", default=6, show_default=True, type=click.IntRange(1, 64), help="Number of images in that picture."
-)
+@click.option("--worst", type=PATH, help="Figure of the worst images to write (.png); needs Matplotlib.")
+@click.option("--count", default=6, show_default=True, type=click.IntRange(1, 64), help="Number of images in --worst.")
 @click.option("--overwrite", is_flag=True, help="Replace the output of an earlier mhp score.")
 def main(
     data: str,
@@ -89,7 +87,7 @@ def main(
         check_out(Path(csv_path), overwrite, option="csv")
     if worst is not None:
         check_out(Path(worst), overwrite, ".png", "worst")
-        Page()  # or Matplotlib is missing
+        Page()  # fails now if Matplotlib is missing
     found = score(
         data,
         pred,

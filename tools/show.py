@@ -18,7 +18,7 @@ Examples:
   mhp show rec/ --page page/ --run runs/mhp/icnet/resnet50 --pred pred/
 
 A packed folder becomes one row per sample: image, labels, persons, and the pixels labelled by several persons. The
-picture falls under the dataset's licence; one made from LV-MHP is for non-commercial research only.
+sheet falls under the dataset's licence; a sheet of LV-MHP is for non-commercial research only.
 """
 
 
@@ -31,7 +31,7 @@ GROUPS = (("Samples", ("data", "split", "count", "indices", "names", "seed")),)
 @click.option(
     "--run", "run_folder", type=FOLDER, help="Run of mhp train whose loss, mIoU and learning rate to draw instead."
 )
-@click.option("-o", "--out", type=PATH, help="Picture to write (.png); either this or --page.")
+@click.option("-o", "--out", type=PATH, help="PNG file to write; either this or --page.")
 @click.option("--page", type=PATH, help="Folder of a page to write: index.html with samples, curves and predictions.")
 @click.option("--pred", type=FOLDER, help="Label maps of mhp predict for --page.")
 @click.option("--commands", type=FILE, help="Text file with the commands that were run, for --page.")
@@ -62,7 +62,7 @@ def main(
     """
     folder = packed_folder(folder, data)
     if (page is None) == (out is None):
-        raise click.UsageError("Give either --out with a picture or --page with a folder, such as --out sheet.png.")
+        raise click.UsageError("Give either --out with a PNG file or --page with a folder, such as --out sheet.png.")
     if out is None or page is not None:
         if folder is None or split or count or indices or names or seed is not None:
             raise click.UsageError("--page chooses the samples itself: mhp show rec/ --page page/.")

@@ -1,4 +1,4 @@
-"""mhp synth: generate a synthetic dataset in the form of a release, to try everything without a download."""
+"""mhp synth: generate a synthetic dataset in the form of a release; no download is needed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def main(
 ) -> None:
     """Generate a synthetic dataset in the form of a release.
 
-    Writes drawn images and masks of several persons as LV-MHP v1, LV-MHP v2 or CIHP would hold them.
+    Writes drawn images and masks of several persons in the layout of LV-MHP v1, LV-MHP v2 or CIHP.
     """
     from mhpdata.synth.writing.folder import synthesize
     from mhpdata.terms import SYNTHETIC, licence_line

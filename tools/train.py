@@ -25,7 +25,7 @@ Examples:
   mhp train --resume runs/mhp/icnet/resnet50                   continues exactly where the run stopped
   mhp train --replay runs/mhp/icnet/resnet50/bundles/epoch_0010_iteration_0113
 
-The options are those of GluonCV's training script, and --data; docs/recipes.md has GluonCV's experiments as commands.
+The options are those of GluonCV's training script, plus --data; docs/recipes.md lists its experiments as commands.
 Ctrl-C saves a checkpoint and prints how to resume; a killed run resumes from the last epoch that it saved.
 """
 
@@ -43,7 +43,7 @@ HEADINGS = {
 }
 """Headings of the groups of TrainConfig in the help."""
 TYPED = {flag: given for flag, given in OPTIONS.items() if given[2].typed and flag != "unseen"}
-"""Options of a run that are flags; --unseen matters in evaluation only."""
+"""Options of a run that are flags; --unseen affects evaluation only."""
 OTHERWISE: dict[str, dict[str, Any]] = {
     "data": {"multiple": True, "default": (OPTIONS["data"][3],)},
     "mix": {"default": None},
@@ -136,12 +136,12 @@ def main(
     )
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
-    if outcome.last is not None:  # ranks but the first save nothing
+    if outcome.last is not None:  # only the first rank saves
         print(printable(f"{outcome.folder}: last {outcome.last}, best {outcome.best}"))
 
 
 def _new(given: dict[str, Any]) -> TrainConfig:
-    """The config that the command line says, for the classes of the packed folders."""
+    """Return the config of a new run: the options given, and the classes of the packed folders."""
     engine = given["engine"] or next(iter(installed()), "mxnet")
     fields = {**given, "engine": engine, **_data(given)}
     sets = [(folder, fields["train_split"]) for folder in (fields["data"], *fields["also"])]
@@ -149,7 +149,7 @@ def _new(given: dict[str, Any]) -> TrainConfig:
 
 
 def _data(given: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the config that are typed in another form, of those that are given."""
+    """Return the config fields whose command-line form differs, for the options given."""
     from mhpdata.remap import BUILT_IN, read_remap
 
     found: dict[str, Any] = {}
@@ -162,12 +162,12 @@ def _data(given: dict[str, Any]) -> dict[str, Any]:
             remedy = "Pass one number per --data, in the same order, separated by commas."
             raise OptionError("mix", repr(given["mix"]), "numbers such as 1,1,2", remedy) from error
     if given.get("remap") not in (None, BUILT_IN):
-        found["remap"] = read_remap(given["remap"]).to_json()  # a run must not change with the file
+        found["remap"] = read_remap(given["remap"]).to_json()  # the run must not depend on later changes of the file
     return found
 
 
 def _classes(sets: list[tuple[str, str]], fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields that say what the classes are, and what they weigh."""
+    """Return the config fields of the classes: number, weights, and names if they differ from LV-MHP v1."""
     from mhpdata.labels import MHP_V1
     from mhpdata.loading.mixture import Mixture
     from mhpdata.loading.weights import class_weights
@@ -184,7 +184,7 @@ def _classes(sets: list[tuple[str, str]], fields: dict[str, Any]) -> dict[str, A
 
 
 def _continued(resume: str, given: dict[str, Any], typed: set[str]) -> TrainConfig:
-    """The checkpoint's config, but for what was typed."""
+    """Return the checkpoint's config, changed by the options that were typed."""
     from mhpmodels.files.checkpoint import read
 
     checkpoint = read(resume)

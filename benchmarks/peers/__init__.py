@@ -1,1 +1,1 @@
-"""Other loaders at the same task, each in its own environment; one file a peer, all with the same verb ``batches``."""
+"""Other loaders at the same task, each in its own environment; one module per peer, with the function ``batches``."""

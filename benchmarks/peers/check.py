@@ -1,8 +1,8 @@
-"""Whether a peer has done the task: the form of its batches, and what it made of the pictures of benchmarks/target.py.
+"""Check that a peer does the task: the form of its batches, and its crops of the images of benchmarks/target.py.
 
-Everything is derived from the pixels: the scale from the slope of red and green, the place and the flip from their
-values and signs, the alignment of image and labels from the blue cells. A loader that skips work, scales otherwise or
-lets labels slip by two pixels does not pass.
+Everything is derived from the pixels: the scale from the slope of red and green, position and flip from their values
+and signs, the alignment of image and labels from the blue cells. A loader that skips work, scales differently or shifts
+labels by two pixels does not pass.
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ import numpy as np
 from peers.task import BATCH, DEVIATION, MEAN, SCALES, SIZE
 
 COUNT = 32
-"""Pictures; two batches are an epoch."""
+"""Number of target images; an epoch has two batches."""
 CELL = 64
 STEP = 3
 GREEN_RED = (8, 248)
 DARK, LIGHT = (2, 4, 6, 8, 16, 18), (1, 3, 5, 7, 11, 17)
-"""Labels of the dark and the light cells: no 0, and none with a left or right."""
+"""Labels of the dark and the light cells: neither 0 nor labels with a left or right."""
 CROPS = 6 * BATCH
 _LABELS, _IS_DARK, _IS_LIGHT = (np.isin(np.arange(256), labels) for labels in ([*range(19), 255], DARK, LIGHT))
 _SIZES = ((768, 1080), (1080, 768), (768, 904), (960, 768))
 
 
 class WrongError(AssertionError):
-    """The peer has not done the task; the message says what is wrong."""
+    """The peer does not do the task; the message names the first deviation."""
 
 
 def target_size(index: int) -> tuple[int, int]:
-    """(height, width) of picture ``index``."""
+    """Return (height, width) of target image ``index``."""
     return _SIZES[index % len(_SIZES)]
 
 
 def blue_levels(index: int) -> tuple[int, int]:
-    """Blue of the dark and of the light cells of picture ``index``."""
+    """Return the blue levels of the dark and of the light cells of target image ``index``."""
     return 8 + STEP * index, 8 + STEP * index + 140
 
 
 def check_form(images: np.ndarray, labels: np.ndarray, dtype: str) -> None:
-    """Shapes, types, ranges and the set of labels of any batch.
+    """Check shapes, types, ranges and the set of labels of a batch.
 
     Raises:
-        WrongError: they are not the task's.
+        WrongError: The batch does not have the task's form.
     """
     shape = (BATCH, 3, SIZE, SIZE) if dtype == "float32" else (BATCH, SIZE, SIZE, 3)
     _expect(images.shape == shape and images.dtype == dtype, f"images {images.dtype} {images.shape}")
     _expect(labels.shape == (BATCH, SIZE, SIZE), f"labels {labels.shape}")
     _expect(labels.dtype in (np.uint8, np.int32, np.float32), f"labels {labels.dtype}")
     levels = to_levels(images)
-    _expect(bool(np.isfinite(levels).all()), "values that are not finite")
+    _expect(bool(np.isfinite(levels).all()), "non-finite values")
     low, high = float(levels.min()), float(levels.max())
     _expect(-0.51 < low < 10 and 200 < high < 255.51, f"levels {low:.1f}..{high:.1f}")
     _expect(bool(((labels == labels.astype(np.uint8)) & _LABELS[labels.astype(np.uint8)]).all()), "labels beyond 18")
@@ -57,24 +57,24 @@ def check_form(images: np.ndarray, labels: np.ndarray, dtype: str) -> None:
 
 
 def to_levels(images: np.ndarray) -> np.ndarray:
-    """float32 (N, 3, H, W), 0..255."""
+    """Return images as levels, float32 (N, 3, H, W), 0 to 255."""
     if images.dtype == np.uint8:
         return images.transpose(0, 3, 1, 2).astype(np.float32)
     return (images * DEVIATION[:, None, None] + MEAN[:, None, None]) * 255
 
 
 def check_target(batches: list[tuple[np.ndarray, np.ndarray]], dtype: str) -> dict[str, float]:
-    """What became of the target pictures.
+    """Check a peer's crops of the target images.
 
     Args:
-        batches: CROPS samples, images and labels as arrays.
-        dtype: of the task.
+        batches: CROPS samples in batches of image and label arrays.
+        dtype: The task's dtype.
 
     Returns:
-        Figures of the check, as read from the pixels.
+        Figures of the check, derived from the pixels.
 
     Raises:
-        WrongError: not the task.
+        WrongError: The crops do not follow the task.
     """
     crops = []
     for images, labels in batches:
@@ -82,7 +82,7 @@ def check_target(batches: list[tuple[np.ndarray, np.ndarray]], dtype: str) -> di
         crops += [_read(levels, label) for levels, label in zip(to_levels(images), labels, strict=True)]
     columns = {name: np.array([crop[name] for crop in crops]) for name in crops[0]}
     counts = np.bincount(columns["index"].astype(int), minlength=COUNT)
-    _expect(len(counts) == COUNT and counts.min() >= 1 and counts.max() <= 6, f"pictures seen {counts.tolist()} times")
+    _expect(len(counts) == COUNT and counts.min() >= 1 and counts.max() <= 6, f"images seen {counts.tolist()} times")
     _expect(bool((np.diff(columns["index"]) != 1).mean() > 0.7), "the order is not shuffled")
     _expect(0.25 < columns["flip"].mean() < 0.75, f"{columns['flip'].mean():.0%} flipped")
     long_side, low, high = columns["long"], SCALES[0] * SIZE, SCALES[1] * SIZE
@@ -90,10 +90,10 @@ def check_target(batches: list[tuple[np.ndarray, np.ndarray]], dtype: str) -> di
     _expect(high * 0.88 < long_side.max() < high * 1.02, f"largest long side {long_side.max():.0f}")
     _expect(abs(long_side.mean() - (low + high) / 2) < 140, f"mean long side {long_side.mean():.0f}")
     for name in ("down", "right"):
-        place = columns[name][~np.isnan(columns[name])]
-        least, most = place.min(), place.max()
+        position = columns[name][~np.isnan(columns[name])]
+        least, most = position.min(), position.max()
         _expect(-0.05 < least < 0.25 and 0.75 < most < 1.05, f"{name}: {least:.2f}..{most:.2f}")
-        _expect(abs(place.mean() - 0.5) < 0.2, f"mean of {name} {place.mean():.2f}")
+        _expect(abs(position.mean() - 0.5) < 0.2, f"mean of {name} {position.mean():.2f}")
     _expect(columns["slip"].max() <= 1, f"labels slip by {columns['slip'].max():.0f} pixels")
     _expect(columns["mismatch"].mean() < 0.06, f"{columns['mismatch'].mean():.1%} of the labels are on the wrong cell")
     return {
@@ -106,7 +106,7 @@ def check_target(batches: list[tuple[np.ndarray, np.ndarray]], dtype: str) -> di
 
 
 def _read(levels: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """What one crop shows of its picture."""
+    """Derive index, flip, scale, position and alignment of one crop from its pixels."""
     labels = labels.astype(np.uint8)
     shown = _IS_LIGHT[labels] | _IS_DARK[labels]
     height, width = int(shown.any(1).sum()), int(shown.any(0).sum())
@@ -117,7 +117,7 @@ def _read(levels: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     red, green, blue = levels[:, :height, :width]
     light = _IS_LIGHT[labels[:height, :width]]
     index = round((float(np.median(blue[~light])) - 8) / STEP)
-    _expect(0 <= index < COUNT, f"blue of no picture: {np.median(blue[~light]):.0f}")
+    _expect(0 <= index < COUNT, f"blue of no target image: {np.median(blue[~light]):.0f}")
     size = target_size(index)
     across, first_column, flip = _line(red.mean(0), width)
     down, first_row, upside_down = _line(green.mean(1), height)
@@ -141,11 +141,11 @@ def _read(levels: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def _line(values: np.ndarray, count: int) -> tuple[float, float, bool]:
-    """(length of the whole scaled side, first pixel shown, mirrored) from levels that grow along a side."""
+    """Return (length of the scaled side, first pixel shown, mirrored), from levels that grow along a side."""
     low, high = GREEN_RED
-    places = np.arange(count)
+    positions = np.arange(count)
     inner = slice(2, count - 2)
-    slope, start = np.polyfit(places[inner], values[inner], 1)
+    slope, start = np.polyfit(positions[inner], values[inner], 1)
     _expect(abs(slope) > 0.01, "no slope")
     start = start - slope / 2  # at the edge of the first pixel
     length = (high - low) / abs(slope)
@@ -154,7 +154,7 @@ def _line(values: np.ndarray, count: int) -> tuple[float, float, bool]:
 
 
 def _alignment(light_image: np.ndarray, light_labels: np.ndarray) -> tuple[int, float]:
-    """(pixels by which the labels must be moved to lie best on the image, share of labels off their cell)."""
+    """Return (shift in pixels that aligns the labels best with the image, share of labels off their cell)."""
     off = {}
     height, width = light_image.shape
     for down in range(-2, 3):

@@ -1,4 +1,4 @@
-"""DALI on the CPU: decode, resize the region that the crop shows, mirror by a negative size, normalise and pad."""
+"""DALI on the CPU: decode, resize the crop's region, mirror by a negative size, normalise and pad."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANTIALIAS = False
 
 @pipeline_def(batch_size=BATCH, device_id=None, prefetch_queue_depth=2, exec_dynamic=False)
 def train_768(task: Task) -> tuple[Any, Any]:
-    """The pipeline."""
+    """Define the pipeline."""
     photos, _ = _files(task, "jpeg", "jpg")
     masks, _ = _files(task, "png", "png")
     size = fn.cast(fn.peek_image_shape(photos)[0:2], dtype=types.FLOAT)
@@ -46,13 +46,13 @@ def train_768(task: Task) -> tuple[Any, Any]:
 
 
 def _files(task: Task, folder: str, suffix: str) -> tuple[Any, Any]:
-    """Two readers with one seed go through their files in one order."""
+    """Read files; readers with the same seed have the same order."""
     names = [str(task.data / folder / f"{name}.{suffix}") for name in task.names]
     return fn.readers.file(files=names, random_shuffle=True, seed=task.seed + 1, initial_fill=256, name=folder)
 
 
 def batches(task: Task) -> Iterator[tuple[Any, Any]]:
-    """Endless batches."""
+    """Yield batches endlessly."""
     pipeline = train_768(task, num_threads=task.workers, seed=task.seed + 1)
     pipeline.build()
     while True:
@@ -60,6 +60,6 @@ def batches(task: Task) -> Iterator[tuple[Any, Any]]:
 
 
 def arrays(batch: tuple[Any, Any]) -> list[np.ndarray]:
-    """As NumPy arrays."""
+    """Return a batch as NumPy arrays."""
     images, labels = (np.array(tensors.as_tensor()) for tensors in batch)
     return [images, labels.squeeze(-1)]

@@ -1,8 +1,8 @@
-"""FFCV with decoders of our own: its stock ones draw different random numbers for the image and for its labels.
+"""FFCV with custom decoders, since its stock decoders draw different random numbers for an image and its labels.
 
-Two fields, photo (JPEG bytes or raw RGB) and labels (not compressed), each with the sample's draws in its metadata, so
-that both decoders make the same crop. FFCV's own C functions decode (libjpeg-turbo, fast DCT) and resize (area, which
-antialiases); normalising is fused into the decoder. One environment writes the stores and reads them: ``prepare``.
+Both fields, image (JPEG bytes or raw RGB) and labels (uncompressed), have the sample's draws in their metadata, so both
+decoders make the same crop. FFCV's own C functions decode (libjpeg-turbo, fast DCT) and resize (area, antialiased);
+normalising is fused into the decoder. One environment writes the stores (``prepare``) and reads them.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ STORES = ("jpeg", "raw")
 VERSIONS = ("ffcv", "numba", "torch", "numpy")
 ABOUT = "its own threads, decoders of ours; {store} RGB + raw labels; area resize, antialiased"
 
-_JPEG, _PLAIN = 0, 1
+_JPEG, _RAW = 0, 1
 _DRAWS = ("flip", "scaled_height", "scaled_width", "top", "left")
 _METADATA = np.dtype(
     [("mode", "<u1"), ("height", "<u2"), ("width", "<u2"), ("pointer", "<u8"), *((name, "<u2") for name in _DRAWS)]
 )
 _TABLE = ((np.arange(256, dtype=np.float32)[:, None] / 255 - MEAN) / DEVIATION).T.copy()
 LONG_EPOCH = 4096
-"""Samples of an epoch: FFCV allocates its buffers anew at each, so a small set is repeated, with other draws."""
+"""Minimum samples per epoch: FFCV reallocates its buffers in each, so a small set is repeated with new draws."""
 
 
 class Stored(Field):
-    """Bytes of a picture with its size, and room for the draws."""
+    """Field with the bytes and size of an image, and room for the draws."""
 
     metadata_type = _METADATA
 
@@ -52,18 +52,18 @@ class Stored(Field):
         return np.zeros(1, ARG_TYPE)[0]
 
     def get_decoder_class(self) -> type[Operation]:
-        return Operation  # any; the pipelines name theirs
+        return Operation  # unused: the pipelines name their decoders
 
     def encode(self, destination: np.ndarray, value: tuple[int, np.ndarray, tuple[int, int]], malloc: Callable) -> None:
         mode, data, (height, width) = value
-        pointer, place = malloc(data.size)
-        place[:] = data.reshape(-1)
+        pointer, buffer = malloc(data.size)
+        buffer[:] = data.reshape(-1)
         destination["mode"], destination["pointer"] = mode, pointer
         destination["height"], destination["width"] = height, width
 
 
 class PhotoDecoder(Operation):
-    """To normalised planes, or to uint8 (768, 768, 3)."""
+    """Decode an image to normalised planes, float32 (3, 768, 768), or to uint8 (768, 768, 3)."""
 
     def __init__(self, dtype: str) -> None:
         super().__init__()
@@ -88,20 +88,20 @@ class PhotoDecoder(Operation):
 
         def decode(batch_indices, memory, metadata, storage_state):  # type: ignore[no-untyped-def]  # numba's
             out, decoded, resized = memory
-            for place in threads(len(batch_indices)):
-                field = metadata[batch_indices[place]]
+            for row in threads(len(batch_indices)):
+                field = metadata[batch_indices[row]]
                 data = read(field["pointer"], storage_state)
                 height, width = np.int64(field["height"]), np.int64(field["width"])
                 if field["mode"] == _JPEG:
-                    pixels = decoded[place][: 3 * height * width]
+                    pixels = decoded[row][: 3 * height * width]
                     decode_jpeg(data, pixels, height, width, height, width, 0, 0, 1, 1, False, False)
                 else:
                     pixels = data
                 first_row, last_row, first_column, last_column, shown_height, shown_width = part_of(field)
-                part = resized[place][: 3 * shown_height * shown_width].reshape(shown_height, shown_width, 3)
+                part = resized[row][: 3 * shown_height * shown_width].reshape(shown_height, shown_width, 3)
                 source = pixels.reshape(height, width, 3)
                 resize(source, first_row, last_row, first_column, last_column, part)
-                write(part, field["flip"] != 0, out[place])
+                write(part, field["flip"] != 0, out[row])
             return out[: len(batch_indices)]
 
         decode.is_parallel = True  # type: ignore[attr-defined]
@@ -109,7 +109,7 @@ class PhotoDecoder(Operation):
 
 
 class LabelDecoder(Operation):
-    """To uint8 (768, 768)."""
+    """Crop the labels to uint8 (768, 768)."""
 
     def declare_state_and_memory(self, previous_state: State) -> tuple[State, AllocationQuery]:
         shape = (SIZE, SIZE)
@@ -123,10 +123,10 @@ class LabelDecoder(Operation):
         part_of, write = Compiler.compile(_part), Compiler.compile(_write_labels)
 
         def decode(batch_indices, out, metadata, storage_state):  # type: ignore[no-untyped-def]  # numba's
-            for place in threads(len(batch_indices)):
-                field = metadata[batch_indices[place]]
+            for row in threads(len(batch_indices)):
+                field = metadata[batch_indices[row]]
                 labels = read(field["pointer"], storage_state).reshape(field["height"], field["width"])
-                write(labels, part_of(field), field["flip"] != 0, out[place])
+                write(labels, part_of(field), field["flip"] != 0, out[row])
             return out[: len(batch_indices)]
 
         decode.is_parallel = True  # type: ignore[attr-defined]
@@ -134,7 +134,7 @@ class LabelDecoder(Operation):
 
 
 def _part(field):  # type: ignore[no-untyped-def]  # numba's
-    """First and last row and column of the source that the crop shows, on whole pixels; height and width shown."""
+    """Return first and last row and column of the source region that the crop shows, and the shown height and width."""
     height, width = np.int64(field["height"]), np.int64(field["width"])
     scaled_height, scaled_width = np.int64(field["scaled_height"]), np.int64(field["scaled_width"])
     top, left = np.int64(field["top"]), np.int64(field["left"])
@@ -184,7 +184,7 @@ def _write_labels(labels, part, flip, out):  # type: ignore[no-untyped-def]  # n
 
 
 def batches(task: Task) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless batches."""
+    """Yield batches endlessly."""
     sizes, rng = task.sizes, np.random.default_rng(task.seed)
     passes = _passes(len(sizes))
     loader = Loader(
@@ -202,7 +202,7 @@ def batches(task: Task) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     writable = metadata.view()
     metadata.setflags(write=False)  # FFCV compiles for read-only metadata
     loader.reader.metadata = metadata
-    loader.traversal_order = Passes(loader)  # the argument ``order`` refuses classes (1.0.2)
+    loader.traversal_order = Passes(loader)  # the argument ``order`` rejects classes (1.0.2)
     loader.first_traversal_order = loader.next_traversal_order()
     while True:
         crops = [draw(rng, (height, width)) for _ in range(passes) for height, width in sizes.tolist()]
@@ -214,7 +214,7 @@ def batches(task: Task) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 class Passes(TraversalOrder):
-    """Shuffled passes, one after the other, over as many copies of the metadata."""
+    """Shuffled passes in sequence, one per copy of the metadata."""
 
     def sample_order(self, epoch: int) -> np.ndarray:
         rng, count = np.random.default_rng([self.seed, epoch]), len(self.indices)
@@ -226,7 +226,7 @@ def _passes(count: int) -> int:
 
 
 class _Files:
-    """Samples as the writer wants them."""
+    """Samples in the form that FFCV's writer expects."""
 
     def __init__(self, data: Path, store: str) -> None:
         self.data, self.store, self.names = data, store, Task(data).names
@@ -239,12 +239,12 @@ class _Files:
         labels = cv2.imread(str(self.data / "png" / f"{self.names[index]}.png"), cv2.IMREAD_UNCHANGED)
         size, mode = labels.shape, _JPEG
         if self.store == "raw":
-            photo, mode = cv2.cvtColor(cv2.imdecode(photo, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), _PLAIN
-        return (mode, photo, size), (_PLAIN, labels, size)
+            photo, mode = cv2.cvtColor(cv2.imdecode(photo, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), _RAW
+        return (mode, photo, size), (_RAW, labels, size)
 
 
 def prepare(data: Path) -> None:
-    """Write the .beton files beside the JPEG and PNG files, unless they are there."""
+    """Write the .beton files beside the JPEG and PNG files, unless they exist."""
     for store in STORES:
         out = data / f"{store}.beton"
         if out.exists():

@@ -1,7 +1,7 @@
-"""The old recipe: GluonCV's MHP v1 dataset on the downloaded folder, MXNet's DataLoader with worker processes.
+"""GluonCV's recipe: its MHP v1 dataset on the downloaded folder, MXNet's DataLoader with worker processes.
 
-Everything is GluonCV's own, at every epoch: all masks of a picture merged, the short side brought to 768, the
-augmentation by Pillow, the normalisation by MXNet. Its random blur is switched off, since the task has none.
+All work is GluonCV's own, in every epoch: merging the masks of an image, resizing the short side to 768, augmentation
+by Pillow, normalisation by MXNet. Its random blur is off, since the task has none.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from peers.task import BATCH, DEVIATION, MEAN, SIZE, Task, endless
 
 STORES = ("jpeg",)
 VERSIONS = ("gluoncv", "mxnet", "pillow", "numpy")
-ABOUT = "processes, the old recipe on the raw folder; bilinear, antialiased; float32 labels"
+ABOUT = "processes, GluonCV recipe on the raw folder; bilinear, antialiased; float32 labels"
 
 
 def batches(task: Task) -> Iterator[tuple[mxnet.nd.NDArray, mxnet.nd.NDArray]]:
-    """Endless batches."""
-    Image.Image.filter = lambda self, filter: self  # the blur
+    """Yield batches endlessly."""
+    Image.Image.filter = lambda self, filter: self  # disables the blur
     mxnet.random.seed(task.seed)
     random.seed(task.seed)
     normalise = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN.tolist(), DEVIATION.tolist())])
-    to_uint8 = lambda image: image.astype("uint8")  # noqa: E731  (the dataset gives float32 levels)
+    to_uint8 = lambda image: image.astype("uint8")  # noqa: E731  (the dataset returns float32 levels)
     dataset = MHPV1Segmentation(
         str(task.data / "raw"),
         "train",
@@ -47,7 +47,7 @@ def batches(task: Task) -> Iterator[tuple[mxnet.nd.NDArray, mxnet.nd.NDArray]]:
 
 
 class _Long(gluon.data.Sampler):
-    """Shuffled passes, so many that no run sees their end (MXNet wants a length)."""
+    """Shuffled passes, more than any run needs, because MXNet requires a length."""
 
     PASSES = 1000
 
@@ -63,5 +63,5 @@ class _Long(gluon.data.Sampler):
 
 
 def arrays(batch: tuple[mxnet.nd.NDArray, mxnet.nd.NDArray]) -> list:
-    """As NumPy arrays."""
+    """Return a batch as NumPy arrays."""
     return [array.asnumpy() for array in batch]

@@ -1,4 +1,4 @@
-"""Grain: its MapDataset on threads, OpenCV's pictures. Indices are batched first, so that a batch is made in place."""
+"""Grain: its MapDataset on threads, images by OpenCV. Indices are batched first, so a batch is filled in place."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ ABOUT = "threads, OpenCV; JPEG + PNG; bilinear, not antialiased"
 
 
 def batches(task: Task) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless batches."""
+    """Yield batches endlessly."""
     names = task.names
 
     def load(chosen: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         images, labels = empty_batch(BATCH, task.dtype)
-        for place, index in enumerate(chosen):
+        for row, index in enumerate(chosen):
             photo = (task.data / "jpeg" / f"{names[index]}.jpg").read_bytes()
             mask = (task.data / "png" / f"{names[index]}.png").read_bytes()
-            fill(photo, mask, rng, images[place], labels[place])
+            fill(photo, mask, rng, images[row], labels[row])
         return images, labels
 
     dataset = grain.MapDataset.range(len(names)).seed(task.seed).shuffle().repeat().batch(BATCH).random_map(load)

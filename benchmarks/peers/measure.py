@@ -1,14 +1,14 @@
-"""Run one peer and print one line of JSON. Runs in the peer's environment, which has NumPy and the peer's requirements.
+"""Run one peer, in its own environment (NumPy and the peer's requirements), and print one line of JSON.
 
     cd benchmarks; python -m peers.measure spdl --data DATA --seconds 10
     cd benchmarks; python -m peers.measure spdl --data DATA --check DATA/target/peer
     cd benchmarks; python -m peers.measure ffcv --data DATA --prepare
 
-The clock runs from a batch that is there to the first batch after so many seconds; loading the libraries, compiling and
-warming up come before. CPU time is of the process, all its threads and all its child processes, living and ended.
-Memory is measured before and after the clock, not under it: the largest sum, over the process and its children, of what
-cannot be dropped (proportional shares of anonymous and shared pages; ``all MB`` counts mapped files, too). The form of
-the last batch is checked after the clock, and ``--check`` runs the test of peers/check.py instead of the clock.
+The clock starts when a batch has been received and stops at the first batch after ``--seconds``; importing, compiling
+and warming up come before. CPU time covers the process, its threads and its child processes, living and ended. Memory
+is measured before and after the timed interval: the largest sum, over the process and its children, of memory that
+cannot be dropped (proportional shares of anonymous and shared pages; ``all MB`` also counts mapped files). The form of
+the last batch is checked after the clock has stopped. ``--check`` runs the test of peers/check.py instead.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ SAMPLE_S = 0.1
 
 
 def version_of(library: str) -> str:
-    """A library's version; mhp's own is that of the code which runs, installed or not."""
+    """Return a library's version; for mhp, that of the running code, installed or not."""
     if library != "mhp":
         return metadata.version(library)
     return str(importlib.import_module("mhpdata").__version__)
 
 
 def main() -> int:
-    """Parse, run, print."""
+    """Parse the arguments, run the peer and print the row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("peer")
     parser.add_argument("--data", type=Path, required=True)
@@ -52,11 +52,11 @@ def main() -> int:
     parser.add_argument("--dtype", default="float32", choices=["float32", "uint8"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--batches", type=int, default=4, help="at least so many under the clock")
-    parser.add_argument("--warmup", type=int, default=8, help="batches before the clock")
-    parser.add_argument("--after", type=int, default=16, help="batches after it, for the memory")
+    parser.add_argument("--batches", type=int, default=4, help="minimum number of timed batches")
+    parser.add_argument("--warmup", type=int, default=8, help="untimed batches before the clock")
+    parser.add_argument("--after", type=int, default=16, help="untimed batches after the clock, for the memory")
     parser.add_argument("--prepare", action="store_true", help="write the peer's own store, if it has one")
-    parser.add_argument("--check", action="store_true", help="--data holds target pictures: test what is done to them")
+    parser.add_argument("--check", action="store_true", help="check the crops of the target images in --data")
     asked = parser.parse_args()
     adapter = importlib.import_module(f"peers.{asked.peer}")
     if asked.prepare:
@@ -76,15 +76,15 @@ def main() -> int:
 
 
 def measure(adapter: ModuleType, task: Task, asked: argparse.Namespace) -> dict[str, Any]:
-    """Figures of one run.
+    """Time one run and return its figures.
 
     Raises:
-        WrongError: the last batch is not of the task's form.
+        WrongError: The last batch does not have the task's form.
     """
     memory = Memory()
     begun = time.perf_counter()
     iterator = adapter.batches(task)
-    batch = next(iterator)  # peers fork their workers here: no thread of ours may run
+    batch = next(iterator)  # peers fork their workers here, so no thread may run yet
     first = time.perf_counter() - begun
     with memory:
         for _ in range(asked.warmup - 1):
@@ -114,10 +114,10 @@ def measure(adapter: ModuleType, task: Task, asked: argparse.Namespace) -> dict[
 
 
 def check(adapter: ModuleType, task: Task) -> dict[str, Any]:
-    """What the peer does to the target pictures.
+    """Check the peer's crops of the target images.
 
     Raises:
-        WrongError: not the task.
+        WrongError: The crops do not follow the task.
     """
     batches = itertools.islice(adapter.batches(task), CROPS // BATCH)
     copies = [tuple(array.copy() for array in as_arrays(adapter, batch)) for batch in batches]
@@ -125,15 +125,15 @@ def check(adapter: ModuleType, task: Task) -> dict[str, Any]:
 
 
 def as_arrays(adapter: ModuleType, batch: Any) -> list[Any]:
-    """Images and labels as NumPy arrays."""
+    """Return images and labels of a batch as NumPy arrays."""
     import numpy as np
 
-    convert = getattr(adapter, "arrays", lambda batch: [np.asarray(part) for part in batch])
+    convert = getattr(adapter, "arrays", lambda batch: [np.asarray(array) for array in batch])
     return convert(batch)
 
 
 def tree_cpu() -> float:
-    """CPU seconds of this process and its children, living (to 1/100 s) and ended."""
+    """Return the CPU seconds of this process and its children, living (to 1/100 s) and ended."""
     own, ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
     for process in descendants():
@@ -146,7 +146,7 @@ def tree_cpu() -> float:
 
 
 def descendants() -> Iterator[int]:
-    """Ids of all living processes below this one."""
+    """Yield the ids of all living descendants of this process."""
     parents: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -162,11 +162,11 @@ def descendants() -> Iterator[int]:
 
 
 class Memory:
-    """While entered, samples the memory of this process and its children.
+    """Context manager that samples the memory of this process and its children.
 
     Attributes:
-        private: most kB of anonymous and shared-memory pages seen.
-        all: most kB of these and of mapped files.
+        private: Peak kB of anonymous and shared-memory pages.
+        all: Peak kB of these and of mapped files.
     """
 
     def __init__(self) -> None:

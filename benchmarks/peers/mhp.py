@@ -1,4 +1,4 @@
-"""Our own loader, measured as the peers are; of this checkout, or of any version from 0.1 on that PYTHONPATH names."""
+"""Adapter of mhp's own loader: of this checkout, or of any version since 0.1 on PYTHONPATH."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Options = dict[str, Any]
 
 
 def batches(task: Task) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless batches."""
+    """Yield batches endlessly."""
     folder = task.data.parent / "rec" / task.store
     view = {"kind": "TrainCrop", "size": SIZE, "base_size": SIZE, "blur_prob": 0.0}
     rest = {"batch_size": BATCH, "seed": task.seed, "threads": task.workers, "drop_last": True}
@@ -37,13 +37,13 @@ def open_loader(
     folder: Any, split: str, view: Options, output: Options, mix: Options | None = None, share: Options | None = None,
     **rest: Any,
 ) -> Any:  # fmt: skip
-    """A Loader of whichever version is imported.
+    """Open a Loader of the imported version of mhp.
 
     Args:
-        folder, split: as Loader takes them.
-        view: "kind", TrainCrop, CentreCrop or Whole, and the fields of that class.
-        output, mix, share: the fields of Output, Mix and Share.
-        rest: arguments that are the same in all versions: batch_size, seed, threads, drop_last.
+        folder, split: Arguments of Loader.
+        view: "kind" (TrainCrop, CentreCrop or Whole) and the fields of that class.
+        output, mix, share: Fields of Output, Mix and Share.
+        rest: Arguments common to all versions: batch_size, seed, threads, drop_last.
     """
     kind, fields = view["kind"], {name: value for name, value in view.items() if name != "kind"}
     mix, share = mix or {}, share or {"rank": 0, "world_size": 1}

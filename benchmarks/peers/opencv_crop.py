@@ -1,6 +1,6 @@
-"""Encoded bytes to a crop by OpenCV, as fast as OpenCV goes: only the part that is shown is resized.
+"""Make a crop from encoded bytes with OpenCV; for speed, only the region that the crop shows is resized.
 
-What SPDL, Grain and WebDataset have in common here; each of them leaves the pictures to the user's function.
+SPDL, Grain and WebDataset share this module, as each of them leaves images to a function of the user.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ _TABLES = ((np.arange(256, dtype=np.float32)[:, None] / 255 - MEAN) / DEVIATION)
 
 
 def empty_batch(count: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """New arrays for a batch; ``fill`` writes every byte of them."""
+    """Allocate the arrays of a batch; ``fill`` writes every byte of them."""
     shape = (count, 3, SIZE, SIZE) if dtype == "float32" else (count, SIZE, SIZE, 3)
     return np.empty(shape, dtype), np.empty((count, SIZE, SIZE), np.uint8)
 
 
 def fill(
-    photo: bytes | np.ndarray, mask: bytes | np.ndarray, rng: np.random.Generator, image: np.ndarray, labels: np.ndarray
+    jpeg: bytes | np.ndarray, png: bytes | np.ndarray, rng: np.random.Generator, image: np.ndarray, labels: np.ndarray
 ) -> None:
-    """Decode one sample, crop it and write it into its place in a batch.
+    """Decode one sample, crop it and write it into a batch.
 
     Args:
-        photo, mask: JPEG and PNG file, as bytes.
-        rng: the draws come from it.
-        image: float32 (3, 768, 768) or uint8 (768, 768, 3), to write.
-        labels: uint8 (768, 768), to write.
+        jpeg, png: Bytes of a JPEG and of a PNG file.
+        rng: Generator of the draws.
+        image: Output, float32 (3, 768, 768) or uint8 (768, 768, 3).
+        labels: Output, uint8 (768, 768).
     """
-    source = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR)
-    source_labels = cv2.imdecode(np.frombuffer(mask, np.uint8), cv2.IMREAD_UNCHANGED)
+    source = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    source_labels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
     crop = draw(rng, source.shape[:2])
     height, width = crop.shown
     part = _resized(source, crop, cv2.INTER_LINEAR)
@@ -54,7 +54,7 @@ def fill(
 
 
 def _resized(source: np.ndarray, crop: Crop, interpolation: int) -> np.ndarray:
-    """The part of the picture that the crop shows, scaled and mirrored; its edges lie on whole pixels of the source."""
+    """Return the region that the crop shows, scaled and mirrored; its edges lie on whole pixels of the source."""
     (height, width), (shown_height, shown_width) = crop.scaled, crop.shown
     down, right = source.shape[0] / height, source.shape[1] / width
     left = width - crop.left - shown_width if crop.flip else crop.left

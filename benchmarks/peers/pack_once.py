@@ -1,8 +1,8 @@
-"""Pack a download once under the clock, by the mhp that is imported; print one line of JSON.
+"""Time one pack of a download by the imported mhp; print one line of JSON.
 
     cd benchmarks; python -m peers.pack_once --source MHP_v1 --store jpeg --workers 2
 
-A pack of the same download comes before, outside the clock: kernels are compiled, files lie in the page cache.
+An untimed pack of the same download runs first, so that kernels are compiled and files are in the page cache.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from peers.mhp import CODE
 
 
 def main() -> None:
-    """Parse, run, print."""
+    """Parse the arguments, pack twice and print the second run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--store", default="jpeg")

@@ -2,9 +2,9 @@
 
 Run:  python benchmarks/peers/plot.py benchmarks/results/peers.json     (measures nothing; writes peers.png beside it)
 
-A dot has a position and no length, so it may stand on a logarithmic axis, where a bar has no base (Cleveland and
-McGill: Graphical Perception, Journal of the American Statistical Association 79, 1984). A dot is the median of the
-runs, the line through it reaches from the fastest to the slowest.
+Dots suit a logarithmic axis because they are read by position; bars are read by length and have no base there
+(Cleveland and McGill: Graphical Perception, Journal of the American Statistical Association 79, 1984). A dot is the
+median of the runs; the line through it spans the fastest to the slowest run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OWN, OTHER, INK, MUTED = "#b3261e", "#3c4650", "#1b1f24", "#5b636c"
 
 
 def save_plot(results: Path) -> Path:
-    """Write the plot of a file of results beside it, as a PNG, and return its path."""
+    """Write the plot of a results file as a PNG beside it; return the path of the PNG."""
     found = json.loads(results.read_text())
     path = results.with_suffix(".png")
     figure = draw(found)
@@ -35,13 +35,13 @@ def draw(found: dict[str, Any]) -> Any:
     rows = [row for row in found["rows"] if row[COLUMN] != ""]
     figure: Any = Figure(figsize=(8, 0.36 * len(rows) + 1.6), layout="constrained")
     axes = figure.subplots()
-    for place, row in enumerate(reversed(rows)):
+    for height, row in enumerate(reversed(rows)):
         runs = [run[COLUMN] for run in found["variants"][row["loader"]]["runs"]]
         color = OWN if row["loader"].startswith("mhp") else OTHER
-        axes.plot([min(runs), max(runs)], [place, place], color=color, linewidth=1.4)
-        axes.plot(row[COLUMN], place, "o", color=color, markersize=7)
+        axes.plot([min(runs), max(runs)], [height, height], color=color, linewidth=1.4)
+        axes.plot(row[COLUMN], height, "o", color=color, markersize=7)
         axes.annotate(
-            f"{row[COLUMN]:.3g}", (max(runs), place), (8, 0), textcoords="offset points", va="center", color=color
+            f"{row[COLUMN]:.3g}", (max(runs), height), (8, 0), textcoords="offset points", va="center", color=color
         )
     axes.set_yticks(range(len(rows)), [row["loader"] for row in reversed(rows)])
     axes.set_ylim(-0.7, len(rows) - 0.3)
@@ -62,7 +62,7 @@ def draw(found: dict[str, Any]) -> Any:
 
 
 def caption(found: dict[str, Any]) -> str:
-    """Return what was measured, where and when."""
+    """Return the caption: the task, the machine, the version and the date."""
     settings, machine = found["settings"], found["machine"]
     how = (
         f"train-768, {settings['dtype']}, {settings['workers']} workers, median and range of {settings['rounds']} runs"

@@ -1,24 +1,25 @@
-"""All peers and our own loader at one task, on one machine, in turn; each in an environment of its own, made here.
+"""Measure all peers and our own loader at one task, in turn; each runs in its own environment, created here.
 
 Run:  python benchmarks/peers/run.py --out benchmarks/results
 
-1. Data below ``--work``: --images pictures of mhp-synth, nearly all of them in the training split, packed once a store,
-   and the forms that peers read (benchmarks/peer_data.py); the same of the target pictures (benchmarks/target.py).
-2. An environment for each peer below ``--envs``, from benchmarks/peers/NAME.txt.
-3. Every variant is tested on the target pictures; one that does not do the task is listed with what is wrong.
-4. ``--rounds`` times all variants in turn, each in a new process: A B C, A B C.
-5. peers.json (every run, machine, commit, versions), peers.md (medians) and peers.png to ``--out``.
+1. Make the data below ``--work``: --images images of mhp-synth, nearly all in the training split, packed once per
+   store, and the formats that peers read (benchmarks/peer_data.py); the same for the target images
+   (benchmarks/target.py).
+2. Create an environment for each peer below ``--envs``, from benchmarks/peers/NAME.txt.
+3. Check every variant on the target images; a variant that does not do the task is listed with its deviation.
+4. Run all variants in turn, ``--rounds`` times, each in a new process: A B C, A B C.
+5. Write peers.json (every run, machine, commit, versions), peers.md (medians) and peers.png to ``--out``.
 
-What a peer cannot do here (its requirements do not install, it fails) makes a row "not run" with the reason. Our own
+A peer that cannot run here (its requirements do not install, it fails) becomes a row "not run" with the reason. Our own
 loader is measured by the same code, in the environment that runs this file; ``--own NAME=COMMAND`` adds a variant that
-prints the same line of JSON ({data} and {seconds} are filled in; run in benchmarks/).
+prints the same line of JSON (run in benchmarks/, with {data} and {seconds} replaced).
 
-Peers that allocate megabytes a picture spend a fifth of their time on page faults, which no documentation of theirs
-mentions; to grant them a tuned allocator, set MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=4294967296 around
-the run: all processes inherit it.
+Peers that allocate megabytes per image spend a fifth of their time on page faults, which their documentation does not
+mention; to give them a tuned allocator, set MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=4294967296 for the
+run: all processes inherit it.
 
-With ``--before CHECKOUT`` nothing of the above is done: this checkout's loader and packing are measured beside that of
-another version of mhp instead (benchmarks/peers/versions.py), to versions.json and versions.md.
+``--before CHECKOUT`` replaces all of the above: it compares the loader and packing of this checkout with those of
+another version of mhp (benchmarks/peers/versions.py), and writes versions.json and versions.md.
 
 FFCV is compiled from its source package: on Debian, apt-get install -y g++ pkg-config libopencv-dev libturbojpeg0-dev.
 """
@@ -66,12 +67,12 @@ PEERS = {
 }
 """Each peer and the stores it is measured with."""
 ATTEMPTS = 2
-"""A variant is left out after so many runs that failed."""
+"""Number of failed runs after which a variant is skipped."""
 COLUMNS = ("CPU ms/image", "images/s", "peak MB")
 
 
 def make_data(work: Path, images: int) -> Path:
-    """The folder with everything to load; what is there already is kept, if it is of as many images."""
+    """Make the folder with everything to load, keeping existing data of the same number of images; return it."""
     data = work / f"data-{images}"
     if not (data / "MHP_v1" / "val_list.txt").exists():
         shutil.rmtree(data / "MHP_v1", ignore_errors=True)
@@ -90,10 +91,10 @@ def make_data(work: Path, images: int) -> Path:
 
 
 def make_environment(envs: Path, peer: str) -> Path:
-    """The peer's Python; made anew where its requirements have changed.
+    """Return the peer's Python; create its environment, again if its requirements have changed.
 
     Raises:
-        FailedError: it cannot be made here.
+        FailedError: The environment cannot be created here.
     """
     requirements = HERE / f"{peer}.txt"
     folder, ready = envs / peer, envs / peer / ".ready"
@@ -109,7 +110,7 @@ def make_environment(envs: Path, peer: str) -> Path:
 
 
 def peer_variants(envs: Path, data: Path, names: list[str], workers: int, dtype: str) -> Iterator[Variant]:
-    """Each peer's rows; environments and stores are made."""
+    """Yield the variants of each peer, after making its environment and stores."""
     for peer in names:
         variants = [Variant(peer if len(PEERS[peer]) == 1 else f"{peer} {store}", []) for store in PEERS[peer]]
         try:
@@ -127,19 +128,19 @@ def peer_variants(envs: Path, data: Path, names: list[str], workers: int, dtype:
 
 
 def own_variants(stores: list[str], workers: int, dtype: str, given: tuple[str, ...]) -> Iterator[Variant]:
-    """Our rows: the stores, and what the command line adds."""
+    """Yield our variants: one per store, and those of --own."""
     for store in stores:
         how = ["--store", store, "--workers", str(workers), "--dtype", dtype]
         yield Variant(f"mhp {store}", [sys.executable, "-m", "peers.measure", "mhp", *how], own=True)
     for text in given:
         name, equals, command = text.partition("=")
         if not equals:
-            raise click.UsageError(f"--own {text}: expected NAME=COMMAND.")
+            raise click.UsageError(f"--own: found {text!r}, expected NAME=COMMAND.")
         yield Variant(name, shlex.split(command), own=True, checkable=False)
 
 
 def rows_of(variants: list[Variant]) -> list[dict[str, Any]]:
-    """Medians, and each row's CPU time over that of our rows."""
+    """Return rows of medians, with the ratio of each row's CPU time to that of our rows."""
     ours = [variant for variant in variants if variant.own and variant.runs]
     rows = []
     for variant in sorted(variants, key=lambda v: (v.own, -v.median("CPU ms/image") if v.runs else -1e9)):
@@ -159,7 +160,7 @@ def rows_of(variants: list[Variant]) -> list[dict[str, Any]]:
 
 
 def report(variants: list[Variant], settings: dict[str, Any], out: Path) -> None:
-    """peers.json and peers.md."""
+    """Write peers.json, peers.md and peers.png."""
     rows, where = rows_of(variants), machine("mhp", "numba", "numpy")
     cells = [{k: v.replace("|", "/") if isinstance(v, str) else v for k, v in row.items()} for row in rows]
     versions = {v.name: v.runs[-1]["versions"] for v in variants if v.runs and "versions" in v.runs[-1]}
@@ -167,11 +168,11 @@ def report(variants: list[Variant], settings: dict[str, Any], out: Path) -> None
         f"# Loaders at train-768, {settings['dtype']}, {settings['workers']} workers",
         "",
         f"Medians of {settings['rounds']} runs of {settings['seconds']:.0f} s, all variants in turn, on the",
-        f"{settings['pictures']} training pictures of mhp-synth --images {settings['images']} --seed 0.",
+        f"{settings['pictures']} training images of mhp-synth --images {settings['images']} --seed 0.",
         "CPU time is of all threads and processes.",
         "Peak MB is memory that cannot be dropped (anonymous and shared pages); `x` is a row's CPU time over ours.",
-        "Each was tested on pictures that show what was done to them: scale, place, flip, padding, normalisation, and",
-        "that labels lie on the image.",
+        "Each loader was checked on target images, whose crops show scale, position, flip, padding, normalisation and",
+        "the alignment of labels and image.",
         "",
         table(cells),
         *(f"- {name}: {', '.join(f'{k} {v}' for k, v in found.items())}" for name, found in versions.items()),
@@ -186,24 +187,42 @@ def report(variants: list[Variant], settings: dict[str, Any], out: Path) -> None
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--out", default=str(ROOT / "benchmarks/results"), type=click.Path(path_type=Path), help="Results.")
-@click.option("--work", default=str(ROOT / "build/peers"), type=click.Path(path_type=Path), help="Data; kept.")
-@click.option("--envs", default=str(ROOT / ".venv/peers"), type=click.Path(path_type=Path), help="Environments; kept.")
-@click.option("--images", default=242, help="Of mhp-synth; two of them are not in the training split.")
+@click.option(
+    "--out", default=str(ROOT / "benchmarks/results"), type=click.Path(path_type=Path), help="Folder for results."
+)
+@click.option(
+    "--work", default=str(ROOT / "build/peers"), type=click.Path(path_type=Path), help="Folder for data; kept."
+)
+@click.option(
+    "--envs", default=str(ROOT / ".venv/peers"), type=click.Path(path_type=Path), help="Folder for environments; kept."
+)
+@click.option("--images", default=242, help="Number of images of mhp-synth; all but two are in the training split.")
 @click.option("--rounds", default=5)
-@click.option("--seconds", default=10.0, help="Under the clock, of each run.")
+@click.option("--seconds", default=10.0, help="Timed seconds per run.")
 @click.option("--workers", default=2, help="Threads or processes of each loader.")
 @click.option("--dtype", default="float32", type=click.Choice(["float32", "uint8"]))
-@click.option("--peer", "peers", multiple=True, type=click.Choice(list(PEERS)), help="Only these; may be repeated.")
-@click.option("--store", "stores", multiple=True, type=click.Choice(list(CODECS)), help="Of ours; by default all.")
-@click.option("--before", type=click.Path(exists=True, path_type=Path), help="Compare with this checkout instead.")
-@click.option("--own", "own", multiple=True, metavar="NAME=COMMAND", help="One more variant of ours.")
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    type=click.Choice(list(PEERS)),
+    help="Peer to measure; may be repeated.  [default: all]",
+)
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    type=click.Choice(list(CODECS)),
+    help="Own store to measure; may be repeated.  [default: all]",
+)
+@click.option("--before", type=click.Path(exists=True, path_type=Path), help="Checkout to compare with instead.")
+@click.option("--own", "own", multiple=True, metavar="NAME=COMMAND", help="Additional variant of ours.")
 def main(out: Path, work: Path, envs: Path, images: int, rounds: int, seconds: float, workers: int, dtype: str,
          peers: tuple[str, ...], stores: tuple[str, ...], before: Path | None,
          own: tuple[str, ...]) -> None:  # fmt: skip
     """Measure all peers and our own loader."""
     begun = time.perf_counter()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that children are ended, too
     out, work, envs = out.absolute(), work.absolute(), envs.absolute()
     if before is not None:
         settings = {"images": images, "rounds": rounds, "seconds": seconds, "workers": workers, "dtype": dtype}

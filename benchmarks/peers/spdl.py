@@ -1,4 +1,4 @@
-"""SPDL: its thread pipeline, OpenCV's pictures. A batch is made by one thread, in place: nothing is stacked."""
+"""SPDL: its thread pipeline, images by OpenCV. One thread fills a batch in place, so nothing is stacked."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ ABOUT = "threads, OpenCV; JPEG + PNG; bilinear, not antialiased"
 
 
 def batches(task: Task) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless batches."""
+    """Yield batches endlessly."""
     names = task.names
 
     def indices() -> Iterator[tuple[int, list[int]]]:
-        order, step = endless(len(names), task.seed), 0
+        order, number = endless(len(names), task.seed), 0
         while True:
-            yield step, [next(order) for _ in range(BATCH)]
-            step += 1
+            yield number, [next(order) for _ in range(BATCH)]
+            number += 1
 
     def load(item: tuple[int, list[int]]) -> tuple[np.ndarray, np.ndarray]:
-        step, chosen = item
-        rng = np.random.default_rng([task.seed, step])
+        number, chosen = item
+        rng = np.random.default_rng([task.seed, number])
         images, labels = empty_batch(BATCH, task.dtype)
-        for place, index in enumerate(chosen):
+        for row, index in enumerate(chosen):
             photo = (task.data / "jpeg" / f"{names[index]}.jpg").read_bytes()
             mask = (task.data / "png" / f"{names[index]}.png").read_bytes()
-            fill(photo, mask, rng, images[place], labels[place])
+            fill(photo, mask, rng, images[row], labels[row])
         return images, labels
 
     builder = PipelineBuilder().add_source(indices()).pipe(load, concurrency=task.workers).add_sink(2)

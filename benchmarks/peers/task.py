@@ -1,11 +1,11 @@
-"""The task "train-768" that every peer does, and nothing else: no peer's library is imported here.
+"""The task "train-768" that every peer does; this module imports no peer's library.
 
-Random flip (labels do not change sides); the long side drawn from [0.5, 2.0] x 768, aspect kept; bilinear image,
-nearest labels; black padding at the bottom and the right up to 768; random crop of 768 x 768; no blur; ImageNet mean
+Random flip (left and right labels are not swapped); long side drawn from [0.5, 2.0] x 768, aspect ratio kept; bilinear
+image, nearest labels; black padding at the bottom and right up to 768; random crop of 768 x 768; no blur; ImageNet mean
 and deviation; batches of 16, shuffled.
 
-Out of a peer: images float32 (16, 3, 768, 768), or uint8 (16, 768, 768, 3) where ``dtype`` says so, RGB; labels
-(16, 768, 768) in the type that the peer has.
+A peer returns images, RGB, float32 (16, 3, 768, 768) or uint8 (16, 768, 768, 3) by ``dtype``, and labels (16, 768, 768)
+in the peer's own dtype.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 @dataclass(frozen=True)
 class Task:
-    """What to load and with how much help.
+    """Data and settings of one run.
 
     Attributes:
-        data: a folder that benchmarks/peer_data.py has written.
-        store: "jpeg" or "raw" (own: any store of mhp).
-        workers: threads or processes that make batches, as the peer has it.
+        data: Folder written by benchmarks/peer_data.py.
+        store: "jpeg" or "raw" (own loader: any store of mhp).
+        workers: Number of threads or processes, depending on the peer, that make batches.
         dtype: "float32" or "uint8".
-        seed: of everything random that the peer lets one seed.
+        seed: Seed of all randomness that the peer allows to seed.
     """
 
     data: Path
@@ -43,7 +43,7 @@ class Task:
 
     @property
     def names(self) -> list[str]:
-        """Of the images, in order."""
+        """Names of the images, in order."""
         return (self.data / "names.txt").read_text().split()
 
     @property
@@ -54,12 +54,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Crop:
-    """What a sample's random numbers decide; the crop begins at row ``top`` and column ``left`` of the scaled picture.
+    """Random draws of a sample.
 
     Attributes:
-        flip: mirror it; first, so the padding stays at the right.
-        scaled: (height, width) of the whole picture after scaling.
-        top, left: of the crop in it; 0 where the picture is smaller than the crop.
+        flip: Whether to mirror the image; done first, so the padding stays at the right.
+        scaled: (height, width) of the whole image after scaling.
+        top, left: First row and column of the crop in the scaled image; 0 if the image is smaller than the crop.
     """
 
     flip: bool
@@ -69,12 +69,12 @@ class Crop:
 
     @property
     def shown(self) -> tuple[int, int]:
-        """(height, width) of the part of the crop that shows picture; the rest is padding."""
+        """(height, width) of the crop's region that shows the image; the rest is padding."""
         return min(SIZE, self.scaled[0] - self.top), min(SIZE, self.scaled[1] - self.left)
 
 
 def draw(rng: np.random.Generator, size: tuple[int, int]) -> Crop:
-    """The draws for a picture of (height, width) ``size``."""
+    """Draw a crop for an image of (height, width) ``size``."""
     flip, long_side, down, right = rng.random(4)
     long_side = round(SIZE * (SCALES[0] + long_side * (SCALES[1] - SCALES[0])))
     scaled = tuple(round(side * long_side / max(size)) for side in size)
@@ -84,7 +84,7 @@ def draw(rng: np.random.Generator, size: tuple[int, int]) -> Crop:
 
 
 def endless(count: int, seed: int) -> Iterator[int]:
-    """Indices of ``count`` samples, shuffled anew at each pass, without end: no peer waits where a short epoch ends."""
+    """Yield the indices of ``count`` samples in endless shuffled passes, so no peer waits at the end of an epoch."""
     rng = np.random.default_rng(seed)
     while True:
         yield from rng.permutation(count).tolist()

@@ -1,11 +1,11 @@
-"""PyTorch's DataLoader with worker processes, albumentations' transforms: what most segmentation code looks like."""
+"""PyTorch's DataLoader with worker processes and albumentations' transforms, as in most segmentation code."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the network for its newest version
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else the import queries the network for a newer version
 
 import albumentations
 import cv2
@@ -19,21 +19,21 @@ VERSIONS = ("torch", "albumentations", "opencv-python-headless", "numpy")
 ABOUT = "processes, albumentations on OpenCV; JPEG + PNG; bilinear, not antialiased"
 
 
-class Pictures(torch.utils.data.Dataset):
+class Samples(torch.utils.data.Dataset):
     """Samples by index, as two tensors."""
 
     def __init__(self, task: Task) -> None:
         self.data, self.names = task.data, task.names
         long_sides = list(range(int(SCALES[0] * SIZE), int(SCALES[1] * SIZE) + 1))
-        steps = [
+        transforms = [
             albumentations.HorizontalFlip(p=0.5),
             albumentations.LongestMaxSize(long_sides, interpolation=cv2.INTER_LINEAR, p=1),
             albumentations.PadIfNeeded(SIZE, SIZE, position="top_left", border_mode=cv2.BORDER_CONSTANT, p=1),
             albumentations.RandomCrop(SIZE, SIZE, p=1),
         ]
         if task.dtype == "float32":
-            steps += [albumentations.Normalize(MEAN.tolist(), DEVIATION.tolist(), p=1), ToTensorV2()]
-        self.transform = albumentations.Compose(steps, seed=task.seed)
+            transforms += [albumentations.Normalize(MEAN.tolist(), DEVIATION.tolist(), p=1), ToTensorV2()]
+        self.transform = albumentations.Compose(transforms, seed=task.seed)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -47,12 +47,12 @@ class Pictures(torch.utils.data.Dataset):
 
 
 def batches(task: Task) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless batches."""
-    pictures = Pictures(task)
+    """Yield batches endlessly."""
+    samples = Samples(task)
     yield from torch.utils.data.DataLoader(
-        pictures,
+        samples,
         BATCH,
-        sampler=_Endless(len(pictures), task.seed),
+        sampler=_Endless(len(samples), task.seed),
         num_workers=task.workers,
         worker_init_fn=_one_thread,
         persistent_workers=True,

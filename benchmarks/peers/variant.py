@@ -1,4 +1,4 @@
-"""A row of a comparison: a command that prints a line of JSON, run again and again, each time in a new process."""
+"""A row of a comparison: a command that prints a line of JSON, run repeatedly in new processes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent.parent
-"""Commands run here: ``python -m peers.measure``."""
+"""Working folder of commands such as ``python -m peers.measure``."""
 LIMIT_S = 600
-"""A command that takes longer has failed."""
+"""Time limit of a command, in seconds."""
 
 
 @dataclass
 class Variant:
-    """One row: how it is run, and what came out.
+    """One row: its command and its results.
 
     Attributes:
-        name: of the row.
-        command: up to the options that say how long.
-        runs: a JSON line each.
-        reason: why there are none, or fewer than there are rounds.
-        failures: runs that failed.
-        environment: added to that of this process.
+        name: Name of the row.
+        command: Command without the options for data and duration.
+        own: Whether the row measures our own loader.
+        checkable: Whether the command takes ``--check`` and the timing options of peers.measure.
+        runs: Parsed JSON line of each run.
+        checked: Figures of the check.
+        reason: Reason for missing runs; empty if there is none.
+        failures: Number of failed runs.
+        environment: Variables added to this process's environment.
     """
 
     name: str
@@ -42,21 +45,21 @@ class Variant:
     environment: dict[str, str] = field(default_factory=dict)
 
     def median(self, column: str) -> float:
-        """Of all runs."""
+        """Return the median of a column over all runs."""
         return statistics.median(run[column] for run in self.runs)
 
 
 class FailedError(Exception):
-    """A command has failed; the message is its last line."""
+    """A command failed; the message is its most informative line."""
 
 
 def call(
     command: list[str], limit: float = LIMIT_S, log: Path | None = None, environment: dict[str, str] | None = None
 ) -> str:
-    """What the command prints; nothing that it started outlives it. ``environment`` is added to this process's.
+    """Run a command and return its output; end all processes that it started. ``environment`` adds variables.
 
     Raises:
-        FailedError: it ends with an error, or takes too long.
+        FailedError: The command ends with an error or exceeds ``limit`` seconds.
     """
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT if log else subprocess.PIPE}
     process = subprocess.Popen(
@@ -79,13 +82,13 @@ def call(
 
 
 def _reason(lines: list[str], code: int) -> str:
-    """The line that tells most: what a check found, pip's last error, else the last line."""
+    """Return the most informative line: the result of a check, pip's last error, else the last line."""
     errors = [line for line in lines if line.startswith(("ERROR:", '{"peer"'))]
     return ((errors or lines or [f"exit status {code}"])[-1]).strip()
 
 
 def check_variant(variant: Variant, data: Path) -> None:
-    """Fill ``checked``, or ``reason``."""
+    """Check a variant on the target images; set ``checked``, or ``reason`` if it fails."""
     command = [*variant.command, "--data", str(data / "target" / "peer"), "--check"]
     try:
         variant.checked = last_line(call(command, environment=variant.environment))["checked"]
@@ -101,12 +104,12 @@ def _wrong(text: str) -> str:
 
 
 def run_variant(variant: Variant, data: Path, seconds: float, seed: int) -> None:
-    """One more run, or a ``reason``."""
+    """Run a variant once; append to ``runs``, or set ``reason`` if it fails."""
     if variant.checkable:
         timing = ["--data", str(data / "peer"), "--seconds", str(seconds), "--seed", str(seed)]
         command = [*variant.command, *timing]
     else:
-        command = [part.format(data=data, seconds=seconds) for part in variant.command]
+        command = [word.format(data=data, seconds=seconds) for word in variant.command]
     try:
         run = last_line(call(command, environment=variant.environment))
     except FailedError as error:
@@ -118,7 +121,7 @@ def run_variant(variant: Variant, data: Path, seconds: float, seed: int) -> None
 
 
 def last_line(text: str) -> dict[str, Any]:
-    """The JSON that a run ends with."""
+    """Return the JSON in the last line of a run's output; raise FailedError if there is none."""
     lines = text.strip().splitlines()
     try:
         return dict(json.loads(lines[-1]))

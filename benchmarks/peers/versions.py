@@ -1,9 +1,9 @@
-"""Two versions of mhp beside each other: the loader at train-768 and packing, each run in a new process, in turn.
+"""Compare two versions of mhp: the loader at train-768, and packing, each run in a new process, in turn.
 
 Each round runs, for every store, ``before`` and ``after``, and both again: the second run of the same code is the noise
 that a difference must exceed. Every second round runs them in the opposite order. Both read the same packs, written by
-``before`` (an older format is read by newer code), with the libraries of the Python that runs this; a version is a
-checkout on PYTHONPATH, and each run says where its code lay.
+``before`` (newer code reads an older format), with the libraries of the Python that runs this file. A version is a
+checkout on PYTHONPATH; each run reports the path of its code.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ for store in sys.argv[3:]:
 
 
 def compare(before: Path, stores: list[str], settings: dict[str, Any], work: Path, out: Path) -> None:
-    """Measure both versions, and write versions.json and versions.md to ``out``.
+    """Measure both versions and write versions.json and versions.md.
 
     Args:
-        before: a checkout of mhp, 0.1 or later.
-        stores: of the packs.
-        settings: images, rounds, seconds, workers, dtype.
-        work: for the data, which is kept.
-        out: for the results.
+        before: Checkout of mhp, 0.1 or later.
+        stores: Stores of the packs.
+        settings: Values for images, rounds, seconds, workers and dtype.
+        work: Folder for the data, which is kept.
+        out: Folder for the results.
 
     Raises:
-        ClickException: a version does not do the task, or a run has failed.
+        ClickException: A version does not do the task, or a run failed.
     """
     data = make_data(before, work / f"versions-{settings['images']}", settings["images"], stores)
     groups = {}
@@ -69,7 +69,7 @@ def compare(before: Path, stores: list[str], settings: dict[str, Any], work: Pat
 
 
 def make_data(before: Path, data: Path, images: int, stores: list[str]) -> Path:
-    """The folder with both downloads and their packs by ``before``; what is there already is kept."""
+    """Make both downloads and their packs by ``before``, keeping what exists; return the folder."""
     data.mkdir(parents=True, exist_ok=True)
     if not (data / "MHP_v1" / "val_list.txt").exists():
         shutil.rmtree(data / "MHP_v1", ignore_errors=True)
@@ -83,7 +83,7 @@ def make_data(before: Path, data: Path, images: int, stores: list[str]) -> Path:
         try:
             call(command, environment={"PYTHONPATH": str(before)})
         except FailedError as error:
-            raise click.ClickException(f"{before} does not pack: {error}") from error
+            raise click.ClickException(f"{before}: packing failed: {error}") from error
     return data
 
 
@@ -96,18 +96,16 @@ def _variant(what: str, command: list[str], name: str, code: Path, checkable: bo
 
 
 def _refuse(variant: Variant) -> None:
-    """Raise ClickException for a failed run, and for one of another checkout's code."""
+    """Raise ClickException for a failed run, and for a run of another checkout's code."""
     if variant.reason:
         raise click.ClickException(f"{variant.name}: {variant.reason}")
     for run in variant.runs:
         if (code := run.pop("code", variant.environment["PYTHONPATH"])) != variant.environment["PYTHONPATH"]:
-            raise click.ClickException(
-                f"{variant.name}: ran the code of {code}"
-            )  # else a path of this machine, not kept
+            raise click.ClickException(f"{variant.name}: ran the code of {code}")  # the path itself is not recorded
 
 
 def ratios(first: list[Variant], second: list[Variant], column: str) -> list[float]:
-    """Of each round: the mean of the second variants over that of the first."""
+    """Return, for each round, the ratio of the mean of the second variants to that of the first."""
     means = [
         [statistics.fmean(run[column] for run in runs) for runs in zip(*(v.runs for v in side), strict=True)]
         for side in (first, second)
@@ -116,7 +114,7 @@ def ratios(first: list[Variant], second: list[Variant], column: str) -> list[flo
 
 
 def rows_of(groups: dict[str, list[Variant]]) -> list[dict[str, Any]]:
-    """A row for each group and column: medians, ratios round by round, and those of the same code."""
+    """Return a row per group and column: medians, ratios by round, and ratios of the same code."""
     rows = []
     for what, (before, after, before_again, after_again) in groups.items():
         for column in COLUMNS:
@@ -131,7 +129,7 @@ def rows_of(groups: dict[str, list[Variant]]) -> list[dict[str, Any]]:
 
 
 def report(groups: dict[str, list[Variant]], before: Path, settings: dict[str, Any], out: Path) -> None:
-    """versions.json and versions.md."""
+    """Write versions.json and versions.md."""
     rows, where = rows_of(groups), machine("numba", "numpy", "opencv-python", "simplejpeg")
     git = ["git", "-C", str(before), "describe", "--always", "--dirty"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
@@ -139,10 +137,10 @@ def report(groups: dict[str, list[Variant]], before: Path, settings: dict[str, A
     lines = [
         f"# mhp {where['commit']} (after) beside {commit} (before)",
         "",
-        f"Medians of {rounds} rounds; each run is a process of its own, each version runs twice per round, and every",
+        f"Medians of {rounds} rounds; each run is a new process, each version runs twice per round, and every",
         f"second round has the opposite order. Loading: train-768, {settings['dtype']}, {settings['workers']} workers,",
         f"{seconds:.0f} s under the clock; packing: {images} images of mhp-synth. Both load the packs of before.",
-        "A ratio is that of a round, the mean of both runs; `same` is the second run of the same code over the first:",
+        "A ratio compares the means of both runs in a round; `same` is the second run of the same code over the first:",
         "a difference within that range is noise.",
         "",
         table(rows),

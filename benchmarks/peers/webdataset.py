@@ -1,4 +1,4 @@
-"""WebDataset: tar shards read in order, a shuffle buffer, PyTorch's worker processes, OpenCV's pictures."""
+"""WebDataset: tar shards read in order, a shuffle buffer, PyTorch's worker processes, images by OpenCV."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ABOUT = "processes, OpenCV; JPEG + PNG in tar shards; bilinear, not antialiased"
 
 
 def batches(task: Task) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless batches; a worker makes a batch in place, so that it is handed over through shared memory as it is."""
+    """Yield batches endlessly; a worker fills a batch in place, which reaches the consumer through shared memory."""
     shards = sorted(map(str, (task.data / "tar").glob("*.tar")))
 
     def collate(samples: list[dict[str, bytes]]) -> tuple[torch.Tensor, torch.Tensor]:
         images, labels = empty_batch(len(samples), task.dtype)
         rng = _generator(task.seed)
-        for place, sample in enumerate(samples):
-            fill(sample["jpg"], sample["png"], rng, images[place], labels[place])
+        for row, sample in enumerate(samples):
+            fill(sample["jpg"], sample["png"], rng, images[row], labels[row])
         return torch.from_numpy(images), torch.from_numpy(labels)
 
     dataset = (
@@ -42,7 +42,7 @@ _generators: dict[int, np.random.Generator] = {}
 
 
 def _generator(seed: int) -> np.random.Generator:
-    """This worker process's own."""
+    """Return the random generator of this worker process."""
     worker = torch.utils.data.get_worker_info()
     return _generators.setdefault(seed, np.random.default_rng([seed, worker.id if worker else 0]))
 

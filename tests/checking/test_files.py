@@ -1,4 +1,4 @@
-"""Damaged bytes of a file are named by its blocks; the rest of the file needs not be read to check one."""
+"""Damaged bytes of a file are located by its blocks; one block can be checked without reading the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE = 5 * BLOCK + 1000
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A file of five blocks and a bit."""
+    """A file of five blocks and a partial one."""
     path = tmp_path_factory.mktemp("whole") / "train-00000.rec"
     path.write_bytes(np.random.default_rng(0).bytes(SIZE))
     return path

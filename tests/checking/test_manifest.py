@@ -1,4 +1,4 @@
-"""A manifest that is wrong about itself, its layout or its records: each edit is found and named."""
+"""A manifest that contradicts itself, its layout or its records: each edit is reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mhpdata.storage.duplicates import count_shared, identical
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory):
-    """Never written to."""
+    """Read-only."""
     return write_packed(tmp_path_factory.mktemp("clean"), ["recordio", "hdf5"])
 
 
@@ -66,7 +66,7 @@ def classes(content):
 
 
 def a_hash(content):
-    content["splits"]["val"]["shards"][0]["files"][0]["sha256"] = "0" * 64  # but not of its blocks
+    content["splits"]["val"]["shards"][0]["files"][0]["sha256"] = "0" * 64  # but not the digests of its blocks
 
 
 def content_of_val(content):

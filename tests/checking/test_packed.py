@@ -1,4 +1,4 @@
-"""verify_packed: clean is clean; damaged, missing and stray files are found and named; none hides another."""
+"""verify_packed: clean folders pass; damaged, missing and stray files are all reported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mhpdata.storage.shards.recordio import read_index
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory):
-    """Never written to."""
+    """Read-only."""
     return write_packed(tmp_path_factory.mktemp("clean"))
 
 

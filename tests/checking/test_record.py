@@ -1,4 +1,4 @@
-"""Records that were altered together with their CRC and hash: what shows, and what only the deep check finds."""
+"""Records altered together with their CRC and hash: findings of the normal check, and of the deep check only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mhpdata.storage.shards import formats
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory):
-    """Never written to."""
+    """Read-only."""
     return write_packed(tmp_path_factory.mktemp("clean"))
 
 
@@ -117,7 +117,7 @@ def test_claims_of_a_record(packed, change, says):
 
 
 def test_no_damage_escapes_as_another_error(clean, tmp_path):
-    """Random bytes of a record with its CRC made right: whatever they say, a finding or nothing."""
+    """Random bytes in a record with a corrected CRC give a finding or nothing, never another error."""
     rng = np.random.default_rng(5)
     folder = shutil.copytree(clean / "verbatim", tmp_path / "rec")
     reader = formats.reader("recordio", folder / "val-00000", 1)

@@ -1,4 +1,4 @@
-"""verify_source: a clean download is clean, each defect is one finding, and all are listed; remarks."""
+"""verify_source: a clean download passes; each defect is one finding, and all are listed; remarks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mhpdata.errors import FolderError, ImageError, MaskError, OptionError
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory):
-    """Never written to."""
+    """Read-only."""
     return write_packed(tmp_path_factory.mktemp("clean"), ())
 
 

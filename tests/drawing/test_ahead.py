@@ -1,4 +1,4 @@
-"""What is compiled ahead is what the loader calls: nothing twice, nothing else."""
+"""Kernels compiled in advance are exactly those that the loader calls, each once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def packs(source, tmp_path_factory):
 
 
 def test_a_loader_compiles_nothing_after_what_was_compiled_ahead(packs):
-    """But the check of a record's runs, which is not of this room."""
+    """The check of a record's runs is an exception, as it belongs to another room."""
     done = subprocess.run(
         [sys.executable, "-c", AHEAD, *map(str, packs)],
         env=dict(os.environ),

@@ -1,4 +1,4 @@
-"""What the kernels take: the bundles count as sources of kernels, and each kept kernel has one signature."""
+"""Arguments of kernels: bundles count as sources of kernels, and each cached kernel has one signature."""
 
 import importlib
 import inspect
@@ -30,7 +30,7 @@ FUNCTIONS = {
 
 
 def bundles():
-    """The named tuples that the kernels' annotations name, and all others of the room."""
+    """Return the named tuples in the kernels' annotations, and all others of the room."""
     for module in MODULES:
         for value in vars(module).values():
             if inspect.isclass(value) and issubclass(value, tuple) and value.__module__ == module.__name__:
@@ -38,7 +38,7 @@ def bundles():
 
 
 def test_a_change_of_a_bundle_is_a_change_of_the_kernels():
-    """Numba's signatures name the class and the types, not the fields."""
+    """Numba's signatures contain the class and the types, not the names of fields."""
     sources = {path.resolve() for path in kernel_cache.sources()}
     found = list(bundles())
     assert {"Source", "Placement", "Work", "Norm", "Runs"} <= {value.__name__ for value in found}
@@ -49,7 +49,7 @@ def test_a_change_of_a_bundle_is_a_change_of_the_kernels():
 
 
 def test_functions_are_compiled_for_one_signature_each():
-    """Colour or not, blurred or not, with persons or without: literals and constants make no variants."""
+    """Colour, blur and persons create no variants: literals and constants are not part of a signature."""
     size, scratch = (31, 45), DrawScratch()
     for level in {0, instructions.LEVEL}:
         for yuv in True, False:

@@ -1,4 +1,4 @@
-"""Drawing a sample: every level against the slow twin, exactly; and against PIL within a level."""
+"""Drawing a sample: every vector level equals the slow twin exactly, and PIL within one grey level."""
 
 import naive_loader as naive
 import numpy as np
@@ -15,8 +15,8 @@ from mhpdata.drawing.vectors import instructions as vectors
 
 LEVELS = range(vectors.LEVEL + 1)
 PLACES = {
-    "enlarged": Placement(90, 130, 7, 11, 64, 64),
-    "enlarged and mirrored": Placement(90, 131, 7, 66, 64, 64, flip=True),
+    "upsampled": Placement(90, 130, 7, 11, 64, 64),
+    "upsampled and mirrored": Placement(90, 131, 7, 66, 64, 64, flip=True),
     "reduced, padded": Placement(21, 29, 0, 0, 64, 64, flip=True),
     "reduced a lot": Placement(9, 13, 0, 0, 32, 32),
     "as it is": Placement(60, 83, 0, 0, 60, 83),
@@ -49,7 +49,7 @@ def test_every_level_draws_what_the_twin_draws(place, yuv, level):
 @pytest.mark.parametrize("level", LEVELS)
 def test_random_shapes(level):
     rng = np.random.default_rng(level)
-    scratch = DrawScratch()  # one for all: what a sample leaves there must not show in the next
+    scratch = DrawScratch()  # shared by all tests: leftovers of a sample must not affect the next
     for trial in range(40):
         size = tuple(rng.integers(1, 50, 2))
         scaled = tuple(rng.integers(1, 120, 2))
@@ -152,7 +152,7 @@ def test_nearest_is_pil_s_away_from_ties():
     for size in (77, 101), (31, 40), (47, 59):
         place = Placement(*size, 0, 0, *size)
         pil = np.array(Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST))
-        # PIL adds steps up in floating point, so between two pixels it goes either way; ours is exact
+        # PIL accumulates in floating point, so ties between two pixels go either way; ours is exact
         clear = np.ix_(*((2 * np.arange(s) + 1) * n % (2 * s) != 0 for n, s in zip((60, 83), size, strict=True)))
         np.testing.assert_array_equal(draw_labels(0, (60, 83), naive.runs(labels, labels), place)[1][clear], pil[clear])
 
@@ -196,7 +196,7 @@ def test_labels_and_persons_that_do_not_exist_are_refused_when_they_are_drawn(le
 
 @pytest.mark.parametrize("radius", [0.3, 0.6, 1.0])
 def test_the_blur_is_a_gaussian_which_pillows_boxes_are_nearly(radius):
-    """docs/recipes.md: up to 0.7 levels on average and 6 in one pixel of a photo."""
+    """docs/recipes.md: at most 0.7 levels on average, and 6 in one pixel of an image."""
     photo = picture(size=(64, 64))
     boxes = np.asarray(Image.fromarray(photo).filter(ImageFilter.GaussianBlur(radius))).astype(int)
     difference = np.abs(naive.blur(photo, radius) - boxes)

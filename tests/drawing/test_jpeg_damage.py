@@ -1,4 +1,4 @@
-"""The JPEG decoder and damaged or hostile bytes: cut, changed and random ones, tables and sizes that only claim."""
+"""The JPEG decoder on damaged or hostile bytes: cut, changed and random bytes, false tables and sizes."""
 
 import os
 import struct
@@ -56,7 +56,7 @@ def test_every_byte_changed(flip):
             expected = luma(data)
         except ValueError:
             continue
-        # where libjpeg has nothing to say, neither have we
+        # where libjpeg gives no warning, neither do we
         assert found is not None, at
         same += np.array_equal(found[0], expected)
     assert same > 100
@@ -72,7 +72,7 @@ def test_random_bytes_give_what_the_twin_gives(seed):
         assert decode(data) is None
     else:
         equal(decode(data), expected)
-    equal(decode(JPEG), naive.decode(JPEG))  # nothing is left behind
+    equal(decode(JPEG), naive.decode(JPEG))  # no state remains
 
 
 @settings(max_examples=200, deadline=None)
@@ -105,7 +105,7 @@ def test_hostile_tables_do_not_pile_up():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="memory is guarded as POSIX does it")
 @pytest.mark.parametrize("checked", ["guarded", "bounds checked"])
 def test_no_bytes_reach_beyond_the_arrays(checked):
-    # guarded memory ends the process at a byte too far, by whatever instruction; bounds checks know the arrays' starts
+    # guarded memory ends the process on any access past the end; bounds checks also cover the start of arrays
     environment = fuzz.environment() if checked == "bounds checked" else dict(os.environ)
     done = subprocess.run(
         [sys.executable, "-W", "error", jpeg_attack.__file__, "0", "200"],

@@ -1,4 +1,4 @@
-"""The JPEG decoder: libjpeg's samples to the last bit, and what it leaves to others."""
+"""The JPEG decoder: libjpeg's samples bit for bit, and the JPEGs that it leaves to libjpeg."""
 
 import io
 import os
@@ -26,14 +26,14 @@ TRUE_SAMPLE = Path(os.environ.get("MHP_SAMPLES", "/nonexistent")) / "mhp_v1_1528
 
 
 def pillow_ycbcr(data, shrink=1):
-    """Y, Cb, Cr of libjpeg, without a way through RGB, by Pillow."""
+    """Decode Y, Cb, Cr by libjpeg through Pillow, without conversion to RGB."""
     image = Image.open(io.BytesIO(data))
     image.draft("YCbCr", tuple(n // shrink for n in image.size))
     assert image.mode == "YCbCr"
     return list(np.asarray(image).transpose(2, 0, 1))
 
 
-# ------------------------------------------------------------------------------------------------- the samples
+# ------------------------------------------------------------------------------------------------- samples
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -47,7 +47,7 @@ def test_every_sampling_at_every_size(sampling, size):
     if sampling == "444":
         equal(planes, pillow_ycbcr(data))
     pixels = decode_jpeg(data)
-    assert not find_difference(data, pixels), "enlarged and converted as libjpeg does it, they are libjpeg's RGB"
+    assert not find_difference(data, pixels), "upsampled and converted as in libjpeg, they are libjpeg's RGB"
     pixels[-1, 0, 1] ^= 1
     difference = f"the loader's decoder differs from libjpeg in 1 of {size[0] * size[1]} pixels"
     assert find_difference(data, pixels) == difference
@@ -76,7 +76,7 @@ def test_every_quality(quality):
 @pytest.mark.parametrize("size", [(48, 80), (96, 34)])
 def test_chroma_of_420_is_libjpeg_s(size):
     data = encode(rough(size), 80)
-    # at half its size libjpeg takes chroma as it is stored
+    # at half size libjpeg takes chroma as stored
     for ours, theirs in zip(decode(data)[1:], pillow_ycbcr(data, shrink=2)[1:], strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -138,7 +138,7 @@ def test_codes_that_no_encoder_writes(seed):
 
 
 def one_block(*symbols_and_bits):
-    """A JPEG of 8 x 8 whose Y has these codes behind its DC; Cb and Cr are flat."""
+    """Make a JPEG of 8 x 8 whose Y has these codes after its DC; Cb and Cr are flat."""
     codes = {0: (bytes([0, 2, *[0] * 14]), b"\0\x03"), 16: (bytes([0, 0, 0, 6, *[0] * 12]), b"\0\xf0\x05\x52\xf1\x11")}
     words = {symbol: word for word, symbol in naive.words(*codes[16]).items()}
     bits = "01101" + "".join(part if isinstance(part, str) else words[part] for part in symbols_and_bits)
@@ -151,7 +151,7 @@ def one_block(*symbols_and_bits):
 @pytest.mark.parametrize(
     "codes",
     [
-        (0xF1, "1", 0xF1, "1", 0xF1, "0", 0xF1, "1"),  # to the 64th coefficient and beyond: it lands in the last
+        (0xF1, "1", 0xF1, "1", 0xF1, "0", 0xF1, "1"),  # a run to the 64th coefficient and beyond ends in the last
         (0xF0, 0xF0, 0xF0, 0xF0),
         (0xF0, 0xF0, 0xF0, 0x52, "10", 0x52, "01", 0xF1, "1"),
         (0x11, "1", 0x52, "11", 0x05, "10101", 0),
@@ -179,7 +179,7 @@ def test_the_true_sample():
     np.testing.assert_array_equal(decode(data)[0], luma(data))
 
 
-# ------------------------------------------------------------------------------------------------- the IDCT
+# ------------------------------------------------------------------------------------------------- IDCT
 
 
 @pytest.mark.parametrize("level", range(vectors.LEVEL + 1))
@@ -221,7 +221,7 @@ def with_byte(at, value):
 
 
 PLAIN = changed(JPEG, 0xE0, lambda part: None)
-"""Without the JFIF marker, so that component names and Adobe's marker count."""
+"""Remove the JFIF marker, so that component ids and Adobe's marker take effect."""
 
 
 def refused():
@@ -281,7 +281,7 @@ def test_names_and_markers_that_are_taken():
         equal(decode(data), naive.decode(JPEG))
     named = dict(refused())["names R, G, B"]
     jfif = b"\xff\xd8" + naive.part(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0") + named[2:]
-    equal(decode(jfif), naive.decode(JPEG))  # JFIF counts for more than names, in libjpeg too
+    equal(decode(jfif), naive.decode(JPEG))  # JFIF takes precedence over component ids, in libjpeg too
     np.testing.assert_array_equal(decode(jfif)[0], luma(jfif))
     short = b"\xff\xd8" + naive.part(0xE0, b"JFIF\0") + named[2:]
     assert read_scan(short) is None

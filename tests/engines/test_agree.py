@@ -1,4 +1,4 @@
-"""Both engines in one process, whichever is imported first: the same weights give the same losses, steps and logits."""
+"""Both engines in one process, imported in either order: the same weights give the same losses, steps and logits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from mhpmodels.prediction.convert import convert
 
 pytestmark = [
     pytest.mark.skipif(set(installed()) != {"torch", "mxnet"}, reason="both are installed in environment A"),
-    pytest.mark.filterwarnings("ignore:Please import `csr_matrix`:DeprecationWarning"),  # MXNet, when it makes arrays
+    pytest.mark.filterwarnings(
+        "ignore:Please import `csr_matrix`:DeprecationWarning"
+    ),  # from MXNet, when it makes arrays
 ]
 STEPS = 3
 
@@ -25,7 +27,7 @@ def config(engine, model, **options):
 
 
 def batch(seed, count=4, size=64):
-    """Blocks of colour and their classes, a stripe not labelled."""
+    """Return blocks of colour and their classes, with an unlabelled stripe."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 19, (count, 4, 4)).repeat(size // 4, 1).repeat(size // 4, 2).astype(np.uint8)
     colours = rng.normal(0, 1, (19, 3))[labels].transpose(0, 3, 1, 2)
@@ -33,10 +35,10 @@ def batch(seed, count=4, size=64):
     return (colours + rng.normal(0, 0.1, colours.shape)).astype(np.float32), labels
 
 
-# Adam is the same for every network, and the heads' own rate that of SGD, too.
+# Adam is the same for every network, and the rate of heads is also tested with SGD.
 @pytest.mark.parametrize(("model", "optimizer"), [("icnet", "sgd"), ("icnet", "adam"), ("psp", "sgd")])
 def test_the_same_weights_take_the_same_steps_and_predict_the_same_logits(model, optimizer, tmp_path):
-    """Losses to 1e-4 at first, and near each other as long as rounding has not grown; logits to 1e-3 with the running
+    """Losses agree to 1e-4 at first, and closely until rounding accumulates; logits agree to 1e-3 with the running
     statistics of these steps."""
     options = {"optimizer": optimizer, "no_wd": True, "weight_decay": 1e-3}
     theirs, ours = (open_engine(config(engine, model, **options)) for engine in ("mxnet", "torch"))
@@ -60,8 +62,8 @@ def test_the_same_weights_take_the_same_steps_and_predict_the_same_logits(model,
 @pytest.mark.parametrize("crop", [480, 768])
 @pytest.mark.parametrize("model", ["icnet", "psp"])
 def test_the_same_at_the_crops_of_the_recipe(model, crop, tmp_path):
-    """Loss and gradient of a step, then logits with the statistics of that batch: with those that it begins with, an
-    untrained network answers in hundreds. test_networks.py compares the logits in training."""
+    """Loss and gradient of a step agree, then logits with the statistics of that batch: with initial ones, logits of an
+    untrained network are in the hundreds. test_networks.py compares the logits in training."""
     options = {"backbone": "resnet50", "crop_size": crop, "batch_size": 2}
     theirs, ours = (open_engine(config(engine, model, **options)) for engine in ("mxnet", "torch"))
     theirs.save(tmp_path / "weights.params")
@@ -72,7 +74,7 @@ def test_the_same_at_the_crops_of_the_recipe(model, crop, tmp_path):
     images, labels = batch(0, 2, crop)
     expected, found = (engine.train_step(images, labels, 0.0, 0) for engine in (theirs, ours))
     assert found.loss == pytest.approx(expected.loss, abs=1e-4)
-    # PSPNet's coarsest bin normalises two values a channel, which makes rounding large: 1.6 % apart on an AMD with AVX2
+    # PSPNet's coarsest bin normalises two values per channel, which amplifies rounding: 1.6 % on an AMD with AVX2
     assert found.gradient == pytest.approx(expected.gradient, rel=3e-2)
     ours.save(tmp_path / "weights.pt")
     convert(tmp_path / "weights.pt", tmp_path / "same.params")
@@ -87,7 +89,7 @@ def test_the_same_at_the_crops_of_the_recipe(model, crop, tmp_path):
 ORDER = """
 import sys, warnings
 import numpy as np
-warnings.filterwarnings("ignore", "Please import `csr_matrix`", DeprecationWarning)  # MXNet, when it makes arrays
+warnings.filterwarnings("ignore", "Please import `csr_matrix`", DeprecationWarning)  # from MXNet, when it makes arrays
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 for name in sys.argv[1:]:

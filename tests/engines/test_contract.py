@@ -1,4 +1,4 @@
-"""The contract of engines, for every engine that is installed: what ``mhpmodels.engines.engine.Engine`` says."""
+"""The contract of ``mhpmodels.engines.engine.Engine``, for every installed engine."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mhpdata.imagenet import DEVIATION, MEAN
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import ENGINES, Step, installed, open_engine
 
-OTHERS = pytest.mark.slow  # the contract is the engine's; what each network adds is in the tests of its engine
+OTHERS = pytest.mark.slow  # only the engine's contract; tests of an engine cover its networks
 NETWORKS = [("torch", "psp"), ("mxnet", "icnet"), pytest.param(("torch", "icnet"), marks=OTHERS)]
 NETWORKS += [pytest.param(("mxnet", "psp"), marks=OTHERS)]
 
 
 @pytest.fixture(scope="module", params=NETWORKS, ids="-".join)
 def opened(request, tmp_path_factory):
-    """An engine, and files of its first weights and state."""
+    """Return an engine, and files of its initial weights and state."""
     name, model = request.param
     if name not in installed():
         pytest.skip(f"engine {name} is not installed here")
@@ -32,12 +32,12 @@ def opened(request, tmp_path_factory):
     engine.save_state(folder / "state")
     yield engine, folder
     engine.close()
-    engine.close()  # is no error
+    engine.close()  # raises no error
 
 
 @pytest.fixture(scope="module")
 def twin(opened):
-    """Another engine of the same config; whoever takes it gives it weights."""
+    """Return a second engine of the same config; tests load its weights."""
     twin = open_engine(opened[0].config)
     yield twin
     twin.close()
@@ -45,7 +45,7 @@ def twin(opened):
 
 @pytest.fixture(scope="module")
 def stranger(opened):
-    """An engine of another network and optimiser."""
+    """Return an engine of another network and optimiser."""
     stranger = open_engine(opened[0].config.changed(classes=18, optimizer="adam"))
     yield stranger
     stranger.close()
@@ -53,7 +53,7 @@ def stranger(opened):
 
 @pytest.fixture
 def engine(opened):
-    """The engine as it was opened."""
+    """Return the engine in its initial state."""
     engine, folder = opened
     engine.load(folder / "weights")
     engine.load_state(folder / "state")
@@ -61,18 +61,18 @@ def engine(opened):
 
 
 def run(engine, steps, first: int = 0):
-    """Steps on batches that differ, and what they gave."""
+    """Run steps on different batches; return their results."""
     size = engine.config.view.size
     return [engine.train_step(*batch(size, seed=step), 0.01, step) for step in range(first, first + steps)]
 
 
 def assert_close(a, b):
-    """Equal but for rounding, as measured by the largest value."""
+    """Assert equality up to rounding, relative to the largest value."""
     np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
 
 
 def look(engine):
-    """What the weights and running statistics give for one batch."""
+    """Return the prediction for one batch, which depends on weights and running statistics."""
     return engine.predict(batch(engine.config.view.size, seed=99)[0])
 
 
@@ -159,7 +159,7 @@ def test_the_loss_is_a_mean_over_labelled_pixels(engine):
 
 
 def test_class_weights_multiply_the_entropy_of_their_labels(opened, engine):
-    """The mean is over all labelled pixels, whatever they weigh; a pixel that is not labelled counts nothing."""
+    """The mean is over all labelled pixels, regardless of their weights; unlabelled pixels are ignored."""
     images, labels = batch(engine.config.view.size)
     labels[labels != 255] %= 2
     rates = (0.5, 3.0) + (1.0,) * (CLASSES - 2)
@@ -279,7 +279,7 @@ def test_memory_that_is_read_only_will_do(engine):
 
 
 def damaged(folder, write, stranger_writes):
-    """Paths of files that are missing, cut off, something else, or a stranger's; as ``write`` would write them."""
+    """Return paths of files that are missing, truncated, of another format, or of another network."""
     (missing, cut, other, strange) = (folder / name for name in ("missing", "cut", "other", "strange"))
     write(cut)
     cut.write_bytes(cut.read_bytes()[:-1000])

@@ -1,4 +1,4 @@
-"""The end of a process: as always, but without the interpreter's own end where a group of processes is broken."""
+"""The end of a process: normal, except that it skips interpreter finalisation if its process group is broken."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ from mhptools.running import Command
 def main():
     print("begun")
     leaving.mark_broken()
-    raise EngineError("rank 0", "lost another rank", "", "Go on with mhp-train --resume RUN.")
+    raise EngineError("rank 0", "lost another rank", "", "Resume with mhp-train --resume RUN.")
 
 main([])
 """
 
 
 def ended(script: str) -> tuple[int, str, str]:
-    """The exit status of a process that aborts when it is finalised, and what it wrote to stdout and stderr."""
+    """Run a process that aborts in finalisation; return its exit status, stdout and stderr."""
     done = subprocess.run([sys.executable, "-c", ABORTING + script], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -57,7 +57,7 @@ def test_a_broken_group_ends_without_destructors(status):
 def test_a_command_tells_its_error_and_ends_with_its_status():
     status, out, error = ended(COMMAND)
     assert (status, out) == (3, "begun\n"), error
-    assert "EngineError: rank 0: lost another rank. Go on with mhp-train --resume RUN." in error
+    assert "EngineError: rank 0: lost another rank. Resume with mhp-train --resume RUN." in error
 
 
 def test_the_interpreter_ends_as_always_otherwise():

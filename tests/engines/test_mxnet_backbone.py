@@ -1,4 +1,4 @@
-"""The backbones of the MXNet engine: all of GluonCV's, drawn or pretrained."""
+"""The backbones of the MXNet engine: all of GluonCV's, random or pretrained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The MXNet engine beyond the contract: GluonCV's names, files and training loop, and what MXNet needs to be told."""
+"""The MXNet engine beyond the contract: GluonCV's names, files and training loop, and settings of MXNet."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def opened(request, tmp_path_factory):
 
 @pytest.fixture
 def engine(opened):
-    """The engine as it was opened; a test may replace its config."""
+    """Return the engine in its initial state; a test may replace its config."""
     engine, path = opened
     kept = engine.config
     engine.load(path)
@@ -82,7 +82,7 @@ def test_names_heads_and_files_are_gluoncvs(model, tmp_path):
 
 
 def gluoncv_loop(model, path, batches, contexts, optimizer, rate):
-    """The heart of GluonCV's scripts/segmentation/train.py: the weights after some steps, and the losses it prints."""
+    """Run the core of GluonCV's scripts/segmentation/train.py; return weights after some steps and printed losses."""
     parallel, losses = (import_module(f"gluoncv.{name}") for name in ("utils.parallel", "loss"))
     devices = [mx.cpu(number) for number in range(contexts)]
     network = build_network(config(model), devices, training=True)
@@ -120,13 +120,13 @@ def gluoncv_loop(model, path, batches, contexts, optimizer, rate):
     ],
 )
 def test_the_old_recipe_updates_as_gluoncvs_own_loop(model, optimizer, rate, contexts, tmp_path):
-    """The same batches, the same weights: branch and aux weights of 1, gradients x contexts / images. The loss is the
-    one that GluonCV prints: weighted as it was told, which its gradient is not."""
+    """The same batches give the same weights: branch and aux weights of 1, gradients x contexts / images. The loss is
+    the one that GluonCV prints, which uses the configured weights; its gradient does not."""
     engine = open_engine(config(model, old_recipe=True, optimizer=optimizer, contexts=contexts, batch_size=4))
     engine.save(tmp_path / "first.params")
     first = weights(engine)
     batches = [batch(SIZE[model], 4, seed) for seed in (1, 2)]
-    batches[1][1][:, :7] = 255  # which the printed mean counts as pixels without a loss
+    batches[1][1][:, :7] = 255  # the printed mean counts them as pixels without a loss
     steps = [engine.train_step(images, labels, rate, 0) for images, labels in batches]
     assert all(step.applied for step in steps)
     ours = weights(engine)
@@ -134,7 +134,7 @@ def test_the_old_recipe_updates_as_gluoncvs_own_loop(model, optimizer, rate, con
     del engine  # before the second network is made: both at once take 3 GB
     theirs, printed = gluoncv_loop(model, tmp_path / "first.params", batches, contexts, optimizer, rate)
     np.testing.assert_allclose([step.loss for step in steps], printed, rtol=1e-3)
-    if contexts > 1:  # gluon's first step copies the first context's running statistics onto the others
+    if contexts > 1:  # gluon's first step copies the first context's running statistics to the others
         first = {name: array for name, array in first.items() if ".running_" not in name}
     for name, before in first.items():
         moved = theirs[name] - before
@@ -178,7 +178,7 @@ def test_weights_of_the_branches_act_on_loss_and_gradient(engine):
 
 
 def test_logits_hundreds_apart_are_no_reason_to_stop(engine):
-    """Where GluonCV prints NaN: see test_mxnet_loss.py."""
+    """GluonCV prints NaN here; see test_mxnet_loss.py."""
     last = {"icnet": "head.conv_cls.weight", "psp": "head.block.4.weight"}[engine.config.network.model]
     engine._parameters[last].set_data(engine._parameters[last].data() * 1e4)
     step = engine.train_step(*batch(engine.config.view.size), 1e-6, 0)
@@ -186,7 +186,7 @@ def test_logits_hundreds_apart_are_no_reason_to_stop(engine):
 
 
 def test_two_contexts_share_a_batch(engine, opened):
-    """Without SyncBatchNorm, where they need not wait for each other; with it: test_mxnet_norm.py."""
+    """Contexts without SyncBatchNorm do not wait for each other; test_mxnet_norm.py tests SyncBatchNorm."""
     two = open_engine(engine.config.changed(contexts=2))
     two.load(opened[1])
     images, labels = batch(engine.config.view.size, 4)
@@ -222,7 +222,7 @@ def test_a_state_is_arrays_by_the_weights_names(opened):
     assert {name.removeprefix("momentum:") for name in arrays} == set(gradients(engine))
 
 
-# --- files that almost fit
+# --- files that nearly match
 
 
 def test_an_auxiliary_head_is_left_out_where_there_is_none(tmp_path):
@@ -251,7 +251,7 @@ def test_weights_that_are_not_finite_are_refused(engine, tmp_path):
         engine.load(tmp_path / "nan.params")
 
 
-# --- what it cannot do
+# --- unsupported options
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ ENDS = [pytest.param("engine.close()", 0, marks=pytest.mark.slow), ("raise Syste
 
 @pytest.mark.parametrize(("end", "status"), ENDS)
 def test_a_process_that_ends_soon_ends_as_it_says(end, status, weights_of_icnet):
-    # memory that a thread of MXNet's gives back by calling Python aborts a process whose Python is ending meanwhile
+    # an MXNet thread that frees memory through Python aborts a process in finalisation
     code = f"""
 from mhpmodels.engines.engine import open_engine
 from mxnet_small import config

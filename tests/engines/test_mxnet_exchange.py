@@ -1,4 +1,4 @@
-"""Processes that train together through MXNet's kvstore: a scheduler, a server and two workers on this machine."""
+"""Processes that train together through MXNet's kvstore: a scheduler, a server and two workers on one machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERVE = "import warnings; warnings.simplefilter('ignore'); import mxnet"
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory):
-    """What the two workers printed, by rank, and the path of their weights."""
+    """Return the output of the two workers, by rank, and the path of their weights."""
     path = str(tmp_path_factory.mktemp("dist") / "weights.params")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -65,7 +65,7 @@ def test_ranks_agree_and_equal_one_process(workers, tmp_path):
     weights, also = read_params(path + "0"), read_params(path + "1")
     together.save(tmp_path / "weights.params")
     for name, array in read_params(tmp_path / "weights.params").items():
-        if "running" not in name:  # each process has statistics of its own images; rank 0's are saved
+        if "running" not in name:  # each process has the statistics of its own images; those of rank 0 are saved
             np.testing.assert_array_equal(weights[name], also[name], err_msg=name)
             np.testing.assert_allclose(weights[name], array, atol=1e-3 * np.abs(array).max() + 1e-5, err_msg=name)
     together.close()

@@ -1,4 +1,4 @@
-"""The loss on MXNet against a slow twin, and against GluonCV's where that one fails."""
+"""The loss on MXNet, compared with a slow twin, and with GluonCV's where the latter fails."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CPU = mx.cpu()
 
 
 def pixel_loss(*arguments):
-    """What a context is trained on: the sum over the outputs."""
+    """Return the objective of a context: the sum over the outputs."""
     return mx.nd.add_n(*output_losses(*arguments))
 
 
 def naive_loss(logits, labels):
-    """Sum over the labelled pixels, and its gradient; float64, a pixel at a time."""
+    """Return the sum over the labelled pixels and its gradient, in float64, one pixel at a time."""
     total, gradient = 0.0, np.zeros(logits.shape)
     for n, row, column in zip(*np.nonzero(labels < logits.shape[1]), strict=True):
         x = logits[n, :, row, column].astype(np.float64)
@@ -39,7 +39,7 @@ def naive_loss(logits, labels):
 
 
 def differentiate(loss, *outputs):
-    """The value of ``loss`` of the outputs, and their gradients."""
+    """Return the value of ``loss`` for the outputs, and their gradients."""
     arrays = [put(output, CPU) for output in outputs]
     for array in arrays:
         array.attach_grad()
@@ -120,5 +120,5 @@ def test_weights_of_outputs_act_here_and_not_in_gluoncv(labels):
 
     for a, b, one in zip(theirs((0.4, 0.4, 1.0)), theirs((0.0, 0.0, 0.0)), ours((1.0, 1.0, 1.0)), strict=True):
         np.testing.assert_array_equal(a, b)
-        np.testing.assert_allclose(one, a, atol=1e-6)  # what GluonCV does is what weights of 1 do
+        np.testing.assert_allclose(one, a, atol=1e-6)  # GluonCV's gradient corresponds to weights of 1
     assert not any(gradient.any() for gradient in ours((0.0, 0.0, 0.0))[1:])

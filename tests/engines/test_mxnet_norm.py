@@ -1,4 +1,4 @@
-"""Batch normalisation on MXNet: over two contexts as over the joined batch, and where MXNet's own fails."""
+"""Batch normalisation on MXNet: over two contexts as over the joined batch, and cases in which MXNet's own fails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHAPE = (2, 4, 12, 12)
 
 
 def run(layer, x):
-    """A training step of a layer: output, gradient of the input, running mean and variance."""
+    """Run a training step of a layer; return output, gradient of the input, running mean and variance."""
     x = put(x, mx.cpu())
     x.attach_grad()
     with mx.autograd.record():
@@ -62,14 +62,14 @@ def test_the_same_function_as_batch_norm_step_after_step():
 
 
 def nearly_constant(mean):
-    """A channel whose variance, 1e-6, is nothing beside its mean."""
+    """The variance of the channel, 1e-6, is negligible beside its mean."""
     x = np.random.default_rng(1).normal(0, 1, SHAPE).astype(np.float32)
     x[:, 0] = mean + np.random.default_rng(2).normal(0, 1e-3, (2, 12, 12))
     return x
 
 
 def test_mxnets_variance_turns_negative_and_ours_does_not():
-    """E[x^2] - E[x]^2 in float32; ours is about the running mean, which in training soon is where the channel is."""
+    """MXNet computes E[x^2] - E[x]^2 in float32; ours subtracts the running mean, soon near the channel's."""
     x = nearly_constant(10)
     theirs, ours = layers(mxnets, sync)
     for layer in (theirs, ours):
@@ -120,12 +120,12 @@ def test_contexts_of_their_own_end_with_one_mean():
         np.testing.assert_array_equal(array.asnumpy(), (alone[0] + alone[1]) / 2)
 
 
-# --- two contexts that wait for each other, in a process of their own
+# --- two contexts that wait for each other, in a separate process
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
-    """Differences, relative to the largest value, between two synchronised contexts and one; see two_contexts.py."""
+    """Return the relative differences between two synchronised contexts and one; see two_contexts.py."""
     script = SUPPORT / "two_contexts.py"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MXNET_CPU")}
     done = subprocess.run(
@@ -143,8 +143,8 @@ def test_two_contexts_equal_the_joined_batch(together):
 
 @pytest.mark.parametrize("model", ["icnet", "psp"])
 def test_a_step_on_two_contexts_equals_one_on_one(together, model):
-    """Of the gradient its length to 1e-4, and its direction to 3e-2: MXNet rounds two images in other places than four,
-    and where an activation near 0 then is on the other side of it, a few gradients change by up to 4e-3 (AVX2)."""
+    """The gradient's length agrees to 1e-4 and its direction to 3e-2: MXNet rounds two images differently from four,
+    and if an activation near 0 changes its sign, a few gradients change by up to 4e-3 (AVX2)."""
     assert max(together[model]["differences"].values()) < 1e-4
     assert together[model]["distance of gradients"] < 3e-2
     assert together[model]["waits for"] == [2], "every layer knows how many contexts there are"

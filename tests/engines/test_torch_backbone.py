@@ -1,4 +1,4 @@
-"""A backbone that was trained before: from a file, or the store; another depth or network is refused."""
+"""Pretrained backbones from a file or the store; another depth or network is rejected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mhpmodels.engines.torch import backbone  # noqa: E402
 
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
-    """A resnet18 of GluonCV's names with a classifier, as in its store."""
+    """Return a resnet18 with GluonCV's names and a classifier, as in its store."""
     torch.manual_seed(5)
     network = build_network(Architecture("psp", "resnet18", CLASSES), dropout=0.0)
     state = {n: t.numpy() for n, t in network.state_dict().items() if n.partition(".")[0] in network.base_names}
@@ -57,7 +57,7 @@ def test_a_network_of_ones_own_loads_its_own_backbone(pretrained):
 
 
 def test_a_backbone_from_the_store(pretrained, tmp_path, monkeypatch):
-    """Downloaded once, from a repository that is a folder here."""
+    """The file is downloaded once, from a local folder as repository."""
     path, state = pretrained
     digest = hashlib.sha1(path.read_bytes()).hexdigest()
     monkeypatch.setitem(backbone.STORE, "resnet18", ("resnet18_v1b", digest))

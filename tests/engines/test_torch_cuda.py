@@ -1,6 +1,6 @@
-"""What only a GPU shows: the same steps as the CPU, copies on a stream of their own, precision, memory, two ranks.
+"""Tests that need a GPU: the same steps as on the CPU, copies on a separate stream, precision, memory, two ranks.
 
-Left out where torch sees no GPU. Run on one: ``python -m pytest tests/engines/test_torch_cuda.py``.
+They are skipped if torch finds no GPU. Run with a GPU: ``python -m pytest tests/engines/test_torch_cuda.py``.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ MODELS = list(SIZE)
 
 @pytest.fixture(autouse=True)
 def full_float32(monkeypatch):
-    """Convolutions in float32, not TF32, which has 10 bits; engines as they find it elsewhere."""
+    """Use float32 instead of TF32, which has 10 bits, in convolutions."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
 
 
 @pytest.fixture
 def opened():
-    """Opens engines, and closes them."""
+    """Return a function that opens engines; close them at the end."""
     engines = []
 
     def open_one(model, **options):
@@ -60,13 +60,13 @@ def steps(engine, count, first=0, rate=0.01):
     return [engine.train_step(*batch(size, seed=step), rate, step) for step in range(first, first + count)]
 
 
-# --- the same as on the CPU
+# --- compared with the CPU
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_steps_and_predictions_are_the_cpus(model, opened):
-    """Without dropout, which draws other numbers on a GPU. Of gradients the first: ICNet's third differs by 7 % between
-    one thread and two of a CPU, since so small a crop leaves two values for a channel's statistics."""
+    """There is no dropout, as a GPU draws different numbers. Only the first gradient is compared: ICNet's third differs
+    by 7 % between one and two threads of a CPU, since so small a crop leaves two values for a channel's statistics."""
     cpu, gpu = (opened(model, ngpus=n, dropout=0.0) for n in (0, 1))
     images = batch(SIZE[model], seed=99)[0]
     np.testing.assert_allclose(gpu.predict(images), cpu.predict(images), rtol=0, atol=1e-3)
@@ -146,11 +146,11 @@ def test_weights_and_state_go_on(opened, tmp_path):
             assert b.loss == pytest.approx(a.loss, rel=1e-3)
 
 
-# --- batches on their way
+# --- batches in transfer
 
 
 def busy():
-    """Work of some milliseconds on the stream that computes."""
+    """Queue some milliseconds of work on the compute stream."""
     a = torch.ones(4096, 4096, device="cuda")
     for _ in range(4):
         a = a @ a * 1e-4
@@ -159,7 +159,7 @@ def busy():
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 def test_tensors_are_the_loaders_batches_whatever_the_gpu_does(small, dtype):
-    """Each batch is used late, on a busy stream, while the next ones are being copied into memory of earlier ones."""
+    """Each batch is used late, on a busy stream, while the next ones are copied into memory of earlier ones."""
     options = {"batch_size": 2, "base_size": 48, "size": 32, "persons": True}
     plain, loader = (
         open_loader(small, dtype=kind, **options) for kind in ("float16" if dtype == "float16" else "float32", dtype)
@@ -172,7 +172,7 @@ def test_tensors_are_the_loaders_batches_whatever_the_gpu_does(small, dtype):
         found = []
         for b in batches:
             busy()
-            found.append([2 * b.images / 2, b.labels + 0, b.persons + 0])  # read on the stream that is busy
+            found.append([2 * b.images / 2, b.labels + 0, b.persons + 0])  # read on the busy stream
             del b
         assert len(found) == len(expected) > 1
         for there, wanted in zip(found, expected, strict=True):
@@ -256,7 +256,7 @@ def test_torch_compile(small, tmp_path):
 
 
 def test_two_ranks_equal_one(small, tmp_path, monkeypatch):
-    """torch's own SyncBatchNorm, DistributedDataParallel: over NCCL on two GPUs, over gloo where both share one."""
+    """Use torch's own SyncBatchNorm and DistributedDataParallel: NCCL on two GPUs, gloo if both ranks share one."""
     monkeypatch.setenv("MHP_TEST_CUDA", "nccl" if torch.cuda.device_count() > 1 else "gloo")
     model = "torch_ranks:small"
     one = run_one(small, model)

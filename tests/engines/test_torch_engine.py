@@ -1,4 +1,4 @@
-"""What the torch engine has beside the contract, on a network of two convolutions; test_engines.py has the contract."""
+"""The torch engine beyond the contract, on a network of two convolutions; test_contract.py tests the contract."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RATE = 0.1
 
 @pytest.fixture
 def opened():
-    """Opens engines, and closes them."""
+    """Return a function that opens engines; close them at the end."""
     engines = []
 
     def open_one(*arguments, **options):
@@ -46,7 +46,7 @@ def weights(engine):
 
 
 def changes(engine, images, labels, rate=RATE, seed=0):
-    """What a step adds to each weight."""
+    """Return the change of each weight by a step."""
     before = weights(engine)
     assert engine.train_step(images, labels, rate, seed).applied
     after = weights(engine)
@@ -73,7 +73,7 @@ def test_an_update_is_autograds(opened):
 
 
 def test_decay_of_weights_but_not_of_vectors(opened):
-    """No pixel is labelled, so decay is all there is."""
+    """No pixel is labelled, so only weight decay changes the weights."""
     images, labels = batch()[0], np.full((4, SIZE, SIZE), 255, np.uint8)
     for no_wd in (False, True):
         engine = opened(weight_decay=0.1, no_wd=no_wd)
@@ -97,7 +97,7 @@ def test_clipping_makes_the_whole_gradient_shorter(opened):
 
 
 def test_the_old_recipe_divides_by_the_images_and_weighs_all_outputs_alike(opened):
-    """In the update; the loss is GluonCV's printed one, with the weights that were asked for, over all pixels."""
+    """This holds for the update; the loss is GluonCV's printed one, with the configured weights, over all pixels."""
     images, labels = batch()
     plain = changes(opened("Plain"), images, labels)
     old = changes(opened("Plain", old_recipe=True), images, labels)
@@ -118,7 +118,7 @@ def test_the_old_recipe_divides_by_the_images_and_weighs_all_outputs_alike(opene
 
 def test_parts_add_up_to_the_batch(opened):
     images, labels = batch()
-    labels[0] = 255  # parts weigh by their pixels
+    labels[0] = 255  # parts of a batch are weighted by their labelled pixels
     labels[3, :5] = 255
     whole, parts = (opened("Plain", accumulate=parts) for parts in (1, 4))
     a, b = (engine.train_step(images, labels, RATE, 0) for engine in (whole, parts))
@@ -175,7 +175,7 @@ def test_bfloat16_is_near_float32(opened):
 
 
 def test_a_factor_too_large_is_made_smaller_within_the_step(opened):
-    """The guard hears nothing of it, and the running statistics are those of one step."""
+    """The guard is not informed, and the running statistics are those of one step."""
     images, labels = batch()
     engine, one = opened(dtype="float16"), opened(dtype="float16")
     engine.trainer.scaler.factor, one.trainer.scaler.factor = 2.0**40, 1.0
@@ -210,7 +210,7 @@ def test_in_low_precision_too_a_step_that_is_not_finite_did_not_happen(opened, d
 
 
 def test_channels_last_takes_the_same_steps(opened):
-    """As on a GPU."""
+    """This forces the memory format that the engine uses on a GPU."""
     images, labels = batch()
     plain, last = opened(), opened()
     last._format = last.trainer.memory_format = torch.channels_last
@@ -336,7 +336,7 @@ def test_gluoncvs_files_load_with_and_without_their_auxiliary_head(tmp_path):
         with_aux.load(tmp_path / "b.pt")
 
 
-# --- the config's part
+# --- options of the config
 
 
 @pytest.mark.parametrize("option", [{"ema": 0.9}, {"accumulate": 2}, {"compile": True}, {"model": "a:b"}])
@@ -349,9 +349,9 @@ def test_what_only_torch_has(option):
 @pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:.torch.jit.script_method. is deprecated:DeprecationWarning"
-)  # torch's own, of torch
+)  # raised by torch itself
 def test_a_compiled_network_takes_the_same_steps(opened):
-    """Slow: torch.compile calls a C++ compiler."""
+    """This is slow, as torch.compile calls a C++ compiler."""
     images, labels = batch()
     plain, compiled = opened(), opened(compile=True)
     for seed in range(3):

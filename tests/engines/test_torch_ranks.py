@@ -1,4 +1,4 @@
-"""Several processes that train together, over gloo: the same as one with the joined batch; a lost one is an error."""
+"""Several processes that train together over gloo: equal to one with the joined batch; a lost rank is an error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mhpmodels.engines.torch import ranks  # noqa: E402
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """As the ranks have; for networks so small, more threads are slower."""
+    """Use one thread, as the ranks do; more threads slow down such small networks."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -35,8 +35,8 @@ def one(small):
 
 
 @pytest.fixture(scope="module")
-def two(small, tmp_path_factory, one):  # after one, which has compiled the kernels that both of the two would compile
-    """The folder where two ranks left what they found."""
+def two(small, tmp_path_factory, one):  # after a single process, which has compiled the kernels that both would compile
+    """Return the folder with the results of two ranks."""
     out = tmp_path_factory.mktemp("two")
     for status, said in run_ranks(2, out, small, out, SMALL):
         assert status == 0, said
@@ -49,8 +49,8 @@ def test_two_ranks_equal_one_with_the_joined_batch(one, two):
 
 @pytest.mark.slow
 def test_two_ranks_equal_one_for_pspnet(small, tmp_path):
-    """Weights to 1e-3: the pyramid normalises four values a channel, which makes rounding large; so does another number
-    of threads in one process."""
+    """Weights agree to 1e-3: the pyramid normalises four values per channel, which amplifies rounding; so does another
+    number of threads in one process."""
     one = run_one(small, "psp")
     for status, said in run_ranks(2, tmp_path, small, tmp_path, "psp"):
         assert status == 0, said
@@ -85,7 +85,7 @@ def test_a_gpu_that_is_not_there(monkeypatch):
 
 @pytest.fixture
 def two_announced(monkeypatch):
-    """The environment of the first of two processes, the other of which is not there."""
+    """Set the environment of the first of two processes; the second one does not exist."""
     there = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
     for key, text in there.items():
         monkeypatch.setenv(key, text)

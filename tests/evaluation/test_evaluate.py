@@ -1,4 +1,4 @@
-"""Evaluation in its three ways, against one image at a time with the slow twins; sizes at their limits."""
+"""Evaluation in its three modes, compared with slow twins, one image at a time; extreme sizes."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from mhpmodels.inference.pieces import LARGEST, SCALES, Inference, input_size
 from mhpmodels.inference.rescale import labels_at
 
 SIZES = [(61, 83), (30, 30), (16, 40), (200, 33), (5, 3), (40, 16), (1, 9), (9, 1)]
-"""Of the val images: larger and smaller than the crop of 32, square, of one pixel."""
+"""Sizes of the val images: larger and smaller than the crop of 32, square, one pixel."""
 
 
 def write_dataset(root, sizes=SIZES):
-    """Every split has the same images; persons overlap with other labels, and labels reach every edge."""
+    """Write the same images for every split; persons overlap with different labels, and labels reach every edge."""
     for name in ("images", "annotations"):
         (root / name).mkdir(parents=True)
     names = [f"{i:04d}" for i in range(1, 2 * len(sizes) + 1)]
@@ -53,7 +53,7 @@ def write_dataset(root, sizes=SIZES):
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
-    """{size: folder}: packed at short side 32 by the rule "last", and as downloaded."""
+    """Return {size: folder}: packed at short side 32 by the rule "last", and at source size."""
     root = tmp_path_factory.mktemp("evaluate")
     source = write_dataset(root / "LV-MHP-v1")
     folders = {}
@@ -68,12 +68,12 @@ def inference(**options):
 
 
 def alone(image):
-    """The labels of each pixel alone."""
+    """Return the labels of each pixel by itself."""
     return ByColour(19, 1)(image[None])[0]
 
 
 def expected(pairs):
-    """The slow twins' figures of (predicted, labels)."""
+    """Return the slow twins' figures for (predicted, labels)."""
     matrix = np.zeros((19, 19), int)
     for predicted, labels in pairs:
         matrix += naive_metrics.confusion(predicted, labels, 19)
@@ -171,7 +171,7 @@ def test_protocols_and_copies(packed):
 
 
 def test_a_network_with_fewer_outputs_never_says_the_rest(packed):
-    """The notes' own checkpoints have 18 channels for labels 0 to 18."""
+    """Checkpoints of GluonCV's MHP recipe have 18 channels for labels 0 to 18."""
     found = evaluate(Inference(ByColour(11), 11, 8), packed[32], size=32)
     assert found.confusion.matrix[:, 11:].sum() == 0 < found.confusion.matrix[11:].sum()
     assert (found.confusion.iou[11:] == 0).all() and len(found.confusion.iou) == 19
@@ -194,7 +194,7 @@ def test_text_and_json_say_the_same(packed):
 
 
 def unlabelled(folder, monkeypatch):
-    """The packed folder, whose records say that they have no labels."""
+    """Return the packed folder with its records marked as unlabelled."""
     from mhpdata.storage.split import Split
 
     record = Split.record
@@ -211,7 +211,7 @@ def test_a_split_without_labels_is_an_error(packed, monkeypatch, mode):
 
 
 def test_validate_of_unlabelled_left_out_and_no_images():
-    """Labels of 255 count nothing; a rank without images in the last batch has an empty one."""
+    """Labels of 255 are ignored; a rank without images in the last batch has an empty batch."""
     network = ByColour()
     images = np.zeros((2, 3, 8, 8), np.float32)
     batches = [
@@ -266,11 +266,11 @@ def test_sizes_for_the_network():
     assert input_size((600, 800), 768, "x") == packed_size(600, 800, 768) == (768, 1024)
     assert input_size((1, 20), 768, "x") == (768, 15360)
     for narrow in (1, 9000), (9000, 1), (1, 65536), (10, 300):
-        with pytest.raises(ImageError, match=r"photo 7: .*pixels") as caught:
-            input_size(narrow, 768, "photo 7")
+        with pytest.raises(ImageError, match=r"image 7: .*pixels") as caught:
+            input_size(narrow, 768, "image 7")
         assert ("--base-size" in caught.value.remedy) == (narrow == (10, 300))
     assert "pass --base-size 747 or less" in caught.value.remedy
-    assert input_size((10, 300), 747, "photo 7")
+    assert input_size((10, 300), 747, "image 7")
     assert 768 * 15360 <= LARGEST < 768 * 23040
 
 

@@ -1,4 +1,4 @@
-"""Evaluation and prediction with real networks: the same labels and figures as GluonCV's own, from the same weights."""
+"""Evaluation and prediction with real networks give the labels and figures of GluonCV from the same weights."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from mhpmodels.prediction.trained import inference_of, open_trained
 
 pytestmark = [
     pytest.mark.skipif("mxnet" not in installed(), reason="MXNet and GluonCV are not installed here"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of MXNet, at its import and later
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # raised by MXNet, at its import and later
 ]
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
-    """Two val images of 64 x 96, which is no multiple of 32 along the long side once it is packed at 72."""
+    """Pack two val images of 64 x 96 at 72, where the long side is not a multiple of 32."""
     root = tmp_path_factory.mktemp("gluoncv")
     write_folder(root / "LV-MHP-v1", images=12, size=(66, 96))
     mhpdata.pack(root / "LV-MHP-v1", root / "rec", size=72, image="raw", workers=1)
@@ -43,14 +43,14 @@ def mx():
 
 @pytest.fixture(scope="module", params=["icnet", pytest.param("psp", marks=pytest.mark.slow)])
 def networks(request, mx, tmp_path_factory):
-    """An engine with a .params file that GluonCV wrote, and GluonCV's own network: (N, 3, H, W) -> logits."""
-    gc.collect()  # the networks of the parameter before
+    """Return an engine with a .params file of GluonCV, and GluonCV's own network: (N, 3, H, W) to logits."""
+    gc.collect()  # free the networks of the previous parameter
     zoo = importlib.import_module("gluoncv.model_zoo.segbase")
     options = {"backbone": "resnet50", "pretrained_base": False, "crop_size": 64, "aux": False}
     mx.random.seed(1)
     network = zoo.get_segmentation_model(request.param, dataset="mhpv1", **options)
-    network.initialize(force_reinit=True)  # GluonCV has begun with its heads
-    network.predict(mx.nd.zeros((1, 3, 64, 64)))  # the first call decides the shapes
+    network.initialize(force_reinit=True)  # GluonCV has initialised only its heads
+    network.predict(mx.nd.zeros((1, 3, 64, 64)))  # the first call determines the shapes
     path = tmp_path_factory.mktemp("weights") / "random.params"
     network.save_parameters(str(path))
 
@@ -63,7 +63,7 @@ def networks(request, mx, tmp_path_factory):
 
 
 def as_gluoncv_takes_it(mx, image):
-    """GluonCV's ToTensor and Normalize."""
+    """Apply GluonCV's ToTensor and Normalize."""
     transforms = mx.gluon.data.vision.transforms
     steps = [transforms.ToTensor(), transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])]
     return transforms.Compose(steps)(mx.nd.array(image, dtype="uint8")).asnumpy()[None]

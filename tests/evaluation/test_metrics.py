@@ -1,4 +1,4 @@
-"""Confusion and most_likely against slow twins, and against GluonCV's own metric where it is installed."""
+"""Confusion and most_likely, compared with slow twins, and with GluonCV's metric if it is installed."""
 
 import importlib.util
 
@@ -13,7 +13,7 @@ SHAPES = [(1, 1, 1), (2, 1, 7), (3, 5, 1), (2, 33, 65)]
 
 
 def maps(rng, shape, classes, ignored=0.2):
-    """Predictions and labels, some of them 255."""
+    """Return predictions and labels, some of them 255."""
     predicted, labels = rng.integers(0, classes, (2, *shape), dtype=np.uint8)
     labels[rng.random(shape) < ignored] = 255
     return predicted, labels
@@ -78,7 +78,7 @@ def test_any_integers_and_any_strides(dtype):
     ("predicted", "labels", "match"),
     [
         ([19], [0], "label 19; expected labels 0 to 18"),
-        ([255], [255], "label 255; expected labels 0 to 18"),  # also where nothing is counted
+        ([255], [255], "label 255; expected labels 0 to 18"),  # also if no pixel counts
         ([275], [0], "label 275; expected labels 0 to 18"),
         ([-1], [0], "label -1; expected labels 0 to 18"),
         ([0], [19], "label 19; expected labels 0 to 18, or 255"),
@@ -159,7 +159,7 @@ def test_other_arrays_than_logits_are_refused(logits, match):
 
 @pytest.fixture(scope="module")
 def gluoncvs_metric(mx):
-    """GluonCV's SegmentationMetric, its file alone: gluoncv itself refuses to be imported beside torch >= 2."""
+    """Load GluonCV's SegmentationMetric from its file: gluoncv itself cannot be imported beside torch >= 2."""
     package = importlib.util.find_spec("gluoncv")
     if package is None:
         pytest.skip("GluonCV is not installed here; environment A has it")
@@ -170,7 +170,7 @@ def gluoncvs_metric(mx):
     return module.SegmentationMetric
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # mx.nd.array looks at SciPy's old names
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # mx.nd.array accesses SciPy's old names
 @pytest.mark.parametrize("classes", [2, 19])
 def test_the_same_figures_as_gluoncvs_metric(mx, gluoncvs_metric, classes):
     rng = np.random.default_rng(classes)

@@ -12,7 +12,7 @@ from places import ROOT, SUPPORT
 import mhpdata
 
 EPOCHS, STEPS, TOGETHER = 2, 4, 2
-"""Of 9 training images, 2 in each step of all processes together; the last one is left out."""
+"""Steps per epoch: 9 training images, 2 per step over all processes; the last one is dropped."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def rec(tmp_path_factory):
 
 
 def run(rec, out, processes, stop=0):
-    """The steps that each process noted, by the file's name, and the exit status."""
+    """Return the steps that each process recorded, by file name, and the exit status."""
     python = ROOT / ".venv" / "lightning" / "bin" / "python"
     assert python.exists(), f"{python}: missing; make slow makes it"
     numbers = map(str, (EPOCHS, processes, TOGETHER // processes, stop))

@@ -11,7 +11,7 @@ from places import ROOT
 
 
 def run(script, *arguments):
-    """The lines that an example prints."""
+    """Return the lines that an example prints."""
     command = [sys.executable, ROOT / "examples" / script, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -19,7 +19,7 @@ def run(script, *arguments):
 
 
 def check(lines, epochs):
-    """One line per epoch, and a loss that falls."""
+    """Assert one line per epoch and a falling loss."""
     pattern = r"Epoch (\d+): loss (\d+\.\d+), pixAcc ([01]\.\d+), mIoU ([01]\.\d+)"
     found = [re.fullmatch(pattern, line) for line in lines]
     assert len(found) == epochs and all(found), lines

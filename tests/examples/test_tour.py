@@ -1,4 +1,4 @@
-"""examples/tour.ipynb is made of tests/support/tour.py, small, and runs from top to bottom (make slow)."""
+"""examples/tour.ipynb is made by tests/support/tour.py, is small, and runs from top to bottom (make slow)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tour
 from places import ROOT, SUPPORT
 
 MOST_BYTES = 200_000
-"""Of an output, as it stands in the file."""
+"""Return the text of an output as stored in the file."""
 
 
 def cells(content):

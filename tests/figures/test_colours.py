@@ -1,4 +1,4 @@
-"""The colours of classes in pictures: apart for everybody, colour-blind people among them."""
+"""The colours of classes in figures are distinguishable, also for colour-blind people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1
 
 
 def cielab(color, vision):
-    """L*, a*, b* of an sRGB colour, 0..255, as somebody with this vision sees it."""
+    """Return L*, a*, b* of an sRGB colour, 0..255, as seen with this type of vision."""
     value = np.asarray(color) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     x, y, z = XYZ @ np.clip(VISION[vision] @ linear, 0, 1) / XYZ.sum(1)
@@ -35,7 +35,7 @@ def cielab(color, vision):
 
 
 def distance(a, b, vision):
-    """CIE76."""
+    """Return the CIE76 difference."""
     return float(np.linalg.norm(cielab(a, vision) - cielab(b, vision)))
 
 

@@ -1,4 +1,4 @@
-"""The legend: the classes that are there, each with its colour."""
+"""The legend: the classes that occur, each with its colour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ needs_matplotlib = pytest.mark.skipif(find_spec("matplotlib") is None, reason="n
 
 @pytest.fixture(scope="module")
 def rec(tmp_path_factory):
-    """The drawn photos, packed at their size."""
+    """Pack the drawn images at source size."""
     return write_packed(tmp_path_factory.mktemp("legend"))
 
 

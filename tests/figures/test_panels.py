@@ -1,4 +1,4 @@
-"""The panels of a picture by themselves: contested pixels against their slow twin, numbers of persons, sizes."""
+"""The panels of a figure: overlapping pixels compared with their slow twin, numbers of persons, sizes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def rec(tmp_path_factory):
     return write_packed(tmp_path_factory.mktemp("show"))
 
 
-# --- contested pixels
+# --- overlapping pixels
 
 
 def test_contested_map_by_hand():
@@ -79,7 +79,7 @@ def test_contested_panel_has_two_colours_on_gray():
     assert np.ptp(rest) == 0 and rest.max() < 100
 
 
-# --- the other parts
+# --- the other panels
 
 
 def test_pick_takes_the_middle_and_makes_no_new_values():
@@ -91,7 +91,7 @@ def test_pick_takes_the_middle_and_makes_no_new_values():
 
 def test_a_number_stands_on_its_person():
     persons = box((20, 20), 2, 2, 5, 5, 1) + box((20, 20), 10, 10, 9, 9, 3)
-    persons[11:18, 11:18] = 0  # a ring: its middle is not its own
+    persons[11:18, 11:18] = 0  # a ring: its centre lies outside it
     places = panels.person_centres(persons)
     assert places.keys() == {1, 3} and places[1] == (4, 4) and persons[places[3]] == 3
 

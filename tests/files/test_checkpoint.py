@@ -1,4 +1,4 @@
-"""Checkpoints that are read: the last, the best, damaged ones."""
+"""Reading checkpoints: the last, the best, damaged ones."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Checkpoints that are written, complete or not at all, and which of them are removed."""
+"""Writing checkpoints: complete or not at all; removal of earlier ones."""
 
 import signal
 import subprocess

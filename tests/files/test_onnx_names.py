@@ -1,4 +1,4 @@
-"""Notes on the classes that an ONNX file carries: back as they were written, and anybody's others refused."""
+"""Class notes in an ONNX file: read as written; notes of other programs are rejected."""
 
 from __future__ import annotations
 

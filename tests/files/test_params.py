@@ -1,4 +1,4 @@
-"""MXNet's .params files: the bytes it writes, read and written alike; whatever else is an error, and a cheap one."""
+"""MXNet's .params files: read and written byte for byte; all else is rejected early, at little cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ V2, V3, V1 = 0xF993FAC9, 0xF993FACA, 0xF993FAC8
 
 
 def a_file(magic=V2, storage=0, shape=(2,), code=0, values=b"\0" * 8, name=b"w", count=1, names=1):
-    """A file of one array, any part of it as one likes."""
+    """Make a file of one array with any field replaced."""
     parts = [struct.pack("<QQQI", 0x112, 0, count, magic)]
     if magic != V1:
         parts.append(struct.pack("<i", storage))
@@ -38,7 +38,7 @@ def test_round_trip_in_order(tmp_path):
         assert again[name].flags.writeable
 
 
-@pytest.mark.filterwarnings("ignore:Please import `csr_matrix`:DeprecationWarning")  # MXNet, when it saves
+@pytest.mark.filterwarnings("ignore:Please import `csr_matrix`:DeprecationWarning")  # raised by MXNet when it saves
 def test_mxnet_writes_the_same_bytes_and_reads_ours(mx, tmp_path):
     theirs, ours = tmp_path / "theirs.params", tmp_path / "ours.params"
     mx.nd.save(str(theirs), {name: mx.nd.array(array, dtype=array.dtype) for name, array in ARRAYS.items()})

@@ -1,4 +1,4 @@
-"""Label PNGs: ours read by others, others' read by us, and what is no map of labels refused."""
+"""Label PNGs: others read ours, we read theirs, and files that are no label maps are rejected."""
 
 from __future__ import annotations
 

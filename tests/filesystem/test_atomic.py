@@ -1,4 +1,4 @@
-"""Files that are whole under their name or not there, and the names that they have until then."""
+"""Files appear under their name only when complete; names of unfinished files."""
 
 import os
 from pathlib import Path

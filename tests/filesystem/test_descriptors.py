@@ -1,4 +1,4 @@
-"""Descriptors 0 to 2: a process that has closed them packs the same shards; no file of ours is opened under them."""
+"""Descriptors 0 to 2: a process that has closed them packs the same shards, and none of our files gets them."""
 
 import ast
 import os
@@ -21,7 +21,7 @@ NULL = Path(os.devnull).stat()
 
 @contextmanager
 def without(*closed):
-    """A block without some of descriptors 0 to 2."""
+    """Close some of descriptors 0 to 2 in a block."""
     kept = {number: os.dup(number) for number in closed}
     for number in closed:
         os.close(number)
@@ -50,7 +50,7 @@ def test_what_is_free_is_held_by_dev_null_and_a_file_comes_above(tmp_path, close
 
 
 def with_a_warning(data, *of, **given):
-    """Decode an image as a library does that prints a line of it, whatever lies under the descriptors."""
+    """Decode an image like a library that prints a line about it to the descriptors."""
     for number in (1, 2):
         with suppress(OSError):
             os.write(number, b"libpng warning: iCCP: too short\n")
@@ -94,7 +94,7 @@ def test_a_shard_that_something_else_wrote_to_gets_no_name(tmp_path, module, mon
 
 
 def opens(path):
-    """Where a source file opens a file by itself, as (line, call)."""
+    """Return the calls by which a source file opens files, as (line, call)."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
             call = ast.unparse(node.func)
@@ -105,7 +105,7 @@ def opens(path):
 
 
 def test_every_file_is_opened_in_one_place():
-    """What libraries open themselves (HDF5, NumPy, torch, TensorBoard) follows a call of hold_standard."""
+    """hold_standard is called before libraries (HDF5, NumPy, torch, TensorBoard) open files."""
     known = {
         "mhpdata/filesystem/descriptors.py",  # the place
         "mhpdata/kernels/cache.py",  # at import, source files
@@ -116,6 +116,6 @@ def test_every_file_is_opened_in_one_place():
     found = []
     for path in files("mhpdata", "mhpmodels", "tools"):
         place = path.relative_to(ROOT).as_posix()
-        if place not in known and not place.startswith("mhpdata/synth/"):  # which holds them once for all its files
+        if place not in known and not place.startswith("mhpdata/synth/"):  # it holds them once for all its files
             found += [f"{place}:{line} {call}" for line, call in opens(path)]
     assert not found

@@ -1,4 +1,4 @@
-"""Links out of the source: refused unless they are to be followed; then packed with the same bytes."""
+"""Links out of the source: rejected unless --follow-links; then packed with the same bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mhptools import pack, verify
 
 
 def hugging_face(root, outside):
-    """A snapshot: each file is a link to one named by its content."""
+    """Make a snapshot: each file is a link to one named by its content."""
     for number, path in enumerate(sorted(path for path in root.rglob("*") if path.is_file())):
         blob = outside / f"{number:040x}"
         path.rename(blob)
@@ -25,7 +25,7 @@ def hugging_face(root, outside):
 
 
 def folder_elsewhere(root, outside):
-    """``images -> /bigdisk/images``."""
+    """Make a link like ``images -> /bigdisk/images``."""
     for path in [path for path in root.iterdir() if path.is_dir()]:
         path.rename(outside / path.name)
         path.symlink_to(outside / path.name)

@@ -1,4 +1,4 @@
-"""What is not mhp's in an output folder: never deleted, never written through, always named."""
+"""Foreign files in an output folder are never deleted or written through, and always named."""
 
 import json
 import os
@@ -31,7 +31,7 @@ NAMED = r"(was not written by mhp|is a link to .*thesis).*Move \S+ elsewhere"
 
 @pytest.fixture
 def thesis(tmp_path):
-    """A folder of somebody's work, which must stay as it is."""
+    """Make a folder of foreign files, which must not change."""
     folder = tmp_path / "thesis"
     folder.mkdir()
     (folder / "chapter.tex").write_text("years of work")
@@ -50,7 +50,7 @@ def content(folder):
 
 
 def pack_refuses(source, out, match=NAMED, **options):
-    """A pack, with and without overwrite, ends with an error and changes nothing."""
+    """Assert that packing, with and without overwrite, fails and changes nothing."""
     before = content(out)
     for overwrite in (False, True):
         with pytest.raises(OutputError, match=match):
@@ -63,7 +63,7 @@ def copied(small, tmp_path):
 
 
 def unfinished(small, tmp_path):
-    """A pack that was killed before it wrote its manifest."""
+    """Make a pack that was killed before it wrote its manifest."""
     out = copied(small, tmp_path)
     manifest = json.loads((out / "manifest.json").read_text())
     (out / "manifest.json").unlink()
@@ -124,7 +124,7 @@ def test_a_link_beside_the_shards_of_an_unfinished_pack(source, small, tmp_path,
 
 @pytest.mark.parametrize("name", ["manifest.json", "build.json", "val-00007.rec", "val-00007.idx", "val-00007.h5"])
 def test_overwrite_replaces_no_file_of_somebody_else(source, small, tmp_path, name):
-    """A manifest of a web page, weights under a shard's name, records of another program."""
+    """A manifest of a web page, weights under a shard's name and records of another program are foreign files."""
     out = copied(small, tmp_path)
     foreign = {"manifest.json": b'{"name": "a web page"}', ".h5": b"\x89HDF\r\n\x1a\n weights", ".idx": b"0 1\n"}
     foreign[".rec"] = b"\x0a\x23\xd7\xce\x04\0\0\0abcd"
@@ -150,7 +150,7 @@ def test_a_dataset_whose_manifest_is_a_link_is_not_read(source, small, tmp_path)
 
 
 def test_a_damaged_dataset_is_replaced(source, small, tmp_path):
-    """The remedy of every damaged shard is to pack again with --overwrite."""
+    """The remedy for a damaged shard is to pack again with --overwrite."""
     out = copied(small, tmp_path)
     (out / "train-00000.rec").write_bytes(b"")
     (out / "val-00000.idx").write_bytes(bytes(9))
@@ -161,7 +161,7 @@ def test_a_damaged_dataset_is_replaced(source, small, tmp_path):
 def test_packing_that_is_a_link_beside_a_finished_dataset(source, small, tmp_path, thesis):
     out = copied(small, tmp_path)
     (out / ".packing").symlink_to(thesis)
-    mhpdata.pack(source, out, **OPTIONS)  # which is done already
+    mhpdata.pack(source, out, **OPTIONS)  # which is finished
     assert (out / ".packing").is_symlink()
 
 
@@ -187,7 +187,7 @@ def test_a_part_that_is_a_link_is_not_written_through(tmp_path, thesis, monkeypa
 
 
 def stays(call, *paths):
-    """The call is refused with an error that names the thing, and these paths keep their bytes."""
+    """Assert that the call fails with an error that names the file, and that these paths keep their bytes."""
     before = [path.readlink() if path.is_symlink() else path.read_bytes() for path in paths]
     with pytest.raises(OutputError, match=NAMED):
         call()
@@ -223,7 +223,7 @@ def test_links_under_the_names_of_checkpoints(tmp_path, thesis):
 
 @pytest.mark.parametrize("name", [".{}.part", ".part-{}"])
 def test_a_half_written_part_goes_and_a_foreign_one_stays(tmp_path, name):
-    """Of this mhp, and of 0.1."""
+    """This covers leftovers of this mhp and of 0.1."""
     save(tmp_path, NumpyEngine(CONFIG), 1)
     half, foreign = (tmp_path / name.format(f"epoch_000{k}.params") for k in (2, 3))
     half.write_bytes((0x112).to_bytes(8, "little") + bytes(8))
@@ -315,7 +315,7 @@ def test_an_export_over_something_else(tmp_path, thesis):
 
 @pytest.mark.parametrize("name", [".new.part", "new.partial"])
 def test_a_partial_dataset_with_something_else_in_it(tmp_path, thesis, name):
-    """Of this mhp, and of 0.1."""
+    """This covers leftovers of this mhp and of 0.1."""
     out, partial = tmp_path / "new", tmp_path / name
     (partial / "images").mkdir(parents=True)
     (partial / ".mhp-synth").touch()

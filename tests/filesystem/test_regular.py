@@ -1,4 +1,4 @@
-"""Files that would wait or never end: refused wherever mhp opens what somebody else has put there."""
+"""FIFOs and devices, which block or never end, are rejected wherever mhp opens files of others."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_weights_and_tables_of_labels(make, tmp_path, monkeypatch):
         (lambda path: open_trained(path, {}), "x.onnx", CheckpointError),
         (read_remap, "own.json", OptionError),
     ):
-        if name == "x.pt" and (find_spec("torch") is None or make is folder):  # a folder is a run's
+        if name == "x.pt" and (find_spec("torch") is None or make is folder):  # a folder is that of a run
             continue
         if name == "x.onnx" and find_spec("onnxruntime") is None:
             continue

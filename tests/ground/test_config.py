@@ -1,4 +1,4 @@
-"""TrainConfig: checked, frozen, and the same after JSON."""
+"""TrainConfig: checked, frozen, and unchanged by a round trip through JSON."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""An empty split, or a choice that leaves nothing of it, is an error wherever it comes from, unless it is asked for."""
+"""An empty split, or a selection without images, is an error everywhere, unless it is requested."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SMALL = {"batch_size": 2, "base_size": 48, "size": 32, "threads": 1}
 
 @pytest.fixture(scope="module")
 def rec(source, tmp_path_factory):
-    """Packed with an empty test split, as mhp 0.1 packed without being asked; nobody may write there."""
+    """Pack with an empty test split, which mhp 0.1 did by default; read-only."""
     root = shutil.copytree(source, tmp_path_factory.mktemp("empty") / "source")
     write_list(root / "test_list.txt", [])
     mhpdata.pack(root, root.parent / "rec", size=64, workers=1, allow_empty=True)
@@ -82,7 +82,7 @@ def test_a_list_that_is_missing_leaves_its_split_empty(source, tmp_path):
 def test_a_pack_with_an_empty_split_is_read_where_that_is_not_used(rec):
     assert len(mhpdata.open(rec, "train")) == 5 and len(mhpdata.open(rec, "test", allow_empty=True)) == 0
     assert sum(len(batch.indices) for batch in open_loader(rec, "train", **SMALL)) == 5
-    ours = open_loader([(rec, "train"), (rec, "val")], **SMALL)  # test is held against them, and has nothing
+    ours = open_loader([(rec, "train"), (rec, "val")], **SMALL)  # they are compared with test, which is empty
     assert sum(len(batch.indices) for batch in ours) == 6
 
 
@@ -142,9 +142,9 @@ def test_nothing_is_given_where_it_is_asked_for(rec):
 
 
 def test_a_set_of_which_nothing_is_left_is_an_error(rec, source, tmp_path):
-    """Of several sets each must give something: by names, or where all its images are evaluated elsewhere."""
+    """Each of several sets must contribute images, both by names and after images evaluated elsewhere are dropped."""
     other = shutil.copytree(source, tmp_path / "source")
-    write_list(other / "train_list.txt", ["0006"])  # what val of rec holds
+    write_list(other / "train_list.txt", ["0006"])  # the images of val in rec
     mhpdata.pack(other, tmp_path / "other", size=64, workers=1, splits=["train"])
     sets = [(rec, "train"), (tmp_path / "other", "train")]
     with pytest.raises(OptionError, match=r"leaks: leaves no sample of .*other, split train; .* Leave this set out"):

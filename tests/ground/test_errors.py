@@ -1,4 +1,4 @@
-"""Errors say what to do: in the message, through processes, and at every place that raises one."""
+"""Errors say what to do: in the message, across processes, and wherever one is raised."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FIELDS = ("place", "found", "expected", "remedy")
 
 
 def raised(path: Path) -> list[tuple[int, dict[str, ast.expr]]]:
-    """The line and the arguments of every error that a file makes."""
+    """Return the line and the arguments of every error that a file creates."""
     return [
         (node.lineno, dict(zip(FIELDS, node.args, strict=False)) | {k.arg: k.value for k in node.keywords})
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -55,7 +55,7 @@ def test_every_error_has_a_remedy(package):
 
 
 def test_nobody_is_told_to_install_a_package_of_this_name_from_elsewhere():
-    """mhp is installed from its source; what a package index has under the name ``mhp`` is another's."""
+    """mhp is installed from its source; ``mhp`` on the package index is another project."""
     here = ROOT
     files = [here / "README.md", *(here / "docs").glob("*.md")]
     files += [path for folder in ("mhpdata", "mhpmodels", "tools") for path in (here / folder).rglob("*.py")]
@@ -64,11 +64,11 @@ def test_nobody_is_told_to_install_a_package_of_this_name_from_elsewhere():
 
 
 def test_the_message_has_all_four_and_they_cross_processes():
-    error = FolderError("images/1.jpg", "missing", "a photo", "Unpack it again.")
-    assert str(error) == "images/1.jpg: missing; expected a photo. Unpack it again."
+    error = FolderError("images/1.jpg", "missing", "an image", "Unpack it again.")
+    assert str(error) == "images/1.jpg: missing; expected an image. Unpack it again."
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is FolderError and vars(again) == vars(error) and str(again) == str(error)
-    assert str(error.below("MHP")) == "MHP/images/1.jpg: missing; expected a photo. Unpack it again."
+    assert str(error.below("MHP")) == "MHP/images/1.jpg: missing; expected an image. Unpack it again."
 
 
 def test_an_error_at_another_place_keeps_its_class_its_cause_and_what_is_not_given():
@@ -100,7 +100,7 @@ def test_a_record_of_a_known_shard_names_the_file_or_the_newer_mhp():
 
 @pytest.mark.parametrize("package", ["mhpdata", "mhpmodels", "tools"])
 def test_errors_are_placed_by_at_and_their_texts_decide_nothing(package):
-    """No error is taken apart and made again, but where its class changes; no message is compared or cut up."""
+    """Errors are rebuilt only to change their class; no code compares or splits messages."""
     for path in sorted((ROOT / package).rglob("*.py")):
         if path.name == "errors.py":
             continue

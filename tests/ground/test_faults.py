@@ -1,4 +1,4 @@
-"""Codes of what is wrong with a source: every error that a pack can skip has one, and none depends on wording."""
+"""Codes of faults in a source: every error that a pack can skip has one, independent of its wording."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mhpdata.faults import FAULTS, OTHER, RENAMED, WORDS, Renamed, counted_code,
 
 CLASSES = {"FolderError", "ImageError", "MaskError", "UnreadableError", "SourceChangedError"}
 RAISED = ("scan.py", "entry.py")
-"""Files of mhpdata/source whose errors concern the whole command: nothing goes on without them."""
+"""Files of mhpdata/source whose errors end the command."""
 
 
 def calls():
-    """Every place where an error is made that a pack may leave an entry or a line out for."""
+    """Return all code locations that create an error for which a pack may skip an entry or a line."""
     for room in ("mhpdata/images", "mhpdata/source", "mhpdata/packing"):
         for path in files(room):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -29,7 +29,7 @@ def calls():
 
 
 def constants(node):
-    """The text constants that may be an expression's first element, where they can be told."""
+    """Return the string constants that may be an expression's first element, if they can be determined."""
     return {inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant) and isinstance(inner.value, str)}
 
 

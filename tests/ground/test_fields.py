@@ -1,4 +1,4 @@
-"""Values of JSON: each kind takes its own and names the field of another; no value makes the message long or slow."""
+"""JSON values: each type accepts its own and names the field of others; no value makes the message long or slow."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_large_and_deep_values_are_shown_short():
         deep = [deep]
     assert shown(deep) == "a list" and shown({"a": deep}) == "an object"
     assert len(shown("x" * 10**6)) < 70 and shown("ab") == '"ab"' and shown(None) == "null"
-    while deep:  # Python would take it apart by recursion
+    while deep:  # Python would destroy it recursively
         deep = deep[0]
 
 
 @pytest.fixture(scope="module")
 def many():
-    """A JSON of 15 MB of objects, which take 500 MB of memory."""
+    """Return 15 MB of JSON with objects that take 500 MB of memory."""
     return "[" + "{}," * 5_000_000 + "{}]"
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment leaves no thread, hangs nowhere, and the next epoch or the next pack is whole."""
+"""Ctrl-C at any moment leaves no thread and causes no hang; the next epoch or pack is complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import mhpdata
 from mhpdata.threads import crew
 
 THEIRS = pytest.mark.filterwarnings("ignore:.*(tqdm.__del__|ScandirIterator|_io.FileIO)")
-"""An iterator, a bar or a file, made and not yet used when the interrupt came: Python closes it, and says so."""
+"""Ignore warnings about an iterator, a bar or a file that Python closes because it was interrupted before its use."""
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def rec(tmp_path_factory):
 
 
 class Epochs:
-    """A loader that is interrupted, and what its epochs are."""
+    """Return a loader to interrupt, and its expected epochs."""
 
     def __init__(self, rec, **options):
         self.loader = loader(rec, batch_size=2, limit=8, **options)
@@ -34,7 +34,7 @@ class Epochs:
             pass
 
     def check(self):
-        """All threads have ended by themselves, and the next epoch is whole."""
+        """Assert that all threads have ended by themselves, and that the next epoch is complete."""
         check_no_thread("mhp-loader")
         number = self.loader.epoch
         assert digest(epoch(self.loader)) == self.whole[number]

@@ -1,4 +1,4 @@
-"""Values by name: attributes and keys, made and made again as frameworks do it."""
+"""Values by name: attributes and keys, created and rebuilt as frameworks do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An OpenCV that is missing or broken is one error, with the command that mends it; opencv-python-headless will do."""
+"""A missing or broken OpenCV is one error with the command that repairs it; opencv-python-headless works."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_command_leaves_one_package_of_the_version_that_is_there(monkeypatch
 
 @pytest.mark.slow
 def test_headless_alone_does(tmp_path):
-    """An environment of its own: the core's tests of images, packing and checking."""
+    """Run the core's tests of images, packing and checking in a separate environment."""
     there = opencv.version("opencv-python")
     python = tmp_path / "venv/bin/python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)

@@ -1,4 +1,4 @@
-"""A pool's threads end by state: closed, finished, dropped, failed; nobody waits for a job that is not done."""
+"""A pool's threads end in each state (closed, finished, dropped, failed); nothing waits for an unfinished job."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def left():
 
 
 class Gate:
-    """Work that ends only when the test says so."""
+    """A job that ends only when the test allows it."""
 
     def __init__(self):
         self.begun, self.open = threading.Event(), threading.Event()

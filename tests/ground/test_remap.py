@@ -1,4 +1,4 @@
-"""Tables of labels: the common set, the user's own, and left and right after them."""
+"""Tables of labels: the common set, user-defined ones, and left and right after remapping."""
 
 import json
 
@@ -15,7 +15,7 @@ SMALL = label_set(("background", "hat", "left arm", "right arm"), ((2, 3),))
 
 
 def small(**table):
-    """A table for SMALL to (background, a, b, c)."""
+    """Return a table from SMALL to (background, a, b, c)."""
     names = {"background": "background", "hat": "a", "left arm": "b", "right arm": "c"}
     given = {name.replace("_", " "): new for name, new in table.items()}
     return Remap(("background", "a", "b", "c"), {"small": names | given})

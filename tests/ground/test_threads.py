@@ -1,4 +1,4 @@
-"""Threads: results in the order of the arguments, few at a time, and the first error counts whoever meets it first."""
+"""Threads: results in the order of the arguments, few at a time; the error of the first argument is raised."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def in_turn(function, arguments, take, workers=3):
 
 
 class Gates:
-    """Lets each piece of work end only when the test says so."""
+    """Lets each job end only when the test allows it."""
 
     def __init__(self, count):
         self.begun = [threading.Event() for _ in range(count)]
@@ -71,7 +71,7 @@ def test_only_a_few_results_wait():
             waiting[0] += 1
             most[0] = max(most[0], waiting[0])
             if waiting[0] == 8:
-                gates.open[0].set()  # the first, on which all wait, ends only when there is no room for more
+                gates.open[0].set()  # the first job, on which all wait, ends only when the queue is full
         return gates(i)
 
     def take(i, result):
@@ -101,7 +101,7 @@ def test_the_first_error_is_raised_and_what_was_before_it_is_taken():
             raise ValueError(f"piece {i}")
 
     def direct():
-        gates.open[2].set()  # fails first, but is not first
+        gates.open[2].set()  # fails first in time, but not in order
         gates.open[3].set()
         gates.open[0].set()
         gates.open[1].set()

@@ -1,4 +1,4 @@
-"""Pictures of samples for notebooks: what they show, how small they are, and that no text becomes markup."""
+"""Thumbnails of samples for notebooks: content, size, and escaping of text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TAGS = {"div", "p", "figure", "figcaption", "img", "table", "tr", "th", "td"}
 
 
 class Tags(HTMLParser):
-    """The tags, the attributes and the text of a page."""
+    """Return the tags, the attributes and the text of a page."""
 
     def __init__(self, page):
         super().__init__(convert_charrefs=True)
@@ -39,7 +39,7 @@ class Tags(HTMLParser):
 
 
 def pixels(page):
-    """The pictures of a page: uint8 RGB."""
+    """Decode the images of a page: uint8 RGB."""
     found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
     return [cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), 1)[:, :, ::-1] for data in found]
 

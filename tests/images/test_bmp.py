@@ -1,4 +1,4 @@
-"""Every kind of BMP that is taken has the pixels that its specification says, by arithmetic; others are refused."""
+"""Every supported type of BMP decodes to the pixels of its specification, by arithmetic; others are rejected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE = (11, 13)
 
 
 def bmp(pixels, bits, size, *, header=40, packing=0, masks=(), palette=b"", used=0, top=False):
-    """A BMP of bytes that are there already."""
+    """Make a BMP of encoded pixel bytes."""
     height, width = size
     if header == 12:
         info = struct.pack("<IHHHH", 12, width, height, 1, bits)
@@ -28,13 +28,13 @@ def bmp(pixels, bits, size, *, header=40, packing=0, masks=(), palette=b"", used
 
 
 def lines(rows, top=False):
-    """Rows of bytes, each to a multiple of 4, the last first."""
+    """Join rows of bytes, each padded to a multiple of 4, the last row first."""
     padded = [row + bytes(-len(row) % 4) for row in rows]
     return b"".join(padded if top else padded[::-1])
 
 
 def words(image, masks, bits):
-    """Pixels of 8-bit RGB in fields, by the highest bits, and what they show again: the nearest of 0..255."""
+    """Pack 8-bit RGB into bit fields by its highest bits; return both fields and decoded values, nearest in 0..255."""
     packed, shown = np.zeros(image.shape[:2], np.uint64), np.empty_like(image)
     for channel, mask in enumerate(masks):
         low = (mask & -mask).bit_length() - 1
@@ -80,7 +80,7 @@ def with_alpha(header):
 
 
 def in_runs(bits):
-    """Runs, and stretches of bytes that are given one by one, by turns."""
+    """Encode alternating runs and literal bytes."""
     data = b""
     for y in range(SIZE[0])[::-1]:
         x = 0

@@ -1,4 +1,4 @@
-"""Photos and masks: every kind of file gives Pillow's pixels, and a damaged one an error, never a picture."""
+"""Images and masks: every type of file gives Pillow's pixels; a damaged file gives an error, never pixels."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_palettes_of_every_depth(bits, transparent):
 @pytest.mark.parametrize(("color", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
 def test_16_bits_become_the_nearest_of_8(color, channels):
     values = picture(channels, np.uint16)
-    values.ravel()[:6] = 0, 128, 129, 65535, 65406, 65407  # on both sides of a half
+    values.ravel()[:6] = 0, 128, 129, 65535, 65406, 65407  # just below and above a half
     data = write_png(values.astype(">u2").reshape(SIZE[0], -1).view(np.uint8), SIZE[1], 16, color)
     nearest = np.floor(values * (255 / 65535) + 0.5).astype(np.uint8)
     wanted = nearest[..., :3] if channels >= 3 else nearest[..., :1].repeat(3, 2)
@@ -103,7 +103,7 @@ def test_decode_jpeg_takes_a_view():
 
 
 def refuse(data, place="images/0001.jpg"):
-    """Decoding must raise, and say where, what and what to do."""
+    """Assert that decoding raises an error with location, fault and remedy."""
     with pytest.raises(ImageError) as caught:
         decode_image(data, place)
     assert caught.value.place == place and caught.value.found and caught.value.remedy
@@ -135,7 +135,7 @@ def test_every_flipped_bit_of_a_png_is_refused():
 
 
 def png_lacking(what, image, color):
-    """A PNG whose chunks are all sound, but whose pixels are not all there."""
+    """Make a PNG with valid chunks but missing pixels."""
     rows = b"".join(b"\0" + row.tobytes() for row in image)
     stream = zlib.compress(rows)
     body = {
@@ -192,7 +192,7 @@ def test_the_bomb_is_a_stream_of_zeros():
     ids=["text", "international text", "colour profile", "pixels"],
 )
 def test_a_bomb_in_a_png_takes_no_memory(kind, before):
-    """The chunk would inflate to a GiB: the picture without it, or an error, within half of that."""
+    """The chunk would inflate to a GiB: the result is the image without it, or an error, within half of that."""
     header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
     pixels = [] if kind == b"IDAT" else [(b"IDAT", zlib.compress(bytes(72)))]
     data = join_png((b"IHDR", header), (kind, before + BOMB), *pixels, (b"IEND", b""))
@@ -282,7 +282,7 @@ def test_forms_that_hold_the_labels(form, capfd):
 
 @pytest.mark.parametrize("labels", [MHP_V1, MHP_V2, CIHP], ids=lambda labels: labels.name)
 def test_every_label_in_the_palettes_of_mhp(labels):
-    """Whatever two labels an image has, its colours are never taken for labels."""
+    """The colours of an image with any two labels are never read as labels."""
     count = len(labels.names)
     for a, b in itertools.combinations([*range(count), 255], 2):
         data = encode_indexed(np.array([[a, b]], np.uint8), labels.palette)

@@ -1,4 +1,4 @@
-"""The EXIF orientation of untrusted files, and pixels turned by it, against Pillow."""
+"""The EXIF orientation of untrusted files, and pixels rotated by it, compared with Pillow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = {"JPEG": {}, "PNG": {}, "WEBP": {"lossless": True}}
 
 
 def tiff(order: str, *entries: tuple[int, int, int, int], at: int = 8, count: int | None = None) -> bytes:
-    """A TIFF structure of one directory, its entries (tag, type, number, value) of 16-bit values."""
+    """Make a TIFF structure of one directory with entries (tag, type, number, value) of 16-bit values."""
     mark = b"II*\0" if order == "<" else b"MM\0*"
     body = b"".join(struct.pack(f"{order}HHIHxx", *entry) for entry in entries)
     length = len(entries) if count is None else count
@@ -26,7 +26,7 @@ def tiff(order: str, *entries: tuple[int, int, int, int], at: int = 8, count: in
 
 
 def jpeg(*segments: bytes, stray: bytes = b"") -> bytes:
-    """A JPEG with APP1 segments after its SOI."""
+    """Make a JPEG with APP1 segments after its SOI."""
     data = save(RGB, "JPEG")
     parts = [b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment for segment in segments]
     return data[:2] + stray + b"".join(parts) + data[2:]

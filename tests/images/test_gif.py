@@ -1,4 +1,4 @@
-"""GIFs as Pillow reads them, and what is no whole GIF of one picture."""
+"""GIFs decode as in Pillow; incomplete and animated ones are rejected."""
 
 import io
 

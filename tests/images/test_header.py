@@ -1,4 +1,4 @@
-"""Headers: what a file claims to be, told without decoding it; ``baseline`` only where every JPEG reader will do."""
+"""Headers: type and size of a file without decoding it; ``baseline`` only for JPEGs that every reader supports."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_bytes_after_the_end_are_not_baseline(extra):
 
 
 def test_the_end_is_that_of_the_picture():
-    thumbnail = b"\xff\xe1" + (2 + len(JPEG)).to_bytes(2, "big") + JPEG  # in a segment, with an EOI of its own
+    thumbnail = b"\xff\xe1" + (2 + len(JPEG)).to_bytes(2, "big") + JPEG  # in a segment, with its own EOI
     for data, trailer in ((JPEG, b""), (JPEG, b"\0"), (JPEG, JPEG), (JPEG[:2] + thumbnail + JPEG[2:], b"\xff\xd9")):
         assert read_header(data + trailer, "a.jpg").end == len(data)
     assert read_header(JPEG[:-2], "a.jpg").end == 0
@@ -109,7 +109,7 @@ def test_not_an_image(data, found):
 
 
 def with_scans(count):
-    """A JPEG of so many scans; those in a comment and after its end do not count."""
+    """Make a JPEG of ``count`` scans; those in a comment and after its end do not count."""
     frame = JPEG.index(b"\xff\xc0")
     scan = b"\xff\xda\0\x08\1\1\0\0\x3f\0codes\xff\0"
     comment = b"\xff\xfe" + (2 + 200 * len(scan)).to_bytes(2, "big") + scan * 200

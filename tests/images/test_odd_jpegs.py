@@ -1,7 +1,7 @@
-"""One promise for every JPEG: the check of a download, pack, open, the loader and MXNet's reader agree.
+"""The check of a download, pack, open, the loader and MXNet's reader agree on every JPEG.
 
-All of them take it with libjpeg's pixels (the loader enlarges Cb and Cr in its own way), or all refuse it. What is not
-stored byte for byte is noted in the manifest.
+All of them decode libjpeg's pixels (the loader upsamples Cb and Cr differently), or all reject the JPEG. The manifest
+notes JPEGs that are not stored byte for byte.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from mhpdata.storage.manifest import Manifest, read_manifest
 from mhpmodels.prediction.inputs import read_file
 
 FAULTS = sorted((TESTS / "data/jpeg").glob("*.jpg"))
-"""Bytes flipped in JPEGs of noise, which libjpeg decodes without a warning; "ours-refuses", or planes that differ."""
+"""JPEGs of noise with flipped bytes that libjpeg decodes without a warning; ours rejects them, or planes differ."""
 JPEG = encode(rough((24, 40)), 90)
 
 
 def write_download(root: Path, files: list[bytes]) -> Path:
-    """MHP v2 of these images in test, which has no masks; they are named from 1 on."""
+    """Write MHP v2 with these images in test, which has no masks; names count from 1."""
     (root / "list").mkdir(parents=True)
     (root / "test/images").mkdir(parents=True)
     for name, data in enumerate(files, 1):
@@ -57,7 +57,7 @@ def write_download(root: Path, files: list[bytes]) -> Path:
 
 
 def pack(root: Path, files: list[bytes], **options: object) -> Manifest:
-    """Pack these images as they are into ``root / "rec"``."""
+    """Pack these images at source size into ``root / "rec"``."""
     source = root / "LV-MHP-v2"
     if not source.exists():
         write_download(source, files)
@@ -65,12 +65,12 @@ def pack(root: Path, files: list[bytes], **options: object) -> Manifest:
 
 
 def noted(manifest: Manifest) -> dict[str, set[str]]:
-    """The codes of the notes of each image."""
+    """Return the codes of the notes of each image."""
     return {n.name: {m.code for m in manifest.notes if m.name == n.name} for n in manifest.notes}
 
 
 def mxnet_pixels(folder: Path) -> list[np.ndarray]:
-    """RGB of each record by mx.recordio.unpack_img; where MXNet is not installed by OpenCV, called as it calls it."""
+    """Decode each record to RGB by mx.recordio.unpack_img, or by the same call of OpenCV if MXNet is not installed."""
     if importlib.util.find_spec("mxnet") is None:
         with closing(mhpdata.open(folder, "test")) as split:
             images = [np.frombuffer(split.record(i).image, np.uint8) for i in range(len(split))]
@@ -83,23 +83,23 @@ def mxnet_pixels(folder: Path) -> list[np.ndarray]:
 
 
 def libjpeg_pixels(data: bytes) -> np.ndarray:
-    """RGB as OpenCV decodes a file, whatever libjpeg warns of; CMYK, which OpenCV converts in its own way, as we do."""
+    """Decode RGB with OpenCV, despite libjpeg's warnings; convert CMYK as mhp does, for OpenCV converts differently."""
     if read_header(data, "a").channels == 4:
         return decode_image(data, "a")[0]
-    data = data[:2] + data[data.index(b"\xff", 2) :]  # OpenCV knows a JPEG by its third byte
+    data = data[:2] + data[data.index(b"\xff", 2) :]  # OpenCV identifies a JPEG by its third byte
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
 def loader_pixels(image: bytes, sample: mhpdata.Sample) -> np.ndarray:
-    """What the slow twin of the loader draws of a record."""
+    """Draw a record with the slow twin of the loader."""
     scan, size = read_scan(image), sample.record.size
     planes = decode(image) if scan else [np.ascontiguousarray(sample.image[..., c]) for c in range(3)]
     return naive.image(planes, scan is not None, size, place_whole(size), scan and scan.factors)
 
 
 def agree(root: Path, files: list[bytes]) -> dict[str, int]:
-    """Have every reader read these images; returns how many were refused, and how many have each note."""
+    """Read these images with every reader; return the number rejected, and the count of each note."""
     manifest = pack(root, files, on_error="skip")
     refused = {skip.name for skip in manifest.skipped}
     checked = verify_source(root / "LV-MHP-v2")
@@ -135,7 +135,7 @@ def is_baseline(data: bytes) -> bool:
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory):
-    """Three hundred odd JPEGs, read by all; and where they are packed."""
+    """Read three hundred odd JPEGs with all readers; return the results and the packed folder."""
     root = tmp_path_factory.mktemp("odd")
     return root, agree(root, [odd_jpegs.odd(number) for number in range(300)])
 
@@ -159,7 +159,7 @@ def test_ten_thousand_of_each(tmp_path, make, begin):
     assert (counts["refused"] == 0) == (make is odd_jpegs.odd)
 
 
-# ------------------------------------------------------------------------------------------- the two decoders differ
+# ------------------------------------------------------------------------------------------- decoders that differ
 
 
 def test_what_the_decoders_differ_on_is_encoded_again_and_noted(tmp_path):
@@ -188,14 +188,14 @@ def test_deep_finds_what_an_older_pack_has_stored(tmp_path, monkeypatch):
 
 def test_the_decoder_is_compiled_for_what_is_stored_as_it_is_only(tmp_path, monkeypatch):
     for name in ("mhpdata.packing.crosscheck", "mhpdata.drawing.jpeg.planes"):
-        monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
+        monkeypatch.setitem(sys.modules, name, None)  # makes its import fail
     for options in ({"size": 16}, {"image": "raw"}, {"image": "yuv420"}):
         pack(tmp_path, [JPEG], overwrite=True, **options)
     with pytest.raises(ImportError):
         pack(tmp_path, [JPEG], overwrite=True)
 
 
-# ------------------------------------------------------------------------------------------- metadata is no pixels
+# ------------------------------------------------------------------------------------------- metadata
 
 
 def after_soi(part: bytes, data: bytes = JPEG) -> bytes:
@@ -216,7 +216,7 @@ ODD = {
     "a misnumbered ICC profile": after_soi(ICC(2, 1)),
     "an ICC profile after SOF": before_scan(ICC(1, 2)),
     "bytes between markers": before_scan(b"four"),
-    "an unknown transform of Adobe": after_soi(ADOBE + b"\x09", JPEG[:2] + JPEG[20:]),  # JFIF would count for more
+    "an unknown transform of Adobe": after_soi(ADOBE + b"\x09", JPEG[:2] + JPEG[20:]),  # JFIF would take precedence
     "an unknown version of JFIF": after_soi(odd_jpegs.segment(0xE0, b"JFIF\0\x07\1\0\0\1\0\1\0\0")),
     "a short EXIF block": after_soi(b"\xff\xe1\0\x02" + b"Exif"),
     "a trailer": JPEG + VIDEO,
@@ -285,7 +285,7 @@ def test_notes_survive_an_interrupted_pack(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(packing, "sync_folder", interrupt)
         pack(tmp_path, files)
-    monkeypatch.setattr(packing, "convert", None)  # all is there already
+    monkeypatch.setattr(packing, "convert", None)  # everything exists already
     manifest = pack(tmp_path, files)
     assert sorted(note.code for note in manifest.notes) == ["metadata"] * 8 + ["re-encoded"] + ["trailer"] * 3
 
@@ -301,7 +301,7 @@ def test_predict_takes_them_too(tmp_path):
         np.testing.assert_array_equal(seen, decode_jpeg(JPEG), err_msg=name)
 
 
-# ------------------------------------------------------------------------------------------- damaged, and wanted
+# ------------------------------------------------------------------------------------------- damaged, but kept
 
 
 CUT = JPEG[: len(JPEG) * 2 // 3]

@@ -1,4 +1,4 @@
-"""Every kind of PNG that is taken has the pixels that its specification says, by arithmetic; others are refused."""
+"""Every supported type of PNG decodes to the pixels of its specification, by arithmetic; others are rejected."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def random_samples(color, bits, size=SIZE):
 
 
 def as_rgb(samples, color, bits):
-    """What the specification says that samples show, alpha dropped, to the nearest of 8 bits."""
+    """Convert samples as in the specification: alpha dropped, rounded to 8 bits."""
     if color == 3:
         return palette_of(bits)[samples[..., 0]]
     shown = samples[..., :3] if color in (2, 6) else samples[..., :1].repeat(3, axis=2)
@@ -80,7 +80,7 @@ def test_a_transparent_palette_shows_its_colours():
 
 
 def test_pixels_that_run_on_are_cut_and_silent(capfd):
-    """Some encoders pad the stream; libpng warns, and takes what it needs."""
+    """Some encoders pad the stream; libpng warns and reads what it needs."""
     samples = random_samples(2, 8)
     header = struct.pack(">IIBBBBB", SIZE[1], SIZE[0], 8, 2, 0, 0, 0)
     rows = b"".join(b"\0" + row for row in pack_samples(samples, 8))
@@ -91,7 +91,7 @@ def test_pixels_that_run_on_are_cut_and_silent(capfd):
 
 
 def animated(size=SIZE):
-    """A PNG of two frames, as Pillow writes it: OpenCV 4.11 shows the first, OpenCV 5.0 the second."""
+    """Make a PNG of two frames with Pillow: OpenCV 4.11 decodes the first frame, OpenCV 5.0 the second."""
     first, second = (Image.fromarray(np.full((*size, 3), value, np.uint8)) for value in (10, 200))
     return save(np.asarray(first), "PNG", save_all=True, append_images=[second])
 

@@ -1,4 +1,4 @@
-"""The packed size, and resizing: equal to the slow twin, and to Pillow, to the last bit."""
+"""The packed size and resizing equal the slow twin and Pillow bit for bit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mhpdata.images.nearest_pixel import nearest_index, resize_labels
 from mhpdata.images.resize import resize_image, weights
 from mhpdata.images.size import packed_size
 
-# (height, width) -> (height, width): usual, shrinking a little and much, one pass only, edges
+# (height, width) -> (height, width): usual, small and large reduction, one pass only, edge cases
 SIZES = [
     ((63, 62), (78, 77)),
     ((48, 64), (77, 102)),
@@ -42,7 +42,7 @@ def picture(shape, seed=0):
 
 
 def pillow(image, size):
-    """Rows, then columns: two calls, because since 13.0 one call sometimes takes the columns first."""
+    """Resize rows, then columns, in two calls: since Pillow 13.0 one call sometimes takes the columns first."""
     rows = Image.fromarray(image).resize((size[1], image.shape[0]), Image.Resampling.BILINEAR)
     return np.asarray(rows.resize(size[::-1], Image.Resampling.BILINEAR))
 
@@ -70,7 +70,7 @@ def test_image_equals_the_twin_and_pillow(shape, size):
     ],
 )
 def test_image_equals_pillow_at_true_sizes(shape, size):
-    """Sizes that ``packed_size`` gives, in one call to Pillow of any version; and extreme ones."""
+    """Sizes from ``packed_size``, in one call to any version of Pillow, and extreme ones."""
     image = picture(shape)
     made = resize_image(image, size)
     np.testing.assert_array_equal(made, pillow(image, size))

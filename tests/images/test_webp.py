@@ -1,6 +1,6 @@
-"""Every kind of WebP that is taken has the pixels that Pillow gives, with any OpenCV; others are refused.
+"""Every supported type of WebP decodes to Pillow's pixels, with any OpenCV; others are rejected.
 
-OpenCV decodes them: the files stand here byte by byte, and the digests of their pixels beside them.
+OpenCV decodes them; the files are stored here with the digests of their pixels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from images import save
 from mhpdata.errors import ImageError
 from mhpdata.images.decode import decode_image
 
-WEBPS = {  # base85, and the digest of the pixels, which Pillow gives, too
+WEBPS = {  # base85, and the digest of the pixels, which is that of Pillow's
     "lossy": (
         "Qb|TeRsaA1S4BclR!}$~N&o-=a039H0V)vy3;;gSTBb~>B_pCR2mt^Z31<KRMW|JXbU9=I0RFdF#Lv`7FI%=ta0c4IKl2u=;^;8t"
         "%;z(l&T>k92Z!MB000",

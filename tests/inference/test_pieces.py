@@ -1,4 +1,4 @@
-"""Padding, windows, mirror images and scales around a network, against what the network says of each pixel alone."""
+"""Padding, windows, mirror images and scales around a network, compared with its output for single pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def picture(size, seed=0):
 
 
 def alone(network, image):
-    """The network's logits of each pixel by itself."""
+    """Return the network's logits for each pixel by itself."""
     free = ByColour(len(network.bias), 1)
     return free(image[None])[0]
 
@@ -100,7 +100,7 @@ def test_a_network_that_looks_at_colours_only_says_left_and_right_alike_under_a_
 
 
 def naive_scaled(array, size):
-    """Bilinear, half-pixel centres, one pixel at a time, in float64."""
+    """Resize bilinearly with half-pixel centres, one pixel at a time, in float64."""
     out = np.empty((len(array), *size))
     for y in range(size[0]):
         for x in range(size[1]):
@@ -127,9 +127,9 @@ def test_rescaled_logits_are_the_slow_twins(old, new):
     labels = labels_at(logits, new)
     assert labels.dtype == np.uint8 and labels.shape == new
     chosen = np.take_along_axis(expected, labels[None].astype(np.int64), 0)[0]
-    np.testing.assert_allclose(chosen, expected.max(0), atol=1e-5)  # of near equals either
+    np.testing.assert_allclose(chosen, expected.max(0), atol=1e-5)  # near ties may go either way
     whole = np.round(logits)
-    np.testing.assert_array_equal(labels_at(whole, old), whole.argmax(0))  # at the same size exactly argmax
+    np.testing.assert_array_equal(labels_at(whole, old), whole.argmax(0))  # at the same size, exactly argmax
 
 
 def test_a_nan_is_never_a_label():

@@ -1,4 +1,4 @@
-"""A kernel from the cache is whole, of the sources that are there now, and of the signature that is called."""
+"""A kernel from the cache is undamaged, matches the current sources and has the signature of the call."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ print(*out[[0, 1, 8, 9, 16, 17]])
 
 
 def split(folder: Path) -> str:
-    """What the plain kernel of the package in ``folder`` makes of two pixels."""
+    """Run the scalar kernel of the package in ``folder`` on two pixels."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache")}
     done = subprocess.run([sys.executable, "-c", SPLIT], env=environment, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -59,14 +59,14 @@ def test_a_change_of_a_called_kernel_in_another_file_is_seen(tmp_path):
 def test_bounds_are_checked_where_asked_whatever_is_cached(tmp_path):
     shutil.copytree(Path(mhpdata.__file__).parent, tmp_path / "mhpdata", ignore=shutil.ignore_patterns("__pycache__"))
     assert split(tmp_path) == "0 3 1 4 2 5"
-    beyond = SPLIT.replace("0, 2, out, 8", "0, 30, out, 8")  # reads and writes behind the end of both arrays
+    beyond = SPLIT.replace("0, 2, out, 8", "0, 30, out, 8")  # reads and writes past the end of both arrays
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     environment["NUMBA_BOUNDSCHECK"] = "1"
     done = subprocess.run([sys.executable, "-c", beyond], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert "IndexError" in done.stderr
 
 
-# --- processes, disks and files; each dispatcher here stands for a process of its own
+# --- processes, disks and files; each dispatcher here simulates a process
 
 
 def double(values):
@@ -80,13 +80,13 @@ INTS, FLOATS = np.arange(4), np.arange(4.0)
 
 
 def process(function=double):
-    """A function as a process has it that has just begun."""
+    """Return a function as in a process that has just started."""
     return jit.kernel(function)
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """The folder that NUMBA_CACHE_DIR names, empty."""
+    """Return the empty folder of NUMBA_CACHE_DIR."""
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(kernel_cache, "WRITER", kernel_files.Writer())
     monkeypatch.setattr(Path, "replace", lambda part, path: os.replace(part, path))  # noqa: PTH105  3.10 has its own
@@ -98,12 +98,12 @@ def kept(cache):
 
 
 def compiled(dispatcher):
-    """How many signatures it has compiled, and not found."""
+    """Return the number of signatures that were compiled because the cache lacked them."""
     return sum(dispatcher.stats.cache_misses.values())
 
 
 def test_signatures_that_are_compiled_at_once_never_take_each_others_code(cache, monkeypatch):
-    with monkeypatch.context() as meanwhile:  # Numba's own cache, where both read its index before either wrote it
+    with monkeypatch.context() as meanwhile:  # Numba's own cache, if both read its index before either writes it
         meanwhile.setattr(caching.IndexDataCacheFile, "_load_index", lambda self: {})
         assert process()(INTS) == 12
         meanwhile.setattr(caching.IndexDataCacheFile, "_save_data", lambda *of: None)
@@ -112,7 +112,7 @@ def test_signatures_that_are_compiled_at_once_never_take_each_others_code(cache,
 
 
 def test_files_get_their_names_in_any_order(cache, monkeypatch):
-    """Three processes are about to rename what they have written: two of one signature, one of another."""
+    """Three processes are about to rename their files: two of one signature, one of another."""
     renames = []
 
     def rename_later(part, path):
@@ -240,7 +240,7 @@ class Pair(NamedTuple):
 
 
 def test_the_fields_of_a_bundle_are_part_of_the_key(cache):
-    """Two fields of one type change places: Numba shows both bundles as Pair(array, array)."""
+    """Two fields of one type are swapped: Numba shows both bundles as Pair(array, array)."""
 
     def subtract(pair):
         return pair.first[0] - pair.second[0]
@@ -257,7 +257,7 @@ def test_the_fields_of_a_bundle_are_part_of_the_key(cache):
     assert (turned(Turned(b, a)), compiled(turned), len(kept(cache))) == (2, 1, 2)
 
 
-# --- all sources of kernels count as one
+# --- the cache depends on all sources of kernels
 
 
 def test_all_files_with_kernels_are_sources():
@@ -274,7 +274,7 @@ def test_all_files_with_kernels_are_sources():
 
 
 def test_what_kernels_read_beside_their_arguments_stands_in_the_sources():
-    """All but IGNORE, which the format fixes."""
+    """Every constant except IGNORE, which the format defines."""
     root = Path(mhpdata.__file__).parent.parent
     sources = set(kernel_cache.sources())
     names = [".".join(path.relative_to(root).with_suffix("").parts) for path in sources]

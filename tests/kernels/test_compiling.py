@@ -1,4 +1,4 @@
-"""Kernels are compiled by one process at a time, beside a helper, and that is told; clocks leave it out."""
+"""One process at a time compiles kernels, with a helper, and reports it; clocks exclude it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a process that compiles; its last line is [[misses of first, of second], did it compile]."""
+    """Start a process that compiles; its last line is [[misses of first, of second], whether it compiled]."""
     (tmp_path / "kernels.py").write_text(RUN)
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
 
@@ -92,7 +92,7 @@ def test_processes_that_start_together_compile_once(start):
     processes = [start("prepare", "2") for _ in range(4)]
     found = [end(process) for process in processes]
     misses = [json.loads(lines[-1])[0] for lines in found]
-    # a process that came late enough finds the file at once; the others look for it again when it is their turn
+    # a late process finds the file at once; the others look for it again in their turn
     assert sum("Compiling" in line for lines in found for line in lines) == 1, found
     assert max(map(max, misses)) == 1
     assert sum("Waiting for another process" in line for lines in found for line in lines) == 3

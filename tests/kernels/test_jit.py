@@ -1,4 +1,4 @@
-"""The decorators: one signature per kernel, callees that leave nothing behind."""
+"""The decorators: one signature per kernel; callees are compiled into their kernels."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_second_signature_is_named():
 
 
 def test_nobody_else_decorates_kernels():
-    """But inverse_dct, whose arithmetic Numba inlines."""
+    """The exception is inverse_dct, whose arithmetic Numba inlines."""
     for path in files("mhpdata", "mhpmodels"):
         if path.name not in ("jit.py", "inverse_dct.py"):
             assert "njit" not in path.read_text(encoding="utf-8"), path

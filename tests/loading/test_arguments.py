@@ -1,4 +1,4 @@
-"""Arguments of a wrong kind are errors that name the argument, before a folder is opened."""
+"""Arguments of a wrong type are errors that name the argument, before a folder is opened."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a batch shows in notebooks."""
+"""The display of a batch in notebooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mhp-bench: rows for a packed folder, and the way to the peers."""
+"""mhp-bench: rows for a packed folder, and the call of the peers."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_what_stands_behind_two_dashes_is_for_the_peers(run, monkeypatch, tmp_pa
 
 
 def test_warm_leaves_nothing_to_compile_for_the_next_process(tmp_path):
-    """Nor any kernel with two signatures: each would be compiled twice."""
+    """No kernel has two signatures, as each would be compiled."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
 
     def warm(code):

@@ -1,4 +1,4 @@
-"""The loader: right samples, right bytes, at any number of threads; options, memory, resume."""
+"""The loader: correct samples and bytes for any number of threads; options, memory, resume."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def rec(packed):
 
 
 def planes(sample, image, folder, index):
-    """The stored planes, and whether they are Y, Cb, Cr."""
+    """Return the stored planes, and whether they are Y, Cb, Cr."""
     record = mhpdata.open(folder, "train").record(index)
     if image == "jpeg" and read_scan(record.image):
         return naive_jpeg.decode(bytes(record.image)), True

@@ -1,4 +1,4 @@
-"""The loader and shards that are damaged, cut short or gone: an error that names the record, or a record left out."""
+"""The loader on damaged, truncated or missing shards: an error that names the record, or a skipped record."""
 
 import dataclasses
 import json
@@ -64,7 +64,7 @@ def test_a_damaged_record_is_one_error_or_is_left_out(damaged, image, format):
 
 
 def with_image(change):
-    """Damage that a record's CRC-32 does not show: another image of as many bytes."""
+    """Make damage that a record's CRC-32 does not show: another image of the same length."""
 
     def damage(data, at, size):
         record = parse_record(bytes(data[at : at + size]), 7)
@@ -115,7 +115,7 @@ def test_another_codec_than_the_record_s_is_refused_before_anything_is_drawn(dam
 
 
 def test_an_announcement_that_fails_is_no_error(packed, monkeypatch):
-    """What is wrong comes up where the record is read, so that it can be left out."""
+    """The error is raised when the record is read, so that it can be skipped."""
 
     def gone(*_):
         raise ShardError("train-00000.rec", "vanished")
@@ -146,29 +146,29 @@ def test_a_missing_shard_is_named(damaged):
         loader(folder)
 
 
-# --- files that change after they were opened
+# --- files that change after opening
 
 
 def in_place(folder, index, change):
-    """Change a record's bytes in its file, by ``change(data, at, size)``."""
+    """Change a record's bytes in its file with ``change(data, at, size)``."""
     split = mhpdata.open(folder, "train")
     path = split.span(index)[0].path
     data = bytearray(path.read_bytes())
     change(data, split.plain(index), len(split.raw(index)))
     with path.open("r+b") as shard:  # the same inode
         shard.write(data)
-    os.utime(path, ns=(1, 1))  # another time, however coarse the file system's are
+    os.utime(path, ns=(1, 1))  # a different time, even on file systems with coarse times
 
 
 def same_time(path, change):
-    """A change that the file's times do not show."""
+    """Make a change that the file's times do not show."""
     before = path.stat()
     change()
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def label_77(data, at, size):
-    """Give the first run of a record's map label 77, and let its CRC-32 as it was."""
+    """Set the first run of a record's map to label 77 without changing its CRC-32."""
     record = parse_record(bytes(data[at : at + size]), 7)
     runs = at + 24 + len(record.image) + -len(record.image) % 8 + 4 * (record.size[0] + 1)
     data[runs + 2] = 77
@@ -194,7 +194,7 @@ def test_every_reading_is_checked_on_request(damaged, image, monkeypatch):
     path = folder / "train-00000.h5"
     first, always = loader(folder), loader(folder, persons=True, check="always")
     rare = loader(folder, check="always")
-    monkeypatch.setattr(Split, "plain", lambda *_: -1)  # as of records in several parts
+    monkeypatch.setattr(Split, "plain", lambda *_: -1)  # as for records in several parts
     batches = epoch(first), epoch(rare)
     monkeypatch.undo()
     plain = epoch(loader(folder, persons=True))
@@ -226,7 +226,7 @@ def test_a_label_that_changes_after_the_first_reading_is_not_handed_out(damaged)
 @pytest.mark.parametrize("image", IMAGES)
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_touch_or_a_copy_ends_no_run(damaged, image, format, monkeypatch):
-    """Between two epochs, and in one whose files are opened again and again."""
+    """Changes are noticed between epochs, and within one whose files are reopened repeatedly."""
     folder = damaged(image, format, lambda *_: None)
     whole = loader(folder)
     expected = [digest(epoch(whole)) for _ in range(3)]
@@ -252,7 +252,7 @@ def test_a_touch_or_a_copy_ends_no_run(damaged, image, format, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 @pytest.mark.parametrize("fails", ["open", "changed", "size"])
 def test_a_whole_picture_has_the_memory_of_its_own_size(packed, monkeypatch, dtype, fails):
-    """A record that cannot be read when its batch is begun, or is of another size then, is not drawn beyond it."""
+    """A record that is unreadable or of another size when its batch is allocated is not drawn past the batch's end."""
     ours = Loader(packed["raw", "hdf5"], "val", 1, view=Whole(), output=Output(dtype=dtype), threads=1)
     regions, begun = ours._data.handle(0).regions, []
     find = regions.find
@@ -291,11 +291,11 @@ def test_a_changed_shard_is_looked_at_in_a_forked_child(damaged):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
-# --- shards that are not the manifest's
+# --- shards of another manifest
 
 
 def renamed(packed, tmp_path, image="jpeg", format="hdf5"):
-    """A folder whose manifest is of another pack with records of the same sizes: record 7 has another name."""
+    """Make a folder with the manifest of another pack with records of the same sizes: record 7 has another name."""
     folder = shutil.copytree(packed[image, format], tmp_path / "rec")
     manifest = json.loads((folder / "manifest.json").read_text())
     names = manifest["splits"]["train"]["shards"][0]["names"]

@@ -1,4 +1,4 @@
-"""How an iteration ends, and how it goes on elsewhere: errors, break, close, the interpreter's exit, fork, pickle."""
+"""The end of an iteration and its continuation elsewhere: errors, break, close, interpreter exit, fork, pickle."""
 
 import subprocess
 import sys
@@ -61,7 +61,7 @@ def test_whoever_waits_for_a_batch_of_a_loader_that_is_closed_gets_an_error(rec)
         go_on.wait(60)
         return image, labels
 
-    ours, found = loader(rec, transform=transform, on_error="skip"), []  # to be closed is nothing that is skipped
+    ours, found = loader(rec, transform=transform, on_error="skip"), []  # closing is not a skipped record
 
     def wait():
         with pytest.raises(OptionError, match=r"this iterator was ended.*Open a second Loader"):
@@ -93,7 +93,7 @@ def test_an_iteration_that_was_ended_says_so_and_does_not_wait(rec, end):
     epoch(ours)  # all records are known
     with pytest.raises(OptionError, match="this iterator was ended"):
         for _batch in ours:
-            time.sleep(0.05)  # what was begun is done
+            time.sleep(0.05)  # batches in progress are finished
             if end == "close":
                 ours.close()
             else:
@@ -118,7 +118,7 @@ def test_threads_that_cannot_be_started_leave_none(rec, monkeypatch):
 
 
 def run(code, *arguments):
-    """Run a script as a user would; it must end by itself."""
+    """Run a script; it must end by itself."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)],
         capture_output=True, text=True, timeout=120, check=False,

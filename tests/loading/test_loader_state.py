@@ -1,4 +1,4 @@
-"""Where an iteration stands: epochs for loops that stop by length, what a break means, states of mhp 0.1."""
+"""The position of an iteration: epochs for loops that stop by length, the effect of break, states of mhp 0.1."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def copies(batches):
 
 @pytest.fixture(scope="module")
 def epochs(rec):
-    """Three epochs of a loader that is driven to its end each time."""
+    """Return three epochs of a loader that runs to its end each time."""
     ours = loader(rec)
     found = [copies(ours) for _ in range(3)]
     assert found[0] != found[1] != found[2]
@@ -29,7 +29,7 @@ def epochs(rec):
 
 
 def by_length(loader):
-    """Lightning's way."""
+    """Iterate as Lightning does."""
     iterator = iter(loader)
     return [next(iterator) for _ in range(len(loader))]
 

@@ -25,7 +25,7 @@ CIHP_IDS = {"train": list(range(201, 213)), "val": [220], "test": [230]}
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
-    """{layout: packed folder}: 9, 9 and 12 training images; one of v2 has a scarf and an umbrella."""
+    """Make {layout: packed folder}: 9, 9 and 12 training images; one of v2 has a scarf and an umbrella."""
     root = tmp_path_factory.mktemp("mixture")
     v2 = write_v2(root / "v2", V2_IDS)
     (v2 / "train" / "parsing_annos" / "105_01_01.png").write_bytes(red(labels_of(3, 50, 51)))
@@ -111,14 +111,14 @@ def test_sets_come_in_proportion_to_their_weights_and_repeats_have_draws_of_thei
         assert [counts[name] for name in ("v1", "v2", "cihp")] == [3, 3, 24]
         totals += Counter(indices)
         images = {image.tobytes() for image in batch.images}
-        assert len(images) == 30, "the same photo twice, cropped differently"
-    assert all(totals[i] == 8 for i in range(18, 30)), "each of 12 samples twice an epoch"
+        assert len(images) == 30, "each image twice, with different crops"
+    assert all(totals[i] == 8 for i in range(18, 30)), "each of 12 samples twice per epoch"
 
 
 def test_rare_classes_come_more_often(packed, sets):
     ours = open_loader(packed["v2"], "train", sample="rare", **OPTIONS)
     counts = Counter(int(i) for _ in range(40) for batch in ours for i in batch.indices)
-    rare = 4  # 105, which alone shows scarf and umbrella
+    rare = 4  # 105, the only image with scarf and umbrella
     assert len(counts) == 9 and sum(counts.values()) == 9 * 40
     assert counts[rare] > 1.5 * np.mean([counts[i] for i in range(9) if i != rare])
 
@@ -139,7 +139,7 @@ def test_sampling_works_without_what_an_older_manifest_lacks(packed, tmp_path):
 
 
 def _without_counts(text):
-    """A manifest as the first mhp wrote it: version 1, without the photos and classes of records."""
+    """Write a manifest like the first mhp: version 1, without image digests and classes of records."""
     content = json.loads(text) | {"version": 1}
     for split in content["splits"].values():
         for shard in split["shards"]:
@@ -174,7 +174,7 @@ def test_class_weights_of_a_mixture(packed, sets):
         class_weights(packed["v2"], "test")
 
 
-# What does not go together.
+# Incompatible sets and options.
 
 
 def test_sets_of_different_classes_need_a_table(packed, sets):
@@ -215,7 +215,7 @@ def test_names_of_each_set(sets):
 
 @pytest.fixture(scope="module")
 def leaking(packed, tmp_path_factory):
-    """v2 anew, whose training images 102 and 107 are v1's 0013 (test) and 0010 (val)."""
+    """Pack v2 again with its training images 102 and 107 replaced by v1's 0013 (test) and 0010 (val)."""
     root = tmp_path_factory.mktemp("leaks")
     source = packed["v1"].parent.parent
     v2 = shutil.copytree(source / "v2", root / "v2")
@@ -248,7 +248,7 @@ def test_leaks_are_looked_for_in_training_across_folders_only(packed, leaking):
     evaluated = [(packed["v1"], "val"), (leaking, "train")]
     assert len(open_loader(evaluated, view=CentreCrop(32), remap="common", **OPTIONS)) == 3
     with pytest.raises(LeakError, match="1 image shared by"):
-        open_loader(evaluated, remap="common", **OPTIONS)  # val of v1 is trained on here, its test is not
+        open_loader(evaluated, remap="common", **OPTIONS)  # val of v1 is a training split here, its test is not
 
 
 def test_only_what_is_trained_on_can_leak(packed, leaking):
@@ -261,7 +261,7 @@ def test_only_what_is_trained_on_can_leak(packed, leaking):
         {"where": lambda name: name not in ("102", "107")},
     ):
         assert epoch(open_loader(sets, remap="common", **subset, **OPTIONS)) == without
-    assert len(open_loader(sets, remap="common", limit=10, **OPTIONS)) == 3  # of the second set only 101
+    assert len(open_loader(sets, remap="common", limit=10, **OPTIONS)) == 3  # only 101 of the second set
     with pytest.raises(LeakError, match="1 image shared by"):
         open_loader(sets, remap="common", limit=11, **OPTIONS)
     with pytest.raises(LeakError, match="1 image shared by"):

@@ -1,4 +1,4 @@
-"""The order of an epoch and the draws: pure, complete, and the same for ever."""
+"""The order of an epoch and the random draws: pure functions, complete, and never changed."""
 
 import itertools
 
@@ -24,7 +24,7 @@ def test_permutation_changes_with_seed_and_epoch():
 
 
 def test_the_stream_is_frozen():
-    """These numbers are part of the contract: a checkpoint resumed years later must see the same batches."""
+    """These numbers are part of the contract: a checkpoint resumed years later must get the same batches."""
     assert sampling.permutation(7, 2, 8).tolist() == FROZEN_ORDER
     np.testing.assert_array_equal(
         (sampling.draws(7, 2, np.array([0, 5]))[:, :3] * 2**32).astype(np.int64), FROZEN_DRAWS
@@ -72,7 +72,7 @@ def test_a_second_turn_has_draws_of_its_own_and_the_first_those_of_the_index():
     st.lists(st.tuples(st.sampled_from([1, 2, 3, 8]), st.integers(1, 7), st.integers(1, 9)), min_size=1, max_size=4),
 )
 def test_all_ranks_see_each_sample_once_also_when_the_world_changes(length, stages):
-    """Every stage is (world size, batch size, batches until the run is stopped); the last one runs to the end."""
+    """Each stage is (world size, batch size, batches until the run stops); the last one runs to the end."""
     seen, position = [], 0
     for number, (world_size, batch_size, stop_after) in enumerate(stages):
         todo = sampling.batches_left(length, position, batch_size, world_size)

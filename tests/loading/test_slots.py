@@ -1,4 +1,4 @@
-"""A block is used again when nobody can see it any more, and not before."""
+"""A block is reused as soon as no reference to it remains, and not before."""
 
 import gc
 import sys
@@ -97,7 +97,7 @@ def test_a_small_batch_leaves_a_block_for_a_large_one():
 
 
 def test_a_block_comes_back_without_any_code_of_ours():
-    """A finaliser in Python would swallow an interrupt, and print it."""
+    """A finaliser in Python would swallow an interrupt and print it."""
     slots, called = Slots(2), []
     arrays = lend(slots)
     address = arrays[0].ctypes.data

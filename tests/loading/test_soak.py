@@ -1,4 +1,4 @@
-"""A short soak of the loader; an hour of it: make soak."""
+"""A short soak test of the loader; make soak runs an hour."""
 
 from pathlib import Path
 

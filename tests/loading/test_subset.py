@@ -1,4 +1,4 @@
-"""Which samples of a split count: by name, function, number and protocol, all together."""
+"""Selection of samples: by name, function, number and protocol, and combined."""
 
 import pytest
 from folder import write_folder
@@ -12,7 +12,7 @@ from mhpdata.storage.protocol import choose_names
 
 @pytest.fixture(scope="module")
 def rec(tmp_path_factory):
-    """17 images of train are no copies, the last one is that of another split."""
+    """Pack 18 training images: 0001 is a copy of a test image, the other 17 have no copies."""
     root = tmp_path_factory.mktemp("subset")
     source = write_folder(root / "LV-MHP-v1", images=32, size=(61, 83))
     (source / "images/0001.jpg").write_bytes((source / "images/0026.jpg").read_bytes())
@@ -43,7 +43,7 @@ WHOLE = [
     *((split, {"unseen": True}) for split in ("train", "val")),
     ("val", {"leak_free": True}),
 ]
-"""Where a condition leaves nothing out: this download has copies in train and test only."""
+"""Here a condition drops nothing: this download has copies in train and test only."""
 
 
 def test_conditions_act_together_and_in_the_split_s_order(rec):

@@ -1,4 +1,4 @@
-"""Joint runs: equal to the slow twin, there and back, and nothing untrusted gets past the checks."""
+"""Joint runs: equal to the slow twin, exact round trip, and checks that reject all invalid input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIZE = (3, 6)
 
 
 def maps(rng, shape, change):
-    """Labels and persons that go together, and change at a share of the pixels."""
+    """Return consistent labels and persons that change at a share of the pixels."""
     pick = np.cumsum(rng.random(shape) < change, axis=1) + rng.integers(0, 99)
     labels = rng.choice([0, 0, 255, *range(19)], 5000)[pick].astype(np.uint8)
     persons = rng.integers(1, 256, 5000)[pick].astype(np.uint8)
@@ -125,7 +125,7 @@ WORDS = st.integers(0, 2**32 - 1) | st.builds(
     good=st.booleans(),
 )
 def test_check_agrees_with_the_twin(offsets, runs, at, good):
-    if good:  # one word of a right record changed
+    if good:  # one word of a valid record changed
         offsets, runs = OFFSETS, [*GOOD[:at], *runs[:1], *GOOD[at + len(runs[:1]) :]]
     words = np.array(offsets, np.uint32), np.array(runs, np.uint32)
     try:

@@ -1,4 +1,4 @@
-"""A person's mask as runs: equal to the slow twin, there and back, and nothing untrusted gets past the checks."""
+"""A person's mask as runs: equal to the slow twin, exact round trip, and checks that reject all invalid input."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHAPES = [(1, 1), (1, 2), (1, 7), (1, 8), (1, 9), (9, 1), (3, 64), (3, 65), (11,
 
 
 def random_mask(rng, shape, change):
-    """A mask that changes at a share of the pixels."""
+    """Return a mask that changes at a share of the pixels."""
     pick = np.cumsum(rng.random(shape) < change, axis=1) + rng.integers(0, 99)
     return rng.choice([0, 0, 255, *range(19)], 5000)[pick].astype(np.uint8)
 
@@ -88,7 +88,7 @@ def test_damaged_masks(data, text):
 
 
 def test_a_bomb_is_not_inflated():
-    """50 MB of zeros behind good counts, and behind a good mask: neither is ever held."""
+    """50 MB of zeros after valid counts, and after a valid mask: neither is held in memory."""
     for head in (np.array([1, 1], "<u2").tobytes(), zlib.decompress(MASK)):
         bomb = zlib.compress(head + bytes(50_000_000))
         with pytest.raises(RecordError):

@@ -1,4 +1,4 @@
-"""The overlap rules: against the slow twin, a truth table by hand, and what holds for every input."""
+"""The overlap rules: compared with the slow twin and a truth table, and properties for all inputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHAPES = [(1, 1), (1, 9), (9, 1), (2, 64), (7, 65), (13, 11)]
 
 
 class Lazy:
-    """Masks that are made anew at each access, and counted."""
+    """Masks that are made again at each access; accesses are counted."""
 
     def __init__(self, masks):
         self.masks = masks
@@ -34,7 +34,7 @@ class Lazy:
 
 
 def blobs(rng, persons, shape, fill=0.4, labels=6):
-    """Random masks: each person some labels in a random rectangle."""
+    """Return random masks: each person has some labels in a random rectangle."""
     masks = []
     for _ in range(persons):
         mask = np.where(rng.random(shape) < fill, rng.integers(1, labels + 1, shape), 0).astype(np.uint8)
@@ -89,7 +89,7 @@ def test_equals_the_twin_on_a_larger_picture(rule):
         [np.full((2, 3), 255, np.uint8), np.eye(2, 3, dtype=np.uint8)],
         [np.eye(2, 3, dtype=np.uint8), np.full((2, 3), 255, np.uint8)],
     ],
-    ids=["empty", "all contested", "all conflicting", "255 persons", "255 in front", "255 behind"],
+    ids=["empty", "all overlapping", "all conflicting", "255 persons", "255 first", "255 last"],
 )
 def test_edges(rule, masks):
     check(masks, rule)
@@ -103,7 +103,7 @@ def test_255_persons_who_meet_here_and_there(rule):
     )
 
 
-# Three persons in one row. Areas: 5, 4 and 3 pixels.    contested: columns 2, 3, 4 and 6; equal labels: column 2
+# Three persons in one row. Areas: 5, 4 and 3 pixels.    overlap: columns 2, 3, 4 and 6; equal labels: column 2
 ROWS = [
     [1, 1, 1, 2, 1, 0, 0, 0],
     [0, 0, 1, 3, 3, 3, 0, 0],
@@ -128,7 +128,7 @@ def test_truth_table(rule):
     assert (merged.contested, merged.conflicting) == (3, 2)
 
 
-# 255 is no label: it is kept where nobody has one. Contested: columns 3 and 4; by labels alone 2 is the smallest
+# 255 is no label: kept where no person has one. Overlap: columns 3 and 4; counting labels only, 2 is the smallest
 UNSURE = [
     [1, 255, 255, 1, 1, 1, 0, 255],
     [255, 255, 2, 2, 2, 0, 0, 0],
@@ -162,12 +162,12 @@ def test_equals_the_twin_where_much_is_not_counted(rule, persons):
 
 
 def test_rules_differ_where_they_should():
-    """Smallest looks at areas, not at the order; of equals the first is in front."""
+    """Smallest compares areas, not the order; ties go to the first person."""
     large, small = np.array([[1, 1, 1]], np.uint8), np.array([[0, 2, 0]], np.uint8)
     assert merge([small, large], "smallest").persons.tolist() == [[2, 1, 2]]
     assert merge([large, small], "smallest").persons.tolist() == [[1, 2, 1]]
     assert merge([large, 2 * large], "smallest").persons.tolist() == [[1, 1, 1]]
-    # the small person is wholly contested: infinitely far
+    # the small person overlaps completely: infinitely far
     assert merge([small, large], "nearest").persons.tolist() == [[2, 2, 2]]
 
 

@@ -1,4 +1,4 @@
-"""Who is nearest: against the slow twin's distances. The whole rule, ties included, is in test_merge."""
+"""The nearest person, compared with the slow twin's distances. test_merge tests the whole rule, including ties."""
 
 from __future__ import annotations
 

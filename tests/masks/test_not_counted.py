@@ -1,6 +1,6 @@
-"""Label 255 in masks, and persons without a label, from the download to the score: one image, one count everywhere.
+"""Label 255 in masks and persons without a label, from the download to the score: the same counts everywhere.
 
-Masks lie there in every form that holds labels, so the way of each form is gone to its end, too.
+Masks occur in every form that holds labels, so each form is followed through the whole pipeline.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FORMS = [
 
 
 def masks_of(name):
-    """Three persons: blobs that overlap, of labels and 255; the third has labels only in images of even names."""
+    """Return three persons, overlapping blobs of labels and 255; the third has labels if the name is even."""
     rng = np.random.default_rng(name)
     masks = np.zeros((3, *SIZE), np.uint8)
     for k, mask in enumerate(masks):
@@ -90,7 +90,7 @@ def test_packed_or_read_by_any_rule_the_maps_are_the_slow_twins(packed, source, 
 
 
 def test_a_person_without_a_label_is_counted_alike_everywhere(source, packed, tmp_path):
-    """Table, verification before and after, and the scorer, which leaves the person out as the official one does."""
+    """Checks table, verification before and after, and the scorer, which skips the person as the official one does."""
     content = json.loads((packed / "manifest.json").read_text())
     for split, unlabelled in (("train", 2), ("val", 1), ("test", 0)):
         statistics = content["splits"][split]["statistics"]
@@ -133,7 +133,7 @@ def test_a_pack_without_such_persons_says_nothing_of_them(tmp_path):
 
 
 def test_cihps_persons_of_background_are_counted_by_nobody(tmp_path):
-    """All background, or all not counted: a person in Human_ids, and none for the table and the score."""
+    """A mask of background or 255 only is a person in Human_ids, but not in the table or the score."""
     size = labels_of(1).shape
     root = write_cihp(tmp_path / "CIHP", {"train": [1, 4], "val": [7], "test": [10]})
     write_maps(root / "Training", 1, labels_of(5, 0, 19, 255), labels_of(1, 2, 7, 9))

@@ -1,4 +1,4 @@
-"""The torch networks against GluonCV's: the same weights, the same logits; and what batch norm does at the edges."""
+"""The torch networks compared with GluonCV's: the same weights give the same logits; edge cases of batch norm."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from mhpmodels.networks import resnet  # noqa: E402
 from mhpmodels.networks.norm import BatchNorm, CudaSyncBatchNorm, SyncBatchNorm, synchronise  # noqa: E402
 from mhpmodels.networks.resize import resize, resize_by_products  # noqa: E402
 
-# SciPy's names, which MXNet takes when it saves
+# MXNet uses old names of SciPy when it saves
 pytestmark = pytest.mark.filterwarnings("ignore:Please import `csr_matrix`:DeprecationWarning")
 HEADS = ("head", "auxlayer", "psp_head", "conv_sub1", "conv_sub4", "conv_sub2")
 
 
 @pytest.fixture(scope="module")
 def gluon(mx):
-    """GluonCV's two networks."""
+    """Return GluonCV's two networks."""
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")
-        patch.setitem(sys.modules, "torch", None)  # gluoncv refuses to be imported where torch >= 2 is importable
+        patch.setitem(sys.modules, "torch", None)  # gluoncv cannot be imported beside torch >= 2
         icnet = pytest.importorskip("gluoncv.model_zoo.icnet", reason="GluonCV is not installed here")
         pspnet = pytest.importorskip("gluoncv.model_zoo.pspnet", reason="GluonCV is not installed here")
     return {"icnet": icnet.ICNet, "psp": pspnet.PSPNet}
 
 
 def their_network(mx, gluon, model, crop, rng):
-    """GluonCV's, initialised as it does, with running statistics that are not those of a new network; no dropout."""
+    """Initialise GluonCV's network as GluonCV does, with non-default running statistics and no dropout."""
     network = gluon[model](19, backbone="resnet50", pretrained_base=False, crop_size=crop, aux=True)
     network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="out", magnitude=2), force_reinit=True)
     for name in HEADS:
@@ -63,14 +63,14 @@ def their_network(mx, gluon, model, crop, rng):
 
 
 def photos(count, crop, rng):
-    """Smooth shapes and grain, of another colour each, as photos have; float32 (N, 3, crop, crop)."""
+    """Return natural-looking images: smooth coloured shapes and grain, float32 (N, 3, crop, crop)."""
     shapes = torch.from_numpy(rng.normal(0, 1.5, (count, 3, 5, 5)).astype(np.float32))
     return resize(shapes, (crop, crop)).numpy() + rng.normal(0, 0.3, (count, 3, crop, crop)).astype(np.float32)
 
 
 @dataclass
 class Pair:
-    """Their network and ours with the same weights, and images."""
+    """Return their network and ours with the same weights, and images."""
 
     theirs: Any
     ours: Any
@@ -121,8 +121,8 @@ def test_the_same_weights_give_gluoncvs_logits_and_statistics(mx, gluon, model, 
 @pytest.mark.parametrize("crop", [480, 768])
 @pytest.mark.parametrize("model", ["icnet", "psp"])
 def test_the_same_at_the_crops_of_the_recipe(mx, gluon, model, crop, tmp_path):
-    """In training against their network in float64: MXNet's float32 batch statistics are naive sums, and at 768 x 768
-    a single batch norm of its is 2e-3 off."""
+    """Compared in training with their network in float64: MXNet sums float32 batch statistics naively, and at 768 x 768
+    a single batch norm is off by 2e-3."""
     both = pair(mx, gluon, model, crop, tmp_path)
     check_predict(mx, both)
     both.theirs.cast("float64")
@@ -209,14 +209,14 @@ def test_batch_norm_against_its_definition(norm, shape, alone):
 
 @pytest.fixture
 def alone(tmp_path):
-    """A group of one process, for layers that talk to the others."""
+    """Make a group of one process, for layers that communicate."""
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1)
     yield
     torch.distributed.destroy_process_group()
 
 
 def test_torchs_batch_norm_keeps_its_own_rule(alone):
-    """The unbiased variance, on all ranks as on one."""
+    """The running variance is unbiased, on all ranks as on one."""
     x, theirs = torch.randn(4, 3, 5, 6, dtype=torch.float64), torch.nn.BatchNorm2d(3).double()
     ours = SyncBatchNorm(copy.deepcopy(theirs)).double()
     torch.testing.assert_close(ours(x), theirs(x))
@@ -229,7 +229,7 @@ def test_torchs_batch_norm_keeps_its_own_rule(alone):
     ids=["cpu", "cuda"],
 )
 def test_synchronising_keeps_every_tensor_and_key(cuda, kinds):
-    """Of layers of ours and of torch's."""
+    """The network has a batch norm of ours and one of torch."""
     inner = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), BatchNorm(4))
     network = torch.nn.Sequential(inner, torch.nn.BatchNorm2d(4, eps=1e-3, momentum=0.2))
     before = network.state_dict()
@@ -281,7 +281,7 @@ def test_two_products_resize_as_torch_does(old, new, layout):
     torch.testing.assert_close(
         torch.autograd.grad((found * weights).sum(), x)[0], gradient, rtol=0, atol=1e-4 * gradient.abs().max().item()
     )
-    one_pixel = old == (1, 1)  # is of both formats, and becomes the features' in the pyramid
+    one_pixel = old == (1, 1)  # fits both memory formats, and takes that of the features in the pyramid
     assert found.is_contiguous(memory_format=torch.channels_last if one_pixel else layout)
     half = x.detach().bfloat16()
     with torch.autocast("cpu", torch.bfloat16):

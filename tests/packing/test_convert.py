@@ -1,4 +1,4 @@
-"""One entry to one record: memory set by the photo, not by its persons; photos that no record may hold."""
+"""One entry to one record: memory depends on the image, not on its persons; images too large for a record."""
 
 import tracemalloc
 
@@ -17,7 +17,7 @@ from mhpdata.storage.record import parse_record
 
 
 def entry_of(root, size, persons):
-    """A folder of one flat photo and as many masks, and its entry."""
+    """Make a folder with one flat image and some masks; return its entry."""
     for folder in ("images", "annotations"):
         (root / folder).mkdir(parents=True)
     cv2.imwrite(str(root / "images/0001.jpg"), np.full((*size, 3), 99, np.uint8))

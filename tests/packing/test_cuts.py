@@ -1,4 +1,4 @@
-"""Where a split is cut: by lengths alone, as notes of tasks that ran anywhere give them."""
+"""Cuts of a split depend on record lengths only, as reported by tasks that ran anywhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mhpdata.packing.cuts import cut_shards, is_full
 
 
 def plain(lengths, limit):
-    """The records of each shard, by trying: the longest beginning that fits, or one record."""
+    """Return the records of each shard by brute force: the longest prefix that fits, or one record."""
     shards, left = [], list(lengths)
     while left:
         count = max([n for n in range(1, len(left) + 1) if sum(left[:n]) <= limit], default=1)
@@ -25,7 +25,7 @@ def test_cuts_are_those_of_the_rule(lengths, limit):
     shards = [lengths[a:b] for a, b in zip([0, *stops], stops, strict=False)]
     assert shards == plain(lengths, limit)
     held = 0
-    for i, length in enumerate(lengths):  # as a stream that writes one record after the other
+    for i, length in enumerate(lengths):  # like a stream that writes record by record
         assert is_full(held, length, limit) == (i in stops)
         held = length if i in stops else held + length
 

@@ -1,6 +1,6 @@
-"""Packs that are killed between any two steps, or whose source is broken and mended on the way, end as a fresh pack.
+"""Packs killed between any two steps, or whose source is broken and repaired meanwhile, end like a new pack.
 
-Conversion is faked, so that a thousand packs take seconds: a photo's text says how long its record is, or BAD.
+Conversion is faked, so that a thousand packs take seconds: an image's text gives the length of its record, or BAD.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ def fast(monkeypatch):
 
 
 class Source:
-    """A folder of photos that are texts; every write has a time of its own."""
+    """Make a folder of images that are texts; every write has its own time."""
 
     def __init__(self, root: Path, count: int, draw: random.Random) -> None:
         self.root, self._draw, self._clock = root, draw, 10**9
@@ -66,7 +66,7 @@ class Source:
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing in the library catches it."""
+    """Simulates SIGKILL: nothing in the library catches it."""
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -93,7 +93,7 @@ def test_kills_breakages_and_repairs_in_any_order(tmp_path, monkeypatch, seeds):
 
 
 def _pack_and_die(monkeypatch, draw, source, out, publish, finish):
-    """Pack, killed before or after the publishing of some shard, or before the manifest, or not at all."""
+    """Pack; kill it before or after a shard is published, before the manifest, or not at all."""
     last, early, published = draw.choice([None, 1, 2, 3, 4]), draw.random() < 0.5, [0]
 
     def dying_publish(self, done, entries):
@@ -146,7 +146,7 @@ def test_killed_at_every_step_on_the_disk(tmp_path, monkeypatch, before):
 
 
 def _killed_at(step: int, work, out: Path) -> int:
-    """Run ``work`` in a child process that ends at its ``step``-th change below ``out``; 0 if it was done before."""
+    """Run ``work`` in a child that exits at its ``step``-th change below ``out``; return 0 if it finishes before."""
     child = os.fork()
     if child == 0:
         seen = [0]
@@ -171,7 +171,7 @@ def _killed_at(step: int, work, out: Path) -> int:
 
 
 def unfinished(tmp_path, monkeypatch):
-    """A source, and a pack of it that was killed before it wrote the manifest."""
+    """Make a source, and a pack of it that was killed before it wrote the manifest."""
     source, out = Source(tmp_path / "source", 9, random.Random(1)), tmp_path / "out"
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
         patch.setattr(packing.Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
@@ -280,7 +280,7 @@ def test_a_repaired_list_is_packed_anew(tmp_path):
 
 
 def touch(source):
-    """Give every file another time of change, as a copy of the folder has."""
+    """Give every file a new modification time, as in a copy of the folder."""
     for path in source.root.rglob("*"):
         os.utime(path, ns=(1, 1))
 

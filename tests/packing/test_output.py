@@ -1,4 +1,4 @@
-"""What lies in the output folder already: a finished pack, an unfinished one, other people's files, no room."""
+"""Existing output folders: a finished pack, an unfinished one, foreign files, a full disk."""
 
 import os
 import resource
@@ -112,7 +112,9 @@ def test_a_full_output_is_one_error_and_the_same_command_goes_on(source, tmp_pat
     command += ["--format", format, "--shard-mb", "1"]
 
     def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))  # a disk that is full at 400 kB a file
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (400_000, 400_000)
+        )  # simulates a disk that is full at 400 kB per file
 
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
     assert done.returncode == 3, done.stderr

@@ -1,4 +1,4 @@
-"""Packing a folder: the same bytes whoever packs, every defect its own error or a recorded skip, nothing half done."""
+"""Packing a folder: the same bytes for any workers, each defect a distinct error or recorded skip; nothing partial."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from mhpdata.synth.writing.folder import synthesize
 
 IMAGES = 15
 
-# defect -> the error, words that its message must hold, and what the manifest says of it when it was left out
+# defect -> the error, words in its message, and its code in the manifest when the entry is skipped
 EXPECTED = {
     "missing-image": (FolderError, "missing; expected the image that the list names", "missing"),
     "missing-mask": (FolderError, "is missing", "persons"),
@@ -125,7 +125,7 @@ def test_the_manifest_counts_what_the_samples_hold(packed):
 def test_byte_identical_photos_are_kept_and_recorded(source, tmp_path):
     folder = tmp_path / "source"
     shutil.copytree(source, folder)
-    for twin in ("0002", "0014"):  # one within train, one in test
+    for twin in ("0002", "0014"):  # one in train, one in test
         shutil.copy(folder / "images/0001.jpg", folder / f"images/{twin}.jpg")
         size = layouts.scan(folder).entries["train"][0].masks
         for mask in folder.glob(f"annotations/{twin}_*"):

@@ -1,4 +1,4 @@
-"""Sources are known by content, as docs/format.md says; size and time of change are a shortcut."""
+"""Sources are identified by content, as in docs/format.md; size and modification time are a shortcut."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_manifest_has_the_digests_of_the_document(source, tmp_path):
     manifest = mhpdata.pack(source, tmp_path / "rec", size=0)
     digests = [digest for split in manifest.splits.values() for shard in split.shards for digest in shard.sources]
     assert digests == [by_the_document(source, entry) for entry in entries(source)]
-    assert digests[0] != digests[-1], "the same photo, other masks"
+    assert digests[0] != digests[-1], "the same image with other masks"
 
 
 def test_a_digest_is_of_every_file_in_order(source):
@@ -61,7 +61,7 @@ def test_a_digest_is_of_every_file_in_order(source):
 def test_a_file_that_cannot_be_read_counts_with_the_reason(source):
     entry = entries(source)[0]
     digest = source_digest(source, entry)
-    (source / entry.image.path).write_bytes(b"another")  # than the one that was scanned
+    (source / entry.image.path).write_bytes(b"another")  # not the one that was scanned
     changed = source_digest(source, entry)
     assert digest != changed == source_digest(source, entry)
 
@@ -90,7 +90,7 @@ def test_what_is_wrong_with_lists_is_part_of_the_state_by_its_code_alone(source)
 def test_a_mask_of_a_packed_entry_that_cannot_be_read_again_is_an_error(source):
     entry = entries(source)[0]
     image = hashlib.sha256((source / entry.image.path).read_bytes()).digest()
-    (source / entry.masks[0].path).write_bytes(b"another")  # than the one that was scanned
+    (source / entry.masks[0].path).write_bytes(b"another")  # not the one that was scanned
     with pytest.raises(SourceError):
         source_digest(source, entry, image)
 

@@ -1,4 +1,4 @@
-"""The closing report of mhp-pack: what is in the manifest, in words."""
+"""The final report of mhp-pack: the manifest in words."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""mhp-convert: GluonCV's file to torch's and back is the same file; an ONNX file gives torch's logits at any size; what
-is no file of weights is an error."""
+"""mhp-convert: GluonCV's file to torch's and back is the same file; an ONNX file gives torch's logits at any size;
+files without weights are errors."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_fit_takes_all_or_nothing():
 
 @pytest.fixture(scope="module", params=["icnet", pytest.param("psp", marks=pytest.mark.slow)])
 def exported(request, tmp_path_factory):
-    """A network's weights and the ONNX file of them."""
+    """Return a network's weights and their ONNX file."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
     folder = tmp_path_factory.mktemp("onnx")
     torch.manual_seed(0)
@@ -271,7 +271,7 @@ def test_mhp_predict_takes_it(exported, tmp_path):
 
 @pytest.fixture
 def own(tmp_path):
-    """An engine of a network of one's own, and its checkpoint."""
+    """Return an engine of a user-defined network, and its checkpoint."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
     engine = open_engine(TrainConfig.of(engine="torch", model="own_networks:with_pyramid", classes=5, crop_size=32))
     yield engine, checkpoint_writer.save(tmp_path, engine, Position(epoch=1), {})
@@ -322,7 +322,7 @@ def test_a_network_of_ones_own_goes_by_the_json_beside_it(own, tmp_path):
 
 
 def test_what_its_classes_are_called_goes_along(own, tmp_path):
-    """test_naming.py has the other forms of these notes: an export takes seconds."""
+    """test_onnx_names.py tests other forms of these notes, as an export takes seconds."""
     names = {"classes": 17, "class_names": COMMON.names, "flip_pairs": COMMON.flip_pairs, "remap": common().to_json()}
     mixed = open_engine(own[0].config.changed(**names))
     convert(checkpoint_writer.save(tmp_path, mixed, Position(epoch=2), {}), tmp_path / "mixed.onnx")

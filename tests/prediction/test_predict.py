@@ -1,4 +1,4 @@
-"""Label PNGs, overlays and legends: right pixels under the right names, and nothing overwritten or half-written."""
+"""Label PNGs, overlays and legends: correct pixels under correct names; nothing overwritten or half-written."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def packed(tmp_path_factory):
 
 @pytest.fixture
 def photos(tmp_path):
-    """{name: path} of a colour JPEG, a gray one, a PNG with alpha under a wrong name, and one 1 pixel wide."""
+    """Return {name: path} of a colour JPEG, a gray one, a PNG with alpha under a wrong name, and one 1 pixel wide."""
     sizes = {"colour": (40, 61), "gray": (33, 33), "alpha": (20, 90), "line": (64, 1)}
     images = {name: photo(i, size) for i, (name, size) in enumerate(sizes.items())}
     images["gray"] = images["gray"][:, :, 0]
@@ -65,7 +65,7 @@ def photos(tmp_path):
 
 
 def read_labels(path):
-    """The indices of an indexed PNG, and its palette."""
+    """Return the indices of an indexed PNG, and its palette."""
     image = pytest.importorskip("PIL.Image")
     with image.open(path) as file:
         assert file.mode == "P" and file.format == "PNG"
@@ -90,7 +90,7 @@ def test_photos(photos, tmp_path):
 
 
 def oriented(kind, image, orientation):
-    """An image file whose EXIF orientation is this, and its pixels as decoded."""
+    """Make an image file with an EXIF orientation; return it with its decoded pixels."""
     tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0" + bytes([orientation]) + bytes(6)
     data = save(image, kind, exif=b"Exif\0\0" + tiff)
     return data, decode_image(data, "a")[0]
@@ -115,7 +115,7 @@ def test_image_files_are_predicted_upright_unless_raw_is_asked_for(tmp_path, kin
     if orientation == 1:
         assert done.labels[0].read_bytes() == raw.labels[0].read_bytes()
         np.testing.assert_array_equal(decode_labels(done.labels[0].read_bytes(), "a.png", size, 19), labels)
-    else:  # also where the size is that of the stored pixels: labels of a dataset are never turned
+    else:  # even if the size is that of the stored pixels: labels of a dataset are never rotated
         with pytest.raises(PredictionError, match=r"turned upright.*mhp-predict --exif raw"):
             decode_labels(done.labels[0].read_bytes(), "a.png", (24, 40), 19)
     decode_labels(raw.labels[0].read_bytes(), "a.png", (24, 40), 19)
@@ -207,7 +207,7 @@ def test_an_interrupted_run_goes_on(photos, tmp_path, overlay):
     predict_photos(around(), list(photos.values()), whole, MHP_V1, options)
     expected = {path.relative_to(whole): path.read_bytes() for path in whole.rglob("*.*")}
     predict_photos(around(), [photos["colour"], photos["line"], photos["alpha"]], out, MHP_V1, options)
-    (out / "line.png").unlink()  # its picture, if there is one, was written before
+    (out / "line.png").unlink()  # its overlay, if any, was written before
     if overlay:
         (out / "pictures" / "alpha.jpg").unlink()
     before = [(out / name).stat().st_mtime_ns for name in ("colour.png", "alpha.png")]
@@ -259,7 +259,7 @@ def test_what_a_killed_process_left_is_removed_and_what_another_is_writing_is_no
         path.write_text("of somebody else")
     for path in (old, *others):
         os.utime(path, (time.time() - 7200,) * 2)
-    os.utime(new, (time.time(),) * 2)  # the clock that mhp reads, whatever the disk's is
+    os.utime(new, (time.time(),) * 2)  # the clock that mhp reads, independent of the disk's
     predict_photos(around(), [photos["gray"]], out, MHP_V1, SMALL)
     assert not old.exists() and new.exists() and all(path.exists() for path in others)
 
@@ -283,7 +283,7 @@ def test_a_photo_that_does_not_decode_ends_it_or_is_left_out(photos, tmp_path):
 
 
 def test_a_name_as_long_as_the_disk_takes_is_written(photos, tmp_path):
-    """The file's own name fits, with what is added to it until it is whole it would not."""
+    """The final name fits the limit; the longer name of the unfinished file would not."""
     long = photos["gray"].rename(tmp_path / ("é" * 122 + "long.jpg"))
     assert len(os.fsencode(long.name)) == 252
     options = replace(SMALL, overlay=True)
@@ -302,7 +302,7 @@ def test_names_that_are_one_on_the_disk_are_an_error_there(two, tmp_path, monkey
     exists = os.path.lexists
 
     def folding(path):
-        """As a disk that makes no difference of case and Unicode form."""
+        """Simulate a disk that ignores case and Unicode form."""
         there = Path(path).parent.iterdir() if Path(path).parent.is_dir() else ()
         fold = [unicodedata.normalize("NFC", name).casefold() for name in (Path(path).name, *(p.name for p in there))]
         return exists(path) or fold[0] in fold[1:]

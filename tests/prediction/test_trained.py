@@ -1,4 +1,4 @@
-"""Opening a trained network, and mhp-eval and mhp-predict from flags to files."""
+"""Opening a trained network; mhp-eval and mhp-predict from flags to files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def packed(tmp_path_factory):
 
 @pytest.fixture
 def engines(monkeypatch):
-    """The engines that were opened; open_engine gives one of NumPy."""
+    """Return the list of opened engines; open_engine returns the NumPy engine."""
     opened = []
 
     def open_engine(config, training=True):
@@ -52,7 +52,7 @@ def engines(monkeypatch):
 
 @pytest.fixture
 def run(tmp_path):
-    """A run's folder with checkpoints of three epochs, the second the best."""
+    """Make a run's folder with checkpoints of three epochs; the second is the best."""
     folder = tmp_path / "run"
     folder.mkdir()
     for epoch, miou in enumerate((0.1, 0.3, 0.2), 1):
@@ -150,7 +150,7 @@ def test_mhp_eval_s_other_flags(packed, run, engines):
     assert engines[-1].config.machine.ngpus == 1
     content = json.loads(command(mhp_eval, *flags, "--multi-scale", "--split", "test", "--base-size", 16).stdout)
     assert (content["images"], content["multi_scale"], content["size"], content["split"]) == (3, True, 16, "test")
-    assert content["seen"] == 1, "the folder's last photo is its first again"
+    assert content["seen"] == 1, "the folder's last image is a copy of its first"
     content = json.loads(command(mhp_eval, *flags, "--mode", "crop", "--crop-size", 32, "--batch-size", 2).stdout)
     assert [shape[0] for shape in engines[-1].network.shapes] == [2] and content["size"] == 32
 
@@ -199,7 +199,7 @@ def test_mhp_predict(packed, run, engines, tmp_path):
     )
     assert f"1 label maps ({len(names) - 1} more existed)" in again.stdout
     command(mhp_predict, *flags, "--out", tmp_path / "c", "--data", packed, "--split", "train", "--name", "0003")
-    # stored as a JPEG of another quality and size, so the labels are nearly those of the photo
+    # stored as a JPEG of another quality and size, so the labels nearly match those of the source
     same = cv2.imread(str(tmp_path / "c" / "0003.png"))[:, :, ::-1] == picture
     assert same.all(-1).mean() > 0.9
     assert all(engine.closed for engine in engines)

@@ -1,4 +1,4 @@
-"""Annotations of the same photo against each other: the figures by the slow twins, what is left out, the command."""
+"""Agreement of annotations of the same image: figures of the slow twins, exclusions, the command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mhptools.verify import main as mhp_verify
 
 @pytest.fixture(scope="module")
 def download(tmp_path_factory):
-    """8 images; 0001 (train, 2 persons) is 0008 (test, 3 persons) and, of 2 persons again, 0003."""
+    """Make 8 images; 0001 (train, 2 persons) equals 0008 (test, 3 persons) and 0003 (2 persons)."""
     root = write_folder(tmp_path_factory.mktemp("agreement") / "LV-MHP-v1", size=(40, 60))
     shutil.copyfile(root / "images" / "0001.jpg", root / "images" / "0003.jpg")
     path = root / "annotations" / "0003_02_01.png"
@@ -30,7 +30,7 @@ def download(tmp_path_factory):
 
 
 def annotation(root, name):
-    """Merged labels, first wins, and masks."""
+    """Return merged labels (first wins) and masks."""
     files = sorted((root / "annotations").glob(f"{name}_*.png"))
     masks = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in files]
     labels = np.zeros_like(masks[0])
@@ -81,7 +81,7 @@ def test_annotations_that_are_alike_agree_wholly(download, tmp_path):
 
 
 def test_what_an_annotation_does_not_count_is_not_compared(download, tmp_path):
-    """255 on either side leaves a pixel out; a person who has nothing else is none, on either side."""
+    """255 on either side excludes a pixel; a person with nothing else does not count, on either side."""
     root = shutil.copytree(download, tmp_path / "copy")
     mask = cv2.imread(str(root / "annotations" / "0001_02_01.png"), cv2.IMREAD_GRAYSCALE)
     unsure, nothing = np.where(np.arange(60) % 2 == 0, np.uint8(255), mask), np.where(mask > 0, np.uint8(255), mask)
@@ -109,7 +109,7 @@ def test_an_annotation_that_cannot_be_read_is_left_out_and_named(download, tmp_p
 
 @pytest.mark.parametrize("write", [write_v2, write_cihp])
 def test_the_other_layouts(write, tmp_path):
-    """Photos are told apart by their ids: id 7 is written twice, and annotated alike; test has no labels."""
+    """Images are identified by ids: id 7 is written twice with equal annotations; test has no labels."""
     root = write(tmp_path / "download", {"train": [3, 7], "val": [7], "test": [7]})
     found = measure_agreement(root)
     assert [name.split("/")[0] for name in found.groups[0]] == ["train", "val"] and len(found.groups) == 1

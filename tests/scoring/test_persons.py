@@ -1,4 +1,4 @@
-"""AP^p and PCP against the independent slow scorer, and the definition's edges one by one."""
+"""AP^p and PCP, compared with the independent slow scorer, and the definition's edge cases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def layer(labels):
 
 
 def figures(images, classes):
-    """Of [(true masks, [(score, predicted map)])]."""
+    """Score [(true masks, [(score, predicted map)])]."""
     return score_persons(
         [
             claim([score for score, _ in persons], overlap([layer(p) for _, p in persons], masks, classes))
@@ -36,7 +36,7 @@ def check(images, classes):
 
 
 def noisy(rng, mask, classes):
-    """A prediction of a person: the mask with some pixels wrong, or nothing like it, or empty, or just so."""
+    """Return a prediction of a person: the mask with some wrong pixels, an unrelated, empty or exact one."""
     kind = rng.integers(5)
     if kind == 0:
         return np.zeros_like(mask)
@@ -51,7 +51,7 @@ def masks_as_predictions(masks, classes):
 
 
 def random_case(seed, crowded=False):
-    """A few small images: empty and duplicate persons, equal scores, pixels that do not count; or a crowd in one."""
+    """Return a few small images with empty and duplicate persons, equal scores and ignored pixels, or one crowd."""
     rng = np.random.default_rng(seed)
     classes = int(rng.choice([2, 3, 5, 19]))
     images = []
@@ -138,7 +138,7 @@ def test_the_iou_of_each_pair():
         for j, truth in enumerate(truths):
             np.testing.assert_array_equal(found.iou[k, j], naive.class_ious(predicted, truth, 6))
     assert np.isnan(found.iou[:, :, 5]).all() and found.distinct.tolist() == [3, 3]
-    # the same persons side by side in one layer
+    # the same persons, side by side in one layer
     labels = np.concatenate(predictions)
     owners = np.repeat(np.arange(1, 4, dtype=np.uint8), 9)[:, None].repeat(8, 1)
     for k, predicted in enumerate(predictions):
@@ -175,7 +175,7 @@ def test_without_persons_there_is_nothing_to_score():
 
 
 def test_a_person_that_is_claimed_again_is_a_false_positive_even_where_another_is_free():
-    """Both predictions are best at the first person; the second one's mean with the other person is above .1, too."""
+    """Both predictions match the first person best; the second one's mean with the other person is above .1, too."""
     found = check([([ONE, OTHER], [(0.9, ONE), (0.8, ONE)])], 3)
     assert overlap([layer(ONE)], [OTHER], 3).mean[0, 0] == 0
     assert found.ap[0] == pytest.approx(0.5)
@@ -208,7 +208,7 @@ def test_a_mean_on_the_threshold_is_not_above_it():
 
 def test_an_empty_prediction_passes_the_lowest_threshold_by_its_background():
     truth = np.zeros((10, 10), np.uint8)
-    truth[:2] = np.arange(10) % 6 + 1  # 6 classes on a fifth of the picture
+    truth[:2] = np.arange(10) % 6 + 1  # 6 classes on a fifth of the image
     empty = np.zeros_like(truth)
     assert overlap([layer(empty)], [truth], 19).mean[0, 0] == pytest.approx(0.8 / 7)
     found = check([([truth], [(1.0, empty)])], 19)

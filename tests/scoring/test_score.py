@@ -1,4 +1,4 @@
-"""Predictions in every form, at both sizes, against the slow twins; and what is wrong with predictions."""
+"""Predictions in every form, at both sizes, compared with the slow twins; errors in predictions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_perfect_predictions_score_one(packed, tmp_path, form, at):
         assert found.confusion.pix_acc == 1 and (found.confusion.iou[~found.confusion.absent] == 1).all()
     if form == "labels":
         assert found.persons is None
-    if form == "official":  # where persons overlap, a pixel has one owner only: the masks differ a little
+    if form == "official":  # where persons overlap, a pixel belongs to one person only, so the masks differ slightly
         assert (found.persons.ap[:7] == 1).all()
 
 
@@ -206,7 +206,7 @@ def test_labels_that_do_not_exist_are_an_error_and_never_another_label(packed, t
 def test_labels_that_do_not_exist_count_as_in_the_official_code_where_that_is_asked_for(packed, tmp_path, form):
     images = truth(packed)
     labels, owners, masks = images["0011"]
-    labels[-1, -1] = masks[0][-1, -1] = 21  # of background: the official code counts it as label 2 at a pixel of hat
+    labels[-1, -1] = masks[0][-1, -1] = 21  # on background: the official code counts it as label 2 at a pixel of hat
     owners[-1, -1] = 1
     folder = submit(tmp_path, form, images)
     found = score(packed, folder, "test", unknown="official")
@@ -226,7 +226,7 @@ def test_labels_that_do_not_exist_count_as_in_the_official_code_where_that_is_as
 
 
 def found_of(packed, folder):
-    """The highest mean IoU that a prediction has with each true person of 0011."""
+    """Return the highest mean IoU of a prediction with each true person of 0011."""
     sample = next(sample for sample in mhpdata.open(packed, "test") if sample.name == "0011")
     submission = Submission(folder, ["0011"], 19)
     layers = submission.persons("0011", (40, 60))[1]

@@ -1,4 +1,4 @@
-"""Options declared as fields: each is checked by its own rule, and kept as the rule returns it."""
+"""Options declared as fields: each is checked by its rule, and stored as the rule returns it."""
 
 import dataclasses
 import inspect
@@ -66,7 +66,7 @@ def test_numbers_of_numpy_are_kept_as_python_s_own():
 
 
 def test_names_are_kept_whole():
-    """An iterator would be empty at its second use."""
+    """An iterator is empty at its second use."""
     assert Choose(names=iter(["0001", "0002"])).names == ("0001", "0002")
     assert Choose(names=[iter(["0001"]), None]).names == (("0001",), None)
 

@@ -1,4 +1,4 @@
-"""Which part of the data a process reads: found, given, and refused where both disagree."""
+"""The share of the data that a process reads: detected, given, and rejected if both disagree."""
 
 import sys
 from types import SimpleNamespace
@@ -26,7 +26,7 @@ def launched(monkeypatch, rank, world_size):
 
 
 def group(monkeypatch, rank, world_size, initialised=True):
-    """A process group of torch's, without torch."""
+    """Simulate torch's process group without torch."""
     module = SimpleNamespace(
         is_available=lambda: True,
         is_initialized=lambda: initialised,

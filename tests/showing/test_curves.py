@@ -1,4 +1,4 @@
-"""The picture of a run."""
+"""The figure of a run."""
 
 import math
 from dataclasses import replace
@@ -32,7 +32,7 @@ def epochs(count=4):
 
 
 def colored(picture, color):
-    """How many pixels have a colour."""
+    """Return the number of pixels of a colour."""
     return int((picture == np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)], np.uint8)).all(2).sum())
 
 
@@ -47,7 +47,7 @@ def test_a_picture_shows_loss_scores_rate_and_skips():
 
 
 def points(axes, label):
-    """The points of a curve, (n, 2)."""
+    """Return the points of a curve, (n, 2)."""
     return next(line.get_xydata() for line in axes.lines if line.get_label() == label)
 
 

@@ -1,4 +1,4 @@
-"""HTML from calls: text and attributes are escaped, HTML is not escaped twice."""
+"""HTML made by function calls: text and attributes are escaped, HTML is not escaped twice."""
 
 from mhpmodels.showing.markup import element, joined, table
 

@@ -1,4 +1,4 @@
-"""Which samples a contact sheet shows."""
+"""Selection of samples for a contact sheet."""
 
 import pytest
 

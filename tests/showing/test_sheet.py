@@ -1,4 +1,4 @@
-"""The contact sheet: its panels, pixel by pixel, its legend, the choice of samples, and what happens to the file."""
+"""The contact sheet: panels pixel by pixel, legend, choice of samples, and the file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def rec(tmp_path_factory):
 
 
 class Few:
-    """A split of given samples."""
+    """Simulate a split of given samples."""
 
     def __init__(self, split, samples):
         self.folder, self.name, self.manifest, self.classes = split.folder, split.name, split.manifest, split.classes
@@ -46,7 +46,7 @@ class Few:
 
 
 def a_blank_sheet(split, indices):
-    """Where only the file matters."""
+    """Replace contact_sheet in tests of the file."""
     return np.zeros((2, 3, 3), np.uint8)
 
 
@@ -68,7 +68,7 @@ def test_the_split_is_val_unless_named(rec, tmp_path, monkeypatch):
 
 
 def find(panel, sheet, column):
-    """The row of the sheet at which a panel stands in its column; fails where it does not."""
+    """Return the row of the sheet where a panel starts in its column; fail if it is missing."""
     left = page.MARGIN + column * (panels.COLUMN + panels.GAP)
     height, width = panel.shape[:2]
     strip = sheet[:, left : left + width]
@@ -79,7 +79,7 @@ def find(panel, sheet, column):
 
 
 def has_color(sheet, color):
-    """Whether a swatch of the legend has this colour: 10 x 10 pixels of it, left of and above the first panel."""
+    """Return whether a legend swatch has this colour: 10 x 10 pixels, left of and above the first panel."""
     same = (sheet == color).all(axis=2).astype(np.uint8)
     return bool(cv2.erode(same, np.ones((10, 10), np.uint8), borderValue=0).any())
 

@@ -1,4 +1,4 @@
-"""The page of mhp-show: valid, escaped, self-contained, and over no file of somebody else's."""
+"""The page of mhp-show: valid, escaped, self-contained; it never replaces foreign files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VOID = {"meta", "img"}
 
 
 class Reader(HTMLParser):
-    """Collects a page's elements and text; fails where an end tag does not close the last start tag."""
+    """Collects a page's elements and text; fails if an end tag does not close the last start tag."""
 
     def __init__(self, text):
         super().__init__()
@@ -57,7 +57,7 @@ def rec(tmp_path_factory):
 
 @pytest.fixture
 def shown(rec, tmp_path):
-    """Everything that a page shows: a run of 4 epochs, a prediction of the split test, a command with tags."""
+    """Return all content of a page: a run of 4 epochs, a prediction of the split test, a command with tags."""
     run, pred = tmp_path / "run", tmp_path / "pred"
     run.mkdir()
     pred.mkdir()

@@ -1,4 +1,4 @@
-"""Persons' masks are read one after the other, when they are asked for, whatever files they are in."""
+"""Persons' masks are read one by one, on request, from any type of file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CIHP: maps of classes and persons become masks, and what may be wrong with them."""
+"""CIHP: maps of classes and persons become masks; their possible errors."""
 
 import shutil
 

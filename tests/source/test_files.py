@@ -1,4 +1,4 @@
-"""The download: only regular files in it are read, while they are what the scan found; LV-MHP v1 goes by its lists."""
+"""The download: only regular files inside it are read, if unchanged since the scan; LV-MHP v1 uses its lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mhpdata.source.files import Refused, SourceFile, read_file, scan_folder
 
 @pytest.fixture
 def root(tmp_path):
-    """A folder with one file, in a folder with one more."""
+    """Make a folder with one file, inside a folder with another."""
     (tmp_path / "outside").write_bytes(b"secret")
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "file").write_bytes(b"content")
@@ -129,7 +129,7 @@ def touch(path):
 
 
 def change_in_secret(change):
-    """The change, with the file's time set back."""
+    """Apply the change and reset the file's time."""
 
     def changed(path):
         before = path.stat().st_mtime_ns
@@ -141,7 +141,7 @@ def change_in_secret(change):
 
 
 def replace_by_a_twin(path):
-    """Another file of the same size and time."""
+    """Replace by another file of the same size and time."""
     before = path.stat()
     path.with_name("twin").write_bytes(b"CONTENT")
     os.utime(path.with_name("twin"), ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -149,7 +149,7 @@ def replace_by_a_twin(path):
 
 
 def replace_by_a_link(path):
-    """A link out of the source, to a file of the same size and time."""
+    """Replace by a link out of the source, to a file of the same size and time."""
     before = path.stat()
     outside = path.parent.parent / "outside"
     outside.write_bytes(b"secrets")
@@ -159,7 +159,7 @@ def replace_by_a_link(path):
 
 
 def replace_by_a_link_to_itself(path):
-    """A link to the very file, which now lies elsewhere."""
+    """Move the file elsewhere and link to it."""
     path.rename(path.parent.parent / "moved")
     path.symlink_to(path.parent.parent / "moved")
 
@@ -200,7 +200,7 @@ def test_what_a_followed_link_leads_to_must_be_the_file_that_was_found(change, r
 
 
 def test_no_folder_on_the_way_may_become_a_link(root):
-    """Of the same file: size, time, device and inode are those that were found, the way is not."""
+    """These lead to the same file: size, time, device and inode are as scanned, but the path has a link."""
     (root / "sub").mkdir()
     (root / "sub" / "inner").write_bytes(b"content")
     file = scan_folder(root, "sub")["inner"]
@@ -234,7 +234,7 @@ def test_a_huge_file_is_not_read(root):
 
 
 def test_a_link_that_is_replaced_while_it_is_resolved_is_not_followed(root, monkeypatch):
-    """``os.path.realpath`` then raises what ``readlink`` says of a file that is no link any more."""
+    """``os.path.realpath`` then raises the error of ``readlink`` for a file that is no longer a link."""
 
     def replaced(path, **options):
         raise OSError(errno.EINVAL, "Invalid argument", path)

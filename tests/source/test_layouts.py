@@ -1,4 +1,4 @@
-"""MHP v2 and CIHP told apart, and every trap of MHP v2 met; left and right of all three sets; splits without labels."""
+"""Detection of MHP v2 and CIHP, the irregularities of MHP v2, left and right in all three sets, unlabelled splits."""
 
 import os
 import shutil
@@ -87,7 +87,7 @@ def test_a_set_of_ones_own_has_the_colours_of_voc():
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_left_only_picture_mirrored_is_right_only_and_twice_is_itself(layout, tmp_path):
-    """Through the loader: bands of all left labels; the flip turns them into the right ones, in reverse order."""
+    """Load bands of all left labels: the flip turns them into the right ones, in reverse order."""
     labels = LAYOUTS[layout].LABELS
     left = tuple(pair[0] for pair in labels.flip_pairs)
     right = dict(labels.flip_pairs)
@@ -121,7 +121,7 @@ def test_a_left_only_picture_mirrored_is_right_only_and_twice_is_itself(layout, 
     np.testing.assert_array_equal(unswapped, plain[:, ::-1])
 
 
-# Which layout a folder has.
+# Detection of the layout.
 
 
 def test_the_layout_is_told_from_the_folder(source, v2, cihp):
@@ -209,7 +209,7 @@ def test_photos_of_other_formats_are_read_by_content(suffix, copy, tmp_path):
 
 @pytest.mark.parametrize("size", [0, 32])
 def test_a_broken_exif_block_does_no_harm(size, copy, tmp_path):
-    """Through packing (verbatim and resized) and the loader's own decoder; the pixels are those without the block."""
+    """Tested through packing (verbatim and resized) and the loader's decoder; pixels equal those without the block."""
     path = copy / "train" / "images" / "4.jpg"
     data = path.read_bytes()
     broken = data[:2] + b"\xff\xe1" + (len(EXIF) + 2).to_bytes(2, "big") + EXIF + data[2:]
@@ -225,7 +225,7 @@ def test_a_broken_exif_block_does_no_harm(size, copy, tmp_path):
 
 def test_pose_files_are_left_alone(copy, tmp_path):
     (copy / "train" / "pose_annos").mkdir()
-    os.mkfifo(copy / "train" / "pose_annos" / "1.mat")  # whoever opens it waits for ever
+    os.mkfifo(copy / "train" / "pose_annos" / "1.mat")  # opening it blocks
     report = mhpdata.verify_source(copy)
     assert report.clean and "pose_annos" not in report.text()
     assert mhpdata.pack(copy, tmp_path / "rec", size=0).splits["train"].records == 4

@@ -1,4 +1,4 @@
-"""Lists that are too much: refused before they cost anything; hostile names as texts, never as paths."""
+"""Excessive lists are rejected early; hostile names are treated as text, never as paths."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_list_of_wrong_lines_is_no_list(line, copy):
     path.write_text(whole + f"{line}\n" * MAX_WRONG)
     assert len(layouts.scan(copy).problems) == MAX_WRONG
     path.write_text(whole + f"{line}\n" * MAX_WRONG + "0009.jpg\n")
-    assert len(layouts.scan(copy).problems) == MAX_WRONG + 1, "the last is right, but has no photo"
+    assert len(layouts.scan(copy).problems) == MAX_WRONG + 1, "the last line is valid, but its image is missing"
     path.write_bytes((whole + f"{line}\n" * MAX_WRONG).replace("\n", "\r\n").encode())
     assert len(layouts.scan(copy).problems) == MAX_WRONG + 1, "line ends are none of the lines"
     path.write_text(whole + f"{line}\n" * 300_000)

@@ -1,4 +1,4 @@
-"""Names that are nearly the release's, in all layouts: taken where they have one meaning, else named in the error."""
+"""Names close to the release's, in all layouts: accepted if unambiguous, else named in the error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mhpdata.errors import FolderError, ManifestError
 from mhpdata.source import scan as layouts
 from mhptools import pack
 
-# layout: (the list, the folder of its photos, an image that it names and its line, the photo, a mask)
+# layout: (the list, its image folder, an image that it names and its line, the image file, a mask)
 PLACES = {
     "mhp-v1": ("train_list.txt", "images", "0002", "0002.jpg", "annotations/0002_03_02.png"),
     "mhp-v2": ("list/train.txt", "train/images", "4", "4", "train/parsing_annos/4_01_01.png"),
@@ -26,19 +26,19 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def sources(source, tmp_path_factory):
-    """{layout: its download}; nobody may write there."""
+    """Make {layout: its download}; read-only."""
     root = tmp_path_factory.mktemp("names")
     return {"mhp-v1": source, "mhp-v2": write_v2(root / "v2", IDS), "cihp": write_cihp(root / "cihp", IDS)}
 
 
 @pytest.fixture(params=list(PLACES))
 def place(request, sources, tmp_path):
-    """(root, list, photos' folder, image, line, mask) of a copy."""
+    """Return (root, list, image folder, image, line, mask) of a copy."""
     return shutil.copytree(sources[request.param], tmp_path / "source"), *PLACES[request.param]
 
 
 def entries(root):
-    """{split/name: paths of its files} of a download in which nothing is wrong; and what was renamed."""
+    """Scan a valid download; return {split/name: paths of its files} and the renamed files."""
     listing = layouts.scan(root)
     assert not listing.problems, [str(problem.error) for problem in listing.problems]
     found = {
@@ -161,7 +161,7 @@ def test_lists_and_folders_in_another_case_are_named(place):
     layout = layouts.scan(root).layout
     top = root / photos.partition("/")[0]
     top.rename(top.with_name(top.name.swapcase()))
-    if layout == "mhp-v1":  # the others are known by another split
+    if layout == "mhp-v1":  # the others are recognised by another split
         with pytest.raises(FolderError, match=f"unknown layout.* Rename {top.name.swapcase()} to {top.name}"):
             layouts.scan(root)
     top.with_name(top.name.swapcase()).rename(top)
@@ -172,7 +172,7 @@ def test_lists_and_folders_in_another_case_are_named(place):
 
 
 def scan_errors(root, layout):
-    """What is to be done about all that is wrong with a download."""
+    """Return the remedies of all problems of a download."""
     try:
         yield from (problem.error.remedy for problem in layouts.scan(root, layout).problems)
     except FolderError as error:

@@ -1,4 +1,4 @@
-"""The layout mhp-v1: lists and files become entries in order; what is wrong is a problem or a remark."""
+"""The layout mhp-v1: lists and files become entries in order; faults become problems or remarks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mhpdata.source import scan as layouts
 
 @pytest.fixture
 def copy(source, tmp_path):
-    """The tiny download, to be changed."""
+    """Copy the tiny download, for changes."""
     return shutil.copytree(source, tmp_path / "copy")
 
 

@@ -1,4 +1,4 @@
-"""Images in a record: raw is exact, JPEG is baseline and the same pixels everywhere, damage is a RecordError."""
+"""Images in a record: raw is exact, JPEG is baseline with the same pixels everywhere, damage is a RecordError."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def test_jpeg_is_baseline_and_equals_pillow():
     assert read_header(JPEG, "image").baseline
     decoded = decode_stored(JPEG, CODECS["jpeg"], SIZE)
     np.testing.assert_array_equal(decoded, pillow_rgb(JPEG))
-    assert np.abs(decoded.astype(int) - RGB).mean() < 3  # and it is this picture, in this order of colours
+    assert np.abs(decoded.astype(int) - RGB).mean() < 3  # it is the same image, with the same channel order
 
 
 def test_jpeg_has_pillows_bytes():
-    """Two encoders, one libjpeg: the same file, but for what Pillow writes before the tables."""
+    """Two encoders with one libjpeg write the same file, except for Pillow's bytes before the tables."""
     ours, theirs = JPEG, save(RGB, "JPEG", quality=95, subsampling="4:2:0")
     assert ours[ours.index(b"\xff\xdb") :] == theirs[theirs.index(b"\xff\xdb") :]
 

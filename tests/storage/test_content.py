@@ -1,4 +1,4 @@
-"""The content of a pack is that of its samples, whatever they lie in; docs/format.md is enough to compute it."""
+"""The content id depends on the samples only, not on their container; docs/format.md suffices to compute it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLOCK = 4 << 20
 
 
 def payloads(data, index):
-    """The payloads of a RecordIO file, by docs/format.md."""
+    """Return the payloads of a RecordIO file, by docs/format.md."""
     for line in index.decode().splitlines():
         at, parts = int(line.split("\t")[1]), []
         while True:
@@ -34,7 +34,7 @@ def payloads(data, index):
 
 
 def records(folder, shard):
-    """The records of a shard, by docs/format.md."""
+    """Return the records of a shard, by docs/format.md."""
     first = folder / shard["files"][0]["file"]
     if first.suffix == ".rec":
         return list(payloads(first.read_bytes(), (folder / shard["files"][1]["file"]).read_bytes()))
@@ -51,7 +51,7 @@ def field(value):
 
 
 def check_by_the_document(folder):
-    """Everything that docs/format.md says of manifest.json and can be computed; no code of mhp's."""
+    """Compute all digests that docs/format.md defines for manifest.json, without code of mhp."""
     content = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert (content["format"], content["version"]) == ("mhp-packed", 2)
     fields = ["mhp-content-2", content["layout"], len(content["classes"]), *content["classes"]]
@@ -121,7 +121,7 @@ def test_samples_and_splits_do(source, whole, tmp_path, other):
 
 
 def test_a_format_1_pack_has_the_content_of_its_records(tmp_path):
-    """The new pack of the same download has the records of the old one."""
+    """A new pack of the same download has the records of the old one."""
     source = write_folder(tmp_path / "LV-MHP-v1", images=16, size=(48, 64))
     manifest = mhpdata.pack(source, tmp_path / "rec", size=48)
     assert f"content {manifest.content_id}" in verify_packed(GOLDEN / "0.1/rec").remarks

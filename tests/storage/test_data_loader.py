@@ -1,4 +1,4 @@
-"""torch's DataLoader over a split: its worker processes, forked or spawned, give the same samples as this one."""
+"""torch's DataLoader over a split: forked or spawned workers give the same samples as this process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ torch_data = pytest.importorskip("torch.utils.data", reason="torch is not instal
 
 @pytest.fixture(scope="module")
 def packed(source, tmp_path_factory):
-    """The tiny folder in every format, by its name."""
+    """Return the tiny folder in every format, by the format's name."""
     out = {format: tmp_path_factory.mktemp("packed") / "rec" for format in FORMATS}
     for format in FORMATS:
         mhpdata.pack(source, out[format], size=64, format=format, workers=1)
@@ -23,7 +23,7 @@ def packed(source, tmp_path_factory):
 
 
 def as_arrays(batch):
-    """What a worker sends: arrays, since a record's views cannot be pickled."""
+    """Return arrays for a worker to send, since a record's views cannot be pickled."""
     return [(sample.name, sample.index, sample.image, sample.labels, sample.persons) for sample in batch]
 
 
@@ -33,11 +33,11 @@ def check(got, ours):
         np.testing.assert_array_equal(array, wanted)
 
 
-# A spawned worker imports torch anew, which takes seconds: once is enough.
+# A spawned worker imports torch again, which takes seconds, so this runs once.
 @pytest.mark.parametrize(("format", "start"), [("recordio", "fork"), ("recordio", "spawn"), ("hdf5", "fork")])
 def test_workers_give_our_samples(format, start, packed):
     samples = mhpdata.open(packed[format], "train")
-    _ = samples[0]  # the files are in use before the workers start
+    _ = samples[0]  # the files are open before the workers start
     loader = torch_data.DataLoader(
         samples, batch_size=2, num_workers=2, multiprocessing_context=start, collate_fn=as_arrays
     )

@@ -1,4 +1,4 @@
-"""Digests one after the other; the hash of a file in one pass, however its bytes come."""
+"""Sequences of digests; the hash of a file in one pass, for any chunks of its bytes."""
 
 from __future__ import annotations
 

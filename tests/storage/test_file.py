@@ -1,4 +1,4 @@
-"""A shard's file: hashed as it is written; and of many that are read, only a few are open."""
+"""A shard's file is hashed while it is written; when many are read, only a few are open."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mhpdata.storage.shards.file import HashedFile, OpenFile, hash_file, most_op
 
 @pytest.fixture
 def paths(tmp_path):
-    """Twelve files, each of 100 bytes that are its number."""
+    """Make twelve files, each of 100 bytes equal to its number."""
     made = [tmp_path / f"{i}.rec" for i in range(12)]
     for i, path in enumerate(made):
         path.write_bytes(bytes([i]) * 100)
@@ -28,12 +28,12 @@ def paths(tmp_path):
 
 
 def count_open(folder: Path) -> int:
-    """How many files below a folder this process has open."""
+    """Return the number of open files of this process below a folder."""
     count = 0
     for link in Path("/proc/self/fd").iterdir():
         try:
             count += link.readlink().is_relative_to(folder)
-        except OSError:  # the one that lists the folder
+        except OSError:  # the descriptor that lists the folder
             continue
     return count
 
@@ -63,7 +63,7 @@ def test_only_a_few_are_open_and_all_can_be_read(paths, monkeypatch):
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(read, np.random.default_rng(0).integers(0, 12, 2000).tolist()))
     assert count_open(paths[0].parent) <= 3
-    assert read(0)  # threads that open one file at once may have closed it for each other; this one stays open
+    assert read(0)  # concurrent threads may have closed each other's file; this one stays open
     assert 1 <= count_open(paths[0].parent) <= 3
     files.clear()
     assert count_open(paths[0].parent) == 0

@@ -1,4 +1,4 @@
-"""What every shard format promises: what went in comes out, in any thread, and a damaged shard is a ShardError."""
+"""The contract of shard formats: exact round trips in any thread; a damaged shard is a ShardError."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_size_counts_what_is_written(format, stem):
     for record in RECORDS:
         before = shard.size
         shard.write(record)
-        assert len(record) <= shard.size - before <= 3 * len(record) + 11  # RecordIO takes 8 bytes and padding a part
+        assert len(record) <= shard.size - before <= 3 * len(record) + 11  # RecordIO takes 8 bytes and padding per part
     shard.close()
     if format == "recordio":
         assert shard.size == stem.with_suffix(".rec").stat().st_size
@@ -131,7 +131,7 @@ def test_two_readers_and_a_reader_that_outlives_the_file(format, stem):
     files = write(format, stem)
     first, second = (reader(format, stem, len(RECORDS)) for _ in range(2))
     first.close()
-    first.close()  # twice is once
+    first.close()  # closing twice is allowed
     for file in files:
         file.unlink()
     assert bytes(second.read(9)) == RECORDS[9]
@@ -150,7 +150,7 @@ def test_a_missing_file(format, stem):
 
 
 def outcome(format, stem, records):
-    """What reading all records of a damaged shard comes to: an error, or how many are as they were."""
+    """Read all records of a damaged shard; return the error, or the number of unchanged records."""
     try:
         shard = reader(format, stem, len(records))
         return sum(bytes(shard.read(i)) == record for i, record in enumerate(records))
@@ -160,13 +160,13 @@ def outcome(format, stem, records):
 
 
 def some(places):
-    """All places of a small file; of a large one (HDF5 takes 3 ms to open) about 500, the last 50 among them."""
+    """Return all offsets of a small file; about 500 of a large one (HDF5 takes 3 ms to open), including the last 50."""
     return range(places) if places < 500 else [*range(0, places, places // 450), *range(places - 50, places)]
 
 
 @each_format
 def test_a_file_cut_anywhere_is_refused(format, stem):
-    """At every length; but the padding after a last record of RecordIO, which holds nothing, would not be missed."""
+    """Truncate at every length, except in the padding after the last record of RecordIO, which is empty."""
     records = [b"first", b"", payload(0, 50), MAGIC * 3, b"last"]
     for file in write(format, stem, records):
         whole = file.read_bytes()
@@ -184,12 +184,12 @@ def test_a_file_cut_while_it_is_read(format, stem):
     shard = reader(format, stem, len(RECORDS))
     os.truncate(files[0], files[0].stat().st_size // 2)
     with pytest.raises(ShardError):
-        shard.read(9)  # the large one
+        shard.read(9)  # the large file
 
 
 @each_format
 def test_any_flipped_bit_is_an_error_or_other_bytes_but_nothing_else(format, stem):
-    """A container has no checksum, its records have: here it is enough that no other exception comes."""
+    """Records have checksums, containers have none, so this only excludes other exceptions."""
     records = [b"first", payload(0, 50), MAGIC * 3, b"last"]
     for file in write(format, stem, records):
         whole = bytearray(file.read_bytes())
@@ -228,7 +228,7 @@ def test_abort_leaves_nothing_that_reads_as_a_whole_shard(format, stem):
     shard.abort()
     shard.abort()
     assert not stem.with_suffix(".spool").exists()
-    if format == "hdf5":  # RecordIO's files may be whole by chance: packing publishes only what it has closed
+    if format == "hdf5":  # RecordIO's files may be complete by chance: packing publishes only closed files
         assert outcome(format, stem, RECORDS) == "ShardError"
 
 
@@ -252,7 +252,7 @@ def test_a_writer_replaces_what_a_killed_one_left(format, stem):
 @each_format
 def test_golden_shards_are_read(format, tmp_path):
     for suffix in SUFFIXES[format]:
-        shutil.copy(GOLDEN / (STEM + suffix), tmp_path)  # never open the golden files themselves for writing
+        shutil.copy(GOLDEN / (STEM + suffix), tmp_path)  # never open the golden files for writing
     shard = reader(format, tmp_path / STEM, 3)
     names = ("labelled", "raw", "unlabelled")
     assert [bytes(shard.read(i)) for i in range(3)] == [(GOLDEN / f"{name}.record").read_bytes() for name in names]

@@ -1,4 +1,4 @@
-"""HDF5 shards: two contiguous datasets that anybody reads with h5py alone; whatever points elsewhere is refused."""
+"""HDF5 shards: two contiguous datasets, readable with h5py alone; references to other files are rejected."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(stem, records=RECORDS):
 
 
 def test_read_by_h5py_alone(tmp_path):
-    """As the document says: record i is records[offsets[i]:offsets[i + 1]]."""
+    """Record i is records[offsets[i]:offsets[i + 1]], as documented."""
     with h5py.File(write(tmp_path / "a"), "r") as file:
         assert set(file) == {"records", "offsets"}
         records, offsets = file["records"], file["offsets"]
@@ -59,7 +59,7 @@ def test_the_spool_is_gone_and_more_than_one_chunk_is_copied(tmp_path):
 
 
 class Full:
-    """A file on a disk that is full after so many writes."""
+    """Simulate a file on a disk that is full after some writes."""
 
     def __init__(self, file, writes):
         self.file, self.writes = file, writes
@@ -75,7 +75,7 @@ class Full:
 
 
 def test_a_full_disk_at_any_moment_is_an_error_and_no_crash(tmp_path, monkeypatch):
-    """HDF5 itself has crashed the process where its own heads, which it writes last, found no room."""
+    """HDF5 itself crashed the process when the disk was full for its headers, which it writes last."""
     begin = hdf5._Target.__init__
     for writes in range(1000):
 
@@ -97,7 +97,7 @@ def test_a_full_disk_at_any_moment_is_an_error_and_no_crash(tmp_path, monkeypatc
 
 
 def test_golden_file_is_read_by_h5py_alone():
-    """Read, never compared: another HDF5 library may write the same data to other bytes."""
+    """The file is read but not compared: other HDF5 libraries may write different bytes."""
     with h5py.File(GOLDEN / f"{STEM}.h5", "r") as file:
         records, offsets = file["records"][:], file["offsets"][:]
         assert dict(file.attrs)["format"] == "mhp-records"
@@ -106,9 +106,9 @@ def test_golden_file_is_read_by_h5py_alone():
 
 
 def make(path, records, offsets, padding=20_000):
-    """A file whose datasets are made by two functions of (file, name, data)."""
+    """Make a file whose datasets are created by two functions of (file, name, data)."""
     with h5py.File(path, "w") as file:
-        file["padding"] = np.zeros(padding, np.uint8)  # so that no place in another file is beyond the end of this one
+        file["padding"] = np.zeros(padding, np.uint8)  # so that no offset in another file is past the end of this one
         records(file, "records", BYTES)
         offsets(file, "offsets", OFFSETS)
 
@@ -230,7 +230,7 @@ def test_offsets_that_lead_astray(offsets, tmp_path):
 
 
 def test_a_type_that_numpy_lacks(tmp_path):
-    """One flipped bit makes the offsets integers of nine bytes."""
+    """One flipped bit turns the offsets into integers of nine bytes."""
     path = write(tmp_path / "a")
     data = bytearray(path.read_bytes())
     at = data.index(b"\x10\0\0\0\x08\0\0\0\0\0\x40\0")  # HDF5's type message: fixed point, 8 bytes, bits 0 to 63

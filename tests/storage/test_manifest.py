@@ -1,4 +1,4 @@
-"""manifest.json: the same text there and back, written whole or not at all, and nothing in it is believed unchecked."""
+"""manifest.json: exact round trip, atomic writes, and validation of every value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OLD = json.loads((GOLDEN / "0.1/skipped/manifest.json").read_text())
 OLD["notes"] = [{"split": "train", "name": "0001", "note": "trailer", "message": "9 bytes after the end"}]
 OLD["renamed"] = ["images: 1 file taken under another name, such as 0001.JPG for 0001.jpg"]
 OLD["splits"]["val"]["labelled"] = True
-"""A manifest of version 1, with all that it may have."""
+"""Return a manifest of version 1 with all optional fields."""
 
 
 def test_there_and_back():
@@ -60,7 +60,7 @@ def refuse(content, match=None):
 
 
 def changed(path, value, whole=CONTENT):
-    """A manifest with one value replaced, or removed where ``value`` is ..."""
+    """Return a manifest with one value replaced, or removed if ``value`` is ..."""
     content = copy.deepcopy(whole)
     inner = content
     for key in path[:-1]:
@@ -73,7 +73,7 @@ def changed(path, value, whole=CONTENT):
 
 
 def paths(value, path=()):
-    """The way to every value in a JSON document."""
+    """Return the path to every value in a JSON document."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         yield (*path, key)
@@ -85,12 +85,12 @@ def as_text(path):
 
 
 def checked(whole):
-    """The way to every value but the options, which who uses one checks, and the values of codes."""
+    """Return the path to every value, except options, which their users check, and values of codes."""
     return [path for path in paths(whole) if (path[0] != "options" or len(path) == 1) and "values" not in path[:-1]]
 
 
 OPTIONAL = {"photos", "classes", "labelled", "notes", "renamed", "unlabelled_persons"}
-"""Fields that a manifest of version 1 need not have."""
+"""Optional fields of a manifest of version 1."""
 CASES = [
     pytest.param(whole, path, id=f"{i}/{as_text(path)}")
     for i, whole in ((2, CONTENT), (1, OLD))
@@ -100,7 +100,7 @@ CASES = [
 
 @pytest.mark.parametrize(("whole", "path"), CASES)
 def test_a_value_of_another_type_is_refused(whole, path):
-    """Every value in turn becomes one of every other kind."""
+    """Replace every value in turn by one of each other type."""
     value = whole
     for key in path:
         value = value[key]

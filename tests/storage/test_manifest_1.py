@@ -1,4 +1,4 @@
-"""Manifests of version 1, as mhp 0.1 wrote them: the same Manifest, with what they said in their own words."""
+"""Manifests of version 1, as written by mhp 0.1: the same Manifest, with their original sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images count: protocols by position, copies by the manifest's duplicates."""
+"""Images that count: protocols by position, copies by the manifest's duplicates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def shards(names, size=300):
 
 
 def manifest(splits, duplicates=(), skipped=(), layout="mhp-v1"):
-    """A manifest with these names and nothing behind them."""
+    """Return a manifest with these names and no records."""
     found = {split: PackedSplit(shards(list(names)), Statistics()) for split, names in splits.items()}
     return Manifest(layout, ("background",), (), {}, found, skipped, duplicates)
 
@@ -49,7 +49,7 @@ def test_the_release_has_gluoncvs_999():
 
 
 def test_a_photo_that_was_skipped_counts_for_the_position():
-    """3492 does not decode; and were 3001 not to decode, GluonCV's slice would lose nothing more."""
+    """3492 does not decode; if 3001 did not decode either, GluonCV's slice would lose no further image."""
     without_3492 = {**RELEASE, "val": [name for name in RELEASE["val"] if name != "3492"]}
     chosen = choose_names(manifest(without_3492, skipped=(skip("val", "3492"),)), "val", "gluoncv")
     assert chosen == tuple(without_3492["val"][1:]) and len(chosen) == 998
@@ -128,7 +128,7 @@ def test_wrong_arguments():
 
 
 def test_a_packed_folder_read_by_these_names(tmp_path):
-    """Photo 0012 (test) is 0001 (train) again, and 0011 (test) is 0008 (val)."""
+    """Image 0012 (test) is a copy of 0001 (train), and 0011 (test) of 0008 (val)."""
     source = write_folder(tmp_path / "LV-MHP-v1", images=12, size=(32, 48))
     (source / "images" / "0011.jpg").write_bytes((source / "images" / "0008.jpg").read_bytes())
     mhpdata.pack(source, tmp_path / "rec", size=0)

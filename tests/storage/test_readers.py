@@ -1,4 +1,4 @@
-"""A packed folder in MXNet's own hands: its readers take the photos as they are, and GluonCV's palette is ours."""
+"""MXNet's readers read a packed folder's images directly; our palette is GluonCV's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mhpdata.labels import MHP_V1
 SPLITS = {"train": 5, "val": 1, "test": 2}
 
 
-@pytest.fixture(scope="module", params=[64, 0], ids=["encoded anew", "as downloaded"])
+@pytest.fixture(scope="module", params=[64, 0], ids=["encoded again", "as downloaded"])
 def packed(request, source, tmp_path_factory):
-    """The tiny folder, its photos resized to a short side of 64, or kept as they are (but for the gray one)."""
+    """Pack the tiny folder with images resized to a short side of 64, or stored verbatim (except the gray one)."""
     out = tmp_path_factory.mktemp("packed") / "rec"
     mhpdata.pack(source, out, size=request.param, workers=1)
     return out
@@ -33,12 +33,12 @@ def test_indexed_recordio_and_unpack_img(mx, packed, split):
     for index, sample in enumerate(samples):
         header, image = mx.recordio.unpack_img(records.read_idx(index))
         assert (header.flag, header.label, header.id, header.id2) == (0, 0.0, index, 0)
-        np.testing.assert_array_equal(image[..., ::-1], sample.image)  # MXNet gives OpenCV's BGR
+        np.testing.assert_array_equal(image[..., ::-1], sample.image)  # MXNet returns OpenCV's BGR
     records.close()
 
 
 def test_image_record_iter(mx, packed):
-    """Exactly our pixels: both use libjpeg's accurate DCT and its own upsampling."""
+    """The pixels equal ours exactly: both use libjpeg's accurate DCT and upsampling."""
     samples = mhpdata.open(packed, "train")
     height, width = samples[0].image.shape[:2]
     batches = mx.io.ImageRecordIter(

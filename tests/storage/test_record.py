@@ -1,4 +1,4 @@
-"""Records: there and back, as docs/format.md says (read here by a second parser), and no damage goes unnoticed."""
+"""Records: exact round trips, the layout of docs/format.md (read by a second parser), detection of all damage."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CLASSES = 19
 
 
 def plain(record):
-    """A record's fields with plain values, so that two can be compared."""
+    """Return a record's fields as comparable values."""
     fields = vars(record) | {"image": bytes(record.image), "masks": [bytes(mask) for mask in record.masks]}
     for name in ("row_offsets", "runs"):
         fields[name] = None if fields[name] is None else fields[name].tolist()
@@ -39,7 +39,7 @@ def plain(record):
 
 
 def by_the_document(data):
-    """A record, parsed with struct from what docs/format.md says and nothing else: its parts as plain values."""
+    """Parse a record with struct, from docs/format.md alone; return its fields as comparable values."""
     footer = struct.Struct("<H2B6H5I32sI4s")
     assert footer.size == 76
     version, codec, flags, height, width, source_height, source_width, *rest = footer.unpack(data[-76:])
@@ -72,7 +72,7 @@ def by_the_document(data):
 
 
 def maps_by_the_document(row_offsets, runs, size):
-    """Labels and persons from runs, pixel by pixel."""
+    """Decode labels and persons from runs, pixel by pixel."""
     labels, persons = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
     for y, (first, stop) in enumerate(pairwise(row_offsets)):
         begin = 0
@@ -84,7 +84,7 @@ def maps_by_the_document(row_offsets, runs, size):
 
 
 def mask_by_the_document(stream, size):
-    """One person's mask from its zlib stream."""
+    """Decode one person's mask from its zlib stream."""
     body = zlib.decompress(stream)
     counts = struct.unpack_from(f"<{size[0]}H", body)
     total = sum(counts)
@@ -97,7 +97,7 @@ def mask_by_the_document(stream, size):
 
 
 def patch(data, **fields):
-    """A record with other values in its footer, and its CRC made right again."""
+    """Return a record with changed values in its footer and a correct CRC."""
     data = bytearray(data)
     for name, value in fields.items():
         dtype, offset = FOOTER.fields[name][:2]
@@ -106,14 +106,14 @@ def patch(data, **fields):
 
 
 def with_crc(data):
-    """A record whose CRC is right, whatever is in it."""
+    """Return a record of any content with a correct CRC."""
     data = bytearray(data)
     struct.pack_into("<I", data, len(data) - 8, zlib.crc32(data[24:-8]))
     return bytes(data)
 
 
 def read(data, index=0):
-    """All that a reader makes of a record, its masks included."""
+    """Read everything of a record, including its masks."""
     sample = decode_record(parse_record(data, index), index, CLASSES)
     return sample, sample.masks
 
@@ -165,7 +165,7 @@ def test_the_footer_is_the_documents_table():
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_golden_bytes(name):
-    """Encoding the same parts again gives the golden bytes; reading those gives the parts."""
+    """Encoding the same fields again gives the golden bytes; reading those gives the fields."""
     golden = (GOLDEN / f"{name}.record").read_bytes()
     index = list(RECORDS).index(name)
     assert plain(parse_record(golden, index)) | {"masks": None} == plain(RECORDS[name]) | {"masks": None}
@@ -178,7 +178,7 @@ def test_golden_bytes(name):
 
 @st.composite
 def any_record(draw):
-    """A record of random parts; its image is random bytes, since nothing but a decoder looks into it."""
+    """Return a record of random fields; its image is random bytes, since only a decoder reads it."""
     size = draw(st.tuples(st.integers(1, 12), st.integers(1, 12)))
     source_size = draw(st.sampled_from([(1, 1), (1, 65535), (65535, 1024), (8192, 8192), (768, 1024)]))
     labelled = draw(st.booleans())
@@ -285,7 +285,7 @@ def test_a_false_size_is_an_error_and_takes_no_memory(name, field):
 
 
 def test_a_huge_source_size_takes_no_memory():
-    """A few bytes of zlib are 2000 x 65535 pixels: no photo is that large, so no mask may be."""
+    """A few bytes of zlib declare 2000 x 65535 pixels: no image is that large, so no mask may be."""
     runs = np.ones(2000, "<u2").tobytes() + np.full(2000, 65535, "<u2").tobytes() + bytes(2000)
     bomb = dataclasses.replace(RECORDS["labelled"], masks=[zlib.compress(runs)] * 2, source_size=(2000, 65535))
     for data in (encode_record(bomb), patch(LABELLED, source_height=65535, source_width=65535)):
@@ -313,7 +313,7 @@ def test_a_record_without_labels_has_no_runs_and_no_persons():
     with pytest.raises(RecordError):
         parse_record(patch(unlabelled, flags=1), 2)
     at = len(unlabelled) - 76 - len(RECORDS["unlabelled"].name.encode())
-    for field in ("run_count", "persons"):  # room for one, so that the length is right
+    for field in ("run_count", "persons"):  # space for one, so that the length is correct
         with pytest.raises(RecordError):
             parse_record(patch(unlabelled[:at] + bytes(4) + unlabelled[at:], **{field: 1}), 2)
 
@@ -347,7 +347,7 @@ def test_a_name_that_is_not_utf8():
     ],
 )
 def test_parts_that_are_wrong_are_named_with_their_record(change, found):
-    """The CRC is right, so this is a bad writer, not damage."""
+    """The CRC is correct, so the writer is at fault, not damage."""
     data = encode_record(dataclasses.replace(RECORDS["labelled"], **change))
     with pytest.raises(RecordError, match=found) as caught:
         read(data)

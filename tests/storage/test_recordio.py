@@ -1,4 +1,4 @@
-"""RecordIO: byte for byte MXNet's, both ways, above all where a payload holds the magic; and nothing else."""
+"""RecordIO: byte-identical with MXNet in both directions, mainly for payloads that hold the magic; strict reading."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def framed(payload):
 
 
 def payloads():
-    """Every small length, and magics at every place that matters."""
+    """Every small length, and magics at every relevant offset."""
     rng = np.random.default_rng(0)
     yield from (rng.bytes(length) for length in range(17))
     yield from (MAGIC_BYTES * count for count in (1, 2, 3, 10))
     yield from (MAGIC_BYTES[:length] for length in (1, 2, 3))
     yield from (bytes(lead) + MAGIC_BYTES + bytes(tail) for lead in range(9) for tail in range(5))  # aligned or not
     yield from (MAGIC_BYTES + bytes(gap) + MAGIC_BYTES for gap in range(9))
-    yield MAGIC_BYTES[1:] + MAGIC_BYTES + MAGIC_BYTES[:1]  # aligned only across the joins
+    yield MAGIC_BYTES[1:] + MAGIC_BYTES + MAGIC_BYTES[:1]  # aligned only across joined parts
     words = np.array([0, MAGIC, 0xFFFFFFFF], "<u4")
     for _ in range(300):
         yield rng.choice(words, rng.integers(0, 30)).tobytes() + rng.bytes(rng.integers(0, 4))
@@ -46,7 +46,7 @@ PAYLOADS = list(payloads())
 
 
 def test_the_parts_of_a_payload():
-    """By hand, from the format's description."""
+    """Encode by the format's description, independently of mhp."""
     assert framed(b"") == part(0, b"")
     assert framed(b"abcde") == part(0, b"abcde")
     assert framed(b"abcd" + MAGIC_BYTES + b"ef") == part(1, b"abcd") + part(3, b"ef")
@@ -157,7 +157,7 @@ def test_offsets_that_lead_astray(offsets, tmp_path):
 
 
 def test_golden_bytes(tmp_path):
-    """The golden records written again are the golden files."""
+    """Writing the golden records again gives the golden files."""
     shard = Writer(tmp_path / STEM)
     for name in make_golden.records():
         shard.write((GOLDEN / f"{name}.record").read_bytes())
@@ -194,9 +194,9 @@ def test_mxnet_reads_what_we_write(mx, tmp_path):
     theirs.close()
 
 
-@pytest.mark.filterwarnings("ignore:tostring:DeprecationWarning")  # of NumPy, in MXNet's pack_img
+@pytest.mark.filterwarnings("ignore:tostring:DeprecationWarning")  # raised by NumPy in MXNet's pack_img
 def test_we_read_what_mxnet_writes(mx, tmp_path):
-    """Also its own records: a header with several labels, and an image packed by pack_img."""
+    """This includes records of MXNet: a header with several labels, and an image packed by pack_img."""
     header = mx.recordio.IRHeader(0, [1.0, 2.5, 3.0], 7, 0)
     image = mx.recordio.pack_img(header, make_golden.ramp((24, 32)), quality=90)
     payloads = [*PAYLOADS, mx.recordio.pack(header, b"anything"), image]

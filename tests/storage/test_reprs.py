@@ -1,4 +1,4 @@
-"""What samples, splits and manifests print, and show in notebooks: short, whole where a record is damaged, escaped."""
+"""Representations of samples, splits and manifests: short, robust to damaged records, and escaped in notebooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory a piece of code asks for, for the tests that lie about sizes."""
+"""Limit the memory that a piece of code allocates, for tests with false sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def at_most(limit: int) -> Iterator[None]:
-    """Fails where the code inside ever holds more than ``limit`` bytes that it has allocated, NumPy's included."""
+    """Fail if the code inside ever holds more than ``limit`` allocated bytes, including NumPy's."""
     tracemalloc.start()
     try:
         yield

@@ -1,9 +1,9 @@
-"""Run each test file in a process of its own, each at another hour, in another time zone and locale; then run the tests
-that read a clock at each of the 24 hours::
+"""Run each test file in its own process, each at a different hour, time zone and locale; then run the tests that read a
+clock at each of the 24 hours::
 
     python tests/support/alone.py [--out benchmarks/results] [FILE...]
 
-A file that passes only after another one has run, or only at noon in English, fails here.
+This finds files that pass only after another file, at some hours or in some locales.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PATIENCE_S = 1800
 
 
 def clock_readers(path: Path) -> Iterator[str]:
-    """The node ids of a file's tests in whose text a clock is read or the time of a file is set or compared."""
+    """Return the node ids of a file's tests whose source reads a clock, or sets or compares the time of a file."""
     text = path.read_text(encoding="utf-8")
     for node in ast.parse(text).body:
         is_test = isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
@@ -39,7 +39,7 @@ def clock_readers(path: Path) -> Iterator[str]:
 
 
 def run(arguments: list[str], shim: Path, number: int) -> str:
-    """Run pytest at the hour, in the time zone and locale of a number; return what it printed if a test failed."""
+    """Run pytest at the hour, time zone and locale with this number; return its output if a test failed."""
     around = {
         "LD_PRELOAD": str(shim),
         "CLOCK_SHIFT": str(3600 * (number % 24)),
@@ -54,12 +54,12 @@ def run(arguments: list[str], shim: Path, number: int) -> str:
         )
     except subprocess.TimeoutExpired:
         return f"{around}: no end after {PATIENCE_S} s"
-    # 5: all tests of the file are for another environment or for make slow
+    # 5: no tests collected; all tests of the file are for another environment or for make slow
     return "" if done.returncode in (0, 5) else f"{around}\n{done.stdout}{done.stderr}"
 
 
 def main() -> int:
-    """Run, and report; 1 where a test failed."""
+    """Run all files and report; return 1 if a test failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--out", type=Path)

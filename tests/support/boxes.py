@@ -1,4 +1,4 @@
-"""A download in small whose persons are boxes that share columns, for tests of what pictures show."""
+"""A small download whose persons are boxes that share columns, for tests of figures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def box(size, y, x, height, width, label):
 
 
 def persons_of(size):
-    """Two persons who share two columns: equal labels (4), but for two rows (4 and 11)."""
+    """Return the masks of two persons who share two columns: equal labels (4) except in two rows (4 and 11)."""
     left, right = box(size, 4, 4, 30, 20, 4), box(size, 4, 22, 30, 18, 4)
     right[4:6, 22:30] = 11
     return [left, right]
 
 
 def write_folder(root, sizes=((40, 60), (60, 44), (40, 60), (48, 50), (64, 42))):
-    """LV-MHP-v1 in small: four photos in train_list (the last is val), one in test_list; 0002 is gray."""
+    """Write a small LV-MHP-v1: four images in train_list (the last is val), one in test_list; 0002 is gray."""
     (root / "images").mkdir(parents=True)
     (root / "annotations").mkdir()
     rng = np.random.default_rng(0)
@@ -39,6 +39,6 @@ def write_folder(root, sizes=((40, 60), (60, 44), (40, 60), (48, 50), (64, 42)))
 
 
 def write_packed(root):
-    """The folder, packed as it is."""
+    """Pack the folder at source size."""
     mhpdata.pack(write_folder(root / "LV-MHP-v1"), root / "rec", size=0, workers=1)
     return root / "rec"

@@ -11,7 +11,7 @@ LOADER = {"seed": 0, "epoch": 1, "position": 0, "length": 9}
 
 
 def ended(epoch):
-    """The position after an epoch of 10 steps."""
+    """Return the position after an epoch of 10 steps."""
     return Position(epoch + 1, 0, 10 * (epoch + 1))
 
 

@@ -1,7 +1,7 @@
-"""Build the wheel and the sdist without an index, check what is in them, and use the wheel in an empty environment.
+"""Build the wheel and the sdist without an index, check their contents, and use the wheel in an empty environment.
 
 Run ``make dist``. The wheels of the dependencies are downloaded first; after that, nothing needs a network: pip runs
-with ``--no-index`` and without its configuration files. Ends with status 1 where something is missing or too much.
+with ``--no-index`` and without its configuration files. The exit status is 1 if a file is missing or unexpected.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from places import ROOT
 
 PACKAGES = {"mhpdata": "mhpdata", "mhpmodels": "mhpmodels", "mhptools": "tools"}
-"""Name in the wheel, folder in the source tree."""
+"""Names in the wheel and folders in the source tree."""
 LEGAL = ("LICENSE", "NOTICE")
 ELSEWHERE = ("tests", "benchmarks", "examples", "docs", "constraints")
 """Folders of the source tree that neither the wheel nor the sdist holds."""
@@ -27,7 +27,7 @@ OFFLINE = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_
 
 
 def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
-    """Return what a command prints. Exits with its output where it fails."""
+    """Run a command and return its output; exit with that output if it fails."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env={**clean, **(env or {})}, text=True, capture_output=True
@@ -38,7 +38,7 @@ def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
 
 
 def build(out: Path) -> tuple[Path, Path]:
-    """Build the sdist, and the wheel from the sdist. Returns the paths of the wheel and the sdist."""
+    """Build the sdist, and the wheel from the sdist; return the paths of wheel and sdist."""
     for old in (*out.glob("mhpkit-*.whl"), *out.glob("mhpkit-*.tar.gz")):
         old.unlink()
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, env=OFFLINE)
@@ -100,7 +100,7 @@ def try_wheel(wheel: Path, wheels: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    """Build, check and try."""
+    """Build, check and install."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="Folder of the wheel and the sdist.")
     parser.add_argument("--wheels", type=Path, help="Wheels of the dependencies.  [default: download them]")

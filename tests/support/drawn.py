@@ -1,4 +1,4 @@
-"""Samples drawn as the loader draws them: images with hard edges, maps, and their memory checked at both ends."""
+"""Draw samples as the loader does: images with hard edges and label maps, in memory guarded at both ends."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def planes_of(size, yuv, seed=0):
     rng = np.random.default_rng(seed)
     half = tuple(-(-n // 2) for n in size)
     sizes = (size, half, half) if yuv else (size,) * 3
-    # hard edges and full range: where clamping and rounding are hardest
+    # hard edges and full range: the hardest case for clamping and rounding
     return [
         np.where(rng.random(s) < 0.5, rng.integers(0, 256, s), rng.choice([0, 255], s)).astype(np.uint8) for s in sizes
     ]
@@ -42,7 +42,7 @@ def draw(planes, yuv, size, place, kind, level, misalign=0, scratch=None):
 
 
 def a_map(size, seed):
-    """A map with large areas, thin lines and single pixels; who owns what differs from what it is."""
+    """Return a map with large areas, thin lines and single pixels; persons and labels have different borders."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 19, (size[0] // 7 + 1, size[1] // 13 + 1))
     out = np.kron(coarse, np.ones((7, 13), int))[: size[0], : size[1]]

@@ -1,9 +1,9 @@
-"""A tiny download in the true form of LV-MHP v1, for every test that packs or scans one.
+"""A tiny download in the form of LV-MHP v1, for tests that pack or scan one.
 
-With the default of 8 images: train 0001-0005, val 0006 (the last quarter of train_list), test 0007-0008. Photos have
-texture, so that JPEG is not trivial; 0002 is gray; the last photo is 0001 again, byte for byte. Images have 2 and 3
-persons in turn; each overlaps the next by a few columns, in which some pixels have one label from both (contested) and
-some two (conflicting).
+With the default of 8 images: train 0001-0005, val 0006 (the last quarter of train_list), test 0007-0008. Images are
+textured, so that JPEG is not trivial; 0002 is gray; the last image is a byte-identical copy of 0001. Images have 2 or 3
+persons alternately; each overlaps the next by a few columns, where some pixels have the same label from both persons
+and some have conflicting labels.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import cv2
 import numpy as np
 
 PARTS = (2, 11, 4, 14, 6, 12, 9)
-"""Labels from a person's head down: hair, face, upper clothes, left arm, pants, left leg, left shoe."""
+"""Labels of a person from the head down: hair, face, upper clothes, left arm, pants, left leg, left shoe."""
 
 
 def write_folder(root: Path, images: int = 8, seed: int = 0, size: tuple[int, int] = (96, 128)) -> Path:
     """Write the folder and return its path, ``root``.
 
     Args:
-        root: where to write; made if it is not there.
-        images: how many, at least 4; three quarters are in train_list, the rest in test_list.
-        seed: of the photos.
-        size: (height, width) of each photo, at least (32, 48).
+        root: Folder to write; created if missing.
+        images: Number of images, at least 4; three quarters are in train_list, the rest in test_list.
+        seed: Seed of the textures.
+        size: (height, width) of each image, at least (32, 48).
     """
     for name in ("images", "annotations"):
         (root / name).mkdir(parents=True)
@@ -45,12 +45,12 @@ def write_folder(root: Path, images: int = 8, seed: int = 0, size: tuple[int, in
 
 
 def write_list(path: Path, names: list[str]) -> None:
-    """A list as released: one image name a line."""
+    """Write a list as in the release: one image name per line."""
     path.write_text("".join(f"{name}.jpg\n" for name in names))
 
 
 def photo(seed: int, size: tuple[int, int]) -> np.ndarray:
-    """A textured photo: uint8 (height, width, 3), BGR."""
+    """Return a textured image: uint8 (height, width, 3), BGR."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (4, 6, 3), dtype=np.uint8)
     fine = rng.integers(0, 48, (*size, 3), dtype=np.uint8)
@@ -58,11 +58,11 @@ def photo(seed: int, size: tuple[int, int]) -> np.ndarray:
 
 
 def mask(person: int, persons: int, size: tuple[int, int]) -> np.ndarray:
-    """The mask of one person from 1: bands of labels in a box that reaches 4 columns into the next person's."""
+    """Return the mask of a person, counted from 1: bands of labels in a box that overlaps the next one by 4 columns."""
     height, width = size
     labels = np.zeros(size, np.uint8)
     left, right = (person - 1) * width // (persons + 1) + 4, person * width // (persons + 1) + 8
-    top = 3 + 2 * person  # bands of neighbours are shifted: some rows of the overlap agree, some do not
+    top = 3 + 2 * person  # bands of neighbours are shifted, so that labels agree in some rows of the overlap only
     band = (height - top - 4) // len(PARTS)
     for i, part in enumerate(PARTS):
         labels[top + i * band : top + (i + 1) * band, left:right] = part
@@ -70,11 +70,11 @@ def mask(person: int, persons: int, size: tuple[int, int]) -> np.ndarray:
 
 
 def encode(suffix: str, image: np.ndarray) -> bytes:
-    """An image file's bytes."""
+    """Encode an image file."""
     return cv2.imencode(suffix, image)[1].tobytes()
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file but build.json, which alone may differ."""
+    """Return the SHA-256 of every file except build.json, the only file that may differ."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "build.json")
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

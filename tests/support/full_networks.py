@@ -1,4 +1,4 @@
-"""Configs of whole networks, and batches from which they can learn."""
+"""Configs of complete networks, and batches from which they can learn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def config(engine: str, model: str, **options) -> TrainConfig:
 
 
 def batch(size: int, count: int = 2, seed: int = 0):
-    """Blobs of color and their classes, so that there is something to learn; a stripe is not labelled."""
+    """Return learnable batches: coloured blobs labelled by class, with an unlabelled stripe."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, (count, 4, 4)).repeat(size // 4, 1).repeat(size // 4, 2).astype(np.uint8)
     images = rng.normal(0, 1, (CLASSES, 3))[labels].transpose(0, 3, 1, 2) + rng.normal(0, 0.1, (count, 3, size, size))

@@ -1,14 +1,13 @@
-"""Damaged inputs for everything that reads: an error or the right answer, never a crash, a hang, or wrong pixels.
+"""Feed damaged inputs to all readers: each must give an error or the right answer, never a crash, hang or wrong pixels.
 
 Run:  python tests/support/fuzz.py --seconds 600 --out benchmarks/results          (make fuzz)
       python tests/support/fuzz.py --target "hdf5 shard" --replay FILE
 
-Each target (tests/support/fuzz_targets.py) is a process of its own with NUMBA_BOUNDSCHECK=1 and without vectors, so
-that a kernel's index beyond an array is an error; it may take 512 MB of memory more than it has at its start, and half
-a
-minute for an input. Inputs are whole ones with a few changes: bits, bytes, numbers at their limits, pieces cut out,
-doubled, moved or put in from another input. They depend on the seed alone. The input that is being read lies in a
-file, so what kills the process is not lost.
+Each target (tests/support/fuzz_targets.py) runs in its own process with NUMBA_BOUNDSCHECK=1 and scalar kernels, so that
+a kernel's index beyond an array is an error. It may use 512 MB more memory than at its start, and half a minute per
+input. Inputs are valid ones with a few changes: bits, bytes, numbers at their limits, pieces cut out, doubled, moved or
+inserted from another input. They depend only on the seed. The current input is stored in a file, so that an input that
+kills the process is not lost.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import kernel_cache  # noqa: F401  (says where kernels are kept)
+import kernel_cache  # noqa: F401  (sets the folder of the kernel cache)
 from fuzz_target import Target
 from fuzz_targets import BUILDERS
 
@@ -40,9 +39,9 @@ from mhpdata.errors import MhpError
 MEMORY = 512 << 20
 PATIENCE_S = 30
 LARGEST = 1 << 20
-HEAD = struct.Struct("<QQ")  # which seed an input was made of, and its bytes
+HEAD = struct.Struct("<QQ")  # number of the input's seed, and its bytes
 BOUNDS = "-bounds"
-SHM = Path("/dev/shm")  # a file written there costs 0.05 ms, on a disk 5
+SHM = Path("/dev/shm")  # writing a file costs 0.05 ms here and 5 ms on a disk
 NUMBERS = [0, 1, 2, 3, 4, 7, 8, 15, 16, 18, 19, 127, 128, 254, 255, 256, 32767, 32768, 65535, 1 << 26, 1 << 29]
 NUMBERS += [(1 << 31) - 1, 1 << 31, (1 << 32) - 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
 FORMATS = ("B", "<H", ">H", "<I", ">I", "<Q", ">Q")
@@ -65,7 +64,7 @@ TEXTS = [
 
 
 def mutate(rng: random.Random, data: bytes, others: list[bytes]) -> bytes:
-    """The input with a few changes."""
+    """Return the input with a few changes."""
     changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 1, 2, 3, 5, 9))):
         _change(rng, changed, others)
@@ -100,7 +99,7 @@ def _change(rng: random.Random, data: bytearray, others: list[bytes]) -> None:
 
 @contextmanager
 def little_memory() -> Iterator[None]:
-    """At most MEMORY more than now; more is a MemoryError, or the end."""
+    """Limit this process to MEMORY more than now; beyond that, allocation raises MemoryError or ends the process."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * mmap.PAGESIZE + MEMORY, before[1]))
@@ -112,7 +111,7 @@ def little_memory() -> Iterator[None]:
 
 @contextmanager
 def patience() -> Iterator[Callable[[], None]]:
-    """Ends the process PATIENCE_S after the last call of what it gives."""
+    """Yield a function; end the process if it is not called for PATIENCE_S."""
     try:
         yield lambda: faulthandler.dump_traceback_later(PATIENCE_S, exit=True)
     finally:
@@ -120,16 +119,16 @@ def patience() -> Iterator[Callable[[], None]]:
 
 
 def attack(target: Target, seed: int, inputs: int, seconds: float, last: mmap.mmap) -> dict[str, Any]:
-    """Read mutated inputs until there were enough or the time is over.
+    """Read mutated inputs until the count or the time limit is reached.
 
     Returns:
-        How many were read, refused with an error of mhpdata.errors, and understood as their seed or as something else.
+        Counts of inputs: read, rejected by an error of mhpdata.errors, read as their seed, read as something else.
 
     Raises:
-        BaseException: what a target must not raise; an AssertionError for a wrong answer.
+        BaseException: The target raised something else; AssertionError is a wrong answer.
     """
     rng = random.Random(seed)
-    whole = [target.mend(data) for data in target.seeds]
+    whole = [target.repair(data) for data in target.seeds]
     right = [target.read(data, i) for i, data in enumerate(whole)]
     counts = {"inputs": 0, "refused": 0, "right": 0, "other": 0}
     begun = time.monotonic()
@@ -138,7 +137,7 @@ def attack(target: Target, seed: int, inputs: int, seconds: float, last: mmap.mm
             if counts["inputs"] % 64 == 0:
                 begin_anew()
             which = rng.randrange(len(target.seeds))
-            data = target.mend(mutate(rng, target.seeds[which], target.seeds))
+            data = target.repair(mutate(rng, target.seeds[which], target.seeds))
             last[: HEAD.size + len(data)] = HEAD.pack(which, len(data)) + data
             counts["inputs"] += 1
             try:
@@ -147,14 +146,14 @@ def attack(target: Target, seed: int, inputs: int, seconds: float, last: mmap.mm
                 assert error.found and str(error), "an error that says nothing"
                 counts["refused"] += 1
                 continue
-            same = found == right[which] or found in right  # pieces of another seed may make all of that one
+            same = found == right[which] or found in right  # pieces of another seed can add up to that whole seed
             assert same or not target.exact, "accepted, and not what was written"
             counts["right" if same else "other"] += 1
     return {**counts, "seconds": time.monotonic() - begun}
 
 
 def child(names: list[str], seed: int, inputs: int, seconds: float, work: Path, replay: Path | None) -> None:
-    """Attack targets, in this process; prints a line of JSON for each."""
+    """Attack targets in this process; print a line of JSON for each."""
     with (work / "last").open("w+b") as file:
         file.truncate(LARGEST + mmap.PAGESIZE)
         last = mmap.mmap(file.fileno(), 0)
@@ -170,16 +169,16 @@ def child(names: list[str], seed: int, inputs: int, seconds: float, work: Path, 
 
 
 class FoundError(Exception):
-    """An input that broke something."""
+    """A damaged input crashed a reader, hung it or got a wrong answer."""
 
 
 def run(
     names: list[str], seed: int, inputs: int, seconds: float, keep: Path, replay: Path | None = None
 ) -> list[dict[str, Any]]:
-    """Attack targets, one after the other, in a process of their own.
+    """Attack targets in sequence in a child process.
 
     Raises:
-        FoundError: one was broken; says how, and where the input lies (below ``keep``).
+        FoundError: A target failed; the message gives the failure and the path of the input, below ``keep``.
     """
     with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as work:
         arguments = ["--child", "--seed", str(seed), "--inputs", str(inputs), "--seconds", str(seconds)]
@@ -201,19 +200,19 @@ def run(
 
 
 def environment() -> dict[str, str]:
-    """Bounds are checked, and all kernels are the plain loops: vectors go to addresses, which nobody checks. Kernels of
-    this kind are kept apart from the others: in one place, each would displace the other. Little is optimised: nearly
-    all of the time of a short run is compilation."""
+    """Return the environment of children: bounds are checked, and kernels are scalar loops, as vector code does not
+    check addresses. These kernels have their own cache, so that neither build displaces the other. Optimisation is low,
+    since a short run consists mostly of compilation."""
     cache = os.environ["NUMBA_CACHE_DIR"].removesuffix(BOUNDS) + BOUNDS
     plain = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": cache}
     return {**os.environ, **plain, "NUMBA_OPT": "1", "OMP_NUM_THREADS": "1"}
 
 
 def add(rows: list[dict[str, Any]], seeds: list[int], out: Path) -> tuple[list[dict[str, Any]], list[int]]:
-    """Rows and seeds, and with them those that ``out`` has: a target's counts are summed.
+    """Merge rows and seeds with those in ``out``: counts are summed per target.
 
     Raises:
-        SystemExit: a seed is there already; it would count the same inputs twice.
+        SystemExit: ``out`` has a seed already; the same inputs would count twice.
     """
     earlier = json.loads((out / "fuzz.json").read_text())
     if set(seeds) & set(earlier["seeds"]):
@@ -253,7 +252,7 @@ def report(rows: list[dict[str, Any]], seeds: list[int], out: Path) -> None:
 
 
 def main() -> int:
-    """Attack all targets, or those asked for."""
+    """Attack all targets, or those selected."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600, help="in all; each target gets its share")
     parser.add_argument("--inputs", type=int, default=1 << 62, help="at most so many for each target")

@@ -1,4 +1,4 @@
-"""Readers of images and label maps, and whole inputs for them."""
+"""Fuzz targets that read images and label maps, and their valid inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mhpmodels.files.png import decode_labels
 
 
 def read_photo(data: bytes, _: int) -> Any:
-    """A photo of a download; a JPEG that is stored without what is odd about it has the same pixels."""
+    """Read an image of a download; a JPEG that is stored without its oddities must keep its pixels."""
     decoded = decode_file(data, "photo")
     pixels, header = decoded.pixels, decoded.header
     if decoded.jpeg is not None and header.height * header.width < 1 << 20:
@@ -33,28 +33,28 @@ def read_photo(data: bytes, _: int) -> Any:
 
 
 def read_label_png(data: bytes, _: int) -> Any:
-    """A mask of a download."""
+    """Read a mask of a download."""
     mask = decode_mask(data, "mask", SOURCE_SIZE, 19)
     assert mask.shape == SOURCE_SIZE and set(np.unique(mask)) <= {*range(19), 255}
     return mask.tobytes()
 
 
 def read_red_png(data: bytes, _: int) -> Any:
-    """A mask of MHP v2."""
+    """Read a mask of MHP v2."""
     mask = decode_mask(data, "mask", SOURCE_SIZE, 59, red=True)
     assert mask.shape == SOURCE_SIZE and set(np.unique(mask)) <= {*range(59), 255}
     return mask.tobytes()
 
 
 def read_predicted_png(data: bytes, _: int) -> Any:
-    """A predicted label map."""
+    """Read a predicted label map."""
     labels = decode_labels(data, "prediction", SOURCE_SIZE, 1 << 16)
     assert labels.shape == SOURCE_SIZE and labels.dtype in (np.uint8, np.uint16)
     return labels.tobytes()
 
 
-def mend_png(data: bytes) -> bytes:
-    """With the right CRC in every chunk that can still be told."""
+def repair_png(data: bytes) -> bytes:
+    """Correct the CRC of every chunk that can still be identified."""
     fixed, at = bytearray(data), 8
     while at + 12 <= len(fixed):
         (length,) = struct.unpack_from(">I", fixed, at)
@@ -66,7 +66,7 @@ def mend_png(data: bytes) -> bytes:
 
 
 def read_jpeg_planes(data: bytes, _: int) -> Any:
-    """The loader's own JPEG decoder; None where a JPEG is for the other one, False where its codes are damaged."""
+    """Decode with the loader's JPEG decoder; None if it leaves the JPEG to libjpeg, False if the codes are damaged."""
     scanned = read_scan(data)
     if scanned is None or scanned.size[0] * scanned.size[1] > 1 << 20:
         return None
@@ -80,14 +80,14 @@ def read_jpeg_planes(data: bytes, _: int) -> Any:
 
 
 def jpegs() -> Seeds:
-    """All kinds of sampling, progressive, gray and CMYK ones."""
+    """Return JPEGs of all samplings, and progressive, gray and CMYK ones."""
     plain = [save(picture(3), "JPEG", quality=80, subsampling=k) for k in (0, 1, 2)]
     others = [save(picture(3), "JPEG", progressive=True), save(picture(1), "JPEG")]
     return [(GOLDEN / "photo.jpg").read_bytes(), *plain, *others, save(picture(4), "JPEG", mode="CMYK")]
 
 
 def others() -> Seeds:
-    """The other formats of photos: BMP, WebP with loss and without, GIF."""
+    """Return images in other formats: BMP, lossy and lossless WebP, GIF."""
     bgr = picture(3)
     lossy, lossless = ([cv2.IMWRITE_WEBP_QUALITY, quality] for quality in (80, 101))
     kinds = ((".bmp", []), (".webp", lossy), (".webp", lossless))
@@ -95,12 +95,12 @@ def others() -> Seeds:
 
 
 def red_pngs() -> Seeds:
-    """Masks with the label in the red channel."""
+    """Return masks with the label in the red channel."""
     return [save(np.dstack([mask, np.zeros_like(mask), np.zeros_like(mask)]), "PNG") for mask in masks()]
 
 
 def pngs() -> Seeds:
-    """Colours, colours with alpha, gray of 16 bits and of 8."""
+    """Return label maps as RGB, RGBA, 16-bit and 8-bit gray."""
     plain = (GOLDEN / "photo.png").read_bytes()
     return [plain, save(picture(4), "PNG"), save(picture(1, np.uint16), "PNG"), save(masks()[0], "PNG")]
 

@@ -1,4 +1,4 @@
-"""Readers of records, shards and manifests, and whole inputs for them."""
+"""Fuzz targets that read records, shards and manifests, and their valid inputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mhpdata.storage.shards.recordio import read_index, unframe
 
 
 def read_record(data: bytes, index: int) -> Any:
-    """Everything in a record, decoded."""
+    """Decode everything in a record."""
     record = parse_record(data, index)
     sample = decode_record(record, index, 19)
     assert sample.image.shape == (*record.size, 3)
@@ -40,8 +40,8 @@ def read_record(data: bytes, index: int) -> Any:
     return record.name, [None if array is None else array.tobytes() for array in arrays]
 
 
-def mend_record(data: bytes) -> bytes:
-    """With the right header, CRC and magic."""
+def repair_record(data: bytes) -> bytes:
+    """Correct the header, CRC and magic."""
     if len(data) < 32:
         return data
     fixed = bytearray(data)
@@ -51,7 +51,7 @@ def mend_record(data: bytes) -> bytes:
 
 
 def read_mask(data: bytes, _: int) -> Any:
-    """A mask's stream."""
+    """Decode a mask's stream."""
     runs = inflate_runs(data, SOURCE_SIZE)
     merged = merge_runs([runs, runs], "smallest", size=SOURCE_SIZE)
     check_runs(merged.row_offsets, merged.runs, SOURCE_SIZE, 255, 2)
@@ -59,14 +59,14 @@ def read_mask(data: bytes, _: int) -> Any:
 
 
 def read_plain_mask(data: bytes, seed: int) -> Any:
-    """A mask's counts, lengths and labels, as they lie in the stream."""
+    """Decode a mask's counts, lengths and labels, in the layout of the stream."""
     mask = read_mask(zlib.compress(data, 1), seed)
     assert b"".join(part.tobytes() for part in inflate_runs(zlib.compress(data, 1), SOURCE_SIZE)) == data
     return mask
 
 
 def read_runs(data: bytes, _: int) -> Any:
-    """Row offsets and runs as they lie in a record."""
+    """Decode row offsets and runs, in the layout of a record."""
     words = np.frombuffer(data[: len(data) // 4 * 4], "<u4")
     if len(words) < SIZE[0] + 1:
         raise RecordError("runs", "too few")
@@ -81,14 +81,14 @@ def read_runs(data: bytes, _: int) -> Any:
 
 
 def read_payload(data: bytes, _: int) -> Any:
-    """A payload in parts. Its bytes are the record's to check, its length is not."""
+    """Read a payload in pieces. The record's checksum covers its bytes, but not its length."""
     payload = unframe(data, "payload")
     assert len(payload) <= len(data)
     return bytes(payload)
 
 
 def shard_reader(work: Path, format: str, suffix: str) -> Callable[[bytes, int], Any]:
-    """Reads a damaged file of a shard whose other file, if there is one, is whole."""
+    """Reader of a damaged shard file; the other file of the shard, if any, is undamaged."""
     count = len(record_bytes())
     for path in GOLDEN.glob(f"{STEM}.*"):
         (work / path.name).write_bytes(path.read_bytes())
@@ -109,7 +109,7 @@ def shard_reader(work: Path, format: str, suffix: str) -> Callable[[bytes, int],
 
 
 def index_reader(work: Path) -> Callable[[bytes, int], Any]:
-    """Reads an .idx file."""
+    """Reader of an .idx file."""
     path = work / "lines.idx"
 
     def read(data: bytes, _: int) -> Any:
@@ -122,7 +122,7 @@ def index_reader(work: Path) -> Callable[[bytes, int], Any]:
 
 
 def read_manifest(data: bytes, _: int) -> Any:
-    """A manifest, which says the same when it is written and read again; and everything that is printed of it."""
+    """Read a manifest, check that it survives a round trip, and print everything about it."""
     manifest = Manifest.from_json(data.decode("utf-8", "replace"), "manifest.json")
     said = [skip.message for skip in manifest.skipped] + [one.text for one in manifest.renamed]
     for split in manifest.splits.values():
@@ -134,8 +134,8 @@ def read_manifest(data: bytes, _: int) -> Any:
     return text, said
 
 
-def mend_manifest(data: bytes) -> bytes:
-    """With the content that follows from the rest, where that can still be told."""
+def repair_manifest(data: bytes) -> bytes:
+    """Correct the content ids, where they can still be computed."""
     try:
         content = json.loads(data)
         splits = [SplitContent(n, s["records"], s["labelled"], s["content"]) for n, s in content["splits"].items()]
@@ -155,7 +155,7 @@ def joint_runs() -> bytes:
 
 
 def manifests() -> Seeds:
-    """Of both versions."""
+    """Return manifests of both versions."""
     folders = (GOLDEN, GOLDEN / "0.1/skipped", GOLDEN_2, GOLDEN_2 / "yuv420")
     return [(folder / "manifest.json").read_bytes() for folder in folders]
 

@@ -1,4 +1,4 @@
-"""What a target of tests/support/fuzz.py is."""
+"""The type of a target of tests/support/fuzz.py."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ Seeds = list[bytes]
 
 @dataclass(frozen=True)
 class Target:
-    """Something to attack.
+    """A reader to attack.
 
     Attributes:
-        seeds: whole inputs.
-        read: what an input says; called with the input and the number of the seed that it was made of.
-        exact: an input that is accepted says what its seed says. Else there is no checksum, or ``mend`` makes it.
-        mend: makes checksums right again after the damage.
+        seeds: Valid inputs.
+        read: Function that reads an input; called with the input and the number of its seed.
+        exact: Whether an accepted input must read as its seed; False without a checksum, or if ``repair`` fixes it.
+        repair: Function that corrects the checksums after the damage.
     """
 
     seeds: Seeds
     read: Callable[[bytes, int], Any]
     exact: bool
-    mend: Callable[[bytes], bytes] = bytes
+    repair: Callable[[bytes], bytes] = bytes
 
 
 Builder = Callable[[Path], Target]

@@ -1,9 +1,9 @@
-"""What tests/support/fuzz.py attacks: every reader of bytes that somebody else may have made.
+"""Targets of tests/support/fuzz.py: all readers of bytes from untrusted sources.
 
-A target reads an input and returns what it understood, as something that can be compared; errors of mhpdata.errors are
-its answer to damage, any other exception is a find. Formats with checksums are attacked twice: as they are, where an
-input that is accepted must give exactly what the whole file gives; and with the checksums made right again after the
-damage, where what lies behind them is reached and must hold for itself.
+A target reads an input and returns a comparable result; errors of mhpdata.errors are the expected answer to damage, any
+other exception is a bug. Formats with checksums are attacked twice: unmodified, where an accepted input must give
+exactly the result of the undamaged file; and with corrected checksums, so that the code that runs after their check is
+attacked as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from folder import write_folder
 from fuzz_images import (
     jpegs,
     label_pngs,
-    mend_png,
     others,
     pngs,
     read_jpeg_planes,
@@ -27,14 +26,13 @@ from fuzz_images import (
     read_predicted_png,
     read_red_png,
     red_pngs,
+    repair_png,
 )
 from fuzz_packed import (
     golden,
     index_reader,
     joint_runs,
     manifests,
-    mend_manifest,
-    mend_record,
     read_manifest,
     read_mask,
     read_payload,
@@ -42,6 +40,8 @@ from fuzz_packed import (
     read_record,
     read_runs,
     records,
+    repair_manifest,
+    repair_record,
     shard_reader,
     streams,
 )
@@ -55,7 +55,7 @@ from mhpmodels.scoring.person_list import read_results
 
 
 def list_reader(work: Path) -> tuple[Seeds, Callable[[bytes, int], Any]]:
-    """Scans a download with a damaged list."""
+    """Reader that scans a download with a damaged list."""
     root = write_folder(work / "LV-MHP-v1", size=(32, 48))
     path = root / "train_list.txt"
     there = {f"{i:04d}" for i in range(1, 9)}
@@ -73,7 +73,7 @@ def list_reader(work: Path) -> tuple[Seeds, Callable[[bytes, int], Any]]:
 
 
 def results_reader(work: Path) -> Callable[[bytes, int], Any]:
-    """Reads results.txt of a submission."""
+    """Reader of results.txt of a submission."""
     path = work / "results.txt"
 
     def read(data: bytes, _: int) -> Any:
@@ -86,7 +86,7 @@ def results_reader(work: Path) -> Callable[[bytes, int], Any]:
 
 
 def loader_reader(work: Path, image: str) -> tuple[Seeds, Callable[[bytes, int], Any]]:
-    """Loads one record of a packed folder, damaged in its place in the shard."""
+    """Loader of one record, damaged inside the shard of a packed folder."""
     source = write_folder(work / f"source-{image}", images=4, size=(37, 53))
     mhpdata.pack(source, work / image, image=image, size=0, workers=1, splits=["train"])
     split = mhpdata.open(work / image, "train")
@@ -110,25 +110,25 @@ def loader_reader(work: Path, image: str) -> tuple[Seeds, Callable[[bytes, int],
     return [whole], read
 
 
-def keep_length(length: int, mend: Callable[[bytes], bytes] = bytes) -> Callable[[bytes], bytes]:
-    """Cuts or fills an input to the length that it has in its file."""
-    return lambda data: mend((data + bytes(length))[:length])
+def keep_length(length: int, repair: Callable[[bytes], bytes] = bytes) -> Callable[[bytes], bytes]:
+    """Cut or pad an input to its length in the shard."""
+    return lambda data: repair((data + bytes(length))[:length])
 
 
-def loader(image: str, mend: Callable[[bytes], bytes] | None = None) -> Builder:
-    """The loader on a folder packed with --image ``image``."""
+def loader(image: str, repair: Callable[[bytes], bytes] | None = None) -> Builder:
+    """Return the target that loads from a folder packed with --image ``image``."""
 
     def build(work: Path) -> Target:
         seeds, read = loader_reader(work, image)
-        return Target(seeds, read, mend is None, keep_length(len(seeds[0]), mend or bytes))
+        return Target(seeds, read, repair is None, keep_length(len(seeds[0]), repair or bytes))
 
     return build
 
 
 BUILDERS: dict[str, Builder] = {
     "record": lambda work: Target(records(), read_record, True),
-    "record, CRC right": lambda work: Target(records(), read_record, False, mend_record),
-    # not exact: a damaged stream may have the Adler-32 of the whole one; a record has a CRC-32, too
+    "record, CRC right": lambda work: Target(records(), read_record, False, repair_record),
+    # not exact: a damaged stream may have the Adler-32 of the original; the record also has a CRC-32
     "mask stream": lambda work: Target(streams(), read_mask, False),
     "mask runs": lambda work: Target([zlib.decompress(stream) for stream in streams()], read_plain_mask, False),
     "runs": lambda work: Target([joint_runs()], read_runs, False),
@@ -138,25 +138,25 @@ BUILDERS: dict[str, Builder] = {
     "shard by its index": lambda work: Target([golden(".idx")], shard_reader(work, "recordio", ".idx"), True),
     "hdf5 shard": lambda work: Target([golden(".h5")], shard_reader(work, "hdf5", ".h5"), True),
     "manifest": lambda work: Target(manifests(), read_manifest, False),
-    "manifest, content right": lambda work: Target(manifests(), read_manifest, False, mend_manifest),
+    "manifest, content right": lambda work: Target(manifests(), read_manifest, False, repair_manifest),
     "jpeg photo": lambda work: Target(jpegs(), read_photo, False),
     "jpeg planes": lambda work: Target(jpegs(), read_jpeg_planes, False),
     "png photo": lambda work: Target(pngs(), read_photo, True),
-    "png photo, CRC right": lambda work: Target(pngs(), read_photo, False, mend_png),
+    "png photo, CRC right": lambda work: Target(pngs(), read_photo, False, repair_png),
     "png mask": lambda work: Target(label_pngs(), read_label_png, True),
-    "png mask, CRC right": lambda work: Target(label_pngs(), read_label_png, False, mend_png),
+    "png mask, CRC right": lambda work: Target(label_pngs(), read_label_png, False, repair_png),
     "red png mask": lambda work: Target(red_pngs(), read_red_png, True),
-    "red png mask, CRC right": lambda work: Target(red_pngs(), read_red_png, False, mend_png),
+    "red png mask, CRC right": lambda work: Target(red_pngs(), read_red_png, False, repair_png),
     "bmp, webp and gif photo": lambda work: Target(others(), read_photo, False),
     "predicted png": lambda work: Target(label_pngs(), read_predicted_png, True),
-    "predicted png, CRC right": lambda work: Target(label_pngs(), read_predicted_png, False, mend_png),
+    "predicted png, CRC right": lambda work: Target(label_pngs(), read_predicted_png, False, repair_png),
     "image list": lambda work: Target(*list_reader(work), False),
     "results.txt": lambda work: Target([b"0010 1 0.98 2 0.75\n0011\n0012 1 0.5\n"], results_reader(work), False),
     "loader, jpeg": loader("jpeg"),
-    "loader, jpeg, CRC right": loader("jpeg", mend_record),
+    "loader, jpeg, CRC right": loader("jpeg", repair_record),
     "loader, yuv420": loader("yuv420"),
-    "loader, yuv420, CRC right": loader("yuv420", mend_record),
+    "loader, yuv420, CRC right": loader("yuv420", repair_record),
     "loader, raw": loader("raw"),
-    "loader, raw, CRC right": loader("raw", mend_record),
+    "loader, raw, CRC right": loader("raw", repair_record),
 }
-"""All targets by name. The files that one needs are written below an empty folder of its own."""
+"""Return all targets by name; each writes the files that it needs below its own empty folder."""

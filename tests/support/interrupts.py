@@ -1,6 +1,6 @@
-"""Ctrl-C at any moment: KeyboardInterrupt by a timer, or at the n-th place where Python looks for signals.
+"""Raise KeyboardInterrupt, as Ctrl-C does, by a timer or at the n-th point where Python checks for signals.
 
-Either is raised in the main thread. What still runs 30 s after it hangs, and an AssertionError ends it.
+Both raise in the main thread. A function that still runs 30 s later hangs, and AssertionError ends it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HANGS = 30
 
 
 def interrupt_after(seconds, function):
-    """Call the function again and again, and interrupt it by a signal ``seconds`` from now."""
+    """Call the function repeatedly; interrupt it by a signal ``seconds`` from now."""
     came = []
 
     def handler(number, frame):
@@ -39,9 +39,9 @@ def interrupt_after(seconds, function):
 
 
 class Places:
-    """Calls ``function``, and interrupts it at a place.
+    """Call ``function`` and interrupt it at one point.
 
-    A place is where Python looks for signals: after a call, at a function's beginning and at a jump back.
+    Python checks for signals after a call, at the start of a function and at a backward jump.
     """
 
     def __init__(self, function):
@@ -50,12 +50,12 @@ class Places:
         self._last = {}
 
     def count(self):
-        """How many there are."""
+        """Return the number of points."""
         self._run(sys.maxsize)
         return self._seen
 
     def interrupt(self, place):
-        """Call the function; KeyboardInterrupt is raised at the place. False if it has come to its end before."""
+        """Call the function and raise KeyboardInterrupt at the point; return False if the function ends before it."""
         before = signal.signal(signal.SIGALRM, _hangs)
         signal.setitimer(signal.ITIMER_REAL, HANGS)
         try:
@@ -69,8 +69,8 @@ class Places:
 
     def _run(self, stop):
         self._seen, self._stop, self._last = 0, stop, {}
-        outer = sys.gettrace()  # a debugger's, or that of coverage
-        sys._getframe().f_trace_opcodes = True  # Python 3.12 reads this when settrace is called, and only then
+        outer = sys.gettrace()  # the trace function of a debugger or of coverage
+        sys._getframe().f_trace_opcodes = True  # Python 3.12 reads this only when settrace is called
         sys.settrace(self._trace)
         try:
             self._function()
@@ -99,7 +99,7 @@ def _hangs(number, frame):
 
 
 def check_no_thread(*names):
-    """Threads of these names end, by themselves."""
+    """Assert that threads of these names end by themselves."""
     end = time.monotonic() + HANGS
     while left := [thread.name for thread in threading.enumerate() if thread.name.startswith(names)]:
         assert time.monotonic() < end, left

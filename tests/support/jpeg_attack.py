@@ -1,7 +1,7 @@
-"""Hostile JPEGs for mhpdata's decoder, in arrays that end where memory ends: a byte too far kills the process.
+"""Decode hostile JPEGs in arrays that end at the end of mapped memory: one byte too far kills the process.
 
-Run by tests/drawing/test_jpeg_damage.py as a process of its own: ``python jpeg_attack.py SEED COUNT``. It prints how
-many decoded.
+tests/drawing/test_jpeg_damage.py runs it as a child process: ``python jpeg_attack.py SEED COUNT``. It prints the number
+of JPEGs that decoded.
 """
 
 import ctypes
@@ -20,11 +20,11 @@ from mhpdata.drawing.jpeg.segments import SPARE
 FACTORS = ((1, 1), (1, 2), (2, 1), (2, 2), (1, 4), (4, 1))
 STEPS = [[255] * 64] * 3
 LONGEST = bytes([*[0] * 15, 1]), b"\x0f"
-"""A code of one word, sixteen zeros, and a value of 15 bits behind it: nothing takes more bits."""
+"""A code of one word, sixteen zeros, followed by a value of 15 bits: the longest that exists."""
 
 
 def guarded(size, dtype=np.uint8):
-    """An array behind which no memory can be touched."""
+    """Return an array that is followed by inaccessible memory."""
     bytes_ = size * np.dtype(dtype).itemsize
     pages = -(-bytes_ // mmap.PAGESIZE)
     memory = mmap.mmap(-1, (pages + 1) * mmap.PAGESIZE)
@@ -37,7 +37,7 @@ def guarded(size, dtype=np.uint8):
 
 
 def decode(data, scan, rows=None, columns=None):
-    """Decode in memory that is as small as it may be."""
+    """Decode in buffers of the minimum size."""
     place, workplace = grid(scan.size, scan.factors), Workplace()
     guarded_data = guarded(len(data))
     guarded_data[:] = list(data)
@@ -49,7 +49,7 @@ def decode(data, scan, rows=None, columns=None):
 
 
 def longest(factors, units):
-    """Units of the longest codes there are, as far as the end; the bytes behind it would go on with the same."""
+    """Return units of the longest possible codes up to the end; the bytes after the end would continue them."""
     codes = dict.fromkeys((0, 16), LONGEST)
     blocks = factors[0] * factors[1] + 2
     header = naive.headers((64, 64), factors, STEPS, codes, (0, 0, 0))
@@ -57,7 +57,7 @@ def longest(factors, units):
 
 
 def random_jpeg(rng):
-    """Random codes, random bytes, random markers between them."""
+    """Return random codes, bytes and markers."""
     codes = {
         kind: naive.random_code(rng, rng.permutation(limit)[: rng.integers(1, limit + 1)])
         for kind, limit in ((0, 16), (1, 16), (16, 255), (17, 255))
@@ -67,7 +67,7 @@ def random_jpeg(rng):
     restart = int(rng.choice([0, 1, 2, 7, 65535]))
     header = naive.headers(size, FACTORS[rng.integers(6)], STEPS, codes, kinds, restart)
     scan = rng.integers(0, 256, rng.integers(0, 2000), np.uint8)
-    if rng.random() < 0.7:  # most of 255 would be markers
+    if rng.random() < 0.7:  # else most 255s would be markers
         scan[scan == 255] = 0
     for at in rng.integers(0, scan.size + 1, 5 * (restart > 0)):
         scan[at : at + 2] = list(bytes([0xFF, 0xD0 + rng.integers(8)]))[: scan.size - at]
@@ -81,7 +81,7 @@ def main(seed, count):
             data = longest(factors, units)
             scan = read_scan(data)
             assert not decode(data, scan), "64 x 64 pixels have more units"
-            for cut in (10, scan.begin, len(data) - 1):  # a header of other bytes
+            for cut in (10, scan.begin, len(data) - 1):  # a header with other bytes
                 assert not decode(data[:cut], scan)
     rng = np.random.default_rng(seed)
     for _ in range(count):

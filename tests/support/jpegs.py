@@ -1,4 +1,4 @@
-"""JPEGs as encoders write them and as none does, our decoder's samples and libjpeg's, for the tests of the decoder."""
+"""JPEGs that encoders write and JPEGs that none writes, decoded by mhp and by libjpeg, for tests of the decoder."""
 
 import jpeg_attack
 import naive_jpeg as naive
@@ -11,11 +11,11 @@ from mhpdata.drawing.jpeg.planes import Workplace, decode_planes
 from mhpdata.drawing.jpeg.scan import read_scan
 from mhpdata.drawing.scratch import aligned
 
-WORKPLACE = Workplace()  # one for all: what a JPEG leaves there must not show in the next
+WORKPLACE = Workplace()  # shared by all calls: leftovers of a JPEG must not affect the next
 
 
 def decode(data, rows=None, columns=None):
-    """Y, Cb, Cr, each as large as the picture needs; None where the bytes are damaged."""
+    """Decode Y, Cb and Cr, each of the size that the image needs; None if the bytes are damaged."""
     scan = read_scan(data)
     place = grid(scan.size, scan.factors)
     out = aligned((place.size + 64,), np.uint8)
@@ -33,12 +33,12 @@ def decode(data, rows=None, columns=None):
 
 
 def luma(data):
-    """Y as libjpeg decodes it; ValueError where it warns."""
+    """Decode Y with libjpeg; raise ValueError if it warns."""
     return simplejpeg.decode_jpeg(data, "GRAY", fastdct=False, strict=True)[:, :, 0]
 
 
 def rough(size, seed=0):
-    """Hard edges and noise: every frequency, the whole range."""
+    """Return hard edges and noise: all frequencies, the whole range."""
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 256, (*size, 3), np.uint8)
     return np.where(rng.random((*size, 1)) < 0.5, noise, picture(size=size))
@@ -59,7 +59,7 @@ JPEG = encode(rough((24, 40)), 90)
 
 
 def written(seed, **options):
-    """A JPEG of random coefficients and random codes, three pairs of them, with any sampling."""
+    """Make a JPEG of random coefficients and three pairs of random codes, with any sampling."""
     rng = np.random.default_rng(seed)
     size, factors = tuple(rng.integers(1, 60, 2).tolist()), jpeg_attack.FACTORS[seed % 6]
     units = [-(-n // (8 * f)) for n, f in zip(size, factors, strict=True)]
@@ -76,7 +76,7 @@ def written(seed, **options):
 
 
 def changed(data, marker, change):
-    """A JPEG with the content of one kind of part changed by ``change``, or left out where that gives None."""
+    """Return a JPEG with ``change`` applied to the content of one type of segment; None removes the segment."""
     found, begin = naive.parts(data)
     contents = [(m, change(bytearray(part)) if m == marker else part) for m, part in found]
     return b"\xff\xd8" + b"".join(naive.part(m, bytes(part)) for m, part in contents if part is not None) + data[begin:]

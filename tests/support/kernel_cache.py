@@ -1,4 +1,4 @@
-"""Keep the tests' kernels in a cache of their own: tests also compile kernels with their bounds checked.
+"""Give the tests' kernels a separate cache, as tests also compile kernels with bounds checks.
 
 Importing this sets NUMBA_CACHE_DIR, which children inherit.
 """

@@ -1,12 +1,12 @@
-"""Commands ended by signals at random moments: what they leave is whole, and the same commands end with the same bytes.
+"""End commands by signals at random moments; check that their output is intact and that a rerun gives the same bytes.
 
 Run:  python tests/support/kills.py --kills 40 --out benchmarks/results          (make kills)
 
-Packing, training, evaluating and predicting run as commands, as a user would type them. Each is ended again and again
-by SIGKILL, SIGTERM or SIGINT: at a random moment of the time that it takes, or, every second time, a random while after
-the name of a file that is being written has appeared. After each end everything under a final name must be whole; the
-same command (for training: with --resume) follows, until it comes to its end; then all bytes must be those of a run
-that nobody touched, and it begins anew.
+Packing, training, evaluating and predicting run as commands. SIGKILL, SIGTERM or SIGINT ends each of them repeatedly:
+at a random moment of its run time or, every second time, a random while after the name of an unfinished file has
+appeared. After each end, everything under a final name must be complete. The same command (for training: with --resume)
+runs again until it finishes; then all bytes must equal those of an uninterrupted run, and the next cycle starts from
+scratch.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ Digests = dict[str, str]
 
 @dataclass(frozen=True)
 class Victim:
-    """A command to be ended.
+    """A command to end by signals.
 
     Attributes:
-        command: its arguments, for the folder to write to, whatever has been left there.
-        made: digests of all that it has made, from that folder and its stdout; those of two whole runs are equal.
-        check: raises AssertionError unless what was left in the folder is whole; is told what a whole run makes.
+        command: Function that returns the arguments for an output folder in any state.
+        made: Function that digests the folder and stdout of a run; equal for any two complete runs.
+        check: Function that raises AssertionError unless the folder's files are intact, given those of a complete run.
     """
 
     command: Callable[[Path], list[str]]
@@ -66,7 +66,7 @@ def tool(name: str, flags: str) -> list[str]:
 
 
 def pack(source: Path, format: str) -> Victim:
-    """mhp-pack: shards under their names are whole, a manifest stands only beside all of them."""
+    """mhp-pack: shards under their final names are complete; a manifest exists only beside all of them."""
 
     def check(out: Path, expected: Digests) -> None:
         there = {name: digest for name, digest in tree(out).items() if not name.startswith(".")}
@@ -78,7 +78,7 @@ def pack(source: Path, format: str) -> Victim:
 
 
 def train(rec: Path, engine: str) -> Victim:
-    """mhp-train, with a checkpoint every few steps: those that are there are whole; all losses, weights and states."""
+    """mhp-train with a checkpoint every few steps: all of them are complete; losses, weights and states are equal."""
     flags = (
         f"--data {rec} --engine {engine} --model {NETWORK[engine]} --backbone resnet18 --base-size 64 --crop-size 64"
     )
@@ -86,7 +86,7 @@ def train(rec: Path, engine: str) -> Victim:
 
     def command(out: Path) -> list[str]:
         if out.exists() and not checkpoint.listing(out):
-            shutil.rmtree(out)  # ended before its first checkpoint
+            shutil.rmtree(out)  # it ended before its first checkpoint
         return tool("train", f"--resume {out}" if out.exists() else f"{flags} --save-dir {out}")
 
     def made(out: Path, _: str) -> Digests:
@@ -107,7 +107,7 @@ def train(rec: Path, engine: str) -> Victim:
 
 
 def evaluate(rec: Path, run: Path) -> Victim:
-    """mhp-eval: it writes nothing, and says the same but for its milliseconds."""
+    """mhp-eval: it writes no files; its output is the same except for the milliseconds."""
     before = {"rec": tree(rec), "run": tree(run)}
 
     def made(_: Path, stdout: str) -> Digests:
@@ -120,7 +120,7 @@ def evaluate(rec: Path, run: Path) -> Victim:
 
 
 def predict(rec: Path, run: Path) -> Victim:
-    """mhp-predict: every PNG and picture under its name is whole."""
+    """mhp-predict: every PNG and overlay under its final name is complete."""
 
     def made(out: Path, _: str) -> Digests:
         return {name: digest for name, digest in tree(out).items() if not Path(name).name.startswith(".")}
@@ -136,13 +136,14 @@ def predict(rec: Path, run: Path) -> Victim:
 
 
 def attack(victim: Victim, work: Path, kills: int, seed: int = 0) -> dict[str, Any]:
-    """End a command so many times; how often by which signal, and how often it came to its end between.
+    """End a command ``kills`` times; return the count of each signal and of runs that finished.
 
     Raises:
-        AssertionError: something half-written under a final name, other bytes at the end, or an end that no signal
-            brought.
+        AssertionError: A file under a final name is incomplete, the final bytes differ, or the command failed without
+            a signal.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background, which children would inherit
+    # a shell ignores SIGINT in the background, and children would inherit that
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     moments = random.Random(seed)
     begun = time.monotonic()
@@ -179,8 +180,8 @@ def _whole(victim: Victim, out: Path) -> tuple[Digests, float]:
 def _end(
     command: list[str], number: int, moment: float, watched: Path | None, after: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and signal it at that moment, or, where a folder is watched, a while after the first file that is
-    begun there until then."""
+    """Run a command and signal it at that moment or, if a folder is watched, a while after the first unfinished file
+    appears there."""
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr, text=True, env=environment())
         try:
@@ -199,7 +200,7 @@ def _end(
 
 
 def _begins_a_file(process: subprocess.Popen[str], folder: Path, patience: float) -> bool:
-    """Wait until a file that is not finished appears that was not there; False where none does in time."""
+    """Wait until a new unfinished file appears; return False if none does in time."""
     before, begun = _unfinished(folder), time.monotonic()
     while process.poll() is None and time.monotonic() - begun < patience:
         if _unfinished(folder) - before:
@@ -209,26 +210,26 @@ def _begins_a_file(process: subprocess.Popen[str], folder: Path, patience: float
 
 
 def _unfinished(folder: Path) -> set[Path]:
-    """Files whose name, or folder, begins with a dot."""
+    """List files whose name or folder begins with a dot."""
     files = (Path(place) / name for place, _, names in os.walk(folder) for name in names)
     return {path for path in files if any(part.startswith(".") for part in path.relative_to(folder).parts)}
 
 
 def environment() -> dict[str, str]:
-    """With this folder, where the small network is; more threads would make that one slower."""
+    """Return an environment with this folder on PYTHONPATH and few threads, as the small network needs."""
     paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def packers(work: Path) -> dict[str, Victim]:
-    """mhp-pack, and what it reads."""
+    """Return mhp-pack and write its input."""
     source = work / "MHP_v1"
     synthesize(source, images=40, seed=5, scale=0.5)
     return {f"pack, {format}": pack(source, format) for format in ("recordio", "hdf5")}
 
 
 def users(work: Path) -> dict[str, Victim]:
-    """The commands that need an engine, for all that are installed here, and what they read."""
+    """Return the commands that need an engine, for all installed engines, and write their input."""
     found = {}
     mhpdata.pack(write_folder(work / "small", images=16, size=(48, 64)), work / "rec", size=0)
     for engine in installed():
@@ -241,7 +242,7 @@ def users(work: Path) -> dict[str, Victim]:
 
 
 def main() -> int:
-    """Attack all commands; write the figures."""
+    """Attack all commands and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=40, help="of each command")
     parser.add_argument("--seed", type=int, default=0)

@@ -1,7 +1,7 @@
 """Run examples/lightning_loop.py, noting its samples: lightning_example.py REC OUT EPOCHS DEVICES BATCH_SIZE STOP
 
-Saves after every step; ends with an error before step STOP (0: never). Writes OUT/rank_RANK_FIRST.json: the indices of
-each step, from FIRST on, and the metrics.
+Saves after every step; raises an error before step STOP (0: never). Writes OUT/rank_RANK_FIRST.json with the metrics
+and the indices of each step from FIRST.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from lightning_loop import Parsing, train
 
 
 class StoppedError(Exception):
-    """The run was stopped in the middle of an epoch."""
+    """Stops the run in the middle of an epoch."""
 
 
 class Notes(lightning.Callback):
-    """The indices of each step."""
+    """Callback that records the indices of each step."""
 
     def __init__(self, out, stop):
         self.out, self.stop, self.steps, self.first = Path(out), stop, [], 0

@@ -1,6 +1,6 @@
-"""mhp's batches in the loops of Lightning and Accelerate; run by test_lightning.py in an environment that has both.
+"""Use mhp's batches in Lightning and Accelerate; test_lightning.py runs this in an environment with both.
 
-python lightning_loops.py LOOP REC OUT: an AssertionError says what is wrong.
+Usage: python lightning_loops.py LOOP REC OUT. An AssertionError reports a failure.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STEPS, EPOCHS = 3, 3
 
 
 class StoppedError(Exception):
-    """The run was killed."""
+    """Simulates a kill of the run."""
 
 
 def open_loader(rec, **options):
@@ -34,13 +34,13 @@ def open_loader(rec, **options):
 
 
 def note(batch):
-    """What a batch is, to the last bit."""
+    """Return the exact content of a batch."""
     images = np.ascontiguousarray(batch["images"])
     return [int(i) for i in batch["indices"]], zlib.crc32(images), zlib.crc32(np.ascontiguousarray(batch["labels"]))
 
 
 class Module(lightning.LightningModule):
-    """A network of one layer, which notes its batches; saves after the step ``save`` and stops there."""
+    """A network of one layer that records its batches, saves after the step ``save`` and stops there."""
 
     def __init__(self, save=None, path=None):
         super().__init__()
@@ -52,7 +52,7 @@ class Module(lightning.LightningModule):
         images, labels = (torch.as_tensor(batch[key]) for key in ("images", "labels"))
         loss = torch.nn.functional.cross_entropy(self.layer(images), labels.long(), ignore_index=255)
         if isinstance(batch, TensorBatch):
-            self.log("loss", loss, on_epoch=True)  # which asks for the batch's size
+            self.log("loss", loss, on_epoch=True)  # logging needs the batch size
         return loss
 
     def on_train_batch_end(self, *_):
@@ -74,7 +74,7 @@ def fit(module, batches, checkpoint=None, epochs=EPOCHS, **options):
 
 
 def expected(rec):
-    """The batches of a loop of one's own, epoch by epoch."""
+    """Return the batches of a plain loop, epoch by epoch."""
     batches = mhpmodels.to_torch(open_loader(rec))
     epochs = [[note(batch) for batch in batches] for _ in range(EPOCHS)]
     assert all(len(epoch) == STEPS for epoch in epochs) and epochs[0] != epochs[1] != epochs[2]
@@ -94,14 +94,14 @@ def epochs_differ(rec, out):
 
 
 def fewer_batches(rec, out):
-    """A loop that leaves each epoch early sees another one each time."""
+    """Check that a loop that leaves each epoch early gets a new epoch each time."""
     epochs = expected(rec)
     found = fit(Module(), mhpmodels.to_torch(open_loader(rec)), limit_train_batches=2)
     assert found == joined(epoch[:2] for epoch in epochs)
 
 
 def resumes(rec, out):
-    """A run that was killed after any step continues as one that was not."""
+    """Check that a run killed after any step resumes like an uninterrupted one."""
     whole = joined(expected(rec))
     for ahead in (False, True):
         for save in range(1, EPOCHS * STEPS):
@@ -114,7 +114,7 @@ def resumes(rec, out):
 
 
 def resumes_at_an_epochs_end(rec, out):
-    """From the checkpoint that Lightning writes by itself."""
+    """Check that a run resumes from the checkpoint that Lightning writes by itself."""
     whole = joined(expected(rec))
     callback = lightning.pytorch.callbacks.ModelCheckpoint(out, "{epoch}", save_top_k=-1)
     fit(Module(), mhpmodels.to_torch(open_loader(rec)), callbacks=[callback], enable_checkpointing=True)
@@ -124,7 +124,7 @@ def resumes_at_an_epochs_end(rec, out):
 
 
 def samples(rec, out):
-    """torch's own DataLoader over a split, in both loops."""
+    """Check torch's own DataLoader over a split, in both loops."""
     from accelerate import Accelerator
 
     class Count(Module):

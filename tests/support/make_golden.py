@@ -1,13 +1,13 @@
-"""The golden files, tests/golden: bytes that today's code must still write and read. The only script that writes them::
+"""Write the golden files, tests/golden: bytes that the current code must still write and read. No other script does::
 
     PYTHONPATH=. python tests/support/make_golden.py
 
-It writes what is missing and leaves the rest: to make a file anew, after a change of the version, delete it first.
-The tests write none; a missing one fails. ``photo.jpg`` and ``photo.png`` (its pixels) are inputs, so no codec stands
-between these arrays and the bytes; all other arrays are plain arithmetic, so no random generator does either.
+It writes missing files and leaves existing ones: to rewrite a file after a change of the version, delete it first. The
+tests write none; a missing one fails. ``photo.jpg`` and ``photo.png`` (its pixels) are inputs, so the bytes depend on
+no codec; all other arrays come from arithmetic, so they depend on no random generator.
 
-``manifest.json`` is of version 1 and stays as mhp 0.1's code wrote it. ``2`` holds a manifest of version 2 with
-something in every field, and packed folders of version 2 (``PACKS``) of ``source``, each without its build.json.
+``manifest.json`` has version 1 and stays as mhp 0.1 wrote it. ``2`` holds a manifest of version 2 with a value in
+every field, and packed folders of version 2 (``PACKS``) of ``source``, each without its build.json.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ SIZE, SOURCE_SIZE = (24, 32), (40, 56)
 
 
 def ramp(size: tuple[int, int]) -> np.ndarray:
-    """A picture: uint8 (height, width, 3), RGB."""
+    """Return an image: uint8 (height, width, 3), RGB."""
     y, x, c = np.ogrid[: size[0], : size[1], :3]
     return ((7 * y + 5 * x + 31 * c + x * y // 9) % 256).astype(np.uint8)
 
 
 def raw_image() -> np.ndarray:
-    """A picture whose planes hold RecordIO's magic, twice in a row at aligned places and once at another."""
+    """Return an image whose planes hold RecordIO's magic, twice in a row at aligned offsets and once at another."""
     image = ramp(SIZE)
     magic = [0x0A, 0x23, 0xD7, 0xCE]
     image[2, 4:12, 0] = magic + magic
@@ -62,7 +62,7 @@ def raw_image() -> np.ndarray:
 
 
 def maps() -> tuple[np.ndarray, np.ndarray]:
-    """Labels and persons as stored: uint8 (24, 32); two persons, and a strip that is not counted."""
+    """Return labels and persons as stored: uint8 (24, 32); two persons and an ignored strip."""
     labels, persons = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
     labels[3:20, 4:15], persons[3:20, 4:15] = np.arange(1, 18)[:, None], 1
     labels[6:22, 13:30], persons[6:22, 13:30] = 18, 2
@@ -71,7 +71,7 @@ def maps() -> tuple[np.ndarray, np.ndarray]:
 
 
 def masks() -> list[np.ndarray]:
-    """The persons' own masks at source size: uint8 (40, 56)."""
+    """Return each person's mask at source size: uint8 (40, 56)."""
     first, second = np.zeros(SOURCE_SIZE, np.uint8), np.zeros(SOURCE_SIZE, np.uint8)
     first[5:34, 7:27] = 1 + np.arange(29)[:, None] * 17 // 29
     second[10:37, 22:53] = 18
@@ -79,12 +79,12 @@ def masks() -> list[np.ndarray]:
 
 
 def photo() -> bytes:
-    """The JPEG in the golden folder."""
+    """Return the JPEG in the golden folder."""
     return (GOLDEN / "photo.jpg").read_bytes()
 
 
 def records() -> dict[str, Record]:
-    """One record of each kind, by the name of its golden file."""
+    """Return one record of each type, by the name of its golden file."""
     row_offsets, runs = encode_runs(*maps())
     streams = [deflate_mask(mask) for mask in masks()]
     sha256 = hashlib.sha256(photo()).digest()
@@ -99,7 +99,7 @@ def records() -> dict[str, Record]:
 
 
 def record_bytes() -> dict[str, bytes]:
-    """The records as a shard holds them, numbered in order."""
+    """Return the records as in a shard, numbered in order."""
     encoded = {name: encode_record(record) for name, record in records().items()}
     for index, data in enumerate(encoded.values()):
         number_record(data, index)
@@ -107,7 +107,7 @@ def record_bytes() -> dict[str, bytes]:
 
 
 def manifest() -> Manifest:
-    """A manifest that has something in every field."""
+    """Return a manifest with a value in every field."""
     records = ShardFile(f"{STEM}.rec", (1 << 22) + 96, "0a" * 32, Digests.of(["0b" * 32, "0c" * 32]))
     index = ShardFile(f"{STEM}.idx", 21, "1b" * 32, Digests.of(["1b" * 32]))
     sources = Digests(bytes(range(2 * SOURCE_BYTES)), SOURCE_BYTES)
@@ -137,7 +137,7 @@ def manifest() -> Manifest:
 
 
 def source(root: Path) -> Path:
-    """The download that is packed: a mask is missing, a photo has a trailer, another has another ending."""
+    """Write the download to pack: a mask is missing, an image has a trailer, another has a different suffix."""
     folder = write_folder(root / "LV-MHP-v1", images=8, size=(48, 64))
     (folder / "annotations/0003_02_02.png").unlink()
     photo = folder / "images/0004.jpg"
@@ -147,12 +147,12 @@ def source(root: Path) -> Path:
 
 
 def pack_source(folder: Path, out: Path, name: str) -> Manifest:
-    """Pack the download as one of PACKS; what it lacks is left out."""
+    """Pack the download as one of PACKS; skip the entry without a mask."""
     return mhpdata.pack(folder, out, workers=1, **{"on_error": "skip", **PACKS[name]})
 
 
 def write(name: str, data: bytes) -> None:
-    """Write one file, unless it is there."""
+    """Write one file, unless it exists."""
     path = GOLDEN / name
     if not path.exists():
         path.write_bytes(data)

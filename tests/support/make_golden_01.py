@@ -1,6 +1,6 @@
-"""What mhp 0.1 wrote, tests/golden/0.1: packed folders, runs and predictions that every later mhp reads.
+"""Golden files of mhp 0.1, tests/golden/0.1: packed folders, runs and predictions that later versions must read.
 
-Made once, by the code of commit e31db2e in environment A, with this script as it was then, and never again::
+They were made once by the code of commit e31db2e in environment A, with this script as of that time::
 
     git worktree add /tmp/mhp-0.1 e31db2e
     git show e13f53a:tests/make_golden_01.py > /tmp/mhp-0.1/tests/make_golden_01.py
@@ -11,10 +11,10 @@ rec, yuv420, hdf5      16 images of ``folder.write_folder``: RecordIO with JPEGs
 skipped                the same with one mask missing, packed with on_error="skip"
 numpy                  a run of three epochs, stopped after the last step of the second
 torch                  the same with torch_tiny:Small, stopped one step earlier
-pred                   the test split as the torch run's network sees it: labels, overlays, a legend
-digests.json           SHA-256 of what the packed folders hold, decoded
-curves.json            what the uninterrupted runs computed
-score.json             what mhp-score says of pred
+pred                   predictions of the torch run's network on the test split: labels, overlays, a legend
+digests.json           SHA-256 of the decoded content of the packed folders
+curves.json            results of the uninterrupted runs
+score.json             mhp-score's result for pred
 ====================== =============================================================================================
 """
 
@@ -51,12 +51,12 @@ LOADED = {"batch_size": 4, "base_size": 48, "size": 40, "blur_prob": 0.0, "seed"
 
 
 def source(root: Path) -> Path:
-    """The download that is packed."""
+    """Write the download to pack."""
     return write_folder(root / "LV-MHP-v1", images=16, size=(48, 64))
 
 
 def digests(folder: Path, split: str) -> list[list[str]]:
-    """Name, and SHA-256 of the image, the labels, the persons and the persons' masks, of each sample of a split."""
+    """Return each sample's name, and SHA-256 of its image, labels, persons and person masks, for a split."""
     found = []
     for sample in mhpdata.open(folder, split):
         arrays = [sample.image, sample.labels, sample.persons, np.stack(sample.masks)]
@@ -65,18 +65,18 @@ def digests(folder: Path, split: str) -> list[list[str]]:
 
 
 def batches(folder: Path) -> list[list[str]]:
-    """SHA-256 of images and labels of each training batch of an epoch, and the indices."""
+    """Return SHA-256 of images and labels, and the indices, of each training batch of an epoch."""
     loader = open_loader(folder, "train", **LOADED)
     return [[sha256(b.images), sha256(b.labels), " ".join(map(str, b.indices))] for b in loader]
 
 
 def sha256(array: np.ndarray) -> str:
-    """Of an array's bytes, in C order."""
+    """Return the SHA-256 of an array's bytes in C order."""
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def run_config(engine: str) -> TrainConfig:
-    """A run of three epochs with three steps each. Its paths are relative: it is resumed from the folder above rec."""
+    """Train three epochs with three steps each. Paths are relative, as the run is resumed from the folder above rec."""
     small = {"data": "rec", "base_size": 48, "crop_size": 32, "batch_size": 3, "lr": 0.1, "epochs": 3, "workers": 1}
     small |= {"blur_prob": 0.0, "test_batch_size": 2}
     if engine == "torch":
@@ -85,7 +85,7 @@ def run_config(engine: str) -> TrainConfig:
 
 
 def stopping(name: str, stop_at: int = -1):
-    """What opens the engine of a run; it gets SIGTERM at the step ``stop_at``."""
+    """Return a function that opens the run's engine; SIGTERM is sent at step ``stop_at``."""
 
     def stop(count, _):
         if count == stop_at:
@@ -104,12 +104,12 @@ def stopping(name: str, stop_at: int = -1):
 
 
 def losses(out: Path) -> list[list[float]]:
-    """Loss and gradient norm of each step."""
+    """Return loss and gradient norm of each step."""
     return [[row.loss, row.gradient] for row in read_steps(out)]
 
 
 def main() -> None:
-    """Write everything into the folder that the command line names."""
+    """Write everything to the folder given on the command line."""
     out = Path(sys.argv[1]).resolve()
     out.mkdir()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,9 @@
-"""Error messages drawn by chance, for somebody who knows nothing of mhp to say what each tells them to do.
+"""Sample error messages at random, for a reader new to mhp to say what each asks of them.
 
 Run:  python tests/support/messages.py --seed 1 --count 10 [-- pytest's arguments, such as -n 2]
 
-The tests are run, and each message that mhp gave its caller is kept by the place in the code that raised it: not those
-that it caught and worded anew. Of ``count`` places, drawn with the seed, one message each is printed, drawn too.
+This runs the tests and records each message that reaches mhp's caller under the code location that raised it, without
+messages that mhp caught and reworded. It prints one message each of ``count`` locations; the seed determines both.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from mhpdata.errors import MhpError, SourceError
 
 OURS = ("mhpdata", "mhpmodels", "mhptools", "tools")
 FOLDER = "MHP_MESSAGES"
-"""Environment: where a process of pytest that has this file as a plugin writes what it has kept."""
+"""Environment variable: folder to which pytest processes with this plugin write the messages."""
 Messages = dict[str, set[str]]
 
 
 def keep_messages() -> tuple[Messages, set[str]]:
-    """From now on: the messages by place, and those that were worded anew."""
+    """Start to record messages by code location, and messages that were caught and reworded."""
     kept: Messages = {}
     caught: set[str] = set()
     make, name_below = MhpError.__init__, SourceError.below
@@ -61,20 +61,20 @@ if FOLDER in os.environ:
     KEPT, CAUGHT = keep_messages()
 
     def pytest_sessionfinish() -> None:
-        """Of each of xdist's processes, too."""
+        """Write the messages of this process; each of xdist's processes does so."""
         content = {place: sorted(said - CAUGHT) for place, said in KEPT.items()}
         (Path(os.environ[FOLDER]) / f"{os.getpid()}.json").write_text(json.dumps(content))
 
 
 def draw(messages: Messages, seed: int, count: int) -> list[str]:
-    """The messages of so many places."""
+    """Sample one message each of ``count`` code locations."""
     chance = random.Random(seed)
     places = sorted(place for place, said in messages.items() if said)
     return [chance.choice(sorted(messages[place])) for place in chance.sample(places, min(count, len(places)))]
 
 
 def main() -> int:
-    """Run the tests, and print what was drawn; the status of pytest."""
+    """Run the tests and print the sample; return the status of pytest."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--count", type=int, default=10)
@@ -90,7 +90,7 @@ def main() -> int:
                 messages.setdefault(place, set()).update(said)
     print(f"{len(messages)} places, seed {given.seed}:")
     for message in draw(messages, given.seed, given.count):
-        # as in a folder of the user's, whatever the tests call theirs
+        # as for a user's folder, regardless of the names of test folders
         print("-", re.sub(r"/\S*?/pytest-of-[^/]+/pytest-\d+/(popen-gw\d+/)?([^/ :,]*/)?", "/data/", message))
     return done.returncode
 

@@ -1,4 +1,4 @@
-"""Slow, obvious twins of the kernels: plain Python and NumPy, written from the contracts, not from the kernels."""
+"""Slow, obvious twins of the kernels: Python and NumPy, written from the contracts, not from the kernels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def filter_rows(rows, bits, filters):
-    """Rows of bytes as a PNG stores them, from the specification's words; ``bits`` of a pixel."""
+    """Filter rows of bytes as in the PNG specification; ``bits`` is the number of bits per pixel."""
     step, above, out = max(1, bits // 8), None, b""
     for y, row in enumerate(rows):
         above, kind, line = above or bytes(len(row)), int(filters[y % len(filters)]), []
@@ -24,7 +24,7 @@ def filter_rows(rows, bits, filters):
 
 
 def paeth(left, up, corner):
-    """The neighbour nearest to left + up - corner; of equals left, then up."""
+    """Return the neighbour nearest to left + up - corner; ties go to left, then up."""
     return min((left, up, corner), key=lambda value: abs(left + up - corner - value))
 
 
@@ -32,7 +32,7 @@ def paeth(left, up, corner):
 
 
 def merge(masks, rule):
-    """(labels, persons, contested, conflicting) of uint8 (H, W) masks, pixel by pixel."""
+    """Merge uint8 (H, W) masks pixel by pixel; return (labels, persons, overlapping pixels, conflicting pixels)."""
     height, width = masks[0].shape
     labels, persons = np.zeros((2, height, width), np.uint8)
     claims = {at: [k for k, m in enumerate(masks) if m[at] not in (0, 255)] for at in np.ndindex(height, width)}
@@ -60,7 +60,7 @@ def merge(masks, rule):
 
 
 def contested(masks):
-    """Each pixel from the definition: 0 nobody's or one person's, 1 contested with equal labels, 2 conflicting."""
+    """Classify each pixel by definition: 0 at most one person, 1 several with equal labels, 2 conflicting labels."""
     state = np.zeros(masks[0].shape, np.uint8)
     for y, x in np.ndindex(state.shape):
         labels = [int(mask[y, x]) for mask in masks if mask[y, x] not in (0, 255)]
@@ -69,7 +69,7 @@ def contested(masks):
 
 
 def distance(at, pixels):
-    """The squared distance to the nearest of some pixels."""
+    """Return the squared distance to the nearest of some pixels."""
     return min(((at[0] - y) ** 2 + (at[1] - x) ** 2 for y, x in pixels), default=math.inf)
 
 
@@ -77,7 +77,7 @@ def distance(at, pixels):
 
 
 def packed_size(height, width, size):
-    """GluonCV's own lines (gluoncv/data/mhp.py, __getitem__), for the short side."""
+    """Return the size by GluonCV's own code for the short side (gluoncv/data/mhp.py, __getitem__)."""
     w, h = width, height
     if h < w:
         oh = size
@@ -93,7 +93,7 @@ def packed_size(height, width, size):
 
 
 def weights(n_in, n_out):
-    """For each output pixel (first source pixel, integer weights): Pillow's precompute_coeffs, one at a time."""
+    """Return (first source pixel, integer weights) for each output pixel: Pillow's precompute_coeffs, one by one."""
     step = n_in / n_out
     support = max(step, 1.0)
     found = []
@@ -110,7 +110,7 @@ def weights(n_in, n_out):
 
 
 def resize_image(image, size):
-    """Rows, then columns, rounded to 8 bits after each; a pass that changes nothing is left out."""
+    """Resize along axis 1, then axis 0, rounding to 8 bits after each; skip a pass that changes nothing."""
     for axis in (1, 0):
         if image.shape[axis] != size[axis]:
             image = resize_axis(image, axis, size[axis])
@@ -127,7 +127,7 @@ def resize_axis(image, axis, n_out):
 
 
 def resize_labels(labels, size):
-    """The pixel under the centre, in fractions."""
+    """Take the pixel under the centre, computed with fractions."""
     (height, width), (new_height, new_width) = labels.shape, size
     rows = [(2 * i + 1) * height // (2 * new_height) for i in range(new_height)]
     columns = [(2 * i + 1) * width // (2 * new_width) for i in range(new_width)]
@@ -138,7 +138,7 @@ def resize_labels(labels, size):
 
 
 def row_runs(*rows):
-    """(end, value of each row) for each stretch on which no row changes."""
+    """Return (end, value of each row) for each stretch on which no row changes."""
     width = len(rows[0])
     values = [tuple(int(row[x]) for row in rows) for x in range(width)]
     return [(x + 1, *values[x]) for x in range(width) if x + 1 == width or values[x + 1] != values[x]]
@@ -164,7 +164,7 @@ def decode_runs(offsets, runs, size):
 
 
 def runs_are_right(offsets, runs, size, classes, persons):
-    """What docs/format.md asks of row_offsets and runs."""
+    """Check the rules of docs/format.md for row_offsets and runs."""
     offsets, runs = [int(v) for v in offsets], [int(v) for v in runs]
     if len(offsets) != size[0] + 1 or offsets[0] != 0 or offsets[-1] != len(runs) or sorted(offsets) != offsets:
         return False
@@ -180,7 +180,7 @@ def runs_are_right(offsets, runs, size, classes, persons):
 
 
 def mask_body(mask):
-    """The bytes inside a mask's zlib stream."""
+    """Return the uncompressed bytes of a mask's stream."""
     rows = [row_runs(row) for row in mask]
     lengths = [int(n) for row in rows for n in np.diff([0, *(end for end, _ in row)])]
     counts = np.array([len(row) for row in rows], "<u2")

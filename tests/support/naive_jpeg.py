@@ -1,4 +1,4 @@
-"""Slow, obvious twin of mhpdata's JPEG decoder, and a writer of JPEGs that no encoder would write.
+"""Slow, obvious twin of mhpdata's JPEG decoder, and a writer of JPEGs that no encoder writes.
 
 Strings of "0" and "1" for the bits, a dictionary for a Huffman code, one 8 x 8 matrix for the inverse DCT.
 """
@@ -16,7 +16,7 @@ ZIGZAG = sorted(range(64), key=lambda i: (s := i // 8 + i % 8, i // 8 if s % 2 e
 
 
 def _basis():
-    """The integer matrix of libjpeg's jidctint in one dimension: samples (rows) from coefficients (columns)."""
+    """Return the integer matrix of libjpeg's jidctint in one dimension: samples (rows) from coefficients (columns)."""
     even = {
         0: (8192, 8192, 8192, 8192),
         2: (10703, 4433, -4433, -10703),
@@ -37,12 +37,12 @@ BASIS = _basis()
 
 
 def wrap(x):
-    """int64 -> what 32 bits keep of it."""
+    """Wrap int64 to 32 bits."""
     return x.astype(np.int32).astype(np.int64)
 
 
 def inverse_dct(coefficients, steps):
-    """(..., 8, 8) quantised coefficients and their steps -> uint8 samples."""
+    """Transform (..., 8, 8) quantised coefficients and their quantisation steps to uint8 samples."""
     columns = wrap(BASIS @ (coefficients.astype(np.int64) * steps) + (1 << 10)) >> 11
     rows = wrap(columns @ BASIS.T + (1 << 17) + (128 << 18)) >> 18
     return np.clip(rows, 0, 255).astype(np.uint8)
@@ -52,7 +52,7 @@ def inverse_dct(coefficients, steps):
 
 
 def parts(data):
-    """[(marker, content)] as far as the scan, and where its bytes begin."""
+    """Return [(marker, content)] up to the scan, and the offset of its bytes."""
     at, found = 2, []
     while not found or found[-1][0] != 0xDA:
         marker, length = struct.unpack_from(">xBH", data, at)
@@ -62,7 +62,7 @@ def parts(data):
 
 
 def words(counts, symbols):
-    """A code as DHT has it -> {bits: symbol}."""
+    """Convert a code from DHT's form to {bits: symbol}."""
     out, code, left = {}, 0, list(symbols)
     for length, count in enumerate(counts, 1):
         for _ in range(count):
@@ -73,14 +73,14 @@ def words(counts, symbols):
 
 
 def number(bits):
-    """What the bits behind a code stand for."""
+    """Return the value of the bits that follow a code."""
     if not bits:
         return 0
     return int(bits, 2) if bits[0] == "1" else int(bits, 2) - (1 << len(bits)) + 1
 
 
 def header(data):
-    """Size, (rows, columns) of the blocks of each component in a unit, steps, pairs of codes, restart, begin."""
+    """Return size, (rows, columns) of each component's blocks per unit, steps, pairs of codes, restart, offset."""
     steps, codes, restart = {}, {}, 0
     found, begin = parts(data)
     for marker, part in found:
@@ -110,11 +110,11 @@ def header(data):
 
 
 class DamagedError(Exception):
-    """A code that does not exist, or bytes that end too early."""
+    """Invalid code, or unexpected end of the bytes."""
 
 
 def read_coefficients(data):
-    """Coefficients of each component, (rows, columns of blocks, 64), in zigzag order."""
+    """Return the coefficients of each component, (rows, columns of blocks, 64), in zigzag order."""
     size, factors, _, codes, restart, begin = header(data)
     units = [-(-n // (8 * f)) for n, f in zip(size, factors[0], strict=True)]
     out = [np.zeros((units[0] * down, units[1] * across, 64), np.int64) for down, across in factors]
@@ -134,7 +134,7 @@ def read_coefficients(data):
 
 
 def read_block(bits, codes, last, out):
-    """One block, from an iterator over bits, into ``out``; returns its DC."""
+    """Read one block from an iterator over bits into ``out``; return its DC."""
 
     def take(count):
         taken = "".join(itertools.islice(bits, count))
@@ -165,7 +165,7 @@ def read_block(bits, codes, last, out):
 
 
 def decode(data):
-    """Y, Cb, Cr of a JPEG, each on its own grid, as large as the picture needs."""
+    """Decode Y, Cb and Cr of a JPEG, each on its own grid, of the size that the image needs."""
     size, factors, steps, *_ = header(data)
     planes = []
     for c, coefficients in enumerate(read_coefficients(data)):
@@ -182,13 +182,13 @@ def decode(data):
 
 
 def random_code(rng, symbols, shortest=1):
-    """A code of these symbols as DHT has it, of random lengths; no code is all ones."""
+    """Make a code of these symbols in DHT's form, with random lengths; no code is all ones."""
     counts, free, left = bytearray(16), 1, len(symbols)
     for length in range(1, 17):
         free *= 2
         least = 0 if length < 16 else left
         most = free - 1
-        # so many that the rest still fits into 16 bits
+        # leave room for the remaining symbols in 16 bits
         while most and (free - most) << (16 - length) <= left - most:
             most -= 1
         if length >= shortest:
@@ -200,13 +200,13 @@ def random_code(rng, symbols, shortest=1):
 
 
 def bits_of(value):
-    """(size, bits) of a number behind a code."""
+    """Return (size, bits) of a number that follows a code."""
     size = int(abs(value)).bit_length()
     return size, f"{value if value > 0 else value + (1 << size) - 1:0{size}b}" if size else ""
 
 
 def block_bits(block, last, codes):
-    """One block, 64 in zigzag order, as bits."""
+    """Write one block, 64 coefficients in zigzag order, as bits."""
     dc, ac = ({symbol: word for word, symbol in words(*code).items()} for code in codes)
     size, bits = bits_of(int(block[0]) - last)
     out, zeros = [dc[size], bits], 0
@@ -222,7 +222,7 @@ def block_bits(block, last, codes):
 
 
 def stuffed(bits):
-    """Bits as bytes, filled up with ones, a zero behind each 255."""
+    """Pack bits into bytes, padded with ones, with a zero after each 255."""
     bits += "1" * (-len(bits) % 8)
     return int("1" + bits, 2).to_bytes(len(bits) // 8 + 1, "big")[1:].replace(b"\xff", b"\xff\0") if bits else b""
 
@@ -232,7 +232,7 @@ def part(marker, content):
 
 
 def headers(size, factors, steps, codes, kinds, restart=None):
-    """SOI to SOS. ``steps``: (3, 64) in zigzag order; ``codes``: {class and number: code}; ``kinds``: of components."""
+    """Write SOI to SOS. ``steps``: (3, 64), zigzag; ``codes``: {class and number: code}; ``kinds``: of components."""
     out = b"\xff\xd8" + b"".join(part(0xDB, bytes([q, *steps[q]])) for q in range(3))
     rows, columns = factors
     frame = struct.pack(">BHHB", 8, *size, 3) + bytes([1, columns << 4 | rows, 0, 2, 0x11, 1, 3, 0x11, 2])
@@ -243,7 +243,7 @@ def headers(size, factors, steps, codes, kinds, restart=None):
 
 
 def encode(size, factors, coefficients, steps, codes, kinds=(0, 0x11, 0x11), restart=0, fill=b""):
-    """A JPEG of coefficients (as of :func:`read_coefficients`); ``fill`` stands before each restart marker."""
+    """Make a JPEG of coefficients (in the form of :func:`read_coefficients`); ``fill`` precedes each restart marker."""
     units = [-(-n // (8 * f)) for n, f in zip(size, factors, strict=True)]
     segments, bits, last = [], "", [0, 0, 0]
     for unit in range(units[0] * units[1]):

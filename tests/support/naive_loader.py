@@ -1,4 +1,4 @@
-"""Slow, obvious twins of the loader's kernels: whole pictures, Python integers, no tables, no rows."""
+"""Slow, obvious twins of the loader's kernels: whole images, Python integers, no tables, no row-wise processing."""
 
 import numpy as np
 from PIL import Image
@@ -7,8 +7,8 @@ ONE = 16384
 
 
 def weights(size, extent, scaled, x):
-    """First sample and integer weights of pixel x: PIL's precompute_coeffs for the triangle, weights that sum to
-    ONE."""
+    """Return the first sample and integer weights of pixel x: PIL's precompute_coeffs for the triangle filter, with
+    weights that sum to ONE."""
     scale = extent / scaled
     support = max(scale, 1.0)
     centre = (x + 0.5) * scale
@@ -36,7 +36,7 @@ def blur_weights(radius, count, x):
 
 
 def filter_plane(plane, rows, columns, centred):
-    """int plane of 1/128 levels (centred: 1/256, minus 128), from one (first, weights) for each output row and
+    """Return an int plane in 1/128 levels (centred: 1/256, minus 128), from (first, weights) of each output row and
     column."""
     plane = plane.astype(np.int64) - (128 if centred else 0)
     tall = np.array([sum((plane[a + k] * w + 128) >> 8 for k, w in enumerate(ws)) for a, ws in rows])
@@ -49,7 +49,7 @@ def to_byte(x):
 
 
 def to_rgb(planes, yuv):
-    """Three planes of filter_plane -> uint8 (H, W, 3)."""
+    """Convert three planes of filter_plane to uint8 (H, W, 3)."""
     if not yuv:
         return np.stack([to_byte(p) for p in planes], axis=-1)
     y, cb, cr = planes
@@ -60,9 +60,9 @@ def to_rgb(planes, yuv):
 
 
 def image(planes, yuv, size, place, factors=None):
-    """Three planes of a picture of ``size`` -> uint8 (H, W, 3): the crop of the scaled, mirrored, padded picture.
+    """Draw uint8 (H, W, 3), the crop of the scaled, mirrored, padded image, from three planes of ``size``.
 
-    ``factors``: (rows, columns) of Y for one of Cb and Cr, where the sizes do not tell."""
+    ``factors``: (rows, columns) of Y samples per sample of Cb and Cr, where sizes are ambiguous."""
     scaled = []
     for p, plane in enumerate(planes):
         tables = []
@@ -92,7 +92,7 @@ def blur(rgb, radius):
 
 
 def normalise(rgb, dtype, mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225)):
-    """uint8 (H, W, 3) -> (3, H, W) of dtype: one rounding to float32, one more to float16."""
+    """Normalise uint8 (H, W, 3) to (3, H, W) of dtype, rounding once to float32 and once more to float16."""
     out = np.empty((3, *rgb.shape[:2]), np.float32)
     for c in range(3):
         factor, offset = np.float32(1 / (255 * deviation[c])), np.float32(-mean[c] / deviation[c])
@@ -101,7 +101,7 @@ def normalise(rgb, dtype, mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0
 
 
 def labels(source, place, pairs=(), pad=255):
-    """uint8 map -> the crop of the scaled, mirrored, padded map; mirrored labels change sides."""
+    """Draw the crop of a scaled, mirrored, padded uint8 map; mirrored labels change sides."""
     height, width = source.shape
     out = np.full((place.height, place.width), pad, np.uint8)
     swap = {a: b for left, right in pairs for a, b in ((left, right), (right, left))} if place.flip else {}
@@ -117,7 +117,7 @@ def labels(source, place, pairs=(), pad=255):
 
 
 def runs(labels, persons):
-    """Two uint8 maps -> row_offsets, runs of docs/format.md."""
+    """Encode two uint8 maps as row_offsets and runs of docs/format.md."""
     offsets, out = [0], []
     for row, owners in zip(labels, persons, strict=True):
         for x in range(len(row)):

@@ -1,4 +1,4 @@
-"""The slow, obvious twins of mhpmodels.evaluation.metrics: one pixel at a time, nothing but Python's own numbers."""
+"""Slow, obvious twins of mhpmodels.evaluation.metrics: one pixel at a time, with Python's numbers only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def confusion(predicted: np.ndarray, labels: np.ndarray, classes: int) -> list[list[int]]:
-    """matrix[truth][prediction], pixels of label 255 left out."""
+    """Count matrix[truth][prediction], without pixels of label 255."""
     matrix = [[0] * classes for _ in range(classes)]
     for guess, truth in zip(predicted.reshape(-1).tolist(), labels.reshape(-1).tolist(), strict=True):
         if truth != 255:
@@ -17,13 +17,13 @@ def confusion(predicted: np.ndarray, labels: np.ndarray, classes: int) -> list[l
 
 
 def pix_acc(matrix: list[list[int]]) -> Fraction:
-    """Correct pixels of labelled ones."""
+    """Return the share of correct pixels among labelled ones."""
     labelled = sum(map(sum, matrix))
     return Fraction(sum(matrix[c][c] for c in range(len(matrix))), labelled) if labelled else Fraction(0)
 
 
 def iou(matrix: list[list[int]]) -> list[Fraction]:
-    """Of each class; an absent one counts 0."""
+    """Return the IoU of each class; an absent class has 0."""
     found = []
     for c in range(len(matrix)):
         union = sum(matrix[c]) + sum(row[c] for row in matrix) - matrix[c][c]
@@ -32,5 +32,5 @@ def iou(matrix: list[list[int]]) -> list[Fraction]:
 
 
 def miou(matrix: list[list[int]]) -> Fraction:
-    """The plain mean over all classes."""
+    """Return the unweighted mean over all classes."""
     return sum(iou(matrix), Fraction(0)) / len(matrix)

@@ -1,7 +1,7 @@
-"""AP^p and PCP said again, independently and slowly: one threshold at a time, each pair of maps pixel by pixel.
+"""Slow, independent twin of AP^p and PCP: one threshold at a time, each pair of maps pixel by pixel.
 
-It follows the words of the definition (mhpmodels.scoring.persons), with Python's lists; only the mean is NumPy's
-nanmean, whose rounding decides where a mean lies exactly on a threshold.
+It follows the definition in mhpmodels.scoring.persons with Python lists; only the mean is NumPy's nanmean, whose
+rounding decides if a mean lies exactly on a threshold.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ THRESHOLDS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 
 
 def class_ious(predicted, truth, classes):
-    """The IoU of each class, NaN where neither map has it; pixels where the truth is no class count for neither."""
+    """Return the IoU of each class, NaN if neither map has it; pixels whose truth is no class are ignored."""
     pairs = [(p, g) for p, g in zip(predicted.ravel().tolist(), truth.ravel().tolist(), strict=True) if g < classes]
     ious = []
     for c in range(classes):
@@ -22,12 +22,12 @@ def class_ious(predicted, truth, classes):
 
 
 def official_class_ious(predicted, truth, classes):
-    """The official fast_hist said again: a predicted label beyond the last lands in another row of the histogram."""
+    """Restate the official fast_hist: an out-of-range predicted label lands in another row of the histogram."""
     cells = [[0] * classes for _ in range(classes)]
     for p, g in zip(predicted.ravel().tolist(), truth.ravel().tolist(), strict=True):
         if g < classes:
             row, column = divmod(classes * g + p, classes)
-            cells[row][column] += 1  # IndexError where the official code cannot reshape
+            cells[row][column] += 1  # IndexError where the official code fails to reshape
     ious = []
     for c in range(classes):
         either = sum(cells[c]) + sum(row[c] for row in cells) - cells[c][c]
@@ -40,7 +40,7 @@ def counts_as_person(mask, classes):
 
 
 def ap_and_pcp(images, classes, threshold):
-    """AP^p and PCP of [(true masks, [(score, predicted map)])] at one threshold."""
+    """Return AP^p and PCP of [(true masks, [(score, predicted map)])] at one threshold."""
     truths = [[mask for mask in masks if counts_as_person(mask, classes)] for masks, _ in images]
     total = sum(map(len, truths))
     queue = [(score, i, predicted) for i, (_, persons) in enumerate(images) for score, predicted in persons]
@@ -63,6 +63,6 @@ def ap_and_pcp(images, classes, threshold):
 
 
 def area(hits, total):
-    """For each true positive, a step of 1 / total times the highest precision from there on."""
+    """Sum, over true positives, 1 / total times the highest precision at or after each."""
     precisions = [sum(hits[: i + 1]) / (i + 1) for i in range(len(hits))]
     return sum(max(precisions[i:]) / total for i in range(len(hits)) if hits[i])

@@ -1,7 +1,7 @@
-"""Networks that a reader can check by hand, for tests of everything around a network: images -> logits, NumPy only.
+"""Networks that can be checked by hand, for tests of the code around a network: images to logits, NumPy only.
 
-Each takes images as an engine does, uint8 (N, H, W, 3) or float32 (N, 3, H, W) normalised, and refuses sides that are
-no multiple of what it is made with, or below its least, as a network does.
+Each takes images as an engine does, uint8 (N, H, W, 3) or float32 (N, 3, H, W) normalised. Like a real network, each
+rejects sides that are below a minimum or not a multiple of a given number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class ByColour:
-    """Logits are a fixed random mixture of a pixel's colour: what one pixel gets depends on no other."""
+    """Logits are a fixed random mixture of a pixel's colour, independent of all other pixels."""
 
     def __init__(self, classes: int = 19, multiple: int = 8, seed: int = 0, least: int = 1) -> None:
         rng = np.random.default_rng(seed)
@@ -40,7 +40,7 @@ class ByColour:
 
 
 class BySide:
-    """A facing person's arms: whatever is in the picture's left half is a right arm (15), the rest a left arm (14)."""
+    """The arms of a facing person: the image's left half is a right arm (15), the other half a left arm (14)."""
 
     def __init__(self, classes: int = 19, multiple: int = 1) -> None:
         self.classes, self.multiple = classes, multiple
@@ -55,7 +55,7 @@ class BySide:
 
 
 class ColourEngine:
-    """An engine around ByColour, as the contract has it; its weights are an .npz file under any name."""
+    """An engine around ByColour that fulfils the contract; its weights are an .npz file under any name."""
 
     name, rank, world_size = "mxnet", 0, 1
 

@@ -1,7 +1,7 @@
 """An engine without a framework: a linear classifier of each pixel, for tests of the loop.
 
-Features of a pixel are its three channels, its place and 1. Plain momentum SGD on the mean cross-entropy over the
-labelled pixels; dropout of whole channels from the step's seed, so that a wrong seed shows in the loss.
+The features of a pixel are its three channels, its position and 1. It uses momentum SGD on the mean cross-entropy of
+the labelled pixels; dropout of whole channels from the step's seed, so that a wrong seed shows in the loss.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class NumpyEngine:
     """Fulfils ``mhpmodels.engines.engine.Engine``.
 
     Args:
-        config: of the run.
-        rank, world_size: as they are reported; nothing is exchanged.
-        before_step, before_predict, before_save: called with how often it was called before and what it was called
-            with; what ``before_step`` returns, if anything, is taken for the loss.
+        config: Config of the run.
+        rank, world_size: Reported as given; nothing is exchanged.
+        before_step, before_predict, before_save: Hooks, called with the number of earlier calls and the arguments of
+            this one; a return value of ``before_step`` replaces the loss.
     """
 
     name = "mxnet"
@@ -97,7 +97,7 @@ class NumpyEngine:
 
 
 def kill_at(call: int):
-    """A hook that ends the process as SIGKILL does, at that call."""
+    """Return a hook that ends the process like SIGKILL at that call."""
     return lambda count, _: os.kill(os.getpid(), signal.SIGKILL) if count == call else None
 
 

@@ -1,8 +1,8 @@
-"""Tiny JPEGs that are odd but valid, and damaged ones, each of a number: what cameras, editors and disks do to files.
+"""Tiny JPEGs, odd but valid or damaged, each made from a number: effects of cameras, editors and disks.
 
-Odd: of every sampling, with restarts, progressive, gray, CMYK, RGB by Adobe, and with what viewers pass over: broken
-EXIF, ICC, Adobe and JFIF segments, stray and filling bytes between segments, trailers. Damaged: the same with bytes
-changed, left out, put in or cut off anywhere.
+Odd: of every sampling, with restarts, progressive, gray, CMYK, RGB by Adobe, and with content that viewers skip: broken
+EXIF, ICC, Adobe and JFIF segments, stray and fill bytes between segments, trailers. Damaged: the same with bytes
+changed, removed, inserted or cut off anywhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def segment(marker: int, content: bytes) -> bytes:
 
 @functools.cache
 def bases() -> tuple[bytes, ...]:
-    """Whole JPEGs of every kind."""
+    """Return undamaged JPEGs of every type."""
     found = []
     for i, size in enumerate(SIZES):
         image = rough(size, i)
@@ -41,7 +41,7 @@ def bases() -> tuple[bytes, ...]:
 
 
 def before_codes(data: bytes) -> list[Segment]:
-    """The segments up to the header of the first scan."""
+    """Return the segments up to the header of the first scan."""
     found = []
     for part in segments(data):
         found.append(part)
@@ -55,19 +55,19 @@ def icc(number: int, count: int, size: int = 30) -> bytes:
 
 
 def odd_parts(rng: random.Random) -> bytes:
-    """Something between two segments that no pixel depends on, valid or not."""
+    """Return bytes between two segments that no pixel depends on, valid or not."""
     kind = rng.randrange(14)
-    if kind == 0:  # incomplete, doubled, misnumbered, of nothing
+    if kind == 0:  # incomplete, doubled, misnumbered, empty
         return rng.choice(
             (icc(1, 2), icc(1, 1) * 2, icc(0, 1), icc(3, 2), icc(1, 1, 0), segment(0xE2, b"ICC_PROFILE\0"))
         )
     if kind == 1:
         return bytes(rng.randrange(255) for _ in range(rng.randrange(1, 40)))
-    if kind == 2:  # 255s fill up, but only before a marker
+    if kind == 2:  # 255s are fill bytes, but only before a marker
         return b"\xff" * rng.randrange(1, 5) + segment(0xFE, b"filled")
     if kind == 3:
         return b"\0\xff\0" + b"\xff\x00" * rng.randrange(3)
-    if kind == 4:  # of Adobe: short, without a transform that is known, longer
+    if kind == 4:  # Adobe segments: too short, with an unknown transform, too long
         return segment(0xEE, rng.choice((b"Adobe", b"Adobe\0\x64\0\0\0\0\7", b"Adobe\1\x64\0\0\0\0\x80more", b"Adob")))
     if kind == 5:
         return segment(
@@ -89,7 +89,7 @@ def odd_parts(rng: random.Random) -> bytes:
 
 
 def trailer(rng: random.Random) -> bytes:
-    """What follows an image: another, a video's bytes, zeros."""
+    """Return a trailer: another image, the bytes of a video, zeros."""
     return rng.choice(
         (
             b"\0",
@@ -104,17 +104,19 @@ def trailer(rng: random.Random) -> bytes:
 
 
 def odd(number: int) -> bytes:
-    """A JPEG that every viewer shows whole."""
+    """Return an odd JPEG that every viewer shows completely."""
     rng = random.Random(number)
     data = bases()[number % len(bases())]
     for _ in range(rng.randrange(4)):
-        at = rng.choice(before_codes(data)[:-1]).end  # not at once after SOI: viewers tell a JPEG by its third byte
+        at = rng.choice(
+            before_codes(data)[:-1]
+        ).end  # not directly after SOI: viewers identify a JPEG by its third byte
         data = data[:at] + odd_parts(rng) + data[at:]
     return data + (trailer(rng) if rng.random() < 0.3 else b"")
 
 
 def damaged(number: int) -> bytes:
-    """A JPEG, odd or not, with a few bytes changed."""
+    """Return a JPEG, odd or not, with a few bytes changed."""
     rng = random.Random(-number - 1)
     data = bytearray(odd(number) if rng.random() < 0.3 else bases()[number % len(bases())])
     scan = before_codes(bytes(data))[-1].begin

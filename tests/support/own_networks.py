@@ -1,4 +1,4 @@
-"""Networks of a user's own, for ``--model own_networks:FUNCTION``."""
+"""User-defined networks for ``--model own_networks:FUNCTION``."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ ROOT = TESTS.parent
 
 
 def files(*folders: str) -> list[Path]:
-    """All Python files below some folders of the tree."""
+    """List the Python files below some folders of the tree."""
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
 
 def module_of(path: Path) -> str:
-    """Dotted name of a file's module; of a package's ``__init__`` the package."""
+    """Return the dotted name of a file's module; for ``__init__``, that of the package."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")

@@ -1,4 +1,4 @@
-"""The true labels of a packed folder as predictions of every form, right or spoilt; the command that scores them."""
+"""Write the true labels of a packed folder as predictions of every form, correct or altered, and score them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mhptools.score import main as mhp_score
 
 
 def write_packed(root):
-    """12 images of 40 x 60, packed at short side 32; test 0012 is train 0001 again."""
+    """Pack 12 images of 40 x 60 at short side 32; test 0012 is a copy of train 0001."""
     write_folder(root / "LV-MHP-v1", images=12, size=(40, 60))
     mhpdata.pack(root / "LV-MHP-v1", root / "rec", size=32, workers=1)
     return root / "rec"
 
 
 def truth(folder, split="test", at="source"):
-    """{name: (labels, person map, masks)} of a split."""
+    """Return {name: (labels, person map, masks)} of a split."""
     found = {}
     for sample in mhpdata.open(folder, split):
         size = sample.record.source_size if at == "source" else sample.record.size
@@ -59,7 +59,7 @@ def submit(folder, form, images, scores=(0.9, 0.8, 0.7)):
 
 
 def spoil(images, seed=0):
-    """The same with some pixels wrong."""
+    """Return the same with some wrong pixels."""
     rng = np.random.default_rng(seed)
     spoilt = {}
     for name, (labels, owners, masks) in images.items():
@@ -71,7 +71,7 @@ def spoil(images, seed=0):
 
 
 def command(*arguments, status=0):
-    """mhp-score, which must end with this status."""
+    """Run mhp-score and check its exit status."""
     done = CliRunner().invoke(mhp_score, [str(argument) for argument in arguments])
     assert done.exit_code == status, done.output
     return done

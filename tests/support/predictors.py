@@ -1,4 +1,4 @@
-"""Prediction by colour in place of a network, and its options."""
+"""A predictor by colour instead of a network, and its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiny downloads in the true form of MHP v2 and CIHP, a file at a time, for tests of what is odd in them."""
+"""Tiny downloads in the form of MHP v2 and CIHP, written file by file, for tests of their irregularities."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from folder import encode, photo
 
 SIZE = (40, 56)
 IDS = {"train": [1, 4, 10, 100], "val": [7], "test": [10, 23]}
-"""Ids with gaps, one of which is in two splits."""
+"""Ids with gaps; one id is in two splits."""
 
 
 def labels_of(*labels: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A mask of these labels in bands from left to right; background above and below."""
+    """Return a mask of these labels in bands from left to right, with background above and below."""
     mask = np.zeros(size, np.uint8)
     for band, label in zip(np.array_split(np.arange(size[1]), len(labels)), labels, strict=True):
         mask[4:-4, band] = label
@@ -22,12 +22,12 @@ def labels_of(*labels: int, size: tuple[int, int] = SIZE) -> np.ndarray:
 
 
 def red(mask: np.ndarray) -> bytes:
-    """A mask as MHP v2 has it: the label in the red channel."""
+    """Return a mask in MHP v2's form: the label in the red channel."""
     return encode(".png", np.dstack([np.zeros_like(mask), np.zeros_like(mask), mask]))
 
 
 def write_v2(root: Path, ids: dict[str, list[int]], labels: tuple[int, ...] = (3, 58)) -> Path:
-    """MHP v2 with these ids in its splits, one person an image; test without labels."""
+    """Write MHP v2 with these ids in its splits, one person per image; test has no labels."""
     (root / "list").mkdir(parents=True)
     for split, names in ids.items():
         (root / split / "images").mkdir(parents=True)
@@ -46,7 +46,7 @@ CIHP_FOLDERS = {"train": "Training", "val": "Validation", "test": "Testing"}
 
 
 def write_cihp(root: Path, ids: dict[str, list[int]], labels: tuple[int, ...] = (5, 14, 19)) -> Path:
-    """CIHP with these ids in its splits, a person for each label; test without labels."""
+    """Write CIHP with these ids in its splits, one person per label; test has no labels."""
     for split, names in ids.items():
         folder = root / CIHP_FOLDERS[split]
         (folder / "Images").mkdir(parents=True)
@@ -60,7 +60,7 @@ def write_cihp(root: Path, ids: dict[str, list[int]], labels: tuple[int, ...] = 
 
 
 def write_maps(folder: Path, name: int, classes: np.ndarray, persons: np.ndarray) -> None:
-    """The maps of one image of CIHP."""
+    """Write the maps of one image of CIHP."""
     for kind, pixels in (("Category_ids", classes), ("Human_ids", persons)):
         (folder / kind).mkdir(exist_ok=True)
         (folder / kind / f"{name:07d}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())

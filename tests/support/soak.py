@@ -1,10 +1,10 @@
-"""The loader at full speed for as long as wanted, with batches held at random: memory flat, nothing overwritten.
+"""Run the loader at full speed and hold random batches: check that memory is constant and nothing is overwritten.
 
 Run:  python tests/support/soak.py --seconds 3600 --out benchmarks/results
 
-While batches of a packed folder stream by, some are kept for a random while with a checksum, and compared when they are
-let go; some are made again by a loader with one thread, and must be equal; the process's own memory is noted. Every few
-epochs the iteration is left in the middle and resumed in a new loader.
+Some batches of a packed folder are held for a random while and compared with their checksum when they are released;
+some are made again by a loader with one thread and must be equal. The memory of the process is recorded. Every few
+epochs the iteration stops in the middle and resumes in a new loader.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ import mhpdata
 
 
 def private_mb() -> float:
-    """Memory of this process that no file backs."""
+    """Return the memory of this process that is not backed by files."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith(("Anonymous:", "Shared_Dirty:"))) / 1e3
 
 
 def checksum(batch: Any) -> int:
-    """Of all arrays of a batch."""
+    """Return a checksum of all arrays of a batch."""
     total = 0
     for array in (batch.images, batch.labels, batch.indices):
         total = zlib.crc32(array, total)
@@ -41,10 +41,10 @@ def checksum(batch: Any) -> int:
 
 
 def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, epochs: int = 2, **options: Any) -> dict[str, Any]:
-    """Load until the time is over, at least ``epochs``; figures of what was done.
+    """Load until the time limit, at least ``epochs``; return the figures.
 
     Raises:
-        AssertionError: a batch that was held has changed, or one made again is another.
+        AssertionError: A held batch changed, or a batch made again differs.
     """
     rng = random.Random(seed)
     settings = {"batch_size": 16, "seed": seed, **options}
@@ -82,7 +82,7 @@ def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, epochs: int
                 loader.close()
                 loader = open_loader(folder, **settings)
                 loader.load_state_dict(state)
-                iterator = iter(loader) if loader.epoch == epoch else iter(())  # left after the last batch
+                iterator = iter(loader) if loader.epoch == epoch else iter(())  # stop after the last batch
                 counts["resumed"] += 1
                 leave = -1
             position += 1
@@ -108,7 +108,7 @@ def soak(folder: Path, seconds: float, seed: int = 0, hold: int = 4, epochs: int
 
 
 def main() -> int:
-    """Make the data, soak, write the figures."""
+    """Make the data, run the soak test and write the figures."""
     from mhpdata.synth.writing.folder import synthesize
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -1,7 +1,7 @@
-"""What one process does in the tests of several: ``torch_ranks.py REC OUT MODEL [STEP]``.
+"""Train as one rank in tests with several processes: ``torch_ranks.py REC OUT MODEL [STEP]``.
 
-Its rank is in the environment. With STEP, rank 1 is killed before that step. MHP_TEST_CUDA=nccl trains on GPUs, one a
-rank; gloo puts all ranks on the first, which NCCL refuses.
+Its rank is in the environment. With STEP, rank 1 is killed before that step. MHP_TEST_CUDA=nccl trains on one GPU
+per rank; gloo puts all ranks on the first GPU, which NCCL rejects.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mhpmodels.engines.torch import ranks
 
 STEPS, HALF, BATCH = 20, 10, 4
 PATIENCE = 600
-"""Seconds until a process that hangs is ended."""
+"""Seconds after which a hanging process is ended."""
 CROPS = {"torch_ranks:small": 32, "psp": 48}
 RATES = {"torch_ranks:small": 0.01, "psp": 5e-5}
 
@@ -44,7 +44,7 @@ def config(model, **options):
 
 
 def run(engine, folder, first=0, last=STEPS, before_step=lambda step: None):
-    """The losses of steps on this rank's share of batches that are the same for any number of ranks."""
+    """Return the losses of steps on this rank's share of batches that are the same for any number of ranks."""
     share = {"rank": engine.rank, "world_size": engine.world_size, "batch_size": BATCH // engine.world_size}
     crop = engine.config.view.size
     loader = open_loader(folder, size=crop, base_size=48, threads=1, drop_last=True, **share)
@@ -59,7 +59,7 @@ def run(engine, folder, first=0, last=STEPS, before_step=lambda step: None):
 
 
 def share_a_gpu():
-    """All ranks take the first GPU, and gloo."""
+    """Put all ranks on the first GPU, with gloo."""
     join = ranks.dist.init_process_group
     ranks.dist.init_process_group = lambda backend, **options: join("gloo", **options)
     ranks._find_device = lambda local: torch.device("cuda", 0)
@@ -75,7 +75,7 @@ def main(folder, out, model, kill=None):
         if step == int(kill or -1):
             if engine.rank == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
-            # gloo's threads wait for the GIL as on a busy machine: half of the processes that end by sys.exit abort
+            # make gloo's threads wait for the GIL, as on a busy machine: half of the processes that call sys.exit abort
             sys.setswitchinterval(1000)
         if engine.rank == 0 and step == HALF:
             engine.save(out / "half.pt")
@@ -88,8 +88,8 @@ def main(folder, out, model, kill=None):
 
 
 if __name__ == "__main__":
-    faulthandler.dump_traceback_later(PATIENCE, exit=True)  # also if nobody is left who would end it
-    sys.modules["torch_ranks"] = sys.modules["__main__"]  # where the config finds its network
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)  # even if no process is left to end it
+    sys.modules["torch_ranks"] = sys.modules["__main__"]  # the config imports its network from here
     try:
         main(*sys.argv[1:])
     except EngineError as error:

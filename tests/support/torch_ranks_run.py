@@ -1,4 +1,4 @@
-"""Start processes that train together (torch_ranks.py), and compare what they leave with one process."""
+"""Start processes that train together (torch_ranks.py), and compare their results with one process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def free_port():
 
 
 def run_ranks(world_size, folder, *arguments):
-    """(exit status, what it said) of processes that are started as by torchrun, but not killed when one has failed."""
+    """Start processes as torchrun does, without killing them when one fails; return their (exit status, output)."""
     deadline = time.monotonic() + PATIENCE
     meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     shared = {"WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size, **meeting}
@@ -51,7 +51,7 @@ def run_ranks(world_size, folder, *arguments):
 
 
 def run_one(small, model):
-    """Losses and weights of one process with the joined batch."""
+    """Return losses and weights of one process with the joined batch."""
     engine = open_engine(config(model))
     losses = run(engine, small)
     state = {name: tensor.clone() for name, tensor in engine._network.state_dict().items()}
@@ -61,7 +61,7 @@ def run_one(small, model):
 
 
 def check_equal(out, one, tolerance):
-    """What two ranks left in a folder, and ``run_one``'s."""
+    """Return the results of two ranks in a folder, and those of ``run_one``."""
     losses, state = one
     found = [json.loads((out / f"rank_{rank}.json").read_text()) for rank in (0, 1)]
     assert found[0] == found[1]

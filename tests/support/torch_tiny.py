@@ -1,4 +1,4 @@
-"""Networks of two convolutions, each of which the torch engine opens by its name in this file."""
+"""Networks of two convolutions, which the torch engine opens by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CLASSES, SIZE = 3, 16
 
 
 class Tiny(torch.nn.Module):
-    """A backbone of one convolution, and a head of another; the main output at half the size, and an auxiliary one."""
+    """A backbone and a head of one convolution each; a main output at half size, and an auxiliary output."""
 
     head_names = ("head",)
 
@@ -28,14 +28,14 @@ class Tiny(torch.nn.Module):
 
 
 class Plain(Tiny):
-    """Without batch norm, and the main output only."""
+    """Variant without batch norm and with the main output only."""
 
     def forward(self, x):
         return self.head(self.base(x).relu())
 
 
 class Small(torch.nn.Sequential):
-    """Of as many classes as the config has."""
+    """Build the network for the classes of the config."""
 
     def __init__(self, config):
         super().__init__(
@@ -44,7 +44,7 @@ class Small(torch.nn.Sequential):
 
 
 class Wide(Plain):
-    """Whose gradient is large in its head."""
+    """Build a network with a large gradient in its head."""
 
     def forward(self, x):
         return super().forward(x) * 300

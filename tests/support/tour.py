@@ -1,4 +1,4 @@
-"""Make examples/tour.ipynb of the cells below, and run it.
+"""Make examples/tour.ipynb from the cells below, and run it.
 
 python tests/support/tour.py [OUT]          write the notebook without outputs
 python tests/support/tour.py --run [OUT]    run it in a temporary folder, and write it with its outputs;
@@ -60,8 +60,8 @@ palette = train.manifest.labels.palette
 person_colours = np.array([voc_color(person) for person in range(256)], np.uint8)
 
 
-def show(*pictures):
-    rows = np.hstack(pictures)
+def show(*images):
+    rows = np.hstack(images)
     return Image(cv2.imencode(".jpg", rows[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])[1].tobytes())
 
 

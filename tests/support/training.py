@@ -1,4 +1,4 @@
-"""Small runs of the loop with an engine of NumPy, and what they computed."""
+"""Small runs of the loop with a NumPy engine, and their results."""
 
 from dataclasses import replace
 
@@ -11,11 +11,11 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.training.tables import read_epochs, read_steps
 from mhpmodels.training.train import train
 
-STEPS = 4  # of an epoch: 9 training samples in batches of 2
+STEPS = 4  # per epoch: 9 training samples in batches of 2
 
 
 def write_rec(root):
-    """A packed folder of 9 train, 3 val, 4 test samples."""
+    """Make a packed folder of 9 train, 3 val and 4 test samples."""
     source = write_folder(root / "LV-MHP-v1", images=16, size=(48, 64))
     mhpdata.pack(source, root / "rec", size=0)
     return root / "rec"
@@ -33,14 +33,14 @@ def run(config, out, resume=None, **hooks):
 
 
 def curve(out):
-    """All that a run computed: without seconds, which differ."""
+    """Return all results of a run, without seconds, which differ."""
     steps = [replace(row, seconds=0, waited=0) for row in read_steps(out)]
     epochs = [replace(row, seconds=0) for row in read_epochs(out)]
     return repr((steps, epochs))
 
 
 def whole_run(rec, out):
-    """An uninterrupted run: its outcome and its curve."""
+    """Train without interruption; return outcome and curve."""
     outcome = run(small_config(rec), out)
     return outcome, curve(outcome.folder)
 
@@ -50,7 +50,7 @@ def weights(path):
 
 
 def check_equal(outcome, whole):
-    """The run has computed what the uninterrupted one has."""
+    """Assert that the run has the results of the uninterrupted one."""
     assert curve(outcome.folder) == whole[1]
     assert outcome.signal is None
     np.testing.assert_array_equal(weights(outcome.last), weights(whole[0].last))

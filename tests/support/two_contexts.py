@@ -1,6 +1,6 @@
-"""Run by test_mxnet_norm.py in a process of its own, which MXNet is told to keep two CPU contexts apart in.
+"""Compare two CPU contexts with one; test_mxnet_norm.py runs this in a process where MXNet separates the contexts.
 
-Prints, as JSON, how far two contexts with SyncBatchNorm are from one with the joined batch.
+Prints, as JSON, the differences between two contexts with SyncBatchNorm and one with the joined batch.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def compare_layers() -> dict[str, float]:
         layer = norm_layer(True, contexts)(in_channels=6)
         devices = [mx.cpu(number) for number in range(contexts)]
         layer.initialize(ctx=devices)
-        for _ in range(2):  # the second step begins with a running mean
+        for _ in range(2):  # the second step starts with a running mean
             xs = [put(part, d) for part, d in zip(np.split(x, contexts), devices, strict=True)]
             for part in xs:
                 part.attach_grad()
@@ -117,7 +117,7 @@ def compare_layers() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    faulthandler.dump_traceback_later(600, exit=True)  # contexts that wait for each other forever would say nothing
+    faulthandler.dump_traceback_later(600, exit=True)  # ends contexts that deadlock, and prints their stacks
     results = {model: compare_steps(model) for model in ("icnet", "psp")}
     results["icnet"]["repeats"] = repeats("icnet")
     print(json.dumps({**results, "layer": compare_layers()}))

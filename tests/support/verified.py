@@ -1,4 +1,4 @@
-"""A small download in true form and its packed folders, and how they are spoiled, for the tests of mhp-verify."""
+"""A small download, its packed folders, and functions that damage them, for tests of mhp-verify."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mhpdata.storage.shards import formats
 
 HEIGHT, WIDTH = 96, 128
 SPLITS = {"train": ["0001", "0002", "0003", "0004", "0005"], "val": ["0006"], "test": ["0007", "0008"]}
-OPTIONS = {  # by format; in both, train has two shards
+OPTIONS = {  # per format; train has two shards in both
     "recordio": {"format": "recordio", "size": 256, "image": "raw", "shard_mb": 1},
     "hdf5": {"format": "hdf5", "size": 256, "image": "raw", "shard_mb": 1, "overlap": "nearest"},
     "verbatim": {"format": "recordio", "size": 0, "overlap": "last"},
@@ -28,7 +28,7 @@ OPTIONS = {  # by format; in both, train has two shards
 
 
 def build(folder):
-    """A download of 8 images in true form: train_list of 6 (the last is val), test_list of 2; person boxes overlap."""
+    """Write a download of 8 images: train_list of 6 (the last is val), test_list of 2; person boxes overlap."""
     rng = np.random.default_rng(0)
     (folder / "images").mkdir(parents=True)
     (folder / "annotations").mkdir()
@@ -52,7 +52,7 @@ def write_mask(folder, stem, mask):
 
 
 def write_packed(root, names=tuple(OPTIONS)):
-    """The download as "source", and a packed folder for each of these OPTIONS, below ``root``."""
+    """Write the download as "source", and a packed folder for each of these OPTIONS, below ``root``."""
     build(root / "source")
     for name in names:
         mhpdata.pack(root / "source", root / name, **OPTIONS[name])
@@ -60,18 +60,18 @@ def write_packed(root, names=tuple(OPTIONS)):
 
 
 def data_file(folder, stem="train-00000"):
-    """The file of a shard that holds its records."""
+    """Return the file of a shard that holds its records."""
     return next(path for path in (folder / f"{stem}.rec", folder / f"{stem}.h5") if path.exists())
 
 
 def stored_image(folder, index):
-    """The image of a record of train as it is stored."""
+    """Return the stored image of a record of train."""
     with contextlib.closing(mhpdata.open(folder, "train")) as split:
         return bytes(split.record(index).image)
 
 
 def edit_manifest(folder, change):
-    """Change a manifest, and its content with what that is the digest of."""
+    """Change a manifest, and update its content id."""
     path = folder / "manifest.json"
     content = json.loads(path.read_text())
     change(content)
@@ -81,7 +81,7 @@ def edit_manifest(folder, change):
 
 
 def fix_hashes(folder):
-    """Make the manifest agree with the files as they are."""
+    """Update the manifest to the current files."""
 
     def change(content):
         for split in content["splits"].values():
@@ -95,14 +95,14 @@ def fix_hashes(folder):
 
 
 def fix_content(folder, split):
-    """Make the manifest agree with the records of a split as they are."""
+    """Update the manifest to the current records of a split."""
     with contextlib.closing(mhpdata.open(folder, split)) as opened:
         content = split_content([record_digest(opened.raw(i)) for i in range(len(opened))])
     edit_manifest(folder, lambda manifest: manifest["splits"][split].update(content=content))
 
 
 def rewrite(folder, change, split="train", index=1):
-    """Encode a record of the split's first shard anew after ``change``: CRC and manifest agree with what is written."""
+    """Apply ``change`` to a record of the split's first shard and encode it again, with matching CRC and manifest."""
     manifest = read_manifest(folder)
     names, format = manifest.splits[split].shards[0].names, manifest.options["format"]
     reader = formats.reader(format, folder / f"{split}-00000", len(names))
@@ -119,7 +119,7 @@ def rewrite(folder, change, split="train", index=1):
 
 
 def maps_changed(change):
-    """A ``change`` for ``rewrite``: labels and persons through ``change``."""
+    """Return a ``change`` for ``rewrite`` that applies ``change`` to labels and persons."""
 
     def of_record(record):
         maps = change(*decode_runs(record.row_offsets, record.runs, record.size))

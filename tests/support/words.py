@@ -1,8 +1,8 @@
 """Refuse words and phrases that have a better name in this project; ``make check`` runs this file.
 
 Markdown, and the docstrings, comments and messages of Python files are checked. Code is not: identifiers, flags, paths,
-JSON keys (a string without a space is one) and everything in backticks keep their names. Rules that no regular
-expression can tell stand in CONTRIBUTING.md.
+JSON keys (a string without a space is one) and everything in backticks keep their names. CONTRIBUTING.md has the
+rules that no regular expression can check.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import NamedTuple
 from places import ROOT
 
 ROOTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs")
-"""Files, and folders whose Markdown and Python files are checked."""
+"""Files to check, and folders whose Markdown and Python files are checked."""
 
 CODE = "\0"
-"""Stands where code was, so that no phrase reaches from one text over code into another."""
+"""Replaces code, so that no phrase matches across it."""
 DOCSTRING, STRING = "\1", "\2"
-"""Stand where a docstring and any other string begin."""
+"""Mark the start of a docstring and of any other string."""
 GAP = rf"[\s{DOCSTRING}{STRING}]+"
-"""What lies between two words, of which the second may be in the next string."""
+"""Matches the gap between two words, even if the second one is in the next string."""
 
 
 class Refused(NamedTuple):
-    """A regular expression, in which a space matches any white space, and what to say in its place."""
+    """A regular expression, in which a space matches any white space, and the words to use instead."""
 
     pattern: str
     say: str
@@ -79,7 +79,7 @@ WORDS = [
 COMMANDS = [
     Refused(r"\bpip install (-U |--upgrade )?['\"]?(mhp|mhpkit)\b", "pip install . (from the checkout)"),
 ]
-"""Refused in code and backticks, too."""
+"""Patterns that are refused in code and backticks, too."""
 
 NOT_PROSE = [
     re.compile(r"(`+)[^`].*?\1", re.DOTALL),
@@ -92,7 +92,7 @@ NOT_PROSE = [
 
 
 class Finding(NamedTuple):
-    """A refused text: the line (from 1), the text as found, and what to say."""
+    """A refused text: its line (from 1), the text, and the words to use instead."""
 
     line: int
     found: str
@@ -100,19 +100,19 @@ class Finding(NamedTuple):
 
 
 def without_code(prose: str) -> str:
-    """Return the text, as long as before, with CODE for flags, paths, identifiers and everything in backticks."""
+    """Return the text, of the same length, with CODE for flags, paths, identifiers and everything in backticks."""
     for pattern in NOT_PROSE:
         prose = pattern.sub(lambda match: hidden(match[0]), prose)
     return prose
 
 
 def hidden(text: str) -> str:
-    """Return as many CODE marks as there are characters; line ends stay."""
+    """Return one CODE mark per character; line ends stay."""
     return re.sub(r"[^\n]", CODE, text)
 
 
 def prose_of_markdown(text: str) -> str:
-    """Return the prose of a page, each character at its place: blocks of code keep their comments only."""
+    """Return the prose of a page, each character at its offset; blocks of code keep only their comments."""
     lines, fenced = [], False
     for line in text.splitlines(keepends=True):
         if line.lstrip().startswith("```"):
@@ -127,7 +127,7 @@ def prose_of_markdown(text: str) -> str:
 
 
 def prose_of_python(source: str) -> str:
-    """Return the prose of a module, each character at its place: comments, docstrings, strings with a space."""
+    """Return the prose of a module, each character at its offset: comments, docstrings, strings with a space."""
     rows = [[" "] * len(line) for line in source.splitlines()]
     for kind, text, (row, column), _, _ in tokenize.generate_tokens(io.StringIO(source).readline):
         for offset, line in enumerate(prose_of_token(kind, text).split("\n")):
@@ -138,7 +138,7 @@ def prose_of_python(source: str) -> str:
 
 
 def prose_of_token(kind: int, text: str) -> str:
-    """Return the prose of one token, each character at its place; code becomes CODE, white space remains empty."""
+    """Return the prose of one token, each character at its offset; code becomes CODE, white space remains empty."""
     name = token.tok_name[kind]
     if name == "COMMENT":
         return text.replace("#", " ", 1)
@@ -174,7 +174,7 @@ def blank_escapes(text: str) -> str:
 
 
 def findings(path: Path) -> list[Finding]:
-    """Return what is refused in a Markdown or Python file, by line."""
+    """Return the refused texts of a Markdown or Python file, by line."""
     text = path.read_text(encoding="utf-8")
     prose = prose_of_python(text) if path.suffix == ".py" else prose_of_markdown(text)
     found = [*matches(WORDS, prose), *matches(COMMANDS, text)]
@@ -182,7 +182,7 @@ def findings(path: Path) -> list[Finding]:
 
 
 def matches(words: list[Refused], text: str) -> Iterator[Finding]:
-    """Yield each place of a text that one of the patterns matches."""
+    """Yield a finding for each match of a pattern in a text."""
     for word in words:
         for match in re.finditer(word.pattern.replace(" ", GAP), text):
             found = " ".join(re.split(GAP, match[0])).strip()
@@ -190,7 +190,7 @@ def matches(words: list[Refused], text: str) -> Iterator[Finding]:
 
 
 def checked(roots: tuple[str, ...] = ROOTS, base: Path = ROOT) -> list[Path]:
-    """Return the files to check: a root that does not exist is an error of the list."""
+    """Return the files to check; raise FileNotFoundError for a root that does not exist."""
     paths = []
     for root in roots:
         path = base / root
@@ -201,7 +201,7 @@ def checked(roots: tuple[str, ...] = ROOTS, base: Path = ROOT) -> list[Path]:
 
 
 def main() -> int:
-    """Print each finding as file:line, the text and what to say; return 1 if there is one."""
+    """Print each finding as file:line, the text and the words to use instead; return 1 if there is any."""
     count = 0
     for path in checked():
         for line, found, say in findings(path):

@@ -1,4 +1,4 @@
-"""The synthetic folder: its form, its statistics, its determinism, and the defects that other tests borrow."""
+"""The synthetic folder: form, statistics, determinism, and the defects that other tests use."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ SEED = 7
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """Every file of a folder and the hash of its bytes."""
+    """Return the hash of every file of a folder."""
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty small images with their masks; tests only read it."""
+    """Make forty small images with their masks; read-only."""
     return synthesize(tmp_path_factory.mktemp("synth") / "MHP_v1", 40, SEED, workers=1, scale=0.25).folder
 
 
@@ -111,7 +111,7 @@ def test_twins_have_the_same_photo_and_other_masks(tmp_path: Path) -> None:
     assert 0.045 < share < 0.063  # 268 of 4980
 
 
-# Statistics, on plans alone.
+# Statistics, on plans only.
 
 
 def test_sizes_and_counts_follow_the_release(plans: list[Plan]) -> None:
@@ -149,7 +149,7 @@ def test_left_and_right_are_the_persons_own(people: list[Person]) -> None:
         assert left_first == person.pose.behind
 
 
-# What is rendered.
+# Rendering.
 
 
 @pytest.mark.parametrize("yaw", [0.0, 180.0])
@@ -228,7 +228,7 @@ def test_huge_files_declare_what_they_do_not_hold(tmp_path: Path) -> None:
     assert sum((60000).to_bytes(4, "big") * 2 == m[16:24] and len(m) < 2000 for m in masks) == 1
 
 
-# Where it writes.
+# The output folder.
 
 
 def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What mhp-synth writes in the form of MHP v2 and CIHP: scanned, verified and packed as the releases are."""
+"""mhp-synth's output in the form of MHP v2 and CIHP is scanned, verified and packed like the releases."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""mhp: the group of all commands, the options of each, and their messages."""
+"""mhp: the group of all commands, the options of each command, and messages."""
 
 from __future__ import annotations
 

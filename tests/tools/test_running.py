@@ -1,4 +1,4 @@
-"""The exit status of a command is a verdict: 1 for wrong data alone, 3 for what lies outside them; and its paths."""
+"""Exit statuses of commands: 1 for wrong data only, 3 for reasons outside the data; and path arguments."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ ANSI = "a\x1b[2J\n\u202egpj.b"
 
 
 def refused(number, kind=ShardError):
-    return caused(kind("x", "cannot be read", "", "Mend it."), OSError(number, os.strerror(number)))
+    return caused(kind("x", "cannot be read", "", "Repair it."), OSError(number, os.strerror(number)))
 
 
 def run(function):
-    """What a command does that calls ``function``."""
+    """Run a command that calls ``function``; return its result."""
 
     @click.command(cls=Command)
     def main():
@@ -65,7 +65,7 @@ def throw(error):
     return function
 
 
-# --- which status
+# --- statuses
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_the_verdict_is_wrong_data_where_any_are(monkeypatch):
 
 
 def test_a_download_that_may_not_be_looked_at_is_not_damaged(source, monkeypatch):
-    """The folder of images can be listed and not entered, as after chmod 644."""
+    """The folder of images can be listed but not entered, as after chmod 644."""
     stat = os.DirEntry.stat
 
     class Closed:
@@ -171,14 +171,14 @@ def test_a_download_that_may_not_be_looked_at_is_not_damaged(source, monkeypatch
 
 
 def shell(line, *arguments):
-    """A line of the shell in which "$@" is mhp-verify of these; its status is that of mhp-verify."""
+    """Run a shell line in which "$@" is mhp-verify with these arguments; its status is that of mhp-verify."""
     command = [sys.executable, "-m", "mhptools.verify", *map(str, arguments)]
     return subprocess.run(["bash", "-c", line, "bash", *command], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
 def whole(source, tmp_path_factory):
-    """A download in which nothing is wrong, with a name that no terminal should see."""
+    """Make a valid download, with a name that must not reach a terminal unescaped."""
     return shutil.copytree(source, tmp_path_factory.mktemp("whole") / ANSI)
 
 
@@ -212,7 +212,7 @@ def test_a_stream_that_takes_nothing_never_changes_the_verdict(request, folder, 
 
 
 def test_ctrl_c_is_one_line():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes ignore it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background processes of a shell ignore it
     try:
         (line,) = run(lambda: signal.raise_signal(signal.SIGINT)).stderr.split("\n")[:-1]
     finally:
@@ -220,7 +220,7 @@ def test_ctrl_c_is_one_line():
     assert line.startswith("Interrupted. ")
 
 
-# --- names from elsewhere
+# --- untrusted names
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_a_folder_in_place_of_a_photo_is_a_wrong_argument(home):
     @click.command(cls=Command)
     @click.argument("photo", type=FILE)
     def main(photo):
-        raise UnreadableError(photo, "cannot be read (not a regular file)", "a photo", "Pass the path of a JPEG.")
+        raise UnreadableError(photo, "cannot be read (not a regular file)", "an image", "Pass the path of a JPEG.")
 
     assert CliRunner().invoke(main, ["photos"]).exit_code == 2
     Path("1.jpg").touch()
@@ -391,5 +391,5 @@ def test_a_folder_in_place_of_a_photo_is_a_wrong_argument(home):
 def test_a_default_that_leads_nowhere_is_not_what_is_wrong(home):
     Path("damaged.pt").write_bytes(b"")
     Path("damaged.json").write_text("{")
-    found = CliRunner().invoke(train.main, ["--resume", "damaged.pt"])  # --data is "rec", which is not there
+    found = CliRunner().invoke(train.main, ["--resume", "damaged.pt"])  # --data is "rec", which does not exist
     assert found.exit_code == 1 and found.stderr.startswith("CheckpointError: damaged"), found.output

@@ -1,4 +1,4 @@
-"""mhp-train: flags to config, and how it ends."""
+"""mhp-train: flags to config, and exit statuses."""
 
 import importlib
 import os
@@ -35,7 +35,7 @@ def rec(tmp_path_factory):
 
 @pytest.fixture
 def hooks(monkeypatch, tmp_path):
-    """Hooks of the NumPy engine that every run of the test uses, in a folder of its own."""
+    """Return hooks of the NumPy engine for every run of the test, which has its own working folder."""
     hooks = {}
     trained = mhpmodels.training.train.train
     opener = {"open_engine": lambda config: NumpyEngine(config, **hooks)}
@@ -53,7 +53,7 @@ def small(rec):
 
 
 def parsed(monkeypatch, text):
-    """The config and the other arguments that a command line gives to the library."""
+    """Return the config and other arguments that a command line passes to the library."""
     seen = []
 
     def record(config, out, **more):
@@ -203,7 +203,7 @@ def test_the_help_has_every_option_of_a_run_in_its_group_with_its_default():
 NOT_SHOWN = {name for name, (*_, default) in OPTIONS.items() if isinstance(default, bool)} | {
     *("engine", "contexts", "workers", "data"),
 }
-"""Switches, and options whose default in the help is said in words."""
+"""Exceptions are switches, and options whose help describes the default in words."""
 
 
 def test_padding_as_background_can_be_asked_for(monkeypatch, rec):

@@ -1,4 +1,4 @@
-"""mhp-verify: its report, its exit status, and wrong usage."""
+"""mhp-verify: its report, exit status, and invalid usage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mhptools.verify import main
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory):
-    """Never written to."""
+    """Read-only."""
     return write_packed(tmp_path_factory.mktemp("clean"), ["recordio"])
 
 

@@ -1,4 +1,4 @@
-"""The guard by itself; tests/training/test_nonfinite.py has it at work in a run."""
+"""The guard by itself; tests/training/test_nonfinite.py tests it in a run."""
 
 import math
 
@@ -15,7 +15,7 @@ GOOD, BAD = Step(1.0, 1.0, applied=True), Step(math.nan, 1.0, applied=False)
 
 
 class Weights:
-    """As much of an engine as a bundle needs."""
+    """The members of an engine that a bundle needs."""
 
     def __init__(self):
         from mhpmodels.config import TrainConfig

@@ -1,4 +1,4 @@
-"""Batches as torch tensors: the loader's values, memory, order and state; one batch ahead or not."""
+"""Batches as torch tensors: the loader's values, memory, order and state, with and without prefetch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mhpmodels.engines.torch.copies import Ahead, Copies  # noqa: E402
 
 @pytest.fixture
 def loader(small):
-    """Opens loaders, and closes them."""
+    """Return a function that opens loaders; close them at the end."""
     loaders = []
 
     def open_one(**options):

@@ -1,4 +1,4 @@
-"""Signals as wishes."""
+"""Signals are deferred to the end of a step."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""mhp-train on several devices with torch: the command becomes torchrun, once; a run of two goes on with one."""
+"""mhp-train on several devices with torch: the command starts torchrun once; a run of two ranks resumes with one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mhpmodels.training.tables import STEPS
 from mhptools.train import main
 
 PATIENCE = 600
-"""Seconds until torchrun, and what it has started, are ended."""
+"""Seconds after which torchrun and its children are ended."""
 TINY = "--engine torch --model torch_ranks:small --base-size 48 --crop-size 32 --batch-size 4 --workers 1 --no-val"
 
 
@@ -61,8 +61,8 @@ def test_not_where_one_will_do_or_torchrun_has_done_it(executed, monkeypatch):
 
 @contextmanager
 def mhp_train(arguments):
-    """The command as it runs; ended at the latest after PATIENCE."""
-    tests = str(SUPPORT)  # where its network is; one that several threads would only make slower
+    """Run the command; end it after PATIENCE at the latest."""
+    tests = str(SUPPORT)  # path of its network, for which several threads are slower
     environment = {**os.environ, "PYTHONPATH": tests, "OMP_NUM_THREADS": "1"}
     environment.pop("LOCAL_RANK", None)
     command = [sys.executable, "-m", "mhptools.train", *arguments.split()]
@@ -73,7 +73,7 @@ def mhp_train(arguments):
         timer.start()
         try:
             yield process
-            process.wait(PATIENCE)  # a signal while Python ends would abort it
+            process.wait(PATIENCE)  # a signal during interpreter exit would abort it
         finally:
             timer.cancel()
             process.terminate()  # torchrun ends its ranks
@@ -92,7 +92,9 @@ def test_two_contexts_stop_at_a_signal_and_one_goes_on(tmp_path):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        done = CliRunner().invoke(main, f"{command} --no-cuda --contexts 1".split())  # here: one process less to start
+        done = CliRunner().invoke(
+            main, f"{command} --no-cuda --contexts 1".split()
+        )  # in this process: one process less to start
     finally:
         torch.set_num_threads(threads)
     assert done.exit_code == 0, done.output

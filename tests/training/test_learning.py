@@ -1,6 +1,6 @@
-"""The whole, on the CPU: networks learn from shards, curves repeat, and what was lost to NaN is not.
+"""Training on the CPU: networks learn from shards, curves repeat, and no run is lost to NaN.
 
-Run by make slow. The learning itself is benchmarks/learning.py, with its flags and its table.
+make slow runs these tests. They use the flags and the table of benchmarks/learning.py.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ each_engine = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
-    """The benchmark's folder: runs that are done are not done again."""
+    """Return the benchmark's folder, in which finished runs are reused."""
     return tmp_path_factory.mktemp("learning")
 
 
 @pytest.fixture(scope="module")
 def rec(tmp_path_factory):
-    """60 small pictures: 36 train, 12 val, 12 test."""
+    """Pack 60 small images: 36 train, 12 val, 12 test."""
     root = tmp_path_factory.mktemp("few")
     synthesize(root / "MHP_v1", images=60, seed=0, scale=0.25)
     mhpdata.pack(root / "MHP_v1", root / "rec", size=128)
@@ -66,7 +66,7 @@ def finish(command):
 
 
 def learned(work, engine, model):
-    """The benchmark's row."""
+    """Return the benchmark's row."""
     finish([sys.executable, BENCHMARK, "--engine", engine, "--model", model, "--work", work, "--out", work])
     (row,) = json.loads((work / f"learning_{engine}.json").read_text())["rows"]
     return row
@@ -86,7 +86,7 @@ def test_all_engines_reach_the_same(work, model):
     assert max(reached) - min(reached) <= 2
 
 
-# --- the same again
+# --- reproducibility
 
 
 def command(rec, out, flags):
@@ -111,7 +111,7 @@ def test_the_curve_repeats_and_survives_kills(rec, tmp_path, engine, model):
     for epoch in range(3):
         begun = killed.exists() and checkpoint.listing(killed)
         if killed.exists() and not begun:
-            killed.rename(tmp_path / "lost")  # killed before its first checkpoint
+            killed.rename(tmp_path / "lost")  # it was killed before its first checkpoint
         resume = f"--resume {killed}" if begun else flags
         kill(command(rec, killed, resume), killed / "steps.csv", epoch * length + moments.randrange(1, length // 2))
     finish(command(rec, killed, f"--resume {killed}"))
@@ -122,7 +122,7 @@ def test_the_curve_repeats_and_survives_kills(rec, tmp_path, engine, model):
 
 
 def kill(arguments, table, rows):
-    """Kill the command when its table has so many rows: early enough before its end that it cannot get there."""
+    """Kill the command when its table has ``rows`` rows, early enough that it cannot finish."""
     child = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while True:
         try:
@@ -135,11 +135,11 @@ def kill(arguments, table, rows):
             return
 
 
-# --- what the notes lost to NaN
+# --- NaN losses of the GluonCV recipe
 
 
 class Spoiled:
-    """An engine that is handed spoilt batches in the place of some, and a signal after 40 steps."""
+    """An engine that gets damaged batches in place of some, and a signal after 40 steps."""
 
     def __init__(self, engine):
         self._engine, self._calls = engine, 0
@@ -150,7 +150,7 @@ class Spoiled:
     def train_step(self, images, labels, rate, seed):
         kind, self._calls = self._calls % 6, self._calls + 1
         images, labels = np.array(images), np.array(labels)
-        if kind in (1, 3):  # black, as it comes from the loader
+        if kind in (1, 3):  # black, normalised as in the loader
             images[:] = -(np.array(MEAN) / np.array(DEVIATION)).astype(np.float32)[:, None, None]
         if kind in (2, 3):
             labels[:] = 255

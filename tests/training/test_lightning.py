@@ -1,4 +1,4 @@
-"""Lightning and Accelerate iterate over mhp's batches: in an environment of their own, .venv/lightning (make slow)."""
+"""Lightning and Accelerate iterate over mhp's batches, in the environment .venv/lightning (make slow)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOOPS = ("epochs_differ", "fewer_batches", "resumes", "resumes_at_an_epochs_end"
 
 @pytest.fixture(scope="module")
 def python():
-    """The environment's Python."""
+    """Return the environment's Python."""
     path = ROOT / ".venv" / "lightning" / "bin" / "python"
     assert path.exists(), f"{path}: missing; make slow makes it"
     code = "import importlib.util as u; print(*(name for name in ('torchvision',) if u.find_spec(name)))"

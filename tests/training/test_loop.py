@@ -1,4 +1,4 @@
-"""The loop, with an engine of NumPy: curves, logs, checkpoints; what it refuses; ranks."""
+"""The loop with the NumPy engine: curves, logs, checkpoints, errors, ranks."""
 
 import csv
 import math
@@ -30,7 +30,7 @@ def whole(rec, tmp_path_factory):
     return whole_run(rec, tmp_path_factory.mktemp("whole") / "run")
 
 
-# --- what a run leaves
+# --- files of a run
 
 
 def test_a_run_learns_and_leaves_logs_of_the_old_form(whole, capsys):
@@ -131,7 +131,7 @@ def test_ranks_share_every_batch_and_the_first_one_writes(config, tmp_path):
     assert len(seen) == 2 * 3 * STEPS
     assert not checkpoint.listing(tmp_path / "run" / "rank_1")
     assert len(read_steps(tmp_path / "run" / "rank_1")) == 3 * STEPS
-    for folder in (tmp_path / "run", tmp_path / "run" / "rank_1"):  # each says what all have done
+    for folder in (tmp_path / "run", tmp_path / "run" / "rank_1"):  # each row counts all ranks
         rows = [row for row in read_steps(folder) if row.epoch == 1]
         assert {row.images for row in rows} == {config.optim.batch_size}
         rate = config.optim.batch_size * STEPS / sum(row.seconds for row in rows)
@@ -148,6 +148,6 @@ def test_rank_0_decides_when_to_stop_and_the_others_end_with_it(config, tmp_path
             raise EngineError("rank 1", "lost another of the ranks")
 
     assert run(config, tmp_path / "a", rank=1, world_size=2, before_step=lose).signal == signal.SIGINT
-    assert len(read_steps(tmp_path / "a" / "rank_1")) == 3, "it goes on until rank 0 is gone"
+    assert len(read_steps(tmp_path / "a" / "rank_1")) == 3, "it continues until rank 0 has ended"
     with pytest.raises(EngineError):
         run(config, tmp_path / "b", rank=0, world_size=2, before_step=lambda n, _: n == 0 or lose(3, _))

@@ -1,4 +1,4 @@
-"""Speeds and times left."""
+"""Speeds and remaining times."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""mhp-train on several folders, with class weights and rare images; what its checkpoints say of the classes later."""
+"""mhp-train on several folders, with class weights and rare images; the classes in its checkpoints."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def data(packed):
 
 @pytest.fixture
 def hooks(monkeypatch, tmp_path):
-    """Hooks of the NumPy engine that every run of the test uses, in a folder of its own."""
+    """Return hooks of the NumPy engine for every run of the test, which has its own working folder."""
     hooks, trained = {}, mhpmodels.training.train.train
     opener = {"open_engine": lambda config: NumpyEngine(config, **hooks)}
     monkeypatch.setattr(mhpmodels.training.train, "train", lambda *a, **k: trained(*a, **k, **opener))

@@ -1,4 +1,4 @@
-"""Steps that are not finite, in a run: skipped, named, kept to be replayed; too many in a row end it."""
+"""Non-finite steps in a run: skipped, logged, saved for replay; too many in a row end the run."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""A run goes on exactly after every kind of end: signals, kills, errors; what a resume refuses."""
+"""A run resumes exactly after signals, kills and errors; resumes that are rejected."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_a_checkpoint_of_mhp_0_1_at_the_end_of_an_epoch_continues_exactly(config
     content = json.loads(beside.read_text())
     loader = content["loader"]
     assert (loader["epoch"], loader["position"]) == (1, 0)
-    loader |= {"epoch": 0, "position": STEPS * config.optim.batch_size}  # where the loader of 0.1 stood
+    loader |= {"epoch": 0, "position": STEPS * config.optim.batch_size}  # position of the loader of 0.1
     beside.write_text(json.dumps(content))
     check_equal(run(config, tmp_path / "run", resume=stopped.last), whole)
 
@@ -105,7 +105,7 @@ def test_a_second_signal_ends_at_once(config, tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
 
-    before = signal.getsignal(signal.SIGINT)  # in a shell's background it is ignored
+    before = signal.getsignal(signal.SIGINT)  # ignored in a shell's background
     with pytest.raises(KeyboardInterrupt):
         run(config, tmp_path / "run", before_step=twice)
     assert signal.getsignal(signal.SIGINT) is before
@@ -126,9 +126,9 @@ train(TrainConfig.from_json(config), out, resume=resume or None, open_engine=lam
 @pytest.mark.parametrize(
     "hook, calls",
     [
-        ("before_step", [STEPS + 2, 1, STEPS]),  # within an epoch, three times over
+        ("before_step", [STEPS + 2, 1, STEPS]),  # within an epoch, three times
         ("before_save", [2, 1, 2]),  # between the files of a checkpoint
-        ("before_predict", [1, 0]),  # in a validation
+        ("before_predict", [1, 0]),  # during validation
     ],
 )
 def test_a_killed_run_goes_on_exactly(config, whole, tmp_path, hook, calls):
@@ -136,7 +136,7 @@ def test_a_killed_run_goes_on_exactly(config, whole, tmp_path, hook, calls):
     for call in calls:
         begun = str(out) if out.exists() and checkpoint.listing(out) else ""
         if not begun and out.exists():
-            out.rename(tmp_path / f"lost_{call}")  # killed before its first checkpoint
+            out.rename(tmp_path / f"lost_{call}")  # it was killed before its first checkpoint
         arguments = [config.to_json(), str(out), begun, hook, str(call)]
         child = subprocess.run(
             [sys.executable, "-c", CHILD, *arguments],

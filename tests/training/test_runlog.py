@@ -1,4 +1,4 @@
-"""A run's log: on disk at once, after a resume, on a full disk."""
+"""A run's log: written at once, after a resume, on a full disk."""
 
 import resource
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ def test_a_log_that_cannot_be_written_says_so(tmp_path):
 
 @contextmanager
 def files_of_at_most(size):
-    """What a full disk does, for this process: a file grows no further (Python ignores the signal)."""
+    """Simulate a full disk for this process: files cannot grow (Python ignores the signal)."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -58,7 +58,7 @@ def files_of_at_most(size):
 def test_a_full_disk_is_an_output_error_and_closes_the_files(tmp_path, add):
     full = partial(pytest.raises, OutputError, match=r"cannot be written \(File too large\). Allow larger files")
     log = RunLog(tmp_path, CLASSES, quiet=True)
-    with files_of_at_most(100), full(), log, full():  # outside: closing finds what lies in memory still
+    with files_of_at_most(100), full(), log, full():  # outside: closing writes the remaining buffer
         add(log)
     assert all(file.closed for file in (log._log, log._steps, log._epochs))
     assert read_steps(tmp_path) == read_epochs(tmp_path) == []

@@ -1,4 +1,4 @@
-"""A run's tables: digits, damage."""
+"""A run's tables: number of digits, damage."""
 
 import math
 

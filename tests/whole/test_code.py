@@ -1,7 +1,7 @@
-"""House rules that can be counted: lines per module, parameters, types of kernels, tables that stand twice.
+"""House rules that can be counted: lines per module, parameters, types of kernels, duplicate tables.
 
-``NOT_YET_...`` lists what breaks a rule today. Whoever mends an entry deletes its line: a listed entry that keeps the
-rule fails the test, as does an offender that is not listed.
+``NOT_YET_...`` lists current violations of a rule. When you fix one, delete its line: a listed entry that follows the
+rule fails the test, as does a violation that is not listed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from places import files, module_of
 LINES_P90 = 250
 PARAMETERS = 10
 MORE_PARAMETERS = {("mhpdata.loading.loader", "Loader.__init__"): 14, ("mhpdata.packing.pack", "pack"): 14}
-"""Functions that people call with keywords of their own choice."""
+"""Public functions that are called with keywords."""
 KERNEL_DECORATORS = {"kernel", "callee", "inlined", "step"}
 VERB_OF_AN_ENGINE = {"mhpmodels.engines.mxnet": "build", "mhpmodels.engines.torch": "build"}
-"""What the ``__init__`` of an engine defines: the one function that imports its framework."""
+"""Function of an engine's ``__init__`` that imports its framework."""
 
 NOT_YET_FEWER_PARAMETERS = """
 """
@@ -32,30 +32,30 @@ mhpdata.drawing.jpeg.scan           _APP0 _APP14
 mhpdata.images.formats.segments             _APP0 _APP14
 """
 EQUAL_BY_CHANCE = {"LEAKS ON_ERROR"}
-"""Tables with other meanings, which may change apart."""
+"""Equal tables with different meanings, which may diverge."""
 
 
 def listed(text: str) -> set[tuple[str, str]]:
-    """(module, name) of each name in a list of modules."""
+    """Return (module, name) of each name in a list of modules."""
     return {(line.split()[0], name) for line in text.strip().splitlines() for name in line.split()[1:]}
 
 
 def check(found: set[tuple[str, str]], text: str) -> None:
-    """Offenders are those of the list."""
+    """Assert that the offenders are exactly those of the list."""
     known = listed(text)
     assert not found - known, f"against the rule: {sorted(found - known)}"
-    assert not known - found, f"mended; delete from the list: {sorted(known - found)}"
+    assert not known - found, f"fixed; delete from the list: {sorted(known - found)}"
 
 
 @cache
 def trees() -> dict[str, ast.Module]:
-    """The syntax tree of each module, by name; a package by its own."""
+    """Return the syntax tree of each module, by name; a package has its own name."""
     paths = files("mhpdata", "mhpmodels", "tools")
     return {module_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def functions(tree: ast.AST, inside: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Each function and method with the names of the classes and functions around it."""
+    """Yield each function and method with the names of the enclosing classes and functions."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef):
             yield f"{inside}{node.name}", node
@@ -64,12 +64,12 @@ def functions(tree: ast.AST, inside: str = "") -> Iterator[tuple[str, ast.Functi
 
 
 def decorators(function: ast.FunctionDef) -> set[str]:
-    """Names of a function's decorators: kernel of ``@kernel``, step of ``@step(...)``, click.command of a call."""
+    """Return the names of a function's decorators: kernel for ``@kernel``, click.command for a call of it."""
     return {ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in function.decorator_list}
 
 
 def parameters(function: ast.FunctionDef) -> int:
-    """How many there are, without self and cls; *args and **kwargs are one each."""
+    """Return the number of parameters without self and cls; *args and **kwargs count one each."""
     a = function.args
     names = [arg.arg for arg in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if arg is not None]
     return len([name for name in names if name not in ("self", "cls")])
@@ -89,7 +89,7 @@ def test_functions_have_at_most_ten_parameters():
     found = set()
     for module, tree in trees().items():
         for name, function in functions(tree):
-            is_command = "click.command" in decorators(function)  # click fills in what the command line gives
+            is_command = "click.command" in decorators(function)  # click passes the parameters
             if parameters(function) > MORE_PARAMETERS.get((module, name), PARAMETERS) and not is_command:
                 found.add((module, name))
     check(found, NOT_YET_FEWER_PARAMETERS)
@@ -102,7 +102,7 @@ def test_those_who_may_have_more_parameters_need_them():
 
 
 def test_kernels_say_what_they_take():
-    """No ``Any`` in the signature of what Numba compiles, nor a name that stands for it."""
+    """Signatures that Numba compiles have no ``Any``, nor an alias of it."""
     hiding = {"Any"}
     for tree in trees().values():
         for node in tree.body:
@@ -125,7 +125,7 @@ def test_kernels_say_what_they_take():
 
 
 def names_in(node: ast.AST) -> set[str]:
-    """Names and attributes in an annotation or a value, those in quoted annotations, too."""
+    """Yield names and attributes in an annotation or a value, including quoted annotations."""
     found = set()
     for part in ast.walk(node):
         if isinstance(part, ast.Name):
@@ -138,7 +138,7 @@ def names_in(node: ast.AST) -> set[str]:
 
 
 def test_a_room_exports_nothing():
-    """A room's ``__init__`` is its docstring, so that no function hides a module of the same name."""
+    """A room's ``__init__`` has only a docstring, so that no function hides a module of the same name."""
     for path in files("mhpdata", "mhpmodels", "tools"):
         module = module_of(path)
         if path.name == "__init__.py" and module not in ("mhpdata", "mhpmodels"):
@@ -149,7 +149,7 @@ def test_a_room_exports_nothing():
 
 
 def test_no_table_stands_twice():
-    """Tuples, sets and dictionaries of constants, and numbers of one name, at the top of two modules."""
+    """These are tuples, sets and dictionaries of constants, and numbers of one name, at the top of two modules."""
     places: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for module, tree in trees().items():
         for name, value in constants(tree):
@@ -168,7 +168,7 @@ def test_no_table_stands_twice():
 
 
 def constants(tree: ast.Module) -> Iterator[tuple[str, object]]:
-    """Names that a module gives to literal values, one by one where it gives several in a line."""
+    """Yield the names of a module's literal values, also of those assigned together in a line."""
     for node in tree.body:
         targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
         for target in targets:

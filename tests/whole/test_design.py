@@ -1,4 +1,4 @@
-"""The drawing of the rooms in docs/design.md is that of the tree."""
+"""The drawing of the rooms in docs/design.md matches the source tree."""
 
 import re
 
@@ -8,7 +8,7 @@ ROOM_OF_MHP = re.compile(r"^((?:mhpdata|mhpmodels|tools)/(?:\w+/)?) {2,}\S")
 
 
 def drawing() -> dict[str, list[str]]:
-    """The names of the files of each room, in order, without suffix: storage/shards/file is shards/file of storage."""
+    """Return the file names of each room, in order, without suffix: storage/shards/file is shards/file of storage."""
     text = (ROOT / "docs/design.md").read_text(encoding="utf-8").split("Each room, in this order")[1].split("```")[1]
     rooms: dict[str, list[str]] = {}
     for line in text.splitlines():

@@ -1,5 +1,5 @@
-"""A disk that fails under a command or a loader, and a process that gets no more memory: one error that names the file,
-nothing half-written, and the same command goes on where the trouble is over. A clock that jumps changes nothing."""
+"""A failing disk under a command or a loader, and a process out of memory, give one error that names the file and leave
+nothing half-written; the same command resumes once the fault is fixed. A clock that jumps changes nothing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ main(sys.argv[2:])
 
 @pytest.fixture(scope="module")
 def preloaded(tmp_path_factory):
-    """Runs a command in which functions of the C library are replaced by those of a source in tests/support."""
+    """Return a function that runs a command with C library functions replaced by those of a file in tests/support."""
     if COMPILER is None or not sys.platform.startswith("linux"):
         pytest.skip("needs Linux and a C compiler")
     folder = tmp_path_factory.mktemp("shim")
@@ -63,7 +63,7 @@ def preloaded(tmp_path_factory):
         source = SUPPORT / f"{name}.c"
         if not shim.exists():
             subprocess.run([COMPILER, "-shared", "-fPIC", "-O1", "-o", shim, source, "-ldl"], check=True)
-        around = {name: value for name, value in os.environ.items() if name != "CLOCK_SHIFT"}  # of alone.py
+        around = {name: value for name, value in os.environ.items() if name != "CLOCK_SHIFT"}  # set by alone.py
         env = {**around, "LD_PRELOAD": str(shim), **environment}
         return subprocess.run(
             [sys.executable, *command], env=env, capture_output=True, text=True, timeout=300, check=False
@@ -74,7 +74,7 @@ def preloaded(tmp_path_factory):
 
 @pytest.fixture
 def failing(preloaded):
-    """Runs a command whose reads of some files fail."""
+    """Return a function that runs a command whose reads of some files fail."""
 
     def run(path, after, *command):
         return preloaded("eio", {"FAULT_PATH": str(path), "FAULT_AFTER": str(after)}, *command)
@@ -89,7 +89,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def packed(source, tmp_path_factory):
-    """For what no container has a part in."""
+    """Pack once, for tests that do not depend on the container."""
     out = tmp_path_factory.mktemp("packed") / "rec"
     mhpdata.pack(source, out, size=96)
     return out
@@ -114,7 +114,7 @@ def test_a_shard_that_cannot_be_read_is_one_error_of_the_loader(failing, rec, af
 def test_records_that_cannot_be_read_are_left_out_on_request(failing, rec):
     whole = failing("no such file", 0, "-c", LOAD, str(rec), "skip").stdout
     assert whole.endswith(" 0 skipped\n")
-    for after in (1, 4, 8, 12, 16, 20):  # so many reads open the shard
+    for after in (1, 4, 8, 12, 16, 20):  # number of reads that open the shard
         found = failing(rec / "train-00000", after, "-c", LOAD, str(rec), "skip")
         if not found.stdout.startswith("ShardError"):
             break
@@ -161,7 +161,7 @@ def test_a_pack_without_memory_is_one_error_and_the_next_one_goes_on(tmp_path):
     assert mhpdata.open(out, "train")[0].image.shape[0] == 96
 
 
-# --- a clock that jumps by days, to and fro, whenever it is asked
+# --- a clock that jumps by days, back and forth, at every reading
 
 
 def test_the_clock_does_jump(preloaded):
@@ -189,7 +189,7 @@ def test_a_pack_under_a_clock_that_jumps_has_the_same_bytes(preloaded, source, p
     build = (tmp_path / "rec" / "build.json").read_text()
     assert 0 < json.loads(build)["seconds_of_the_last_run"] < 300
     assert preloaded("clock", {}, *command).returncode == 0
-    assert (tmp_path / "rec" / "build.json").read_text() == build  # found to be done already
+    assert (tmp_path / "rec" / "build.json").read_text() == build  # reported as packed already
 
 
 def test_a_run_under_a_clock_that_jumps_has_the_same_curve(preloaded, packed, tmp_path):

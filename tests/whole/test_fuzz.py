@@ -1,4 +1,4 @@
-"""A minute of damaged inputs for every reader; long by make fuzz. And: does the fuzzer notice what it is for?"""
+"""A minute of damaged inputs for every reader (make fuzz runs an hour), and tests that the fuzzer detects faults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT = [name for name in fuzz.BUILDERS if not name.startswith("loader")]
 LOADERS = [name for name in fuzz.BUILDERS if name.startswith("loader")]
 
 
-# To compile the loader's kernels with bounds checks takes half a minute.
+# Compiling the loader's kernels with bounds checks takes half a minute.
 @pytest.mark.parametrize("names", [SHORT, pytest.param(LOADERS, marks=pytest.mark.slow)], ids=["readers", "loader"])
 def test_a_wrong_byte_is_an_error_or_the_right_sample(names, tmp_path):
     for row in fuzz.run(names, 0, 300, 2, tmp_path):
@@ -74,7 +74,7 @@ def test_what_breaks_is_kept_and_can_be_read_again(tmp_path, monkeypatch, capsys
 
 
 def broken_fuzzer(folder):
-    """The fuzzer, with a target that takes no input but its seed."""
+    """Run the fuzzer with a target that accepts only its seed."""
     path = folder / "broken.py"
     path.write_text(
         f"import sys\nsys.path.insert(0, {os.path.dirname(fuzz.__file__)!r})\nimport fuzz\n"  # noqa: PTH120

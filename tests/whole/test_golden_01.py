@@ -1,4 +1,4 @@
-"""What mhp 0.1 wrote is read, resumed and scored as 0.1 did, and the same download still packs to the same shards.
+"""Files of mhp 0.1 are read, resumed and scored as in 0.1, and the same download still packs to the same shards.
 
 ``tests/support/make_golden_01.py`` made the files, with the code of 0.1.
 """
@@ -47,19 +47,19 @@ def test_a_loader_draws_the_same_batches(name):
 
 @pytest.mark.parametrize("name", PACKS)
 def test_the_same_download_packs_to_the_same_shards(name, download, tmp_path):
-    """And to a manifest of version 2, which has the content of 0.1's records."""
+    """The manifest then has version 2 and the content id of 0.1's records."""
     manifest = mhpdata.pack(download, tmp_path / "rec", workers=2, **PACKS[name])
     assert f"content {manifest.content_id}" in mhpdata.verify_packed(GOLDEN / name).remarks
     packed, golden = tree(tmp_path / "rec"), tree(GOLDEN / name)
     assert packed.pop("manifest.json") != golden.pop("manifest.json")
-    if name == "hdf5":  # HDF5 may lay out the same records otherwise; the records are compared above
+    if name == "hdf5":  # HDF5 may store the same records in another layout; the records are compared above
         assert packed.keys() == golden.keys()
     else:
         assert packed == golden
 
 
 def packed_by_01(download, out):
-    """The golden pack as 0.1 left it after it had packed this very download: build.json knows its files' times."""
+    """Return the golden pack as 0.1 left it after packing this same download: build.json has its files' times."""
     shutil.copytree(GOLDEN / "rec", out)
     entries = [entry for split in scan(download).entries.values() for entry in split]
     build = json.loads((out / "build.json").read_text())

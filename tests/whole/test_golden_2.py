@@ -1,4 +1,4 @@
-"""What this version of the format was when it was made, tests/golden/2: read by every later mhp, and still written.
+"""Format version 2 as first released, tests/golden/2: every later mhp reads it, and this one still writes it.
 
 ``tests/support/make_golden.py`` made the files.
 """
@@ -32,7 +32,7 @@ def test_the_same_download_packs_to_the_same_bytes(name, download, tmp_path):
     assert (tmp_path / "rec" / BUILD_NAME).exists()
     if (
         name == "hdf5"
-    ):  # HDF5 may lay out the same records otherwise; then the file's digests differ, the content does not
+    ):  # HDF5 may store the same records in another layout; then the file's digests differ, but not the content id
         assert packed.keys() == golden.keys()
         here, there = (read_manifest(folder) for folder in (tmp_path / "rec", GOLDEN_2 / name))
         assert here.content_id == there.content_id

@@ -1,4 +1,4 @@
-"""benchmarks/gpu.py, where there is no GPU: that it measures something of every source."""
+"""benchmarks/gpu.py without a GPU measures every source."""
 
 from __future__ import annotations
 

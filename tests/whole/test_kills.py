@@ -1,4 +1,4 @@
-"""Commands ended by signals at random moments; long by make kills. And: does the attack notice what it is for?"""
+"""Commands ended by signals at random moments (make kills runs longer), and tests that the attack detects faults."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check(done):
 
 # --- the attack itself
 
-# It writes for five times as long as it took to start, so that moments fall into the writing on a busy machine, too.
+# It writes five times as long as it starts, so that signals hit the writing even on a busy machine.
 SLOPPY = """
 import os, sys, time
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_a_file_that_is_not_whole_and_other_bytes_at_the_end_are_finds(tmp_path)
 
 def test_an_end_that_no_signal_brought_is_a_find(tmp_path):
     code = "import sys; sys.exit('broken' if sys.argv[1].endswith('killed') else 0)"
-    deaf = ["sh", "-c", 'trap "" INT TERM; exec "$0" "$@"']  # on a slow machine signals come while Python begins
+    deaf = ["sh", "-c", 'trap "" INT TERM; exec "$0" "$@"']  # on a slow machine signals arrive while Python starts
     broken = Victim(lambda out: [*deaf, sys.executable, "-c", code, str(out)], lambda *_: {}, lambda *_: None)
     with pytest.raises(AssertionError, match="broken"):
         attack(broken, tmp_path, 5)

@@ -1,4 +1,4 @@
-"""docs/licences.md names every package that the tests' environments pin, in those versions."""
+"""docs/licences.md names every package that the tests' environments pin, with the pinned version."""
 
 from __future__ import annotations
 

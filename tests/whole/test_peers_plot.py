@@ -1,4 +1,4 @@
-"""The plot of the comparison with other loaders: every loader that ran is a dot, and machine and date stand on it."""
+"""The plot of the comparison with other loaders has a dot for every loader that ran, the machine and the date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom: frameworks stay where they belong, and a command's --help stays light."""
+"""Import rules: frameworks stay in their rooms, and the --help of a command imports little."""
 
 import ast
 import subprocess
@@ -39,19 +39,19 @@ mhpmodels.training      storage loading files engines inference evaluation
 mhpmodels.prediction    images source storage files networks engines inference figures
 mhpmodels.showing       images masks source storage loading files evaluation scoring training figures
 """
-"""All rooms in the order of the data's way: a room may import those above it that its line names, and what lies in no
-room: the files of ``mhpdata`` and ``mhpmodels`` themselves, ``mhpdata.kernels``, ``mhpdata.filesystem``, and
-``mhpdata.settings``: option classes that the loader, ``mhpmodels.config`` and the commands' help share."""
+"""All rooms in the order of the pipeline: a room may import the rooms above it that its line names, and modules outside
+rooms: the files of ``mhpdata`` and ``mhpmodels`` themselves, ``mhpdata.kernels``, ``mhpdata.filesystem``, and
+``mhpdata.settings``, the option classes that the loader, ``mhpmodels.config`` and the commands' help share."""
 ALLOWED = {line.split()[0]: set(line.split()[1:]) for line in ROOMS.strip().split("\n")[1:]}
 GROUND = {"mhpdata", "mhpdata.kernels", "mhpdata.filesystem", "mhpdata.settings", "mhpmodels"}
 NO_COMMANDS = ("__init__", "__main__", "flags", "messages", "network", "paths", "running")
-"""Modules of tools/ that hold what commands share."""
+"""Modules of tools/ that several commands share."""
 MOST_FILES = 14
-"""Files of a room, ``__init__`` left out; the ground floor has a few more."""
+"""Maximum files per room, without ``__init__``; the ground floor may have a few more."""
 
 
 def imports(path: Path) -> set[str]:
-    """The dotted names that a file imports, wherever in it."""
+    """Return the dotted names that a file imports, anywhere in it."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -77,13 +77,13 @@ def test_mhpdata_imports_neither_mhpmodels_nor_tools_and_nobody_imports_tools():
 
 
 def room(module: str) -> str:
-    """The room of a module: mhpdata.storage of mhpdata.storage.shards.file; a package itself is its ground floor."""
+    """Return the room of a module: mhpdata.storage for mhpdata.storage.shards.file; a package is its ground floor."""
     parts = module.split(".")
     return ".".join(parts[:2]) if (ROOT / "/".join(parts[:2])).is_dir() else parts[0]
 
 
 def imported_modules(path: Path, modules: set[str]) -> set[str]:
-    """Which of ours a file imports; of ``from package import module`` the module alone."""
+    """Return our modules that a file imports; for ``from package import module`` only the module."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -103,14 +103,14 @@ def test_each_room_imports_only_what_the_table_lets_it():
     modules = {module_of(path) for path in files("mhpdata", "mhpmodels")}
     for path in files("mhpdata", "mhpmodels"):
         if module_of(path) in ("mhpdata", "mhpmodels"):
-            continue  # its names are imported when they are asked for
+            continue  # its names are imported on first use
         here = room(module_of(path))
         there = {room(name) for name in imported_modules(path, modules)} - {here} - GROUND
         assert {name.split(".")[1] for name in there} <= ALLOWED[here], path
 
 
 def test_the_table_has_no_circles():
-    """A room may import only rooms above it; mhpdata's all lie above those of mhpmodels."""
+    """A room may import only rooms above it; all rooms of mhpdata are above those of mhpmodels."""
     above = set()
     for name, allowed in ALLOWED.items():
         assert allowed <= above, name
@@ -125,7 +125,7 @@ def test_the_ground_floor_knows_no_room():
 
 
 def test_no_file_imports_itself_by_way_of_others():
-    """Circles between the files of one room."""
+    """This excludes circles between the files of one room."""
     modules = {module_of(path) for path in files("mhpdata", "mhpmodels")} - {"mhpdata", "mhpmodels"}
     graph = {module_of(p): imported_modules(p, modules) for p in files("mhpdata", "mhpmodels")}
     done: set[str] = set()
@@ -207,12 +207,12 @@ def test_json_of_others_is_parsed_in_one_place():
 
 
 def test_one_place_says_how_kernels_are_compiled():
-    """Where no cache can be written, only that one goes on without."""
+    """Only jit.py handles a cache folder that cannot be written."""
     for path in files("mhpdata", "mhpmodels"):
         assert path.name == "jit.py" or "cache=True" not in path.read_text(encoding="utf-8"), path
 
 
 def test_one_place_imports_opencv():
-    """It says what to do where OpenCV is broken."""
+    """opencv.py gives the remedy if OpenCV is broken."""
     for path in files("mhpdata", "mhpmodels", "tools"):
         assert path.name == "opencv.py" or "cv2" not in imports(path), path

@@ -1,4 +1,4 @@
-"""The true image 1528 of LV-MHP v1, which may not be shipped: MHP_SAMPLES names the folder that holds mhp_v1_1528/."""
+"""Image 1528 of LV-MHP v1, which must not be distributed: MHP_SAMPLES is the folder that contains mhp_v1_1528/."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason="the licence keeps t
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
-    """The sample as the release has it: one image, four masks, two lists."""
+    """Write the sample in the release's form: one image, four masks, two lists."""
     root = tmp_path_factory.mktemp("release")
     for folder, pattern in (("images", "*.jpg"), ("annotations", "*.png")):
         (root / folder).mkdir()

@@ -1,4 +1,4 @@
-"""What compares two versions of mhp: benchmarks/digests.py and benchmarks/peers/versions.py."""
+"""Tools that compare two versions of mhp: benchmarks/digests.py and benchmarks/peers/versions.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHARDS = {".rec": recordio, ".h5": hdf5}
 
 @pytest.fixture(scope="module", autouse=True)
 def benchmarks():
-    """Benchmarks import one another by the names of their files."""
+    """Put benchmarks/ on the import path: benchmarks import one another by file name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "benchmarks")
         yield
@@ -30,7 +30,7 @@ def test_records_are_read_from_the_format_alone(suffix, tmp_path):
     magic = struct.pack("<I", digests.MAGIC)
     rng = np.random.default_rng(0)
     written = [b"", b"abc", magic, magic * 3, b"abcd" + magic + b"e", b"ab" + magic, *(rng.bytes(n) for n in range(40))]
-    written = [record for record in written if record or suffix == ".rec"]  # hdf5 refuses an empty one
+    written = [record for record in written if record or suffix == ".rec"]  # hdf5 rejects an empty record
     writer = SHARDS[suffix].Writer(tmp_path / "train-00000")
     for record in written:
         writer.write(record)

@@ -1,4 +1,4 @@
-"""The check of words finds what it refuses, in prose only, and names the line."""
+"""The check of words finds refused words in prose only, and gives their lines."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import words
 
 @pytest.fixture
 def found(tmp_path: Path):
-    """Return what is found in a text as (line, text)."""
+    """Return a function that lists the findings of a text as (line, text)."""
 
     def check(text: str, name: str = "page.md") -> list[tuple[int, str]]:
         path = tmp_path / name

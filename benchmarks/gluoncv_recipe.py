@@ -1,8 +1,8 @@
-"""The old way of merging and resizing, restated: Pillow and masked arrays, one image after the other, at every epoch.
+"""Reimplementation of merging and resizing in GluonCV's recipe: Pillow and masked arrays, per image and epoch.
 
-What GluonCV's MHP v1 dataset does for a sample before it augments, written anew: the photo and every mask by Pillow,
-the masks added up under a NumPy mask of the pixels that are taken, the checks it makes on the way, both resized by
-Pillow. In person order, so that the result can be compared.
+GluonCV's MHP v1 dataset does this for a sample before it augments: decode the image and every mask with Pillow, add the
+masks under a NumPy mask of the pixels already labelled, check the result, resize image and labels with Pillow. Masks
+are merged in person order, so that the result can be compared.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mhpdata.source.entry import Entry
 
 
 def merge_and_resize(root: Path, entry: Entry, size: int) -> tuple[np.ndarray, np.ndarray, list[Image.Image]]:
-    """Image uint8 (h, w, 3) RGB and labels uint8 (h, w), the short side ``size``; and the masks, as decoded."""
+    """Return image uint8 (h, w, 3) RGB and labels uint8 (h, w), short side ``size``, and the masks as decoded."""
     image = Image.open(root / entry.image.path).convert("RGB")
     assert not np.isnan(np.sum(np.array(image, dtype=np.uint8)))
     masks = [Image.open(root / file.path) for file in entry.masks]
