@@ -6,8 +6,8 @@ The data is a full-size folder from mhp-synth, packed with mhp-pack's defaults. 
 steps on one batch in memory while the loader is idle, and as many steps on batches that its threads make while the
 engine computes. The second variant is slower by the loader's cost: the wait for the batch, and the CPU time that its
 threads take from the engine. Both are given as shares of the step's wall time. The wait is measured directly; the total
-is a difference of medians, turn by turn, and only as exact as the machine's speed is steady, so the spread of the turns
-stands beside it.
+is a difference of medians, turn by turn, and only as exact as the machine's speed is steady; the spread of the turns is
+given as well.
 """
 
 from __future__ import annotations

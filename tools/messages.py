@@ -72,7 +72,7 @@ def progress() -> bool:
 
 
 def note(text: str) -> None:
-    """Print a line about what the command is doing on stderr, unless it is quiet."""
+    """Print a progress note on stderr, unless the command is quiet."""
     logging.getLogger("mhpdata.command").info("%s", text)
 
 

@@ -55,7 +55,7 @@ def modules() -> set[str]:
 
 
 def check_wheel(wheel: Path) -> list[str]:
-    """List what is wrong with the wheel: exactly our modules, py.typed, LICENSE and NOTICE, and no other folder."""
+    """List the errors of the wheel: exactly our modules, py.typed, LICENSE and NOTICE are allowed."""
     names = set(zipfile.ZipFile(wheel).namelist())
     info = next(name.split("/")[0] for name in names if name.split("/")[0].endswith(".dist-info"))
     metadata = zipfile.ZipFile(wheel).read(f"{info}/METADATA").decode()
@@ -69,7 +69,7 @@ def check_wheel(wheel: Path) -> list[str]:
 
 
 def check_sdist(sdist: Path) -> list[str]:
-    """List what is wrong with the sdist."""
+    """List the errors of the sdist."""
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = [*LEGAL, "README.md", "CHANGELOG.md", "CITATION.cff", "pyproject.toml", "setup.py"]
