@@ -63,7 +63,7 @@ def test_the_command(gluon_file, tmp_path):
     assert CliRunner().invoke(main, [str(gluon_file), str(out)]).exit_code == 0
     assert out.exists()
     again = CliRunner().invoke(main, [str(gluon_file), str(out)])
-    assert again.exit_code == 3 and "is there already" in again.stderr
+    assert again.exit_code == 3 and "already exists" in again.stderr
     assert CliRunner().invoke(main, [str(gluon_file), str(out), "--overwrite"]).exit_code == 0
     assert CliRunner().invoke(main, [str(gluon_file), "a.txt"]).exit_code == 2
 
@@ -71,7 +71,7 @@ def test_the_command(gluon_file, tmp_path):
 def test_nothing_is_overwritten_or_left_half(gluon_file, tmp_path):
     out = tmp_path / "a.pt"
     out.write_bytes(b"mine")
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         convert(gluon_file, out)
     gluon_file.write_bytes(gluon_file.read_bytes()[:-1])
     with pytest.raises(OutputError, match=r"a\.pt: was not written by mhp"):
@@ -281,7 +281,7 @@ def own(tmp_path):
 def test_the_folder_of_a_run_is_its_best_checkpoint_as_for_mhp_eval(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    with pytest.raises(CheckpointError, match="no checkpoint that is whole"):
+    with pytest.raises(CheckpointError, match="no complete checkpoint"):
         convert(run, tmp_path / "a.params")
     engine = open_engine(TrainConfig.of(engine="torch", model="own_networks:with_pyramid", classes=5, crop_size=32))
     checkpoint_writer.save(run, engine, Position(epoch=1), {})

@@ -114,7 +114,7 @@ def test_pictures_have_the_source_size_and_show_labels_beside_the_prediction(rec
 def test_nothing_of_somebody_elses_is_overwritten(rec, tmp_path):
     out = tmp_path / "page"
     save_page(out, Shown(str(rec)))
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         save_page(out, Shown(str(rec)))
     save_page(out, Shown(str(rec)), overwrite=True)
     (out / "index.html").write_text("<!doctype html><p>mine")
