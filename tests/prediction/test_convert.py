@@ -194,7 +194,7 @@ def test_fit_takes_all_or_nothing():
     missing = {name: tensor for name, tensor in whole.items() if name != "0.bias"}
     for tensors, found in [
         (missing, r"0\.bias is missing"),
-        ({**whole, "2.weight": torch.zeros(1)}, r"2\.weight is not of this network"),
+        ({**whole, "2.weight": torch.zeros(1)}, r"2\.weight is not in this network"),
         ({**whole, "0.weight": torch.zeros(3, 3)}, r"0\.weight is \(3, 3\), not \(3, 2\)"),
         ({}, "and 3 more"),
         ({**whole, "1.num_batches_tracked": torch.zeros(2, dtype=int)}, r"1\.num_batches_tracked is \(2,\), not \(\)"),
@@ -209,7 +209,7 @@ def test_fit_takes_all_or_nothing():
             {**whole, "1.weight": torch.nested.nested_tensor([torch.ones(3)], layout=torch.jagged)},
             r"1\.weight is a nested tensor",
         ),
-        ({**whole, "1.weight": 3}, r"1\.weight is int"),
+        ({**whole, "1.weight": 3}, r"1\.weight is an object of type int"),
     ]:
         with pytest.raises(CheckpointError, match=found):
             fit(network, tensors, "a.pt")
@@ -316,7 +316,7 @@ def test_a_network_of_ones_own_goes_by_the_json_beside_it(own, tmp_path):
     plain = open_trained(tmp_path / "a.onnx", {}).config
     assert (plain.network.class_names, plain.network.flip_pairs, plain.mix.remap) == ((), (), None)
     assert labels_of(plain) is MHP_V1
-    with pytest.raises(CheckpointError, match="GluonCV's PSPNet or ICNet"):
+    with pytest.raises(CheckpointError, match="weights of PSPNet or ICNet with GluonCV's names"):
         path.with_suffix(".json").unlink()
         convert(path, tmp_path / "b.onnx")
 
