@@ -56,13 +56,13 @@ class Written:
 
 
 def predict_photos(
-    inference: Inference, photos: Sequence[str | Path], out: str | Path, labels: LabelSet, options: Options
+    inference: Inference, paths: Sequence[str | Path], out: str | Path, labels: LabelSet, options: Options
 ) -> Written:
     """Predict image files; each label PNG is named after its image file.
 
     Args:
         inference: inference with the network.
-        photos: paths of image files.
+        paths: paths of image files.
         out: output folder; created if it is missing.
         labels: classes of the network.
         options: options of the prediction.
@@ -76,15 +76,15 @@ def predict_photos(
         EngineError: the network fails.
         MissingError: the legend needs Matplotlib, which is not installed.
     """
-    count = Counter(Path(photo).stem for photo in photos)
+    count = Counter(Path(path).stem for path in paths)
     for name in count:
         if count[name] > 1:
-            same = ", ".join(str(photo) for photo in photos if Path(photo).stem == name)
+            same = ", ".join(str(path) for path in paths if Path(path).stem == name)
             remedy = "Rename one, or run the command once for each with another --out."
             raise OptionError("the images", f"{count[name]} named {name} ({same})", "distinct names", remedy)
-    paths = {Path(photo).stem: Path(photo) for photo in photos}
+    by_name = {Path(path).stem: Path(path) for path in paths}
     read = partial(read_file, short=options.size, upright=options.exif == "upright", show=options.overlay)
-    return _predict(inference, paths, read, Path(out), labels, options)
+    return _predict(inference, by_name, read, Path(out), labels, options)
 
 
 def predict_split(

@@ -44,7 +44,7 @@ class Row:
         panels: image, labels, persons, overlapping pixels, each uint8 (height, width, 3) RGB of the same size.
         centres: {person number from 1: (y, x) of the number, in panel pixels}.
         note: remark below the persons panel, or "".
-        contested: numbers of overlapping pixels at source size with equal and with conflicting labels.
+        overlaps: numbers of overlapping pixels at source size with equal and with conflicting labels.
     """
 
     caption: tuple[str, str]
@@ -52,7 +52,7 @@ class Row:
     panels: tuple[Pixels, ...]
     centres: dict[int, tuple[float, float]]
     note: str
-    contested: tuple[int, int]
+    overlaps: tuple[int, int]
 
     @staticmethod
     def of(sample: Sample, palette: Pixels) -> Row:
@@ -120,7 +120,7 @@ def draw_row(page: Page, row: Row, split: str) -> None:
     page.down(row.panels[0].shape[0] + 8)
     page.text(column_left(2), page.clip(row.note, 15, COLUMN), 15, MUTED)
     if row.present is not None:
-        _draw_counts(page, row.contested)
+        _draw_counts(page, row.overlaps)
     page.down(34)
 
 

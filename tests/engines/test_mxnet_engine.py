@@ -257,7 +257,7 @@ def test_weights_that_are_not_finite_are_refused(engine, tmp_path):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"ngpus": 1, "contexts": 1}, EngineError, r"ngpus: 1, of which MXNet 1\.9\.1 sees 0.*--ngpus 0"),
+        ({"ngpus": 1, "contexts": 1}, EngineError, r"ngpus: 1, but MXNet 1\.9\.1 sees 0.*--ngpus 0"),
         ({"dtype": "float16"}, OptionError, "float16 with engine mxnet.*--engine torch"),
         ({"kvstore": "p3"}, OptionError, "'p3'.*device or local or dist_sync"),
         ({"kvstore": "dist_sync"}, EngineError, "dist_sync without DMLC_ROLE.*launch.py"),

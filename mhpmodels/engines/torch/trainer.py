@@ -209,7 +209,7 @@ class Trainer:
         self.scaler.factor, self.scaler.good = factor if self.config.optim.dtype == "float16" else 1.0, good
 
     def _restore_weights(self, content: dict[str, Any], path: str | Path) -> None:
-        """Restore the weights behind the average; the average and the statistics come from the file of weights."""
+        """Restore the trained weights; the average and the statistics come from the file of weights."""
         weights, averaged = content.get("weights"), content.get("averaged")
         if not isinstance(weights, dict) or type(averaged) is not int:
             remedy = "Pass the .state file of a run with --ema, or omit --ema (Python: ema=0)."
