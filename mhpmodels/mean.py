@@ -1,4 +1,4 @@
-"""A running mean of finite numbers."""
+"""Compute a running mean of finite numbers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The groups of options that only a training run has: network, data, loss, optimisation, schedule, machine, run.
+"""Option groups of a training run: network, data, loss, optimisation, schedule, machine, run.
 
-Names of the flags are those of GluonCV's training script. The other groups of a run are the loader's own:
-``mhpdata.settings``.
+Flags have the names of GluonCV's training script. The loader's groups are in ``mhpdata.settings``.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class _Model(Rule):
         """Return the name; raise OptionError for any other."""
         Text().take(name, value, usual)
         if ":" not in value and value not in MODELS:
-            remedy = "For a network of your own pass package.module:function with --engine torch."
+            remedy = "Pass one of these, or package.module:function with --engine torch for your own network."
             raise OptionError(name, repr(value), " or ".join(MODELS), remedy)
         return value
 
@@ -55,13 +54,13 @@ class _FirstWeights(Rule):
         """Return the text; raise OptionError for anything else."""
         if not isinstance(value, str | None):
             expected = "'store' for GluonCV's weights, or the path of a .params file"
-            raise OptionError(name, in_words(value), expected, "Pass None for random weights.")
+            raise OptionError(name, in_words(value), expected, "Pass a string, or None for random weights.")
         return value
 
 
 @dataclass(frozen=True)
 class Network(Checked):
-    """The network. ``class_names`` and ``flip_pairs`` ((left, right) classes) are empty for those of the data."""
+    """The network. Empty ``class_names`` and ``flip_pairs`` ((left, right) classes) mean those of the data."""
 
     model: str = option(
         MODELS[0], _Model(), f"Network: {', '.join(MODELS)}, or your own as package.module:function (engine torch)."
@@ -82,7 +81,7 @@ class Network(Checked):
 
 @dataclass(frozen=True)
 class Data(Checked):
-    """The packed folders. ``folder`` is trained on and validated on; ``also`` are trained on, too."""
+    """The packed folders: ``folder`` for training and validation, ``also`` for training only."""
 
     folder: str = option(
         "rec",
@@ -100,13 +99,13 @@ class Data(Checked):
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Return all folders that are trained on."""
+        """All training folders."""
         return (self.folder, *self.also)
 
 
 @dataclass(frozen=True)
 class Loss(Checked):
-    """What the loss adds up: classes and outputs by their weights, over the labelled pixels of the whole batch."""
+    """Weights of classes and outputs in the loss, which is averaged over the labelled pixels of the whole batch."""
 
     class_weights: tuple[float, ...] | None = option(
         None, OrNone(Each(POSITIVE)), "Weight the loss of rare classes more."
@@ -160,7 +159,7 @@ class Schedule(Checked):
 
 @dataclass(frozen=True)
 class Machine(Checked):
-    """Where a run computes. ``contexts`` is the number of copies of the network once it is constructed."""
+    """Devices and threads of a run. A ``contexts`` of 0 becomes the number of network replicas on construction."""
 
     engine: str = option("mxnet", Text(), "Framework.  [default: the first that is installed]")
     ngpus: int = option(
@@ -198,7 +197,7 @@ class Machine(Checked):
 
 @dataclass(frozen=True)
 class Run(Checked):
-    """How a run begins, what it reports, and when it stops."""
+    """Seed, reports, checkpoints and stopping of a run."""
 
     seed: int = option(0, Integer(0, 2**31 - 1), "Random seed of initial weights, shuffling, augmentation and dropout.")
     old_recipe: bool = option(

@@ -1,1 +1,1 @@
-"""One module or package per framework, behind one interface (engine)."""
+"""One module or package per framework; all implement the interface in ``engine``."""

@@ -1,13 +1,13 @@
-"""Engines: the frameworks that train and predict, behind one small contract.
+"""The interface of engines, the frameworks that train and predict.
 
-An engine builds a network, takes steps and reads and writes weights. It knows nothing of shards, epochs, schedules,
-logs or files' names: those are the loop's (``mhpmodels.training.loop``), written once for all engines.
-``tests/engines/test_contract.py`` is the contract as tests, run for every engine that is installed.
+An engine builds a network, takes training steps, and reads and writes weights. Shards, epochs, schedules, logs and file
+names belong to the loop (``mhpmodels.training.loop``), which is shared by all engines.
+``tests/engines/test_contract.py`` tests the interface with every installed engine.
 
-No framework is imported here: ``open_engine`` imports the one that is asked for. An engine is a module
-``mhpmodels.engines.NAME`` with a function ``build(config, training) -> Engine``; of ours it imports ``mhpdata.errors``,
-``mhpmodels.config``, ``mhpmodels.files.params``, ``mhpmodels.networks``, ``mhpmodels.engines.batch`` and this module
-only.
+This module imports no framework; ``open_engine`` imports the requested one. An engine is a module
+``mhpmodels.engines.NAME`` with a function ``build(config, training) -> Engine``. From mhp it imports only
+``mhpdata.errors``, ``mhpmodels.config``, ``mhpmodels.files.params``, ``mhpmodels.networks``,
+``mhpmodels.engines.batch`` and this module.
 """
 
 from __future__ import annotations
@@ -27,27 +27,28 @@ if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
 ENGINES = {"torch": ("torch",), "mxnet": ("mxnet", "gluoncv")}
-"""The engines, the preferred one first, and the libraries that each imports; the pip extra has the engine's name."""
+"""{engine: libraries that it imports}, the preferred engine first; the pip extra has the engine's name."""
 
 
 def install(extra: str) -> str:
-    """How libraries that only some of mhp needs are installed; a sentence without its end."""
-    return f'Run, in the folder of mhp\'s source: pip install ".[{extra}]"'
+    """Return the advice to install a pip extra, without a final period."""
+    return f'In the folder of mhp\'s source, run: pip install ".[{extra}]"'
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one training step did.
+    """Result of one training step.
 
     Attributes:
-        loss: weighted sum of the main and auxiliary outputs' losses; each is the mean over the labelled pixels of the
-            whole batch (all contexts and ranks) of the cross-entropy, times its label's of
-            ``config.loss.class_weights``; 0 where no pixel is labelled. Not finite if a logit was not. With
-            ``config.run.old_recipe`` the loss that GluonCV prints: the mean over all pixels, those without a label as
-            0, and outputs weighted as the config says, although all weigh 1 in the gradient.
-        gradient: L2 norm of the whole gradient of that loss before clipping, weight decay left out; may be not finite.
-        applied: False: the loss or the gradient was not finite, and weights, running statistics and the optimiser's
-            state are bit for bit what they were before the step.
+        loss: weighted sum of the losses of the main and auxiliary outputs. Each is the cross-entropy, times the label's
+            ``config.loss.class_weights``, averaged over the labelled pixels of the whole batch (all contexts and
+            ranks); 0 if no pixel is labelled, non-finite if a logit is. With ``config.run.old_recipe``, the loss that
+            GluonCV prints: the average over all pixels, unlabelled ones counting 0, with the outputs weighted as in the
+            config, although all weigh 1 in the gradient.
+        gradient: L2 norm of the whole gradient of that loss, before clipping and without weight decay; may be
+            non-finite.
+        applied: whether the update was applied. If not, the loss or the gradient was non-finite, and weights, running
+            statistics and the optimiser's state are bit for bit as before the step.
     """
 
     loss: float
@@ -56,18 +57,18 @@ class Step:
 
 
 class Predictor(Protocol):
-    """What evaluation and prediction ask of a network.
+    """Interface for evaluation and prediction.
 
     Attributes:
-        name: as in ENGINES, or "onnx".
-        config: what it was opened with.
+        name: key of ENGINES, or "onnx".
+        config: config that the engine was opened with.
     """
 
     name: str
     config: TrainConfig
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """float32 (N, classes, H, W): logits of the main output at the images' size, in inference mode.
+        """Return the logits of the main output at the images' size, in inference mode: float32 (N, classes, H, W).
 
         Args:
             images: as in ``Engine.train_step``.
@@ -75,83 +76,84 @@ class Predictor(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]:
-        """Framework, versions, number of parameters, devices, as JSON takes them, for logs and reports."""
+        """Return framework, versions, number of parameters and devices, as JSON values for logs and reports."""
         ...
 
     def close(self) -> None:
-        """Frees the network and leaves the group of processes; may be called twice."""
+        """Free the network and leave the process group; may be called twice."""
         ...
 
 
 class Engine(Predictor, Protocol):
-    """What the loop asks of a framework.
+    """Interface for the training loop.
 
     Attributes:
-        rank, world_size: of this process among those that train together; 0 and 1 for a single one.
+        rank: rank of this process, from 0.
+        world_size: number of processes that train together, at least 1.
     """
 
     rank: int
     world_size: int
 
     def train_step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
-        """One forward and backward pass and one update.
+        """Run one forward and backward pass and one update.
 
-        The arrays may be views of memory that the caller uses again: the engine is done with them when it returns.
+        The arrays may be views of memory that the caller reuses afterwards.
 
         Args:
-            images: float32 (N, 3, H, W), RGB normalised by ImageNet's mean and deviation; or uint8 (N, H, W, 3), RGB as
-                decoded, which the engine normalises. C-contiguous.
-            labels: uint8 (N, H, W), a class in 0..classes-1, or 255: not labelled. C-contiguous.
-            rate: learning rate of this step for the backbone; the heads take ``rate * config.optim.head_rate``.
-            seed: 0..2**31-1, of all the step's own randomness (dropout): the same state, batch, rate and seed give the
-                same result, on the same CPU bit for bit.
+            images: float32 (N, 3, H, W), RGB normalised by ImageNet's mean and deviation, or uint8 (N, H, W, 3), RGB,
+                which the engine normalises. C-contiguous.
+            labels: uint8 (N, H, W), a class in 0..classes-1, or 255 for unlabelled pixels. C-contiguous.
+            rate: learning rate of the backbone; the heads take ``rate * config.optim.head_rate``.
+            seed: seed of the step's random draws (dropout), 0..2**31-1. The same state, batch, rate and seed give the
+                same result, bit for bit on the same CPU.
 
         Raises:
-            EngineError: a batch that the network cannot take (the message says which sizes it can).
+            EngineError: the network does not support the batch; the message names the supported sizes.
         """
         ...
 
     def prefetch(self, loader: Any) -> Any:
-        """The loader, or one that gives the same batches and states and sends each to the device ahead of its step.
+        """Return the loader, or one with the same batches and states that prefetches batches to the device.
 
         Args:
-            loader: as ``mhpdata.Loader``.
+            loader: a loader with the interface of ``mhpdata.Loader``.
         """
         ...
 
     def save(self, path: str | Path) -> None:
-        """Writes the weights and running statistics. Raises OutputError."""
+        """Write the weights and running statistics. Raises OutputError."""
         ...
 
     def load(self, path: str | Path) -> None:
-        """Reads what ``save`` wrote. Raises CheckpointError naming what does not fit; the weights stay as they were."""
+        """Read a file that ``save`` wrote. Raises CheckpointError, and keeps the weights, if it does not fit."""
         ...
 
     def save_state(self, path: str | Path) -> None:
-        """Writes the optimiser's state: with the weights, all that the next step depends on. Raises OutputError."""
+        """Write the optimiser's state, which together with the weights determines the next step. Raises OutputError."""
         ...
 
     def load_state(self, path: str | Path) -> None:
-        """Reads what ``save_state`` wrote. Raises CheckpointError; the state stays as it was."""
+        """Read a file that ``save_state`` wrote. Raises CheckpointError, and keeps the state, if it does not fit."""
         ...
 
 
 def installed() -> tuple[str, ...]:
-    """The engines whose libraries are installed here, the preferred one first. Imports none of them."""
+    """Return the engines whose libraries are installed, the preferred one first, without importing them."""
     return tuple(name for name in ENGINES if not _missing(name))
 
 
 def open_engine(config: TrainConfig, training: bool = True) -> Engine:
-    """The engine that ``config.machine.engine`` names, with a network built as ``config`` says.
+    """Open the engine ``config.machine.engine`` with the network of ``config``.
 
     Args:
-        config: model, backbone, devices, optimiser and seed; the initial weights follow from the seed.
-        training: False builds what ``predict`` needs only: no pretrained backbone is read, and ``train_step`` and the
-            state may not be used.
+        config: model, backbone, devices, optimiser and seed; the seed determines the initial weights.
+        training: False opens the engine for ``predict`` only: no pretrained backbone is loaded, and ``train_step`` and
+            the state are not available.
 
     Raises:
-        OptionError: no engine of that name.
-        EngineError: its framework is not installed or cannot be used here.
+        OptionError: the engine is unknown.
+        EngineError: its framework is not installed, or cannot be used on this machine.
     """
     name = config.machine.engine
     if name not in ENGINES:
@@ -174,5 +176,5 @@ def _missing(name: str) -> list[str]:
 
 
 def _others(name: str) -> str:
-    there = [other for other in installed() if other != name]
-    return f"; or pass --engine {there[0]}, which is installed." if there else "."
+    others = [other for other in installed() if other != name]
+    return f"; or pass --engine {others[0]}, which is installed." if others else "."

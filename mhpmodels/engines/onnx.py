@@ -1,6 +1,6 @@
-"""A network in an ONNX file, as mhp-convert writes it, in onnxruntime: it predicts and does nothing else.
+"""Predict with onnxruntime and an ONNX file that mhp-convert wrote.
 
-onnxruntime is imported when ``open_onnx`` is called.
+onnxruntime is imported when an ``OnnxEngine`` is constructed.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _PROVIDERS = {False: "CPUExecutionProvider", True: "CUDAExecutionProvider"}
 
 
 class OnnxEngine:
-    """Fulfils ``mhpmodels.engines.engine.Predictor``.
+    """An ONNX network as a ``mhpmodels.engines.engine.Predictor``.
 
     Args:
-        path: the file.
-        config: of it only ``ngpus`` acts; ``classes``, and what they are called, becomes what the file has.
+        path: the ``.onnx`` file.
+        config: only ``ngpus`` is used; the number and names of the classes come from the file.
 
     Raises:
-        MissingError, EngineError: onnxruntime is not installed, or has not the device.
-        CheckpointError: the file cannot be read, or is no network of this form.
+        MissingError, EngineError: onnxruntime is not installed, or does not support the device.
+        CheckpointError: the file cannot be read, or has other inputs and outputs.
     """
 
     name = "onnx"
@@ -48,7 +48,7 @@ class OnnxEngine:
         provider = _PROVIDERS[bool(config.machine.ngpus)]
         if provider not in onnxruntime.get_available_providers():
             remedy = "Pass --ngpus 0 to use the CPU, or run: pip install onnxruntime-gpu."
-            raise EngineError("ngpus", f"{config.machine.ngpus}, and onnxruntime has no {provider}", "", remedy)
+            raise EngineError("ngpus", f"{config.machine.ngpus}, but onnxruntime has no {provider}", "", remedy)
         try:
             content = read_regular(path, MAX_BYTES)
         except OSError as error:
@@ -57,10 +57,10 @@ class OnnxEngine:
             raise CheckpointError(path, f"cannot be read ({why(error)})", "a network", remedy) from error
         try:
             session = onnxruntime.InferenceSession(content, providers=[provider])
-        except Exception as error:  # onnxruntime's own errors have no base but this
+        except Exception as error:  # onnxruntime's errors have no other common base class
             remedy = f"Write the file again with mhp-convert WEIGHTS {path} --overwrite."
-            found = f"not taken by onnxruntime ({error})"
-            raise CheckpointError(path, found, "what mhp-convert wrote", remedy) from error
+            found = f"rejected by onnxruntime ({error})"
+            raise CheckpointError(path, found, "a file written by mhp-convert", remedy) from error
         (given, *more), (logits, *_) = session.get_inputs(), session.get_outputs()
         shapes = [given.shape, logits.shape]
         if (
@@ -71,7 +71,7 @@ class OnnxEngine:
         ):
             raise CheckpointError(
                 path,
-                f"takes arrays {given.shape}, gives {logits.shape}",
+                f"has input {given.shape} and output {logits.shape}",
                 "images (N, 3, H, W) and logits (N, classes, H, W)",
                 "Pass a file that mhp-convert WEIGHTS OUT.onnx wrote.",
             )
@@ -89,9 +89,9 @@ class OnnxEngine:
             images = (pixels - mean) / deviation
         try:
             logits: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(images)})[0]
-        except Exception as error:  # onnxruntime's own errors have no base but this
+        except Exception as error:  # onnxruntime's errors have no other common base class
             remedy = (
-                "If memory ran out, pass a smaller --window, such as 1024; otherwise write the file again: "
+                "If it is out of memory, pass a smaller --window, such as 1024; otherwise write the file again with "
                 f"mhp-convert WEIGHTS {self.source} --overwrite."
             )
             found = f"onnxruntime failed for images {images.shape} ({error})"

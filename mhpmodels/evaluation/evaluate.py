@@ -190,8 +190,8 @@ class _Run:
 
     def crops(self, batch_size: int, threads: int | None) -> Confusion:
         """Score centre crops, in batches as in training; one by one for several scales or mirrored images."""
-        plain = self.inference.scales == (1.0,) and not self.inference.mirror
-        predict = self.inference.predict if plain else self._each
+        batched = self.inference.scales == (1.0,) and not self.inference.mirror
+        predict = self.inference.predict if batched else self._each
 
         def timed(images: NDArray[Any]) -> NDArray[np.float32]:
             begun = time.perf_counter()
@@ -207,7 +207,7 @@ class _Run:
             choose=Choose(names=self.chosen.names),
             mix=Mix(remap=self.remap),
             share=Share(every=True),
-            output=Output(dtype="float32" if plain else "uint8"),
+            output=Output(dtype="float32" if batched else "uint8"),
             threads=threads,
         )
         try:

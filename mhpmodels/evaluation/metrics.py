@@ -134,7 +134,7 @@ def most_likely(logits: np.ndarray, place: str = "logits") -> Labels:
     bad = _choose(flat, labels.reshape(-1, height * width), np.empty(_BLOCK, np.float32))
     if bad >= 0:
         found = f"NaN at image {bad // (height * width)}, row {bad % (height * width) // width}, column {bad % width}"
-        raise EngineError(place, f"the network returned {found}", "numbers", NOT_FINITE)
+        raise EngineError(place, f"the network returned {found}", "finite numbers", NOT_FINITE)
     return labels
 
 

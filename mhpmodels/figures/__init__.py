@@ -1,1 +1,1 @@
-"""Parts of pictures: pages, panels, legends, overlays."""
+"""Draw elements of figures: pages, panels, legends, overlays."""

@@ -1,8 +1,8 @@
-"""Choose the colours of classes in pictures for people: sheets, overlays, legends. Label PNGs keep their palette.
+"""Choose the colours of classes in sheets, overlays and legends. Label PNGs keep the palette of their dataset.
 
-The palettes of the datasets give hat and upper clothes one colour, and arms two that few people tell apart. These
-colours are apart for people with deuteranopia and protanopia, too: a search over a grid of sRGB for the largest
-smallest distance in CIELAB found them. Of each pair of left and right, left is the lighter one.
+The palettes of the datasets give hat and upper clothes the same colour, and left and right arm nearly the same. The
+colours here are distinguishable with deuteranopia and protanopia, too: a search over a grid of sRGB maximised the
+smallest distance in CIELAB. The left class of a left/right pair is always lighter than the right one.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 
 
 def picture_palette(labels: LabelSet) -> NDArray[np.uint8]:
-    """Return the colours of a label set for pictures: uint8 (256, 3) RGB, black beyond the classes, 255 included.
+    """Return the colours of a label set for figures: uint8 (256, 3) RGB, black from the last class on, also for 255.
 
     A set with a class that ``COLOURS`` lacks keeps the palette of its dataset, except for its left and right classes:
     left is mixed with white, right with black.
 
     Args:
-        labels: the classes.
+        labels: label set.
     """
     names = [name.replace("-", " ") for name in labels.names]
     palette: NDArray[np.uint8] = labels.palette.copy()

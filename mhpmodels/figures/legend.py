@@ -1,6 +1,6 @@
-"""Which colour is which class: the legend of every picture.
+"""Draw legends: names and colours of the classes in a figure.
 
-In: labels, the classes' names, and the palette, uint8 (256, 3) RGB. 255 is not counted.
+In: labels, class names, and the palette, uint8 (256, 3) RGB. Label 255 is ignored in scores.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from mhpdata.labels import IGNORE
 from mhpmodels.figures.page import MARGIN, MUTED, WIDTH, Color, Page, Pixels
 
 SWATCH = (18, 26)
-"""Size of a piece of colour, (height, width)."""
+"""Size of a colour swatch in pixels, (height, width)."""
 
 
 def present_classes(labels: Pixels) -> tuple[int, ...]:
-    """The labels that occur in a map, rising; 255 is one of them."""
+    """Return the labels that occur in a label map, in ascending order, including 255."""
     return tuple(int(label) for label in np.flatnonzero(np.bincount(labels.reshape(-1), minlength=1)))
 
 
 def legend_entries(present: Sequence[int], classes: Sequence[str], palette: Pixels) -> list[tuple[str, Color]]:
-    """The legend: name and colour of each label that occurs, in order."""
+    """Return the name and colour of each label in ``present``, in order."""
     return [("not counted" if c == IGNORE else classes[c], _color(palette[c])) for c in present]
 
 
 def shared_colors(entries: Sequence[tuple[str, Color]]) -> list[tuple[str, ...]]:
-    """Groups of legend names that have one colour."""
+    """Return the groups of legend names that have the same colour."""
     groups: dict[Color, list[str]] = {}
     for name, color in entries:
         groups.setdefault(color, []).append(name)
@@ -37,12 +37,14 @@ def shared_colors(entries: Sequence[tuple[str, Color]]) -> list[tuple[str, ...]]
 def draw_legend(
     page: Page, present: Sequence[int], classes: Sequence[str], palette: Pixels, numbered: bool = False
 ) -> None:
-    """Colours and names in lines, and which names share a colour.
+    """Draw colours and names in lines, then the names that share a colour.
 
     Args:
-        page: the pen ends below.
-        present, classes, palette: as for ``legend_entries``.
-        numbered: each name after its label.
+        page: page to draw on; the pen is moved below the legend.
+        present: labels to show.
+        classes: class names by label.
+        palette: uint8 (256, 3) RGB, colour per label.
+        numbered: write the label before each name.
     """
     entries = legend_entries(present, classes, palette)
     x, before = MARGIN, SWATCH[1] + 9

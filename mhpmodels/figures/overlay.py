@@ -1,6 +1,6 @@
-"""Pictures for people: labels laid over their photo, and the legend that says which colour is which class.
+"""Draw labels over their image, and the legend of all classes.
 
-In: uint8 (height, width, 3) RGB photos, uint8 (height, width) labels of the same size. Out: uint8 RGB.
+In: uint8 (height, width, 3) RGB images, uint8 (height, width) labels of the same size. Out: uint8 RGB.
 """
 
 from __future__ import annotations
@@ -16,19 +16,30 @@ from mhpmodels.figures.page import Page
 Pixels = NDArray[np.uint8]
 
 
-def lay_over(photo: Pixels, labels: Pixels, palette: Pixels) -> Pixels:
-    """Half photo, half colour where a label is; along the edge of two labels the colour alone; background untouched."""
+def lay_over(image: Pixels, labels: Pixels, palette: Pixels) -> Pixels:
+    """Blend an image with the colours of its labels.
+
+    Labelled pixels are half image, half colour; edges between labels have the full colour; background is unchanged.
+
+    Args:
+        image: uint8 (height, width, 3) RGB.
+        labels: uint8 (height, width).
+        palette: uint8 (256, 3) RGB, colour per label.
+
+    Returns:
+        uint8 (height, width, 3) RGB.
+    """
     colors = palette[labels]
-    mixed = ((photo.astype(np.uint16) + colors + 1) // 2).astype(np.uint8)
+    mixed = ((image.astype(np.uint16) + colors + 1) // 2).astype(np.uint8)
     edge = np.zeros(labels.shape, bool)
     edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     edge[1:] |= labels[1:] != labels[:-1]
     shown = np.where(edge[:, :, None], colors, mixed)
-    return np.where((labels == 0)[:, :, None], photo, shown)
+    return np.where((labels == 0)[:, :, None], image, shown)
 
 
 def legend(classes: LabelSet) -> Pixels:
-    """Every class with its label and its colour, and which share one.
+    """Draw every class with its label and colour, and the classes that share a colour: uint8 (height, 1840, 3) RGB.
 
     Raises:
         MissingError: Matplotlib is not installed.

@@ -1,7 +1,7 @@
-"""A page to draw on: text, images and colours, placed in pixels from the top left.
+"""Draw text, images and colours on a page, in pixel coordinates from the top left.
 
-Text is drawn on Matplotlib's Agg canvas through objects: no pyplot, no global state. Images are laid down pixel by
-pixel. The same calls give the same bytes with the same library versions.
+Text is drawn on Matplotlib's Agg canvas without pyplot or other global state. Images are copied pixel by pixel. The
+same calls give the same bytes with the same library versions.
 
 Out: uint8 (height, WIDTH, 3) RGB.
 """
@@ -25,7 +25,11 @@ LINE: Color = (207, 212, 218)
 
 
 class Page:
-    """Drawing in pixels from the top left; ``y`` is the pen: what is drawn begins there. The height is given last."""
+    """A page, WIDTH pixels wide. Drawing starts at the pen, ``y`` pixels from the top; ``picture`` sets the height.
+
+    Raises:
+        MissingError: Matplotlib is not installed.
+    """
 
     def __init__(self) -> None:
         try:
@@ -37,7 +41,7 @@ class Page:
             remedy = "Run: pip install matplotlib."
             raise MissingError("matplotlib", f"cannot be imported ({error})", "", remedy) from error
         self.y = MARGIN
-        # 72 dpi: a point is a pixel. Matplotlib's types differ from version to version, hence Any.
+        # At 72 dpi a point is a pixel. Matplotlib's types differ between versions, hence Any.
         self._figure: Any = Figure(figsize=(1, 1), dpi=72, facecolor="white")
         self._figure.set_layout_engine("none")
         self._canvas: Any = FigureCanvasAgg(self._figure)
@@ -46,25 +50,32 @@ class Page:
         self._images: list[tuple[int, int, Pixels]] = []
 
     def down(self, pixels: int) -> None:
-        """Move the pen."""
+        """Move the pen down by a number of pixels."""
         self.y += pixels
 
     def image(self, x: int, pixels: Pixels, frame: int = 1, above: int = 0) -> None:
-        """An image, pixel by pixel, and a thin frame around it; ``above`` the pen by so much."""
+        """Draw an image with a thin frame.
+
+        Args:
+            x: left edge, in pixels.
+            pixels: uint8 (height, width, 3) RGB.
+            frame: width of the frame, in pixels.
+            above: distance of the top edge above the pen, in pixels.
+        """
         framed = np.full((pixels.shape[0] + 2 * frame, pixels.shape[1] + 2 * frame, 3), LINE, np.uint8)
         framed[frame : frame + pixels.shape[0], frame : frame + pixels.shape[1]] = pixels
         self._images.append((x - frame, self.y - above - frame, framed))
 
     def swatch(self, x: int, size: tuple[int, int], color: Color) -> None:
-        """A piece of colour, in the middle of a line of text."""
+        """Draw a rectangle of colour, vertically centred on a line of text; ``size`` is (height, width)."""
         self.image(x, np.full((*size, 3), color, np.uint8), above=size[0] // 2 - 9)
 
     def text(self, x: int, text: str, size: int, color: str = INK, bold: bool = False, below: int = 0) -> None:
-        """A line of text, its top at the pen or ``below`` it."""
+        """Draw a line of text of ``size`` pixels, its top at the pen or ``below`` pixels lower."""
         self._text(x, self.y + below + 0.95 * size, text, size, color, bold)
 
     def centred(self, x: float, y: float, text: str, color: str, outline: str | None = None) -> None:
-        """A short text around a point, ``y`` from the pen."""
+        """Draw a short text centred on a point, ``y`` pixels below the pen, with an optional outline colour."""
         from matplotlib.patheffects import withStroke
 
         drawn = self._text(x, self.y + y, text, 18, color, bold=outline is not None, ha="center", va="center")
@@ -72,20 +83,20 @@ class Page:
             drawn.set_path_effects([withStroke(linewidth=3.5, foreground=outline)])
 
     def width(self, text: str, size: int, bold: bool = False) -> int:
-        """How long a line of text is."""
+        """Return the width of a line of text, in pixels."""
         draw = self._canvas.get_renderer()
         width: float = draw.get_text_width_height_descent(self._drawable(text), _font(size, bold), ismath=False)[0]
         return math.ceil(width)
 
     def clip(self, text: str, size: int, limit: int, bold: bool = False) -> str:
-        """The text, cut so that it is no longer than ``limit``."""
+        """Return the text, shortened with an ellipsis to at most ``limit`` pixels."""
         kept = text[: limit // 2]
         while kept and self.width(kept + "…" * (kept != text), size, bold) > limit:
             kept = kept[:-1]
         return kept + "…" * (kept != text)
 
     def picture(self, height: int) -> Pixels:
-        """All that was drawn: uint8 (height, WIDTH, 3) RGB."""
+        """Return the page as uint8 (height, WIDTH, 3) RGB."""
         self._figure.set_size_inches((WIDTH + 0.25) / 72, (height + 0.25) / 72)  # Agg rounds down
         self._from_top.scale(1, -1).translate(0, height)
         for x, y, pixels in self._images:
@@ -108,7 +119,7 @@ class Page:
         )
 
     def _drawable(self, text: str) -> str:
-        """The text with a mark in place of what the font cannot draw."""
+        """Return the text with a replacement character for each character that the font lacks."""
         return "".join(c if ord(c) in self._drawn else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

@@ -1,10 +1,10 @@
-"""Pictures of one sample, a panel each: the photo, whose pixels are whose, where persons overlap.
+"""Draw the panels of one sample: the image, the person each pixel belongs to, and the overlapping pixels.
 
-Label maps are shrunk by picking pixels, never by mixing them, so a panel has the palette's colours and no others.
-Contested pixels are told from the persons' own masks at source size, not from the merged map; each is enlarged to
-at least MARK x MARK pixels of the panel, so that a border one pixel wide is seen in a sheet shown at half its width.
+Label maps are resized by nearest neighbour, never blended, so a panel has no colours outside its palette. Overlapping
+pixels are computed from the persons' own masks at source size, not from the merged label map. Each is drawn as at least
+MARK x MARK pixels, so a border one pixel wide stays visible when the sheet is shown at half its width.
 
-In and Out: uint8 (height, width) maps, uint8 (height, width, 3) RGB pictures. Sizes are (height, width).
+In and Out: uint8 (height, width) maps, uint8 (height, width, 3) RGB images. Sizes are (height, width).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from mhpmodels.figures.page import MARGIN, WIDTH, Color, Pixels
 
 EQUAL: Color = (255, 205, 0)
 CONFLICTING: Color = (255, 0, 128)
-"""Contested pixels: the labels are equal, the labels differ."""
+"""Colours of overlapping pixels with equal and with conflicting labels."""
 
 MARK = 9
-"""Smallest mark of a contested pixel, in pixels of the panel; odd. The README shows a sheet at half its 1840 pixels."""
+"""Side of an overlapping pixel in a panel, in pixels; odd. The README shows sheets at half their 1840 pixels."""
 
 NOBODY: Color = (233, 236, 239)
 PERSONS: tuple[Color, ...] = (
@@ -44,28 +44,29 @@ PERSONS: tuple[Color, ...] = (
     (197, 176, 213),
     (99, 107, 115),
 )
-"""A colour a person, from person 1; beyond the last they begin again."""
+"""Colours of persons 1, 2, ...; after the last one they repeat."""
 
 GAP = 20
 COLUMN = (WIDTH - 2 * MARGIN - 3 * GAP) // 4
 PANEL_HEIGHT, PANEL_AREA = 500, 360 * COLUMN
-"""A panel has this area, portrait or landscape, unless it would be wider than a column or higher than this."""
+"""Size limits of a panel, in pixels: its area is PANEL_AREA unless it would exceed PANEL_HEIGHT or COLUMN in width."""
 
 
 def column_left(column: int) -> int:
-    """Where a column of panels begins, 0 to 3: pixels from the left."""
+    """Return the left edge of a column of panels, 0 to 3, in pixels."""
     return MARGIN + column * (COLUMN + GAP)
 
 
 def contested_map(masks: Sequence[Pixels], size: tuple[int, int] | None = None) -> Pixels:
-    """Where the persons of one image overlap.
+    """Return the overlaps between the persons of one image.
 
     Args:
-        masks: each person's own mask, uint8 (height, width), 0 = nothing, 255 = not counted.
-        size: (height, width); needed only where there may be no masks.
+        masks: one mask per person, uint8 (height, width); 0 is background, 255 is ignored.
+        size: (height, width); required only if there are no masks.
 
     Returns:
-        uint8 (height, width): 0 at most one person has a label, 1 several have and it is the same, 2 they differ.
+        uint8 (height, width): 0 for at most one person, 1 for several persons with the same label, 2 for several
+        persons with conflicting labels.
     """
     shape = masks[0].shape if len(masks) else size
     if shape is None:
@@ -81,9 +82,9 @@ def contested_map(masks: Sequence[Pixels], size: tuple[int, int] | None = None) 
 
 
 def shrink_contested(state: Pixels, size: tuple[int, int]) -> Pixels:
-    """A contested map at another size (height, width), in which no pixel is lost: each marks MARK x MARK pixels.
+    """Resize a map of overlaps to (height, width); each overlapping pixel marks MARK x MARK pixels, so none is lost.
 
-    Where several fall together, the highest state wins.
+    Where marks coincide, the highest value is kept.
     """
     from mhpdata.opencv import cv2
 
@@ -96,33 +97,36 @@ def shrink_contested(state: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def pick(array: Pixels, size: tuple[int, int]) -> Pixels:
-    """An array at another size (height, width), by taking the pixel in the middle: no new values."""
+    """Resize an array to (height, width) by nearest neighbour."""
     ys, xs = ((2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, array.shape, strict=False))
     return np.ascontiguousarray(array[ys[:, None], xs])
 
 
 def person_centres(persons: Pixels) -> dict[int, tuple[int, int]]:
-    """Where to write each person's number: the own pixel (y, x) nearest to the middle of all own pixels.
+    """Return a position for each person's number: the person's pixel (y, x) nearest to the mean of its pixels.
 
     Args:
-        persons: uint8 (height, width), the owner's number, 0 = nobody. Who owns nothing is not in the result.
+        persons: uint8 (height, width), the number of the person each pixel belongs to; 0 is background.
+
+    Returns:
+        {person: (y, x)}, without persons that have no pixel.
     """
-    places = {}
+    centres = {}
     for person in np.flatnonzero(np.bincount(persons.reshape(-1), minlength=1)[1:]) + 1:
         ys, xs = np.nonzero(persons == person)
         nearest = int(np.argmin((ys - ys.mean()) ** 2 + (xs - xs.mean()) ** 2))
-        places[int(person)] = int(ys[nearest]), int(xs[nearest])
-    return places
+        centres[int(person)] = int(ys[nearest]), int(xs[nearest])
+    return centres
 
 
 def panel_size(height: int, width: int) -> tuple[int, int]:
-    """(height, width) of the panels of a photo."""
+    """Return the size of the panels of an image, (height, width)."""
     scale = min(COLUMN / width, PANEL_HEIGHT / height, math.sqrt(PANEL_AREA / (height * width)))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def photo_panel(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """The photo at another size (height, width)."""
+    """Resize an image, uint8 RGB, to (height, width)."""
     from mhpdata.opencv import cv2
 
     how = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_LINEAR
@@ -131,21 +135,21 @@ def photo_panel(image: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def persons_panel(persons: Pixels, size: tuple[int, int]) -> Pixels:
-    """Each person's pixels in the person's colour."""
+    """Draw each person's pixels in the person's colour, at (height, width)."""
     colors: Pixels = np.array([NOBODY, *(PERSONS[k % len(PERSONS)] for k in range(255))], np.uint8)
     panel: Pixels = colors[pick(persons, size)]
     return panel
 
 
-def contested_panel(photo: Pixels, state: Pixels) -> Pixels:
-    """The photo dimmed, the contested pixels in their colours.
+def contested_panel(image: Pixels, state: Pixels) -> Pixels:
+    """Draw the image dimmed, and the overlapping pixels in their colours.
 
     Args:
-        photo: uint8 (height, width, 3), the photo's panel.
-        state: a contested map at source size.
+        image: panel of the image, uint8 (height, width, 3) RGB.
+        state: map of overlaps at source size, from ``contested_map``.
     """
-    gray = photo.astype(np.int32) @ np.array([77, 150, 29], np.int32) >> 8
-    dimmed = (24 + gray // 2).astype(np.uint8) // 4 * 4  # steps nobody sees, and a smaller PNG
+    gray = image.astype(np.int32) @ np.array([77, 150, 29], np.int32) >> 8
+    dimmed = (24 + gray // 2).astype(np.uint8) // 4 * 4  # invisible quantisation that makes the PNG smaller
     colors = np.array([(0, 0, 0), EQUAL, CONFLICTING], np.uint8)
-    small = shrink_contested(state, (photo.shape[0], photo.shape[1]))
+    small = shrink_contested(state, (image.shape[0], image.shape[1]))
     return np.where(small[:, :, None] == 0, dimmed[:, :, None], colors[small])

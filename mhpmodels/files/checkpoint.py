@@ -33,21 +33,21 @@ from mhpmodels.mean import Mean
 
 FORMAT, VERSION = "mhp-checkpoint", 1
 MAX_BYTES = 1 << 24
-"""Of the JSON."""
+"""Maximum size of the JSON file, in bytes."""
 NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
 _NONE = (
-    "Pass the folder of another run, such as runs/mhp/icnet/resnet50; a run that ended before its first checkpoint "
-    "begins anew: run mhp-train without --resume, with another --save-dir."
+    "Pass the folder of another run, such as runs/mhp/icnet/resnet50, or start a new run: mhp-train without --resume, "
+    "with another --save-dir."
 )
 
 
 class Weights(Protocol):
-    """What of an engine (mhpmodels.engines.engine.Engine) a checkpoint needs."""
+    """The part of an engine (mhpmodels.engines.engine.Engine) that a checkpoint needs."""
 
     config: TrainConfig
 
     def describe(self) -> dict[str, Any]:
-        """Name its libraries and their versions."""
+        """Return the names and versions of its libraries."""
 
     def save(self, path: Path) -> None:
         """Write the weights."""
@@ -64,13 +64,15 @@ class Weights(Protocol):
 
 @dataclass
 class Position:
-    """Where a run stands, between two steps.
+    """Progress of a run between two steps.
 
     Attributes:
-        epoch, iteration: the epoch from 0, and how many of its steps are done.
-        step: steps of the run that are done.
-        loss: mean of the epoch's steps so far.
-        skipped, in_a_row: steps that were not finite: of the run, and just now.
+        epoch: the current epoch, counted from 0.
+        iteration: number of steps done in this epoch.
+        step: number of steps done in the run.
+        loss: mean loss of this epoch's steps.
+        skipped: number of non-finite steps in the run.
+        in_a_row: number of consecutive non-finite steps up to now.
     """
 
     epoch: int = 0
@@ -83,12 +85,15 @@ class Position:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on disk, its small part read.
+    """A checkpoint on disk, of which the JSON file has been read.
 
     Attributes:
-        weights, state: the files.
-        config, position, loader: what the run was; loader as ``Loader.state_dict`` gave it.
-        score: pixAcc and mIoU of the validation after the epoch; None in the middle of one, or without validation.
+        weights: path of the weights.
+        state: path of the optimiser's state.
+        config: configuration of the run.
+        position: progress of the run.
+        loader: output of ``Loader.state_dict``.
+        score: pixAcc and mIoU of the validation after the epoch; None in the middle of an epoch or without validation.
         files: {file name: (bytes, SHA-256)}.
     """
 
@@ -102,32 +107,35 @@ class Checkpoint:
 
     @property
     def miou(self) -> float:
-        """Its mIoU; below every real one where there is none."""
+        """The mIoU; -1.0 if the checkpoint was not validated."""
         return -1.0 if self.score is None else self.score["mIoU"]
 
 
 def read(path: str | Path) -> Checkpoint:
-    """A checkpoint by its weights, or the last one of a run's folder.
+    """Read the JSON file of a checkpoint.
+
+    Args:
+        path: the weights, or a run's folder for its last checkpoint.
 
     Raises:
-        CheckpointError: there is none, or its small part is damaged. ``verify`` looks at the rest.
+        CheckpointError: the checkpoint is missing, or its JSON file is damaged. ``verify`` checks the other files.
     """
     path = Path(path)
     if path.is_dir():
-        there = listing(path)
-        if not there:
+        complete = listing(path)
+        if not complete:
             expected = "a folder that mhp-train wrote, with epoch_... files"
-            raise CheckpointError(path, "has no checkpoint that is whole", expected, _NONE)
-        return there[-1]
+            raise CheckpointError(path, "has no complete checkpoint", expected, _NONE)
+        return complete[-1]
     beside = path.with_suffix(".json")
     if not path.exists():
-        remedy = "Check the spelling of the path, or pass the folder of the run, which stands for its last checkpoint."
+        remedy = "Check the spelling of the path, or pass the folder of the run to use its last checkpoint."
         raise CheckpointError(path, "missing", "the weights of a checkpoint", remedy)
     if not beside.exists():
         found = f"has no {beside.name} beside it"
         remedy = (
-            f"Copy {beside.name} there, too; to begin a new run from bare weights, such as GluonCV's, pass "
-            "--weights instead of --resume."
+            f"Copy {beside.name} to the same folder, or pass --weights instead of --resume to start a new run from "
+            "bare weights, such as GluonCV's."
         )
         raise CheckpointError(path, found, "a checkpoint of mhp-train", remedy)
     try:
@@ -148,36 +156,36 @@ def read(path: str | Path) -> Checkpoint:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         remedy = (
-            f"If this is a copy, copy {beside.name} once more; if a later mhp wrote it, install that one; otherwise "
-            f"pass another checkpoint of the run, or begin a new run with mhp-train --weights {path}."
+            f"If this is a copy, copy {beside.name} again; if a newer mhp wrote it, install that version; otherwise "
+            f"pass another checkpoint of the run, or start a new run with mhp-train --weights {path}."
         )
-        found, expected = f"is damaged ({error_in_words(error)})", "JSON as mhp-train writes it"
+        found, expected = f"is damaged ({error_in_words(error)})", "JSON written by mhp-train"
         if isinstance(error, OSError):
             found, remedy = f"cannot be read ({why(error)})", to_replace(error, beside, remedy)
         raise CheckpointError(beside, found, expected, remedy) from error
 
 
 def _another_format(form: object, version: object, weights: Path) -> CheckpointError:
-    """The error of a JSON whose first fields say that it is of something else."""
+    """Return the error for a JSON file whose format or version is unsupported."""
     beside = weights.with_suffix(".json")
-    onward = f"begin a new run with these weights: mhp-train --weights {weights}"
+    onward = f"start a new run with these weights: mhp-train --weights {weights}"
     if form == FORMAT and isinstance(version, int) and version > VERSION:
-        found = f"was written by a later mhp (format {version}; this one reads {VERSION})"
-        return CheckpointError(beside, found, "", f"To go on with the run, install that mhp; otherwise {onward}.")
+        found = f"was written by a newer mhp (format {version}; this version reads {VERSION})"
+        return CheckpointError(beside, found, "", f"Install the newer mhp to resume the run, or {onward}.")
     found = f"is damaged: its format is {str(form)[:40]}, version {str(version)[:40]}"
-    remedy = f"If this is a copy, copy {beside.name} once more from where it was trained; otherwise {onward}."
+    remedy = f"If this is a copy, copy {beside.name} again from the machine that trained it; otherwise {onward}."
     return CheckpointError(beside, found, f"{FORMAT}, version {VERSION}", remedy)
 
 
 def verify(checkpoint: Checkpoint, state: bool = True) -> None:
-    """Raises CheckpointError unless weights, and ``state`` where it is needed, are the bytes that were written."""
+    """Raise CheckpointError unless the weights, and with ``state`` the optimiser's state, have the recorded bytes."""
     for path in (checkpoint.weights, checkpoint.state) if state else (checkpoint.weights,):
         remedy = (
-            f"If this is a copy, copy {path.name} once more from where it was trained; otherwise pass another "
+            f"If this is a copy, copy {path.name} again from the machine that trained it; otherwise pass another "
             "checkpoint of the run"
         )
         if path == checkpoint.state:
-            remedy += f", or begin a new run with mhp-train --weights {checkpoint.weights}"
+            remedy += f", or start a new run with mhp-train --weights {checkpoint.weights}"
         beside = checkpoint.weights.with_suffix(".json").name
         try:
             found = measure(path)
@@ -187,19 +195,19 @@ def verify(checkpoint: Checkpoint, state: bool = True) -> None:
         expected = checkpoint.files.get(path.name)
         if expected is None:
             named = ", ".join(checkpoint.files)
-            what, names = f"is not the name of a file that {beside} beside it describes", f"one of {named}"
-            raise CheckpointError(path, what, names, "Rename the files back to the names that mhp-train gave them.")
+            what, names = f"is not described by {beside}", f"one of {named}"
+            raise CheckpointError(path, what, names, "Restore the file names that mhp-train gave.")
         if found != expected:
             what = f"is {found[0]} bytes long" if found[0] != expected[0] else "holds other bytes"
-            written = f"the {expected[0]} bytes that mhp-train wrote ({beside} has their SHA-256)"
+            written = f"the {expected[0]} bytes that mhp-train wrote (SHA-256 in {beside})"
             raise CheckpointError(path, what, written, f"{remedy}.")
 
 
 def restore(checkpoint: Checkpoint, engine: Weights) -> None:
-    """Give an engine the weights and the optimiser's state, once they are proved whole.
+    """Verify the weights and the optimiser's state, and load them into an engine.
 
     Raises:
-        CheckpointError: they are damaged, or of another network.
+        CheckpointError: they are damaged, or belong to another network.
     """
     verify(checkpoint)
     engine.load(checkpoint.weights)
@@ -207,26 +215,25 @@ def restore(checkpoint: Checkpoint, engine: Weights) -> None:
 
 
 def listing(folder: Path) -> tuple[Checkpoint, ...]:
-    """The checkpoints of a run's folder, the latest last. Damaged ones are left out."""
-    found = []
+    """Return the checkpoints of a run's folder, the latest last, without damaged ones."""
+    checkpoints = []
     for path in folder.iterdir():
         if path.suffix in SUFFIXES.values() and NAME.fullmatch(path.stem):
             try:
-                found.append(read(path))
+                checkpoints.append(read(path))
             except CheckpointError:
                 continue
-    return tuple(sorted(found, key=lambda c: (c.position.step, c.miou)))
+    return tuple(sorted(checkpoints, key=lambda c: (c.position.step, c.miou)))
 
 
 def best(folder: Path) -> Checkpoint | None:
-    """The checkpoint with the highest mIoU, of equals the earliest; None where none was validated."""
+    """Return the checkpoint with the highest mIoU (the earliest one on a tie); None if none was validated."""
     scored = [c for c in listing(folder) if c.score is not None]
     return max(scored, key=lambda c: c.miou, default=None)
 
 
 def measure(path: Path, sync: bool = False) -> tuple[int, str]:
-    """Bytes and SHA-256 of a file, which with ``sync`` is on the disk when this returns: some file systems that are
-    only read, such as squashfs, refuse that."""
+    """Return the bytes and the SHA-256 of a file; ``sync`` flushes it to disk, which some read-only disks refuse."""
     digest = hashlib.sha256()
     with os.fdopen(open_regular(path), "rb") as file:
         while block := file.read(1 << 20):

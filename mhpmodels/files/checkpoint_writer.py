@@ -1,11 +1,10 @@
 """Write a run's checkpoints, and remove those that are no longer needed.
 
-The rule: the weights get their name last, by rename, and lose it first, so a checkpoint whose weights have their name
-is complete (mhpmodels.files.checkpoint).
+The rule: the weights are renamed to their final name last and deleted first, so a checkpoint whose weights exist under
+that name is complete (mhpmodels.files.checkpoint).
 
-Nothing is deleted or replaced that a run did not write (mhpdata.filesystem.ours): the JSON is written before the two
-other files get their names, and it names them. A file of such a name that no JSON of mhp's names belongs to somebody
-else, and so does any link.
+Only files that a run wrote are deleted or replaced (mhpdata.filesystem.ours). The JSON file names the other two, and is
+written before they get their names. A file that no such JSON names, and any link, is treated as the user's own.
 """
 
 from __future__ import annotations
@@ -39,23 +38,24 @@ from mhpmodels.files.checkpoint import (
 )
 
 _STARTS = b"PK\3\4", params.START, b"\x93NUMPY", f'{{\n "format": "{FORMAT}"'.encode()
-"""First bytes of the files of a checkpoint: torch's, MXNet's and NumPy's, and the JSON."""
+"""First bytes of a checkpoint's files: torch, MXNet, NumPy, JSON."""
 
 
 def save(
     folder: Path, engine: Weights, position: Position, loader: dict[str, int], score: dict[str, float] | None = None
 ) -> Path:
-    """Write a checkpoint and return the path of its weights. One of this name is the same by the rules of a run, and
-    stays.
+    """Write a checkpoint and return the path of its weights.
+
+    A complete checkpoint with this name is kept: a run that resumes writes the same one.
 
     Args:
-        folder: of the run.
-        engine: weights, state and config.
-        position, loader, score: as of ``Checkpoint``. A position with iteration 0 is at an epoch's beginning: the name
-            is that of the epoch that has ended.
+        folder: folder of the run.
+        engine: engine whose weights, state and config are saved.
+        position, loader, score: as in ``Checkpoint``. With iteration 0, the file is named after the epoch that has
+            just ended.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: a file cannot be written.
     """
     stem = _stem(position, score)
     weights, state = (folder / (stem + suffix) for suffix in (engine.config.suffix, ".state"))
@@ -74,46 +74,46 @@ def save(
         "score": score,
     }
     try:
-        with replacing(weights) as weights_part, replacing(state) as state_part:  # the weights get their name last
-            engine.save(weights_part)
-            engine.save_state(state_part)
-            parts = {state: state_part, weights: weights_part}
-            content["files"] = {path.name: measure(part, sync=True) for path, part in parts.items()}
+        with replacing(weights) as new_weights, replacing(state) as new_state:  # the weights are renamed last
+            engine.save(new_weights)
+            engine.save_state(new_state)
+            unfinished = {state: new_state, weights: new_weights}
+            content["files"] = {path.name: measure(new, sync=True) for path, new in unfinished.items()}
             write_atomically(folder / f"{stem}.json", json.dumps(content, indent=1) + "\n")
         sync_folder(folder)
     except OSError as error:
-        cause = error.__cause__ if isinstance(error, OutputError) else error  # an engine's says what to do in general
+        cause = error.__cause__ if isinstance(error, OutputError) else error  # an engine raises a less specific remedy
         if not isinstance(cause, OSError):
             raise
-        remedy = to_write(cause, weights, f"run mhp-train --resume {folder} to go on from the checkpoint before")
+        remedy = to_write(cause, weights, f"run mhp-train --resume {folder} to resume from the previous checkpoint")
         if not folder.is_dir():
             remedy = (
-                f"The folder {folder} is gone: put it back with its checkpoints, then run mhp-train --resume {folder}; "
-                "if they are lost, begin a new run."
+                f"Restore the folder {folder} with its checkpoints, then run mhp-train --resume {folder}; if they are "
+                "lost, start a new run."
             )
         raise OutputError(weights, f"cannot be written ({why(cause)})", "", remedy) from cause
     return weights
 
 
 def prune(folder: Path, every: int = 0) -> None:
-    """Remove all checkpoints but the last, the best and those after each ``every`` epochs.
+    """Remove all checkpoints except the last one, the best one and one per ``every`` epochs (0: no others).
 
-    What is left of a checkpoint that was never finished goes, too; nothing else in the folder is touched, nor what is
-    of such a name and was not written by a run.
+    Files of an unfinished checkpoint are removed, too. Other files stay, and so do files with a checkpoint's name that
+    no run wrote.
     """
-    there = listing(folder)
-    keep = {c.weights for c in (*there[-1:], best(folder)) if c is not None}
-    for c in there:
+    complete = listing(folder)
+    keep = {c.weights for c in (*complete[-1:], best(folder)) if c is not None}
+    for c in complete:
         whole_epochs = c.position.iteration == 0 and every and c.position.epoch % every == 0
         if c.weights not in keep and not whole_epochs and _is_written(c.weights):
             c.weights.unlink()
-    for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".json"):  # last: it says whose the others are
-        part = parse_part(path.name)
-        stem, dot, suffix = (part[0] if part else path.name).rpartition(".")
+    for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".json"):  # JSON last: it names the others
+        unfinished = parse_part(path.name)
+        stem, dot, suffix = (unfinished[0] if unfinished else path.name).rpartition(".")
         if dot + suffix not in (".state", ".json", *SUFFIXES.values()) or not NAME.fullmatch(stem):
             continue
-        left = part or not any(os.path.lexists(path.with_suffix(suffix)) for suffix in SUFFIXES.values())
-        if left and (begins(path, *_STARTS) if part else _is_written(path)):
+        left = unfinished or not any(os.path.lexists(path.with_suffix(suffix)) for suffix in SUFFIXES.values())
+        if left and (begins(path, *_STARTS) if unfinished else _is_written(path)):
             path.unlink()
 
 
@@ -125,8 +125,10 @@ def _stem(position: Position, score: dict[str, float] | None) -> str:
 
 
 def _is_written(path: Path) -> bool:
-    """Whether a file of a checkpoint's name is one that a run wrote: a JSON of mhp's, or what the JSON beside it names;
-    or it is empty, so that nothing is lost. Not a link."""
+    """Return whether a run wrote a file with a checkpoint's name: an mhp JSON, or a file that the JSON beside it names.
+
+    An empty file counts as written by a run, since nothing is lost with it; a link does not.
+    """
     start, beside = head(path, 1), path.with_suffix(".json")
     if not start or head(beside, 1) is None:
         return start == b""

@@ -1,15 +1,15 @@
-"""What the outputs of an ONNX network are called, in notes that the file itself carries: no JSON lies beside it.
+"""Class names of an ONNX network, stored as metadata in the file itself, since no JSON file lies beside it.
 
 ::
 
-    mhp.class_names   JSON: a name for each output
+    mhp.class_names   JSON: one name per output
     mhp.flip_pairs    JSON: [left, right] outputs
-    mhp.remap         JSON: a text, "common" or a table's own JSON (mhpdata.remap): how labels become these classes
+    mhp.remap         JSON: a string, "common" or the JSON of a table (mhpdata.remap) that maps labels to these classes
 
-A note is there where the config says something, so a network of MHP v1's own classes has none.
+A key is written only if the config sets the field, so a network with MHP v1's own classes has none.
 
-The rule: a file may be anybody's. Its notes are taken as mhp-convert writes them or not at all, and a table is never a
-path, which would have this machine's files read.
+The rule: the file is untrusted. Metadata that mhp-convert would not write is an error, and a table is never a path,
+because a path would make mhp read this machine's files.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from mhpdata.wording import error_in_words
 from mhpmodels.config import TrainConfig
 
 FIELDS = ("class_names", "flip_pairs", "remap")
-"""Of the config."""
+"""Fields of the config that are stored."""
 _PREFIX = "mhp."
 
 
 def notes_of(config: TrainConfig) -> dict[str, str]:
-    """What a file is to carry, by key."""
+    """Return the metadata to store in a file: {key: JSON}."""
     return {_PREFIX + name: json.dumps(value) for name in FIELDS if (value := config.value(name))}
 
 
 def read_notes(config: TrainConfig, notes: Mapping[str, str], place: object) -> TrainConfig:
-    """A config whose classes are called what a file's notes say; other notes may be there, too.
+    """Return a config with the classes that a file's metadata names.
 
     Args:
-        config: its ``classes`` are the file's outputs.
-        notes: by key.
-        place: the file, for the error.
+        config: a config whose number of classes is that of the file's outputs.
+        notes: metadata of the file, {key: JSON}; other keys are ignored.
+        place: path of the file, for error messages.
 
     Raises:
-        CheckpointError: notes that ``notes_of`` does not write.
+        CheckpointError: the metadata is not as ``notes_of`` writes it.
     """
     try:
-        found = {name: parse_json(notes[_PREFIX + name]) for name in FIELDS if _PREFIX + name in notes}
-        return config.changed(**{name: _CHECKS[name](value, config.network.classes) for name, value in found.items()})
+        values = {name: parse_json(notes[_PREFIX + name]) for name in FIELDS if _PREFIX + name in notes}
+        return config.changed(**{name: _CHECKS[name](value, config.network.classes) for name, value in values.items()})
     except (ValueError, TypeError, RecursionError) as error:
-        found_ = f"its notes on the classes are damaged ({error_in_words(error)})"
+        found = f"its class metadata is damaged ({error_in_words(error)})"
         remedy = f"Write the file again with mhp-convert WEIGHTS {place} --overwrite."
-        raise CheckpointError(place, found_, "what mhp-convert wrote", remedy) from error
+        raise CheckpointError(place, found, "metadata written by mhp-convert", remedy) from error
 
 
 def _names(value: Any, classes: int) -> tuple[str, ...]:
     if type(value) is not list or len(value) != classes or not all(type(name) is str for name in value):
-        raise ValueError(f"no {classes} names")
+        raise ValueError(f"{classes} class names expected")
     return tuple(value)
 
 
@@ -64,13 +64,13 @@ def _pairs(value: Any, classes: int) -> tuple[tuple[int, int], ...]:
     pairs = [(left, right) for left, right in value]
     labels = [label for pair in pairs for label in pair]
     if not all(type(label) is int and 0 < label < classes for label in labels) or len(set(labels)) != len(labels):
-        raise ValueError(f"pairs that are not of different outputs 1 to {classes - 1}")
+        raise ValueError(f"left/right pairs must be of different outputs, 1 to {classes - 1}")
     return tuple(pairs)
 
 
 def _table(value: Any, _: int) -> str:
     if type(value) is not str or not (value == BUILT_IN or value.lstrip().startswith("{")):
-        raise ValueError("no table of labels")
+        raise ValueError("not a label table")
     read_remap(value)
     return value
 

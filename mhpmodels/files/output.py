@@ -1,7 +1,7 @@
-"""Files that a command writes: whole under their name or not at all, and over nothing unless that was asked for.
+"""Write output files atomically, and replace existing files only with ``overwrite``.
 
 Links in an output folder are neither followed nor replaced (mhpdata.filesystem.ours); the folder that an option names
-may be one.
+may itself be a link.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from mhpdata.wording import to_write, why, writing
 from mhpmodels.files import params
 
 _PICTURE = re.compile(r".+\.(png|jpg)|[0-9a-f]{64}", re.DOTALL)
-"""The final names, as mhpdata.filesystem.atomic.parse_part gives them, of what several processes write at once."""
+"""Final names (mhpdata.filesystem.atomic.parse_part) of files that several processes may write at the same time."""
 HTML_START = '<!doctype html>\n<html lang="en"><meta name="generator" content="mhp-show">'
-"""How a page of mhp-show begins."""
+"""First characters of a page that mhp-show writes."""
 _STARTS = {
     ".png": PNG_SIGNATURE,
     ".jpg": b"\xff\xd8\xff",
@@ -35,47 +35,53 @@ _STARTS = {
     ".csv": b"name,",
     ".html": HTML_START.encode(),
 }
-"""How a file begins that a command writes, by its suffix."""
+"""First bytes of a file that a command writes, by suffix."""
 
 
 def check_free(
-    path: Path, overwrite: bool, remedy: str = "Pass --overwrite to replace the file, or choose another name for it."
+    path: Path, overwrite: bool, remedy: str = "Pass --overwrite to replace the file, or choose another name."
 ) -> None:
-    """Raises OutputError where a file of this name may not be written; ``remedy`` is for one that is there.
+    """Check that a file may be written under this name.
 
-    With ``overwrite`` a file is replaced only if it is of the kind that mhp writes under such a name.
+    Args:
+        path: the file.
+        overwrite: allow a file that exists, if it is of the type that mhp writes with this suffix.
+        remedy: advice for a file that exists.
+
+    Raises:
+        OutputError: the path is a link, a folder or a file that may not be replaced.
     """
     if path.is_symlink():
         raise in_the_way(path, "or pass another path")
     if path.is_dir():
-        remedy = f"Move the folder {path} away, or pass another name for the file."
+        remedy = f"Move the folder {path} elsewhere, or pass another name for the file."
         raise OutputError(path, "is a folder", "the name of a file", remedy)
     if os.path.lexists(path) and not overwrite:
-        raise OutputError(path, "is there already", "", remedy)
+        raise OutputError(path, "already exists", "", remedy)
     start = _STARTS.get(path.suffix.lower())
     if start is not None and os.path.lexists(path) and not begins(path, start):
         raise in_the_way(path, "or pass another path")
 
 
 def check_out(path: Path, overwrite: bool, suffix: str = "", option: str = "out") -> None:
-    """``check_free``, for a file that an option names, whose folder must be there: before long work, not after it.
+    """Check before long work that the file named by an option may be written, and that its folder exists.
 
     Args:
         path: the file.
-        overwrite: it may be there already.
-        suffix: that its name must have, lower case.
-        option: that names it, for the error.
+        overwrite: allow a file that exists, as in ``check_free``.
+        suffix: required suffix, lower case; "" for any.
+        option: name of the option, for error messages.
 
     Raises:
-        OptionError: another suffix.
-        OutputError: no such folder, or a file may not be written there.
+        OptionError: the path has another suffix.
+        OutputError: the folder is missing, or the file may not be written.
     """
     if suffix and path.suffix.lower() != suffix:
         remedy = f"Pass a name such as {path.stem or 'picture'}{suffix}."
         raise OptionError(option, repr(str(path)), f"a name that ends with {suffix}", remedy)
     if not path.parent.is_dir():
-        remedy = f"Run mkdir -p {path.parent} first, or choose a folder that is there."
-        raise OutputError(path.parent, "no such folder", f"the folder for {path.name}", remedy)
+        remedy = f"Run mkdir -p {path.parent}, or choose an existing folder."
+        raise OutputError(path.parent, "missing", f"the folder for {path.name}", remedy)
     if path.is_dir():
         name = path / (f"picture{suffix}" if suffix else f"scores.{option}")
         remedy = f"Pass the name of a file as --{option}, such as {name}."
@@ -84,14 +90,14 @@ def check_out(path: Path, overwrite: bool, suffix: str = "", option: str = "out"
 
 
 def write_file(path: Path, data: bytes, overwrite: bool) -> None:
-    """Write a file so that its name shows all of ``data`` or what was there before.
+    """Write a file atomically: afterwards it holds all of ``data`` or its previous content.
 
     Raises:
-        OutputError: it is there already, or cannot be written.
+        OutputError: the file exists and ``overwrite`` is off, or it cannot be written.
     """
     try:
-        with replacing(path, shared=True) as part:
-            with create(part) as file:
+        with replacing(path, shared=True) as unfinished:
+            with create(unfinished) as file:
                 file.write(data)
             check_free(path, overwrite)
     except OutputError:
@@ -101,64 +107,67 @@ def write_file(path: Path, data: bytes, overwrite: bool) -> None:
 
 
 def check_distinct(names: Iterable[str], folder: Path, option: str) -> None:
-    """Raises OptionError where two names are one on the disk of a folder, for their case or their Unicode form.
+    """Check that no two names are the same file for the disk of a folder, which may ignore case or Unicode form.
 
     Args:
-        names: of files to be written there, all different.
-        folder: which is there.
-        option: that gives the names, for the error.
+        names: names of files to be written there, all different.
+        folder: an existing folder.
+        option: name of the option that gives the names, for error messages.
+
+    Raises:
+        OptionError: two names are the same file.
     """
     known: dict[str, str] = {}
     for name in names:
         other = known.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
         if other != name and _is_one(folder, other, name):
-            found = f"{other} and {name}, which are one name on the disk of {folder}"
-            remedy = "Rename one, run the command once for each with another --out, or choose a case-sensitive disk."
+            found = f"{other} and {name}, which are the same name on the disk of {folder}"
+            remedy = "Rename one, run the command once for each with another --out, or use a case-sensitive disk."
             raise OptionError(option, found, "names that differ in more than case or Unicode form", remedy)
 
 
 def _is_one(folder: Path, name: str, other: str) -> bool:
-    """Whether a disk takes two names for the same: whether what is written under one is there under the other."""
-    with writing(folder, "run the same command again"), TemporaryDirectory(dir=folder, prefix=".mhp-") as apart:
-        create(Path(apart, name)).close()
-        return os.path.lexists(Path(apart, other))
+    """Return whether a file written under one name is found under the other."""
+    with writing(folder, "run the same command again"), TemporaryDirectory(dir=folder, prefix=".mhp-") as scratch:
+        create(Path(scratch, name)).close()
+        return os.path.lexists(Path(scratch, other))
 
 
 def unmade(path: Path, error: OSError, option: str = "--out") -> OutputError:
-    """The error of a folder that ``option`` names and that cannot be made."""
-    there = next((one for one in (path, *path.parents) if os.path.lexists(one)), path)
-    if not there.is_dir():
-        remedy = f"Pass another {option}, or move {there} away."
-        return OutputError(path, f"cannot be made, for {there} is no folder", "a folder", remedy)
+    """Return the error for a folder that ``option`` names and that cannot be created."""
+    existing = next((one for one in (path, *path.parents) if os.path.lexists(one)), path)
+    if not existing.is_dir():
+        remedy = f"Pass another {option}, or move {existing} elsewhere."
+        return OutputError(path, f"cannot be created, because {existing} is not a folder", "a folder", remedy)
     remedy = to_write(error, path, "run the same command again")
-    return OutputError(path, f"cannot be made ({why(error)})", "a folder", remedy)
+    return OutputError(path, f"cannot be created ({why(error)})", "a folder", remedy)
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder where there is none; where there is one, remove what killed processes left there half-written.
+    """Create a folder if it is missing, and remove unfinished files that killed processes left in it.
 
-    Writing a file takes a moment: what is unfinished for an hour will not be finished, by whatever machine.
+    A file takes a moment to write, so one that is unfinished for an hour counts as abandoned, on any machine.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: the folder cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unmade(path, error) from error
-    for part in path.glob(".*.part"):
-        with suppress(OSError):  # it has gone meanwhile, or may not be removed
-            name, owner = parse_part(part.name) or ("", "")
-            ours = owner and _PICTURE.fullmatch(name) and begins(part, _STARTS[".png"], _STARTS[".jpg"])
-            if ours and time.time() - part.stat().st_mtime > ABANDONED_S:
-                part.unlink()
+    for unfinished in path.glob(".*.part"):
+        with suppress(OSError):  # another process removed it, or permission is missing
+            name, owner = parse_part(unfinished.name) or ("", "")
+            ours = owner and _PICTURE.fullmatch(name) and begins(unfinished, _STARTS[".png"], _STARTS[".jpg"])
+            if ours and time.time() - unfinished.stat().st_mtime > ABANDONED_S:
+                unfinished.unlink()
 
 
 def make_inner_folder(path: Path) -> None:
-    """``make_folder`` for a folder in an output folder, which must not be a link.
+    """Create a folder inside an output folder, as ``make_folder`` does.
 
     Raises:
-        OutputError: it is one, or cannot be made.
+        OutputError: the path is a link or a file, or the folder cannot be created.
     """
     if os.path.lexists(path) and not is_folder(path):
         raise in_the_way(path)

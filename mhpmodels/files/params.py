@@ -1,4 +1,4 @@
-"""MXNet's ``.params`` files in NumPy: named arrays, read and written without MXNet; and torch's names for them.
+"""Read and write MXNet's ``.params`` files, which hold named arrays, with NumPy only; translate names to torch's.
 
 The format (MXNet 1.x, src/ndarray/ndarray.cc), all little-endian::
 
@@ -7,13 +7,13 @@ The format (MXNet 1.x, src/ndarray/ndarray.cc), all little-endian::
         u32 0xF993FAC9 (MXNet 1.0 and later), or 0xF993FACA (the same with NumPy's shapes), or 0xF993FAC8 (0.x)
         i32 storage: 0, dense                   not in 0xF993FAC8
         u32 ndim, i64 size of each axis         ndim 0 in 0xF993FAC9 and 0xF993FAC8: no array, and nothing follows
-        i32 device, i32 its number              cpu(0) is 1, 0; of no matter
+        i32 device, i32 its number              cpu(0) is 1, 0; ignored
         i32 type                                see TYPES
         the values
     u64 count, then each name: u64 length, UTF-8
 
-The rule: every size is checked against what is left of the file before anything of that size is made, so a hostile file
-is an error and never a large allocation. Files are read to their last byte.
+The rule: every size is checked against the bytes left in the file before anything of that size is allocated, so a
+malicious file raises an error and never causes a large allocation. Bytes after the last name are an error.
 """
 
 from __future__ import annotations
@@ -37,31 +37,32 @@ TYPES = {0: "<f4", 1: "<f8", 2: "<f2", 3: "|u1", 4: "<i4", 5: "|i1", 6: "<i8"}
 _CODES = {np.dtype(name): code for code, name in TYPES.items()}
 _LIST, _V1, _V2, _V3 = 0x112, 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 START = struct.pack("<Q", _LIST)
-"""The first bytes of a file."""
+"""First bytes of a file."""
 _TORCH = {"gamma": "weight", "beta": "bias"}
 _MOST_AXES = 32
 MAX_BYTES = 1 << 34
-"""Of a file of weights: four billion float32."""
+"""Maximum size of a file of weights, in bytes: four billion float32."""
 FITTING = (
-    "Pass the --model, --backbone and --aux (mhp-eval and mhp-predict: --classes, too) that the file was made with, as "
-    'the .json beside a checkpoint of mhp-train says under "config"; if you do not have it, pass other weights.'
+    "Pass the --model, --backbone and --aux (for mhp-eval and mhp-predict also --classes) that the weights were "
+    'trained with (listed under "config" in the .json of an mhp-train checkpoint), or pass weights of the requested '
+    "network."
 )
-"""What to do about weights of another network."""
+"""Remedy for weights of another network."""
 EARLIER = (
-    "Pass an earlier checkpoint of the run, from before its numbers became infinite or NaN; if there is none, begin a "
-    "new run with a lower --lr."
+    "Pass an earlier checkpoint of the run, saved before its weights became non-finite, or start a new run with a "
+    "lower --lr."
 )
-"""What to do about weights that are not finite."""
+"""Remedy for weights with infinities or NaN."""
 Arrays = dict[str, NDArray[Any]]
 
 
 def read_params(path: str | Path) -> Arrays:
-    """The arrays of a ``.params`` file, by name, in the file's order.
+    """Return the arrays of a ``.params`` file, {name: array}, in the file's order.
 
-    The prefixes ``arg:`` and ``aux:`` of exported models are left out.
+    The prefixes ``arg:`` and ``aux:`` of exported models are removed.
 
     Raises:
-        CheckpointError: the file cannot be read or is not one.
+        CheckpointError: the file cannot be read or is invalid.
     """
     try:
         data = read_regular(path, MAX_BYTES)
@@ -72,15 +73,19 @@ def read_params(path: str | Path) -> Arrays:
 
 
 def parse_params(data: bytes, place: str = "the .params file") -> Arrays:
-    """``read_params`` of bytes.
+    """Return the arrays of a ``.params`` file, as ``read_params``.
 
     Args:
-        place: what an error calls them.
+        data: content of the file.
+        place: name of the file, for error messages.
+
+    Raises:
+        CheckpointError: the content is invalid.
     """
     cursor = _Cursor(data, place)
     if cursor.take("<QQ") != (_LIST, 0):
-        remedy = "Pass a file that GluonCV or mhp-train --engine mxnet wrote; mhp-convert makes one of a .pt file."
-        raise CheckpointError(place, "does not begin as a list of MXNet arrays does", "a .params file", remedy)
+        remedy = "Pass a file that GluonCV or mhp-train --engine mxnet wrote, or convert a .pt file with mhp-convert."
+        raise CheckpointError(place, "does not begin with the header of MXNet arrays", "a .params file", remedy)
     arrays = [_read_array(cursor) for _ in range(cursor.count(4, "arrays"))]
     names = [_read_name(cursor) for _ in range(cursor.count(8, "names"))]
     if cursor.left:
@@ -91,22 +96,20 @@ def parse_params(data: bytes, place: str = "the .params file") -> Arrays:
 
 
 def write_params(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Writes a file that MXNet and GluonCV load: byte for byte what MXNet 1.9 writes for the same arrays.
+    """Write a file that MXNet and GluonCV load, byte-identical to what MXNet 1.9 writes for the same arrays.
 
     Raises:
         OutputError: the file cannot be written.
-        CheckpointError: an array of a type that the format does not have, or without axes.
+        CheckpointError: an array has a type that the format does not support, or no axes.
     """
     parts = [struct.pack("<QQQ", _LIST, 0, len(arrays))]
     for name, array in arrays.items():
         code = _CODES.get(array.dtype)
         if code is None or not array.ndim:
             known = ", ".join(str(np.dtype(kind)) for kind in TYPES.values())
-            remedy = (
-                f"If a network needs {name}, convert it with .astype('float32') and give it an axis; else leave it out."
-            )
+            remedy = f"Convert {name} with .astype('float32') and give it an axis, or omit it if no network needs it."
             raise CheckpointError(
-                path, f"{name} is {array.dtype} {array.shape}", f"{known}, with one axis or more", remedy
+                path, f"{name} is {array.dtype} {array.shape}", f"{known}, with at least one axis", remedy
             )
         parts.append(struct.pack(f"<IiI{array.ndim}qiii", _V2, 0, array.ndim, *array.shape, 1, 0, code))
         parts.append(np.ascontiguousarray(array).tobytes())
@@ -122,23 +125,32 @@ def write_params(path: str | Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def to_torch_names(arrays: Mapping[str, NDArray[Any]], place: str = "the arrays") -> Arrays:
-    """GluonCV's names -> those of a torch state dict: gamma is weight, beta is bias; ``place`` is for the error."""
+    """Rename GluonCV's arrays to the keys of a torch state dict: gamma becomes weight, beta becomes bias.
+
+    Args:
+        arrays: arrays by GluonCV's names.
+        place: name of the file, for error messages.
+
+    Raises:
+        CheckpointError: two arrays get the same name.
+    """
     renamed = {_renamed(name, _TORCH): array for name, array in arrays.items()}
     if len(renamed) != len(arrays):
         twice = next(name for name, count in Counter(_renamed(n, _TORCH) for n in arrays).items() if count > 1)
         both = " and ".join([name for name in arrays if _renamed(name, _TORCH) == twice][:2])
         remedy = (
-            "Pass the file as GluonCV's net.save_parameters wrote it; of arrays of your own, leave out the one that is "
-            "not the network's."
+            "Pass an unchanged file from GluonCV's net.save_parameters, or remove the array that the network does not "
+            "use."
         )
         raise CheckpointError(place, f"arrays {both} both become {twice} in torch", "one of the two", remedy)
     return renamed
 
 
 def to_gluon_names(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """The reverse: the weight and bias of a module with a running mean are gamma and beta.
+    """Rename the arrays of a torch state dict to GluonCV's names, the inverse of ``to_torch_names``.
 
-    torch's count of batches, which GluonCV does not keep, is left out.
+    In modules with a running mean, weight becomes gamma and bias becomes beta. torch's ``num_batches_tracked``, which
+    GluonCV does not have, is left out.
     """
     norms = {name.rpartition(".")[0] for name in arrays if name.endswith(".running_mean")}
     renamed = {}
@@ -185,7 +197,7 @@ def _read_name(cursor: _Cursor) -> str:
 
 
 class _Cursor:
-    """A place in the bytes that never goes beyond their end."""
+    """A read position in bytes, with every size checked against the bytes left."""
 
     def __init__(self, data: bytes, place: str) -> None:
         self._data, self._place, self._at = memoryview(data), place, 0
@@ -204,7 +216,7 @@ class _Cursor:
         return struct.unpack(layout, self.view(struct.calcsize(layout), "a number"))
 
     def count(self, least: int, what: str) -> int:
-        """A number of things of at least so many bytes each."""
+        """Read the number of items that follow, each at least ``least`` bytes long; ``what`` names them in an error."""
         (number,) = self.take("<Q")
         if number * least > self.left:
             raise self.damaged(f"{number} {what} in {self.left} bytes")
@@ -212,5 +224,7 @@ class _Cursor:
 
     def damaged(self, found: str) -> CheckpointError:
         name = Path(self._place).name
-        remedy = f"If this is a copy, copy {name} once more from where it was written; otherwise pass another file."
-        return CheckpointError(self._place, f"is damaged at byte {self._at}: {found}", "a whole .params file", remedy)
+        remedy = f"If this is a copy, copy {name} again from its source; otherwise pass another file."
+        return CheckpointError(
+            self._place, f"is damaged at byte {self._at}: {found}", "a complete .params file", remedy
+        )

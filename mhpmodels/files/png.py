@@ -1,13 +1,13 @@
-"""A label map as an indexed PNG: each pixel is its label, and a palette shows it in its colour to whoever looks at it.
+"""Encode a label map as an indexed PNG, whose pixels are labels and whose palette colours them; decode predictions.
 
-OpenCV does not write palettes, so the file is written here (signature, IHDR, PLTE, one IDAT, IEND: PNG specification,
-third edition, sections 5, 9 and 11). Pillow reads the labels as they are. Others' are read as masks are, by
-``mhpdata.images.label_png``.
+OpenCV does not write palettes, so this module writes the file itself (signature, IHDR, PLTE, one IDAT, IEND: PNG
+specification, third edition, sections 5, 9 and 11). Pillow reads the labels unchanged. PNGs of other programs are read
+like masks, by ``mhpdata.images.label_png``.
 
-Labels of an image that was turned upright say so in a tEXt chunk, "EXIF orientation applied": they do not fit the
-labels of a dataset, which follow the raw pixels.
+If the image was turned upright, the PNG says so in a tEXt chunk, "EXIF orientation applied": such labels do not match
+the labels of a dataset, which follow the stored pixels.
 
-And a picture for people, in colours, as OpenCV writes it.
+``encode_picture`` encodes RGB figures with OpenCV.
 """
 
 from __future__ import annotations
@@ -27,24 +27,27 @@ from mhpdata.opencv import cv2
 from mhpdata.remedy import Kind
 
 LEVEL = 6
-"""zlib's level. The merged labels of sample 1528 (0.71 Mpixel), bytes and ms: level 1: 19500, 2; 6: 11044, 4; 9: 7818,
+"""zlib level. Bytes and ms for the merged labels of sample 1528 (0.71 Mpixel): level 1: 19500, 2; 6: 11044, 4; 9: 7818,
 29; with the difference to the row above (filter 2): 15719, 2; 10513, 3; 8390, 25."""
 
 _TURNED = b"EXIF orientation applied\0"
-_RAW = "Predict it as it is stored: mhp-predict --data REC, or mhp-predict --exif raw for image files."
-_AGAIN = "If this is a copy, copy it once more; otherwise write it again with the program that made the predictions."
+_RAW = "Predict the stored pixels: mhp-predict --data REC, or mhp-predict --exif raw for image files."
+_AGAIN = "If this is a copy, copy it again; otherwise write it again with the program that made the predictions."
 
 
 def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8], orientation: int = 1) -> bytes:
-    """A PNG of colour type 3 and 8 bits.
+    """Encode a label map as a PNG of colour type 3, 8 bits.
 
     Args:
         labels: uint8 (height, width), each side 1..65535.
-        palette: uint8 (256, 3), R, G, B of each label.
-        orientation: of EXIF, 1..8; other than 1, the labels were turned accordingly, and the file says so.
+        palette: uint8 (256, 3), RGB colour per label.
+        orientation: EXIF orientation, 1..8, by which the labels were turned upright; the file records any other than 1.
+
+    Returns:
+        The content of the PNG file.
     """
     height, width = labels.shape
-    rows = np.zeros((height, 1 + width), np.uint8)  # each row begins with its filter, 0: none
+    rows = np.zeros((height, 1 + width), np.uint8)  # each row begins with its filter type; 0 is none
     rows[:, 1:] = labels
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     chunks = (
@@ -58,8 +61,11 @@ def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8], orient
 
 
 def is_label_map(start: bytes) -> bool:
-    """Whether the first bytes of a file, at least 1024, are those of a PNG that ``encode_indexed`` made: its chunks
-    follow on each other, and its palette shows label 0 in white and what is no label in black."""
+    """Return whether a file begins like the output of ``encode_indexed``: same chunks, label 0 white, 255 black.
+
+    Args:
+        start: first bytes of the file, at least 1024 unless the file is shorter.
+    """
     palette = start[41:809]
     return (
         start.startswith(PNG_SIGNATURE)
@@ -70,28 +76,29 @@ def is_label_map(start: bytes) -> bool:
 
 
 def encode_picture(picture: NDArray[np.uint8]) -> bytes:
-    """A PNG of uint8 (height, width, 3) RGB."""
+    """Encode uint8 (height, width, 3) RGB pixels as a PNG."""
     swapped = np.ascontiguousarray(picture[:, :, ::-1])
     done, data = cv2.imencode(".png", swapped, [cv2.IMWRITE_PNG_COMPRESSION, LEVEL])
-    assert done, "OpenCV encodes every uint8 picture"
+    assert done, "OpenCV encodes every uint8 array"
     return data.tobytes()
 
 
 def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *, what: str = "label") -> NDArray[Any]:
-    """The labels of somebody's PNG, or the numbers of persons, as they are stored.
+    """Decode the labels, or person numbers, of a predicted PNG without changing their values.
 
     Args:
-        data: the file, of one of the forms of ``mhpdata.images.label_png``.
-        place: its name, for errors.
-        size: (height, width) that it must have.
-        labels: how many labels, or numbers, there may be; others are returned as they are found.
-        what: each pixel is, for errors.
+        data: content of the file, in one of the forms of ``mhpdata.images.label_png``.
+        place: name of the file, for error messages.
+        size: required (height, width).
+        labels: number of valid values; other values are returned, too.
+        what: what a pixel holds ("label", "person"), for error messages.
 
     Returns:
-        uint8 (height, width), or uint16 of a 16-bit PNG.
+        uint8 (height, width); uint16 for a 16-bit PNG.
 
     Raises:
-        PredictionError: another kind of file, another size, turned upright, no labels, or it does not decode.
+        PredictionError: the file is not a PNG, has another size, was turned upright, holds no labels or does not
+            decode.
     """
     expected = f"a PNG with the {what} at each pixel"
     try:
@@ -102,22 +109,22 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *
     if header.kind != "png":
         raise PredictionError(place, f"a {NAMES[header.kind]}", expected, f"{SAVE_AS} mhp-predict writes such PNGs.")
     if b"tEXt" + _TURNED in data:
-        raise PredictionError(place, "was turned upright, as EXIF says", "the order of the stored pixels", _RAW)
+        raise PredictionError(place, "was turned upright by EXIF", "the order of the stored pixels", _RAW)
     if (header.height, header.width) != size:
         remedy = (
-            "Scale the prediction to that size by nearest neighbour; mhp-score compares at the photo's own size, and "
-            "with --at packed at the packed one."
+            "Resize the prediction to that size by nearest neighbour; mhp-score compares at the image's original size, "
+            "or with --at packed at the packed size."
         )
         if (header.width, header.height) == size:
-            remedy = f"If the image was turned upright, as EXIF says: {_RAW} Otherwise: {remedy}"
-        wanted = f"{size[0]} x {size[1]} (height x width), as its labels"
+            remedy = f"If the image was turned upright by EXIF: {_RAW} Otherwise: {remedy}"
+        wanted = f"{size[0]} x {size[1]} (height x width), the size of its labels"
         raise PredictionError(place, f"{header.height} x {header.width}", wanted, remedy)
     try:
         return read_values(data, labels)
     except NoLabelsError as error:
         raise PredictionError(place, error.found, error.expected, error.remedy) from error
     except ValueError as error:
-        raise PredictionError(place, f"does not decode ({error})", "a whole PNG", _AGAIN) from error
+        raise PredictionError(place, f"does not decode ({error})", "a complete PNG", _AGAIN) from error
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""Logits at another size: bilinear, row by row, so that no large array of scaled logits is ever made.
+"""Resize logits bilinearly, row by row, without an array of all resized logits.
 
 Pixel i of n_out lies at (i + 1/2) n_in / n_out - 1/2 of n_in, as for ``mhpdata.images.nearest_pixel.nearest_index``;
-beyond the first and the last pixel their values hold on.
+positions outside the first and last pixel take their values.
 
 In: float32 (C, H, W). Sizes are (height, width).
 """
@@ -21,14 +21,14 @@ from mhpdata.labels import IGNORE
 Logits = NDArray[np.float32]
 
 NOT_FINITE = (
-    "Pass --dtype float32; if it was float32 already, pass an earlier checkpoint, or in training start a new run with "
+    "Pass --dtype float32; if it is float32 already, pass an earlier checkpoint, or in training start a new run with "
     "a tenth of the --lr."
 )
 """Remedy for a network that returns NaN."""
 
 
 def add_probabilities(logits: Logits, total: Logits) -> None:
-    """Scale logits to the size of ``total``, bilinearly, and add their softmax to it.
+    """Resize logits bilinearly to the size of ``total`` and add their softmax to it.
 
     Args:
         logits: float32 (C, H, W).
@@ -42,20 +42,20 @@ def add_probabilities(logits: Logits, total: Logits) -> None:
 
 
 def labels_at(logits: Logits, size: tuple[int, int], place: str = "logits") -> NDArray[np.uint8]:
-    """The most likely class at each pixel of another size: logits are scaled bilinearly, a row at a time.
+    """Return the most likely class per pixel at another size, resizing the logits bilinearly one row at a time.
 
-    The labels of a photo of 16 Mpixel take 16 MB, where its 19 scaled logits would take 1.2 GB.
+    The labels of an image of 16 Mpixel take 16 MB, while its 19 resized logits would take 1.2 GB.
 
     Args:
         logits: float32 (C, H, W).
-        size: (height, width) wanted.
-        place: names the photo and the checkpoint in an error.
+        size: (height, width) of the result.
+        place: name of the checkpoint and the image, for error messages.
 
     Returns:
-        uint8 (height, width); of equals the first class.
+        uint8 (height, width); ties go to the lowest class.
 
     Raises:
-        EngineError: a NaN among the scaled logits.
+        EngineError: a resized logit is NaN.
     """
     assert 1 <= len(logits) <= IGNORE
     labels = np.empty(size, np.uint8)
@@ -63,20 +63,20 @@ def labels_at(logits: Logits, size: tuple[int, int], place: str = "logits") -> N
     rows, columns = _blend(logits.shape[1], size[0]), _blend(logits.shape[2], size[1])
     line = np.empty(logits.shape[2], np.float32)
     if not _labels_at(np.ascontiguousarray(logits), rows, columns, _Rows(line, row, best), labels):
-        raise EngineError(place, "the network returned NaN", "numbers", NOT_FINITE)
+        raise EngineError(place, "the network returned NaN", "finite numbers", NOT_FINITE)
     return labels
 
 
 class _Blend(NamedTuple):
-    """Of each output pixel of an axis, its two neighbours, int64 (n,), and the second one's share, float32 (n,)."""
+    """Bilinear weights along an axis: per output pixel two neighbours, int64 (n,), and the second's share, float32."""
 
     first: Longs
     second: Longs
-    part: Floats
+    share: Floats
 
 
 class _Rows(NamedTuple):
-    """Scratch: a row of logits between two rows, float32 (W,); of all classes, scaled, (C, w); of one class, (w,)."""
+    """Float32 scratch rows: blended vertically (W,), resized for all classes (C, w), for one class (w,)."""
 
     line: Floats
     row: Floats
@@ -84,7 +84,7 @@ class _Rows(NamedTuple):
 
 
 def _blend(n_in: int, n_out: int) -> _Blend:
-    """Return the neighbours and shares of ``n_out`` pixels along an axis of ``n_in``."""
+    """Return the neighbours and shares of ``n_out`` pixels along an axis of ``n_in`` pixels."""
     at = (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
     first = np.clip(np.floor(at), 0, n_in - 1).astype(np.int64)
     second = np.minimum(first + 1, n_in - 1)
@@ -95,24 +95,24 @@ def _blend(n_in: int, n_out: int) -> _Blend:
 def _scale_row(
     logits: Floats, above: int, below: int, down: np.float32, columns: _Blend, line: Floats, row: Floats
 ) -> None:
-    """Scale one row of logits: ``row`` float32 (C, w), from two rows of ``logits`` float32 (C, H, W)."""
-    first, second, part = columns.first, columns.second, columns.part
+    """Resize one row of logits: ``row`` float32 (C, w), from two rows of ``logits`` float32 (C, H, W)."""
+    first, second, share = columns.first, columns.second, columns.share
     for c in range(logits.shape[0]):
         for x in range(line.size):
             top = logits[c, above, x]
             line[x] = top + (logits[c, below, x] - top) * down
         for x in range(first.size):
             left = line[first[x]]
-            row[c, x] = left + (line[second[x]] - left) * part[x]
+            row[c, x] = left + (line[second[x]] - left) * share[x]
 
 
 @kernel
 def _add_probabilities(logits: Floats, rows: _Blend, columns: _Blend, scratch: _Rows, total: Floats) -> None:
-    """Add the softmax of the scaled logits to ``total`` float32 (C, h, w), a row at a time."""
+    """Add the softmax of the resized logits to ``total`` float32 (C, h, w), one row at a time."""
     line, row, peak = scratch.line, scratch.row, scratch.best
     for y in range(total.shape[1]):
-        _scale_row(logits, rows.first[y], rows.second[y], rows.part[y], columns, line, row)
-        for x in range(peak.size):  # copied as an array, it would compile the words of NumPy's errors
+        _scale_row(logits, rows.first[y], rows.second[y], rows.share[y], columns, line, row)
+        for x in range(peak.size):  # an array copy would also compile NumPy's error messages
             peak[x] = row[0, x]
         for c in range(1, row.shape[0]):
             for x in range(peak.size):
@@ -132,11 +132,11 @@ def _add_probabilities(logits: Floats, rows: _Blend, columns: _Blend, scratch: _
 
 @kernel
 def _labels_at(logits: Floats, rows: _Blend, columns: _Blend, scratch: _Rows, labels: Bytes) -> bool:
-    """Write the class of the largest scaled logit, uint8 (h, w); return False where any is a NaN."""
+    """Write the class of the largest resized logit, uint8 (h, w); return False if any is NaN."""
     line, row, best = scratch.line, scratch.row, scratch.best
     strange = False
     for y in range(labels.shape[0]):
-        _scale_row(logits, rows.first[y], rows.second[y], rows.part[y], columns, line, row)
+        _scale_row(logits, rows.first[y], rows.second[y], rows.share[y], columns, line, row)
         chosen = labels[y]
         for x in range(best.size):
             best[x] = row[0, x]

@@ -1,4 +1,4 @@
-"""Networks in torch: GluonCV's PSPNet and ICNet, module for module, and networks of one's own.
+"""Build networks in torch: GluonCV's PSPNet and ICNet, module for module, and user-defined networks.
 
 Importing this package imports no framework; its modules import torch.
 """

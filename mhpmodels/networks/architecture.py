@@ -1,4 +1,4 @@
-"""Which network: told by a config, or by the names and shapes of a file of weights; and that network, built.
+"""Determine a network from a config, or from the names and shapes of its weights, and build it.
 
 Importing this module imports no framework.
 """
@@ -15,20 +15,20 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.files.params import FITTING
 
 DEPTHS = {(2, "conv2"): 18, (6, "conv2"): 34, (6, "conv3"): 50, (23, "conv3"): 101, (36, "conv3"): 152}
-"""Blocks of layer3, and the last convolution of each -> layers."""
+"""{(number of blocks in layer3, last convolution of a block): depth of the ResNet}."""
 BACKBONES = tuple(f"resnet{layers}" for layers in DEPTHS.values())
-"""Of ``config.BACKBONES``, those that are written for torch."""
+"""Backbones of ``config.BACKBONES`` that exist for torch."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What decides a network's parameters.
+    """The choices that determine a network's parameters.
 
     Attributes:
-        model: "icnet", "psp", or ``package.module:function`` of one's own.
-        backbone: as ``config.BACKBONES``.
-        classes: channels of the output.
-        aux: PSPNet's auxiliary head is there.
+        model: "icnet", "psp", or ``package.module:function`` for a user-defined network.
+        backbone: a name of ``config.BACKBONES``.
+        classes: number of channels of the output.
+        aux: whether PSPNet has its auxiliary head.
     """
 
     model: str
@@ -38,19 +38,19 @@ class Architecture:
 
     @staticmethod
     def of_config(config: TrainConfig) -> Architecture:
-        """What a config asks for."""
+        """Return the architecture of a config."""
         return Architecture(config.network.model, config.network.backbone, config.network.classes, config.network.aux)
 
     @staticmethod
     def of_weights(shapes: Mapping[str, tuple[int, ...]], place: str = "weights") -> Architecture:
-        """What weights are of.
+        """Return the architecture of weights.
 
         Args:
-            shapes: by name, GluonCV's or torch's.
-            place: the file, for the error.
+            shapes: {name: shape}, with GluonCV's or torch's names.
+            place: path of the file, for error messages.
 
         Raises:
-            CheckpointError: of neither PSPNet nor ICNet.
+            CheckpointError: the weights are neither PSPNet's nor ICNet's.
         """
         blocks = {name.split(".")[1] for name in shapes if name.startswith("layer3.")}
         last = "conv3" if "layer3.0.conv3.weight" in shapes else "conv2"
@@ -59,29 +59,34 @@ class Architecture:
             if output in shapes and depth is not None:
                 return Architecture(model, f"resnet{depth}", shapes[output][0], any("auxlayer" in n for n in shapes))
         found = f"{len(shapes)} arrays, such as {', '.join(list(shapes)[:3])}"
-        remedy = "Pass weights of such a network, as mhp-train or GluonCV's net.save_parameters writes them."
-        raise CheckpointError(place, found, "GluonCV's PSPNet or ICNet", remedy)
+        remedy = "Pass weights that mhp-train or GluonCV's net.save_parameters wrote."
+        raise CheckpointError(place, found, "weights of PSPNet or ICNet with GluonCV's names", remedy)
 
     def check(self) -> None:
-        """Raises OptionError for a backbone that torch's PSPNet and ICNet do not have."""
+        """Raise OptionError if the backbone does not exist for torch."""
         if ":" not in self.model and self.backbone not in BACKBONES:
             remedy = "Pass one of these, such as --backbone resnet50, or --engine mxnet."
             raise OptionError("backbone", f"{self.backbone} with engine torch", " or ".join(BACKBONES), remedy)
 
 
 def build_network(architecture: Architecture, dropout: float, config: TrainConfig | None = None) -> Any:
-    """The torch module, its convolutions drawn from torch's generator.
+    """Build the torch module, with convolution weights drawn from torch's global generator.
+
+    The function of a user-defined network is called with ``config``. It returns a module that maps float32 (N, 3, H, W)
+    to logits (N, classes, h, w), or to a tuple of logits with the main output first; the loss resizes them to the
+    labels' size. An optional attribute ``head_names`` lists the children that train at the heads' learning rate.
 
     Args:
-        architecture: of one's own: the function is called with ``config`` and returns a module that takes float32
-            (N, 3, H, W) and gives logits (N, classes, h, w), or a tuple of such, the main ones first; all are resized
-            to the labels' size for the loss. Its attribute ``head_names``, if it has one, names the children that learn
-            at the heads' rate.
-        dropout: probability in the heads.
+        architecture: the network to build.
+        dropout: dropout probability in the heads, 0..1.
+        config: passed to the function of a user-defined network.
+
+    Returns:
+        A ``torch.nn.Module`` on the CPU.
 
     Raises:
-        OptionError: as ``Architecture.check``.
-        EngineError: there is no such function, or it gives no module.
+        OptionError: as for ``Architecture.check``.
+        EngineError: the function is missing, or does not return a module.
     """
     architecture.check()
     from torch import nn
@@ -93,8 +98,9 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
     if ":" in architecture.model:
         network = _find_function(architecture.model)(config)
         if not isinstance(network, nn.Module):
-            remedy = "Let the function return the network, a torch.nn.Module."
-            raise EngineError(f"model {architecture.model}", f"gave a {type(network).__name__}", "a network", remedy)
+            found = f"the function returned an object of type {type(network).__name__}"
+            remedy = "Make the function return its network."
+            raise EngineError(f"model {architecture.model}", found, "a torch.nn.Module", remedy)
         return network
     if architecture.model == "psp":
         network = PSPNet(architecture.classes, architecture.backbone, architecture.aux, dropout)
@@ -104,30 +110,30 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
     return network
 
 
-def to_fit(there: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> str:
-    """What to do about weights of another network: the options to pass, where the shapes tell them.
+def to_fit(given: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> str:
+    """Return the remedy for weights of another network: the options to pass, if the shapes determine them.
 
     Args:
-        there: of the file, by name.
-        wanted: of the network.
+        given: {name: shape} of the file.
+        wanted: {name: shape} of the network.
     """
     try:
-        file, network = Architecture.of_weights(there), Architecture.of_weights(wanted)
-    except (CheckpointError, IndexError):  # no shape at all
+        file, network = Architecture.of_weights(given), Architecture.of_weights(wanted)
+    except (CheckpointError, IndexError):  # IndexError: a weight without axes
         return FITTING
-    resnest = "layer3.0.conv2.conv.weight"  # whose blocks are as many as a ResNet's
+    resnest = "layer3.0.conv2.conv.weight"  # a ResNeSt has as many blocks as a ResNet
     options = [f"--model {file.model}"] * (file.model != network.model)
-    if (resnest in there) != (resnest in wanted):
-        options.append("the --backbone that it was made with")
+    if (resnest in given) != (resnest in wanted):
+        options.append("the --backbone that they were trained with")
     elif file.backbone != network.backbone:
         options.append(f"--backbone {file.backbone}")
     if network.aux and not file.aux:
-        options.append("no --aux (leave it out)")
+        options.append("no --aux")
     if file.classes != network.classes:
-        options.append(f"--classes {file.classes} (mhp-train: a --data of {file.classes} classes)")
-    if not options or (resnest in there and file.backbone != network.backbone):
+        options.append(f"--classes {file.classes} (mhp-train: a --data with {file.classes} classes)")
+    if not options or (resnest in given and file.backbone != network.backbone):
         return FITTING
-    return f"The file is of another network. To use it, pass {', '.join(options)}; for this network, other weights."
+    return f"Pass {', '.join(options)} to use these weights, or pass weights of the requested network."
 
 
 def _find_function(name: str) -> Any:
@@ -135,8 +141,8 @@ def _find_function(name: str) -> Any:
     try:
         return getattr(import_module(module), function)
     except AttributeError as error:
-        remedy = f"Correct the name after the colon: the name of a function that {module} defines."
+        remedy = f"Write the name of a function that {module} defines after the colon."
         raise EngineError(f"model {name}", f"the module {module} has no {function}", "", remedy) from error
     except (ImportError, ValueError) as error:
-        remedy = "Pass --model package.module:function, and set PYTHONPATH to the folder that holds this package."
+        remedy = "Pass --model package.module:function, and set PYTHONPATH to the folder that contains the package."
         raise EngineError(f"model {name}", f"the module cannot be imported ({error})", "", remedy) from error

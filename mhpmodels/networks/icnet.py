@@ -1,7 +1,7 @@
-"""ICNet: three resolutions of one image, the deeper the smaller, fused from small to large.
+"""ICNet: three branches at decreasing resolution and increasing depth, fused from the smallest to the largest.
 
-Zhao et al., "ICNet for real-time semantic segmentation on high-resolution images", ECCV 2018, as GluonCV has it: the
-small branch goes on from the middle one's layer2 and through PSPNet's pyramid.
+Zhao et al., "ICNet for real-time semantic segmentation on high-resolution images", ECCV 2018, as in GluonCV: the small
+branch continues from layer2 of the middle branch and ends with PSPNet's pyramid.
 
 ::
 
@@ -22,12 +22,12 @@ from mhpmodels.networks.resnet import ResNet
 
 
 class ICNet(ResNet):
-    """float32 (N, 3, H, W) -> logits (N, classes, H, W) and, in training, those at 1/4, 1/8 and 1/16 of the size.
+    """Map float32 (N, 3, H, W) to logits (N, classes, H, W) and, in training, to logits at 1/4, 1/8 and 1/16 size.
 
-    H and W are at least 32. GluonCV's own trains only with sizes that are multiples of 16.
+    H and W are at least 32 pixels. GluonCV's ICNet trains only with multiples of 16.
 
     Args:
-        classes: channels of the output.
+        classes: number of channels of the output.
         backbone: a key of BACKBONES.
         dropout: probability after the pyramid.
     """
@@ -54,7 +54,7 @@ class ICNet(ResNet):
 
 
 class CascadeHead(nn.Module):
-    """The three branches -> logits at 1/4, 1/8 and 1/16 of the image."""
+    """Fuse the three branches into logits at 1/4, 1/8 and 1/16 of the image's size."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class CascadeHead(nn.Module):
 
 
 class CascadeFeatureFusion(nn.Module):
-    """A coarse branch made as large as the fine one, each convolved, and their sum; and the coarse one's logits."""
+    """Resize the coarse branch to the fine one, convolve both and add them; also return the coarse branch's logits."""
 
     def __init__(self, low: int, high: int, outputs: int, classes: int) -> None:
         super().__init__()

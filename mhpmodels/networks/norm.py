@@ -1,10 +1,10 @@
-"""Batch normalisation as MXNet computes it, alone or over all ranks.
+"""Batch normalisation as MXNet computes it, within one process or over all ranks.
 
-The rule: the running variance follows the biased variance of the batch (the sum of squares over n, not n - 1), so that
-one value a channel gives variance 0. torch's own layers take n - 1: they refuse a single value, and from two values,
-which the pyramid's 1 x 1 pooling sees at batch 2, they learn twice the variance.
+The rule: the running variance follows the biased variance of the batch (the sum of squares over n, not n - 1), so one
+value per channel gives variance 0. torch's own layers divide by n - 1: they reject a single value, and from two values,
+as in the pyramid's 1 x 1 pooling at batch 2, they record twice the variance.
 
-All layers have the keys of torch's own: weight, bias, running_mean, running_var, num_batches_tracked.
+All layers have the state-dict keys of torch's layers: weight, bias, running_mean, running_var, num_batches_tracked.
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ from mhpdata.errors import EngineError
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Over this process's batch; float32, float16 or bfloat16 (N, C, H, W), statistics in float32."""
+    """Batch normalisation of this process's batch: float32, float16 or bfloat16 (N, C, H, W), float32 statistics."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        # F.batch_norm would do but for a single value a channel, which it refuses
+        # unlike F.batch_norm, native_batch_norm accepts a single value per channel
         out, mean, inverse = torch.native_batch_norm(x, self.weight, self.bias, None, None, True, 0.0, self.eps)
         self.follow(mean, inverse**-2 - self.eps)
         return out
 
     @torch.no_grad()
     def follow(self, mean: Tensor, variance: Tensor) -> None:
-        """Move the running statistics towards those of a batch."""
+        """Move the running statistics towards a batch's mean and variance, each float32 (C,)."""
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
         self.running_var.lerp_(variance.to(self.running_var.dtype).clamp(min=0), self.momentum)
 
 
 class SyncBatchNorm(BatchNorm):
-    """Over the batches of all ranks, by a few all-reduces that autograd differentiates: on any device.
+    """Batch normalisation over the batches of all ranks, by differentiable all-reduces, on any device.
 
-    torch's own layer raises on CPU tensors.
+    torch's own layer supports CUDA tensors only.
 
     Args:
-        of: the layer that it takes the place of, and whose tensors it takes.
+        of: the layer to replace; its tensors are shared.
 
     Raises:
-        EngineError: ``of`` has no tensors to take.
+        EngineError: ``of`` has no gamma and beta, no running statistics or no momentum.
     """
 
     def __init__(self, of: nn.BatchNorm2d) -> None:
         if any(value is None for value in (of.weight, of.running_mean, of.momentum)):
             expected = "gamma and beta, running statistics and a momentum"
             remedy = (
-                "Leave out --syncbn; to keep it, give this layer of your network affine=True, track_running_stats=True "
-                "and a number as momentum."
+                "Omit --syncbn, or construct this layer of your network with affine=True, track_running_stats=True and "
+                "a number as momentum."
             )
-            raise EngineError(str(of), "cannot be synchronised on the CPU: it lacks some of these", expected, remedy)
+            raise EngineError(str(of), "cannot be synchronised on the CPU", f"a layer with {expected}", remedy)
         super().__init__(of.num_features, of.eps, of.momentum)
         _take_tensors(self, of)
-        self._missing = 0 if isinstance(of, BatchNorm) else 1  # torch's layers take n - 1
+        self._missing = 0 if isinstance(of, BatchNorm) else 1  # torch's layers divide by n - 1
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -76,9 +76,12 @@ class SyncBatchNorm(BatchNorm):
 
 
 class CudaSyncBatchNorm(nn.SyncBatchNorm):
-    """torch's own, on CUDA, with BatchNorm's running variance. All ranks have batches of one size.
+    """torch's SyncBatchNorm on CUDA, with BatchNorm's running variance. All ranks need batches of the same size.
 
-    Not run, for want of GPUs.
+    Not yet tested, because it needs two GPUs.
+
+    Args:
+        of: the layer to replace; its tensors are shared.
     """
 
     def __init__(self, of: nn.BatchNorm2d) -> None:
@@ -96,14 +99,14 @@ class CudaSyncBatchNorm(nn.SyncBatchNorm):
 
 
 def synchronise(network: nn.Module, cuda: bool) -> None:
-    """Puts a layer over all ranks in the place of each BatchNorm2d, torch's or ours, with the same tensors and rule.
+    """Replace each BatchNorm2d, torch's or ours, by a layer over all ranks that shares its tensors and variance rule.
 
     Args:
-        network: changed in place; of one's own, too.
-        cuda: on GPUs, by torch's own layer.
+        network: any network; changed in place.
+        cuda: use torch's own synchronised layer, which needs GPUs.
 
     Raises:
-        EngineError: a layer has no gamma and beta, or no running statistics, and ``cuda`` is False.
+        EngineError: ``cuda`` is False, and a layer has no gamma and beta, no running statistics or no momentum.
     """
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm2d):
@@ -126,7 +129,7 @@ def _take_tensors(layer: nn.Module, of: nn.Module) -> None:
 
 
 class _AllReduce(torch.autograd.Function):
-    """The sum over all ranks; every rank's loss depends on it, so the gradient is summed, too."""
+    """Sum a tensor over all ranks. Every rank's loss depends on the sum, so the gradient is summed, too."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

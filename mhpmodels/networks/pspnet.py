@@ -1,6 +1,6 @@
-"""PSPNet: a backbone, and a pyramid of its features pooled to 1, 2, 3 and 6 bins a side.
+"""PSPNet: a backbone and a pyramid of its features, pooled to 1, 2, 3 and 6 bins per side.
 
-Zhao et al., "Pyramid scene parsing network", CVPR 2017, as GluonCV has it.
+Zhao et al., "Pyramid scene parsing network", CVPR 2017, as in GluonCV.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ BINS = (1, 2, 3, 6)
 
 
 class PSPNet(ResNet):
-    """float32 (N, 3, H, W) -> logits (N, classes, H, W) of the main output and, with ``aux`` in training, of the
-    auxiliary one.
+    """Map float32 (N, 3, H, W) to logits (N, classes, H, W); with ``aux`` in training, also to auxiliary logits.
 
     Args:
-        classes: channels of the output.
+        classes: number of channels of the output.
         backbone: a key of BACKBONES.
         aux: build the auxiliary head, on the output of layer3.
         dropout: probability before the last convolution of each head.
@@ -47,7 +46,7 @@ class PSPNet(ResNet):
 
 
 class PyramidHead(nn.Module):
-    """(N, C, h, w) -> (N, 512, h, w): the pyramid, and a convolution over it."""
+    """The pyramid and a convolution over it: (N, C, h, w) -> (N, 512, h, w)."""
 
     width = 512
 
@@ -61,11 +60,11 @@ class PyramidHead(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """(N, C, h, w) -> (N, 2 C, h, w): the features beside a quarter of the channels for each size of bins."""
+    """The features and their pooled versions, C/4 channels per bin size: (N, C, h, w) -> (N, 2 C, h, w)."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.pool = F.adaptive_avg_pool2d  # the ONNX export puts another in its place
+        self.pool = F.adaptive_avg_pool2d  # the ONNX export replaces it
         self.conv1, self.conv2, self.conv3, self.conv4 = (
             nn.Sequential(*_conv_norm_relu(inputs, inputs // 4, 1)) for _ in BINS
         )
@@ -73,12 +72,12 @@ class Pyramid(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         convs = (self.conv1, self.conv2, self.conv3, self.conv4)
         pooled = (conv(self.pool(x, bins)) for conv, bins in zip(convs, BINS, strict=True))
-        # resizing under autocast gives float32, which the convolution after it would only round again
-        return torch.cat([x, *(resize(part, x.shape[2:]).to(x.dtype) for part in pooled)], 1)
+        # under autocast resize returns float32, which the next convolution would round anyway
+        return torch.cat([x, *(resize(features, x.shape[2:]).to(x.dtype) for features in pooled)], 1)
 
 
 class AuxiliaryHead(nn.Module):
-    """(N, C, h, w) -> (N, classes, h, w): GluonCV's FCN head."""
+    """GluonCV's FCN head: (N, C, h, w) -> (N, classes, h, w)."""
 
     def __init__(self, inputs: int, classes: int, dropout: float) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
-"""Bilinear resizing with corner pixels on corner pixels, as MXNet's BilinearResize2D.
+"""Resize bilinearly with aligned corner pixels, as MXNet's BilinearResize2D.
 
-torch's own, but for a GPU that enlarges more than twice, as the pyramid and the logits are. There torch adds gradients
-up one by one in memory: of 16 maps of 19 classes from 96 x 96 to 768 x 768, 7.8 ms on an H100, in an order that
-differs from run to run. As two products with the weights of rows and of columns it is two steps of the matrix library,
-in one order.
+Uses torch's own function, except on a GPU when both sides grow more than twofold, as for the pyramid and the logits:
+there torch's backward pass adds gradients one by one in memory, in an order that differs between runs (7.8 ms on an
+H100 for 16 maps of 19 classes from 96 x 96 to 768 x 768). Two matrix products with the weights of rows and columns
+always add in the same order.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from torch.nn import functional as F  # noqa: N812
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Floating (N, C, height, width) to (height, width) = ``size``, of x's dtype or float32, in x's memory format."""
+    """Resize a floating-point tensor (N, C, h, w) to ``size``, (height, width).
+
+    Returns:
+        (N, C, height, width) of x's dtype or float32, in x's memory format.
+    """
     if x.device.type == "cuda" and size[0] > 2 * x.shape[2] and size[1] > 2 * x.shape[3]:
         return resize_by_products(x, size)
     return F.interpolate(x, size, mode="bilinear", align_corners=True)
 
 
 def resize_by_products(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """The same, float32, on any device: rows (height, h) @ x (h, w) @ columns (w, width) for each image and channel.
+    """Resize as ``resize`` on any device, by the product rows (height, h) @ x (h, w) @ columns (w, width) per channel.
 
-    One pixel, which is of both memory formats, becomes channels-last.
+    Returns:
+        float32 (N, C, height, width). An x of one pixel, which has both memory formats, becomes channels-last.
     """
     (count, channels, h, w), (height, width) = x.shape, size
     with torch.autocast(x.device.type, enabled=False):
@@ -37,12 +42,12 @@ def resize_by_products(x: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _weights(old: int, new: int, device: torch.device) -> Tensor:
-    """float32 (new, old): how much each old pixel counts in a new one."""
+    """Return the weight of each old pixel in each new one, float32 (new, old)."""
     at = torch.arange(new, device=device, dtype=torch.float64) * ((old - 1) / max(new - 1, 1))
     distance = (at[:, None] - torch.arange(old, device=device)).abs()
     return (1 - distance).clamp(min=0).float()
 
 
 def _each(matrix: Tensor, x: Tensor) -> Tensor:
-    """matrix (a, b) @ each of x (N, b, c)."""
+    """Multiply a matrix (a, b) with each matrix of x (N, b, c)."""
     return torch.bmm(matrix.expand(len(x), -1, -1), x)

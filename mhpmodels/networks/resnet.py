@@ -1,12 +1,12 @@
-"""Dilated residual networks, GluonCV's ResNet v1b and v1s: what PSPNet and ICNet stand on.
+"""Dilated residual networks, GluonCV's ResNet v1b and v1s: the backbones of PSPNet and ICNet.
 
 "v1b" has its stride in the 3 x 3 convolution; "v1s" is v1b with three 3 x 3 convolutions of width 64, 64, 128 in place
-of the first 7 x 7. The last two stages widen their view by dilation instead of stride, so the output is 1/8 of the
-input. He et al., "Deep residual learning", CVPR 2016; Yu and Koltun, "Multi-scale context aggregation by dilated
-convolutions", ICLR 2016.
+of the first 7 x 7. The last two stages use dilation instead of stride, so the output is 1/8 of the input's size. He et
+al., "Deep residual learning", CVPR 2016; Yu and Koltun, "Multi-scale context aggregation by dilated convolutions", ICLR
+2016.
 
-The rule: a module has the name and the place that it has in GluonCV, so that weights carry over by name
-(``mhpmodels.files.params``): gamma and beta are called weight and bias here, and that is all.
+The rule: modules have the names and the nesting of GluonCV, so weights carry over by name (``mhpmodels.files.params``);
+only gamma and beta are called weight and bias here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mhpmodels.networks.norm import BatchNorm
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions and the way round them."""
+    """Two 3 x 3 convolutions with a residual connection."""
 
     expansion = 1
 
@@ -36,7 +36,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1 x 1 down, 3 x 3, 1 x 1 up, and the way round them."""
+    """1 x 1, 3 x 3 and 1 x 1 convolutions, narrow in the middle, with a residual connection."""
 
     expansion = 4
 
@@ -64,18 +64,18 @@ BACKBONES: dict[str, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, i
     "resnet101": (Bottleneck, (3, 4, 23, 3), True),
     "resnet152": (Bottleneck, (3, 8, 36, 3), True),
 }
-"""GluonCV's names for segmentation -> block, blocks a stage, whether the first convolution is three (v1s)."""
+"""{GluonCV's name: (block, number of blocks per stage, whether the stem has three convolutions, as in v1s)}."""
 
 
 class ResNet(nn.Module):
-    """The layers of a backbone, for a network to inherit and extend.
+    """The layers of a backbone; networks inherit from it.
 
     Attributes:
-        channels: of the outputs of layer1 to layer4.
+        channels: numbers of output channels of layer1 to layer4.
     """
 
     base_names = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
-    """The children that a backbone trained on ImageNet has, too; the others are heads."""
+    """Children with pretrained weights from ImageNet; all others are heads."""
 
     def __init__(self, backbone: str) -> None:
         super().__init__()
@@ -92,13 +92,15 @@ class ResNet(nn.Module):
         self.layer4 = _stage(block, self.channels[2], 512, blocks[3], 1, 4)
 
     def stem(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, C, H/4, W/4), what layer1 takes."""
+        """Return the input of layer1, (N, C, H/4, W/4), for images (N, 3, H, W)."""
         return self.maxpool(self.relu(self.bn1(self.conv1(x))))
 
 
 def initialise(network: ResNet) -> None:
-    """First weights, from torch's own generator: the backbone's as He et al. 2015 (arXiv 1502.01852), the heads' as
-    GluonCV draws them, uniform in +-0.07; biases 0."""
+    """Draw initial weights from torch's global generator.
+
+    The backbone follows He et al. 2015 (arXiv 1502.01852); heads are uniform in +-0.07, as in GluonCV; biases are 0.
+    """
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             if name.partition(".")[0] in network.base_names:
@@ -124,7 +126,7 @@ def _deep_stem() -> nn.Module:
 def _stage(
     block: type[BasicBlock | Bottleneck], inputs: int, planes: int, blocks: int, stride: int, dilation: int
 ) -> nn.Module:
-    """Blocks of one width; the first has half the dilation in its first 3 x 3 convolution."""
+    """Return blocks of one width; the first block has half the dilation in its first 3 x 3 convolution."""
     first = block(inputs, planes, stride, max(1, dilation // 2), dilation)
     inputs = planes * block.expansion
     return nn.Sequential(first, *(block(inputs, planes, 1, dilation, dilation) for _ in range(1, blocks)))

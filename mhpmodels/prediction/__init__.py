@@ -1,1 +1,1 @@
-"""A trained network to files: label PNGs, overlays, other formats (mhp-predict, mhp-convert)."""
+"""Predict label PNGs and overlays with a trained network, and convert its weights (mhp-predict, mhp-convert)."""

@@ -1,7 +1,7 @@
-"""Weights from one engine's file to another's: ``.params`` (MXNet, GluonCV), ``.pt`` (torch) and ``.onnx``.
+"""Convert weights between ``.params`` (MXNet, GluonCV) and ``.pt`` (torch), and export a network to ``.onnx``.
 
-The rule: a tensor is never changed, only renamed. ``.params`` to ``.pt`` and back gives the same file, byte for byte.
-To ``.onnx`` goes the whole network, for inference, and what its checkpoint calls the classes; from it nothing.
+The rule: tensors are renamed and never changed, so ``.params`` to ``.pt`` and back gives a byte-identical file. An
+``.onnx`` file holds the whole network for inference and the class names of its checkpoint; it cannot be converted back.
 """
 
 from __future__ import annotations
@@ -23,57 +23,57 @@ KINDS = (".params", ".pt", ".onnx")
 
 
 def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Path:
-    """Write the weights of ``source`` as ``out``, whose suffix says what kind it is.
+    """Write the weights of ``source`` to ``out``, in the format that its suffix names.
 
     Args:
-        source: ``.params`` or ``.pt``; told by its bytes. For ``.onnx`` of PSPNet or ICNet, or a checkpoint of
-            mhp-train, whose JSON beside it says what it is of. Or the folder of a run, for its best checkpoint.
-        out: of KINDS.
-        overwrite: replace a file that is there.
+        source: ``.params`` or ``.pt`` file, recognised by its first bytes, or a run's folder for its best checkpoint.
+            To write ``.onnx`` it must be a PSPNet, an ICNet, or a checkpoint of mhp-train with its JSON file.
+        out: file to write, with a suffix of KINDS.
+        overwrite: replace an existing file.
 
     Returns:
         The file that was converted.
 
     Raises:
-        OptionError: another suffix.
-        CheckpointError: ``source`` is no file of weights and no run, has a type that ``out`` cannot hold, or for
-            ``.onnx`` is of an unknown network.
-        OutputError: ``out`` is there, or cannot be written; or with ``overwrite`` is a link or of another kind.
-        MissingError: torch, or for ``.onnx`` onnx, onnxscript or onnxruntime, is not installed.
-        EngineError: the ``.onnx`` file does not give torch's logits.
+        OptionError: ``out`` has another suffix.
+        CheckpointError: ``source`` is neither weights nor a run, has a type that ``out`` cannot hold, or for ``.onnx``
+            belongs to an unknown network.
+        OutputError: ``out`` exists, cannot be written, or with ``overwrite`` is a link or not a file of mhp.
+        MissingError: torch, or for ``.onnx`` also onnx, onnxscript or onnxruntime, is not installed.
+        EngineError: the ``.onnx`` file does not reproduce torch's logits.
     """
     source, out = Path(source), Path(out)
     if out.suffix not in KINDS:
-        expected = f"a name that ends with {' or '.join(KINDS)}, which says what kind of file it is"
+        expected = f"a name that ends with {' or '.join(KINDS)}"
         raise OptionError("the output file", f"{out.name!r}", expected, f"Pass a name such as {out.stem}.pt.")
     check_free(out, overwrite)
     if source.is_dir():
-        found = best_of_run(source)
-        checkpoint.verify(found, state=False)
-        source = found.weights
-    with replacing(out) as part:
+        best = best_of_run(source)
+        checkpoint.verify(best, state=False)
+        source = best.weights
+    with replacing(out) as unfinished:
         try:
-            _convert(source, part, out.suffix)
+            _convert(source, unfinished, out.suffix)
         except MhpError as error:
-            if error.place != str(part):
+            if error.place != str(unfinished):
                 raise
             remedy = to_write(error.__cause__, out) if isinstance(error.__cause__, OSError) else error.remedy
-            raise error.at(out, remedy) from error  # the part is a name that nobody knows
+            raise error.at(out, remedy) from error  # users do not know the temporary name
     return source
 
 
-def _convert(source: Path, out: Path, kind: str) -> None:
+def _convert(source: Path, out: Path, suffix: str) -> None:
     try:
         from mhpmodels.engines.torch.weights import own_names, read_weights, write_weights
     except ImportError as error:
         raise MissingError("torch", f"cannot be imported ({error})", "", f"{install('torch')}.") from error
 
     tensors = read_weights(source)
-    if not source.with_suffix(".json").exists():  # mhp-train's names are the network's own, whatever they begin with
+    if not source.with_suffix(".json").exists():  # mhp-train writes the network's own names, without wrappers' prefixes
         tensors = own_names(tensors)
-    if kind == ".pt":
+    if suffix == ".pt":
         write_weights(out, tensors)
-    elif kind == ".onnx":
+    elif suffix == ".onnx":
         _export(source, tensors, out)
     else:
         write_params(out, to_gluon_names({name: _array(name, tensor, source) for name, tensor in tensors.items()}))
@@ -84,10 +84,10 @@ def _array(name: str, tensor: Any, source: Path) -> Any:
         return tensor.numpy()
     except TypeError as error:
         remedy = (
-            f"In Python, torch.save({{n: t.float() for n, t in torch.load({str(source)!r}).items()}}, 'float32.pt'); "
-            "then convert float32.pt."
+            f"In Python, run torch.save({{n: t.float() for n, t in torch.load({str(source)!r}).items()}}, "
+            "'float32.pt'), then convert float32.pt."
         )
-        expected = "a type that .params files have, such as float32"
+        expected = "a type that .params files support, such as float32"
         raise CheckpointError(source, f"{name} is {tensor.dtype}", expected, remedy) from error
 
 

@@ -30,10 +30,10 @@ class Input:
     Attributes:
         image: uint8 (height, width, 3) RGB, resized to the network's short side.
         size: (height, width) of its label map: that of the image file, turned as the image is.
-        place: its name in errors.
-        orientation: EXIF orientation, 1..8, by which it was turned upright; 1 if it was not.
-        remark: a sentence about a damaged EXIF block; "" without one.
-        shown: uint8 (height, width, 3) RGB of ``size``, for an overlay; None unless it was asked for.
+        place: name of the image, for error messages.
+        orientation: EXIF orientation, 1..8, by which the image was turned upright; 1 if it was not.
+        remark: a sentence about a damaged EXIF block, or "".
+        shown: uint8 (height, width, 3) RGB of ``size``, for an overlay; None unless requested.
     """
 
     image: NDArray[np.uint8]
@@ -50,8 +50,8 @@ def read_file(path: Path, short: int, upright: bool = True, show: bool = False) 
     Args:
         path: a JPEG, PNG, BMP, GIF or WebP file.
         short: short side of the network's input, in pixels.
-        upright: turn the image as its EXIF orientation says.
-        show: keep the image at its own size, too.
+        upright: turn the image upright by its EXIF orientation.
+        show: also return the image at its own size.
 
     Raises:
         UnreadableError: the file cannot be read.
@@ -61,15 +61,15 @@ def read_file(path: Path, short: int, upright: bool = True, show: bool = False) 
         data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
         remedy = to_open(error, path, "a JPEG or PNG")
-        remedy += " To leave out such photos and go on with the others, pass --on-error skip."
-        raise UnreadableError(path, f"cannot be read ({why(error)})", "a photo", remedy) from error
+        remedy += " To skip unreadable images, pass --on-error skip."
+        raise UnreadableError(path, f"cannot be read ({why(error)})", "an image", remedy) from error
     pixels, _ = decode_image(data, str(path))
     orientation, remark = AS_STORED, ""
     if upright:
         try:
             orientation = read_orientation(data)
         except ValueError as error:
-            remark = f"{path}: taken as it is stored, for its EXIF block is damaged: {error}."
+            remark = f"{path}: predicted as stored, because its EXIF block is damaged: {error}."
     pixels = turn(pixels, orientation)
     size = pixels.shape[0], pixels.shape[1]
     image = resize_image(pixels, input_size(size, short, str(path)))
@@ -77,13 +77,13 @@ def read_file(path: Path, short: int, upright: bool = True, show: bool = False) 
 
 
 def read_sample(split: Split, index: int, short: int, show: bool = False) -> Input:
-    """Read an image of a packed split, whose label map gets the size of the source image.
+    """Read an image of a packed split; its label map gets the size of the source image.
 
     Args:
-        split: open.
-        index: of the sample.
+        split: an open split.
+        index: index of the sample, from 0.
         short: short side of the network's input, in pixels.
-        show: give the image at the size of its source, too.
+        show: also return the image at the size of its source.
 
     Raises:
         PackedError: the record is damaged.

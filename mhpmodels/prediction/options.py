@@ -1,4 +1,4 @@
-"""What a prediction is asked for: one frozen class that checks itself."""
+"""Options of a prediction: one frozen class that validates its own values."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Options:
         overlay: write each image with its labels laid over it.
         legend: write the classes and their colours as an image.
         overwrite: replace existing files; label maps only if mhp wrote them.
-        keep: write missing files only, and leave out images whose files all exist, whatever network made them: this
-            resumes an interrupted prediction.
+        keep: write missing files only, which resumes an interrupted prediction. Images whose files all exist are
+            skipped, whatever network wrote them.
         on_error: "fail" stops at the first unusable image; "skip" leaves such images out.
         threads: number of threads that read and decode; None for one per core.
         progress: show a progress bar if stderr is a terminal.
-        exif: of ``mhpdata.images.exif.EXIF``: "upright" rotates image files as their EXIF orientation says; "raw"
-            keeps the order of pixels in the file, which a dataset's masks follow. Images of a packed folder are raw.
+        exif: "upright" turns image files upright by their EXIF orientation; "raw" keeps the stored order of pixels,
+            which a dataset's masks follow. Images of a packed folder are always raw.
 
     Raises:
-        OptionError: a value outside these, or both overwrite and keep.
+        OptionError: a value is invalid, or overwrite and keep are both on.
     """
 
     size: int = 768
@@ -44,5 +44,5 @@ class Options:
         check_choice("on_error", self.on_error, ON_ERROR)
         check_choice("exif", self.exif, EXIF)
         if self.keep and self.overwrite:
-            remedy = "Leave out overwrite to keep the files that are there, or keep to replace them."
+            remedy = "Omit overwrite to keep existing files, or omit keep to replace them."
             raise OptionError("keep", "and overwrite are both given", "one of the two", remedy)

@@ -1,4 +1,4 @@
-"""The files that a prediction writes: a label PNG per image, and overlays and a legend for people.
+"""Name and write the files of a prediction: a label PNG per image, overlays and a legend.
 
 ::
 
@@ -27,20 +27,20 @@ from mhpmodels.prediction.options import Options
 PICTURES = "pictures"
 """The folder of overlays and legend, inside that of the label maps."""
 
-_REMEDY = "Pass --keep to make only what is missing, --overwrite to make all anew, or choose another --out."
+_REMEDY = "Pass --keep to write only missing files, --overwrite to replace all files, or choose another --out."
 
 
 class Outputs:
-    """The files of one prediction; those of ``options.keep`` that exist are never written.
+    """The output files of one prediction; with ``options.keep``, existing files are never written.
 
     Args:
-        out: the folder.
-        names: of the images, without suffix.
-        labels: the classes, for palette and legend.
-        options: which files are written.
+        out: output folder.
+        names: names of the images, without suffix.
+        labels: classes of the network, for palette and legend.
+        options: options of the prediction.
 
     Raises:
-        OutputError: a file may not be written.
+        OutputError: a file exists and may not be replaced.
     """
 
     def __init__(self, out: Path, names: Iterable[str], labels: LabelSet, options: Options) -> None:
@@ -58,21 +58,21 @@ class Outputs:
                 self._kept.add(path)
 
     def missing(self, name: str) -> bool:
-        """Return whether an image has a file that is to be written."""
+        """Return whether a file of an image has still to be written."""
         return self._maps[name] not in self._kept or (name in self._overlays and self._overlays[name] not in self._kept)
 
     def prepare(self, labels: LabelSet) -> None:
-        """Make the folders, and write the legend.
+        """Create the folders and write the legend.
 
         Raises:
-            OutputError: one cannot be made or written.
-            OptionError: two names are one name on this disk.
+            OutputError: a folder or the legend cannot be written.
+            OptionError: two image names are the same file name on this disk.
             MissingError: the legend needs Matplotlib, which is not installed.
         """
         make_folder(self._out)
         if self._overlays or self._legend:
             make_inner_folder(self._out / PICTURES)
-        check_distinct(self._maps, self._out, "the photos")
+        check_distinct(self._maps, self._out, "the images")
         for path in self._legend:
             if path not in self._kept:
                 from mhpmodels.figures.overlay import legend
@@ -80,12 +80,12 @@ class Outputs:
                 write_file(path, encode_picture(legend(labels)), self._overwrite)
 
     def write(self, name: str, given: Input, predicted: NDArray[np.uint8]) -> Path:
-        """Write the files of an image, and return the path of its label PNG.
+        """Write the files of an image and return the path of its label PNG.
 
         Args:
-            name: of the image.
-            given: what the network was given.
-            predicted: uint8 of ``given.size``, a label per pixel.
+            name: name of the image, without suffix.
+            given: input of the network.
+            predicted: uint8 (height, width) of ``given.size``, one label per pixel.
 
         Raises:
             OutputError: a file cannot be written.

@@ -1,11 +1,11 @@
-"""Predict the labels of images: one label PNG per image, at the image's own size, and pictures beside it.
+"""Predict the labels of images: one label PNG per image, at the image's own size, and optional overlays.
 
 ::
 
     image (H, W, 3) ─inputs─> (h, w, 3) ─inference─> scores (C, h, w) ─labels_at─> labels (H, W) ─outputs─> files
 
-Threads read and decode ahead (mhpmodels.prediction.inputs) while the network works; mhpmodels.prediction.outputs names
-the files and writes them.
+Threads prefetch and decode images (mhpmodels.prediction.inputs) while the network runs; mhpmodels.prediction.outputs
+names and writes the files.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ Source = TypeVar("Source")
 
 @dataclass(frozen=True)
 class Written:
-    """What a prediction has written.
+    """Result of a prediction.
 
     Attributes:
         labels: paths of the label PNGs, in the order of the images.
-        kept: number of images whose files existed already and were kept.
-        skipped: errors of the images that were left out.
-        milliseconds: median time per image, from pixels to labels, without the first; 0 if none was predicted.
-        turned: EXIF orientation, 2..8, by name of each image whose labels were turned upright.
-        remarks: one sentence for each image whose EXIF block is damaged, and which was therefore not turned.
+        kept: number of images whose existing files were kept.
+        skipped: errors of the images that were skipped.
+        milliseconds: median time per image from pixels to labels, without the first image; 0 if none was predicted.
+        turned: {name: EXIF orientation, 2..8} of the images whose labels were turned upright.
+        remarks: one sentence per image that was not turned because its EXIF block is damaged.
     """
 
     labels: tuple[Path, ...]
@@ -56,35 +56,35 @@ class Written:
 
 
 def predict_photos(
-    inference: Inference, photos: Sequence[str | Path], out: str | Path, labels: LabelSet, options: Options
+    inference: Inference, paths: Sequence[str | Path], out: str | Path, labels: LabelSet, options: Options
 ) -> Written:
-    """Write the labels of image files, each named after its file.
+    """Predict image files; each label PNG is named after its image file.
 
     Args:
-        inference: around the network.
-        photos: paths of image files.
-        out: the folder to write to; created if it is missing.
-        labels: the classes that the network knows.
-        options: how images are given to the network, and which files are written.
+        inference: inference with the network.
+        paths: paths of image files.
+        out: output folder; created if it is missing.
+        labels: classes of the network.
+        options: options of the prediction.
 
     Raises:
-        OptionError: no photos, two of one name (on a disk that makes no difference of case, in another case, too), or a
-            network with more outputs than classes.
-        OutputError: a file is there already, or cannot be written.
-        UnreadableError, ImageError: a photo cannot be read, does not decode, or is so narrow that it would become huge;
-            with ``on_error="skip"`` that of all photos.
+        OptionError: no images, two images with the same name (also up to case, if the disk ignores it), or a network
+            with more outputs than classes.
+        OutputError: a file exists, or cannot be written.
+        UnreadableError, ImageError: an image cannot be read, does not decode, or is so narrow that it would become
+            huge; with ``on_error="skip"``, every image fails.
         EngineError: the network fails.
         MissingError: the legend needs Matplotlib, which is not installed.
     """
-    count = Counter(Path(photo).stem for photo in photos)
+    count = Counter(Path(path).stem for path in paths)
     for name in count:
         if count[name] > 1:
-            same = ", ".join(str(photo) for photo in photos if Path(photo).stem == name)
-            remedy = "Run the command once for each of these, with another --out, or rename one."
-            raise OptionError("the photos", f"{count[name]} named {name} ({same})", "one of each name", remedy)
-    paths = {Path(photo).stem: Path(photo) for photo in photos}
+            same = ", ".join(str(path) for path in paths if Path(path).stem == name)
+            remedy = "Rename one, or run the command once for each with another --out."
+            raise OptionError("the images", f"{count[name]} named {name} ({same})", "distinct names", remedy)
+    by_name = {Path(path).stem: Path(path) for path in paths}
     read = partial(read_file, short=options.size, upright=options.exif == "upright", show=options.overlay)
-    return _predict(inference, paths, read, Path(out), labels, options)
+    return _predict(inference, by_name, read, Path(out), labels, options)
 
 
 def predict_split(
@@ -96,17 +96,18 @@ def predict_split(
     options: Options,
     labels: LabelSet | None = None,
 ) -> Written:
-    """Write the labels of a split of a packed folder, each named by its id, at the source photo's size.
+    """Predict a split of a packed folder at the size of the source images; each label PNG is named by the image's id.
 
     Args:
         inference, out, options: as for ``predict_photos``.
-        folder, split: what ``mhp-pack`` wrote.
-        names: only these; None for all.
-        labels: the classes that the network knows; None for those of the folder.
+        folder: packed folder that ``mhp-pack`` wrote.
+        split: name of one of its splits.
+        names: ids of the images to predict; None for all.
+        labels: classes of the network; None for those of the folder.
 
     Raises:
-        OptionError: no such split or name, or as for ``predict_photos``.
-        PackedError: a damaged record.
+        OptionError: the split or a name is missing, or as for ``predict_photos``.
+        PackedError: a record is damaged.
         OutputError, EngineError, ImageError, MissingError: as for ``predict_photos``.
     """
     opened = open_split(folder, split)
@@ -116,7 +117,7 @@ def predict_split(
         if unknown:
             found = ", ".join(map(repr, unknown[:5]))
             some = f", such as {', '.join(opened.names[:3])}" if opened.names else ""
-            remedy = "Pass names that the split has, or the --split that has these."
+            remedy = "Pass names of images in this split, or the --split that has these."
             raise OptionError("name", found, f"names of {folder}, split {split}{some}", remedy)
         for name in indices:
             if Path(name).name != name:
@@ -137,10 +138,10 @@ def _predict(
     labels: LabelSet,
     options: Options,
 ) -> Written:
-    """Write the labels of each source, by name."""
+    """Predict each source, and write its files under its name."""
     if not sources:
-        remedy = "Pass the path of a photo, or a packed folder and a split that has images (--data rec/ --split test)."
-        raise OptionError("the photos", "none", "at least one", remedy)
+        remedy = "Pass the path of an image, or a packed folder and a split that has images (--data rec/ --split test)."
+        raise OptionError("the images", "none", "at least one", remedy)
     inference.check_classes(len(labels), labels.name)
     outputs = Outputs(out, sources, labels, options)
     missing = {name: source for name, source in sources.items() if outputs.missing(name)}
@@ -155,7 +156,7 @@ def _predict(
             return error
 
     done = _Done(kept=len(sources) - len(missing))
-    with crew(len(missing), "photos", options.threads, options.progress) as workers:
+    with crew(len(missing), "images", options.threads, options.progress) as workers:
         for name, given in zip(missing, workers.each(attempt, missing.values()), strict=True):
             if isinstance(given, MhpError):
                 done.skipped.append(given)
@@ -166,14 +167,14 @@ def _predict(
             done.add(name, given, outputs.write(name, given, predicted), seconds)
     if done.skipped and len(done.skipped) == len(sources):
         first, count = done.skipped[0], len(sources)
-        found = f"{first.found}; none of {counted(count, 'photo')} can be used" if count > 1 else first.found
+        found = f"{first.found}; none of {counted(count, 'image')} can be used" if count > 1 else first.found
         raise first.at(first.place, found=found) from first
     return done.written()
 
 
 @dataclass
 class _Done:
-    """What a prediction has done so far."""
+    """Progress of a prediction."""
 
     kept: int
     skipped: list[MhpError] = field(default_factory=list)
@@ -192,6 +193,6 @@ class _Done:
             self._remarks.append(given.remark)
 
     def written(self) -> Written:
-        """Return it as the caller sees it."""
+        """Return the result."""
         median = 1000 * statistics.median(self._seconds[1:] or self._seconds or [0.0])
         return Written(tuple(self._labels), self.kept, tuple(self.skipped), median, self._turned, tuple(self._remarks))

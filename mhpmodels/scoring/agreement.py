@@ -99,14 +99,14 @@ class Agreement:
         Args:
             shown: maximum number of left-out annotations to list; None for all.
         """
-        photos = sum(map(len, self.groups))
+        images = sum(map(len, self.groups))
         groups, pairs = counted(len(self.groups), "group"), len(self.rows) // 2
         differ = sum(row.persons != row.predictions for row in self.rows) // 2
         least = sorted(self.rows, key=lambda row: row.merit)[:LEAST]
         return "\n".join(
             printable(line)
             for line in [
-                f"{self.folder}: {photos} byte-identical images in {groups}; {counted(pairs, 'pair')} of annotations, "
+                f"{self.folder}: {images} byte-identical images in {groups}; {counted(pairs, 'pair')} of annotations, "
                 "in both directions",
                 "",
                 *label_lines(self.confusion, self.classes),
@@ -197,7 +197,7 @@ def _copies(src: Path, entries: list[Entry], workers: int | None, progress: bool
     sizes = Counter(entry.image.size for entry in entries)
     asked = [entry for entry in entries if sizes[entry.image.size] > 1]
     hashes: list[tuple[str, bytes]] = []
-    with crew(len(asked), "photos", workers, progress) as threads:
+    with crew(len(asked), "images", workers, progress) as threads:
         for entry, digest in zip(asked, threads.each(partial(_digest, src), asked), strict=True):
             hashes += [(_name(entry), digest)] if digest else []
     by_name = {_name(entry): entry for entry in asked}

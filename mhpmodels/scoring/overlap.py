@@ -98,17 +98,17 @@ def overlap(layers: Sequence[Layer], persons: Iterable[Labels], classes: int) ->
 def _owned(layer: Layer) -> tuple[NDArray[np.int32], NDArray[np.uint16]]:
     """Return the position of each labelled pixel of a layer's persons, and its owner << 8 | label."""
     codes = np.empty(layer.labels.size, np.uint16)
-    places = np.empty(layer.labels.size, np.int32)
-    count = _gather(np.ascontiguousarray(layer.labels).reshape(-1), layer.owners.reshape(-1), places, codes)
-    return places[:count], codes[:count]
+    positions = np.empty(layer.labels.size, np.int32)
+    count = _gather(np.ascontiguousarray(layer.labels).reshape(-1), layer.owners.reshape(-1), positions, codes)
+    return positions[:count], codes[:count]
 
 
 def _against(
-    count: int, places: NDArray[np.int32], codes: NDArray[np.uint16], truth: Labels, present: NDArray[np.int64]
+    count: int, positions: NDArray[np.int32], codes: NDArray[np.uint16], truth: Labels, present: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return the IoU of a layer's persons with one true person: float64 (count, classes)."""
     counts = np.zeros((4, count, present.size), np.int64)
-    _count(places, codes, truth, counts)
+    _count(positions, codes, truth, counts)
     common, other, background, _ = counts
     valid, both = int(present.sum()), (common + other).sum(1)
     predicted = common + other + background
@@ -145,7 +145,7 @@ def _histogram(values: Bytes, counts: Longs) -> None:
 
 
 @kernel
-def _gather(labels: Bytes, owners: Bytes, places: Ints, codes: ShortWords) -> int:
+def _gather(labels: Bytes, owners: Bytes, positions: Ints, codes: ShortWords) -> int:
     """Write the positions where both are nonzero, and both as one number; return their count.
 
     uint8 (n,) twice, int32 (n,), uint16 (n,). 0.21 ms for 0.43 Mpixel; a branch-free variant that writes every pixel
@@ -154,20 +154,20 @@ def _gather(labels: Bytes, owners: Bytes, places: Ints, codes: ShortWords) -> in
     count = 0
     for i in range(labels.size):
         if labels[i] != 0 and owners[i] != 0:
-            places[count] = i
+            positions[count] = i
             codes[count] = np.uint16(owners[i]) << 8 | np.uint16(labels[i])
             count += 1
     return count
 
 
 @kernel
-def _count(places: Ints, codes: ShortWords, truth: Bytes, counts: Longs) -> None:
+def _count(positions: Ints, codes: ShortWords, truth: Bytes, counts: Longs) -> None:
     """Count the pixels of each predicted person and label, int64 (4, K, classes).
 
     The first axis is the truth at the pixel: the same label, another label, background, no class.
     """
     classes = counts.shape[2]
-    for i in range(places.size):
-        person, label, true = (codes[i] >> 8) - 1, codes[i] & 255, truth[places[i]]
+    for i in range(positions.size):
+        person, label, true = (codes[i] >> 8) - 1, codes[i] & 255, truth[positions[i]]
         which = 0 if true == label else 2 if true == 0 else 3 if true >= classes else 1
         counts[which, person, label] += 1

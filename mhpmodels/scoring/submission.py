@@ -172,13 +172,13 @@ def _decode(path: Path, size: tuple[int, int], labels: int, what: str) -> NDArra
 
 
 def _distinct(numbers: Sequence[int]) -> list[list[int]]:
-    """Split the numbers, in order, so that none repeats within a part (a person listed twice counts as two)."""
-    parts: list[list[int]] = [[]]
+    """Split the numbers, in order, into groups without repetition (a person listed twice counts as two)."""
+    groups: list[list[int]] = [[]]
     for number in numbers:
-        if number in parts[-1]:
-            parts.append([])
-        parts[-1].append(number)
-    return parts
+        if number in groups[-1]:
+            groups.append([])
+        groups[-1].append(number)
+    return groups
 
 
 @kernel

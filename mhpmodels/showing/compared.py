@@ -1,4 +1,4 @@
-"""Write the pictures that show a prediction beside its image and labels, each at the image's source size.
+"""Write an image, its labels and its prediction as three JPEG files, each at the image's source size.
 
 ::
 
@@ -31,18 +31,18 @@ from mhpmodels.showing.selection import Selection, default_split
 Pixels = NDArray[np.uint8]
 FOLDER = "pictures"
 KINDS = ("image", "labels", "prediction")
-"""The pictures of an image; one without labels lacks the second."""
+"""The files per image; an image without labels has no "labels" file."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Pictures of one image.
+    """Files that ``write_compared`` wrote for one image.
 
     Attributes:
-        name: of the image.
-        split: to which it belongs.
-        size: (height, width) of each picture.
-        files: paths of the pictures below the page's folder, by kind.
+        name: name of the image.
+        split: name of its split.
+        size: (height, width) of each file, in pixels.
+        files: {kind: path relative to the page's folder}, with the kinds of KINDS.
     """
 
     name: str
@@ -54,27 +54,28 @@ class Compared:
 def write_compared(
     folder: str | Path, predictions: str | Path, out: Path, count: int, overwrite: bool
 ) -> list[Compared]:
-    """Write the pictures of ``count`` predicted images, spread evenly over those that have a label map.
+    """Write the files of ``count`` predicted images, spread evenly over those that have a label map.
 
     Args:
-        folder: packed.
-        predictions: label maps named after images of one of its splits, as mhp-predict writes them.
+        folder: packed folder.
+        predictions: folder of label maps named after images of one of its splits, as mhp-predict writes them.
         out: folder of the page; it exists.
-        count: at least 1.
-        overwrite: replace existing pictures.
+        count: number of images, at least 1.
+        overwrite: replace existing files.
 
     Raises:
-        PredictionError: no label map of an image of the folder.
+        PredictionError: no label map belongs to an image of the packed folder.
         PackedError: the packed folder is damaged.
-        OutputError: a picture exists, or cannot be written.
+        OutputError: a file exists, or cannot be written.
     """
-    found = [path.stem for path in sorted(Path(predictions).glob("*.png"))]
-    split = open_split(folder, default_split(read_manifest(Path(folder)), found))
+    predicted = [path.stem for path in sorted(Path(predictions).glob("*.png"))]
+    split = open_split(folder, default_split(read_manifest(Path(folder)), predicted))
     try:
-        names = [name for name in found if name in split.names]
+        names = [name for name in predicted if name in split.names]
         if not names:
-            remedy = "Pass the --out of mhp-predict --data, run on this packed folder."
-            raise PredictionError(predictions, "no label map of the packed folder", f"names of {folder}", remedy)
+            found, expected = "no label map of the packed folder", f"PNG files named after images of {folder}"
+            remedy = "Pass the --out folder of mhp-predict --data, run on this packed folder."
+            raise PredictionError(predictions, found, expected, remedy)
         make_inner_folder(out / FOLDER)
         submission = Submission(predictions, names, len(split.classes))
         chosen = [names[i] for i in Selection(count).choose(names)]

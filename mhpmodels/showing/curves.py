@@ -1,7 +1,7 @@
-"""Draw a run: loss, mIoU, pixAcc and learning rate over the epochs that are done, and the steps that were skipped.
+"""Draw the curves of a training run: loss, mIoU, pixAcc and learning rate by epoch, and the skipped steps.
 
-A step lies where it ends: step 1 of 10 of the first epoch at 0.1. A validation lies at the end of its epoch, which the
-log numbers from 0: that of "Epoch 15" at 16 epochs done.
+A step is drawn at its end: step 1 of 10 of the first epoch at x = 0.1. A validation is drawn at the end of its epoch;
+since the log counts epochs from 0, the validation of "Epoch 15" is at x = 16.
 
 In: the tables of a run's folder (``mhpmodels.training.tables``), finished or in progress. Out: uint8 (height, width, 3)
 RGB, or that as a PNG. The same tables give the same bytes with the same library versions.
@@ -25,44 +25,44 @@ from mhpmodels.files.png import encode_picture
 from mhpmodels.training.tables import STEPS, EpochRow, StepRow, read_epochs, read_steps
 
 SIZE = (1080, 1600)
-"""Size of the picture, (height, width)."""
+"""Size of the figure in pixels, (height, width)."""
 LOSS, MEAN, MIOU, PIX_ACC, RATE, SKIPPED = "#a9c4e0", "#1f5fa8", "#1a7f4b", "#b07a16", "#6b4ea0", "#c8102e"
 WINDOW = 51
-"""Most steps that a point of the smooth curve of the loss is the median of."""
+"""Largest number of steps in the running median of the loss."""
 
 
 def save_curves(folder: str | Path, out: str | Path, overwrite: bool = False) -> tuple[int, int]:
-    """Write the picture of a run: what ``mhp-show --run`` calls.
+    """Write the curves of a run (``mhp-show --run``).
 
     Args:
-        folder: of the run.
-        out: the picture, ``.png``; its folder must be there.
-        overwrite: replace ``out``.
+        folder: folder of the run.
+        out: file to write, ``.png``; its folder must exist.
+        overwrite: replace ``out`` if it exists.
 
     Returns:
-        Epochs and steps that it shows.
+        Numbers of epochs and steps shown.
 
     Raises:
-        CheckpointError: no run is in the folder.
+        CheckpointError: the folder has no run.
         MissingError: Matplotlib is not installed.
-        OutputError, OptionError: ``out`` is there already, or cannot be written.
+        OutputError, OptionError: ``out`` exists, cannot be written, or does not end with ``.png``.
     """
     folder, out = Path(folder), Path(out)
     check_out(out, overwrite, ".png")
     steps, epochs = read_steps(folder), read_epochs(folder)
     if not steps:
-        remedy = "Run the same command again when mhp-train has done its first step, or name the folder of another run."
-        raise CheckpointError(folder / STEPS, "has no step yet", "a row for each step of training", remedy)
+        remedy = "Run the same command again after mhp-train's first step, or pass the folder of another run."
+        raise CheckpointError(folder / STEPS, "has no step yet", "one row per training step", remedy)
     write_file(out, encode_picture(draw_curves(steps, epochs, _title(folder))), overwrite)
     return len(epochs), len(steps)
 
 
 def draw_curves(steps: Sequence[StepRow], epochs: Sequence[EpochRow], title: str = "") -> Pixels:
-    """Return the picture of a run: uint8 (1080, 1600, 3) RGB.
+    """Return the curves of a run: uint8 (1080, 1600, 3) RGB.
 
     Args:
-        steps: at least one.
-        epochs: those that are done.
+        steps: rows of the steps, at least one.
+        epochs: rows of the finished epochs.
         title: line above the curves.
 
     Raises:
@@ -75,7 +75,7 @@ def draw_curves(steps: Sequence[StepRow], epochs: Sequence[EpochRow], title: str
         remedy = "Run: pip install matplotlib."
         raise MissingError("matplotlib", f"cannot be imported ({error})", "", remedy) from error
     own = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
-    with matplotlib.rc_context(own):  # a user's own style changes nothing
+    with matplotlib.rc_context(own):  # ignore the user's Matplotlib style
         figure = curves_figure(steps, epochs, title)
         canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
@@ -109,30 +109,31 @@ def curves_figure(steps: Sequence[StepRow], epochs: Sequence[EpochRow], title: s
 
 
 def window_of(count: int) -> int:
-    """Return how many steps the smooth curve takes the median of in a run of ``count``: an eighth, odd, 3 to WINDOW."""
+    """Return the window of the running median in a run of ``count`` steps: an eighth of them, odd, 3 to WINDOW."""
     return min(WINDOW, max(3, count // 8 | 1))
 
 
 def smooth(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.float64]:
-    """The median of each value's neighbours, ``window`` of them at most; NaN are passed over, and stay where all are.
+    """Return the running median, float64 (n,), ignoring NaN; NaN where a window has no other values.
 
     Args:
-        values: float64 (n,). window: odd.
+        values: float64 (n,).
+        window: number of values per window, odd; fewer at both ends.
     """
     half = min(window, len(values)) // 2
     padded = np.concatenate([np.full(half, np.nan), values, np.full(half, np.nan)])
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
     known = np.isfinite(around).any(1)
-    found = np.full(len(values), np.nan)
-    found[known] = np.nanmedian(np.where(np.isfinite(around[known]), around[known], np.nan), axis=1)
-    return found
+    medians = np.full(len(values), np.nan)
+    medians[known] = np.nanmedian(np.where(np.isfinite(around[known]), around[known], np.nan), axis=1)
+    return medians
 
 
 def _title(folder: Path) -> str:
     words = [folder.resolve().name]
-    there = listing(folder)
-    if there:
-        config = there[-1].config
+    checkpoints = listing(folder)
+    if checkpoints:
+        config = checkpoints[-1].config
         words += [
             f"{config.network.model} {config.network.backbone}",
             f"{config.optim.optimizer}, rate {config.optim.lr:g}, {config.schedule.decay}",
@@ -171,14 +172,17 @@ def _draw_loss(axes: Any, at: npt.NDArray[Any], steps: Sequence[StepRow], epochs
 
 
 def _top(finite: npt.NDArray[np.float64]) -> float:
-    """The largest loss on the axis: all, unless a few would press the others into the lower quarter."""
+    """Return the upper end of the loss axis.
+
+    This is the largest loss, or the 99 % quantile if outliers would squeeze the other losses into the lower quarter.
+    """
     low, most, largest = float(finite.min()), float(np.quantile(finite, 0.99, method="higher")), float(finite.max())
     return largest if largest - low <= 4 * (most - low) else most
 
 
-def _draw_score(axes: Any, found: Sequence[tuple[int, float]], name: str, color: str) -> None:
-    """Draw a score of each validation, as (epoch from 0, score 0..1), on an axis of its own range."""
-    scored = [(epoch + 1, 100 * score) for epoch, score in found if math.isfinite(score)]
+def _draw_score(axes: Any, scores: Sequence[tuple[int, float]], name: str, color: str) -> None:
+    """Draw the scores of the validations, as (epoch from 0, score 0..1), on an axis scaled to their range."""
+    scored = [(epoch + 1, 100 * score) for epoch, score in scores if math.isfinite(score)]
     axes.set_ylabel(f"validation {name}, %")
     if not scored:
         axes.text(0.5, 0.5, "not validated yet", transform=axes.transAxes, ha="center", va="center", color=MUTED)

@@ -14,16 +14,16 @@ _VOID = ("img", "meta", "link")
 
 
 class Markup(str):
-    """Text that is HTML already, as ``element`` and ``raw`` return it; any other text is escaped."""
+    """HTML text, as ``element`` and ``joined`` return it, which is not escaped again."""
 
 
 def element(name: str, /, *content: str, **attributes: object) -> Markup:
     """Return an element.
 
     Args:
-        name: of the element, such as "p".
-        content: text, escaped, and Markup, taken as it is.
-        attributes: values, escaped; a trailing underscore of a name is dropped (``class_``).
+        name: name of the element, such as "p".
+        content: text, which is escaped, and Markup, which is inserted unchanged.
+        attributes: values by name; values are escaped, and a trailing underscore of a name is removed (``class_``).
     """
     given = "".join(f' {key.rstrip("_")}="{escape(str(value))}"' for key, value in attributes.items())
     start = Markup(f"<{name}{given}>")
@@ -31,7 +31,7 @@ def element(name: str, /, *content: str, **attributes: object) -> Markup:
 
 
 def joined(*content: str) -> Markup:
-    """Return pieces after each other; what is not Markup is escaped."""
+    """Return the pieces concatenated; text that is not Markup is escaped."""
     return Markup("".join(piece if isinstance(piece, Markup) else escape(piece) for piece in content))
 
 

@@ -17,20 +17,20 @@ COUNT = 6
 """Default number of samples in a sheet."""
 
 MAX_ROWS = 64
-"""Largest number of samples in a sheet: Agg draws no picture with a side beyond 65,535 pixels."""
+"""Largest number of samples in a sheet: Agg supports at most 65,535 pixels per side."""
 
 PREFERRED = ("val", "train", "test")
-"""Without a split's name the first of these that has samples is shown."""
+"""Splits in order of preference: the first one with samples is shown unless a split is named."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which samples of a split: those with ``indices``, those with ``names``, or ``count`` of all.
+    """A choice of samples: those with ``indices``, those with ``names``, or ``count`` of the split.
 
     Attributes:
         count: number of samples, spread evenly over the split; None for 6.
-        indices, names: these samples instead, in this order.
-        seed: draw the ``count`` samples with it, instead of spreading them evenly.
+        indices, names: indices or names of the samples to show, in this order.
+        seed: seed to draw the ``count`` samples at random; None to spread them evenly.
 
     Raises:
         OptionError: more than one of the three is given.
@@ -52,15 +52,15 @@ class Selection:
         """Return the indices of the samples, in the order in which they are shown.
 
         Args:
-            all_names: the names of the split's samples, in order.
+            all_names: names of the split's samples, in order.
 
         Raises:
-            OptionError: an index or name that the split does not have, or a count outside 1..64.
+            OptionError: the split lacks an index or name, or the count is outside 1..64.
         """
         total = len(all_names)
         for index in self.indices:
             if not 0 <= index < total:
-                expected = f"0..{total - 1}, the split's samples" if total else "none: the split is empty"
+                expected = f"0..{total - 1}, the split's samples" if total else "none, since the split is empty"
                 remedy = f"Pass a number from 0 to {total - 1}." if total else "Pass another --split."
                 raise OptionError("index", str(index), expected, remedy)
         for name in self.names:
@@ -69,12 +69,12 @@ class Selection:
         if self.indices or self.names:
             chosen = tuple(self.indices) or tuple(all_names.index(name) for name in self.names)
             if len(chosen) > MAX_ROWS:
-                remedy = f"Pass at most {MAX_ROWS} at once, and make several pictures with other --out."
+                remedy = "Run the command several times with fewer samples, each time with another --out."
                 raise OptionError("the samples", f"{len(chosen)}", f"at most {MAX_ROWS}", remedy)
             return chosen
         count = COUNT if self.count is None else self.count
         if not 1 <= count <= MAX_ROWS:
-            raise OptionError("count", str(count), f"1..{MAX_ROWS}", f"Pass a number from 1 to {MAX_ROWS}.")
+            raise OptionError("count", str(count), f"1..{MAX_ROWS}", f"Pass a number such as {COUNT}.")
         count = min(count, total)
         if self.seed is not None:
             return tuple(sorted(random.Random(self.seed).sample(range(total), count)))
@@ -86,24 +86,25 @@ SPREAD = Selection()
 
 
 def default_split(manifest: Manifest, names: Sequence[str]) -> str:
-    """Return the first split of PREFERRED, then of the others, that has samples and, where one does, all ``names``.
+    """Return the first split with samples that has all ``names``, or without such a split the first with samples.
+
+    Splits are tried in the order of PREFERRED, then in that of the manifest.
 
     Raises:
         OptionError: no split has samples.
     """
-    found = [
-        s for s in dict.fromkeys((*PREFERRED, *manifest.splits)) if s in manifest.splits and manifest.splits[s].records
-    ]
-    if not found:
-        remedy = "Run mhp-verify --src on the download, whose lists must name photos; then pack again with --overwrite."
+    order = dict.fromkeys((*PREFERRED, *manifest.splits))
+    filled = [split for split in order if split in manifest.splits and manifest.splits[split].records]
+    if not filled:
+        remedy = "Check the download with mhp-verify --src, whose lists must name images; then pack with --overwrite."
         raise OptionError("split", "no split has samples", "one with samples", remedy)
-    for split in found:
+    for split in filled:
         known = {name for shard in manifest.splits[split].shards for name in shard.names}
         if known.issuperset(names):
             return split
-    return found[0]
+    return filled[0]
 
 
 def _similar(name: str, all_names: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, all_names, n=3) or all_names[:3]
-    return f"Pass {' or '.join(close)}, or another --split." if close else "Pass another --split: this one is empty."
+    return f"Pass {' or '.join(close)}, or another --split." if close else "Pass another --split; this one is empty."

@@ -1,10 +1,10 @@
-"""A contact sheet of packed samples: one PNG that shows what is in the shards, for the eye.
+"""Draw a contact sheet of packed samples, one row per sample, as a PNG.
 
 ::
 
     title         folder, layout, overlap rule, image codec, licence
     legend        every class that occurs in the sheet, with its colour
-    row a sample  image | labels | persons | overlapping pixels
+    rows          image | labels | persons | overlapping pixels
 
 The same samples give the same bytes with the same library versions.
 
@@ -43,7 +43,14 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Sheet:
-    """What ``save_sheet`` has written: the file, its size in pixels (height, width), which samples of which split."""
+    """Result of ``save_sheet``.
+
+    Attributes:
+        path: the file.
+        size: (height, width) of the sheet, in pixels.
+        split: name of the split.
+        indices: indices of the samples, in the order of the rows.
+    """
 
     path: Path
     size: tuple[int, int]
@@ -59,20 +66,20 @@ def save_sheet(
     selection: Selection = SPREAD,
     overwrite: bool = False,
 ) -> Sheet:
-    """Write a contact sheet of a packed folder: what mhp-show calls.
+    """Write a contact sheet of a packed folder (mhp-show).
 
     Args:
-        folder: where mhp-pack has written.
-        out: the picture, ``.png``; its folder must be there.
-        split: the split's name; by default the first of val, train, test that has samples, and has the selection's
-            names if it gives any.
-        selection: which of its samples are shown.
-        overwrite: replace ``out``.
+        folder: packed folder.
+        out: file to write, ``.png``; its folder must exist.
+        split: name of the split; by default the first of val, train, test that has samples and all names of the
+            selection.
+        selection: samples to show.
+        overwrite: replace ``out`` if it exists.
 
     Raises:
-        OptionError: no such split, index or name.
+        OptionError: the split, an index or a name is missing.
         MissingError: Matplotlib is not installed.
-        OutputError: ``out`` is there already, or cannot be written.
+        OutputError: ``out`` exists, or cannot be written.
         PackedError: the packed folder is damaged.
     """
     import mhpdata
@@ -94,19 +101,19 @@ def contact_sheet(split: Split, indices: Sequence[int]) -> Pixels:
     """Draw samples of a split, one row each.
 
     Args:
-        split: what ``mhpdata.open`` returns.
-        indices: which samples, 1..64 of them; the rows' order.
+        split: output of ``mhpdata.open``.
+        indices: indices of 1..64 samples, in the order of the rows.
 
     Returns:
         The sheet: uint8 (height, 1840, 3) RGB.
 
     Raises:
-        OptionError: no samples or too many.
+        OptionError: there are no samples, or more than 64.
         MissingError: Matplotlib is not installed.
         PackedError: a sample is damaged.
     """
     if not 1 <= len(indices) <= MAX_ROWS:
-        remedy = f"Pass 1 to {MAX_ROWS} indices of samples of a split that has any; {split.name} has {len(split)}."
+        remedy = f"Pass indices of a split that has samples; {split.name} has {len(split)}."
         raise OptionError("the samples", f"{len(indices)}", f"1..{MAX_ROWS}", remedy)
     palette = picture_palette(split.manifest.labels)
     page = Page()
@@ -120,8 +127,8 @@ def contact_sheet(split: Split, indices: Sequence[int]) -> Pixels:
     page.down(34)
     for row in rows:
         draw_row(page, row, split.name)
-    rule = f"the overlap rule, here “{_option(split.manifest, 'overlap')}”, decides who owns these pixels."
-    notes = f"Sizes are height {TIMES} width. Overlap: in the persons' own masks at source size, enlarged here; "
+    rule = f"the overlap rule “{_option(split.manifest, 'overlap')}” assigns each of these pixels to one person."
+    notes = f"Sizes are height {TIMES} width. Overlaps come from the persons' own masks at source size; "
     page.text(MARGIN, notes + rule, 15, MUTED)
     return page.picture(page.y + 15 + MARGIN)
 

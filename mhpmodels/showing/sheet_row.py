@@ -36,15 +36,15 @@ DOT = "   \N{MIDDLE DOT}   "
 
 @dataclass(frozen=True)
 class Row:
-    """A sample as its row needs it, without the full-size image and masks.
+    """The content of a sample's row; the full-size image and masks are not kept.
 
     Attributes:
-        caption: the sample's index and name, and its facts in words.
+        caption: the sample's index and name, and a line of facts.
         present: labels that occur; None for a sample without labels.
-        panels: image, labels, persons, overlapping pixels, each uint8 (height, width, 3) RGB of one size.
-        centres: (y, x) in panel pixels at which a person's number is written, by number from 1.
-        note: remark below the persons' panel.
-        contested: overlapping pixels at source size: with equal labels, with conflicting ones.
+        panels: image, labels, persons, overlapping pixels, each uint8 (height, width, 3) RGB of the same size.
+        centres: {person number from 1: (y, x) of the number, in panel pixels}.
+        note: remark below the persons panel, or "".
+        overlaps: numbers of overlapping pixels at source size with equal and with conflicting labels.
     """
 
     caption: tuple[str, str]
@@ -52,29 +52,29 @@ class Row:
     panels: tuple[Pixels, ...]
     centres: dict[int, tuple[float, float]]
     note: str
-    contested: tuple[int, int]
+    overlaps: tuple[int, int]
 
     @staticmethod
     def of(sample: Sample, palette: Pixels) -> Row:
-        """Shrink a sample to its panels.
+        """Return the row of a sample.
 
         Args:
-            sample: of an open split.
-            palette: uint8 (classes, 3) RGB, the labels' colours.
+            sample: sample of an open split.
+            palette: uint8 (classes, 3) RGB, colour per label.
         """
         height, width = sample.image.shape[:2]
         size = panel_size(height, width)
-        photo = photo_panel(sample.image, size)
+        image = photo_panel(sample.image, size)
         if sample.labels is None or sample.persons is None:
-            empty = np.broadcast_to(np.array(NOBODY, np.uint8), photo.shape)
-            return Row(_caption(sample), None, (photo, empty, empty, empty), {}, "", (0, 0))
+            empty = np.broadcast_to(np.array(NOBODY, np.uint8), image.shape)
+            return Row(_caption(sample), None, (image, empty, empty, empty), {}, "", (0, 0))
         state = contested_map(sample.masks, sample.record.source_size)
         centres = person_centres(sample.persons)
         panels = (
-            photo,
+            image,
             palette[pick(sample.labels, size)],
             persons_panel(sample.persons, size),
-            contested_panel(photo, state),
+            contested_panel(image, state),
         )
         hidden = [str(k + 1) for k in range(len(sample.record.masks)) if k + 1 not in centres]
         note = f"no pixel left for {', '.join(hidden)}" if hidden else ""
@@ -90,22 +90,22 @@ def _caption(sample: Sample) -> tuple[str, str]:
         for what, (height, width) in (("stored", record.size), ("source", record.source_size))
     ]
     if sample.labels is None:
-        found = ["no labels"]
+        labelled = ["no labels"]
     else:
         overlap = f"{record.contested:,} overlapping px, {record.conflicting:,} with conflicting labels"
         count = len(record.masks)
-        found = [f"{count} person{'s' * (count != 1)}", overlap if record.contested else "no overlapping px"]
+        labelled = [f"{count} person{'s' * (count != 1)}", overlap if record.contested else "no overlapping px"]
     flags = ["gray source"] * record.gray + ["source's own JPEG"] * record.verbatim
-    return f"{sample.index} \N{MIDDLE DOT} {sample.name}", DOT.join(sizes + found + flags)
+    return f"{sample.index} \N{MIDDLE DOT} {sample.name}", DOT.join(sizes + labelled + flags)
 
 
 def draw_row(page: Page, row: Row, split: str) -> None:
-    """Draw a row below what is on the page, and move below it."""
+    """Draw a row at the pen, and move the pen below it."""
     page.image(MARGIN, np.full((1, WIDTH - 2 * MARGIN, 3), LINE, np.uint8), frame=0)
     page.down(14)
-    place = f"{split} {row.caption[0]}"
-    page.text(MARGIN, place, 17, bold=True)
-    x = MARGIN + page.width(place, 17, bold=True) + 26
+    title = f"{split} {row.caption[0]}"
+    page.text(MARGIN, title, 17, bold=True)
+    x = MARGIN + page.width(title, 17, bold=True) + 26
     page.text(x, page.clip(row.caption[1], 17, WIDTH - MARGIN - x), 17, MUTED)
     page.down(32)
     for column, panel in enumerate(row.panels):
@@ -120,7 +120,7 @@ def draw_row(page: Page, row: Row, split: str) -> None:
     page.down(row.panels[0].shape[0] + 8)
     page.text(column_left(2), page.clip(row.note, 15, COLUMN), 15, MUTED)
     if row.present is not None:
-        _draw_counts(page, row.contested)
+        _draw_counts(page, row.overlaps)
     page.down(34)
 
 

@@ -1,8 +1,8 @@
-"""Write a page that shows a packed folder, a training run and predictions side by side: what mhp-show --page calls.
+"""Write an HTML page that shows a packed folder, a training run and predictions (mhp-show --page).
 
 ::
 
-    DIR/index.html     plain HTML and CSS, opens from disk, loads nothing from elsewhere
+    DIR/index.html     HTML and CSS only; opens from disk and loads no external files
     DIR/sheet.png      samples of the packed folder (mhpmodels.showing.sheet)
     DIR/curves.png     with a run (mhpmodels.showing.curves)
     DIR/pictures/      with predictions (mhpmodels.showing.compared)
@@ -37,13 +37,13 @@ MAX_COMMANDS = 1 << 20
 
 @dataclass(frozen=True)
 class Shown:
-    """What a page is made of.
+    """Inputs of a page.
 
     Attributes:
         data: packed folder.
-        run: folder of a training run; None for none.
-        predictions: label maps of images of ``data``; None for none.
-        commands: text file with the commands that were run; None for none.
+        run: folder of a training run, or None.
+        predictions: folder of label maps of images of ``data``, or None.
+        commands: text file with the commands that were run, or None.
     """
 
     data: str
@@ -53,15 +53,15 @@ class Shown:
 
 
 def save_page(out: str | Path, shown: Shown, overwrite: bool = False) -> str:
-    """Write a page and its pictures.
+    """Write a page and its figures.
 
     Args:
         out: folder of the page; created if it is missing.
-        shown: what it shows.
+        shown: inputs of the page.
         overwrite: replace an earlier page.
 
     Returns:
-        What the page shows, in one sentence.
+        A one-line summary: path of the page and what it shows.
 
     Raises:
         MissingError: Matplotlib is not installed.
@@ -86,7 +86,7 @@ def save_page(out: str | Path, shown: Shown, overwrite: bool = False) -> str:
         sections.append(_predictions(compared, manifest))
         said.append(counted(len(compared), "prediction"))
     if commands is not None:
-        sections.append(_section("Commands", "These commands made everything on this page.", element("pre", commands)))
+        sections.append(_section("Commands", "These commands produced this page.", element("pre", commands)))
     write_file(out / INDEX, _document(Path(shown.data), manifest, sections).encode(), overwrite)
     return f"{out / INDEX}: {', '.join(said)}"
 
@@ -125,17 +125,17 @@ def _data(folder: str, manifest: Manifest) -> Markup:
     ]
     header = ["split", "images", "persons", "gray images", "overlapping px", "conflicting px"]
     size = sum(file.bytes for file in manifest.files) / 2**20
-    found = "nothing is wrong" if report.clean else f"{counted(len(report.findings), 'problem')}: run mhp-verify"
+    checked = "no problems" if report.clean else f"{counted(len(report.findings), 'problem')}; run mhp-verify"
     facts = (
         f"Layout {manifest.layout}, {size:.1f} MB as {manifest.options.get('format', 'unknown')}; "
         f"{counted(len(manifest.skipped), 'image')} skipped, {counted(len(manifest.duplicates), 'group')} of "
-        f"byte-identical images. Checked against the manifest: {found}."
+        f"byte-identical images. Checked against the manifest: {checked}."
     )
     return _section("Packed data", facts, table(header, rows))
 
 
 def _picture(path: str, size: tuple[int, int], text: str) -> Markup:
-    """A picture that opens at full size when it is clicked."""
+    """Return a figure that opens its image at full size when it is clicked; ``size`` is (height, width)."""
     image = element("img", src=path, height=size[0], width=size[1], alt=text, loading="lazy")
     return element("figure", element("a", image, href=path), element("figcaption", text))
 
@@ -161,7 +161,7 @@ def _predictions(compared: list[Compared], manifest: Manifest) -> Markup:
     swatches = [
         element("li", element("i", style=f"background:rgb({r},{g},{b})"), labels.names[k])
         for k, (r, g, b) in enumerate(palette[: len(labels)].tolist())
-        if k  # background is left as it is
+        if k  # overlays do not colour the background
     ]
     rows = [
         element(
@@ -169,5 +169,5 @@ def _predictions(compared: list[Compared], manifest: Manifest) -> Markup:
         )
         for one in compared
     ]
-    text = f"Images of {compared[0].split} with their labels and the network's prediction, at source size: click one."
+    text = f"Images of {compared[0].split}, their labels and predictions. Click one to see it at source size."
     return _section("Predictions", text, element("ul", *swatches, class_="legend"), *rows)

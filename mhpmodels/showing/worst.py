@@ -1,4 +1,4 @@
-"""A picture of the images that were predicted worst: photo, labels, prediction, and where they differ.
+"""Draw the worst predictions of a split, one row per image: image, labels, prediction, and the wrong pixels.
 
 In: a ``mhpdata.Split`` and a ``Submission``. Out: uint8 (height, 1840, 3) RGB.
 """
@@ -27,38 +27,43 @@ Pixels = NDArray[np.uint8]
 HEADINGS = ("Image", "Labels", "Prediction", "Wrong")
 
 
-def picture_of_the_worst(folder: str | Path, predictions: str | Path, found: Score, count: int) -> bytes:
-    """A PNG of the images with the least merit.
+def picture_of_the_worst(folder: str | Path, predictions: str | Path, result: Score, count: int) -> bytes:
+    """Return a PNG of the images with the lowest scores.
 
     Args:
-        folder, predictions: what was scored.
-        found: what came of it.
-        count: of images, 1..64.
+        folder: packed folder that was scored.
+        predictions: folder of predictions that were scored.
+        result: output of ``score``.
+        count: number of images, 1..64.
 
     Raises:
         MissingError: Matplotlib is not installed.
         PackedError, PredictionError: as for ``score``.
     """
-    opened = open_split(folder, found.split)
+    opened = open_split(folder, result.split)
     try:
-        submission = Submission(predictions, [row.name for row in found.rows], len(found.classes), found.unknown)
-        picture = draw_worst(opened, submission, found, count)
+        submission = Submission(predictions, [row.name for row in result.rows], len(result.classes), result.unknown)
+        picture = draw_worst(opened, submission, result, count)
     finally:
         opened.close()
     return encode_picture(picture)
 
 
 def draw_worst(split: Split, submission: Submission, score: Score, count: int) -> Pixels:
-    """The ``count`` worst images of a score, a row each, the worst first.
+    """Draw the worst images of a score, one row each, the worst first.
 
     Args:
-        split, submission: what was scored.
-        score: what came of it.
-        count: of images; at most 64, as a picture's height is bounded.
+        split: the split that was scored, open.
+        submission: the predictions that were scored.
+        score: output of ``score``.
+        count: number of images; more than 64 count as 64, because the height of a figure is limited.
+
+    Returns:
+        uint8 (height, 1840, 3) RGB.
 
     Raises:
         MissingError: Matplotlib is not installed.
-        PredictionError, PackedError: as in scoring.
+        PredictionError, PackedError: as for ``score``.
     """
     page = Page()
     palette = picture_palette(split.manifest.labels)
@@ -95,23 +100,23 @@ def draw_worst(split: Split, submission: Submission, score: Score, count: int) -
 def _panels(
     split: Split, submission: Submission, index: int, size: tuple[int, int], palette: Pixels
 ) -> tuple[tuple[int, ...], list[Pixels]]:
-    """The classes that occur, and the four pictures of a row."""
+    """Return the labels that occur, and the four panels of a row, each uint8 (h, w, 3) RGB."""
     sample = split[index]
     overlap, place = str(split.manifest.options["overlap"]), split.place(index)
     truth = labels_of_size(sample, size, overlap, place, split.file(index))
     assert truth is not None
     predicted = _predicted(submission, sample.name, size)
     small = panel_size(*size)
-    photo = photo_panel(sample.image, small)
+    image = photo_panel(sample.image, small)
     shown, labels = pick(predicted, small), pick(truth, small)
-    wrong = photo // 3 + 150
+    wrong = image // 3 + 150
     wrong[(shown != labels) & (labels != IGNORE)] = CONFLICTING
-    shown[shown >= len(split.classes)] = IGNORE  # a label that does not exist has no colour and no name
-    return present_classes(np.concatenate([shown, labels])), [photo, palette[labels], palette[shown], wrong]
+    shown[shown >= len(split.classes)] = IGNORE  # an out-of-range label has no colour and no name
+    return present_classes(np.concatenate([shown, labels])), [image, palette[labels], palette[shown], wrong]
 
 
 def _predicted(submission: Submission, name: str, size: tuple[int, int]) -> Pixels:
-    """The predicted labels; where there are persons only, those laid over each other, the first in front."""
+    """Return the predicted labels, uint8 (height, width); of predictions by person, the first person is in front."""
     if submission.has_labels:
         return submission.labels(name, size)
     labels = np.zeros(size, np.uint8)

@@ -114,19 +114,19 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
     Raises:
         OutputError: the bundle cannot be written, or ``path`` exists and is not a bundle.
     """
-    part = part_of(path)
+    unfinished = part_of(path)
     try:
         if path.parent.is_symlink():
             raise in_the_way(path.parent, _ELSEWHERE)
-        remove(part, check_folder(part, _is_part, _ELSEWHERE))
-        there = check_folder(path, _is_part, _ELSEWHERE)
+        remove(unfinished, check_folder(unfinished, _belongs, _ELSEWHERE))
+        there = check_folder(path, _belongs, _ELSEWHERE)
         if there and not _is_bundle(path / "bundle.json"):
             raise in_the_way(path, _ELSEWHERE)
-        part.mkdir(parents=True)
+        unfinished.mkdir(parents=True)
         hold_standard()  # np.savez opens the file itself
-        np.savez(part / "batch.npz", images=moment.images, labels=moment.labels, indices=moment.indices)
-        engine.save(part / f"weights{engine.config.suffix}")
-        engine.save_state(part / "state")
+        np.savez(unfinished / "batch.npz", images=moment.images, labels=moment.labels, indices=moment.indices)
+        engine.save(unfinished / f"weights{engine.config.suffix}")
+        engine.save_state(unfinished / "state")
         content = {
             "format": FORMAT,
             "version": VERSION,
@@ -135,10 +135,10 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
             "loss": repr(step.loss),
             "gradient": repr(step.gradient),
         }
-        with open_file(part / "bundle.json", "x", encoding="utf-8") as file:
+        with open_file(unfinished / "bundle.json", "x", encoding="utf-8") as file:
             file.write(json.dumps(content, indent=1) + "\n")
         remove(path, there)
-        part.rename(path)
+        unfinished.rename(path)
     except OSError as error:
         if isinstance(error, OutputError):
             raise
@@ -146,7 +146,7 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
         raise OutputError(path, f"cannot save the skipped step ({why(error)})", "", remedy) from error
 
 
-def _is_part(path: Path) -> bool:
+def _belongs(path: Path) -> bool:
     """Return whether a file has a name that belongs in a bundle."""
     known = {"bundle.json", "batch.npz", "state", *(f"weights{suffix}" for suffix in SUFFIXES.values())}
     return path.name in known and path.is_file()
@@ -212,9 +212,9 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
             raise error.at(error.place, _NEWER) from error
         found, remedy = error_in_words(error), _GIVE
         if isinstance(error, OSError):
-            part = Path(error.filename or path)
-            found = f"{part.name}: {why(error)}"
-            remedy = _GIVE if isinstance(error, FileNotFoundError) else to_replace(error, part, _GIVE)
+            failed = Path(error.filename or path)
+            found = f"{failed.name}: {why(error)}"
+            remedy = _GIVE if isinstance(error, FileNotFoundError) else to_replace(error, failed, _GIVE)
         expected = "a folder with bundle.json, batch.npz, weights and state"
         raise CheckpointError(path, f"not a complete bundle ({found})", expected, remedy) from error
     return config, moment, before

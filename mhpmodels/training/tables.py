@@ -127,7 +127,7 @@ def _numbers(row: Sequence[str], path: Path, line: int) -> tuple[Any, ...]:
             numbers.append(int(text) if text.lstrip("-").isdecimal() else float(text))
         except ValueError as error:
             found = f"the text {text[:40]!r}"
-            raise CheckpointError(f"{path}, line {line}", found, "a number", _mend_line(path)) from error
+            raise CheckpointError(f"{path}, line {line}", found, "a number", _to_repair_line(path)) from error
     return tuple(numbers)
 
 
@@ -137,27 +137,27 @@ def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
         text = read_regular(path, MAX_BYTES).decode()
         rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
     except OSError as error:
-        remedy = f"N{_RUN[1:]}." if isinstance(error, FileNotFoundError) else to_replace(error, path, _mend(path))
+        remedy = f"N{_RUN[1:]}." if isinstance(error, FileNotFoundError) else to_replace(error, path, _to_repair(path))
         raise CheckpointError(path, f"cannot be read ({why(error)})", "a table of mhp-train", remedy) from error
     except (UnicodeDecodeError, csv.Error) as error:
         found = f"is damaged ({error_in_words(error)})"
-        raise CheckpointError(path, found, "a table of mhp-train", _mend(path)) from error
+        raise CheckpointError(path, found, "a table of mhp-train", _to_repair(path)) from error
     if not rows or rows[0][: len(header)] != list(header):
-        raise CheckpointError(path, "not a table of mhp-train", f"columns {', '.join(header)}", _mend(path))
+        raise CheckpointError(path, "not a table of mhp-train", f"columns {', '.join(header)}", _to_repair(path))
     for line, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
             found, expected = f"{counted(len(row), 'value')}", f"{len(rows[0])}, one per column"
-            raise CheckpointError(f"{path}, line {line}", found, expected, _mend_line(path))
+            raise CheckpointError(f"{path}, line {line}", found, expected, _to_repair_line(path))
     return rows
 
 
-def _mend(path: Path) -> str:
+def _to_repair(path: Path) -> str:
     """Return the remedy for a file that is not a table of a run."""
     away = f"move {path.name} away, and mhp-train starts a new one"
     return f"{_COPY.format(path.name)}; in the original run, {away}; otherwise {_RUN}."
 
 
-def _mend_line(path: Path) -> str:
+def _to_repair_line(path: Path) -> str:
     """Return the remedy for a damaged line of a table."""
     return f"{_COPY.format(path.name)}; otherwise delete this line. If mhp-train did not write the file, {_RUN}."
 

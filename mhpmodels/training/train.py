@@ -120,7 +120,7 @@ def train(
 
 
 def _summary(config: TrainConfig, feed: Feed, processes: int) -> str:
-    """The run in one sentence for people; the log holds the whole config as JSON."""
+    """Return a summary of the run in one line; the log also has the whole config as JSON."""
     network, optim, epochs = config.network, config.optim, config.schedule.epochs
     return (
         f"Training {network.model} on {network.backbone}: {len(feed.classes)} classes, {counted(epochs, 'epoch')} of "

@@ -63,7 +63,7 @@ def test_a_pretrained_backbone_from_a_file(engine, tmp_path):
 def test_a_backbone_that_is_another(engine, tmp_path):
     path = tmp_path / "whole.params"
     engine.save(path)
-    with pytest.raises(CheckpointError, match="Give a file of resnet34_v1b"):
+    with pytest.raises(CheckpointError, match="Pass a file of resnet34_v1b"):
         open_engine(engine.config.changed(backbone="resnet34", pretrained_base=str(path)))
     with pytest.raises(CheckpointError, match=r"nowhere\.params: cannot be read"):
         open_engine(engine.config.changed(pretrained_base=str(tmp_path / "nowhere.params")))
@@ -74,7 +74,9 @@ def test_a_store_that_cannot_be_reached(monkeypatch):
         raise OSError(f"no network for {name}")
 
     monkeypatch.setattr(import_module("gluoncv.model_zoo.model_store"), "get_model_file", get_model_file)
-    with pytest.raises(EngineError, match=r"resnet18_v1b cannot be had.*no network.*extract resnet18_v1b-\w+\.params"):
+    with pytest.raises(
+        EngineError, match=r"resnet18_v1b cannot be downloaded.*no network.*extract resnet18_v1b-\w+\.params"
+    ):
         open_engine(config("psp", pretrained_base="store"))
     predicting = open_engine(config("psp", pretrained_base="store"), training=False)
     predicting.close()

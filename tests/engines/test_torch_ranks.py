@@ -79,7 +79,7 @@ def test_contexts_ask_for_as_many_processes():
 
 def test_a_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(EngineError, match=r"sees 0, and number 0, .* Pass --ngpus 0"):
+    with pytest.raises(EngineError, match=r"sees 0; expected at least 1\. Pass --ngpus 0"):
         open_engine(config(SMALL, ngpus=1))
 
 

@@ -176,7 +176,7 @@ def test_a_network_with_fewer_outputs_never_says_the_rest(packed):
     assert found.confusion.matrix[:, 11:].sum() == 0 < found.confusion.matrix[11:].sum()
     assert (found.confusion.iou[11:] == 0).all() and len(found.confusion.iou) == 19
     assert " 11 face            0.0000  no network output" in table(found).splitlines()
-    with pytest.raises(OptionError, match=r"the network: gives 20 classes, where .* has 19"):
+    with pytest.raises(OptionError, match=r"the network: has 20 outputs; expected at most 19"):
         evaluate(Inference(ByColour(20), 20, 8), packed[32], size=32)
 
 

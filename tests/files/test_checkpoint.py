@@ -25,7 +25,7 @@ def test_a_position_survives_with_all_its_digits(tmp_path, engine):
 
 
 def test_the_last_one_of_a_folder_is_read(tmp_path, engine):
-    with pytest.raises(CheckpointError, match="has no checkpoint"):
+    with pytest.raises(CheckpointError, match="has no complete checkpoint"):
         checkpoint.read(tmp_path)
     for epoch in (9, 10, 11):
         last = save(tmp_path, engine, epoch, 0.5 - epoch / 100)

@@ -54,7 +54,7 @@ def test_notes_say_what_the_config_says(config):
     ],
 )
 def test_what_mhp_convert_does_not_write_is_refused(name, value):
-    with pytest.raises(CheckpointError, match=r"a\.onnx: its notes on the classes are damaged"):
+    with pytest.raises(CheckpointError, match=r"a\.onnx: its class metadata is damaged"):
         read_notes(THREE, {f"mhp.{name}": json.dumps(value)}, "a.onnx")
 
 
@@ -68,5 +68,5 @@ def test_a_file_does_not_name_files_to_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "own.json").write_text(common().to_json())
     for name in ("pipe", "own.json"):
-        with pytest.raises(CheckpointError, match="no table of labels"):
+        with pytest.raises(CheckpointError, match="not a label table"):
             read_notes(THREE, {"mhp.remap": json.dumps(str(tmp_path / name))}, "a.onnx")

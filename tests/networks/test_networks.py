@@ -258,7 +258,7 @@ def test_a_network_of_ones_own():
     for name, found in [("own_networks:none", "has no none"), ("no.such:f", "No module"), (":f", "Empty module")]:
         with pytest.raises(EngineError, match=found):
             build(name)
-    with pytest.raises(EngineError, match="gave a int"):
+    with pytest.raises(EngineError, match="returned an object of type int"):
         build("own_networks:no_network")
 
 

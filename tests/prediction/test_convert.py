@@ -63,7 +63,7 @@ def test_the_command(gluon_file, tmp_path):
     assert CliRunner().invoke(main, [str(gluon_file), str(out)]).exit_code == 0
     assert out.exists()
     again = CliRunner().invoke(main, [str(gluon_file), str(out)])
-    assert again.exit_code == 3 and "is there already" in again.stderr
+    assert again.exit_code == 3 and "already exists" in again.stderr
     assert CliRunner().invoke(main, [str(gluon_file), str(out), "--overwrite"]).exit_code == 0
     assert CliRunner().invoke(main, [str(gluon_file), "a.txt"]).exit_code == 2
 
@@ -71,7 +71,7 @@ def test_the_command(gluon_file, tmp_path):
 def test_nothing_is_overwritten_or_left_half(gluon_file, tmp_path):
     out = tmp_path / "a.pt"
     out.write_bytes(b"mine")
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         convert(gluon_file, out)
     gluon_file.write_bytes(gluon_file.read_bytes()[:-1])
     with pytest.raises(OutputError, match=r"a\.pt: was not written by mhp"):
@@ -194,7 +194,7 @@ def test_fit_takes_all_or_nothing():
     missing = {name: tensor for name, tensor in whole.items() if name != "0.bias"}
     for tensors, found in [
         (missing, r"0\.bias is missing"),
-        ({**whole, "2.weight": torch.zeros(1)}, r"2\.weight is not of this network"),
+        ({**whole, "2.weight": torch.zeros(1)}, r"2\.weight is not in this network"),
         ({**whole, "0.weight": torch.zeros(3, 3)}, r"0\.weight is \(3, 3\), not \(3, 2\)"),
         ({}, "and 3 more"),
         ({**whole, "1.num_batches_tracked": torch.zeros(2, dtype=int)}, r"1\.num_batches_tracked is \(2,\), not \(\)"),
@@ -209,7 +209,7 @@ def test_fit_takes_all_or_nothing():
             {**whole, "1.weight": torch.nested.nested_tensor([torch.ones(3)], layout=torch.jagged)},
             r"1\.weight is a nested tensor",
         ),
-        ({**whole, "1.weight": 3}, r"1\.weight is int"),
+        ({**whole, "1.weight": 3}, r"1\.weight is an object of type int"),
     ]:
         with pytest.raises(CheckpointError, match=found):
             fit(network, tensors, "a.pt")
@@ -281,7 +281,7 @@ def own(tmp_path):
 def test_the_folder_of_a_run_is_its_best_checkpoint_as_for_mhp_eval(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    with pytest.raises(CheckpointError, match="no checkpoint that is whole"):
+    with pytest.raises(CheckpointError, match="no complete checkpoint"):
         convert(run, tmp_path / "a.params")
     engine = open_engine(TrainConfig.of(engine="torch", model="own_networks:with_pyramid", classes=5, crop_size=32))
     checkpoint_writer.save(run, engine, Position(epoch=1), {})
@@ -316,7 +316,7 @@ def test_a_network_of_ones_own_goes_by_the_json_beside_it(own, tmp_path):
     plain = open_trained(tmp_path / "a.onnx", {}).config
     assert (plain.network.class_names, plain.network.flip_pairs, plain.mix.remap) == ((), (), None)
     assert labels_of(plain) is MHP_V1
-    with pytest.raises(CheckpointError, match="GluonCV's PSPNet or ICNet"):
+    with pytest.raises(CheckpointError, match="weights of PSPNet or ICNet with GluonCV's names"):
         path.with_suffix(".json").unlink()
         convert(path, tmp_path / "b.onnx")
 

@@ -127,7 +127,7 @@ def test_an_image_with_a_damaged_exif_block_is_predicted_as_stored_with_a_remark
     done = predict_photos(around(), [tmp_path / "a.jpg"], tmp_path / "out", MHP_V1, SMALL)
     np.testing.assert_array_equal(read_labels(done.labels[0])[0], expected(decode_image(data, "a")[0], (24, 40)))
     assert done.turned == {} and len(done.remarks) == 1
-    assert "a.jpg: taken as it is stored, for its EXIF block is damaged: its directory begins at" in done.remarks[0]
+    assert "a.jpg: predicted as stored, because its EXIF block is damaged: its directory begins at" in done.remarks[0]
     raw = predict_photos(around(), [tmp_path / "a.jpg"], tmp_path / "raw", MHP_V1, replace(SMALL, exif="raw"))
     assert raw.remarks == () and raw.labels[0].read_bytes() == done.labels[0].read_bytes()
 
@@ -188,7 +188,7 @@ def test_nothing_is_overwritten_unless_asked(photos, tmp_path):
     two = [photos["colour"], photos["gray"]]
     out.mkdir()
     (out / "gray.png").write_text("mine")
-    with pytest.raises(OutputError, match=r"gray\.png: is there already"):
+    with pytest.raises(OutputError, match=r"gray\.png: already exists"):
         predict_photos(around(), two, out, MHP_V1, SMALL)
     assert [path.name for path in out.iterdir()] == ["gray.png"], "told before anything was predicted"
     assert (out / "gray.png").read_text() == "mine"
@@ -229,7 +229,7 @@ def test_a_file_that_comes_meanwhile_stays(tmp_path, monkeypatch):
         return opened(self, *args, **options)
 
     monkeypatch.setattr(Path, "open", meanwhile)
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         write_file(path, b"mine", overwrite=False)
     monkeypatch.undo()
     assert path.read_bytes() == b"another's" and list(tmp_path.iterdir()) == [path]
@@ -276,7 +276,7 @@ def test_a_photo_that_does_not_decode_ends_it_or_is_left_out(photos, tmp_path):
     assert {path.stem for path in out.iterdir()} == {"colour", "alpha", "line"}
     with pytest.raises(ImageError, match=r"gray\.jpg: does not decode \("):
         predict_photos(around(), [photos["gray"]], tmp_path / "none", MHP_V1, options)
-    with pytest.raises(UnreadableError, match=r"nowhere\.jpg: .*; none of 2 photos can be used; expected"):
+    with pytest.raises(UnreadableError, match=r"nowhere\.jpg: .*; none of 2 images can be used; expected"):
         predict_photos(around(), [tmp_path / "nowhere.jpg", photos["gray"]], tmp_path / "none", MHP_V1, options)
     kept = replace(options, overwrite=False, keep=True)
     assert predict_photos(around(), [photos["gray"], photos["line"]], out, MHP_V1, kept).kept == 1
@@ -309,7 +309,7 @@ def test_names_that_are_one_on_the_disk_are_an_error_there(two, tmp_path, monkey
 
     monkeypatch.setattr(os.path, "lexists", folding)
     with pytest.raises(
-        OptionError, match=f"the photos: {two[0]} and {two[1]}, which are one name on the disk of .*out2"
+        OptionError, match=f"the images: {two[0]} and {two[1]}, which are the same name on the disk of .*out2"
     ):
         predict_photos(around(), paths, tmp_path / "out2", MHP_V1, SMALL)
     assert not list((tmp_path / "out2").iterdir()), "nothing is written"
@@ -318,9 +318,9 @@ def test_names_that_are_one_on_the_disk_are_an_error_there(two, tmp_path, monkey
 def test_wrong_arguments(photos, packed, tmp_path):
     with pytest.raises(OptionError, match="2 named colour"):
         predict_photos(around(), [photos["colour"], f"{os.sep}elsewhere{os.sep}colour.png"], tmp_path, MHP_V1, SMALL)
-    with pytest.raises(OptionError, match="photos: none"):
+    with pytest.raises(OptionError, match="images: none"):
         predict_photos(around(), [], tmp_path, MHP_V1, SMALL)
-    with pytest.raises(OptionError, match=r"the network: gives 20 classes, where .* has 19"):
+    with pytest.raises(OptionError, match=r"the network: has 20 outputs; expected at most 19"):
         predict_photos(Inference(ByColour(20), 20, 8), [photos["colour"]], tmp_path, MHP_V1, SMALL)
     with pytest.raises(OptionError, match=r"name: '0001'; expected names of .*, such as 0007, 0008"):
         predict_split(around(), packed, "test", tmp_path, ["0001"], SMALL)
@@ -330,7 +330,7 @@ def test_wrong_arguments(photos, packed, tmp_path):
         Options(exif="turned")
     with pytest.raises(OptionError, match="keep: and overwrite"):
         Options(keep=True, overwrite=True)
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="cannot be created"):
         predict_photos(around(), [photos["colour"]], photos["gray"] / "out", MHP_V1, SMALL)
     with pytest.raises(EngineError, match="logits"):
         predict_photos(Inference(ByColour(2), 19, 8), [photos["colour"]], tmp_path / "out", MHP_V1, SMALL)

@@ -73,7 +73,7 @@ def test_what_mhp_train_wrote_says_itself_what_it_is(run):
     assert trained_config(run, {})[0].name == "epoch_0001_mIoU_0.3000.params", "the best of a run"
     assert trained_config(weights, {"model": "psp", "classes": 19})[1].network.model == "psp"
     for name, value in (("model", "icnet"), ("backbone", "resnet50"), ("classes", 18), ("aux", True)):
-        with pytest.raises(OptionError, match=f"{name}: {value}; expected .*as the JSON beside"):
+        with pytest.raises(OptionError, match=f"{name}: {value}; expected .*from the JSON beside"):
             trained_config(weights, {name: value})
 
 
@@ -217,7 +217,7 @@ def test_mhp_predict_s_errors(packed, run, engines, tmp_path):
     assert "ImageError" in command(mhp_predict, *flags, photo, broken, status=1).stderr
     done = command(mhp_predict, *flags, photo, broken, "--on-error", "skip", "--overwrite")
     assert "Skipped: ImageError" in done.stderr and "1 label maps" in done.stdout
-    assert "is there already" in command(mhp_predict, *flags, photo, status=3).stderr
+    assert "already exists" in command(mhp_predict, *flags, photo, status=3).stderr
     assert Path(tmp_path / "out" / "0003.png").stat().st_size > 0
 
 
@@ -229,7 +229,7 @@ def test_mhp_predict_says_which_way_up(packed, run, engines, tmp_path):
     flags = ("--checkpoint", run, tmp_path / "turned.jpg", tmp_path / "broken.jpg", "--out")
     done = command(mhp_predict, *flags, tmp_path / "a")
     assert "Orientation: 1 rotated by EXIF (--exif upright)" in done.stdout
-    assert f"Remark: {tmp_path / 'broken.jpg'}: taken as it is stored" in done.stderr
+    assert f"Remark: {tmp_path / 'broken.jpg'}: predicted as stored" in done.stderr
     assert cv2.imread(str(tmp_path / "a" / "turned.png")).shape == (60, 40, 3)
     done = command(mhp_predict, *flags, tmp_path / "b", "--exif", "raw")
     assert "Orientation: all as stored, not rotated (--exif raw)" in done.stdout and not done.stderr

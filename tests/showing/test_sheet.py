@@ -185,7 +185,7 @@ def test_the_file_is_the_sheet_and_is_not_overwritten_unasked(rec, tmp_path, mon
     assert picture.shape[:2] == sheet.size
     np.testing.assert_array_equal(picture, show.contact_sheet(mhpdata.open(rec, "val"), [0]))
     before = out.read_bytes()
-    with pytest.raises(OutputError, match=r"is there already\. Pass --overwrite"):
+    with pytest.raises(OutputError, match=r"already exists\. Pass --overwrite"):
         show.save_sheet(rec, out)
     out.write_bytes(b"mine")
     with pytest.raises(OutputError, match=r"s\.png: was not written by mhp.* Move s\.png elsewhere"):

@@ -84,7 +84,7 @@ def test_the_page_is_whole_escaped_and_opens_from_disk(rec, shown, tmp_path):
     words = "".join(page.words)
     assert "<script>alert(1)</script>' && x" in words
     assert "Best mIoU: 40.00 %, pixAcc 50.00 %, after 4 epochs." in words
-    assert "nothing is wrong" in words and "Licence of the images: non-commercial research only" in words
+    assert "no problems" in words and "Licence of the images: non-commercial research only" in words
     assert [name for tag, attrs in page.found if (name := attrs.get("name")) == "viewport" and tag == "meta"]
     for src, height, width in zip(*(page.all("img", key) for key in ("src", "height", "width")), strict=True):
         assert cv2.imread(str(out / src)).shape[:2] == (int(height), int(width)), src
@@ -114,7 +114,7 @@ def test_pictures_have_the_source_size_and_show_labels_beside_the_prediction(rec
 def test_nothing_of_somebody_elses_is_overwritten(rec, tmp_path):
     out = tmp_path / "page"
     save_page(out, Shown(str(rec)))
-    with pytest.raises(OutputError, match="is there already"):
+    with pytest.raises(OutputError, match="already exists"):
         save_page(out, Shown(str(rec)))
     save_page(out, Shown(str(rec)), overwrite=True)
     (out / "index.html").write_text("<!doctype html><p>mine")

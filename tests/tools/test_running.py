@@ -91,7 +91,7 @@ def throw(error):
         (refused(errno.EACCES, OptionError), 3),
         (UnreadableError("x", "cannot be read"), 3),
         (SourceChangedError("x", "has changed"), 3),
-        (OutputError("x", "is there already"), 3),
+        (OutputError("x", "already exists"), 3),
         (MissingError("x", "not installed"), 3),
         (EngineError("x", "no GPU"), 3),
         (MemoryError(), 3),
@@ -227,7 +227,7 @@ def test_ctrl_c_is_one_line():
     "error",
     [
         FolderError(ANSI, "missing"),
-        OutputError(ANSI, "is there already"),
+        OutputError(ANSI, "already exists"),
         OptionError(ANSI, "wrong"),
         click.UsageError(f"no such option: {ANSI}"),
         OSError(errno.EIO, "Input/output error", ANSI),

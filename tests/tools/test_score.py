@@ -38,7 +38,7 @@ def test_the_command(packed, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == ["0010", "0011", "0012"]
     assert float(rows[1]["mean_iou"]) == found.rows[1].mean_iou and rows[1]["persons"] == "2"
-    assert "is there already" in command(*flags, "--csv", tmp_path / "rows.csv", status=3).stderr
+    assert "already exists" in command(*flags, "--csv", tmp_path / "rows.csv", status=3).stderr
     command(*flags, "--csv", tmp_path / "rows.csv", "--overwrite")
     assert "PredictionError" in command("--data", packed, "--pred", tmp_path, "--split", "val", status=1).stderr
     labels = submit(tmp_path / "labels", "labels", truth(packed))
@@ -49,8 +49,8 @@ def test_the_command(packed, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "status", "message"),
     [
-        (["--csv", "nowhere/rows.csv"], 3, "nowhere: no such folder; expected the folder for rows.csv"),
-        (["--worst", "nowhere/worst.png"], 3, "nowhere: no such folder"),
+        (["--csv", "nowhere/rows.csv"], 3, "nowhere: missing; expected the folder for rows.csv"),
+        (["--worst", "nowhere/worst.png"], 3, "nowhere: missing"),
         (["--worst", "worst.jpg"], 2, "--worst: 'worst.jpg'; expected a name that ends with .png"),
         (["--worst", "worst.png"], 3, "MissingError: matplotlib"),
         (["--csv", "."], 3, ".: is a folder"),
@@ -77,7 +77,7 @@ def test_the_picture_of_the_worst(packed, tmp_path, form):
     assert picture.shape[1] == 1840
     colours = {tuple(c) for c in np.unique(picture[:, :, ::-1].reshape(-1, 3), axis=0).tolist()}
     assert {tuple(picture_palette(MHP_V1)[c].tolist()) for c in (2, 11, 4)} <= colours and (255, 0, 128) in colours
-    assert "is there already" in command(*flags, status=3).stderr
+    assert "already exists" in command(*flags, status=3).stderr
 
 
 def test_the_picture_shows_labels_that_do_not_exist_as_not_counted(packed, tmp_path):

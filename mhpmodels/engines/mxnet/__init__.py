@@ -2,16 +2,16 @@
 
 ::
 
-    contexts    devices, and what MXNet must be told before it is imported
-    libraries   mxnet and gluoncv, imported
-    backbone    backbones, and their pretrained weights
+    contexts    devices, and settings that MXNet reads when it is imported
+    libraries   import of mxnet and gluoncv
+    backbone    backbones and their pretrained weights
     norm        batch normalisation over several contexts
     network     the networks
     loss        cross-entropy over the labelled pixels
-    optimizer   SGD, Adam
+    optimizer   SGD and Adam
     exchange    sums over contexts and processes
     files       weights and state on disk
-    engine      all of these, as mhpmodels.engines.engine.Engine
+    engine      the engine, as mhpmodels.engines.engine.Engine
 
 MXNet is imported when ``build`` is called.
 """
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 
 def build(config: TrainConfig, training: bool = True) -> Engine:
-    """The engine for ``config``. Raises EngineError, OptionError, CheckpointError: see ``mhpmodels.engines.engine``."""
+    """Return the engine for ``config``; arguments and errors as for ``mhpmodels.engines.engine.open_engine``.
+
+    Raises:
+        CheckpointError: the pretrained backbone cannot be read.
+    """
     check_supported(config)
     keep_apart(config)
     from mhpmodels.engines.mxnet.engine import MXNetEngine

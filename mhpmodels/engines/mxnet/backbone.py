@@ -1,4 +1,4 @@
-"""Backbones: which there are, and weights that were trained on ImageNet."""
+"""List GluonCV's backbones, and load their pretrained weights from ImageNet."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ CHANNELS = {
     **dict.fromkeys(("resnet50", "resnet101", "resnet152"), _WIDE),
     **dict.fromkeys(("resnest50", "resnest101", "resnest200", "resnest269"), _WIDE),
 }
-"""GluonCV's backbones: channels of layer1 to layer4."""
+"""{backbone of GluonCV: numbers of channels of layer1 to layer4}."""
 FILES = {
     **{name: f"{name}_v1b" for name in ("resnet18", "resnet34")},
     **{name: f"{name}_v1s" for name in ("resnet50", "resnet101", "resnet152")},
 }
-"""Their names in GluonCV's store, where those differ."""
+"""{backbone: name in GluonCV's store}, for names that differ."""
 NAMES = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")
-"""What a backbone's parameters begin with, alone as in a network."""
+"""Prefixes of a backbone's parameters, in its own file and in a network."""
 
 
 def load_backbone(parameters: Mapping[str, Any], backbone: str, source: str) -> None:
-    """Replaces the backbone's weights by pretrained ones.
+    """Replace the backbone's weights by pretrained ones.
 
     Args:
-        parameters: of the network, by name.
-        backbone: of CHANNELS.
-        source: "store": GluonCV's, which downloads the file once, to ~/.mxnet/models; or a ``.params`` file.
+        parameters: parameters of the network by name; changed in place.
+        backbone: key of CHANNELS.
+        source: the path of a ``.params`` file, or "store" for GluonCV's, which downloads the file to ~/.mxnet/models.
 
     Raises:
         EngineError: the store cannot be reached.
-        CheckpointError: the file cannot be read or is of another backbone.
+        CheckpointError: the file cannot be read, or belongs to another backbone.
     """
     path = _download(FILES.get(backbone, backbone)) if source == "store" else Path(source)
     arrays = read_params(path)
     wanted = {name: parameter for name, parameter in parameters.items() if name.startswith(NAMES)}
     file = FILES.get(backbone, backbone)
-    remedy = f"Give a file of {file} as --pretrained-base, or pass the --backbone that {path.name} is of."
+    remedy = f"Pass a file of {file} as --pretrained-base, or the --backbone that {path.name} belongs to."
     for name, parameter in wanted.items():
         if name not in arrays:
             raise CheckpointError(path, f"has no array {name}", f"the weights of {backbone}", remedy)
         if arrays[name].shape != parameter.shape:
-            expected = f"{parameter.shape}, as {backbone} has"
-            raise CheckpointError(path, f"{name} of shape {arrays[name].shape}", expected, remedy)
+            expected = f"{parameter.shape} for {backbone}"
+            raise CheckpointError(path, f"{name} is {arrays[name].shape}", expected, remedy)
     for name, parameter in wanted.items():
         parameter.set_data(put(arrays[name], mx.cpu()))
 
@@ -61,13 +61,13 @@ def _download(name: str) -> Path:
     store = import_module("gluoncv.model_zoo.model_store")
     try:
         return Path(store.get_model_file(name, tag=True))
-    except Exception as error:  # requests, zipfile, OSError, ValueError: whatever the network does
+    except Exception as error:  # GluonCV lets errors of requests, zipfile, OSError and ValueError through
         try:
             stem = f"{name}-{store.short_hash(name)}"
-        except ValueError:  # GluonCV has none of this name
-            remedy = "Leave --pretrained-base out to begin with random weights, or pass the path of a .params file."
+        except ValueError:  # GluonCV has no such file
+            remedy = "Omit --pretrained-base to use random weights, or pass the path of a .params file."
         else:
             repository = os.environ.get("MXNET_GLUON_REPO", store.apache_repo_url).rstrip("/")
             remedy = to_have(f"{stem}.params", f"{repository}/gluon/models/{stem}.zip")
-        found = f"{name} cannot be had from GluonCV's store ({type(error).__name__}: {error})"
+        found = f"{name} cannot be downloaded from GluonCV's store ({type(error).__name__}: {error})"
         raise EngineError("pretrained_base", found, "", remedy) from error

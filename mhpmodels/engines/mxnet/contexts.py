@@ -1,18 +1,18 @@
-"""The devices that a network's replicas are on, and what MXNet must be told before several can work together.
+"""Open the devices of a network's replicas, and configure MXNet so that replicas on the CPU do not deadlock.
 
 MXNet's SyncBatchNorm is an operator that waits, inside MXNet's engine, for the same operator on the other contexts.
-GPUs have resources of their own. CPU contexts share them, and an operator that wants what another holds while it waits
-may be the one that is waited for. Two settings, which MXNet reads when it is imported, keep CPU contexts apart:
+GPUs have separate resources, but CPU contexts share them: an operator may wait for a resource that is held by an
+operator waiting for it. Two settings, which MXNet reads when it is imported, separate CPU contexts:
 
-- ``MXNET_CPU_TEMP_COPY``: pieces of scratch memory, lent in turn; more than a step lends (2,048 where 4 are usual, and
-  they take several GB).
-- ``MXNET_CPU_WORKER_NTHREADS``: threads a context. With one, branches of a network that come in another order on the
-  other context wait for each other.
+- ``MXNET_CPU_TEMP_COPY``: number of scratch buffers, used in turn; 2,048 instead of the default 4 is more than a step
+  uses, and takes several GB.
+- ``MXNET_CPU_WORKER_NTHREADS``: number of threads per context. With one thread, contexts that run the branches of a
+  network in different orders wait for each other.
 
-And such a network is not hybridised: a graph's bundles of operators, and the memory that its branches share, let a
-dropout on one context wait for one on the other behind a SyncBatchNorm.
+Such a network is not hybridised, either: a graph bundles operators and shares memory between branches, so a dropout on
+one context could wait for one that follows a SyncBatchNorm on the other.
 
-Imports nothing heavy: it must run before MXNet is imported.
+This module imports nothing heavy, because it must run before MXNet is imported.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
 APART = {"MXNET_CPU_TEMP_COPY": "2048", "MXNET_CPU_WORKER_NTHREADS": "16"}
-"""Environment of a process in which CPU contexts wait for each other."""
+"""Environment variables that separate CPU contexts."""
 
 
 def wait_on_cpu(config: TrainConfig) -> bool:
-    """Whether CPU contexts of ``config`` wait for each other."""
+    """Return whether the config has several CPU contexts that wait for each other, as with SyncBatchNorm."""
     return config.network.syncbn and config.machine.contexts > 1 and not config.machine.ngpus
 
 
 def keep_apart(config: TrainConfig) -> None:
-    """Tells MXNet to keep the CPU contexts of ``config`` apart, where they wait for each other.
+    """Set the environment that separates the CPU contexts of ``config``, if they wait for each other.
 
     Raises:
-        EngineError: MXNet has been imported already and was not told.
+        EngineError: MXNet was already imported without these settings.
     """
     missing = {name: value for name, value in APART.items() if name not in os.environ}
     if not wait_on_cpu(config) or not missing:
@@ -48,19 +48,18 @@ def keep_apart(config: TrainConfig) -> None:
     if "mxnet" in sys.modules:
         raise EngineError(
             "contexts",
-            f"{config.machine.contexts} on the CPU with syncbn, and MXNet is imported already without "
+            f"{config.machine.contexts} on the CPU with syncbn, but MXNet was already imported without "
             f"{' and '.join(missing)}",
-            remedy=f"Set them before Python starts: {' '.join(f'{n}={value}' for n, value in missing.items())} python "
-            "...; or leave syncbn out.",
+            remedy=f"Run {' '.join(f'{n}={value}' for n, value in missing.items())} python ..., or omit syncbn.",
         )
     os.environ.update(missing)
 
 
 def open_contexts(config: TrainConfig) -> list[Any]:
-    """The contexts of ``config``: that many GPUs, or CPU contexts.
+    """Return the contexts of ``config``: its GPUs, or CPU contexts if ``ngpus`` is 0.
 
     Raises:
-        EngineError: MXNet does not see so many GPUs.
+        EngineError: MXNet finds fewer GPUs.
     """
     from mhpmodels.engines.mxnet.libraries import mx
 
@@ -68,22 +67,22 @@ def open_contexts(config: TrainConfig) -> list[Any]:
         return [mx.cpu(number) for number in range(config.machine.contexts)]
     try:
         seen = mx.context.num_gpus()
-    except mx.MXNetError as error:  # a driver that does not answer
-        remedy = "Pass --ngpus 0 to use the CPU, or let nvidia-smi show whether the driver works."
-        raise EngineError("engine mxnet", f"no GPU answers ({error})", remedy=remedy) from error
+    except mx.MXNetError as error:  # the driver does not respond
+        remedy = "Pass --ngpus 0 to use the CPU, or check the driver with nvidia-smi."
+        raise EngineError("engine mxnet", f"no GPU responds ({error})", remedy=remedy) from error
     if seen < config.machine.ngpus:
         remedy = (
-            f"Pass --ngpus {seen}{' for the CPU' if not seen else ''}; or, with CUDA 11.2 on this machine: "
-            f"{install('mxnet-cu112')}; with CUDA 10.1 the same with mxnet-cu101."
+            f"Pass --ngpus {seen}{' for the CPU' if not seen else ''}, or install MXNet for the machine's CUDA. "
+            f"{install('mxnet-cu112')} for CUDA 11.2, or mxnet-cu101 for CUDA 10.1."
         )
-        raise EngineError("ngpus", f"{config.machine.ngpus}, of which MXNet {mx.__version__} sees {seen}", "", remedy)
+        raise EngineError("ngpus", f"{config.machine.ngpus}, but MXNet {mx.__version__} sees {seen}", "", remedy)
     return [mx.gpu(number) for number in range(config.machine.ngpus)]
 
 
 def check_supported(config: TrainConfig) -> None:
-    """Raises OptionError for what this engine does not have."""
+    """Raise OptionError for options that this engine does not support."""
     if config.optim.dtype != "float32":
-        remedy = f"For {config.optim.dtype} pass --engine torch; to stay with MXNet leave --dtype out, or pass float32."
+        remedy = f"Pass --engine torch to use {config.optim.dtype}, or omit --dtype."
         raise OptionError(
-            "dtype", f"{config.optim.dtype} with engine mxnet", "float32 (SyncBatchNorm has no other)", remedy
+            "dtype", f"{config.optim.dtype} with engine mxnet", "float32 (the only type of its SyncBatchNorm)", remedy
         )

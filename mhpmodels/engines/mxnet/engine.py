@@ -1,14 +1,14 @@
-"""One training step, prediction and files, for MXNet.
+"""The MXNet engine: training steps, prediction and files.
 
 ::
 
-    images, labels ─ shares, one a context ─> network ─> loss ─> gradients
+    images, labels ─ one share per context ─> network ─> loss ─> gradients
                                                                   │ exchange: the sum over contexts and ranks
-                                     finite? no: put the running statistics back, and that is all
+                                     finite? no: restore the running statistics
                                             yes: optimiser, then the running statistics of the step
 
-A gradient is that of the mean over all labelled pixels of the batch, so the update follows from the batch, not from how
-many contexts share it. The check comes before anything but the running statistics has changed.
+The gradient is that of the mean loss over all labelled pixels of the batch, so the update does not depend on the number
+of contexts. Only the running statistics change before the check.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 class MXNetEngine:
-    """Fulfils ``mhpmodels.engines.engine.Engine``."""
+    """Implementation of ``mhpmodels.engines.engine.Engine``."""
 
     name = "mxnet"
     source = ""
@@ -71,7 +71,7 @@ class MXNetEngine:
     # --- a step -------------------------------------------------------------------------------------------------------
 
     def train_step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
-        """See ``mhpmodels.engines.engine.Engine``; images must be shared out equally among the contexts."""
+        """See ``mhpmodels.engines.engine.Engine``; the number of images must be a multiple of the contexts."""
         self._check(images, labels)
         with _explained("train_step", less_memory(self.config, training=True)):
             return self._step(images, labels, rate, seed)
@@ -89,56 +89,62 @@ class MXNetEngine:
             self._statistics.settle()
         else:
             self._statistics.restore()
-        mx.nd.waitall()  # what goes wrong in this step is raised in it
+        mx.nd.waitall()  # raise this step's asynchronous errors now
         return Step(loss, gradient, applied)
 
     def _differentiate(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> float:
-        """Fills in the gradients, summed over contexts and ranks; this rank's part of the loss."""
+        """Compute the gradients, summed over contexts and ranks; return this rank's share of the loss."""
         self._set_size(*labels.shape[1:])
         count = len(images) // len(self._contexts)
-        cut = [slice(number * count, (number + 1) * count) for number in range(len(self._contexts))]
-        scales = self._scales([labels[share] for share in cut])
-        parts = []  # of each context: the loss of each output
+        shares = [slice(number * count, (number + 1) * count) for number in range(len(self._contexts))]
+        scales = self._scales([labels[share] for share in shares])
+        by_output = []  # per context: the loss of each output
         with mx.autograd.record():
-            for share, scale, context in zip(cut, scales, self._contexts, strict=True):
+            for share, scale, context in zip(shares, scales, self._contexts, strict=True):
                 outputs = self._network(put_images(images[share], context))
                 weights, classes = output_weights(self.config, len(outputs)), self.config.loss.class_weights
-                parts.append(output_losses(outputs, put(labels[share], context), weights, scale, classes))
-            losses = [mx.nd.add_n(*part) for part in parts]
+                by_output.append(output_losses(outputs, put(labels[share], context), weights, scale, classes))
+            losses = [mx.nd.add_n(*values) for values in by_output]
         mx.autograd.backward(losses)
         self._exchange.sum_gradients(self._optimizer.gradients)
         if self.config.run.old_recipe:
             pixels = labels.size * self.world_size
-            return sum(self._printed(part) / (scale * pixels) for part, scale in zip(parts, scales, strict=True))
+            return sum(
+                self._printed(values) / (scale * pixels) for values, scale in zip(by_output, scales, strict=True)
+            )
         return sum(float(loss.asscalar()) for loss in losses)
 
-    def _printed(self, parts: list[Any]) -> float:
-        """Return what GluonCV prints of a context's outputs, where it weighs them."""
-        weights = printed_weights(self.config, len(parts))
-        return sum(weight * float(part.asscalar()) for weight, part in zip(weights, parts, strict=True))
+    def _printed(self, losses: list[Any]) -> float:
+        """Return the sum of a context's losses by output, weighted as in the loss that GluonCV prints."""
+        weights = printed_weights(self.config, len(losses))
+        return sum(weight * float(loss.asscalar()) for weight, loss in zip(weights, losses, strict=True))
 
     def _set_size(self, height: int, width: int) -> None:
-        set_size(self._network, height, width)  # at each step: GluonCV's predict leaves other sizes behind
+        set_size(self._network, height, width)  # in every step, because GluonCV's predict changes the size
         if (height, width) != self._size:
             self._size = (height, width)
             self._network.hybridize(self._hybrid)
 
     def _scales(self, labels: list[NDArray[np.uint8]]) -> list[float]:
-        """What each context's sum over pixels is multiplied with, to give a mean when all are added."""
-        counts = [float(np.count_nonzero(part < self.config.network.classes)) for part in labels]
-        if self.config.run.old_recipe:  # GluonCV takes the mean on each context
+        """Return the factor of each context's sum over pixels that makes the sum over all contexts a mean."""
+        counts = [float(np.count_nonzero(share < self.config.network.classes)) for share in labels]
+        if self.config.run.old_recipe:  # GluonCV averages per context
             replicas = len(counts) * self.world_size
             return [1 / (max(count, 1.0) * replicas) for count in counts]
         total = self._exchange.sum_number(sum(counts))
         return [1 / max(total, 1.0)] * len(counts)
 
     def _old_scale(self, images: int) -> float:
-        """GluonCV sums the contexts' mean gradients and divides by the images: by 2 with 16 of them on 8 GPUs."""
+        """Return the GluonCV recipe's factor of the gradient, otherwise 1.
+
+        GluonCV sums the contexts' mean gradients and divides by the number of images: by 2 in effect with 16 images on
+        8 GPUs.
+        """
         return len(self._contexts) * self.world_size / images if self.config.run.old_recipe else 1.0
 
     def _measure(self) -> float:
-        """L2 norm of the whole gradient."""
-        # dot, as MXNet's own clip_global_norm: sum(square()) takes longer on two cores than the backward pass
+        """Return the L2 norm of the whole gradient."""
+        # dot, as in MXNet's clip_global_norm: sum(square()) takes longer on two cores than the backward pass
         flat = [gradients[0].reshape((-1,)) for gradients in self._optimizer.gradients]
         return math.sqrt(float(mx.nd.add_n(*(mx.nd.dot(x, x) for x in flat)).asscalar()))
 
@@ -146,27 +152,27 @@ class MXNetEngine:
         if not self._training:
             raise EngineError(
                 "train_step",
-                "an engine that was opened to predict",
-                "open_engine(config, training=True)",
-                "Open the engine with training=True for train_step, or call predict only.",
+                "an engine that was opened for prediction",
+                "one opened with open_engine(config, training=True)",
+                "Open the engine with training=True.",
             )
-        # one operator that fails leaves those on the other contexts waiting for it, so nothing wrong may get that far
+        # check everything first, because an operator that fails leaves the other contexts waiting for it
         check_shapes(images, labels)
         _, height, width = labels.shape
         check_size(self.config.network.model, height, width, training=True)
         if len(images) % len(self._contexts):
             found = f"{len(images)} images for {len(self._contexts)} contexts"
-            remedy = f"Pass --batch-size with a multiple of {len(self._contexts) * self.world_size}."
-            raise EngineError("images", found, "a multiple of the contexts", remedy)
+            remedy = f"Pass a --batch-size that is a multiple of {len(self._contexts) * self.world_size}."
+            raise EngineError("images", found, "a multiple of the number of contexts", remedy)
         known = np.count_nonzero(labels < self.config.network.classes) + np.count_nonzero(labels == IGNORE)
         if known != labels.size:
             values = [value for value in np.unique(labels).tolist() if self.config.network.classes <= value != IGNORE]
             raise wrong_labels(values, labels.size - known, self.config.network.classes)
 
-    # --- the rest -----------------------------------------------------------------------------------------------------
+    # --- prediction and files -----------------------------------------------------------------------------------------
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """See ``mhpmodels.engines.engine.Engine``; any size, for ICNet of at least 32 pixels a side."""
+        """See ``mhpmodels.engines.engine.Engine``; any size, for ICNet at least 32 pixels per side."""
         height, width = images.shape[2:] if images.dtype == np.float32 else images.shape[1:3]
         check_size(self.config.network.model, height, width, training=False)
         with _explained("predict", less_memory(self.config, training=False)):
@@ -175,23 +181,23 @@ class MXNetEngine:
         return logits
 
     def _predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        share = -(-len(images) // len(self._contexts))
-        parts = [images[start : start + share] for start in range(0, len(images), share)]
-        inputs = [put_images(part, context) for part, context in zip(parts, self._contexts, strict=False)]
+        count = -(-len(images) // len(self._contexts))
+        shares = [images[start : start + count] for start in range(0, len(images), count)]
+        inputs = [put_images(share, context) for share, context in zip(shares, self._contexts, strict=False)]
         outputs = [_predict(self._network, x) for x in inputs]
         logits: NDArray[np.float32] = np.concatenate([output.asnumpy() for output in outputs])
         return logits
 
     def prefetch(self, loader: Any) -> Any:
-        """See ``mhpmodels.engines.engine.Engine``: the loader as it is."""
+        """Return the loader unchanged; see ``mhpmodels.engines.engine.Engine``."""
         return loader
 
     def save(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.engine.Engine``; a file that GluonCV's ``load_parameters`` reads."""
+        """See ``mhpmodels.engines.engine.Engine``; GluonCV's ``load_parameters`` reads the file."""
         files.save_weights(path, self._parameters)
 
     def load(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.engine.Engine``; also what GluonCV's ``save_parameters`` wrote."""
+        """See ``mhpmodels.engines.engine.Engine``; also reads files of GluonCV's ``save_parameters``."""
         files.load_weights(path, self._parameters)
         self.source = str(path)
 
@@ -216,25 +222,25 @@ class MXNetEngine:
     def close(self) -> None:
         """See ``mhpmodels.engines.engine.Engine``."""
         mx.nd.waitall()
-        for part in ("_network", "_parameters", "_statistics", "_optimizer", "_exchange"):
-            vars(self).pop(part, None)
+        for attribute in ("_network", "_parameters", "_statistics", "_optimizer", "_exchange"):
+            vars(self).pop(attribute, None)
 
 
 @contextmanager
 def _explained(place: str, less: str) -> Iterator[None]:
-    """MXNet's errors as ours; ``less`` says how less memory is taken."""
+    """Convert MXNet's errors to EngineError; ``less`` is the advice for using less memory."""
     try:
         yield
     except mx.MXNetError as error:
         found = f"MXNet failed ({str(error).strip().splitlines()[-1]})"
-        remedy = f"If memory ran out: {less} Otherwise run the same command again."
+        remedy = f"If it is out of memory: {less} Otherwise run the same command again."
         raise EngineError(place, found, remedy=remedy) from error
 
 
 def _predict(network: Any, x: Any) -> Any:
-    """Logits at the size of ``x``, which the graph need not be made for: GluonCV runs it layer by layer."""
+    """Return logits at the size of ``x``; any size works, because GluonCV predicts layer by layer without a graph."""
     height, width = x.shape[2:]
     logits = network.predict(x)
-    if logits.shape[2:] != (height, width):  # ICNet, where a side is no multiple of 8
+    if logits.shape[2:] != (height, width):  # ICNet, if a side is not a multiple of 8
         logits = mx.nd.contrib.BilinearResize2D(logits, height=height, width=width)
     return logits

@@ -1,11 +1,11 @@
-"""Sums over contexts and ranks, by MXNet's kvstore.
+"""Sum over contexts and ranks with MXNet's kvstore.
 
-One context of one process needs none. ``device`` and ``local`` sum over the contexts of this process, ``dist_sync`` and
-``dist_device_sync`` over those of all processes, too. All get the same sum, bit for bit, so all come to the same
-decision about a step.
+A single context in a single process needs no kvstore. ``device`` and ``local`` sum over the contexts of this process,
+``dist_sync`` and ``dist_device_sync`` over those of all processes. All get the same sum, bit for bit, so all decide the
+same about a step.
 
-Processes are started as MXNet wants it, by its ``tools/launch.py`` or by hand: a scheduler, servers and workers, told
-apart by environment variables. A process that is no worker serves as soon as it imports MXNet.
+The processes (a scheduler, servers and workers) are started by MXNet's ``tools/launch.py`` or by hand; environment
+variables set their roles. The scheduler and the servers start to serve as soon as they import MXNet.
 """
 
 from __future__ import annotations
@@ -25,38 +25,40 @@ _ADDRESS = ("DMLC_ROLE", "DMLC_PS_ROOT_URI", "DMLC_PS_ROOT_PORT", "DMLC_NUM_WORK
 
 
 class Exchange:
-    """Who trains together, and their sums.
+    """Sums over contexts and ranks.
 
     Args:
-        config: kvstore and contexts.
-        gradients: of each weight, the arrays on this process's contexts; their shapes are all that is used.
+        config: kvstore and contexts are used.
+        gradients: per weight, the arrays on this process's contexts; only their shapes are used.
 
     Attributes:
-        rank, world_size: of this process.
+        rank: rank of this process, from 0.
+        world_size: number of processes that train together, at least 1.
 
     Raises:
-        OptionError: no kvstore of that name.
-        EngineError: a distributed one without the processes' addresses.
+        OptionError: the kvstore is unknown.
+        EngineError: a distributed kvstore, but the addresses of the processes are missing.
     """
 
     def __init__(self, config: TrainConfig, gradients: Sequence[Sequence[Any]]) -> None:
-        kind = config.machine.kvstore
-        if kind not in KVSTORES:
+        kvstore = config.machine.kvstore
+        if kvstore not in KVSTORES:
             remedy = "Pass device for one machine, or dist_sync for several."
-            raise OptionError("kvstore", repr(kind), " or ".join(KVSTORES), remedy)
+            raise OptionError("kvstore", repr(kvstore), " or ".join(KVSTORES), remedy)
         self.rank, self.world_size = 0, 1
         self._store: Any = None
-        distributed = kind.startswith("dist")
+        distributed = kvstore.startswith("dist")
         if distributed:
             missing = [name for name in _ADDRESS if name not in os.environ]
             if missing:
                 remedy = (
-                    "On one machine pass --kvstore device; on several, start it by tools/launch.py of MXNet's source."
+                    "Pass --kvstore device for one machine, or start the processes with tools/launch.py of MXNet's "
+                    "source."
                 )
-                raise EngineError("kvstore", f"{kind} without {', '.join(missing)} in the environment", "", remedy)
+                raise EngineError("kvstore", f"{kvstore} without {', '.join(missing)} in the environment", "", remedy)
         if not distributed and len(gradients[0]) == 1:
             return
-        self._store = mx.kv.create(kind)
+        self._store = mx.kv.create(kvstore)
         self.rank, self.world_size = self._store.rank, self._store.num_workers
         self._number = mx.nd.zeros((1,))
         self._store.init("number", self._number)
@@ -64,7 +66,7 @@ class Exchange:
             self._store.init(str(key), mx.nd.zeros_like(arrays[0]))
 
     def sum_gradients(self, gradients: Sequence[Sequence[Any]]) -> None:
-        """Replaces every array by the sum over all contexts and ranks."""
+        """Replace every array by the sum over all contexts and ranks."""
         if self._store is None:
             return
         for key, arrays in enumerate(gradients):
@@ -73,7 +75,7 @@ class Exchange:
             self._store.pull(str(key), out=list(arrays), priority=-key)
 
     def sum_number(self, value: float) -> float:
-        """The sum of a number over all ranks, in float32."""
+        """Return the sum of a number over all ranks, computed in float32."""
         if self.world_size == 1:
             return value
         self._store.push("number", mx.nd.full((1,), value))

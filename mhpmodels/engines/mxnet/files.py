@@ -1,8 +1,8 @@
-"""Weights and the optimiser's state, to and from ``.params`` files.
+"""Read and write the weights and the optimiser's state as ``.params`` files.
 
-Weights are named as GluonCV names them, so its own ``load_parameters`` reads them. A state has what the optimiser
-remembers, as ``kind:weight``, and how many updates were made. Both are arrays and nothing else; every name, shape and
-type is checked before the first is used, so a file that does not fit changes nothing.
+Weights have GluonCV's names, so its ``load_parameters`` reads them. A state holds the optimiser's arrays by
+``kind:weight``, and the number of updates. All names, shapes and types are checked before anything is loaded, so a file
+that does not fit changes nothing.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _STATE = (
 
 
 def save_weights(path: str | Path, parameters: Mapping[str, Any]) -> None:
-    """Writes the parameters as the first context has them. Raises OutputError."""
+    """Write the parameters of the first context. Raises OutputError."""
     write_params(path, {name: parameter.list_data()[0].asnumpy() for name, parameter in parameters.items()})
 
 
 def load_weights(path: str | Path, parameters: Mapping[str, Any]) -> None:
-    """Replaces the parameters on all contexts. An auxiliary head that the network does not have is left out.
+    """Replace the parameters on all contexts. An auxiliary head is ignored if the network has none.
 
     Raises:
-        CheckpointError: the file cannot be read, does not fit the network or has values that are not finite.
+        CheckpointError: the file cannot be read, does not fit the network or has infinities or NaN.
     """
     arrays = read_params(path)
     if not any(name.startswith(AUXILIARY) for name in parameters):
@@ -50,26 +50,26 @@ def load_weights(path: str | Path, parameters: Mapping[str, Any]) -> None:
 
 
 def save_state(path: str | Path, optimizer: Optimizer) -> None:
-    """Writes the optimiser's state. Raises OutputError."""
+    """Write the optimiser's state. Raises OutputError."""
     moments = {name: arrays[0].asnumpy() for name, arrays in optimizer.moments().items()}
     write_params(path, {STEPS: np.array([optimizer.steps], np.int64), **moments})
 
 
 def load_state(path: str | Path, optimizer: Optimizer) -> None:
-    """Replaces the optimiser's state.
+    """Replace the optimiser's state.
 
     Raises:
-        CheckpointError: the file cannot be read, or is of another network or optimiser.
+        CheckpointError: the file cannot be read, or belongs to another network or optimiser.
     """
     arrays = read_params(path)
     moments = optimizer.moments()
     steps = arrays.pop(STEPS, None)
     if steps is None or steps.shape != (1,) or steps.dtype != np.int64 or steps[0] < 0:
         raise CheckpointError(path, f"has no number of {STEPS}", "an optimiser's state", _STATE)
-    _check(path, arrays, {name: there[0].shape for name, there in moments.items()}, _STATE)
-    for name, there in moments.items():
-        for array in there:
-            array[:] = arrays[name]
+    _check(path, arrays, {name: copies[0].shape for name, copies in moments.items()}, _STATE)
+    for name, copies in moments.items():
+        for copy in copies:
+            copy[:] = arrays[name]
     optimizer.steps = int(steps[0])
 
 
@@ -77,16 +77,16 @@ def _check(
     path: str | Path, arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]], remedy: str
 ) -> None:
     missing = [name for name in shapes if name not in arrays]
-    spare = [name for name in arrays if name not in shapes]
-    for found, names in (("has no", missing), ("has", spare)):
+    extra = [name for name in arrays if name not in shapes]
+    for verb, names in (("has no", missing), ("has", extra)):
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             expected = f"the {len(shapes)} arrays of this network"
-            raise CheckpointError(path, f"{found} {names[0]}{more}", expected, remedy)
+            raise CheckpointError(path, f"{verb} {names[0]}{more}", expected, remedy)
     for name, shape in shapes.items():
         array = arrays[name]
         if array.shape != shape or array.dtype != np.float32:
             found = f"{name} is {array.dtype} {array.shape}"
-            raise CheckpointError(path, found, f"float32 {shape}, as of this network", remedy)
+            raise CheckpointError(path, found, f"float32 {shape} for this network", remedy)
         if not np.isfinite(array).all():
-            raise CheckpointError(path, f"{name} is not finite", "finite numbers", EARLIER)
+            raise CheckpointError(path, f"{name} has infinities or NaN", "finite numbers", EARLIER)

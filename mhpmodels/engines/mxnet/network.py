@@ -1,13 +1,13 @@
-"""GluonCV's PSPNet and ICNet, built for any of its backbones and fit for any size.
+"""Build GluonCV's PSPNet and ICNet for all of its backbones and any image size.
 
-GluonCV fixes three things that mhp does not want fixed, each set here after its constructor has run:
+GluonCV hard-codes three choices, which this module changes after GluonCV's constructor has run:
 
-- the heads are made for a backbone of 2,048 channels, so the narrow ones that it offers (resnet18, resnet34) do not
-  fit: their heads are made anew, by the same rule, from GluonCV's own parts;
-- the size of the crop is written into the graph: ``set_size`` writes another;
-- dropout is 0.1 in the heads, and ResNeSt drops blocks of feature maps, which only an image of 224 x 224 has.
+- the heads expect a backbone of 2,048 channels, so its narrow backbones (resnet18, resnet34) do not fit: their heads
+  are built again from GluonCV's own layers;
+- the graph has a fixed image size: ``set_size`` changes it;
+- dropout in the heads is 0.1, and ResNeSt drops blocks of feature maps whose size fits 224 x 224 images only.
 
-Names of parameters are GluonCV's, so its ``.params`` files load.
+Parameters keep GluonCV's names, so its ``.params`` files load.
 """
 
 from __future__ import annotations
@@ -29,18 +29,23 @@ _PSPNET, _ICNET = (import_module(f"gluoncv.model_zoo.{name}") for name in ("pspn
 _FCN = import_module("gluoncv.model_zoo.fcn")
 _DROPBLOCK = import_module("gluoncv.nn.dropblock").DropBlock
 HEADS = {"psp": ("head.", "auxlayer."), "icnet": ("conv_sub1.", "psp_head.", "head.", "conv_sub4.", "conv_sub2.")}
-"""What a network has beside its backbone: these weights learn at ``head_rate`` times the rate."""
+"""Prefixes of the parameters outside the backbone, by model; they train at ``head_rate`` times the learning rate."""
 
 
 def build_network(config: TrainConfig, contexts: list[Any], training: bool) -> Any:
-    """The network of ``config`` with its first weights, on ``contexts``; not hybridised yet.
+    """Build the network of ``config`` with its initial weights on ``contexts``, not hybridised.
 
-    The weights follow from the seed: the backbone's as He et al. 2015 (arXiv 1502.01852) or pretrained, the heads' as
-    GluonCV draws them, uniform in +-0.07.
+    The seed determines the weights: the backbone follows He et al. 2015 (arXiv 1502.01852) or is pretrained; the heads
+    are uniform in +-0.07, as in GluonCV.
+
+    Args:
+        config: model, backbone, classes, crop size and seed are used.
+        contexts: MXNet contexts, one replica each.
+        training: load the pretrained backbone, if the config names one.
 
     Raises:
-        OptionError: no such backbone.
-        EngineError: the pretrained backbone cannot be had.
+        OptionError: the backbone is unknown.
+        EngineError: the pretrained backbone cannot be downloaded.
     """
     if config.network.backbone not in CHANNELS:
         remedy = "Pass one of these names, such as resnet50."
@@ -61,7 +66,7 @@ def build_network(config: TrainConfig, contexts: list[Any], training: bool) -> A
     if CHANNELS[config.network.backbone] != CHANNELS["resnet50"]:
         _fit_heads(network, config, norm)
     network.apply(lambda block: _set_dropout(block, config.network.dropout))
-    # Shapes now, not at the first batch: replicas that initialise themselves at once wait for each other forever.
+    # Infer shapes before the first batch, because replicas that initialise at the same time deadlock.
     network.infer_shape(mx.nd.zeros((1, 3, config.view.size, config.view.size)))
     _draw(network, config, contexts)
     if config.network.pretrained_base is not None and training:
@@ -70,14 +75,14 @@ def build_network(config: TrainConfig, contexts: list[Any], training: bool) -> A
 
 
 def named_parameters(network: Any) -> dict[str, Any]:
-    """The parameters by GluonCV's names in ``.params`` files, in the files' order."""
-    # No public way to these names; it is what save_parameters itself calls, in 1.6 as in 1.9.
+    """Return the parameters by their names in GluonCV's ``.params`` files, in the files' order."""
+    # MXNet has no public function for these names; save_parameters calls this one, in 1.6 and 1.9.
     named: dict[str, Any] = network._collect_params_with_prefix()
     return {name: parameter for name, parameter in named.items() if name.rpartition(".")[2] != SHIFT}
 
 
 def set_size(network: Any, height: int, width: int) -> None:
-    """Makes the network one for images of this size; a graph of another size must be built anew (``hybridize``)."""
+    """Set the image size of the network, in pixels; a graph of another size must then be rebuilt (``hybridize``)."""
     psp = getattr(network, "psp_head", network.head).psp
     sizes = {network: 1, psp: 32 if hasattr(network, "psp_head") else 8}
     if hasattr(network, "psp_head"):
@@ -90,11 +95,11 @@ def _set_dropout(block: Any, rate: float) -> None:
     if isinstance(block, mx.gluon.nn.Dropout):
         block._rate = rate
     elif isinstance(block, _DROPBLOCK):
-        block.drop_prob = 0  # ResNeSt's, made for the feature maps of a 224 x 224 image and for no other size
+        block.drop_prob = 0  # ResNeSt's blocks fit the feature maps of 224 x 224 images only
 
 
 def _fit_heads(network: Any, config: TrainConfig, norm: Any) -> None:
-    """Replaces what takes a backbone's output by the same for fewer channels."""
+    """Replace the layers that read the backbone's output by the same layers for fewer channels."""
     _, middle, late, last = CHANNELS[config.network.backbone]
     head = network.head if config.network.model == "psp" else network.psp_head
     size = head.psp._up_kwargs
@@ -109,7 +114,7 @@ def _fit_heads(network: Any, config: TrainConfig, norm: Any) -> None:
 
 
 def _draw(network: Any, config: TrainConfig, contexts: list[Any]) -> None:
-    """First weights of all parameters. In a fixed order, since they are drawn from one generator."""
+    """Draw the initial weights of all parameters, in a fixed order from one generator."""
     mx.random.seed(config.run.seed)
     he = mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2)
     for name, parameter in network._collect_params_with_prefix().items():

@@ -1,12 +1,12 @@
-"""Batch normalisation over one context or several.
+"""Batch normalisation over one or several contexts.
 
-MXNet's SyncBatchNorm takes the variance as E[x^2] - E[x]^2 in float32, without a clamp: where a channel is nearly
-constant, rounding makes that negative, and its root NaN. The layer here takes the running mean off first, which changes
-nothing in the result, since a shift of x shifts its mean, and everything in the rounding: both terms are then as small
-as the batch's distance from the running mean. What the operator then counts as the mean goes into ``shift``, which
-``Statistics.settle`` adds to the running mean after each step, so the weights keep GluonCV's names and meaning.
+MXNet's SyncBatchNorm computes the variance as E[x^2] - E[x]^2 in float32 without a clamp: if a channel is nearly
+constant, rounding makes it negative, and its root is NaN. The layer here subtracts the running mean first. This does
+not change the variance, but avoids the cancellation: both terms are then as small as the batch's distance from the
+running mean. The operator's running mean is kept in ``shift``, which ``Statistics.settle`` adds to the layer's running
+mean after each step, so the weights keep GluonCV's names and meaning.
 
-On one context plain BatchNorm is the same function, two to four times faster, and has no such cancellation.
+On a single context BatchNorm computes the same, two to four times faster and without this cancellation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ SHIFT = "shift"
 
 
 class SyncBatchNorm(mx.gluon.contrib.nn.SyncBatchNorm):  # type: ignore[misc]
-    """MXNet's layer about its running mean; float32 (N, C, H, W), equal shares on each of ``num_devices`` contexts."""
+    """MXNet's SyncBatchNorm, centred on the running mean.
+
+    Each of the ``num_devices`` contexts has an equal share of the batch, float32 (N, C, H, W).
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -40,16 +43,16 @@ class SyncBatchNorm(mx.gluon.contrib.nn.SyncBatchNorm):  # type: ignore[misc]
         running_var: Any,
         shift: Any,
     ) -> Any:
-        """``F`` is mx.nd or mx.sym; the others are in the parameters' order of GluonCV and ``shift``."""
+        """Normalise ``x``, as MXNet's layer; ``F`` is mx.nd or mx.sym, and parameters are in the order of MXNet."""
         centre = F.reshape(F.BlockGrad(running_mean), shape=(1, -1, 1, 1))
         return super().hybrid_forward(F, F.broadcast_sub(x, centre), gamma, beta, shift, running_var)
 
 
 def norm_layer(syncbn: bool, contexts: int) -> Any:
-    """What makes a normalisation layer, as GluonCV's networks take it.
+    """Return the constructor of a normalisation layer, as GluonCV's networks expect it.
 
-    The number of contexts is bound here, for every layer: GluonCV hands it on as ``norm_kwargs``, which 9 of ICNet's
-    layers drop, and a layer without it waits for every GPU that the machine has.
+    The number of contexts is bound here: GluonCV would pass it as ``norm_kwargs``, which 9 of ICNet's layers drop, and
+    a layer without it waits for all GPUs of the machine.
     """
     if syncbn and contexts > 1:
         return partial(SyncBatchNorm, num_devices=contexts)
@@ -57,10 +60,10 @@ def norm_layer(syncbn: bool, contexts: int) -> Any:
 
 
 class Statistics:
-    """The running means and variances of a network, kept aside during a step.
+    """The running means and variances of a network, with a backup during a step.
 
-    Contexts see different images, so without SyncBatchNorm their statistics differ; after each step all have the mean
-    of them, which is what GluonCV saves.
+    Without SyncBatchNorm, contexts have different images and thus different statistics; after each step all contexts
+    get the mean, which GluonCV saves, too.
     """
 
     def __init__(self, network: Any) -> None:
@@ -74,17 +77,17 @@ class Statistics:
         self._kept = [array.copy() for array in self._arrays]
 
     def keep(self) -> None:
-        """Remember them as they are."""
+        """Save the statistics."""
         for array, kept in zip(self._arrays, self._kept, strict=True):
             array.copyto(kept)
 
     def restore(self) -> None:
-        """Put them back as they were, bit for bit."""
+        """Restore the saved statistics, bit for bit."""
         for array, kept in zip(self._arrays, self._kept, strict=True):
             kept.copyto(array)
 
     def settle(self) -> None:
-        """Carry what the step has counted into what is saved and predicted with."""
+        """Update the running statistics that are saved and used for prediction with those of the step."""
         for layer in self._synchronised:
             for mean, shift in zip(layer.running_mean.list_data(), layer.shift.list_data(), strict=True):
                 mean += shift

@@ -1,7 +1,7 @@
-"""SGD with momentum and Adam, by MXNet's own update operators.
+"""SGD with momentum and Adam, with MXNet's update operators.
 
-Not by ``gluon.Trainer``: its states can only be saved as a pickle, and they hang on its private parts, which changed
-from 1.6 to 1.9. The operators are the same in both.
+``gluon.Trainer`` is not used, because its state can only be saved as a pickle and depends on private attributes, which
+changed from 1.6 to 1.9. The operators are the same in both versions.
 
 ::
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
 MOMENTS = {"sgd": ("momentum",), "adam": ("mean", "variance")}
-"""What each optimiser remembers of every weight."""
+"""Arrays that each optimiser keeps per weight."""
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 
 
@@ -38,15 +38,15 @@ class _Weight:
 
 
 class Optimizer:
-    """Updates the weights of all contexts, each by its own copy of the whole gradient.
+    """The optimiser of a network; each context updates its weights with its own copy of the whole gradient.
 
     Args:
-        parameters: gluon parameters by name, initialised; those without a gradient are left out.
-        heads: names that begin with one of these take ``config.optim.head_rate`` times the rate.
-        config: optimizer, momentum, weight_decay, no_wd and head_rate.
+        parameters: initialised gluon parameters by name; those without a gradient are not updated.
+        heads: prefixes of names that take ``config.optim.head_rate`` times the rate.
+        config: optimizer, momentum, weight_decay, no_wd and head_rate are used.
 
     Attributes:
-        steps: how many updates were made.
+        steps: number of updates.
     """
 
     def __init__(self, parameters: Mapping[str, Any], heads: tuple[str, ...], config: TrainConfig) -> None:
@@ -71,11 +71,11 @@ class Optimizer:
 
     @property
     def gradients(self) -> list[list[Any]]:
-        """Of each weight, the gradient on each context."""
+        """The gradients, per weight one array per context."""
         return [weight.gradients for weight in self._weights]
 
     def update(self, rate: float, scale: float) -> None:
-        """One step down ``scale`` x the gradient."""
+        """Update the weights with ``scale`` times the gradient, at a learning rate."""
         self.steps += 1
         if self._config.optim.optimizer == "adam":
             rate *= math.sqrt(1 - _BETA2**self.steps) / (1 - _BETA1**self.steps)
@@ -90,7 +90,7 @@ class Optimizer:
                     mx.nd.sgd_mom_update(array, gradient, *moments, out=array, **options)
 
     def moments(self) -> dict[str, list[Any]]:
-        """What is remembered, by ``kind:weight``: an array for each context, all equal."""
+        """Return the arrays that the optimiser keeps, by ``kind:weight``: equal arrays, one per context."""
         kinds = MOMENTS[self._config.optim.optimizer]
         return {
             f"{kind}:{weight.name}": arrays

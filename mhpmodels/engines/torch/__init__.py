@@ -1,19 +1,19 @@
-"""The torch engine: PSPNet, ICNet or a network of one's own, one process per GPU.
+"""The torch engine: PSPNet, ICNet or a user-defined network, one process per GPU.
 
 ::
 
-    torchrun    starts them, with an exit status that tells
-    ranks       processes that train together, their device, their sums
+    torchrun    start the processes, and return the exit status of the first that failed
+    ranks       rank and device of this process, sums over all ranks
     weights     files of weights, torch's and GluonCV's
-    backbone    weights that were trained on ImageNet
+    backbone    pretrained weights from ImageNet
     loss        cross-entropy over the labelled pixels
-    optimizer   SGD, Adam, and what they remember, on disk
-    statistics  buffers kept aside during a step
-    scaler      float16: a loss so large that no gradient vanishes
-    copies      batches copied to a GPU ahead of their use
-    trainer     a training step of all of these
+    optimizer   SGD and Adam, and their state
+    statistics  backup of the running statistics during a step
+    scaler      loss scaling for float16
+    copies      batches prefetched to a GPU
+    trainer     a training step
     engine      network, files and trainer, as mhpmodels.engines.engine.Engine
-    export      a network as ONNX
+    export      export to ONNX
 
 torch is imported when ``build`` is called.
 """
@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 
 def build(config: TrainConfig, training: bool = True) -> Engine:
-    """The engine for ``config``. Raises EngineError, OptionError, CheckpointError: see ``mhpmodels.engines.engine``."""
+    """Return the engine for ``config``; arguments and errors as for ``mhpmodels.engines.engine.open_engine``.
+
+    Raises:
+        CheckpointError: the pretrained backbone cannot be read.
+    """
     Architecture.of_config(config).check()
     from mhpmodels.engines.torch.engine import TorchEngine
 

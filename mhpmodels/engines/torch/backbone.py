@@ -1,7 +1,7 @@
-"""Weights of a backbone that was trained on ImageNet: from a file, or GluonCV's store.
+"""Load a backbone's pretrained weights from ImageNet, from a file or from GluonCV's store.
 
-The v1s backbones of PSPNet and ICNet (resnet50, 101, 152) exist nowhere in torchvision, so "store" is GluonCV's: what
-it has downloaded to ``~/.mxnet/models`` is taken, and what is missing is put there, under GluonCV's name.
+torchvision does not have the v1s backbones of PSPNet and ICNet (resnet50, 101, 152), so "store" means GluonCV's: files
+are read from ``~/.mxnet/models`` and, if missing, downloaded to it under GluonCV's names.
 """
 
 from __future__ import annotations
@@ -27,44 +27,48 @@ STORE = {
     "resnet101": ("resnet101_v1s", "bd93a83c05f709a803b1221aeff0b028e6eebb03"),
     "resnet152": ("resnet152_v1s", "cf74621d988ad06c6c6aa44f5597e5b600a966cc"),
 }
-"""GluonCV 0.10.5's names and the SHA-1 of their ``.params``."""
+"""{backbone: (name in GluonCV 0.10.5, SHA-1 of its ``.params`` file)}."""
 REPOSITORY = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
-"""GluonCV's; MXNET_GLUON_REPO names another, as it does there."""
+"""GluonCV's store; the environment variable MXNET_GLUON_REPO overrides it, as in GluonCV."""
 
 
 def load_backbone(network: nn.Module, backbone: str, source: str) -> None:
-    """Replaces the backbone's weights by pretrained ones; other arrays of the file are left out.
+    """Replace the backbone's weights by pretrained ones; other arrays of the file are ignored.
 
     Args:
-        network: one that has ``base_names``.
-        backbone: of STORE.
-        source: "store", or a file: GluonCV's ``.params``, or torch's state dict of the same names (torchvision's
-            resnet18 and resnet34 are v1b).
+        network: network with ``base_names``; changed in place.
+        backbone: key of STORE.
+        source: "store", or the path of GluonCV's ``.params`` or of torch's state dict with the same names
+            (torchvision's resnet18 and resnet34 are v1b).
 
     Raises:
-        EngineError: the store cannot be reached.
-        CheckpointError: the file cannot be read or is of another backbone.
+        EngineError: the store cannot be reached, or the network has no known backbone.
+        CheckpointError: the file cannot be read, or belongs to another backbone.
     """
     path = find_in_store(backbone) if source == "store" else Path(source)
     tensors = own_names(read_weights(path), network.state_dict())
     names = getattr(network, "base_names", ())
     wanted = {n: t for n, t in network.state_dict().items() if n.partition(".")[0] in names and "num_batches" not in n}
     if not wanted:
-        found = "given for a network of one's own, whose backbone mhp does not know"
-        remedy = "Leave out --pretrained-base, and load the weights in the function that makes the network."
+        found = "not supported for a user-defined network"
+        remedy = "Omit --pretrained-base, and load the weights in the function that builds the network."
         raise EngineError("pretrained_base", found, "the model icnet or psp", remedy)
     for name, tensor in wanted.items():
         shape = tuple(tensors[name].shape) if name in tensors else "missing"
         if shape != tuple(tensor.shape):
             file = STORE[backbone][0]
-            remedy = f"Give a file of {file} as --pretrained-base, or pass the --backbone that {path.name} is of."
-            expected = f"{tuple(tensor.shape)}, as {backbone} has"
+            remedy = f"Pass a file of {file} as --pretrained-base, or the --backbone that {path.name} belongs to."
+            expected = f"{tuple(tensor.shape)} for {backbone}"
             raise CheckpointError(path, f"{name} is {shape}", expected, remedy)
     network.load_state_dict({name: tensors[name] for name in wanted}, strict=False)
 
 
 def find_in_store(backbone: str) -> Path:
-    """The ``.params`` file of a backbone, downloaded if it is not there. Raises EngineError."""
+    """Return the path of a backbone's ``.params`` file, and download it if it is missing.
+
+    Raises:
+        EngineError: the file cannot be downloaded, or its SHA-1 is wrong.
+    """
     name, digest = STORE[backbone]
     folder = Path(os.environ.get("MXNET_HOME", Path.home() / ".mxnet")) / "models"
     path = folder / f"{name}-{digest[:8]}.params"
@@ -76,15 +80,15 @@ def find_in_store(backbone: str) -> Path:
             archive = part_of(path.with_suffix(".zip"), shared=True)
             try:
                 torch.hub.download_url_to_file(url, str(archive), progress=False)
-                with zipfile.ZipFile(archive) as content, replacing(path, shared=True) as part:
-                    part.write_bytes(content.read(path.name))
+                with zipfile.ZipFile(archive) as content, replacing(path, shared=True) as unfinished:
+                    unfinished.write_bytes(content.read(path.name))
             finally:
                 archive.unlink(missing_ok=True)
-        found = hashlib.sha1(path.read_bytes()).hexdigest()
+        actual = hashlib.sha1(path.read_bytes()).hexdigest()
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        found = f"{path.name} cannot be had from GluonCV's store ({error})"
+        found = f"{path.name} cannot be downloaded from GluonCV's store ({error})"
         raise EngineError("pretrained_base", found, "", to_have(path.name, url)) from error
-    if found != digest:
-        remedy = "Delete this file and run the same command again, which downloads it anew."
-        raise EngineError(path, f"its SHA-1 is {found}", digest, remedy)
+    if actual != digest:
+        remedy = "Delete this file, and run the same command again to download it."
+        raise EngineError(path, f"its SHA-1 is {actual}", digest, remedy)
     return path

@@ -1,16 +1,14 @@
-"""Batches on their way to a device: as tensors, normalised there, and copied while the step before is at work.
+"""Copy batches to a device as tensors, prefetching the next batch while a step runs, and normalise them there.
 
 ::
 
     loader ─ slot ─> pinned memory ─ side stream ─> device             a thread, one batch ahead
-                                            event ─> the stream that computes waits for it
+                                            event ─> the compute stream waits for it
 
-Pinned memory is torch's own, and used again only when the copy out of it is done; a slot of the loader is let go when
-the next batch is asked for. On the CPU a tensor is the slot's own memory, and the loader knows when it is gone.
-
-What is copied ahead is not handed out: the state is that of the last batch that was.
-
-Run here: the CPU, with the thread and without; the streams on one H100 (``tests/engines/test_torch_cuda.py``).
+torch owns the pinned memory and reuses it only after the copy has finished. A slot of the loader is released when the
+next batch is requested. On the CPU a tensor shares the slot's memory, and the loader detects when it is freed. The
+state is that of the last batch delivered; a prefetched batch does not count. Tested on the CPU, and on one H100
+(``tests/engines/test_torch_cuda.py``).
 """
 
 from __future__ import annotations
@@ -32,17 +30,17 @@ from mhpdata.task import Task
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
-    """The array as a tensor: on the CPU its own memory, elsewhere a copy, which may still be under way."""
-    # torch warns of memory that it may not write to, although nobody here writes
+    """Return an array as a tensor that shares its memory on the CPU; elsewhere, as a copy that may be asynchronous."""
+    # torch warns about read-only memory, although nothing here writes to it
     tensor = torch.from_numpy(np.require(array, requirements=["C", "W"]))
     return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def normalise(images: Tensor) -> Tensor:
-    """float32 (N, 3, H, W) normalised by ImageNet's mean and deviation.
+    """Return images as float32 (N, 3, H, W), normalised by ImageNet's mean and deviation.
 
     Args:
-        images: uint8 (N, H, W, 3), RGB; or float32 or float16 (N, 3, H, W), normalised.
+        images: uint8 (N, H, W, 3), RGB; or float32 or float16 (N, 3, H, W), already normalised.
     """
     if images.dtype != torch.uint8:
         return images.float()
@@ -54,10 +52,10 @@ class TensorBatch(Named):
     """A batch of ``mhpdata.Loader`` as tensors on a device. A mapping: ``batch["images"]`` is ``batch.images``.
 
     Attributes:
-        images: float32 (N, 3, H, W), normalised; float16 if the loader's are.
-        labels: uint8 (N, H, W); 255 is not labelled; None where the split has no labels.
-        indices: int64 (N,), see ``mhpdata.Batch``.
-        persons, boxes, counts: as of ``mhpdata.Batch``, shapes and types too; None where the loader gives none.
+        images: float32 (N, 3, H, W), normalised; float16 if the loader's images are.
+        labels: uint8 (N, H, W), 255 for unlabelled pixels; None if the split has no labels.
+        indices: int64 (N,), as in ``mhpdata.Batch``.
+        persons, boxes, counts: same shapes and types as in ``mhpdata.Batch``; None unless the loader returns them.
     """
 
     images: Tensor
@@ -68,7 +66,7 @@ class TensorBatch(Named):
     counts: Tensor | None
 
     def to(self, device: Any, non_blocking: bool = False) -> TensorBatch:
-        """Return the batch with all tensors on a device, as ``Tensor.to`` moves them."""
+        """Return the batch with all tensors on a device, as ``Tensor.to``."""
         return TensorBatch({name: tensor.to(device, non_blocking=non_blocking) for name, tensor in self.items()})
 
     def pin_memory(self) -> TensorBatch:
@@ -80,13 +78,13 @@ _Item = tuple[Any, TensorBatch, dict[str, int]]
 
 
 class Copies:
-    """A loader whose batches are tensors on a device; iterate over it as over the loader.
+    """A loader whose batches are tensors on a device; it has the same interface as the wrapped loader.
 
     Args:
-        loader: as ``mhpdata.Loader``.
-        device: as torch takes it.
-        ahead: copy the next batch, in a thread, before it is asked for; None: where the device is a GPU.
-        watched: makes a context in which the errors of a copy are raised.
+        loader: a loader with the interface of ``mhpdata.Loader``.
+        device: a torch device.
+        ahead: prefetch the next batch in a thread; None to prefetch on GPUs only.
+        watched: function that returns a context manager; errors of a copy are raised inside it.
     """
 
     def __init__(
@@ -99,10 +97,10 @@ class Copies:
         self._loader, self._device = loader, torch.device(device)
         self._is_ahead = self._device.type != "cpu" if ahead is None else ahead
         self._watched = watched
-        # one for good: memory that was used on a stream is used again there only
+        # one stream for all batches, because the allocator reuses memory only on the same stream
         self._side = torch.cuda.Stream(self._device) if self._is_ahead and self._device.type == "cuda" else None
         self._pool: weakref.ref[Pool] | None = None  # the iteration in progress holds it
-        # while one copies ahead: the state of what was handed out, and whether anything was
+        # while prefetching: the state after the last batch delivered, and whether one was delivered
         self._stands: tuple[dict[str, int], bool] | None = None
 
     def __len__(self) -> int:
@@ -110,41 +108,41 @@ class Copies:
 
     @property
     def epoch(self) -> int:
-        """The epoch of the next batch that is handed out."""
+        """The epoch of the next batch."""
         return self.state_dict()["epoch"]
 
     @property
     def sampler(self) -> Copies:
-        """Itself: Lightning calls ``sampler.set_epoch(epoch)`` when an epoch begins."""
+        """The object itself: Lightning calls ``sampler.set_epoch(epoch)`` when an epoch begins."""
         return self
 
     @property
     def batch_sampler(self) -> None:
-        """None: Lightning asks a validation loader that has a sampler for this one, too."""
+        """None: Lightning reads this attribute of a validation loader that has a sampler."""
         return None
 
     def name(self, index: int) -> str:
-        """As of the loader."""
+        """Return the name of a sample, as the loader's ``name``."""
         return str(self._loader.name(index))
 
     def set_epoch(self, epoch: int) -> None:
-        """As of the loader."""
+        """Start the next iteration at an epoch, as the loader's ``set_epoch``."""
         self._settle()
         self._loader.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, int]:
-        """As of the loader; a batch copied ahead does not count."""
+        """Return the loader's state after the last batch delivered; a prefetched batch does not count."""
         state: dict[str, int] = self._loader.state_dict() if self._stands is None else self._stands[0]
         return state
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """As of the loader."""
+        """Restore a state, as the loader's ``load_state_dict``."""
         self._halt()
         self._loader.load_state_dict(state)
         self._stands = None
 
     def close(self) -> None:
-        """As of the loader, whose threads the batch that is being copied still needs."""
+        """Finish the copy in progress, which needs the loader's threads, and close the loader."""
         self._halt()
         self._loader.close()
 
@@ -153,7 +151,7 @@ class Copies:
             yield tensors
 
     def pairs(self) -> Iterator[tuple[Any, TensorBatch]]:
-        """The loader's own batches, each with its tensors."""
+        """Yield the loader's batches, each with its tensors."""
         self._settle()
         batches = iter(self._loader)
         if not self._is_ahead:
@@ -166,29 +164,29 @@ class Copies:
             self._pool = weakref.ref(pool)
             coming = pool.submit(self._take, batches)
             while state["epoch"] == epoch:
-                if (item := self._arrived(coming)) is None:  # an epoch without batches is over
+                if (item := self._arrived(coming)) is None:  # the epoch has no batches
                     self._stands = None
                     return
                 batch, tensors, state = item
-                del item  # so that only the caller holds the batch
+                del item  # only the caller may hold the batch
                 if state["epoch"] == epoch:
                     coming = pool.submit(self._take, batches)
-                else:  # the last one
+                else:  # the last batch
                     del coming
                     pool.close()
                 self._await(tensors)
-                self._stands = (state, True) if state["epoch"] == epoch else None  # the loader itself stands there
+                self._stands = (state, True) if state["epoch"] == epoch else None  # None: the loader's own state holds
                 yield batch, tensors
                 del batch, tensors
 
     def _halt(self) -> None:
-        """End the copying of an iteration in progress."""
+        """End the prefetching of an iteration in progress."""
         pool = None if self._pool is None else self._pool()
         if pool is not None:
             pool.close()
 
     def _settle(self) -> None:
-        """End an iteration in progress that copies ahead; the loader then stands where what was handed out left it."""
+        """End an iteration in progress, and set the loader back to the state after the last batch delivered."""
         self._halt()
         if self._stands is not None:
             state, handed_out = self._stands
@@ -200,7 +198,7 @@ class Copies:
 
     @contextmanager
     def _desk(self) -> Iterator[None]:
-        """The thread's device: torch begins with the first GPU, and would take memory there."""
+        """Set the thread's device: torch's default is the first GPU, where it would allocate memory."""
         if self._side is not None:
             torch.cuda.set_device(self._side.device)
         yield
@@ -210,7 +208,7 @@ class Copies:
             return coming.result()
 
     def _take(self, batches: Iterator[Any]) -> _Item | None:
-        """The next batch, its tensors and where the loader then stands; None at the end."""
+        """Return the next batch, its tensors and the loader's state after it; None at the end."""
         batch = next(batches, None)
         return None if batch is None else (batch, self._move(batch), self._loader.state_dict())
 
@@ -222,7 +220,7 @@ class Copies:
             return TensorBatch(images, *(None if a is None else on_device(a, self._device) for a in arrays))
 
     def _await(self, tensors: TensorBatch) -> None:
-        """The stream that computes goes on when the copies are done, and its use of them is known to the allocator."""
+        """Make the compute stream wait for the copies, and tell the allocator that it uses them."""
         if self._side is None:
             return
         current = torch.cuda.current_stream(self._device)
@@ -232,7 +230,7 @@ class Copies:
 
 
 class Ahead(Copies):
-    """A loader as it is, whose current batch has its tensors on the device already."""
+    """A loader that yields its batches unchanged and keeps the current batch's tensors on the device."""
 
     _current: tuple[Any, TensorBatch] | None = None
 
@@ -246,7 +244,7 @@ class Ahead(Copies):
             self._current = None
 
     def take(self, images: NDArray[Any]) -> tuple[Tensor, Tensor] | None:
-        """The images and labels of the current batch on the device, if it is this one."""
+        """Return the images and labels of the current batch on the device; None unless ``images`` belongs to it."""
         if self._current is None or self._current[0].images is not images:
             return None
         tensors = self._current[1]

@@ -1,8 +1,8 @@
-"""The torch engine: a network that predicts, its files, and with ``training`` its trainer.
+"""The torch engine: a network, its files, and with ``training`` its trainer.
 
-Run here: the CPU, alone and over gloo; CUDA on one H100 (``tests/engines/test_torch_cuda.py``). Not run, for want of a
-second GPU: NCCL. The same state, batch and seed give the same step bit for bit on the CPU; on CUDA to rounding, since
-some of torch's backward passes, such as that of pooling, add up in any order there.
+Tested on the CPU, alone and over gloo, and with CUDA on one H100 (``tests/engines/test_torch_cuda.py``); not yet with
+NCCL, which needs a second GPU. The same state, batch and seed give the same step bit for bit on the CPU; on CUDA up to
+rounding, because some of torch's backward passes, such as that of pooling, add in an undefined order there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class TorchEngine:
-    """Fulfils ``mhpmodels.engines.engine.Engine``."""
+    """Implementation of ``mhpmodels.engines.engine.Engine``."""
 
     name = "torch"
     source = ""
@@ -45,7 +45,7 @@ class TorchEngine:
             self._network = build_network(Architecture.of_config(config), config.network.dropout, config)
         if config.network.pretrained_base is not None and training:
             load_backbone(self._network, config.network.backbone, config.network.pretrained_base)
-        # on the CPU channels-last is slower: 1.3 against 0.7 s a step for ICNet with resnet18, crop 64
+        # on the CPU channels-last is slower: 1.3 instead of 0.7 s per step for ICNet with resnet18, crop 64
         self._format = torch.channels_last if self._device.type == "cuda" else torch.contiguous_format
         self._network.to(self._device, memory_format=self._format)
         self._to_train = Trainer(config, self._network, self._ranks, self._format) if training else None
@@ -53,11 +53,11 @@ class TorchEngine:
 
     @property
     def trainer(self) -> Trainer:
-        """What takes the steps. Raises EngineError where the engine was opened to predict."""
+        """The trainer. Raises EngineError if the engine was opened for prediction."""
         if self._to_train is None:
-            expected = "open_engine(config, training=True)"
-            remedy = "Open the engine with training=True for train_step and the state, or call predict only."
-            raise EngineError("train_step", "an engine that was opened to predict", expected, remedy)
+            expected = "one opened with open_engine(config, training=True)"
+            remedy = "Open the engine with training=True."
+            raise EngineError("train_step", "an engine that was opened for prediction", expected, remedy)
         return self._to_train
 
     def train_step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
@@ -70,12 +70,12 @@ class TorchEngine:
         check_shapes(images, labels)
         _, height, width = labels.shape
         check_size(self.config.network.model, height, width, training=True)
-        batch, parts = len(images), self.config.optim.accumulate
-        if batch % parts:
-            found = f"{batch} in {parts} parts"
-            step = parts * self.world_size
-            remedy = f"Pass an --accumulate that divides {batch}, or --batch-size with a multiple of {step}."
-            raise EngineError("images", found, "a multiple of the parts (accumulate)", remedy)
+        batch, pieces = len(images), self.config.optim.accumulate
+        if batch % pieces:
+            found, expected = f"{batch}, to be split by --accumulate {pieces}", f"a multiple of {pieces}"
+            multiple = pieces * self.world_size
+            remedy = f"Pass an --accumulate that divides {batch}, or a --batch-size that is a multiple of {multiple}."
+            raise EngineError("images", found, expected, remedy)
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """See ``mhpmodels.engines.engine.Engine``; any size of at least 32 pixels."""
@@ -86,10 +86,10 @@ class TorchEngine:
             with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"):
                 outputs = self._shown(x)
             logits = (outputs[0] if isinstance(outputs, tuple) else outputs).float()
-            if logits.shape[2:] != x.shape[2:]:  # of a network of one's own
+            if logits.shape[2:] != x.shape[2:]:  # a user-defined network
                 logits = resize(logits, x.shape[2:])
-            found: NDArray[np.float32] = logits.contiguous().cpu().numpy()
-        return found
+            array: NDArray[np.float32] = logits.contiguous().cpu().numpy()
+        return array
 
     def prefetch(self, loader: Any) -> Any:
         """See ``mhpmodels.engines.engine.Engine``: ``train_step`` recognises the arrays of such a batch."""
@@ -99,7 +99,7 @@ class TorchEngine:
         return self.trainer.ahead
 
     def save(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.engine.Engine``: a state dict, of the averaged weights where there are."""
+        """See ``mhpmodels.engines.engine.Engine``; writes a state dict, with ``ema`` of the averaged weights."""
         write_weights(path, self._shown.state_dict())
 
     def load(self, path: str | Path) -> None:

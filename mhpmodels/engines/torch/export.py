@@ -1,12 +1,12 @@
-"""A network as an ONNX file that takes images of any number and size, checked in onnxruntime before it is kept.
+"""Export a network to ONNX for images of any number and size, and verify the file with onnxruntime.
 
 ::
 
     images    float32 (N, 3, H, W), RGB, normalised; sides of at least 32
     logits    float32 (N, classes, H, W), of the main output
 
-The rule: no file is left that does not give torch's own logits. torch's adaptive pooling is exported for one size only,
-silently, so the pyramid pools by two matrix products instead, which any size has.
+The rule: a file whose logits differ from torch's is an error. torch silently exports its adaptive pooling for one size
+only, so the pyramid pools with two matrix products instead, which work for any size.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from mhpmodels.networks.pspnet import Pyramid
 from mhpmodels.networks.resize import resize
 
 CHECKED = ((2, 3, 96, 128), (1, 3, 75, 70))
-"""Shapes of the images that both are given."""
+"""Shapes of the images for the verification."""
 TOLERANCE = 1e-4
-"""Of a logit, as a share of the largest."""
+"""Largest difference of a logit, as a fraction of the largest logit."""
 EXTRA = f"{install('onnx')}."
 
 
 def export_network(network: nn.Module, path: str | Path, notes: Mapping[str, str] | None = None) -> None:
-    """Write a network in inference mode, on the CPU; its pyramid is changed.
+    """Export a network in inference mode.
 
     Args:
-        network: with its weights.
-        path: the file.
-        notes: texts that the file carries, by key (ONNX calls them metadata).
+        network: network on the CPU, with its weights; the pooling of its pyramid is replaced.
+        path: file to write.
+        notes: ONNX metadata, {key: text}.
 
     Raises:
         MissingError: onnx, onnxscript or onnxruntime is not installed.
-        EngineError: onnxruntime's logits are not torch's.
+        EngineError: onnxruntime's logits differ from torch's.
         OutputError: the file cannot be written.
     """
     try:
         import onnxruntime
-        import onnxscript  # noqa: F401  which torch's exporter needs
+        import onnxscript  # noqa: F401  required by torch's exporter
     except ImportError as error:
         raise MissingError("onnx", f"cannot be imported ({error})", "", EXTRA) from error
     whole = _Main(network).eval()
@@ -63,20 +63,20 @@ def export_network(network: nn.Module, path: str | Path, notes: Mapping[str, str
     _write(whole, images[0], path, notes or {})
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for x, logits in zip(images, expected, strict=True):
-        (found,) = session.run(None, {"images": x.numpy()})
-        distance, largest = np.abs(found - logits).max(), np.abs(logits).max()
+        (returned,) = session.run(None, {"images": x.numpy()})
+        distance, largest = np.abs(returned - logits).max(), np.abs(logits).max()
         if not distance <= TOLERANCE * max(1.0, largest):
             shape = " x ".join(map(str, x.shape))
             raise EngineError(
                 path,
-                f"onnxruntime's logits are {distance:g} from torch's for images {shape}",
+                f"onnxruntime's logits differ by {distance:g} from torch's for images {shape}",
                 f"at most {TOLERANCE * max(1.0, largest):g}",
-                "Run: pip install --upgrade torch onnx onnxscript onnxruntime; then convert again.",
+                "Run pip install --upgrade torch onnx onnxscript onnxruntime, then convert again.",
             )
 
 
 class _Main(nn.Module):
-    """The main output at the images' size."""
+    """A network reduced to its main output at the images' size."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -92,10 +92,10 @@ def _write(network: nn.Module, images: Tensor, path: str | Path, notes: Mapping[
     size = torch.export.Dim.AUTO
     log = logging.getLogger("torch.onnx")
     level = log.level
-    log.setLevel(logging.ERROR)  # it tells of operators of torchvision that it has not found
+    log.setLevel(logging.ERROR)  # suppress warnings about missing torchvision operators
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what torch's exporter itself uses that is to go
+            warnings.simplefilter("ignore")  # torch's exporter uses deprecated functions
             program = torch.onnx.export(
                 network,
                 (images,),
@@ -116,13 +116,13 @@ def _write(network: nn.Module, images: Tensor, path: str | Path, notes: Mapping[
 
 
 def _pool(x: Tensor, bins: int) -> Tensor:
-    """As adaptive_avg_pool2d."""
+    """Pool like ``adaptive_avg_pool2d``: (N, C, h, w) -> (N, C, bins, bins)."""
     height, width = x.shape[2:]
     return _shares(height, bins) @ (x @ _shares(width, bins).T)
 
 
 def _shares(size: int, bins: int) -> Tensor:
-    """float32 (bins, size): row i takes the mean of floor(i size / bins) .. ceil((i + 1) size / bins)."""
-    bin_, place = torch.arange(bins)[:, None], torch.arange(size)
+    """Return float32 (bins, size), in which row i averages floor(i size / bins) .. ceil((i + 1) size / bins) - 1."""
+    bin_, pixel = torch.arange(bins)[:, None], torch.arange(size)
     first, last = bin_ * size // bins, ((bin_ + 1) * size + bins - 1) // bins
-    return ((place >= first) & (place < last)).float() / (last - first)
+    return ((pixel >= first) & (pixel < last)).float() / (last - first)

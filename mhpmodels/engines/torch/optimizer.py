@@ -1,4 +1,4 @@
-"""SGD with momentum and Adam, by torch; the heads' rate, what decays, and what is remembered, as tensors by name."""
+"""Wrap torch's SGD and Adam: learning rate of the heads, weight decay by parameter, state as named tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
 MOMENTS = {"sgd": ("momentum_buffer",), "adam": ("exp_avg", "exp_avg_sq")}
-"""What each optimiser remembers of every weight."""
+"""State that each optimiser keeps per weight, by torch's names."""
 _NAMES = {
     str(list(kinds)): name
     for kinds, name in (((), "sgd without momentum"), (MOMENTS["sgd"], "sgd with momentum"), (MOMENTS["adam"], "adam"))
@@ -23,20 +23,20 @@ STATE = (
     "Pass the .state file that mhp-train wrote beside weights of the same model, backbone, number of classes and "
     "optimizer."
 )
-"""What to do about a state of something else."""
+"""Remedy for a state of another network or optimiser."""
 
 
 class Optimizer:
-    """Updates a network.
+    """The optimiser of a network.
 
     Args:
-        network: parameters that need no gradient are left out. Children named in its ``head_names`` take
-            ``config.optim.head_rate`` times the rate; with ``config.optim.no_wd``, vectors (biases, batch norms) do not
-            decay.
-        config: optimizer, momentum, weight_decay, no_wd and head_rate.
+        network: the network; parameters that require no gradient are not updated. Children named in its ``head_names``
+            take ``config.optim.head_rate`` times the rate; with ``config.optim.no_wd``, vectors (biases, batch norms)
+            do not decay.
+        config: optimizer, momentum, weight_decay, no_wd and head_rate are used.
 
     Attributes:
-        steps: how many updates were made.
+        steps: number of updates.
     """
 
     def __init__(self, network: nn.Module, config: TrainConfig) -> None:
@@ -58,19 +58,19 @@ class Optimizer:
 
     @property
     def gradients(self) -> list[Tensor]:
-        """Of each weight that has one."""
+        """The gradients of all weights that have one."""
         return [p.grad for p in self._named.values() if p.grad is not None]
 
     def forget_gradients(self) -> None:
-        """Before a backward pass."""
+        """Drop all gradients; call it before a backward pass."""
         self._optimizer.zero_grad(set_to_none=True)
 
     def measure(self) -> Tensor:
-        """float32 (), the L2 norm of the whole gradient."""
+        """Return the L2 norm of the whole gradient, float32 ()."""
         return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self.gradients)))
 
     def update(self, rate: float, scale: float) -> None:
-        """One step down ``scale`` x the gradient, which is changed."""
+        """Update the weights with ``scale`` times the gradient, at a learning rate; the gradient is scaled in place."""
         if scale != 1.0:
             torch._foreach_mul_(self.gradients, scale)
         for group in self._optimizer.param_groups:
@@ -79,42 +79,42 @@ class Optimizer:
         self.steps += 1
 
     def state(self) -> dict[str, Any]:
-        """What is remembered: how many steps, and by ``kind:weight`` tensors on the CPU, none before the first step."""
+        """Return the state: number of steps, and tensors on the CPU by ``kind:weight``, none before the first step."""
         moments: dict[str, Tensor] = {}
         for name, parameter in self._named.items() if self.steps else ():
-            there = self._optimizer.state.get(parameter, {})  # a weight that never had a gradient has none
-            moments |= {f"{k}:{name}": there.get(k, torch.zeros_like(parameter)).detach().cpu() for k in self._kinds}
+            kept = self._optimizer.state.get(parameter, {})  # a weight that never had a gradient has no state
+            moments |= {f"{k}:{name}": kept.get(k, torch.zeros_like(parameter)).detach().cpu() for k in self._kinds}
         return {"kinds": list(self._kinds), "steps": self.steps, "moments": moments}
 
     def check(self, content: Mapping[str, Any], place: object) -> None:
-        """Raises CheckpointError unless ``content`` is a state of this network and optimiser."""
+        """Raise CheckpointError unless ``content`` is a state of this network and optimiser."""
         steps, moments = content.get("steps"), content.get("moments")
         if type(steps) is not int or steps < 0 or not isinstance(moments, dict):
             raise CheckpointError(place, "holds no optimiser's state", "a .state file of engine torch", STATE)
         if content.get("kinds") != list(self._kinds):
             theirs = _NAMES.get(str(content.get("kinds")), "an unknown optimizer")
             remedy = (
-                f"To go on with the run that wrote the file, pass the --optimizer and --momentum of {theirs}; to go on "
-                "with another run, pass the .state file beside that run's weights."
+                f"To resume the run that wrote the file, pass the --optimizer and --momentum of {theirs}; to resume "
+                "another run, pass the .state file beside that run's weights."
             )
             other = f"the state of {theirs}"
             raise CheckpointError(place, other, f"that of {_NAMES[str(list(self._kinds))]}", remedy)
         named = self._named.items() if steps else ()
         wanted = {f"{kind}:{name}": tuple(p.shape) for name, p in named for kind in self._kinds}
         for name in {**wanted, **moments}:
-            found = moments.get(name)
-            shape = tuple(found.shape) if isinstance(found, Tensor) else None
+            moment = moments.get(name)
+            shape = tuple(moment.shape) if isinstance(moment, Tensor) else None
             if shape is None or shape != wanted.get(name):
-                there = "missing" if shape is None else f"of shape {shape}"
-                expected = f"shape {wanted[name]}" if name in wanted else "nothing of this name in this network's state"
-                raise CheckpointError(place, f"{name} is {there}", expected, STATE)
+                found = f"{name} is {'missing' if shape is None else f'of shape {shape}'}"
+                expected = f"shape {wanted[name]}" if name in wanted else "names of this network's state only"
+                raise CheckpointError(place, found, expected, STATE)
 
     def restore(self, content: Mapping[str, Any]) -> None:
-        """Take on a state that was checked."""
+        """Restore a state that ``check`` has accepted."""
         self.steps = content["steps"]
         self._optimizer.state.clear()
         for name, parameter in self._named.items() if content["moments"] else ():
             state = {k: content["moments"][f"{k}:{name}"].to(parameter) for k in self._kinds}
             if "exp_avg" in state:
-                state["step"] = torch.tensor(float(self.steps))  # where and as torch's Adam keeps it
+                state["step"] = torch.tensor(float(self.steps))  # torch's Adam keeps it as a float tensor on the CPU
             self._optimizer.state[parameter] = state

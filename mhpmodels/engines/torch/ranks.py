@@ -1,13 +1,13 @@
-"""The processes that train together: started by torchrun, one a GPU, or one on the CPU alone.
+"""Join the processes that train together: one process per GPU started by torchrun, or a single process.
 
 ::
 
     torchrun --nproc-per-node 8 -m mhptools.train --engine torch --ngpus 8 ...
 
-torchrun tells each process its rank in the environment. GPUs talk by NCCL, CPUs by gloo. All get the same sums, bit for
-bit, so all come to the same decision about a step.
+torchrun sets each process's rank in its environment. GPUs communicate by NCCL, CPUs by gloo. All ranks get the same
+sums, bit for bit, so all decide the same about a step.
 
-Run here: gloo between CPUs. Not run, for want of a second GPU: NCCL.
+Tested with gloo between CPUs. Not yet tested: NCCL, which needs a second GPU.
 """
 
 from __future__ import annotations
@@ -30,25 +30,26 @@ if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
 JOINING = timedelta(minutes=10)
-"""A process that is not there so long after the first is not waited for."""
+"""Time after which a process stops waiting for others to join."""
 PATIENCE = timedelta(hours=4)
-"""Those that have met wait so long for rank 0, which validates alone. Of one that ends gloo tells at once, under NCCL
-torchrun."""
+"""Time that the other ranks wait for rank 0, which validates alone. A rank that ends is reported at once, by gloo or,
+with NCCL, by torchrun."""
 
 
 class Ranks:
-    """This process's place and device.
+    """Rank and device of this process.
 
     Args:
-        config: ngpus and contexts: of this process, or of all on this machine.
-        training: False: alone, whatever the environment says.
+        config: ngpus and contexts are used, as numbers of this process or of all processes on this machine.
+        training: False ignores the environment and uses a single process.
 
     Attributes:
-        rank, world_size: 0 and 1 where alone.
-        device: of this process.
+        rank: rank of this process, from 0.
+        world_size: number of processes, at least 1.
+        device: device of this process.
 
     Raises:
-        EngineError: the GPUs are not there, there are too few processes for them, or the others cannot be reached.
+        EngineError: a GPU is missing, the number of processes does not match, or the others cannot be reached.
     """
 
     def __init__(self, config: TrainConfig, training: bool) -> None:
@@ -62,7 +63,7 @@ class Ranks:
             )
             remedy = f"Run: torchrun --nproc-per-node {config.machine.contexts} -m mhptools.train {what} ..."
             found = f"{config.machine.contexts}, and {beside} process{'es' * (beside != 1)} on this machine"
-            raise EngineError("contexts", found, "a process for each", remedy)
+            raise EngineError("contexts", found, "one process per context", remedy)
         self.device = _find_device(local) if config.machine.ngpus else torch.device("cpu")
         self.rank, self.world_size = 0, 1
         self._joined = False
@@ -74,9 +75,10 @@ class Ranks:
             rank, world_size = _number("RANK", 0), _number("WORLD_SIZE", 1)
             if rank >= world_size:
                 remedy = (
-                    "For several processes use torchrun, which sets both; to train alone, run: unset RANK WORLD_SIZE."
+                    "Start several processes with torchrun, which sets RANK and WORLD_SIZE; for a single process, run: "
+                    "unset RANK WORLD_SIZE."
                 )
-                raise EngineError("RANK", f"{rank}", f"0..{world_size - 1}, as torchrun sets it", remedy)
+                raise EngineError("RANK", f"{rank}", f"0..{world_size - 1}", remedy)
             try:
                 store, rank, world_size = next(dist.rendezvous("env://", timeout=JOINING))
                 store.set(f"joined {rank}", "")
@@ -85,22 +87,22 @@ class Ranks:
                 dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=PATIENCE)
             except (RuntimeError, ValueError) as error:
                 found = f"the other processes cannot be reached ({error})"
-                remedy = "Start the processes with torchrun, which sets MASTER_ADDR and MASTER_PORT: unset both before."
+                remedy = "Run unset MASTER_ADDR MASTER_PORT. Start the processes with torchrun, which sets both."
                 raise EngineError("torch.distributed", found, "", remedy) from error
             self._joined = True
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over all ranks, in place."""
+        """Sum a tensor over all ranks, in place, and return it."""
         if self.world_size > 1:
             dist.all_reduce(values)
         return values
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Turn what torch raises when another rank is lost, or memory is short, into an EngineError.
+        """Convert torch's errors about a lost rank or exhausted memory to EngineError.
 
-        A lost rank leaves the group broken: end the process with :func:`mhpmodels.engines.leaving.leave`.
+        A lost rank leaves the group broken; end the process with :func:`mhpmodels.engines.leaving.leave`.
         """
         try:
             yield
@@ -113,14 +115,14 @@ class Ranks:
                 raise
             mark_broken()
             remedy = (
-                "Mend what the message of the process that failed first says; then go on from the last checkpoint with "
-                "mhp-train --resume RUN, the run's folder."
+                "Fix the error of the process that failed first, then resume from the last checkpoint with mhp-train "
+                "--resume and the run's folder."
             )
             found = f"lost another of the {self.world_size} ranks, or failed in a step ({error})"
             raise EngineError(f"rank {self.rank}", found, "", remedy) from error
 
     def close(self) -> None:
-        """Leave the group, if it was joined here."""
+        """Leave the process group if this object joined it."""
         if self._joined:
             self._joined = False
             dist.destroy_process_group()
@@ -129,20 +131,19 @@ class Ranks:
 def _number(name: str, default: int) -> int:
     value = os.environ.get(name, str(default))
     if not value.isdecimal():
-        remedy = f"Run: unset {name}; torchrun sets this environment variable itself."
-        raise EngineError(name, repr(value), "a number, as torchrun sets it", remedy)
+        remedy = f"Run unset {name}; torchrun sets this environment variable."
+        raise EngineError(name, repr(value), "a number", remedy)
     return int(value)
 
 
 def _find_device(local: int) -> torch.device:
     seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if local >= seen:
-        found = f"torch {torch.__version__} sees {seen}, and number {local}, counted from 0, is asked for"
-        fewer = f", --ngpus {seen} for {'those' if seen > 1 else 'that one'}" if seen else ""
+        fewer = f", or --ngpus {seen}" if seen else ""
         remedy = (
-            f"Pass --ngpus 0 for the CPU{fewer}. If the machine has more, install the torch of its CUDA "
+            f"Pass --ngpus 0 for the CPU{fewer}. If the machine has more GPUs, install torch for its CUDA version "
             "(pytorch.org/get-started)."
         )
-        raise EngineError("GPU", found, "", remedy)
+        raise EngineError("GPU", f"torch {torch.__version__} sees {seen}", f"at least {local + 1}", remedy)
     torch.cuda.set_device(local)
     return torch.device("cuda", local)

@@ -1,4 +1,4 @@
-"""A network's buffers, the running statistics, which a forward pass changes: kept aside, put back, averaged."""
+"""Save, restore and average a network's buffers, the running statistics that a forward pass changes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Statistics:
     """The buffers of a network.
 
     Args:
-        network: on its device; its buffers stay the same tensors.
-        own: each rank's follow its own images, so they differ until ``settle``.
+        network: network on its device; its buffers must stay the same tensors.
+        own: each rank computes statistics of its own images, so they differ until ``settle``.
     """
 
     def __init__(self, network: nn.Module, own: bool) -> None:
@@ -22,17 +22,17 @@ class Statistics:
         self._own = [buffer for buffer in self._buffers if buffer.is_floating_point()] if own else []
 
     def keep(self) -> None:
-        """Remember them as they are."""
+        """Save the buffers."""
         if self._buffers:
             torch._foreach_copy_(self._kept, self._buffers)
 
     def restore(self) -> None:
-        """Put them back as they were, bit for bit."""
+        """Restore the saved buffers, bit for bit."""
         if self._buffers:
             torch._foreach_copy_(self._buffers, self._kept)
 
     def settle(self, ranks: Ranks) -> None:
-        """Give all ranks the mean of their own statistics, which is what GluonCV saves."""
+        """Replace the statistics of all ranks by their mean, which GluonCV saves, too."""
         if ranks.world_size == 1 or not self._own:
             return
         flat: Tensor = ranks.sum(torch.cat([buffer.flatten() for buffer in self._own])) / ranks.world_size

@@ -1,8 +1,8 @@
-"""Run torchrun, and exit with the status of the rank that failed first; torchrun's own is always 1.
+"""Run torchrun, and exit with the status of the rank that failed first; torchrun itself always exits with 1.
 
 Run:  python -m mhpmodels.engines.torch.torchrun [torchrun's arguments]
 
-Each rank says itself what is wrong, so torchrun's summary is left out.
+Each rank prints its own error, so torchrun's summary is omitted.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)  # without a handler, Python prints errors on
 
 
 def main() -> int:
-    """Run torchrun; a shell's status: 128 + n for a signal n, which torchrun or a rank has had."""
+    """Run torchrun, and return its exit status: 128 + n if signal n ended torchrun or a rank, as in a shell."""
     try:
         torchrun()
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode >= 0:
             return int(failure.exitcode)
-        _log.error("Rank %s was ended by signal %s.", rank, -failure.exitcode)
+        _log.error("Rank %s was terminated by signal %s.", rank, -failure.exitcode)
         return 128 - int(failure.exitcode)
     except SignalException as error:
         return 128 + int(error.sigval)

@@ -1,13 +1,13 @@
-"""One training step for torch: gradients summed over the ranks, checked, applied or taken back.
+"""Run one training step with torch: sum the gradients over the ranks, check them, apply them or roll the step back.
 
 ::
 
     images, labels ─> device ─> network (autocast) ─> loss x scaler ─> gradients, summed over the ranks by DDP
-                                     finite? no: put the running statistics back, and that is all
-                                            yes: clip, optimiser, the average of the weights
+                                     finite? no: restore the running statistics
+                                            yes: clip, optimiser, average of the weights
 
-A gradient is that of the mean over all labelled pixels of the batch of all ranks. Only the running statistics change
-before the check.
+The gradient is that of the mean loss over all labelled pixels in the batch of all ranks. Only the running statistics
+change before the check.
 """
 
 from __future__ import annotations
@@ -41,25 +41,25 @@ if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-"""torch's types by the names of ``TrainConfig.dtype``."""
+"""{name in ``TrainConfig.dtype``: torch's type}."""
 _SYNC = ("forward_sync_buffers", "broadcast_buffers")
-"""DDP's argument that sends buffers before each step: torch 2.13's name, which earlier ones do not know, and theirs."""
+"""DDP's argument that broadcasts buffers before each step: its name in torch 2.13, and in earlier versions."""
 
 
 class Trainer:
-    """Trains a network, and keeps what only training needs.
+    """The training of a network: optimiser, loss scaling, running statistics and weight average.
 
     Args:
-        config: optimiser, precision and loss.
-        network: on its device, in ``memory_format``.
+        config: optimiser, precision and loss are used.
+        network: network on its device, in ``memory_format``.
         ranks: the processes that train together.
         memory_format: torch's memory format of images and network.
 
     Attributes:
-        shown: the network that predicts and is saved: the running average of the weights with ``config.optim.ema``,
+        shown: the network that predicts and is saved: with ``config.optim.ema`` the running average of the weights,
             otherwise ``network``.
-        scaler: the factor of the loss.
-        ahead: the loader whose batches are copied to the device ahead of their step; None for none.
+        scaler: the scaling factor of the loss.
+        ahead: the loader that prefetches batches to the device, or None.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Trainer:
     ) -> None:
         self.config, self._network, self._ranks, self.memory_format = config, network, ranks, memory_format
         self._device, self.world_size = ranks.device, ranks.world_size
-        torch.backends.cudnn.benchmark = True  # every step has the same sizes
+        torch.backends.cudnn.benchmark = True  # all steps have the same sizes
         if config.network.syncbn and self.world_size > 1:
             synchronise(network, self._device.type == "cuda")
         self._statistics = Statistics(network, own=not config.network.syncbn)
@@ -82,18 +82,18 @@ class Trainer:
         self._model = self._wrap()
 
     def _wrap(self) -> Any:
-        """Return the network as it is called in a step: with gradients summed over the ranks, compiled if asked."""
+        """Return the network wrapped for training: DDP with several ranks, torch.compile if configured."""
         model: Any = self._network
         if self.world_size > 1:
             with self._ranks.watched():
-                # each rank has all of a step's statistics at its end, so none are sent at its beginning
+                # all ranks have the same statistics after a step, so DDP need not broadcast them before the next
                 known = inspect.signature(DistributedDataParallel).parameters
                 unsent = {next(name for name in _SYNC if name in known): False}
                 model = DistributedDataParallel(model, gradient_as_bucket_view=True, **unsent)
         return torch.compile(model) if self.config.machine.compile else model
 
     def step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
-        """Take a step, or leave everything as it was (``mhpmodels.engines.engine.Engine.train_step``)."""
+        """Run a step, or roll it back if it is non-finite (``mhpmodels.engines.engine.Engine.train_step``)."""
         with self._ranks.watched():
             x, y = self._receive(images, labels)
             total = self._count(y)
@@ -107,40 +107,40 @@ class Trainer:
             applied = math.isfinite(loss) and math.isfinite(gradient)
             if applied:
                 self._update(rate, gradient, len(images))
-            else:  # no factor would have helped, so the factor is as good as it was
+            else:  # no factor makes this step finite, so keep the factor from before it
                 self._statistics.restore()
                 self.scaler.factor, self.scaler.good = scaler
             self._optimizer.forget_gradients()
         return Step(loss, gradient, applied)
 
     def _receive(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        """The batch on the device: images normalised, labels int64."""
-        there = self.ahead.take(images) if self.ahead is not None else None
-        x, y = there or (on_device(images, self._device), on_device(labels, self._device))
+        """Return the batch on the device: images normalised, labels int64."""
+        prefetched = self.ahead.take(images) if self.ahead is not None else None
+        x, y = prefetched or (on_device(images, self._device), on_device(labels, self._device))
         return normalise(x).contiguous(memory_format=self.memory_format), y.long()
 
     def _count(self, labels: Tensor) -> float:
-        """Labelled pixels of all ranks, at least 1. Raises EngineError for a label that is no class."""
+        """Return the labelled pixels of all ranks, at least 1. Raises EngineError for an out-of-range label."""
         labelled = labels != IGNORE
         wrong = labelled & (labels >= self.config.network.classes)
         counts = torch.stack([labelled.sum(), wrong.sum()]).double()
         total, bad = self._ranks.sum(counts).tolist()
         if bad:
             raise wrong_labels(labels[wrong].unique().tolist(), int(bad), self.config.network.classes)
-        if self.config.run.old_recipe:  # GluonCV takes the mean on each device
+        if self.config.run.old_recipe:  # GluonCV averages per device
             return float(labelled.sum()) * self.world_size or 1.0
         return total or 1.0
 
     def _differentiate(self, x: Tensor, y: Tensor, total: float, seed: int) -> tuple[float, float]:
-        """Fills in the gradients, times the scaler's factor; the loss and the gradient's norm."""
+        """Compute the gradients, scaled by the scaler's factor; return the loss and the norm of the true gradient."""
         self._optimizer.forget_gradients()
         torch.manual_seed(seed_of_rank(seed, self._ranks.rank))
-        # DDP gives the mean over the ranks, and what is wanted is their sum
+        # DDP averages over the ranks; the factor world_size makes that a sum
         factor = self.scaler.factor * self.world_size / total
         loss = torch.zeros((), device=self._device)
-        parts = list(zip(x.chunk(self.config.optim.accumulate), y.chunk(self.config.optim.accumulate), strict=True))
-        for number, (images, labels) in enumerate(parts, 1):
-            self._exchange(number == len(parts))
+        chunks = list(zip(x.chunk(self.config.optim.accumulate), y.chunk(self.config.optim.accumulate), strict=True))
+        for number, (images, labels) in enumerate(chunks, 1):
+            self._exchange(number == len(chunks))
             dtype = self.config.optim.dtype
             with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"):
                 outputs = self._model(images)
@@ -151,18 +151,17 @@ class Trainer:
             (summed * factor).backward()
             loss += self._printed(losses, y.numel()) if self.config.run.old_recipe else summed.detach() / total
         norm = self._optimizer.measure() / self.scaler.factor
-        found = torch.stack([self._ranks.sum(loss), norm])
-        loss_, norm_ = found.tolist()
+        loss_, norm_ = torch.stack([self._ranks.sum(loss), norm]).tolist()
         return loss_, norm_
 
     def _printed(self, losses: list[Tensor], pixels: int) -> Tensor:
         """Return the loss that GluonCV prints, with weighted outputs: the mean over the pixels of all ranks."""
         weights = printed_weights(self.config, len(losses))
-        parts = [weight * loss.detach() for weight, loss in zip(weights, losses, strict=True)]
-        return torch.stack(parts).sum() / (pixels * self.world_size)
+        weighted = [weight * loss.detach() for weight, loss in zip(weights, losses, strict=True)]
+        return torch.stack(weighted).sum() / (pixels * self.world_size)
 
     def _exchange(self, last: bool) -> None:
-        """Gradients of the last part bring those of the others with them."""
+        """Let DDP sum the accumulated gradients over the ranks in the last chunk of a batch only."""
         if self.world_size > 1:
             model = getattr(self._model, "_orig_mod", self._model)  # torch.compile's wrapper
             model.require_backward_grad_sync = last
@@ -170,7 +169,7 @@ class Trainer:
     def _update(self, rate: float, gradient: float, images: int) -> None:
         clip = self.config.optim.clip_grad
         scale = 1.0 if clip is None or gradient <= clip else clip / gradient
-        if self.config.run.old_recipe:  # GluonCV sums the devices' mean gradients and divides by the images of all
+        if self.config.run.old_recipe:  # GluonCV sums the devices' mean gradients and divides by the number of images
             scale /= images
         self._optimizer.update(rate, scale / self.scaler.factor)
         self.scaler.grow()
@@ -181,8 +180,8 @@ class Trainer:
     # --- the optimiser's state on disk
 
     def state(self) -> dict[str, Any]:
-        """Return what the next step depends on beside ``shown``: the optimiser's state, and the weights themselves
-        beside an average."""
+        """Return the state that determines the next step together with ``shown``: that of the optimiser and scaler,
+        and, if ``shown`` is an average, the weights themselves."""
         content = self._optimizer.state()
         content |= {"factor": self.scaler.factor, "good": self.scaler.good}
         if self._average is not None:
@@ -191,14 +190,14 @@ class Trainer:
         return content
 
     def restore(self, content: Any, path: str | Path) -> None:
-        """Take up a state.
+        """Restore a state.
 
         Args:
-            content: what ``state`` returned.
-            path: its file, for errors.
+            content: output of ``state``.
+            path: path of its file, for error messages.
 
         Raises:
-            CheckpointError: it is none, or of another network or optimiser; the state stays as it was.
+            CheckpointError: the content is invalid, or belongs to another network or optimiser; the state is unchanged.
         """
         factor, good = (content.get(name) for name in ("factor", "good")) if isinstance(content, dict) else (0, 0)
         if type(factor) is not float or type(good) is not int or not 1 <= factor < math.inf:
@@ -210,17 +209,17 @@ class Trainer:
         self.scaler.factor, self.scaler.good = factor if self.config.optim.dtype == "float16" else 1.0, good
 
     def _restore_weights(self, content: dict[str, Any], path: str | Path) -> None:
-        """The weights that the average is of; the file of weights had the average and the statistics."""
+        """Restore the trained weights; the average and the statistics come from the file of weights."""
         weights, averaged = content.get("weights"), content.get("averaged")
         if not isinstance(weights, dict) or type(averaged) is not int:
-            remedy = "Pass the .state file of a run with --ema, or leave --ema out (Python: ema=0)."
+            remedy = "Pass the .state file of a run with --ema, or omit --ema (Python: ema=0)."
             found = "holds no running average of the weights (--ema)"
             raise CheckpointError(path, found, "the state of a run with --ema", remedy)
         fit(self._network, {**self._network.state_dict(), **weights}, path)
         self._average.n_averaged.fill_(averaged)
 
     def restart_average(self, tensors: dict[str, Tensor], path: str | Path) -> None:
-        """Begin the average again with weights that were loaded from ``path``; does nothing without an average."""
+        """Restart the average from weights loaded from ``path``; does nothing without an average."""
         if self._average is not None:
             fit(self.shown, tensors, path)
             self._average.n_averaged.zero_()

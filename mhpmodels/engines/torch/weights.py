@@ -1,8 +1,8 @@
-"""Files of weights: torch's own, or GluonCV's ``.params``; told apart by their first bytes.
+"""Read and write files of weights, torch's or GluonCV's ``.params``, which their first bytes distinguish.
 
-torch's are zip files with a pickle inside, which is read with ``weights_only``: it makes tensors and plain values, and
-calls nothing. A network takes all of a file or nothing. Weights may lie in a dict beside other things
-(``{"state_dict": ..., "epoch": 3}``), and their names may have the prefixes of what the network was wrapped in.
+torch's files are zip archives of a pickle, which is read with ``weights_only``: it creates tensors, numbers and text,
+and calls nothing. A network loads all of a file or nothing. Weights may be nested in a dict
+(``{"state_dict": ..., "epoch": 3}``), and their names may have the prefixes of wrappers such as DDP.
 """
 
 from __future__ import annotations
@@ -23,30 +23,29 @@ from mhpmodels.files.params import EARLIER, MAX_BYTES, START, read_params, to_to
 from mhpmodels.networks.architecture import to_fit
 
 _OURS = (
-    "Pass a .pt or .params file that mhp-train, mhp-convert or GluonCV wrote; of a network of your own, one that "
-    "torch.save(network.state_dict(), FILE) wrote."
+    "Pass a .pt or .params file that mhp-train, mhp-convert, GluonCV or torch.save(network.state_dict(), FILE) wrote."
 )
 _INSIDE = ("state_dict", "model_state_dict")
-"""Names under which training scripts keep the weights beside an epoch, an optimiser's state and the like."""
+"""Keys under which training scripts save the weights, beside an epoch or an optimiser's state."""
 _WRAPPERS = ("module.", "_orig_mod.")
-"""Prefixes of names: DataParallel's, DDP's and AveragedModel's; torch.compile's."""
+"""Prefixes of DataParallel, DDP and AveragedModel, and of torch.compile."""
 _AVERAGED = "n_averaged"
-"""AveragedModel's counter, which lies beside the prefixed names."""
+"""AveragedModel's counter, which has no prefix."""
 _AUXILIARY = "auxlayer"
 _COUNT = "num_batches_tracked"
-"""A norm's, which GluonCV does not keep: taken where it is there."""
+"""Counter of a normalisation layer, which GluonCV does not have; optional in a file."""
 _DTYPES = (
     *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
     *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
 )
-"""What a network may have."""
+"""Types that a network may have."""
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a file, by torch's names, on the CPU; ``own_names`` takes prefixes away.
+    """Return the tensors of a file by torch's names, on the CPU; ``own_names`` removes prefixes.
 
     Raises:
-        CheckpointError: the file cannot be read, or is of neither kind.
+        CheckpointError: the file cannot be read, or holds no named weights.
     """
     with _opened(path) as file:
         first = file.read(len(START))
@@ -56,96 +55,101 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     if isinstance(tensors, dict):
         tensors = next((tensors[name] for name in _INSIDE if isinstance(tensors.get(name), dict)), tensors)
     if not isinstance(tensors, dict) or not all(isinstance(name, str) for name in tensors):
-        raise CheckpointError(path, "holds no weights by name", "tensors by name, as network.state_dict() gives", _OURS)
-    _check_plain(tensors, path)
+        raise CheckpointError(path, "holds no named weights", "named tensors, such as network.state_dict()", _OURS)
+    _check_dense(tensors, path)
     return tensors
 
 
 def own_names(tensors: Mapping[str, Tensor], known: Container[str] = ()) -> dict[str, Tensor]:
-    """The tensors by the names that the network itself has, without prefixes that all of them have.
+    """Return the tensors by the network's own names, without wrappers' prefixes that all of them have.
 
     Args:
-        tensors: by name.
-        known: names of the network; where a tensor has one of these, all keep theirs.
+        tensors: tensors by name.
+        known: names in the network; if one tensor has such a name, no prefix is removed.
     """
-    found, counter = dict(tensors), {name: tensors[name] for name in (_AVERAGED,) if name in tensors}
-    while names := found.keys() - counter.keys():
+    renamed, counter = dict(tensors), {name: tensors[name] for name in (_AVERAGED,) if name in tensors}
+    while names := renamed.keys() - counter.keys():
         prefix = next((p for p in _WRAPPERS if all(name.startswith(p) for name in names)), None)
         if prefix is None or any(name in known for name in names):
             break
-        found = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name in names}
+        renamed = {name.removeprefix(prefix): tensor for name, tensor in renamed.items() if name in names}
         counter = {}
-    return found
+    return renamed
 
 
 def write_weights(path: str | Path, state: Mapping[str, Tensor]) -> None:
-    """Writes a state dict of contiguous tensors on the CPU. Raises OutputError."""
-    # a clone: torch would write all of the memory that a tensor is a view of
+    """Write a state dict as contiguous tensors on the CPU. Raises OutputError."""
+    # clone, because torch writes the whole memory that a view belongs to
     write_tensors(path, {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})
 
 
 def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) -> None:
-    """Give a network its weights and running statistics, whatever it was wrapped in when they were saved.
+    """Load weights and running statistics into a network, ignoring prefixes of wrappers.
 
-    PSPNet's auxiliary head is left out where the network has none.
+    PSPNet's auxiliary head is ignored if the network has none.
+
+    Args:
+        network: network to change.
+        tensors: tensors by name.
+        place: path of the file, for error messages.
 
     Raises:
-        CheckpointError: names or shapes differ, something is no plain tensor, or a number is not finite; the network is
-            as it was.
+        CheckpointError: names or shapes differ, a value is not a dense tensor of real numbers, or a number is
+            non-finite; the network is unchanged.
     """
-    _check_plain(tensors, place)
+    _check_dense(tensors, place)
     tensors = own_names(tensors, network.state_dict())
     children = {name for name, _ in network.named_children()}
     if _AUXILIARY not in children:
         tensors = {name: t for name, t in tensors.items() if name.partition(".")[0] != _AUXILIARY}
     wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
-    there = {name: tuple(t.shape) for name, t in tensors.items()}
+    given = {name: tuple(t.shape) for name, t in tensors.items()}
     other = [
-        f"{name} is {there[name]}, not {wanted[name]}"
+        f"{name} is {given[name]}, not {wanted[name]}"
         for name in wanted
-        if there.get(name, wanted[name]) != wanted[name]
+        if given.get(name, wanted[name]) != wanted[name]
     ]
-    other += [f"{name} is missing" for name in wanted if name not in there and not name.endswith(_COUNT)]
-    other += [f"{name} is not of this network" for name in there if name not in wanted and not name.endswith(_COUNT)]
+    other += [f"{name} is missing" for name in wanted if name not in given and not name.endswith(_COUNT)]
+    other += [f"{name} is not in this network" for name in given if name not in wanted and not name.endswith(_COUNT)]
     if other:
         more = f" and {len(other) - 3} more" if len(other) > 3 else ""
         found = f"does not fit the network: {'; '.join(other[:3])}{more}"
-        raise CheckpointError(place, found, "", to_fit(there, wanted))
+        raise CheckpointError(place, found, "", to_fit(given, wanted))
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise CheckpointError(place, f"{name} is not finite", "finite numbers", EARLIER)
+            raise CheckpointError(place, f"{name} has infinities or NaN", "finite numbers", EARLIER)
     network.load_state_dict(tensors, strict=False)
 
 
-def _check_plain(tensors: Mapping[str, Any], place: str | Path) -> None:
-    """Raises CheckpointError unless ``load_state_dict`` can copy all of them, if their shapes are right."""
+def _check_dense(tensors: Mapping[str, Any], place: str | Path) -> None:
+    """Raise CheckpointError unless ``load_state_dict`` can copy all values, given the right shapes."""
     for name, value in tensors.items():
-        plain = isinstance(value, Tensor) and not (value.is_nested or value.is_meta or value.layout != torch.strided)
-        if not plain or value.dtype not in _DTYPES:
-            kind = type(value).__name__
+        dense = isinstance(value, Tensor) and not (value.is_nested or value.is_meta or value.layout != torch.strided)
+        if not dense or value.dtype not in _DTYPES:
+            description = f"an object of type {type(value).__name__}"
             if isinstance(value, Tensor):
                 nested = "nested " if value.is_nested else ""
-                kind = f"a {nested}tensor of {value.dtype}, {value.layout}, on {value.device}"
+                description = f"a {nested}tensor of {value.dtype}, {value.layout}, on {value.device}"
             remedy = (
-                "If it is a weight, save it as a plain tensor, as to_dense().float() gives; otherwise leave it out: "
-                "torch.save(network.state_dict(), FILE) writes the weights only."
+                "If it is a weight, save it with .to_dense().float(); otherwise omit it, as "
+                "torch.save(network.state_dict(), FILE) does."
             )
-            raise CheckpointError(place, f"{name} is {kind}", "plain tensors of real numbers", remedy)
+            raise CheckpointError(place, f"{name} is {description}", "dense tensors of real numbers", remedy)
 
 
 def read_tensors(path: str | Path) -> Any:
-    """Whatever tensors and plain values ``write_tensors`` wrote, on the CPU. Raises CheckpointError."""
+    """Return the content of a file that ``write_tensors`` wrote, on the CPU. Raises CheckpointError."""
     with _opened(path) as file:
         if os.fstat(file.fileno()).st_size > MAX_BYTES:
             raise CheckpointError(path, f"is larger than {MAX_BYTES} bytes", "weights", _OURS)
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch's reader raises whatever it stumbles over
-            found, expected = "cannot be read: damaged, or no file of torch", "a file that torch.save wrote"
+        except Exception as error:  # torch's reader raises errors of many types
+            found, expected = "cannot be read: damaged, or not a torch file", "a file that torch.save wrote"
             remedy = (
-                f"If this is a copy, copy {Path(path).name} once more from where it was written; otherwise pass a file "
-                "that mhp-train or torch.save wrote. If it holds more than tensors, numbers and text, save the weights "
-                "alone where it was made: torch.save(network.state_dict(), FILE)."
+                f"If this is a copy, copy {Path(path).name} again from its source; otherwise pass a file that "
+                "mhp-train or torch.save wrote. If it holds more than tensors, numbers and text, save only the "
+                "weights: torch.save(network.state_dict(), FILE)."
             )
             raise CheckpointError(path, found, expected, remedy) from error
 
@@ -159,12 +163,12 @@ def _opened(path: str | Path) -> BinaryIO:
 
 
 def write_tensors(path: str | Path, content: Any) -> None:
-    """Writes tensors and plain values. Raises OutputError."""
+    """Write tensors, numbers and text with torch. Raises OutputError."""
     try:
         with open_file(path, "wb") as file:
             torch.save(content, file)
-    except (OSError, RuntimeError) as error:  # torch's writer tells a full disk by a RuntimeError
+    except (OSError, RuntimeError) as error:  # torch's writer raises RuntimeError on a full disk
         if isinstance(error, OSError):
             raise OutputError(path, f"cannot be written ({why(error)})", "", to_write(error, path)) from error
-        remedy = f"See that the disk of {Path(path).parent} has room, then run the same command again."
+        remedy = f"Free space on the disk of {Path(path).parent}, then run the same command again."
         raise OutputError(path, f"cannot be written ({error})", "", remedy) from error
