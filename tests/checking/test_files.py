@@ -17,7 +17,7 @@ SIZE = 5 * BLOCK + 1000
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A file of five blocks and a partial one."""
+    """Return a file of five blocks and a partial one."""
     path = tmp_path_factory.mktemp("whole") / "train-00000.rec"
     path.write_bytes(np.random.default_rng(0).bytes(SIZE))
     return path

@@ -90,11 +90,12 @@ def skipped(content):
     content["skipped"] = [{"split": "dev", "name": "0009", "place": "images/0009.jpg", "code": "empty", "values": []}]
 
 
+CONTESTED = "contested"  # the key in a manifest of what the pages call overlapping pixels
 EDITS = {
     "images": (statistic("images", 4), "statistics of split train: images 4"),
     "persons": (statistic("persons", 1), "persons 1"),
     "gray": (statistic("gray", 2), "gray 2"),
-    "contested": (statistic("contested", 1), "contested 1"),
+    CONTESTED: (statistic(CONTESTED, 1), f"{CONTESTED} 1"),
     "ignored": (statistic("ignored_pixels", 7), "ignored_pixels 7"),
     "class_pixels": (class_pixels, "of label 0 (background)"),
     "class_images": (statistic("class_images", [0] * 18), "class_images of 18 classes"),

@@ -28,8 +28,8 @@ def test_there_and_back():
     assert digests_at(digests.hex(), "photos", 2) == digests
     assert len(digests_at(digests.hex(), "sources", 4, 16)) == 4
     for wrong in ("", digests.hex()[1:], digests.hex().upper(), "g" * 128, None, [digests.hex()]):
-        with pytest.raises(ValueError, match=r"^photos has .* not 2 digests"):
-            digests_at(wrong, "photos", 2)
+        with pytest.raises(ValueError, match=r"^hashes has .* not 2 digests"):
+            digests_at(wrong, "hashes", 2)
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 12345])

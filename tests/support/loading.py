@@ -23,7 +23,7 @@ def write_packed(root, images=IMAGES, formats=FORMATS):
 
 
 def open_loader(folder, *args, **options):
-    """A loader of options without their classes: each goes to the class that has a field of its name.
+    """Open a loader with options without their classes: each goes to the class that has a field of its name.
 
     Those of TrainCrop make the view, unless there is a ``view``, which takes their place.
     """
@@ -41,7 +41,7 @@ def loader(folder, split="train", **options):
 
 
 def epoch(loader):
-    """Copies of all arrays of an epoch."""
+    """Return copies of all arrays of an epoch."""
     return [[None if a is None else a.copy() for a in vars(batch).values()] for batch in loader]
 
 
