@@ -62,7 +62,7 @@ def test_the_same_function_as_batch_norm_step_after_step():
 
 
 def nearly_constant(mean):
-    """Return arrays: the variance of the channel, 1e-6, is negligible beside its mean."""
+    """Return an array with a nearly constant channel: its variance, 1e-6, is negligible beside its mean."""
     x = np.random.default_rng(1).normal(0, 1, SHAPE).astype(np.float32)
     x[:, 0] = mean + np.random.default_rng(2).normal(0, 1e-3, (2, 12, 12))
     return x
