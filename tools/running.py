@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 import click
@@ -52,6 +53,7 @@ class Ended(click.Command):
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run the command and exit."""
+        extra.setdefault("prog_name", _typed_name())
         run = partial(super().main, *args, standalone_mode=False, **extra)
         if not standalone_mode:
             return run()
@@ -199,6 +201,14 @@ def _in_flags(error: OptionError, context: click.Context) -> str:
     typed = (f"--{name.replace('_', '-')}" for name in (TYPED.get(error.place, ""), error.place))
     place = next((flag for flag in typed if flag in known), error.place)
     return str(error.at(place))
+
+
+def _typed_name() -> str | None:
+    """Return the command's name for usage lines if Python runs its module (python -m), else None for click's own."""
+    script = Path(sys.argv[0])
+    if script.suffix != ".py" or script.parent != Path(__file__).parent:
+        return None
+    return "mhp" if script.stem in ("mhp", "__main__") else f"mhp {script.stem}"
 
 
 def _open_streams() -> None:

@@ -38,6 +38,20 @@ def test_python_runs_the_group_as_a_module():
     assert done.stdout == f"mhp {mhpdata.__version__}\n" and not done.stderr
 
 
+@pytest.mark.parametrize(
+    ("module", "name"), [("mhptools", "mhp"), ("mhptools.mhp", "mhp"), ("mhptools.pack", "mhp pack")]
+)
+def test_usage_names_the_command_not_its_module(module, name):
+    done = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"Usage: {name} [OPTIONS]")
+
+
+def test_usage_keeps_the_name_of_an_installed_command():
+    code = "import sys; sys.argv[:] = ['/bin/mhp-pack', '--help']; from mhptools.pack import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: mhp-pack [OPTIONS]")
+
+
 def test_the_help_of_the_group_imports_no_command():
     code = "import sys, mhptools.mhp as m\ntry: m.main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
