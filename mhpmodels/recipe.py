@@ -68,9 +68,12 @@ class Network(Checked):
     backbone: str = option("resnet50", Choice(BACKBONES), "Backbone of the network.")
     classes: int = option(19, Integer(2, 255), "Number of classes, including background.", typed=False)
     aux: bool = option(False, Switch(), "PSPNet: add the auxiliary head.")
-    dropout: float = option(0.1, Number(0, 1), "Dropout rate in the heads.")
+    dropout: float = option(0.1, Number(0, 1), "Dropout rate in the heads, 0 to 1.")
     pretrained_base: str | None = option(
-        None, _FirstWeights(), "Initial weights of the backbone: 'store' or a file.  [default: random]"
+        None,
+        _FirstWeights(),
+        "File with initial weights of the backbone, or 'store' to download ImageNet weights from GluonCV's model "
+        "store.  [default: random weights]",
     )
     syncbn: bool = option(False, Switch(), "Synchronise batch normalisation across devices.")
     class_names: tuple[str, ...] = option((), Each(Text()), "Names of the classes.", typed=False)
@@ -86,7 +89,7 @@ class Data(Checked):
     folder: str = option(
         "rec",
         Text(path=True),
-        "Packed folder to train on; may be repeated. Validation uses the first one.",
+        "Packed folder to train on; may be repeated. Validation uses the first one only.",
         flag="data",
         free=True,
     )
@@ -125,7 +128,7 @@ class Optimization(Checked):
     batch_size: int = option(16, Integer(1, 65536), "Images per step, over all devices.")
     optimizer: str = option(OPTIMIZERS[0], Choice(OPTIMIZERS), "SGD with momentum, or Adam.")
     lr: float = option(1e-3, Number(), "Learning rate of the backbone, for the loss averaged over the batch.")
-    head_rate: float = option(10.0, Number(), "Learning-rate multiplier for newly initialised layers.")
+    head_rate: float = option(10.0, Number(), "Learning-rate multiplier for the layers outside the backbone.")
     momentum: float = option(0.9, Number(0, 1), "SGD momentum.")
     weight_decay: float = option(1e-4, Number(), "Weight decay, added to the gradient.")
     no_wd: bool = option(False, Switch(), "Exclude biases and batch normalisation from weight decay.")
@@ -138,12 +141,13 @@ class Optimization(Checked):
     accumulate: int = option(
         1,
         Integer(1, 65536),
-        "Number of parts in which a batch is processed to save memory (engine torch); batch statistics are per part.",
+        "Number of parts in which a batch is processed to save memory (engine torch); batch normalisation uses each "
+        "part's own statistics.",
     )
     ema: float = option(
         0.0,
         Number(0, 1),
-        "Decay of the moving average of weights, such as 0.999 (engine torch).  [default: no average]",
+        "Decay of the moving average of weights, 0 to 1, such as 0.999 (engine torch).  [default: no average]",
     )
 
 
@@ -161,28 +165,34 @@ class Schedule(Checked):
 class Machine(Checked):
     """Devices and threads of a run. A ``contexts`` of 0 becomes the number of network replicas on construction."""
 
-    engine: str = option("mxnet", Text(), "Framework.  [default: the first that is installed]")
+    engine: str = option(
+        "mxnet", Text(), "Framework: PyTorch, or MXNet with GluonCV.  [default: torch if installed, else mxnet]"
+    )
     ngpus: int = option(
-        0, Integer(0, 4096), "Number of GPUs, one process per GPU with engine torch; 0 is the CPU.", free=True
+        0,
+        Integer(0, 4096),
+        "Number of GPUs, one process per GPU with engine torch; 0 trains on the CPU, even if there is a GPU.",
+        free=True,
     )
     contexts: int = option(
         0,
         Integer(0, 4096),
-        "Number of network replicas on the CPU, one process each with engine torch.  [default: 1]",
+        "Number of copies of the network that share a batch on the CPU (--ngpus 0), one process each with engine "
+        "torch.  [default: 1]",
         free=True,
     )
-    compile: bool = option(False, Switch(), "Compile the network (engine torch).", free=True)
+    compile: bool = option(False, Switch(), "Compile the network with torch.compile (engine torch).", free=True)
     kvstore: str = option("device", Text(), "MXNet's key-value store, such as dist_sync.", free=True)
     workers: int = option(
         0,
         Integer(0, 4096),
-        "Number of loader threads of all processes on this machine.  [default: one per core]",
+        "Number of loader threads on this machine, shared by all processes.  [default: one per core]",
         free=True,
     )
     check: Check = option(
         CHECKS[0],
         Choice(CHECKS),
-        "Check the CRC-32 of a record when it is first read and after its file changes, or always.",
+        "When to check a record's CRC-32: first = at its first read and after its file changes; always = at each read.",
         free=True,
     )
 
@@ -204,7 +214,11 @@ class Run(Checked):
         False, Switch(), "Reproduce the training of GluonCV's script; docs/recipes.md lists the differences."
     )
     max_skips: int = option(
-        10, Integer(1, 1_000_000), "Number of consecutive non-finite steps that ends the run.", free=True
+        10,
+        Integer(1, 1_000_000),
+        "Number of consecutive non-finite steps that ends the run. A step whose loss or gradient is NaN or infinite is "
+        "skipped.",
+        free=True,
     )
     log_interval: int = option(1, Integer(1, 1_000_000), "Number of steps between lines of the log.", free=True)
     save_every: int = option(

@@ -47,7 +47,7 @@ GROUPS = (
 @click.argument("more", metavar="[-- ...]", nargs=-1)
 @click.option("--data", type=FOLDER, help="Packed folder; the same as REC.")
 @click.option("--peers", is_flag=True, help="Also measure the loaders of other projects; needs the source of mhp.")
-@click.option("--warm", is_flag=True, help="Compile the kernels of mhp pack and the loader, then exit.")
+@click.option("--warm", is_flag=True, help="Compile the kernels of mhp pack and the loader, then exit; needs no REC.")
 @click.option("--split", default="train", show_default=True, help="Split to load.")
 @click.option("--threads", help="Numbers of threads to measure, such as 1,2,4.  [default: 1 and one per core]")
 @click.option("--batch-size", default=16, show_default=True, type=int, help="Images per batch.")
@@ -60,9 +60,10 @@ GROUPS = (
     default="first",
     show_default=True,
     type=click.Choice(CHECKS),
-    help="Check the CRC-32 of a record when it is first read, or always.",
+    help="When to check a record's CRC-32: first = at its first read and after its file changes; always = at each "
+    "read.",
 )
-@click.option("--runs", default=5, show_default=True, type=int, help="Epochs per variant.")
+@click.option("--runs", default=5, show_default=True, type=int, help="Epochs to measure for each number of threads.")
 @flag(*options_of(Choose)["limit"])
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, one per line.")
 def main(
@@ -77,7 +78,7 @@ def main(
 ) -> None:
     """Measure the loader on a packed folder.
 
-    REC is the packed folder.
+    REC is the packed folder. Arguments after -- are for --peers.
     """
     import json
 

@@ -16,23 +16,25 @@ Examples:
   mhp convert runs/mhp/icnet/resnet50/epoch_0105_mIoU_0.3974.pt icnet.params
   mhp convert runs/mhp/icnet/resnet50 icnet.onnx         the run's best checkpoint; needs pip install ".[onnx]"
 
-The suffix of OUT selects the format. The folder of a run stands for its best checkpoint. In a .pt file the weights may
+The suffix of OUT selects the format. A run folder stands for its best checkpoint. In a .pt file the weights may
 lie under "state_dict", and their names may begin with "module.", as DistributedDataParallel saves them. Conversion
-between .params and .pt is exact to the last bit. An .onnx file takes batches of normalised images of any size; it is
-compared with PyTorch in onnxruntime before it is kept.
+between .params and .pt is exact to the last bit. An .onnx file takes float32 RGB images (N, 3, H, W) with sides of at
+least 32, normalised as (value / 255 - mean) / deviation with mean 0.485, 0.456, 0.406 and deviation 0.229, 0.224,
+0.225; it is kept only if its output in onnxruntime agrees with PyTorch's.
 """
 
 
 @click.command(cls=Command, epilog=EXAMPLE)
 @click.argument("weights", metavar="[WEIGHTS]", required=False, type=INPUT)
 @click.argument("target", metavar="[OUT]", required=False, type=PATH)
-@click.option("--checkpoint", type=INPUT, help="File of weights, or folder of a run; the same as WEIGHTS.")
+@click.option("--checkpoint", type=INPUT, help="Weights to convert; the same as WEIGHTS.")
 @click.option("-o", "--out", type=PATH, help="File to write; the same as OUT.")
-@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists and has the same format.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists; a file of another format is never replaced.")
 def main(weights: str | None, target: str | None, checkpoint: str | None, out: str | None, overwrite: bool) -> None:
-    """Convert weights between MXNet, PyTorch and ONNX files.
+    """Convert weights between MXNet and PyTorch files, or export them to ONNX.
 
-    WEIGHTS is a file or the folder of a run, OUT a .params (MXNet, GluonCV), .pt (PyTorch) or .onnx file.
+    WEIGHTS is a .params (MXNet, GluonCV) or .pt (PyTorch) file, or a run folder of mhp train. OUT is the .params, .pt
+    or .onnx file to write.
     """
     if (weights is None) == (checkpoint is None) or (target is None) == (out is None):
         example = "mhp convert WEIGHTS OUT, or mhp convert --checkpoint WEIGHTS --out OUT"

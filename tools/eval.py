@@ -10,7 +10,14 @@ import click
 from mhpmodels.evaluation.results import MODES
 from mhpmodels.recipe import DATASETS
 from mhptools.messages import progress
-from mhptools.network import OF_WEIGHTS, ON_MACHINE, network_fields, options_of_a_network, options_of_the_images
+from mhptools.network import (
+    OF_WEIGHTS,
+    ON_MACHINE,
+    OTHER_WEIGHTS,
+    network_fields,
+    options_of_a_network,
+    options_of_the_images,
+)
 from mhptools.paths import FOLDER, INPUT
 from mhptools.running import Command
 
@@ -21,17 +28,18 @@ Examples:
   mhp eval --data rec/ --checkpoint icnet_resnet50_mhpv1.params --model icnet --backbone resnet50 --val-protocol gluoncv
 
 \b
---mode crop     centre crop, as in validation during training
-       whole    whole image with a short side of 768 pixels, as in GluonCV's published figures
-       source   labels as annotated, at the size of the source image, as in papers
-Results of different modes, protocols and splits are not comparable. The folder of a run stands for its best checkpoint.
+--mode crop           centre crop, as in validation during training
+       whole          whole image with a short side of --base-size pixels, as in GluonCV's published figures (768)
+       source         as whole, but compared with the labels as annotated, at the size of the source image, as in papers
+       val, testval   GluonCV's names for crop and whole
+Results of different modes, protocols and splits are not comparable. A run folder stands for its best checkpoint.
 A checkpoint of mhp train describes its network; for other weights pass --model, --backbone, --classes and --aux.
 """
 
 GROUPS = (
     ("Input", ("data", "checkpoint", "split", "val_protocol", "leak_free", "unseen")),
     ("Evaluation", ("mode", "base_size", "crop_size", "multi_scale", "window", "test_batch_size")),
-    ("Network of bare weights", OF_WEIGHTS),
+    (OTHER_WEIGHTS, OF_WEIGHTS),
     ("Machine", ON_MACHINE),
 )
 ALIASES = {"val": "crop", "testval": "whole"}
@@ -40,21 +48,34 @@ ALIASES = {"val": "crop", "testval": "whole"}
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.option("--data", required=True, type=FOLDER, help="Packed folder.")
-@click.option("--checkpoint", "--resume", required=True, type=INPUT, help="File of weights, or folder of a run.")
+@click.option(
+    "--checkpoint",
+    "--resume",
+    required=True,
+    type=INPUT,
+    help="Checkpoint or run folder of mhp train, or a file with other weights (.params, .pt, .onnx). --resume is "
+    "GluonCV's name.",
+)
 @click.option("--split", default="val", show_default=True, help="Split to evaluate on.")
 @click.option(
     "--mode",
     type=click.Choice([*MODES, *ALIASES]),
     default="whole",
     show_default=True,
-    help="Evaluation mode; see below.",
+    help="What is compared, and at which size; see below.",
 )
 @options_of_the_images
 @options_of_a_network
 @click.option(
     "--crop-size", type=int, help="Side of the crops of --mode crop, in pixels.  [default: as trained, or 768]"
 )
-@click.option("--test-batch-size", "--batch-size", default=16, show_default=True, help="Crops per batch.")
+@click.option(
+    "--test-batch-size",
+    "--batch-size",
+    default=16,
+    show_default=True,
+    help="Images per batch of --mode crop without --multi-scale; otherwise 1.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--dataset", type=click.Choice(DATASETS), hidden=True, expose_value=False)
 @click.option("--eval", is_flag=True, hidden=True, expose_value=False, help="Accepted and ignored, as in GluonCV.")

@@ -23,9 +23,12 @@ def flag(about: Option, default: Any, /, **more: Any) -> Callable[[Any], Any]:
     """
     dashed = about.flag.replace("_", "-")
     names = more.pop("names", (f"--{dashed}/--no-{dashed}" if default is True else f"--{dashed}",))
-    shown = "[default" not in about.help and not isinstance(about.rule, Switch)
+    shown = "[default" not in about.help and (not isinstance(about.rule, Switch) or default is True)
     typed = {"is_flag": True} if isinstance(about.rule, Switch) else _type_of(about.rule)
     arguments = {"default": default, "show_default": shown, "help": about.help, **typed, **more}
+    if arguments.get("nargs", 1) > 1:  # as typed, with spaces
+        text = " ".join(map(str, default))
+        arguments |= {"show_default": False, "help": f"{about.help}  [default: {text}]"}
     return click.option(*names, about.flag, **arguments)
 
 

@@ -17,11 +17,11 @@ COMMANDS = {
     "verify": "Check a packed folder, or a download before packing.",
     "show": "Draw samples of a packed folder, or the curves of a training run.",
     "bench": "Measure the loader on a packed folder.",
-    "synth": "Generate a synthetic dataset in the form of a release.",
+    "synth": "Generate a synthetic dataset in the layout of LV-MHP v1, LV-MHP v2 or CIHP.",
     "train": "Train PSPNet or ICNet on packed shards.",
     "eval": "Evaluate a trained network on a packed split.",
     "predict": "Predict label maps for images or a packed split.",
-    "convert": "Convert weights between MXNet, PyTorch and ONNX files.",
+    "convert": "Convert weights between MXNet and PyTorch files, or export them to ONNX.",
     "score": "Score predictions against a packed split.",
 }
 """Sub-commands in the order of a typical project; the help of each begins with its sentence."""
@@ -34,6 +34,9 @@ Example:
 
 mhp COMMAND --help lists the options of a command. Each command is also installed under its own name, such as
 mhp-pack.
+
+Exit status: 0 success, 1 wrong data (a damaged download, packed folder, checkpoint or prediction), 2 invalid usage, 3 a
+reason outside the data (permission, disk, memory, a library, existing output), 128 + n ended by signal n.
 """
 
 

@@ -16,10 +16,12 @@ from mhpmodels.engines.engine import ENGINES
 from mhpmodels.recipe import BACKBONES, DTYPES, MODELS
 from mhptools.flags import flag
 
+OTHER_WEIGHTS = "Network of weights that mhp train did not save"
+"""Heading of the options OF_WEIGHTS."""
 _FIELDS = ("model", "backbone", "classes", "aux", "base_size", "engine", "dtype", "ngpus")
 """Parameters that are options of a run."""
 OF_WEIGHTS = _FIELDS[:4]
-"""Parameters that describe bare weights."""
+"""Parameters that describe weights that mhp train did not save."""
 ON_MACHINE = ("engine", "dtype", "ngpus", "no_cuda", "workers")
 """Parameters that select where a network runs."""
 
@@ -29,18 +31,15 @@ def options_of_a_network(command: Any) -> Any:
     return _decorated(
         command,
         (
-            click.option("--model", type=click.Choice(MODELS), help="Network of bare weights.  [default: icnet]"),
-            click.option(
-                "--backbone", type=click.Choice(BACKBONES), help="Backbone of bare weights.  [default: resnet50]"
-            ),
-            click.option(
-                "--classes", type=int, help="Number of classes of bare weights.  [default: those of the dataset]"
-            ),
-            click.option("--aux", is_flag=True, default=None, help="Bare weights have PSPNet's auxiliary head."),
+            click.option("--model", type=click.Choice(MODELS), help="Network.  [default: icnet]"),
+            click.option("--backbone", type=click.Choice(BACKBONES), help="Backbone.  [default: resnet50]"),
+            click.option("--classes", type=int, help="Number of classes.  [default: as in --data, or 19]"),
+            click.option("--aux", is_flag=True, default=None, help="The weights include PSPNet's auxiliary head."),
             click.option(
                 "--base-size",
                 type=int,
-                help="Length of the short side of whole images, in pixels.  [default: as trained, or 768]",
+                help="Length of the short side of the resized image, in pixels. In training, the same number sets the "
+                "long side.  [default: as trained, or 768]",
             ),
             click.option(
                 "--multi-scale", is_flag=True, help="Average over six scales, 0.5 to 1.75, and their mirror images."
@@ -48,16 +47,23 @@ def options_of_a_network(command: Any) -> Any:
             click.option(
                 "--window",
                 type=int,
-                help="Longest side, in pixels, of an image that is processed whole.  [default: 2048]",
+                help="Resized images with a longer side than this, in pixels, are processed in overlapping windows.  "
+                "[default: 2048]",
             ),
             click.option("-j", "--workers", type=int, help="Number of decoding threads.  [default: one per core]"),
-            click.option("--engine", type=click.Choice(tuple(ENGINES)), help="Framework.  [default: as trained]"),
+            click.option(
+                "--engine",
+                type=click.Choice(tuple(ENGINES)),
+                help="Framework.  [default: as trained, or by the suffix]",
+            ),
             click.option(
                 "--dtype",
                 type=click.Choice(DTYPES),
-                help="Data type of the forward pass, where the engine supports it.",
+                help="Data type of the forward pass, where the engine supports it.  [default: as trained, or float32]",
             ),
-            click.option("--ngpus", type=int, help="Number of GPUs; 0 is the CPU.  [default: 1 if trained on GPUs]"),
+            click.option(
+                "--ngpus", type=int, help="Number of GPUs; 0 is the CPU.  [default: 1 if trained on GPUs, else 0]"
+            ),
             click.option("--no-cuda", is_flag=True, help="Use the CPU; the same as --ngpus 0."),
         ),
     )

@@ -14,12 +14,12 @@ from mhptools.running import DATA, Command
 
 EXAMPLE = """\b
 Examples:
-  mhp pack --src LV-MHP-v1 --out rec/
-  mhp pack --src LV-MHP-v1 --out rec/ --dry-run      lists what would be packed; writes nothing
+  mhp pack --src LV-MHP-v1 --out rec/ --on-error skip    skips 3492.jpg, which is damaged in the release
+  mhp pack --src LV-MHP-v1 --out rec/ --dry-run          lists what would be packed; writes nothing
 
-Run the same command again to resume an interrupted pack; the result is byte-identical, for any number of workers. One
-image of LV-MHP v1 does not decode (3492.jpg): pass --on-error skip to leave such entries out and record each of them in
-rec/manifest.json. mhp verify --src LV-MHP-v1 lists them beforehand.
+Run the same command again to resume an interrupted pack; the result is byte-identical, for any number of workers. With
+--on-error skip, rec/manifest.json lists each skipped image, and why. mhp verify --src LV-MHP-v1 checks a download
+beforehand.
 """
 
 GROUPS = (
@@ -32,8 +32,12 @@ GROUPS = (
 
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
-@click.option("--src", required=True, type=FOLDER, help="Extracted dataset, such as LV-MHP-v1. It is only read.")
-@click.option("-o", "--out", required=True, type=PATH, help="Packed folder: new, empty, or an unfinished pack.")
+@click.option(
+    "--src", required=True, type=FOLDER, help="Extracted dataset, such as LV-MHP-v1; only read, never changed."
+)
+@click.option(
+    "-o", "--out", required=True, type=PATH, help="Packed folder to write: new, empty, or an unfinished pack."
+)
 @click.option(
     "--layout", type=click.Choice(LAYOUT_NAMES), default=LAYOUT_NAMES[0], show_default=True, help="Layout of --src."
 )
@@ -43,7 +47,8 @@ GROUPS = (
     "--size",
     default=768,
     show_default=True,
-    help="Length in pixels of the side named by --size-of; 0 keeps the source size.",
+    help="Resize images so that the side named by --size-of has this length, 8 to 8192 pixels; smaller images are "
+    "upsampled. 0 keeps the source size.",
 )
 @click.option(
     "--size-of", type=click.Choice(SIZES_OF), default="short", show_default=True, help="Side that --size sets."
@@ -53,31 +58,49 @@ GROUPS = (
     type=click.Choice(OVERLAPS),
     default="first",
     show_default=True,
-    help="Rule that gives a pixel labelled by several persons to one of them. Each person's own mask is kept as well.",
+    help="Which person gets a pixel that several label: the first or last by person number, the smallest (fewest "
+    "pixels) or the nearest (closest pixel that only this person labels). ignore acts as first, but labels the pixel "
+    "255 where the persons' labels differ. Each person's own mask is kept as well.",
 )
-@click.option("--image", type=click.Choice(IMAGES), default="jpeg", show_default=True, help="Encoding of images.")
+@click.option(
+    "--image",
+    type=click.Choice(IMAGES),
+    default="jpeg",
+    show_default=True,
+    help="How images are stored: jpeg (smallest), yuv420 (fast to load, about five times as large), raw (lossless, "
+    "largest).",
+)
 @click.option("--quality", default=95, show_default=True, help="JPEG quality of re-encoded images, 1 to 100.")
-@click.option("--shard-mb", default=256, show_default=True, help="Maximum size of the records in a shard, in MB.")
+@click.option(
+    "--shard-mb",
+    default=256,
+    show_default=True,
+    help="Maximum total size of the records in a shard, in MB (2**20 bytes).",
+)
 @click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
 @click.option(
     "--on-error",
     type=click.Choice(ON_ERROR),
     default="fail",
     show_default=True,
-    help="Stop at the first entry that is broken or unreadable, or skip and record such entries.",
+    help="Stop at the first image that is missing, damaged or unreadable, or whose masks are; or skip such images and "
+    "report them.",
 )
 @click.option(
     "--damaged",
     type=click.Choice(DAMAGE),
     default="fail",
     show_default=True,
-    help="Treat a JPEG with damaged pixels as an error, or keep what decodes, re-encoded and recorded.",
+    help="A JPEG whose pixels are damaged: treat it as an error, or keep the pixels that decode, re-encode them and "
+    "note it in the manifest.",
 )
-@click.option("--follow-links", is_flag=True, help="Follow links that lead out of --src; they are refused by default.")
-@click.option("--allow-empty", is_flag=True, help="Pack splits without images; they are an error by default.")
-@click.option("--overwrite", is_flag=True, help="Replace another packed dataset in --out.")
+@click.option("--follow-links", is_flag=True, help="Follow links that lead out of --src; refused by default.")
+@click.option("--allow-empty", is_flag=True, help="Accept splits without images; an error by default.")
+@click.option("--overwrite", is_flag=True, help="Replace the packed dataset in --out.")
 @click.option(
-    "--dry-run", is_flag=True, help="List what would be packed and skipped, estimate its size; write nothing."
+    "--dry-run",
+    is_flag=True,
+    help="List what would be packed and skipped, and estimate the size of the pack; write nothing.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def main(src: str, out: str, splits: tuple[str, ...], dry_run: bool, as_json: bool, **options: object) -> None:

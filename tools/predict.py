@@ -11,7 +11,7 @@ from mhpdata.images.exif import EXIF
 from mhpdata.options import ON_ERROR
 from mhpdata.wording import printable
 from mhptools.messages import progress
-from mhptools.network import OF_WEIGHTS, ON_MACHINE, network_fields, options_of_a_network
+from mhptools.network import OF_WEIGHTS, ON_MACHINE, OTHER_WEIGHTS, network_fields, options_of_a_network
 from mhptools.paths import FILE, FOLDER, INPUT, PATH
 from mhptools.running import Command
 
@@ -21,9 +21,10 @@ Examples:
   mhp predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ --data rec/ --split test --overlay --legend
 
 pred/holiday.png is a palette PNG with the label of each pixel of holiday.jpg; overlays and legends are written to
-pred/pictures. Image files are rotated by their EXIF orientation, so that labels and overlays match what viewers show;
-such a label PNG is marked, and mhp score rejects it. The labels of a dataset follow the pixels as stored: for its image
-files pass --exif raw, or predict the packed folder with --data, which is never rotated. Overlays of LV-MHP images are
+pred/pictures. Image files are rotated by their EXIF orientation, so that labels and overlays match what viewers show.
+The label map of a rotated image is marked as rotated; mhp score rejects it. The labels of a dataset follow the pixels
+as stored: for its image files pass --exif raw, or predict the packed folder with --data, which is never rotated. A run
+folder stands for its best checkpoint. Overlays of LV-MHP images are
 for non-commercial research only, as the dataset is.
 """
 
@@ -32,16 +33,23 @@ GROUPS = (
     ("Input", ("checkpoint", "data", "split", "names", "exif", "on_error")),
     ("Output", ("out", "overlay", "legend", "overwrite", "keep")),
     ("Prediction", ("base_size", "multi_scale", "window")),
-    ("Network of bare weights", OF_WEIGHTS),
+    (OTHER_WEIGHTS, OF_WEIGHTS),
     ("Machine", ON_MACHINE),
 )
 
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
-@click.argument("photos", nargs=-1, metavar="IMAGE...", type=FILE)
-@click.option("--checkpoint", "--resume", required=True, type=INPUT, help="File of weights, or folder of a run.")
-@click.option("-o", "--out", required=True, type=PATH, help="Folder to write to; created if missing.")
-@click.option("--data", type=FOLDER, help="Packed folder to predict instead of image files.")
+@click.argument("photos", nargs=-1, metavar="[IMAGE]...", type=FILE)
+@click.option(
+    "--checkpoint",
+    "--resume",
+    required=True,
+    type=INPUT,
+    help="Checkpoint or run folder of mhp train, or a file with other weights (.params, .pt, .onnx). --resume is "
+    "GluonCV's name.",
+)
+@click.option("-o", "--out", required=True, type=PATH, help="Folder for the label maps; created if missing.")
+@click.option("--data", type=FOLDER, help="Packed folder with the images to predict, instead of image files.")
 @click.option("--split", help="Split of the packed folder.  [default: test]")
 @click.option(
     "--name", "names", multiple=True, help="Name of an image of the split to predict; may be repeated.  [default: all]"
@@ -52,16 +60,16 @@ GROUPS = (
     type=click.Choice(EXIF),
     help="Rotate image files by their EXIF orientation, or read them as stored.  [default: upright; with --data: raw]",
 )
-@click.option("--overlay", is_flag=True, help="Also write overlays of the labels on the image.")
+@click.option("--overlay", is_flag=True, help="Also write each image with its labels drawn over it.")
 @click.option("--legend", is_flag=True, help="Also write a legend of the classes and their colours; needs Matplotlib.")
-@click.option("--overwrite", is_flag=True, help="Replace the output of an earlier mhp predict.")
+@click.option("--overwrite", is_flag=True, help="Replace the files of an earlier mhp predict in --out.")
 @click.option("--keep", is_flag=True, help="Keep existing files and write the missing ones, as after an interruption.")
 @click.option(
     "--on-error",
     type=click.Choice(ON_ERROR),
     default="fail",
     show_default=True,
-    help="Stop at the first image that cannot be used, or skip and name such images.",
+    help="Stop at the first image that is damaged or unreadable, or skip such images and report them.",
 )
 def main(
     photos: tuple[str, ...],
@@ -83,7 +91,8 @@ def main(
 ) -> None:
     """Predict label maps for images or a packed split.
 
-    Each label map has the size and the name of its image.
+    IMAGE is an image file. Give image files, or a packed folder with --data. Each label map has the name and the size
+    of its image; with --data, of the source image.
     """
     from pathlib import Path
 

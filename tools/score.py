@@ -14,7 +14,7 @@ from mhptools.running import Command
 
 EXAMPLE = """\b
 Example:
-  mhp score --data rec/ --split val --pred pred/
+  mhp score --data rec/ --split test --pred pred/
 
 \b
 Contents of the --pred folder, and the metrics for each:
@@ -36,7 +36,7 @@ GROUPS = (
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.option("--data", required=True, type=FOLDER, help="Packed folder.")
-@click.option("--pred", required=True, type=FOLDER, help="Folder of predictions.")
+@click.option("--pred", required=True, type=FOLDER, help="Folder of predictions; see below.")
 @click.option("--split", default="val", show_default=True, help="Split to score.")
 @click.option(
     "--at", type=click.Choice(SIZES), default=SIZES[0], show_default=True, help="Size at which labels are compared."
@@ -46,15 +46,19 @@ GROUPS = (
     type=click.Choice(UNKNOWN),
     default=UNKNOWN[0],
     show_default=True,
-    help="Reject out-of-range labels, or count them as another class, as the official code does.",
+    help="Reject labels outside the dataset's classes, or count them as the official code of each metric does.",
 )
 @options_of_the_images
 @click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.option("--csv", "csv_path", type=PATH, help="CSV file to write, with one row per image.")
-@click.option("--worst", type=PATH, help="Figure of the worst images to write (.png); needs Matplotlib.")
-@click.option("--count", default=6, show_default=True, type=click.IntRange(1, 64), help="Number of images in --worst.")
-@click.option("--overwrite", is_flag=True, help="Replace the output of an earlier mhp score.")
+@click.option(
+    "--worst",
+    type=PATH,
+    help="PNG file to write: the images with the lowest mIoU of labels or persons; needs Matplotlib.",
+)
+@click.option("--count", default=6, show_default=True, help="Number of images in --worst, 1 to 64.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing --csv or --worst file.")
 def main(
     data: str,
     pred: str,
@@ -78,11 +82,14 @@ def main(
     import json
     from pathlib import Path
 
+    from mhpdata.options import check_range
     from mhpmodels.figures.page import Page
     from mhpmodels.files.output import check_out, write_file
     from mhpmodels.scoring.score import score
     from mhpmodels.scoring.table import table
+    from mhpmodels.showing.selection import MAX_ROWS
 
+    check_range("count", count, 1, MAX_ROWS)
     if csv_path is not None:
         check_out(Path(csv_path), overwrite, option="csv")
     if worst is not None:

@@ -17,8 +17,9 @@ Examples:
   mhp show --run runs/mhp/icnet/resnet50 --out curves.png
   mhp show rec/ --page page/ --run runs/mhp/icnet/resnet50 --pred pred/
 
-A packed folder becomes one row per sample: image, labels, persons, and the pixels labelled by several persons. The
-sheet falls under the dataset's licence; a sheet of LV-MHP is for non-commercial research only.
+A packed folder becomes one row per sample: image, labels, persons, and the pixels labelled by several persons. --page
+chooses the samples itself. The sheet falls under the dataset's licence; a sheet of LV-MHP is for non-commercial
+research only.
 """
 
 
@@ -29,18 +30,23 @@ GROUPS = (("Samples", ("data", "split", "count", "indices", "names", "seed")),)
 @click.argument("folder", required=False, metavar="[REC]", type=FOLDER)
 @click.option("--data", type=FOLDER, help="Packed folder; the same as REC.")
 @click.option(
-    "--run", "run_folder", type=FOLDER, help="Run of mhp train whose loss, mIoU and learning rate to draw instead."
+    "--run",
+    "run_folder",
+    type=FOLDER,
+    help="Run folder of mhp train: draw its loss, mIoU and learning rate (with --page, besides the samples).",
 )
-@click.option("-o", "--out", type=PATH, help="PNG file to write; either this or --page.")
-@click.option("--page", type=PATH, help="Folder of a page to write: index.html with samples, curves and predictions.")
-@click.option("--pred", type=FOLDER, help="Label maps of mhp predict for --page.")
-@click.option("--commands", type=FILE, help="Text file with the commands that were run, for --page.")
+@click.option("-o", "--out", type=PATH, help="PNG file to write. Give either --out or --page.")
+@click.option("--page", type=PATH, help="Folder for an HTML report, index.html, with samples, curves and predictions.")
+@click.option("--pred", type=FOLDER, help="Folder of label maps from mhp predict, for --page.")
+@click.option("--commands", type=FILE, help="Text file with commands to show on the page, for --page.")
 @click.option("--split", help="Split to show.  [default: the first of val, train, test that has samples]")
-@click.option("--count", type=int, help="Number of samples, evenly spread over the split.  [default: 6]")
-@click.option("--index", "indices", type=int, multiple=True, help="Number of a sample to show; may be repeated.")
-@click.option("--name", "names", multiple=True, help="Name of a sample to show, such as 0123; may be repeated.")
+@click.option("--count", type=int, help="Number of samples, 1 to 64, evenly spread over the split.  [default: 6]")
+@click.option(
+    "--index", "indices", type=int, multiple=True, help="Position of a sample in the split, from 0; may be repeated."
+)
+@click.option("--name", "names", multiple=True, help="Name of a sample, such as 0123; may be repeated.")
 @click.option("--seed", type=int, help="Seed for choosing --count samples at random instead of evenly.")
-@click.option("--overwrite", is_flag=True, help="Replace --out if it exists.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing --out or --page.")
 def main(
     folder: str | None,
     data: str | None,
@@ -58,7 +64,7 @@ def main(
 ) -> None:
     """Draw samples of a packed folder, or the curves of a training run.
 
-    REC is the packed folder.
+    Give the packed folder REC, or a run folder with --run; --page accepts both. Needs Matplotlib.
     """
     folder = packed_folder(folder, data)
     if (page is None) == (out is None):

@@ -1,4 +1,4 @@
-"""mhp synth: generate a synthetic dataset in the form of a release; no download is needed."""
+"""mhp synth: generate a synthetic dataset in the layout of a release; no download is needed."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EXAMPLE, context_settings={"show_default": True})
-@click.option("-o", "--out", required=True, type=PATH, metavar="FOLDER", help="Folder to create; must be new or empty.")
-@click.option("--layout", type=click.Choice(LAYOUTS), default=LAYOUTS[0], help="Release whose form to write.")
+@click.option("-o", "--out", required=True, type=PATH, help="Folder to write; must be new or empty.")
+@click.option("--layout", type=click.Choice(LAYOUTS), default=LAYOUTS[0], help="Layout to write.")
 @click.option("--images", default=240, help="Number of images, split in the proportions of the release.")
 @click.option("--seed", default=0, help="Random seed; the same seed gives the same bytes for any number of workers.")
-@click.option("-j", "--workers", type=int, default=None, show_default="one per core", help="Number of processes.")
-@click.option("--defects", is_flag=True, help="Add one entry per kind of broken file (mhp-v1).")
-@click.option("--scale", default=1.0, help="Factor for height and width; 0.25 gives small files quickly.")
+@click.option("-j", "--workers", type=int, default=None, help="Number of processes.  [default: one per core]")
+@click.option(
+    "--defects", is_flag=True, help="Also add one damaged image or list entry of each kind (--layout mhp-v1)."
+)
+@click.option(
+    "--scale", default=1.0, help="Factor for the height and width of the images; 0.25 gives small files quickly."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def main(
     out: str,
@@ -41,9 +45,9 @@ def main(
     scale: float,
     as_json: bool,
 ) -> None:
-    """Generate a synthetic dataset in the form of a release.
+    """Generate a synthetic dataset in the layout of LV-MHP v1, LV-MHP v2 or CIHP.
 
-    Writes drawn images and masks of several persons in the layout of LV-MHP v1, LV-MHP v2 or CIHP.
+    Draws images of several persons, and their masks, from random numbers; no download is needed.
     """
     from mhpdata.synth.writing.folder import synthesize
     from mhpdata.terms import SYNTHETIC, licence_line
@@ -57,7 +61,7 @@ def main(
     for name, count in done.images.items():
         print(f"  {name + '.txt' * name.endswith('list'):<15} {count:5d} images  {done.persons[name]:6d} persons")
     if defects:
-        print("  DEFECTS.txt     names the broken entries added to train_list.txt")
+        print("  DEFECTS.txt     lists the damaged entries added to train_list.txt")
     print(f"{images / done.seconds:.1f} images/s in {done.seconds:.1f} s")
     print(licence_line(SYNTHETIC))
 

@@ -25,8 +25,8 @@ Examples:
   mhp train --resume runs/mhp/icnet/resnet50                   continues exactly where the run stopped
   mhp train --replay runs/mhp/icnet/resnet50/bundles/epoch_0010_iteration_0113
 
-The options are those of GluonCV's training script, plus --data; docs/recipes.md lists its experiments as commands.
-Ctrl-C saves a checkpoint and prints how to resume; a killed run resumes from the last epoch that it saved.
+Options shared with GluonCV's training script have its names; docs/recipes.md lists its experiments as commands. Ctrl-C
+saves a checkpoint and prints how to resume; a killed run resumes from the last epoch that it saved.
 """
 
 HEADINGS = {
@@ -51,7 +51,8 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "workers": {"names": ("-j", "--workers")},
     "pretrained_base": {"type": PATH},
     "class_weights": {"is_flag": True, "default": False, "show_default": False},
-    "scales": {"type": float, "nargs": 2},
+    "scales": {"type": float, "nargs": 2, "metavar": "MIN MAX"},
+    "branch_weights": {"metavar": "W4 W8 W16"},
     "engine": {"type": click.Choice(tuple(ENGINES)), "default": None},
     "validate": {"names": ("--val/--no-val",)},
 }
@@ -74,20 +75,37 @@ def options_of_a_run(command: Any) -> Any:
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPED)
 @options_of_a_run
 @click.option("--no-cuda", is_flag=True, help="Use the CPU; the same as --ngpus 0.")
-@click.option("--resume", type=INPUT, help="Checkpoint, or folder of a run, to resume with the options of that run.")
-@click.option("--weights", type=INPUT, help="Initial weights of a new run, such as GluonCV's.")
-@click.option("--start-epoch", "--start_epoch", default=0, help="Epoch of the schedule at which a new run begins.")
-@click.option("--replay", type=INPUT, metavar="BUNDLE", help="Repeat a skipped step, report what it holds, and exit.")
 @click.option(
-    "--save-dir", type=PATH, help="Folder of the run.  [default: runs/DATASET/MODEL/BACKBONE, or that of --resume]"
+    "--resume",
+    type=INPUT,
+    help="Checkpoint or run folder to continue. The options of that run apply; those that change the result, such as "
+    "--lr, cannot be changed.",
 )
-@click.option("--checkname", help="Name of a subfolder of the default folder.")
+@click.option("--weights", type=INPUT, help="File with initial weights of a new run, such as GluonCV's.")
+@click.option(
+    "--start-epoch",
+    "--start_epoch",
+    default=0,
+    show_default=True,
+    help="Epoch of the schedule at which a new run begins, from 0.",
+)
+@click.option(
+    "--replay",
+    type=INPUT,
+    metavar="BUNDLE",
+    help="Repeat a skipped step from its folder in bundles/ of the run folder, report its values, and exit.",
+)
+@click.option(
+    "--save-dir", type=PATH, help="Run folder to write.  [default: runs/DATASET/MODEL/BACKBONE, or that of --resume]"
+)
+@click.option("--checkname", metavar="NAME", help="Name of a subfolder of the default run folder.")
 @click.option(
     "--logging-file",
     type=PATH,
+    metavar="NAME",
     default="train.log",
     show_default=True,
-    help="Name of the log file in the folder of the run.",
+    help="Name of the log file in the run folder.",
 )
 @click.option("--tensorboard", is_flag=True, help="Also write an event file for TensorBoard.")
 @click.option("--mode", hidden=True, expose_value=False, help="Accepted and ignored, as in GluonCV.")
@@ -107,7 +125,7 @@ def main(
 ) -> None:
     """Train PSPNet or ICNet on packed shards.
 
-    The engine is MXNet with GluonCV, or PyTorch.
+    Trains with PyTorch, or with MXNet and GluonCV (--engine).
     """
     from mhpmodels.training.bundle import replay as run_again
     from mhpmodels.training.launch import launch_ranks

@@ -18,12 +18,12 @@ SHOWN = 50
 
 EXAMPLE = """\b
 Examples:
-  mhp verify rec/                    checks every file, hash, record and count
-  mhp verify rec/ --deep             also decodes every image and merges every mask again
-  mhp verify --src LV-MHP-v1         checks a download, before packing
-  mhp verify --src LV-MHP-v1 --agreement    images annotated twice: how well the annotations agree
+  mhp verify rec/                           checks every file, hash, record and count
+  mhp verify rec/ --deep                    also decodes every image and merges every mask again
+  mhp verify --src LV-MHP-v1                checks a download, before packing
+  mhp verify --src LV-MHP-v1 --agreement    compares the annotations of images that were annotated twice
 
-Prints a table of counts and all problems, each with a remedy. Exit status: 0 nothing is wrong, 1 the data are wrong, 2
+Prints a table of counts and the problems, each with a remedy. Exit status: 0 nothing is wrong, 1 the data are wrong, 2
 invalid usage, 3 something could not be checked for a reason outside the data (permission, disk, memory, a library).
 """
 
@@ -37,14 +37,22 @@ GROUPS = (
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.argument("folder", required=False, metavar="[REC]", type=FOLDER)
 @click.option("--data", type=FOLDER, help="Packed folder; the same as REC.")
-@click.option("--src", type=FOLDER, help="Download to check instead of a packed folder.")
-@click.option("--deep", is_flag=True, help="Also decode all images, merge the masks again and compare.")
-@click.option("--agreement", is_flag=True, help="Score annotations of the same image against each other.")
+@click.option("--src", type=FOLDER, help="Extracted download to check instead of a packed folder.")
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Also decode all images, merge the persons' masks again, and compare the result with the packed labels.",
+)
+@click.option(
+    "--agreement", is_flag=True, help="Score annotations of the same image against each other, instead of checking."
+)
 @click.option("--layout", type=click.Choice(LAYOUT_NAMES), help="Layout of --src.  [default: auto]")
-@click.option("--follow-links", is_flag=True, help="Follow links that lead out of --src.")
-@click.option("--allow-empty", is_flag=True, help="Accept splits without images.")
+@click.option("--follow-links", is_flag=True, help="Follow links that lead out of --src; refused by default.")
+@click.option("--allow-empty", is_flag=True, help="Accept splits without images; an error by default.")
 @click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
-@click.option("--all", "show_all", is_flag=True, help=f"Show all problems and remarks, not just the first {SHOWN}.")
+@click.option(
+    "--all", "show_all", is_flag=True, help=f"List every problem and remark, not just the first {SHOWN} of each."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def main(
     folder: str | None,
@@ -61,7 +69,8 @@ def main(
 ) -> None:
     """Check a packed folder, or a download before packing.
 
-    Lists all problems; REC is the packed folder.
+    Checks the packed folder REC, or with --src a download; give one of the two. Lists the first 50 problems and the
+    first 50 remarks; --all lists every one.
     """
     folder = packed_folder(folder, data)
     if (folder is None) == (src is None):

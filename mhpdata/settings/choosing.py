@@ -63,18 +63,30 @@ class Choose(Checked):
     where: Callable[[str], bool] | None = option(
         None, _Predicate(), "Function of an image's name that returns whether to keep the image.", typed=False
     )
-    limit: int | None = option(None, OrNone(Integer(0, 1 << 62)), "Maximum number of images.", typed=False)
+    limit: int | None = option(
+        None, OrNone(Integer(0, 1 << 62)), "Maximum number of images.  [default: all]", typed=False
+    )
     protocol: ValProtocol = option(
-        PROTOCOLS[0], Choice(PROTOCOLS), "Images of val to use: all, or GluonCV's 999.", flag="val_protocol"
+        PROTOCOLS[0],
+        Choice(PROTOCOLS),
+        "Images of val to use: official takes all, gluoncv only the 999 that GluonCV uses.",
+        flag="val_protocol",
     )
     leak_free: bool = option(
         False,
         Switch(),
-        "Drop training images that also appear in val or test, and val images that also appear in test.",
+        "Within one dataset, leave out images of train that also appear in val or test, and images of val that also "
+        "appear in test.",
     )
-    unseen: bool = option(False, Switch(), "Drop images that also appear in a training split.")
+    unseen: bool = option(
+        False,
+        Switch(),
+        "Leave out images of val that also appear in train, and images of test that also appear in train or val: "
+        "networks may have been trained on them.",
+    )
     leaks: Leaks = option(
         LEAKS[0],
         Choice(LEAKS),
-        "Training images that also appear in val or test of another dataset: refuse to train, or skip them.",
+        "What to do if a training image also appears in val or test of another packed folder: fail stops before "
+        "training, skip leaves the image out.",
     )

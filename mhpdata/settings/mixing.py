@@ -37,7 +37,7 @@ class Mix(Checked):
     weights: Sequence[float] | None = option(
         None,
         OrNone(Each(POSITIVE)),
-        "Relative shares of the folders in an epoch, such as 1,1,2.  [default: each image once]",
+        "Relative shares of the packed folders in an epoch, such as 1,1,2.  [default: each image once]",
         flag="mix",
     )
     sample: Sampling = option(
@@ -48,5 +48,6 @@ class Mix(Checked):
     remap: str | Path | None = option(
         None,
         _Remap(),
-        "Table that maps labels: 'common', or a JSON file; required for folders with different classes.",
+        "Map the labels of all packed folders to one set of classes: 'common' (classes that all datasets share) or a "
+        "JSON file (docs/datasets.md). Required if their classes differ.",
     )

@@ -42,10 +42,10 @@ class TrainCrop(Checked):
 
     size: int = option(768, _SIDE, "Side of the crops, in pixels.", flag="crop_size")
     base_size: int = option(768, _SIDE, "Length of the long side at scale 1, in pixels.")
-    scales: tuple[float, float] = option((0.5, 2.0), _Scales(), "Range of the random scale.")
-    flip_prob: float = option(0.5, Probability(), "Probability of a horizontal flip.")
-    blur_prob: float = option(0.5, Probability(), "Probability of Gaussian blur.")
-    gray_prob: float = option(0.0, Probability(), "Probability of conversion to gray.")
+    scales: tuple[float, float] = option((0.5, 2.0), _Scales(), "Smallest and largest random scale.")
+    flip_prob: float = option(0.5, Probability(), "Probability of a horizontal flip, 0 to 1.")
+    blur_prob: float = option(0.5, Probability(), "Probability of Gaussian blur, 0 to 1.")
+    gray_prob: float = option(0.0, Probability(), "Probability of conversion to gray, 0 to 1.")
     swap_sides: bool = option(True, Switch(), "Swap left and right labels in flipped crops.")
     pad_label: int = option(IGNORE, Integer(0, 255), "Label of the padding; 255 is ignored by the loss.")
 

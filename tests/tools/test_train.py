@@ -198,6 +198,10 @@ def test_the_help_has_every_option_of_a_run_in_its_group_with_its_default():
         if f"{name} " in said:
             assert about.help.partition("  [")[0] in said, flag
             assert f"[default: {default}]" in said or not isinstance(default, int | str) or flag in NOT_SHOWN, flag
+    for said in ("--scales MIN MAX", "[default: 0.5 2.0]", "--branch-weights W4 W8 W16", "[default: 0.4 0.4 1.0]"):
+        assert said in " ".join(text.split())
+    for said in ("flipped crops. [default: swap-sides]", "each epoch. [default: val]", "from 0. [default: 0]"):
+        assert said in " ".join(text.split())
 
 
 NOT_SHOWN = {name for name, (*_, default) in OPTIONS.items() if isinstance(default, bool)} | {
