@@ -54,7 +54,7 @@ def options_of_a_network(command: Any) -> Any:
             click.option(
                 "--engine",
                 type=click.Choice(tuple(ENGINES)),
-                help="Framework.  [default: as trained, or by the suffix]",
+                help="Framework.  [default: as trained, or by the file's suffix]",
             ),
             click.option(
                 "--dtype",

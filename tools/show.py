@@ -80,7 +80,7 @@ def main(
         raise click.UsageError("--pred and --commands need --page: mhp show rec/ --page page/ --pred pred/.")
     if (folder is None) == (run_folder is None):
         example = "mhp show rec/ --out sheet.png, or mhp show --run runs/mhp/icnet/resnet50 --out curves.png"
-        raise click.UsageError(f"Give either a packed folder or --run with the folder of a run: {example}.")
+        raise click.UsageError(f"Give either a packed folder or --run with a run folder: {example}.")
     if run_folder is not None:
         from mhpmodels.showing.curves import save_curves
 

@@ -54,6 +54,7 @@ def test_the_command(packed, tmp_path):
         (["--worst", "worst.jpg"], 2, "--worst: 'worst.jpg'; expected a name that ends with .png"),
         (["--worst", "worst.png"], 3, "MissingError: matplotlib"),
         (["--csv", "."], 3, ".: is a folder"),
+        (["--count", "65"], 2, "--count: 65; expected a whole number from 1 to 64"),
     ],
 )
 def test_where_nothing_can_be_written_nothing_is_scored(packed, tmp_path, monkeypatch, flags, status, message):
