@@ -41,25 +41,25 @@ SKIP = '--on-error skip, in Python on_error="skip"'
 """How to ask a command, or a function, to skip damaged input."""
 EXTRACT_AGAIN = f"Extract the archive again. To pack without damaged images, pass {SKIP}."
 """Remedy for a damaged download."""
-_PHOTO_AGAIN = "{own} To leave the image out of mhp-pack or mhp-predict, " + f"pass {SKIP}."
+_PHOTO_AGAIN = "{own} To leave the image out of mhp pack or mhp predict, " + f"pass {SKIP}."
 PHOTO_AGAIN = _PHOTO_AGAIN.format(own="Extract the archive again, or copy your own image again.")
 """Remedy for a damaged image, whether from a download or the user's own."""
 PHOTO_SMALLER = _PHOTO_AGAIN.format(own="Scale the image down; if it comes from an archive, extract the archive again.")
 """Remedy for an image that is too large, or claims to be."""
 _COPY_AGAIN = (
     "If the packed folder is a copy, copy {file} again from the original; "
-    "otherwise pack again with mhp-pack --overwrite."
+    "otherwise pack again with mhp pack --overwrite."
 )
 COPY_AGAIN = _COPY_AGAIN.format(file="the shard")
 """Remedy for a shard that differs from what was packed."""
-_WHICH = "Run mhp-verify --deep on the packed folder to find the shard."
+_WHICH = "Run mhp verify --deep on the packed folder to find the shard."
 FIND_AGAIN = f"{_WHICH} {COPY_AGAIN}"
 """Remedy for a damaged record whose shard is unknown."""
-PACK_AGAIN = "Re-run the mhp-pack command that made the packed folder, with --overwrite."
+PACK_AGAIN = "Re-run the mhp pack command that made the packed folder, with --overwrite."
 """Remedy for a shard that no copy repairs."""
 UPDATE = Remedy(
     "If build.json in the packed folder names a newer version than pip show mhpkit, install that version; "
-    "otherwise pack again with mhp-pack --overwrite.",
+    "otherwise pack again with mhp pack --overwrite.",
     Kind.NEWER,
 )
 """Remedy for a packed folder of an unknown format version."""

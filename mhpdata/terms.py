@@ -1,6 +1,6 @@
 """Licence and citation of each dataset, as its authors state them, and their meaning for files generated from it.
 
-A manifest repeats them; None means that no source for them is known. A folder written by mhp-synth has the form of a
+A manifest repeats them; None means that no source for them is known. A folder written by mhp synth has the form of a
 release but none of its images: it contains SYNTHETIC.txt, and its pack does not claim the licence of the release.
 """
 
@@ -20,9 +20,9 @@ class Terms(NamedTuple):
 
 
 SYNTHETIC = "free to use for any purpose; drawn by mhp-synth from random numbers, without images of real people"
-"""Licence of the images that mhp-synth draws."""
+"""Licence of the images that mhp synth draws."""
 SYNTHETIC_NAME = "SYNTHETIC.txt"
-"""File that mhp-synth writes into its folder: ``SYNTHETIC`` and a line end."""
+"""File that mhp synth writes into its folder: ``SYNTHETIC`` and a line end."""
 
 TERMS = {
     "mhp-v1": Terms(
@@ -45,7 +45,7 @@ def terms_of(folder: Path, layout: str) -> Terms:
     """Return the terms of a download.
 
     Args:
-        folder: Folder of the download; if it contains ``SYNTHETIC_NAME``, mhp-synth wrote it.
+        folder: Folder of the download; if it contains ``SYNTHETIC_NAME``, mhp synth wrote it.
         layout: Its layout, of ``mhpdata.options.LAYOUT_NAMES``.
     """
     text = f"{SYNTHETIC}\n".encode()

@@ -193,7 +193,7 @@ class TrainConfig:
         if unknown:
             found = f"unknown fields: {', '.join(unknown)}"
             remedy = (
-                f"Delete {' and '.join(unknown)} from the file if you added that yourself; if mhp-train wrote the "
+                f"Delete {' and '.join(unknown)} from the file if you added that yourself; if mhp train wrote the "
                 "file, install the newer mhp that wrote it."
             )
             raise OptionError(place, found, "fields of mhpmodels.config.TrainConfig", remedy)
@@ -204,7 +204,7 @@ class TrainConfig:
             raise error.at(f"{place}, {error.place}", remedy) from error
 
 
-_NO_CONFIG, _JSON = "not an mhp-train configuration", "a JSON object as written by TrainConfig.to_json"
+_NO_CONFIG, _JSON = "not an mhp train configuration", "a JSON object as written by TrainConfig.to_json"
 _MAKE = 'python -c "from mhpmodels.config import TrainConfig; print(TrainConfig().to_json())"'
 
 

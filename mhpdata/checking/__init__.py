@@ -1,1 +1,1 @@
-"""Verify a packed folder or a download (mhp-verify)."""
+"""Verify a packed folder or a download (mhp verify)."""

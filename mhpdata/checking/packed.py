@@ -212,4 +212,4 @@ class _Verification:
             images = sum(map(len, manifest.duplicates))
             yield f"byte-identical images: {images} in {counted(len(manifest.duplicates), 'group')}"
         if (self._folder / FOLDER).exists():
-            yield f"{FOLDER}: left by an interrupted mhp-pack; run the same command again to remove it"
+            yield f"{FOLDER}: left by an interrupted mhp pack; run the same command again to remove it"

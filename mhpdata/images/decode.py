@@ -39,7 +39,7 @@ Pixels = npt.NDArray[np.uint8]
 Empty = Callable[[tuple[int, ...]], Pixels]
 _BLOCK = 1 << 18  # pixels
 
-_KEEP = "To pack the pixels that can be decoded, pass --damaged keep to mhp-pack."
+_KEEP = "To pack the pixels that can be decoded, pass --damaged keep to mhp pack."
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def bench_loader(
         loader = Loader(folder, split, threads=count, **{"share": Share(every=True), **options})
         if not _drain(loader):
             loader.close()
-            remedy = "Pass another --split (mhp-verify lists their sizes), and omit --limit or pass one above 0."
+            remedy = "Pass another --split (mhp verify lists their sizes), and omit --limit or pass one above 0."
             raise OptionError(f"{folder}, {split}", "no samples", "at least one", remedy)
         loader.set_epoch(0)
         begun = time.perf_counter()

@@ -109,7 +109,7 @@ def _without_leaks(mixture: Mixture, chosen: np.ndarray, choose: Choose) -> np.n
         kept = chosen[~np.isin(chosen, leaked)]
         for number, split in enumerate(mixture.splits):
             if not (mixture.groups(kept) == number).any():
-                remedy = "Leave this set out of training (mhp-train: its --data, and its number in --mix)."
+                remedy = "Leave this set out of training (mhp train: its --data, and its number in --mix)."
                 raise _nothing_left("leaks", split, remedy)
         return kept[: choose.limit]
     chosen = chosen[: choose.limit]

@@ -75,7 +75,7 @@ def shares_of(sizes: np.ndarray, weights: Sequence[float] | None) -> np.ndarray:
     if given.shape != sizes.shape:
         found = f"{tuple(weights)} for {counted(len(sizes), 'set')}"
         example = ",".join("1" * len(sizes))
-        remedy = f"Pass, for example, {example} (mhp-train: --mix)."
+        remedy = f"Pass, for example, {example} (mhp train: --mix)."
         raise OptionError("weights", found, "one number above 0 per set", remedy)
     return np.asarray(given / given.sum())
 
@@ -105,7 +105,7 @@ def image_weights(mixture: Mixture, samples: np.ndarray, rare: bool, weights: Se
         if (sums == 0).any():
             empty = mixture.splits[int(np.argmin(sums))]
             found = f"a weight for {empty.folder}, {empty.name}, which has no selected image"
-            remedy = "Leave this set and its weight out (mhp-train: its --data and its number in --mix)."
+            remedy = "Leave this set and its weight out (mhp train: its --data and its number in --mix)."
             raise OptionError("weights", found, "sets with images", remedy)
         repeat = repeat * (shares / sums)[groups] * len(samples)
     return np.maximum(1, np.rint(repeat * UNIT)).astype(np.int64)

@@ -1,1 +1,1 @@
-"""Pack a source folder, in parallel and resumable (mhp-pack)."""
+"""Pack a source folder, in parallel and resumable (mhp pack)."""

@@ -2,7 +2,7 @@
 
 libjpeg accepts some damaged codes without a warning: it reads a zero, or overflows the 16 bits of its vectors. The
 loader would refuse such an image or draw other pixels. Therefore a source's JPEG is stored unchanged only if both
-decoders agree, and ``mhp-verify --deep`` repeats the check.
+decoders agree, and ``mhp verify --deep`` repeats the check.
 
 The decoders agree if the loader's planes, with Cb and Cr upsampled and converted to RGB by libjpeg's arithmetic
 ("fancy" upsampling), equal libjpeg's RGB in every pixel. The loader's own upsampling is not compared.

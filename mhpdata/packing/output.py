@@ -1,4 +1,4 @@
-"""Lock and prepare the folder that mhp-pack writes to, and delete only files that mhp wrote.
+"""Lock and prepare the folder that mhp pack writes to, and delete only files that mhp wrote.
 
 ::
 
@@ -69,7 +69,7 @@ class Output:
             fcntl.flock(locks[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._unlock()
-            found, remedy = "another mhp-pack is writing here", "Wait until it ends, or pass another --out."
+            found, remedy = "another mhp pack is writing here", "Wait until it ends, or pass another --out."
             if not isinstance(error, BlockingIOError):
                 found = f"cannot be locked ({why(error)})"
                 remedy = (
@@ -170,7 +170,7 @@ class Output:
         return _read_object(self.out / BUILD_NAME) or {}
 
     def is_ours(self, path: Path) -> bool:
-        """Return whether mhp-pack wrote a file in ``out``, by its name and its first bytes."""
+        """Return whether mhp pack wrote a file in ``out``, by its name and its first bytes."""
         if path.name in _MARKS:
             start = head(path)
             return start is not None and (not start or _MARKS[path.name].search(start) is not None)
@@ -179,7 +179,7 @@ class Output:
         return self._ours.fullmatch(path.name) is not None and begins_a_shard(path)
 
     def _is_unfinished(self) -> Callable[[Path], bool]:
-        """Return a function that tells by name whether mhp-pack wrote a file in ``.packing``."""
+        """Return a function that tells by name whether mhp pack wrote a file in ``.packing``."""
         content = _read_object(self.folder / _OPTIONS) if is_folder(self.folder) else None
         known = content is not None and {"layout", "splits", "format"} <= set(content)
 

@@ -1,4 +1,4 @@
-"""Pack a downloaded folder, the library call of mhp-pack: check the arguments and start mhpdata.packing.run."""
+"""Pack a downloaded folder, the library call of mhp pack: check the arguments and start mhpdata.packing.run."""
 
 from __future__ import annotations
 

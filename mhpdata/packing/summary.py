@@ -1,4 +1,4 @@
-"""Summarise a pack as text or JSON: the closing report of mhp-pack."""
+"""Summarise a pack as text or JSON: the closing report of mhp pack."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -
     lines[-1] += "conflicting: with different labels."
     if total.unlabelled_persons:
         without = counted(total.unlabelled_persons, "person")
-        lines.append(f"{without} without a labelled pixel: kept in the records, not counted here or by mhp-score.")
+        lines.append(f"{without} without a labelled pixel: kept in the records, not counted here or by mhp score.")
     lines += ["", *_duplicates(manifest), *_skipped(manifest, Path(source)), *_renamed(manifest)]
     if manifest.notes:
         lines.append("Notes, each recorded in the manifest:")
@@ -95,7 +95,7 @@ def _skipped(manifest: Manifest, source: Path) -> list[str]:
     if not manifest.skipped:
         return ["Nothing was skipped."]
     lines = [f"Skipped: {len(manifest.skipped)}, each recorded in the manifest."]
-    lines[0] += f" Run mhp-verify --src {source} for what to do about them."
+    lines[0] += f" Run mhp verify --src {source} for what to do about them."
     lines += [f"  {skip.split or 'all splits'}/{skip.name}: {skip.message}" for skip in manifest.skipped[:SHOWN]]
     if len(manifest.skipped) > SHOWN:
         lines.append(f"  ... and {len(manifest.skipped) - SHOWN} more")

@@ -77,7 +77,7 @@ class Listing:
         labels: Classes of the dataset.
         entries: split -> entries, in the order of the split's list.
         problems: What is not in ``entries`` and why, in the same order.
-        remarks: Files that belong to no entry, as sentences for ``mhp-verify --src``.
+        remarks: Files that belong to no entry, as sentences for ``mhp verify --src``.
         unlabelled: Splits without annotations.
         renamed: Names or lines that differ from the release but were accepted; the pack reports them.
     """
@@ -105,7 +105,7 @@ def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str,
         name, error = left_out[0]
         them = counted(len(left_out), "entry or line is", "entries and lines are")
         found += f": {them} left out, such as {name} ({error})"
-        remedy = "Run mhp-verify --src SRC/ to see what is wrong with them"
+        remedy = "Run mhp verify --src SRC/ to see what is wrong with them"
     others = "".join(f" --split {other}" for other in splits if other != split)
     remedy += f"; to pack without this split, pass{others}" if others else ""
     remedy += f"; to pack it empty, pass {ALLOW_EMPTY}."

@@ -160,16 +160,16 @@ def _read_text(folder: Path) -> str:
     except UnicodeDecodeError as error:
         raise ManifestError(path, f"is not a manifest ({error_in_words(error)})", "UTF-8", _AGAIN) from error
     except FileNotFoundError as error:
-        remedy = f"Pass the folder that mhp-pack wrote, its --out; {folder} does not exist."
+        remedy = f"Pass the folder that mhp pack wrote, its --out; {folder} does not exist."
         if folder.is_dir():
-            remedy = "Pass the folder that mhp-pack wrote; if mhp-pack was interrupted here, run its command again."
+            remedy = "Pass the folder that mhp pack wrote; if mhp pack was interrupted here, run its command again."
         raise ManifestError(path, "missing", "the manifest of a packed folder", remedy) from error
     except OSError as error:
         if error.errno == errno.EFBIG:
             raise ManifestError(path, "too large", f"at most {MAX_BYTES} bytes", _AGAIN) from error
         remedy = to_read(error, path, _AGAIN)
         if isinstance(error, NotADirectoryError):
-            remedy = "Pass the folder that mhp-pack wrote, not a file."
+            remedy = "Pass the folder that mhp pack wrote, not a file."
         elif is_no_file(error):
             remedy = f"Move the folder, pipe or device at {path} away. {_AGAIN}"
         raise ManifestError(path, f"cannot be read ({why(error)})", "", remedy) from error

@@ -31,7 +31,7 @@ def open_split(folder: str | Path, split: str, *, allow_empty: bool = False) -> 
     """Open one split of a packed folder.
 
     Args:
-        folder: Folder that mhp-pack has written.
+        folder: Folder that mhp pack has written.
         split: Name of the split: "train", "val" or "test".
         allow_empty: Whether to allow a split without samples.
 

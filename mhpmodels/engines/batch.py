@@ -59,7 +59,7 @@ def wrong_labels(values: Sequence[int], pixels: int, classes: int) -> EngineErro
     number = max(values) + 1 if values else "..."
     remedy = (
         f"Set such pixels to {IGNORE} to ignore them, or pass TrainConfig.of(classes={number}) if your data have more "
-        "classes; mhp-verify --deep finds such labels in a packed folder."
+        "classes; mhp verify --deep finds such labels in a packed folder."
     )
     expected = f"labels 0 to {classes - 1}, or {IGNORE}"
     return EngineError("labels", f"{named} in {counted(pixels, 'pixel')}", expected, remedy)

@@ -1,4 +1,4 @@
-"""Predict with onnxruntime and an ONNX file that mhp-convert wrote.
+"""Predict with onnxruntime and an ONNX file that mhp convert wrote.
 
 onnxruntime is imported when an ``OnnxEngine`` is constructed.
 """
@@ -52,15 +52,15 @@ class OnnxEngine:
         try:
             content = read_regular(path, MAX_BYTES)
         except OSError as error:
-            what = "an .onnx file, or write one under another name: mhp-convert WEIGHTS other.onnx"
+            what = "an .onnx file, or write one under another name: mhp convert WEIGHTS other.onnx"
             remedy = to_open(error, path, what)
             raise CheckpointError(path, f"cannot be read ({why(error)})", "a network", remedy) from error
         try:
             session = onnxruntime.InferenceSession(content, providers=[provider])
         except Exception as error:  # onnxruntime's errors have no other common base class
-            remedy = f"Write the file again with mhp-convert WEIGHTS {path} --overwrite."
+            remedy = f"Write the file again with mhp convert WEIGHTS {path} --overwrite."
             found = f"rejected by onnxruntime ({error})"
-            raise CheckpointError(path, found, "a file written by mhp-convert", remedy) from error
+            raise CheckpointError(path, found, "a file written by mhp convert", remedy) from error
         (given, *more), (logits, *_) = session.get_inputs(), session.get_outputs()
         shapes = [given.shape, logits.shape]
         if (
@@ -73,7 +73,7 @@ class OnnxEngine:
                 path,
                 f"has input {given.shape} and output {logits.shape}",
                 "images (N, 3, H, W) and logits (N, classes, H, W)",
-                "Pass a file that mhp-convert WEIGHTS OUT.onnx wrote.",
+                "Pass a file that mhp convert WEIGHTS OUT.onnx wrote.",
             )
         notes = session.get_modelmeta().custom_metadata_map
         self.config = read_notes(config.changed(classes=logits.shape[1]), notes, path)
@@ -92,7 +92,7 @@ class OnnxEngine:
         except Exception as error:  # onnxruntime's errors have no other common base class
             remedy = (
                 "If it is out of memory, pass a smaller --window, such as 1024; otherwise write the file again with "
-                f"mhp-convert WEIGHTS {self.source} --overwrite."
+                f"mhp convert WEIGHTS {self.source} --overwrite."
             )
             found = f"onnxruntime failed for images {images.shape} ({error})"
             raise EngineError(self.source, found, "", remedy) from error

@@ -1,1 +1,1 @@
-"""Evaluate a network against the labels of a split (mhp-eval)."""
+"""Evaluate a network against the labels of a split (mhp eval)."""

@@ -101,7 +101,7 @@ def evaluate(
 
     Args:
         inference: the network.
-        folder: packed folder written by ``mhp-pack``.
+        folder: packed folder written by ``mhp pack``.
         split: name of the split.
         mode: one of MODES.
         size: side of the crop, or short side of the whole image, in pixels.
@@ -166,7 +166,7 @@ def _check(split: Split, chosen: Chosen, inference: Inference, classes: int) -> 
         raise OptionError(place, "no images", "at least one", NO_IMAGES)
     if split.record(chosen.indices[0]).runs is None:
         remedy = (
-            "Pass a --split with labels, such as val; to predict this one, run mhp-predict "
+            "Pass a --split with labels, such as val; to predict this one, run mhp predict "
             f"--data {split.folder} --split {split.name}."
         )
         raise OptionError(place, "no labels", "a split with labels", remedy)

@@ -1,6 +1,6 @@
 """Results of an evaluation, with the settings they depend on, as text and as a dictionary for JSON.
 
-mhp-eval takes its choices from this module, so it imports nothing heavy.
+mhp eval takes its choices from this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -103,5 +103,5 @@ def table(evaluation: Evaluation) -> str:
     if found.seen:
         earlier = " or ".join(EARLIER[found.split])
         lines.append(f"{found.seen} of these images have a byte-identical copy in {earlier}. If the network was")
-        lines[-1] += " trained on them, train with mhp-train --leak-free or evaluate with --unseen."
+        lines[-1] += " trained on them, train with mhp train --leak-free or evaluate with --unseen."
     return "\n".join(map(printable, lines))

@@ -36,7 +36,7 @@ MAX_BYTES = 1 << 24
 """Maximum size of the JSON file, in bytes."""
 NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
 _NONE = (
-    "Pass the folder of another run, such as runs/mhp/icnet/resnet50, or start a new run: mhp-train without --resume, "
+    "Pass the folder of another run, such as runs/mhp/icnet/resnet50, or start a new run: mhp train without --resume, "
     "with another --save-dir."
 )
 
@@ -124,7 +124,7 @@ def read(path: str | Path) -> Checkpoint:
     if path.is_dir():
         complete = listing(path)
         if not complete:
-            expected = "a folder that mhp-train wrote, with epoch_... files"
+            expected = "a folder that mhp train wrote, with epoch_... files"
             raise CheckpointError(path, "has no complete checkpoint", expected, _NONE)
         return complete[-1]
     beside = path.with_suffix(".json")
@@ -137,7 +137,7 @@ def read(path: str | Path) -> Checkpoint:
             f"Copy {beside.name} to the same folder, or pass --weights instead of --resume to start a new run from "
             "bare weights, such as GluonCV's."
         )
-        raise CheckpointError(path, found, "a checkpoint of mhp-train", remedy)
+        raise CheckpointError(path, found, "a checkpoint of mhp train", remedy)
     try:
         content = parse_json(read_regular(beside, MAX_BYTES).decode())
         if (content["format"], content["version"]) != (FORMAT, VERSION):
@@ -157,9 +157,9 @@ def read(path: str | Path) -> Checkpoint:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         remedy = (
             f"If this is a copy, copy {beside.name} again; if a newer mhp wrote it, install that version; otherwise "
-            f"pass another checkpoint of the run, or start a new run with mhp-train --weights {path}."
+            f"pass another checkpoint of the run, or start a new run with mhp train --weights {path}."
         )
-        found, expected = f"is damaged ({error_in_words(error)})", "JSON written by mhp-train"
+        found, expected = f"is damaged ({error_in_words(error)})", "JSON written by mhp train"
         if isinstance(error, OSError):
             found, remedy = f"cannot be read ({why(error)})", to_replace(error, beside, remedy)
         raise CheckpointError(beside, found, expected, remedy) from error
@@ -168,7 +168,7 @@ def read(path: str | Path) -> Checkpoint:
 def _another_format(form: object, version: object, weights: Path) -> CheckpointError:
     """Return the error for a JSON file whose format or version is unsupported."""
     beside = weights.with_suffix(".json")
-    onward = f"start a new run with these weights: mhp-train --weights {weights}"
+    onward = f"start a new run with these weights: mhp train --weights {weights}"
     if form == FORMAT and isinstance(version, int) and version > VERSION:
         found = f"was written by a newer mhp (format {version}; this version reads {VERSION})"
         return CheckpointError(beside, found, "", f"Install the newer mhp to resume the run, or {onward}.")
@@ -185,7 +185,7 @@ def verify(checkpoint: Checkpoint, state: bool = True) -> None:
             "checkpoint of the run"
         )
         if path == checkpoint.state:
-            remedy += f", or start a new run with mhp-train --weights {checkpoint.weights}"
+            remedy += f", or start a new run with mhp train --weights {checkpoint.weights}"
         beside = checkpoint.weights.with_suffix(".json").name
         try:
             found = measure(path)
@@ -196,10 +196,10 @@ def verify(checkpoint: Checkpoint, state: bool = True) -> None:
         if expected is None:
             named = ", ".join(checkpoint.files)
             what, names = f"is not described by {beside}", f"one of {named}"
-            raise CheckpointError(path, what, names, "Restore the file names that mhp-train gave.")
+            raise CheckpointError(path, what, names, "Restore the file names that mhp train gave.")
         if found != expected:
             what = f"is {found[0]} bytes long" if found[0] != expected[0] else "holds other bytes"
-            written = f"the {expected[0]} bytes that mhp-train wrote (SHA-256 in {beside})"
+            written = f"the {expected[0]} bytes that mhp train wrote (SHA-256 in {beside})"
             raise CheckpointError(path, what, written, f"{remedy}.")
 
 

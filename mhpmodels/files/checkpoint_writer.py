@@ -85,10 +85,10 @@ def save(
         cause = error.__cause__ if isinstance(error, OutputError) else error  # an engine raises a less specific remedy
         if not isinstance(cause, OSError):
             raise
-        remedy = to_write(cause, weights, f"run mhp-train --resume {folder} to resume from the previous checkpoint")
+        remedy = to_write(cause, weights, f"run mhp train --resume {folder} to resume from the previous checkpoint")
         if not folder.is_dir():
             remedy = (
-                f"Restore the folder {folder} with its checkpoints, then run mhp-train --resume {folder}; if they are "
+                f"Restore the folder {folder} with its checkpoints, then run mhp train --resume {folder}; if they are "
                 "lost, start a new run."
             )
         raise OutputError(weights, f"cannot be written ({why(cause)})", "", remedy) from cause

@@ -8,7 +8,7 @@
 
 A key is written only if the config sets the field, so a network with MHP v1's own classes has none.
 
-The rule: the file is untrusted. Metadata that mhp-convert would not write is an error, and a table is never a path,
+The rule: the file is untrusted. Metadata that mhp convert would not write is an error, and a table is never a path,
 because a path would make mhp read this machine's files.
 """
 
@@ -50,8 +50,8 @@ def read_notes(config: TrainConfig, notes: Mapping[str, str], place: object) -> 
         return config.changed(**{name: _CHECKS[name](value, config.network.classes) for name, value in values.items()})
     except (ValueError, TypeError, RecursionError) as error:
         found = f"its class metadata is damaged ({error_in_words(error)})"
-        remedy = f"Write the file again with mhp-convert WEIGHTS {place} --overwrite."
-        raise CheckpointError(place, found, "metadata written by mhp-convert", remedy) from error
+        remedy = f"Write the file again with mhp convert WEIGHTS {place} --overwrite."
+        raise CheckpointError(place, found, "metadata written by mhp convert", remedy) from error
 
 
 def _names(value: Any, classes: int) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from mhpmodels.files import params
 _PICTURE = re.compile(r".+\.(png|jpg)|[0-9a-f]{64}", re.DOTALL)
 """Final names (mhpdata.filesystem.atomic.parse_part) of files that several processes may write at the same time."""
 HTML_START = '<!doctype html>\n<html lang="en"><meta name="generator" content="mhp-show">'
-"""First characters of a page that mhp-show writes."""
+"""First characters of a page that mhp show writes."""
 _STARTS = {
     ".png": PNG_SIGNATURE,
     ".jpg": b"\xff\xd8\xff",

@@ -43,8 +43,8 @@ _MOST_AXES = 32
 MAX_BYTES = 1 << 34
 """Maximum size of a file of weights, in bytes: four billion float32."""
 FITTING = (
-    "Pass the --model, --backbone and --aux (for mhp-eval and mhp-predict also --classes) that the weights were "
-    'trained with (listed under "config" in the .json of an mhp-train checkpoint), or pass weights of the requested '
+    "Pass the --model, --backbone and --aux (for mhp eval and mhp predict also --classes) that the weights were "
+    'trained with (listed under "config" in the .json of an mhp train checkpoint), or pass weights of the requested '
     "network."
 )
 """Remedy for weights of another network."""
@@ -67,7 +67,7 @@ def read_params(path: str | Path) -> Arrays:
     try:
         data = read_regular(path, MAX_BYTES)
     except OSError as error:
-        remedy = to_open(error, path, "a .params file, such as one that mhp-train --engine mxnet or GluonCV wrote")
+        remedy = to_open(error, path, "a .params file, such as one that mhp train --engine mxnet or GluonCV wrote")
         raise CheckpointError(path, f"cannot be read ({why(error)})", "a .params file", remedy) from error
     return parse_params(data, str(path))
 
@@ -84,7 +84,7 @@ def parse_params(data: bytes, place: str = "the .params file") -> Arrays:
     """
     cursor = _Cursor(data, place)
     if cursor.take("<QQ") != (_LIST, 0):
-        remedy = "Pass a file that GluonCV or mhp-train --engine mxnet wrote, or convert a .pt file with mhp-convert."
+        remedy = "Pass a file that GluonCV or mhp train --engine mxnet wrote, or convert a .pt file with mhp convert."
         raise CheckpointError(place, "does not begin with the header of MXNet arrays", "a .params file", remedy)
     arrays = [_read_array(cursor) for _ in range(cursor.count(4, "arrays"))]
     names = [_read_name(cursor) for _ in range(cursor.count(8, "names"))]

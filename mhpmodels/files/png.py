@@ -31,7 +31,7 @@ LEVEL = 6
 29; with the difference to the row above (filter 2): 15719, 2; 10513, 3; 8390, 25."""
 
 _TURNED = b"EXIF orientation applied\0"
-_RAW = "Predict the stored pixels: mhp-predict --data REC, or mhp-predict --exif raw for image files."
+_RAW = "Predict the stored pixels: mhp predict --data REC, or mhp predict --exif raw for image files."
 _AGAIN = "If this is a copy, copy it again; otherwise write it again with the program that made the predictions."
 
 
@@ -107,12 +107,12 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *
         remedy = f"{AS_ONE} {_AGAIN}" if error.kind is Kind.ONE_IMAGE else _AGAIN
         raise PredictionError(place, error.found, expected, remedy) from error
     if header.kind != "png":
-        raise PredictionError(place, f"a {NAMES[header.kind]}", expected, f"{SAVE_AS} mhp-predict writes such PNGs.")
+        raise PredictionError(place, f"a {NAMES[header.kind]}", expected, f"{SAVE_AS} mhp predict writes such PNGs.")
     if b"tEXt" + _TURNED in data:
         raise PredictionError(place, "was turned upright by EXIF", "the order of the stored pixels", _RAW)
     if (header.height, header.width) != size:
         remedy = (
-            "Resize the prediction to that size by nearest neighbour; mhp-score compares at the image's original size, "
+            "Resize the prediction to that size by nearest neighbour; mhp score compares at the image's original size, "
             "or with --at packed at the packed size."
         )
         if (header.width, header.height) == size:

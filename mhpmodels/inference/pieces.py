@@ -148,7 +148,7 @@ class Inference:
         if logits.shape != expected or logits.dtype != np.float32:
             remedy = f"Make the network of --model return {self.classes} channels at the image's size."
             if self.source.endswith(".onnx"):
-                remedy = f"Write the file again with mhp-convert WEIGHTS {self.source} --overwrite."
+                remedy = f"Write the file again with mhp convert WEIGHTS {self.source} --overwrite."
             found = f"returned logits {logits.dtype} {logits.shape}"
             raise EngineError(self.source, found, f"float32 {expected}, for {self.classes} classes", remedy)
         return np.asarray(logits[0])
@@ -178,7 +178,7 @@ class Inference:
 
 
 def input_size(source: tuple[int, int], short: int, place: str) -> tuple[int, int]:
-    """Return the input size of an image for the network, (height, width): the size at which mhp-pack stores it.
+    """Return the input size of an image for the network, (height, width): the size at which mhp pack stores it.
 
     Args:
         source: (height, width) of the image.
@@ -212,7 +212,7 @@ def _less_narrow(source: tuple[int, int], short: int) -> str:
         except OptionError:
             fits = False
         low, high = (middle, high) if fits else (low, middle)
-    remedy = "Crop the image to make it less narrow, or leave it out (mhp-predict: --on-error skip)"
+    remedy = "Crop the image to make it less narrow, or leave it out (mhp predict: --on-error skip)"
     return f"{remedy}{f', or pass --base-size {low} or less' if low >= _LEAST_SHORT else ''}."
 
 

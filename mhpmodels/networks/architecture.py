@@ -59,7 +59,7 @@ class Architecture:
             if output in shapes and depth is not None:
                 return Architecture(model, f"resnet{depth}", shapes[output][0], any("auxlayer" in n for n in shapes))
         found = f"{len(shapes)} arrays, such as {', '.join(list(shapes)[:3])}"
-        remedy = "Pass weights that mhp-train or GluonCV's net.save_parameters wrote."
+        remedy = "Pass weights that mhp train or GluonCV's net.save_parameters wrote."
         raise CheckpointError(place, found, "weights of PSPNet or ICNet with GluonCV's names", remedy)
 
     def check(self) -> None:
@@ -130,7 +130,7 @@ def to_fit(given: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int,
     if network.aux and not file.aux:
         options.append("no --aux")
     if file.classes != network.classes:
-        options.append(f"--classes {file.classes} (mhp-train: a --data with {file.classes} classes)")
+        options.append(f"--classes {file.classes} (mhp train: a --data with {file.classes} classes)")
     if not options or (resnest in given and file.backbone != network.backbone):
         return FITTING
     return f"Pass {', '.join(options)} to use these weights, or pass weights of the requested network."

@@ -1,1 +1,1 @@
-"""Predict label PNGs and overlays with a trained network, and convert its weights (mhp-predict, mhp-convert)."""
+"""Predict label PNGs and overlays with a trained network, and convert its weights (mhp predict, mhp convert)."""

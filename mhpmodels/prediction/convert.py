@@ -27,7 +27,7 @@ def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Pat
 
     Args:
         source: ``.params`` or ``.pt`` file, recognised by its first bytes, or a run's folder for its best checkpoint.
-            To write ``.onnx`` it must be a PSPNet, an ICNet, or a checkpoint of mhp-train with its JSON file.
+            To write ``.onnx`` it must be a PSPNet, an ICNet, or a checkpoint of mhp train with its JSON file.
         out: file to write, with a suffix of KINDS.
         overwrite: replace an existing file.
 
@@ -69,7 +69,7 @@ def _convert(source: Path, out: Path, suffix: str) -> None:
         raise MissingError("torch", f"cannot be imported ({error})", "", f"{install('torch')}.") from error
 
     tensors = read_weights(source)
-    if not source.with_suffix(".json").exists():  # mhp-train writes the network's own names, without wrappers' prefixes
+    if not source.with_suffix(".json").exists():  # mhp train writes the network's own names, without wrappers' prefixes
         tensors = own_names(tensors)
     if suffix == ".pt":
         write_weights(out, tensors)

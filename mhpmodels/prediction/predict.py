@@ -100,7 +100,7 @@ def predict_split(
 
     Args:
         inference, out, options: as for ``predict_photos``.
-        folder: packed folder that ``mhp-pack`` wrote.
+        folder: packed folder that ``mhp pack`` wrote.
         split: name of one of its splits.
         names: ids of the images to predict; None for all.
         labels: classes of the network; None for those of the folder.

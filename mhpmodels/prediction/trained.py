@@ -1,6 +1,6 @@
 """Open a trained network from its checkpoint, for evaluation and prediction.
 
-A checkpoint of mhp-train describes its network in its JSON file; for bare weights, such as GluonCV's, the caller passes
+A checkpoint of mhp train describes its network in its JSON file; for bare weights, such as GluonCV's, the caller passes
 the model, the backbone and the number of classes.
 """
 
@@ -43,7 +43,7 @@ def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19
         The path of the weights, and a config for one device unless ``given`` has ``ngpus``.
 
     Raises:
-        CheckpointError: the weights are missing, or differ from what mhp-train wrote.
+        CheckpointError: the weights are missing, or differ from what mhp train wrote.
         OptionError: ``given`` contradicts the checkpoint, or a value is invalid.
     """
     path = Path(path)

@@ -1,1 +1,1 @@
-"""Predictions in files against the labels, persons included (mhp-score)."""
+"""Predictions in files against the labels, persons included (mhp score)."""

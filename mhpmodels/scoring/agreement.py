@@ -5,10 +5,10 @@
     download ─hash─> groups of identical images ─> each annotation as prediction, each other as truth ─> Agreement
 
 LV-MHP v1 contains byte-identical images whose copies were annotated independently. The score of one annotator's masks
-against another's, by the definitions of mhp-score, is a practical upper bound for predictions.
+against another's, by the definitions of mhp score, is a practical upper bound for predictions.
 
 Each pair of annotations is scored in both directions, so neither counts as the truth. They are compared at source size,
-with labels merged by mhp-pack's default rule. Annotations have no confidence scores, so all are equal: AP^p takes
+with labels merged by mhp pack's default rule. Annotations have no confidence scores, so all are equal: AP^p takes
 persons in the order of the images and files; PCP and IoU do not depend on that order. Pixels that are 255 in either
 annotation are not compared and belong to no person; a person without a labelled pixel is not counted.
 """
@@ -141,7 +141,7 @@ def measure_agreement(
     workers: int | None = None,
     progress: bool = False,
 ) -> Agreement:
-    """Score the annotations of duplicated images against each other (mhp-verify --agreement).
+    """Score the annotations of duplicated images against each other (mhp verify --agreement).
 
     Args:
         src: folder of the extracted download; it is only read.
@@ -175,7 +175,7 @@ def measure_agreement(
         remedy = "Omit --agreement, or pass a download with annotated duplicates, such as LV-MHP v1."
         if left_out:
             found += f" ({len(left_out)} damaged, such as {left_out[0].place}: {left_out[0].found})"
-            remedy = f"Extract the archive again; mhp-verify --src {src} lists what is damaged."
+            remedy = f"Extract the archive again; mhp verify --src {src} lists what is damaged."
         raise FolderError(src, found, "byte-identical images, each with masks", remedy)
     confusion = Confusion(len(listing.labels))
     for one in compared:

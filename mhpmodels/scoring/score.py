@@ -53,10 +53,10 @@ def score(
     threads: int | None = None,
     progress: bool = False,
 ) -> Score:
-    """Score a folder of predictions (mhp-score).
+    """Score a folder of predictions (mhp score).
 
     Args:
-        folder: packed folder written by ``mhp-pack``.
+        folder: packed folder written by ``mhp pack``.
         predictions: folder in one of the forms of ``mhpmodels.scoring.submission``.
         split: name of the split.
         at: size of the predictions, at which they are compared: "source" or "packed".

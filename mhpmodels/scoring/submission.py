@@ -2,7 +2,7 @@
 
 ::
 
-    labels      0001.png, 0002.png, ...     one label map per image, as mhp-predict writes
+    labels      0001.png, 0002.png, ...     one label map per image, as mhp predict writes
     official    results.txt, global_seg/0001.png, global_tag/0001.png
                 the form of the MHP challenge: labels, and the person of each pixel; results.txt has one line per
                 image, ``0001 1 0.98 2 0.75``: the numbers of the persons in global_tag, each with its score
@@ -86,7 +86,7 @@ class Submission:
                 what = "person number" if files.name == TAGS and self.has_persons else "label"
                 remedy = f"Write {files / missing[0]}.png and the others, with the {what} of each pixel"
                 if not self.has_persons:
-                    command = f"mhp-predict --keep --checkpoint RUN --data REC --split SPLIT --out {files}"
+                    command = f"mhp predict --keep --checkpoint RUN --data REC --split SPLIT --out {files}"
                     remedy += f", as {command} does; or check the spelling of --pred"
                 raise PredictionError(files, found, "one PNG per image, named by its id", f"{remedy}.")
 

@@ -1,6 +1,6 @@
 """Results of scoring, for the set and per image, as text, JSON and CSV.
 
-mhp-score takes its choices from this module, so it imports nothing heavy.
+mhp score takes its choices from this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def write_compared(
 
     Args:
         folder: packed folder.
-        predictions: folder of label maps named after images of one of its splits, as mhp-predict writes them.
+        predictions: folder of label maps named after images of one of its splits, as mhp predict writes them.
         out: folder of the page; it exists.
         count: number of images, at least 1.
         overwrite: replace existing files.
@@ -74,7 +74,7 @@ def write_compared(
         names = [name for name in predicted if name in split.names]
         if not names:
             found, expected = "no label map of the packed folder", f"PNG files named after images of {folder}"
-            remedy = "Pass the --out folder of mhp-predict --data, run on this packed folder."
+            remedy = "Pass the --out folder of mhp predict --data, run on this packed folder."
             raise PredictionError(predictions, found, expected, remedy)
         make_inner_folder(out / FOLDER)
         submission = Submission(predictions, names, len(split.classes))

@@ -32,7 +32,7 @@ WINDOW = 51
 
 
 def save_curves(folder: str | Path, out: str | Path, overwrite: bool = False) -> tuple[int, int]:
-    """Write the curves of a run (``mhp-show --run``).
+    """Write the curves of a run (``mhp show --run``).
 
     Args:
         folder: folder of the run.
@@ -51,7 +51,7 @@ def save_curves(folder: str | Path, out: str | Path, overwrite: bool = False) ->
     check_out(out, overwrite, ".png")
     steps, epochs = read_steps(folder), read_epochs(folder)
     if not steps:
-        remedy = "Run the same command again after mhp-train's first step, or pass the folder of another run."
+        remedy = "Run the same command again after mhp train's first step, or pass the folder of another run."
         raise CheckpointError(folder / STEPS, "has no step yet", "one row per training step", remedy)
     write_file(out, encode_picture(draw_curves(steps, epochs, _title(folder))), overwrite)
     return len(epochs), len(steps)

@@ -96,7 +96,7 @@ def default_split(manifest: Manifest, names: Sequence[str]) -> str:
     order = dict.fromkeys((*PREFERRED, *manifest.splits))
     filled = [split for split in order if split in manifest.splits and manifest.splits[split].records]
     if not filled:
-        remedy = "Check the download with mhp-verify --src, whose lists must name images; then pack with --overwrite."
+        remedy = "Check the download with mhp verify --src, whose lists must name images; then pack with --overwrite."
         raise OptionError("split", "no split has samples", "one with samples", remedy)
     for split in filled:
         known = {name for shard in manifest.splits[split].shards for name in shard.names}

@@ -66,7 +66,7 @@ def save_sheet(
     selection: Selection = SPREAD,
     overwrite: bool = False,
 ) -> Sheet:
-    """Write a contact sheet of a packed folder (mhp-show).
+    """Write a contact sheet of a packed folder (mhp show).
 
     Args:
         folder: packed folder.

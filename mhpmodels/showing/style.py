@@ -1,4 +1,4 @@
-"""The style sheet of mhp-show's page, for desktop and phone, without external fonts or files."""
+"""The style sheet of mhp show's page, for desktop and phone, without external fonts or files."""
 
 STYLE = """
 :root { color-scheme: light; --ink: #1b1f24; --muted: #5b636c; --line: #d5dae0; }

@@ -1,4 +1,4 @@
-"""Write an HTML page that shows a packed folder, a training run and predictions (mhp-show --page).
+"""Write an HTML page that shows a packed folder, a training run and predictions (mhp show --page).
 
 ::
 
@@ -125,7 +125,7 @@ def _data(folder: str, manifest: Manifest) -> Markup:
     ]
     header = ["split", "images", "persons", "gray images", "overlapping px", "conflicting px"]
     size = sum(file.bytes for file in manifest.files) / 2**20
-    checked = "no problems" if report.clean else f"{counted(len(report.findings), 'problem')}; run mhp-verify"
+    checked = "no problems" if report.clean else f"{counted(len(report.findings), 'problem')}; run mhp verify"
     facts = (
         f"Layout {manifest.layout}, {size:.1f} MB as {manifest.options.get('format', 'unknown')}; "
         f"{counted(len(manifest.skipped), 'image')} skipped, {counted(len(manifest.duplicates), 'group')} of "

@@ -1,1 +1,1 @@
-"""The training loop and everything around it, shared by all engines (mhp-train)."""
+"""The training loop and everything around it, shared by all engines (mhp train)."""

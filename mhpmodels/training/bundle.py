@@ -38,7 +38,7 @@ from mhpmodels.engines.engine import Engine, Step, open_engine
 FORMAT, VERSION = "mhp-bundle", 1
 MOST_JSON = 1 << 24
 """Maximum size of bundle.json, in bytes."""
-_GIVE = "Pass a folder below a run's bundles/ to mhp-train --replay; if this one is a copy, copy it again."
+_GIVE = "Pass a folder below a run's bundles/ to mhp train --replay; if this one is a copy, copy it again."
 _ELSEWHERE = "or start a run with another --save-dir"
 _NEWER = "Copy the folder again if this is a copy; if a later mhp wrote it, install that version."
 
@@ -142,7 +142,7 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
     except OSError as error:
         if isinstance(error, OutputError):
             raise
-        remedy = to_write(error, path, f"resume with mhp-train --resume {path.parent.parent}")
+        remedy = to_write(error, path, f"resume with mhp train --resume {path.parent.parent}")
         raise OutputError(path, f"cannot save the skipped step ({why(error)})", "", remedy) from error
 
 

@@ -1,7 +1,7 @@
 """Handle non-finite steps: skip, log, save and count them.
 
 The rule: no infinity or NaN reaches a weight, a running statistic, the optimiser or a mean. The engine rolls the step
-back (``Step.applied``). The guard then logs it with its samples and saves it as a bundle for ``mhp-train --replay``.
+back (``Step.applied``). The guard then logs it with its samples and saves it as a bundle for ``mhp train --replay``.
 Too many non-finite steps in a row end the run.
 """
 
@@ -57,14 +57,14 @@ class Guard:
         what = f"{moment.place}: loss {step.loss:g}, gradient {step.gradient:g}: step skipped"
         samples = sample_list(moment.names, moment.indices)
         bundle = self._keep(moment, step, engine)
-        kept = f"; replay with mhp-train --replay {bundle}" if bundle else ""
+        kept = f"; replay with mhp train --replay {bundle}" if bundle else ""
         self._report(f"{what}; samples {samples}{kept}")
         if self.in_a_row >= self._most:
             raise NonFiniteError(
                 moment.place,
                 f"{self.in_a_row} steps in a row had a non-finite loss or gradient; last samples: {samples}",
                 "",
-                f"Run mhp-train --replay {bundle or max(self._folder.glob('epoch_*'))} to inspect the step. Then start "
+                f"Run mhp train --replay {bundle or max(self._folder.glob('epoch_*'))} to inspect the step. Then start "
                 f"a new run with --lr {engine.config.optim.lr / 10:g}, a tenth; if that does not help, add --clip-grad "
                 "1 or --warmup-epochs 1.",
             )

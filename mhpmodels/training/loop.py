@@ -97,7 +97,7 @@ class Loop:
             if self.at.iteration:
                 self._save(None)
             onward = (
-                f"Resume with: mhp-train --resume {self.saved}" if self.saved else "No step was done; nothing is lost."
+                f"Resume with: mhp train --resume {self.saved}" if self.saved else "No step was done; nothing is lost."
             )
             self.log.line(f"Stopped by a signal {self.where}. {onward}")
 

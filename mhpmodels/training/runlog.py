@@ -28,7 +28,7 @@ from mhpmodels.training.tables import EPOCHS, STEPS, EpochRow, StepRow, columns,
 
 _log = logging.getLogger(__name__)
 """Every line of the run's log, at level INFO."""
-_ON = "resume with mhp-train --resume and the run's folder, or start the run again if it has no checkpoint yet"
+_ON = "resume with mhp train --resume and the run's folder, or start the run again if it has no checkpoint yet"
 
 
 class RunLog:
@@ -44,7 +44,7 @@ class RunLog:
 
     Raises:
         OutputError: a file cannot be written, for example because the disk is full; also raised by every method.
-        CheckpointError: a table of an earlier run is unreadable or not a table of mhp-train.
+        CheckpointError: a table of an earlier run is unreadable or not a table of mhp train.
         MissingError: ``tensorboard`` is set and TensorBoard is not installed.
     """
 

@@ -138,12 +138,12 @@ def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
         rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
     except OSError as error:
         remedy = f"N{_RUN[1:]}." if isinstance(error, FileNotFoundError) else to_replace(error, path, _to_repair(path))
-        raise CheckpointError(path, f"cannot be read ({why(error)})", "a table of mhp-train", remedy) from error
+        raise CheckpointError(path, f"cannot be read ({why(error)})", "a table of mhp train", remedy) from error
     except (UnicodeDecodeError, csv.Error) as error:
         found = f"is damaged ({error_in_words(error)})"
-        raise CheckpointError(path, found, "a table of mhp-train", _to_repair(path)) from error
+        raise CheckpointError(path, found, "a table of mhp train", _to_repair(path)) from error
     if not rows or rows[0][: len(header)] != list(header):
-        raise CheckpointError(path, "not a table of mhp-train", f"columns {', '.join(header)}", _to_repair(path))
+        raise CheckpointError(path, "not a table of mhp train", f"columns {', '.join(header)}", _to_repair(path))
     for line, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
             found, expected = f"{counted(len(row), 'value')}", f"{len(rows[0])}, one per column"
@@ -153,20 +153,20 @@ def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
 
 def _to_repair(path: Path) -> str:
     """Return the remedy for a file that is not a table of a run."""
-    away = f"move {path.name} away, and mhp-train starts a new one"
+    away = f"move {path.name} away, and mhp train starts a new one"
     return f"{_COPY.format(path.name)}; in the original run, {away}; otherwise {_RUN}."
 
 
 def _to_repair_line(path: Path) -> str:
     """Return the remedy for a damaged line of a table."""
-    return f"{_COPY.format(path.name)}; otherwise delete this line. If mhp-train did not write the file, {_RUN}."
+    return f"{_COPY.format(path.name)}; otherwise delete this line. If mhp train did not write the file, {_RUN}."
 
 
 def drop_rows(path: Path, header: Sequence[str], bound: int) -> None:
     """Remove the rows of step ``bound`` and later; create the table if it is missing.
 
     Raises:
-        CheckpointError: the file is damaged or not a table of mhp-train.
+        CheckpointError: the file is damaged or not a table of mhp train.
         OSError: the file cannot be written.
     """
     rows = _rows(path, header) if path.exists() else [list(header)]

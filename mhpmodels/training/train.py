@@ -1,4 +1,4 @@
-"""Set up, start or resume a training run (mhp-train).
+"""Set up, start or resume a training run (mhp train).
 
 Rank 0 prepares the run's folder; the other ranks write their logs and tables to subfolders.
 """
@@ -133,7 +133,7 @@ def _prepare(out: Path, begun: Checkpoint | None) -> None:
     """Raise OutputError if the folder contains files that the run would overwrite."""
     there = checkpoint.listing(out) if out.is_dir() else ()
     if begun is None and there:
-        remedy = f"Resume it with mhp-train --resume {out}, or pass another --save-dir."
+        remedy = f"Resume it with mhp train --resume {out}, or pass another --save-dir."
         raise OutputError(out, "contains a run", "", remedy)
     if begun is None and (out / STEPS).exists() and read_steps(out):
         remedy = f"Pass another --save-dir, or delete the folder {out} if nobody needs it."

@@ -36,7 +36,7 @@ from mhptools.running import Command
 def main():
     print("begun")
     leaving.mark_broken()
-    raise EngineError("rank 0", "lost another rank", "", "Resume with mhp-train --resume RUN.")
+    raise EngineError("rank 0", "lost another rank", "", "Resume with mhp train --resume RUN.")
 
 main([])
 """
@@ -57,7 +57,7 @@ def test_a_broken_group_ends_without_destructors(status):
 def test_a_command_tells_its_error_and_ends_with_its_status():
     status, out, error = ended(COMMAND)
     assert (status, out) == (3, "begun\n"), error
-    assert "EngineError: rank 0: lost another rank. Resume with mhp-train --resume RUN." in error
+    assert "EngineError: rank 0: lost another rank. Resume with mhp train --resume RUN." in error
 
 
 def test_the_interpreter_ends_as_always_otherwise():

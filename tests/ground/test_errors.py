@@ -132,7 +132,7 @@ def test_errors_are_placed_by_at_and_their_texts_decide_nothing(package):
     ],
 )
 def test_damaged_runs_say_what_to_do(read):
-    todo = r"mhp-verify --deep .* copy the shard again .*; otherwise pack again with mhp-pack --overwrite\.$"
+    todo = r"mhp verify --deep .* copy the shard again .*; otherwise pack again with mhp pack --overwrite\.$"
     with pytest.raises(RecordError, match=rf"^(labels: are|mask: is) damaged .* {todo}"):
         read()
 

@@ -1,4 +1,4 @@
-"""Licences: the claims of an mhp-synth folder, and the licence line on everything generated."""
+"""Licences: the claims of an mhp synth folder, and the licence line on everything generated."""
 
 from __future__ import annotations
 

@@ -249,7 +249,7 @@ WHITE_AND_COLOURS = [(255, 255, 255), (128, 0, 0), (0, 128, 0), (255, 0, 0)]
 FORMS = {
     "gray": (save(LABELS, "PNG"), LABELS),
     "palette of grays": (save(LABELS, "PNG", mode="P"), LABELS),
-    "mhp-predict's palette": (encode_indexed(LABELS, MHP_V1.palette), LABELS),
+    "mhp predict's palette": (encode_indexed(LABELS, MHP_V1.palette), LABELS),
     "palette, all background": (encode_indexed(0 * LABELS, MHP_V1.palette), 0 * LABELS),
     "palette, 2 bits": (depth(FEW, 2, 3, palette(*WHITE_AND_COLOURS)), FEW),
     "palette, black and white": (depth(FEW % 2, 1, 3, palette((0, 0, 0), (255, 255, 255))), FEW % 2),

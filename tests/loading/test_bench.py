@@ -1,4 +1,4 @@
-"""mhp-bench: rows for a packed folder, and the call of the peers."""
+"""mhp bench: rows for a packed folder, and the call of the peers."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_a_person_without_a_label_is_counted_alike_everywhere(source, packed, tm
         assert statistics["persons"] == 3 * images
         assert statistics.get("unlabelled_persons", 0) == unlabelled
     table = report(mhpdata.open(packed, "train").manifest, packed)
-    assert "3 persons without a labelled pixel: kept in the records, not counted here or by mhp-score." in table
+    assert "3 persons without a labelled pixel: kept in the records, not counted here or by mhp score." in table
     for found in (
         mhpdata.verify_source(source),
         mhpdata.verify_packed(packed),

@@ -1,4 +1,4 @@
-"""The final report of mhp-pack: the manifest in words."""
+"""The final report of mhp pack: the manifest in words."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_counts_rule_copies_and_what_was_skipped():
     assert any("the overlap rule is 'first'" in line for line in lines)
     assert "Byte-identical images: 4 in 2 groups; all kept, listed in the manifest." in lines
     assert "  within a split: 1 group" in lines and "  train and val share: 1 group" in lines
-    at = lines.index("Skipped: 2, each recorded in the manifest. Run mhp-verify --src SRC for what to do about them.")
+    at = lines.index("Skipped: 2, each recorded in the manifest. Run mhp verify --src SRC for what to do about them.")
     assert lines[at + 1] == "  train/0003: annotations/0003_02_01.png: holds label 19; the highest is 18"
     assert lines[at + 2] == '  all splits/"\u00fc"\\n: train_list.txt line 7: does not name an image'
     assert lines[at + 4] == "  images: 2 files used under another name, such as 0007.JPG for 0007.jpg"
@@ -44,7 +44,7 @@ def test_only_the_first_of_many_skipped_are_shown():
 
 
 def test_the_download_is_named_for_who_wants_to_know_more():
-    assert "Run mhp-verify --src MHP for what" in report(MANIFEST, "rec", "MHP/")
+    assert "Run mhp verify --src MHP for what" in report(MANIFEST, "rec", "MHP/")
 
 
 def test_a_folder_of_format_1_is_complete_and_says_what_may_be_done():

@@ -1,4 +1,4 @@
-"""mhp-convert: GluonCV's file to torch's and back is the same file; an ONNX file gives torch's logits at any size;
+"""mhp convert: GluonCV's file to torch's and back is the same file; an ONNX file gives torch's logits at any size;
 files without weights are errors."""
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def test_image_files_are_predicted_upright_unless_raw_is_asked_for(tmp_path, kin
         assert done.labels[0].read_bytes() == raw.labels[0].read_bytes()
         np.testing.assert_array_equal(decode_labels(done.labels[0].read_bytes(), "a.png", size, 19), labels)
     else:  # even if the size is that of the stored pixels: labels of a dataset are never rotated
-        with pytest.raises(PredictionError, match=r"turned upright.*mhp-predict --exif raw"):
+        with pytest.raises(PredictionError, match=r"turned upright.*mhp predict --exif raw"):
             decode_labels(done.labels[0].read_bytes(), "a.png", (24, 40), 19)
     decode_labels(raw.labels[0].read_bytes(), "a.png", (24, 40), 19)
 

@@ -1,4 +1,4 @@
-"""Opening a trained network; mhp-eval and mhp-predict from flags to files."""
+"""Opening a trained network; mhp eval and mhp predict from flags to files."""
 
 from __future__ import annotations
 

@@ -241,7 +241,7 @@ def test_predictions_of_another_size(packed, tmp_path):
 
 def test_a_prediction_turned_by_90_degrees(packed, tmp_path):
     images = {name: (labels.T, owners, masks) for name, (labels, owners, masks) in truth(packed).items()}
-    with pytest.raises(PredictionError, match=r"60 x 40; expected 40 x 60 .*by EXIF: .*mhp-predict --exif raw"):
+    with pytest.raises(PredictionError, match=r"60 x 40; expected 40 x 60 .*by EXIF: .*mhp predict --exif raw"):
         score(packed, submit(tmp_path, "labels", images), "test")
 
 

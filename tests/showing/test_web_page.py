@@ -1,4 +1,4 @@
-"""The page of mhp-show: valid, escaped, self-contained; it never replaces foreign files."""
+"""The page of mhp show: valid, escaped, self-contained; it never replaces foreign files."""
 
 from __future__ import annotations
 

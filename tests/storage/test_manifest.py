@@ -233,7 +233,7 @@ def test_deep_options_are_refused():
 def test_a_folder_without_one(tmp_path):
     with pytest.raises(ManifestError, match=r"manifest.json: missing.* run its command again"):
         read_manifest(tmp_path)
-    with pytest.raises(ManifestError, match=r"missing.* Pass the folder that mhp-pack wrote.*nowhere does not exist"):
+    with pytest.raises(ManifestError, match=r"missing.* Pass the folder that mhp pack wrote.*nowhere does not exist"):
         read_manifest(tmp_path / "nowhere")
     (tmp_path / "manifest.json").mkdir()
     with pytest.raises(ManifestError, match="cannot be read"):
@@ -264,7 +264,7 @@ def test_a_shard_format_that_does_not_exist(format, tmp_path):
 @pytest.mark.parametrize("overlap", [..., "best", "", 5, None, ["first"]])
 def test_an_overlap_rule_that_does_not_exist(overlap, tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps(changed(("options", "overlap"), overlap)))
-    with pytest.raises(ManifestError, match=r"options\.overlap.* pack again with mhp-pack --overwrite"):
+    with pytest.raises(ManifestError, match=r"options\.overlap.* pack again with mhp pack --overwrite"):
         mhpdata.open(tmp_path, "train")
 
 

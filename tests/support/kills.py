@@ -66,7 +66,7 @@ def tool(name: str, flags: str) -> list[str]:
 
 
 def pack(source: Path, format: str) -> Victim:
-    """mhp-pack: shards under their final names are complete; a manifest exists only beside all of them."""
+    """mhp pack: shards under their final names are complete; a manifest exists only beside all of them."""
 
     def check(out: Path, expected: Digests) -> None:
         there = {name: digest for name, digest in tree(out).items() if not name.startswith(".")}
@@ -78,7 +78,7 @@ def pack(source: Path, format: str) -> Victim:
 
 
 def train(rec: Path, engine: str) -> Victim:
-    """mhp-train with a checkpoint every few steps: all of them are complete; losses, weights and states are equal."""
+    """mhp train with a checkpoint every few steps: all of them are complete; losses, weights and states are equal."""
     flags = (
         f"--data {rec} --engine {engine} --model {NETWORK[engine]} --backbone resnet18 --base-size 64 --crop-size 64"
     )
@@ -107,7 +107,7 @@ def train(rec: Path, engine: str) -> Victim:
 
 
 def evaluate(rec: Path, run: Path) -> Victim:
-    """mhp-eval: it writes no files; its output is the same except for the milliseconds."""
+    """mhp eval: it writes no files; its output is the same except for the milliseconds."""
     before = {"rec": tree(rec), "run": tree(run)}
 
     def made(_: Path, stdout: str) -> Digests:
@@ -120,7 +120,7 @@ def evaluate(rec: Path, run: Path) -> Victim:
 
 
 def predict(rec: Path, run: Path) -> Victim:
-    """mhp-predict: every PNG and overlay under its final name is complete."""
+    """mhp predict: every PNG and overlay under its final name is complete."""
 
     def made(out: Path, _: str) -> Digests:
         return {name: digest for name, digest in tree(out).items() if not Path(name).name.startswith(".")}
@@ -222,7 +222,7 @@ def environment() -> dict[str, str]:
 
 
 def packers(work: Path) -> dict[str, Victim]:
-    """Return mhp-pack and write its input."""
+    """Return mhp pack and write its input."""
     source = work / "MHP_v1"
     synthesize(source, images=40, seed=5, scale=0.5)
     return {f"pack, {format}": pack(source, format) for format in ("recordio", "hdf5")}

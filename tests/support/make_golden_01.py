@@ -14,7 +14,7 @@ torch                  the same with torch_tiny:Small, stopped one step earlier
 pred                   predictions of the torch run's network on the test split: labels, overlays, a legend
 digests.json           SHA-256 of the decoded content of the packed folders
 curves.json            results of the uninterrupted runs
-score.json             mhp-score's result for pred
+score.json             mhp score's result for pred
 ====================== =============================================================================================
 """
 

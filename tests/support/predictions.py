@@ -71,7 +71,7 @@ def spoil(images, seed=0):
 
 
 def command(*arguments, status=0):
-    """Run mhp-score and check its exit status."""
+    """Run mhp score and check its exit status."""
     done = CliRunner().invoke(mhp_score, [str(argument) for argument in arguments])
     assert done.exit_code == status, done.output
     return done

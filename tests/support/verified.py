@@ -1,4 +1,4 @@
-"""A small download, its packed folders, and functions that damage them, for tests of mhp-verify."""
+"""A small download, its packed folders, and functions that damage them, for tests of mhp verify."""
 
 from __future__ import annotations
 

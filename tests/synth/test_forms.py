@@ -1,4 +1,4 @@
-"""mhp-synth's output in the form of MHP v2 and CIHP is scanned, verified and packed like the releases."""
+"""mhp synth's output in the form of MHP v2 and CIHP is scanned, verified and packed like the releases."""
 
 import numpy as np
 import pytest

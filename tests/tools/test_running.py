@@ -123,7 +123,7 @@ def test_what_lies_outside_the_data_is_told_by_the_cause_of_the_cause():
     assert is_outside(error) and not is_outside(caused(CheckpointError("x", "broken"), ValueError("no")))
 
 
-# --- mhp-verify
+# --- mhp verify
 
 
 def report(monkeypatch, *findings):
@@ -171,7 +171,7 @@ def test_a_download_that_may_not_be_looked_at_is_not_damaged(source, monkeypatch
 
 
 def shell(line, *arguments):
-    """Run a shell line in which "$@" is mhp-verify with these arguments; its status is that of mhp-verify."""
+    """Run a shell line in which "$@" is mhp verify with these arguments; its status is that of mhp verify."""
     command = [sys.executable, "-m", "mhptools.verify", *map(str, arguments)]
     return subprocess.run(["bash", "-c", line, "bash", *command], capture_output=True, text=True, check=False)
 

@@ -1,4 +1,4 @@
-"""mhp-score: its table, its files, and the figure of the worst images."""
+"""mhp score: its table, its files, and the figure of the worst images."""
 
 from __future__ import annotations
 

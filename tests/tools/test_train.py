@@ -1,4 +1,4 @@
-"""mhp-train: flags to config, and exit statuses."""
+"""mhp train: flags to config, and exit statuses."""
 
 import importlib
 import os
@@ -110,7 +110,7 @@ def test_a_signal_ends_it_with_its_status_and_resume_needs_no_other_flag(hooks, 
     hooks["before_step"] = lambda count, _: os.kill(os.getpid(), number) if count == 1 else None
     stopped = invoke(small(rec))
     assert stopped.exit_code == status, stopped.output
-    command = re.search(r"Resume with: mhp-train (.*)", stopped.output)[1]
+    command = re.search(r"Resume with: mhp train (.*)", stopped.output)[1]
     hooks.clear()
     result = invoke(command)
     assert result.exit_code == 0, result.output

@@ -1,4 +1,4 @@
-"""mhp-verify: its report, exit status, and invalid usage."""
+"""mhp verify: its report, exit status, and invalid usage."""
 
 from __future__ import annotations
 

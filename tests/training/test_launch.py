@@ -1,4 +1,4 @@
-"""mhp-train on several devices with torch: the command starts torchrun once; a run of two ranks resumes with one."""
+"""mhp train on several devices with torch: the command starts torchrun once; a run of two ranks resumes with one."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_two_contexts_stop_at_a_signal_and_one_goes_on(tmp_path):
         process.send_signal(signal.SIGINT)
         said = process.stdout.read()
     assert process.returncode == 130, first + said
-    place, command = re.search(r"Stopped by a signal (in .*)\. Resume with: mhp-train (.*)", said).groups()
+    place, command = re.search(r"Stopped by a signal (in .*)\. Resume with: mhp train (.*)", said).groups()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

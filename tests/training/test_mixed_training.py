@@ -1,4 +1,4 @@
-"""mhp-train on several folders, with class weights and rare images; the classes in its checkpoints."""
+"""mhp train on several folders, with class weights and rare images; the classes in its checkpoints."""
 
 import json
 import os

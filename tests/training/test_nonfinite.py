@@ -65,7 +65,7 @@ def test_too_many_in_a_row_end_the_run_and_save_it(config, tmp_path):
 
     with pytest.raises(NonFiniteError, match=r"3 steps in a row .* last samples: \d{4} \(\d\)") as caught:
         run(config, tmp_path / "run", before_step=broken)
-    assert "mhp-train --replay" in str(caught.value)
+    assert "mhp train --replay" in str(caught.value)
     last = checkpoint.read(tmp_path / "run")
     assert (last.position.step, last.position.in_a_row) == (8, 3)
     assert np.isfinite(weights(last.weights)).all()

@@ -44,7 +44,7 @@ def test_a_signal_saves_and_the_run_goes_on_exactly(config, whole, tmp_path, num
     stopped = run(config, tmp_path / "run", before_step=send(number, at))
     assert stopped.signal == number
     assert stopped.last.name == f"epoch_{at // STEPS:04d}_iteration_{at % STEPS + 1:04d}.params"
-    assert f"mhp-train --resume {stopped.last}" in caplog.text
+    assert f"mhp train --resume {stopped.last}" in caplog.text
     check_equal(run(config, tmp_path / "run", resume=stopped.last), whole)
     assert not stopped.last.exists(), "a checkpoint from within an epoch goes when a later one is there"
 
@@ -72,7 +72,7 @@ def test_a_signal_while_an_epoch_is_saved_needs_no_other_checkpoint(config, whol
     stopped = run(config, tmp_path / "run", before_save=send(signal.SIGINT, 1))
     assert [c.weights for c in checkpoint.listing(stopped.folder)] == [stopped.last]
     assert stopped.last.name.startswith("epoch_0000_mIoU")
-    assert f"mhp-train --resume {stopped.last}" in caplog.text
+    assert f"mhp train --resume {stopped.last}" in caplog.text
     check_equal(run(config, tmp_path / "run", resume=stopped.last), whole)
 
 

@@ -38,9 +38,9 @@ def test_a_row_that_a_kill_cut_short_is_no_row(tmp_path):
 
 def test_another_table_is_refused(tmp_path):
     (tmp_path / STEPS).write_text("a,b\n1,2\n")
-    with pytest.raises(CheckpointError, match="not a table of mhp-train"):
+    with pytest.raises(CheckpointError, match="not a table of mhp train"):
         read_steps(tmp_path)
-    with pytest.raises(CheckpointError, match="not a table of mhp-train"):
+    with pytest.raises(CheckpointError, match="not a table of mhp train"):
         write(tmp_path, [], [])
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_epochs(tmp_path)

@@ -29,7 +29,7 @@ _ABOUT = "Record i is records[offsets[i]:offsets[i+1]]; its layout is in docs/fo
 _SYSTEM = re.compile(r"error message = '([^']*)'")
 _CHUNK = 1 << 22
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_COMPLETE = "a complete HDF5 file written by mhp-pack"
+_COMPLETE = "a complete HDF5 file written by mhp pack"
 
 
 class Writer:

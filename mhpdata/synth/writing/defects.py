@@ -185,4 +185,4 @@ DEFECTS: dict[str, Defect] = {
     "list-duplicate": list_duplicate,
     "list-crlf": list_crlf,
 }
-"""Every defect by name, in the order in which ``mhp-synth --defects`` adds them."""
+"""Every defect by name, in the order in which ``mhp synth --defects`` adds them."""

@@ -33,7 +33,7 @@ from mhpdata.wording import why, writing
 
 _AGAIN = "run the same command again: it starts from scratch"
 MARKER = ".mhp-synth"
-"""Marks an unfinished folder as one of mhp-synth, which may remove it."""
+"""Marks an unfinished folder as one of mhp synth, which may remove it."""
 _LIST = r"(train_list|test_list|train|val|test_all|test_inter_top[0-9]+|train_id|val_id|test_id|DEFECTS|SYNTHETIC)\.txt"
 _FILE = re.compile(rf"[0-9_]+\.(jpg|png|mat)|{_LIST}")
 """Pattern of the names of files in a dataset."""
@@ -90,7 +90,7 @@ def _new_partial(out: Path, form: Form) -> Path:
             _remove_partial(left)
     if folder.exists() or folder.is_symlink():
         remedy = f"Move {folder.name} away, or choose another --out."
-        raise OutputError(folder, "exists and was not made by mhp-synth", "", remedy)
+        raise OutputError(folder, "exists and was not made by mhp synth", "", remedy)
     folder.mkdir(parents=True)
     (folder / MARKER).touch()
     for name in form.folders:
@@ -110,7 +110,7 @@ def _remove_partial(folder: Path) -> None:
     for path in sorted(held, reverse=True):  # the contents of a folder before the folder
         if path.name != MARKER:
             path.rmdir() if path.is_dir() else path.unlink()
-    remove(folder, [folder / MARKER])  # last: it marks the folder as one of mhp-synth
+    remove(folder, [folder / MARKER])  # last: it marks the folder as one of mhp synth
 
 
 def _way(name: str) -> list[str]:

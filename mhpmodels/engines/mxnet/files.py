@@ -24,7 +24,7 @@ from mhpmodels.networks.architecture import to_fit
 STEPS = "steps"
 AUXILIARY = "auxlayer."
 _STATE = (
-    "Pass the .state file that mhp-train wrote beside weights of the same model, backbone, number of classes and "
+    "Pass the .state file that mhp train wrote beside weights of the same model, backbone, number of classes and "
     "optimizer."
 )
 

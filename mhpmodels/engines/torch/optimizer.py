@@ -20,7 +20,7 @@ _NAMES = {
     for kinds, name in (((), "sgd without momentum"), (MOMENTS["sgd"], "sgd with momentum"), (MOMENTS["adam"], "adam"))
 }
 STATE = (
-    "Pass the .state file that mhp-train wrote beside weights of the same model, backbone, number of classes and "
+    "Pass the .state file that mhp train wrote beside weights of the same model, backbone, number of classes and "
     "optimizer."
 )
 """Remedy for a state of another network or optimiser."""

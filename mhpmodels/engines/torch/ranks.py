@@ -115,7 +115,7 @@ class Ranks:
                 raise
             mark_broken()
             remedy = (
-                "Fix the error of the process that failed first, then resume from the last checkpoint with mhp-train "
+                "Fix the error of the process that failed first, then resume from the last checkpoint with mhp train "
                 "--resume and the run's folder."
             )
             found = f"lost another of the {self.world_size} ranks, or failed in a step ({error})"

@@ -23,7 +23,7 @@ from mhpmodels.files.params import EARLIER, MAX_BYTES, START, read_params, to_to
 from mhpmodels.networks.architecture import to_fit
 
 _OURS = (
-    "Pass a .pt or .params file that mhp-train, mhp-convert, GluonCV or torch.save(network.state_dict(), FILE) wrote."
+    "Pass a .pt or .params file that mhp train, mhp convert, GluonCV or torch.save(network.state_dict(), FILE) wrote."
 )
 _INSIDE = ("state_dict", "model_state_dict")
 """Keys under which training scripts save the weights, beside an epoch or an optimiser's state."""
@@ -148,7 +148,7 @@ def read_tensors(path: str | Path) -> Any:
             found, expected = "cannot be read: damaged, or not a torch file", "a file that torch.save wrote"
             remedy = (
                 f"If this is a copy, copy {Path(path).name} again from its source; otherwise pass a file that "
-                "mhp-train or torch.save wrote. If it holds more than tensors, numbers and text, save only the "
+                "mhp train or torch.save wrote. If it holds more than tensors, numbers and text, save only the "
                 "weights: torch.save(network.state_dict(), FILE)."
             )
             raise CheckpointError(path, found, expected, remedy) from error
@@ -158,7 +158,7 @@ def _opened(path: str | Path) -> BinaryIO:
     try:
         return os.fdopen(open_regular(path), "rb")
     except OSError as error:
-        remedy = to_open(error, path, "a .pt or .params file, such as one that mhp-train wrote")
+        remedy = to_open(error, path, "a .pt or .params file, such as one that mhp train wrote")
         raise CheckpointError(path, f"cannot be read ({why(error)})", "weights", remedy) from error
 
 
