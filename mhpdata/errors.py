@@ -39,13 +39,14 @@ _Source = TypeVar("_Source", bound="SourceError")
 
 SKIP = '--on-error skip, in Python on_error="skip"'
 """How to ask a command, or a function, to skip damaged input."""
-EXTRACT_AGAIN = f"Extract the archive again. To pack without damaged images, pass {SKIP}."
-"""Remedy for a damaged download."""
-_PHOTO_AGAIN = "{own} To leave the image out of mhp pack or mhp predict, " + f"pass {SKIP}."
-PHOTO_AGAIN = _PHOTO_AGAIN.format(own="Extract the archive again, or copy your own image again.")
-"""Remedy for a damaged image, whether from a download or the user's own."""
-PHOTO_SMALLER = _PHOTO_AGAIN.format(own="Scale the image down; if it comes from an archive, extract the archive again.")
-"""Remedy for an image that is too large, or claims to be."""
+WITHOUT = f"To pack without this image, pass {SKIP}."
+"""How to skip an image of a download that is damaged, or whose masks are."""
+KEEP = "To pack the pixels that decode, pass --damaged keep."
+"""How to pack a JPEG with damaged pixels."""
+SKIP_IMAGE = f"To skip this image, pass {SKIP}."
+"""How to skip an image that belongs to no download."""
+EXTRACT_AGAIN = f"Extract the archive again. {WITHOUT}"
+"""Remedy for a damaged image or mask of a download."""
 _COPY_AGAIN = (
     "If the packed folder is a copy, copy {file} again from the original; "
     "otherwise pack again with mhp pack --overwrite."
@@ -55,11 +56,13 @@ COPY_AGAIN = _COPY_AGAIN.format(file="the shard")
 _WHICH = "Run mhp verify --deep on the packed folder to find the shard."
 FIND_AGAIN = f"{_WHICH} {COPY_AGAIN}"
 """Remedy for a damaged record whose shard is unknown."""
+ANOTHER = "The shard may belong to another pack."
+"""Cause of a record that is intact, but not the one that the manifest lists."""
 PACK_AGAIN = "Re-run the mhp pack command that made the packed folder, with --overwrite."
 """Remedy for a shard that no copy repairs."""
 UPDATE = Remedy(
-    "If build.json in the packed folder names a newer version than pip show mhpkit, install that version; "
-    "otherwise pack again with mhp pack --overwrite.",
+    "Install a newer mhpkit (build.json in the packed folder names the version that packed it), or pack again with "
+    "mhp pack --overwrite.",
     Kind.NEWER,
 )
 """Remedy for a packed folder of an unknown format version."""
@@ -70,6 +73,15 @@ FIND_UPDATE = Remedy(f"{_WHICH} {UPDATE}", Kind.NEWER)
 def copy_again(name: str) -> str:
     """Return COPY_AGAIN for the file ``name``."""
     return _COPY_AGAIN.format(file=name)
+
+
+_ALONE = {
+    WITHOUT: SKIP_IMAGE,
+    f" {KEEP}": "",
+    "Extract the archive again": "Copy the file again",
+    "extract the archive again": "copy the file again",
+}
+"""Texts of remedies for an image of a download, with the texts for an image of its own."""
 
 
 class MhpError(Exception):
@@ -147,6 +159,13 @@ class FolderError(SourceError):
 
 class ImageError(SourceError):
     """An image cannot be used."""
+
+    def alone(self) -> ImageError:
+        """Return this error for an image file that belongs to no download: the remedy mentions no archive."""
+        remedy = self.remedy
+        for text, instead in _ALONE.items():
+            remedy = remedy.replace(text, instead)
+        return self.at(self.place, remedy)
 
 
 class MaskError(SourceError):

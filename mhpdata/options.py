@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from mhpdata.errors import OptionError
+from mhpdata.wording import either
 
 Format = Literal["recordio", "hdf5"]
 ImageCodec = Literal["jpeg", "yuv420", "raw"]
@@ -85,7 +86,30 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     if not any(type(choice) in kinds and value == choice for choice in choices):
         found = repr(value) if isinstance(value, str) else in_words(value)
         remedy = "" if len(choices) > 1 else f"Pass {choices[0]}."
-        raise OptionError(name, found, " or ".join(map(str, choices)), remedy)
+        raise OptionError(name, found, either(choices), remedy)
+
+
+def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """Return the options of a pack that differ from ours, as typed: "--size 768, now 512; --image raw, now jpeg"."""
+    return "; ".join(f"{_typed(name, theirs.get(name))}, now {_values(ours[name])}" for name in _odd(theirs, ours))
+
+
+def recorded(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    """Return the options of a pack that differ from ours, as typed: "--size 768 --image raw"."""
+    return " ".join(_typed(name, theirs.get(name)) for name in _odd(theirs, ours))
+
+
+def _odd(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    return [name for name in ours if theirs.get(name) != ours[name]]
+
+
+def _typed(name: str, value: Any) -> str:
+    flag = "split" if name == "splits" else name.replace("_", "-")
+    return " ".join(f"--{flag} {one}" for one in (value if isinstance(value, list) else [value]))
+
+
+def _values(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def is_collection(value: object) -> bool:

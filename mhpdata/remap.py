@@ -29,7 +29,7 @@ from mhpdata.errors import OptionError
 from mhpdata.fields import parse_json
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.labels import COMMON, IGNORE, LABEL_SETS, LabelSet, label_set
-from mhpdata.wording import counted, error_in_words, to_read, why
+from mhpdata.wording import counted, error_in_words, to_read, unread
 
 BUILT_IN = "common"
 MAX_BYTES = 1 << 20
@@ -225,7 +225,7 @@ def _read(path: Path) -> str:
     except OSError as error:
         remedy = to_read(error, path, "Pass the path of another JSON file with a table.")
         remedy = f"{remedy} Or pass {BUILT_IN} for the built-in table."
-        raise OptionError(path, f"cannot be read ({why(error)})", f"{BUILT_IN}, or a JSON file", remedy) from error
+        raise OptionError(path, unread(error), f"{BUILT_IN}, or a JSON file", remedy) from error
     return data.decode("utf-8", "replace")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,12 @@ def as_map(array: Any, most: int, name: str) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """Return a number with its noun: "1 group", "0 groups", or with ``many`` given "2 entries"."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def either(choices: Iterable[object]) -> str:
+    """Return choices in words: "train", "train or val", "train, val or test"."""
+    *others, last = map(str, choices)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def printable(line: str) -> str:
@@ -71,6 +77,11 @@ def why(error: OSError) -> str:
     if error.errno == errno.ENXIO:  # of a socket, "No such device or address"
         return "not a regular file"
     return error.strerror or str(error)
+
+
+def unread(error: OSError) -> str:
+    """Return what is wrong with a file that cannot be read: it is missing, or the system's reason."""
+    return "missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({why(error)})"
 
 
 def to_read(error: OSError, path: object, otherwise: str) -> str:

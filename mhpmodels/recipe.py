@@ -23,6 +23,7 @@ from mhpdata.settings.rules import (
     Text,
     option,
 )
+from mhpdata.wording import either
 
 MODELS = ("icnet", "psp")
 BACKBONES = (
@@ -43,7 +44,7 @@ class _Model(Rule):
         Text().take(name, value, usual)
         if ":" not in value and value not in MODELS:
             remedy = "Pass one of these, or package.module:function with --engine torch for your own network."
-            raise OptionError(name, repr(value), " or ".join(MODELS), remedy)
+            raise OptionError(name, repr(value), either(MODELS), remedy)
         return value
 
 

@@ -27,7 +27,7 @@ import click
 
 from mhpdata.errors import MhpError, OptionError, is_outside
 from mhpdata.filesystem.descriptors import hold_standard
-from mhpdata.wording import printable, why
+from mhpdata.wording import either, printable, why
 from mhpmodels.engines.leaving import leave
 from mhptools.messages import debugging, general_options, shown
 from mhptools.paths import leads_nowhere
@@ -45,7 +45,8 @@ DESTRUCTIVE = ("--overwrite",)
 ARGUMENTS = "mhptools.arguments"
 """Key in ``Context.meta`` of the command's arguments as typed."""
 Groups = Sequence[tuple[str, Sequence[str]]]
-_MEMORY = "Close other programs, or run it again with a smaller --workers or --batch-size if it has these."
+MEMORY = ("--workers", "--batch-size", "--test-batch-size")
+"""Options with which a command takes less memory."""
 
 
 class Ended(click.Command):
@@ -112,7 +113,7 @@ class Command(Ended):
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command's function; turn its errors into usage errors or errors that bypass click."""
         try:
-            return super().invoke(ctx)
+            return self._invoke(ctx)
         except OptionError as error:
             usage = click.UsageError(_in_flags(error, ctx), ctx)
             usage.exit_code = OUTSIDE if is_outside(error) else USAGE
@@ -121,6 +122,22 @@ class Command(Ended):
             raise _PassedError(USAGE if leads_nowhere(ctx) else None) from error
         except (KeyboardInterrupt, EOFError, OSError) as error:
             raise _PassedError from error
+
+    def _invoke(self, ctx: click.Context) -> Any:
+        """Call the command's function; name its options that take less memory in an error about memory."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if not _lacks_memory(error):
+                raise
+            flags = {flag for option in self.params for flag in option.opts}
+            ours = [flag for flag in MEMORY if flag in flags]
+            less = f", or run the command again with a smaller {either(ours)}" if ours else ""
+            raise _OutOfMemoryError(f"Close other programs{less}.") from error
+
+
+class _OutOfMemoryError(MemoryError):
+    """The command is out of memory; its text is the remedy."""
 
 
 class _PassedError(Exception):
@@ -172,7 +189,8 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     if isinstance(error, MhpError):
         return OUTSIDE if is_outside(error) else DATA, printable(f"{type(error).__name__}: {error}")
     if _lacks_memory(error):
-        return OUTSIDE, f"MemoryError: the command is out of memory. {_MEMORY}"
+        remedy = str(error) if isinstance(error, _OutOfMemoryError) else "Close other programs."
+        return OUTSIDE, f"MemoryError: out of memory. {remedy}"
     if isinstance(error, _StdoutError):
         if error.errno == errno.EPIPE:
             return SIGNALLED + _SIGPIPE, ""  # silent, as other programs are

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,21 +11,21 @@ from mhpdata.storage.digests import BLOCK, FileHash
 from mhpdata.storage.manifest import Manifest
 from mhpdata.storage.packed import ShardFile
 from mhpdata.storage.shards import formats
-from mhpdata.storage.shards.file import hash_file, how_to_open
-from mhpdata.wording import counted, why
+from mhpdata.storage.shards.file import hash_file, not_opened
+from mhpdata.wording import counted
 
 _NAMED = 4
 """Maximum number of ranges of damaged bytes in an error."""
 
 
 def find_strays(folder: Path, manifest: Manifest) -> Iterator[ShardError]:
-    """Yield an error for each shard in the folder that the manifest does not name."""
+    """Yield an error for each shard in the folder that the manifest does not list."""
     known = {file.file for file in manifest.files}
     endings = {suffix for suffixes in formats.SUFFIXES.values() for suffix in suffixes}
     for path in sorted(folder.iterdir()):
         if path.suffix in endings and path.name not in known:
             remedy = f"Move {path.name} to another folder."
-            yield ShardError(path, "a shard that the manifest does not name", "", remedy)
+            yield ShardError(path, "a shard that the manifest does not list", "", remedy)
 
 
 def check_file(folder: Path, file: ShardFile) -> ShardError | None:
@@ -33,15 +34,15 @@ def check_file(folder: Path, file: ShardFile) -> ShardError | None:
     copy = copy_again(file.file)
     try:
         if not path.is_file():
-            return ShardError(path, "missing", f"a file of {file.bytes} bytes", copy)
+            return not_opened(OSError(errno.EINVAL if path.exists() else errno.ENOENT, "not a regular file"), path)
         size = path.stat().st_size
         if size != file.bytes:
-            return ShardError(path, f"has {size} bytes", f"{file.bytes}, by the manifest", copy)
+            return ShardError(path, f"has {size} bytes", f"{file.bytes}, as the manifest says", copy)
         actual = hash_file(path)
     except OSError as error:
-        return caused(ShardError(path, f"cannot be read ({why(error)})", "", how_to_open(error, path)), error)
+        return caused(not_opened(error, path), error)
     if actual.size != file.bytes:
-        return ShardError(path, f"has {actual.size} bytes now", f"{file.bytes}, by the manifest", copy)
+        return ShardError(path, f"has {actual.size} bytes now", f"{file.bytes}, as the manifest says", copy)
     if actual.sha256 == file.sha256:
         if not file.blocks or actual.blocks == file.blocks:
             return None

@@ -18,6 +18,7 @@ from mhpdata.storage.manifest import Manifest
 from mhpdata.storage.packed import PackedSplit, Shard, contents
 from mhpdata.storage.shards.formats import SUFFIXES
 from mhpdata.storage.statistics import Statistics
+from mhpdata.wording import either
 
 Wrong = Iterator[tuple[str, str]]
 
@@ -42,7 +43,7 @@ def check_layout(manifest: Manifest) -> Wrong:
     if manifest.options.get("splits") != splits:
         yield f"option splits {manifest.options.get('splits')}", f"{splits}, the splits in the manifest"
     if manifest.layout not in LAYOUTS:
-        yield f"layout {manifest.layout!r}", " or ".join(LAYOUTS)
+        yield f"layout {manifest.layout!r}", either(LAYOUTS)
         return
     labels = LAYOUTS[manifest.layout].LABELS
     if manifest.classes != labels.names:
@@ -65,7 +66,7 @@ def check_names(manifest: Manifest) -> Wrong:
                 yield f"split {name} names {record} {count} times", "once"
     for skip in manifest.skipped:
         if skip.split not in ("", *manifest.splits):
-            yield f"{skip.name!r} skipped in split {skip.split!r}", " or ".join(manifest.splits)
+            yield f"{skip.name!r} skipped in split {skip.split!r}", either(manifest.splits)
 
 
 def compare_statistics(manifest: Manifest, name: str, counted: Statistics) -> Wrong:

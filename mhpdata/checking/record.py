@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.errors import PACK_AGAIN, MhpError, OptionError, RecordError, ShardError
+from mhpdata.errors import ANOTHER, PACK_AGAIN, MhpError, OptionError, RecordError, ShardError
 from mhpdata.images.nearest_pixel import resize_labels
 from mhpdata.images.size import packed_size
 from mhpdata.labels import IGNORE
@@ -102,7 +102,7 @@ class RecordCheck:
         findings: list[MhpError] = list(_check_claims(record, name, self.options, place))
         if (record.runs is not None) != self.labelled:
             found, expected = ("has no labels", "labels") if self.labelled else ("has labels", "no labels")
-            findings.append(RecordError(place, found, f"{expected}, by the manifest", PACK_AGAIN))
+            findings.append(RecordError(place, found, f"{expected}, as the manifest says", PACK_AGAIN))
         faults: list[MhpError] = list(_check_runs(record, self.classes, place))
         findings += faults
         if self.deep:
@@ -116,9 +116,13 @@ class RecordCheck:
 def _check_claims(record: Record, name: str, options: PackOptions, place: str) -> Iterator[RecordError]:
     """Check name, codec and sizes against the manifest."""
     if record.name != name:
-        yield RecordError(place, f"is named {record.name!r}", f"{name!r}, by the manifest", PACK_AGAIN)
+        expected = f"{name!r}, as the manifest says"
+        yield RecordError(place, f"is named {record.name!r}", expected, f"{ANOTHER} {PACK_AGAIN}")
     if record.codec != CODECS[options.image]:
-        found, expected = f"image codec {record.codec}", f"{CODECS[options.image]} ({options.image}), by the manifest"
+        found, expected = (
+            f"image codec {record.codec}",
+            f"{CODECS[options.image]} ({options.image}), as the manifest says",
+        )
         yield RecordError(place, found, expected, PACK_AGAIN)
     try:
         size = packed_size(*record.source_size, options.size, options.size_of)
@@ -127,7 +131,7 @@ def _check_claims(record: Record, name: str, options: PackOptions, place: str) -
         return
     if record.size != size:
         found = f"has {_by(record.size)} pixels, from a source image of {_by(record.source_size)}"
-        yield RecordError(place, found, f"{_by(size)}, by the size option in the manifest", PACK_AGAIN)
+        yield RecordError(place, found, f"{_by(size)}, as the size option in the manifest says", PACK_AGAIN)
     if record.verbatim and (record.size != record.source_size or record.codec != CODECS["jpeg"]):
         yield RecordError(place, _CLAIM, "", PACK_AGAIN)
 

@@ -58,7 +58,7 @@ def in_the_way(path: Path, advice: str = "or pass another path for the output") 
     found = "was not written by mhp, so mhp does not replace it"
     if path.is_symlink():
         found = f"is a link to {path.readlink()}, which mhp neither follows nor replaces"
-    return OutputError(path, found, "", f"Move {path.name} elsewhere, {advice}; then run the same command again.")
+    return OutputError(path, found, "", f"Move {path} elsewhere, {advice}; then run the same command again.")
 
 
 def create(path: Path, mode: str = "xb", **options: Any) -> IO[Any]:

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from mhpdata.errors import PHOTO_AGAIN, ImageError
+from mhpdata.errors import EXTRACT_AGAIN, KEEP, ImageError
 from mhpdata.faults import Value
 from mhpdata.images.formats.bmp import decode_bmp, read_bmp
 from mhpdata.images.formats.chunks import PALETTE, read_png
@@ -38,8 +38,6 @@ from mhpdata.opencv import cv2
 Pixels = npt.NDArray[np.uint8]
 Empty = Callable[[tuple[int, ...]], Pixels]
 _BLOCK = 1 << 18  # pixels
-
-_KEEP = "To pack the pixels that can be decoded, pass --damaged keep to mhp pack."
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def decode_file(data: bytes, place: str, empty: Empty | None = None, *, damaged:
     if (height, width) != (header.height, header.width):
         found = f"decodes to {height} x {width} pixels"
         expected = f"{header.height} x {header.width}, as in its header"
-        raise ImageError(place, found, expected, PHOTO_AGAIN, fault=("damaged",))
+        raise ImageError(place, found, expected, EXTRACT_AGAIN, fault=("damaged",))
     return decoded
 
 
@@ -108,7 +106,7 @@ def _decode_jpeg(data: bytes, header: Header, place: str, empty: Empty | None, k
     if header.channels not in (1, 3, 4) or header.bits != 8:
         found = f"JPEG with {header.channels} components of {header.bits} bits"
         fault = ("components", header.channels, header.bits)
-        raise ImageError(place, found, "1, 3 or 4 components of 8 bits", PHOTO_AGAIN, fault=fault)
+        raise ImageError(place, found, "1, 3 or 4 components of 8 bits", EXTRACT_AGAIN, fault=fault)
 
     def decode(data: bytes, strict: bool = True) -> Pixels:
         if header.channels == 4:
@@ -136,18 +134,15 @@ def _decode_warned(
         return decode(), {METADATA: ()}
     except ValueError as error:
         damage = error
-    remedy = PHOTO_AGAIN
+    remedy = EXTRACT_AGAIN
     with suppress(ValueError):
         pixels = decode(strict=False)
         if keep:
             return pixels, {DAMAGED: ()}
-        remedy += f" {_KEEP}"
-    found = f"does not decode ({_said(damage)})"
+        remedy += f" {KEEP}"
+    said = str(damage).rstrip(".")
+    found = f"{'truncated' if 'Premature end' in said else 'damaged'} JPEG: {said}"
     raise ImageError(place, found, "a complete JPEG", remedy, fault=("damaged",)) from damage
-
-
-def _said(error: ValueError) -> str:
-    return str(error).rstrip(".")
 
 
 def _decode(data: bytes | memoryview, colors: str, out: Pixels | None = None, strict: bool = True) -> Pixels:
@@ -170,9 +165,10 @@ def _decode_other(data: bytes, header: Header, place: str) -> Pixels:
     try:
         return _OTHERS[header.kind](data)
     except ValueError as error:
-        found, one = f"does not decode as {NAMES[header.kind]} ({error})", header.kind == "gif"
+        one = header.kind == "gif"
+        found = f"cannot be decoded as GIF: {error}" if one else f"damaged {NAMES[header.kind]}: {error}"
         expected = f"a complete {NAMES[header.kind]}" + " with one image" * one
-        raise ImageError(place, found, expected, f"{AS_ONE} " * one + PHOTO_AGAIN, fault=("damaged",)) from error
+        raise ImageError(place, found, expected, f"{AS_ONE} " * one + EXTRACT_AGAIN, fault=("damaged",)) from error
 
 
 def _decode_png(data: bytes) -> Pixels:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from mhpdata.errors import PHOTO_AGAIN, PHOTO_SMALLER, SKIP, ImageError
+from mhpdata.errors import EXTRACT_AGAIN, WITHOUT, ImageError
 from mhpdata.images.formats.bmp import read_bmp
 from mhpdata.images.formats.chunks import GRAY, GRAY_ALPHA, PALETTE, PNG_SIGNATURE, read_png
 from mhpdata.images.formats.segments import EOI, SOF, SOS, segments
@@ -35,11 +35,17 @@ _OTHERS = {
 }
 _BRANDS = {b"heic": "a HEIC", b"heix": "a HEIC", b"mif1": "a HEIC", b"avif": "an AVIF"}
 """Unsupported formats by their first bytes, and by the brand after ``ftyp``."""
-CONVERT = Remedy(f"Convert it to JPEG or PNG under the same name, or skip it: {SKIP}.", Kind.CONVERT)
+CONVERT = Remedy(f"Convert it to JPEG or PNG under the same name. {WITHOUT}", Kind.CONVERT)
 """Remedy for an unsupported format."""
 
 AS_ONE = Remedy("If it is an animation, save one frame as a JPEG or PNG in its place.", Kind.ONE_IMAGE)
 """Remedy for an animation; the file may keep its name."""
+_FETCH_AGAIN = f"Download or extract it again. {WITHOUT}"
+"""Remedy for a web page, such as the error page of a server, in place of an image."""
+_SMALLER = (
+    "The header is probably damaged: extract the archive again. If the image is really this large, scale it down."
+)
+_WEB = (b"<!doctype html", b"<html")
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def _other(data: bytes) -> str:
     return next((kind for start, kind in _OTHERS.items() if data.startswith(start)), "")
 
 
-def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BMP, GIF or WebP") -> Header:
+def read_header(data: bytes, place: str, expected: str = "JPEG, PNG, BMP, GIF or WebP") -> Header:
     """Read the header of an image file.
 
     Args:
@@ -87,7 +93,7 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         ImageError: The file is empty, truncated, damaged or too large, or its format is unknown.
     """
     if not data:
-        raise ImageError(place, "empty file", expected, PHOTO_AGAIN, fault=("empty",))
+        raise ImageError(place, "empty file", expected, EXTRACT_AGAIN, fault=("empty",))
     if data.startswith(b"\xff\xd8"):
         header = _jpeg(data, place)
     elif data.startswith(PNG_SIGNATURE):
@@ -100,27 +106,40 @@ def read_header(data: bytes, place: str, expected: str = "a JPEG or PNG, or a BM
         width, height = struct.unpack_from("<HH", data, 6)
         header = Header("gif", height, width, 3, 8, gray=False)
     else:
-        found, code = f"has no known image format: it starts with {data[:8]!r}", "unknown-format"
-        if data.startswith(PNG_SIGNATURE[:4]):
-            code = "damaged"
-            found = f"damaged PNG: its first bytes are {data[:8]!r}, not {PNG_SIGNATURE!r}"
-        elif kind := _other(data):
-            found = f"is {kind}, which mhp does not read"
-            raise ImageError(place, found, expected, CONVERT, fault=("unsupported-format",))
-        raise ImageError(place, found, expected, PHOTO_AGAIN, fault=(code,))
+        raise _unknown(data, place, expected)
     if not header.height or not header.width:
         found, fault = f"declares {header.height} x {header.width} pixels", ("no-pixels", header.height, header.width)
-        raise ImageError(place, found, "at least one pixel", PHOTO_AGAIN, fault=fault)
-    side = MAX_JPEG_SIDE if header.kind == "jpeg" else MAX_SIDE
-    if header.height * header.width > MAX_PIXELS or max(header.height, header.width) > side:
+        raise ImageError(place, found, "at least one pixel", EXTRACT_AGAIN, fault=fault)
+    side, pixels = MAX_JPEG_SIDE if header.kind == "jpeg" else MAX_SIDE, header.height * header.width
+    if pixels > MAX_PIXELS or max(header.height, header.width) > side:
         raise ImageError(
             place,
-            f"declares {header.height} x {header.width} pixels (height x width)",
-            f"at most {MAX_PIXELS} pixels, and {side} per side",
-            PHOTO_SMALLER,
+            f"declares {header.height} x {header.width} = {pixels:,} pixels",
+            f"at most {MAX_PIXELS:,}, and {side:,} per side",
+            f"{_SMALLER} {WITHOUT}",
             fault=("too-large", header.height, header.width),
         )
     return header
+
+
+def _unknown(data: bytes, place: str, expected: str) -> ImageError:
+    """Return the error for a file that begins like no format that mhp reads."""
+    if data.startswith(PNG_SIGNATURE[:4]):
+        found = f"damaged PNG: starts with {_text(data[:8])}, not {_text(PNG_SIGNATURE)}"
+        return ImageError(place, found, expected, EXTRACT_AGAIN, fault=("damaged",))
+    if kind := _other(data):
+        found = f"is {kind}, which mhp does not read"
+        return ImageError(place, found, expected, CONVERT, fault=("unsupported-format",))
+    if (start := data[:64].removeprefix(b"\xef\xbb\xbf").lstrip()).lower().startswith(_WEB):
+        found = f"is a web page, not an image (starts with {_text(start[: start.find(b'>') + 1 or 16])})"
+        return ImageError(place, found, expected, _FETCH_AGAIN, fault=("unknown-format",))
+    found = f"has no known image format (starts with {_text(data[:8])})"
+    return ImageError(place, found, expected, EXTRACT_AGAIN, fault=("unknown-format",))
+
+
+def _text(data: bytes) -> str:
+    """Return bytes in quotes, with everything but printable ASCII escaped."""
+    return repr(data)[1:]
 
 
 def _jpeg(data: bytes, place: str) -> Header:
@@ -134,9 +153,9 @@ def _jpeg(data: bytes, place: str) -> Header:
         end = stop if marker == EOI else 0
     if not frame:
         found = "truncated JPEG: it ends before its size is declared"
-        raise ImageError(place, found, "a complete JPEG", PHOTO_AGAIN, fault=("damaged",))
+        raise ImageError(place, found, "a complete JPEG", EXTRACT_AGAIN, fault=("damaged",))
     if scans > MAX_SCANS:
-        remedy = f"Save the image again, for example with jpegtran -outfile new.jpg old.jpg, or skip it: {SKIP}."
+        remedy = f"Save the image again, for example with jpegtran -outfile new.jpg old.jpg. {WITHOUT}"
         found, expected = f"a progressive JPEG of {scans} scans", f"at most {MAX_SCANS}"
         raise ImageError(place, found, expected, remedy, fault=("scans", scans))
     bits, height, width, channels = struct.unpack_from(">BHHB", frame, 4)
@@ -148,7 +167,7 @@ def _png(data: bytes, place: str) -> Header:
     try:
         png = read_png(data)
     except ValueError as error:
-        raise ImageError(place, str(error), "a complete PNG", PHOTO_AGAIN, fault=("damaged",)) from error
+        raise ImageError(place, str(error), "a complete PNG", EXTRACT_AGAIN, fault=("damaged",)) from error
     if png.animated:
         raise ImageError(place, "an animated PNG", "a PNG with one image", AS_ONE, fault=("several-images",))
     gray, palette = png.color in (GRAY, GRAY_ALPHA), png.color == PALETTE
@@ -159,7 +178,7 @@ def _bmp(data: bytes, place: str) -> Header:
     try:
         bmp = read_bmp(data)
     except ValueError as error:
-        raise ImageError(place, str(error), "a complete BMP", PHOTO_AGAIN, fault=("damaged",)) from error
+        raise ImageError(place, str(error), "a complete BMP", EXTRACT_AGAIN, fault=("damaged",)) from error
     return Header("bmp", bmp.height, bmp.width, 3, 8, gray=False)
 
 
@@ -167,6 +186,6 @@ def _webp(data: bytes, place: str) -> Header:
     try:
         height, width, _ = read_webp(data)
     except ValueError as error:
-        remedy = f"{AS_ONE} {PHOTO_AGAIN}"
+        remedy = f"{AS_ONE} {EXTRACT_AGAIN}"
         raise ImageError(place, str(error), "a complete WebP with one image", remedy, fault=("damaged",)) from error
     return Header("webp", height, width, 3, 8, gray=False)

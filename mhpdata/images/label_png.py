@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.errors import EXTRACT_AGAIN, SKIP, ImageError, MaskError
+from mhpdata.errors import EXTRACT_AGAIN, WITHOUT, ImageError, MaskError
 from mhpdata.images.formats.chunks import GRAY_ALPHA, PALETTE, RGB_ALPHA, Png, read_png
 from mhpdata.images.formats.png import decode_png
 from mhpdata.images.header import AS_ONE, NAMES, read_header
@@ -37,8 +37,7 @@ Values = npt.NDArray[Any]
 
 
 _MASK = "a PNG with the label at each pixel"
-_LEAVE_OUT = f"To pack without such images, pass {SKIP}."
-_TO_READ: dict[Kind | None, str] = {Kind.ONE_IMAGE: f"{AS_ONE} {_LEAVE_OUT}", Kind.CONVERT: f"{SAVE_AS} {_LEAVE_OUT}"}
+_TO_READ: dict[Kind | None, str] = {Kind.ONE_IMAGE: f"{AS_ONE} {WITHOUT}", Kind.CONVERT: f"{SAVE_AS} {WITHOUT}"}
 """Remedy for a mask without the header of a PNG, by the kind of remedy that ``read_header`` gives for an image."""
 
 
@@ -76,12 +75,12 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
         remedy = SAVE_AS
         if header.kind == "jpeg":
             remedy = "Create the mask again as a PNG: JPEG does not preserve labels."
-        found, fault = f"a {NAMES[header.kind]}", ("not-png", header.kind)
-        raise MaskError(place, found, _MASK, f"{remedy} {_LEAVE_OUT}", fault=fault)
+        found, fault = f"is a {NAMES[header.kind]}", ("not-png", header.kind)
+        raise MaskError(place, found, _MASK, f"{remedy} {WITHOUT}", fault=fault)
     if (header.height, header.width) != size:
         raise MaskError(
             place,
-            f"{header.height} x {header.width} (height x width)",
+            f"is {header.height} x {header.width}",
             f"{size[0]} x {size[1]}, the size of its image",
             EXTRACT_AGAIN,
             fault=("mask-size", header.height, header.width, *size),
@@ -89,10 +88,10 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
     try:
         mask = read_values(data, labels, red=red)
     except NoLabelsError as error:
-        remedy = f"{error.remedy} {_LEAVE_OUT}"
+        remedy = f"{error.remedy} {WITHOUT}"
         raise MaskError(place, error.found, error.expected, remedy, fault=("not-labels",)) from error
     except ValueError as error:
-        found = f"does not decode as PNG ({error})"
+        found = f"damaged PNG: {error}"
         raise MaskError(place, found, _MASK, EXTRACT_AGAIN, fault=("damaged",)) from error
     if int(mask.max()) >= labels:
         wrong = np.unique(mask[(mask >= labels) & (mask != IGNORE)])
@@ -170,10 +169,10 @@ def _one_channel(samples: Values, red: bool) -> Values:
     if red and odd.any():
         odd &= others.any(axis=-1)
     if odd.any():
-        where = "its green or blue channel differs from the red one"
-        expected = "the same there, or 0" if red else "the same in all three"
-        remedy = f"It may be a coloured image of a mask: replace each colour by its label. {SAVE_AS}"
-        raise NoLabelsError(f"{where} in {np.count_nonzero(odd)} pixels", expected, remedy)
+        found = f"is a colour image (its channels differ in {np.count_nonzero(odd)} pixels)"
+        expected = "a gray or palette PNG with the label at each pixel"
+        expected += ", or an RGB PNG with it in the red channel and 0 in the others" if red else ""
+        raise NoLabelsError(found, expected, "Replace each colour by its label.")
     return labels
 
 

@@ -139,7 +139,7 @@ class Making:
         labels = draft.arrays[1][i]
         persons = draft.arrays[2][i] if self._output.persons else labels[:0]
         if not located.labelled:
-            raise one.regions.damaged(one.inner, "has no labels", "labels, by the manifest")
+            raise one.regions.damaged(one.inner, "has no labels", "labels, as the manifest says")
         runs = one.regions.runs(one.inner, located, reading)
         table = one.swapped if placement.flip and self._swap else one.mapped
         flat = labels.reshape(-1), persons.reshape(-1)

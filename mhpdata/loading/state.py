@@ -40,10 +40,10 @@ def check_state(state: dict[str, int], seed: int, length: int, held: int) -> Non
         remedy = "Pass a dict returned by state_dict() of a mhpdata.Loader."
         raise OptionError("state", found, ", ".join(map(repr, KEYS)), remedy)
     if state["seed"] != seed:
-        remedy = f"Create the Loader with seed={state['seed']}."
-        raise OptionError("state", f"seed {state['seed']}", f"{seed}, the seed of this loader", remedy)
+        remedy = f"Create the Loader with seed={state['seed']}, or load a state saved with seed {seed}."
+        raise OptionError("state", f"saved with seed {state['seed']}", f"{seed}, the seed of this loader", remedy)
     if state["length"] != length:
-        found, expected = f"length {state['length']} (samples)", f"{length}, the length of this loader"
+        found, expected = f"saved with {state['length']} samples", f"{length}, the length of this loader"
         remedy = f"Create the Loader without names, where and limit: the state covers all {held} samples of this data."
         if held != state["length"]:
             remedy = (

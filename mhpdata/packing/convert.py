@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhpdata.errors import SKIP, ImageError, OptionError, SourceError
+from mhpdata.errors import WITHOUT, ImageError, OptionError, SourceError
 from mhpdata.faults import Value
 from mhpdata.images.decode import decode_file
 from mhpdata.images.notes import REENCODED
@@ -211,4 +211,4 @@ def _how_to_fit(source_size: tuple[int, int], options: PackOptions) -> str:
     if options.size and options.size_of == "short" and _fits(source_size, options.size, "long"):
         ways.append("--size-of long, which makes --size the longer side")
     fit = f" Or pack all images with {', or '.join(ways)}." if ways else ""
-    return f"Crop this image, or leave it out: {SKIP}.{fit}"
+    return f"Crop this image.{fit} {WITHOUT}"

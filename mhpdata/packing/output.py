@@ -30,6 +30,8 @@ from mhpdata.filesystem.atomic import write_atomically
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.filesystem.ours import begins, check_folder, head, in_the_way, is_folder, remove
 from mhpdata.filesystem.regular import read_regular
+from mhpdata.options import differences, recorded
+from mhpdata.packing.summary import why_not
 from mhpdata.storage.manifest import BUILD_NAME, MAX_BYTES, NAME
 from mhpdata.storage.shards.formats import begins_a_shard
 from mhpdata.wording import why
@@ -93,8 +95,13 @@ class Output:
         for lock in locks:
             os.close(lock)
 
-    def begin(self, options: dict[str, Any], overwrite: bool) -> None:
+    def begin(self, options: dict[str, Any], overwrite: bool, skip: bool = False) -> None:
         """Prepare ``out`` for a pack with these options: new, resumed, or (``overwrite``) instead of another pack.
+
+        Args:
+            options: Layout, splits, options and format version of the pack.
+            overwrite: Whether to replace another pack.
+            skip: Whether the pack skips damaged entries.
 
         Raises:
             OutputError: The folder holds something else.
@@ -107,13 +114,13 @@ class Output:
             self.refuse_foreign(names)
             return
         if not overwrite:
-            self._refuse_others(NAME in names, theirs, options)
+            self._refuse_others(NAME in names, theirs, options, skip)
         foreign = sorted(n for n in names if not self._ours.fullmatch(n) and n not in (NAME, BUILD_NAME))
         foreign = sorted(names) if theirs is None and NAME not in names else foreign
         foreign = [name for name in foreign if name not in _PARTS]
         if foreign:
             found = f"holds {foreign[0]} and {len(foreign) - 1} more" if len(foreign) > 1 else f"holds {foreign[0]}"
-            what = "what it holds" if len(foreign) > 1 else foreign[0]
+            what = "these files" if len(foreign) > 1 else str(self.out / foreign[0])
             raise OutputError(self.out, found, "an empty folder", f"Move {what} elsewhere, or pass another --out.")
         described = self.refuse_foreign(names)
         # Write the options first: after a kill at any later point, the same command can resume.
@@ -126,30 +133,29 @@ class Output:
             (self.out / name).unlink(missing_ok=True)
         self.remove_others(set())
 
-    def _refuse_others(self, packed: bool, theirs: dict[str, Any] | None, options: dict[str, Any]) -> None:
+    def _refuse_others(self, packed: bool, theirs: dict[str, Any] | None, options: dict[str, Any], skip: bool) -> None:
         """Raise OutputError for another pack in the folder, finished or not.
 
         Args:
             packed: Whether the folder holds a manifest.
             theirs: Options of an unfinished pack; None if there is none.
             options: Options of this pack.
+            skip: Whether this pack skips damaged entries.
         """
         if packed:
             if not self.is_ours(self.out / NAME):
                 raise in_the_way(self.out / NAME, _ADVICE)
-            found, remedy = "holds a packed dataset", "Pass another --out to keep it, or --overwrite to replace it."
-            if (_read_object(self.out / NAME) or {}).get("version") == 1:
-                found += " of format 1, which every command reads"
-            raise OutputError(self.out, found, "an empty folder", remedy)
+            found, remedy = why_not(_read_object(self.out / NAME) or {}, options, skip)
+            raise OutputError(self.out, found, "", remedy)
         if theirs is None:
             return
         if theirs.get("version") != options["version"]:
             found = "holds an unfinished pack of another version of mhp"
             remedy = "Finish it with that version, or pass --overwrite to pack from scratch."
             raise OutputError(self.out, found, "an empty folder", remedy)
-        found = f"holds an unfinished pack with other options ({_difference(theirs, options)})"
-        remedy = f"Pass{_flags(theirs, options)} to resume it, or --overwrite to pack from scratch."
-        raise OutputError(self.out, found, "the same options", remedy)
+        found = f"holds an unfinished pack with other options ({differences(theirs, options)})"
+        remedy = f"Pass {recorded(theirs, options)} to resume it, or --overwrite to pack from scratch."
+        raise OutputError(self.out, found, "", remedy)
 
     def remove_others(self, keep: set[str]) -> None:
         """Delete the shards of an earlier pack that are not in ``keep``."""
@@ -233,17 +239,3 @@ def _read_object(path: Path) -> dict[str, Any] | None:
     """Return the object in a JSON file as ``read_json`` does; None also if the content is not an object."""
     content = read_json(path)
     return content if isinstance(content, dict) else None
-
-
-def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    names = [name for name in ours if theirs.get(name) != ours[name]]
-    return ", ".join(f"{name} {theirs.get(name)!r} instead of {ours[name]!r}" for name in names)
-
-
-def _flags(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    """Return the options of an unfinished pack that differ, as typed on the command line, each after a space."""
-    typed = ""
-    for name in (name for name in ours if theirs.get(name) != ours[name]):
-        values, flag = theirs.get(name), "split" if name == "splits" else name.replace("_", "-")
-        typed += "".join(f" --{flag} {value}" for value in (values if isinstance(values, list) else [values]))
-    return typed

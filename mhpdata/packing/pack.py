@@ -30,7 +30,7 @@ from mhpdata.source.entry import Listing, empty_split
 from mhpdata.source.scan import AUTO, LAYOUTS, scan
 from mhpdata.storage.manifest import Manifest
 from mhpdata.threads import usable_cores
-from mhpdata.wording import writing
+from mhpdata.wording import either, writing
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -106,7 +106,7 @@ def pack(
             run = Run(source, output, chosen_options, on_error == "skip", allow_empty, follow_links)
             manifest = None if overwrite else run.already_done()
             if manifest is None:
-                output.begin(run.key, overwrite)
+                output.begin(run.key, overwrite, run.skip)
                 manifest = run.pack()
             output.end()
             return manifest
@@ -126,7 +126,7 @@ def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
         check_choice("split", split, known)
     if splits is not None and not splits:
         remedy = f"Pass splits=[{known[0]!r}], or leave splits out to pack all."
-        raise OptionError("splits", "an empty list", " or ".join(known), remedy)
+        raise OptionError("splits", "an empty list", either(known), remedy)
     return tuple(split for split in known if splits is None or split in splits)
 
 

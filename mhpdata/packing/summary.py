@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.images.notes import describe_notes
+from mhpdata.options import differences
 from mhpdata.storage.duplicates import count_shared
 from mhpdata.storage.manifest import Manifest
 from mhpdata.storage.statistics import Statistics
@@ -73,6 +74,26 @@ def as_dict(manifest: Manifest, folder: str | Path) -> dict[str, Any]:
         "renamed": [one.text for one in manifest.renamed],
         "notes": list(describe_notes(manifest.notes)),
     }
+
+
+def why_not(manifest: dict[str, Any], options: dict[str, Any], skip: bool) -> tuple[str, str]:
+    """Return why a finished pack is not the one that was asked for, and the remedy.
+
+    Args:
+        manifest: Fields of its manifest.json.
+        options: Layout, splits, options and format version of the pack that was asked for.
+        skip: Whether that pack skips damaged entries.
+    """
+    other = "another --out, or --overwrite to replace it."
+    if manifest.get("version") == 1:
+        return "holds a packed folder of format 1, which every command reads", f"Pass {other}"
+    theirs, ours = manifest.get("options"), {name: value for name, value in options.items() if name != "version"}
+    theirs = {**(theirs if isinstance(theirs, dict) else {}), "layout": manifest.get("layout")}
+    if theirs != ours:
+        return f"packed with other options ({differences(theirs, ours)})", f"Pass the same options, {other}"
+    if manifest.get("skipped") and not skip:
+        return "packed with --on-error skip", f"Pass --on-error skip, {other}"
+    return "packed from other files, or damaged since", f"Pass {other}"
 
 
 def _row(name: str, count: Statistics, size: int) -> str:

@@ -9,7 +9,6 @@ from mhpdata.errors import FolderError, SourceError
 from mhpdata.faults import Renamed
 from mhpdata.labels import LabelSet
 from mhpdata.source.files import Refused, SourceFile
-from mhpdata.wording import counted
 
 GRAY, RED, MAPS = "gray", "red", "maps"
 """Forms of annotation: one PNG per person (MHP v1); the same, with the label in the red channel or gray (MHP v2); one
@@ -17,7 +16,7 @@ map of classes and one map of persons (CIHP)."""
 
 ALLOW_EMPTY = "--allow-empty, in Python allow_empty=True"
 """How to allow an empty split in a command, or a function."""
-PHOTO = "the image that the list names"
+PHOTO = "the listed image"
 """Description of an image's file, for errors."""
 
 SPLITS = ("train", "val", "test")
@@ -103,12 +102,13 @@ def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str,
     remedy = "Check its list"
     if left_out:
         name, error = left_out[0]
-        them = counted(len(left_out), "entry or line is", "entries and lines are")
-        found += f": {them} left out, such as {name} ({error})"
-        remedy = "Run mhp verify --src SRC/ to see what is wrong with them"
+        found = f"split {split} has no images, as {name} {error}"
+        if len(left_out) > 1:
+            found = f"split {split}: all {len(left_out)} entries and lines were skipped, such as {name}, which {error}"
+        remedy = "Run mhp verify --src SRC/ to list what is wrong with them"
     others = "".join(f" --split {other}" for other in splits if other != split)
     remedy += f"; to pack without this split, pass{others}" if others else ""
-    remedy += f"; to pack it empty, pass {ALLOW_EMPTY}."
+    remedy += f"; to pack it without images, pass {ALLOW_EMPTY}."
     return FolderError(".", found, "at least one image in each split", remedy)
 
 

@@ -18,26 +18,28 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mhpdata.errors import EXTRACT_AGAIN, FolderError, SourceChangedError, UnreadableError, caused
+from mhpdata.errors import FolderError, SourceChangedError, UnreadableError, caused
 from mhpdata.faults import CHANGED, UNREADABLE
 from mhpdata.filesystem.descriptors import open_descriptor
-from mhpdata.wording import is_no_file, to_read, why
+from mhpdata.wording import is_no_file, printable, to_read, unread, why
 
 MAX_FILE_BYTES = 1 << 28
 """Maximum size of a file that is read: 256 MiB, several times that of MAX_PIXELS raw pixels (mhpdata.images.size)."""
 FOLLOW = "--follow-links, in Python follow_links=True"
 """How to make a command, or a function, follow links out of the source folder."""
-_FOLLOW_FILE = f"Pass {FOLLOW}, to follow the link, or replace the link with a regular file."
+_FOLLOW_FILE = f"Replace it with the file, or pass {FOLLOW}, if you trust the target."
 _FETCH = "Fetch the file that the link leads to (git annex get, dvc pull), or replace the link with a regular file."
-_REGULAR_FILE = f"Put a regular file in its place. {EXTRACT_AGAIN}"
-_DISK = "Check the disk (dmesg lists its errors), or extract the archive on another disk; then run the command again."
+_REGULAR_FILE = "Put a regular file in its place, or extract the archive again."
+_DISK = (
+    "Run the command again. If it fails again, the disk may be failing (dmesg lists its errors): extract the archive "
+    "to another disk."
+)
 """Remedy for a file that the system fails to read."""
 _TRAVERSE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY
 """Flags for a folder on the path to a file: with O_PATH, permission to enter it is enough."""
 _LIST = os.O_RDONLY | os.O_DIRECTORY
 _READ = os.O_RDONLY | os.O_NONBLOCK
 """Flags to list a folder and to read a file; O_NONBLOCK, as a FIFO put in the file's place would wait for a writer."""
-_LINK_OUT = "a link out of the source folder"
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,15 @@ class Refused:
     remedy: str = _REGULAR_FILE
     cause: OSError | None = None
 
-    def error(self, expected: str = "a regular file") -> FolderError:
-        """Return the error to raise if this file is needed; ``expected`` is what should be there."""
-        return caused(FolderError(self.path, self.reason, expected, self.remedy, fault=("refused",)), self.cause)
+    def error(self, expected: str = "a regular file", otherwise: str = "") -> FolderError:
+        """Return the error to raise if this file is needed.
+
+        Args:
+            expected: Description of what should be there.
+            otherwise: Another remedy, as a sentence, or "".
+        """
+        remedy = f"{self.remedy} {otherwise}".rstrip()
+        return caused(FolderError(self.path, self.reason, expected, remedy, fault=("refused",)), self.cause)
 
 
 def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dict[str, SourceFile | Refused]:
@@ -94,7 +102,8 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
     real = None if follow_links else _real(path, root)
     if not follow_links and real is None:
         remedy = _how_to_replace(root, folder)
-        raise FolderError(folder, _LINK_OUT, "a folder", remedy, fault=("refused",)) from _not_followed()
+        found = f"leads to {printable(_resolved(path))}, outside --src"
+        raise FolderError(folder, found, "a folder", remedy, fault=("refused",)) from _not_followed()
     files: dict[str, SourceFile | Refused] = {}
     try:
         path.stat()  # raises the system's own error if the folder is missing
@@ -111,11 +120,11 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
     except (FileNotFoundError, NotADirectoryError) as error:
         remedy = "Pass the folder of the download, such as LV-MHP-v1."
         if folder:
-            remedy = f"Pass as --src the folder that holds {folder}; if SRC/ is that one, extract the archive again."
+            remedy = f"Pass as --src the folder that contains {folder}; if SRC/ is that one, extract the archive again."
             if alike := _names_like(path):
                 remedy = f"Rename SRC/{Path(folder).with_name(alike[0])} to {path.name}."
         expected = "a folder as extracted from the archive"
-        raise FolderError(folder or ".", "folder not found", expected, remedy, fault=("missing",)) from error
+        raise FolderError(folder or ".", "no such folder", expected, remedy, fault=("missing",)) from error
     except OSError as error:
         remedy = to_read(error, f"SRC/{folder}", _DISK)
         found = f"cannot be listed ({why(error)})"
@@ -134,17 +143,18 @@ def _look_at(root: Path, place: str, folder: str | None, entry: os.DirEntry[str]
     real = None if folder is None else f"{folder}/{entry.name}"
     link = entry.is_symlink()
     if link and folder is not None and (real := _real(root / place, root)) is None:
-        return Refused(place, _LINK_OUT, _FOLLOW_FILE, _not_followed())
+        target = printable(_resolved(root / place))
+        return Refused(place, f"is a link to {target}, outside --src", _FOLLOW_FILE, _not_followed())
     try:
         info = entry.stat(follow_symlinks=link)
-    except FileNotFoundError as error:
-        return Refused(place, f"a link to nothing ({why(error)})", _FETCH)
+    except FileNotFoundError:
+        return Refused(place, f"is a link to {printable(_resolved(root / place))}, which is missing", _FETCH)
     except OSError as error:
         return Refused(place, f"cannot be inspected ({why(error)})", cause=error)
     if stat.S_ISDIR(info.st_mode):
         return None
     if not stat.S_ISREG(info.st_mode):
-        return Refused(place, "neither a file nor a folder")
+        return Refused(place, "is neither a file nor a folder")
     return SourceFile(place, info.st_size, info.st_mtime_ns, info.st_dev, info.st_ino, real)
 
 
@@ -167,8 +177,8 @@ def _how_to_replace(root: Path, folder: str) -> str:
     for link in (Path(*names[: n + 1]) for n in range(len(names))):
         if (root / link).is_symlink() and _real(root / link, root) is None:
             target = _resolved(root / link)
-            copy = f"delete the link SRC/{link}, then copy the folder there: cp -r {shlex.quote(target)} SRC/{link}"
-            return f"Pass {FOLLOW}, to follow the link, or {copy}."
+            copy = f"Delete the link SRC/{link} and copy the folder there (cp -r {shlex.quote(target)} SRC/{link})"
+            return f"{copy}, or pass {FOLLOW}, if you trust the target."
     return "Pass as --src the folder that this one is in, or extract the archive again."
 
 
@@ -239,7 +249,7 @@ def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes
         remedy = to_read(error, here, _DISK)
         if is_no_file(error):
             remedy = f"Move the folder, pipe or device at {here} away, and extract the archive again."
-        found = f"cannot be read ({why(error)})"
+        found = unread(error)
         raise UnreadableError(file.path, found, "", remedy, fault=(UNREADABLE,)) from error
     if data is None:
         expected = f"the file that was listed, with {file.size} bytes"

@@ -26,7 +26,10 @@ MAX_WRONG = 1000
 _NEARLY = re.compile(r"(?:(.*)/)?([0-9]{1,9})(?:\.(?:jpe?g|png|bmp|gif|webp))?", re.ASCII | re.IGNORECASE)
 """Folder, id and ending of a line that differs from the release."""
 
-_LINE = f"Correct or delete the line; to pack without it, pass {SKIP}."
+_LINE = f"Correct or delete the line. To pack without it, pass {SKIP}."
+_CR_LF = (
+    f"Convert it (dos2unix), or extract the archive again. {SKIP}, also accepts it, but skips every damaged image, too."
+)
 _LIST = "Extract the archive again, or save your own list as plain text, one image per line."
 
 
@@ -55,6 +58,16 @@ class Lines:
         images = self.images.casefold().split("/")
         known = min(len(names), len(images))
         return not {"", ".."} & set(names) and names[len(names) - known :] == images[len(images) - known :]
+
+
+def _leads_out(line: str) -> bool:
+    """Return whether a line is a path that leads out of its folder."""
+    path, depth = line.strip(" \t").replace("\\", "/"), 0
+    for name in path.split("/"):
+        depth += -1 if name == ".." else name not in ("", ".")
+        if depth < 0:
+            return True
+    return path.startswith("/")
 
 
 def read_ids(
@@ -94,13 +107,13 @@ def read_ids(
         id, here = lines.id_of(line), f"{place} line {number}"
         if id is None:
             name = line[:80]
-            error = FolderError(here, repr(name), lines.example, _LINE, fault=("list-line",))
+            found = repr(name) + " leads out of the dataset" * _leads_out(line)
+            error = FolderError(here, found, lines.example, _LINE, fault=("list-line",))
         elif id in leave:
             continue
         elif id in taken:
-            name, again = id, f"names {id}{lines.ending} again"
-            expected = f"each image once ({taken[id]} names it)"
-            error = FolderError(here, again, expected, _LINE, fault=("list-repeat", id))
+            name, found = id, f"lists {id}{lines.ending}, as {taken[id].removeprefix(f'{place} ')} does"
+            error = FolderError(here, found, "each image once", _LINE, fault=("list-repeat", id))
         else:
             taken[id] = here
             names.append(id)
@@ -126,7 +139,7 @@ def _read_lines(folders: Folders, files: Names, place: str, example: str, listin
     file = files.get(name)
     if file is None:
         remedy = (
-            f"Extract the archive again; to pack without its images, pass --split for each other split, and {SKIP}."
+            f"Extract the archive again. To pack without its images, pass --split for each other split, and {SKIP}."
         )
         if alike := names_alike(files, name):
             remedy = f"Rename {alike[0]} to {name}."
@@ -141,7 +154,6 @@ def _read_lines(folders: Folders, files: Names, place: str, example: str, listin
         expected = f"{example} on each line"
         raise FolderError(file.path, "is not text", expected, _LIST, fault=("not-text",)) from cause
     if "\r" in text:
-        remedy = f"Extract the archive again; to ignore the CR characters, pass {SKIP}."
-        error = FolderError(place, "lines end with CR LF", "LF, as released", remedy, fault=("list-crlf",))
+        error = FolderError(place, "Windows line ends (CR LF)", "LF", _CR_LF, fault=("list-crlf",))
         listing.problems.append(Problem(split, place, error, entry=False))
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from mhpdata.errors import EXTRACT_AGAIN, FolderError
+from mhpdata.errors import EXTRACT_AGAIN, WITHOUT, FolderError
 from mhpdata.faults import Renamed, counted_code
 from mhpdata.source.entry import Names
 from mhpdata.source.files import Refused, SourceFile, scan_folder
@@ -25,8 +25,11 @@ from mhpdata.wording import counted
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 """Endings that an image file may have, the released one first; its content determines the format."""
 PNG_ENDINGS = (".png",)
+_PARTIAL = (".part", ".partial", ".crdownload", ".download", ".opdownload", ".tmp", ".filepart", ".aria2")
+"""Endings of the files of unfinished downloads and copies, in lower case."""
 _NUMBER = re.compile("[0-9]+", re.ASCII)
-_SHOWN = 3
+SHOWN = 3
+"""Maximum number of file names in an error."""
 
 
 class Folders:
@@ -90,13 +93,12 @@ class Files:
         if file is None:
             near = sorted(self._near.get(id, ()))
             if len(near) != 1:
-                hint = is_there(self._folder, near or self._other_names(id), wanted)
-                here = f"{self._folder}/{wanted}"
-                raise FolderError(here, "missing", expected, f"{hint}{EXTRACT_AGAIN}", fault=("missing",))
+                remedy = how_to_restore(self._folder, near or self._other_names(id), wanted)
+                raise FolderError(f"{self._folder}/{wanted}", "missing", expected, remedy, fault=("missing",))
             file = self._files[near[0]]
             self._taken[id] = (near[0], wanted)
         if isinstance(file, Refused):
-            raise file.error()
+            raise file.error(otherwise=WITHOUT)
         return file
 
     def renamed(self, split: str, ids: Iterable[str]) -> list[Renamed]:
@@ -107,7 +109,7 @@ class Files:
         """Return a remark for each file that belongs to no listed image."""
         named = {near for near, _ in self._taken.values()}
         return [
-            f"{self._folder}/{name}: no list names it"
+            f"{self._folder}/{name}: in no list"
             for name in sorted(self._files)
             if name not in named and not self._is_named(name)
         ]
@@ -140,15 +142,25 @@ class OtherNames:
         return self._names.get(int(id), [])
 
 
-def is_there(folder: str, names: list[str], wanted: str) -> str:
-    """Return a sentence that names files which may be the missing one, with a space after it; "" if there are none."""
-    paths = [f"{folder}/{name}" for name in names[:_SHOWN]]
+def how_to_restore(folder: str, names: list[str], wanted: str) -> str:
+    """Return the remedy for a missing file.
+
+    Args:
+        folder: Path of its folder, relative to the source folder.
+        names: Names of other files there that may be the missing one.
+        wanted: Name of the missing file.
+    """
+    for name in names:
+        if name.lower().endswith(_PARTIAL):
+            here = f"{folder}/{name} is an incomplete copy: finish the download, or extract the archive again."
+            return f"{here} {WITHOUT}"
+    paths = [f"{folder}/{name}" for name in names[:SHOWN]]
     if not paths:
-        return ""
+        return EXTRACT_AGAIN
     if len(names) == 1:
-        return f"If {paths[0]} is this file, rename it to {wanted}. "
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"There are {' and '.join(paths)}{more}: rename the right one to {wanted}. "
+        return f"If {paths[0]} is this file, rename it to {wanted}. {EXTRACT_AGAIN}"
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"There are {' and '.join(paths)}{more}: rename the right one to {wanted}. {EXTRACT_AGAIN}"
 
 
 def say_renamed(split: str, folder: str, taken: list[tuple[str, str]]) -> list[Renamed]:

@@ -15,7 +15,7 @@ from mhpdata.options import Layout, check_choice
 from mhpdata.source.entry import Entry, Listing, Problem, empty_split
 from mhpdata.source.files import names_alike
 from mhpdata.source.layouts import cihp, mhp_v1, mhp_v2
-from mhpdata.wording import to_read, why
+from mhpdata.wording import either, to_read, why
 
 __all__ = ["AUTO", "LAYOUTS", "Entry", "Layout", "Listing", "Problem", "empty_split", "scan"]
 
@@ -42,7 +42,8 @@ def scan(root: Path, layout: str = AUTO, follow_links: bool = False) -> Listing:
         otherwise = remedy = "Pass the folder that the dataset's archive was extracted to."
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             remedy = to_read(error, "SRC/", otherwise)
-        raise FolderError(".", f"cannot be listed ({why(error)})", "a dataset folder as extracted", remedy) from error
+        found = "no such folder" if isinstance(error, FileNotFoundError) else f"cannot be listed ({why(error)})"
+        raise FolderError(".", found, "a dataset folder as extracted", remedy) from error
     return cast(Listing, LAYOUTS[_recognise(root, names) if layout == AUTO else layout].scan(root, follow_links))
 
 
@@ -58,8 +59,8 @@ def _recognise(root: Path, names: set[str]) -> str:
         raise FolderError(".", f"holds files of several datasets: {what}", "one dataset", remedy)
     wanted = " or ".join(f"{', '.join(module.NAMES)} ({name})" for name, module in LAYOUTS.items())
     here = ", ".join(sorted(names)[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "nothing"
-    found = f"unknown layout; the folder holds {here}"
-    remedy = f"Pass the folder that contains these, or --layout ({' or '.join(LAYOUTS)}) to see what is missing."
+    found = f"no known dataset layout (found {here})"
+    remedy = f"Pass as --src the folder that contains these, or pass --layout {either(LAYOUTS)} to see what is missing."
     alike = {
         (name, right) for module in LAYOUTS.values() for right in module.NAMES for name in names_alike(names, right)
     }

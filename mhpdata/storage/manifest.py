@@ -22,7 +22,7 @@ from mhpdata.labels import LabelSet, label_set
 from mhpdata.storage import manifest_1, manifest_2
 from mhpdata.storage.content import pack_content
 from mhpdata.storage.packed import PackedSplit, ShardFile, Skipped, contents
-from mhpdata.wording import counted, error_in_words, is_no_file, printable, to_read, why
+from mhpdata.wording import counted, error_in_words, is_no_file, printable, to_read, unread
 
 NAME = "manifest.json"
 _AGAIN = copy_again(NAME)
@@ -131,10 +131,10 @@ class Manifest:
             raise ManifestError(place, f"is not a manifest ({error_in_words(error)})", "", _AGAIN) from error
         if format != FORMAT or version not in READ:
             known = " or ".join(map(str, READ))
-            found, expected = f"format {shown(format)}, version {version}", f'format "{FORMAT}", version {known}'
             if format != FORMAT:
+                found, expected = f"format {shown(format)}, version {version}", f'format "{FORMAT}", version {known}'
                 raise ManifestError(place, f"is not a manifest of mhp ({found})", expected, _AGAIN)
-            raise ManifestError(place, f"has an unsupported version ({found})", expected, UPDATE)
+            raise ManifestError(place, f"manifest version {version}", known, UPDATE)
         try:
             manifest = Manifest(**READ[version](content), version=version)
             if version != 1 and digest_at(field_of(content, "content", ""), "content") != manifest.content_id:
@@ -160,9 +160,10 @@ def _read_text(folder: Path) -> str:
     except UnicodeDecodeError as error:
         raise ManifestError(path, f"is not a manifest ({error_in_words(error)})", "UTF-8", _AGAIN) from error
     except FileNotFoundError as error:
-        remedy = f"Pass the folder that mhp pack wrote, its --out; {folder} does not exist."
-        if folder.is_dir():
-            remedy = "Pass the folder that mhp pack wrote; if mhp pack was interrupted here, run its command again."
+        if not folder.is_dir():
+            expected = "a packed folder, the --out of mhp pack"
+            raise ManifestError(folder, "no such folder", expected, f"Correct the path {folder}.") from error
+        remedy = "Pass the folder that mhp pack wrote; if mhp pack was interrupted here, run its command again."
         raise ManifestError(path, "missing", "the manifest of a packed folder", remedy) from error
     except OSError as error:
         if error.errno == errno.EFBIG:
@@ -172,7 +173,7 @@ def _read_text(folder: Path) -> str:
             remedy = "Pass the folder that mhp pack wrote, not a file."
         elif is_no_file(error):
             remedy = f"Move the folder, pipe or device at {path} away. {_AGAIN}"
-        raise ManifestError(path, f"cannot be read ({why(error)})", "", remedy) from error
+        raise ManifestError(path, unread(error), "", remedy) from error
 
 
 def dump(value: object, depth: int = 0) -> str:

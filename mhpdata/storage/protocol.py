@@ -32,6 +32,7 @@ from typing import NamedTuple
 from mhpdata.errors import OptionError
 from mhpdata.options import PROTOCOLS, check_choice
 from mhpdata.storage.manifest import Manifest
+from mhpdata.wording import either
 
 HELD_OUT = {"train": ("val", "test"), "val": ("test",)}
 """Splits whose images ``leak_free`` drops from a split."""
@@ -120,7 +121,7 @@ def split_names(manifest: Manifest, split: str) -> tuple[str, ...]:
     """
     if split not in manifest.splits:
         remedy = ""
-        raise OptionError("split", repr(split), " or ".join(manifest.splits), remedy)
+        raise OptionError("split", f"no split {split!r}", either(manifest.splits), remedy)
     return tuple(name for shard in manifest.splits[split].shards for name in shard.names)
 
 

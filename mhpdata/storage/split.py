@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import overload
 
 from mhpdata import thumbnails
-from mhpdata.errors import MhpError, OptionError, PackedError, RecordError, copy_again
+from mhpdata.errors import ANOTHER, MhpError, OptionError, PackedError, RecordError, copy_again
 from mhpdata.options import check_path
 from mhpdata.storage.manifest import Manifest, read_manifest
 from mhpdata.storage.record import Record, parse_record
@@ -24,7 +24,7 @@ from mhpdata.storage.sample import Sample, decode_record
 from mhpdata.storage.shards import formats
 from mhpdata.storage.shards.file import OpenFile, check_size
 from mhpdata.storage.shards.formats import Reader
-from mhpdata.wording import counted, printable
+from mhpdata.wording import counted, either, printable
 
 
 def open_split(folder: str | Path, split: str, *, allow_empty: bool = False) -> Split:
@@ -44,6 +44,14 @@ def open_split(folder: str | Path, split: str, *, allow_empty: bool = False) -> 
     if not allow_empty:
         refuse_empty(opened)
     return opened
+
+
+def no_split(folder: Path, name: str, manifest: Manifest) -> OptionError:
+    """Return the error for a split that a packed folder does not have."""
+    remedy = "Check the spelling."
+    if name in ("train", "val", "test"):
+        remedy = f"Pass one of these, or pack again with --split {name}."
+    return OptionError("split", f"{folder} has no split {name!r}", either(manifest.splits), remedy)
 
 
 def refuse_empty(split: Split) -> None:
@@ -69,8 +77,7 @@ class Split(Sequence[Sample]):
         self.folder, self.name = folder, name
         self.manifest: Manifest = read_manifest(folder)
         if name not in self.manifest.splits:
-            remedy = f"Pass one of these, the only splits of {folder}."
-            raise OptionError("split", repr(name), " or ".join(self.manifest.splits), remedy)
+            raise no_split(folder, name, self.manifest)
         self.classes, self.flip_pairs = self.manifest.classes, self.manifest.flip_pairs
         self._shards = self.manifest.splits[name].shards
         self.names = tuple(itertools.chain.from_iterable(shard.names for shard in self._shards))
@@ -223,8 +230,9 @@ class Split(Sequence[Sample]):
         except RecordError as error:
             raise self._in_shard(error, shard) from error.__cause__
         if record.name != self.names[index]:
-            found, expected = f"is named {record.name!r}", f"{self.names[index]!r}, by the manifest"
-            raise RecordError(self.place(index), found, expected, copy_again(self._file(shard)))
+            place = f"{self.folder / self._file(shard)}, record {index}"
+            found, expected = f"is named {record.name!r}", f"{self.names[index]!r}, as the manifest says"
+            raise RecordError(place, found, expected, f"{ANOTHER} {copy_again(self._file(shard))}")
         return data, record
 
     def _file(self, shard: int) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import EngineError, OptionError
+from mhpdata.wording import either
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -158,7 +159,7 @@ def open_engine(config: TrainConfig, training: bool = True) -> Engine:
     name = config.machine.engine
     if name not in ENGINES:
         raise OptionError(
-            "engine", repr(name), " or ".join(ENGINES), "Pass torch for PyTorch, or mxnet for MXNet and GluonCV."
+            "engine", repr(name), either(ENGINES), "Pass torch for PyTorch, or mxnet for MXNet and GluonCV."
         )
     missing = _missing(name)
     if missing:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mhpdata.errors import CheckpointError, EngineError, MissingError
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.imagenet import DEVIATION, MEAN
-from mhpdata.wording import to_open, why
+from mhpdata.wording import to_open, unread
 from mhpmodels.engines.engine import install
 from mhpmodels.files.onnx_names import read_notes
 from mhpmodels.files.params import MAX_BYTES
@@ -54,7 +54,7 @@ class OnnxEngine:
         except OSError as error:
             what = "an .onnx file, or write one under another name: mhp convert WEIGHTS other.onnx"
             remedy = to_open(error, path, what)
-            raise CheckpointError(path, f"cannot be read ({why(error)})", "a network", remedy) from error
+            raise CheckpointError(path, unread(error), "a network", remedy) from error
         try:
             session = onnxruntime.InferenceSession(content, providers=[provider])
         except Exception as error:  # onnxruntime's errors have no other common base class

@@ -27,7 +27,7 @@ from typing import Any, Protocol
 from mhpdata.errors import CheckpointError
 from mhpdata.fields import parse_json
 from mhpdata.filesystem.regular import open_regular, read_regular
-from mhpdata.wording import error_in_words, to_replace, why
+from mhpdata.wording import error_in_words, to_replace, unread
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.mean import Mean
 
@@ -161,7 +161,7 @@ def read(path: str | Path) -> Checkpoint:
         )
         found, expected = f"is damaged ({error_in_words(error)})", "JSON written by mhp train"
         if isinstance(error, OSError):
-            found, remedy = f"cannot be read ({why(error)})", to_replace(error, beside, remedy)
+            found, remedy = unread(error), to_replace(error, beside, remedy)
         raise CheckpointError(beside, found, expected, remedy) from error
 
 
@@ -191,7 +191,7 @@ def verify(checkpoint: Checkpoint, state: bool = True) -> None:
             found = measure(path)
         except OSError as error:
             todo = f"{remedy}." if isinstance(error, FileNotFoundError) else to_replace(error, path, f"{remedy}.")
-            raise CheckpointError(path, f"cannot be read ({why(error)})", "", todo) from error
+            raise CheckpointError(path, unread(error), "", todo) from error
         expected = checkpoint.files.get(path.name)
         if expected is None:
             named = ", ".join(checkpoint.files)

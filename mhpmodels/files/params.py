@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.regular import read_regular
-from mhpdata.wording import to_open, to_write, why
+from mhpdata.wording import to_open, to_write, unread, why
 
 TYPES = {0: "<f4", 1: "<f8", 2: "<f2", 3: "|u1", 4: "<i4", 5: "|i1", 6: "<i8"}
 _CODES = {np.dtype(name): code for code, name in TYPES.items()}
@@ -68,7 +68,7 @@ def read_params(path: str | Path) -> Arrays:
         data = read_regular(path, MAX_BYTES)
     except OSError as error:
         remedy = to_open(error, path, "a .params file, such as one that mhp train --engine mxnet or GluonCV wrote")
-        raise CheckpointError(path, f"cannot be read ({why(error)})", "a .params file", remedy) from error
+        raise CheckpointError(path, unread(error), "a .params file", remedy) from error
     return parse_params(data, str(path))
 
 

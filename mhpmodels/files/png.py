@@ -107,7 +107,7 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *
         remedy = f"{AS_ONE} {_AGAIN}" if error.kind is Kind.ONE_IMAGE else _AGAIN
         raise PredictionError(place, error.found, expected, remedy) from error
     if header.kind != "png":
-        raise PredictionError(place, f"a {NAMES[header.kind]}", expected, f"{SAVE_AS} mhp predict writes such PNGs.")
+        raise PredictionError(place, f"is a {NAMES[header.kind]}", expected, f"{SAVE_AS} mhp predict writes such PNGs.")
     if b"tEXt" + _TURNED in data:
         raise PredictionError(place, "was turned upright by EXIF", "the order of the stored pixels", _RAW)
     if (header.height, header.width) != size:
@@ -117,14 +117,14 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *
         )
         if (header.width, header.height) == size:
             remedy = f"If the image was turned upright by EXIF: {_RAW} Otherwise: {remedy}"
-        wanted = f"{size[0]} x {size[1]} (height x width), the size of its labels"
-        raise PredictionError(place, f"{header.height} x {header.width}", wanted, remedy)
+        wanted = f"{size[0]} x {size[1]}, the size of its labels"
+        raise PredictionError(place, f"is {header.height} x {header.width}", wanted, remedy)
     try:
         return read_values(data, labels)
     except NoLabelsError as error:
         raise PredictionError(place, error.found, error.expected, error.remedy) from error
     except ValueError as error:
-        raise PredictionError(place, f"does not decode ({error})", "a complete PNG", _AGAIN) from error
+        raise PredictionError(place, f"damaged PNG: {error}", "a complete PNG", _AGAIN) from error
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -212,8 +212,8 @@ def _less_narrow(source: tuple[int, int], short: int) -> str:
         except OptionError:
             fits = False
         low, high = (middle, high) if fits else (low, middle)
-    remedy = "Crop the image to make it less narrow, or leave it out (mhp predict: --on-error skip)"
-    return f"{remedy}{f', or pass --base-size {low} or less' if low >= _LEAST_SHORT else ''}."
+    smaller = f", or pass --base-size {low} or less" if low >= _LEAST_SHORT else ""
+    return f"Crop the image to make it less narrow{smaller}. mhp predict skips this image with --on-error skip."
 
 
 def _scaled(size: tuple[int, ...], scale: float) -> tuple[int, int]:

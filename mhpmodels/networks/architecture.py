@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from mhpdata.errors import CheckpointError, EngineError, OptionError
+from mhpdata.wording import either
 from mhpmodels.config import TrainConfig
 from mhpmodels.files.params import FITTING
 
@@ -66,7 +67,7 @@ class Architecture:
         """Raise OptionError if the backbone does not exist for torch."""
         if ":" not in self.model and self.backbone not in BACKBONES:
             remedy = "Pass one of these, such as --backbone resnet50, or --engine mxnet."
-            raise OptionError("backbone", f"{self.backbone} with engine torch", " or ".join(BACKBONES), remedy)
+            raise OptionError("backbone", f"{self.backbone} with engine torch", either(BACKBONES), remedy)
 
 
 def build_network(architecture: Architecture, dropout: float, config: TrainConfig | None = None) -> Any:

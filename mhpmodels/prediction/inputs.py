@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.errors import UnreadableError
+from mhpdata.errors import SKIP_IMAGE, ImageError, UnreadableError
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.images.decode import decode_image
 from mhpdata.images.exif import AS_STORED, read_orientation, turn
 from mhpdata.images.resize import resize_image
 from mhpdata.source.files import MAX_FILE_BYTES
 from mhpdata.storage.split import Split
-from mhpdata.wording import to_open, why
+from mhpdata.wording import to_open, unread
 from mhpmodels.inference.pieces import input_size
 
 
@@ -60,10 +60,12 @@ def read_file(path: Path, short: int, upright: bool = True, show: bool = False) 
     try:
         data = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
-        remedy = to_open(error, path, "a JPEG or PNG")
-        remedy += " To skip unreadable images, pass --on-error skip."
-        raise UnreadableError(path, f"cannot be read ({why(error)})", "an image", remedy) from error
-    pixels, _ = decode_image(data, str(path))
+        remedy = f"{to_open(error, path, 'a JPEG or PNG')} {SKIP_IMAGE}"
+        raise UnreadableError(path, unread(error), "an image", remedy) from error
+    try:
+        pixels, _ = decode_image(data, str(path))
+    except ImageError as error:
+        raise error.alone() from error
     orientation, remark = AS_STORED, ""
     if upright:
         try:

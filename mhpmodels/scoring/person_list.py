@@ -13,7 +13,7 @@ from mhpdata.errors import PredictionError
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.masks.merge import MAX_PERSONS
 from mhpdata.source.files import MAX_FILE_BYTES
-from mhpdata.wording import error_in_words, to_replace, why
+from mhpdata.wording import error_in_words, to_replace, unread
 
 RESULTS = "results.txt"
 LINE = "id, then number and score of each person, such as 0001 1 0.98 2 0.75"
@@ -33,7 +33,7 @@ def read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
         remedy = f"Write {path} again as UTF-8 text."
         found = f"cannot be read ({error_in_words(error)})"
         if isinstance(error, OSError):
-            found = f"cannot be read ({why(error)})"
+            found = unread(error)
             remedy = remedy if isinstance(error, FileNotFoundError) else to_replace(error, path, remedy)
         raise PredictionError(path, found, f"one line per image: its {LINE}", remedy) from error
     listed: dict[str, list[tuple[int, float]]] = {}

@@ -28,7 +28,7 @@ from mhpdata.filesystem.regular import read_regular
 from mhpdata.kernels.arrays import Bytes, ShortWords
 from mhpdata.kernels.jit import kernel
 from mhpdata.source.files import MAX_FILE_BYTES
-from mhpdata.wording import to_replace, why
+from mhpdata.wording import to_replace, unread
 from mhpmodels.files.png import decode_labels
 from mhpmodels.scoring.overlap import Layer
 from mhpmodels.scoring.person_list import LINE, RESULTS, read_results
@@ -167,7 +167,7 @@ def _decode(path: Path, size: tuple[int, int], labels: int, what: str) -> NDArra
             remedy += f", or remove this person from {RESULTS}"
         if not isinstance(error, FileNotFoundError):
             remedy = to_replace(error, path, f"{remedy}.").removesuffix(".")
-        raise PredictionError(path, f"cannot be read ({why(error)})", "a PNG", f"{remedy}.") from error
+        raise PredictionError(path, unread(error), "a PNG", f"{remedy}.") from error
     return decode_labels(data, str(path), size, labels, what=what)
 
 

@@ -19,7 +19,7 @@ from mhpdata.errors import UnreadableError
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.storage.manifest import Manifest, read_manifest
 from mhpdata.terms import licence_line
-from mhpdata.wording import counted, to_open, why
+from mhpdata.wording import counted, to_open, unread
 from mhpmodels.figures.colours import picture_palette
 from mhpmodels.files.output import HTML_START, check_free, make_folder, write_file
 from mhpmodels.showing.compared import Compared, write_compared
@@ -96,7 +96,7 @@ def _read(path: Path) -> str:
         return read_regular(path, MAX_COMMANDS).decode("utf-8", "replace").strip()
     except OSError as error:
         remedy = to_open(error, path, "a text file")
-        raise UnreadableError(path, f"cannot be read ({why(error)})", "a text file", remedy) from error
+        raise UnreadableError(path, unread(error), "a text file", remedy) from error
 
 
 def _document(data: Path, manifest: Manifest, sections: list[Markup]) -> str:

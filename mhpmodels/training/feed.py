@@ -16,6 +16,7 @@ from mhpdata.settings.views import CentreCrop, TrainCrop, View
 from mhpdata.storage.manifest import read_manifest
 from mhpdata.storage.protocol import choose_names
 from mhpdata.threads import usable_cores
+from mhpdata.wording import either
 from mhpmodels.config import TrainConfig
 from mhpmodels.training.schedule import learning_rate
 
@@ -111,7 +112,8 @@ class Feed:
             remedy = "Pass another --train-split or --val-split, or omit --val-protocol and --leak-free."
             raise OptionError(f"{folder}, split {split}", "no images", "at least one", remedy)
         if not manifest.splits[split].labelled:
-            known = " or ".join(name for name, one in manifest.splits.items() if one.labelled) or "a labelled split"
+            labelled = [name for name, one in manifest.splits.items() if one.labelled]
+            known = either(labelled) if labelled else "a labelled split"
             remedy = f"Pass {known} as --train-split and --val-split, or --no-val to train without validation."
             raise OptionError(f"{folder}, split {split}", "no labels", "a labelled split", remedy)
 

@@ -21,7 +21,7 @@ from typing import Any
 from mhpdata.errors import CheckpointError
 from mhpdata.filesystem.atomic import write_atomically
 from mhpdata.filesystem.regular import read_regular
-from mhpdata.wording import counted, error_in_words, to_replace, why
+from mhpdata.wording import counted, error_in_words, to_replace, unread
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
 _COPY = "Copy {} again if the folder is a copy of a run"
@@ -138,7 +138,7 @@ def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
         rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
     except OSError as error:
         remedy = f"N{_RUN[1:]}." if isinstance(error, FileNotFoundError) else to_replace(error, path, _to_repair(path))
-        raise CheckpointError(path, f"cannot be read ({why(error)})", "a table of mhp train", remedy) from error
+        raise CheckpointError(path, unread(error), "a table of mhp train", remedy) from error
     except (UnicodeDecodeError, csv.Error) as error:
         found = f"is damaged ({error_in_words(error)})"
         raise CheckpointError(path, found, "a table of mhp train", _to_repair(path)) from error

@@ -105,7 +105,7 @@ EDITS = {
     "name": (names, "is named '0002'"),
     "name_twice": (names_twice, "names 0001 2 times"),
     "hash": (a_hash, "SHA-256 of the file, though all its blocks match: the manifest is damaged"),
-    "length": (a_length, "by the manifest"),
+    "length": (a_length, "as the manifest says"),
     "duplicate_name": (lambda content: content.update(duplicates=[["train/0001", "val/9999"]]), "val/9999"),
     "duplicate_group": (lambda content: content.update(duplicates=[["train/0001", "val/0006"]]), "duplicates group"),
     "splits": (lambda content: content["options"].update(splits=["train"]), "option splits ['train']"),

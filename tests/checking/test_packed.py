@@ -140,7 +140,7 @@ def test_truncated_shard(packed, left):
     report = verify_packed(packed, deep=True)
     assert len(report.findings) >= 2
     assert all(str(data) in error.place for error in report.findings)
-    assert report.findings[0].expected == f"{len(content)}, by the manifest"
+    assert report.findings[0].expected == f"{len(content)}, as the manifest says"
     assert report.counts["val"]["unreadable"] == report.counts["test"]["unreadable"] == 0
 
 

@@ -102,24 +102,36 @@ def link_out(source):
 
 DEFECTS = {
     "missing_image": (missing_image, FolderError, "images/0002.jpg: missing"),
-    "missing_mask": (missing_mask, FolderError, "person 1 is missing"),
+    "missing_mask": (
+        missing_mask,
+        FolderError,
+        "0002_02_01.png is missing; expected 2 masks for image 0002, found only person 2.",
+    ),
     "no_mask": (no_mask, FolderError, "image 0002 has no masks"),
-    "extra_mask": (extra_mask, FolderError, "person 3 is extra"),
+    "extra_mask": (extra_mask, FolderError, "has a mask for person 3 (0002_02_03.png); expected persons 1 and 2."),
     "two_counts": (two_counts, FolderError, "declare 2 and 3 persons"),
-    "mask_size": (mask_size, MaskError, "93 x 128 (height x width); expected 96 x 128"),
-    "rgb_mask": (rgb_mask, MaskError, "0002_02_01.png: its green or blue channel differs"),
+    "mask_size": (mask_size, MaskError, "is 93 x 128; expected 96 x 128, the size of its image"),
+    "rgb_mask": (rgb_mask, MaskError, "0002_02_01.png: is a colour image"),
     "label_19": (mask_label(19), MaskError, "0002_02_01.png: holds label 19"),
     "label_254": (mask_label(254), MaskError, "0002_02_01.png: holds label 254"),
     "empty_image": (empty_image, ImageError, "images/0002.jpg: empty file"),
     "empty_mask": (empty_mask, MaskError, "0002_02_01.png: empty file"),
-    "truncated_image": (lambda source: truncate(image(source)), ImageError, "images/0002.jpg: does not decode"),
+    "truncated_image": (
+        lambda source: truncate(image(source)),
+        ImageError,
+        "images/0002.jpg: truncated JPEG: Premature end",
+    ),
     "truncated_mask": (lambda source: truncate(mask(source)), MaskError, "0002_02_01.png: truncated PNG"),
-    "not_an_image": (not_an_image, ImageError, "images/0002.jpg: has no known image format: it starts with"),
-    "huge_image": (huge_image, ImageError, "declares 60000 x 60000 pixels"),
-    "traversal": (line(b"../../etc/passwd\n"), FolderError, "test_list.txt line 3: '../../etc/passwd'"),
-    "duplicate_line": (line(b"0007.jpg\n"), FolderError, "test_list.txt line 3: names 0007.jpg again"),
-    "crlf": (crlf, FolderError, "train_list.txt: lines end with CR LF"),
-    "link_out": (link_out, FolderError, "images/0002.jpg: a link out of the source folder"),
+    "not_an_image": (not_an_image, ImageError, "images/0002.jpg: is a web page, not an image"),
+    "huge_image": (huge_image, ImageError, "declares 60000 x 60000 = 3,600,000,000 pixels"),
+    "traversal": (
+        line(b"../../etc/passwd\n"),
+        FolderError,
+        "test_list.txt line 3: '../../etc/passwd' leads out of the dataset",
+    ),
+    "duplicate_line": (line(b"0007.jpg\n"), FolderError, "test_list.txt line 3: lists 0007.jpg, as line 1 does"),
+    "crlf": (crlf, FolderError, "train_list.txt: Windows line ends (CR LF)"),
+    "link_out": (link_out, FolderError, "images/0002.jpg: is a link to /etc/hostname, outside --src"),
 }
 
 
@@ -170,7 +182,7 @@ def test_identical_photos_and_strays_are_remarks(source):
         "byte-identical images in train and val: 1 group",
         "byte-identical images in val and test: 1 group",
         "byte-identical: train/0001, train/0002, val/0006, test/0007",
-        "images/0300.jpg: no list names it",
+        "images/0300.jpg: in no list",
         "annotations/Thumbs.db: not a mask's name (<id>_<NN>_<ii>.png)",
     ):
         assert says in report.remarks

@@ -42,7 +42,10 @@ def test_links_are_followed_where_that_is_asked_for(layout, link, source, tmp_pa
         (write_v2 if layout == "mhp-v2" else write_cihp)(root, IDS)
     mhpdata.pack(root, tmp_path / "plain", size=0, workers=1)
     link(root, outside)
-    with pytest.raises(FolderError, match=r"a link out of the source folder.* Pass --follow-links, in Python follow_l"):
+    with pytest.raises(
+        FolderError,
+        match=r"(is a link|leads) to .*, outside --src.* or pass --follow-links, in Python follow_links=True, if",
+    ):
         mhpdata.pack(root, tmp_path / "rec", size=0)
     mhpdata.pack(root, tmp_path / "rec", size=0, workers=1, follow_links=True)
     assert tree(tmp_path / "rec") == tree(tmp_path / "plain")
@@ -56,7 +59,9 @@ def test_the_commands_follow_links(source, tmp_path):
     run = CliRunner().invoke
     arguments = ["--src", str(root), "--out", str(tmp_path / "rec"), "--size", "64"]
     refused = run(pack.main, arguments)
-    assert refused.exit_code == 3 and "Pass --follow-links" in refused.output and f"cp -r {outside}" in refused.output
+    assert (
+        refused.exit_code == 3 and "or pass --follow-links" in refused.output and f"cp -r {outside}" in refused.output
+    )
     assert run(pack.main, [*arguments, "--follow-links"]).exit_code == 0
     assert '"follow_links": true' in (tmp_path / "rec" / "build.json").read_text()
     assert "follow_links" not in (tmp_path / "rec" / "manifest.json").read_text()
@@ -64,7 +69,7 @@ def test_the_commands_follow_links(source, tmp_path):
     assert checked.exit_code == 0 and "No problems found" in checked.output
     assert run(verify.main, ["--src", str(root)]).exit_code == 3
     assert run(verify.main, [str(tmp_path / "rec"), "--follow-links"]).exit_code == 2
-    with pytest.raises(FolderError, match="a link out of"):
+    with pytest.raises(FolderError, match="outside --src"):
         measure_agreement(root)
     assert run(verify.main, ["--src", str(root), "--follow-links", "--agreement"]).exit_code == 0
 
@@ -73,5 +78,7 @@ def test_a_link_to_nothing_says_that_its_file_is_to_be_fetched(source, tmp_path)
     root = shutil.copytree(source, tmp_path / "source")
     (root / "images/0002.jpg").unlink()
     (root / "images/0002.jpg").symlink_to(".git/annex/objects/0002")
-    with pytest.raises(FolderError, match=r"0002\.jpg: a link to nothing \(No such file.* Fetch the file .*git annex"):
+    with pytest.raises(
+        FolderError, match=r"0002\.jpg: is a link to .*objects/0002, which is missing; .* Fetch the file .*git annex"
+    ):
         mhpdata.pack(root, tmp_path / "rec")

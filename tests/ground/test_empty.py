@@ -56,7 +56,7 @@ def test_an_empty_list_is_an_error_of_pack_and_verify(source, tmp_path):
     for options in ([], ["--split", "test"], ["--on-error", "skip"]):
         done = run(pack.main, [*arguments, "--out", out, "--size", "64", *options])
         assert done.exit_code == 1 and f"FolderError: {root}: split test is empty" in done.output
-        assert "pass --split train --split val; to pack it empty, pass --allow-empty" in done.output
+        assert "pass --split train --split val; to pack it without images, pass --allow-empty" in done.output
         assert not (tmp_path / "rec").exists(), "told before anything is written"
     checked = run(verify.main, arguments)
     assert checked.exit_code == 1 and f"FolderError: {root}: split test is empty" in checked.output
@@ -73,7 +73,7 @@ def test_a_list_that_is_missing_leaves_its_split_empty(source, tmp_path):
     (root / "test_list.txt").unlink()
     with pytest.raises(FolderError, match=r"missing.* pass --split for each other split, and --on-error skip"):
         mhpdata.pack(root, tmp_path / "rec")
-    with pytest.raises(FolderError, match=r"split test is empty: 1 entry or line is left out, such as test_list"):
+    with pytest.raises(FolderError, match=r"split test has no images, as test_list.txt is missing; expected"):
         mhpdata.pack(root, tmp_path / "rec", on_error="skip")
     assert len(mhpdata.verify_source(root, workers=1).findings) == 1
     mhpdata.pack(root, tmp_path / "rec", size=64, on_error="skip", splits=["train", "val"], workers=1)

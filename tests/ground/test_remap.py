@@ -87,7 +87,7 @@ def test_sets_that_contradict_each_other_are_an_error():
     "text,message",
     [
         ("{", "is not a label table"),
-        ("[]", "is not a label table|cannot be read"),
+        ("[]", "is not a label table|missing"),
         ('{"classes": ["a"]}', "is not a label table"),
         ('{"classes": ["a"], "maps": {}}', "2 to 255 different names"),
         ('{"classes": ["a", "a"], "maps": {}}', "2 to 255 different names"),
@@ -114,7 +114,7 @@ def test_a_table_must_name_each_class_of_a_dataset_and_no_other(tmp_path):
             table.table(layout, labels)
     with pytest.raises(OptionError, match="no map for lip"):
         table.table("lip", MHP_V1)
-    with pytest.raises(OptionError, match="cannot be read"):
+    with pytest.raises(OptionError, match="missing"):
         read_remap(tmp_path / "nowhere.json")
 
 

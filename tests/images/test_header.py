@@ -84,10 +84,10 @@ def test_png(color, bits, channels):
     ("data", "found"),
     [
         (b"", "empty file"),
-        (b"0001.jpg\n", "starts with b'0001.jpg'"),
+        (b"0001.jpg\n", "has no known image format (starts with '0001.jpg')"),
         (b"GIF89a" + bytes(20), "declares 0 x 0 pixels"),
-        (b"GIF80a" + bytes(20), "starts with b'GIF80a"),
-        (b"\xff", "starts with b'\\xff'"),
+        (b"GIF80a" + bytes(20), "starts with 'GIF80a"),
+        (b"\xff", "starts with '\\xff'"),
         (b"\xff\xd8", "truncated JPEG"),
         (b"\xff\xd8" + bytes(20), "truncated JPEG"),
         (b"\xff\xd8\xff\xd9", "truncated JPEG"),
@@ -133,7 +133,7 @@ def test_the_longest_sides_and_the_most_pixels(height, width):
     header = read_header(png_of(height, width), "a")
     assert (header.height, header.width) == (height, width)
     larger = (height + 1, width) if height > 1 else (height, width + 1)
-    with pytest.raises(ImageError, match="65535 per side"):
+    with pytest.raises(ImageError, match="65,535 per side"):
         read_header(png_of(*larger), "a")
 
 
@@ -142,7 +142,7 @@ def test_the_longest_sides_and_the_most_pixels(height, width):
 def test_a_huge_claim_costs_nothing(kind, side):
     data = huge(kind, side)
     assert len(data) < 100 and side * side > MAX_PIXELS
-    with at_most(1 << 20), pytest.raises(ImageError, match=f"declares {side} x {side} pixels"):
+    with at_most(1 << 20), pytest.raises(ImageError, match=f"declares {side} x {side} = {side * side:,} pixels"):
         read_header(data, "a")
 
 
@@ -161,5 +161,16 @@ def test_a_whole_image_of_another_format_is_to_be_converted(start, found):
         decode_image(start + bytes(64), "a.jpg")
     with pytest.raises(MaskError, match=rf"^1\.png: {found}, .* Save it as an 8-bit gray or palette PNG"):
         decode_mask(start + bytes(64), "1.png", (1, 1), 19)
-    with pytest.raises(ImageError, match=r"has no known image format: .* Extract the archive again"):
-        decode_image(b"<html>", "a.jpg")
+    with pytest.raises(
+        ImageError, match=r"has no known image format \(starts with '<svg'\).* Extract the archive again"
+    ):
+        decode_image(b"<svg", "a.jpg")
+
+
+@pytest.mark.parametrize("page", [b"<html><body>", b"\xef\xbb\xbf\n <!DOCTYPE html>\n<html>", b"<HTML lang='en'"])
+def test_a_web_page_is_named_and_fetched_again(page):
+    with pytest.raises(
+        ImageError, match=r"is a web page, not an image \(starts with .<(html|!DOCTYPE html|HTML lang)"
+    ) as caught:
+        decode_image(page, "a.jpg")
+    assert caught.value.remedy.startswith("Download or extract it again. To pack without this image, pass --on-error")

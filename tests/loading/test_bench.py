@@ -44,7 +44,7 @@ def rec(source, tmp_path_factory):
     [
         (("--limit", 0), "rec, train: no samples; expected at least one. Pass another --split"),
         (("--runs", 0), "runs: 0; expected a whole number from 1"),
-        (("--split", "dev"), "split: 'dev'; expected train or val or test"),
+        (("--split", "dev"), "no split 'dev'; expected train, val or test"),
     ],
 )
 def test_nothing_to_measure_is_an_error(rec, run, arguments, said):

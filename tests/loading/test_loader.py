@@ -190,7 +190,7 @@ def test_a_resume_with_other_ranks_shows_the_rest_once(rec):
 
 def test_a_state_of_other_data_is_refused(rec):
     state = loader(rec).state_dict()
-    with pytest.raises(OptionError, match=r"length 18 \(samples\); expected 5, .* names, where and limit: .* 18"):
+    with pytest.raises(OptionError, match=r"saved with 18 samples; expected 5, .* names, where and limit: .* 18"):
         loader(rec, limit=5).load_state_dict(state)
     with pytest.raises(OptionError, match=r"seed 0; expected 1, .* Create the Loader with seed=0"):
         loader(rec, seed=1).load_state_dict(state)

@@ -167,7 +167,7 @@ def test_mhp_eval_of_bare_weights(packed, tmp_path, engines):
     ("flags", "status", "message"),
     [
         (["--model", "icnet"], 2, "--model: icnet; expected psp"),
-        (["--split", "vall"], 2, "--split: 'vall'"),
+        (["--split", "vall"], 2, "has no split 'vall'; expected train, val or test"),
         (["--mode", "all"], 2, "--mode"),
         (["--window", "8"], 2, "--window"),
         (["--crop-size", "25"], 2, "--crop-size"),

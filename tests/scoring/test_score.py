@@ -162,7 +162,7 @@ def test_predictions_that_are_missing_are_named_before_anything_is_scored(packed
     with pytest.raises(PredictionError, match=r"results\.txt: 2 of 3 images have no line, including 0011, 0012"):
         score(packed, folder, "test")
     (folder / "results.txt").write_text("0010\n0011 5 0.5\n0012\n")
-    with pytest.raises(PredictionError, match=r"0011_5\.png: cannot be read"):
+    with pytest.raises(PredictionError, match=r"0011_5\.png: missing; expected"):
         score(packed, folder, "test")
     (folder / "global_tag").mkdir()
     with pytest.raises(PredictionError, match="both global_tag and masks"):
@@ -188,7 +188,7 @@ def test_a_line_that_comes_again(packed, tmp_path):
     with pytest.raises(PredictionError, match="line 4: image 0010 again"):
         score(packed, folder, "test")
     (folder / "results.txt").unlink()
-    with pytest.raises(PredictionError, match=r"results\.txt: cannot be read"):
+    with pytest.raises(PredictionError, match=r"results\.txt: missing; expected"):
         score(packed, folder, "test")
 
 
@@ -235,13 +235,13 @@ def found_of(packed, folder):
 
 def test_predictions_of_another_size(packed, tmp_path):
     folder = submit(tmp_path, "labels", truth(packed, at="packed"))
-    with pytest.raises(PredictionError, match=r"32 x 48; expected 40 x 60 \(height x width\)"):
+    with pytest.raises(PredictionError, match=r"is 32 x 48; expected 40 x 60, the size of its labels"):
         score(packed, folder, "test")
 
 
 def test_a_prediction_turned_by_90_degrees(packed, tmp_path):
     images = {name: (labels.T, owners, masks) for name, (labels, owners, masks) in truth(packed).items()}
-    with pytest.raises(PredictionError, match=r"60 x 40; expected 40 x 60 .*by EXIF: .*mhp predict --exif raw"):
+    with pytest.raises(PredictionError, match=r"is 60 x 40; expected 40 x 60, .*by EXIF: .*mhp predict --exif raw"):
         score(packed, submit(tmp_path, "labels", images), "test")
 
 

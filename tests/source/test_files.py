@@ -112,7 +112,7 @@ def test_folders_that_cannot_be_scanned(root):
         with pytest.raises(FolderError) as caught:
             scan_folder(root, folder)
         assert caught.value.place == folder and caught.value.remedy
-    with pytest.raises(FolderError, match=r"^\.: folder not found"):
+    with pytest.raises(FolderError, match=r"^\.: no such folder"):
         scan_folder(root / "missing")
 
 

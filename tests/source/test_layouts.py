@@ -126,9 +126,9 @@ def test_a_left_only_picture_mirrored_is_right_only_and_twice_is_itself(layout, 
 
 def test_the_layout_is_told_from_the_folder(source, v2, cihp):
     assert [layouts.scan(root).layout for root in (source, v2, cihp)] == ["mhp-v1", "mhp-v2", "cihp"]
-    with pytest.raises(OptionError, match="auto or mhp-v1 or mhp-v2 or cihp"):
+    with pytest.raises(OptionError, match="auto, mhp-v1, mhp-v2 or cihp"):
         layouts.scan(v2, "mhp-v3")
-    with pytest.raises(FolderError, match="list: folder not found"):
+    with pytest.raises(FolderError, match="list: no such folder"):
         layouts.scan(cihp, "mhp-v2")
 
 
@@ -146,7 +146,9 @@ def test_a_folder_of_two_layouts_is_an_error_that_names_both(v2, tmp_path):
 def test_a_folder_of_no_layout_says_what_it_holds(names, tmp_path):
     for name in names:
         (tmp_path / name).mkdir()
-    with pytest.raises(FolderError, match=f"holds {', '.join(sorted(names)) or 'nothing'}; expected .*Category|cihp"):
+    with pytest.raises(
+        FolderError, match=rf"\(found {', '.join(sorted(names)) or 'nothing'}\); expected .*Category|cihp"
+    ):
         layouts.scan(tmp_path)
 
 
@@ -176,7 +178,9 @@ def test_labels_that_a_gray_conversion_confuses_survive(label):
     np.testing.assert_array_equal(decode_mask(encode(".png", mask), "m", SIZE, 59, red=True), mask, "a 2-D mask")
     alike = encode(".png", np.dstack([mask] * 3))
     np.testing.assert_array_equal(decode_mask(alike, "m", SIZE, 59, red=True), mask)
-    with pytest.raises(MaskError, match=r"green or blue channel differs from the red one .* expected the same in all"):
+    with pytest.raises(
+        MaskError, match=r"is a colour image \(its channels differ in .* expected a gray or palette PNG with"
+    ):
         decode_mask(red(mask), "m", SIZE, 59)
 
 
@@ -184,9 +188,7 @@ def test_labels_that_a_gray_conversion_confuses_survive(label):
 def test_a_mask_whose_other_channels_differ_is_an_error(channel):
     pixels = np.dstack([np.zeros_like(labels_of(3)), np.zeros_like(labels_of(3)), labels_of(3)])
     pixels[10, 20, channel] = 7
-    with pytest.raises(
-        MaskError, match="green or blue channel differs from the red one in 1 pixels; expected the same"
-    ):
+    with pytest.raises(MaskError, match=r"its channels differ in 1 pixels\); expected a gray.* in the red channel"):
         decode_mask(encode(".png", pixels), "m", SIZE, 59, red=True)
 
 
@@ -203,7 +205,7 @@ def test_photos_of_other_formats_are_read_by_content(suffix, copy, tmp_path):
     mhpdata.pack(copy, tmp_path / "rec", size=0, image="raw")
     np.testing.assert_array_equal(mhpdata.open(tmp_path / "rec", "train")[1].image, pixels[..., ::-1])
     for cut in (len(data) - 40, 40, 20):
-        with pytest.raises(ImageError, match=r"truncated|does not decode|damaged"):
+        with pytest.raises(ImageError, match=r"truncated|damaged"):
             decode_image(data[:cut], "4.jpg")
 
 
@@ -237,7 +239,7 @@ def test_photos_that_the_release_broke_are_skipped_and_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-300])
     report = mhpdata.verify_source(root)
     assert not report.clean and "1396.jpg: damaged in the release itself" in report.text()
-    with pytest.raises(ImageError, match=r"1396\.jpg: does not decode"):
+    with pytest.raises(ImageError, match=r"1396\.jpg: (truncated|damaged) JPEG"):
         mhpdata.pack(root, tmp_path / "no", size=0)
     manifest = mhpdata.pack(root, tmp_path / "rec", size=0, on_error="skip")
     assert [(skip.split, skip.name) for skip in manifest.skipped] == [("train", "1396")]
@@ -267,10 +269,10 @@ def test_lists_and_folders_that_do_not_agree(copy):
     assert [entry.name for entry in listing.entries["train"]] == ["1", "10"]
     found = [str(problem.error) for problem in listing.problems]
     assert [problem.split for problem in listing.problems] == ["train"] * 4
-    assert "4 again" in found[0] and "'010x'; expected an id such as 10" in found[1]
+    assert "lists 4, as line" in found[0] and "'010x'; expected an id such as 10" in found[1]
     assert "declare 1 and 2 persons" in found[2] and "99.jpg: missing" in found[3]
     assert "train/parsing_annos/4-1.png: not a mask's name (<id>_<NN>_<ii>.png)" in listing.remarks
-    assert "train/images/100.jpg: no list names it" in listing.remarks
+    assert "train/images/100.jpg: in no list" in listing.remarks
 
 
 # Splits without labels.
@@ -359,7 +361,7 @@ def test_a_manifest_that_is_wrong_about_labels_hashes_or_classes_is_found(packed
         return mhpdata.verify_packed(rec).text()
 
     edit_manifest(rec, lambda content: content["splits"]["test"].update(labelled=True))
-    assert "no labels; expected labels, by the manifest" in mhpdata.verify_packed(rec).text()
+    assert "no labels; expected labels, as the manifest says" in mhpdata.verify_packed(rec).text()
     assert "as in its record" in findings(text.replace(shard.photos[0], "0" * 64))
     bits = f"{shard.classes[0]:x}"
     assert "labels 0 in train/1; expected 0, 3, 58, as in its record" in findings(text.replace(f'["{bits}"', '["1"'))

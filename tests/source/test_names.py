@@ -143,12 +143,17 @@ def test_a_near_miss_is_named(other, place):
     near = other.format(name=name)
     (root / photos / f"{name}.jpg").rename(root / photos / near)
     (problem,) = layouts.scan(root).problems
-    assert f"If {photos}/{near} is this file, rename it to {name}.jpg. " in problem.error.remedy
+    says = f"If {photos}/{near} is this file, rename it to {name}.jpg. "
+    if near.endswith(".part"):
+        says = f"{photos}/{near} is an incomplete copy: finish the download, or extract the archive again. "
+    assert problem.error.remedy.startswith(says)
     (root / photos / near).rename(root / photos / f"{name}.jpg")
     folder, _, file = mask.rpartition("/")
-    (root / mask).rename(root / folder / f"{file}.part")
-    (problem,) = layouts.scan(root).problems
-    assert f"If {folder}/{file}.part is this file, rename it to {name}" in problem.error.remedy
+    for ending, says in ((".part", f"{folder}/{file}.part is an incomplete copy"), (".1", "If {}/{}.1 is this file")):
+        (root / mask).rename(root / folder / f"{file}{ending}")
+        (problem,) = layouts.scan(root).problems
+        assert says.format(folder, file) in problem.error.remedy
+        (root / folder / f"{file}{ending}").rename(root / mask)
 
 
 def test_lists_and_folders_in_another_case_are_named(place):
@@ -162,7 +167,7 @@ def test_lists_and_folders_in_another_case_are_named(place):
     top = root / photos.partition("/")[0]
     top.rename(top.with_name(top.name.swapcase()))
     if layout == "mhp-v1":  # the others are recognised by another split
-        with pytest.raises(FolderError, match=f"unknown layout.* Rename {top.name.swapcase()} to {top.name}"):
+        with pytest.raises(FolderError, match=f"no known dataset layout.* Rename {top.name.swapcase()} to {top.name}"):
             layouts.scan(root)
     top.with_name(top.name.swapcase()).rename(top)
     folder = root / photos

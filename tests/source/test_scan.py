@@ -93,19 +93,19 @@ def test_persons_go_by_number_not_by_directory_order(copy):
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("../../etc/passwd", "'../../etc/passwd'; expected an image name such as 0001.jpg"),
-        ("/etc/passwd", "expected an image name"),
-        ("../0001.jpg", "expected an image name"),
+        ("../../etc/passwd", "'../../etc/passwd' leads out of the dataset; expected an image name such as 0001.jpg"),
+        ("/etc/passwd", "leads out of the dataset; expected an image name"),
+        ("../0001.jpg", "leads out of the dataset; expected an image name"),
         ("0001.tif", "expected an image name"),
         ("0001 .jpg", "expected an image name"),
         ("masks/0001.jpg", "expected an image name"),
         ("/data/images/0001.jpg", "expected an image name"),
-        ("images/../0001.jpg", "expected an image name"),
-        ("0001.jpg ", "0001.jpg again; expected each image once (train_list.txt line 1 names it)"),
-        ("images/0001.jpg", "0001.jpg again; expected each image once (train_list.txt line 1 names it)"),
+        ("images/../0001.jpg", "'images/../0001.jpg'; expected an image name"),
+        ("0001.jpg ", "lists 0001.jpg, as line 1 does; expected each image once"),
+        ("images/0001.jpg", "lists 0001.jpg, as line 1 does; expected each image once"),
         ("\u0661.jpg", "expected an image name"),
-        ("0001.jpg", "0001.jpg again; expected each image once (train_list.txt line 1 names it)"),
-        ("0007.jpg", "0007.jpg again; expected each image once (test_list.txt line 1 names it)"),
+        ("0001.jpg", "lists 0001.jpg, as line 1 does; expected each image once"),
+        ("0007.jpg", "lists 0007.jpg, as test_list.txt line 1 does; expected each image once"),
     ],
 )
 def test_a_wrong_line_is_a_problem_of_every_split(line, found, copy):
@@ -122,7 +122,7 @@ def test_lists_that_are_no_text_or_converted_or_missing(copy):
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"\n", b"\r\n"))
     listing = layouts.scan(copy)
-    assert len(listing.entries["train"]) == 5 and "lines end with CR LF" in problems(listing)[0][2]
+    assert len(listing.entries["train"]) == 5 and "Windows line ends (CR LF); expected LF" in problems(listing)[0][2]
     path.write_bytes(b"\xef\xbb\xbf" + whole.rstrip(b"\n"))  # a byte-order mark, and no last newline
     assert len(layouts.scan(copy).entries["train"]) == 5
     path.write_bytes(b"\xff" + whole)
@@ -131,7 +131,10 @@ def test_lists_that_are_no_text_or_converted_or_missing(copy):
     path.unlink()
     assert problems(layouts.scan(copy))[0][2].startswith("train_list.txt: missing")
     path.symlink_to("/etc/passwd")
-    with pytest.raises(FolderError, match=r"train_list\.txt: a link out of the source folder"):
+    with pytest.raises(
+        FolderError,
+        match=r"train_list\.txt: is a link to /etc/passwd, outside --src; expected a text file\. Replace it",
+    ):
         layouts.scan(copy)
 
 
@@ -155,12 +158,12 @@ def test_defects_of_one_image_leave_the_others(copy):
         problems(listing),
         [
             "images/0001.jpg: missing",
-            "image 0002 names 3 persons but has masks for 1, 3; person 2 is missing",
-            "image 0003 names 2 persons but has masks for 1, 2, 3; person 3 is extra",
-            "masks of image 0004 declare 2 and 3 persons",
+            "0002_03_02.png is missing; expected 3 masks for image 0002, found only persons 1 and 3. Extract",
+            "image 0003 has a mask for person 3 (0003_02_03.png); expected persons 1 and 2. Delete this",
+            "masks of image 0004 declare 2 and 3 persons (0004_02_01.png and 0004_03_01.png); expected one",
             "image 0005 has no masks",
-            "images/0006.jpg: a link out of the source folder",
-            "annotations/0007_02_01.png: neither a file nor a folder",
+            "images/0006.jpg: is a link to /etc/passwd, outside --src; expected a regular file. Replace it",
+            "annotations/0007_02_01.png: is neither a file nor a folder",
         ],
         strict=True,
     ):
@@ -181,11 +184,11 @@ def test_files_that_belong_to_no_entry_are_remarked(copy):
 
 
 def test_no_folder_of_a_known_layout(tmp_path, source):
-    with pytest.raises(FolderError, match="unknown layout"):
+    with pytest.raises(FolderError, match="no known dataset layout"):
         layouts.scan(tmp_path)
-    with pytest.raises(FolderError, match="cannot be listed"):
+    with pytest.raises(FolderError, match="no such folder"):
         layouts.scan(tmp_path / "missing")
-    with pytest.raises(FolderError, match="images: folder not found"):
+    with pytest.raises(FolderError, match="images: no such folder"):
         layouts.scan(tmp_path, "mhp-v1")
-    with pytest.raises(OptionError, match=r"layout: .*expected auto or"):
+    with pytest.raises(OptionError, match=r"layout: .*expected auto, mhp-v1, mhp-v2 or cihp"):
         layouts.scan(source, "mhp-v9")

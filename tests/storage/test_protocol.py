@@ -121,7 +121,7 @@ def test_copies_of_a_split_that_is_not_packed_are_not_known(split, there):
 
 
 def test_wrong_arguments():
-    with pytest.raises(OptionError, match="split: 'vall'"):
+    with pytest.raises(OptionError, match="split: no split 'vall'; expected"):
         choose_names(manifest(RELEASE), "vall")
     with pytest.raises(OptionError, match="official or gluoncv"):
         choose_names(manifest(RELEASE), "val", "torch")

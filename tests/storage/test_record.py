@@ -255,7 +255,7 @@ def test_every_length_is_noticed():
 
 def test_another_version_says_update():
     with pytest.raises(
-        RecordError, match=r"version 2; expected version 1\. .* If build\.json .* names a newer version"
+        RecordError, match=r"version 2; expected version 1\. .* Install a newer mhpkit \(build\.json .* names the"
     ):
         parse_record(patch(LABELLED, version=2), 0)
 

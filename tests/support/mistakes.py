@@ -19,7 +19,7 @@ import mhpdata
 from mhpdata.source import files
 
 DEFECTS = {
-    "an image that a list names is missing": "missing-image",
+    "an image that a list contains is missing": "missing-image",
     "a person's mask is missing": "missing-mask",
     "one mask too many": "extra-mask",
     "a mask whose size differs from its image": "mask-size",
@@ -49,8 +49,13 @@ def link_out():
     mhpdata.pack("D", "new")
 
 
-def nearly_right():
+def unfinished_copy():
     Path("D/images/0001.jpg").rename("D/images/0001.jpg.part")
+    mhpdata.pack("D", "new")
+
+
+def nearly_right():
+    Path("D/images/0001.jpg").rename("D/images/1.jpg")
     mhpdata.pack("D", "new")
 
 
@@ -71,8 +76,9 @@ def no_dataset():
 
 
 SOURCES = {
-    "a split of which everything is left out": empty_split,
+    "a split of which everything is skipped": empty_split,
     "a link that leads out of the folder": link_out,
+    "an unfinished copy of a file": unfinished_copy,
     "a file with nearly the right name": nearly_right,
     "a disk that fails": disk_of_the_source,
     "a folder that is no dataset": no_dataset,
@@ -179,6 +185,6 @@ PACKED: dict[str, Callable[[], object]] = {
     "an output folder with other files": of_something_else,
     "a foreign file under a name of mhp's": of_somebody_else,
     "other options for a finished pack": lambda: mhpdata.pack("D", "rec", size=64),
-    "a state of other data": other_seed,
+    "a state of a loader with another seed": other_seed,
     "a failing disk under a packed folder": disk_of_the_pack,
 }

@@ -118,6 +118,18 @@ def test_the_status_of_an_error(error, status):
         assert len(lines) == 1 and "Traceback" not in found.stderr
 
 
+def test_out_of_memory_names_the_options_that_the_command_has():
+    @click.command(cls=Command)
+    @click.option("--workers")
+    @click.option("--batch-size")
+    def main(workers, batch_size):
+        raise MemoryError
+
+    less = "Close other programs, or run the command again with a smaller --workers or --batch-size."
+    assert CliRunner().invoke(main, []).stderr == f"MemoryError: out of memory. {less}\n"
+    assert run(throw(MemoryError())).stderr == "MemoryError: out of memory. Close other programs.\n"
+
+
 def test_what_lies_outside_the_data_is_told_by_the_cause_of_the_cause():
     error = caused(CheckpointError("x", "broken"), caused(ShardError("x", "broken"), PermissionError(13, "no")))
     assert is_outside(error) and not is_outside(caused(CheckpointError("x", "broken"), ValueError("no")))

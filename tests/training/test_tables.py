@@ -42,7 +42,7 @@ def test_another_table_is_refused(tmp_path):
         read_steps(tmp_path)
     with pytest.raises(CheckpointError, match="not a table of mhp train"):
         write(tmp_path, [], [])
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="missing; expected a table of mhp train"):
         read_epochs(tmp_path)
 
 

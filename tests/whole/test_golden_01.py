@@ -78,7 +78,7 @@ def test_the_same_command_over_a_pack_of_01_does_nothing_and_says_what_may_be_do
 
 def test_a_pack_of_01_is_replaced_only_with_overwrite(download, tmp_path):
     before = packed_by_01(download, tmp_path / "rec")
-    with pytest.raises(OutputError, match=r"holds a packed dataset of format 1, which every command reads.*overwrite"):
+    with pytest.raises(OutputError, match=r"holds a packed folder of format 1, which every command reads.*overwrite"):
         mhpdata.pack(download, tmp_path / "rec", size=40)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "rec").iterdir()} == before
     manifest = mhpdata.pack(download, tmp_path / "rec", size=48, overwrite=True)

@@ -15,7 +15,7 @@ from mistakes import DEFECTS, PACKED, SOURCES
 from places import ROOT
 
 import mhpdata
-from mhpdata.errors import MhpError
+from mhpdata.errors import WITHOUT, MhpError, copy_again
 from mhpdata.synth.writing.folder import synthesize
 
 pytestmark = pytest.mark.once
@@ -65,6 +65,11 @@ def place(folder, tmp_path, monkeypatch):
 
 def test_the_tables_have_what_is_tested_and_nothing_else():
     assert set(quotes()) == {*DEFECTS, *SOURCES, *PACKED}
+
+
+def test_the_endings_that_are_quoted_once_are_those_of_mhp():
+    page = " ".join((ROOT / "docs/reliability.md").read_text(encoding="utf-8").split())
+    assert f"*{WITHOUT}*" in page and f"*{copy_again('FILE')}*" in page
 
 
 def test_defects_of_a_download(folder, monkeypatch):

@@ -63,12 +63,12 @@ def read_bmp(data: bytes) -> Bmp:
         ValueError: The BMP is truncated, damaged or unsupported, as the first word of the text says.
     """
     if len(data) < 26:
-        raise ValueError(f"truncated BMP: {len(data)} bytes")
+        raise ValueError(f"truncated BMP: the file ends after {len(data)} bytes")
     pixels, size = struct.unpack_from("<II", data, 10)
     if size not in _HEADERS:
         raise ValueError(f"damaged BMP: a header of {size} bytes")
     if len(data) < 14 + size:
-        raise ValueError(f"truncated BMP: {len(data)} bytes")
+        raise ValueError(f"truncated BMP: the file ends after {len(data)} bytes")
     packing = used = 0
     if size == 12:
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
@@ -83,7 +83,7 @@ def read_bmp(data: bytes) -> Bmp:
     masks = _FIVES if bits == 16 else _EIGHTS
     if packing in (_FIELDS, _ALPHA_FIELDS):
         if len(data) < 66:
-            raise ValueError(f"truncated BMP: {len(data)} bytes")
+            raise ValueError(f"truncated BMP: the file ends after {len(data)} bytes")
         masks = struct.unpack_from("<III", data, 54)  # after a header of 40 bytes, within the larger ones
         after += (12 if packing == _FIELDS else 16) if size == 40 else 0
         _check_masks(masks, bits)
@@ -94,7 +94,7 @@ def read_bmp(data: bytes) -> Bmp:
     line = (width * bits + 31) // 32 * 4
     needed = pixels + (2 if runs else line * abs(height))
     if needed > len(data):
-        raise ValueError(f"truncated BMP: {len(data)} bytes do not reach its end")
+        raise ValueError(f"truncated BMP: the file ends after {len(data)} bytes")
     palette = data[after : after + stride * colours]
     return Bmp(abs(height), width, height < 0, bits, packing, masks, palette, stride, pixels)
 

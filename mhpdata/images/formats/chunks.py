@@ -95,7 +95,7 @@ def _chunks(data: bytes) -> list[tuple[bytes, memoryview]]:
         at += 12 + length
     else:
         return chunks
-    raise ValueError(f"truncated PNG: {len(data)} bytes do not reach its end")
+    raise ValueError(f"truncated PNG: the file ends after {len(data)} bytes")
 
 
 def _palette(chunks: list[tuple[bytes, memoryview]]) -> bytes:

@@ -87,7 +87,7 @@ def _parse(data: bytes, width: int, height: int) -> _Image:
 def _take(data: bytes, at: int, count: int) -> tuple[bytes, int]:
     """Return the next ``count`` bytes, and the offset of their end."""
     if at + count > len(data):
-        raise ValueError(f"{len(data)} bytes do not reach its end")
+        raise ValueError(f"the file ends after {len(data)} bytes")
     return data[at : at + count], at + count
 
 

@@ -25,7 +25,7 @@ def read_webp(data: bytes) -> tuple[int, int, bytes]:
     """
     (length,) = struct.unpack_from("<I", data, 4) if len(data) >= 8 else (22,)
     if len(data) < 30 or length + 8 > len(data):
-        raise ValueError(f"truncated WebP: {len(data)} bytes of {length + 8}")
+        raise ValueError(f"truncated WebP: the file ends after {len(data)} of {length + 8} bytes")
     canvas, image, at = None, None, 12
     while at + 8 <= length + 8:
         kind, size = struct.unpack_from("<4sI", data, at)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
-from mhpdata.errors import EXTRACT_AGAIN, FolderError
+from mhpdata.errors import WITHOUT, FolderError
 from mhpdata.faults import Renamed
 from mhpdata.source.entry import Names
 from mhpdata.source.files import Refused, SourceFile
-from mhpdata.source.names import OtherNames, is_there, say_renamed
+from mhpdata.source.names import SHOWN, OtherNames, how_to_restore, say_renamed
 from mhpdata.wording import counted
 
 _MASK = re.compile(r"([0-9]{1,9})_([0-9]{2})_([0-9]{2})\.png", re.ASCII | re.IGNORECASE)
@@ -64,16 +64,18 @@ class PersonMasks:
         masks, folder = self._groups.get(id, {}), self._folder
         if not masks:
             expected = f"{id}_<NN>_<ii>.png for each of its NN persons"
-            remedy = f"{self._hint(id)}{EXTRACT_AGAIN}"
-            raise FolderError(folder, f"image {id} has no masks", expected, remedy, fault=("no-masks", id))
+            raise FolderError(folder, f"image {id} has no masks", expected, self._restore(id), fault=("no-masks", id))
         for file in masks.values():
             if isinstance(file, Refused):
-                raise file.error()
+                raise file.error(otherwise=WITHOUT)
         declared = sorted({persons for persons, _ in masks})
         if len(declared) > 1:
-            found = f"masks of image {id} declare {' and '.join(map(str, declared))} persons"
-            raise FolderError(folder, found, "one number", _extra(id), fault=("person-counts", id))
-        self._check_persons(id, declared[0], sorted(person for _, person in masks))
+            few = " and ".join(self._name(next(key for key in sorted(masks) if key[0] == n), masks) for n in declared)
+            found = f"masks of image {id} declare {' and '.join(map(str, declared))} persons ({few})"
+            raise FolderError(
+                folder, found, "one number", _delete("the wrong files", "they are"), fault=("person-counts", id)
+            )
+        self._check_persons(id, declared[0], masks)
         ordered = [masks[declared[0], person] for person in range(1, declared[0] + 1)]
         return tuple(ordered)  # type: ignore[arg-type]  # refused files raised above
 
@@ -85,31 +87,56 @@ class PersonMasks:
         """Return a remark for each file that is not a mask, and for the masks of each image that no list names."""
         unlisted = sorted(id for id in self._groups if id not in self._listed)
         remarks = [f"{self._folder}/{name}: not a mask's name (<id>_<NN>_<ii>.png)" for name in sorted(self._strays)]
-        return remarks + [f"{self._folder}: masks of image {id}, which no list names" for id in unlisted]
+        return remarks + [f"{self._folder}: masks of image {id}, which is in no list" for id in unlisted]
 
     def _add(self, match: re.Match[str], file: SourceFile | Refused) -> None:
         self._groups[match[1]][int(match[2]), int(match[3])] = file
 
-    def _check_persons(self, id: str, declared: int, persons: list[int]) -> None:
-        if persons == list(range(1, declared + 1)):
+    def _check_persons(self, id: str, declared: int, masks: Group) -> None:
+        persons, wanted = sorted(person for _, person in masks), range(1, declared + 1)
+        if persons == list(wanted):
             return
-        missing = ", ".join(str(p) for p in range(1, declared + 1) if p not in persons)
-        extra = ", ".join(str(p) for p in persons if not 1 <= p <= declared)
-        found = f"image {id} names {counted(declared, 'person')} but has masks for {', '.join(map(str, persons))}"
-        found += f"; person {missing} is missing" if missing else ""
-        found += f"; person {extra} is extra" if extra else ""
-        remedy = _extra(id) if extra else f"{self._hint(id)}{EXTRACT_AGAIN}"
         fault = ("persons", id, declared, ", ".join(map(str, persons)))
-        raise FolderError(self._folder, found, "", remedy, fault=fault)
+        if extra := [person for person in persons if person not in wanted]:
+            files = _few([self._name((declared, person), masks) for person in extra])
+            found = f"image {id} has {'a mask' if len(extra) == 1 else 'masks'} for {_persons(extra)} ({files})"
+            remedy = _delete("this file", "it is") if len(extra) == 1 else _delete("these files", "they are")
+            raise FolderError(self._folder, found, _persons(wanted), remedy, fault=fault)
+        missing = [f"{id}_{declared:02d}_{person:02d}.png" for person in wanted if person not in persons]
+        found = f"{_few(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+        expected = f"{counted(declared, 'mask')} for image {id}, found only {_persons(persons)}"
+        raise FolderError(self._folder, found, expected, self._restore(id), fault=fault)
 
-    def _hint(self, id: str) -> str:
-        """Return a hint that names files which may be the missing masks."""
+    def _name(self, key: tuple[int, int], masks: Group) -> str:
+        """Return the file name of a mask."""
+        return masks[key].path.rpartition("/")[2]
+
+    def _restore(self, id: str) -> str:
+        """Return the remedy for missing masks, which names files that may be these."""
         if self._others is None:
             unlisted = (name for name in self._files if name.partition("_")[0] not in self._listed)
             self._others = OtherNames({*self._strays, *unlisted})
-        return is_there(self._folder, self._others.of(id), f"{id}_<NN>_<ii>.png")
+        return how_to_restore(self._folder, self._others.of(id), f"{id}_<NN>_<ii>.png")
 
 
-def _extra(id: str) -> str:
-    """Return the remedy for surplus masks, which extracting the archive again would leave in place."""
-    return f"Delete the files {id}_*.png that are not in the archive. {EXTRACT_AGAIN}"
+def _delete(files: str, they_are: str) -> str:
+    """Return the remedy for surplus masks, which extracting the archive over them would leave in place."""
+    remedy = f"Delete {files} if {they_are} not in the archive, or extract the archive into an empty folder."
+    return f"{remedy} {WITHOUT}"
+
+
+def _persons(numbers: Sequence[int]) -> str:
+    """Return persons in words: "person 3", "persons 1 and 2", "no person"."""
+    if not numbers:
+        return "no person"
+    return f"person{'s' * (len(numbers) > 1)} {_joined(list(map(str, numbers)))}"
+
+
+def _few(names: list[str]) -> str:
+    """Return the first names of a list, and the number of the others."""
+    more = [f"{len(names) - SHOWN} more"] if len(names) > SHOWN else []
+    return _joined(names[:SHOWN] + more)
+
+
+def _joined(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1])] * (len(words) > 1) + words[-1:])

@@ -24,9 +24,12 @@ from mhpdata.filesystem.descriptors import open_descriptor
 from mhpdata.filesystem.ours import create
 from mhpdata.filesystem.regular import open_regular
 from mhpdata.storage.digests import FileHash
-from mhpdata.wording import is_no_file, to_read, why
+from mhpdata.wording import is_no_file, to_read, unread
 
-DISK = "Try again; if that fails, check the disk (dmesg lists its errors) and copy the shard to another disk."
+DISK = (
+    "Try again. If it fails again, the disk may be failing (dmesg lists its errors): copy the packed folder from its "
+    "original to another disk, or pack again there."
+)
 """Remedy for a shard that the system fails to read."""
 _REOPEN = "call mhpdata.open or create the mhpdata.Loader again."
 
@@ -40,6 +43,14 @@ def how_to_open(error: OSError, path: Path) -> str:
     if is_no_file(error):
         return f"Move the folder, pipe or device at {path} elsewhere. {copy_again(path.name)}"
     return to_read(error, path, DISK if error.errno == errno.EIO else copy_again(path.name))
+
+
+def not_opened(error: OSError, path: Path) -> ShardError:
+    """Return the error for a shard's file that is missing, or that the system fails to open."""
+    listed = "this file, which the manifest lists"
+    if path.suffix == ".idx":
+        listed = f"the index of {path.with_suffix('.rec').name}"
+    return ShardError(path, unread(error), listed, how_to_open(error, path))
 
 
 def hash_file(path: Path) -> FileHash:
@@ -58,7 +69,7 @@ def check_size(path: Path, size: int) -> None:
     except OSError:
         return  # reported when the file is opened
     if actual != size:
-        raise ShardError(path, f"has {actual} bytes", f"{size}, by the manifest", copy_again(path.name))
+        raise ShardError(path, f"has {actual} bytes", f"{size}, as the manifest says", copy_again(path.name))
 
 
 def check_written(path: Path, size: int) -> None:
@@ -171,9 +182,7 @@ class OpenFile:
         try:
             descriptor = _Descriptor(self.path)
         except OSError as error:
-            found = f"cannot be opened ({why(error)})"
-            remedy = how_to_open(error, self.path)
-            raise ShardError(self.path, found, "a shard that the manifest names", remedy) from error
+            raise not_opened(error, self.path) from error
         identity = _identity(os.fstat(descriptor.number))
         if self._identity not in (None, identity):
             remedy = f"Run the command again, or in Python {_REOPEN}"
@@ -197,7 +206,7 @@ class OpenFile:
         try:
             return os.pread(descriptor.number, length, offset)
         except OSError as error:
-            raise ShardError(place, f"cannot be read ({why(error)})", "", DISK) from error
+            raise ShardError(place, unread(error), "", DISK) from error
 
     def read_into(self, offset: int, out: np.ndarray, place: Callable[[int], str], index: int) -> None:
         """Read bytes from ``offset`` into ``out``, uint8, until it is full.
@@ -209,7 +218,7 @@ class OpenFile:
         try:
             done = os.preadv(descriptor.number, [out.data], offset)
         except OSError as error:
-            raise ShardError(place(index), f"cannot be read ({why(error)})", "", DISK) from error
+            raise ShardError(place(index), unread(error), "", DISK) from error
         if done != out.size:
             found = f"the file was truncated after it was opened: {done} bytes at offset {offset}"
             raise ShardError(place(index), found, f"{out.size}", copy_again(self.path.name))

@@ -142,14 +142,16 @@ class Reader:
             reason = system[1] if system else str(error)
             raise ShardError(path, f"cannot be opened ({reason})", _COMPLETE, copy_again(path.name)) from error
         if len(self) != records:
-            raise ShardError(path, f"has {len(self)} records", f"{records}, by the manifest", copy_again(path.name))
+            raise ShardError(
+                path, f"has {len(self)} records", f"{records}, as the manifest says", copy_again(path.name)
+            )
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
     def read(self, index: int) -> bytes:
         """Return a record by its index in this shard."""
-        place = f"{self._file.path} record {index}"
+        place = f"{self._file.path}, record {index}"
         start, end = int(self._offsets[index]), int(self._offsets[index + 1])
         data = self._file.read(self._begin + start, end - start, place)
         if len(data) != end - start:

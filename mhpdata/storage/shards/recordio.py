@@ -27,8 +27,7 @@ from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.ours import head
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.storage.digests import FileHash
-from mhpdata.storage.shards.file import HashedFile, OpenFile, how_to_open
-from mhpdata.wording import why
+from mhpdata.storage.shards.file import HashedFile, OpenFile, not_opened
 
 MAGIC = 0xCED7230A
 MAX_PAYLOAD = (1 << 29) - 1
@@ -134,7 +133,7 @@ class Reader:
         self._offsets = read_index(stem.with_suffix(".idx"), records)
         if len(self._offsets) != records:
             index, found = stem.with_suffix(".idx"), f"lists {len(self._offsets)} records"
-            raise ShardError(index, found, f"{records}, by the manifest", copy_again(index.name))
+            raise ShardError(index, found, f"{records}, as the manifest says", copy_again(index.name))
         self._file = OpenFile(stem.with_suffix(".rec"))
         self._ends = np.append(self._offsets[1:], np.uint64(self._file.size))
         if not (self._offsets < self._ends).all():
@@ -146,7 +145,7 @@ class Reader:
 
     def read(self, index: int) -> bytes | memoryview:
         """Return a payload by its index in this shard."""
-        place = f"{self._file.path} record {index}"
+        place = f"{self._file.path}, record {index}"
         offset, length = int(self._offsets[index]), int(self._ends[index] - self._offsets[index])
         if length > 3 * MAX_PAYLOAD:  # a payload that consists only of magics takes three times its size
             found, remedy = f"has {length} bytes by its .idx file", _both(self._file.path)
@@ -160,7 +159,7 @@ class Reader:
     def plain(self, index: int) -> int:
         """Return the offset of a payload in one part; -1 if it has several parts."""
         offset = int(self._offsets[index])
-        head = self._file.read(offset, _PART.size, f"{self._file.path} record {index}")
+        head = self._file.read(offset, _PART.size, f"{self._file.path}, record {index}")
         return offset + _PART.size if len(head) == _PART.size and _PART.unpack(head)[1] >> 29 == 0 else -1
 
     def is_current(self) -> bool:
@@ -188,9 +187,7 @@ def read_index(path: Path, records: int) -> np.ndarray:
             raise ValueError("invalid lines")
         table = np.array(text.split(), np.uint64).reshape(-1, 2)
     except OSError as error:
-        raise ShardError(
-            path, f"cannot be read ({why(error)})", "the index of a shard", how_to_open(error, path)
-        ) from error
+        raise not_opened(error, path) from error
     except ValueError as error:
         expected = "lines of a number, a tab and an offset"
         raise ShardError(path, "is not an index", expected, copy_again(path.name)) from error

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.errors import EngineError, OptionError
+from mhpdata.wording import either
 from mhpmodels.engines.mxnet.libraries import mx
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Exchange:
         kvstore = config.machine.kvstore
         if kvstore not in KVSTORES:
             remedy = "Pass device for one machine, or dist_sync for several."
-            raise OptionError("kvstore", repr(kvstore), " or ".join(KVSTORES), remedy)
+            raise OptionError("kvstore", repr(kvstore), either(KVSTORES), remedy)
         self.rank, self.world_size = 0, 1
         self._store: Any = None
         distributed = kvstore.startswith("dist")

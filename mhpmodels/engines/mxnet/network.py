@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.errors import OptionError
+from mhpdata.wording import either
 from mhpmodels.engines.mxnet.backbone import CHANNELS, NAMES, load_backbone
 from mhpmodels.engines.mxnet.libraries import mx
 from mhpmodels.engines.mxnet.norm import SHIFT, norm_layer
@@ -49,7 +50,7 @@ def build_network(config: TrainConfig, contexts: list[Any], training: bool) -> A
     """
     if config.network.backbone not in CHANNELS:
         remedy = "Pass one of these names, such as resnet50."
-        raise OptionError("backbone", repr(config.network.backbone), " or ".join(CHANNELS), remedy)
+        raise OptionError("backbone", repr(config.network.backbone), either(CHANNELS), remedy)
     norm = norm_layer(config.network.syncbn, len(contexts))
     build = _PSPNET.PSPNet if config.network.model == "psp" else _ICNET.ICNet
     options = {"aux": config.network.aux} if config.network.model == "psp" else {}

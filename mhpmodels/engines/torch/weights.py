@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.regular import open_regular
-from mhpdata.wording import to_open, to_write, why
+from mhpdata.wording import to_open, to_write, unread, why
 from mhpmodels.files.params import EARLIER, MAX_BYTES, START, read_params, to_torch_names
 from mhpmodels.networks.architecture import to_fit
 
@@ -159,7 +159,7 @@ def _opened(path: str | Path) -> BinaryIO:
         return os.fdopen(open_regular(path), "rb")
     except OSError as error:
         remedy = to_open(error, path, "a .pt or .params file, such as one that mhp train wrote")
-        raise CheckpointError(path, f"cannot be read ({why(error)})", "weights", remedy) from error
+        raise CheckpointError(path, unread(error), "weights", remedy) from error
 
 
 def write_tensors(path: str | Path, content: Any) -> None:
