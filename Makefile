@@ -86,7 +86,7 @@ demo: $(VENV)/demo/.ready
 	@echo "The commands are in $(VENV)/demo/bin; activate with: . $(VENV)/demo/bin/activate"
 
 demo-network:
-	rm -rf $(DEMO)/run $(DEMO)/pred
+	@rm -rf $(DEMO)/run $(DEMO)/pred
 	@$(call logged,$(VENV)/demo/bin/mhp-train --data $(DEMO)/rec --model icnet --backbone resnet18 --no-cuda --base-size 96 \
 	  --crop-size 96 --batch-size 8 --test-batch-size 4 --optimizer adam --lr 0.0005 --epochs 16 --log-interval 3 \
 	  --save-dir $(DEMO)/run)

@@ -1,4 +1,6 @@
-"""Augment packed samples with albumentations in torch's workers: python examples/albumentations_dataset.py REC [CROP]
+"""Augment packed samples with albumentations in torch's workers.
+
+``python examples/albumentations_dataset.py --help`` shows the arguments.
 
 albumentations depends on opencv-python-headless, which installs into the same folder, cv2, as mhp's opencv-python; with
 both, uninstalling or updating either breaks the other. Install it alone first, then its other dependencies:
@@ -11,8 +13,8 @@ both, uninstalling or updating either breaks the other. Install it alone first, 
 any number of threads; use albumentations for transforms that mhpdata.Loader does not have.
 """
 
+import argparse
 import os
-import sys
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else the import queries the network for a newer version
 
@@ -61,6 +63,11 @@ class Augmented(Dataset):
 
 
 if __name__ == "__main__":
-    folder, crop = sys.argv[1], int((*sys.argv[2:], 256)[0])
-    for images, labels in DataLoader(Augmented(folder, "train", crop), batch_size=4, shuffle=True, num_workers=2):
+    parser = argparse.ArgumentParser(description="Augment packed samples with albumentations in torch's workers.")
+    parser.add_argument("rec", help="packed folder")
+    parser.add_argument("crop", nargs="?", type=int, default=256, help="side of the crops, in pixels (default: 256)")
+    args = parser.parse_args()
+    for images, labels in DataLoader(
+        Augmented(args.rec, "train", args.crop), batch_size=4, shuffle=True, num_workers=2
+    ):
         print(tuple(images.shape), tuple(labels.shape), f"{(labels != 255).float().mean():.0%} labelled")

@@ -1,10 +1,10 @@
-"""Train in Lightning on packed shards: python examples/lightning_loop.py REC OUT [EPOCHS [DEVICES]]
+"""Train in Lightning on packed shards. ``python examples/lightning_loop.py --help`` shows the arguments.
 
 There is one process per device, each with its share of the images. OUT/last.ckpt includes the position in the epoch:
 run the same command again to resume an interrupted run with its next batch.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import lightning
@@ -71,6 +71,11 @@ def train(data, out, save_every=50, callbacks=(), **options):
 
 
 if __name__ == "__main__":
-    epochs, devices = int((*sys.argv[3:4], 10)[0]), int((*sys.argv[4:5], 1)[0])
-    done = train(Parsing(sys.argv[1]), sys.argv[2], max_epochs=epochs, devices=devices)
+    parser = argparse.ArgumentParser(description="Train in Lightning on packed shards.")
+    parser.add_argument("rec", help="packed folder")
+    parser.add_argument("out", help="folder for the checkpoint, from which the same command resumes")
+    parser.add_argument("epochs", nargs="?", type=int, default=10, help="number of epochs (default: 10)")
+    parser.add_argument("devices", nargs="?", type=int, default=1, help="number of devices (default: 1)")
+    args = parser.parse_args()
+    done = train(Parsing(args.rec), args.out, max_epochs=args.epochs, devices=args.devices)
     print(f"Process {done.global_rank} of {done.world_size}: {done.global_step} steps, {done.callback_metrics}")

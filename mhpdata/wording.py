@@ -42,6 +42,11 @@ def either(choices: Iterable[object]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
+def has(number: int) -> str:
+    """Return the verb for a number of things: "has" for one, otherwise "have"."""
+    return "has" if number == 1 else "have"
+
+
 def printable(line: str) -> str:
     """Return one line that is safe for a terminal or a log: escape line ends, escape codes, direction marks and
     undecodable bytes, all of which file names may contain."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["to_torch"]
+__all__ = ["Confusion", "most_likely", "to_torch"]
 
 if TYPE_CHECKING:
+    from mhpmodels.evaluation.metrics import Confusion, most_likely
     from mhpmodels.training.handover import to_torch
 
-_WHERE = {"to_torch": "mhpmodels.training.handover"}
+_WHERE = {
+    "Confusion": "mhpmodels.evaluation.metrics",
+    "most_likely": "mhpmodels.evaluation.metrics",
+    "to_torch": "mhpmodels.training.handover",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ import click
 
 from mhpdata.images.exif import EXIF
 from mhpdata.options import ON_ERROR
-from mhpdata.wording import printable
+from mhpdata.wording import counted, printable
 from mhptools.messages import progress
 from mhptools.network import OF_WEIGHTS, ON_MACHINE, OTHER_WEIGHTS, network_fields, options_of_a_network
 from mhptools.paths import FILE, FOLDER, INPUT, PATH
@@ -99,6 +99,7 @@ def main(
     from mhpdata.storage.manifest import read_manifest
     from mhpmodels.inference.pieces import WINDOW
     from mhpmodels.prediction.options import Options
+    from mhpmodels.prediction.outputs import PICTURES
     from mhpmodels.prediction.predict import predict_photos, predict_split
     from mhpmodels.prediction.trained import inference_of, labels_of, open_trained
 
@@ -126,11 +127,13 @@ def main(
         print(printable(f"Skipped: {type(error).__name__}: {error}"), file=sys.stderr)
     for remark in done.remarks:
         print(printable(f"Remark: {remark}"), file=sys.stderr)
-    maps = f"{len(done.labels)} label maps" + (f" ({done.kept} more existed)" if done.kept else "")
+    maps = counted(len(done.labels), "label map") + (f" ({done.kept} more existed)" if done.kept else "")
     print(printable(f"{out}: {maps}, {done.milliseconds:.2f} ms per image (median, from pixels to labels)"))
-    if data is None:
-        how = f"{len(done.turned)} rotated by EXIF" if exif == "upright" else "all as stored, not rotated"
-        print(f"Orientation: {how} (--exif {exif})")
+    if drawn := " and ".join(["overlays"] * overlay + ["the legend"] * legend):
+        print(printable(f"{Path(out) / PICTURES}: {drawn}"))
+    if done.turned:
+        turned = counted(len(done.turned), "image was", "images were")
+        print(f"{turned} rotated by EXIF orientation; pass --exif raw to predict images as stored.")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from mhpdata.wording import printable
+from mhpdata.wording import counted, printable
 from mhptools.flags import packed_folder
 from mhptools.paths import FILE, FOLDER, PATH
 from mhptools.running import Command
@@ -85,7 +85,7 @@ def main(
         from mhpmodels.showing.curves import save_curves
 
         epochs, steps = save_curves(run_folder, out, overwrite)
-        print(printable(f"{out}: {epochs} epochs, {steps} steps"))
+        print(printable(f"{out}: {counted(epochs, 'epoch')}, {counted(steps, 'step')}"))
         return
     from mhpmodels.showing.selection import Selection
     from mhpmodels.showing.sheet import save_sheet
@@ -94,8 +94,8 @@ def main(
         str(folder), out, split=split, selection=Selection(count, indices, names, seed), overwrite=overwrite
     )
     height, width = sheet.size
-    chosen = ", ".join(map(str, sheet.indices))
-    print(printable(f"{sheet.path}: samples {chosen} of {sheet.split}, {width} x {height} pixels"))
+    chosen = f"sample{'s' * (len(sheet.indices) > 1)} {', '.join(map(str, sheet.indices))}"
+    print(printable(f"{sheet.path}: {chosen} of {sheet.split}, {width} x {height} pixels"))
 
 
 if __name__ == "__main__":

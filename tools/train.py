@@ -221,7 +221,8 @@ def _continued(resume: str, given: dict[str, Any], typed: set[str]) -> TrainConf
 def _folder(config: TrainConfig, resume: str | None, checkname: str | None) -> Path:
     if resume is not None:
         return Path(resume) if Path(resume).is_dir() else Path(resume).parent
-    return Path("runs", config.data.dataset, config.network.model, config.network.backbone, checkname or "")
+    model = config.network.model.replace(":", ".")  # of package.module:function; scp and rsync take a colon for a host
+    return Path("runs", config.data.dataset, model, config.network.backbone, checkname or "")
 
 
 if __name__ == "__main__":

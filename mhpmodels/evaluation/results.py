@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.storage.protocol import EARLIER
-from mhpdata.wording import printable
+from mhpdata.wording import counted, has, printable
 
 if TYPE_CHECKING:
     from mhpmodels.evaluation.metrics import Confusion
@@ -82,7 +82,7 @@ def table(evaluation: Evaluation) -> str:
     how = what.get(found.mode, f"at source size, logits from short side {found.size}")
     choice = f"protocol {found.protocol}" if found.split == "val" else ""
     facts = [
-        f"{found.images} images of {found.split}",
+        f"{counted(found.images, 'image')} of {found.split}",
         choice,
         "leak-free" * found.leak_free,
         "unseen" * found.unseen,
@@ -99,9 +99,12 @@ def table(evaluation: Evaluation) -> str:
     if found.protocol == "gluoncv" and found.split == "val" and found.images not in RELEASE:
         lines.append("Not the full val split of the release: not comparable with GluonCV's published results.")
     if found.in_pieces:
-        lines.append(f"{found.in_pieces} images were too large for the network in one piece and scored in windows.")
+        were = counted(found.in_pieces, "image was", "images were")
+        lines.append(f"{were} too large for the network in one piece, and scored in windows.")
     if found.seen:
         earlier = " or ".join(EARLIER[found.split])
-        lines.append(f"{found.seen} of these images have a byte-identical copy in {earlier}. If the network was")
+        lines.append(
+            f"{found.seen} of these images {has(found.seen)} a byte-identical copy in {earlier}. If the network was"
+        )
         lines[-1] += " trained on them, train with mhp train --leak-free or evaluate with --unseen."
     return "\n".join(map(printable, lines))

@@ -35,10 +35,7 @@ FORMAT, VERSION = "mhp-checkpoint", 1
 MAX_BYTES = 1 << 24
 """Maximum size of the JSON file, in bytes."""
 NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
-_NONE = (
-    "Pass the folder of another run, such as runs/mhp/icnet/resnet50, or start a new run: mhp train without --resume, "
-    "with another --save-dir."
-)
+_NONE = "Pass the folder of another run, or start a new run: mhp train without --resume, with another --save-dir."
 
 
 class Weights(Protocol):

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
-from mhpdata.errors import CheckpointError, EngineError, OptionError
+from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.wording import either
 from mhpmodels.config import TrainConfig
 from mhpmodels.files.params import FITTING
@@ -86,23 +85,16 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
         A ``torch.nn.Module`` on the CPU.
 
     Raises:
-        OptionError: as for ``Architecture.check``.
-        EngineError: the function is missing, or does not return a module.
+        OptionError: as for ``Architecture.check``, or the function is missing, raises, or does not return a module.
     """
     architecture.check()
-    from torch import nn
-
     from mhpmodels.networks.icnet import ICNet
+    from mhpmodels.networks.own import build_own, is_own
     from mhpmodels.networks.pspnet import PSPNet
     from mhpmodels.networks.resnet import initialise
 
-    if ":" in architecture.model:
-        network = _find_function(architecture.model)(config)
-        if not isinstance(network, nn.Module):
-            found = f"the function returned an object of type {type(network).__name__}"
-            remedy = "Make the function return its network."
-            raise EngineError(f"model {architecture.model}", found, "a torch.nn.Module", remedy)
-        return network
+    if is_own(architecture.model):
+        return build_own(architecture.model, config)
     if architecture.model == "psp":
         network = PSPNet(architecture.classes, architecture.backbone, architecture.aux, dropout)
     else:
@@ -135,15 +127,3 @@ def to_fit(given: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int,
     if not options or (resnest in given and file.backbone != network.backbone):
         return FITTING
     return f"Pass {', '.join(options)} to use these weights, or pass weights of the requested network."
-
-
-def _find_function(name: str) -> Any:
-    module, _, function = name.partition(":")
-    try:
-        return getattr(import_module(module), function)
-    except AttributeError as error:
-        remedy = f"Write the name of a function that {module} defines after the colon."
-        raise EngineError(f"model {name}", f"the module {module} has no {function}", "", remedy) from error
-    except (ImportError, ValueError) as error:
-        remedy = "Pass --model package.module:function, and set PYTHONPATH to the folder that contains the package."
-        raise EngineError(f"model {name}", f"the module cannot be imported ({error})", "", remedy) from error

@@ -56,7 +56,7 @@ def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19
         engine = by_suffix.get(path.suffix, next(iter(installed()), "mxnet"))
         return path, TrainConfig.of(**{"engine": engine, "classes": classes, **_devices(given), **given})
     else:
-        remedy = "Check the spelling of the path, or pass the folder of a run, such as runs/mhp/icnet/resnet50."
+        remedy = "Check the spelling; mhp train prints the folder of its run when it ends."
         raise CheckpointError(path, "missing", "weights, or the folder of a run", remedy)
     checkpoint.verify(trained, state=False)
     for name in NETWORK:

@@ -28,7 +28,7 @@ from mhpdata.filesystem.regular import read_regular
 from mhpdata.kernels.arrays import Bytes, ShortWords
 from mhpdata.kernels.jit import kernel
 from mhpdata.source.files import MAX_FILE_BYTES
-from mhpdata.wording import to_replace, unread
+from mhpdata.wording import has, to_replace, unread
 from mhpmodels.files.png import decode_labels
 from mhpmodels.scoring.overlap import Layer
 from mhpmodels.scoring.person_list import LINE, RESULTS, read_results
@@ -60,9 +60,15 @@ class Submission:
                 them.
 
         Raises:
-            PredictionError: the folder has none of the forms, or predictions of some images are missing.
+            PredictionError: the folder is missing or has none of the forms, or predictions of some images are missing.
         """
         self.folder, self.unknown = Path(folder), unknown
+        if not self.folder.is_dir():
+            found, remedy = "is not a folder", "Pass the folder that contains the predictions."
+            if not self.folder.exists():
+                found = "missing"
+                remedy = f"Check the spelling, or write predictions there first: {_command('', self.folder)}."
+            raise PredictionError(folder, found, "a folder of predictions", remedy)
         self._classes, self._taken = classes, 256 if unknown == "official" else classes
         there = {name for name in (RESULTS, SEGMENTS, TAGS, MASKS) if (self.folder / name).exists()}
         if TAGS in there and MASKS in there:
@@ -76,18 +82,20 @@ class Submission:
         self._listed = read_results(self.folder / RESULTS) if self.has_persons else {}
         missing = [name for name in names if self.has_persons and name not in self._listed]
         if missing:
-            found = f"{len(missing)} of {len(names)} images have no line, including {', '.join(missing[:5])}"
+            found = (
+                f"{len(missing)} of {len(names)} images {has(len(missing))} no line, including {', '.join(missing[:5])}"
+            )
             remedy = f"Add a line for each; if no person was found, it is just the id: {missing[0]}."
             raise PredictionError(self.folder / RESULTS, found, f"one line per image: its {LINE}", remedy)
         for files in self._folders:
             missing = [name for name in names if not (files / f"{name}.png").is_file()]
             if missing:
-                found = f"{len(missing)} of {len(names)} images have no PNG, including {', '.join(missing[:5])}"
+                found = f"{len(missing)} of {len(names)} images {has(len(missing))} no PNG"
+                found += f", including {', '.join(missing[:5])}"
                 what = "person number" if files.name == TAGS and self.has_persons else "label"
                 remedy = f"Write {files / missing[0]}.png and the others, with the {what} of each pixel"
                 if not self.has_persons:
-                    command = f"mhp predict --keep --checkpoint RUN --data REC --split SPLIT --out {files}"
-                    remedy += f", as {command} does; or check the spelling of --pred"
+                    remedy += f", as {_command(' --keep', files)} does; or check the spelling of --pred"
                 raise PredictionError(files, found, "one PNG per image, named by its id", f"{remedy}.")
 
     @property
@@ -156,6 +164,11 @@ class Submission:
                 remedy += "code does"
             raise PredictionError(path, f"label {found}", f"labels 0 to {self._taken - 1}", f"{remedy}.")
         return np.asarray(labels, np.uint8)
+
+
+def _command(options: str, out: Path) -> str:
+    """Return the command that writes predictions to a folder."""
+    return f"mhp predict{options} --checkpoint RUN --data REC --split SPLIT --out {out}"
 
 
 def _decode(path: Path, size: tuple[int, int], labels: int, what: str) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from mhpdata.wording import printable
+from mhpdata.wording import counted, has, printable
 
 if TYPE_CHECKING:
     from mhpmodels.evaluation.metrics import Confusion
@@ -134,7 +134,7 @@ class Score:
 def table(score: Score) -> str:
     """Format a score as text."""
     choice = f"protocol {score.protocol}" if score.split == "val" else ""
-    facts = [f"{len(score.rows)} images of {score.split}", choice, "leak-free" * score.leak_free]
+    facts = [f"{counted(len(score.rows), 'image')} of {score.split}", choice, "leak-free" * score.leak_free]
     facts += ["unseen" * score.unseen, f"predictions as {score.form}, at {score.at} size"]
     lines = [", ".join(fact for fact in facts if fact), ""]
     if score.confusion is not None:
@@ -144,7 +144,9 @@ def table(score: Score) -> str:
     if score.unknown != UNKNOWN[0]:
         lines.append("Out-of-range predicted labels were counted as the official code does, not rejected.")
     if score.seen:
-        lines.append(f"{score.seen} of these images have a byte-identical copy in a split used for training;")
+        lines.append(
+            f"{score.seen} of these images {has(score.seen)} a byte-identical copy in a split used for training;"
+        )
         lines[-1] += " --unseen drops them."
     return "\n".join(map(printable, lines)).rstrip("\n")
 
@@ -164,5 +166,5 @@ def person_lines(persons: PersonFigures) -> list[str]:
         "AP^p  " + "".join(f"{value:8.4f}" for value in persons.ap),
         "PCP   " + "".join(f"{value:8.4f}" for value in persons.pcp),
         "",
-        f"AP^p_vol: {persons.ap_vol:.4f}, {persons.persons} persons, {persons.predictions} predicted",
+        f"AP^p_vol: {persons.ap_vol:.4f}, {counted(persons.persons, 'person')}, {persons.predictions} predicted",
     ]

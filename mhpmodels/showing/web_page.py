@@ -107,7 +107,7 @@ def _document(data: Path, manifest: Manifest, sections: list[Markup]) -> str:
         element("title", f"mhp: {name}"),
         Markup(f"<style>{STYLE}</style>"),
     )
-    top = element("header", element("h1", name), element("p", licence_line(manifest.licence)))
+    top = element("header", element("h1", f"Packed folder {name}"), element("p", licence_line(manifest.licence)))
     body = element("body", top, element("main", *sections))
     return f"{HTML_START}{head}{body}</html>\n"
 

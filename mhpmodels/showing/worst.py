@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from mhpdata.labels import IGNORE
 from mhpdata.storage.split import Split, open_split
 from mhpdata.terms import licence_line
+from mhpdata.wording import counted
 from mhpmodels.evaluation.truth import labels_of_size
 from mhpmodels.figures.colours import picture_palette
-from mhpmodels.figures.legend import legend_entries, present_classes
+from mhpmodels.figures.legend import draw_legend, present_classes
 from mhpmodels.figures.page import LINE, MARGIN, MUTED, WIDTH, Page
 from mhpmodels.figures.panels import CONFLICTING, column_left, panel_size, photo_panel, pick
 from mhpmodels.files.png import encode_picture
@@ -69,7 +70,8 @@ def draw_worst(split: Split, submission: Submission, score: Score, count: int) -
     palette = picture_palette(split.manifest.labels)
     rows = {row.name: row for row in score.rows}
     worst = score.worst(min(count, 64))
-    page.text(MARGIN, f"The {len(worst)} worst of {len(rows):,} images of {split.name}", 30, bold=True)
+    which = "worst" if len(worst) == 1 else f"{len(worst)} worst"
+    page.text(MARGIN, f"The {which} of {counted(len(rows), 'image')} of {split.name}", 30, bold=True)
     page.down(46)
     page.text(MARGIN, f"By mean IoU. {licence_line(split.manifest.licence)}", 15, MUTED)
     page.down(34)
@@ -81,7 +83,9 @@ def draw_worst(split: Split, submission: Submission, score: Score, count: int) -
         row = rows[name]
         figures = {"mean IoU": row.mean_iou, "pixAcc": row.pix_acc, "IoU of persons": row.overlap}
         text = [f"{what} {value:.3f}" for what, value in figures.items() if value is not None]
-        text += [f"{row.found} of {row.persons} persons found, {row.predictions} predicted"] * (row.found is not None)
+        text += [f"{row.found} of {counted(row.persons or 0, 'person')} found, {row.predictions} predicted"] * (
+            row.found is not None
+        )
         page.image(MARGIN, np.full((1, WIDTH - 2 * MARGIN, 3), LINE, np.uint8), frame=0)
         page.down(14)
         page.text(MARGIN, name, 17, bold=True)
@@ -91,9 +95,8 @@ def draw_worst(split: Split, submission: Submission, score: Score, count: int) -
         for column, panel in enumerate(panels):
             page.image(column_left(column), panel)
         page.down(panels[0].shape[0] + 8)
-        legend = ", ".join(label for label, _ in legend_entries(present, split.classes, palette))
-        page.text(MARGIN, page.clip(legend, 15, WIDTH - 2 * MARGIN), 15, MUTED)
-        page.down(34)
+        draw_legend(page, present, split.classes, palette)
+        page.down(4)
     return page.picture(page.y + MARGIN)
 
 

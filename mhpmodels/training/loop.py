@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mhpdata.errors import EngineError, NonFiniteError
+from mhpdata.wording import counted
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import Engine
 from mhpmodels.files import checkpoint_writer
@@ -176,7 +177,7 @@ class Loop:
         if found is not None:
             self.log.line(f"Epoch {at.epoch} validation pixAcc: {pix_acc:.3f}, mIoU: {miou:.3f}")
         left = self.meter.left(self.feed.steps * (self.config.schedule.epochs - at.epoch - 1))
-        skipped = f", {at.skipped} steps skipped so far" if at.skipped else ""
+        skipped = f", {counted(at.skipped, 'step')} skipped so far" if at.skipped else ""
         self.log.line(f"Epoch {at.epoch} done: {self.meter.text()}{skipped}, {clock(left)} left")
         at.epoch, at.iteration, at.loss = at.epoch + 1, 0, Mean()
         self._save(score)

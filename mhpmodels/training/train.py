@@ -122,8 +122,9 @@ def train(
 def _summary(config: TrainConfig, feed: Feed, processes: int) -> str:
     """Return a summary of the run in one line; the log also has the whole config as JSON."""
     network, optim, epochs = config.network, config.optim, config.schedule.epochs
+    what = network.model if ":" in network.model else f"{network.model} on {network.backbone}"
     return (
-        f"Training {network.model} on {network.backbone}: {len(feed.classes)} classes, {counted(epochs, 'epoch')} of "
+        f"Training {what}: {len(feed.classes)} classes, {counted(epochs, 'epoch')} of "
         f"{counted(feed.steps, 'step')}, batch {optim.batch_size}, crop {config.view.size}, {optim.optimizer}, "
         f"learning rate {optim.lr:g}, engine {config.machine.engine}, {counted(processes, 'process', 'processes')}"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,6 +53,26 @@ def changes(engine, images, labels, rate=RATE, seed=0):
     assert engine.train_step(images, labels, rate, seed).applied
     after = weights(engine)
     return {name: tensor - before[name] for name, tensor in after.items() if tensor.is_floating_point()}
+
+
+# --- networks of one's own
+
+
+MISTAKES = {
+    "of_wrong_classes": rf"the network returned float32 \(2, {CLASSES + 1}, {SIZE}, {SIZE}\) for images \(2, 3, .*"
+    rf"expected logits \(2, {CLASSES}, h, w\), or a tuple of them\. Return one channel per class",
+    "of_wrong_channels": r"the network raised RuntimeError: .*line \d+\)\. Correct this line",
+    "of_named_outputs": r"the network returned dict for images",
+}
+
+
+@pytest.mark.parametrize("function", MISTAKES)
+def test_mistakes_of_a_network_of_ones_own_are_the_users(function):
+    model, (images, labels) = f"own_networks:{function}", batch(count=2)
+    with closing(open_engine(replace(config(), network=replace(config().network, model=model)))) as engine:
+        for use in lambda: engine.train_step(images, labels, RATE, 0), lambda: engine.predict(images):
+            with pytest.raises(OptionError, match=f"^model {model}: {MISTAKES[function]}"):
+                use()
 
 
 # --- the update

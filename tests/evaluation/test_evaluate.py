@@ -163,7 +163,7 @@ def test_protocols_and_copies(packed):
     two = evaluate(inference(), packed[32], size=32, choose=Choose(leak_free=True))
     assert two.images == len(SIZES), "val has no copy in test"
     assert "not comparable with GluonCV's published results" in table(one)
-    assert "1 of these images have a byte-identical copy in train" in table(two)
+    assert "1 of these images has a byte-identical copy in train" in table(two)
     three = evaluate(inference(), packed[32], size=32, choose=Choose(unseen=True))
     assert (three.images, three.seen) == (len(SIZES) - 1, 0)
     train = evaluate(inference(), packed[32], "train", size=32, choose=Choose(leak_free=True))

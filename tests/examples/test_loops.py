@@ -27,6 +27,12 @@ def check(lines, epochs):
     assert float(found[-1][2]) < float(found[0][2]), lines
 
 
+def test_help_shows_the_arguments():
+    pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
+    lines = run("own_loop.py", "--help")
+    assert lines[0] == "usage: own_loop.py [-h] rec [epochs] [crop]"
+
+
 def test_own_loop(small):
     pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
     check(run("own_loop.py", small, 6, 32), 6)

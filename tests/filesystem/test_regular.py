@@ -124,7 +124,7 @@ def test_a_packed_folder(format, make, source, tmp_path, monkeypatch):
 def test_predictions(make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make(tmp_path / "0001.png")
-    with pytest.raises(PredictionError, match="have no PNG"):
+    with pytest.raises(PredictionError, match="1 of 1 images has no PNG"):
         Submission(tmp_path, ["0001"], 19)
     (tmp_path / "masks").mkdir()
     (tmp_path / "results.txt").write_text("0001 1 0.5\n")

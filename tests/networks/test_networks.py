@@ -255,11 +255,19 @@ def test_a_network_of_ones_own():
         return build_network(Architecture(name, "resnet50", 19), 0.1, config)
 
     assert build("own_networks:convolution").out_channels == 19
-    for name, found in [("own_networks:none", "has no none"), ("no.such:f", "No module"), (":f", "Empty module")]:
-        with pytest.raises(EngineError, match=found):
+    mistakes = {
+        "own_networks:none": "the module own_networks has no none; expected a function that takes the run's",
+        "own_networks:torch": "torch is a module; expected a function",
+        "no.such:f": "the module no was not found. Set PYTHONPATH to the folder that contains no,",
+        ":f": "Empty module name",
+        "own_networks:no_network": "the function returned an object of type int; expected a function",
+        "own_networks:of_two": "the function raised TypeError: of_two.. missing 1 required .*expected a function",
+        "own_networks:of_classes": r"the function raised TypeError: .*own_networks.py, line \d+\)",
+        "own_networks_broken:f": r"importing own_networks_broken raised ModuleNotFoundError: .*broken.py, line 1\)",
+    }
+    for name, found in mistakes.items():
+        with pytest.raises(OptionError, match=f"^model {name}: {found}"):
             build(name)
-    with pytest.raises(EngineError, match="returned an object of type int"):
-        build("own_networks:no_network")
 
 
 # --- resizing

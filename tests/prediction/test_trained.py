@@ -184,12 +184,13 @@ def test_mhp_predict(packed, run, engines, tmp_path):
     photo = packed.parent / "LV-MHP-v1" / "images" / "0003.jpg"
     flags = ("--checkpoint", run, "--no-cuda")
     done = command(mhp_predict, *flags, "--out", tmp_path / "a", photo)
-    assert f"{tmp_path / 'a'}: 1 label maps" in done.stdout
-    assert "Orientation: 0 rotated by EXIF (--exif upright)" in done.stdout
+    assert done.stdout.startswith(f"{tmp_path / 'a'}: 1 label map, ")
+    assert "EXIF" not in done.stdout and "pictures" not in done.stdout
     picture = cv2.imread(str(tmp_path / "a" / "0003.png"))[:, :, ::-1]
     assert picture.shape == (40, 60, 3)
     assert {tuple(c) for c in picture.reshape(-1, 3).tolist()} <= {tuple(c) for c in MHP_V1.palette[:19].tolist()}
-    command(mhp_predict, *flags, "--out", tmp_path / "b", "--data", packed, "--overlay", "--multi-scale")
+    done = command(mhp_predict, *flags, "--out", tmp_path / "b", "--data", packed, "--overlay", "--multi-scale")
+    assert f"\n{tmp_path / 'b' / 'pictures'}: overlays\n" in done.stdout
     names = mhpdata.open(packed, "test").names
     assert {path.stem for path in (tmp_path / "b").glob("*.png")} == set(names)
     assert {path.stem for path in (tmp_path / "b" / "pictures").iterdir()} == set(names)
@@ -197,7 +198,7 @@ def test_mhp_predict(packed, run, engines, tmp_path):
     again = command(
         mhp_predict, *flags, "--out", tmp_path / "b", "--data", packed, "--overlay", "--multi-scale", "--keep"
     )
-    assert f"1 label maps ({len(names) - 1} more existed)" in again.stdout
+    assert f"1 label map ({len(names) - 1} more existed)" in again.stdout
     command(mhp_predict, *flags, "--out", tmp_path / "c", "--data", packed, "--split", "train", "--name", "0003")
     # stored as a JPEG of another quality and size, so the labels nearly match those of the source
     same = cv2.imread(str(tmp_path / "c" / "0003.png"))[:, :, ::-1] == picture
@@ -216,7 +217,7 @@ def test_mhp_predict_s_errors(packed, run, engines, tmp_path):
         )
     assert "ImageError" in command(mhp_predict, *flags, photo, broken, status=1).stderr
     done = command(mhp_predict, *flags, photo, broken, "--on-error", "skip", "--overwrite")
-    assert "Skipped: ImageError" in done.stderr and "1 label maps" in done.stdout
+    assert "Skipped: ImageError" in done.stderr and "1 label map," in done.stdout
     assert "already exists" in command(mhp_predict, *flags, photo, status=3).stderr
     assert Path(tmp_path / "out" / "0003.png").stat().st_size > 0
 
@@ -228,14 +229,14 @@ def test_mhp_predict_says_which_way_up(packed, run, engines, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(data[:2] + exif.replace(b"\x08", b"\xff") + data[2:])
     flags = ("--checkpoint", run, tmp_path / "turned.jpg", tmp_path / "broken.jpg", "--out")
     done = command(mhp_predict, *flags, tmp_path / "a")
-    assert "Orientation: 1 rotated by EXIF (--exif upright)" in done.stdout
+    assert "1 image was rotated by EXIF orientation; pass --exif raw" in done.stdout
     assert f"Remark: {tmp_path / 'broken.jpg'}: predicted as stored" in done.stderr
     assert cv2.imread(str(tmp_path / "a" / "turned.png")).shape == (60, 40, 3)
     done = command(mhp_predict, *flags, tmp_path / "b", "--exif", "raw")
-    assert "Orientation: all as stored, not rotated (--exif raw)" in done.stdout and not done.stderr
+    assert "EXIF" not in done.stdout and not done.stderr
     assert cv2.imread(str(tmp_path / "b" / "turned.png")).shape == (40, 60, 3)
     done = command(mhp_predict, "--resume", run, "--out", tmp_path / "c", "--data", packed, "--exif", "raw")
-    assert "Orientation" not in done.stdout
+    assert "EXIF" not in done.stdout
     upright = ("--resume", run, "--out", tmp_path / "c", "--data", packed, "--exif", "upright")
     assert "--exif upright: not supported with --data" in command(mhp_predict, *upright, status=2).stderr
 

@@ -30,7 +30,7 @@ def test_the_command(packed, tmp_path):
     assert text.rstrip("\n") == table(found)
     assert f"pixAcc: {found.confusion.pix_acc:.4f}, mIoU: {found.confusion.miou:.4f}" in text
     assert f"AP^p_vol: {found.persons.ap_vol:.4f}, 8 persons, 8 predicted" in text
-    assert "1 of these images have a byte-identical copy" in text
+    assert "1 of these images has a byte-identical copy" in text
     content = json.loads(command(*flags, "--json", "--at", "source", "--workers", 1).stdout)
     assert content == json.loads(json.dumps(found.as_dict()))
     assert content["AP^p"]["0.5"] == found.persons.ap[4] and content["PCP"]["0.5"] == found.persons.pcp[4]

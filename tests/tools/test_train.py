@@ -83,6 +83,11 @@ def test_flags_of_gluoncv_become_the_config(monkeypatch, rec):
     assert (more["resume"], more["weights"], more["start_epoch"]) == (None, None, 0)
 
 
+def test_a_network_of_ones_own_trains_in_a_folder_without_a_colon(monkeypatch, rec):
+    config, out, _ = parsed(monkeypatch, f"--data {rec} --engine torch --model mynet:tiny --checkname a")
+    assert config.network.model == "mynet:tiny" and str(out) == "runs/mhp/mynet.tiny/resnet50/a"
+
+
 def test_without_flags_the_config_has_its_defaults(monkeypatch, rec):
     config, _, _ = parsed(monkeypatch, f"--data {rec} --engine mxnet")
     assert config == TrainConfig.of(data=str(rec))

@@ -23,6 +23,7 @@ from mhpmodels.engines.torch.ranks import Ranks
 from mhpmodels.engines.torch.trainer import DTYPES, Trainer
 from mhpmodels.engines.torch.weights import fit, read_tensors, read_weights, write_tensors, write_weights
 from mhpmodels.networks.architecture import Architecture, build_network
+from mhpmodels.networks.own import blaming, check_outputs
 from mhpmodels.networks.resize import resize
 
 if TYPE_CHECKING:
@@ -82,9 +83,10 @@ class TorchEngine:
         self._shown.eval()
         with torch.inference_mode(), self._ranks.watched():
             x = normalise(on_device(images, self._device)).contiguous(memory_format=self._format)
-            dtype = self.config.optim.dtype
-            with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"):
+            dtype, network = self.config.optim.dtype, self.config.network
+            with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"), blaming(network.model):
                 outputs = self._shown(x)
+            check_outputs(network.model, outputs, x, network.classes)
             logits = (outputs[0] if isinstance(outputs, tuple) else outputs).float()
             if logits.shape[2:] != x.shape[2:]:  # a user-defined network
                 logits = resize(logits, x.shape[2:])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from mhpmodels.engines.torch.scaler import Scaler
 from mhpmodels.engines.torch.statistics import Statistics
 from mhpmodels.engines.torch.weights import fit
 from mhpmodels.networks.norm import synchronise
+from mhpmodels.networks.own import blaming, check_outputs
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -141,9 +143,10 @@ class Trainer:
         chunks = list(zip(x.chunk(self.config.optim.accumulate), y.chunk(self.config.optim.accumulate), strict=True))
         for number, (images, labels) in enumerate(chunks, 1):
             self._exchange(number == len(chunks))
-            dtype = self.config.optim.dtype
-            with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"):
+            dtype, network = self.config.optim.dtype, self.config.network
+            with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"), self._blaming():
                 outputs = self._model(images)
+            check_outputs(network.model, outputs, images, network.classes)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
             weights, classes = output_weights(self.config, len(outputs)), self.config.loss.class_weights
             losses = output_losses(outputs, labels, weights, classes)
@@ -153,6 +156,10 @@ class Trainer:
         norm = self._optimizer.measure() / self.scaler.factor
         loss_, norm_ = torch.stack([self._ranks.sum(loss), norm]).tolist()
         return loss_, norm_
+
+    def _blaming(self) -> AbstractContextManager[None]:
+        """Blame a user-defined network for its exceptions; with several ranks they may come from a lost rank."""
+        return blaming(self.config.network.model) if self.world_size == 1 else nullcontext()
 
     def _printed(self, losses: list[Tensor], pixels: int) -> Tensor:
         """Return the loss that GluonCV prints, with weighted outputs: the mean over the pixels of all ranks."""
