@@ -31,21 +31,45 @@ PLACES = {
     "blurred, far larger than its source": Placement(33, 46, 0, 0, 130, 700, radius=0.8),
     "gray and blurred": Placement(70, 97, 5, 9, 64, 64, gray=True, radius=0.5),
 }
+SMALL = {
+    "enlarged": Placement(20, 75, 7, 11, 8, 13),
+    "as it is, mirrored": Placement(16, 60, 2, 30, 9, 30, flip=True),
+    "reduced, padded": Placement(7, 20, 0, 0, 9, 32, flip=True),
+    "reduced a lot": Placement(2, 8, 0, 0, 2, 8),
+    "gray": Placement(20, 75, 7, 11, 5, 9, gray=True),
+    "blurred": Placement(20, 75, 7, 11, 7, 12, radius=0.7),
+    "gray and blurred": Placement(12, 45, 5, 9, 9, 11, gray=True, radius=0.99),
+}
+"""Small enough for kernels in plain Python."""
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("yuv", [True, False], ids=["yuv", "rgb"])
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 def test_every_level_draws_what_the_twin_draws(place, yuv, level):
     for size in (60, 83), (61, 84):
-        planes = planes_of(size, yuv)
-        expected = naive.image(planes, yuv, size, place)
-        np.testing.assert_array_equal(draw(planes, yuv, size, place, "uint8", level), expected)
-        for kind in "float32", "float16":
-            found = draw(planes, yuv, size, place, kind, level)
-            assert found.tobytes() == naive.normalise(expected, kind).tobytes()
+        draws_what_the_twin_draws(size, yuv, place, level)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("yuv", [True, False], ids=["yuv", "rgb"])
+@pytest.mark.parametrize("place", SMALL.values(), ids=SMALL)
+def test_every_level_draws_small_crops_as_the_twin_does(place, yuv, level):
+    for size in (16, 60), (17, 61):
+        draws_what_the_twin_draws(size, yuv, place, level)
+
+
+def draws_what_the_twin_draws(size, yuv, place, level):
+    planes = planes_of(size, yuv)
+    expected = naive.image(planes, yuv, size, place)
+    np.testing.assert_array_equal(draw(planes, yuv, size, place, "uint8", level), expected)
+    for kind in "float32", "float16":
+        found = draw(planes, yuv, size, place, kind, level)
+        assert found.tobytes() == naive.normalise(expected, kind).tobytes()
+
+
+@pytest.mark.compiled
 @pytest.mark.parametrize("level", LEVELS)
 def test_random_shapes(level):
     rng = np.random.default_rng(level)
@@ -66,6 +90,7 @@ def test_random_shapes(level):
         assert found.tobytes() == naive.normalise(expected, "float32").tobytes()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("size", [(384, 540), (273, 384), (768, 1080), (1092, 1536)])
 def test_within_one_level_of_pil(size):
     source = np.random.default_rng(0).integers(0, 256, (768, 1080, 3), np.uint8)
