@@ -9,6 +9,7 @@ from PIL import Image, ImageFilter
 
 from mhpdata.drawing import image as render
 from mhpdata.drawing import source as sources
+from mhpdata.drawing.labels import find_boxes
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.scratch import DrawScratch
 from mhpdata.drawing.vectors import instructions as vectors
@@ -217,6 +218,22 @@ def test_labels_and_persons_that_do_not_exist_are_refused_when_they_are_drawn(le
             bad = runs.copy()
             bad[at] = (bad[at] & 0xFFFF) | word
             assert not draw_labels(level, (60, 83), (offsets, bad), place, persons=persons_too, most=(19, 3))[0]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 40), (40, 60)])
+def test_boxes_enclose_what_is_shown_of_each_person(size):
+    persons = (
+        np.random.default_rng(size[1]).choice([0, 1, 2, 5, 9], size, p=[0.96, 0.01, 0.01, 0.01, 0.01]).astype(np.uint8)
+    )
+    for count in 0, 5, 9:
+        expected = np.zeros((count, 4), np.int32)
+        for person in range(1, count + 1):
+            rows, columns = np.nonzero(persons == person)
+            if rows.size:
+                expected[person - 1] = rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
+        found = find_boxes(persons, count)
+        assert found.dtype == np.int32
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("radius", [0.3, 0.6, 1.0])
