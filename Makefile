@@ -19,7 +19,7 @@ help:
 	@echo "make test    run all tests in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
 	@echo "make slow    run the long tests that make test omits"
 	@echo "make pythons run the core's tests on Python 3.10, 3.12 and 3.13, which must be on the PATH (pyenv: PYENV_VERSION=3.10.13:3.12.1:3.13.0)"
-	@echo "make coverage measure the coverage of the core's tests, in build/coverage/"
+	@echo "make coverage measure the coverage of the core's tests, kernels included; writes build/coverage/ (20 minutes)"
 	@echo "make dist    build the wheel and the sdist in dist/, check them and install them without an index"
 	@echo "make check   check format, lint, types and words"
 	@echo "make format  format the code and fix lint errors where possible"
@@ -116,11 +116,14 @@ pythons: | ready
 	$(VENV)/nox/bin/python -m pip install --quiet nox==2026.10.20
 	$(VENV)/nox/bin/nox --error-on-missing-interpreters
 
-# Two runs: compiled, in which coverage does not see inside kernels, then the kernels of masks/ in plain Python.
+# Two runs: all tests with compiled kernels, in which coverage does not see inside them, then tests of small shapes with the kernels
+# in plain Python.
+PLAIN := tests/masks tests/drawing tests/images/test_png.py tests/images/test_resize.py tests/evaluation/test_metrics.py \
+  tests/inference/test_pieces.py tests/scoring/test_score.py
 coverage: $(VENV)/b/.ready
 	rm -rf build/coverage && mkdir -p build/coverage
-	$(VENV)/b/bin/python -m coverage run -m pytest -m "not slow and not once"
-	NUMBA_DISABLE_JIT=1 $(VENV)/b/bin/python -m coverage run -m pytest tests/masks --ignore tests/masks/test_not_counted.py
+	$(VENV)/b/bin/python -m coverage run -m pytest $(TWO)
+	NUMBA_DISABLE_JIT=1 $(VENV)/b/bin/python -m coverage run -m pytest -m "not slow and not compiled" $(TWO) $(PLAIN)
 	$(VENV)/b/bin/python -m coverage combine --quiet
 	$(VENV)/b/bin/python -m coverage html --quiet --fail-under 0
 	$(VENV)/b/bin/python -m coverage report --skip-covered

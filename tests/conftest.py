@@ -11,6 +11,7 @@ from pathlib import Path
 import kernel_cache  # noqa: F401  (before mhpdata is imported)
 import pytest
 from folder import write_folder
+from numba import config as numba_config
 
 MOST_MEMORY = 3 << 30
 """Maximum bytes held by a test process. Two run at once in each environment, on machines with 8 GB."""
@@ -34,6 +35,15 @@ ONCE = {
 }
 """Test files, ROOM/test_NAME.py, that depend on our own code only: long attacks, and tests with the same result for all
 versions of the libraries."""
+
+
+def pytest_configure(config):
+    """Run the kernels in plain Python where NUMBA_DISABLE_JIT=1 is set; integers wrap there as in compiled code."""
+    if numba_config.DISABLE_JIT:
+        import plain_kernels
+
+        plain_kernels.compile_intrinsics()
+        config.addinivalue_line("filterwarnings", "ignore:overflow encountered in scalar:RuntimeWarning")
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by their markers

@@ -46,6 +46,7 @@ def packs(source, tmp_path_factory):
     return [folder / name for name in ("jpeg", "yuv420", "raw", "verbatim")]
 
 
+@pytest.mark.compiled
 def test_a_loader_compiles_nothing_after_what_was_compiled_ahead(packs):
     """The check of a record's runs is an exception, as it belongs to another room."""
     done = subprocess.run(

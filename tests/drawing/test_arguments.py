@@ -7,6 +7,7 @@ import pkgutil
 import drawn
 import naive_loader as naive
 import numpy as np
+import pytest
 from numba.core.registry import CPUDispatcher
 
 import mhpdata.drawing
@@ -48,6 +49,7 @@ def test_a_change_of_a_bundle_is_a_change_of_the_kernels():
         assert any(path.samefile(file) for path in sources), value
 
 
+@pytest.mark.compiled
 def test_functions_are_compiled_for_one_signature_each():
     """Colour, blur and persons create no variants: literals and constants are not part of a signature."""
     size, scratch = (31, 45), DrawScratch()

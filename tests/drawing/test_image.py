@@ -9,6 +9,7 @@ from PIL import Image, ImageFilter
 
 from mhpdata.drawing import image as render
 from mhpdata.drawing import source as sources
+from mhpdata.drawing.labels import find_boxes
 from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.scratch import DrawScratch
 from mhpdata.drawing.vectors import instructions as vectors
@@ -31,21 +32,45 @@ PLACES = {
     "blurred, far larger than its source": Placement(33, 46, 0, 0, 130, 700, radius=0.8),
     "gray and blurred": Placement(70, 97, 5, 9, 64, 64, gray=True, radius=0.5),
 }
+SMALL = {
+    "enlarged": Placement(20, 75, 7, 11, 8, 13),
+    "as it is, mirrored": Placement(16, 60, 2, 30, 9, 30, flip=True),
+    "reduced, padded": Placement(7, 20, 0, 0, 9, 32, flip=True),
+    "reduced a lot": Placement(2, 8, 0, 0, 2, 8),
+    "gray": Placement(20, 75, 7, 11, 5, 9, gray=True),
+    "blurred": Placement(20, 75, 7, 11, 7, 12, radius=0.7),
+    "gray and blurred": Placement(12, 45, 5, 9, 9, 11, gray=True, radius=0.99),
+}
+"""Small enough for kernels in plain Python."""
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("yuv", [True, False], ids=["yuv", "rgb"])
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 def test_every_level_draws_what_the_twin_draws(place, yuv, level):
     for size in (60, 83), (61, 84):
-        planes = planes_of(size, yuv)
-        expected = naive.image(planes, yuv, size, place)
-        np.testing.assert_array_equal(draw(planes, yuv, size, place, "uint8", level), expected)
-        for kind in "float32", "float16":
-            found = draw(planes, yuv, size, place, kind, level)
-            assert found.tobytes() == naive.normalise(expected, kind).tobytes()
+        draws_what_the_twin_draws(size, yuv, place, level)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("yuv", [True, False], ids=["yuv", "rgb"])
+@pytest.mark.parametrize("place", SMALL.values(), ids=SMALL)
+def test_every_level_draws_small_crops_as_the_twin_does(place, yuv, level):
+    for size in (16, 60), (17, 61):
+        draws_what_the_twin_draws(size, yuv, place, level)
+
+
+def draws_what_the_twin_draws(size, yuv, place, level):
+    planes = planes_of(size, yuv)
+    expected = naive.image(planes, yuv, size, place)
+    np.testing.assert_array_equal(draw(planes, yuv, size, place, "uint8", level), expected)
+    for kind in "float32", "float16":
+        found = draw(planes, yuv, size, place, kind, level)
+        assert found.tobytes() == naive.normalise(expected, kind).tobytes()
+
+
+@pytest.mark.compiled
 @pytest.mark.parametrize("level", LEVELS)
 def test_random_shapes(level):
     rng = np.random.default_rng(level)
@@ -66,6 +91,7 @@ def test_random_shapes(level):
         assert found.tobytes() == naive.normalise(expected, "float32").tobytes()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("size", [(384, 540), (273, 384), (768, 1080), (1092, 1536)])
 def test_within_one_level_of_pil(size):
     source = np.random.default_rng(0).integers(0, 256, (768, 1080, 3), np.uint8)
@@ -192,6 +218,22 @@ def test_labels_and_persons_that_do_not_exist_are_refused_when_they_are_drawn(le
             bad = runs.copy()
             bad[at] = (bad[at] & 0xFFFF) | word
             assert not draw_labels(level, (60, 83), (offsets, bad), place, persons=persons_too, most=(19, 3))[0]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 40), (40, 60)])
+def test_boxes_enclose_what_is_shown_of_each_person(size):
+    persons = (
+        np.random.default_rng(size[1]).choice([0, 1, 2, 5, 9], size, p=[0.96, 0.01, 0.01, 0.01, 0.01]).astype(np.uint8)
+    )
+    for count in 0, 5, 9:
+        expected = np.zeros((count, 4), np.int32)
+        for person in range(1, count + 1):
+            rows, columns = np.nonzero(persons == person)
+            if rows.size:
+                expected[person - 1] = rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
+        found = find_boxes(persons, count)
+        assert found.dtype == np.int32
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("radius", [0.3, 0.6, 1.0])

@@ -19,6 +19,7 @@ from mhpdata.drawing.jpeg import scan as scans
 from mhpdata.drawing.jpeg.scan import read_scan
 
 
+@pytest.mark.compiled
 def test_a_cut_scan_is_found_wherever_it_is_cut():
     begin = read_scan(JPEG).begin
     for end in range(begin, len(JPEG) - 2):
@@ -29,6 +30,7 @@ def test_a_cut_scan_is_found_wherever_it_is_cut():
     assert decode(JPEG[:-2]) is not None
 
 
+@pytest.mark.compiled
 def test_a_cut_behind_the_part_is_not_looked_for():
     data = encode(rough((80, 40)), 90)
     top = naive.decode(data)[0][:16]
@@ -42,6 +44,7 @@ def test_a_missing_restart_marker_ends_the_decoding():
     assert decode(data[:at] + b"\xff\xd9" + data[at + 2 :]) is None
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
 def test_every_byte_changed(flip):
     whole = encode(rough((20, 20)), 60)
@@ -62,6 +65,7 @@ def test_every_byte_changed(flip):
     assert same > 100
 
 
+@pytest.mark.compiled
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_random_bytes_give_what_the_twin_gives(seed):
@@ -90,6 +94,7 @@ def test_a_huge_size_is_only_a_claim(monkeypatch):
     assert scan.size == (65535, 65535)
 
 
+@pytest.mark.compiled
 def test_hostile_tables_do_not_pile_up():
     before = scans.tables_of.cache_info().maxsize
     rng = np.random.default_rng(0)
@@ -102,6 +107,7 @@ def test_hostile_tables_do_not_pile_up():
     assert scans.tables_of.cache_info().currsize == before
 
 
+@pytest.mark.compiled
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="memory is guarded as POSIX does it")
 @pytest.mark.parametrize("checked", ["guarded", "bounds checked"])
 def test_no_bytes_reach_beyond_the_arrays(checked):

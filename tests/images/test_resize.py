@@ -16,10 +16,10 @@ from mhpdata.images.size import packed_size
 
 # (height, width) -> (height, width): usual, small and large reduction, one pass only, edge cases
 SIZES = [
-    ((63, 62), (78, 77)),
-    ((48, 64), (77, 102)),
+    pytest.param((63, 62), (78, 77), marks=pytest.mark.compiled),
+    pytest.param((48, 64), (77, 102), marks=pytest.mark.compiled),
     ((64, 48), (33, 25)),
-    ((120, 90), (102, 76)),
+    pytest.param((120, 90), (102, 76), marks=pytest.mark.compiled),
     ((64, 51), (3, 5)),
     ((40, 30), (40, 51)),
     ((40, 30), (51, 30)),
@@ -33,7 +33,7 @@ SIZES = [
     ((50, 1), (33, 8)),
     ((37, 41), (1, 1)),
     ((2, 300), (3, 1)),
-    ((2, 2), (300, 200)),
+    pytest.param((2, 2), (300, 200), marks=pytest.mark.compiled),
 ]
 
 
@@ -59,6 +59,7 @@ def test_image_equals_the_twin_and_pillow(shape, size):
         np.testing.assert_array_equal(made, pillow(image, size))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("shape", "size"),
     [
@@ -79,6 +80,7 @@ def test_image_equals_pillow_at_true_sizes(shape, size):
         np.testing.assert_array_equal(made, np.asarray(direct))
 
 
+@pytest.mark.compiled
 @settings(derandomize=True, max_examples=150, deadline=None)
 @given(shape=st.tuples(st.integers(1, 90), st.integers(1, 90)), size=st.tuples(st.integers(1, 90), st.integers(1, 90)))
 def test_any_size_equals_pillow(shape, size):

@@ -69,6 +69,7 @@ def test_equals_the_twin(rule, shape, persons):
         check(blobs(rng, persons, shape, fill), rule)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("rule", OVERLAPS)
 def test_equals_the_twin_on_a_larger_picture(rule):
     rng = np.random.default_rng(5)

@@ -26,6 +26,7 @@ from mhpdata.packing.summary import report
 from mhpmodels.files.png import encode_indexed
 from mhpmodels.scoring.score import score
 
+pytestmark = pytest.mark.compiled
 SIZE = (40, 60)
 FORMS = [
     lambda mask: save(mask, "PNG"),

@@ -118,9 +118,9 @@ def _unfilter(data: Bytes, lines: Bytes, stride: int) -> int:
             for x in range(left, end):
                 a, b, c = lines[y, x - left], lines[y - _ONE, x], lines[y - _ONE, x - left]
                 if method == 3:
-                    lines[y, x] = data[begin + x] + ((a + b) >> 1)
+                    lines[y, x] = data[begin + x] + ((np.uint64(a) + np.uint64(b)) >> 1)
                     continue
-                down, right = b - c, a - c
+                down, right = np.uint64(b) - np.uint64(c), np.uint64(a) - np.uint64(c)
                 to_left, to_up, to_corner = down * down, right * right, (down + right) * (down + right)
                 nearest = a if to_left <= to_up and to_left <= to_corner else b if to_up <= to_corner else c
                 lines[y, x] = data[begin + x] + nearest
