@@ -75,7 +75,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("seeds", [range(50), pytest.param(range(50, 5000), marks=pytest.mark.slow)])
 def test_kills_breakages_and_repairs_in_any_order(tmp_path, monkeypatch, seeds):
-    publish, finish = journal.Journal.publish, packing.Run._finish
+    publish, finish = journal.Journal.publish, packing.Run.finish
     for seed in seeds:
         draw = random.Random(seed)
         base = tmp_path / str(seed)
@@ -109,7 +109,7 @@ def _pack_and_die(monkeypatch, draw, source, out, publish, finish):
 
     with monkeypatch.context() as patch:
         patch.setattr(journal.Journal, "publish", dying_publish)
-        patch.setattr(packing.Run, "_finish", dying_finish if last is None and early else finish)
+        patch.setattr(packing.Run, "finish", dying_finish if last is None and early else finish)
         try:
             pack(source, out, shard_mb=1, on_error=draw.choice(["skip", "skip", "fail"]), workers=1, allow_empty=True)
         except (Killed, MhpError):
@@ -130,7 +130,7 @@ def test_killed_at_every_step_on_the_disk(tmp_path, monkeypatch, before):
     if other is not None:
         with monkeypatch.context() as patch:
             if before == "an unfinished pack":
-                patch.setattr(packing.Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
+                patch.setattr(packing.Run, "finish", lambda *args: (_ for _ in ()).throw(Killed))
             with contextlib.suppress(Killed):
                 pack(source.root, start, shard_mb=1, on_error="skip", size=other)
     for step in range(1, 1000):
@@ -174,7 +174,7 @@ def unfinished(tmp_path, monkeypatch):
     """Make a source, and a pack of it that was killed before it wrote the manifest."""
     source, out = Source(tmp_path / "source", 9, random.Random(1)), tmp_path / "out"
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
-        patch.setattr(packing.Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
+        patch.setattr(packing.Run, "finish", lambda *args: (_ for _ in ()).throw(Killed))
         pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
     assert (out / ".packing/train-00001.json").exists() and not (out / "manifest.json").exists()
     return source, out
