@@ -108,8 +108,8 @@ GROUPS = (
 @click.option(
     "--task",
     metavar="NUMBER/COUNT",
-    help="Convert the share of one task, such as 3/100; tasks need a common --out and nothing else. auto, or auto/COUNT, "
-    "takes the number from the environment of Slurm, Kubernetes, AWS Batch or torchrun.",
+    help="Convert the share of one task, such as 3/100; tasks need only a common --out. auto, or auto/COUNT, takes the "
+    "number from the environment of Slurm, Kubernetes, AWS Batch or torchrun.",
 )
 @click.option("--merge", is_flag=True, help="Complete the pack from the parts of all tasks, or list the missing tasks.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")

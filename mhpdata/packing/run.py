@@ -76,6 +76,11 @@ class Run:
         """Return layout, options and format version: only a pack with the same ones may resume this one."""
         return {"layout": self.source.listing.layout, "version": VERSION, **self.recorded_options}
 
+    @property
+    def limit(self) -> int:
+        """Return the maximum bytes of records per shard."""
+        return self.options.shard_mb * MB
+
     def already_done(self) -> Manifest | None:
         """Return the manifest in the folder if it is complete and packed from this source with these options."""
         out = self.output.out
@@ -100,10 +105,12 @@ class Run:
         compiling.expect(_COMPILING_S)
         started, compiled = time.perf_counter(), compiling.seconds()
         source, entries = self.source, self.source.listing.entries
-        total, limit = len(source.entries), self.options.shard_mb * MB
+        total = len(source.entries)
         finished, targets = self.finished(), self.targets()
         with Publisher() as publisher, crew(total, "images", source.workers, source.progress) as workers:
-            streams = {split: ShardStream(targets[split], publisher, limit, done) for split, done in finished.items()}
+            streams = {
+                split: ShardStream(targets[split], publisher, self.limit, done) for split, done in finished.items()
+            }
             todo = [entry for split in source.splits for entry in entries[split][streams[split].position :]]
             workers.skip(total - len(todo))
             _log.debug("%s of %s images to convert on %s threads", len(todo), total, source.workers)

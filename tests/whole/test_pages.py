@@ -21,6 +21,7 @@ OTHERS = {
     *("--nnodes", "-m"),  # torchrun
     *("--list", "--error-on-missing-interpreters"),  # nox
     *("-y",),  # apt-get
+    *("--array",),  # sbatch
 }
 """Flags of other programs."""
 

@@ -11,6 +11,7 @@ pack in one process, byte for byte. An interrupted assembly keeps its finished s
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,14 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mhpdata.errors import OutputError
-from mhpdata.filesystem.ours import is_folder
 from mhpdata.packing.convert import Converted, Refused
 from mhpdata.packing.cuts import cut_shards
 from mhpdata.packing.journal import Finished
 from mhpdata.packing.open_shard import OpenShard, Target
-from mhpdata.packing.output import PARTS
 from mhpdata.packing.pack import Choices, open_run
-from mhpdata.packing.run import MB, Run
+from mhpdata.packing.run import Run
 from mhpdata.packing.tasks.checks import Checked, check_parts, rerun
 from mhpdata.packing.tasks.maker import describe_maker
 from mhpdata.packing.tasks.note import Kept
@@ -61,7 +60,7 @@ def merge_tasks(src: str | Path, out: str | Path, **choices: Unpack[Choices]) ->
         manifest = run.already_done()
         if manifest is None:
             parts = Parts(run.output.out, run.key, describe_maker())
-            if is_folder(run.output.out / PARTS):
+            if os.path.lexists(parts.folder):
                 parts.begin()
             checked = check_parts(run, parts)
             run.output.begin(run.key, overwrite=False)
@@ -102,11 +101,11 @@ class _Assembly:
     def _pieces(self) -> dict[str, list[_Piece]]:
         """Cut each split into shards."""
         lengths = [length for one in self._checked for length in one.lengths]
-        pieces, offset, limit = {}, 0, self._run.options.shard_mb * MB
+        pieces, offset = {}, 0
         for split, target in self._run.targets().items():
             count = len(target.entries)
             records = [i for i in range(count) if lengths[offset + i]]
-            stops = cut_shards((lengths[offset + i] for i in records), limit)
+            stops = cut_shards((lengths[offset + i] for i in records), self._run.limit)
             ends = [records[stop] if stop < len(records) else count for stop in stops] or [count] * (count > 0)
             place = zip(ends, [0, *ends], [0, *stops], strict=False)
             pieces[split] = [_Piece(target, n, start, end, at, offset) for n, (end, start, at) in enumerate(place)]

@@ -1,12 +1,13 @@
 """Describe the libraries that determine the bytes of a record: parts of different ones are not mixed.
 
 mhp itself decides everything else: which bytes it reads, how it resizes, merges and encodes. simplejpeg (libjpeg-turbo)
-decodes JPEGs; OpenCV decodes WebP and encodes JPEGs with the codecs that it was built with.
+decodes JPEGs; OpenCV decodes WebP and encodes JPEGs with the codecs that it was built with; zlib compresses masks.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 from importlib.metadata import version
 
 from mhpdata import __version__
@@ -15,7 +16,7 @@ _CODECS = ("JPEG", "WEBP")
 
 
 def describe_maker() -> dict[str, str]:
-    """Return the versions of mhp, of OpenCV and its codecs, and of simplejpeg."""
+    """Return the versions of mhp, of OpenCV and its codecs, of simplejpeg and of zlib."""
     from mhpdata.opencv import cv2
 
     build = cv2.getBuildInformation()
@@ -23,7 +24,7 @@ def describe_maker() -> dict[str, str]:
     for codec in _CODECS:
         match = re.search(rf"^\s+{codec}:\s+(.*?)\s*$", build, re.MULTILINE)
         maker[f"OpenCV's {codec}"] = _without_path(match[1]) if match else "none"
-    return {**maker, "simplejpeg": version("simplejpeg")}
+    return {**maker, "simplejpeg": version("simplejpeg"), "zlib": zlib.ZLIB_RUNTIME_VERSION}
 
 
 def _without_path(library: str) -> str:
