@@ -29,7 +29,7 @@ GROUPS = (
     ("Images and masks", ("size", "size_of", "overlap", "image", "quality")),
     ("Shards", ("format", "shard_mb")),
     ("Run", ("workers", "dry_run", "as_json")),
-    ("Several machines", ("task", "merge")),
+    ("Several machines", ("task", "merge", "dask")),
     ("Errors", ("on_error", "damaged", "allow_empty")),
 )
 
@@ -112,6 +112,12 @@ GROUPS = (
     "number from the environment of Slurm, Kubernetes, AWS Batch or torchrun.",
 )
 @click.option("--merge", is_flag=True, help="Complete the pack from the parts of all tasks, or list the missing tasks.")
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Pack on the Dask cluster whose scheduler is at ADDRESS, such as tcp://10.0.0.1:8786; local starts processes "
+    "on this machine.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def main(
     src: str,
@@ -120,6 +126,7 @@ def main(
     dry_run: bool,
     task: str | None,
     merge: bool,
+    dask: str | None,
     as_json: bool,
     **options: object,
 ) -> None:
@@ -133,9 +140,10 @@ def main(
     from mhpdata.packing.summary import as_dict, report
 
     given = {**options, "splits": splits or None, "progress": progress()}
-    _refuse_together({"--task": task is not None, "--merge": merge, "--dry-run": dry_run})
-    _refuse_together({"--task": task is not None, "--merge": merge, "--overwrite": options["overwrite"]})
-    if dry_run or merge or task is not None:
+    several = {"--task": task is not None, "--merge": merge, "--dask": dask is not None}
+    _refuse_together({**several, "--dry-run": dry_run})
+    _refuse_together({**several, "--overwrite": options["overwrite"]})
+    if dry_run or any(several.values()):
         del given["overwrite"]
     if task is not None:
         from mhpdata.packing.tasks.work import pack_task
@@ -153,6 +161,10 @@ def main(
         from mhpdata.packing.tasks.assembly import merge_tasks
 
         manifest = merge_tasks(src, out, **given)  # type: ignore[arg-type]
+    elif dask is not None:
+        from mhpdata.packing.tasks.dask import pack_dask
+
+        manifest = pack_dask(src, out, dask, **given)  # type: ignore[arg-type]
     else:
         manifest = mhpdata.pack(src, out, **given)  # type: ignore[arg-type]
     print(json.dumps(as_dict(manifest, out), indent=1) if as_json else report(manifest, out, src))

@@ -36,7 +36,7 @@ from mhpdata.wording import writing
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_ON = "run the same command again to resume the pack"
+RESUME = "run the same command again to resume the pack"
 
 
 class PackChoices(TypedDict, total=False):
@@ -150,7 +150,7 @@ def open_run(src: str | Path, out: str | Path, choices: Choices, lock: bool = Tr
             raise source.problems[0].error
         if not allow_empty:
             refuse_empty(source)
-    with below(src), writing(out, _ON):
+    with below(src), writing(out, RESUME):
         _make_folder(out)
         with Output(out, LAYOUTS[source.listing.layout].SPLITS, lock) as output:
             yield Run(source, output, options, on_error == "skip", allow_empty, follow_links)

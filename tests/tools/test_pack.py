@@ -47,7 +47,8 @@ def test_a_missing_task_is_no_wrong_data(source, tmp_path):
 
 @pytest.mark.parametrize("flags", [
     ("--task", "1/2", "--merge"), ("--task", "1/2", "--dry-run"), ("--merge", "--dry-run"),
-    ("--merge", "--overwrite"), ("--task", "1/2", "--overwrite"),
+    ("--merge", "--overwrite"), ("--task", "1/2", "--overwrite"), ("--dask", "local", "--task", "1/2"),
+    ("--dask", "local", "--merge"), ("--dask", "local", "--overwrite"), ("--dask", "local", "--dry-run"),
 ])  # fmt: skip
 def test_flags_that_exclude_each_other(source, tmp_path, flags):
     refused = run("--src", source, "--out", tmp_path / "rec", *flags)

@@ -22,6 +22,7 @@ OTHERS = {
     *("--list", "--error-on-missing-interpreters"),  # nox
     *("-y",),  # apt-get
     *("--array",),  # sbatch
+    *("--host",),  # dask
 }
 """Flags of other programs."""
 
