@@ -42,7 +42,7 @@ from mhpdata.threads import crew
 
 _log = logging.getLogger(__name__)
 MB = 1 << 20
-_COMPILING_S = 5
+COMPILING_S = 5
 """Seconds that the first pack needs to compile kernels (benchmarks/results/cold_start.md)."""
 
 
@@ -102,7 +102,7 @@ class Run:
 
     def pack(self) -> Manifest:
         """Pack the entries that the journal does not cover, and write the manifest."""
-        compiling.expect(_COMPILING_S)
+        compiling.expect(COMPILING_S)
         started, compiled = time.perf_counter(), compiling.seconds()
         source, entries = self.source, self.source.listing.entries
         total = len(source.entries)

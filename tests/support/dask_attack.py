@@ -1,7 +1,7 @@
 """Pack on a Dask cluster of three workers; kill one with its nanny, then kill the scheduler and restart it.
 
 Run: python tests/support/dask_attack.py FOLDER [--namespaces]. With --namespaces, which needs root and iproute2, each
-worker is in a network namespace of its own, behind a bridge; otherwise all use the loopback interface.
+worker is in a network namespace of its own, on a bridge; otherwise all use the loopback interface.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def check_parts(run: Run, parts: Parts) -> list[Checked]:
     if skipping and not run.skip:
         block, refused = skipping[0]
         found = f"{counted(len(skipping), 'block')} with skipped entries, such as {refused.error.place}"
-        remedy = f"Pass {SKIP}, as to the tasks; or mend the entries, and run their tasks again without it."
+        remedy = f"Pass {SKIP}, as to the tasks; or fix the entries, and run their tasks again without it."
         raise OutputError(parts.folder, found, "no skipped entries", remedy)
     return checked
 

@@ -155,7 +155,7 @@ def _cluster(address: str, workers: int) -> Iterator[str]:
     try:
         from distributed import LocalCluster
     except ImportError as error:
-        raise MissingError("Dask", f"cannot be imported ({error})", "", "Run pip install 'mhpkit[dask]'.") from error
+        raise MissingError("Dask", f"cannot be imported ({error})", "", "Run: pip install distributed.") from error
     if address != LOCAL:
         yield address
         return

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 from mhpdata.errors import OutputError
 from mhpdata.faults import PASSING
 from mhpdata.filesystem.ours import is_folder
+from mhpdata.kernels import compiling
 from mhpdata.packing.convert import Converted, Refused
 from mhpdata.packing.output import FOLDER, PARTS
 from mhpdata.packing.pack import Choices, open_run
-from mhpdata.packing.run import Run
+from mhpdata.packing.run import COMPILING_S, Run
 from mhpdata.packing.sources import fingerprint, paths_of
 from mhpdata.packing.tasks.environment import find_task
 from mhpdata.packing.tasks.maker import describe_maker
@@ -102,6 +103,7 @@ def pack_task(
     with open_run(src, out, choices, lock=False) as run:
         if run.already_done() is not None:
             return Done(this, complete=True)
+        compiling.expect(COMPILING_S)
         parts = begin_parts(run)
         entries = run.source.entries
         blocks = taken(this, blocks_of(len(entries)))
