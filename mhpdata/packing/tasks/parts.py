@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from mhpdata.errors import OutputError
@@ -106,7 +107,7 @@ class Parts:
     def check(self, options: dict[str, Any], maker: dict[str, str], tasks: str) -> None:
         """Raise OutputError if options or libraries are not those of this pack; ``tasks`` names who made the parts."""
         others = f"holds parts of {tasks}" if tasks else "holds parts"
-        again = f"delete the parts (rm -r {self.folder}) and run all tasks again"
+        again = f"delete the parts (rm -r {quote(str(self.folder))}) and run all tasks again"
         if options != self.options:
             found = f"{others} with other options ({difference(options, self.options)})"
             typed = flags(options, self.options)
