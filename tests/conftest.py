@@ -25,11 +25,11 @@ ONCE = {
     "kernels": ["cache", "compiling", "jit"],
     "loading": ["loader_damage", "loader_end", "soak"],
     "masks": ["joint_runs", "mask_runs", "merge"],
-    "packing": ["convert", "journal", "output", "pack"],
+    "packing": ["convert", "environment", "journal", "output", "pack", "tasks"],
     "scoring": ["agreement", "persons"],
     "source": ["files", "layouts", "lists", "names", "scan"],
     "synth": ["folder", "forms"],
-    "tools": ["running", "score", "verify"],
+    "tools": ["pack", "running", "score", "verify"],
     "training": ["resume"],
     "whole": ["code", "design", "faults", "fuzz", "kills", "rooms", "versions"],
 }

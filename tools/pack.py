@@ -16,6 +16,8 @@ EXAMPLE = """\b
 Examples:
   mhp pack --src LV-MHP-v1 --out rec/ --on-error skip    skips 3492.jpg, which is damaged in the release
   mhp pack --src LV-MHP-v1 --out rec/ --dry-run          lists what would be packed; writes nothing
+  mhp pack --src LV-MHP-v1 --out rec/ --task 3/100       packs the share of one of 100 machines (docs/cluster.md)
+  mhp pack --src LV-MHP-v1 --out rec/ --merge            completes the pack when all 100 have ended
 
 Run the same command again to resume an interrupted pack; the result is byte-identical, for any number of workers. With
 --on-error skip, rec/manifest.json lists each skipped image, and why. mhp verify --src LV-MHP-v1 checks a download
@@ -27,6 +29,7 @@ GROUPS = (
     ("Images and masks", ("size", "size_of", "overlap", "image", "quality")),
     ("Shards", ("format", "shard_mb")),
     ("Run", ("workers", "dry_run", "as_json")),
+    ("Several machines", ("task", "merge", "dask")),
     ("Errors", ("on_error", "damaged", "allow_empty")),
 )
 
@@ -102,8 +105,31 @@ GROUPS = (
     is_flag=True,
     help="List what would be packed and skipped, and estimate the size of the pack; write nothing.",
 )
+@click.option(
+    "--task",
+    metavar="NUMBER/COUNT",
+    help="Convert the share of one task, such as 3/100; tasks need only a common --out. auto, or auto/COUNT, takes the "
+    "number from the environment of Slurm, Kubernetes, AWS Batch or torchrun.",
+)
+@click.option("--merge", is_flag=True, help="Complete the pack from the parts of all tasks, or list the missing tasks.")
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Pack on the Dask cluster whose scheduler is at ADDRESS, such as tcp://10.0.0.1:8786; local starts processes "
+    "on this machine.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def main(src: str, out: str, splits: tuple[str, ...], dry_run: bool, as_json: bool, **options: object) -> None:
+def main(
+    src: str,
+    out: str,
+    splits: tuple[str, ...],
+    dry_run: bool,
+    task: str | None,
+    merge: bool,
+    dask: str | None,
+    as_json: bool,
+    **options: object,
+) -> None:
     """Convert a downloaded dataset into packed shards.
 
     Merges the masks of all persons into a label map and a map of the person that each pixel belongs to, converts gray
@@ -114,14 +140,41 @@ def main(src: str, out: str, splits: tuple[str, ...], dry_run: bool, as_json: bo
     from mhpdata.packing.summary import as_dict, report
 
     given = {**options, "splits": splits or None, "progress": progress()}
+    several = {"--task": task is not None, "--merge": merge, "--dask": dask is not None}
+    _refuse_together({**several, "--dry-run": dry_run})
+    _refuse_together({**several, "--overwrite": options["overwrite"]})
+    if dry_run or any(several.values()):
+        del given["overwrite"]
+    if task is not None:
+        from mhpdata.packing.tasks.work import pack_task
+
+        done = pack_task(src, out, task, **given)  # type: ignore[arg-type]
+        print(json.dumps(done.as_dict(), indent=1) if as_json else done.text())
+        return
     if dry_run:
-        found = preview(src, **{name: value for name, value in given.items() if name != "overwrite"})  # type: ignore[arg-type]
+        found = preview(src, **given)  # type: ignore[arg-type]
         print(json.dumps(found.as_dict(), indent=1) if as_json else found.text())
         if found.stops:
             sys.exit(DATA)
         return
-    manifest = mhpdata.pack(src, out, **given)  # type: ignore[arg-type]
+    if merge:
+        from mhpdata.packing.tasks.assembly import merge_tasks
+
+        manifest = merge_tasks(src, out, **given)  # type: ignore[arg-type]
+    elif dask is not None:
+        from mhpdata.packing.tasks.dask import pack_dask
+
+        manifest = pack_dask(src, out, dask, **given)  # type: ignore[arg-type]
+    else:
+        manifest = mhpdata.pack(src, out, **given)  # type: ignore[arg-type]
     print(json.dumps(as_dict(manifest, out), indent=1) if as_json else report(manifest, out, src))
+
+
+def _refuse_together(flags: dict[str, object]) -> None:
+    """Raise UsageError if more than one of these flags is given."""
+    given = [name for name, is_given in flags.items() if is_given]
+    if len(given) > 1:
+        raise click.UsageError(f"{given[0]} and {given[1]} exclude each other. Pass one of them.")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from mhpdata.checking.source import verify_source
 from mhpdata.errors import ManifestError, OptionError, ShardError, copy_again
 from mhpdata.images.notes import describe_notes
 from mhpdata.options import PackOptions, check_path
-from mhpdata.packing.output import FOLDER
+from mhpdata.packing.output import FOLDER, PARTS
 from mhpdata.packing.summary import FORMAT_1
 from mhpdata.source.entry import ALLOW_EMPTY
 from mhpdata.storage.content import split_content
@@ -213,3 +213,5 @@ class _Verification:
             yield f"byte-identical images: {images} in {counted(len(manifest.duplicates), 'group')}"
         if (self._folder / FOLDER).exists():
             yield f"{FOLDER}: left by an interrupted mhp pack; run the same command again to remove it"
+        if (self._folder / PARTS).exists():
+            yield f"{PARTS}: left by an interrupted mhp pack --merge; run the same command again to remove it"

@@ -37,6 +37,8 @@ from mhpdata.storage.shards.formats import begins_a_shard
 from mhpdata.wording import why
 
 FOLDER = ".packing"
+PARTS = ".tasks"
+"""Folder of the parts that tasks write (mhpdata.packing.tasks.parts)."""
 _OPTIONS = "options.json"
 _ADVICE = "or pass another --out"
 _MARKS = {NAME: re.compile(rb'"format"\s*:\s*"mhp-packed"'), BUILD_NAME: re.compile(rb'"source_state"\s*:')}
@@ -50,6 +52,7 @@ class Output:
     Args:
         out: Packed folder, which exists.
         splits: All splits of the layout; only shards named after them are ever deleted.
+        lock: Whether to lock it; without the lock, nothing in it may be written or deleted.
 
     Raises:
         OutputError: Another pack is running there, or ``out`` cannot be locked.
@@ -57,13 +60,15 @@ class Output:
 
     _locks: Sequence[int] = ()
 
-    def __init__(self, out: Path, splits: Sequence[str]) -> None:
+    def __init__(self, out: Path, splits: Sequence[str], lock: bool = True) -> None:
         self.out = out
         stem = rf"({'|'.join(splits)})-[0-9]{{5}}"
         self._ours = re.compile(rf"{stem}\.(rec|idx|h5)")
         self._unfinished = re.compile(rf"{stem}\.(rec|idx|h5|spool|json|part)|\.{stem}\.json\.part|options\.json")
         self.folder = out / FOLDER
         self._locks = locks = list[int]()
+        if not lock:
+            return
         hold_standard()
         # a single call, so that an interrupt cannot lose the descriptor, and with it the lock, before it is stored
         locks.extend(map(os.open, (out,), (os.O_RDONLY,)))
@@ -108,7 +113,7 @@ class Output:
         """
         key = self.folder / _OPTIONS
         unfinished = check_folder(self.folder, self._is_unfinished(), _ADVICE)
-        names = {path.name for path in self.out.iterdir()} - {FOLDER}
+        names = {path.name for path in self.out.iterdir()} - {FOLDER, PARTS}
         theirs = _read_object(key)
         if theirs == options and NAME not in names:
             self.refuse_foreign(names)
@@ -155,7 +160,7 @@ class Output:
             raise OutputError(self.out, found, "an empty folder", remedy)
         found = f"holds an unfinished pack with other options ({differences(theirs, options)})"
         remedy = f"Pass {recorded(theirs, options)} to resume it, or --overwrite to pack from scratch."
-        raise OutputError(self.out, found, "", remedy)
+        raise OutputError(self.out, found, "the same options", remedy)
 
     def remove_others(self, keep: set[str]) -> None:
         """Delete the shards of an earlier pack that are not in ``keep``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mhpdata.errors import OptionError, OutputError, SourceError
 from mhpdata.faults import FAULTS, describe
@@ -26,6 +26,7 @@ from mhpdata.options import (
 from mhpdata.packing.output import Output
 from mhpdata.packing.run import Run
 from mhpdata.packing.sources import Source
+from mhpdata.packing.tasks.parts import refuse_parts, remove_parts
 from mhpdata.source.entry import Listing, empty_split
 from mhpdata.source.scan import AUTO, LAYOUTS, scan
 from mhpdata.storage.manifest import Manifest
@@ -35,7 +36,7 @@ from mhpdata.wording import either, writing
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_ON = "run the same command again to resume the pack"
+RESUME = "run the same command again to resume the pack"
 
 
 class PackChoices(TypedDict, total=False):
@@ -49,6 +50,18 @@ class PackChoices(TypedDict, total=False):
     quality: int
     shard_mb: int
     damaged: Damage
+
+
+class Choices(PackChoices, total=False):
+    """The keyword arguments of ``pack`` that a pack by tasks has, too."""
+
+    layout: Layout
+    splits: Sequence[str] | None
+    workers: int | None
+    on_error: OnError
+    follow_links: bool
+    allow_empty: bool
+    progress: bool
 
 
 def pack(
@@ -89,7 +102,44 @@ def pack(
         OutputError: ``out`` cannot be written, is full, or holds something else.
         OptionError: An argument is invalid.
     """
-    chosen_options = PackOptions(**options)
+    chosen: Choices = {
+        **options,
+        "layout": layout,
+        "splits": splits,
+        "workers": workers,
+        "on_error": on_error,
+        "follow_links": follow_links,
+        "allow_empty": allow_empty,
+        "progress": progress,
+    }
+    with open_run(src, out, chosen) as run:
+        manifest = None if overwrite else run.already_done()
+        if manifest is None:
+            refuse_parts(run.output.out, overwrite)
+            run.output.begin(run.key, overwrite, run.skip)
+            remove_parts(run.output.out)
+            manifest = run.pack()
+        run.output.end()
+        return manifest
+
+
+@contextmanager
+def open_run(src: str | Path, out: str | Path, choices: Choices, lock: bool = True) -> Iterator[Run]:
+    """Check the arguments of a pack, scan its source, create its folder, and lock that until the context ends.
+
+    Args:
+        src, out, choices: Arguments of ``pack``.
+        lock: Whether to lock the folder; tasks do not.
+
+    Raises:
+        SourceError: The download is damaged or incomplete.
+        OutputError: The folder cannot be written or locked.
+        OptionError: An argument is invalid.
+    """
+    given: dict[str, Any] = {"layout": AUTO, "splits": None, "workers": None, "on_error": "fail", **choices}
+    layout, splits, workers, on_error = (given.pop(name) for name in ("layout", "splits", "workers", "on_error"))
+    follow_links, allow_empty, progress = (given.pop(n, False) for n in ("follow_links", "allow_empty", "progress"))
+    options = PackOptions(**given)
     check_choice("on_error", on_error, ON_ERROR)
     workers = usable_cores() if workers is None else workers
     check_range("workers", workers, 1, 4096)
@@ -100,16 +150,10 @@ def pack(
             raise source.problems[0].error
         if not allow_empty:
             refuse_empty(source)
-    with below(src), writing(out, _ON):
+    with below(src), writing(out, RESUME):
         _make_folder(out)
-        with Output(out, LAYOUTS[source.listing.layout].SPLITS) as output:
-            run = Run(source, output, chosen_options, on_error == "skip", allow_empty, follow_links)
-            manifest = None if overwrite else run.already_done()
-            if manifest is None:
-                output.begin(run.key, overwrite, run.skip)
-                manifest = run.pack()
-            output.end()
-            return manifest
+        with Output(out, LAYOUTS[source.listing.layout].SPLITS, lock) as output:
+            yield Run(source, output, options, on_error == "skip", allow_empty, follow_links)
 
 
 def open_source(

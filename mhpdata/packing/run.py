@@ -27,8 +27,9 @@ from mhpdata.options import PackOptions
 from mhpdata.packing.build import describe_build
 from mhpdata.packing.convert import Converted, Refused, convert
 from mhpdata.packing.journal import Finished, Journal
+from mhpdata.packing.open_shard import Target, skipped
 from mhpdata.packing.output import Output
-from mhpdata.packing.shard_stream import Publisher, ShardStream, skipped
+from mhpdata.packing.shard_stream import Publisher, ShardStream
 from mhpdata.packing.sources import Source, source_digest, state_1
 from mhpdata.source.entry import Entry, empty_split
 from mhpdata.storage.content import split_content
@@ -41,7 +42,7 @@ from mhpdata.threads import crew
 
 _log = logging.getLogger(__name__)
 MB = 1 << 20
-_COMPILING_S = 5
+COMPILING_S = 5
 """Seconds that the first pack needs to compile kernels (benchmarks/results/cold_start.md)."""
 
 
@@ -75,6 +76,11 @@ class Run:
         """Return layout, options and format version: only a pack with the same ones may resume this one."""
         return {"layout": self.source.listing.layout, "version": VERSION, **self.recorded_options}
 
+    @property
+    def limit(self) -> int:
+        """Return the maximum bytes of records per shard."""
+        return self.options.shard_mb * MB
+
     def already_done(self) -> Manifest | None:
         """Return the manifest in the folder if it is complete and packed from this source with these options."""
         out = self.output.out
@@ -96,26 +102,27 @@ class Run:
 
     def pack(self) -> Manifest:
         """Pack the entries that the journal does not cover, and write the manifest."""
-        compiling.expect(_COMPILING_S)
+        compiling.expect(COMPILING_S)
         started, compiled = time.perf_counter(), compiling.seconds()
         source, entries = self.source, self.source.listing.entries
-        journal = Journal(self.output, self.key, source.read)
-        finished = {split: journal.finished(split, entries[split], self.skip) for split in source.splits}
         total = len(source.entries)
+        finished, targets = self.finished(), self.targets()
         with Publisher() as publisher, crew(total, "images", source.workers, source.progress) as workers:
-            streams = {split: self._stream(journal, publisher, split, done) for split, done in finished.items()}
+            streams = {
+                split: ShardStream(targets[split], publisher, self.limit, done) for split, done in finished.items()
+            }
             todo = [entry for split in source.splits for entry in entries[split][streams[split].position :]]
             workers.skip(total - len(todo))
             _log.debug("%s of %s images to convert on %s threads", len(todo), total, source.workers)
             try:
-                for entry, made in zip(todo, workers.each(self._convert, todo), strict=True):
+                for entry, made in zip(todo, workers.each(self.convert, todo), strict=True):
                     self._write(streams, entry, made)
                 packed = {split: stream.finished() for split, stream in streams.items()}
             except BaseException:
                 for stream in streams.values():
                     stream.abort()
                 raise
-        return self._finish(packed, time.perf_counter() - started - (compiling.seconds() - compiled))
+        return self.finish(packed, time.perf_counter() - started - (compiling.seconds() - compiled))
 
     def _is_same_source(self, version: int) -> bool:
         """Return whether the finished pack in the folder was made from this source."""
@@ -126,12 +133,23 @@ class Run:
             return True
         return build.get("source_content") == source.content(source.read(source.entries))
 
-    def _stream(self, journal: Journal, publisher: Publisher, split: str, finished: list[Finished]) -> ShardStream:
-        listing, limit = self.source.listing, self.options.shard_mb * MB
-        entries, classes = listing.entries[split], len(listing.labels)
-        return ShardStream(journal, publisher, self.options.format, limit, split, entries, finished, classes)
+    def targets(self) -> dict[str, Target]:
+        """Return what the shards of each split are written with."""
+        journal, listing = self._journal, self.source.listing
+        classes, format = len(listing.labels), self.options.format
+        return {one: Target(journal, format, one, listing.entries[one], classes) for one in self.source.splits}
 
-    def _convert(self, entry: Entry) -> Converted | Refused:
+    def finished(self) -> dict[str, list[Finished]]:
+        """Return the shards of each split that an interrupted pack has finished, and that still match the source."""
+        entries = self.source.listing.entries
+        return {split: self._journal.finished(split, entries[split], self.skip) for split in self.source.splits}
+
+    @property
+    def _journal(self) -> Journal:
+        return Journal(self.output, self.key, self.source.read)
+
+    def convert(self, entry: Entry) -> Converted | Refused:
+        """Convert an entry; return its error if damaged entries are skipped, and otherwise raise it."""
         root = self.source.root
         try:
             return convert(root, entry, self.source.listing.labels, self.options)
@@ -149,7 +167,13 @@ class Run:
         if stream.position == len(self.source.listing.entries[entry.split]):
             stream.close()
 
-    def _finish(self, packed: dict[str, list[Finished]], seconds: float) -> Manifest:
+    def finish(self, packed: dict[str, list[Finished]], seconds: float) -> Manifest:
+        """Write build.json, then the manifest.
+
+        Args:
+            packed: All shards of each split, published.
+            seconds: Duration of the pack.
+        """
         source, labels = self.source, self.source.listing.labels
         terms = terms_of(source.root, source.listing.layout)
         manifest = Manifest(

@@ -5,64 +5,26 @@ Conversion is faked, so that a thousand packs take seconds: an image's text give
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import random
 import shutil
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from fake_packs import Source, convert, killed_at
 
-from mhpdata.errors import ImageError, MhpError, OutputError
+from mhpdata.errors import MhpError, OutputError
 from mhpdata.packing import journal, output
 from mhpdata.packing import run as packing
-from mhpdata.packing.convert import Converted
 from mhpdata.packing.pack import pack
-from mhpdata.packing.sources import source_digest
-from mhpdata.storage.content import record_digest
 
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
-    def convert(root, entry, labels, options):
-        data = (root / entry.image.path).read_bytes()
-        if data.startswith(b"BAD"):
-            raise ImageError(entry.image.path, "BAD", fault=("damaged",))
-        size, digest = 24 + int(data[:6]), hashlib.sha256(data)
-        record = bytearray(digest.digest() * (size // 32 + 1))[: size - 4] + b"mhp1"
-        notes = {"trailer": (digest.hexdigest(),)} if size % 200 < 100 else {}
-        content, source = record_digest(record), source_digest(root, entry, digest.digest())
-        return Converted(record, digest.hexdigest(), content, source, False, 1, 0, 0, np.zeros(256, np.int64), notes)
-
     monkeypatch.setattr(packing, "convert", convert)
     monkeypatch.setattr(packing, "MB", 1000)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
-class Source:
-    """Make a folder of images that are texts; every write has its own time."""
-
-    def __init__(self, root: Path, count: int, draw: random.Random) -> None:
-        self.root, self._draw, self._clock = root, draw, 10**9
-        for folder in ("images", "annotations"):
-            (root / folder).mkdir(parents=True)
-        names = [f"{i:04}" for i in range(count)]
-        for name in names:
-            self.write(name)
-            (root / f"annotations/{name}_01_01.png").write_bytes(b"mask")
-        (root / "train_list.txt").write_text("".join(f"{name}.jpg\n" for name in names[:-2]))
-        (root / "test_list.txt").write_text("".join(f"{name}.jpg\n" for name in names[-2:]))
-
-    def write(self, name: str) -> None:
-        size = self._draw.choice([30, 100, 200, 300, 500, 900, 1100])
-        kind = b"BAD   " if self._draw.random() < 0.35 else b"%06d" % size
-        path = self.root / f"images/{name}.jpg"
-        path.write_bytes(kind + b"%030d" % self._draw.getrandbits(60))
-        self._clock += 1
-        os.utime(path, ns=(self._clock * 10**9,) * 2)
 
 
 class Killed(BaseException):
@@ -75,7 +37,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("seeds", [range(50), pytest.param(range(50, 5000), marks=pytest.mark.slow)])
 def test_kills_breakages_and_repairs_in_any_order(tmp_path, monkeypatch, seeds):
-    publish, finish = journal.Journal.publish, packing.Run._finish
+    publish, finish = journal.Journal.publish, packing.Run.finish
     for seed in seeds:
         draw = random.Random(seed)
         base = tmp_path / str(seed)
@@ -109,7 +71,7 @@ def _pack_and_die(monkeypatch, draw, source, out, publish, finish):
 
     with monkeypatch.context() as patch:
         patch.setattr(journal.Journal, "publish", dying_publish)
-        patch.setattr(packing.Run, "_finish", dying_finish if last is None and early else finish)
+        patch.setattr(packing.Run, "finish", dying_finish if last is None and early else finish)
         try:
             pack(source, out, shard_mb=1, on_error=draw.choice(["skip", "skip", "fail"]), workers=1, allow_empty=True)
         except (Killed, MhpError):
@@ -130,14 +92,14 @@ def test_killed_at_every_step_on_the_disk(tmp_path, monkeypatch, before):
     if other is not None:
         with monkeypatch.context() as patch:
             if before == "an unfinished pack":
-                patch.setattr(packing.Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
+                patch.setattr(packing.Run, "finish", lambda *args: (_ for _ in ()).throw(Killed))
             with contextlib.suppress(Killed):
                 pack(source.root, start, shard_mb=1, on_error="skip", size=other)
     for step in range(1, 1000):
         out = tmp_path / f"out{step}"
         if other is not None:
             shutil.copytree(start, out)
-        if _killed_at(step, lambda out=out: pack(source.root, out, **wanted), out) == 0:
+        if killed_at(step, lambda out=out: pack(source.root, out, **wanted), out) == 0:
             assert step > 15, "the steps were seen"
             return
         pack(source.root, out, **wanted)
@@ -145,36 +107,11 @@ def test_killed_at_every_step_on_the_disk(tmp_path, monkeypatch, before):
     pytest.fail("the pack never ended")
 
 
-def _killed_at(step: int, work, out: Path) -> int:
-    """Run ``work`` in a child that exits at its ``step``-th change below ``out``; return 0 if it finishes before."""
-    child = os.fork()
-    if child == 0:
-        seen = [0]
-
-        def watch(event: str, args: tuple) -> None:
-            changes = event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree")
-            changes |= event == "open" and isinstance(args[1], str) and bool(set(args[1]) & set("wax+"))
-            if changes and out.name in str(args[0]):
-                seen[0] += 1
-                if seen[0] == step:
-                    os._exit(9)
-
-        sys.addaudithook(watch)
-        try:
-            work()
-        except BaseException:
-            os._exit(3)
-        os._exit(0)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, 9), f"the pack failed with {status}"
-    return status
-
-
 def unfinished(tmp_path, monkeypatch):
     """Make a source, and a pack of it that was killed before it wrote the manifest."""
     source, out = Source(tmp_path / "source", 9, random.Random(1)), tmp_path / "out"
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
-        patch.setattr(packing.Run, "_finish", lambda *args: (_ for _ in ()).throw(Killed))
+        patch.setattr(packing.Run, "finish", lambda *args: (_ for _ in ()).throw(Killed))
         pack(source.root, out, shard_mb=1, on_error="skip", workers=1)
     assert (out / ".packing/train-00001.json").exists() and not (out / "manifest.json").exists()
     return source, out

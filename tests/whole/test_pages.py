@@ -21,6 +21,8 @@ OTHERS = {
     *("--nnodes", "-m"),  # torchrun
     *("--list", "--error-on-missing-interpreters"),  # nox
     *("-y",),  # apt-get
+    *("--array",),  # sbatch
+    *("--host",),  # dask
 }
 """Flags of other programs."""
 

@@ -10,7 +10,7 @@ from places import ROOT, TESTS, files, module_of
 
 FRAMEWORKS = {"mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax", "onnx", "onnxscript", "onnxruntime"}
 FRAMEWORK_FOLDERS = ("mhpmodels/engines/", "mhpmodels/networks/")
-HEAVY = {"numba", "cv2", "h5py", "matplotlib", "tqdm", "simplejpeg"} | FRAMEWORKS
+HEAVY = {"numba", "cv2", "h5py", "matplotlib", "tqdm", "simplejpeg", "dask", "distributed"} | FRAMEWORKS
 
 ROOMS = """
 room                    may import

@@ -1,0 +1,539 @@
+"""A pack by tasks equals that of one process, for any number and order of tasks, killed, doubled, late or repeated.
+
+Most tests fake the conversion (fake_packs), so that hundreds of packs take seconds.
+"""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+from fake_packs import Source, convert, killed_at
+from folder import tree, write_folder
+
+import mhpdata
+from mhpdata.errors import FolderError, ImageError, MhpError, OutputError, SourceChangedError
+from mhpdata.options import FORMATS
+from mhpdata.packing import run as packing
+from mhpdata.packing.tasks import assembly, maker, plan, work
+from mhpdata.packing.tasks.assembly import merge_tasks
+from mhpdata.packing.tasks.work import pack_task
+
+WANTED = {"shard_mb": 1, "workers": 1, "on_error": "skip"}
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(plan, "BLOCK", 3)
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    monkeypatch.setattr(packing, "convert", convert)
+    monkeypatch.setattr(packing, "MB", 1000)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def source(tmp_path, fast):
+    return Source(tmp_path / "source", 14, random.Random(1))
+
+
+@pytest.fixture
+def whole(source, tmp_path):
+    mhpdata.pack(source.root, tmp_path / "whole", **WANTED)
+    return tree(tmp_path / "whole")
+
+
+def run_all(root, out, count, **choices):
+    for number in range(1, count + 1):
+        pack_task(root, out, f"{number}/{count}", **{**WANTED, **choices})
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Hold a real download of 36 images, 3 of them broken."""
+    root = write_folder(tmp_path_factory.mktemp("images") / "MHP_v1", images=36, size=(160, 224))
+    for name in ("0004", "0013", "0036"):
+        (root / f"images/{name}.jpg").write_bytes(b"")
+    return root
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_bytes_are_those_of_one_process_for_any_number_of_tasks(images, tmp_path, format):
+    options = {"format": format, "image": "raw", "size": 0, "shard_mb": 1, "on_error": "skip", "workers": 2}
+    manifest = mhpdata.pack(images, tmp_path / "one", **options)
+    assert len(manifest.splits["train"].shards) > 2 and len(manifest.skipped) == 3
+    for count in (1, 2, 7):
+        out, numbers = tmp_path / str(count), [*range(1, count + 1), 1, count]
+        random.Random(count).shuffle(numbers)
+        done = [pack_task(images, out, f"{number}/{count}", **options) for number in numbers]
+        assert sum(one.images for one in done) == 36 and sum(one.skipped for one in done) == 3
+        assert not (out / "manifest.json").exists()
+        assert merge_tasks(images, out, **options) == manifest
+        assert tree(out) == tree(tmp_path / "one") and not (out / ".tasks").exists()
+        assert pack_task(images, out, f"1/{count}", **options).complete
+        assert merge_tasks(images, out, **options) == manifest
+
+
+def test_only_the_machine_differs_in_the_description_of_the_build(images, tmp_path):
+    options = {"size": 64, "on_error": "skip"}
+    mhpdata.pack(images, tmp_path / "one", **options)
+    pack_task(images, tmp_path / "two", "1/1", **options)
+    merge_tasks(images, tmp_path / "two", **options)
+    one, two = (json.loads((tmp_path / name / "build.json").read_text()) for name in ("one", "two"))
+    assert {name for name in one if one[name] != two[name]} <= {"finished", "seconds_of_the_last_run"}
+
+
+def test_a_task_that_is_killed_at_any_step_is_repeated(source, whole, tmp_path):
+    for step in range(1, 1000):
+        out = tmp_path / f"out{step}"
+        killed = killed_at(step, lambda out=out: pack_task(source.root, out, "1/2", **WANTED), out)
+        assert not (out / "manifest.json").exists()
+        run_all(source.root, out, 2)
+        merge_tasks(source.root, out, **WANTED)
+        assert tree(out) == whole, f"killed at step {step}"
+        assert not (out / ".tasks").exists()
+        if not killed:
+            assert step > 15, "the steps were seen"
+            return
+    pytest.fail("the task never ended")
+
+
+def test_an_assembly_that_is_killed_at_any_step_is_repeated(source, whole, tmp_path):
+    run_all(source.root, tmp_path / "parts", 3)
+    for step in range(1, 1000):
+        out = shutil.copytree(tmp_path / "parts", tmp_path / f"out{step}")
+        killed = killed_at(step, lambda out=out: merge_tasks(source.root, out, **WANTED), out)
+        if step % 3 == 0:  # a late task
+            pack_task(source.root, out, "2/3", **WANTED)
+        merge_tasks(source.root, out, **WANTED)
+        assert tree(out) == whole, f"killed at step {step}"
+        if not killed:
+            assert step > 30, "the steps were seen"
+            return
+    pytest.fail("the assembly never ended")
+
+
+@pytest.mark.parametrize("seeds", [range(20), pytest.param(range(20, 1000), marks=pytest.mark.slow)])
+def test_tasks_of_any_number_killed_and_repeated_while_the_source_changes(fast, tmp_path, seeds):
+    for seed in seeds:
+        draw, base = random.Random(seed), tmp_path / str(seed)
+        source, out = Source(base / "source", draw.randint(4, 14), draw), base / "out"
+        out.mkdir()
+        choices = {**WANTED, "allow_empty": True}
+        for _ in range(draw.randint(1, 4)):
+            count = draw.randint(1, 5)
+            for _ in range(draw.randint(1, 5)):
+                given = {**choices, "on_error": draw.choice(["skip", "skip", "fail"])}
+                task = partial(pack_task, source.root, out, f"{draw.randint(1, count)}/{count}", **given)
+                _work_and_die(draw.randint(1, 30), task, out)
+            for i in draw.sample(range(4), draw.choice([0, 1, 1, 2])):
+                source.write(f"{i:04}")
+        for _ in range(2):
+            for number in draw.sample(range(1, 4), 3):
+                pack_task(source.root, out, f"{number}/3", **choices)
+            _work_and_die(draw.randint(1, 40), partial(merge_tasks, source.root, out, **choices), out)
+        merge_tasks(source.root, out, **choices)
+        mhpdata.pack(source.root, base / "fresh", **choices)
+        assert tree(out) == tree(base / "fresh"), f"seed {seed}"
+        shutil.rmtree(base)
+
+
+def _work_and_die(step, call, out):
+    """Run a call in a child that dies at a step; its own errors, as of a broken image, do not matter."""
+
+    def without_errors():
+        with contextlib.suppress(MhpError):
+            call()
+
+    killed_at(step, without_errors, out)
+
+
+def test_the_same_task_several_times_at_once(source, whole, tmp_path):
+    errors, out = [], tmp_path / "out"
+
+    def again():
+        try:
+            run_all(source.root, out, 2)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=again) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    merge_tasks(source.root, out, **WANTED)
+    assert tree(out) == whole
+
+
+def test_a_pack_that_is_merged_while_a_task_of_it_still_runs(source, whole, tmp_path, monkeypatch):
+    out, merged = tmp_path / "out", []
+    run_all(source.root, out, 1)
+    write = work.write_blocks
+
+    def late(run, parts, blocks, *rest):
+        if not merged:
+            merged.append(merge_tasks(source.root, out, **WANTED))
+        return write(run, parts, blocks, *rest)
+
+    monkeypatch.setattr(work, "write_blocks", late)
+    monkeypatch.setattr(work, "is_packed", lambda *args: False)
+    assert pack_task(source.root, out, "1/2", **WANTED).complete
+    assert tree(out) == whole
+
+
+def test_a_repeated_task_converts_nothing(source, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run_all(source.root, out, 2)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    monkeypatch.setattr(packing, "convert", None)
+    for path in source.root.rglob("*"):  # as in a copy of the folder
+        os.utime(path, ns=(1, 1))
+    done = pack_task(source.root, out, "2/5", **WANTED)
+    assert (done.blocks, done.kept, done.images) == (1, 1, 0)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    merge_tasks(source.root, out, **WANTED)
+
+
+def test_missing_parts_name_their_tasks(source, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(OutputError, match=r"out: folder not found; expected the folder that tasks packed to"):
+        merge_tasks(source.root, out, **WANTED)
+    assert not out.exists()
+    out.mkdir()
+    with pytest.raises(OutputError, match=r"\.tasks: holds no part; .* Run the command with --task 1/N"):
+        merge_tasks(source.root, out, **WANTED)
+    for number in (1, 3):
+        pack_task(source.root, out, f"{number}/4", **WANTED)
+    found = r"lacks 2 of 5 parts; .* Run --task 2/4, --task 4/4 again, then --merge\."
+    with pytest.raises(OutputError, match=found):
+        merge_tasks(source.root, out, **WANTED)
+    assert {path.name for path in out.iterdir()} == {".tasks"}
+
+
+def test_many_missing_tasks_are_not_all_named(fast, tmp_path):
+    source, out = Source(tmp_path / "source", 90, random.Random(1)), tmp_path / "out"
+    pack_task(source.root, out, "1/30", **WANTED)
+    with pytest.raises(OutputError, match=r"--task 2/30, .*--task 21/30 and 9 more again"):
+        merge_tasks(source.root, out, **WANTED)
+
+
+def test_a_source_that_changes_between_task_and_merge(source, tmp_path):
+    out = tmp_path / "out"
+    run_all(source.root, out, 4)
+    (source.root / "annotations/0004_01_01.png").write_bytes(b"another")
+    found = r"source/images/0004\.jpg: this image or its masks have changed since task 2/4 packed them; .*"
+    with pytest.raises(SourceChangedError, match=found + r"Run --task 2/4 again, then --merge\."):
+        merge_tasks(source.root, out, **WANTED)
+    pack_task(source.root, out, "2/4", **WANTED)
+    merge_tasks(source.root, out, **WANTED)
+    mhpdata.pack(source.root, tmp_path / "fresh", **WANTED)
+    assert tree(out) == tree(tmp_path / "fresh")
+
+
+def test_a_list_that_changes_between_task_and_merge(source, tmp_path):
+    out, path = tmp_path / "out", source.root / "test_list.txt"
+    run_all(source.root, out, 4)
+    path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
+    found = r"the list of entries has changed since task 1/4 packed them.* Run --task 1/4 again"
+    with pytest.raises(SourceChangedError, match=found):
+        merge_tasks(source.root, out, **WANTED)
+    pack_task(source.root, out, "1/4", **WANTED)
+    merge_tasks(source.root, out, **WANTED)
+    mhpdata.pack(source.root, tmp_path / "fresh", **WANTED)
+    assert tree(out) == tree(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("call", [lambda *args, **given: pack_task(*args, "2/2", **given), merge_tasks])
+def test_other_options_are_refused(source, tmp_path, call):
+    out = tmp_path / "out"
+    pack_task(source.root, out, "1/2", **WANTED)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    with pytest.raises(OutputError, match=r"with other options \(size 768 instead of 64\); .* Pass --size 768 to"):
+        call(source.root, out, size=64, **WANTED)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+@pytest.mark.parametrize("call", [lambda *args, **given: pack_task(*args, "2/2", **given), merge_tasks])
+@pytest.mark.parametrize("library", ["OpenCV", "OpenCV's JPEG", "simplejpeg", "zlib", "mhp"])
+def test_parts_of_other_libraries_are_refused(source, tmp_path, monkeypatch, call, library):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "describe_maker", lambda: maker.describe_maker() | {library: "3.2.1"})
+        run_all(source.root, out, 2)
+    ours = maker.describe_maker()[library]
+    with pytest.raises(OutputError) as caught:
+        call(source.root, out, **WANTED)
+    assert f"made by other libraries ({library} 3.2.1 instead of {ours})" in str(caught.value)
+    assert f"rm -r {out}/.tasks" in caught.value.remedy
+
+
+def test_a_single_part_of_another_opencv_is_found(source, tmp_path, monkeypatch):
+    """Two tasks that begin at the same moment do not see each other's options."""
+    out = tmp_path / "out"
+    run_all(source.root, out, 4)
+    note = out / ".tasks/part-000002.json"
+    text = note.read_text()
+    note.write_text(text.replace(maker.describe_maker()["OpenCV"], "4.1.0", 1))
+    with pytest.raises(OutputError, match=r"holds parts of task 3/4 made by other libraries \(OpenCV 4\.1\.0 instead"):
+        merge_tasks(source.root, out, **WANTED)
+    note.write_text(text.replace('"size": 768', '"size": 64', 1))
+    with pytest.raises(OutputError, match=r"holds parts of task 3/4 with other options \(size 64 instead of 768\)"):
+        merge_tasks(source.root, out, **WANTED)
+    pack_task(source.root, out, "3/4", **WANTED)
+    merge_tasks(source.root, out, **WANTED)
+
+
+def test_the_maker_names_the_codecs():
+    described = maker.describe_maker()
+    assert set(described) == {"mhp", "OpenCV", "OpenCV's JPEG", "OpenCV's WEBP", "simplejpeg", "zlib"}
+    assert "turbo" in described["OpenCV's JPEG"] and not any("/" in text for text in described.values())
+
+
+def test_skipped_entries_are_an_error_without_skip(source, whole, tmp_path):
+    out, fail = tmp_path / "out", {**WANTED, "on_error": "fail"}
+    run_all(source.root, out, 2)
+    with pytest.raises(OutputError, match=r"blocks with skipped entries, such as images/\d+\.jpg; .* --on-error skip"):
+        merge_tasks(source.root, out, **fail)
+    with pytest.raises(ImageError, match="BAD"):
+        run_all(source.root, out, 2, on_error="fail")
+    merge_tasks(source.root, out, **WANTED)
+    assert tree(out) == whole
+
+
+def test_an_entry_that_could_not_be_read_is_tried_again(source, whole, tmp_path, monkeypatch):
+    out, read = tmp_path / "out", convert
+
+    def failing(root, entry, labels, options):
+        if entry.name == "0001":
+            raise ImageError(entry.image.path, "cannot be read", fault=("unreadable",))
+        return read(root, entry, labels, options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packing, "convert", failing)
+        run_all(source.root, out, 2)
+    done = [pack_task(source.root, out, f"{number}/2", **WANTED) for number in (1, 2)]
+    assert sum(one.images for one in done) == 3, "one block"
+    merge_tasks(source.root, out, **WANTED)
+    assert tree(out) == whole
+
+
+def test_a_split_of_which_nothing_is_left(fast, tmp_path):
+    source, out = Source(tmp_path / "source", 9, random.Random(1)), tmp_path / "out"
+    for path in (source.root / "images").iterdir():
+        if path.stem in (source.root / "test_list.txt").read_text():
+            path.write_bytes(b"BAD")
+    run_all(source.root, out, 2)
+    with pytest.raises(FolderError, match="split test is empty"):
+        merge_tasks(source.root, out, **WANTED)
+    manifest = merge_tasks(source.root, out, allow_empty=True, **WANTED)
+    mhpdata.pack(source.root, tmp_path / "fresh", allow_empty=True, **WANTED)
+    assert tree(out) == tree(tmp_path / "fresh") and manifest.splits["test"].records == 0
+
+
+def without(*names):
+    return lambda note: {name: value for name, value in note.items() if name not in names}
+
+
+def with_result(**fields):
+    """Change the first record of a note."""
+
+    def change(note):
+        first = next(i for i, made in enumerate(note["made"]) if "length" in made)
+        return note | {"made": [*note["made"][:first], note["made"][first] | fields, *note["made"][first + 1 :]]}
+
+    return change
+
+
+NO_NOTES = {
+    "list": lambda note: [],
+    "text": lambda note: "text",
+    "null": lambda note: None,
+    "no options": without("options"),
+    "options are a list": lambda note: note | {"options": []},
+    "of another version": lambda note: note | {"mhp_part": 2},
+    "maker of numbers": lambda note: note | {"maker": {"OpenCV": 5}},
+    "no tasks": lambda note: note | {"tasks": 0},
+    "too many tasks": lambda note: note | {"tasks": 10**7},
+    "a name too few": lambda note: note | {"names": note["names"][1:]},
+    "an entry too few": lambda note: (
+        note | {n: note[n][1:] for n in ("names", "made")} | {"sources": note["sources"][32:]}
+    ),
+    "file elsewhere": lambda note: note | {"file": "../../manifest.json"},
+    "file of another block": lambda note: note | {"file": note["file"].replace("000001", "000000")},
+    "bytes of more": lambda note: note | {"bytes": note["bytes"] + 1},
+    "sources too few": lambda note: note | {"sources": note["sources"][32:]},
+    "length is a text": with_result(length="100"),
+    "length is below a header": with_result(length=3),
+    "length is beyond": with_result(length=1 << 63),
+    "label 256": with_result(pixels=[[256, 1]]),
+    "more pixels than an image has": with_result(pixels=[[1, 1 << 40]]),
+    "pixels are no pairs": with_result(pixels=[[1]]),
+    "gray is a number": with_result(gray=1),
+    "content is no digest": with_result(content="00"),
+    "persons are less than none": with_result(persons=-1),
+    "notes are texts": with_result(notes=["trailer"]),
+    "a note of lists": with_result(notes=[["trailer", [[]]]]),
+    "a result is a text": lambda note: note | {"made": ["BAD"] * len(note["made"])},
+    "a skip without place": lambda note: note | {"made": [{"code": "damaged", "values": []}] * len(note["made"])},
+}
+
+
+@pytest.mark.parametrize("change", NO_NOTES)
+def test_json_that_is_no_note_is_a_missing_part(source, whole, tmp_path, change):
+    out = tmp_path / "out"
+    run_all(source.root, out, 5)
+    note = out / ".tasks/part-000001.json"
+    note.write_text(json.dumps(NO_NOTES[change](json.loads(note.read_text()))))
+    with pytest.raises(OutputError, match=r"lacks 1 of 5 parts.* Run --task 2/5 again"):
+        merge_tasks(source.root, out, **WANTED)
+    if not note.read_text().startswith('{"mhp_part": 1, '):
+        with pytest.raises(OutputError, match=r"part-000001\.json: was not written by mhp"):
+            pack_task(source.root, out, "2/5", **WANTED)
+        note.unlink()
+    pack_task(source.root, out, "2/5", **WANTED)
+    merge_tasks(source.root, out, **WANTED)
+    assert tree(out) == whole
+
+
+DAMAGE = {
+    "truncated": lambda data: data[:-5],
+    "longer": lambda data: data + b"x",
+    "emptied": lambda data: b"",
+    "a byte changed": lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:],
+    "nothing": lambda data: None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_part_is_made_again(source, whole, tmp_path, damage):
+    out = tmp_path / "out"
+    run_all(source.root, out, 5)
+    part = next((out / ".tasks").glob("part-000001-*.bin"))
+    data = DAMAGE[damage](part.read_bytes())
+    part.unlink() if data is None else part.write_bytes(data)
+    found = "is damaged: its records are not those" if damage == "a byte changed" else "lacks 1 of 5 parts"
+    with pytest.raises(OutputError, match=rf"{found}.* Run --task 2/5 again"):
+        merge_tasks(source.root, out, **WANTED)
+    pack_task(source.root, out, "2/5", **WANTED)
+    merge_tasks(source.root, out, **WANTED)
+    assert tree(out) == whole
+
+
+def test_a_part_that_is_replaced_during_the_assembly(source, whole, tmp_path, monkeypatch):
+    """A late task that has read another source replaces a note that was already checked."""
+    out, check = tmp_path / "out", assembly.check_parts
+    run_all(source.root, out, 5)
+
+    def check_then_change(*args):
+        checked = check(*args)
+        source.write("0004")
+        pack_task(source.root, out, "2/5", **WANTED)
+        return checked
+
+    with monkeypatch.context() as patch:
+        patch.setattr(assembly, "check_parts", check_then_change)
+        with pytest.raises(OutputError, match=r"part-000001-.*: has been replaced meanwhile\. Run --task 2/5 again"):
+            merge_tasks(source.root, out, **WANTED)
+    merge_tasks(source.root, out, **WANTED)
+    mhpdata.pack(source.root, tmp_path / "fresh", **WANTED)
+    assert tree(out) == tree(tmp_path / "fresh") != whole
+
+
+def test_a_pack_in_one_process_leaves_parts_alone_unless_asked(source, whole, tmp_path):
+    out = tmp_path / "out"
+    run_all(source.root, out, 2)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    with pytest.raises(
+        OutputError, match=r"out: holds parts of a pack by tasks; .* Pass --merge to complete it, --over"
+    ):
+        mhpdata.pack(source.root, out, **WANTED)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    mhpdata.pack(source.root, out, overwrite=True, **WANTED)
+    assert tree(out) == whole and not (out / ".tasks").exists()
+
+
+def test_tasks_begin_in_an_empty_folder_only(source, tmp_path):
+    out = tmp_path / "out"
+    mhpdata.pack(source.root, out, **WANTED)
+    with pytest.raises(OutputError, match="holds a packed dataset; expected an empty folder"):
+        pack_task(source.root, out, "1/2", size=64, **WANTED)
+    (out / "manifest.json").unlink()
+    with pytest.raises(OutputError, match=r"holds build\.json; .* Move build\.json elsewhere, or pass another --out\."):
+        pack_task(source.root, out, "1/2", **WANTED)
+    (out / ".packing").mkdir()
+    with pytest.raises(OutputError, match=r"holds an unfinished pack; .* Run it again without --task to complete it"):
+        pack_task(source.root, out, "1/2", **WANTED)
+    assert not (out / ".tasks").exists()
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "part-000000.json", "options.json", "part-000000-0123456789abcdef.bin"])
+def test_files_of_others_among_the_parts_are_never_deleted(source, whole, tmp_path, name):
+    out = tmp_path / "out"
+    (out / ".tasks").mkdir(parents=True)
+    (out / ".tasks" / name).write_bytes(b"mine")
+    with contextlib.suppress(OutputError):
+        run_all(source.root, out, 2)
+        merge_tasks(source.root, out, **WANTED)
+    with pytest.raises(OutputError, match=rf"{name}: was not written by mhp"):
+        mhpdata.pack(source.root, out, overwrite=True, **WANTED)
+    assert (out / ".tasks" / name).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("name", [".tasks", ".tasks/options.json", ".tasks/part-000000.json"])
+def test_links_among_the_parts_are_not_followed(source, tmp_path, name):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    run_all(source.root, out, 2)
+    (out / name).rename(elsewhere)
+    (out / name).symlink_to(elsewhere)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    for call in (lambda: run_all(source.root, out, 2), lambda: merge_tasks(source.root, out, **WANTED)):
+        with pytest.raises(OutputError, match="is a link to"):
+            call()
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path != tmp_path} == before
+
+
+def test_a_pipe_in_place_of_a_note_is_not_waited_for(source, tmp_path):
+    out = tmp_path / "out"
+    run_all(source.root, out, 2)
+    (out / ".tasks/part-000000.json").unlink()
+    os.mkfifo(out / ".tasks/part-000000.json")
+    with pytest.raises(OutputError, match=r"part-000000\.json: was not written by mhp"):
+        merge_tasks(source.root, out, **WANTED)
+
+
+def test_leftovers_of_killed_tasks_are_removed(source, whole, tmp_path):
+    out = tmp_path / "out"
+    run_all(source.root, out, 2)
+    for name in ("part-000000.bin", "part-000001.json", "options.json"):
+        (out / f".tasks/.{name}.{'0' * 32}.part").write_bytes(b"")
+    merge_tasks(source.root, out, **WANTED)
+    assert tree(out) == whole and not (out / ".tasks").exists()
+
+
+def test_a_full_disk_is_one_error_and_the_task_goes_on(source, whole, tmp_path, monkeypatch):
+    out, replace = tmp_path / "out", Path.replace
+    moves = []
+
+    def full(self, target):
+        moves.append(target)
+        if len(moves) == 4:
+            raise OSError(28, "No space left on device", str(target))
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\)"):
+            run_all(source.root, out, 1)
+    assert not list((out / ".tasks").glob(".*"))
+    run_all(source.root, out, 1)
+    merge_tasks(source.root, out, **WANTED)
+    assert tree(out) == whole
