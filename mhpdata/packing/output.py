@@ -160,7 +160,7 @@ class Output:
             raise OutputError(self.out, found, "an empty folder", remedy)
         found = f"holds an unfinished pack with other options ({differences(theirs, options)})"
         remedy = f"Pass {recorded(theirs, options)} to resume it, or --overwrite to pack from scratch."
-        raise OutputError(self.out, found, "the same options", remedy)
+        raise OutputError(self.out, found, "", remedy)
 
     def remove_others(self, keep: set[str]) -> None:
         """Delete the shards of an earlier pack that are not in ``keep``."""
