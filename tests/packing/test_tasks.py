@@ -120,6 +120,21 @@ def test_an_assembly_that_is_killed_at_any_step_is_repeated(source, whole, tmp_p
     pytest.fail("the assembly never ended")
 
 
+def test_an_interrupted_assembly_keeps_its_shards_though_the_source_was_copied(source, whole, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run_all(source.root, out, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(packing.Run, "finish", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            merge_tasks(source.root, out, **WANTED)
+    before = {path: path.stat().st_ino for path in out.glob("*.rec")}
+    for path in source.root.rglob("*"):
+        os.utime(path, ns=(1, 1))
+    merge_tasks(source.root, out, **WANTED)
+    assert len(before) > 2 and {path: path.stat().st_ino for path in out.glob("*.rec")} == before
+    assert tree(out) == whole
+
+
 @pytest.mark.parametrize("seeds", [range(20), pytest.param(range(20, 1000), marks=pytest.mark.slow)])
 def test_tasks_of_any_number_killed_and_repeated_while_the_source_changes(fast, tmp_path, seeds):
     for seed in seeds:
