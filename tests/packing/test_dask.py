@@ -72,7 +72,7 @@ def test_a_second_command_keeps_what_the_first_has_converted(source, tmp_path, a
 def test_the_error_of_a_block_is_that_of_the_pack(source, tmp_path, address):
     with pytest.raises(ImageError, match=r"source/images/\d+\.jpg: BAD"):
         dask.pack_dask(source.root, tmp_path / "out", address, **WANTED | {"on_error": "fail"})
-    with pytest.raises(OutputError, match=r"with other options \(size 768 instead of 64\)"):
+    with pytest.raises(OutputError, match=r"with other options \(--size 768, now 64\)"):
         dask.pack_dask(source.root, tmp_path / "out", address, size=64, **WANTED)
 
 
