@@ -37,7 +37,7 @@ from mhpdata.remedy import Kind, Remedy
 _Error = TypeVar("_Error", bound="MhpError")
 _Source = TypeVar("_Source", bound="SourceError")
 
-SKIP = '--on-error skip, in Python on_error="skip"'
+SKIP = '--on-error skip (in Python: on_error="skip")'
 """How to ask a command, or a function, to skip damaged input."""
 WITHOUT = f"To pack without this image, pass {SKIP}."
 """How to skip an image of a download that is damaged, or whose masks are."""

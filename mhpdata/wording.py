@@ -98,15 +98,16 @@ def to_read(error: OSError, path: object, otherwise: str) -> str:
         otherwise: Remedy if the reason does not concern the path, such as a failing disk.
     """
     if isinstance(error, FileNotFoundError):
-        return f"Correct the path {path}."
+        return f'Correct the path "{path}".'
     if isinstance(error, PermissionError):
         return f"Give yourself read permission: chmod u+rX {_closed(str(path))}."
     if isinstance(error, NotADirectoryError):
-        return f"Correct the path {path}: {_file_in(str(path)) or 'a part of it'} is a file, not a folder."
+        part = _file_in(str(path)) or "a part of it"
+        return f'Correct the path "{path}": {part} is a file, not a folder.'
     if error.errno == errno.ELOOP:
         return f"Replace or delete the link in {path} that leads back to itself."
     if error.errno == errno.ENAMETOOLONG:
-        return f"Correct the path {path}: its name is longer than the system allows."
+        return f'Correct the path "{path}": its name is longer than the system allows.'
     if is_no_file(error):
         return f"Pass the path of a file, or replace the folder, pipe or device at {path} with the file."
     return otherwise

@@ -57,7 +57,7 @@ def refuse(splits: Sequence[Split], leaks: Sequence[dict[int, str]]) -> None:
     if lines:
         images = counted(len(lines), "image")
         remedy = "\n  ".join(
-            ['Exclude these images from training with --leaks skip, in Python Choose(leaks="skip"):', *lines]
+            ['Exclude these images from training with --leaks skip (in Python: Choose(leaks="skip")):', *lines]
         )
         found = f"{images} shared by training and evaluation splits of other datasets"
         raise LeakError(" + ".join(f"{split.folder}, {split.name}" for split in splits), found, "none", remedy)

@@ -140,6 +140,6 @@ class Mixture:
         if len({(labels.names, labels.flip_pairs) for _, labels in sets}) > 1:
             found = " and ".join(f"{len(labels)} classes of {layout}" for layout, labels in sets)
             found += f" in {' and '.join(str(split.folder) for split in self.splits)}"
-            remedy = 'Pass --remap common, in Python Mix(remap="common"), or a table of your own (docs/datasets.md).'
+            remedy = 'Pass --remap common (in Python: Mix(remap="common")), or a table of your own (docs/datasets.md).'
             raise OptionError("data", found, "the same classes in all", remedy)
         return sets[0][1], [np.arange(256, dtype=np.uint8) for _ in sets]

@@ -14,7 +14,7 @@ GRAY, RED, MAPS = "gray", "red", "maps"
 """Forms of annotation: one PNG per person (MHP v1); the same, with the label in the red channel or gray (MHP v2); one
 map of classes and one map of persons (CIHP)."""
 
-ALLOW_EMPTY = "--allow-empty, in Python allow_empty=True"
+ALLOW_EMPTY = "--allow-empty (in Python: allow_empty=True)"
 """How to allow an empty split in a command, or a function."""
 PHOTO = "the listed image"
 """Description of an image's file, for errors."""
@@ -104,11 +104,11 @@ def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str,
         name, error = left_out[0]
         found = f"split {split} has no images, as {name} {error}"
         if len(left_out) > 1:
-            found = f"split {split}: all {len(left_out)} entries and lines were skipped, such as {name}, which {error}"
-        remedy = "Run mhp verify --src SRC/ to list what is wrong with them"
+            found = f"split {split}: all {len(left_out)} entries were skipped (for example {name} {error})"
+        remedy = "Run mhp verify --src SRC/ to list the problems"
     others = "".join(f" --split {other}" for other in splits if other != split)
     remedy += f"; to pack without this split, pass{others}" if others else ""
-    remedy += f"; to pack it without images, pass {ALLOW_EMPTY}."
+    remedy += f"; to pack the split without images, pass {ALLOW_EMPTY}."
     return FolderError(".", found, "at least one image in each split", remedy)
 
 

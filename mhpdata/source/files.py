@@ -25,7 +25,7 @@ from mhpdata.wording import is_no_file, printable, to_read, unread, why
 
 MAX_FILE_BYTES = 1 << 28
 """Maximum size of a file that is read: 256 MiB, several times that of MAX_PIXELS raw pixels (mhpdata.images.size)."""
-FOLLOW = "--follow-links, in Python follow_links=True"
+FOLLOW = "--follow-links (in Python: follow_links=True)"
 """How to make a command, or a function, follow links out of the source folder."""
 _FOLLOW_FILE = f"Replace it with the file, or pass {FOLLOW}, if you trust the target."
 _FETCH = "Fetch the file that the link leads to (git annex get, dvc pull), or replace the link with a regular file."

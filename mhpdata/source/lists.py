@@ -26,7 +26,7 @@ MAX_WRONG = 1000
 _NEARLY = re.compile(r"(?:(.*)/)?([0-9]{1,9})(?:\.(?:jpe?g|png|bmp|gif|webp))?", re.ASCII | re.IGNORECASE)
 """Folder, id and ending of a line that differs from the release."""
 
-_LINE = f"Correct or delete the line. To pack without it, pass {SKIP}."
+_LINE = f"Correct or delete the line. To skip the line, pass {SKIP}."
 _CR_LF = (
     f"Convert it (dos2unix), or extract the archive again. {SKIP}, also accepts it, but skips every damaged image, too."
 )
@@ -154,6 +154,6 @@ def _read_lines(folders: Folders, files: Names, place: str, example: str, listin
         expected = f"{example} on each line"
         raise FolderError(file.path, "is not text", expected, _LIST, fault=("not-text",)) from cause
     if "\r" in text:
-        error = FolderError(place, "Windows line ends (CR LF)", "LF", _CR_LF, fault=("list-crlf",))
+        error = FolderError(place, "Windows line endings (CRLF)", "LF", _CR_LF, fault=("list-crlf",))
         listing.problems.append(Problem(split, place, error, entry=False))
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text else []

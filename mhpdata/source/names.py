@@ -158,7 +158,7 @@ def how_to_restore(folder: str, names: list[str], wanted: str) -> str:
     if not paths:
         return EXTRACT_AGAIN
     if len(names) == 1:
-        return f"If {paths[0]} is this file, rename it to {wanted}. {EXTRACT_AGAIN}"
+        return f"If {paths[0]} is this file, rename it to {wanted}; otherwise extract the archive again."
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"There are {' and '.join(paths)}{more}: rename the right one to {wanted}. {EXTRACT_AGAIN}"
 

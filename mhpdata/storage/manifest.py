@@ -162,7 +162,7 @@ def _read_text(folder: Path) -> str:
     except FileNotFoundError as error:
         if not folder.is_dir():
             expected = "a packed folder, the --out of mhp pack"
-            raise ManifestError(folder, "no such folder", expected, f"Correct the path {folder}.") from error
+            raise ManifestError(folder, "no such folder", expected, f'Correct the path "{folder}".') from error
         remedy = "Pass the folder that mhp pack wrote; if mhp pack was interrupted here, run its command again."
         raise ManifestError(path, "missing", "the manifest of a packed folder", remedy) from error
     except OSError as error:

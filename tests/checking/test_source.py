@@ -130,7 +130,7 @@ DEFECTS = {
         "test_list.txt line 3: '../../etc/passwd' leads out of the dataset",
     ),
     "duplicate_line": (line(b"0007.jpg\n"), FolderError, "test_list.txt line 3: lists 0007.jpg, as line 1 does"),
-    "crlf": (crlf, FolderError, "train_list.txt: Windows line ends (CR LF)"),
+    "crlf": (crlf, FolderError, "train_list.txt: Windows line endings (CRLF)"),
     "link_out": (link_out, FolderError, "images/0002.jpg: is a link to /etc/hostname, outside --src"),
 }
 

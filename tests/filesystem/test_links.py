@@ -44,7 +44,7 @@ def test_links_are_followed_where_that_is_asked_for(layout, link, source, tmp_pa
     link(root, outside)
     with pytest.raises(
         FolderError,
-        match=r"(is a link|leads) to .*, outside --src.* or pass --follow-links, in Python follow_links=True, if",
+        match=r"(is a link|leads) to .*, outside --src.* or pass --follow-links \(in Python: follow_links=True\), if",
     ):
         mhpdata.pack(root, tmp_path / "rec", size=0)
     mhpdata.pack(root, tmp_path / "rec", size=0, workers=1, follow_links=True)

@@ -56,7 +56,7 @@ def test_an_empty_list_is_an_error_of_pack_and_verify(source, tmp_path):
     for options in ([], ["--split", "test"], ["--on-error", "skip"]):
         done = run(pack.main, [*arguments, "--out", out, "--size", "64", *options])
         assert done.exit_code == 1 and f"FolderError: {root}: split test is empty" in done.output
-        assert "pass --split train --split val; to pack it without images, pass --allow-empty" in done.output
+        assert "pass --split train --split val; to pack the split without images, pass --allow-empty" in done.output
         assert not (tmp_path / "rec").exists(), "told before anything is written"
     checked = run(verify.main, arguments)
     assert checked.exit_code == 1 and f"FolderError: {root}: split test is empty" in checked.output

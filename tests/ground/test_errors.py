@@ -148,4 +148,4 @@ def test_a_path_that_leads_through_a_file_names_the_file(tmp_path):
         (tmp_path / "gray.jpg" / "out").mkdir(parents=True)
     path = tmp_path / "gray.jpg" / "out"
     assert to_write(caught.value, path).startswith(f"Move the file {tmp_path}/gray.jpg away, or choose another path")
-    assert to_read(caught.value, path, "") == f"Correct the path {path}: {tmp_path}/gray.jpg is a file, not a folder."
+    assert to_read(caught.value, path, "") == f'Correct the path "{path}": {tmp_path}/gray.jpg is a file, not a folder.'

@@ -143,7 +143,7 @@ def test_a_near_miss_is_named(other, place):
     near = other.format(name=name)
     (root / photos / f"{name}.jpg").rename(root / photos / near)
     (problem,) = layouts.scan(root).problems
-    says = f"If {photos}/{near} is this file, rename it to {name}.jpg. "
+    says = f"If {photos}/{near} is this file, rename it to {name}.jpg; "
     if near.endswith(".part"):
         says = f"{photos}/{near} is an incomplete copy: finish the download, or extract the archive again. "
     assert problem.error.remedy.startswith(says)

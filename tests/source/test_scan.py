@@ -122,7 +122,7 @@ def test_lists_that_are_no_text_or_converted_or_missing(copy):
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"\n", b"\r\n"))
     listing = layouts.scan(copy)
-    assert len(listing.entries["train"]) == 5 and "Windows line ends (CR LF); expected LF" in problems(listing)[0][2]
+    assert len(listing.entries["train"]) == 5 and "Windows line endings (CRLF); expected LF" in problems(listing)[0][2]
     path.write_bytes(b"\xef\xbb\xbf" + whole.rstrip(b"\n"))  # a byte-order mark, and no last newline
     assert len(layouts.scan(copy).entries["train"]) == 5
     path.write_bytes(b"\xff" + whole)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mhpdata.errors import SourceError
+from mhpdata.errors import WITHOUT, SourceError
 from mhpdata.faults import FAULTS, Value, describe
 from mhpdata.fields import count_at, digest_at, field_of, list_at, object_at, parse_json, text_at
 from mhpdata.images.size import MAX_PIXELS
@@ -143,7 +143,9 @@ def _parse_result(content: Any, source: bytes) -> Kept | Refused:
     if "code" in object_at(content, "made"):
         place, code = (text_at(field_of(content, name, "made"), f"made.{name}") for name in ("place", "code"))
         values = _values(field_of(content, "values", "made"))
-        return Refused(SourceError(place, describe(FAULTS, code, values), fault=(code, *values)), source)
+        return Refused(
+            SourceError(place, describe(FAULTS, code, values), remedy=WITHOUT, fault=(code, *values)), source
+        )
     length = _at_most(_MOST_BYTES, field_of(content, "length", "made"), "made.length")
     if length < IR_HEADER.size:
         raise ValueError(f"made.length is {length}, less than the header of a record")
