@@ -142,8 +142,8 @@ class Optimization(Checked):
     accumulate: int = option(
         1,
         Integer(1, 65536),
-        "Number of parts in which a batch is processed to save memory (engine torch); batch normalisation uses each "
-        "part's own statistics.",
+        "Split each batch into this many parts, processed one after another to save memory; the effective batch stays "
+        "--batch-size (engine torch). Batch normalisation uses each part's own statistics.",
     )
     ema: float = option(
         0.0,
@@ -217,8 +217,8 @@ class Run(Checked):
     max_skips: int = option(
         10,
         Integer(1, 1_000_000),
-        "Number of consecutive non-finite steps that ends the run. A step whose loss or gradient is NaN or infinite is "
-        "skipped.",
+        "Stop the run after this many consecutive skipped steps. A step is skipped if its loss or gradient is NaN or "
+        "infinite.",
         free=True,
     )
     log_interval: int = option(1, Integer(1, 1_000_000), "Number of steps between lines of the log.", free=True)

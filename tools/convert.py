@@ -12,15 +12,15 @@ from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
-  mhp convert icnet_resnet50_mhpv1.params icnet.pt       GluonCV's weights for --engine torch
+  mhp convert icnet_resnet50_mhpv1.params icnet.pt    GluonCV's weights for --engine torch
   mhp convert runs/mhp/icnet/resnet50/epoch_0105_mIoU_0.3974.pt icnet.params
-  mhp convert runs/mhp/icnet/resnet50 icnet.onnx         the run's best checkpoint; needs pip install ".[onnx]"
+  mhp convert runs/mhp/icnet/resnet50 icnet.onnx      the run's best checkpoint; needs the extra onnx (docs/install.md)
 
 The suffix of OUT selects the format. A run folder stands for its best checkpoint. In a .pt file the weights may
 lie under "state_dict", and their names may begin with "module.", as DistributedDataParallel saves them. Conversion
 between .params and .pt is exact to the last bit. An .onnx file takes float32 RGB images (N, 3, H, W) with sides of at
-least 32, normalised as (value / 255 - mean) / deviation with mean 0.485, 0.456, 0.406 and deviation 0.229, 0.224,
-0.225; it is kept only if its output in onnxruntime agrees with PyTorch's.
+least 32, normalised as (value / 255 - mean) / (standard deviation) with mean 0.485, 0.456, 0.406 and standard
+deviation 0.229, 0.224, 0.225; it is kept only if its output in onnxruntime agrees with PyTorch's.
 """
 
 
@@ -29,7 +29,11 @@ least 32, normalised as (value / 255 - mean) / deviation with mean 0.485, 0.456,
 @click.argument("target", metavar="[OUT]", required=False, type=PATH)
 @click.option("--checkpoint", type=INPUT, help="Weights to convert; the same as WEIGHTS.")
 @click.option("-o", "--out", type=PATH, help="File to write; the same as OUT.")
-@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists; a file of another format is never replaced.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace OUT if it exists; a file whose first bytes are not those of the format is never replaced.",
+)
 def main(weights: str | None, target: str | None, checkpoint: str | None, out: str | None, overwrite: bool) -> None:
     """Convert weights between MXNet and PyTorch files, or export them to ONNX.
 

@@ -53,7 +53,7 @@ ALIASES = {"val": "crop", "testval": "whole"}
     "--resume",
     required=True,
     type=INPUT,
-    help="Checkpoint or run folder of mhp train, or a file with other weights (.params, .pt, .onnx). --resume is "
+    help="Run folder or checkpoint of mhp train, or any other weights file: .params, .pt or .onnx. --resume is "
     "GluonCV's name.",
 )
 @click.option("--split", default="val", show_default=True, help="Split to evaluate on.")

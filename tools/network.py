@@ -16,7 +16,7 @@ from mhpmodels.engines.engine import ENGINES
 from mhpmodels.recipe import BACKBONES, DTYPES, MODELS
 from mhptools.flags import flag
 
-OTHER_WEIGHTS = "Network of weights that mhp train did not save"
+OTHER_WEIGHTS = "Network (only for weights not saved by mhp train)"
 """Heading of the options OF_WEIGHTS."""
 _FIELDS = ("model", "backbone", "classes", "aux", "base_size", "engine", "dtype", "ngpus")
 """Parameters that are options of a run."""
@@ -72,7 +72,10 @@ def options_of_a_network(command: Any) -> Any:
 def options_of_the_images(command: Any) -> Any:
     """Give a command the options that select images: fields of ``Choose``."""
     fields = options_of(Choose)
-    return _decorated(command, [flag(*fields[name]) for name in ("protocol", "leak_free", "unseen")])
+    about, default = fields["leak_free"]
+    no_training = f"{about.help[:-1]}; leaves test unchanged. To leave out images seen in training, use --unseen."
+    leak_free = flag(about, default, help=no_training)
+    return _decorated(command, [flag(*fields["protocol"]), leak_free, flag(*fields["unseen"])])
 
 
 def _decorated(command: Any, options: Sequence[Callable[[Any], Any]]) -> Any:

@@ -17,11 +17,14 @@ Examples:
   mhp pack --src LV-MHP-v1 --out rec/ --on-error skip    skips 3492.jpg, which is damaged in the release
   mhp pack --src LV-MHP-v1 --out rec/ --dry-run          lists what would be packed; writes nothing
   mhp pack --src LV-MHP-v1 --out rec/ --task 3/100       packs the share of one of 100 machines (docs/cluster.md)
-  mhp pack --src LV-MHP-v1 --out rec/ --merge            completes the pack when all 100 have ended
+  mhp pack --src LV-MHP-v1 --out rec/ --merge            run after all 100 have finished: completes the pack
 
-Run the same command again to resume an interrupted pack; the result is byte-identical, for any number of workers. With
---on-error skip, rec/manifest.json lists each skipped image, and why. mhp verify --src LV-MHP-v1 checks a download
-beforehand.
+Run the same command again to resume an interrupted pack; the result is byte-identical to that of an uninterrupted run,
+for any number of workers. With --on-error skip, rec/manifest.json lists each skipped image, and why.
+
+\b
+To check a download beforehand:
+  mhp verify --src LV-MHP-v1
 """
 
 GROUPS = (
@@ -61,9 +64,9 @@ GROUPS = (
     type=click.Choice(OVERLAPS),
     default="first",
     show_default=True,
-    help="Which person gets a pixel that several label: the first or last by person number, the smallest (fewest "
-    "pixels) or the nearest (closest pixel that only this person labels). ignore acts as first, but labels the pixel "
-    "255 where the persons' labels differ. Each person's own mask is kept as well.",
+    help="Which person gets a pixel labelled by several: the first or last by person number, the smallest (fewest "
+    "pixels) or nearest (the person whose closest unshared pixel is nearest). ignore acts as first, but labels the "
+    "pixel 255 where the persons' labels differ. Each person's own mask is kept as well.",
 )
 @click.option(
     "--image",
@@ -86,8 +89,8 @@ GROUPS = (
     type=click.Choice(ON_ERROR),
     default="fail",
     show_default=True,
-    help="Stop at the first image that is missing, damaged or unreadable, or whose masks are; or skip such images and "
-    "report them.",
+    help="Stop at the first image or list line with an error, including errors in its masks; or skip these and report "
+    "them. skip also accepts lists with CRLF line endings.",
 )
 @click.option(
     "--damaged",
@@ -97,7 +100,7 @@ GROUPS = (
     help="A JPEG whose pixels are damaged: treat it as an error, or keep the pixels that decode, re-encode them and "
     "note it in the manifest.",
 )
-@click.option("--follow-links", is_flag=True, help="Follow links that lead out of --src; refused by default.")
+@click.option("--follow-links", is_flag=True, help="Follow links that point outside --src; refused by default.")
 @click.option("--allow-empty", is_flag=True, help="Accept splits without images; an error by default.")
 @click.option("--overwrite", is_flag=True, help="Replace the packed dataset in --out.")
 @click.option(
@@ -108,10 +111,15 @@ GROUPS = (
 @click.option(
     "--task",
     metavar="NUMBER/COUNT",
-    help="Convert the share of one task, such as 3/100; tasks need only a common --out. auto, or auto/COUNT, takes the "
-    "number from the environment of Slurm, Kubernetes, AWS Batch or torchrun.",
+    help="Convert the share of task NUMBER of COUNT, counted from 1, such as 3/100. All tasks need the same dataset "
+    "and options and a common --out; they do not communicate in any other way. auto, or auto/COUNT, takes the number "
+    "from the environment of Slurm, Kubernetes, AWS Batch or torchrun.",
 )
-@click.option("--merge", is_flag=True, help="Complete the pack from the parts of all tasks, or list the missing tasks.")
+@click.option(
+    "--merge",
+    is_flag=True,
+    help="Complete the pack from the parts of all tasks; if any are missing, only list the tasks to run.",
+)
 @click.option(
     "--dask",
     metavar="ADDRESS",

@@ -23,9 +23,9 @@ Examples:
 pred/holiday.png is a palette PNG with the label of each pixel of holiday.jpg; overlays and legends are written to
 pred/pictures. Image files are rotated by their EXIF orientation, so that labels and overlays match what viewers show.
 The label map of a rotated image is marked as rotated; mhp score rejects it. The labels of a dataset follow the pixels
-as stored: for its image files pass --exif raw, or predict the packed folder with --data, which is never rotated. A run
-folder stands for its best checkpoint. Overlays of LV-MHP images are
-for non-commercial research only, as the dataset is.
+as stored: for its image files pass --exif raw, or predict the packed folder with --data, whose images are never
+rotated. A run folder stands for its best checkpoint. Overlays of LV-MHP images are for non-commercial research only, as
+the dataset is.
 """
 
 
@@ -45,12 +45,15 @@ GROUPS = (
     "--resume",
     required=True,
     type=INPUT,
-    help="Checkpoint or run folder of mhp train, or a file with other weights (.params, .pt, .onnx). --resume is "
+    help="Run folder or checkpoint of mhp train, or any other weights file: .params, .pt or .onnx. --resume is "
     "GluonCV's name.",
 )
 @click.option("-o", "--out", required=True, type=PATH, help="Folder for the label maps; created if missing.")
 @click.option("--data", type=FOLDER, help="Packed folder with the images to predict, instead of image files.")
-@click.option("--split", help="Split of the packed folder.  [default: test]")
+@click.option(
+    "--split",
+    help="Split of the packed folder; pass the same --split to mhp score, whose default is val.  [default: test]",
+)
 @click.option(
     "--name", "names", multiple=True, help="Name of an image of the split to predict; may be repeated.  [default: all]"
 )
@@ -58,7 +61,8 @@ GROUPS = (
 @click.option(
     "--exif",
     type=click.Choice(EXIF),
-    help="Rotate image files by their EXIF orientation, or read them as stored.  [default: upright; with --data: raw]",
+    help="Rotate image files by their EXIF orientation, or read them as stored. Not for --data, whose images are never "
+    "rotated.  [default: upright]",
 )
 @click.option("--overlay", is_flag=True, help="Also write each image with its labels drawn over it.")
 @click.option("--legend", is_flag=True, help="Also write a legend of the classes and their colours; needs Matplotlib.")

@@ -21,7 +21,8 @@ Contents of the --pred folder, and the metrics for each:
   0001.png, ...                            label maps: pixAcc, mIoU, the IoU of each class
   results.txt, global_seg/, global_tag/    the MHP challenge's format: the same, and AP^p and PCP of persons
   results.txt, masks/0001_1.png, ...       a label map per person: AP^p and PCP
-results.txt has one line per image: its id, then the number and score of each person, such as 0001 1 0.98 2 0.75
+results.txt has one line per image, such as 0001 1 0.98 2 0.75: the image name, then a person number and a score for
+each person.
 PNGs hold a label per pixel (8-bit gray or palette; docs/datasets.md), at the size of the source image (with --at
 packed: the packed size).
 """
@@ -37,7 +38,12 @@ GROUPS = (
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.option("--data", required=True, type=FOLDER, help="Packed folder.")
 @click.option("--pred", required=True, type=FOLDER, help="Folder of predictions; see below.")
-@click.option("--split", default="val", show_default=True, help="Split to score.")
+@click.option(
+    "--split",
+    default="val",
+    show_default=True,
+    help="Split to score; pass the same --split to mhp predict, whose default is test.",
+)
 @click.option(
     "--at", type=click.Choice(SIZES), default=SIZES[0], show_default=True, help="Size at which labels are compared."
 )

@@ -17,9 +17,9 @@ Examples:
   mhp show --run runs/mhp/icnet/resnet50 --out curves.png
   mhp show rec/ --page page/ --run runs/mhp/icnet/resnet50 --pred pred/
 
-A packed folder becomes one row per sample: image, labels, persons, and the pixels labelled by several persons. --page
-chooses the samples itself. The sheet falls under the dataset's licence; a sheet of LV-MHP is for non-commercial
-research only.
+A packed folder becomes one row per sample: image, labels, persons, and the pixels labelled by several persons. With
+--page, --split, --count, --index, --name and --seed are not accepted. The sheet falls under the dataset's licence; a
+sheet of LV-MHP is for non-commercial research only.
 """
 
 

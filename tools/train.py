@@ -22,11 +22,12 @@ EXAMPLE = """\b
 Examples:
   mhp train --data rec/ --model icnet --syncbn --ngpus 8 --optimizer adam --lr 0.00001 --epochs 120 --batch-size 16
   mhp train --data rec_v1/ --data rec_v2/ --data rec_cihp/ --remap common --leaks skip --mix 1,2,2 --class-weights
-  mhp train --resume runs/mhp/icnet/resnet50                   continues exactly where the run stopped
+  mhp train --resume runs/mhp/icnet/resnet50                   continues the run from its last checkpoint
   mhp train --replay runs/mhp/icnet/resnet50/bundles/epoch_0010_iteration_0113
 
 Options shared with GluonCV's training script have its names; docs/recipes.md lists its experiments as commands. Ctrl-C
-saves a checkpoint and prints how to resume; a killed run resumes from the last epoch that it saved.
+saves a checkpoint and prints how to resume. After Ctrl-C the run resumes exactly where it stopped; after a kill, from
+the last saved epoch.
 """
 
 HEADINGS = {
@@ -93,7 +94,8 @@ def options_of_a_run(command: Any) -> Any:
     "--replay",
     type=INPUT,
     metavar="BUNDLE",
-    help="Repeat a skipped step from its folder in bundles/ of the run folder, report its values, and exit.",
+    help="Repeat a skipped step from its folder in bundles/ of the run folder, print its loss and gradient and each "
+    "sample's pixels, labels and loss, and exit.",
 )
 @click.option(
     "--save-dir", type=PATH, help="Run folder to write.  [default: runs/DATASET/MODEL/BACKBONE, or that of --resume]"

@@ -47,7 +47,7 @@ GROUPS = (
     "--agreement", is_flag=True, help="Score annotations of the same image against each other, instead of checking."
 )
 @click.option("--layout", type=click.Choice(LAYOUT_NAMES), help="Layout of --src.  [default: auto]")
-@click.option("--follow-links", is_flag=True, help="Follow links that lead out of --src; refused by default.")
+@click.option("--follow-links", is_flag=True, help="Follow links that point outside --src; refused by default.")
 @click.option("--allow-empty", is_flag=True, help="Accept splits without images; an error by default.")
 @click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
 @click.option(
@@ -70,7 +70,7 @@ def main(
     """Check a packed folder, or a download before packing.
 
     Checks the packed folder REC, or with --src a download; give one of the two. Lists the first 50 problems and the
-    first 50 remarks; --all lists every one.
+    first 50 remarks (observations that are not errors, such as identical images); --all lists every one.
     """
     folder = packed_folder(folder, data)
     if (folder is None) == (src is None):

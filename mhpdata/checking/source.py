@@ -87,7 +87,7 @@ def verify_source(
     Args:
         src: Extracted folder. Nothing is written there.
         layout: "auto", or a name in mhpdata.source.scan.LAYOUTS.
-        follow_links: Follow links that lead out of ``src``; otherwise they are refused.
+        follow_links: Follow links that point outside ``src``; otherwise they are refused.
         allow_empty: Accept a split without images.
         workers: Number of threads, by default one per core that this process may use.
         progress: Show a bar, if stderr is a terminal.

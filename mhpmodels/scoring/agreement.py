@@ -146,7 +146,7 @@ def measure_agreement(
     Args:
         src: folder of the extracted download; it is only read.
         layout: "auto", or a name in mhpdata.source.scan.LAYOUTS.
-        follow_links: follow links that lead out of ``src``; they are rejected otherwise.
+        follow_links: follow links that point outside ``src``; they are rejected otherwise.
         workers: number of threads; None for one per core that this process may use.
         progress: draw progress bars if standard error is a terminal.
 

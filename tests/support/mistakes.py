@@ -76,12 +76,12 @@ def no_dataset():
 
 
 SOURCES = {
-    "a split of which everything is skipped": empty_split,
-    "a link that leads out of the folder": link_out,
+    "a split whose entries are all skipped": empty_split,
+    "a link that points outside the folder": link_out,
     "an unfinished copy of a file": unfinished_copy,
     "a file with nearly the right name": nearly_right,
     "a disk that fails": disk_of_the_source,
-    "a folder that is no dataset": no_dataset,
+    "a folder that is not a dataset": no_dataset,
 }
 
 
@@ -183,7 +183,7 @@ PACKED: dict[str, Callable[[], object]] = {
     "a split that does not exist": lambda: mhpdata.open("rec", "trian"),
     "a folder that does not exist": lambda: mhpdata.open("nowhere", "train"),
     "an output folder with other files": of_something_else,
-    "a foreign file under a name of mhp's": of_somebody_else,
+    "another program's file under a name that mhp uses": of_somebody_else,
     "other options for a finished pack": lambda: mhpdata.pack("D", "rec", size=64),
     "a state of a loader with another seed": other_seed,
     "a failing disk under a packed folder": disk_of_the_pack,
