@@ -56,6 +56,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.timeout(3600))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_memory_kept():
+    """Return what the engines of a module leave to the system: in the C library it would add to what the next needs."""
+    yield
+    if _memory("VmRSS") > 1 << 30:
+        _return_memory()
+
+
 @pytest.fixture(autouse=True)
 def little_memory():
     """Return free memory to the system, and fail the first test after which this process has held too much.
@@ -65,14 +73,18 @@ def little_memory():
     yield
     held = _memory("VmRSS")
     if held > _held["settled"] + (256 << 20):
-        gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)
-        _held["settled"] = _memory("VmRSS")
+        _return_memory()
     else:
         _held["settled"] = min(held, _held["settled"])  # memory that fell by itself must not rise again unnoticed
     if _held["most"] <= MOST_MEMORY < (peak := _memory("VmHWM")):
         _held["most"] = peak
         pytest.fail(f"this process has held {peak >> 20} MB; at most {MOST_MEMORY >> 20} are right")
+
+
+def _return_memory():
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    _held["settled"] = _memory("VmRSS")
 
 
 _held = {"settled": 0, "most": 0}

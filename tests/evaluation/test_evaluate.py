@@ -244,7 +244,7 @@ def one_batch():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"mode": "all"}, "crop or whole or source"),
+        ({"mode": "all"}, "crop, whole or source"),
         ({"choose": Choose(limit=3)}, "limit: not supported in an evaluation"),
         ({"split": "vall"}, "'vall'"),
         ({"size": -1}, "size"),

@@ -159,7 +159,7 @@ def test_a_backbone_that_torch_lacks_is_one_error_before_anything_is_built(monke
     lacking = TrainConfig.of(engine="torch", backbone="resnest50")
     for build in (open_engine, lambda config: build_network(Architecture.of_config(config), 0.1, config)):
         with pytest.raises(
-            OptionError, match=r"backbone: resnest50 with engine torch; expected resnet18 or .*resnet152"
+            OptionError, match=r"backbone: resnest50 with engine torch; expected resnet18, .* or resnet152"
         ):
             build(lacking)
     replace(Architecture.of_config(lacking), model="my.module:network").check()
