@@ -236,7 +236,7 @@ PLANE = np.zeros((2, 3), np.uint8)
 @pytest.mark.parametrize(
     ("masks", "options", "text"),
     [
-        ([PLANE], {"rule": "best"}, "rule: 'best'; expected first or last or smallest or nearest or ignore"),
+        ([PLANE], {"rule": "best"}, "rule: 'best'; expected first, last, smallest, nearest or ignore"),
         ([], {}, "no masks and no size"),
         ([], {"size": (0, 3)}, r"\(height, width\), each at least 1"),
         ([PLANE] * 256, {}, "256 persons; expected at most 255"),

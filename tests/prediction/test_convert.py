@@ -96,7 +96,7 @@ def test_no_weights(data, tmp_path):
 
 
 def test_files_that_cannot_be_read_or_written(gluon_file, tmp_path):
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="missing; expected weights"):
         convert(tmp_path / "none.pt", tmp_path / "b.params")
     with pytest.raises(OutputError, match="cannot be written"):
         convert(gluon_file, tmp_path / "no" / "b.pt")

@@ -275,7 +275,7 @@ def test_a_photo_that_does_not_decode_ends_it_or_is_left_out(photos, tmp_path):
     assert [type(error) for error in done.skipped] == [ImageError, UnreadableError]
     assert {path.stem for path in out.iterdir()} == {"colour", "alpha", "line"}
     with pytest.raises(
-        ImageError, match=r"gray\.jpg: truncated JPEG: .*JPEG\. Copy the file again\. To skip .*\"skip\"\.$"
+        ImageError, match=r"gray\.jpg: truncated JPEG: .*JPEG\. Copy the file again\. To skip .*\"skip\"\)\.$"
     ):
         predict_photos(around(), [photos["gray"]], tmp_path / "none", MHP_V1, options)
     with pytest.raises(UnreadableError, match=r"nowhere\.jpg: .*; none of 2 images can be used; expected"):
