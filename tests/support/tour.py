@@ -79,10 +79,16 @@ batch
 =====
 ## Train
 
-Train a small ICNet for 16 epochs, enough to see it learn. `examples/own_loop.py` has a loop and a network of your own.
+Train a small ICNet for 16 epochs, enough to see it learn. The library prints nothing itself: the lines of the training's
+log go to Python's `logging`. `examples/own_loop.py` has a loop and a network of your own.
 =====
+import logging
+import sys
+
 from mhpmodels.config import TrainConfig
 from mhpmodels.training.train import train as train_network
+
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 
 config = TrainConfig.of(
     data="tour/rec",
