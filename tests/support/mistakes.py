@@ -32,7 +32,7 @@ DEFECTS = {
     "a web page under the name of an image": "not-an-image",
     "a name that leads out of the folder": "list-traversal",
     "a name listed twice": "list-duplicate",
-    "a list with CR LF line ends": "list-crlf",
+    "a list with CRLF line endings": "list-crlf",
 }
 """Rows of the first table that ``mhp synth --defects`` makes."""
 
