@@ -64,7 +64,7 @@ def test_the_longest_sides_that_libjpeg_has(size):
     np.testing.assert_array_equal(decode(data)[0], luma(data))
     at = data.index(b"\xff\xc0") + (5 if size[1] == 1 else 7)
     longer = data[:at] + (65501).to_bytes(2, "big") + data[at + 2 :]
-    with pytest.raises(ImageError, match="at most 67108864 pixels, and 65500 per side"):
+    with pytest.raises(ImageError, match="at most 67,108,864, and 65,500 per side"):
         decode_image(longer, "a.jpg")
 
 
