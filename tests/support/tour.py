@@ -79,7 +79,7 @@ batch
 =====
 ## Train
 
-Train a small ICNet for 16 epochs, enough to see it learn. The library prints nothing itself: the lines of the training's
+Train a small ICNet for 16 epochs, enough to see it learn. The library prints nothing itself: the lines of its
 log go to Python's `logging`. `examples/own_loop.py` has a loop and a network of your own.
 =====
 import logging
