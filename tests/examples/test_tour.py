@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -50,7 +51,7 @@ def test_its_outputs_are_whole_and_small(kept):
 
 def test_it_names_no_folder_of_the_machine_that_ran_it(kept):
     text = json.dumps([output for output in outputs(kept) if "image/jpeg" not in output.get("data", {})])
-    assert not [place for place in ("/home/", "/root/", "/tmp/", str(ROOT)) if place in text.replace("base64,/", "")]
+    assert not re.search(rf"/(home|root|tmp)/|{re.escape(str(ROOT))}", text.replace("base64,/", ""))
 
 
 @pytest.mark.slow
