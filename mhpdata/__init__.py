@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 __all__ = [
     "Batch",
+    "Cache",
     "CentreCrop",
     "Choose",
     "Loader",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from mhpdata.loading.loader import Loader
     from mhpdata.loading.weights import class_weights
     from mhpdata.packing.pack import pack
+    from mhpdata.settings.caching import Cache
     from mhpdata.settings.choosing import Choose
     from mhpdata.settings.mixing import Mix
     from mhpdata.settings.output import Output
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Batch": ("mhpdata.loading.batch", "Batch"),
+    "Cache": ("mhpdata.settings.caching", "Cache"),
     "CentreCrop": ("mhpdata.settings.views", "CentreCrop"),
     "Choose": ("mhpdata.settings.choosing", "Choose"),
     "Loader": ("mhpdata.loading.loader", "Loader"),

@@ -14,6 +14,8 @@
      │    ├── ShardError               a .rec, .idx or .h5 file
      │    │    └── ShardChangedError   a shard replaced or modified after it was opened
      │    └── RecordError              one record in a shard
+     ├── RemoteError (OSError)         an object store or web server does not answer, or refuses
+     │    └── NoObjectError            an object that does not exist
      ├── OutputError (OSError)         output cannot be written: disk full, no permission, path in use
      ├── OptionError (ValueError)      an invalid argument
      ├── MissingError (ImportError)    an optional library is not installed
@@ -204,6 +206,14 @@ class RecordError(PackedError):
         return self.at(place, UPDATE if self.kind is Kind.NEWER else copy_again(file))
 
 
+class RemoteError(MhpError, OSError):
+    """An object store or a web server does not answer, or refuses a request; the data may be intact."""
+
+
+class NoObjectError(RemoteError, FileNotFoundError):
+    """An object does not exist."""
+
+
 class OutputError(MhpError, OSError):
     """The output cannot be written."""
 
@@ -236,7 +246,7 @@ class NonFiniteError(MhpError, ArithmeticError):
     """Too many training steps in a row had a non-finite loss or gradient."""
 
 
-_OUTSIDE = (OutputError, MissingError, EngineError, UnreadableError, SourceChangedError, MemoryError)
+_OUTSIDE = (OutputError, RemoteError, MissingError, EngineError, UnreadableError, SourceChangedError, MemoryError)
 _OF_THE_DATA = {
     *(
         errno.ENOENT,

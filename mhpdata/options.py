@@ -12,8 +12,14 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from mhpdata.address import Address, parse_address
 from mhpdata.errors import OptionError
 from mhpdata.wording import either
+
+Folder = Path | Address
+"""Place of a packed folder that is read."""
+LOCAL_ONLY = "Copy the data to or from a local folder: only packed folders that are read may have an address."
+"""Remedy for an address in place of a path."""
 
 Format = Literal["recordio", "hdf5"]
 ImageCodec = Literal["jpeg", "yuv420", "raw"]
@@ -118,10 +124,30 @@ def is_collection(value: object) -> bool:
 
 
 def check_path(name: str, value: str | os.PathLike[str]) -> Path:
-    """Return an argument as a path; raise OptionError for an empty one, which would mean the current folder."""
+    """Return an argument as a path of this machine.
+
+    Raises:
+        OptionError: It is an address (mhpdata.address), or an empty path, which would mean the current folder.
+    """
     if value == "":
         raise OptionError(name, "an empty path", "", 'Pass "." for the current folder.')
+    if parse_address(name, value) is not None:
+        raise OptionError(name, "an address", "a path on this machine", LOCAL_ONLY)
     return Path(value)
+
+
+def check_folder(name: str, value: str | os.PathLike[str] | Address) -> Folder:
+    """Return an argument as the place of a packed folder to read: a path or an address.
+
+    Raises:
+        OptionError: The path is empty, or the address is invalid.
+    """
+    return parse_address(name, value) or check_path(name, value)  # type: ignore[arg-type]  # no Address is left
+
+
+def short_name(folder: Folder) -> str:
+    """Return the last part of the name of a folder, for titles."""
+    return (folder.resolve().name if isinstance(folder, Path) else folder.name) or str(folder)
 
 
 def check_range(name: str, value: object, low: int, high: int, also: str = "") -> None:

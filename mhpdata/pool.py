@@ -195,10 +195,11 @@ def _work(shared: _Shared, desk: Desk) -> None:
 
 
 def _close_all() -> None:
-    for shared in list(_OPEN):
-        if shared.process == os.getpid():
-            shared.end()
-            shared.wait()
+    mine = [shared for shared in list(_OPEN) if shared.process == os.getpid()]
+    for shared in mine:  # all of them first: a thread of one may wait for a job of another
+        shared.end()
+    for shared in mine:
+        shared.wait()
 
 
 atexit.register(_close_all)

@@ -196,6 +196,10 @@ class Machine(Checked):
         "When to check a record's CRC-32: first = at its first read and after its file changes; always = at each read.",
         free=True,
     )
+    cache: str | None = option(
+        None, OrNone(Text()), "Folder on a local disk that caches packed folders with an address.", free=True
+    )
+    cache_gb: float = option(100.0, Number(0.01), "Maximum size of --cache, in GB (10**9 bytes).", free=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

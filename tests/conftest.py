@@ -26,6 +26,7 @@ ONCE = {
     "loading": ["loader_damage", "loader_end", "soak"],
     "masks": ["joint_runs", "mask_runs", "merge"],
     "packing": ["convert", "environment", "journal", "output", "pack", "tasks"],
+    "remote": ["blocks", "disk", "failures", "large_set", "merging", "store", "window"],
     "scoring": ["agreement", "persons"],
     "source": ["files", "layouts", "lists", "names", "scan"],
     "synth": ["folder", "forms"],

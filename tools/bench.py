@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mhpdata.options import CHECKS
+from mhpdata.settings.caching import Cache
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.output import Output
 from mhpdata.settings.rules import options_of
@@ -17,7 +18,7 @@ from mhpdata.settings.views import TrainCrop
 from mhpdata.wording import printable
 from mhptools.flags import flag, packed_folder
 from mhptools.messages import note
-from mhptools.paths import FOLDER
+from mhptools.paths import PACKED, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -36,16 +37,16 @@ PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
 
 
 GROUPS = (
-    ("Input", ("data", "split", "limit", "check")),
+    ("Input", ("data", "split", "limit", "check", "cache", "cache_gb")),
     ("Batches", ("batch_size", "base_size", "crop_size", "dtype", "blur_prob")),
     ("Measurement", ("threads", "runs", "peers", "warm")),
 )
 
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
-@click.argument("folder", metavar="[REC]", required=False, type=FOLDER)
+@click.argument("folder", metavar="[REC]", required=False, type=PACKED)
 @click.argument("more", metavar="[-- ...]", nargs=-1)
-@click.option("--data", type=FOLDER, help="Packed folder; the same as REC.")
+@click.option("--data", type=PACKED, help="Packed folder, or its address; the same as REC.")
 @click.option("--peers", is_flag=True, help="Also measure the loaders of other projects; needs the source of mhp.")
 @click.option("--warm", is_flag=True, help="Compile the kernels of mhp pack and the loader, then exit; needs no REC.")
 @click.option("--split", default="train", show_default=True, help="Split to load.")
@@ -65,6 +66,8 @@ GROUPS = (
 )
 @click.option("--runs", default=5, show_default=True, type=int, help="Epochs to measure for each number of threads.")
 @flag(*options_of(Choose)["limit"])
+@flag(options_of(Cache)["folder"][0], None, type=PATH)
+@flag(*options_of(Cache)["gb"])
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, one per line.")
 def main(
     folder: str | None,
@@ -110,6 +113,8 @@ def main(
         raise click.UsageError(f"--threads: invalid value '{threads}'. {remedy}") from error
     view = TrainCrop(options.pop("crop_size"), **{name: options.pop(name) for name in ("base_size", "blur_prob")})
     given = {"view": view, "choose": Choose(limit=options.pop("limit")), "output": Output(options.pop("dtype"))}
+    cache, gb = options.pop("cache"), options.pop("cache_gb")
+    given["cache"] = None if cache is None else Cache(cache, gb)
     rows = bench_loader(folder, threads=counts, report=note, **given, **options)
     print("\n".join(map(json.dumps, rows)) if as_json else "\n".join(iterate(rows)))
 

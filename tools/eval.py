@@ -18,7 +18,7 @@ from mhptools.network import (
     options_of_a_network,
     options_of_the_images,
 )
-from mhptools.paths import FOLDER, INPUT
+from mhptools.paths import INPUT, PACKED
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -47,7 +47,7 @@ ALIASES = {"val": "crop", "testval": "whole"}
 
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
-@click.option("--data", required=True, type=FOLDER, help="Packed folder.")
+@click.option("--data", required=True, type=PACKED, help="Packed folder, or its address.")
 @click.option(
     "--checkpoint",
     "--resume",
@@ -101,7 +101,6 @@ def main(
     Prints pixel accuracy, mIoU, the IoU of each class and the time per image.
     """
     import json
-    from pathlib import Path
 
     from mhpdata.settings.choosing import Choose
     from mhpdata.storage.manifest import read_manifest
@@ -110,7 +109,7 @@ def main(
     from mhpmodels.inference.pieces import WINDOW
     from mhpmodels.prediction.trained import check_classes, inference_of, labels_of, open_trained
 
-    manifest, mode = read_manifest(Path(data)), ALIASES.get(mode, mode)
+    manifest, mode = read_manifest(data), ALIASES.get(mode, mode)
     fields = network_fields(given) | ({} if crop_size is None else {"crop_size": crop_size})
     engine = open_trained(checkpoint, fields, len(manifest.classes))
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mhpdata.settings.rules import Choice, Each, Integer, Number, Option, OrNone, Probability, Rule, Switch, Text
-from mhptools.paths import FOLDER
+from mhptools.paths import PACKED
 
 _TYPES: dict[type, Any] = {Integer: int, Number: float, Probability: float}
 
@@ -41,7 +41,7 @@ def _type_of(rule: Rule) -> dict[str, Any]:
     if isinstance(rule, Each) and rule.count:
         return {**_type_of(rule.rule), "nargs": rule.count}
     if isinstance(rule, Text) and rule.path:
-        return {"type": FOLDER}
+        return {"type": PACKED}
     return {"type": _TYPES.get(type(rule))}
 
 

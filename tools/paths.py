@@ -16,6 +16,10 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
+from mhpdata.address import parse_address
+from mhpdata.errors import OptionError
+from mhpdata.options import LOCAL_ONLY
+
 
 class PathText(click.ParamType):
     """A path as a string.
@@ -23,18 +27,25 @@ class PathText(click.ParamType):
     Args:
         there: Whether the command reads the path, which then must exist.
         is_kind: Predicate on the mode (``os.stat``), such as ``stat.S_ISDIR``; None accepts any type of file.
+        remote: Whether the path may be an address (mhpdata.address).
     """
 
     name = "path"
 
-    def __init__(self, there: bool = False, is_kind: Callable[[int], bool] | None = None) -> None:
-        self.there, self.is_kind = there, is_kind
+    def __init__(self, there: bool = False, is_kind: Callable[[int], bool] | None = None, remote: bool = False) -> None:
+        self.there, self.is_kind, self.remote = there, is_kind, remote
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the path to use; raise click's BadParameter if it is empty or its home folder does not exist."""
+        """Return the path to use; raise click's BadParameter if it is empty, its home folder does not exist, or it is
+        an address where only a path is supported."""
         text = os.fspath(value)
         if not text:
             self.fail("an empty path. Pass . for the current folder.", param, ctx)
+        try:
+            if parse_address("path", text) is not None and not self.remote:
+                self.fail(f"an address; expected a path on this machine. {LOCAL_ONLY}", param, ctx)
+        except OptionError as error:
+            self.fail(f"{error.found}; expected {error.expected}. {error.remedy}".rstrip(), param, ctx)
         return self._home(text, param, ctx) if text[0] == "~" else text
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -57,6 +68,8 @@ INPUT = PathText(there=True)
 """A file or folder that the command reads."""
 FOLDER = PathText(there=True, is_kind=stat.S_ISDIR)
 """A folder that the command reads."""
+PACKED = PathText(there=True, is_kind=stat.S_ISDIR, remote=True)
+"""A packed folder that the command reads, or its address."""
 FILE = PathText(there=True, is_kind=stat.S_ISREG)
 """A file that the command reads."""
 
@@ -72,6 +85,8 @@ def leads_nowhere(context: click.Context) -> bool:
         if given and isinstance(option.type, PathText) and option.type.there:
             value = context.params.get(name)
             for path in value if isinstance(value, tuple) else [value] * (value is not None):
+                if parse_address(name, path) is not None:
+                    continue
                 try:
                     mode = Path(path).stat().st_mode
                     if option.type.is_kind is not None and not option.type.is_kind(mode):

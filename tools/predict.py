@@ -12,7 +12,7 @@ from mhpdata.options import ON_ERROR
 from mhpdata.wording import counted, printable
 from mhptools.messages import progress
 from mhptools.network import OF_WEIGHTS, ON_MACHINE, OTHER_WEIGHTS, network_fields, options_of_a_network
-from mhptools.paths import FILE, FOLDER, INPUT, PATH
+from mhptools.paths import FILE, INPUT, PACKED, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -49,7 +49,7 @@ GROUPS = (
     "GluonCV's name.",
 )
 @click.option("-o", "--out", required=True, type=PATH, help="Folder for the label maps; created if missing.")
-@click.option("--data", type=FOLDER, help="Packed folder with the images to predict, instead of image files.")
+@click.option("--data", type=PACKED, help="Packed folder, or its address, with the images to predict, instead of image files.")
 @click.option(
     "--split",
     help="Split of the packed folder; pass the same --split to mhp score, whose default is val.  [default: test]",
@@ -114,7 +114,7 @@ def main(
     if data is not None and exif == "upright":
         remedy = "Omit --exif, or predict the image files themselves."
         raise click.UsageError(f"--exif upright: not supported with --data, whose images are as stored. {remedy}")
-    classes = 19 if data is None else len(read_manifest(Path(data)).classes)
+    classes = 19 if data is None else len(read_manifest(data).classes)
     engine = open_trained(checkpoint, network_fields(given), classes)
     labels = labels_of(engine.config)
     size, exif = engine.config.view.base_size, exif or EXIF[0]

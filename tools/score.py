@@ -9,7 +9,7 @@ import click
 from mhpmodels.scoring.table import SIZES, UNKNOWN
 from mhptools.messages import progress
 from mhptools.network import options_of_the_images
-from mhptools.paths import FOLDER, PATH
+from mhptools.paths import FOLDER, PACKED, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -36,7 +36,7 @@ GROUPS = (
 
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
-@click.option("--data", required=True, type=FOLDER, help="Packed folder.")
+@click.option("--data", required=True, type=PACKED, help="Packed folder, or its address.")
 @click.option("--pred", required=True, type=FOLDER, help="Folder of predictions; see below.")
 @click.option(
     "--split",

@@ -8,7 +8,7 @@ import click
 
 from mhpdata.wording import counted, printable
 from mhptools.flags import packed_folder
-from mhptools.paths import FILE, FOLDER, PATH
+from mhptools.paths import FILE, FOLDER, PACKED, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -27,8 +27,8 @@ GROUPS = (("Samples", ("data", "split", "count", "indices", "names", "seed")),)
 
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
-@click.argument("folder", required=False, metavar="[REC]", type=FOLDER)
-@click.option("--data", type=FOLDER, help="Packed folder; the same as REC.")
+@click.argument("folder", required=False, metavar="[REC]", type=PACKED)
+@click.option("--data", type=PACKED, help="Packed folder, or its address; the same as REC.")
 @click.option(
     "--run",
     "run_folder",

@@ -51,6 +51,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "remap": {"type": PATH},
     "workers": {"names": ("-j", "--workers")},
     "pretrained_base": {"type": PATH},
+    "cache": {"type": PATH},
     "class_weights": {"is_flag": True, "default": False, "show_default": False},
     "scales": {"type": float, "nargs": 2, "metavar": "MIN MAX"},
     "branch_weights": {"metavar": "W4 W8 W16"},

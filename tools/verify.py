@@ -11,7 +11,7 @@ import click
 from mhpdata.options import LAYOUT_NAMES
 from mhptools.flags import packed_folder
 from mhptools.messages import progress
-from mhptools.paths import FOLDER
+from mhptools.paths import FOLDER, PACKED
 from mhptools.running import DATA, OUTSIDE, Command
 
 SHOWN = 50
@@ -35,8 +35,8 @@ GROUPS = (
 
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
-@click.argument("folder", required=False, metavar="[REC]", type=FOLDER)
-@click.option("--data", type=FOLDER, help="Packed folder; the same as REC.")
+@click.argument("folder", required=False, metavar="[REC]", type=PACKED)
+@click.option("--data", type=PACKED, help="Packed folder, or its address; the same as REC.")
 @click.option("--src", type=FOLDER, help="Extracted download to check instead of a packed folder.")
 @click.option(
     "--deep",

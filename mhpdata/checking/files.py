@@ -6,12 +6,15 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
+from mhpdata.address import Address
 from mhpdata.errors import ShardError, caused, copy_again
+from mhpdata.options import Folder
 from mhpdata.storage.digests import BLOCK, FileHash
 from mhpdata.storage.manifest import Manifest
 from mhpdata.storage.packed import ShardFile
 from mhpdata.storage.shards import formats
 from mhpdata.storage.shards.file import hash_file, not_opened
+from mhpdata.storage.shards.remote import hash_object
 from mhpdata.wording import counted
 
 _NAMED = 4
@@ -28,10 +31,20 @@ def find_strays(folder: Path, manifest: Manifest) -> Iterator[ShardError]:
             yield ShardError(path, "a shard that the manifest does not list", "", remedy)
 
 
-def check_file(folder: Path, file: ShardFile) -> ShardError | None:
-    """Return the error of a file, or None: missing, wrong length, wrong SHA-256 (with the damaged blocks if known)."""
+def check_file(folder: Folder, file: ShardFile) -> ShardError | None:
+    """Return the error of a file, or None: missing, wrong length, wrong SHA-256 (with the damaged blocks if known).
+
+    Raises:
+        RemoteError: A request for an object fails.
+    """
     path = folder / file.file
     copy = copy_again(file.file)
+    if isinstance(path, Address):
+        try:
+            error = _compare(path, file, hash_object(path, file))
+            return error and _compare(path, file, hash_object(path, file))  # bytes may be changed on their way
+        except ShardError as wrong:
+            return wrong
     try:
         if not path.is_file():
             return not_opened(OSError(errno.EINVAL if path.exists() else errno.ENOENT, "not a regular file"), path)
@@ -41,6 +54,11 @@ def check_file(folder: Path, file: ShardFile) -> ShardError | None:
         actual = hash_file(path)
     except OSError as error:
         return caused(not_opened(error, path), error)
+    return _compare(path, file, actual)
+
+
+def _compare(path: Folder, file: ShardFile, actual: FileHash) -> ShardError | None:
+    copy = copy_again(file.file)
     if actual.size != file.bytes:
         return ShardError(path, f"has {actual.size} bytes now", f"{file.bytes}, as the manifest says", copy)
     if actual.sha256 == file.sha256:

@@ -13,10 +13,12 @@ checks a download instead.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from mhpdata.address import Address
 from mhpdata.checking.files import check_file, find_strays
 from mhpdata.checking.manifest import (
     Wrong,
@@ -34,14 +36,15 @@ from mhpdata.checking.report import Report
 from mhpdata.checking.source import verify_source
 from mhpdata.errors import ManifestError, OptionError, ShardError, copy_again
 from mhpdata.images.notes import describe_notes
-from mhpdata.options import PackOptions, check_path
+from mhpdata.options import Folder, PackOptions, check_folder
 from mhpdata.packing.output import FOLDER, PARTS
 from mhpdata.packing.summary import FORMAT_1
 from mhpdata.source.entry import ALLOW_EMPTY
 from mhpdata.storage.content import split_content
 from mhpdata.storage.manifest import NAME, Manifest, read_manifest
 from mhpdata.storage.packed import Shard
-from mhpdata.storage.shards import formats
+from mhpdata.storage.placing import place_of
+from mhpdata.storage.shards.formats import Reader
 from mhpdata.storage.statistics import Statistics
 from mhpdata.threads import Crew, crew
 from mhpdata.wording import counted
@@ -49,10 +52,12 @@ from mhpdata.wording import counted
 __all__ = ["verify_packed", "verify_source"]
 
 _AGAIN = copy_again("all of it")
+_BATCH = 32
+"""Number of records to ask for at once, at an address."""
 
 
 def verify_packed(
-    folder: str | Path,
+    folder: str | os.PathLike[str] | Address,
     *,
     deep: bool = False,
     allow_empty: bool = False,
@@ -66,7 +71,7 @@ def verify_packed(
     digests are recomputed. Every byte is read twice, once for the file's hash and once for its records.
 
     Args:
-        folder: Packed folder.
+        folder: Packed folder, or its address.
         deep: Also decode every image and every person's mask, merge and resize the masks again, and compare labels and
             persons with the stored ones.
         allow_empty: Accept a split without records.
@@ -80,8 +85,8 @@ def verify_packed(
         ManifestError: The manifest is missing, or cannot be parsed.
         OptionError: ``workers`` is out of range.
     """
-    folder = check_path("folder", folder)
-    verification = _Verification(folder, read_manifest(folder), deep)
+    place = check_folder("folder", folder)
+    verification = _Verification(place, read_manifest(place), deep)
     if not allow_empty:
         verification.find_empty()
     return verification.run(workers, progress)
@@ -90,8 +95,10 @@ def verify_packed(
 class _Verification:
     """One call of ``verify_packed``."""
 
-    def __init__(self, folder: Path, manifest: Manifest, deep: bool) -> None:
+    def __init__(self, folder: Folder, manifest: Manifest, deep: bool) -> None:
         self._folder, self._manifest, self._deep = folder, manifest, deep
+        self._remote = not isinstance(folder, Path)
+        self._place = place_of(folder, manifest, None)
         how = "images and masks decoded, masks merged again" if deep else "images and masks not decoded"
         format = manifest.options.get("format")
         self._report = Report(f"{folder}: {manifest.layout}, packed as {format}; {how}")
@@ -103,7 +110,8 @@ class _Verification:
         options = self._options()
         self._note(check_layout(self._manifest))
         self._note(check_names(self._manifest))
-        self._report.findings += find_strays(self._folder, self._manifest)
+        if isinstance(self._folder, Path):
+            self._report.findings += find_strays(self._folder, self._manifest)
         files, check = self._manifest.files, partial(check_file, self._folder)
         with crew(len(files), "files", workers, progress) as threads:
             self._report.findings += [error for error in threads.each(check, files) if error is not None]
@@ -178,10 +186,10 @@ class _Verification:
         self, shard: Shard, start: int, options: PackOptions, threads: Crew, labelled: bool
     ) -> Iterator[Checked]:
         """Check the records of one shard, in order; if it cannot be opened, add a finding and yield nothing."""
-        if not all((self._folder / file.file).is_file() for file in shard.files):
+        if isinstance(self._folder, Path) and not all((self._folder / file.file).is_file() for file in shard.files):
             return  # check_file has reported it
         try:
-            reader = formats.reader(options.format, self._folder / shard.stem, len(shard.names))
+            (reader,) = self._place.open([shard])
         except ShardError as error:
             self._report.findings.append(error)
             return
@@ -189,9 +197,29 @@ class _Verification:
         classes = len(self._manifest.classes)
         check = RecordCheck(reader, file, shard.names, start, classes, options, self._deep, labelled)
         try:
-            yield from threads.each(check, range(len(shard.names)))
+            again = partial(self._check_again, check, reader) if self._remote else check
+            for position, checked in enumerate(threads.each(again, self._ahead(reader))):
+                self._place.drop(reader.span(position))
+                yield checked
         finally:
+            self._place.clear()
             reader.close()
+
+    def _check_again(self, check: RecordCheck, reader: Reader, position: int) -> Checked:
+        """Check a record; request it again if it seems damaged, since bytes may be changed on their way."""
+        checked = check(position)
+        if checked.findings and self._place.doubt(reader.span(position)):
+            return check(position)
+        return checked
+
+    def _ahead(self, reader: Reader) -> Iterator[int]:
+        """Yield the positions in a shard; at an address, ask for records some batches ahead."""
+        count = len(reader)
+        for position in range(count):
+            if self._remote and position % _BATCH == 0:
+                first = position + _BATCH if position else 0
+                self._place.ask(map(reader.span, range(first, min(position + 2 * _BATCH, count))))
+            yield position
 
     def _remarks(self) -> Iterator[str]:
         manifest = self._manifest
@@ -211,6 +239,9 @@ class _Verification:
         if manifest.duplicates:
             images = sum(map(len, manifest.duplicates))
             yield f"byte-identical images: {images} in {counted(len(manifest.duplicates), 'group')}"
+        if not isinstance(self._folder, Path):
+            yield "shards that the manifest does not list were not looked for: an address is never listed"
+            return
         if (self._folder / FOLDER).exists():
             yield f"{FOLDER}: left by an interrupted mhp pack; run the same command again to remove it"
         if (self._folder / PARTS).exists():

@@ -8,8 +8,10 @@ which manifests list; for a manifest of mhp 0.1, every record is read. For copie
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from mhpdata.errors import LeakError
+from mhpdata.options import Folder
 from mhpdata.storage.split import Split, open_split
 from mhpdata.wording import counted
 
@@ -30,8 +32,8 @@ def find_leaks(splits: Sequence[Split]) -> list[dict[int, str]]:
     The evaluation images are those of val and test in the folders of all ``splits``, except in ``splits`` themselves;
     an image is a leak if it is identical to one of another folder.
     """
-    folders = {split.folder.resolve(): split for split in splits}
-    trained = {(split.folder.resolve(), split.name) for split in splits}
+    folders = {_where(split): split for split in splits}
+    trained = {(_where(split), split.name) for split in splits}
     held: dict[str, list[tuple[object, str]]] = {}
     for folder, one in folders.items():
         for name in (name for name in EVALUATED if name in one.manifest.splits and (folder, name) not in trained):
@@ -41,7 +43,7 @@ def find_leaks(splits: Sequence[Split]) -> list[dict[int, str]]:
         {
             index: images[0]
             for index, sha256 in enumerate(hashes_of(split))
-            if (images := [image for folder, image in held.get(sha256, ()) if folder != split.folder.resolve()])
+            if (images := [image for folder, image in held.get(sha256, ()) if folder != _where(split)])
         }
         for split in splits
     ]
@@ -61,6 +63,11 @@ def refuse(splits: Sequence[Split], leaks: Sequence[dict[int, str]]) -> None:
         )
         found = f"{images} shared by training and evaluation splits of other datasets"
         raise LeakError(" + ".join(f"{split.folder}, {split.name}" for split in splits), found, "none", remedy)
+
+
+def _where(split: Split) -> Folder:
+    """Return the address of a split's folder, or its path without links."""
+    return split.folder.resolve() if isinstance(split.folder, Path) else split.folder
 
 
 def _evaluated(one: Split, name: str) -> Iterator[tuple[str, str]]:

@@ -21,16 +21,18 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from mhpdata.address import Address
 from mhpdata.drawing.ahead import prepare
 from mhpdata.errors import MhpError, OptionError
 from mhpdata.loading.batch import Batch
 from mhpdata.loading.making import Making
 from mhpdata.loading.mixture import Mixture, Sets
-from mhpdata.loading.plan import Plan, Sizes
+from mhpdata.loading.plan import Ahead, Plan, Sizes
 from mhpdata.loading.slots import Slots
 from mhpdata.loading.state import Standing, check_state
 from mhpdata.loading.workers import Desk, Draft, Makers
 from mhpdata.options import CHECKS, ON_ERROR, Check, OnError, check_choice, check_range, in_words, is_collection
+from mhpdata.settings.caching import Cache
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.mixing import Mix
 from mhpdata.settings.output import Output
@@ -73,6 +75,7 @@ class Loader:
         on_error: "fail" raises at the batch of a damaged record; "skip" leaves the record out, see ``skipped``.
         check: "first" compares a record's CRC-32 when this process first reads it, and again if its shard's file has
             changed before an epoch; "always" at every read (docs/loader.md has the cost).
+        cache: Cache on a local disk for folders that have an address; None to read each record at each use.
 
     Attributes:
         epoch: Epoch of the next iteration.
@@ -82,12 +85,12 @@ class Loader:
     Raises:
         OptionError: An argument is invalid; a split is empty, or the options leave no sample of it or no batch.
         LeakError: See ``Choose.leaks``.
-        ManifestError, ShardError: ``folder`` cannot be opened.
+        ManifestError, ShardError, RemoteError: ``folder`` cannot be opened.
     """
 
     def __init__(
         self,
-        folder: str | Path | Sets,
+        folder: str | Path | Address | Sets,
         split: str = "train",
         batch_size: int = 16,
         view: View = TrainCrop(),
@@ -101,9 +104,12 @@ class Loader:
         drop_last: bool = False,
         on_error: OnError = "fail",
         check: Check = "first",
+        cache: Cache | None = None,
     ) -> None:
         share = Share() if share is None else share
         check_kind("view", view, TrainCrop, CentreCrop, Whole)
+        if cache is not None:
+            check_kind("cache", cache, Cache)
         for name, value, kind in (("choose", choose, Choose), ("mix", mix, Mix), ("output", output, Output)):
             check_kind(name, value, kind)
         check_kind("share", share, Share)
@@ -118,7 +124,7 @@ class Loader:
         self.batch_size, self.rank, self.world_size = batch_size, share.rank, share.world_size
         self.drop_last, self.seed, self.skipped = drop_last, seed, dict[int, MhpError]()
         self._skip = on_error == "skip"
-        self._data = data = Mixture(_sets(folder, split), output.overlap, mix.remap, check == "always")
+        self._data = data = Mixture(_sets(folder, split), output.overlap, mix.remap, check == "always", cache)
         self.classes, self.flip_pairs = data.labels.names, data.labels.flip_pairs
         self._plan = Plan(data, choose, mix, training, Sizes(batch_size, share, drop_last), seed)
         self._slots = Slots(AHEAD + 2)
@@ -200,7 +206,9 @@ class Loader:
                     makers = Makers(self._threads, self._desks, self._making.fill)
                     self._makers = weakref.ref(makers)
                     planned, waiting = position, deque[Draft]()
+                    ahead = Ahead(self._data, self._plan, order, position)
                 while len(waiting) < AHEAD and self._plan.left(planned):
+                    ahead.advance()
                     draft = self._making.begin(self._plan.turn(order, planned))
                     waiting.append(draft)
                     planned = draft.turn.consumed
@@ -221,7 +229,7 @@ class Loader:
             raise
         finally:
             if makers is not None:
-                makers.close()
+                self._end(makers)
 
     def close(self) -> None:
         """End the threads of an unfinished iteration, and close the files."""
@@ -232,12 +240,20 @@ class Loader:
         """End the threads of the iteration in progress."""
         makers = None if self._makers is None else self._makers()
         if makers is not None:
+            self._end(makers)
+
+    def _end(self, makers: Makers) -> None:
+        """End threads; they do not try requests again that fail meanwhile."""
+        self._data.halt(True)
+        try:
             makers.close()
+        finally:
+            self._data.halt(False)
 
 
-def _sets(folder: str | Path | Sets, split: str) -> Sets:
+def _sets(folder: str | Path | Address | Sets, split: str) -> Sets:
     """Return the sets that the first two arguments name; raise OptionError if they are not paths or pairs."""
-    if isinstance(folder, str | Path):
+    if isinstance(folder, str | Path | Address):
         return [(folder, split)]
     example = 'a folder and a split, or several sets: [("rec_v1", "train"), ("rec_v2", "train")]'
     if not is_collection(folder):
@@ -245,7 +261,7 @@ def _sets(folder: str | Path | Sets, split: str) -> Sets:
     sets = list(folder)
     for one in sets:
         pair = isinstance(one, tuple | list) and len(one) == 2
-        if not pair or not isinstance(one[0], str | Path) or not isinstance(one[1], str):
+        if not pair or not isinstance(one[0], str | Path | Address) or not isinstance(one[1], str):
             raise OptionError("folder", f"a list with {in_words(one)}", "pairs of (folder, split)", f"Pass {example}.")
     return sets
 

@@ -18,7 +18,7 @@ from mhpdata.drawing.placement import Placement, place_train, place_val, place_w
 from mhpdata.drawing.plain import FLOAT16, FLOAT32, UINT8
 from mhpdata.drawing.scratch import DrawScratch
 from mhpdata.drawing.vectors.instructions import LEVEL
-from mhpdata.errors import MhpError, ShardChangedError
+from mhpdata.errors import MhpError, RemoteError, ShardChangedError
 from mhpdata.labels import IGNORE
 from mhpdata.loading import sampling
 from mhpdata.loading.batch import Batch
@@ -85,7 +85,7 @@ class Making:
         """
         indices = draft.turn.samples.copy()
         for i, error in sorted(draft.errors.items()):
-            if skipped is None or not isinstance(error, MhpError):
+            if skipped is None or not isinstance(error, MhpError) or isinstance(error, RemoteError):
                 raise error
             skipped[int(indices[i])] = error.with_traceback(None)  # frames of a traceback would hold the batch's memory
             indices[i] = -1

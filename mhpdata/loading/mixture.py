@@ -17,13 +17,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mhpdata.address import Address
 from mhpdata.errors import OptionError
 from mhpdata.labels import LabelSet
 from mhpdata.loading.region import Regions
 from mhpdata.remap import read_remap
+from mhpdata.settings.caching import Cache
 from mhpdata.storage.split import open_split
 
-Sets = Sequence[tuple[str | Path, str]]
+Sets = Sequence[tuple[str | Path | Address, str]]
 
 
 class Handle(NamedTuple):
@@ -50,6 +52,7 @@ class Mixture:
         sets: (folder, split), at least one.
         overlap, always: As for ``Regions``.
         remap: Table of ``mhpdata.remap``, by name, file or JSON; None if all sets have the same classes.
+        cache: As for ``mhpdata.open``.
 
     Attributes:
         splits: Splits of the sets.
@@ -64,12 +67,17 @@ class Mixture:
     """
 
     def __init__(
-        self, sets: Sets, overlap: str | None = None, remap: str | Path | None = None, always: bool = False
+        self,
+        sets: Sets,
+        overlap: str | None = None,
+        remap: str | Path | None = None,
+        always: bool = False,
+        cache: Cache | None = None,
     ) -> None:
         if not sets:
             remedy = 'Pass a list such as [("rec", "train")].'
             raise OptionError("folder", "no dataset", "at least one (folder, split)", remedy)
-        self.splits = [open_split(folder, name) for folder, name in sets]
+        self.splits = [open_split(folder, name, cache=cache) for folder, name in sets]
         self._regions = [Regions(split, overlap, always) for split in self.splits]
         self._starts = list(itertools.accumulate((len(split) for split in self.splits), initial=0))
         self.labelled = self._same_labelling()
@@ -89,6 +97,18 @@ class Mixture:
         number, inner = self.locate(index)
         split = self.splits[number]
         return Handle(self._regions[number], inner, len(split.classes), self.mapped[number], self.swapped[number])
+
+    @property
+    def remote(self) -> bool:
+        """Whether a set has an address, so that ``ask`` helps."""
+        return any(regions.remote for regions in self._regions)
+
+    def ask(self, indices: np.ndarray) -> None:
+        """Fetch samples in advance, of the sets that have an address."""
+        numbers = self.groups(indices)
+        for number in np.unique(numbers).tolist():
+            if self._regions[number].remote:
+                self._regions[number].ask((indices[numbers == number] - self._starts[number]).tolist())
 
     def index(self, number: int, inner: int) -> int:
         """Return the index in the mixture of index ``inner`` in set ``number``: the inverse of ``locate``."""
@@ -113,6 +133,11 @@ class Mixture:
         """Call ``Regions.renew`` of each split."""
         for regions in self._regions:
             regions.renew()
+
+    def halt(self, halted: bool) -> None:
+        """Call ``Split.halt`` of each split."""
+        for split in self.splits:
+            split.halt(halted)
 
     def close(self) -> None:
         """Close the files."""

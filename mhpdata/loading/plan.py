@@ -5,6 +5,7 @@ The result depends only on (seed, epoch, position, rank, world size) and the sam
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ from mhpdata.loading.weights import image_weights
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.mixing import Mix
 from mhpdata.settings.share import Share
+
+AHEAD_SAMPLES = 48
+"""Number of samples to ask for beyond the batches that are being made: more than requests can be under way."""
 
 
 class Order(NamedTuple):
@@ -94,6 +98,13 @@ class Plan:
         chosen, turns = sampling.weighted(self._seed, epoch, self._weights, self._groups)
         return Order(epoch, samples[chosen], sampling.keys_of(samples[chosen], turns))
 
+    def samples_at(self, order: Order, position: int) -> tuple[np.ndarray, int]:
+        """Return the samples of the batch at a position of an epoch, and the position after it."""
+        size, share, _ = self._sizes
+        length = len(order.samples)
+        mine = sampling.share(length, position, size, share.rank, share.world_size)
+        return order.samples[mine], min(length, position + size * share.world_size)
+
     def turn(self, order: Order, position: int) -> Turn:
         """Return the plan of the batch at a position of an epoch."""
         size, share, _ = self._sizes
@@ -102,3 +113,32 @@ class Plan:
         keys = order.keys[mine]
         draws = sampling.draws(self._seed, order.epoch, keys)
         return Turn(order.epoch, order.samples[mine], keys, draws, min(length, position + size * share.world_size))
+
+
+class Ahead:
+    """Ask for the samples of the next batches of an iteration before they are made.
+
+    Only sets that have an address need it. Requests are answered in any order; batches are made in the epoch's order.
+
+    Args:
+        data, plan: Sets to read, and the plan of their batches.
+        order: Order of the epoch.
+        position: Position of the first batch.
+    """
+
+    def __init__(self, data: Mixture, plan: Plan, order: Order, position: int) -> None:
+        self._data, self._plan, self._order, self._asked = data, plan, order, position
+        self._waiting: deque[int] = deque()
+        self._count = 0
+
+    def advance(self) -> None:
+        """Ask for more samples, now that the next batch is begun."""
+        if not self._data.remote:
+            return
+        if self._waiting:
+            self._count -= self._waiting.popleft()
+        while self._count <= AHEAD_SAMPLES and self._plan.left(self._asked):
+            samples, self._asked = self._plan.samples_at(self._order, self._asked)
+            self._data.ask(samples)
+            self._waiting.append(len(samples))
+            self._count += len(samples)

@@ -9,6 +9,7 @@ file was replaced or written to, its records are checked again in the next epoch
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -23,14 +24,14 @@ from mhpdata.drawing.placement import Placement
 from mhpdata.drawing.scratch import aligned
 from mhpdata.drawing.source import RGB, YUV, Source, planar, planes_of, touched
 from mhpdata.drawing.vectors.instructions import LEVEL
-from mhpdata.errors import FIND_AGAIN, MhpError, RecordError, ShardChangedError
+from mhpdata.errors import FIND_AGAIN, MhpError, RecordError, ShardChangedError, ShardError
 from mhpdata.masks.joint_runs import check_runs
 from mhpdata.masks.mask_runs import inflate_runs
 from mhpdata.masks.merge import merge_runs
 from mhpdata.masks.resized_runs import resize_runs
 from mhpdata.storage.codec import CODECS, check_stored
-from mhpdata.storage.record import IR_HEADER, checksum, is_intact
-from mhpdata.storage.shards.file import OpenFile
+from mhpdata.storage.record import IR_HEADER, checksum, is_intact, parse_record
+from mhpdata.storage.shards.opening import Opened
 from mhpdata.storage.split import Split
 
 JPEG, YUV420 = CODECS["jpeg"], CODECS["yuv420"]
@@ -47,7 +48,7 @@ class Located(NamedTuple):
     :mod:`mhpdata.drawing.jpeg.planes` decodes, else None.
     """
 
-    file: OpenFile
+    file: Opened
     at: int
     length: int
     crc: int
@@ -92,7 +93,7 @@ class Regions:
     """
 
     def __init__(self, split: Split, overlap: str | None = None, always: bool = False) -> None:
-        self._split, self._always = split, always
+        self._split, self._always = split, always or split.by_record
         self._overlap = None if overlap == split.manifest.options["overlap"] else overlap
         self._located: list[Located | None] = [None] * len(split)
         self._changes = split.refresh()
@@ -103,6 +104,7 @@ class Regions:
 
         Call it before an epoch, while no thread reads.
         """
+        self._split.forget()
         self._changes = self.renew()
 
     def renew(self) -> list[tuple[range, int]]:
@@ -125,10 +127,14 @@ class Regions:
             ShardError, RecordError: The bytes differ from those that were packed.
         """
         located = self._located[index]
+        if reading is not None and self._split.by_record:
+            return self._request(index, located, reading)
         if located is None:
-            located = self._located[index] = self._check(index)
+            located = self._located[index] = self._check(index)[0]
         if self._always and reading is not None and not self._load(index, located, reading):
-            located = self._located[index] = self._check(index)  # raises, unless the record was replaced by a valid one
+            located = self._located[index] = self._check(index)[
+                0
+            ]  # raises, unless the record was replaced by a valid one
             if not self._load(index, located, reading):
                 raise self.damaged(index, "changed while it was read")
         return located
@@ -154,7 +160,7 @@ class Regions:
     def runs(self, index: int, located: Located, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
         """Return row_offsets and runs, uint32, of a record that has labels."""
         if self._overlap is not None:
-            return self._merged(index, self._overlap)
+            return self._merged(index, self._overlap, located, reading)
         rows = located.size[0] + 1
         words = reading.room("words", rows + located.run_count)[: rows + located.run_count]
         self._read(index, located, located.runs_at, words.view(np.uint8), reading)
@@ -162,11 +168,21 @@ class Regions:
 
     def expect(self, index: int) -> None:
         """Ask the system to prefetch a record, unless reads come from the page cache anyway (a call costs 20 us)."""
-        if self._cold > 0 or self._located[index] is None:
+        if (self._cold > 0 or self._located[index] is None) and not self._split.remote:
             self._cold -= 1
             with suppress(MhpError, OSError):  # raised again when the sample is made
                 file, at, size = self._split.span(index)
                 file.expect(at, size)
+
+    def ask(self, indices: Iterable[int]) -> None:
+        """Fetch records in advance if the split has an address."""
+        with suppress(MhpError, OSError):  # raised again when the samples are made
+            self._split.ask(indices)
+
+    @property
+    def remote(self) -> bool:
+        """Whether reads are requests, so that ``ask`` helps."""
+        return self._split.remote
 
     def damaged(self, index: int, found: str, expected: str = "", remedy: str = FIND_AGAIN) -> RecordError:
         """Return an error that names the shard and the record; ``remedy`` is for a record whose shard is unknown."""
@@ -207,9 +223,11 @@ class Regions:
             raise self.damaged(index, "is damaged (a JPEG with invalid or truncated data)", _whole(located))
         return planes, Source(YUV, target.at, target.stride, target.sizes, target.extents)
 
-    def _merged(self, index: int, overlap: str) -> tuple[np.ndarray, np.ndarray]:
-        record = self._split.record(index)
+    def _merged(self, index: int, overlap: str, located: Located, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
+        by_record = self._split.by_record
         try:
+            record = parse_record(reading.record[: located.length].data, index) if by_record else None
+            record = record or self._split.record(index)
             masks = [inflate_runs(mask, record.source_size) for mask in record.masks]
             merged = merge_runs(masks, overlap, size=record.source_size)
             row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, record.source_size, record.size)
@@ -230,6 +248,21 @@ class Regions:
             record[:] = np.frombuffer(data, np.uint8)
         return is_intact(record.data, index, located.crc)
 
+    def _request(self, index: int, located: Located | None, reading: Reading) -> Located:
+        """Read a whole record from an address into ``reading.record``, checked, and forget it if it was asked for."""
+        data: bytes | memoryview = b""
+        if located is not None:
+            with suppress(ShardError):  # raised again by the check, which requests the record again
+                data = self._split.raw(index)
+            intact = len(data) == located.length and is_intact(memoryview(data), index, located.crc)
+            located = located if intact else None
+        if located is None:
+            located, data = self._check(index)
+            self._located[index] = located
+        reading.record = np.frombuffer(data, np.uint8)
+        self._split.drop(index)
+        return located
+
     def _read(self, index: int, located: Located, offset: int, out: np.ndarray, reading: Reading) -> None:
         """Fill ``out`` from the record's bytes at ``offset``."""
         if self._always:
@@ -248,10 +281,11 @@ class Regions:
             raise self.damaged(index, "was truncated after it was first read")
         out[:] = np.frombuffer(data, np.uint8)
 
-    def _check(self, index: int) -> Located:
+    def _check(self, index: int) -> tuple[Located, bytes | memoryview]:
+        """Read a record and check it; return its layout and its bytes."""
         split = self._split
         while True:
-            file, at = split.span(index)[0], split.plain(index)
+            file, at = split.span(index)[0], -1 if split.by_record else split.plain(index)
             data, record = split.whole(index)
             if split.span(index)[0] is file:  # otherwise another thread has reopened the shard
                 break
@@ -266,10 +300,11 @@ class Regions:
         except RecordError as error:
             raise self._placed(index, error) from error
         scan = read_scan(record.image) if record.codec == JPEG else None
-        return Located(
+        located = Located(
             file, at, len(data), checksum(data), record.codec, record.size, len(record.image), runs_at,
             0 if record.runs is None else len(record.runs), record.runs is not None, len(record.masks), scan,
         )  # fmt: skip
+        return located, data
 
 
 def _samples(

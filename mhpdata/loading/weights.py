@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mhpdata.address import Address
 from mhpdata.errors import OptionError
 from mhpdata.labels import IGNORE
 from mhpdata.loading.mixture import Mixture, Sets
@@ -30,7 +31,7 @@ UNIT = 1 << 16
 
 
 def class_weights(
-    folder: str | Path | Sets,
+    folder: str | Path | Address | Sets,
     split: str = "train",
     mix: Mix = Mix(),
 ) -> np.ndarray:
@@ -46,7 +47,7 @@ def class_weights(
         OptionError: A split has no labels, or as for the loader.
         ManifestError: A folder cannot be opened.
     """
-    mixture = Mixture([(folder, split)] if isinstance(folder, str | Path) else folder, remap=mix.remap)
+    mixture = Mixture([(folder, split)] if isinstance(folder, str | Path | Address) else folder, remap=mix.remap)
     try:
         pixels = np.array([_pixels(mixture, number) for number in range(len(mixture.splits))])
         sizes = np.array([len(one) for one in mixture.splits], np.float64)

@@ -18,6 +18,7 @@ import sys
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, NamedTuple, Protocol
 
+from mhpdata.address import parse_address
 from mhpdata.errors import OptionError
 from mhpdata.options import check_choice, check_range, check_share, in_words, is_collection, is_number
 from mhpdata.wording import counted
@@ -103,7 +104,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class Text:
-    """A text; ``path`` marks the path of a file or folder."""
+    """A text; ``path`` marks the path of a folder, or an address (mhpdata.address)."""
 
     path: bool = False
 
@@ -111,6 +112,8 @@ class Text:
         """Return the text; raise OptionError for anything but a str."""
         if not isinstance(value, str):
             raise OptionError(name, in_words(value), "text", "Convert it with str().")
+        if self.path:
+            parse_address(name, value)  # raises for an address with credentials, which must not get into a file
         return value
 
 

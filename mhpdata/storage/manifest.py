@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mhpdata import thumbnails
-from mhpdata.errors import PACK_AGAIN, UPDATE, ManifestError, copy_again
+from mhpdata.address import Address
+from mhpdata.errors import PACK_AGAIN, UPDATE, ManifestError, NoObjectError, copy_again
 from mhpdata.faults import Renamed
 from mhpdata.fields import count_at, digest_at, field_of, parse_json, shown
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.images.notes import Note
 from mhpdata.labels import LabelSet, label_set
+from mhpdata.options import check_folder
+from mhpdata.remote.requests import stopped, submit
+from mhpdata.remote.store import read_object
 from mhpdata.storage import manifest_1, manifest_2
 from mhpdata.storage.content import pack_content
 from mhpdata.storage.packed import PackedSplit, ShardFile, Skipped, contents
@@ -144,13 +149,37 @@ class Manifest:
         return manifest
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of a packed folder.
+def read_manifest(folder: str | os.PathLike[str] | Address) -> Manifest:
+    """Read the manifest of a packed folder: a path or an address.
 
     Raises:
         ManifestError: The manifest is missing (an unfinished pack, or not a packed folder) or damaged.
+        RemoteError, MissingError: It has an address and cannot be read.
+        OptionError: The address is invalid.
     """
-    return Manifest.from_json(_read_text(folder), str(folder / NAME))
+    place = check_folder("folder", folder)
+    if isinstance(place, Path):
+        return Manifest.from_json(_read_text(place), str(place / NAME))
+    try:
+        return Manifest.from_json(_request_text(place), str(place / NAME))
+    except ManifestError as error:
+        if isinstance(error.__cause__, NoObjectError):
+            raise
+    return Manifest.from_json(_request_text(place), str(place / NAME))  # bytes may be changed on their way
+
+
+def _request_text(folder: Address) -> str:
+    """Return the text of the manifest at an address."""
+    place = folder / NAME
+    try:
+        return bytes(submit(read_object, place, MAX_BYTES, stopped).result()).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ManifestError(place, f"is not a manifest ({error_in_words(error)})", "UTF-8", _AGAIN) from error
+    except NoObjectError as error:
+        remedy = (
+            "Pass the address of a folder that mhp pack wrote, with the name of the bucket first in s3:// and gs://."
+        )
+        raise ManifestError(place, "missing", "the manifest of a packed folder", remedy) from error
 
 
 def _read_text(folder: Path) -> str:

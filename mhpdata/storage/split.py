@@ -11,42 +11,51 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 from mhpdata import thumbnails
+from mhpdata.address import Address
 from mhpdata.errors import ANOTHER, MhpError, OptionError, PackedError, RecordError, copy_again
-from mhpdata.options import check_path
+from mhpdata.options import Folder, check_folder
+from mhpdata.settings.caching import Cache
+from mhpdata.settings.rules import check_kind
 from mhpdata.storage.manifest import Manifest, read_manifest
+from mhpdata.storage.placing import Span, place_of
 from mhpdata.storage.record import Record, parse_record
 from mhpdata.storage.sample import Sample, decode_record
-from mhpdata.storage.shards import formats
-from mhpdata.storage.shards.file import OpenFile, check_size
 from mhpdata.storage.shards.formats import Reader
 from mhpdata.wording import counted, either, printable
 
 
-def open_split(folder: str | Path, split: str, *, allow_empty: bool = False) -> Split:
+def open_split(
+    folder: str | os.PathLike[str] | Address, split: str, *, allow_empty: bool = False, cache: Cache | None = None
+) -> Split:
     """Open one split of a packed folder.
 
     Args:
-        folder: Folder that mhp pack has written.
+        folder: Folder that mhp pack has written, or its address: s3://, gs://, http:// or https:// (docs/cluster.md).
         split: Name of the split: "train", "val" or "test".
         allow_empty: Whether to allow a split without samples.
+        cache: Cache on a local disk for a folder that has an address.
 
     Raises:
         ManifestError: ``folder`` is not a packed dataset.
         OptionError: There is no such split, or it has no samples.
         ShardError: A shard is missing or damaged.
+        RemoteError: A request fails.
+        MissingError: The folder has an address, and obstore is not installed.
     """
-    opened = Split(check_path("folder", folder), split)
+    if cache is not None:
+        check_kind("cache", cache, Cache)
+    opened = Split(check_folder("folder", folder), split, cache)
     if not allow_empty:
         refuse_empty(opened)
     return opened
 
 
-def no_split(folder: Path, name: str, manifest: Manifest) -> OptionError:
+def no_split(folder: Folder, name: str, manifest: Manifest) -> OptionError:
     """Return the error for a split that a packed folder does not have."""
     remedy = "Check the spelling."
     if name in ("train", "val", "test"):
@@ -66,14 +75,16 @@ class Split(Sequence[Sample]):
     """A split of a packed folder: ``len(split)``, ``split[i] -> Sample``.
 
     Attributes:
-        folder, name: The packed folder, and the name of the split.
+        folder, name: The packed folder (a path or an address), and the name of the split.
         manifest: Manifest of the folder.
         classes: Class names, indexed by label.
         flip_pairs: (left, right) labels to swap when an image is mirrored.
         names: Ids of the images, in order.
+        remote: Whether the folder has an address.
+        by_record: Whether records should be read whole and only once: each read is a request.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Folder, name: str, cache: Cache | None = None) -> None:
         self.folder, self.name = folder, name
         self.manifest: Manifest = read_manifest(folder)
         if name not in self.manifest.splits:
@@ -82,7 +93,9 @@ class Split(Sequence[Sample]):
         self._shards = self.manifest.splits[name].shards
         self.names = tuple(itertools.chain.from_iterable(shard.names for shard in self._shards))
         self._starts = list(itertools.accumulate((len(shard.names) for shard in self._shards), initial=0))
-        self._readers = list(map(self._open, range(len(self._shards))))
+        self._cache, self._place = cache, place_of(folder, self.manifest, cache)
+        self.remote, self.by_record = self._place.remote, self._place.by_record
+        self._readers = self._place.open(self._shards)
         self._stale: set[int] = set()
         self._changes = [0] * len(self._readers)
 
@@ -127,9 +140,9 @@ class Split(Sequence[Sample]):
         try:
             return self._whole(index, shard)
         except PackedError:
-            if not self.renew(index):
+            if not self.renew(index) and not self._place.doubt(self.span(index)):
                 raise
-            return self._whole(index, shard)  # from the file that has replaced the damaged one
+            return self._whole(index, shard)  # from the file that has replaced the damaged one, or requested again
 
     def __repr__(self) -> str:
         return printable(f"<{counted(len(self), 'sample')} of {self.folder}, split {self.name}>")
@@ -150,7 +163,7 @@ class Split(Sequence[Sample]):
         index, shard = self._locate(index)
         return self._reader(shard).read(index - self._starts[shard])
 
-    def span(self, index: int) -> tuple[OpenFile, int, int]:
+    def span(self, index: int) -> Span:
         """Return the location of a record: the file, the offset and the length."""
         index, shard = self._locate(index)
         return self._reader(shard).span(index - self._starts[shard])
@@ -171,6 +184,7 @@ class Split(Sequence[Sample]):
 
     def close(self) -> None:
         """Close the files; samples that were read stay valid."""
+        self._place.clear()
         self._stale.clear()
         for reader in self._readers:
             reader.close()
@@ -198,8 +212,24 @@ class Split(Sequence[Sample]):
             self._stale.add(shard)
         return shard in self._stale
 
-    def __reduce__(self) -> tuple[type[Split], tuple[Path, str]]:
-        return type(self), (self.folder, self.name)
+    def ask(self, indices: Iterable[int]) -> None:
+        """Fetch records in advance from an address; each will be read and dropped once."""
+        self._place.ask(map(self.span, indices))
+
+    def drop(self, index: int) -> None:
+        """Forget a record that was asked for, after its use."""
+        self._place.drop(self.span(index))
+
+    def forget(self) -> None:
+        """Forget all records that were asked for."""
+        self._place.clear()
+
+    def halt(self, halted: bool) -> None:
+        """Say whether failed requests need not be tried again, since nobody waits for them."""
+        self._place.halt(halted)
+
+    def __reduce__(self) -> tuple[type[Split], tuple[Folder, str, Cache | None]]:
+        return type(self), (self.folder, self.name, self._cache)
 
     def _locate(self, index: int) -> tuple[int, int]:
         """Return an index from 0 for one that may be negative, and its shard. Raises IndexError."""
@@ -208,17 +238,10 @@ class Split(Sequence[Sample]):
             raise IndexError(f"sample {index}: {held}. Pass an index from 0 to {len(self) - 1}.")
         return index % len(self), bisect.bisect_right(self._starts, index % len(self)) - 1
 
-    def _open(self, shard: int) -> Reader:
-        """Open a shard, whose files must have the manifest's sizes. Raises ShardError."""
-        packed = self._shards[shard]
-        for file in packed.files:
-            check_size(self.folder / file.file, file.bytes)
-        return formats.reader(str(self.manifest.options["format"]), self.folder / packed.stem, len(packed.names))
-
     def _reader(self, shard: int) -> Reader:
         """Return the reader of a shard, opened again if its files have changed; several threads may do so at once."""
         if shard in self._stale:
-            self._readers[shard] = self._open(shard)
+            (self._readers[shard],) = self._place.open([self._shards[shard]])
             self._stale.discard(shard)
         return self._readers[shard]
 

@@ -27,6 +27,7 @@ from typing import Any, Protocol
 from mhpdata.errors import CheckpointError
 from mhpdata.fields import parse_json
 from mhpdata.filesystem.regular import open_regular, read_regular
+from mhpdata.options import check_path
 from mhpdata.wording import error_in_words, to_replace, unread
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.mean import Mean
@@ -117,7 +118,7 @@ def read(path: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: the checkpoint is missing, or its JSON file is damaged. ``verify`` checks the other files.
     """
-    path = Path(path)
+    path = check_path("checkpoint", path)
     if path.is_dir():
         complete = listing(path)
         if not complete:

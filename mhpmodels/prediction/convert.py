@@ -11,6 +11,7 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, MhpError, MissingError, OptionError
 from mhpdata.filesystem.atomic import replacing
+from mhpdata.options import check_path
 from mhpdata.wording import to_write
 from mhpmodels.engines.engine import install
 from mhpmodels.files import checkpoint
@@ -42,7 +43,7 @@ def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Pat
         MissingError: torch, or for ``.onnx`` also onnx, onnxscript or onnxruntime, is not installed.
         EngineError: the ``.onnx`` file does not reproduce torch's logits.
     """
-    source, out = Path(source), Path(out)
+    source, out = check_path("source", source), check_path("out", out)
     if out.suffix not in KINDS:
         expected = f"a name that ends with {' or '.join(KINDS)}"
         raise OptionError("the output file", f"{out.name!r}", expected, f"Pass a name such as {out.stem}.pt.")

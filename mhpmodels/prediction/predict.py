@@ -22,6 +22,7 @@ from typing import TypeVar
 from mhpdata.errors import PACK_AGAIN, ManifestError, MhpError, OptionError
 from mhpdata.images.exif import AS_STORED
 from mhpdata.labels import LabelSet
+from mhpdata.options import check_path
 from mhpdata.storage.split import open_split
 from mhpdata.threads import crew
 from mhpdata.wording import counted
@@ -82,9 +83,9 @@ def predict_photos(
             same = ", ".join(str(path) for path in paths if Path(path).stem == name)
             remedy = "Rename one, or run the command once for each with another --out."
             raise OptionError("the images", f"{count[name]} named {name} ({same})", "distinct names", remedy)
-    by_name = {Path(path).stem: Path(path) for path in paths}
+    by_name = {Path(path).stem: check_path("image", path) for path in paths}
     read = partial(read_file, short=options.size, upright=options.exif == "upright", show=options.overlay)
-    return _predict(inference, by_name, read, Path(out), labels, options)
+    return _predict(inference, by_name, read, check_path("out", out), labels, options)
 
 
 def predict_split(
@@ -125,7 +126,7 @@ def predict_split(
                 raise ManifestError(opened.folder, found, expected, PACK_AGAIN)
         chosen = {name: indices[name] for name in (opened.names if names is None else names)}
         read = partial(read_sample, opened, short=options.size, show=options.overlay)
-        return _predict(inference, chosen, read, Path(out), labels or opened.manifest.labels, options)
+        return _predict(inference, chosen, read, check_path("out", out), labels or opened.manifest.labels, options)
     finally:
         opened.close()
 

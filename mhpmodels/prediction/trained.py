@@ -12,6 +12,7 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.labels import CIHP, MHP_V1, MHP_V2, LabelSet, label_set
+from mhpdata.options import check_path
 from mhpdata.remap import read_remap
 from mhpdata.storage.manifest import Manifest
 from mhpmodels.config import SUFFIXES, TrainConfig
@@ -46,7 +47,7 @@ def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19
         CheckpointError: the weights are missing, or differ from what mhp train wrote.
         OptionError: ``given`` contradicts the checkpoint, or a value is invalid.
     """
-    path = Path(path)
+    path = check_path("checkpoint", path)
     if path.is_dir():
         trained = best_of_run(path)
     elif path.with_suffix(".json").exists() and path.exists():

@@ -29,7 +29,7 @@ from mhpdata.errors import FolderError, SourceError
 from mhpdata.images.header import read_header
 from mhpdata.labels import IGNORE
 from mhpdata.masks.mask_runs import draw_mask
-from mhpdata.options import Layout, PackOptions
+from mhpdata.options import Layout, PackOptions, check_path
 from mhpdata.source.annotation import read_persons
 from mhpdata.source.entry import Entry
 from mhpdata.source.files import read_file
@@ -155,7 +155,7 @@ def measure_agreement(
         OptionError: the layout is unknown, or ``workers`` is out of range.
         PredictionError: no annotation contains a person.
     """
-    src = Path(src)
+    src = check_path("src", src)
     try:
         listing = scan(src, layout, follow_links)
     except SourceError as error:

@@ -27,6 +27,7 @@ from mhpdata.errors import PredictionError
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.kernels.arrays import Bytes, ShortWords
 from mhpdata.kernels.jit import kernel
+from mhpdata.options import check_path
 from mhpdata.source.files import MAX_FILE_BYTES
 from mhpdata.wording import has, to_replace, unread
 from mhpmodels.files.png import decode_labels
@@ -62,7 +63,7 @@ class Submission:
         Raises:
             PredictionError: the folder is missing or has none of the forms, or predictions of some images are missing.
         """
-        self.folder, self.unknown = Path(folder), unknown
+        self.folder, self.unknown = check_path("pred", folder), unknown
         if not self.folder.is_dir():
             found, remedy = "is not a folder", "Pass the folder that contains the predictions."
             if not self.folder.exists():

@@ -69,7 +69,7 @@ def write_compared(
         OutputError: a file exists, or cannot be written.
     """
     predicted = [path.stem for path in sorted(Path(predictions).glob("*.png"))]
-    split = open_split(folder, default_split(read_manifest(Path(folder)), predicted))
+    split = open_split(folder, default_split(read_manifest(folder), predicted))
     try:
         names = [name for name in predicted if name in split.names]
         if not names:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mhpdata.errors import CheckpointError, MissingError
+from mhpdata.options import check_path
 from mhpmodels.figures.page import INK, MUTED, Pixels
 from mhpmodels.files.checkpoint import listing
 from mhpmodels.files.output import check_out, write_file
@@ -47,7 +48,7 @@ def save_curves(folder: str | Path, out: str | Path, overwrite: bool = False) ->
         MissingError: Matplotlib is not installed.
         OutputError, OptionError: ``out`` exists, cannot be written, or does not end with ``.png``.
     """
-    folder, out = Path(folder), Path(out)
+    folder, out = check_path("run", folder), check_path("out", out)
     check_out(out, overwrite, ".png")
     steps, epochs = read_steps(folder), read_epochs(folder)
     if not steps:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mhpdata.errors import OptionError
+from mhpdata.options import check_path, short_name
 from mhpdata.terms import licence_line
 from mhpmodels.figures.colours import picture_palette
 from mhpmodels.figures.legend import draw_legend
@@ -85,9 +86,9 @@ def save_sheet(
     import mhpdata
     from mhpdata.storage.manifest import read_manifest
 
-    out = Path(out)
+    out = check_path("out", out)
     check_out(out, overwrite, ".png")
-    opened = mhpdata.open(folder, split or default_split(read_manifest(Path(folder)), selection.names))
+    opened = mhpdata.open(folder, split or default_split(read_manifest(folder), selection.names))
     try:
         chosen = selection.choose(opened.names)
         picture = contact_sheet(opened, chosen)
@@ -139,7 +140,7 @@ def _option(manifest: Manifest, name: str) -> str:
 
 def _draw_title(page: Page, split: Split, count: int) -> None:
     manifest = split.manifest
-    folder = Path(split.folder).resolve().name or str(split.folder)
+    folder = short_name(split.folder)
     page.text(MARGIN, page.clip(folder, 30, WIDTH - 2 * MARGIN, bold=True), 30, bold=True)
     page.down(46)
     facts = [f"split {split.name}, {count} of {len(split):,}", f"layout {manifest.layout}"]

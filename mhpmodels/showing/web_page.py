@@ -17,6 +17,7 @@ from pathlib import Path
 import mhpdata
 from mhpdata.errors import UnreadableError
 from mhpdata.filesystem.regular import read_regular
+from mhpdata.options import Folder, check_folder, check_path, short_name
 from mhpdata.storage.manifest import Manifest, read_manifest
 from mhpdata.terms import licence_line
 from mhpdata.wording import counted, to_open, unread
@@ -69,7 +70,7 @@ def save_page(out: str | Path, shown: Shown, overwrite: bool = False) -> str:
         PackedError, CheckpointError, PredictionError: the data, run or predictions are missing or damaged.
         UnreadableError: the file of commands cannot be read.
     """
-    out, manifest = Path(out), read_manifest(Path(shown.data))
+    out, manifest = check_path("out", out), read_manifest(shown.data)
     commands = None if shown.commands is None else _read(Path(shown.commands))
     make_folder(out)
     check_free(out / INDEX, overwrite)
@@ -87,7 +88,7 @@ def save_page(out: str | Path, shown: Shown, overwrite: bool = False) -> str:
         said.append(counted(len(compared), "prediction"))
     if commands is not None:
         sections.append(_section("Commands", "These commands produced this page.", element("pre", commands)))
-    write_file(out / INDEX, _document(Path(shown.data), manifest, sections).encode(), overwrite)
+    write_file(out / INDEX, _document(check_folder("data", shown.data), manifest, sections).encode(), overwrite)
     return f"{out / INDEX}: {', '.join(said)}"
 
 
@@ -99,8 +100,8 @@ def _read(path: Path) -> str:
         raise UnreadableError(path, unread(error), "a text file", remedy) from error
 
 
-def _document(data: Path, manifest: Manifest, sections: list[Markup]) -> str:
-    name = data.resolve().name
+def _document(data: Folder, manifest: Manifest, sections: list[Markup]) -> str:
+    name = short_name(data)
     head = joined(
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),

@@ -31,6 +31,7 @@ from mhpdata.filesystem.descriptors import hold_standard, open_file
 from mhpdata.filesystem.ours import check_folder, head, in_the_way, remove
 from mhpdata.filesystem.regular import open_regular, read_regular
 from mhpdata.labels import IGNORE
+from mhpdata.options import check_path
 from mhpdata.wording import error_in_words, printable, to_replace, to_write, why
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines.engine import Engine, Step, open_engine
@@ -171,7 +172,7 @@ def replay(
         CheckpointError: the bundle is incomplete or damaged, or its weights do not fit the network.
         EngineError: the engine cannot be opened.
     """
-    path = Path(path)
+    path = check_path("bundle", path)
     config, moment, before = _read(path)
     ranks = config.machine.contexts if config.machine.engine == "torch" else 1
     if ranks > 1:  # the bundle has one process's share of the batch

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from mhpdata.errors import OptionError
 from mhpdata.loading.loader import Loader
+from mhpdata.settings.caching import Cache
 from mhpdata.settings.mixing import Mix
 from mhpdata.settings.output import Output
 from mhpdata.settings.share import Share
@@ -87,7 +87,7 @@ class Feed:
         """Open the loader of a split of some folders; for training, mixed by the weights of the folders."""
         config, training = self.config, isinstance(view, TrainCrop)
         for folder in folders:
-            self._check_split(Path(folder), split)
+            self._check_split(folder, split)
         processes = config.machine.contexts if config.machine.engine == "torch" else 1
         return Loader(
             [(folder, split) for folder in folders],
@@ -103,9 +103,10 @@ class Feed:
             threads=max(1, (config.machine.workers or usable_cores()) // processes),
             drop_last=training,
             check=config.machine.check,
+            cache=None if config.machine.cache is None else Cache(config.machine.cache, config.machine.cache_gb),
         )
 
-    def _check_split(self, folder: Path, split: str) -> None:
+    def _check_split(self, folder: str, split: str) -> None:
         """Raise OptionError for a split that has no images after filtering, or no labels."""
         choose, manifest = self.config.choose, read_manifest(folder)
         if not choose_names(manifest, split, choose.protocol, choose.leak_free, choose.unseen):

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mhpdata.errors import OptionError, OutputError
-from mhpdata.options import check_range
+from mhpdata.options import check_path, check_range
 from mhpdata.wording import counted
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import Engine, open_engine
@@ -79,7 +79,7 @@ def train(
         OutputError: ``out`` contains another run, or cannot be written.
         NonFiniteError: ``config.run.max_skips`` steps in a row were non-finite; the weights before them are saved.
     """
-    out = Path(out)
+    out = check_path("out", out)
     check_range("start_epoch", start_epoch, 0, config.schedule.epochs - 1)
     if resume is not None and (weights is not None or start_epoch):
         remedy = "Omit weights and start_epoch to resume the run, or omit resume to start a new one."

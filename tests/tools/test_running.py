@@ -309,7 +309,7 @@ def test_a_home_that_is_not_there_is_a_wrong_argument(home):
 
 
 PATHS = {
-    "bench": {"folder", "data"},
+    "bench": {"folder", "data", "cache"},
     "convert": {"weights", "target", "checkpoint", "out"},
     "eval": {"data", "checkpoint"},
     "pack": {"src", "out"},
@@ -317,7 +317,7 @@ PATHS = {
     "score": {"data", "pred", "csv_path", "worst"},
     "show": {"folder", "data", "run_folder", "out", "page", "pred", "commands"},
     "synth": {"out"},
-    "train": {"data", "remap", "pretrained_base", "resume", "weights", "replay", "save_dir", "logging_file"},
+    "train": {"data", "remap", "pretrained_base", "resume", "weights", "replay", "save_dir", "logging_file", "cache"},
     "verify": {"folder", "data", "src"},
 }
 
@@ -327,6 +327,28 @@ def test_every_path_of_every_command_is_one(name):
     main = __import__(f"mhptools.{name}", fromlist=["main"]).main
     assert isinstance(main, Command)
     assert {option.name for option in main.params if isinstance(option.type, PathText)} == PATHS[name]
+
+
+PACKED = {"folder", "data"}
+"""Options of any command that may be an address."""
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_an_address_is_an_error_except_for_a_packed_folder(name, capsys):
+    main = __import__(f"mhptools.{name}", fromlist=["main"]).main
+    for option in (one for one in main.params if one.name in PATHS[name]):
+        context = click.Context(main)
+        for text, found in (
+            ("s3://bucket/x", "an address; expected a path on this machine"),
+            ("ftp://host/x", "unsupported scheme ftp://"),
+            ("https://me:SECRET@host/x", "user name or password"),
+        ):
+            if option.name in PACKED and text.startswith("s3"):
+                assert option.type.convert(text, option, context) == text
+                continue
+            with pytest.raises(click.BadParameter, match=found) as caught:
+                option.type.convert(text, option, context)
+            assert "SECRET" not in caught.value.format_message()
 
 
 @pytest.mark.parametrize(("main", "flag"), [(pack.main, "--src"), (pack.main, "--out"), (train.main, "--data")])

@@ -10,7 +10,7 @@ from places import ROOT, TESTS, files, module_of
 
 FRAMEWORKS = {"mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax", "onnx", "onnxscript", "onnxruntime"}
 FRAMEWORK_FOLDERS = ("mhpmodels/engines/", "mhpmodels/networks/")
-HEAVY = {"numba", "cv2", "h5py", "matplotlib", "tqdm", "simplejpeg", "dask", "distributed"} | FRAMEWORKS
+HEAVY = {"numba", "cv2", "h5py", "matplotlib", "tqdm", "simplejpeg", "dask", "obstore", "distributed"} | FRAMEWORKS
 
 ROOMS = """
 room                    may import
@@ -22,7 +22,8 @@ mhpdata.images
 mhpdata.masks           images
 mhpdata.source          images masks
 mhpdata.drawing
-mhpdata.storage         images masks drawing
+mhpdata.remote
+mhpdata.storage         images masks drawing remote
 mhpdata.packing         images masks source drawing storage
 mhpdata.loading         images masks drawing storage
 mhpdata.checking        images masks source drawing storage packing

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mhpdata.errors import OutputError
+from mhpdata.options import check_path
 from mhpdata.packing.convert import Converted, Refused
 from mhpdata.packing.cuts import cut_shards
 from mhpdata.packing.journal import Finished
@@ -53,7 +54,7 @@ def merge_tasks(src: str | Path, out: str | Path, **choices: Unpack[Choices]) ->
         SourceError: The download has changed since the tasks, or is damaged or incomplete.
         OptionError: An argument is invalid.
     """
-    if not Path(out).is_dir():
+    if not check_path("out", out).is_dir():
         remedy = "Pass the --out of the tasks, or run these first, such as --task 1/8 to --task 8/8."
         raise OutputError(out, "folder not found", "the folder that tasks packed to", remedy)
     with open_run(src, out, choices) as run:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from mhpdata.storage.digests import FileHash
-from mhpdata.storage.shards.file import OpenFile
+from mhpdata.storage.shards.opening import Opened
+from mhpdata.storage.shards.remote import RemoteStem
 
 SUFFIXES = {"recordio": (".rec", ".idx"), "hdf5": (".h5",)}
 
@@ -48,7 +49,7 @@ class Writer(Protocol):
 class Reader(Protocol):
     """Reads the records of one shard, by any number of threads at once."""
 
-    def __init__(self, stem: Path, records: int) -> None:
+    def __init__(self, stem: Path | RemoteStem, records: int) -> None:
         """Open the shard ``stem``. Raises ShardError unless it holds ``records`` records."""
 
     def __len__(self) -> int: ...
@@ -56,7 +57,7 @@ class Reader(Protocol):
     def read(self, index: int) -> bytes | memoryview:
         """Return the bytes of a record by its index in this shard. Raises ShardError."""
 
-    def span(self, index: int) -> tuple[OpenFile, int, int]:
+    def span(self, index: int) -> tuple[Opened, int, int]:
         """Return the location of a record: the file, the offset, and the length with the format's overhead."""
 
     def plain(self, index: int) -> int:
@@ -74,7 +75,7 @@ def writer(format: str, stem: Path) -> Writer:
     return cast(Writer, importlib.import_module(f"mhpdata.storage.shards.{format}").Writer(stem))
 
 
-def reader(format: str, stem: Path, records: int) -> Reader:
+def reader(format: str, stem: Path | RemoteStem, records: int) -> Reader:
     """Return a reader for a shard in a format of FORMATS.
 
     Raises:

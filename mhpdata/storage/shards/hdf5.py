@@ -23,6 +23,7 @@ from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.filesystem.ours import create, head
 from mhpdata.storage.digests import FileHash
 from mhpdata.storage.shards.file import OpenFile, check_written, hash_file
+from mhpdata.storage.shards.remote import RemoteStem
 
 FORMAT = "mhp-records"
 _ABOUT = "Record i is records[offsets[i]:offsets[i+1]]; its layout is in docs/format.md of mhp"
@@ -128,7 +129,8 @@ class _Target(io.RawIOBase):
 class Reader:
     """Reads ``stem``.h5; see mhpdata.storage.shards.formats.Reader."""
 
-    def __init__(self, stem: Path, records: int) -> None:
+    def __init__(self, stem: Path | RemoteStem, records: int) -> None:
+        assert isinstance(stem, Path), "mhpdata.storage.placing refuses it"
         path = stem.with_suffix(".h5")
         self._file = OpenFile(path)
         try:

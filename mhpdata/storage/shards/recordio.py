@@ -22,12 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
+from mhpdata.address import Address
 from mhpdata.errors import FIND_AGAIN, ShardError, copy_again
 from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.ours import head
-from mhpdata.filesystem.regular import read_regular
 from mhpdata.storage.digests import FileHash
-from mhpdata.storage.shards.file import HashedFile, OpenFile, not_opened
+from mhpdata.storage.shards.file import HashedFile, not_opened
+from mhpdata.storage.shards.opening import Opened, open_shard, read_whole
+from mhpdata.storage.shards.remote import RemoteObject, RemoteStem
 
 MAGIC = 0xCED7230A
 MAX_PAYLOAD = (1 << 29) - 1
@@ -129,12 +131,12 @@ class Writer:
 class Reader:
     """Reads ``stem``.rec by ``stem``.idx; see mhpdata.storage.shards.formats.Reader."""
 
-    def __init__(self, stem: Path, records: int) -> None:
+    def __init__(self, stem: Path | RemoteStem, records: int) -> None:
         self._offsets = read_index(stem.with_suffix(".idx"), records)
         if len(self._offsets) != records:
             index, found = stem.with_suffix(".idx"), f"lists {len(self._offsets)} records"
             raise ShardError(index, found, f"{records}, as the manifest says", copy_again(index.name))
-        self._file = OpenFile(stem.with_suffix(".rec"))
+        self._file = open_shard(stem.with_suffix(".rec"))
         self._ends = np.append(self._offsets[1:], np.uint64(self._file.size))
         if not (self._offsets < self._ends).all():
             found = f"has {self._file.size} bytes, which does not match its .idx file"
@@ -152,7 +154,7 @@ class Reader:
             raise ShardError(place, found, f"at most {3 * MAX_PAYLOAD}", remedy)
         return unframe(self._file.read(offset, length, place), place, copy_again(self._file.path.name))
 
-    def span(self, index: int) -> tuple[OpenFile, int, int]:
+    def span(self, index: int) -> tuple[Opened, int, int]:
         """Return the location of a payload's parts: the file, the offset and the length."""
         return self._file, int(self._offsets[index]), int(self._ends[index] - self._offsets[index])
 
@@ -171,7 +173,7 @@ class Reader:
         self._file.close()
 
 
-def read_index(path: Path, records: int) -> np.ndarray:
+def read_index(path: Path | RemoteObject, records: int) -> np.ndarray:
     """Return the offsets of an ``.idx`` file, uint64 (n,), in key order.
 
     Args:
@@ -182,12 +184,12 @@ def read_index(path: Path, records: int) -> np.ndarray:
         ShardError: The file cannot be read, or its keys are not 0, 1, 2, ...
     """
     try:
-        text = read_regular(path, _LONGEST_LINE * records + (1 << 20))
+        text = bytes(read_whole(path, _LONGEST_LINE * records + (1 << 20)))
         if _LINE.sub(b"", text):
             raise ValueError("invalid lines")
         table = np.array(text.split(), np.uint64).reshape(-1, 2)
     except OSError as error:
-        raise not_opened(error, path) from error
+        raise not_opened(error, Path(str(path))) from error
     except ValueError as error:
         expected = "lines of a number, a tab and an offset"
         raise ShardError(path, "is not an index", expected, copy_again(path.name)) from error
@@ -217,6 +219,6 @@ def begins(path: Path) -> bool:
     return end == _END
 
 
-def _both(path: Path) -> str:
+def _both(path: Path | Address) -> str:
     """Return the remedy for a .rec file that does not match its index."""
     return copy_again(f"{path.name} and {path.with_suffix('.idx').name}")
