@@ -49,7 +49,9 @@ GROUPS = (
     "GluonCV's name.",
 )
 @click.option("-o", "--out", required=True, type=PATH, help="Folder for the label maps; created if missing.")
-@click.option("--data", type=PACKED, help="Packed folder, or its address, with the images to predict, instead of image files.")
+@click.option(
+    "--data", type=PACKED, help="Packed folder, or its address, with the images to predict, instead of image files."
+)
 @click.option(
     "--split",
     help="Split of the packed folder; pass the same --split to mhp score, whose default is val.  [default: test]",
