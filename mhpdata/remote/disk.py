@@ -162,6 +162,10 @@ class BlockDisk:
             if not _is_at(descriptor, part):  # it has got its final name since it was opened
                 _unlock(descriptor)
                 return None
+            if path.exists():  # it was renamed between the two looks, and the file just opened is a new one
+                part.unlink()
+                _unlock(descriptor)
+                return None
             used = ledger.used
             if used is None or used + size > self._limit:
                 used = self._evict(size, part)
