@@ -189,7 +189,7 @@ class _Verification:
         if isinstance(self._folder, Path) and not all((self._folder / file.file).is_file() for file in shard.files):
             return  # check_file has reported it
         try:
-            (reader,) = self._place.open([shard])
+            (reader,) = self._place.open_shards([shard])
         except ShardError as error:
             self._report.findings.append(error)
             return

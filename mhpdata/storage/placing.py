@@ -41,7 +41,7 @@ class Place(Protocol):
     remote: bool
     by_record: bool
 
-    def open(self, shards: Sequence[Shard]) -> list[Reader]:
+    def open_shards(self, shards: Sequence[Shard]) -> list[Reader]:
         """Open shards, whose files must have the manifest's sizes. Raises ShardError, RemoteError."""
 
     def ask(self, spans: Iterable[Span]) -> None:
@@ -68,7 +68,7 @@ class LocalPlace:
     def __init__(self, folder: Path, format: str) -> None:
         self._folder, self._format = folder, format
 
-    def open(self, shards: Sequence[Shard]) -> list[Reader]:
+    def open_shards(self, shards: Sequence[Shard]) -> list[Reader]:
         """See Place."""
         readers = []
         for shard in shards:
@@ -122,7 +122,7 @@ class RemotePlace:
         self.by_record = cache is None
         self._blocks = None if cache is None else Blocks(BlockDisk(Path(cache.folder), cache.bytes, BLOCK))
 
-    def open(self, shards: Sequence[Shard]) -> list[Reader]:
+    def open_shards(self, shards: Sequence[Shard]) -> list[Reader]:
         """See Place; all requests are made at once."""
         stems = [RemoteStem(self._folder, shard, self._blocks, self._window) for shard in shards]
         prepare(stems)

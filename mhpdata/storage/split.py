@@ -95,7 +95,7 @@ class Split(Sequence[Sample]):
         self._starts = list(itertools.accumulate((len(shard.names) for shard in self._shards), initial=0))
         self._cache, self._place = cache, place_of(folder, self.manifest, cache)
         self.remote, self.by_record = self._place.remote, self._place.by_record
-        self._readers = self._place.open(self._shards)
+        self._readers = self._place.open_shards(self._shards)
         self._stale: set[int] = set()
         self._changes = [0] * len(self._readers)
 
@@ -241,7 +241,7 @@ class Split(Sequence[Sample]):
     def _reader(self, shard: int) -> Reader:
         """Return the reader of a shard, opened again if its files have changed; several threads may do so at once."""
         if shard in self._stale:
-            (self._readers[shard],) = self._place.open([self._shards[shard]])
+            (self._readers[shard],) = self._place.open_shards([self._shards[shard]])
             self._stale.discard(shard)
         return self._readers[shard]
 
