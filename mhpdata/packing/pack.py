@@ -151,7 +151,7 @@ def open_run(src: str | Path, out: str | Path, choices: Choices, lock: bool = Tr
         if not allow_empty:
             refuse_empty(source)
     with below(src), writing(out, RESUME):
-        _make_folder(out)
+        make_folder(out)
         with Output(out, LAYOUTS[source.listing.layout].SPLITS, lock) as output:
             yield Run(source, output, options, on_error == "skip", allow_empty, follow_links)
 
@@ -189,7 +189,8 @@ def _filled(listing: Listing) -> list[str]:
     return [split for split, entries in listing.entries.items() if entries]
 
 
-def _make_folder(out: Path) -> None:
+def make_folder(out: Path) -> None:
+    """Create the folder of a pack; raise OutputError if a file is in the way."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:

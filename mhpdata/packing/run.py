@@ -181,9 +181,12 @@ class Run:
             classes=labels.names,
             flip_pairs=labels.flip_pairs,
             options=self.recorded_options,
-            splits={split: self._split(split, finished) for split, finished in packed.items()},
+            splits={
+                split: describe_split(finished, len(labels), split not in source.listing.unlabelled)
+                for split, finished in packed.items()
+            },
             skipped=self._skipped(packed),
-            duplicates=_duplicates(packed),
+            duplicates=find_duplicates(packed),
             notes=tuple(note for finished in packed.values() for done in finished for note in done.notes),
             renamed=source.renamed,
             licence=terms.licence,
@@ -210,15 +213,6 @@ class Run:
                 ]
                 raise empty_split(split, [name for name, one in manifest.splits.items() if one.records], left_out)
 
-    def _split(self, split: str, finished: list[Finished]) -> PackedSplit:
-        classes = len(self.source.listing.labels)
-        statistics = Statistics(class_pixels=[0] * classes, class_images=[0] * classes)
-        for done in finished:
-            statistics.add(done.statistics)
-        shards = tuple(done.shard for done in finished if done.shard.names)
-        content = split_content(done.contents.raw(i) for done in finished for i in range(len(done.contents)))
-        return PackedSplit(shards, statistics, split not in self.source.listing.unlabelled, content)
-
     def _skipped(self, packed: dict[str, list[Finished]]) -> tuple[Skipped, ...]:
         """Return the skipped entries: first the problems of no particular split, then those of each split."""
         problems = [skipped(problem.split, problem.name, problem.error) for problem in self.source.listing.problems]
@@ -234,7 +228,23 @@ def _own(done: Finished) -> list[str]:
     return list(done.sources[: done.stop - done.start])
 
 
-def _duplicates(packed: dict[str, list[Finished]]) -> tuple[tuple[str, ...], ...]:
+def describe_split(finished: list[Finished], classes: int, labelled: bool) -> PackedSplit:
+    """Return the manifest's description of a split.
+
+    Args:
+        finished: All of its shards.
+        classes: Number of labels of the dataset.
+        labelled: Whether its records have labels.
+    """
+    statistics = Statistics(class_pixels=[0] * classes, class_images=[0] * classes)
+    for done in finished:
+        statistics.add(done.statistics)
+    shards = tuple(done.shard for done in finished if done.shard.names)
+    content = split_content(done.contents.raw(i) for done in finished for i in range(len(done.contents)))
+    return PackedSplit(shards, statistics, labelled, content)
+
+
+def find_duplicates(packed: dict[str, list[Finished]]) -> tuple[tuple[str, ...], ...]:
     """Return groups of records whose source images are byte-identical, as split/name."""
     return identical(
         (f"{split}/{name}", digest)

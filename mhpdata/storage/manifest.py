@@ -46,6 +46,8 @@ class Manifest:
     Attributes:
         version: Version of the format that it was read from; version 1 has no contents, and no digests of blocks and
             sources.
+        selection: How its records were selected from other packed folders (mhpdata.editing); None for a pack of a
+            download, and for all records of one folder.
     """
 
     layout: str
@@ -60,6 +62,7 @@ class Manifest:
     licence: str | None = None
     citation: str | None = None
     version: int = VERSION
+    selection: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {split.records}" for name, split in self.splits.items())
@@ -109,6 +112,7 @@ class Manifest:
             "classes": self.classes,
             "flip_pairs": self.flip_pairs,
             "options": self.options,
+            **({} if self.selection is None else {"selection": self.selection}),
             "splits": {name: manifest_2.split_fields(split) for name, split in self.splits.items()},
             "skipped": manifest_2.coded(self.skipped),
             "renamed": manifest_2.coded(self.renamed),

@@ -60,6 +60,7 @@ def parse_fields(content: Any) -> dict[str, Any]:
     splits = object_at(field_of(content, "splits", ""), "splits")
     return {
         **parse_labels(content),
+        "selection": object_at(content["selection"], "selection") if "selection" in content else None,
         "licence": _text_or_none(field_of(content, "licence", ""), "licence"),
         "citation": _text_or_none(field_of(content, "citation", ""), "citation"),
         "splits": {text_at(name, "splits"): parse_split(split, f"splits.{name}") for name, split in splits.items()},

@@ -133,6 +133,9 @@ def _first_entry(manifest: Manifest, names: tuple[str, ...]) -> str:
     """
     if manifest.layout != "mhp-v1":
         raise OptionError("protocol", f"gluoncv for {manifest.layout}", "a folder of mhp-v1", _OFFICIAL)
+    if manifest.selection is not None:
+        found = "gluoncv for a folder with a selection of records"
+        raise OptionError("protocol", found, "a pack of the whole download", _OFFICIAL)
     skipped = [skip.name for skip in manifest.skipped if skip.split == "val" and skip.name.isdecimal()]
     if not names and not skipped:
         remedy = "Choose a split that has images, or pack again, with --overwrite, a download whose val has some."

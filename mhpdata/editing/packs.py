@@ -1,0 +1,79 @@
+"""The packed folders that an edit takes records from, and what they must have in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from mhpdata.address import Address
+from mhpdata.errors import ManifestError, OptionError
+from mhpdata.options import differences
+from mhpdata.storage.manifest import NAME, Manifest, read_manifest
+from mhpdata.storage.split import Split, open_split
+from mhpdata.wording import counted
+
+Folders = Sequence[str | os.PathLike[str] | Address]
+FREE = ("splits", "format", "shard_mb")
+"""Options that may differ between packs: they change no record."""
+
+
+class Pack:
+    """A packed folder, with its splits open.
+
+    Args:
+        folder: The folder, or its address.
+
+    Attributes:
+        folder: The folder.
+        manifest: Its manifest, of version 2.
+        splits: Its splits by name.
+
+    Raises:
+        ManifestError: The folder is not a packed folder, or is of format 1.
+        ShardError: A shard is missing or damaged.
+        RemoteError: A request fails.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | Address) -> None:
+        self.folder = folder
+        self.manifest: Manifest = read_manifest(folder)
+        if self.manifest.version == 1:
+            remedy = "Pack the download again: format 1 has no digests of the source files."
+            raise ManifestError(f"{folder}/{NAME}", "has format 1", "format 2", remedy)
+        self.splits = {name: open_split(folder, name, allow_empty=True) for name in self.manifest.splits}
+        self.content_id = str(self.manifest.content_id)
+
+    def split(self, name: str) -> Split:
+        """Return a split of the pack."""
+        return self.splits[name]
+
+    def close(self) -> None:
+        """Close all files."""
+        for split in self.splits.values():
+            split.close()
+
+
+def fixed_options(manifest: Manifest) -> dict[str, Any]:
+    """Return the options of a pack that determine its records."""
+    return {name: value for name, value in manifest.options.items() if name not in FREE}
+
+
+def refuse_differences(packs: Sequence[Pack]) -> None:
+    """Raise OptionError unless the records of all packs can be in one pack: same layout, classes and options."""
+    first = packs[0].manifest
+    for pack in packs[1:]:
+        other = pack.manifest
+        if other.layout != first.layout:
+            _refuse(pack, f"is of layout {other.layout}", f"{first.layout}, as in {packs[0].folder}")
+        if (other.classes, other.flip_pairs) != (first.classes, first.flip_pairs):
+            found = f"has {counted(len(other.classes), 'class', 'classes')} or left/right pairs of its own"
+            _refuse(pack, found, f"those of {packs[0].folder}")
+        theirs, ours = fixed_options(other), fixed_options(first)
+        if theirs != ours:
+            found = f"was packed with other options than {packs[0].folder} ({differences(theirs, ours)})"
+            _refuse(pack, found, "the same options")
+
+
+def _refuse(pack: Pack, found: str, expected: str) -> None:
+    raise OptionError("from", f"{pack.folder} {found}", expected, "Pack its download again with the same options.")
