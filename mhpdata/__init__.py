@@ -21,6 +21,7 @@ __all__ = [
     "Cache",
     "CentreCrop",
     "Choose",
+    "EditOptions",
     "Loader",
     "Manifest",
     "Mix",
@@ -32,14 +33,21 @@ __all__ = [
     "TrainCrop",
     "Whole",
     "class_weights",
+    "diff",
+    "edit",
     "open",
     "pack",
+    "update",
     "verify_packed",
     "verify_source",
 ]
 
 if TYPE_CHECKING:
     from mhpdata.checking.packed import verify_packed, verify_source
+    from mhpdata.editing.diff import diff
+    from mhpdata.editing.edit import edit
+    from mhpdata.editing.plan import EditOptions
+    from mhpdata.editing.update import update
     from mhpdata.loading.batch import Batch
     from mhpdata.loading.loader import Loader
     from mhpdata.loading.weights import class_weights
@@ -61,6 +69,7 @@ _WHERE = {
     "Cache": ("mhpdata.settings.caching", "Cache"),
     "CentreCrop": ("mhpdata.settings.views", "CentreCrop"),
     "Choose": ("mhpdata.settings.choosing", "Choose"),
+    "EditOptions": ("mhpdata.editing.plan", "EditOptions"),
     "Loader": ("mhpdata.loading.loader", "Loader"),
     "Manifest": ("mhpdata.storage.manifest", "Manifest"),
     "Mix": ("mhpdata.settings.mixing", "Mix"),
@@ -72,8 +81,11 @@ _WHERE = {
     "TrainCrop": ("mhpdata.settings.views", "TrainCrop"),
     "Whole": ("mhpdata.settings.views", "Whole"),
     "class_weights": ("mhpdata.loading.weights", "class_weights"),
+    "diff": ("mhpdata.editing.diff", "diff"),
+    "edit": ("mhpdata.editing.edit", "edit"),
     "open": ("mhpdata.storage.split", "open_split"),
     "pack": ("mhpdata.packing.pack", "pack"),
+    "update": ("mhpdata.editing.update", "update"),
     "verify_packed": ("mhpdata.checking.packed", "verify_packed"),
     "verify_source": ("mhpdata.checking.packed", "verify_source"),
 }

@@ -126,10 +126,12 @@ def main(
             threads=workers,
             progress=progress(),
         )
-        about = {"checkpoint": checkpoint, "data": data, "engine": engine.describe()}
+        about = {"checkpoint": checkpoint, "data": data, "content": manifest.content_id, "engine": engine.describe()}
     finally:
         engine.close()
     print(json.dumps({**found.as_dict(), **about}, indent=1) if as_json else table(found))
+    if not as_json and manifest.content_id:
+        print(f"content of {data}: {manifest.content_id}")
 
 
 if __name__ == "__main__":

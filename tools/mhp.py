@@ -15,6 +15,7 @@ from mhptools.running import HELP, Ended
 COMMANDS = {
     "pack": "Convert a downloaded dataset into packed shards.",
     "verify": "Check a packed folder, or a download before packing.",
+    "diff": "Compare two packed folders, sample by sample.",
     "show": "Draw samples of a packed folder, or the curves of a training run.",
     "bench": "Measure the loader on a packed folder.",
     "synth": "Generate a synthetic dataset in the layout of LV-MHP v1, LV-MHP v2 or CIHP.",

@@ -6,10 +6,11 @@ import json
 import sys
 
 import click
+from click.core import ParameterSource
 
 from mhpdata.options import DAMAGE, FORMATS, IMAGES, LAYOUT_NAMES, ON_ERROR, OVERLAPS, SIZES_OF
 from mhptools.messages import progress
-from mhptools.paths import FOLDER, PATH
+from mhptools.paths import FILE, FOLDER, PACKED, PATH
 from mhptools.running import DATA, Command
 
 EXAMPLE = """\b
@@ -18,6 +19,9 @@ Examples:
   mhp pack --src LV-MHP-v1 --out rec/ --dry-run          lists what would be packed; writes nothing
   mhp pack --src LV-MHP-v1 --out rec/ --task 3/100       packs the share of one of 100 machines (docs/cluster.md)
   mhp pack --src LV-MHP-v1 --out rec/ --merge            run after all 100 have finished: completes the pack
+  mhp pack --from rec/ --out crowds/ --where "persons >= 4 and 'scarf' in classes"
+  mhp pack --from a/ --from b/ --out both/ --shard-mb 64
+  mhp pack --src LV-MHP-v1 --from rec/ --out rec2/       converts only what has changed since rec/ was packed
 
 Run the same command again to resume an interrupted pack; the result is byte-identical to that of an uninterrupted run,
 for any number of workers. With --on-error skip, rec/manifest.json lists each skipped image, and why.
@@ -29,6 +33,7 @@ To check a download beforehand:
 
 GROUPS = (
     ("Input and output", ("src", "out", "layout", "splits", "follow_links", "overwrite")),
+    ("Packed folders as input", ("packs", "names", "where")),
     ("Images and masks", ("size", "size_of", "overlap", "image", "quality")),
     ("Shards", ("format", "shard_mb")),
     ("Run", ("workers", "dry_run", "as_json")),
@@ -36,11 +41,30 @@ GROUPS = (
     ("Errors", ("on_error", "damaged", "allow_empty")),
 )
 
+_WITH_FROM = ("names", "where", "splits", "format", "shard_mb", "workers", "allow_empty", "overwrite", "dry_run")
+"""Options that may be given with --from."""
+_WITH_BOTH = (
+    *(
+        "layout",
+        "splits",
+        "format",
+        "size",
+        "size_of",
+        "overlap",
+        "image",
+        "quality",
+        "shard_mb",
+        "workers",
+        "on_error",
+    ),
+    *("damaged", "follow_links", "allow_empty", "overwrite"),
+)
+"""Options that may be given with --src and --from."""
+_FLAGS = {"splits": "--split"}
+
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
-@click.option(
-    "--src", required=True, type=FOLDER, help="Extracted dataset, such as LV-MHP-v1; only read, never changed."
-)
+@click.option("--src", type=FOLDER, help="Extracted dataset, such as LV-MHP-v1; only read, never changed.")
 @click.option(
     "-o", "--out", required=True, type=PATH, help="Packed folder to write: new, empty, or an unfinished pack."
 )
@@ -48,7 +72,28 @@ GROUPS = (
     "--layout", type=click.Choice(LAYOUT_NAMES), default=LAYOUT_NAMES[0], show_default=True, help="Layout of --src."
 )
 @click.option("--format", type=click.Choice(FORMATS), default="recordio", show_default=True, help="Format of shards.")
-@click.option("--split", "splits", multiple=True, help="Split to pack; may be repeated.  [default: all]")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    help="Split to pack; may be repeated. With --from, val=train packs the records of train as val.  [default: all]",
+)
+@click.option(
+    "--from",
+    "packs",
+    multiple=True,
+    type=PACKED,
+    help="Packed folder, or its address, to take records from without decoding images; may be repeated. Only --split, "
+    "--format and --shard-mb may differ from its options. With --src, only the records of unchanged images are taken.",
+)
+@click.option(
+    "--names", type=FILE, help="Text file with the names of the samples to take, one per line: NAME or SPLIT/NAME."
+)
+@click.option(
+    "--where",
+    metavar="CONDITION",
+    help="Condition on the samples to take, such as \"persons >= 4 and 'scarf' in classes\" (docs/editing.md).",
+)
 @click.option(
     "--size",
     default=768,
@@ -127,9 +172,12 @@ GROUPS = (
     "on this machine.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.pass_context
 def main(
-    src: str,
+    ctx: click.Context,
+    src: str | None,
     out: str,
+    packs: tuple[str, ...],
     splits: tuple[str, ...],
     dry_run: bool,
     task: str | None,
@@ -147,6 +195,14 @@ def main(
     from mhpdata.packing.preview import preview
     from mhpdata.packing.summary import as_dict, report
 
+    if packs:
+        _pack_records(ctx, packs, src, out, as_json)
+        return
+    if src is None:
+        raise click.UsageError("Give --src with a download, or --from with packed folders.")
+    for name in ("names", "where"):
+        if options.pop(name) is not None:
+            raise click.UsageError(f"--{name} requires --from with a packed folder.")
     given = {**options, "splits": splits or None, "progress": progress()}
     several = {"--task": task is not None, "--merge": merge, "--dask": dask is not None}
     _refuse_together({**several, "--dry-run": dry_run})
@@ -176,6 +232,39 @@ def main(
     else:
         manifest = mhpdata.pack(src, out, **given)  # type: ignore[arg-type]
     print(json.dumps(as_dict(manifest, out), indent=1) if as_json else report(manifest, out, src))
+
+
+def _pack_records(ctx: click.Context, packs: tuple[str, ...], src: str | None, out: str, as_json: bool) -> None:
+    """Run the command with --from."""
+    from mhpdata.editing.edit import edit, preview_edit
+    from mhpdata.editing.plan import EditOptions
+    from mhpdata.editing.update import update
+    from mhpdata.packing.summary import as_dict, report
+
+    options = ctx.params
+    chosen = {name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    allowed = _WITH_BOTH if src is not None else _WITH_FROM
+    for name in sorted(chosen - {"packs", "src", "out", "as_json"} - set(allowed)):
+        there = "--src and --from" if src is not None else "--from"
+        raise click.UsageError(f"{_FLAGS.get(name, '--' + name.replace('_', '-'))} cannot be used with {there}.")
+    if src is not None:
+        if len(packs) > 1:
+            raise click.UsageError("With --src, give one --from: the earlier pack of the download.")
+        given = {name: options[name] for name in allowed if name != "splits"}
+        done = update(src, packs[0], out, splits=options["splits"] or None, progress=progress(), **given)
+        print(json.dumps(as_dict(done.manifest, out), indent=1) if as_json else report(done.manifest, out, src))
+        if not as_json:
+            print(f"{done.kept} records were taken from {packs[0]}.")
+        return
+    names = [name for name in EditOptions._fields if name in chosen or name in ("splits", "names", "where")]
+    what = EditOptions(progress=progress())._replace(**{name: options[name] for name in names})
+    if options["dry_run"]:
+        found = preview_edit(packs, what)
+        lines = [f"{split}: {len(taken)} samples" for split, taken in found.items()]
+        print(json.dumps(found, indent=1) if as_json else "\n".join(lines))
+        return
+    manifest = edit(packs, out, what, overwrite=options["overwrite"])
+    print(json.dumps(as_dict(manifest, out), indent=1) if as_json else report(manifest, out))
 
 
 def _refuse_together(flags: dict[str, object]) -> None:

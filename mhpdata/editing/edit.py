@@ -11,16 +11,15 @@ same command, through the same journal as a pack.
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from mhpdata.editing.packs import Folders
+from mhpdata.editing.packs import Folders, read_build
 from mhpdata.editing.plan import EditOptions, Plan, open_plan
 from mhpdata.errors import OptionError
 from mhpdata.filesystem.atomic import sync_folder, write_atomically
-from mhpdata.options import check_path
+from mhpdata.options import check_folder, check_path
 from mhpdata.packing.build import describe_build
 from mhpdata.packing.journal import Journal
 from mhpdata.packing.open_shard import Target
@@ -54,7 +53,8 @@ def edit(folders: Folders, out: str | Path, options: EditOptions | None = None, 
     with ExitStack() as stack:
         out = check_path("out", out)
         for folder in folders:
-            if isinstance(folder, str | os.PathLike) and Path(folder).resolve() == out.resolve():
+            place = check_folder("from", folder)
+            if isinstance(place, Path) and place.resolve() == out.resolve():
                 raise OptionError("out", f"{out} is also --from", "another folder")
         plan = open_plan(folders, options or EditOptions(), stack)
         stack.enter_context(writing(out, RESUME))
@@ -120,7 +120,13 @@ def _write(plan: Plan, output: Output) -> Manifest:
     sync_folder(output.out)
     content = plan.content()
     build = describe_build(Path(), content, content, False, workers, time.perf_counter() - started)
-    build["source"] = [str(pack.folder) for pack in plan.packs]
+    build |= {"source": [str(pack.folder) for pack in plan.packs], "maker": _maker(plan)}
     write_atomically(output.out / BUILD_NAME, dump(build))
     write_atomically(output.out / NAME, manifest.to_json())
     return manifest
+
+
+def _maker(plan: Plan) -> object:
+    """Return the libraries that made the records, by the build.json of the packs; None if they differ."""
+    first, *others = (read_build(pack.folder).get("maker") for pack in plan.packs)
+    return first if all(other == first for other in others) else None

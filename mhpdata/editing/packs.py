@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mhpdata.address import Address
-from mhpdata.errors import ManifestError, OptionError
-from mhpdata.options import differences
-from mhpdata.storage.manifest import NAME, Manifest, read_manifest
+from mhpdata.errors import ManifestError, NoObjectError, OptionError
+from mhpdata.fields import parse_json
+from mhpdata.options import Folder, check_folder, differences
+from mhpdata.packing.output import read_json
+from mhpdata.remote.requests import stopped, submit
+from mhpdata.remote.store import read_object
+from mhpdata.storage.manifest import BUILD_NAME, MAX_BYTES, NAME, Manifest, read_manifest
 from mhpdata.storage.split import Split, open_split
 from mhpdata.wording import counted
 
@@ -36,12 +41,12 @@ class Pack:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | Address) -> None:
-        self.folder = folder
-        self.manifest: Manifest = read_manifest(folder)
+        self.folder: Folder = check_folder("from", folder)
+        self.manifest: Manifest = read_manifest(self.folder)
         if self.manifest.version == 1:
             remedy = "Pack the download again: format 1 has no digests of the source files."
-            raise ManifestError(f"{folder}/{NAME}", "has format 1", "format 2", remedy)
-        self.splits = {name: open_split(folder, name, allow_empty=True) for name in self.manifest.splits}
+            raise ManifestError(self.folder / NAME, "has format 1", "format 2", remedy)
+        self.splits = {name: open_split(self.folder, name, allow_empty=True) for name in self.manifest.splits}
         self.content_id = str(self.manifest.content_id)
 
     def split(self, name: str) -> Split:
@@ -77,3 +82,15 @@ def refuse_differences(packs: Sequence[Pack]) -> None:
 
 def _refuse(pack: Pack, found: str, expected: str) -> None:
     raise OptionError("from", f"{pack.folder} {found}", expected, "Pack its download again with the same options.")
+
+
+def read_build(folder: Folder) -> dict[str, Any]:
+    """Return the build.json of a packed folder; empty if there is none, or none that is an object."""
+    if isinstance(folder, Path):
+        content = read_json(folder / BUILD_NAME)
+    else:
+        try:
+            content = parse_json(bytes(submit(read_object, folder / BUILD_NAME, MAX_BYTES, stopped).result()).decode())
+        except (NoObjectError, ValueError, RecursionError):
+            content = None
+    return content if isinstance(content, dict) else {}

@@ -1,4 +1,4 @@
-"""What an edit takes and writes: its records by split, the options that the manifest records, and its identity."""
+"""Plan of an edit: its records by split, the options that the manifest records, and its identity."""
 
 from __future__ import annotations
 

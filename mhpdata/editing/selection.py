@@ -42,7 +42,7 @@ class Chosen(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """What to select.
+    """Rules that select records.
 
     Attributes:
         splits: Split of the result for each split to take; all splits, under their own names, if empty.
@@ -114,7 +114,7 @@ def choose(packs: Sequence[Pack], choice: Choice, workers: int | None, progress:
 
     Args:
         packs: Packs to take records from.
-        choice: What to select, with the splits of ``parse_splits``.
+        choice: Rules, with the splits of ``parse_splits``.
         workers: Number of threads; None for one per core.
         progress: Whether to show a bar, if records have to be read for the condition.
 

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from mhpdata import __version__
+from mhpdata.packing.tasks.maker import describe_maker
 
 LIBRARIES = ("numpy", "opencv-python", "numba", "h5py", "simplejpeg")
 
@@ -41,6 +42,7 @@ def describe_build(
         "python": platform.python_version(),
         "machine": platform.platform(),
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
+        "maker": describe_maker(),
         "libraries": {name: _version(name) for name in LIBRARIES},
     }
 

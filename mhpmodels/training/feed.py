@@ -36,6 +36,7 @@ class Feed:
         loader: training loader.
         val: validation loader; None without validation.
         classes: class names, by label.
+        contents: content id of each packed folder; None for one of format 1.
         steps: number of steps per epoch.
 
     Raises:
@@ -44,7 +45,7 @@ class Feed:
     """
 
     def __init__(self, config: TrainConfig, rank: int = 0, world_size: int = 1) -> None:
-        self.config = config
+        self.config, self.contents = config, dict[str, str | None]()
         if config.optim.batch_size % world_size:
             found = f"{config.optim.batch_size} images for {world_size} processes"
             above = config.optim.batch_size // world_size * world_size + world_size
@@ -109,6 +110,7 @@ class Feed:
     def _check_split(self, folder: str, split: str) -> None:
         """Raise OptionError for a split that has no images after filtering, or no labels."""
         choose, manifest = self.config.choose, read_manifest(folder)
+        self.contents[folder] = manifest.content_id
         if not choose_names(manifest, split, choose.protocol, choose.leak_free, choose.unseen):
             remedy = "Pass another --train-split or --val-split, or omit --val-protocol and --leak-free."
             raise OptionError(f"{folder}, split {split}", "no images", "at least one", remedy)

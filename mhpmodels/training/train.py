@@ -110,6 +110,8 @@ def train(
         log.record(f"Config: {json.dumps(asdict(config))}")
         log.record(f"Engine: {json.dumps(engine.describe())}")
         log.line(_summary(config, feed, engine.world_size))
+        for packed, content in feed.contents.items():
+            log.line(f"Data {packed}: content {content or 'unknown (format 1)'}")
         saved = None if begun is None else begun.weights
         loop = Loop(config, engine, feed, position, log, folder, interrupt, progress, saved)
         if begun is not None:

@@ -312,7 +312,8 @@ PATHS = {
     "bench": {"folder", "data", "cache"},
     "convert": {"weights", "target", "checkpoint", "out"},
     "eval": {"data", "checkpoint"},
-    "pack": {"src", "out"},
+    "diff": {"a", "b"},
+    "pack": {"src", "out", "packs", "names"},
     "predict": {"photos", "checkpoint", "out", "data"},
     "score": {"data", "pred", "csv_path", "worst"},
     "show": {"folder", "data", "run_folder", "out", "page", "pred", "commands"},
@@ -329,7 +330,7 @@ def test_every_path_of_every_command_is_one(name):
     assert {option.name for option in main.params if isinstance(option.type, PathText)} == PATHS[name]
 
 
-PACKED = {"folder", "data"}
+PACKED = {"folder", "data", "a", "b", "packs"}
 """Options of any command that may be an address."""
 
 

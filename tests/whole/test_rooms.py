@@ -25,6 +25,7 @@ mhpdata.drawing
 mhpdata.remote
 mhpdata.storage         images masks drawing remote
 mhpdata.packing         images masks source drawing storage
+mhpdata.editing         images masks source remote storage packing
 mhpdata.loading         images masks drawing storage
 mhpdata.checking        images masks source drawing storage packing
 mhpdata.synth           images
