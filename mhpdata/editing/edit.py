@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mhpdata.editing.packs import Folders, read_build
 from mhpdata.editing.plan import EditOptions, Plan, open_plan
+from mhpdata.editing.selection import asked
 from mhpdata.errors import OptionError
 from mhpdata.filesystem.atomic import sync_folder, write_atomically
 from mhpdata.options import check_folder, check_path
@@ -105,7 +106,7 @@ def _write(plan: Plan, output: Output) -> Manifest:
         todo = [one for split, taken in plan.chosen.items() for one in taken[streams[split].position :]]
         threads.skip(total - len(todo))
         try:
-            for one, made in zip(todo, threads.each(plan.read, todo), strict=True):
+            for one, made in zip(todo, threads.each(plan.read, asked(plan.packs, todo)), strict=True):
                 stream = streams[one.split]
                 stream.add(made)
                 if stream.position == len(plan.entries[one.split]):

@@ -15,6 +15,7 @@ from mhpdata.packing.output import read_json
 from mhpdata.remote.requests import stopped, submit
 from mhpdata.remote.store import read_object
 from mhpdata.storage.manifest import BUILD_NAME, MAX_BYTES, NAME, Manifest, read_manifest
+from mhpdata.storage.record import Record
 from mhpdata.storage.split import Split, open_split
 from mhpdata.wording import counted
 
@@ -52,6 +53,14 @@ class Pack:
     def split(self, name: str) -> Split:
         """Return a split of the pack."""
         return self.splits[name]
+
+    def read(self, split: str, index: int) -> tuple[bytes | memoryview, Record]:
+        """Read a record: its bytes, and its fields. Raises PackedError if it is damaged, RemoteError."""
+        opened = self.splits[split]
+        try:
+            return opened.whole(index)
+        finally:
+            opened.drop(index)
 
     def close(self) -> None:
         """Close all files."""

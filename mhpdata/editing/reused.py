@@ -40,8 +40,7 @@ class Reused:
             PackedError: It is damaged.
             RemoteError: A request fails.
         """
-        opened = self._pack.split(split)
-        data, record = opened.whole(index)
+        data, record = self._pack.read(split, index)
         return Converted(
             data=bytearray(data),
             source_sha256=record.source_sha256.hex(),

@@ -20,6 +20,8 @@ from mhpdata.wording import counted, either, printable
 
 MOST_BYTES = 1 << 28
 """Maximum bytes of a list of names."""
+AHEAD = 32
+"""Records that are asked for together, while those before them are read."""
 IN_MANIFEST = frozenset({"name", "split", "classes", "duplicate"})
 """Fields of a condition that need no record."""
 
@@ -165,8 +167,20 @@ def _filtered(
     if where.fields <= IN_MANIFEST:
         return [one for one in found if where(values(one))]
     with crew(len(found), "images read", workers, progress) as threads:
-        kept = threads.each(lambda one: where(values(one)), found)
+        kept = threads.each(lambda one: where(values(one)), asked(packs, found))
         return [one for one, keep in zip(found, kept, strict=True) if keep]
+
+
+def asked(packs: Sequence[Pack], chosen: Sequence[Chosen]) -> Iterator[Chosen]:
+    """Yield records to read, and ask for the next ones: in a pack that has an address, each would wait for an answer."""
+    for start in range(0, len(chosen), AHEAD):
+        for block in (start, start + AHEAD) if start == 0 else (start + AHEAD,):
+            places: dict[tuple[int, str], list[int]] = {}
+            for one in chosen[block : block + AHEAD]:
+                places.setdefault((one.pack, one.source), []).append(one.position)
+            for (pack, source), positions in places.items():
+                packs[pack].split(source).ask(positions)
+        yield from chosen[start : start + AHEAD]
 
 
 class _Values:
@@ -197,7 +211,7 @@ class _Values:
         }
         if self._fields <= IN_MANIFEST:
             return values
-        record = self._packs[one.pack].split(one.source).record(one.position)
+        _, record = self._packs[one.pack].read(one.source, one.position)
         values |= {"contested": record.contested, "conflicting": record.conflicting, "gray": record.gray}
         values["height"], values["width"] = record.size
         values["source_height"], values["source_width"] = record.source_size
@@ -221,7 +235,7 @@ def _without_doubles(packs: Sequence[Pack], found: list[Chosen]) -> list[Chosen]
     kept = list[Chosen]()
 
     def digest(one: Chosen) -> bytes:
-        return record_digest(packs[one.pack].split(one.source).whole(one.position)[0])
+        return record_digest(packs[one.pack].read(one.source, one.position)[0])
 
     for one in found:
         other = first.setdefault((one.split, one.name), one)

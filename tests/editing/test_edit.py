@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from folder import tree, write_folder
+from stored import NEEDS_OBSTORE, served
 
 import mhpdata
 from mhpdata.editing import edit as editing
@@ -203,3 +204,13 @@ def test_batches_of_a_subset_are_those_of_its_samples(rec, tmp_path):
         np.testing.assert_array_equal(one.labels, other.labels)
     mine.close()
     whole.close()
+
+
+@NEEDS_OBSTORE
+def test_records_come_from_an_address(rec, tmp_path):
+    options = EditOptions(where="persons > 0", workers=2)
+    edit([rec], tmp_path / "a", options)
+    with served(rec) as (_, address):
+        edit([address], tmp_path / "b", options)
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    assert json.loads((tmp_path / "b" / "build.json").read_text())["source"] == [address]
