@@ -172,7 +172,7 @@ def _filtered(
 
 
 def asked(packs: Sequence[Pack], chosen: Sequence[Chosen]) -> Iterator[Chosen]:
-    """Yield records to read, and ask for the next ones: in a pack that has an address, each would wait for an answer."""
+    """Yield records to read, and ask for the next ones: at an address, each would wait for an answer."""
     for start in range(0, len(chosen), AHEAD):
         for block in (start, start + AHEAD) if start == 0 else (start + AHEAD,):
             places: dict[tuple[int, str], list[int]] = {}
