@@ -17,7 +17,7 @@ MOST_MEMORY = 3 << 30
 """Maximum bytes held by a test process. Two run at once in each environment, on machines with 8 GB."""
 
 ONCE = {
-    "checking": ["manifest", "source"],
+    "checking": ["manifest", "release", "source"],
     "drawing": ["ahead", "jpeg_damage", "planes"],
     "filesystem": ["descriptors", "links", "ours", "regular"],
     "ground": ["empty", "interrupts", "opencv", "pool"],

@@ -22,12 +22,14 @@ class Report:
         findings: Problems, in the order of the folder: the manifest or the lists first, then split by split.
         counts: {split: {column: count}}, with the same columns in every split.
         remarks: Informational sentences, such as groups of byte-identical images.
+        release: Comparison of a download with its release, as JSON types; None without a list of the release.
     """
 
     title: str
     findings: list[MhpError] = field(default_factory=list)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    release: dict[str, Any] | None = None
 
     @property
     def clean(self) -> bool:
@@ -63,7 +65,8 @@ class Report:
             }
             for one in self.findings
         ]
-        return {"title": self.title, "counts": self.counts, "remarks": self.remarks, "problems": problems}
+        release = {} if self.release is None else {"release": self.release}
+        return {"title": self.title, "counts": self.counts, **release, "remarks": self.remarks, "problems": problems}
 
     def _table(self) -> list[str]:
         columns = list(next(iter(self.counts.values()), {}))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from mhpdata.checking.release import DIGEST_BYTES, LISTS, Compared, compare_with_release, digest_of
 from mhpdata.checking.report import Report
 from mhpdata.errors import ImageError, SourceError
 from mhpdata.faults import Value
@@ -62,7 +63,7 @@ class _Surveyed:
 
     ``findings``: its problems. ``sha256``: hash of its image, empty if unreadable. ``gray``: whether the image is gray.
     ``persons``: number of persons. ``unlabelled``: number of those without a labelled pixel. ``notes``: notes on the
-    image, by code.
+    image, by code. ``digests``: ``digest_of`` each file that was read, by path, if mhp lists the release.
     """
 
     findings: list[SourceError]
@@ -71,6 +72,7 @@ class _Surveyed:
     persons: int
     unlabelled: int
     notes: dict[str, tuple[Value, ...]]
+    digests: dict[str, bytes]
 
 
 def verify_source(
@@ -94,8 +96,9 @@ def verify_source(
 
     Returns:
         The report; its findings are SourceError. Remarks list files that no list names, files accepted under another
-        name, and byte-identical images. An entry with a missing file or a wrong number of masks is a finding; its files
-        are not decoded.
+        name, byte-identical images, and, for LV-MHP v1, differences from the release. An entry with a missing file or a
+        wrong number of masks is a finding; its files are not decoded. An image or a mask with other bytes than in the
+        release is a finding, too.
 
     Raises:
         FolderError: ``src`` is not a dataset of this layout, or a folder or list of it is unreadable.
@@ -111,27 +114,42 @@ def verify_source(
     report.findings += [] if allow_empty else [error.below(src) for error in _empty(listing)]
     hashes: list[tuple[str, bytes]] = []
     notes: list[Note] = []
+    digests: dict[str, bytes] = {}
+    listed = listing.layout in LISTS
     masks = unlabelled = 0
     with crew(sum(map(len, listing.entries.values())), "images", workers, progress) as threads:
         for split, entries in listing.entries.items():
             usable = gray = persons = 0
-            work = partial(_survey, src, labels=len(listing.labels))
+            work = partial(_survey, src, labels=len(listing.labels), listed=listed)
             for entry, done in zip(entries, threads.each(work, entries), strict=True):
                 report.findings += [error.below(src) for error in done.findings]
                 hashes += [(f"{split}/{entry.name}", done.sha256)] if done.sha256 else []
                 notes += [Note(split, entry.name, code, values) for code, values in done.notes.items()]
+                digests |= done.digests
                 usable += not done.findings
                 gray += done.gray
                 persons += done.persons - done.unlabelled
                 masks, unlabelled = masks + done.persons, unlabelled + done.unlabelled
             report.counts[split] = _counts(listing, split, usable, gray, persons)
     damaged = {error.place for error in report.findings}
+    compared = compare_with_release(src, listing.layout, digests, follow_links)
+    _add_comparison(report, compared, src, damaged)
     report.remarks += [*_compare_release(listing, report.counts, masks, src, damaged)]
     if unlabelled:
         report.remarks.append(f"{counted(unlabelled, 'person')} without a labelled pixel, not counted by any score")
     report.remarks += [*_describe_identical(listing, hashes), *describe_notes(notes)]
     report.remarks += [*(renamed.text for renamed in listing.renamed), *listing.remarks]
+    report.remarks += [*compared.remarks()][1:] if compared else []
     return report
+
+
+def _add_comparison(report: Report, compared: Compared | None, src: Path, damaged: set[str]) -> None:
+    """Add the comparison with the release: its first sentence, and files that differ and have no finding yet."""
+    if compared is not None:
+        report.release = compared.as_dict()
+        report.remarks.append(next(compared.remarks()))
+        differing = (error.below(src) for error in compared.findings())
+        report.findings += [error for error in differing if error.place not in damaged]
 
 
 def _empty(listing: Listing) -> Iterator[SourceError]:
@@ -142,27 +160,31 @@ def _empty(listing: Listing) -> Iterator[SourceError]:
             yield empty_split(split, filled)
 
 
-def _survey(root: Path, entry: Entry, labels: int) -> _Surveyed:
+def _survey(root: Path, entry: Entry, labels: int, listed: bool) -> _Surveyed:
     """Decode the image and the masks of one entry; may run on several threads."""
     findings: list[SourceError] = []
+    digests: dict[str, bytes] = {}
     digest, gray, notes = b"", False, dict[str, tuple[Value, ...]]()
     size: tuple[int, int] | None = None
     try:
         data = read_file(root, entry.image)
         digest = hashlib.sha256(data).digest()
+        digests |= {entry.image.path: digest[:DIGEST_BYTES]} if listed else {}
         size = _declared_size(data, entry.image.path)
         decoded = decode_file(data, entry.image.path)
         gray, notes = decoded.header.gray, decoded.notes
     except SourceError as error:
         findings.append(error)
-    wrong, persons, unlabelled = _survey_masks(root, entry, size, labels)
-    return _Surveyed(findings + wrong, digest, gray, persons, unlabelled, notes)
+    wrong, persons, unlabelled = _survey_masks(root, entry, size, labels, digests if listed else None)
+    return _Surveyed(findings + wrong, digest, gray, persons, unlabelled, notes, digests)
 
 
 def _survey_masks(
-    root: Path, entry: Entry, size: tuple[int, int] | None, labels: int
+    root: Path, entry: Entry, size: tuple[int, int] | None, labels: int, digests: dict[str, bytes] | None
 ) -> tuple[list[SourceError], int, int]:
     """Decode the masks of an entry, or its two maps, which must have the size of the image if that is known.
+
+    ``digests`` receives ``digest_of`` each file by path; None to compute none.
 
     Returns:
         Problems, number of persons, and number of persons without a labelled pixel.
@@ -174,6 +196,8 @@ def _survey_masks(
         values = PERSONS if entry.form == MAPS and number else labels
         try:
             data = read_file(root, file)
+            if digests is not None:
+                digests[file.path] = digest_of(data)
             expected = size or _declared_size(data, file.path) or (0, 0)
             mask = decode_mask(data, file.path, expected, values, red=entry.form == RED)
         except SourceError as error:

@@ -54,3 +54,10 @@ def test_packed_at_768_it_verifies(release, tmp_path):
     assert mhpdata.open(tmp_path / "rec", "train")[0].image.shape == (768, 1080, 3)
     report = mhpdata.verify_packed(tmp_path / "rec", deep=True)
     assert report.clean, report.text()
+
+
+def test_its_files_are_the_release_s(release):
+    report = mhpdata.verify_source(release, allow_empty=True)
+    assert report.clean, report.text()
+    assert report.release["same"] == 5 and len(report.release["missing"]) == 19953 - 7
+    assert report.release["changed"] == ["test_list.txt", "train_list.txt"]
