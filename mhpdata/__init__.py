@@ -35,6 +35,7 @@ __all__ = [
     "class_weights",
     "diff",
     "edit",
+    "fetch",
     "open",
     "pack",
     "update",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from mhpdata.editing.edit import edit
     from mhpdata.editing.plan import EditOptions
     from mhpdata.editing.update import update
+    from mhpdata.fetching.fetch import fetch
     from mhpdata.loading.batch import Batch
     from mhpdata.loading.loader import Loader
     from mhpdata.loading.weights import class_weights
@@ -83,6 +85,7 @@ _WHERE = {
     "class_weights": ("mhpdata.loading.weights", "class_weights"),
     "diff": ("mhpdata.editing.diff", "diff"),
     "edit": ("mhpdata.editing.edit", "edit"),
+    "fetch": ("mhpdata.fetching.fetch", "fetch"),
     "open": ("mhpdata.storage.split", "open_split"),
     "pack": ("mhpdata.packing.pack", "pack"),
     "update": ("mhpdata.editing.update", "update"),

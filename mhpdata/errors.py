@@ -9,6 +9,7 @@
      │    ├── MaskError                one mask
      │    ├── UnreadableError          a file that the system refuses to read
      │    └── SourceChangedError       a file that changed during packing
+     ├── ArchiveError (ValueError)     a dataset's zip archive, or a file in it, is damaged or another one
      ├── PackedError (ValueError)      the packed folder is damaged: copy it again, or pack again
      │    ├── ManifestError            manifest.json
      │    ├── ShardError               a .rec, .idx or .h5 file
@@ -180,6 +181,10 @@ class UnreadableError(SourceError):
 
 class SourceChangedError(SourceError):
     """A source file changed after packing began."""
+
+
+class ArchiveError(MhpError, ValueError):
+    """The zip archive of a dataset, or a file in it, is damaged, or not that of the release."""
 
 
 class PackedError(MhpError, ValueError):

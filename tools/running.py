@@ -32,7 +32,14 @@ from mhpmodels.engines.leaving import leave
 from mhptools.messages import debugging, general_options, shown
 from mhptools.paths import leads_nowhere
 
-TYPED = {"names": "name", "protocol": "val_protocol", "size": "crop_size", "threads": "workers", "weights": "mix"}
+TYPED = {
+    "archive": "zip",
+    "names": "name",
+    "protocol": "val_protocol",
+    "size": "crop_size",
+    "threads": "workers",
+    "weights": "mix",
+}
 """Flags of function arguments with another name, used if the command has that flag."""
 DATA, USAGE, OUTSIDE, SIGNALLED = 1, 2, 3, 128
 _SIGINT, _SIGPIPE = 2, 13

@@ -29,6 +29,7 @@ mhpdata.editing         images masks source remote storage packing
 mhpdata.loading         images masks drawing storage
 mhpdata.checking        images masks source drawing storage packing
 mhpdata.synth           images
+mhpdata.fetching        checking
 mhpmodels
 mhpmodels.figures
 mhpmodels.files         images storage

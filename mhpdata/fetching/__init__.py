@@ -1,0 +1,1 @@
+"""Get the archive of a dataset, and extract the files of its release."""

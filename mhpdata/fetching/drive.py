@@ -1,0 +1,89 @@
+"""Download a file from Google Drive with gdown, an optional library that knows Drive's confirmation pages."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from typing import Any
+
+from tqdm import tqdm
+
+from mhpdata.errors import ArchiveError, MissingError, OutputError, RemoteError
+from mhpdata.fetching.datasets import Dataset
+from mhpdata.fetching.staging import AFTER, Staging
+from mhpdata.threads import hidden
+from mhpdata.wording import to_write, why
+
+PACKAGE = "gdown>=6.5"
+RETRIES = 5
+SILENCE_S = 60.0
+"""Longest wait for the next bytes, in seconds."""
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG})
+
+
+def load_gdown(dataset: Dataset) -> Any:
+    """Return the library. Raises MissingError if it is not installed."""
+    try:
+        return importlib.import_module("gdown")
+    except ImportError as error:
+        remedy = (
+            f'Run: pip install "{PACKAGE}" (mhp\'s extra "fetch"). Or open {dataset.drive_page} in a browser, download '
+            "the archive and pass it with --zip."
+        )
+        raise MissingError("gdown", "not installed, but Google Drive needs it", "", remedy) from error
+
+
+def download_from_drive(dataset: Dataset, to: Staging, most: int, progress: bool = False, **target: str) -> None:
+    """Download the archive of a dataset to ``to.drive``, or the rest of it.
+
+    Args:
+        dataset: The dataset.
+        to: The staging folder, which exists.
+        most: Maximum bytes of the archive.
+        progress: Show a bar if stderr is a terminal.
+        target: Arguments of gdown that name the file, instead of the dataset's id.
+
+    Raises:
+        MissingError: gdown is not installed.
+        RemoteError: Google Drive does not answer, or refuses.
+        ArchiveError: The file is larger than ``most``.
+        OutputError: The disk refuses to write.
+    """
+    gdown = load_gdown(dataset)
+    with tqdm(unit="B", unit_scale=True, desc="download", disable=hidden(progress)) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            if max(done, total or 0) > most:
+                remedy = f"Download the archive from {dataset.page} with a browser and pass it with --zip."
+                found = f"has at least {max(done, total or 0)} bytes"
+                raise ArchiveError(dataset.drive_page, found, f"at most {most}", remedy)
+            bar.total = total
+            bar.update(done - bar.n)
+
+        options = {"quiet": True, "use_cookies": False, "resume": True, "timeout": SILENCE_S, "retries": RETRIES}
+        try:
+            gdown.download(**(target or {"id": dataset.drive_id}), output=str(to.drive), progress=show, **options)
+        except ArchiveError:
+            raise
+        except Exception as error:  # of gdown, requests, urllib3, bs4
+            if isinstance(error, OSError) and error.errno in _DISK and error.strerror is not None:
+                place = error.filename or to.folder
+                remedy = to_write(error, place, AFTER)
+                raise OutputError(place, f"cannot be written ({why(error)})", "", remedy) from error
+            raise _refused(dataset, error) from error
+    if not to.drive.is_file():
+        raise _refused(dataset, None)
+
+
+def _refused(dataset: Dataset, error: Exception | None) -> RemoteError:
+    """Return the error for a file that Google Drive does not hand out."""
+    reason = "the connection failed"
+    if type(error).__name__ == "FileURLRetrievalError":
+        reason = "Google Drive does not hand it out: its limit of downloads may be reached, or the file is gone"
+    elif type(error).__name__ == "DownloadError":
+        reason = "it did not arrive completely"
+    remedy = (
+        f"Run the same command again later to resume. Or open {dataset.drive_page} in a browser, download the archive "
+        "and pass it with --zip, or pass another address of it with --url."
+    )
+    return RemoteError(dataset.drive_page, f"cannot be downloaded ({reason})", "", remedy)

@@ -1,0 +1,88 @@
+"""The folder of an unfinished fetch, ``OUT/.mhp-fetch``, and the lock on ``OUT``.
+
+::
+
+    archive.part          the bytes of the archive so far
+    download.json         what a server said about the archive that they belong to, to ask for the rest of the same one
+    drive.zip*.part       the same, of gdown
+    drive.zip, archive.zip   a complete archive
+
+The folder is removed with all its files when every file of the release is in ``OUT``. Only files of these names are
+removed. One command at a time writes to ``OUT``; the lock ends with the process that holds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mhpdata.errors import OutputError
+from mhpdata.filesystem.descriptors import open_descriptor
+from mhpdata.filesystem.ours import check_folder, in_the_way, is_folder, remove
+from mhpdata.wording import why, writing
+
+FOLDER = ".mhp-fetch"
+AFTER = "run the same command again"
+ADVICE = "or pass another folder for the output"
+_OURS = re.compile(r"archive\.(part|zip)|\.?download\.json(\.part)?|drive\.zip(.{8}\.part)?")
+
+
+class Staging:
+    """Paths in the folder of an unfinished fetch.
+
+    Args:
+        out: Folder of the release.
+
+    Attributes:
+        part, archive, notes: The archive so far, the complete one, and what is known about it.
+        drive: The complete archive of gdown.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out, self.folder = out, out / FOLDER
+        self.part, self.archive, self.notes = (
+            self.folder / n for n in ("archive.part", "archive.zip", "download.json")
+        )
+        self.drive = self.folder / "drive.zip"
+
+    def create(self) -> None:
+        """Create the folder. Raises OutputError if something else has its name."""
+        with writing(self.folder, AFTER):
+            if os.path.lexists(self.folder) and not is_folder(self.folder):
+                raise in_the_way(self.folder, ADVICE)
+            self.folder.mkdir(exist_ok=True)
+
+    def clear(self) -> None:
+        """Remove the folder and its files. Raises OutputError if it has a file that is not mhp's."""
+        with writing(self.folder, AFTER):
+            ours = check_folder(self.folder, lambda path: _OURS.fullmatch(path.name) is not None, ADVICE)
+            if is_folder(self.folder):
+                remove(self.folder, ours)
+
+
+@contextlib.contextmanager
+def staging(out: Path) -> Iterator[Staging]:
+    """Create ``out`` if it is missing, and lock it; yield the paths of its unfinished fetch.
+
+    Raises:
+        OutputError: The folder cannot be written, or another command is writing there.
+    """
+    with writing(out, AFTER):
+        out.mkdir(parents=True, exist_ok=True)
+        lock = open_descriptor(out, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            remedy = "Wait until it ends, or pass another --out."
+            raise OutputError(out, "another mhp fetch is writing here", "", remedy) from error
+        except OSError as error:
+            remedy = "Pass an --out on a file system that supports locks, such as a local disk."
+            raise OutputError(out, f"cannot be locked ({why(error)})", "", remedy) from error
+        yield Staging(out)
+    finally:
+        os.close(lock)

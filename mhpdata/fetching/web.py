@@ -1,0 +1,279 @@
+"""Download a file from a web server: resumable, with retries, and never a mixture of two files.
+
+Bytes on disk are continued only if the server confirms that the file is the same (If-Range, ETag, Content-Range).
+Otherwise the download starts again. What arrives is not trusted: sizes are limited, and the release's hashes decide.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import IO, Any, NoReturn
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from mhpdata.errors import ArchiveError, OptionError, RemoteError
+from mhpdata.fetching.answers import Part, Version, address_of, read_answer, read_notes, write_notes
+from mhpdata.fetching.staging import AFTER, Staging
+from mhpdata.filesystem.descriptors import open_file
+from mhpdata.filesystem.ours import create, head
+from mhpdata.threads import hidden
+from mhpdata.wording import printable, why, writing
+
+TRIES, CHANGES = 8, 3
+"""Maximum requests in a row without progress, and number of other files on the server."""
+SILENCE_S = 30.0
+"""Longest wait for a connection or for the next bytes, in seconds."""
+_LONGEST_S = 30.0
+_STEP = 1 << 18
+_PROGRESS = 1 << 16
+"""Bytes that count as progress."""
+_MAGIC = b"PK\x03\x04"
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+OTHERWISE = "Or download the archive with a browser and pass it with --zip (in Python: archive=...)."
+RESUME = f"Check the network, then run the same command again to resume. {OTHERWISE}"
+CHECK_URL = f"Check the URL. {OTHERWISE}"
+
+
+def check_url(url: str) -> str:
+    """Return a URL if it can be downloaded from. Raises OptionError, which does not repeat it."""
+    expected = "http:// or https:// with a host, and without a user name, password or fragment"
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or "@" in parts.netloc or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
+        raise OptionError("url", "a URL that mhp cannot download from", expected, "Quote it in the shell.")
+    return url
+
+
+class Download:
+    """The download of one archive into a staging folder.
+
+    Args:
+        url: A URL that ``check_url`` accepts.
+        to: The staging folder, which exists.
+        most: Maximum bytes of the archive.
+        progress: Show a bar if stderr is a terminal.
+    """
+
+    def __init__(self, url: str, to: Staging, most: int, progress: bool = False) -> None:
+        self._url, self._to, self._most = url, to, most
+        parts = urlsplit(url)
+        self.place = printable(f"{parts.scheme}://{parts.netloc}{parts.path}")
+        """The URL for messages, without its query, which may be a signature."""
+        self._bar = tqdm(unit="B", unit_scale=True, desc="download", disable=hidden(progress))
+        self._opener = urllib.request.build_opener(_Redirects)
+        self._version: Version | None = None
+        self._best = self._changes = self._tries = 0
+        self._reason = ""
+
+    def run(self) -> None:
+        """Complete ``archive.part`` and rename it to ``archive.zip``.
+
+        Raises:
+            RemoteError: The server does not answer, refuses, or changes the file again and again.
+            ArchiveError: The file is not a zip archive, or larger than ``most``.
+            OutputError: The disk refuses to write.
+        """
+        with closing(self._bar):
+            self._resume()
+            while not self._is_complete():
+                self._wait()
+                try:
+                    self._request()
+                except urllib.error.HTTPError as error:
+                    self._refused(error)
+                except urllib.error.URLError as error:
+                    cause = error.reason
+                    final = isinstance(cause, ssl.SSLCertVerificationError)
+                    self._failed(_in_words(cause) if isinstance(cause, Exception) else str(cause), final)
+                except (http.client.HTTPException, _BrokenError) as error:
+                    self._failed(_in_words(error))
+            with writing(self._to.folder, AFTER):
+                self._to.part.replace(self._to.archive)
+                self._to.notes.unlink(missing_ok=True)
+
+    def _resume(self) -> None:
+        """Continue what an earlier command has downloaded from this URL, if the server said which file it was."""
+        with writing(self._to.folder, AFTER):
+            noted = read_notes(self._to.notes)
+            if noted is None or noted.address != address_of(self._url) or head(self._to.part, 0) is None:
+                return
+        self._version = noted
+        self._best = self._offset()
+
+    def _offset(self) -> int:
+        """Return the number of bytes that can be continued."""
+        if self._version is None or not self._version.condition:
+            return 0
+        return os.lstat(self._to.part).st_size
+
+    def _is_complete(self) -> bool:
+        """Return whether all bytes are there: those on disk are always of one file."""
+        size = None if self._version is None else self._version.size
+        return size is not None and os.lstat(self._to.part).st_size == size > 0
+
+    def _wait(self) -> None:
+        """Wait longer after each request in a row without progress. Raises RemoteError after the last one."""
+        if self._tries == TRIES:
+            self._give_up(f"{self._reason}, {TRIES} times in a row")
+        if self._tries:
+            time.sleep(min(2.0 ** (self._tries - 2), _LONGEST_S))
+        self._tries += 1
+
+    def _request(self) -> None:
+        """Ask for the file, or for its rest, and write what comes."""
+        offset, version = self._offset(), self._version
+        headers = {"User-Agent": "mhp", "Accept-Encoding": "identity"}
+        if offset and version is not None:
+            headers |= {"Range": f"bytes={offset}-", "If-Range": version.condition}
+        request = urllib.request.Request(self._url, headers=headers)
+        with _network():
+            answer = self._opener.open(request, timeout=SILENCE_S)
+        with closing(answer):
+            if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+                self._give_up("the server compresses the file")
+            known = read_answer(self._url, answer.status, answer.headers)
+            if answer.status not in (200, 206) or known is None:
+                self._start_again()
+                raise _BrokenError(f"an answer that mhp does not understand (status {answer.status})")
+            self._take(answer, *known, offset)
+
+    def _take(self, answer: Any, now: Version, part: Part, offset: int) -> None:
+        """Write the bytes of an answer, unless they continue another file."""
+        version = self._version
+        if part.start != offset and part.start:
+            self._start_again()
+            raise _BrokenError("an answer with another range than was asked for")
+        if version is not None and version.is_other(now):
+            self._changed()
+            if part.start:
+                self._start_again()
+                return
+        if (now.size or 0) > self._most:
+            self._too_large(now.size or 0)
+        if not part.start:
+            with writing(self._to.folder, AFTER):
+                create(self._to.part).close()
+                write_notes(self._to.notes, now)
+            self._version = now
+        with writing(self._to.folder, AFTER), open_file(self._to.part, "ab") as file:
+            self._copy(answer, file, part)
+
+    def _copy(self, answer: Any, file: IO[bytes], part: Part) -> None:
+        """Append the bytes of an answer to the file."""
+        done = part.start
+        end = None if part.length is None else part.start + part.length
+        self._bar.total = end
+        self._bar.n = done
+        while end is None or done < end:
+            with _network():
+                data = answer.read(4) if done == 0 else answer.read1(_STEP)
+            if not data:
+                break
+            if done == 0 and not _MAGIC.startswith(data):
+                self._not_a_zip(answer, data)
+            done += len(data)
+            if done > self._most:
+                self._too_large(done)
+            file.write(data)
+            self._bar.update(len(data))
+            if done >= self._best + _PROGRESS:
+                self._best, self._tries = done, 1
+        if end is None and done:
+            assert self._version is not None
+            file.flush()
+            self._version = self._version._replace(size=done)
+            write_notes(self._to.notes, self._version)
+        elif end is None or done < end:
+            of = "" if end is None else f" of {end}"
+            raise _BrokenError(f"the connection ended after {done}{of} bytes")
+
+    def _start_again(self) -> None:
+        """Forget what was downloaded; the next request asks for the whole file."""
+        self._version = None
+
+    def _changed(self) -> None:
+        self._changes += 1
+        self._best = 0
+        if self._changes >= CHANGES:
+            self._give_up(f"the file on the server changed {CHANGES} times during the download")
+
+    def _refused(self, error: urllib.error.HTTPError) -> None:
+        """Handle a status other than 200 and 206."""
+        with closing(error):
+            if error.code == 416:  # the file is shorter now
+                self._start_again()
+            reason = str(error.reason) if 300 <= error.code < 400 else f"status {error.code}"
+            self._failed(reason, final=error.code not in _PASSING | {416})
+            wait = error.headers.get("Retry-After", "") if error.headers else ""
+            if wait.isascii() and wait.isdigit() and len(wait) < 4:
+                time.sleep(min(float(wait), _LONGEST_S))
+
+    def _failed(self, reason: str, final: bool = False) -> None:
+        """Note why a request failed. Raises RemoteError if the next one would fail, too."""
+        self._reason = printable(reason)
+        if final:
+            self._give_up(self._reason)
+
+    def _give_up(self, reason: str) -> NoReturn:
+        remedy = CHECK_URL if reason.startswith(("status 4", "the server compresses")) else RESUME
+        raise RemoteError(self.place, f"cannot be downloaded ({reason})", "", remedy)
+
+    def _too_large(self, size: int) -> NoReturn:
+        raise ArchiveError(self.place, f"has at least {size} bytes", f"at most {self._most}", CHECK_URL)
+
+    def _not_a_zip(self, answer: Any, data: bytes) -> NoReturn:
+        kind = answer.headers.get_content_type()
+        found = "is a web page" if kind == "text/html" else f"is not a zip archive (it begins with {data!r})"
+        raise ArchiveError(self.place, found, "a zip archive", CHECK_URL)
+
+
+class _BrokenError(Exception):
+    """An answer ended early or does not fit the request; its text is the reason."""
+
+
+@contextmanager
+def _network() -> Iterator[None]:
+    """Tell an error of the network from one of the disk: both are OSError."""
+    try:
+        yield
+    except urllib.error.URLError:
+        raise
+    except OSError as error:
+        raise _BrokenError(_in_words(error)) from error
+
+
+def _in_words(error: BaseException) -> str:
+    """Return an error of the network in a few words."""
+    if isinstance(error, _BrokenError):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return f"the connection is not secure: {error.reason or error}"
+    if isinstance(error, OSError):
+        return why(error)
+    if isinstance(error, http.client.IncompleteRead):
+        return "the connection was closed in the middle of an answer"
+    return "an answer that is not HTTP"
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to web servers only, and never from https to http."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """Return the next request. Raises HTTPError for one that must not be followed."""
+        scheme = urlsplit(newurl).scheme
+        if scheme not in ("http", "https") or (scheme == "http" and req.type == "https"):
+            raise urllib.error.HTTPError(req.full_url, code, "redirected to an unsafe address", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
