@@ -47,7 +47,7 @@ ready:
 $(VENV)/demo/.ready: EXTRAS := viz
 $(VENV)/a/.ready: EXTRAS := mxnet,onnx,viz,dev
 $(VENV)/demo/.ready $(VENV)/a/.ready: MORE := $(TORCH)
-$(VENV)/b/.ready: EXTRAS := viz,dask,dev
+$(VENV)/b/.ready: EXTRAS := viz,dask,fetch,dev
 $(VENV)/lightning/.ready: EXTRAS := torch
 $(VENV)/lightning/.ready: MORE := torch==2.13.0 lightning==2.6.6 accelerate==1.15.0
 # albumentations depends on opencv-python-headless, which breaks opencv-python; so its other dependencies are listed here.

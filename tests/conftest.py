@@ -19,6 +19,7 @@ MOST_MEMORY = 3 << 30
 ONCE = {
     "checking": ["manifest", "release", "source"],
     "drawing": ["ahead", "jpeg_damage", "planes"],
+    "fetching": ["archive", "extract", "fetch", "web"],
     "filesystem": ["descriptors", "links", "ours", "regular"],
     "ground": ["empty", "interrupts", "opencv", "pool"],
     "images": ["resize"],
@@ -30,7 +31,7 @@ ONCE = {
     "scoring": ["agreement", "persons"],
     "source": ["files", "layouts", "lists", "names", "scan"],
     "synth": ["folder", "forms"],
-    "tools": ["pack", "running", "score", "verify"],
+    "tools": ["fetch", "pack", "running", "score", "verify"],
     "training": ["resume"],
     "whole": ["code", "design", "faults", "fuzz", "kills", "rooms", "versions"],
 }

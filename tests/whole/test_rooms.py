@@ -10,7 +10,18 @@ from places import ROOT, TESTS, files, module_of
 
 FRAMEWORKS = {"mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax", "onnx", "onnxscript", "onnxruntime"}
 FRAMEWORK_FOLDERS = ("mhpmodels/engines/", "mhpmodels/networks/")
-HEAVY = {"numba", "cv2", "h5py", "matplotlib", "tqdm", "simplejpeg", "dask", "obstore", "distributed"} | FRAMEWORKS
+HEAVY = {
+    "numba",
+    "cv2",
+    "h5py",
+    "matplotlib",
+    "tqdm",
+    "simplejpeg",
+    "dask",
+    "obstore",
+    "distributed",
+    "gdown",
+} | FRAMEWORKS
 
 ROOMS = """
 room                    may import
