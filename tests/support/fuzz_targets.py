@@ -8,6 +8,7 @@ attacked as well.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -47,8 +48,11 @@ from fuzz_packed import (
 )
 from fuzz_target import Builder, Seeds, Target
 from loading import open_loader
+from released import list_of, zipped
 
 import mhpdata
+from mhpdata.errors import ArchiveError
+from mhpdata.fetching.archive import open_archive
 from mhpdata.source.scan import scan
 from mhpdata.storage.shards.recordio import frame
 from mhpmodels.scoring.person_list import read_results
@@ -70,6 +74,26 @@ def list_reader(work: Path) -> tuple[Seeds, Callable[[bytes, int], Any]]:
         return names
 
     return [path.read_bytes(), b"", b"0001.jpg\r\n0002.jpg", b"\xef\xbb\xbf0003.jpg\n"], read
+
+
+def archive_reader(work: Path) -> tuple[Seeds, Callable[[bytes, int], Any]]:
+    """Reader of a zip archive of which the list of the release is known: a file is right, or an error."""
+    root = write_folder(work / "LV-MHP-v1", images=4, size=(32, 48))
+    path, release = zipped(root, work / "LV-MHP-v1.zip"), list_of(root)
+    wanted = {name: (root / name).read_bytes() for name in release}
+    seeds = [path.read_bytes()]
+
+    def read(data: bytes, _: int) -> Any:
+        path.write_bytes(data)
+        found = {}
+        with open_archive(path, release) as archive:
+            for name in release:
+                with contextlib.suppress(ArchiveError):
+                    found[name] = archive.read(name)
+        assert all(wanted[name] == content for name, content in found.items())
+        return sorted(found)
+
+    return seeds, read
 
 
 def results_reader(work: Path) -> Callable[[bytes, int], Any]:
@@ -150,6 +174,7 @@ BUILDERS: dict[str, Builder] = {
     "bmp, webp and gif image": lambda work: Target(others(), read_photo, False),
     "predicted png": lambda work: Target(label_pngs(), read_predicted_png, True),
     "predicted png, CRC right": lambda work: Target(label_pngs(), read_predicted_png, False, repair_png),
+    "zip archive": lambda work: Target(*archive_reader(work), False),
     "image list": lambda work: Target(*list_reader(work), False),
     "results.txt": lambda work: Target([b"0010 1 0.98 2 0.75\n0011\n0012 1 0.5\n"], results_reader(work), False),
     "loader, jpeg": loader("jpeg"),

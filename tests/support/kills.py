@@ -2,9 +2,9 @@
 
 Run:  python tests/support/kills.py --kills 40 --out benchmarks/results          (make kills)
 
-Packing, training, evaluating and predicting run as commands. SIGKILL, SIGTERM or SIGINT ends each of them repeatedly:
-at a random moment of its run time or, every second time, a random while after the name of an unfinished file has
-appeared. After each end, everything under a final name must be complete. The same command (for training: with --resume)
+Fetching, packing, training, evaluating and predicting run as commands. SIGKILL, SIGTERM or SIGINT ends each of them
+repeatedly: at a random moment of its run time or, every second time, a random while after the name of an unfinished
+file has appeared. After each end, everything under a final name must be complete. The same command (for training: with --resume)
 runs again until it finishes; then all bytes must equal those of an uninterrupted run, and the next cycle starts from
 scratch.
 """
@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from folder import tree, write_folder
+from released import zipped
 
 import mhpdata
 from mhpdata.synth.writing.folder import synthesize
@@ -75,6 +76,24 @@ def pack(source: Path, format: str) -> Victim:
 
     flags = f"--src {source} --shard-mb 1 --format {format}"
     return Victim(lambda out: tool("pack", f"{flags} --out {out}"), lambda out, _: tree(out), check)
+
+
+def fetch(source: Path, archive: Path) -> Victim:
+    """mhp fetch: every file under its final name is one of the archive; a complete folder has nothing else."""
+
+    def check(out: Path, expected: Digests) -> None:
+        there = tree(out).items() if out.exists() else ()
+        assert {
+            name: digest for name, digest in there if not Path(name).name.startswith(".")
+        }.items() <= expected.items()
+
+    script = Path(__file__).with_name("fetch_pretended.py")
+    flags = f"mhp-v1 --accept-licence --zip {archive}"
+    return Victim(
+        lambda out: [sys.executable, str(script), str(source), *f"{flags} --out {out}".split()],
+        lambda out, _: tree(out),
+        check,
+    )
 
 
 def train(rec: Path, engine: str) -> Victim:
@@ -222,10 +241,16 @@ def environment() -> dict[str, str]:
 
 
 def packers(work: Path) -> dict[str, Victim]:
-    """Return mhp pack and write its input."""
+    """Return mhp pack and mhp fetch, and write their inputs."""
     source = work / "MHP_v1"
     synthesize(source, images=40, seed=5, scale=0.5)
-    return {f"pack, {format}": pack(source, format) for format in ("recordio", "hdf5")}
+    victims = {f"pack, {format}": pack(source, format) for format in ("recordio", "hdf5")}
+    many, chance = work / "many", random.Random(0)
+    for number in range(1500):
+        path = many / ("images", "annotations")[number % 2] / f"{number}.bin"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(chance.randbytes(chance.randrange(30_000)))
+    return {**victims, "fetch": fetch(many, zipped(many, work / "many.zip"))}
 
 
 def users(work: Path) -> dict[str, Victim]:

@@ -19,8 +19,8 @@ def packing(tmp_path_factory):
     return packers(tmp_path_factory.mktemp("packing"))
 
 
-@pytest.mark.parametrize("name", ["pack, recordio", pytest.param("pack, hdf5", marks=pytest.mark.slow)])
-def test_a_pack_ends_with_the_same_bytes(packing, tmp_path, name):
+@pytest.mark.parametrize("name", ["pack, recordio", pytest.param("pack, hdf5", marks=pytest.mark.slow), "fetch"])
+def test_a_pack_or_fetch_ends_with_the_same_bytes(packing, tmp_path, name):
     check(attack(packing[name], tmp_path / "work", 6))
 
 
