@@ -71,16 +71,14 @@ def download_from_drive(dataset: Dataset, to: Staging, most: int, progress: bool
                 remedy = to_write(error, place, AFTER)
                 raise OutputError(place, f"cannot be written ({why(error)})", "", remedy) from error
             raise _refused(dataset, error) from error
-    if not to.drive.is_file():
-        raise _refused(dataset, None)
 
 
-def _refused(dataset: Dataset, error: Exception | None) -> RemoteError:
+def _refused(dataset: Dataset, error: Exception) -> RemoteError:
     """Return the error for a file that Google Drive does not hand out."""
     reason = "the connection failed"
     if type(error).__name__ == "FileURLRetrievalError":
         reason = "Google Drive does not hand it out: its limit of downloads may be reached, or the file is gone"
-    elif type(error).__name__ == "DownloadError":
+    elif type(error).__name__ == "DownloadError" and not isinstance(error.__cause__, OSError):
         reason = "it did not arrive completely"
     remedy = (
         f"Run the same command again later to resume. Or open {dataset.drive_page} in a browser, download the archive "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.checking.release import ReleaseFile, release_files
-from mhpdata.errors import ArchiveError, OptionError
+from mhpdata.errors import ArchiveError, OptionError, RemoteError
 from mhpdata.fetching.archive import Archive, open_archive
 from mhpdata.fetching.datasets import DATASETS, Dataset
 from mhpdata.fetching.drive import download_from_drive, load_gdown
@@ -134,6 +134,9 @@ def fetch(
                 done = _extract(opened, out, dataset, missing, progress)
         except ArchiveError:
             to.clear()
+            raise
+        except RemoteError:
+            to.leave()
             raise
         to.clear()
         return done

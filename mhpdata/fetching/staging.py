@@ -63,6 +63,11 @@ class Staging:
             if is_folder(self.folder):
                 remove(self.folder, ours)
 
+    def leave(self) -> None:
+        """Remove the folder if it is empty: nothing was downloaded."""
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
 
 @contextlib.contextmanager
 def staging(out: Path) -> Iterator[Staging]:

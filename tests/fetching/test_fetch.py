@@ -206,6 +206,15 @@ def test_from_google_drive(tmp_path, release, original, fake_drive):
     assert fake_drive.calls == ["1hTS8QJBuGdcppFAr_bvW2tsD9hW_ptr5"] and tree(tmp_path / "out") == tree(original)
 
 
+class DownloadError(Exception):
+    """An error with the name of gdown's."""
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
 class FileURLRetrievalError(Exception):
     """An error with the name of gdown's."""
 
@@ -217,12 +226,15 @@ class FileURLRetrievalError(Exception):
         (ConnectionResetError(104, "reset"), RemoteError, "the connection failed"),
         (OSError(28, "No space left on device"), OutputError, "Free space"),
         (AssertionError(), RemoteError, "--zip"),
+        (DownloadError("incomplete"), RemoteError, "did not arrive completely"),
+        (caused(DownloadError("tried"), ConnectionError("down")), RemoteError, "the connection failed"),
     ],
 )
 def test_google_drive_refuses(tmp_path, release, fake_drive, error, kind, says):
     fake_drive.content = error
     with pytest.raises(kind, match=says):
         get(tmp_path / "out")
+    assert kind is OutputError or list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_file_of_google_drive_that_is_too_large(tmp_path, release, fake_drive):

@@ -4,9 +4,9 @@ Run:  python tests/support/kills.py --kills 40 --out benchmarks/results         
 
 Fetching, packing, training, evaluating and predicting run as commands. SIGKILL, SIGTERM or SIGINT ends each of them
 repeatedly: at a random moment of its run time or, every second time, a random while after the name of an unfinished
-file has appeared. After each end, everything under a final name must be complete. The same command (for training: with --resume)
-runs again until it finishes; then all bytes must equal those of an uninterrupted run, and the next cycle starts from
-scratch.
+file has appeared. After each end, everything under a final name must be complete. The same command (for training: with
+--resume) runs again until it finishes; then all bytes must equal those of an uninterrupted run, and the next cycle
+starts from scratch.
 """
 
 from __future__ import annotations
