@@ -10,11 +10,12 @@ from typing import Any
 from mhpdata.checking.release import ReleaseFile, release_files
 from mhpdata.errors import ArchiveError, OptionError, RemoteError
 from mhpdata.fetching.archive import Archive, open_archive
+from mhpdata.fetching.connection import check_url
 from mhpdata.fetching.datasets import DATASETS, Dataset
 from mhpdata.fetching.drive import download_from_drive, load_gdown
 from mhpdata.fetching.extract import extract, missing_files
 from mhpdata.fetching.staging import Staging, staging
-from mhpdata.fetching.web import Download, check_url
+from mhpdata.fetching.web import Download
 from mhpdata.options import check_choice, check_path
 from mhpdata.wording import counted, printable
 

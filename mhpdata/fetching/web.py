@@ -12,20 +12,20 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import IO, Any, NoReturn
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from mhpdata.errors import ArchiveError, OptionError, RemoteError
+from mhpdata.errors import ArchiveError, RemoteError
 from mhpdata.fetching.answers import Part, Version, address_of, read_answer, read_notes, write_notes
+from mhpdata.fetching.connection import BrokenError, Redirects, in_words, network
 from mhpdata.fetching.staging import AFTER, Staging
 from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.ours import create, head
 from mhpdata.threads import hidden
-from mhpdata.wording import printable, why, writing
+from mhpdata.wording import printable, writing
 
 TRIES, CHANGES = 8, 3
 """Maximum requests in a row without progress, and number of other files on the server."""
@@ -40,19 +40,6 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 OTHERWISE = "Or download the archive with a browser and pass it with --zip (in Python: archive=...)."
 RESUME = f"Check the network, then run the same command again to resume. {OTHERWISE}"
 CHECK_URL = f"Check the URL. {OTHERWISE}"
-
-
-def check_url(url: str) -> str:
-    """Return a URL if it can be downloaded from. Raises OptionError, which does not repeat it."""
-    expected = "http:// or https:// with a host, and without a user name, password or fragment"
-    try:
-        parts = urlsplit(url)
-        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits or "@" in parts.netloc or parts.fragment or not url.isascii() or not url.isprintable() or " " in url:
-        raise OptionError("url", "a URL that mhp cannot download from", expected, "Quote it in the shell.")
-    return url
 
 
 class Download:
@@ -71,7 +58,7 @@ class Download:
         self.place = printable(f"{parts.scheme}://{parts.netloc}{parts.path}")
         """The URL for messages, without its query, which may be a signature."""
         self._bar = tqdm(unit="B", unit_scale=True, desc="download", disable=hidden(progress))
-        self._opener = urllib.request.build_opener(_Redirects)
+        self._opener = urllib.request.build_opener(Redirects)
         self._version: Version | None = None
         self._best = self._changes = self._tries = 0
         self._reason = ""
@@ -95,9 +82,9 @@ class Download:
                 except urllib.error.URLError as error:
                     cause = error.reason
                     final = isinstance(cause, ssl.SSLCertVerificationError)
-                    self._failed(_in_words(cause) if isinstance(cause, Exception) else str(cause), final)
-                except (http.client.HTTPException, _BrokenError) as error:
-                    self._failed(_in_words(error))
+                    self._failed(in_words(cause) if isinstance(cause, Exception) else str(cause), final)
+                except (http.client.HTTPException, BrokenError) as error:
+                    self._failed(in_words(error))
             with writing(self._to.folder, AFTER):
                 self._to.part.replace(self._to.archive)
                 self._to.notes.unlink(missing_ok=True)
@@ -137,7 +124,7 @@ class Download:
         if offset and version is not None:
             headers |= {"Range": f"bytes={offset}-", "If-Range": version.condition}
         request = urllib.request.Request(self._url, headers=headers)
-        with _network():
+        with network():
             answer = self._opener.open(request, timeout=SILENCE_S)
         with closing(answer):
             if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -145,7 +132,7 @@ class Download:
             known = read_answer(self._url, answer.status, answer.headers)
             if answer.status not in (200, 206) or known is None:
                 self._start_again()
-                raise _BrokenError(f"an answer that mhp does not understand (status {answer.status})")
+                raise BrokenError(f"an answer that mhp does not understand (status {answer.status})")
             self._take(answer, *known, offset)
 
     def _take(self, answer: Any, now: Version, part: Part, offset: int) -> None:
@@ -153,7 +140,7 @@ class Download:
         version = self._version
         if part.start != offset and part.start:
             self._start_again()
-            raise _BrokenError("an answer with another range than was asked for")
+            raise BrokenError("an answer with another range than was asked for")
         if version is not None and version.is_other(now):
             self._changed()
             if part.start:
@@ -176,7 +163,7 @@ class Download:
         self._bar.total = end
         self._bar.n = done
         while end is None or done < end:
-            with _network():
+            with network():
                 data = answer.read(4) if done == 0 else answer.read1(_STEP)
             if not data:
                 break
@@ -196,7 +183,7 @@ class Download:
             write_notes(self._to.notes, self._version)
         elif end is None or done < end:
             of = "" if end is None else f" of {end}"
-            raise _BrokenError(f"the connection ended after {done}{of} bytes")
+            raise BrokenError(f"the connection ended after {done}{of} bytes")
 
     def _start_again(self) -> None:
         """Forget what was downloaded; the next request asks for the whole file."""
@@ -236,44 +223,3 @@ class Download:
         kind = answer.headers.get_content_type()
         found = "is a web page" if kind == "text/html" else f"is not a zip archive (it begins with {data!r})"
         raise ArchiveError(self.place, found, "a zip archive", CHECK_URL)
-
-
-class _BrokenError(Exception):
-    """An answer ended early or does not fit the request; its text is the reason."""
-
-
-@contextmanager
-def _network() -> Iterator[None]:
-    """Tell an error of the network from one of the disk: both are OSError."""
-    try:
-        yield
-    except urllib.error.URLError:
-        raise
-    except OSError as error:
-        raise _BrokenError(_in_words(error)) from error
-
-
-def _in_words(error: BaseException) -> str:
-    """Return an error of the network in a few words."""
-    if isinstance(error, _BrokenError):
-        return str(error)
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, ssl.SSLError):
-        return f"the connection is not secure: {error.reason or error}"
-    if isinstance(error, OSError):
-        return why(error)
-    if isinstance(error, http.client.IncompleteRead):
-        return "the connection was closed in the middle of an answer"
-    return "an answer that is not HTTP"
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to web servers only, and never from https to http."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        """Return the next request. Raises HTTPError for one that must not be followed."""
-        scheme = urlsplit(newurl).scheme
-        if scheme not in ("http", "https") or (scheme == "http" and req.type == "https"):
-            raise urllib.error.HTTPError(req.full_url, code, "redirected to an unsafe address", headers, fp)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)

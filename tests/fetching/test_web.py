@@ -10,8 +10,9 @@ from scripted_server import Reply, cut, header, scripted, status
 
 from mhpdata.errors import ArchiveError, OptionError, OutputError, RemoteError
 from mhpdata.fetching import web
+from mhpdata.fetching.connection import check_url
 from mhpdata.fetching.staging import staging
-from mhpdata.fetching.web import Download, check_url
+from mhpdata.fetching.web import Download
 
 CONTENT = b"PK\x03\x04" + random.Random(0).randbytes(600_000)
 OTHER = b"PK\x03\x04" + random.Random(1).randbytes(500_000)
