@@ -56,7 +56,7 @@ def edit(folders: Folders, out: str | Path, options: EditOptions | None = None, 
         for folder in folders:
             place = check_folder("from", folder)
             if isinstance(place, Path) and place.resolve() == out.resolve():
-                raise OptionError("out", f"{out} is also --from", "another folder")
+                raise OptionError("out", f"{out} is also --from", "another folder", "Pass a new folder as --out.")
         plan = open_plan(folders, options or EditOptions(), stack)
         stack.enter_context(writing(out, RESUME))
         make_folder(out)

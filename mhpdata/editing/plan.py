@@ -64,7 +64,7 @@ def open_plan(folders: Folders, options: EditOptions, stack: ExitStack) -> Plan:
         PackedError: A packed folder is damaged.
     """
     if not folders:
-        raise OptionError("from", "no packed folder", "at least one")
+        raise OptionError("from", "no packed folder", "at least one", "Pass a packed folder.")
     if options.format is not None:
         check_choice("format", options.format, FORMATS)
     if options.shard_mb is not None:

@@ -78,10 +78,12 @@ def read_names(path: Path) -> frozenset[str]:
     try:
         lines = read_regular(path, MOST_BYTES).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError("names", f"{path} cannot be read ({error})", "a text file with a name per line") from error
+        raise OptionError(
+            "names", f"{path} cannot be read ({error})", "a text file with a name per line", "Correct the path."
+        ) from error
     names = frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not names:
-        raise OptionError("names", f"{path} has no names", "a name per line, such as 5 or train/5")
+        raise OptionError("names", f"{path} has no names", "a name per line, such as 5 or train/5", "Add some.")
     return names
 
 
@@ -102,11 +104,13 @@ def parse_splits(given: Iterable[str], packs: Sequence[Pack], known: Sequence[st
         new, equals, old = text.partition("=")
         old = old if equals else new
         if old not in there:
-            raise OptionError("split", f"no split {old!r} in the packed folders", either(there))
+            raise OptionError("split", f"no split {old!r} in the packed folders", either(there), "Check the spelling.")
         if new not in known:
-            raise OptionError("split", f"{new!r} is not a split of the layout", either(known))
+            raise OptionError(
+                "split", f"{new!r} is not a split of the layout", either(known), "Pass one of these before =."
+            )
         if old in splits:
-            raise OptionError("split", f"{old} is given twice", "each split once")
+            raise OptionError("split", f"{old} is given twice", "each split once", "Omit one of the two.")
         splits[old] = new
     return splits or {name: name for name in there}
 
@@ -157,7 +161,7 @@ def _refuse_unknown(listed: Iterable[Chosen], choice: Choice) -> None:
     if missing := sorted(choice.names - known):
         more = f" and {counted(len(missing) - 1, 'other')}" if len(missing) > 1 else ""
         found = printable(f"{missing[0]!r}{more} in none of the splits {', '.join(choice.splits)}")
-        raise OptionError("names", found, "names of packed samples, such as 5 or train/5")
+        raise OptionError("names", found, "names of packed samples, such as 5 or train/5", "Correct the list.")
 
 
 def _filtered(

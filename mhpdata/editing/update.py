@@ -70,7 +70,7 @@ def update(
         pack = Pack(earlier)
         stack.callback(pack.close)
         if isinstance(pack.folder, Path) and pack.folder.resolve() == check_path("out", out).resolve():
-            raise OptionError("out", f"{out} is also --from", "another folder")
+            raise OptionError("out", f"{out} is also --from", "another folder", "Pass a new folder as --out.")
         run = stack.enter_context(open_run(src, out, choices))
         _check(pack, run)
         started = _Update(**vars(run), earlier=_Earlier(pack))
