@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from mhptools.arguments import AS_JSON, WORKERS
 from mhptools.messages import progress
 from mhptools.paths import PACKED
 from mhptools.running import DATA, Command
@@ -26,9 +27,9 @@ same samples, 1 they differ.
 @click.command(cls=Command, epilog=EXAMPLE)
 @click.argument("a", type=PACKED)
 @click.argument("b", type=PACKED)
-@click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
+@WORKERS
 @click.option("--all", "show_all", is_flag=True, help=f"List every sample, not just the first {SHOWN} of each kind.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@AS_JSON
 def main(a: str, b: str, workers: int | None, show_all: bool, as_json: bool) -> None:
     """Compare two packed folders, sample by sample.
 

@@ -9,8 +9,10 @@ import click
 
 from mhpmodels.evaluation.results import MODES
 from mhpmodels.recipe import DATASETS
+from mhptools.arguments import AS_JSON
 from mhptools.messages import progress
 from mhptools.network import (
+    CHECKPOINT,
     OF_WEIGHTS,
     ON_MACHINE,
     OTHER_WEIGHTS,
@@ -18,7 +20,7 @@ from mhptools.network import (
     options_of_a_network,
     options_of_the_images,
 )
-from mhptools.paths import INPUT, PACKED
+from mhptools.paths import PACKED
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -48,14 +50,7 @@ ALIASES = {"val": "crop", "testval": "whole"}
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.option("--data", required=True, type=PACKED, help="Packed folder, or its address.")
-@click.option(
-    "--checkpoint",
-    "--resume",
-    required=True,
-    type=INPUT,
-    help="Run folder or checkpoint of mhp train, or any other weights file: .params, .pt or .onnx. --resume is "
-    "GluonCV's name.",
-)
+@CHECKPOINT
 @click.option("--split", default="val", show_default=True, help="Split to evaluate on.")
 @click.option(
     "--mode",
@@ -76,7 +71,7 @@ ALIASES = {"val": "crop", "testval": "whole"}
     show_default=True,
     help="Images per batch of --mode crop without --multi-scale; otherwise 1.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@AS_JSON
 @click.option("--dataset", type=click.Choice(DATASETS), hidden=True, expose_value=False)
 @click.option("--eval", is_flag=True, hidden=True, expose_value=False, help="Accepted and ignored, as in GluonCV.")
 @click.option("--syncbn", is_flag=True, hidden=True, expose_value=False, help="Accepted and ignored.")

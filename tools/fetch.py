@@ -8,6 +8,7 @@ import sys
 import click
 
 from mhpdata.fetching.datasets import DATASETS
+from mhptools.arguments import AS_JSON
 from mhptools.messages import progress
 from mhptools.paths import FILE, PATH
 from mhptools.running import DATA, Command
@@ -33,7 +34,7 @@ the licence is not accepted, 3 a reason outside the data (network, disk, permiss
 @click.option("--url", metavar="URL", help="Address of the zip archive, instead of the authors' file on Google Drive.")
 @click.option("--zip", "archive", type=FILE, help="Zip archive that you have already; it is only read.")
 @click.option("--all", "show_all", is_flag=True, help=f"List every problem, not just the first {SHOWN}.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@AS_JSON
 def main(
     dataset: str,
     out: str,

@@ -15,7 +15,16 @@ from mhpdata.settings.rules import options_of
 from mhpmodels.engines.engine import ENGINES
 from mhpmodels.recipe import BACKBONES, DTYPES, MODELS
 from mhptools.flags import flag
+from mhptools.paths import INPUT
 
+CHECKPOINT = click.option(
+    "--checkpoint",
+    "--resume",
+    required=True,
+    type=INPUT,
+    help="Run folder or checkpoint of mhp train, or any other weights file: .params, .pt or .onnx. --resume is "
+    "GluonCV's name.",
+)
 OTHER_WEIGHTS = "Network (only for weights not saved by mhp train)"
 """Heading of the options OF_WEIGHTS."""
 _FIELDS = ("model", "backbone", "classes", "aux", "base_size", "engine", "dtype", "ngpus")

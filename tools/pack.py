@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from mhpdata.options import DAMAGE, FORMATS, IMAGES, LAYOUT_NAMES, ON_ERROR, OVERLAPS, SIZES_OF
+from mhptools.arguments import ALLOW_EMPTY, AS_JSON, FOLLOW_LINKS, WORKERS, choice
 from mhptools.messages import progress
 from mhptools.paths import FILE, FOLDER, PACKED, PATH
 from mhptools.running import DATA, Command
@@ -68,10 +69,8 @@ _FLAGS = {"splits": "--split"}
 @click.option(
     "-o", "--out", required=True, type=PATH, help="Packed folder to write: new, empty, or an unfinished pack."
 )
-@click.option(
-    "--layout", type=click.Choice(LAYOUT_NAMES), default=LAYOUT_NAMES[0], show_default=True, help="Layout of --src."
-)
-@click.option("--format", type=click.Choice(FORMATS), default="recordio", show_default=True, help="Format of shards.")
+@choice("--layout", LAYOUT_NAMES, "Layout of --src.")
+@choice("--format", FORMATS, "Format of shards.")
 @click.option(
     "--split",
     "splits",
@@ -101,24 +100,18 @@ _FLAGS = {"splits": "--split"}
     help="Resize images so that the side named by --size-of has this length, 8 to 8192 pixels; smaller images are "
     "upsampled. 0 keeps the source size.",
 )
-@click.option(
-    "--size-of", type=click.Choice(SIZES_OF), default="short", show_default=True, help="Side that --size sets."
-)
-@click.option(
+@choice("--size-of", SIZES_OF, "Side that --size sets.")
+@choice(
     "--overlap",
-    type=click.Choice(OVERLAPS),
-    default="first",
-    show_default=True,
-    help="Which person gets a pixel labelled by several: the first or last by person number, the smallest (fewest "
+    OVERLAPS,
+    "Which person gets a pixel labelled by several: the first or last by person number, the smallest (fewest "
     "pixels) or nearest (the person whose closest unshared pixel is nearest). ignore acts as first, but labels the "
     "pixel 255 where the persons' labels differ. Each person's own mask is kept as well.",
 )
-@click.option(
+@choice(
     "--image",
-    type=click.Choice(IMAGES),
-    default="jpeg",
-    show_default=True,
-    help="How images are stored: jpeg (smallest), yuv420 (fast to load, about five times as large), raw (lossless, "
+    IMAGES,
+    "How images are stored: jpeg (smallest), yuv420 (fast to load, about five times as large), raw (lossless, "
     "largest).",
 )
 @click.option("--quality", default=95, show_default=True, help="JPEG quality of re-encoded images, 1 to 100.")
@@ -128,25 +121,21 @@ _FLAGS = {"splits": "--split"}
     show_default=True,
     help="Maximum total size of the records in a shard, in MB (2**20 bytes).",
 )
-@click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
-@click.option(
+@WORKERS
+@choice(
     "--on-error",
-    type=click.Choice(ON_ERROR),
-    default="fail",
-    show_default=True,
-    help="Stop at the first image or list line with an error, including errors in its masks; or skip these and report "
+    ON_ERROR,
+    "Stop at the first image or list line with an error, including errors in its masks; or skip these and report "
     "them. skip also accepts lists with CRLF line endings.",
 )
-@click.option(
+@choice(
     "--damaged",
-    type=click.Choice(DAMAGE),
-    default="fail",
-    show_default=True,
-    help="A JPEG whose pixels are damaged: treat it as an error, or keep the pixels that decode, re-encode them and "
+    DAMAGE,
+    "A JPEG whose pixels are damaged: treat it as an error, or keep the pixels that decode, re-encode them and "
     "note it in the manifest.",
 )
-@click.option("--follow-links", is_flag=True, help="Follow links that point outside --src; refused by default.")
-@click.option("--allow-empty", is_flag=True, help="Accept splits without images; an error by default.")
+@FOLLOW_LINKS
+@ALLOW_EMPTY
 @click.option("--overwrite", is_flag=True, help="Replace the packed dataset in --out.")
 @click.option(
     "--dry-run",
@@ -171,7 +160,7 @@ _FLAGS = {"splits": "--split"}
     help="Pack on the Dask cluster whose scheduler is at ADDRESS, such as tcp://10.0.0.1:8786; local starts processes "
     "on this machine.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@AS_JSON
 @click.pass_context
 def main(
     ctx: click.Context,

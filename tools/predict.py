@@ -10,9 +10,10 @@ import click
 from mhpdata.images.exif import EXIF
 from mhpdata.options import ON_ERROR
 from mhpdata.wording import counted, printable
+from mhptools.arguments import choice
 from mhptools.messages import progress
-from mhptools.network import OF_WEIGHTS, ON_MACHINE, OTHER_WEIGHTS, network_fields, options_of_a_network
-from mhptools.paths import FILE, INPUT, PACKED, PATH
+from mhptools.network import CHECKPOINT, OF_WEIGHTS, ON_MACHINE, OTHER_WEIGHTS, network_fields, options_of_a_network
+from mhptools.paths import FILE, PACKED, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -40,14 +41,7 @@ GROUPS = (
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.argument("photos", nargs=-1, metavar="[IMAGE]...", type=FILE)
-@click.option(
-    "--checkpoint",
-    "--resume",
-    required=True,
-    type=INPUT,
-    help="Run folder or checkpoint of mhp train, or any other weights file: .params, .pt or .onnx. --resume is "
-    "GluonCV's name.",
-)
+@CHECKPOINT
 @click.option("-o", "--out", required=True, type=PATH, help="Folder for the label maps; created if missing.")
 @click.option(
     "--data", type=PACKED, help="Packed folder, or its address, with the images to predict, instead of image files."
@@ -70,12 +64,10 @@ GROUPS = (
 @click.option("--legend", is_flag=True, help="Also write a legend of the classes and their colours; needs Matplotlib.")
 @click.option("--overwrite", is_flag=True, help="Replace the files of an earlier mhp predict in --out.")
 @click.option("--keep", is_flag=True, help="Keep existing files and write the missing ones, as after an interruption.")
-@click.option(
+@choice(
     "--on-error",
-    type=click.Choice(ON_ERROR),
-    default="fail",
-    show_default=True,
-    help="Stop at the first image that is damaged or unreadable, or skip such images and report them.",
+    ON_ERROR,
+    "Stop at the first image that is damaged or unreadable, or skip such images and report them.",
 )
 def main(
     photos: tuple[str, ...],

@@ -7,6 +7,7 @@ import sys
 import click
 
 from mhpmodels.scoring.table import SIZES, UNKNOWN
+from mhptools.arguments import AS_JSON, WORKERS
 from mhptools.messages import progress
 from mhptools.network import options_of_the_images
 from mhptools.paths import FOLDER, PACKED, PATH
@@ -55,8 +56,8 @@ GROUPS = (
     help="Reject labels outside the dataset's classes, or count them as the official code of each metric does.",
 )
 @options_of_the_images
-@click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@WORKERS
+@AS_JSON
 @click.option("--csv", "csv_path", type=PATH, help="CSV file to write, with one row per image.")
 @click.option(
     "--worst",

@@ -8,6 +8,7 @@ import sys
 import click
 
 from mhpdata.wording import printable
+from mhptools.arguments import AS_JSON
 from mhptools.messages import progress
 from mhptools.paths import PATH
 from mhptools.running import Command
@@ -34,7 +35,7 @@ Examples:
 @click.option(
     "--scale", default=1.0, help="Factor for the height and width of the images; 0.25 gives small files quickly."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@AS_JSON
 def main(
     out: str,
     layout: str,

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mhpdata.options import LAYOUT_NAMES
+from mhptools.arguments import ALLOW_EMPTY, AS_JSON, FOLLOW_LINKS, WORKERS
 from mhptools.flags import packed_folder
 from mhptools.messages import progress
 from mhptools.paths import FOLDER, PACKED
@@ -47,13 +48,13 @@ GROUPS = (
     "--agreement", is_flag=True, help="Score annotations of the same image against each other, instead of checking."
 )
 @click.option("--layout", type=click.Choice(LAYOUT_NAMES), help="Layout of --src.  [default: auto]")
-@click.option("--follow-links", is_flag=True, help="Follow links that point outside --src; refused by default.")
-@click.option("--allow-empty", is_flag=True, help="Accept splits without images; an error by default.")
-@click.option("-j", "--workers", type=int, help="Number of threads.  [default: one per core]")
+@FOLLOW_LINKS
+@ALLOW_EMPTY
+@WORKERS
 @click.option(
     "--all", "show_all", is_flag=True, help=f"List every problem and remark, not just the first {SHOWN} of each."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@AS_JSON
 def main(
     folder: str | None,
     data: str | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -136,35 +137,53 @@ def open_run(src: str | Path, out: str | Path, choices: Choices, lock: bool = Tr
         OutputError: The folder cannot be written or locked.
         OptionError: An argument is invalid.
     """
-    given: dict[str, Any] = {"layout": AUTO, "splits": None, "workers": None, "on_error": "fail", **choices}
-    layout, splits, workers, on_error = (given.pop(name) for name in ("layout", "splits", "workers", "on_error"))
-    follow_links, allow_empty, progress = (given.pop(n, False) for n in ("follow_links", "allow_empty", "progress"))
-    options = PackOptions(**given)
-    check_choice("on_error", on_error, ON_ERROR)
-    workers = usable_cores() if workers is None else workers
-    check_range("workers", workers, 1, 4096)
+    chosen = Chosen.of(choices)
     src, out = check_path("src", src), check_path("out", out)
     with below(src):
-        source = open_source(src, layout, splits, follow_links, workers, progress)
-        if source.problems and on_error == "fail":
+        source = open_source(src, chosen)
+        if source.problems and not chosen.skip:
             raise source.problems[0].error
-        if not allow_empty:
+        if not chosen.allow_empty:
             refuse_empty(source)
     with below(src), writing(out, RESUME):
         make_folder(out)
         with Output(out, LAYOUTS[source.listing.layout].SPLITS, lock) as output:
-            yield Run(source, output, options, on_error == "skip", allow_empty, follow_links)
+            yield Run(source, output, chosen.options, chosen.skip, chosen.allow_empty, chosen.follow_links)
 
 
-def open_source(
-    src: Path, layout: str, splits: Sequence[str] | None, follow_links: bool, workers: int, progress: bool
-) -> Source:
-    """Scan a download, and select the splits to pack; the arguments are those of ``pack``."""
-    listing = scan(src, layout, follow_links)
-    return Source(src, listing, _chosen(splits, listing.layout), workers, progress)
+@dataclass(frozen=True)
+class Chosen:
+    """Checked arguments of ``pack``, with their defaults; ``skip`` is on_error="skip"."""
+
+    options: PackOptions
+    layout: str
+    splits: Sequence[str] | None
+    workers: int
+    skip: bool
+    follow_links: bool
+    allow_empty: bool
+    progress: bool
+
+    @classmethod
+    def of(cls, choices: Choices) -> Chosen:
+        """Check the keyword arguments of a call; raise OptionError if one is invalid."""
+        given: dict[str, Any] = {"layout": AUTO, "splits": None, "workers": None, "on_error": "fail", **choices}
+        layout, splits, workers, on_error = (given.pop(name) for name in ("layout", "splits", "workers", "on_error"))
+        switches = [given.pop(name, False) for name in ("follow_links", "allow_empty", "progress")]
+        options = PackOptions(**given)
+        check_choice("on_error", on_error, ON_ERROR)
+        workers = usable_cores() if workers is None else workers
+        check_range("workers", workers, 1, 4096)
+        return cls(options, layout, splits, workers, on_error == "skip", *switches)
 
 
-def _chosen(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
+def open_source(src: Path, chosen: Chosen) -> Source:
+    """Scan a download, and select the splits to pack."""
+    listing = scan(src, chosen.layout, chosen.follow_links)
+    return Source(src, listing, _splits(chosen.splits, listing.layout), chosen.workers, chosen.progress)
+
+
+def _splits(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
     known = LAYOUTS[layout].SPLITS
     for split in splits or ():
         check_choice("split", split, known)

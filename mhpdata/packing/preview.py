@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.errors import SourceError
-from mhpdata.options import ON_ERROR, Layout, OnError, PackOptions, check_choice, check_path, check_range
+from mhpdata.options import PackOptions, check_path
 from mhpdata.packing.convert import convert
-from mhpdata.packing.pack import PackChoices, below, open_source, refuse_empty
+from mhpdata.packing.pack import Choices, Chosen, below, open_source, refuse_empty
 from mhpdata.packing.summary import SHOWN
 from mhpdata.source.entry import Entry
-from mhpdata.source.scan import AUTO
-from mhpdata.threads import crew, usable_cores
+from mhpdata.threads import crew
 from mhpdata.wording import counted, printable
 
 if TYPE_CHECKING:
@@ -85,40 +84,25 @@ class Preview:
         return "\n".join(map(printable, lines))
 
 
-def preview(
-    src: str | Path,
-    *,
-    layout: Layout = AUTO,
-    splits: Sequence[str] | None = None,
-    workers: int | None = None,
-    on_error: OnError = "fail",
-    follow_links: bool = False,
-    allow_empty: bool = False,
-    progress: bool = False,
-    **options: Unpack[PackChoices],
-) -> Preview:
+def preview(src: str | Path, **choices: Unpack[Choices]) -> Preview:
     """Preview ``mhpdata.pack`` with these arguments, which are described there.
 
     Raises:
         FolderError: The folder is not a dataset of this layout, or a split is empty.
         OptionError: An argument is invalid.
     """
-    chosen = PackOptions(**options)
-    check_choice("on_error", on_error, ON_ERROR)
-    workers = usable_cores() if workers is None else workers
-    check_range("workers", workers, 1, 4096)
+    chosen = Chosen.of(choices)
     src = check_path("src", src)
     with below(src):
-        source = open_source(src, layout, splits, follow_links, workers, progress)
-        skip = on_error == "skip"
-        if not allow_empty and (skip or not source.problems):
+        source = open_source(src, chosen)
+        if not chosen.allow_empty and (chosen.skip or not source.problems):
             refuse_empty(source)
     entries = {split: source.listing.entries[split] for split in source.splits}
     sampled = [entry for split in source.splits for entry in _spread(entries[split])]
     skipped = [(problem.split, problem.name, problem.error.below(src)) for problem in source.problems]
     sizes: dict[str, list[int]] = {split: [] for split in source.splits}
-    with crew(len(sampled), "sampled images", workers, progress) as threads:
-        measured = threads.each(partial(_measure, src, source.listing.labels, chosen), sampled)
+    with crew(len(sampled), "sampled images", chosen.workers, chosen.progress) as threads:
+        measured = threads.each(partial(_measure, src, source.listing.labels, chosen.options), sampled)
         for entry, measure in zip(sampled, measured, strict=True):
             if isinstance(measure, SourceError):
                 skipped.append((entry.split, entry.name, measure.below(src)))
@@ -127,7 +111,8 @@ def preview(
     refused = {split: sum(one[0] == split for one in skipped[len(source.problems) :]) for split in source.splits}
     images = {split: len(entries[split]) - refused[split] for split in source.splits}
     means = {split: sum(some) / max(1, len(some)) for split, some in sizes.items()}
-    return Preview(src, source.listing.layout, images, {s: round(images[s] * means[s]) for s in images}, skipped, skip)
+    estimates = {split: round(images[split] * means[split]) for split in images}
+    return Preview(src, source.listing.layout, images, estimates, skipped, chosen.skip)
 
 
 def _spread(entries: Sequence[Entry]) -> list[Entry]:

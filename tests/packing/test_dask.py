@@ -1,30 +1,24 @@
 """A pack on a Dask cluster equals that of one process, though workers and the scheduler are lost."""
 
 import logging
-import os
 import random
 import socket
 
 import pytest
-from fake_packs import Source, convert
+from fake_packs import WANTED, Source, fake_conversion
 from folder import tree, write_folder
 
 import mhpdata
 from mhpdata.errors import EngineError, ImageError, MissingError, OutputError
-from mhpdata.packing import run as packing
 from mhpdata.packing.tasks import block, dask, plan
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed here; environment B has it")
 
-WANTED = {"shard_mb": 1, "workers": 1, "on_error": "skip"}
-
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):
-    monkeypatch.setattr(packing, "convert", convert)
-    monkeypatch.setattr(packing, "MB", 1000)
+    fake_conversion(monkeypatch)
     monkeypatch.setattr(plan, "BLOCK", 3)
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     return Source(tmp_path / "source", 14, random.Random(1))
 
 

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fake_packs import Source, convert, killed_at
+from fake_packs import Source, fake_conversion, killed_at
 
 from mhpdata.errors import MhpError, OutputError
 from mhpdata.packing import journal, output
@@ -22,9 +22,7 @@ from mhpdata.packing.pack import pack
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
-    monkeypatch.setattr(packing, "convert", convert)
-    monkeypatch.setattr(packing, "MB", 1000)
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    fake_conversion(monkeypatch)
 
 
 class Killed(BaseException):

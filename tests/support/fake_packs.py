@@ -11,13 +11,22 @@ import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
+from folder import tree
 
+import mhpdata
 from mhpdata.errors import ImageError
+from mhpdata.packing import run
 from mhpdata.packing.convert import Converted
 from mhpdata.packing.sources import source_digest
+from mhpdata.packing.tasks.work import pack_task
 from mhpdata.storage.content import record_digest
+
+WANTED: dict[str, Any] = {"shard_mb": 1, "workers": 1, "on_error": "skip"}
+"""Options of the packs of these tests."""
 
 
 def convert(root, entry, labels, options):
@@ -53,6 +62,25 @@ class Source:
         path.write_bytes(kind + b"%030d" % self._draw.getrandbits(60))
         self._clock += 1
         os.utime(path, ns=(self._clock * 10**9,) * 2)
+
+
+def fake_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let packs convert texts, cut shards at a thousand bytes, and not wait for the disk."""
+    monkeypatch.setattr(run, "convert", convert)
+    monkeypatch.setattr(run, "MB", 1000)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def pack_whole(root: Path, out: Path) -> dict[str, bytes]:
+    """Pack in one process with the options WANTED; return the files."""
+    mhpdata.pack(root, out, **WANTED)
+    return tree(out)
+
+
+def run_all(root: Path, out: Path, count: int, **choices: Any) -> None:
+    """Run each of ``count`` tasks with the options WANTED and ``choices``."""
+    for number in range(1, count + 1):
+        pack_task(root, out, f"{number}/{count}", **{**WANTED, **choices})
 
 
 def killed_at(step: int, work: Callable[[], object], out: Path) -> int:

@@ -58,7 +58,7 @@ rooms: the files of ``mhpdata`` and ``mhpmodels`` themselves, ``mhpdata.kernels`
 ``mhpdata.settings``, the option classes that the loader, ``mhpmodels.config`` and the commands' help share."""
 ALLOWED = {line.split()[0]: set(line.split()[1:]) for line in ROOMS.strip().split("\n")[1:]}
 GROUND = {"mhpdata", "mhpdata.kernels", "mhpdata.filesystem", "mhpdata.settings", "mhpmodels"}
-NO_COMMANDS = ("__init__", "__main__", "flags", "messages", "network", "paths", "running")
+NO_COMMANDS = ("__init__", "__main__", "arguments", "flags", "messages", "network", "paths", "running")
 """Modules of tools/ that several commands share."""
 MOST_FILES = 14
 """Maximum files per room, without ``__init__``; the ground floor may have a few more."""
