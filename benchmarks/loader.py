@@ -18,7 +18,7 @@ from harness import machine, save, table
 
 import mhpdata
 from mhpdata import CentreCrop, Output, TrainCrop
-from mhpdata.loading.bench import bench_loader
+from mhpdata.measuring.bench import bench_loader
 from mhpdata.storage.codec import CODECS
 from mhpdata.synth.writing.folder import synthesize
 

@@ -18,19 +18,25 @@ from mhpdata.settings.views import TrainCrop
 from mhpdata.wording import printable
 from mhptools.flags import flag, packed_folder
 from mhptools.messages import note
-from mhptools.paths import PACKED, PATH
+from mhptools.paths import INPUT, PACKED, PATH
 from mhptools.running import Command
 
 EXAMPLE = """\b
 Examples:
   mhp bench rec/                                 1 thread and one per core, float32
   mhp bench rec/ --threads 1,2,4 --dtype uint8
+  mhp bench rec/ --ranks 1,2,4                   several processes at once, as in training on several GPUs
+  mhp bench rec/ --ranks 8 --replay steps.txt    how long GPUs wait whose steps take these times, in seconds
   mhp bench --warm                               compiles the kernels; for a container image or a new environment
   mhp bench --peers -- --rounds 5 --seconds 10   compares with the loaders of other projects
 
 "CPU us" is the processor time per image over all threads; "x memcpy" compares it with copying as many bytes. --peers
 creates an environment per peer and images that all of them read, and measures all in one run; arguments after -- are
 passed to benchmarks/peers/run.py (-- --help lists them).
+
+--ranks starts that many processes, each with its share of the images and of the threads (--threads, one number, is the
+total), and counts all of them over the same interval. With --replay, each rank takes a batch, waits until every rank
+has one, and sleeps as long as the step took: docs/loader.md explains the columns.
 """
 VIEW = options_of(TrainCrop)
 PEERS = Path(__file__).resolve().parent.parent / "benchmarks/peers/run.py"
@@ -40,6 +46,7 @@ GROUPS = (
     ("Input", ("data", "split", "limit", "check", "cache", "cache_gb")),
     ("Batches", ("batch_size", "base_size", "crop_size", "dtype", "blur_prob")),
     ("Measurement", ("threads", "runs", "peers", "warm")),
+    ("Several ranks", ("ranks", "seconds", "replay")),
 )
 
 
@@ -50,8 +57,11 @@ GROUPS = (
 @click.option("--peers", is_flag=True, help="Also measure the loaders of other projects; needs the source of mhp.")
 @click.option("--warm", is_flag=True, help="Compile the kernels of mhp pack and the loader, then exit; needs no REC.")
 @click.option("--split", default="train", show_default=True, help="Split to load.")
-@click.option("--threads", help="Numbers of threads to measure, such as 1,2,4.  [default: 1 and one per core]")
-@click.option("--batch-size", default=16, show_default=True, type=int, help="Images per batch.")
+@click.option(
+    "--threads",
+    help="Numbers of threads to measure, such as 1,2,4; with --ranks, one number.  [default: 1 and one per core]",
+)
+@click.option("--batch-size", default=16, show_default=True, type=int, help="Images per batch; with --ranks, per rank.")
 @flag(*VIEW["base_size"])
 @flag(*VIEW["size"])
 @flag(*options_of(Output)["dtype"])
@@ -64,7 +74,22 @@ GROUPS = (
     help="When to check a record's CRC-32: first = at its first read and after its file changes; always = at each "
     "read.",
 )
-@click.option("--runs", default=5, show_default=True, type=int, help="Epochs to measure for each number of threads.")
+@click.option(
+    "--runs",
+    default=5,
+    show_default=True,
+    type=int,
+    help="Epochs to measure for each number of threads, or intervals for each number of ranks.",
+)
+@click.option("--ranks", help="Numbers of processes to measure, such as 1,2,4.  [default: 1 with --replay]")
+@click.option("--seconds", default=5.0, show_default=True, help="Duration of an interval of --ranks.")
+@click.option(
+    "--replay",
+    type=INPUT,
+    metavar="STEPS",
+    help="File with the duration of a training step per line, in seconds, or run folder of mhp train: take batches as "
+    "such steps do, and measure how long they wait.",
+)
 @flag(*options_of(Choose)["limit"])
 @flag(options_of(Cache)["folder"][0], None, type=PATH)
 @flag(*options_of(Cache)["gb"])
@@ -76,10 +101,13 @@ def main(
     peers: bool,
     warm: bool,
     threads: str | None,
+    ranks: str | None,
+    seconds: float,
+    replay: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Measure the loader on a packed folder.
+    """Measure the loader on a packed folder, in one process or several.
 
     REC is the packed folder. Arguments after -- are for --peers.
     """
@@ -103,20 +131,58 @@ def main(
     if folder is None or more:
         raise click.UsageError("Give one packed folder, as in mhp bench rec/; further arguments require --peers.")
 
-    from mhpdata.loading.bench import bench_loader, iterate
     from mhpdata.threads import usable_cores
 
-    try:
-        counts = sorted({int(n) for n in threads.split(",")}) if threads else sorted({1, usable_cores()})
-    except ValueError as error:
-        remedy = "Pass numbers separated by commas, such as --threads 1,2,4."
-        raise click.UsageError(f"--threads: invalid value '{threads}'. {remedy}") from error
+    counts = None if threads is None else _numbers("threads", threads)
     view = TrainCrop(options.pop("crop_size"), **{name: options.pop(name) for name in ("base_size", "blur_prob")})
     given = {"view": view, "choose": Choose(limit=options.pop("limit")), "output": Output(options.pop("dtype"))}
     cache, gb = options.pop("cache"), options.pop("cache_gb")
     given["cache"] = None if cache is None else Cache(cache, gb)
-    rows = bench_loader(folder, threads=counts, report=note, **given, **options)
-    print("\n".join(map(json.dumps, rows)) if as_json else "\n".join(iterate(rows)))
+    if ranks is None and replay is None:
+        from mhpdata.measuring.bench import bench_loader, iterate
+
+        counts = counts or sorted({1, usable_cores()})
+        rows = bench_loader(folder, threads=counts, report=note, **given, **options)
+        lines = iterate(rows)
+    else:
+        from mhpdata.measuring.ranks import bench_ranks, lines_of
+
+        if counts is not None and len(counts) > 1:
+            raise click.UsageError("--threads: with --ranks or --replay, pass one number, the total of all ranks.")
+        total, steps = counts[0] if counts else None, _step_times(replay)
+        several = [1] if ranks is None else _numbers("ranks", ranks)
+        more_options = {"threads": total, "seconds": seconds, "steps": steps, "report": note}
+        rows = bench_ranks(folder, ranks=several, **more_options, **given, **options)
+        lines = lines_of(rows)
+    print("\n".join(map(json.dumps, rows)) if as_json else "\n".join(lines))
+
+
+def _numbers(name: str, text: str) -> list[int]:
+    """Return the numbers of an option such as --threads 1,2,4, sorted; raise UsageError for anything else."""
+    try:
+        return sorted({int(number) for number in text.split(",")})
+    except ValueError as error:
+        remedy = f"Pass numbers separated by commas, such as --{name} 1,2,4."
+        raise click.UsageError(f"--{name}: invalid value '{text}'. {remedy}") from error
+
+
+def _step_times(path: str | None) -> tuple[float, ...]:
+    """Return the durations of the steps of --replay, without the time that they waited for the loader."""
+    if path is None:
+        return ()
+    from mhpdata.errors import OptionError
+    from mhpdata.measuring.steps import read_step_times
+    from mhpmodels.training.tables import STEPS, read_steps
+
+    run = Path(path).parent if Path(path).name == STEPS else Path(path)
+    if run == Path(path) and not run.is_dir():
+        return read_step_times(path)
+    steps = read_steps(run)
+    if not steps:
+        raise OptionError(
+            "replay", f"{run / STEPS} holds no step", "seconds per step", "Pass the folder of another run."
+        )
+    return tuple(max(step.seconds - step.waited, 0.0) for step in steps)
 
 
 def _warm() -> str:

@@ -1,1 +1,1 @@
-"""Load packed shards as batches: sampling order, random draws, prefetching, batch memory (mhp bench)."""
+"""Load packed shards as batches: sampling order, random draws, prefetching, batch memory."""

@@ -42,6 +42,7 @@ class _State:
         self.stores: dict[tuple[str, str], Any] = {}
         self.answered: set[tuple[str, str]] = set()
         self.used = self.forked = False
+        self.received = 0
         self.lock = threading.Lock()
 
 
@@ -125,6 +126,11 @@ def read_object(address: Address, most: int, stop: Callable[[], bool] = bool) ->
     return _try(address, once, stop)
 
 
+def received_bytes() -> int:
+    """Return the number of bytes of objects that this process has received so far."""
+    return _state.received
+
+
 def _try(address: Address, once: Callable[[Any, Any], Result], stop: Callable[[], bool]) -> Result:
     """Return the result of a request, which is tried again while its failure may pass."""
     place = address.scheme, address.store
@@ -155,6 +161,8 @@ class _ShortError(Exception):
 
 def _whole(data: Any, length: int) -> memoryview:
     view = memoryview(data)
+    with _state.lock:
+        _state.received += len(view)
     if len(view) != length:
         raise _ShortError("kind: Interrupted")
     return view

@@ -137,7 +137,7 @@ def _rows(path: Path, header: Sequence[str]) -> list[list[str]]:
         text = read_regular(path, MAX_BYTES).decode()
         rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
     except OSError as error:
-        remedy = f"N{_RUN[1:]}." if isinstance(error, FileNotFoundError) else to_replace(error, path, _to_repair(path))
+        remedy = f"P{_RUN[1:]}." if isinstance(error, FileNotFoundError) else to_replace(error, path, _to_repair(path))
         raise CheckpointError(path, unread(error), "a table of mhp train", remedy) from error
     except (UnicodeDecodeError, csv.Error) as error:
         found = f"is damaged ({error_in_words(error)})"

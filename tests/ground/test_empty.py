@@ -16,7 +16,7 @@ from verified import edit_manifest
 import mhpdata
 from mhpdata import CentreCrop
 from mhpdata.errors import FolderError, OptionError
-from mhpdata.loading.bench import bench_loader
+from mhpdata.measuring.bench import bench_loader
 from mhpmodels.evaluation.evaluate import evaluate
 from mhpmodels.inference.pieces import Inference
 from mhpmodels.prediction.options import Options

@@ -54,7 +54,7 @@ def test_a_home_that_is_not_there_is_a_wrong_argument(home):
 
 
 PATHS = {
-    "bench": {"folder", "data", "cache"},
+    "bench": {"folder", "data", "cache", "replay"},
     "convert": {"weights", "target", "checkpoint", "out"},
     "eval": {"data", "checkpoint"},
     "diff": {"a", "b"},

@@ -36,6 +36,11 @@ def test_a_row_that_a_kill_cut_short_is_no_row(tmp_path):
     assert [row.step for row in read_steps(tmp_path)] == [0, 1, 2]
 
 
+def test_a_missing_table_asks_for_the_folder_of_a_run(tmp_path):
+    with pytest.raises(CheckpointError, match=r"steps\.csv: missing; .* Pass the folder of a run, such as runs/"):
+        read_steps(tmp_path)
+
+
 def test_another_table_is_refused(tmp_path):
     (tmp_path / STEPS).write_text("a,b\n1,2\n")
     with pytest.raises(CheckpointError, match="not a table of mhp train"):

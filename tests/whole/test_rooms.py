@@ -38,6 +38,7 @@ mhpdata.storage         images masks drawing remote
 mhpdata.packing         images masks source drawing storage
 mhpdata.editing         images masks source remote storage packing
 mhpdata.loading         images masks drawing storage
+mhpdata.measuring       drawing remote storage loading
 mhpdata.checking        images masks source drawing storage packing
 mhpdata.synth           images
 mhpdata.fetching        checking

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import mhpdata
 from mhpdata.errors import OptionError
-from mhpdata.loading.bench import bench_loader
+from mhpdata.measuring.bench import bench_loader
 from mhptools import bench
 
 
