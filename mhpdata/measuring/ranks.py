@@ -51,7 +51,7 @@ def bench_ranks(
     report: Callable[[str], None] | None = None,
     **options: Any,
 ) -> list[dict[str, Any]]:
-    """Return one row per number of ranks.
+    """Return one row per number of ranks. A script must call it below ``if __name__ == "__main__"``: ranks import it.
 
     Args:
         folder, split, options: As for Loader, whose ``batch_size`` is per rank; each rank reads its share.
