@@ -13,7 +13,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -131,7 +131,8 @@ class _Group:
             slowest = max(_answers(pipes, processes))
             begin = time.monotonic() + max(_LEAST_LEAD_S, _LEAD_BATCHES * (slowest + max(self.steps, default=0.0)))
             for pipe in pipes:
-                pipe.send((begin, begin + seconds))
+                with suppress(BrokenPipeError):  # its end is found below
+                    pipe.send((begin, begin + seconds))
             found = [self._counted(one, seconds) for one in _answers(pipes, processes)]
             for pipe in pipes:
                 pipe.close()
@@ -203,7 +204,9 @@ def _lost(rank: int, status: int | None) -> EngineError:
         name = signal.Signals(-status).name
         remedy = "If memory is short (dmesg), pass fewer --ranks or a smaller --batch-size."
         return EngineError(f"rank {rank}", f"its process was ended by {name}", "", remedy)
-    return EngineError(f"rank {rank}", f"its process ended with status {status}", "", "Run the command again with -v.")
+    return EngineError(
+        f"rank {rank}", f"its process ended with status {status}", "", "Please report the error that it printed."
+    )
 
 
 def _row(group: _Group, runs: list[list[Measured]]) -> dict[str, Any]:
