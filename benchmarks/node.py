@@ -6,7 +6,9 @@ Each rank is a process with its own loader and its share of the images and threa
 The web server is nginx on this machine, which waits 20 ms before each answer; records are not cached. A replay sleeps
 as long as a step of 16 images takes on an H100 (benchmarks/results/h100/step.md), after all ranks have a batch. Ranks,
 nginx and all other programs share the cores below, so more ranks than cores only show that nothing else is in the way.
-Figures are medians over runs with new processes.
+Figures are medians over runs with new processes; "spread" is the range of images/s over the runs as a share of it. It
+is large where other programs use the cores, as they did here. A loader makes the first batch of an epoch when it is
+asked for, and an epoch of this small set is short, so an interval of several ranks often has such a wait.
 """
 
 from __future__ import annotations
@@ -63,8 +65,8 @@ def as_rows(what: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "spread": row["spread"],
             "per rank": f"{min(row['images/s of each rank']):.3g} to {max(row['images/s of each rank']):.3g}",
             "CPU ms/image": row["CPU us/image"] / 1e3,
-            f"{row['memory']} MB": row["MB"],
-            f"{row['memory']} MB per rank": row["MB per rank"],
+            f"{row['memory']} MB": round(row["MB"]),
+            f"{row['memory']} MB per rank": round(row["MB per rank"]),
             "store MB/s": row["store MB/s"] or "",
             "waits": f"{row['waits']:.1%}" if "waits" in row else "",
         }
@@ -104,13 +106,19 @@ def main(ranks: str, runs: int, seconds: float, drawn: int, copies: int, packed:
         for name, step in STEPS.items():
             what = f"replay of {name}, {1e3 * step:.0f} ms"
             found[what] = bench_ranks(packed, ranks=counts, steps=[step], **options)
-    where = machine("mhp", "numpy", "numba", "simplejpeg", "obstore")
-    rows = [row for what, measured in found.items() for row in as_rows(what, measured)]
-    about = (__doc__ or "").partition("nginx from apt)")[2].strip()
-    told = ", ".join(f"{key} {value}" for key, value in where.items())
     settings = f"{images} images in train, jpeg, short side 768; {runs} runs of {seconds:g} s"
-    text = f"# A node with {where['cores']} cores\n\n{about}\n\n{table(rows)}\n{settings}; {told}\n"
-    save(out, "node", {"machine": where, "settings": settings, "rows": found}, text)
+    where = machine("mhp", "numpy", "numba", "simplejpeg", "obstore")
+    content = {"machine": where, "settings": settings, "rows": found}
+    save(out, "node", content, report_of(content))
+
+
+def report_of(content: dict[str, Any]) -> str:
+    """Return the report for the figures in node.json."""
+    rows = [row for what, measured in content["rows"].items() for row in as_rows(what, measured)]
+    about = (__doc__ or "").partition("nginx from apt)")[2].strip()
+    told = ", ".join(f"{key} {value}" for key, value in content["machine"].items())
+    title = f"# A node with {content['machine']['cores']} cores"
+    return f"{title}\n\n{about}\n\n{table(rows)}\n{content['settings']}; {told}\n"
 
 
 if __name__ == "__main__":
