@@ -107,9 +107,9 @@ def main(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Measure the loader on a packed folder, in one process or several.
+    """Measure the loader on a packed folder.
 
-    REC is the packed folder. Arguments after -- are for --peers.
+    REC is the packed folder. Arguments after -- are for --peers. --ranks measures several processes at once.
     """
     import json
 
