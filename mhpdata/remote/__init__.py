@@ -1,1 +1,1 @@
-"""Read objects of object stores and web servers: requests, ranges fetched in advance, and a cache on the local disk."""
+"""Read and write objects: requests, ranges fetched in advance, and a cache on the local disk."""

@@ -57,10 +57,10 @@ class Failure:
         settled = self.missing or self._denied or status in _FINAL or "StartTooLarge" in text
         self.passing = not settled and "builder error" not in text
 
-    def error(self, address: Address, tries: int, seconds: float) -> RemoteError:
-        """Return the error to raise for an object, after a number of tries."""
+    def error(self, address: Address, tries: int, seconds: float, verb: str = "read") -> RemoteError:
+        """Return the error to raise for an object, after a number of tries: it cannot be read, written or listed."""
         if self.missing:
             return NoObjectError(address, "does not exist (status 404)", "", TRY_AGAIN)
         again = f" after {tries} tries in {seconds:.0f} s" if tries > 1 else ""
         remedy = SET_KEYS if self._denied or self.keyless else TRY_AGAIN
-        return RemoteError(address, f"cannot be read ({self.reason}{again})", "", remedy)
+        return RemoteError(address, f"cannot be {verb} ({self.reason}{again})", "", remedy)

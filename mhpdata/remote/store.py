@@ -70,6 +70,10 @@ class OtherVersionError(Exception):
     """An object has another size or ETag than before."""
 
 
+class ExistsError(Exception):
+    """An object exists already, with other bytes than those to be written."""
+
+
 def look(address: Address, stop: Callable[[], bool] = bool) -> Version:
     """Return the version of an object.
 
@@ -81,7 +85,7 @@ def look(address: Address, stop: Callable[[], bool] = bool) -> Version:
         RemoteError: The object does not exist, or cannot be read.
         MissingError: obstore is not installed.
     """
-    return _try(address, lambda client, store: _version(client.head(store, address.key)), stop)
+    return attempt(address, lambda client, store: version_of(client.head(store, address.key)), stop)
 
 
 def read_range(
@@ -102,10 +106,10 @@ def read_range(
 
     def once(client: Any, store: Any) -> memoryview:
         answer = client.get(store, address.key, options={"range": (start, end)})
-        _compare(_version(answer.meta), version)
+        _compare(version_of(answer.meta), version)
         return _whole(answer.bytes(), end - start)
 
-    return _try(address, once, stop)
+    return attempt(address, once, stop)
 
 
 def read_object(address: Address, most: int, stop: Callable[[], bool] = bool) -> memoryview:
@@ -123,7 +127,7 @@ def read_object(address: Address, most: int, stop: Callable[[], bool] = bool) ->
             raise RemoteError(address, f"has {size} bytes", f"at most {most}", "Check the address.")
         return _whole(answer.bytes(), size)
 
-    return _try(address, once, stop)
+    return attempt(address, once, stop)
 
 
 def received_bytes() -> int:
@@ -131,15 +135,28 @@ def received_bytes() -> int:
     return _state.received
 
 
-def _try(address: Address, once: Callable[[Any, Any], Result], stop: Callable[[], bool]) -> Result:
-    """Return the result of a request, which is tried again while its failure may pass."""
+def attempt(
+    address: Address, once: Callable[[Any, Any], Result], stop: Callable[[], bool] = bool, verb: str = "read"
+) -> Result:
+    """Return the result of a request, which is tried again while its failure may pass.
+
+    Args:
+        address: Address of the object, or of the prefix.
+        once: Makes the request, given obstore and its store; called again after a failure.
+        stop: As for ``look``.
+        verb: Participle for errors, which say "cannot be read".
+
+    Raises:
+        OtherVersionError, ExistsError: From ``once``.
+        RemoteError, MissingError: As for ``look``.
+    """
     place = address.scheme, address.store
     begun, tries = time.monotonic(), 0
     while True:
         client, store = _client(address)
         try:
             result = once(client, store)
-        except (OtherVersionError, RemoteError):
+        except (OtherVersionError, ExistsError, RemoteError):
             raise
         except Exception as error:
             failure = Failure(error)
@@ -151,7 +168,7 @@ def _try(address: Address, once: Callable[[Any, Any], Result], stop: Callable[[]
         known = place in _state.answered
         settled = not failure.passing or (failure.keyless and not known)
         if settled or seconds > (PATIENCE_S if known else FIRST_S) or stop():
-            raise failure.error(address, tries, seconds) from None  # the client's text may hold a signature
+            raise failure.error(address, tries, seconds, verb) from None  # the client's text may hold a signature
         time.sleep(_PAUSES_S[min(tries, len(_PAUSES_S)) - 1])
 
 
@@ -168,7 +185,8 @@ def _whole(data: Any, length: int) -> memoryview:
     return view
 
 
-def _version(meta: Any) -> Version:
+def version_of(meta: Any) -> Version:
+    """Return the version in the client's description of an object."""
     return Version(int(meta["size"]), str(meta["e_tag"] or ""))
 
 

@@ -53,7 +53,7 @@ class RangeServer:
         self.delay_s = 0.0
         self._spared: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
-        handler = type("Handler", (_Handler,), {"owner": self})
+        handler = type("Handler", (self.handler_class(),), {"owner": self})
         self._server = _Quiet(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -67,6 +67,10 @@ class RangeServer:
                 connection.shutdown(socket.SHUT_RDWR)
         self._server.server_close()
         self._thread.join()
+
+    def handler_class(self) -> type:
+        """Return the class that answers."""
+        return _Handler
 
     def length(self, path: str) -> int | None:
         """Return the size of an object; None if it does not exist."""
