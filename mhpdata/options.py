@@ -18,7 +18,9 @@ from mhpdata.wording import either
 
 Folder = Path | Address
 """Place of a packed folder that is read."""
-LOCAL_ONLY = "Copy the data to or from a local folder: only packed folders that are read may have an address."
+LOCAL_ONLY = (
+    "Copy the data to or from a local folder: only packed folders, and the --src of mhp pack, may have an address."
+)
 """Remedy for an address in place of a path."""
 
 Format = Literal["recordio", "hdf5"]

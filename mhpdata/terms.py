@@ -23,6 +23,8 @@ SYNTHETIC = "free to use for any purpose; drawn by mhp-synth from random numbers
 """Licence of the images that mhp synth draws."""
 SYNTHETIC_NAME = "SYNTHETIC.txt"
 """File that mhp synth writes into its folder: ``SYNTHETIC`` and a line end."""
+SYNTHETIC_BYTES = len(SYNTHETIC) + 2
+"""Bytes to read of a file of this name: one more than it has, to recognise a longer one."""
 
 TERMS = {
     "mhp-v1": Terms(
@@ -48,10 +50,12 @@ def terms_of(folder: Path, layout: str) -> Terms:
         folder: Folder of the download; if it contains ``SYNTHETIC_NAME``, mhp synth wrote it.
         layout: Its layout, of ``mhpdata.options.LAYOUT_NAMES``.
     """
-    text = f"{SYNTHETIC}\n".encode()
-    if head(folder / SYNTHETIC_NAME, len(text) + 1) == text:
-        return Terms(SYNTHETIC)
-    return TERMS.get(layout, Terms())
+    return terms_by(layout, head(folder / SYNTHETIC_NAME, SYNTHETIC_BYTES) or b"")
+
+
+def terms_by(layout: str, text: bytes) -> Terms:
+    """Return the terms of a download of a layout; ``text`` is the content of its ``SYNTHETIC_NAME``, b"" for none."""
+    return Terms(SYNTHETIC) if text == f"{SYNTHETIC}\n".encode() else TERMS.get(layout, Terms())
 
 
 def licence_line(licence: str | None) -> str:

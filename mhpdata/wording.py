@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mhpdata.errors import MhpError, OutputError
+from mhpdata.errors import MhpError, OutputError, RemoteError
 
 AS_MAP = "Pass a two-dimensional uint8 array; convert with .astype('uint8')."
 """Remedy for an array that is not a map of labels or persons."""
@@ -172,7 +172,7 @@ def writing(out: object, after: str) -> Iterator[None]:
     """
     try:
         yield
-    except OutputError:
+    except (OutputError, RemoteError):
         raise
     except OSError as error:
         place = error.filename or out

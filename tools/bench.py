@@ -10,15 +10,14 @@ from typing import Any
 import click
 
 from mhpdata.options import CHECKS
-from mhpdata.settings.caching import Cache
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.output import Output
 from mhpdata.settings.rules import options_of
 from mhpdata.settings.views import TrainCrop
 from mhpdata.wording import printable
-from mhptools.flags import flag, packed_folder
+from mhptools.flags import flag, options_of_a_cache, packed_folder, take_cache
 from mhptools.messages import note
-from mhptools.paths import INPUT, PACKED, PATH
+from mhptools.paths import INPUT, PACKED
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -91,8 +90,7 @@ GROUPS = (
     "such steps do, and measure how long they wait.",
 )
 @flag(*options_of(Choose)["limit"])
-@flag(options_of(Cache)["folder"][0], None, type=PATH)
-@flag(*options_of(Cache)["gb"])
+@options_of_a_cache
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON, one per line.")
 def main(
     folder: str | None,
@@ -136,8 +134,7 @@ def main(
     counts = None if threads is None else _numbers("threads", threads)
     view = TrainCrop(options.pop("crop_size"), **{name: options.pop(name) for name in ("base_size", "blur_prob")})
     given = {"view": view, "choose": Choose(limit=options.pop("limit")), "output": Output(options.pop("dtype"))}
-    cache, gb = options.pop("cache"), options.pop("cache_gb")
-    given["cache"] = None if cache is None else Cache(cache, gb)
+    given["cache"] = take_cache(options)
     if ranks is None and replay is None:
         from mhpdata.measuring.bench import bench_loader, iterate
 

@@ -10,6 +10,7 @@ import click
 from mhpmodels.evaluation.results import MODES
 from mhpmodels.recipe import DATASETS
 from mhptools.arguments import AS_JSON
+from mhptools.flags import options_of_a_cache, take_cache
 from mhptools.messages import progress
 from mhptools.network import (
     CHECKPOINT,
@@ -39,7 +40,7 @@ A checkpoint of mhp train describes its network; for other weights pass --model,
 """
 
 GROUPS = (
-    ("Input", ("data", "checkpoint", "split", "val_protocol", "leak_free", "unseen")),
+    ("Input", ("data", "checkpoint", "split", "cache", "cache_gb", "val_protocol", "leak_free", "unseen")),
     ("Evaluation", ("mode", "base_size", "crop_size", "multi_scale", "window", "test_batch_size")),
     (OTHER_WEIGHTS, OF_WEIGHTS),
     ("Machine", ON_MACHINE),
@@ -59,6 +60,7 @@ ALIASES = {"val": "crop", "testval": "whole"}
     show_default=True,
     help="What is compared, and at which size; see below.",
 )
+@options_of_a_cache
 @options_of_the_images
 @options_of_a_network
 @click.option(
@@ -104,6 +106,7 @@ def main(
     from mhpmodels.inference.pieces import WINDOW
     from mhpmodels.prediction.trained import check_classes, inference_of, labels_of, open_trained
 
+    cache = take_cache(given)
     manifest, mode = read_manifest(data), ALIASES.get(mode, mode)
     fields = network_fields(given) | ({} if crop_size is None else {"crop_size": crop_size})
     engine = open_trained(checkpoint, fields, len(manifest.classes))
@@ -120,6 +123,7 @@ def main(
             batch_size=test_batch_size,
             threads=workers,
             progress=progress(),
+            cache=cache,
         )
         about = {"checkpoint": checkpoint, "data": data, "content": manifest.content_id, "engine": engine.describe()}
     finally:

@@ -7,8 +7,21 @@ from typing import Any
 
 import click
 
-from mhpdata.settings.rules import Choice, Each, Integer, Number, Option, OrNone, Probability, Rule, Switch, Text
-from mhptools.paths import PACKED
+from mhpdata.settings.caching import Cache
+from mhpdata.settings.rules import (
+    Choice,
+    Each,
+    Integer,
+    Number,
+    Option,
+    OrNone,
+    Probability,
+    Rule,
+    Switch,
+    Text,
+    options_of,
+)
+from mhptools.paths import PACKED, PATH
 
 _TYPES: dict[type, Any] = {Integer: int, Number: float, Probability: float}
 
@@ -50,3 +63,15 @@ def packed_folder(folder: str | None, data: str | None) -> str | None:
     if folder is not None and data is not None:
         raise click.UsageError(f"The packed folder is given twice: {folder} and --data {data}. Give one of them.")
     return data if folder is None else folder
+
+
+def options_of_a_cache(command: Any) -> Any:
+    """Give a command the options of the cache for packed folders that have an address."""
+    fields = options_of(Cache)
+    return flag(fields["folder"][0], None, type=PATH)(flag(*fields["gb"])(command))
+
+
+def take_cache(options: dict[str, Any]) -> Cache | None:
+    """Remove the options of a cache from a command's arguments; return the cache, None without --cache."""
+    folder, gb = options.pop("cache"), options.pop("cache_gb")
+    return None if folder is None else Cache(folder, gb)

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from mhpdata.options import DAMAGE, FORMATS, IMAGES, LAYOUT_NAMES, ON_ERROR, OVERLAPS, SIZES_OF
 from mhptools.arguments import ALLOW_EMPTY, AS_JSON, FOLLOW_LINKS, WORKERS, choice
 from mhptools.messages import progress
-from mhptools.paths import FILE, FOLDER, PACKED, PATH
+from mhptools.paths import DOWNLOAD, FILE, PACKED, PLACE
 from mhptools.running import DATA, Command
 
 EXAMPLE = """\b
@@ -65,9 +65,17 @@ _FLAGS = {"splits": "--split"}
 
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
-@click.option("--src", type=FOLDER, help="Extracted dataset, such as LV-MHP-v1; only read, never changed.")
 @click.option(
-    "-o", "--out", required=True, type=PATH, help="Packed folder to write: new, empty, or an unfinished pack."
+    "--src",
+    type=DOWNLOAD,
+    help="Extracted dataset, such as LV-MHP-v1, or its address, s3://bucket/LV-MHP-v1; only read, never changed.",
+)
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=PLACE,
+    help="Packed folder to write, or its address, s3://bucket/rec: new, empty, or an unfinished pack.",
 )
 @choice("--layout", LAYOUT_NAMES, "Layout of --src.")
 @choice("--format", FORMATS, "Format of shards.")

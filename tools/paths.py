@@ -64,12 +64,16 @@ class PathText(click.ParamType):
 
 PATH = PathText()
 """A path that the command writes, or reads if it exists."""
+PLACE = PathText(remote=True)
+"""A path that the command writes, or an address in object storage."""
 INPUT = PathText(there=True)
 """A file or folder that the command reads."""
 FOLDER = PathText(there=True, is_kind=stat.S_ISDIR)
 """A folder that the command reads."""
 PACKED = PathText(there=True, is_kind=stat.S_ISDIR, remote=True)
 """A packed folder that the command reads, or its address."""
+DOWNLOAD = PathText(there=True, is_kind=stat.S_ISDIR, remote=True)
+"""The folder of a download, or its address."""
 FILE = PathText(there=True, is_kind=stat.S_ISREG)
 """A file that the command reads."""
 

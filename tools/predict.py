@@ -11,9 +11,10 @@ from mhpdata.images.exif import EXIF
 from mhpdata.options import ON_ERROR
 from mhpdata.wording import counted, printable
 from mhptools.arguments import choice
+from mhptools.flags import options_of_a_cache, take_cache
 from mhptools.messages import progress
 from mhptools.network import CHECKPOINT, OF_WEIGHTS, ON_MACHINE, OTHER_WEIGHTS, network_fields, options_of_a_network
-from mhptools.paths import FILE, PACKED, PATH
+from mhptools.paths import FILE, PACKED, PLACE
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -31,7 +32,7 @@ the dataset is.
 
 
 GROUPS = (
-    ("Input", ("checkpoint", "data", "split", "names", "exif", "on_error")),
+    ("Input", ("checkpoint", "data", "split", "names", "cache", "cache_gb", "exif", "on_error")),
     ("Output", ("out", "overlay", "legend", "overwrite", "keep")),
     ("Prediction", ("base_size", "multi_scale", "window")),
     (OTHER_WEIGHTS, OF_WEIGHTS),
@@ -42,7 +43,13 @@ GROUPS = (
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.argument("photos", nargs=-1, metavar="[IMAGE]...", type=FILE)
 @CHECKPOINT
-@click.option("-o", "--out", required=True, type=PATH, help="Folder for the label maps; created if missing.")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=PLACE,
+    help="Folder for the label maps, created if missing; or its address, s3://bucket/pred.",
+)
 @click.option(
     "--data", type=PACKED, help="Packed folder, or its address, with the images to predict, instead of image files."
 )
@@ -53,6 +60,7 @@ GROUPS = (
 @click.option(
     "--name", "names", multiple=True, help="Name of an image of the split to predict; may be repeated.  [default: all]"
 )
+@options_of_a_cache
 @options_of_a_network
 @click.option(
     "--exif",
@@ -92,8 +100,6 @@ def main(
     IMAGE is an image file. Give image files, or a packed folder with --data. Each label map has the name and the size
     of its image; with --data, of the source image.
     """
-    from pathlib import Path
-
     from mhpdata.storage.manifest import read_manifest
     from mhpmodels.inference.pieces import WINDOW
     from mhpmodels.prediction.options import Options
@@ -108,6 +114,7 @@ def main(
     if data is not None and exif == "upright":
         remedy = "Omit --exif, or predict the image files themselves."
         raise click.UsageError(f"--exif upright: not supported with --data, whose images are as stored. {remedy}")
+    cache = take_cache(given)
     classes = 19 if data is None else len(read_manifest(data).classes)
     engine = open_trained(checkpoint, network_fields(given), classes)
     labels = labels_of(engine.config)
@@ -118,7 +125,7 @@ def main(
         if data is None:
             done = predict_photos(inference, photos, out, labels, options)
         else:
-            done = predict_split(inference, data, split or "test", out, names or None, options, labels)
+            done = predict_split(inference, data, split or "test", out, names or None, options, labels, cache)
     finally:
         engine.close()
     for error in done.skipped:
@@ -128,7 +135,7 @@ def main(
     maps = counted(len(done.labels), "label map") + (f" ({done.kept} more existed)" if done.kept else "")
     print(printable(f"{out}: {maps}, {done.milliseconds:.2f} ms per image (median, from pixels to labels)"))
     if drawn := " and ".join(["overlays"] * overlay + ["the legend"] * legend):
-        print(printable(f"{Path(out) / PICTURES}: {drawn}"))
+        print(printable(f"{out.rstrip('/')}/{PICTURES}: {drawn}"))
     if done.turned:
         turned = counted(len(done.turned), "image was", "images were")
         print(f"{turned} rotated by EXIF orientation; pass --exif raw to predict images as stored.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
 from mhpmodels.scoring.table import SIZES, UNKNOWN
 from mhptools.arguments import AS_JSON, WORKERS
+from mhptools.flags import options_of_a_cache, take_cache
 from mhptools.messages import progress
 from mhptools.network import options_of_the_images
 from mhptools.paths import FOLDER, PACKED, PATH
@@ -30,7 +32,7 @@ packed: the packed size).
 
 
 GROUPS = (
-    ("Input", ("data", "pred", "split", "val_protocol", "leak_free", "unseen")),
+    ("Input", ("data", "pred", "split", "cache", "cache_gb", "val_protocol", "leak_free", "unseen")),
     ("Scoring", ("at", "unknown_labels", "workers")),
     ("Output", ("as_json", "csv_path", "worst", "count", "overwrite")),
 )
@@ -55,6 +57,7 @@ GROUPS = (
     show_default=True,
     help="Reject labels outside the dataset's classes, or count them as the official code of each metric does.",
 )
+@options_of_a_cache
 @options_of_the_images
 @WORKERS
 @AS_JSON
@@ -81,6 +84,7 @@ def main(
     worst: str | None,
     count: int,
     overwrite: bool,
+    **given: Any,
 ) -> None:
     """Score predictions against a packed split.
 
@@ -113,6 +117,7 @@ def main(
         unseen=unseen,
         threads=workers,
         progress=progress(),
+        cache=take_cache(given),
     )
     print(json.dumps(found.as_dict(), indent=1) if as_json else table(found))
     if csv_path is not None:

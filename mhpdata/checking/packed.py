@@ -37,7 +37,7 @@ from mhpdata.checking.source import verify_source
 from mhpdata.errors import ManifestError, OptionError, ShardError, copy_again
 from mhpdata.images.notes import describe_notes
 from mhpdata.options import Folder, PackOptions, check_folder
-from mhpdata.packing.output import FOLDER, PARTS
+from mhpdata.packing.output.contents import FOLDER, PARTS
 from mhpdata.packing.summary import FORMAT_1
 from mhpdata.source.entry import ALLOW_EMPTY
 from mhpdata.storage.content import split_content

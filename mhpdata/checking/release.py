@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mhpdata.errors import FolderError, SourceError
-from mhpdata.source.files import SourceFile, read_file, scan_folder
+from mhpdata.source.files import read_file, scan_folder
+from mhpdata.source.source_file import SourceFile
 
 DIGEST_BYTES = 16
 """Bytes of a SHA-256 that a list has: enough that no other content with the same digest can be made."""

@@ -15,31 +15,34 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from mhpdata.editing.packs import Folders, read_build
+from mhpdata.editing.packs import Folders, read_build, refuse_same
 from mhpdata.editing.plan import EditOptions, Plan, open_plan
 from mhpdata.editing.selection import asked
-from mhpdata.errors import OptionError
-from mhpdata.filesystem.atomic import sync_folder, write_atomically
-from mhpdata.options import check_folder, check_path
+from mhpdata.options import Folder, check_folder
 from mhpdata.packing.build import describe_build
 from mhpdata.packing.journal import Journal
 from mhpdata.packing.open_shard import Target
-from mhpdata.packing.output import Output
-from mhpdata.packing.pack import RESUME, make_folder
+from mhpdata.packing.output.bucket import AnyOutput
+from mhpdata.packing.output.contents import Wanted
+from mhpdata.packing.pack import RESUME, open_output
 from mhpdata.packing.run import MB
 from mhpdata.packing.shard_stream import Publisher, ShardStream
+from mhpdata.source.remote import open_place
 from mhpdata.source.scan import LAYOUTS
-from mhpdata.storage.manifest import BUILD_NAME, NAME, Manifest, dump, read_manifest
+from mhpdata.storage.manifest import Manifest, dump
 from mhpdata.threads import crew, usable_cores
 from mhpdata.wording import writing
 
 
-def edit(folders: Folders, out: str | Path, options: EditOptions | None = None, *, overwrite: bool = False) -> Manifest:
+def edit(
+    folders: Folders, out: str | Folder, options: EditOptions | None = None, *, overwrite: bool = False
+) -> Manifest:
     """Pack records of packed folders again; call it again with the same arguments to resume an interrupted edit.
 
     Args:
         folders: Packed folders, or their addresses, with the same layout, classes and options.
-        out: Packed folder to write: new, empty, or an unfinished edit with the same arguments.
+        out: Packed folder to write, or its address in object storage: new, empty, or an unfinished edit with the same
+            arguments.
         options: What to take, and how to write it; everything, as it is, by default.
         overwrite: Whether to replace another packed dataset in ``out``.
 
@@ -52,20 +55,18 @@ def edit(folders: Folders, out: str | Path, options: EditOptions | None = None, 
         OutputError: ``out`` cannot be written, or holds something else.
     """
     with ExitStack() as stack:
-        out = check_path("out", out)
+        place = open_place("out", out)
         for folder in folders:
-            place = check_folder("from", folder)
-            if isinstance(place, Path) and place.resolve() == out.resolve():
-                raise OptionError("out", f"{out} is also --from", "another folder", "Pass a new folder as --out.")
+            refuse_same(check_folder("from", folder), place)
         plan = open_plan(folders, options or EditOptions(), stack)
-        stack.enter_context(writing(out, RESUME))
-        make_folder(out)
-        output = stack.enter_context(Output(out, LAYOUTS[plan.first.layout].SPLITS))
+        stack.enter_context(writing(place, RESUME))
+        output = open_output(place, LAYOUTS[plan.first.layout].SPLITS)
+        stack.enter_context(output)
         manifest = None if overwrite else _already_done(plan, output)
         if manifest is None:
-            output.begin(plan.key, overwrite)
+            output.begin(Wanted(plan.key, overwrite, skip=False))
             manifest = _write(plan, output)
-        output.end()
+        output.end(manifest)
         return manifest
 
 
@@ -76,20 +77,17 @@ def preview_edit(folders: Folders, options: EditOptions | None = None) -> dict[s
         return {split: [entry.name for entry in entries] for split, entries in plan.entries.items()}
 
 
-def _already_done(plan: Plan, output: Output) -> Manifest | None:
+def _already_done(plan: Plan, output: AnyOutput) -> Manifest | None:
     """Return the manifest in the folder if it is complete and the result of this edit."""
-    out = output.out
-    if not (out / NAME).is_file() or not output.is_ours(out / NAME):
-        return None
-    manifest = read_manifest(out)
-    if any(not (out / f.file).is_file() or (out / f.file).stat().st_size != f.bytes for f in manifest.files):
+    manifest = output.manifest()
+    if manifest is None:
         return None
     theirs, ours = (manifest.layout, manifest.options, manifest.selection), plan.first
     same = theirs == (ours.layout, plan.recorded_options, plan.selection)
     return manifest if same and output.read_build().get("source_content") == plan.content() else None
 
 
-def _write(plan: Plan, output: Output) -> Manifest:
+def _write(plan: Plan, output: AnyOutput) -> Manifest:
     """Write the shards that an interrupted edit has not finished, then build.json and the manifest."""
     started, options = time.perf_counter(), plan.recorded_options
     journal = Journal(output, plan.key, plan.sources)
@@ -117,13 +115,10 @@ def _write(plan: Plan, output: Output) -> Manifest:
                 stream.abort()
             raise
     manifest = plan.manifest(packed)
-    output.remove_others({file.file for file in manifest.files})
-    sync_folder(output.out)
     content = plan.content()
     build = describe_build(Path(), content, content, False, workers, time.perf_counter() - started)
     build |= {"source": [str(pack.folder) for pack in plan.packs], "maker": _maker(plan)}
-    write_atomically(output.out / BUILD_NAME, dump(build))
-    write_atomically(output.out / NAME, manifest.to_json())
+    output.complete(dump(build), manifest)
     return manifest
 
 

@@ -11,7 +11,7 @@ from mhpdata.address import Address
 from mhpdata.errors import ManifestError, NoObjectError, OptionError
 from mhpdata.fields import parse_json
 from mhpdata.options import Folder, check_folder, differences
-from mhpdata.packing.output import read_json
+from mhpdata.packing.output.contents import read_json
 from mhpdata.remote.requests import stopped, submit
 from mhpdata.remote.store import read_object
 from mhpdata.storage.manifest import BUILD_NAME, MAX_BYTES, NAME, Manifest, read_manifest
@@ -103,3 +103,10 @@ def read_build(folder: Folder) -> dict[str, Any]:
         except (NoObjectError, ValueError, RecursionError):
             content = None
     return content if isinstance(content, dict) else {}
+
+
+def refuse_same(earlier: Folder, out: Folder) -> None:
+    """Raise OptionError if a packed folder that is read is also the output."""
+    places = [place.resolve() if isinstance(place, Path) else place for place in (earlier, out)]
+    if places[0] == places[1]:
+        raise OptionError("out", f"{out} is also --from", "another folder", "Pass a new folder as --out.")

@@ -19,8 +19,8 @@ from mhpdata.packing.convert import Converted
 from mhpdata.packing.journal import Finished
 from mhpdata.packing.run import describe_split, find_duplicates
 from mhpdata.source.entry import Entry
-from mhpdata.source.files import SourceFile
 from mhpdata.source.scan import LAYOUTS
+from mhpdata.source.source_file import SourceFile
 from mhpdata.storage.digests import SOURCE_BYTES, Digests
 from mhpdata.storage.manifest import VERSION, Manifest
 from mhpdata.storage.packed import Skipped

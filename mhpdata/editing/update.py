@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mhpdata.editing.packs import Pack, fixed_options, read_build
+from mhpdata.editing.packs import Pack, fixed_options, read_build, refuse_same
 from mhpdata.editing.reused import Reused
 from mhpdata.errors import OptionError
-from mhpdata.options import check_path, differences
+from mhpdata.options import Folder, differences
 from mhpdata.packing.convert import Converted, Refused
-from mhpdata.packing.pack import Choices, open_run
+from mhpdata.packing.pack import Choices, begin, open_run
 from mhpdata.packing.run import Run
 from mhpdata.packing.sources import source_digest
 from mhpdata.packing.tasks.maker import describe_maker, other_libraries
-from mhpdata.packing.tasks.parts import refuse_parts, remove_parts
 from mhpdata.source.entry import Entry
+from mhpdata.source.remote import Root, held, open_place
 from mhpdata.storage.manifest import BUILD_NAME, Manifest
 
 if TYPE_CHECKING:
@@ -48,9 +47,9 @@ class Updated(NamedTuple):
 
 
 def update(
-    src: str | Path,
+    src: str | Folder,
     earlier: str | os.PathLike[str] | Address,
-    out: str | Path,
+    out: str | Folder,
     *,
     overwrite: bool = False,
     **choices: Unpack[Choices],
@@ -69,18 +68,15 @@ def update(
     with ExitStack() as stack:
         pack = Pack(earlier)
         stack.callback(pack.close)
-        if isinstance(pack.folder, Path) and pack.folder.resolve() == check_path("out", out).resolve():
-            raise OptionError("out", f"{out} is also --from", "another folder", "Pass a new folder as --out.")
+        refuse_same(pack.folder, open_place("out", out))
         run = stack.enter_context(open_run(src, out, choices))
         _check(pack, run)
         started = _Update(**vars(run), earlier=_Earlier(pack))
         manifest = None if overwrite else started.already_done()
         if manifest is None:
-            refuse_parts(run.output.out, overwrite)
-            run.output.begin(run.key, overwrite, run.skip)
-            remove_parts(run.output.out)
+            begin(run, overwrite)
             manifest = started.pack()
-        run.output.end()
+        run.output.end(manifest)
         return Updated(manifest, len(started.kept))
 
 
@@ -116,7 +112,7 @@ class _Earlier:
         }
         self._labelled = {split: packed.labelled for split, packed in pack.manifest.splits.items()}
 
-    def take(self, root: Path, entry: Entry) -> Converted | None:
+    def take(self, root: Root, entry: Entry) -> Converted | None:
         """Return the record of an entry; None if there is none, or the entry has changed."""
         split, index = self._found.get(entry.name, ("", 0))
         if not split or self._labelled[split] != (entry.masks is not None):
@@ -140,8 +136,9 @@ class _Update(Run):
 
     def convert(self, entry: Entry) -> Converted | Refused:
         """Return the earlier record of an unchanged entry, and convert any other."""
-        taken = self.earlier.take(self.source.root, entry)
-        if taken is None:
-            return super().convert(entry)
+        with held(self.source.root, entry.files):
+            taken = self.earlier.take(self.source.root, entry)
+            if taken is None:
+                return super().convert(entry)
         self.kept.append(entry.name)
         return taken

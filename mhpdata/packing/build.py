@@ -14,25 +14,26 @@ from pathlib import Path
 
 from mhpdata import __version__
 from mhpdata.packing.tasks.maker import describe_maker
+from mhpdata.source.remote import Root
 
 LIBRARIES = ("numpy", "opencv-python", "numba", "h5py", "simplejpeg")
 
 
 def describe_build(
-    src: Path, state: str, content: str, follow_links: bool, workers: int, seconds: float
+    src: Root, state: str, content: str, follow_links: bool, workers: int, seconds: float
 ) -> dict[str, object]:
     """Return the content of build.json.
 
     Args:
         src: Source folder.
-        state: Hash of its files by size and time of change, which a repeated pack compares first.
+        state: Hash of its files by size and time of change, or ETag, which a repeated pack compares first.
         content: Hash of its files by content, which is compared if ``state`` differs.
         follow_links, workers: Arguments of the pack.
         seconds: Duration of the last run.
     """
     return {
         "mhp": __version__,
-        "source": os.fsencode(src.resolve()).decode("utf-8", "backslashreplace"),
+        "source": os.fsencode(src.resolve() if isinstance(src, Path) else str(src)).decode("utf-8", "backslashreplace"),
         "source_state": state,
         "source_content": content,
         "follow_links": follow_links,

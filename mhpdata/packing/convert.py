@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +38,7 @@ from mhpdata.packing.sources import source_digest
 from mhpdata.source.annotation import read_persons
 from mhpdata.source.entry import Entry
 from mhpdata.source.files import read_file
+from mhpdata.source.remote import Root
 from mhpdata.storage.codec import CODECS, encode_image
 from mhpdata.storage.content import record_digest
 from mhpdata.storage.record import Record, encode_record
@@ -80,7 +80,7 @@ class Converted:
     unlabelled: int = 0
 
 
-def convert(root: Path, entry: Entry, labels: LabelSet, options: PackOptions) -> Converted:
+def convert(root: Root, entry: Entry, labels: LabelSet, options: PackOptions) -> Converted:
     """Convert an entry to a record.
 
     Args:
@@ -158,7 +158,7 @@ class _Maps(NamedTuple):
 
 
 def _read_masks(
-    root: Path, entry: Entry, labels: int, overlap: str, sizes: tuple[tuple[int, int], tuple[int, int]]
+    root: Root, entry: Entry, labels: int, overlap: str, sizes: tuple[tuple[int, int], tuple[int, int]]
 ) -> _Maps:
     """Read the masks of an entry one by one, and merge them; ``sizes``: of the source image, and of the record."""
     source_size, size = sizes

@@ -8,24 +8,20 @@ it, the source files of its entries (and of the next entry, which determined its
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mhpdata.faults import PASSING
-from mhpdata.fields import digest_at
-from mhpdata.filesystem.atomic import sync_file, write_atomically
-from mhpdata.filesystem.ours import head
+from mhpdata.fields import digest_at, object_at, text_at
 from mhpdata.images.notes import Note
-from mhpdata.packing.output import Output, read_json
+from mhpdata.packing.output.bucket import AnyOutput
 from mhpdata.packing.sources import fingerprint, paths_of
 from mhpdata.source.entry import Entry
 from mhpdata.storage.digests import SOURCE_BYTES, Digests, digests_at
 from mhpdata.storage.manifest_2 import coded, parse_notes, parse_shard, parse_skipped, shard_content
-from mhpdata.storage.packed import Shard, ShardFile, Skipped
-from mhpdata.storage.shards.file import hash_file
+from mhpdata.storage.packed import Shard, Skipped
 from mhpdata.storage.statistics import Statistics, parse_statistics
 
 Read = Callable[[Sequence[Entry]], Digests]
@@ -63,13 +59,14 @@ class Journal:
     """Notes of a pack.
 
     Args:
-        output: Folder of the pack.
+        output: Place of the pack.
         options: Layout, splits and options of the pack.
         read: Function that returns the digests of entries whose files may have changed.
     """
 
-    def __init__(self, output: Output, options: dict[str, Any], read: Read) -> None:
+    def __init__(self, output: AnyOutput, options: dict[str, Any], read: Read) -> None:
         self._output, self._options, self._read = output, options, read
+        self._tags: dict[str, str] = {}
 
     def finished(self, split: str, entries: Sequence[Entry], allow_skips: bool) -> list[Finished]:
         """Return the finished shards of a split that still match the source, from the first one up to a gap."""
@@ -77,7 +74,7 @@ class Journal:
         while (shard := self._noted(split, entries, done)) is not None:
             if any(not allow_skips or skip.code in PASSING for skip in shard.skipped):
                 break  # retry entries that were skipped for a disk error or a permission
-            if not all(self._whole(file) for file in shard.shard.files):
+            if not all(self._output.is_whole(file, self._tags.get(file.file, "")) for file in shard.shard.files):
                 break
             done.append(shard)
         return done
@@ -87,17 +84,11 @@ class Journal:
         return self._output.folder / f"{split}-{number:05d}"
 
     def publish(self, done: Finished, entries: Sequence[Entry]) -> None:
-        """Sync a finished shard, give it its final name, then write its note.
+        """Give a finished shard its final name, then write its note.
 
-        The note is not synced: after a power cut it may be missing, or the shard's name may be; ``finished`` checks
-        both.
+        After a power cut the note may be missing, or the shard's name may be; ``finished`` checks both.
         """
-        folder = self._output.folder
-        for file in done.shard.files:
-            sync_file(folder / file.file)
-        self._output.refuse_foreign({file.file for file in done.shard.files})
-        for file in done.shard.files:
-            (folder / file.file).replace(self._output.out / file.file)
+        tags = self._output.publish(done.shard.files)
         content = {
             "options": self._options,
             "split": done.split,
@@ -113,13 +104,13 @@ class Journal:
             "statistics": asdict(done.statistics),
             "skipped": coded(done.skipped),
             "notes": coded(done.notes),
+            **({"tags": tags} if tags else {}),
         }
-        note = folder / f"{done.shard.stem}.json"
-        write_atomically(note, json.dumps(content), sync=False)
+        self._output.write_note(f"{done.shard.stem}.json", content)
 
     def _noted(self, split: str, entries: Sequence[Entry], done: list[Finished]) -> Finished | None:
         """Return the shard after ``done``, by its note; None if no note fits the options, position and files."""
-        content = read_json(self._output.folder / f"{split}-{len(done):05d}.json")
+        content = self._output.read_note(f"{split}-{len(done):05d}.json")
         start = done[-1].stop if done else 0
         index = sum(len(shard.shard.names) for shard in done)
         try:
@@ -136,17 +127,17 @@ class Journal:
             contents = digests_at(content["contents"], "contents", len(shard.names))
             skipped, notes = parse_skipped(content["skipped"]), parse_notes(content["notes"])
             noted = digest_at(content["entries"], "entries")
+            self._tags.update((text_at(name, "tags"), text_at(tag, "tags")) for name, tag in _tags(content).items())
         except (KeyError, TypeError, ValueError, AttributeError):
             return None  # JSON, but not a note
         if noted != _fingerprint(entries, start, stop) and self._read(covered) != sources:
             return None
         return Finished(split, start, stop, index, shard, contents, sources, statistics, skipped, notes)
 
-    def _whole(self, file: ShardFile) -> bool:
-        path = self._output.out / file.file
-        if head(path, 1) is None or path.stat().st_size != file.bytes:
-            return False
-        return hash_file(path).sha256 == file.sha256
+
+def _tags(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the ETags of the files in a note, which is of a pack in object storage."""
+    return object_at(content.get("tags", {}), "tags")
 
 
 def _fingerprint(entries: Sequence[Entry], start: int, stop: int) -> str:

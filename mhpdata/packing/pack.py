@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from mhpdata.address import Address
 from mhpdata.errors import OptionError, OutputError, SourceError
 from mhpdata.faults import FAULTS, describe
 from mhpdata.options import (
     ON_ERROR,
     Damage,
+    Folder,
     Format,
     ImageCodec,
     Layout,
@@ -21,14 +23,17 @@ from mhpdata.options import (
     PackOptions,
     SizeOf,
     check_choice,
-    check_path,
     check_range,
 )
-from mhpdata.packing.output import Output
+from mhpdata.packing.output.bucket import AnyOutput, BucketOutput
+from mhpdata.packing.output.contents import Wanted
+from mhpdata.packing.output.local import Output
 from mhpdata.packing.run import Run
 from mhpdata.packing.sources import Source
-from mhpdata.packing.tasks.parts import refuse_parts, remove_parts
+from mhpdata.packing.tasks.bucket_parts import parts_of
+from mhpdata.packing.tasks.plan import blocks_of
 from mhpdata.source.entry import Listing, empty_split
+from mhpdata.source.remote import Root, open_place, open_root
 from mhpdata.source.scan import AUTO, LAYOUTS, scan
 from mhpdata.storage.manifest import Manifest
 from mhpdata.threads import usable_cores
@@ -66,8 +71,8 @@ class Choices(PackChoices, total=False):
 
 
 def pack(
-    src: str | Path,
-    out: str | Path,
+    src: str | Folder,
+    out: str | Folder,
     *,
     layout: Layout = AUTO,
     splits: Sequence[str] | None = None,
@@ -82,8 +87,8 @@ def pack(
     """Pack a downloaded dataset into shards. Call again with the same arguments to resume an interrupted pack.
 
     Args:
-        src: Extracted folder, such as LV-MHP-v1. Nothing is written there.
-        out: Packed folder: new, empty, or an unfinished pack with the same options.
+        src: Extracted folder, such as LV-MHP-v1, or its address in object storage. Nothing is written there.
+        out: Packed folder, or its address in object storage: new, empty, or an unfinished pack with the same options.
         layout: "auto", or a name in mhpdata.source.scan.LAYOUTS.
         splits: Splits to pack; all by default.
         workers: Number of threads, by default one per core that this process may use. It changes no byte.
@@ -100,6 +105,7 @@ def pack(
 
     Raises:
         SourceError: The download is damaged or incomplete.
+        RemoteError: Object storage does not answer.
         OutputError: ``out`` cannot be written, is full, or holds something else.
         OptionError: An argument is invalid.
     """
@@ -116,16 +122,14 @@ def pack(
     with open_run(src, out, chosen) as run:
         manifest = None if overwrite else run.already_done()
         if manifest is None:
-            refuse_parts(run.output.out, overwrite)
-            run.output.begin(run.key, overwrite, run.skip)
-            remove_parts(run.output.out)
+            begin(run, overwrite)
             manifest = run.pack()
-        run.output.end()
+        run.output.end(manifest)
         return manifest
 
 
 @contextmanager
-def open_run(src: str | Path, out: str | Path, choices: Choices, lock: bool = True) -> Iterator[Run]:
+def open_run(src: str | Folder, out: str | Folder, choices: Choices, lock: bool = True) -> Iterator[Run]:
     """Check the arguments of a pack, scan its source, create its folder, and lock that until the context ends.
 
     Args:
@@ -138,17 +142,38 @@ def open_run(src: str | Path, out: str | Path, choices: Choices, lock: bool = Tr
         OptionError: An argument is invalid.
     """
     chosen = Chosen.of(choices)
-    src, out = check_path("src", src), check_path("out", out)
-    with below(src):
-        source = open_source(src, chosen)
+    root, place = open_root("src", src), open_place("out", out)
+    with below(root):
+        source = open_source(root, chosen)
         if source.problems and not chosen.skip:
             raise source.problems[0].error
         if not chosen.allow_empty:
             refuse_empty(source)
-    with below(src), writing(out, RESUME):
-        make_folder(out)
-        with Output(out, LAYOUTS[source.listing.layout].SPLITS, lock) as output:
-            yield Run(source, output, chosen.options, chosen.skip, chosen.allow_empty, chosen.follow_links)
+    splits = LAYOUTS[source.listing.layout].SPLITS
+    with below(root), writing(place, RESUME), open_output(place, splits, lock) as output:
+        yield Run(source, output, chosen.options, chosen.skip, chosen.allow_empty, chosen.follow_links)
+
+
+def open_output(out: Folder, splits: Sequence[str], lock: bool = True) -> AnyOutput:
+    """Return the output at a path or address; a folder is created, and locked with ``lock``."""
+    if isinstance(out, Address):
+        return BucketOutput(out, splits)
+    make_folder(out)
+    return Output(out, splits, lock)
+
+
+def begin(run: Run, overwrite: bool) -> None:
+    """Prepare the output of a pack in one process. Raises OutputError if it holds something else."""
+    parts_of(run.output, run.key, {}).refuse(overwrite)
+    run.output.begin(Wanted(run.key, overwrite, run.skip))
+    remove_parts(run)
+
+
+def remove_parts(run: Run) -> None:
+    """Delete the parts of a pack, which is finished or is begun from scratch."""
+    parts = parts_of(run.output, run.key, {})
+    if parts.is_there():
+        parts.remove(blocks_of(len(run.source.entries)))
 
 
 @dataclass(frozen=True)
@@ -177,7 +202,7 @@ class Chosen:
         return cls(options, layout, splits, workers, on_error == "skip", *switches)
 
 
-def open_source(src: Path, chosen: Chosen) -> Source:
+def open_source(src: Root, chosen: Chosen) -> Source:
     """Scan a download, and select the splits to pack."""
     listing = scan(src, chosen.layout, chosen.follow_links)
     return Source(src, listing, _splits(chosen.splits, listing.layout), chosen.workers, chosen.progress)
@@ -218,7 +243,7 @@ def make_folder(out: Path) -> None:
 
 
 @contextmanager
-def below(src: Path) -> Iterator[None]:
+def below(src: object) -> Iterator[None]:
     """Prepend the source folder to the place of source errors, which name files relative to it."""
     try:
         yield

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.errors import SourceError
-from mhpdata.options import PackOptions, check_path
+from mhpdata.options import Folder, PackOptions
 from mhpdata.packing.convert import convert
 from mhpdata.packing.pack import Choices, Chosen, below, open_source, refuse_empty
 from mhpdata.packing.summary import SHOWN
 from mhpdata.source.entry import Entry
+from mhpdata.source.remote import Root, held, open_root
 from mhpdata.threads import crew
 from mhpdata.wording import counted, printable
 
@@ -38,7 +38,7 @@ class Preview:
     """Preview of a pack.
 
     Attributes:
-        src: Source folder.
+        src: Path or address of the source folder.
         layout: Its layout.
         images: {split: number of entries that would be packed}.
         size: {split: estimated bytes of its records}.
@@ -46,7 +46,7 @@ class Preview:
         skip: Whether the pack skips such entries; otherwise it stops at the first.
     """
 
-    src: Path
+    src: str
     layout: str
     images: dict[str, int]
     size: dict[str, int]
@@ -62,7 +62,7 @@ class Preview:
         """Return everything as JSON types; bytes are estimates."""
         left_out = [{"split": split, "name": name, "message": str(error)} for split, name, error in self.skipped]
         splits = {name: {"images": count, "bytes": self.size[name]} for name, count in self.images.items()}
-        return {"source": str(self.src), "layout": self.layout, "splits": splits, "skipped": left_out}
+        return {"source": self.src, "layout": self.layout, "splits": splits, "skipped": left_out}
 
     def text(self) -> str:
         """Return a table of splits, and the first SHOWN entries that would be skipped."""
@@ -84,7 +84,7 @@ class Preview:
         return "\n".join(map(printable, lines))
 
 
-def preview(src: str | Path, **choices: Unpack[Choices]) -> Preview:
+def preview(src: str | Folder, **choices: Unpack[Choices]) -> Preview:
     """Preview ``mhpdata.pack`` with these arguments, which are described there.
 
     Raises:
@@ -92,27 +92,30 @@ def preview(src: str | Path, **choices: Unpack[Choices]) -> Preview:
         OptionError: An argument is invalid.
     """
     chosen = Chosen.of(choices)
-    src = check_path("src", src)
-    with below(src):
-        source = open_source(src, chosen)
+    root = open_root("src", src)
+    with below(root):
+        source = open_source(root, chosen)
         if not chosen.allow_empty and (chosen.skip or not source.problems):
             refuse_empty(source)
     entries = {split: source.listing.entries[split] for split in source.splits}
     sampled = [entry for split in source.splits for entry in _spread(entries[split])]
-    skipped = [(problem.split, problem.name, problem.error.below(src)) for problem in source.problems]
+    skipped = [(problem.split, problem.name, problem.error.below(root)) for problem in source.problems]
     sizes: dict[str, list[int]] = {split: [] for split in source.splits}
-    with crew(len(sampled), "sampled images", chosen.workers, chosen.progress) as threads:
-        measured = threads.each(partial(_measure, src, source.listing.labels, chosen.options), sampled)
+    with (
+        crew(len(sampled), "sampled images", chosen.workers, chosen.progress) as threads,
+        source.fetching(sampled) as some,
+    ):
+        measured = threads.each(partial(_measure, root, source.listing.labels, chosen.options), some)
         for entry, measure in zip(sampled, measured, strict=True):
             if isinstance(measure, SourceError):
-                skipped.append((entry.split, entry.name, measure.below(src)))
+                skipped.append((entry.split, entry.name, measure.below(root)))
             else:
                 sizes[entry.split].append(measure)
     refused = {split: sum(one[0] == split for one in skipped[len(source.problems) :]) for split in source.splits}
     images = {split: len(entries[split]) - refused[split] for split in source.splits}
     means = {split: sum(some) / max(1, len(some)) for split, some in sizes.items()}
     estimates = {split: round(images[split] * means[split]) for split in images}
-    return Preview(src, source.listing.layout, images, estimates, skipped, chosen.skip)
+    return Preview(str(root), source.listing.layout, images, estimates, skipped, chosen.skip)
 
 
 def _spread(entries: Sequence[Entry]) -> list[Entry]:
@@ -121,9 +124,10 @@ def _spread(entries: Sequence[Entry]) -> list[Entry]:
     return [entries[i * len(entries) // count] for i in range(count)]
 
 
-def _measure(root: Path, labels: Any, options: PackOptions, entry: Entry) -> int | SourceError:
+def _measure(root: Root, labels: Any, options: PackOptions, entry: Entry) -> int | SourceError:
     """Return the bytes of an entry's record, or the error for which it would be skipped."""
-    try:
-        return len(convert(root, entry, labels, options).data)
-    except SourceError as error:
-        return error
+    with held(root, entry.files):
+        try:
+            return len(convert(root, entry, labels, options).data)
+        except SourceError as error:
+            return error

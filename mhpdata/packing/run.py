@@ -19,25 +19,24 @@ import logging
 import time
 from dataclasses import dataclass
 
-from mhpdata.errors import ManifestError, SourceError, is_outside
+from mhpdata.errors import SourceError
 from mhpdata.faults import FAULTS, describe
-from mhpdata.filesystem.atomic import sync_folder, write_atomically
 from mhpdata.kernels import compiling
 from mhpdata.options import PackOptions
 from mhpdata.packing.build import describe_build
 from mhpdata.packing.convert import Converted, Refused, convert
 from mhpdata.packing.journal import Finished, Journal
 from mhpdata.packing.open_shard import Target, skipped
-from mhpdata.packing.output import Output
+from mhpdata.packing.output.bucket import AnyOutput
 from mhpdata.packing.shard_stream import Publisher, ShardStream
 from mhpdata.packing.sources import Source, source_digest, state_1
 from mhpdata.source.entry import Entry, empty_split
+from mhpdata.source.remote import held
 from mhpdata.storage.content import split_content
 from mhpdata.storage.duplicates import identical
-from mhpdata.storage.manifest import BUILD_NAME, NAME, VERSION, Manifest, dump, read_manifest
+from mhpdata.storage.manifest import VERSION, Manifest, dump
 from mhpdata.storage.packed import PackedSplit, Skipped
 from mhpdata.storage.statistics import Statistics
-from mhpdata.terms import terms_of
 from mhpdata.threads import crew
 
 _log = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ class Run:
 
     Attributes:
         source: Source to pack.
-        output: Folder of the pack, locked.
+        output: Place of the pack; a folder is locked.
         options: Options of the pack.
         skip: Whether to skip damaged entries.
         allow_empty: Whether a split may have no records.
@@ -60,7 +59,7 @@ class Run:
     """
 
     source: Source
-    output: Output
+    output: AnyOutput
     options: PackOptions
     skip: bool
     allow_empty: bool
@@ -82,17 +81,9 @@ class Run:
         return self.options.shard_mb * MB
 
     def already_done(self) -> Manifest | None:
-        """Return the manifest in the folder if it is complete and packed from this source with these options."""
-        out = self.output.out
-        if not (out / NAME).exists() or (out / NAME).is_symlink():
-            return None
-        try:
-            manifest = read_manifest(out)
-        except ManifestError as error:
-            if is_outside(error) or self.output.is_ours(out / NAME):
-                raise
-            return None  # a manifest.json that mhp did not write, which Output.begin refuses
-        if any(not (out / f.file).is_file() or (out / f.file).stat().st_size != f.bytes for f in manifest.files):
+        """Return the manifest in the output if it is complete and packed from this source with these options."""
+        manifest = self.output.manifest()
+        if manifest is None:
             return None
         ours, theirs = (self.source.listing.layout, self.recorded_options), (manifest.layout, manifest.options)
         if ours != theirs or (manifest.skipped and not self.skip) or not self._is_same_source(manifest.version):
@@ -115,8 +106,9 @@ class Run:
             workers.skip(total - len(todo))
             _log.debug("%s of %s images to convert on %s threads", len(todo), total, source.workers)
             try:
-                for entry, made in zip(todo, workers.each(self.convert, todo), strict=True):
-                    self._write(streams, entry, made)
+                with source.fetching(todo) as some:
+                    for entry, made in zip(todo, workers.each(self.convert, some), strict=True):
+                        self._write(streams, entry, made)
                 packed = {split: stream.finished() for split, stream in streams.items()}
             except BaseException:
                 for stream in streams.values():
@@ -151,12 +143,13 @@ class Run:
     def convert(self, entry: Entry) -> Converted | Refused:
         """Convert an entry; return its error if damaged entries are skipped, and otherwise raise it."""
         root = self.source.root
-        try:
-            return convert(root, entry, self.source.listing.labels, self.options)
-        except SourceError as error:
-            if not self.skip:
-                raise
-            return Refused(error, source_digest(root, entry))
+        with held(root, entry.files):
+            try:
+                return convert(root, entry, self.source.listing.labels, self.options)
+            except SourceError as error:
+                if not self.skip:
+                    raise
+                return Refused(error, source_digest(root, entry))
 
     def _write(self, streams: dict[str, ShardStream], entry: Entry, made: Converted | Refused) -> None:
         stream = streams[entry.split]
@@ -175,7 +168,7 @@ class Run:
             seconds: Duration of the pack.
         """
         source, labels = self.source, self.source.listing.labels
-        terms = terms_of(source.root, source.listing.layout)
+        terms = source.terms()
         manifest = Manifest(
             layout=source.listing.layout,
             classes=labels.names,
@@ -193,13 +186,9 @@ class Run:
             citation=terms.citation,
         )
         self._refuse_empty(manifest)
-        out = self.output.out
-        self.output.remove_others({file.file for file in manifest.files})
-        sync_folder(out)
         content = source.content([digest for finished in packed.values() for one in finished for digest in _own(one)])
         build = describe_build(source.root, source.state(), content, self.follow_links, source.workers, seconds)
-        write_atomically(out / BUILD_NAME, dump(build))
-        write_atomically(out / NAME, manifest.to_json())
+        self.output.complete(dump(build), manifest)
         return manifest
 
     def _refuse_empty(self, manifest: Manifest) -> None:

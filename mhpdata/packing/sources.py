@@ -2,7 +2,7 @@
 
 ::
 
-    fingerprint       paths, sizes and times of change, without reading a file
+    fingerprint       paths, sizes, and times of change (ETags of objects), without reading a file
     source_digest     SHA-256 over the SHA-256 of each file of an entry, the image first: the first 16 bytes
     state_of          a hash of either for all entries, and of the problems with lists and names
 
@@ -13,24 +13,26 @@ digests are compared.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
 from mhpdata.errors import SourceError
 from mhpdata.faults import Renamed
 from mhpdata.source.entry import Entry, Listing, Problem
-from mhpdata.source.files import SourceFile, read_file
+from mhpdata.source.files import read_file
+from mhpdata.source.remote import RemoteFolder, Root, ahead, held
+from mhpdata.source.source_file import SourceFile
 from mhpdata.storage.digests import SOURCE_BYTES, Digests
+from mhpdata.terms import SYNTHETIC_BYTES, SYNTHETIC_NAME, Terms, terms_by, terms_of
 from mhpdata.threads import crew
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:
-    """Return a hash (hex) of paths, sizes and times of change of the source files of these entries."""
+    """Return a hash (hex) of the paths and states of the source files of these entries, without reading them."""
     digest = hashlib.sha256()
     for entry in entries:
-        files = [(file.path, file.size, file.mtime_ns) for file in entry.files]
+        files = [file.state for file in entry.files]
         digest.update(repr((entry.split, entry.name, files)).encode())
     return digest.hexdigest()
 
@@ -41,7 +43,7 @@ def paths_of(entries: Iterable[Entry]) -> str:
     return hashlib.sha256(repr(paths).encode()).hexdigest()
 
 
-def source_digest(root: Path, entry: Entry, image: bytes | None = None) -> bytes:
+def source_digest(root: Root, entry: Entry, image: bytes | None = None) -> bytes:
     """Return the digest of all files of an entry (SOURCE_BYTES bytes).
 
     Args:
@@ -59,7 +61,7 @@ def source_digest(root: Path, entry: Entry, image: bytes | None = None) -> bytes
     return whole.digest()[:SOURCE_BYTES]
 
 
-def _file_digest(root: Path, file: SourceFile) -> bytes:
+def _file_digest(root: Root, file: SourceFile) -> bytes:
     try:
         return hashlib.sha256(read_file(root, file)).digest()
     except SourceError as error:
@@ -98,7 +100,7 @@ class Source:
         progress: Whether to show a bar.
     """
 
-    root: Path
+    root: Root
     listing: Listing
     splits: tuple[str, ...]
     workers: int
@@ -120,7 +122,7 @@ class Source:
         return tuple(renamed for renamed in self.listing.renamed if renamed.split in ("", *self.splits))
 
     def state(self) -> str:
-        """Return a hash (hex) of names, sizes and times of change."""
+        """Return a hash (hex) of names and states, without reading a file."""
         return state_of(fingerprint(self.entries), self.problems, self.renamed)
 
     def content(self, digests: Sequence[str]) -> str:
@@ -136,5 +138,31 @@ class Source:
 
     def read(self, entries: Sequence[Entry]) -> Digests:
         """Read the files of these entries on threads, and return the digest of each entry."""
-        with crew(len(entries), "images compared", self.workers, self.progress) as threads:
-            return Digests(b"".join(threads.each(partial(source_digest, self.root), entries)), SOURCE_BYTES)
+        with (
+            crew(len(entries), "images compared", self.workers, self.progress) as threads,
+            self.fetching(entries) as some,
+        ):
+            return Digests(b"".join(threads.each(self._digest, some)), SOURCE_BYTES)
+
+    @contextmanager
+    def fetching(self, entries: Iterable[Entry]) -> Iterator[Iterable[Entry]]:
+        """Yield the entries to convert; those in object storage are fetched in advance while they are taken."""
+        if not isinstance(self.root, RemoteFolder):
+            yield entries
+            return
+        try:
+            yield ahead(self.root, entries)
+        finally:
+            self.root.clear()
+
+    def terms(self) -> Terms:
+        """Return licence and citation of the download."""
+        if not isinstance(self.root, RemoteFolder):
+            return terms_of(self.root, self.listing.layout)
+        file = self.root.files("").get(SYNTHETIC_NAME)
+        short = file is not None and file.size < SYNTHETIC_BYTES
+        return terms_by(self.listing.layout, read_file(self.root, file) if short and file else b"")
+
+    def _digest(self, entry: Entry) -> bytes:
+        with held(self.root, entry.files):
+            return source_digest(self.root, entry)

@@ -44,7 +44,7 @@ def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -
     if total.unlabelled_persons:
         without = counted(total.unlabelled_persons, "person")
         lines.append(f"{without} without a labelled pixel: kept in the records, not counted here or by mhp score.")
-    lines += ["", *_duplicates(manifest), *_skipped(manifest, Path(source)), *_renamed(manifest)]
+    lines += ["", *_duplicates(manifest), *_skipped(manifest, source), *_renamed(manifest)]
     if manifest.notes:
         lines.append("Notes, each recorded in the manifest:")
         lines += [f"  {line}" for line in describe_notes(manifest.notes)]
@@ -112,11 +112,11 @@ def _duplicates(manifest: Manifest) -> list[str]:
     return lines + [f"  {a} and {b} share: {counted(count, 'group')}" for (a, b), count in across.items()]
 
 
-def _skipped(manifest: Manifest, source: Path) -> list[str]:
+def _skipped(manifest: Manifest, source: object) -> list[str]:
     if not manifest.skipped:
         return ["Nothing was skipped."]
     lines = [f"Skipped: {len(manifest.skipped)}, each recorded in the manifest."]
-    lines[0] += f" Run mhp verify --src {source} for what to do about them."
+    lines[0] += f" Run mhp verify --src {str(source).rstrip('/') or '/'} for what to do about them."
     lines += [f"  {skip.split or 'all splits'}/{skip.name}: {skip.message}" for skip in manifest.skipped[:SHOWN]]
     if len(manifest.skipped) > SHOWN:
         lines.append(f"  ... and {len(manifest.skipped) - SHOWN} more")

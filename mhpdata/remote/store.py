@@ -112,16 +112,26 @@ def read_range(
     return attempt(address, once, stop)
 
 
-def read_object(address: Address, most: int, stop: Callable[[], bool] = bool) -> memoryview:
+def read_object(
+    address: Address, most: int, stop: Callable[[], bool] = bool, version: Version | None = None
+) -> memoryview:
     """Return all bytes of an object.
 
+    Args:
+        address: Address of the object.
+        most: Maximum number of its bytes.
+        stop: As for ``look``.
+        version: Version that the object must have; None for any.
+
     Raises:
+        OtherVersionError: The object has another version.
         RemoteError: It has more than ``most`` bytes, or as for ``look``.
         MissingError: As for ``look``.
     """
 
     def once(client: Any, store: Any) -> memoryview:
         answer = client.get(store, address.key)
+        _compare(version_of(answer.meta), version)
         size = int(answer.meta["size"])
         if size > most:
             raise RemoteError(address, f"has {size} bytes", f"at most {most}", "Check the address.")

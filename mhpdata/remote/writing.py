@@ -9,12 +9,14 @@ are therefore no error.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mhpdata.address import Address
-from mhpdata.errors import NoObjectError
+from mhpdata.errors import NoObjectError, OutputError
+from mhpdata.filesystem.descriptors import open_file
 from mhpdata.remote.store import ExistsError, Version, attempt, look, read_object
 
 PIECE = 1 << 23
@@ -62,12 +64,12 @@ def put(address: Address, data: bytes | memoryview, create: bool = False, stop: 
         return version
 
 
-def put_file(address: Address, path: Path, stop: Callable[[], bool] = bool) -> Version:
+def put_file(address: Address, source: Path | IO[bytes], stop: Callable[[], bool] = bool) -> Version:
     """Write a file of any size as an object; an existing object is replaced.
 
     Args:
         address: Address of the object, in object storage.
-        path: The file, which nobody else writes to.
+        source: The file, which nobody else writes to: its path, or itself, open for reading.
         stop: As for ``put``.
 
     Returns:
@@ -77,12 +79,15 @@ def put_file(address: Address, path: Path, stop: Callable[[], bool] = bool) -> V
         RemoteError, MissingError: As for ``put``.
         OSError: The file cannot be read.
     """
-    size = path.stat().st_size
+    if isinstance(source, Path):
+        with open_file(source, "rb") as file:
+            return put_file(address, file, stop)
+    size = os.fstat(source.fileno()).st_size
     piece = max(PIECE, -(-size // _MOST_PIECES))
 
     def once(client: Any, store: Any) -> Version:
-        with path.open("rb") as file:
-            result = client.put(store, address.key, file, mode="overwrite", chunk_size=piece, max_concurrency=_AT_ONCE)
+        source.seek(0)
+        result = client.put(store, address.key, source, mode="overwrite", chunk_size=piece, max_concurrency=_AT_ONCE)
         return Version(size, str(result["e_tag"] or ""))
 
     return attempt(address, once, stop, "written")
@@ -100,9 +105,24 @@ def delete(address: Address, stop: Callable[[], bool] = bool) -> None:
         return
 
 
+def read_if_there(address: Address, most: int, stop: Callable[[], bool] = bool) -> bytes | None:
+    """Return the bytes of an object, at most ``most``; None if it does not exist. Raises RemoteError, MissingError."""
+    try:
+        return bytes(read_object(address, most, stop))
+    except NoObjectError:
+        return None
+
+
 def look_if_there(address: Address, stop: Callable[[], bool] = bool) -> Version | None:
     """Return the version of an object; None if it does not exist. Raises RemoteError, MissingError."""
     try:
         return look(address, stop)
     except NoObjectError:
         return None
+
+
+def in_the_way(address: Address) -> OutputError:
+    """Return the error for an object that mhp would write, but did not write."""
+    found = "was not written by mhp, so mhp does not replace it"
+    remedy = f"Move {address} elsewhere, or pass another --out; then run the same command again."
+    return OutputError(address, found, "", remedy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from mhpdata.errors import OptionError
 from mhpdata.options import check_path, in_words
@@ -38,3 +38,17 @@ class Cache(Checked):
     def bytes(self) -> int:
         """The maximum size in bytes."""
         return int(self.gb * 1e9)
+
+
+class Reading(TypedDict, total=False):
+    """How a function reads the packed folder that it processes.
+
+    Attributes:
+        threads: Number of threads; None for one per core.
+        progress: Whether to draw a progress bar if standard error is a terminal.
+        cache: Cache for a folder that has an address; None for none.
+    """
+
+    threads: int | None
+    progress: bool
+    cache: Cache | None

@@ -15,7 +15,6 @@ use does not depend on the number of persons. Out: the runs of each mask (mhpdat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +25,9 @@ from mhpdata.images.label_png import decode_mask
 from mhpdata.labels import IGNORE
 from mhpdata.masks.mask_runs import MaskRuns, deflate_runs, mask_runs
 from mhpdata.source.entry import MAPS, RED, Entry
-from mhpdata.source.files import SourceFile, read_file
+from mhpdata.source.files import read_file
+from mhpdata.source.remote import Root
+from mhpdata.source.source_file import SourceFile
 
 PERSONS = 256
 """Number of values in a map of persons: 0 and up to 255 persons."""
@@ -39,7 +40,7 @@ class Person(NamedTuple):
     stream: bytes
 
 
-def read_persons(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> Iterator[Person]:
+def read_persons(root: Root, entry: Entry, size: tuple[int, int], labels: int) -> Iterator[Person]:
     """Read the masks of an entry one at a time, in person order.
 
     Args:
@@ -57,7 +58,7 @@ def read_persons(root: Path, entry: Entry, size: tuple[int, int], labels: int) -
         yield Person(runs, deflate_runs(runs))
 
 
-def _masks(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> Iterator[Pixels]:
+def _masks(root: Root, entry: Entry, size: tuple[int, int], labels: int) -> Iterator[Pixels]:
     """Decode the mask of each person, for any form of annotation."""
     assert entry.masks is not None
     if entry.form == MAPS:
@@ -69,7 +70,7 @@ def _masks(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> Iter
         yield read_mask(root, file, size, labels, entry.form == RED)
 
 
-def read_mask(root: Path, file: SourceFile, size: tuple[int, int], labels: int, red: bool) -> Pixels:
+def read_mask(root: Root, file: SourceFile, size: tuple[int, int], labels: int, red: bool) -> Pixels:
     """Read one person's mask, uint8 (height, width).
 
     Raises:
@@ -78,7 +79,7 @@ def read_mask(root: Path, file: SourceFile, size: tuple[int, int], labels: int, 
     return decode_mask(read_file(root, file), file.path, size, labels, red=red)
 
 
-def read_maps(root: Path, entry: Entry, size: tuple[int, int], labels: int) -> tuple[Pixels, Pixels]:
+def read_maps(root: Root, entry: Entry, size: tuple[int, int], labels: int) -> tuple[Pixels, Pixels]:
     """Read the map of classes and the map of persons of an entry with form "maps", each uint8 (height, width).
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mhpdata.errors import FolderError, SourceError
 from mhpdata.faults import Renamed
 from mhpdata.labels import LabelSet
-from mhpdata.source.files import Refused, SourceFile
+from mhpdata.source.source_file import Refused, SourceFile
 
 GRAY, RED, MAPS = "gray", "red", "maps"
 """Forms of annotation: one PNG per person (MHP v1); the same, with the label in the red channel or gray (MHP v2); one

@@ -15,12 +15,13 @@ import os
 import shlex
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from mhpdata.errors import FolderError, SourceChangedError, UnreadableError, caused
+from mhpdata.errors import FolderError, SourceChangedError, UnreadableError
 from mhpdata.faults import CHANGED, UNREADABLE
 from mhpdata.filesystem.descriptors import open_descriptor
+from mhpdata.source.remote import RemoteFolder, Root, missing_folder
+from mhpdata.source.source_file import Refused, SourceFile
 from mhpdata.wording import is_no_file, printable, to_read, unread, why
 
 MAX_FILE_BYTES = 1 << 28
@@ -29,7 +30,6 @@ FOLLOW = "--follow-links (in Python: follow_links=True)"
 """How to make a command, or a function, follow links out of the source folder."""
 _FOLLOW_FILE = f"Replace it with the file, or pass {FOLLOW}, if you trust the target."
 _FETCH = "Fetch the file that the link leads to (git annex get, dvc pull), or replace the link with a regular file."
-_REGULAR_FILE = "Put a regular file in its place, or extract the archive again."
 _DISK = (
     "Run the command again. If it fails again, the disk may be failing (dmesg lists its errors): extract the archive "
     "to another disk."
@@ -42,52 +42,7 @@ _READ = os.O_RDONLY | os.O_NONBLOCK
 """Flags to list a folder and to read a file; O_NONBLOCK, as a FIFO put in the file's place would wait for a writer."""
 
 
-@dataclass(frozen=True)
-class SourceFile:
-    """A regular file in the state in which the scan listed it.
-
-    Attributes:
-        path: Path relative to the source folder, separated by '/'.
-        size, mtime_ns: Size in bytes, and modification time in ns.
-        device, inode: Identity of the file.
-        real: Relative path with its links resolved, which must contain no link when the file is read; None if links
-            are followed.
-    """
-
-    path: str
-    size: int
-    mtime_ns: int
-    device: int
-    inode: int
-    real: str | None
-
-    def is_still(self, state: os.stat_result) -> bool:
-        """Return whether the state of an open file equals that of this file."""
-        now = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
-        return now == (self.device, self.inode, self.size, self.mtime_ns)
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A path in the folder that must not be read, with the reason, the remedy and the system's error, if any."""
-
-    path: str
-    reason: str
-    remedy: str = _REGULAR_FILE
-    cause: OSError | None = None
-
-    def error(self, expected: str = "a regular file", otherwise: str = "") -> FolderError:
-        """Return the error to raise if this file is needed.
-
-        Args:
-            expected: Description of what should be there.
-            otherwise: Another remedy, as a sentence, or "".
-        """
-        remedy = f"{self.remedy} {otherwise}".rstrip()
-        return caused(FolderError(self.path, self.reason, expected, remedy, fault=("refused",)), self.cause)
-
-
-def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dict[str, SourceFile | Refused]:
+def scan_folder(root: Root, folder: str = "", follow_links: bool = False) -> dict[str, SourceFile | Refused]:
     """Return the files in one folder of the source by name, from one directory scan; sub-folders are left out.
 
     Args:
@@ -97,7 +52,10 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
 
     Raises:
         FolderError: The folder is missing, unreadable, or outside the source folder.
+        RemoteError: A folder in object storage cannot be listed.
     """
+    if isinstance(root, RemoteFolder):
+        return _scan_objects(root, folder)
     path = root / folder
     real = None if follow_links else _real(path, root)
     if not follow_links and real is None:
@@ -130,6 +88,24 @@ def scan_folder(root: Path, folder: str = "", follow_links: bool = False) -> dic
         found = f"cannot be listed ({why(error)})"
         raise FolderError(folder or ".", found, "", remedy, fault=(UNREADABLE,)) from error
     return files
+
+
+def _scan_objects(root: RemoteFolder, folder: str) -> dict[str, SourceFile | Refused]:
+    files = root.files(folder)
+    if not files and not root.level(folder).folders:
+        above, _, name = folder.rpartition("/")
+        raise missing_folder(folder, names_alike(root.level(above).folders, name) if folder else [])
+    return dict(files)
+
+
+def is_there(root: Root, path: str) -> bool:
+    """Return whether the source folder has a file or folder of this path."""
+    return root.has(path) if isinstance(root, RemoteFolder) else (root / path).exists()
+
+
+def has_folder(root: Root, path: str) -> bool:
+    """Return whether the source folder has a folder of this path."""
+    return root.has_folder(path) if isinstance(root, RemoteFolder) else (root / path).is_dir()
 
 
 def _not_followed() -> OSError:
@@ -214,17 +190,20 @@ def _open_below(root: Path, path: str, flags: int) -> int:
         os.close(here)
 
 
-def read_file(root: Path, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes:
+def read_file(root: Root, file: SourceFile, most: int = MAX_FILE_BYTES) -> bytes:
     """Return the bytes of a file that is unchanged since the scan.
 
     Raises:
         SourceChangedError: The file is missing or replaced, or its size or modification time has changed.
         UnreadableError: The system refuses to read it.
         FolderError: It is larger than ``most`` bytes.
+        RemoteError: An object cannot be read.
     """
     if file.size > most:
         found, fault = f"has {file.size} bytes", ("file-too-large", file.size)
         raise FolderError(file.path, found, f"at most {most}", "Extract the archive again.", fault=fault)
+    if isinstance(root, RemoteFolder):
+        return root.read(file)
     here = f"SRC/{file.path}"
     wait = "If a download or extraction is still running, wait until it ends"
     try:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from mhpdata.errors import SKIP, FolderError
 from mhpdata.faults import Renamed, counted_code
 from mhpdata.source.entry import Listing, Names, Problem
-from mhpdata.source.files import Refused, names_alike, read_file
+from mhpdata.source.files import names_alike, read_file
 from mhpdata.source.names import Folders
+from mhpdata.source.source_file import Refused
 
 MAX_BYTES = 1 << 22
 """Maximum size of a list: 4 MiB, half a million names."""

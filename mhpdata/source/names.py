@@ -14,12 +14,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from mhpdata.errors import EXTRACT_AGAIN, WITHOUT, FolderError
 from mhpdata.faults import Renamed, counted_code
 from mhpdata.source.entry import Names
-from mhpdata.source.files import Refused, SourceFile, scan_folder
+from mhpdata.source.files import scan_folder
+from mhpdata.source.remote import Root
+from mhpdata.source.source_file import Refused, SourceFile
 from mhpdata.wording import counted
 
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
@@ -41,7 +42,7 @@ class Folders:
         macos: Paths of the files that macOS added to the folders listed so far.
     """
 
-    def __init__(self, root: Path, follow_links: bool = False) -> None:
+    def __init__(self, root: Root, follow_links: bool = False) -> None:
         self.root, self.follow_links = root, follow_links
         self.macos: list[str] = []
 

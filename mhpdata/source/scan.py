@@ -6,7 +6,6 @@ A layout is a module with ``LABELS`` (its LabelSet), ``NAMES`` (the contents of 
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import ModuleType
 from typing import Literal, cast
 
@@ -15,6 +14,7 @@ from mhpdata.options import Layout, check_choice
 from mhpdata.source.entry import Entry, Listing, Problem, empty_split
 from mhpdata.source.files import names_alike
 from mhpdata.source.layouts import cihp, mhp_v1, mhp_v2
+from mhpdata.source.remote import RemoteFolder, Root, missing_folder
 from mhpdata.wording import either, to_read, why
 
 __all__ = ["AUTO", "LAYOUTS", "Entry", "Layout", "Listing", "Problem", "empty_split", "scan"]
@@ -23,31 +23,42 @@ AUTO: Literal["auto"] = "auto"
 LAYOUTS: dict[str, ModuleType] = {"mhp-v1": mhp_v1, "mhp-v2": mhp_v2, "cihp": cihp}
 
 
-def scan(root: Path, layout: str = AUTO, follow_links: bool = False) -> Listing:
+def scan(root: Root, layout: str = AUTO, follow_links: bool = False) -> Listing:
     """Return the entries of a downloaded dataset, each split in the order of its list.
 
     Args:
-        root: The folder as extracted.
+        root: The folder as extracted, here or in object storage.
         layout: A name in LAYOUTS, or "auto" to recognise it from the folder's contents; it is never guessed.
         follow_links: Whether to follow links out of the folder, which are refused otherwise.
 
     Raises:
         OptionError: The layout is unknown.
         FolderError: The folder has another layout, or several, or cannot be listed.
+        RemoteError: A folder in object storage cannot be listed.
     """
     check_choice("layout", layout, (AUTO, *LAYOUTS))
+    names = _names_in(root)
+    return cast(Listing, LAYOUTS[_recognise(root, names) if layout == AUTO else layout].scan(root, follow_links))
+
+
+def _names_in(root: Root) -> set[str]:
+    """Return the names of files and folders of the download. Raises FolderError, RemoteError."""
+    if isinstance(root, RemoteFolder):
+        level = root.level()
+        if not level.folders and not level.objects:
+            raise missing_folder("", ())
+        return {*level.folders, *level.objects}
     try:
-        names = {path.name for path in root.iterdir()}
+        return {path.name for path in root.iterdir()}
     except OSError as error:
         otherwise = remedy = "Pass the folder that the dataset's archive was extracted to."
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             remedy = to_read(error, "SRC/", otherwise)
         found = "no such folder" if isinstance(error, FileNotFoundError) else f"cannot be listed ({why(error)})"
         raise FolderError(".", found, "a dataset folder as extracted", remedy) from error
-    return cast(Listing, LAYOUTS[_recognise(root, names) if layout == AUTO else layout].scan(root, follow_links))
 
 
-def _recognise(root: Path, names: set[str]) -> str:
+def _recognise(root: Root, names: set[str]) -> str:
     """Return the name of the one layout that a folder has. Raises FolderError for none or several."""
     evidence = {name: module.evidence(root, names) for name, module in LAYOUTS.items()}
     layouts = [name for name, paths in evidence.items() if paths]

@@ -80,6 +80,7 @@ class Split(Sequence[Sample]):
         classes: Class names, indexed by label.
         flip_pairs: (left, right) labels to swap when an image is mirrored.
         names: Ids of the images, in order.
+        cache: Cache that it is read through; None for none.
         remote: Whether the folder has an address.
         by_record: Whether records should be read whole and only once: each read is a request.
     """
@@ -93,7 +94,7 @@ class Split(Sequence[Sample]):
         self._shards = self.manifest.splits[name].shards
         self.names = tuple(itertools.chain.from_iterable(shard.names for shard in self._shards))
         self._starts = list(itertools.accumulate((len(shard.names) for shard in self._shards), initial=0))
-        self._cache, self._place = cache, place_of(folder, self.manifest, cache)
+        self.cache, self._place = cache, place_of(folder, self.manifest, cache)
         self.remote, self.by_record = self._place.remote, self._place.by_record
         self._readers = self._place.open_shards(self._shards)
         self._stale: set[int] = set()
@@ -229,7 +230,7 @@ class Split(Sequence[Sample]):
         self._place.halt(halted)
 
     def __reduce__(self) -> tuple[type[Split], tuple[Folder, str, Cache | None]]:
-        return type(self), (self.folder, self.name, self._cache)
+        return type(self), (self.folder, self.name, self.cache)
 
     def _locate(self, index: int) -> tuple[int, int]:
         """Return an index from 0 for one that may be negative, and its shard. Raises IndexError."""

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,9 @@ from mhpdata.images.resize import resize_image
 from mhpdata.labels import IGNORE, LabelSet
 from mhpdata.loading.batch import Batch
 from mhpdata.loading.loader import Loader
-from mhpdata.options import check_choice
+from mhpdata.options import Folder, check_choice
 from mhpdata.remap import read_remap
+from mhpdata.settings.caching import Reading
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.mixing import Mix
 from mhpdata.settings.output import Output
@@ -47,6 +48,9 @@ from mhpmodels.evaluation.results import MODES, NO_IMAGES, Evaluation
 from mhpmodels.evaluation.truth import labels_of_size
 from mhpmodels.inference.pieces import SCALES, Inference, Predict, input_size
 from mhpmodels.inference.rescale import labels_at
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def validate(
@@ -86,7 +90,7 @@ def validate(
 
 def evaluate(
     inference: Inference,
-    folder: str | Path,
+    folder: str | Folder,
     split: str = "val",
     *,
     mode: str = "whole",
@@ -94,8 +98,7 @@ def evaluate(
     choose: Choose = Choose(),
     remap: str | Path | None = None,
     batch_size: int = 16,
-    threads: int | None = None,
-    progress: bool = False,
+    **reading: Unpack[Reading],
 ) -> Evaluation:
     """Evaluate a network on a split of a packed folder.
 
@@ -108,8 +111,7 @@ def evaluate(
         choose: images to evaluate, by protocol and duplicates.
         remap: label mapping for ``mhpdata.remap``, the same as in training.
         batch_size: number of crops per batch; whole images are predicted one by one.
-        threads: number of decoding threads; None for one per core.
-        progress: draw a progress bar if standard error is a terminal.
+        reading: threads, progress and cache, as ``Reading`` describes.
 
     Raises:
         OptionError: an argument is invalid, the split has no labels, or the network has more outputs than the dataset
@@ -119,7 +121,8 @@ def evaluate(
         EngineError: a logit is NaN, or the logits have an invalid shape.
     """
     check_choice("mode", mode, MODES)
-    opened = open_split(folder, split)
+    threads = reading.get("threads")
+    opened = open_split(folder, split, cache=reading.get("cache"))
     try:
         _check_choose(choose)
         chosen = choose_images(opened.manifest, split, choose.protocol, choose.leak_free, choose.unseen)
@@ -129,7 +132,7 @@ def evaluate(
             rules, layout = read_remap(remap), opened.manifest.layout
             table, labels = rules.table(layout, labels), rules.labels([(layout, labels)])
         _check(opened, chosen, inference, len(labels))
-        run = _Run(inference, opened, chosen, size, hidden(progress), labels, table, remap)
+        run = _Run(inference, opened, chosen, size, hidden(reading.get("progress", False)), labels, table, remap)
         confusion = run.crops(batch_size, threads) if mode == "crop" else run.pictures(mode == "source", threads)
     finally:
         opened.close()
@@ -209,6 +212,7 @@ class _Run:
             share=Share(every=True),
             output=Output(dtype="float32" if batched else "uint8"),
             threads=threads,
+            cache=self.split.cache,
         )
         try:
             with tqdm(total=len(self.chosen.names), unit=" images", disable=self.hidden) as bar:

@@ -63,6 +63,11 @@ def check_free(
         raise in_the_way(path, "or pass another path")
 
 
+def starts_right(name: str, start: bytes) -> bool:
+    """Return whether the first bytes of a file are those of what a command writes with its suffix."""
+    return start.startswith(_STARTS[Path(name).suffix.lower()])
+
+
 def check_out(path: Path, overwrite: bool, suffix: str = "", option: str = "out") -> None:
     """Check before long work that the file named by an option may be written, and that its folder exists.
 

@@ -12,50 +12,46 @@ The label PNG of an image is written last: where it exists, the image is done.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.filesystem.ours import head, in_the_way
 from mhpdata.labels import LabelSet
-from mhpmodels.files.output import check_distinct, check_free, make_folder, make_inner_folder, write_file
-from mhpmodels.files.png import encode_indexed, encode_picture, is_label_map
+from mhpdata.options import Folder
+from mhpmodels.files.png import encode_indexed, encode_picture
+from mhpmodels.prediction.files import files_at
 from mhpmodels.prediction.inputs import Input
 from mhpmodels.prediction.options import Options
 
 PICTURES = "pictures"
 """The folder of overlays and legend, inside that of the label maps."""
 
-_REMEDY = "Pass --keep to write only missing files, --overwrite to replace all files, or choose another --out."
-
 
 class Outputs:
     """The output files of one prediction; with ``options.keep``, existing files are never written.
 
     Args:
-        out: output folder.
+        out: output folder, or its address in object storage.
         names: names of the images, without suffix.
         labels: classes of the network, for palette and legend.
         options: options of the prediction.
 
     Raises:
         OutputError: a file exists and may not be replaced.
+        RemoteError: object storage does not answer.
     """
 
-    def __init__(self, out: Path, names: Iterable[str], labels: LabelSet, options: Options) -> None:
+    def __init__(self, out: Folder, names: Iterable[str], labels: LabelSet, options: Options) -> None:
         self._out, self._labels, self._overwrite = out, labels, options.overwrite
-        self._maps = {name: out / f"{name}.png" for name in names}
-        self._overlays = {name: out / PICTURES / f"{name}.jpg" for name in self._maps if options.overlay}
-        self._legend = [out / PICTURES / "legend.png"] if options.legend else []
-        self._kept = set()
-        maps = set(self._maps.values())
-        for path in (*self._maps.values(), *self._overlays.values(), *self._legend):
-            check_free(path, options.overwrite or options.keep, _REMEDY)
-            if path in maps and path.exists() and not is_label_map(head(path, 1024) or b""):
-                raise in_the_way(path, "or choose another --out")
-            if options.keep and path.exists():
-                self._kept.add(path)
+        self._files = files_at(out)
+        self._maps: dict[str, Folder] = {name: out / f"{name}.png" for name in names}
+        self._overlays: dict[str, Folder] = {
+            name: out / PICTURES / f"{name}.jpg" for name in self._maps if options.overlay
+        }
+        self._legend: list[Folder] = [out / PICTURES / "legend.png"] if options.legend else []
+        paths = [*self._maps.values(), *self._overlays.values(), *self._legend]
+        found = self._files.check(paths, set(self._maps.values()), options.overwrite or options.keep)
+        self._kept = found if options.keep else set[Folder]()
 
     def missing(self, name: str) -> bool:
         """Return whether a file of an image has still to be written."""
@@ -69,17 +65,15 @@ class Outputs:
             OptionError: two image names are the same file name on this disk.
             MissingError: the legend needs Matplotlib, which is not installed.
         """
-        make_folder(self._out)
-        if self._overlays or self._legend:
-            make_inner_folder(self._out / PICTURES)
-        check_distinct(self._maps, self._out, "the images")
+        pictures = self._out / PICTURES if self._overlays or self._legend else None
+        self._files.prepare(self._out, pictures, self._maps)
         for path in self._legend:
             if path not in self._kept:
                 from mhpmodels.figures.overlay import legend
 
-                write_file(path, encode_picture(legend(labels)), self._overwrite)
+                self._files.write([(path, encode_picture(legend(labels)))], self._overwrite)
 
-    def write(self, name: str, given: Input, predicted: NDArray[np.uint8]) -> Path:
+    def write(self, name: str, given: Input, predicted: NDArray[np.uint8]) -> Folder:
         """Write the files of an image and return the path of its label PNG.
 
         Args:
@@ -91,11 +85,17 @@ class Outputs:
             OutputError: a file cannot be written.
         """
         path, overlay = self._maps[name], self._overlays.get(name)
+        pieces = list[tuple[Folder, bytes]]()
         if overlay is not None and overlay not in self._kept:
-            write_file(overlay, self._draw_overlay(given, predicted), self._overwrite)
+            pieces.append((overlay, self._draw_overlay(given, predicted)))
         if path not in self._kept:
-            write_file(path, encode_indexed(predicted, self._labels.palette, given.orientation), self._overwrite)
+            pieces.append((path, encode_indexed(predicted, self._labels.palette, given.orientation)))
+        self._files.write(pieces, self._overwrite)
         return path
+
+    def finish(self) -> None:
+        """Wait until all files are written. Raises OutputError."""
+        self._files.finish()
 
     def _draw_overlay(self, given: Input, predicted: NDArray[np.uint8]) -> bytes:
         from mhpdata.storage.codec import encode_image

@@ -22,7 +22,9 @@ from typing import TypeVar
 from mhpdata.errors import PACK_AGAIN, ManifestError, MhpError, OptionError
 from mhpdata.images.exif import AS_STORED
 from mhpdata.labels import LabelSet
-from mhpdata.options import check_path
+from mhpdata.options import Folder, check_path
+from mhpdata.settings.caching import Cache
+from mhpdata.source.remote import open_place
 from mhpdata.storage.split import open_split
 from mhpdata.threads import crew
 from mhpdata.wording import counted
@@ -40,7 +42,7 @@ class Written:
     """Result of a prediction.
 
     Attributes:
-        labels: paths of the label PNGs, in the order of the images.
+        labels: paths or addresses of the label PNGs, in the order of the images.
         kept: number of images whose existing files were kept.
         skipped: errors of the images that were skipped.
         milliseconds: median time per image from pixels to labels, without the first image; 0 if none was predicted.
@@ -48,7 +50,7 @@ class Written:
         remarks: one sentence per image that was not turned because its EXIF block is damaged.
     """
 
-    labels: tuple[Path, ...]
+    labels: tuple[Folder, ...]
     kept: int
     skipped: tuple[MhpError, ...]
     milliseconds: float
@@ -57,14 +59,14 @@ class Written:
 
 
 def predict_photos(
-    inference: Inference, paths: Sequence[str | Path], out: str | Path, labels: LabelSet, options: Options
+    inference: Inference, paths: Sequence[str | Path], out: str | Folder, labels: LabelSet, options: Options
 ) -> Written:
     """Predict image files; each label PNG is named after its image file.
 
     Args:
         inference: inference with the network.
         paths: paths of image files.
-        out: output folder; created if it is missing.
+        out: output folder, created if it is missing, or its address in object storage.
         labels: classes of the network.
         options: options of the prediction.
 
@@ -85,17 +87,18 @@ def predict_photos(
             raise OptionError("the images", f"{count[name]} named {name} ({same})", "distinct names", remedy)
     by_name = {Path(path).stem: check_path("image", path) for path in paths}
     read = partial(read_file, short=options.size, upright=options.exif == "upright", show=options.overlay)
-    return _predict(inference, by_name, read, check_path("out", out), labels, options)
+    return _predict(inference, by_name, read, open_place("out", out), labels, options)
 
 
 def predict_split(
     inference: Inference,
-    folder: str | Path,
+    folder: str | Folder,
     split: str,
-    out: str | Path,
+    out: str | Folder,
     names: Sequence[str] | None,
     options: Options,
     labels: LabelSet | None = None,
+    cache: Cache | None = None,
 ) -> Written:
     """Predict a split of a packed folder at the size of the source images; each label PNG is named by the image's id.
 
@@ -105,13 +108,14 @@ def predict_split(
         split: name of one of its splits.
         names: ids of the images to predict; None for all.
         labels: classes of the network; None for those of the folder.
+        cache: cache for a folder that has an address; None for none.
 
     Raises:
         OptionError: the split or a name is missing, or as for ``predict_photos``.
         PackedError: a record is damaged.
         OutputError, EngineError, ImageError, MissingError: as for ``predict_photos``.
     """
-    opened = open_split(folder, split)
+    opened = open_split(folder, split, cache=cache)
     try:
         indices = {name: index for index, name in enumerate(opened.names)}
         unknown = [name for name in names or () if name not in indices]
@@ -126,7 +130,7 @@ def predict_split(
                 raise ManifestError(opened.folder, found, expected, PACK_AGAIN)
         chosen = {name: indices[name] for name in (opened.names if names is None else names)}
         read = partial(read_sample, opened, short=options.size, show=options.overlay)
-        return _predict(inference, chosen, read, check_path("out", out), labels or opened.manifest.labels, options)
+        return _predict(inference, chosen, read, open_place("out", out), labels or opened.manifest.labels, options)
     finally:
         opened.close()
 
@@ -135,7 +139,7 @@ def _predict(
     inference: Inference,
     sources: dict[str, Source],
     read: Callable[[Source], Input],
-    out: Path,
+    out: Folder,
     labels: LabelSet,
     options: Options,
 ) -> Written:
@@ -166,6 +170,7 @@ def _predict(
             predicted = labels_at(inference(given.image), given.size, f"{inference.source} on {given.place}")
             seconds = time.perf_counter() - begun
             done.add(name, given, outputs.write(name, given, predicted), seconds)
+        outputs.finish()
     if done.skipped and len(done.skipped) == len(sources):
         first, count = done.skipped[0], len(sources)
         found = f"{first.found}; none of {counted(count, 'image')} can be used" if count > 1 else first.found
@@ -179,12 +184,12 @@ class _Done:
 
     kept: int
     skipped: list[MhpError] = field(default_factory=list)
-    _labels: list[Path] = field(default_factory=list)
+    _labels: list[Folder] = field(default_factory=list)
     _seconds: list[float] = field(default_factory=list)
     _turned: dict[str, int] = field(default_factory=dict)
     _remarks: list[str] = field(default_factory=list)
 
-    def add(self, name: str, given: Input, path: Path, seconds: float) -> None:
+    def add(self, name: str, given: Input, path: Folder, seconds: float) -> None:
         """Count an image whose label PNG is ``path``, predicted in ``seconds``."""
         self._labels.append(path)
         self._seconds.append(seconds)

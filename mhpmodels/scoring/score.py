@@ -16,9 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mhpdata.errors import OptionError, PredictionError
-from mhpdata.options import ValProtocol, check_choice
+from mhpdata.options import Folder, ValProtocol, check_choice
+from mhpdata.settings.caching import Reading
 from mhpdata.storage.protocol import choose_images
 from mhpdata.storage.split import Split, open_split
 from mhpdata.threads import crew
@@ -29,6 +31,9 @@ from mhpmodels.scoring.overlap import overlap
 from mhpmodels.scoring.persons import Claims, PersonFigures, claim, score_persons
 from mhpmodels.scoring.submission import Submission
 from mhpmodels.scoring.table import SIZES, UNKNOWN, Row, Score
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Scored:
 
 
 def score(
-    folder: str | Path,
+    folder: str | Folder,
     predictions: str | Path,
     split: str = "val",
     *,
@@ -50,8 +55,7 @@ def score(
     protocol: ValProtocol = "official",
     leak_free: bool = False,
     unseen: bool = False,
-    threads: int | None = None,
-    progress: bool = False,
+    **reading: Unpack[Reading],
 ) -> Score:
     """Score a folder of predictions (mhp score).
 
@@ -64,8 +68,7 @@ def score(
         protocol: val protocol, as for ``mhpdata.storage.protocol.choose_names``.
         leak_free: drop val images that also appear in test.
         unseen: drop images that also appear in a split used for training.
-        threads: number of threads; None for one per core.
-        progress: draw a progress bar if standard error is a terminal.
+        reading: threads, progress and cache, as ``Reading`` describes.
 
     Raises:
         OptionError: an argument is invalid, no image is left, or the split has no labels.
@@ -74,14 +77,15 @@ def score(
     """
     check_choice("at", at, SIZES)
     check_choice("unknown", unknown, UNKNOWN)
-    opened = open_split(folder, split)
+    opened = open_split(folder, split, cache=reading.get("cache"))
     try:
         chosen = choose_images(opened.manifest, split, protocol, leak_free, unseen)
         if not chosen.names:
             raise OptionError(f"{folder}, split {split}", "no images", "at least one", NO_IMAGES)
         submission = Submission(predictions, chosen.names, len(opened.classes), unknown)
         confusion, images = Confusion(len(opened.classes)), []
-        with crew(len(chosen.indices), "images", threads, progress) as workers:
+        progress = reading.get("progress", False)
+        with crew(len(chosen.indices), "images", reading.get("threads"), progress) as workers:
             for found in workers.each(partial(_score_one, opened, submission, at == "source"), chosen.indices):
                 if found.confusion is not None:
                     confusion.merge(found.confusion)

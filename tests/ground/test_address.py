@@ -94,9 +94,9 @@ def test_an_object_stays_below_its_prefix(name):
 
 
 @pytest.mark.parametrize("argument", ["src", "out"])
-def test_pack_does_not_take_an_address_for_a_folder(tmp_path, monkeypatch, source, argument):
+def test_pack_does_not_take_a_web_server_for_a_folder(tmp_path, monkeypatch, source, argument):
     monkeypatch.chdir(tmp_path)
-    paths = {"src": str(source), "out": "rec", argument: "s3://bucket/rec"}
-    with pytest.raises(OptionError, match="an address; expected a path on this machine"):
+    paths = {"src": str(source), "out": "rec", argument: "https://bucket/rec"}
+    with pytest.raises(OptionError, match="an address of a web server"):
         mhpdata.pack(**paths)
     assert list(tmp_path.iterdir()) == []

@@ -86,7 +86,7 @@ def test_an_unfinished_pack_goes_on_only_with_its_own_options(source, tmp_path):
 
 
 def test_two_packs_into_one_folder_at_once(source, tmp_path):
-    from mhpdata.packing.output import Output
+    from mhpdata.packing.output.local import Output
 
     with Output(tmp_path, ()), pytest.raises(OutputError, match="another mhp pack"):
         mhpdata.pack(source, tmp_path, size=64)

@@ -11,10 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from folder import encode, photo, write_folder
+from bucket_server import bucket, contents
+from folder import encode, photo, tree, write_folder
 from images import picture, save
 from networks import ByColour
 from predictors import SMALL, around
+from stored import NEEDS_OBSTORE
 
 import mhpdata
 from mhpdata.errors import (
@@ -38,6 +40,7 @@ from mhpmodels.files.output import write_file
 from mhpmodels.files.png import decode_labels, encode_indexed
 from mhpmodels.inference.pieces import Inference
 from mhpmodels.inference.rescale import labels_at
+from mhpmodels.prediction import files
 from mhpmodels.prediction.options import Options
 from mhpmodels.prediction.predict import predict_photos, predict_split
 
@@ -347,3 +350,34 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(packed, tmp_path):
     manifest.write_text(manifest.read_text().replace('"0007"', '"../07"'))
     with pytest.raises(ManifestError, match=r"'\.\./07'"):
         predict_split(around(), tmp_path / "rec", "test", tmp_path / "out", None, SMALL)
+
+
+@NEEDS_OBSTORE
+def test_predictions_in_object_storage_equal_those_in_a_folder(packed, tmp_path, monkeypatch):
+    options = replace(SMALL, overlay=True)
+    written = predict_split(around(), packed, "test", tmp_path / "pred", None, options)
+    (tmp_path / "buckets/box").mkdir(parents=True)
+    with bucket(tmp_path / "buckets", monkeypatch) as server:
+        out = "s3://box/a b/pred"
+        done = predict_split(around(), packed, "test", out, None, options)
+        assert [path.name for path in done.labels] == [path.name for path in written.labels]
+        assert contents(server, "box", "a b/pred") == tree(tmp_path / "pred")
+        assert not any(path == "/box" for _, path, _ in server.requests), "nothing is listed"
+        with pytest.raises(OutputError, match=r"already exists\. Pass --keep to write only missing files"):
+            predict_split(around(), packed, "test", out, None, options)
+        first = server.folder / "box/a b/pred" / done.labels[0].name
+        first.unlink()
+        again = predict_split(around(), packed, "test", out, None, replace(options, keep=True))
+        assert again.kept == len(done.labels) - 1
+        predict_split(around(), packed, "test", out, None, replace(options, overwrite=True))
+        assert contents(server, "box", "a b/pred") == tree(tmp_path / "pred")
+        first.write_bytes(b"mine")
+        with pytest.raises(OutputError, match="was not written by mhp"):
+            predict_split(around(), packed, "test", out, None, replace(options, overwrite=True))
+        assert first.read_bytes() == b"mine"
+        monkeypatch.setattr(files, "look_if_there", lambda *_: None)  # another process writes it meanwhile
+        with pytest.raises(OutputError, match="already exists"):
+            predict_split(around(), packed, "test", out, None, replace(options, keep=True))
+        assert first.read_bytes() == b"mine"
+    with pytest.raises(OptionError, match="a web server"):
+        predict_split(around(), packed, "test", "https://host/pred", None, options)

@@ -10,7 +10,8 @@ import pytest
 
 from mhpdata.errors import FolderError, SourceChangedError, UnreadableError
 from mhpdata.source import files as module
-from mhpdata.source.files import Refused, SourceFile, read_file, scan_folder
+from mhpdata.source.files import read_file, scan_folder
+from mhpdata.source.source_file import Refused, SourceFile
 
 
 @pytest.fixture

@@ -37,11 +37,13 @@ class BucketServer(RangeServer):
         uploads: Pieces of unfinished multipart uploads: {upload id: {number: bytes}}.
         lose: Number of coming writes whose answer is status 500 although the object is stored.
         refuse: Number of coming writes whose answer is status 500, and that store nothing.
+        refuse_path: Path whose GET is always answered with status 500.
     """
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.uploads: dict[str, dict[int, bytes]] = {}
         self.lose = self.refuse = 0
+        self.refuse_path = ""
         super().__init__(folder, **options)
 
     def tag(self, path: str) -> str:
@@ -63,7 +65,9 @@ class _BucketHandler(_Handler):
     owner: BucketServer
 
     def do_GET(self) -> None:  # noqa: N802
-        if "list-type" in self._query():
+        if self._path() == self.owner.refuse_path:
+            self._error(500, "InternalError")
+        elif "list-type" in self._query():
             self._note()
             self._list()
         else:
@@ -149,7 +153,7 @@ class _BucketHandler(_Handler):
             path = f"/{bucket}/{name}"
             rows.append(
                 f"<Contents><Key>{escape(name)}</Key><LastModified>2026-11-29T08:00:00.000Z</LastModified>"
-                f"<ETag>{escape(self.owner.tag(path))}</ETag><Size>{self.owner.length(path)}</Size></Contents>"
+                f"<ETag>{escape(self.owner.tag(path))}</ETag><Size>{self.owner.length(path) or 0}</Size></Contents>"
             )
         token = f"<NextContinuationToken>{escape(last)}</NextContinuationToken>" if more else ""
         text = f"<ListBucketResult><IsTruncated>{str(more).lower()}</IsTruncated>{token}{''.join(rows)}"
@@ -199,3 +203,47 @@ def bucket(folder: Path, monkeypatch: Any, **options: Any) -> Iterator[BucketSer
         yield server
     finally:
         server.close()
+
+
+class Killed(BaseException):
+    """A process was killed."""
+
+
+@contextmanager
+def killed_at(step: int, monkeypatch: Any, after: bool) -> Iterator[list[int]]:
+    """Let the ``step``-th write or deletion of an object, and all later ones, raise Killed.
+
+    Args:
+        step: Number of the write, from 1.
+        monkeypatch: Patches mhp.
+        after: Whether the step itself still reaches the service.
+
+    Yields:
+        A list whose only item counts the writes so far.
+    """
+    from mhpdata.remote import writing
+
+    count, attempt = [0], writing.attempt
+
+    def watched(address: Any, once: Any, *rest: Any) -> Any:
+        count[0] += 1
+        if count[0] > step or (count[0] == step and not after):
+            raise Killed
+        result = attempt(address, once, *rest)
+        if count[0] == step:
+            raise Killed
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "attempt", watched)
+        yield count
+
+
+def contents(server: BucketServer, bucket: str, prefix: str) -> dict[str, str]:
+    """Return the SHA-256 of every object below a prefix except build.json, the only one that may differ."""
+    found = {}
+    for name in server.names(bucket):
+        if name.startswith(f"{prefix}/") and not name.endswith("/build.json"):
+            data = (server.folder / bucket / name).read_bytes()
+            found[name[len(prefix) + 1 :]] = hashlib.sha256(data).hexdigest()
+    return found

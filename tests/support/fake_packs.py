@@ -23,6 +23,7 @@ from mhpdata.packing import run
 from mhpdata.packing.convert import Converted
 from mhpdata.packing.sources import source_digest
 from mhpdata.packing.tasks.work import pack_task
+from mhpdata.source.files import read_file
 from mhpdata.storage.content import record_digest
 
 WANTED: dict[str, Any] = {"shard_mb": 1, "workers": 1, "on_error": "skip"}
@@ -31,7 +32,7 @@ WANTED: dict[str, Any] = {"shard_mb": 1, "workers": 1, "on_error": "skip"}
 
 def convert(root, entry, labels, options):
     """Convert an entry whose image is a text, in place of mhpdata.packing.convert."""
-    data = (root / entry.image.path).read_bytes()
+    data = (root / entry.image.path).read_bytes() if isinstance(root, Path) else read_file(root, entry.image)
     if data.startswith(b"BAD"):
         raise ImageError(entry.image.path, "BAD", fault=("damaged",))
     size, digest = 24 + int(data[:6]), hashlib.sha256(data)

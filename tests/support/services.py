@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from places import ROOT
@@ -40,7 +40,7 @@ http {{
   scgi_temp_path {work}/5;
   keepalive_requests 1000000;
   server {{
-    listen 127.0.0.1:{port};
+    listen {host}:{port};
     root {root};
     location / {{ access_by_lua_block {{ ngx.sleep({delay}) }} }}
   }}
@@ -61,13 +61,41 @@ def moto() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def nginx(root: Path, work: Path, delay: float) -> Iterator[str]:
+def link(rate: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the host of a network namespace at the end of a link of a rate, and the start of a command to run there.
+
+    Args:
+        rate: Rate of what the namespace sends, such as 1600mbit.
+    """
+    name, end, net = "mhp-store", "mhp-store-h", "10.78.0"
+
+    def run(*words: str) -> None:
+        subprocess.run(words, check=True)
+
+    run("ip", "netns", "add", name)
+    try:
+        run("ip", "link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", name)
+        run("ip", "addr", "add", f"{net}.1/24", "dev", end)
+        run("ip", "link", "set", end, "up")
+        run("ip", "-n", name, "addr", "add", f"{net}.2/24", "dev", "eth0")
+        run("ip", "-n", name, "link", "set", "eth0", "up")
+        limit = ("root", "tbf", "rate", rate, "burst", "512kb", "latency", "100ms")
+        run("tc", "-n", name, "qdisc", "add", "dev", "eth0", *limit)
+        yield f"{net}.2", ["ip", "netns", "exec", name]
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+@contextlib.contextmanager
+def nginx(root: Path, work: Path, delay: float, host: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[str]:
     """Yield the address of a web server of a folder that waits before each answer.
 
     Args:
         root: Folder to serve.
         work: Folder for its files; ``access.log`` has a line per request.
         delay: Pause before each answer, in seconds.
+        host: Address to listen on.
+        inside: Start of the command, to run it in a namespace.
     """
     unpacked = ROOT / "build/nginx"
     if not (unpacked / "usr/sbin/nginx").exists():
@@ -78,23 +106,25 @@ def nginx(root: Path, work: Path, delay: float) -> Iterator[str]:
     port = _free_port()
     config = work / "nginx.conf"
     config.write_text(
-        CONFIG.format(unpacked=unpacked, work=work, port=port, root=root, delay=delay, user=getpass.getuser())
+        CONFIG.format(
+            unpacked=unpacked, work=work, port=port, root=root, delay=delay, user=getpass.getuser(), host=host
+        )
     )
     libraries = ":".join(map(str, (unpacked / "usr/lib").glob("*-linux-gnu")))
     libraries += ":" + ":".join(map(str, (unpacked / "lib").glob("*-linux-gnu")))
-    command = [str(unpacked / "usr/sbin/nginx"), "-c", str(config), "-e", str(work / "error.log")]
-    with _running(command, port, {"LD_LIBRARY_PATH": libraries}):
-        yield f"http://127.0.0.1:{port}"
+    command = [*inside, str(unpacked / "usr/sbin/nginx"), "-c", str(config), "-e", str(work / "error.log")]
+    with _running(command, port, {"LD_LIBRARY_PATH": libraries}, host):
+        yield f"http://{host}:{port}"
 
 
 @contextlib.contextmanager
-def _running(command: list[str], port: int, environment: dict[str, str]) -> Iterator[None]:
+def _running(command: list[str], port: int, environment: dict[str, str], host: str = "127.0.0.1") -> Iterator[None]:
     process = subprocess.Popen(
         command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         for _ in range(600):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            with contextlib.suppress(OSError), socket.create_connection((host, port), 1):
                 break
             assert process.poll() is None, f"{command[0]} has ended"
             time.sleep(0.1)

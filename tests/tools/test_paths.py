@@ -56,11 +56,11 @@ def test_a_home_that_is_not_there_is_a_wrong_argument(home):
 PATHS = {
     "bench": {"folder", "data", "cache", "replay"},
     "convert": {"weights", "target", "checkpoint", "out"},
-    "eval": {"data", "checkpoint"},
+    "eval": {"data", "checkpoint", "cache"},
     "diff": {"a", "b"},
     "pack": {"src", "out", "packs", "names"},
-    "predict": {"photos", "checkpoint", "out", "data"},
-    "score": {"data", "pred", "csv_path", "worst"},
+    "predict": {"photos", "checkpoint", "out", "data", "cache"},
+    "score": {"data", "pred", "csv_path", "worst", "cache"},
     "show": {"folder", "data", "run_folder", "out", "page", "pred", "commands"},
     "synth": {"out"},
     "train": {"data", "remap", "pretrained_base", "resume", "weights", "replay", "save_dir", "logging_file", "cache"},
@@ -77,6 +77,8 @@ def test_every_path_of_every_command_is_one(name):
 
 PACKED = {"folder", "data", "a", "b", "packs"}
 """Options of any command that may be an address."""
+STORED = {"pack": {"src", "out"}, "predict": {"out"}}
+"""Further options of a command that may be one."""
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -89,7 +91,7 @@ def test_an_address_is_an_error_except_for_a_packed_folder(name, capsys):
             ("ftp://host/x", "unsupported scheme ftp://"),
             ("https://me:SECRET@host/x", "user name or password"),
         ):
-            if option.name in PACKED and text.startswith("s3"):
+            if option.name in PACKED | STORED.get(name, set()) and text.startswith("s3"):
                 assert option.type.convert(text, option, context) == text
                 continue
             with pytest.raises(click.BadParameter, match=found) as caught:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from predictions import command, spoil, submit, truth, write_packed
+from stored import NEEDS_OBSTORE, served
 
 from mhpdata.labels import MHP_V1
 from mhpmodels.figures.colours import picture_palette
@@ -89,3 +90,14 @@ def test_the_picture_shows_labels_that_do_not_exist_as_not_counted(packed, tmp_p
     flags = ("--data", packed, "--pred", folder, "--split", "test", "--unknown-labels", "official")
     command(*flags, "--worst", tmp_path / "worst.png", "--count", 1)
     assert cv2.imread(str(tmp_path / "worst.png")).shape[1] == 1840
+
+
+@NEEDS_OBSTORE
+def test_a_second_score_of_a_packed_folder_at_an_address_makes_no_request_for_records(packed, tmp_path):
+    folder = submit(tmp_path / "pred", "official", spoil(truth(packed)))
+    flags = ("--pred", folder, "--split", "test", "--json", "--cache", tmp_path / "cache", "--cache-gb", 1)
+    local = json.loads(command("--data", packed, *flags[:5]).stdout)
+    with served(packed) as (server, address):
+        for _ in range(2):
+            assert json.loads(command("--data", address, *flags).stdout) == local
+            assert server.count("GET", ".rec") == 1

@@ -31,11 +31,11 @@ mhpdata.filesystem
 mhpdata.settings
 mhpdata.images
 mhpdata.masks           images
-mhpdata.source          images masks
-mhpdata.drawing
 mhpdata.remote
+mhpdata.source          images masks remote
+mhpdata.drawing
 mhpdata.storage         images masks drawing remote
-mhpdata.packing         images masks source drawing storage
+mhpdata.packing         images masks source drawing storage remote
 mhpdata.editing         images masks source remote storage packing
 mhpdata.loading         images masks drawing storage
 mhpdata.measuring       drawing remote storage loading
@@ -51,7 +51,7 @@ mhpmodels.inference     images engines
 mhpmodels.evaluation    images masks storage loading files engines inference
 mhpmodels.scoring       images masks source storage files evaluation
 mhpmodels.training      storage loading files engines inference evaluation
-mhpmodels.prediction    images source storage files networks engines inference figures
+mhpmodels.prediction    images source remote storage files networks engines inference figures
 mhpmodels.showing       images masks source storage loading files evaluation scoring training figures
 """
 """All rooms in the order of the pipeline: a room may import the rooms above it that its line names, and modules outside

@@ -11,25 +11,26 @@ pack in one process, byte for byte. An interrupted assembly keeps its finished s
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from mhpdata.address import parse_address
 from mhpdata.errors import OutputError
-from mhpdata.options import check_path
+from mhpdata.options import Folder, check_path
 from mhpdata.packing.convert import Converted, Refused
 from mhpdata.packing.cuts import cut_shards
 from mhpdata.packing.journal import Finished
 from mhpdata.packing.open_shard import OpenShard, Target
-from mhpdata.packing.pack import Choices, open_run
+from mhpdata.packing.output.contents import Wanted
+from mhpdata.packing.pack import Choices, open_run, remove_parts
 from mhpdata.packing.run import Run
+from mhpdata.packing.tasks.bucket_parts import parts_of
 from mhpdata.packing.tasks.checks import Checked, check_parts, rerun
 from mhpdata.packing.tasks.maker import describe_maker
 from mhpdata.packing.tasks.note import Kept
-from mhpdata.packing.tasks.parts import Parts, remove_parts
+from mhpdata.packing.tasks.parts import Parts
 from mhpdata.packing.tasks.plan import place_of
 from mhpdata.storage.content import record_digest
 from mhpdata.storage.manifest import Manifest
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-def merge_tasks(src: str | Path, out: str | Path, **choices: Unpack[Choices]) -> Manifest:
+def merge_tasks(src: str | Folder, out: str | Folder, **choices: Unpack[Choices]) -> Manifest:
     """Complete a pack whose tasks have all ended (``pack_task``). Call it again to resume it.
 
     Args:
@@ -54,20 +55,20 @@ def merge_tasks(src: str | Path, out: str | Path, **choices: Unpack[Choices]) ->
         SourceError: The download has changed since the tasks, or is damaged or incomplete.
         OptionError: An argument is invalid.
     """
-    if not check_path("out", out).is_dir():
+    if parse_address("out", out) is None and not check_path("out", out).is_dir():  # type: ignore[arg-type]  # a path
         remedy = "Pass the --out of the tasks, or run these first, such as --task 1/8 to --task 8/8."
         raise OutputError(out, "folder not found", "the folder that tasks packed to", remedy)
     with open_run(src, out, choices) as run:
         manifest = run.already_done()
         if manifest is None:
-            parts = Parts(run.output.out, run.key, describe_maker())
-            if os.path.lexists(parts.folder):
+            parts = parts_of(run.output, run.key, describe_maker())
+            if parts.is_there():
                 parts.begin()
             checked = check_parts(run, parts)
-            run.output.begin(run.key, overwrite=False, skip=run.skip)
+            run.output.begin(Wanted(run.key, overwrite=False, skip=run.skip))
             manifest = _Assembly(run, parts, checked).write()
-        run.output.end()
-        remove_parts(run.output.out)
+        run.output.end(manifest)
+        remove_parts(run)
         return manifest
 
 
@@ -148,7 +149,7 @@ class _Assembly:
                 yield replace(made.converted, data=data)
 
     def _changed(self, checked: Checked, found: str) -> OutputError:
-        return OutputError(self._parts.folder / checked.file, found, "", rerun([checked.block], checked.tasks))
+        return OutputError(self._parts.place / checked.file, found, "", rerun([checked.block], checked.tasks))
 
 
 def _matching(finished: list[Finished], pieces: list[_Piece]) -> list[Finished]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
+from mhpdata.options import Folder
 from mhpdata.packing.pack import RESUME, Choices, below, open_run
 from mhpdata.packing.run import Run
 from mhpdata.packing.tasks.parts import Parts
@@ -25,14 +25,14 @@ class Job:
 
     Attributes:
         ticket: Identifies this call: a process scans the source once for each.
-        src, out: Absolute paths, the same on all machines.
+        src, out: Absolute paths, the same on all machines, or addresses.
         choices: Further arguments of the pack.
         blocks: Number of its blocks.
     """
 
     ticket: str
-    src: Path
-    out: Path
+    src: Folder
+    out: Folder
     choices: Choices
     blocks: int
 

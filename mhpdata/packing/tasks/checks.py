@@ -54,8 +54,7 @@ def check_parts(run: Run, parts: Parts) -> list[Checked]:
     skipping: list[tuple[Block, Refused]] = []
     renamed: list[Block] = []
     reread: list[Checked] = []
-    for block in blocks:
-        note = parts.note(block)
+    for block, note in parts.notes(blocks):
         if note is None:
             continue
         one = Checked(block, note.file, array("Q", note.lengths), note.sources, note.tasks)
@@ -83,7 +82,7 @@ def check_parts(run: Run, parts: Parts) -> list[Checked]:
         block, refused = skipping[0]
         found = f"{counted(len(skipping), 'block')} with skipped entries, such as {refused.error.place}"
         remedy = f"Pass {SKIP}, as to the tasks; or fix the entries, and run their tasks again without it."
-        raise OutputError(parts.folder, found, "no skipped entries", remedy)
+        raise OutputError(parts.place, found, "no skipped entries", remedy)
     return checked
 
 
@@ -98,9 +97,9 @@ def rerun(blocks: Iterable[Block], count: int) -> str:
 def _raise_missing(parts: Parts, missing: list[Block], total: int, count: int) -> None:
     if len(missing) == total:
         remedy = "Run the command with --task 1/N, --task 2/N to --task N/N for a number N, then with --merge."
-        raise OutputError(parts.folder, "holds no part", "the parts of all tasks", remedy)
+        raise OutputError(parts.place, "holds no part", "the parts of all tasks", remedy)
     found = f"lacks {len(missing)} of {total} parts"
-    raise OutputError(parts.folder, found, "the parts of all tasks", rerun(missing, count))
+    raise OutputError(parts.place, found, "the parts of all tasks", rerun(missing, count))
 
 
 def _compare(run: Run, blocks: list[Checked], count: int) -> None:

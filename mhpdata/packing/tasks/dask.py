@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from mhpdata.errors import EngineError, MhpError, MissingError, caused
-from mhpdata.options import check_path
+from mhpdata.options import Folder, check_folder
 from mhpdata.packing.pack import Choices, open_run
 from mhpdata.packing.tasks.assembly import merge_tasks
 from mhpdata.packing.tasks.block import Job, Outcome, convert_block
@@ -41,11 +41,11 @@ _CONNECT_S, _RETURN_S, _CLOSE_S = 30, 300, 5
 _log = logging.getLogger(__name__)
 
 
-def pack_dask(src: str | Path, out: str | Path, address: str, **choices: Unpack[Choices]) -> Manifest:
+def pack_dask(src: str | Folder, out: str | Folder, address: str, **choices: Unpack[Choices]) -> Manifest:
     """Pack on a Dask cluster. Call again with the same arguments to resume an interrupted pack.
 
     Args:
-        src, out: As for ``mhpdata.pack``; workers must see both under the same absolute paths.
+        src, out: As for ``mhpdata.pack``; workers must see both under the same absolute paths, or addresses.
         address: Address of the scheduler, such as tcp://10.0.0.1:8786; "local" starts processes on this machine.
         choices: Further arguments of ``mhpdata.pack``. ``workers`` is the number of processes of a local cluster, and
             of the threads that assemble the shards.
@@ -60,7 +60,7 @@ def pack_dask(src: str | Path, out: str | Path, address: str, **choices: Unpack[
         MissingError: Dask is not installed.
         OptionError: An argument is invalid.
     """
-    src, out = check_path("src", src).absolute(), check_path("out", out).absolute()
+    src, out = _everywhere("src", src), _everywhere("out", out)
     with open_run(src, out, choices, lock=False) as run:
         if (manifest := run.already_done()) is not None:
             return manifest
@@ -75,6 +75,12 @@ def pack_dask(src: str | Path, out: str | Path, address: str, **choices: Unpack[
         ):
             _convert(scheduler, job, bar)
     return merge_tasks(src, out, **choices)
+
+
+def _everywhere(name: str, value: str | Folder) -> Folder:
+    """Return a path or address as it is valid on all machines."""
+    place = check_folder(name, value)
+    return place.absolute() if isinstance(place, Path) else place
 
 
 def _convert(address: str, job: Job, bar: tqdm) -> None:

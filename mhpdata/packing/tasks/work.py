@@ -14,18 +14,16 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mhpdata.errors import OutputError
 from mhpdata.faults import PASSING
-from mhpdata.filesystem.ours import is_folder
 from mhpdata.kernels import compiling
+from mhpdata.options import Folder
 from mhpdata.packing.convert import Converted, Refused
-from mhpdata.packing.output import FOLDER, PARTS
 from mhpdata.packing.pack import Choices, open_run
 from mhpdata.packing.run import COMPILING_S, Run
 from mhpdata.packing.sources import fingerprint, paths_of
+from mhpdata.packing.tasks.bucket_parts import parts_of
 from mhpdata.packing.tasks.environment import find_task
 from mhpdata.packing.tasks.maker import describe_maker
 from mhpdata.packing.tasks.note import Kept, PartNote
@@ -33,7 +31,6 @@ from mhpdata.packing.tasks.parts import Parts
 from mhpdata.packing.tasks.plan import Block, Task, blocks_of, taken
 from mhpdata.source.entry import Entry
 from mhpdata.storage.digests import SOURCE_BYTES, Digests
-from mhpdata.storage.manifest import NAME
 from mhpdata.threads import crew
 from mhpdata.wording import counted
 
@@ -80,8 +77,8 @@ class Done:
 
 
 def pack_task(
-    src: str | Path,
-    out: str | Path,
+    src: str | Folder,
+    out: str | Folder,
     task: str,
     environ: Mapping[str, str] = os.environ,
     **choices: Unpack[Choices],
@@ -113,24 +110,19 @@ def pack_task(
             with crew(total, "images", run.source.workers, run.source.progress) as threads:
                 skips = write_blocks(run, parts, todo, this.of, threads.each)
         except FileNotFoundError:
-            if is_folder(parts.folder) or run.already_done() is None:
+            if parts.is_there() or run.already_done() is None:
                 raise
             return Done(this, complete=True)  # another run of this task was faster, and the pack was merged meanwhile
+        if todo and not parts.is_there() and run.already_done() is not None:  # as above, in object storage
+            parts.remove(todo)
+            return Done(this, complete=True)
         return Done(this, len(blocks), len(blocks) - len(todo), total, skips)
 
 
 def begin_parts(run: Run) -> Parts:
-    """Create the folder of parts, or check that the parts there are of this pack. Raises OutputError."""
-    out = run.output.out
-    names = sorted({path.name for path in out.iterdir()} - {PARTS})
-    if NAME in names:
-        remedy = "Pass another --out, or delete the dataset first."
-        raise OutputError(out, "holds a packed dataset", "an empty folder", remedy)
-    if names and not (out / PARTS).exists():
-        found = "holds an unfinished pack" if FOLDER in names else f"holds {names[0]}"
-        way = "Run it again without --task to complete it" if FOLDER in names else f"Move {names[0]} elsewhere"
-        raise OutputError(out, found, "an empty folder", f"{way}, or pass another --out.")
-    parts = Parts(out, run.key, describe_maker())
+    """Begin the parts of a pack, or check that those there are of this pack. Raises OutputError."""
+    run.output.refuse_for_tasks()
+    parts = parts_of(run.output, run.key, describe_maker())
     parts.begin()
     return parts
 
@@ -167,14 +159,16 @@ def write_blocks(run: Run, parts: Parts, blocks: Sequence[Block], tasks: int, ea
     """
     entries = run.source.entries
     covered = [entries[block.start : block.stop] for block in blocks]
-    made, skips = each(run.convert, chain.from_iterable(covered)), 0
-    for block, some in zip(blocks, covered, strict=True):
-        results: list[Kept | Refused] = []
-        written = parts.write(block, _records(islice(made, len(some)), results))
-        sources = b"".join(one.source if isinstance(one, Refused) else one.converted.source for one in results)
-        identity = (_names(some), paths_of(some), fingerprint(some), Digests(sources, SOURCE_BYTES))
-        parts.commit(block, PartNote(parts.options, parts.maker, tasks, *identity, *written, tuple(results)))
-        skips += sum(isinstance(one, Refused) for one in results)
+    skips = 0
+    with run.source.fetching(chain.from_iterable(covered)) as fetched:
+        made = each(run.convert, fetched)
+        for block, some in zip(blocks, covered, strict=True):
+            results: list[Kept | Refused] = []
+            written = parts.write(block, _records(islice(made, len(some)), results))
+            sources = b"".join(one.source if isinstance(one, Refused) else one.converted.source for one in results)
+            identity = (_names(some), paths_of(some), fingerprint(some), Digests(sources, SOURCE_BYTES))
+            parts.commit(block, PartNote(parts.options, parts.maker, tasks, *identity, *written, tuple(results)))
+            skips += sum(isinstance(one, Refused) for one in results)
     return skips
 
 

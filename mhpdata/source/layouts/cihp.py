@@ -18,13 +18,14 @@ one person. A split without ``Category_ids`` has no labels, which is an error fo
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import CIHP
 from mhpdata.source.entry import MAPS, PHOTO, SPLITS, Entry, Listing, Names, Problem, without_split
+from mhpdata.source.files import has_folder, is_there
 from mhpdata.source.lists import Lines, read_ids
 from mhpdata.source.names import PHOTO_ENDINGS, PNG_ENDINGS, Files, Folders
+from mhpdata.source.remote import Root
 
 LABELS = CIHP
 FOLDERS = {"train": "Training", "val": "Validation", "test": "Testing"}
@@ -33,12 +34,12 @@ LISTS = {"train": "train_id.txt", "val": "val_id.txt", "test": "test_id.txt"}
 IMAGES, CLASSES, PERSONS = "Images", "Category_ids", "Human_ids"
 
 
-def evidence(root: Path, names: set[str]) -> list[str]:
+def evidence(root: Root, names: set[str]) -> list[str]:
     """Return the paths that identify CIHP in a folder that contains ``names``; empty if it is not CIHP."""
-    return [f"{name}/Images" for name in NAMES if name in names and (root / name / "Images").is_dir()]
+    return [f"{name}/Images" for name in NAMES if name in names and has_folder(root, f"{name}/Images")]
 
 
-def scan(root: Path, follow_links: bool = False) -> Listing:
+def scan(root: Root, follow_links: bool = False) -> Listing:
     """Return the entries of every split, in list order, and the problems; list each folder once.
 
     A list that is not text, or that exists twice, is a problem of its split.
@@ -66,13 +67,13 @@ def scan(root: Path, follow_links: bool = False) -> Listing:
 def _scan_split(folders: Folders, top: Names, split: str, listing: Listing) -> bool:
     """Add a split's entries, problems and remarks to ``listing``; return whether it has labels."""
     folder = FOLDERS[split]
-    if not (folders.root / folder).exists():
+    if not is_there(folders.root, folder):
         remedy = without_split(split, SPLITS)
         raise FolderError(folder, "missing", "the folder of a split", remedy, fault=("missing",))
     names = _names(folders, top, split, listing)
     listed = set(names)
     images = Files(folders.list(f"{folder}/{IMAGES}"), f"{folder}/{IMAGES}", PHOTO_ENDINGS, listed)
-    labelled = (folders.root / folder / CLASSES).exists()
+    labelled = is_there(folders.root, f"{folder}/{CLASSES}")
     if not labelled and split != "test":
         here, remedy = f"{folder}/{CLASSES}", without_split(split, SPLITS)
         raise FolderError(here, "missing", "the maps of classes", remedy, fault=("missing",))

@@ -16,7 +16,6 @@ paper). If there is a val_list.txt, it defines the validation split, and its ima
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import MHP_V1
@@ -25,6 +24,7 @@ from mhpdata.source.files import names_alike
 from mhpdata.source.layouts.person_masks import PersonMasks
 from mhpdata.source.lists import Lines, read_ids
 from mhpdata.source.names import PHOTO_ENDINGS, Files, Folders
+from mhpdata.source.remote import Root
 
 LABELS = MHP_V1
 IMAGES, MASKS = "images", "annotations"
@@ -32,13 +32,13 @@ NAMES = ("train_list.txt", "test_list.txt", IMAGES, MASKS)
 VAL_LIST = "val_list.txt"
 
 
-def evidence(root: Path, names: set[str]) -> list[str]:
+def evidence(root: Root, names: set[str]) -> list[str]:
     """Return the names that identify LV-MHP v1 in a folder that contains ``names``; empty if it is not LV-MHP v1."""
     matches = set(NAMES[1:]) <= names or {NAMES[0], *NAMES[2:]} <= names
     return [name for name in NAMES if name in names] if matches else []
 
 
-def scan(root: Path, follow_links: bool = False) -> Listing:
+def scan(root: Root, follow_links: bool = False) -> Listing:
     """Return the entries of every split, in list order, and the problems; list each folder once.
 
     Raises:

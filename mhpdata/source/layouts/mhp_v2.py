@@ -17,27 +17,28 @@ independent of each other.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from mhpdata.errors import FolderError
 from mhpdata.labels import MHP_V2
 from mhpdata.source.entry import PHOTO, RED, SPLITS, Entry, Listing, Problem, without_split
+from mhpdata.source.files import has_folder, is_there
 from mhpdata.source.layouts.person_masks import PersonMasks
 from mhpdata.source.lists import Lines, read_ids
 from mhpdata.source.names import PHOTO_ENDINGS, Files, Folders
+from mhpdata.source.remote import Root
 
 LABELS = MHP_V2
 NAMES = ("list", "train", "val", "test")
 LISTS = {"train": "train.txt", "val": "val.txt", "test": "test_all.txt"}
 
 
-def evidence(root: Path, names: set[str]) -> list[str]:
+def evidence(root: Root, names: set[str]) -> list[str]:
     """Return the paths that identify LV-MHP v2 in a folder that contains ``names``; empty if it is not LV-MHP v2."""
-    splits = [split for split in SPLITS if split in names and (root / split / "images").is_dir()]
+    splits = [split for split in SPLITS if split in names and has_folder(root, f"{split}/images")]
     return ["list", *(f"{split}/images" for split in splits)] if "list" in names and splits else []
 
 
-def scan(root: Path, follow_links: bool = False) -> Listing:
+def scan(root: Root, follow_links: bool = False) -> Listing:
     """Return the entries of every split, in list order, and the problems; list each folder once.
 
     Raises:
@@ -49,7 +50,7 @@ def scan(root: Path, follow_links: bool = False) -> Listing:
     unlabelled = set()
     for split in SPLITS:
         listing.entries[split] = []
-        if LISTS[split] not in lists and not (root / split).exists():
+        if LISTS[split] not in lists and not is_there(root, split):
             remedy = without_split(split, SPLITS)
             found, fault = f"missing, as is its list list/{LISTS[split]}", ("missing",)
             error = FolderError(split, found, "the folder of a split", remedy, fault=fault)
@@ -75,7 +76,7 @@ def _scan_split(folders: Folders, split: str, names: list[str], listing: Listing
     listed = set(names)
     images = Files(folders.list(f"{split}/images"), f"{split}/images", PHOTO_ENDINGS, listed)
     folder = f"{split}/parsing_annos"
-    labelled = (folders.root / folder).exists()
+    labelled = is_there(folders.root, folder)
     if not labelled and split != "test":
         remedy = without_split(split, SPLITS)
         raise FolderError(folder, "missing", "the masks of the split", remedy, fault=("missing",))

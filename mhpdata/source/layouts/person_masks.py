@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Sequence
 from mhpdata.errors import WITHOUT, FolderError
 from mhpdata.faults import Renamed
 from mhpdata.source.entry import Names
-from mhpdata.source.files import Refused, SourceFile
 from mhpdata.source.names import SHOWN, OtherNames, how_to_restore, say_renamed
+from mhpdata.source.source_file import Refused, SourceFile
 from mhpdata.wording import counted
 
 _MASK = re.compile(r"([0-9]{1,9})_([0-9]{2})_([0-9]{2})\.png", re.ASCII | re.IGNORECASE)

@@ -24,26 +24,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mhpdata.errors import OutputError
-from mhpdata.fields import parse_json
-from mhpdata.filesystem.atomic import write_atomically
+from mhpdata.errors import ManifestError, OutputError, is_outside
+from mhpdata.filesystem.atomic import sync_file, sync_folder, write_atomically
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.filesystem.ours import begins, check_folder, head, in_the_way, is_folder, remove
-from mhpdata.filesystem.regular import read_regular
-from mhpdata.options import differences, recorded
-from mhpdata.packing.summary import why_not
-from mhpdata.storage.manifest import BUILD_NAME, MAX_BYTES, NAME
+from mhpdata.packing.output.contents import (
+    ADVICE,
+    FOLDER,
+    MARKS,
+    OPTIONS,
+    PARTS,
+    Wanted,
+    named_shards,
+    read_json,
+    read_object,
+    refuse_for_tasks,
+    refuse_packed,
+    refuse_unfinished,
+)
+from mhpdata.storage.manifest import BUILD_NAME, NAME, Manifest, read_manifest
+from mhpdata.storage.packed import ShardFile
+from mhpdata.storage.shards.file import hash_file
 from mhpdata.storage.shards.formats import begins_a_shard
 from mhpdata.wording import why
 
-FOLDER = ".packing"
-PARTS = ".tasks"
-"""Folder of the parts that tasks write (mhpdata.packing.tasks.parts)."""
-_OPTIONS = "options.json"
-_ADVICE = "or pass another --out"
-_MARKS = {NAME: re.compile(rb'"format"\s*:\s*"mhp-packed"'), BUILD_NAME: re.compile(rb'"source_state"\s*:')}
-"""Patterns in the first bytes of the two files that describe a packed folder."""
-_PARTS = tuple(f".{name}.part" for name in _MARKS)
+_UNNAMED = tuple(f".{name}.part" for name in MARKS)
 
 
 class Output:
@@ -100,34 +105,30 @@ class Output:
         for lock in locks:
             os.close(lock)
 
-    def begin(self, options: dict[str, Any], overwrite: bool, skip: bool = False) -> None:
-        """Prepare ``out`` for a pack with these options: new, resumed, or (``overwrite``) instead of another pack.
-
-        Args:
-            options: Layout, splits, options and format version of the pack.
-            overwrite: Whether to replace another pack.
-            skip: Whether the pack skips damaged entries.
-
-        Raises:
-            OutputError: The folder holds something else.
-        """
-        key = self.folder / _OPTIONS
-        unfinished = check_folder(self.folder, self._is_unfinished(), _ADVICE)
+    def begin(self, wanted: Wanted) -> None:
+        """Prepare ``out`` for a pack: new, resumed, or instead of another one. Raises OutputError for other content."""
+        options, overwrite, _ = wanted
+        key = self.folder / OPTIONS
+        unfinished = check_folder(self.folder, self._is_unfinished(), ADVICE)
         names = {path.name for path in self.out.iterdir()} - {FOLDER, PARTS}
-        theirs = _read_object(key)
+        theirs = read_object(key)
         if theirs == options and NAME not in names:
-            self.refuse_foreign(names)
+            self._refuse_foreign(names)
             return
-        if not overwrite:
-            self._refuse_others(NAME in names, theirs, options, skip)
+        if not overwrite and NAME in names:
+            if not self.is_ours(self.out / NAME):
+                raise in_the_way(self.out / NAME, ADVICE)
+            refuse_packed(self.out, read_object(self.out / NAME), wanted)
+        if not overwrite and theirs is not None:
+            refuse_unfinished(self.out, theirs, options)
         foreign = sorted(n for n in names if not self._ours.fullmatch(n) and n not in (NAME, BUILD_NAME))
         foreign = sorted(names) if theirs is None and NAME not in names else foreign
-        foreign = [name for name in foreign if name not in _PARTS]
+        foreign = [name for name in foreign if name not in _UNNAMED]
         if foreign:
             found = f"holds {foreign[0]} and {len(foreign) - 1} more" if len(foreign) > 1 else f"holds {foreign[0]}"
             what = "these files" if len(foreign) > 1 else str(self.out / foreign[0])
             raise OutputError(self.out, found, "an empty folder", f"Move {what} elsewhere, or pass another --out.")
-        described = self.refuse_foreign(names)
+        described = self._refuse_foreign(names)
         # Write the options first: after a kill at any later point, the same command can resume.
         self.folder.mkdir(exist_ok=True)
         write_atomically(key, json.dumps(options))
@@ -136,72 +137,98 @@ class Output:
                 path.unlink(missing_ok=True)
         for name in (NAME, BUILD_NAME, *described):
             (self.out / name).unlink(missing_ok=True)
-        self.remove_others(set())
+        self._remove_others(set())
 
-    def _refuse_others(self, packed: bool, theirs: dict[str, Any] | None, options: dict[str, Any], skip: bool) -> None:
-        """Raise OutputError for another pack in the folder, finished or not.
-
-        Args:
-            packed: Whether the folder holds a manifest.
-            theirs: Options of an unfinished pack; None if there is none.
-            options: Options of this pack.
-            skip: Whether this pack skips damaged entries.
-        """
-        if packed:
-            if not self.is_ours(self.out / NAME):
-                raise in_the_way(self.out / NAME, _ADVICE)
-            found, remedy = why_not(_read_object(self.out / NAME) or {}, options, skip)
-            raise OutputError(self.out, found, "", remedy)
-        if theirs is None:
-            return
-        if theirs.get("version") != options["version"]:
-            found = "holds an unfinished pack of another version of mhp"
-            remedy = "Finish it with that version, or pass --overwrite to pack from scratch."
-            raise OutputError(self.out, found, "an empty folder", remedy)
-        found = f"holds an unfinished pack with other options ({differences(theirs, options)})"
-        remedy = f"Pass {recorded(theirs, options)} to resume it, or --overwrite to pack from scratch."
-        raise OutputError(self.out, found, "", remedy)
-
-    def remove_others(self, keep: set[str]) -> None:
+    def _remove_others(self, keep: set[str]) -> None:
         """Delete the shards of an earlier pack that are not in ``keep``."""
         for path in self.out.iterdir():
             if self._ours.fullmatch(path.name) and path.name not in keep and self.is_ours(path):
                 path.unlink()
 
-    def end(self) -> None:
-        """Remove the files that resume an unfinished pack; files that mhp did not write stay."""
+    def end(self, manifest: Manifest) -> None:
+        """Remove the files that resume a pack, which is finished now; files that mhp did not write stay."""
         with suppress(OSError):  # files that cannot be removed do no harm: the dataset is complete
             if is_folder(self.folder):
                 held = filter(self._is_unfinished(), self.folder.iterdir())
                 # the options last: they identify the other files as those of mhp
-                remove(self.folder, sorted(held, key=lambda path: path.name == _OPTIONS))
+                remove(self.folder, sorted(held, key=lambda path: path.name == OPTIONS))
+
+    def refuse_for_tasks(self) -> None:
+        """Raise OutputError if ``out`` holds something else than parts of tasks."""
+        names = sorted({path.name for path in self.out.iterdir()} - {PARTS})
+        other = names[0] if names and not (self.out / PARTS).exists() else ""
+        refuse_for_tasks(self.out, NAME in names, bool(other) and FOLDER in names, other)
+
+    def manifest(self) -> Manifest | None:
+        """Return the manifest of a complete pack in ``out``; None if there is none. Raises ManifestError."""
+        if not (self.out / NAME).exists() or (self.out / NAME).is_symlink():
+            return None
+        try:
+            manifest = read_manifest(self.out)
+        except ManifestError as error:
+            if is_outside(error) or self.is_ours(self.out / NAME):
+                raise
+            return None  # a manifest.json that mhp did not write, which begin refuses
+        files = [(self.out / file.file, file.bytes) for file in manifest.files]
+        return manifest if all(path.is_file() and path.stat().st_size == size for path, size in files) else None
+
+    def read_note(self, name: str) -> Any:
+        """Return the content of a note on a finished shard; None if there is none."""
+        return read_json(self.folder / name)
+
+    def write_note(self, name: str, content: dict[str, Any]) -> None:
+        """Write a note on a shard that was published; a power cut may lose it."""
+        write_atomically(self.folder / name, json.dumps(content), sync=False)
+
+    def publish(self, files: Sequence[ShardFile]) -> dict[str, str]:
+        """Sync the files of a shard, and give them their final names; return their ETags: none."""
+        for file in files:
+            sync_file(self.folder / file.file)
+        self._refuse_foreign({file.file for file in files})
+        for file in files:
+            (self.folder / file.file).replace(self.out / file.file)
+        return {}
+
+    def is_whole(self, file: ShardFile, tag: str) -> bool:
+        """Return whether a shard's file has the bytes that were written; ``tag`` is its ETag, if it has one."""
+        path = self.out / file.file
+        if head(path, 1) is None or path.stat().st_size != file.bytes:
+            return False
+        return hash_file(path).sha256 == file.sha256
+
+    def complete(self, build: str, manifest: Manifest) -> None:
+        """Delete the shards of an earlier pack, then write build.json, and the manifest last."""
+        self._remove_others({file.file for file in manifest.files})
+        sync_folder(self.out)
+        write_atomically(self.out / BUILD_NAME, build)
+        write_atomically(self.out / NAME, manifest.to_json())
 
     def read_build(self) -> dict[str, Any]:
         """Return the build.json of the dataset in the folder; empty if there is none."""
-        return _read_object(self.out / BUILD_NAME) or {}
+        return read_object(self.out / BUILD_NAME) or {}
 
     def is_ours(self, path: Path) -> bool:
         """Return whether mhp pack wrote a file in ``out``, by its name and its first bytes."""
-        if path.name in _MARKS:
+        if path.name in MARKS:
             start = head(path)
-            return start is not None and (not start or _MARKS[path.name].search(start) is not None)
-        if path.name in _PARTS:
+            return start is not None and (not start or MARKS[path.name].search(start) is not None)
+        if path.name in _UNNAMED:
             return begins(path, b'{\n "format": "mhp-packed"', b'{\n "mhp": ')
         return self._ours.fullmatch(path.name) is not None and begins_a_shard(path)
 
     def _is_unfinished(self) -> Callable[[Path], bool]:
         """Return a function that tells by name whether mhp pack wrote a file in ``.packing``."""
-        content = _read_object(self.folder / _OPTIONS) if is_folder(self.folder) else None
+        content = read_object(self.folder / OPTIONS) if is_folder(self.folder) else None
         known = content is not None and {"layout", "splits", "format"} <= set(content)
 
         def is_unfinished(path: Path) -> bool:
-            if path.name == f".{_OPTIONS}.part":
+            if path.name == f".{OPTIONS}.part":
                 return begins(path, b'{"layout": ')
             return known and self._unfinished.fullmatch(path.name) is not None and head(path, 1) is not None
 
         return is_unfinished
 
-    def refuse_foreign(self, names: Iterable[str]) -> set[str]:
+    def _refuse_foreign(self, names: Iterable[str]) -> set[str]:
         """Raise OutputError if a file in ``out`` with one of these names has a name that mhp uses, but is not mhp's.
 
         A shard that a manifest or a note of mhp names counts as mhp's even if it is damaged.
@@ -215,32 +242,11 @@ class Output:
             if name in described or not os.path.lexists(path) or self.is_ours(path):
                 continue
             noted = head(self.folder / f"{path.stem}.json", 1) is not None and head(path, 1) is not None
-            if name in (*_MARKS, *_PARTS) or (self._ours.fullmatch(name) and not noted):
-                raise in_the_way(path, _ADVICE)
+            if name in (*MARKS, *_UNNAMED) or (self._ours.fullmatch(name) and not noted):
+                raise in_the_way(path, ADVICE)
         return described
 
     def _described(self) -> set[str]:
         """Return the shards' files in ``out`` that a manifest of mhp there names, damaged or not."""
-        content = _read_object(self.out / NAME) if self.is_ours(self.out / NAME) else None
-        try:
-            shards = [shard for split in (content or {"splits": {}})["splits"].values() for shard in split["shards"]]
-            named = {str(file["file"]) for shard in shards for file in shard["files"]}
-        except (KeyError, TypeError, AttributeError):
-            return set()  # the manifest is damaged
+        named = named_shards(read_object(self.out / NAME) if self.is_ours(self.out / NAME) else None)
         return {name for name in named if self._ours.fullmatch(name) and head(self.out / name, 1) is not None}
-
-
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file that mhp wrote; None if it is missing, or damaged by a power cut."""
-    if head(path, 1) is None:
-        return None
-    try:
-        return parse_json(read_regular(path, MAX_BYTES).decode())
-    except (FileNotFoundError, ValueError, RecursionError):
-        return None
-
-
-def _read_object(path: Path) -> dict[str, Any] | None:
-    """Return the object in a JSON file as ``read_json`` does; None also if the content is not an object."""
-    content = read_json(path)
-    return content if isinstance(content, dict) else None

@@ -1,0 +1,150 @@
+"""Write the files of a prediction to a folder, or to object storage, where nothing is listed.
+
+In object storage, some files are written at the same time; ``finish`` waits for all of them. An object is written only
+if it does not exist, unless files may be replaced.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from mhpdata.address import Address
+from mhpdata.errors import OutputError
+from mhpdata.filesystem.ours import head
+from mhpdata.filesystem.ours import in_the_way as path_in_the_way
+from mhpdata.options import Folder
+from mhpdata.remote.requests import stopped, submit
+from mhpdata.remote.store import ExistsError, read_range
+from mhpdata.remote.writing import in_the_way, look_if_there, put
+from mhpdata.task import Task
+from mhpmodels.files.output import check_distinct, check_free, make_folder, make_inner_folder, starts_right, write_file
+from mhpmodels.files.png import is_label_map
+
+_REMEDY = "Pass --keep to write only missing files, --overwrite to replace all files, or choose another --out."
+_HEAD = 1024
+_AT_ONCE = 16
+"""Maximum number of images whose files are being written to object storage."""
+
+Pieces = Sequence[tuple[Folder, bytes]]
+"""Files of an image, in the order of writing."""
+
+
+class Files(Protocol):
+    """The files of a prediction, in one place."""
+
+    def check(self, paths: Collection[Folder], maps: Collection[Folder], allowed: bool) -> set[Folder]:
+        """Return the paths that exist.
+
+        Args:
+            paths: files that may be written.
+            maps: those that are label maps.
+            allowed: whether files may exist.
+
+        Raises:
+            OutputError: a file exists and may not be replaced.
+        """
+
+    def prepare(self, out: Folder, pictures: Folder | None, names: Collection[str]) -> None:
+        """Create the folders: ``out``, and for overlays and legend ``pictures``."""
+
+    def write(self, pieces: Pieces, overwrite: bool) -> None:
+        """Write files, the last one after the others. Raises OutputError, also for an earlier call."""
+
+    def finish(self) -> None:
+        """Wait until all files are written. Raises OutputError."""
+
+
+class LocalFiles:
+    """Files in a folder on this machine; see Files."""
+
+    def check(self, paths: Collection[Folder], maps: Collection[Folder], allowed: bool) -> set[Folder]:
+        """See Files."""
+        found = set[Folder]()
+        for path in paths:
+            assert isinstance(path, Path)
+            check_free(path, allowed, _REMEDY)
+            if path.exists():
+                if path in maps and not is_label_map(head(path, _HEAD) or b""):
+                    raise path_in_the_way(path, "or choose another --out")
+                found.add(path)
+        return found
+
+    def prepare(self, out: Folder, pictures: Folder | None, names: Collection[str]) -> None:
+        """See Files. Raises OptionError if two names are the same file on this disk."""
+        assert isinstance(out, Path)
+        make_folder(out)
+        if isinstance(pictures, Path):
+            make_inner_folder(pictures)
+        check_distinct(names, out, "the images")
+
+    def write(self, pieces: Pieces, overwrite: bool) -> None:
+        """See Files."""
+        for path, data in pieces:
+            assert isinstance(path, Path)
+            write_file(path, data, overwrite)
+
+    def finish(self) -> None:
+        """See Files."""
+
+
+class BucketFiles:
+    """Files in object storage; see Files."""
+
+    def __init__(self) -> None:
+        self._writing: deque[Task[None]] = deque()
+
+    def check(self, paths: Collection[Folder], maps: Collection[Folder], allowed: bool) -> set[Folder]:
+        """See Files."""
+        found = set[Folder]()
+        for path, task in [(path, submit(_start_of, path)) for path in paths]:
+            start = task.result()
+            if start is None:
+                continue
+            if not allowed:
+                raise OutputError(path, "already exists", "", _REMEDY)
+            if not (is_label_map(start) if path in maps else starts_right(str(path), start)):
+                assert isinstance(path, Address)
+                raise in_the_way(path)
+            found.add(path)
+        return found
+
+    def prepare(self, out: Folder, pictures: Folder | None, names: Collection[str]) -> None:
+        """See Files; there are no folders."""
+
+    def write(self, pieces: Pieces, overwrite: bool) -> None:
+        """See Files."""
+        if pieces:
+            self._writing.append(submit(_write, pieces, overwrite))
+        if len(self._writing) >= _AT_ONCE:
+            self._writing.popleft().result()
+
+    def finish(self) -> None:
+        """See Files."""
+        while self._writing:
+            self._writing.popleft().result()
+
+
+def files_at(out: Folder) -> Files:
+    """Return the files of a prediction in a folder or in object storage."""
+    return BucketFiles() if isinstance(out, Address) else LocalFiles()
+
+
+def _start_of(address: Address) -> bytes | None:
+    """Return the first bytes of an object; None if it does not exist."""
+    version = look_if_there(address, stopped)
+    if version is None:
+        return None
+    size = min(version.size, _HEAD)
+    return bytes(read_range(address, 0, size, version, stopped)) if size else b""
+
+
+def _write(pieces: Pieces, overwrite: bool) -> None:
+    for address, data in pieces:
+        assert isinstance(address, Address)
+        try:
+            put(address, data, create=not overwrite, stop=stopped)
+        except ExistsError as error:
+            raise OutputError(address, "already exists", "", _REMEDY) from error
