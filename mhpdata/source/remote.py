@@ -181,7 +181,8 @@ def missing_folder(folder: str, names: Iterable[str]) -> FolderError:
     """
     if not folder:
         remedy = "Correct the address: pass that of the folder that has the files of the archive."
-        return FolderError(".", "no object has this address", "a dataset as extracted from its archive", remedy)
+        expected = "a dataset as extracted from its archive"
+        return FolderError(".", "no object has this address", expected, remedy, fault=("missing",))
     remedy = f"Pass as --src the address that contains {folder}; if SRC/ is that one, upload the download again."
     for name in names:
         remedy = f"Rename the prefix SRC/{Path(folder).with_name(name)} to {Path(folder).name}."
