@@ -182,6 +182,13 @@ class Machine(Checked):
         "torch.  [default: 1]",
         free=True,
     )
+    timeout: float = option(
+        1800.0,
+        Number(1, 1_000_000),
+        "Seconds that a process waits for the others before the run ends with an error (engine torch). It must be "
+        "longer than the longest step, and than saving a checkpoint.",
+        free=True,
+    )
     compile: bool = option(False, Switch(), "Compile the network with torch.compile (engine torch).", free=True)
     kvstore: str = option("device", Text(), "MXNet's key-value store, such as dist_sync.", free=True)
     workers: int = option(

@@ -61,7 +61,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
 """Flags whose form differs from that of the field."""
 GROUPED = [
     *((heading, [flag for flag in TYPED if TYPED[flag][0] == group]) for group, heading in HEADINGS.items()),
-    ("Checkpoints and output", ("resume", "weights", "replay", "save_dir", "checkname", "logging_file", "tensorboard")),
+    ("Checkpoints and output", ("resume", "auto_resume", "weights", "replay", "save_dir", "checkname", "logging_file", "tensorboard")),
 ]
 GROUPED[list(HEADINGS).index("machine")][1].append("no_cuda")
 GROUPED[list(HEADINGS).index("schedule")][1].append("start_epoch")
@@ -82,6 +82,12 @@ def options_of_a_run(command: Any) -> Any:
     type=INPUT,
     help="Checkpoint or run folder to continue. The options of that run apply; those that change the result, such as "
     "--lr, cannot be changed.",
+)
+@click.option(
+    "--auto-resume",
+    is_flag=True,
+    help="Resume the run in the run folder if it has a checkpoint; otherwise start it. For a command that is started "
+    "again after a failure, as by torchrun or Slurm.",
 )
 @click.option("--weights", type=INPUT, help="File with initial weights of a new run, such as GluonCV's.")
 @click.option(
@@ -117,6 +123,7 @@ def main(
     context: click.Context,
     no_cuda: bool,
     resume: str | None,
+    auto_resume: bool,
     weights: str | None,
     start_epoch: int,
     replay: str | None,
@@ -143,17 +150,23 @@ def main(
     if resume is None and "data" not in typed and not Path(OPTIONS["data"][3]).exists():
         example = "mhp train --data rec/, or mhp train --resume runs/mhp/icnet/resnet50"
         raise click.UsageError(f"Give a packed folder, or a run to continue: {example}.")
+    if auto_resume:
+        if resume is not None:
+            remedy = "Omit --resume to look for a checkpoint in --save-dir, or omit --auto-resume."
+            raise OptionError("auto_resume", "conflicts with resume", "", remedy)
+        resume, weights, start_epoch = _saved(save_dir or _folder(given, checkname), weights, start_epoch)
     config = _new(given) if resume is None else _continued(resume, given, typed | ({"ngpus"} if no_cuda else set()))
     launch_ranks(config, "mhptools.train", context.meta[ARGUMENTS])
     outcome = train(
         config,
-        save_dir or _folder(config, resume, checkname),
+        save_dir or (_folder(given, checkname) if resume is None else _folder_of(resume)),
         resume=resume,
         weights=weights,
         start_epoch=start_epoch,
         log_name=logging_file,
         tensorboard=tensorboard,
         progress=progress(),
+        restartable=auto_resume,
     )
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
@@ -221,11 +234,24 @@ def _continued(resume: str, given: dict[str, Any], typed: set[str]) -> TrainConf
     return begun.changed(**changes)
 
 
-def _folder(config: TrainConfig, resume: str | None, checkname: str | None) -> Path:
-    if resume is not None:
-        return Path(resume) if Path(resume).is_dir() else Path(resume).parent
-    model = config.network.model.replace(":", ".")  # of package.module:function; scp and rsync take a colon for a host
-    return Path("runs", config.data.dataset, model, config.network.backbone, checkname or "")
+def _saved(folder: str | Path, weights: str | None, epoch: int) -> tuple[str | None, str | None, int]:
+    """Return what to resume, start from and begin with: the run in a folder if it has a checkpoint, else as given."""
+    from mhpmodels.files.checkpoint import listing
+
+    if Path(folder).is_dir() and listing(Path(folder)):
+        return str(folder), None, 0
+    return None, weights, epoch
+
+
+def _folder(given: dict[str, Any], checkname: str | None) -> Path:
+    """Return the default folder of a new run."""
+    model = given["model"].replace(":", ".")  # of package.module:function; scp and rsync take a colon for a host
+    return Path("runs", given["dataset"], model, given["backbone"], checkname or "")
+
+
+def _folder_of(resume: str) -> Path:
+    """Return the folder of a run to resume."""
+    return Path(resume) if Path(resume).is_dir() else Path(resume).parent
 
 
 if __name__ == "__main__":

@@ -122,6 +122,14 @@ class Engine(Predictor, Protocol):
         """
         ...
 
+    def broadcast(self, value: float) -> float:
+        """Return rank 0's value on all ranks, once all have called this.
+
+        Raises:
+            EngineError: a rank is lost, or silent for longer than ``config.machine.timeout``.
+        """
+        ...
+
     def save(self, path: str | Path) -> None:
         """Write the weights and running statistics. Raises OutputError."""
         ...

@@ -183,17 +183,24 @@ class Loop:
         self._save(score)
 
     def _validate(self) -> Confusion | None:
-        """Validate on rank 0; the other ranks start their next step and wait there."""
+        """Validate on rank 0, while the other ranks wait."""
         from mhpmodels.evaluation.evaluate import validate
 
-        if self.feed.val is None or self.engine.rank:
+        if self.feed.val is None:
+            return None
+        if self.engine.rank:
+            while self.engine.broadcast(0):  # rank 0 is still validating
+                pass
             return None
         place = f"{self.folder}, validation of epoch {self.at.epoch}"
-        return validate(self._predict, self.feed.val, self.config.network.classes, place=place)
+        found = validate(self._predict, self.feed.val, self.config.network.classes, place=place)
+        self.engine.broadcast(0)
+        return found
 
     def _predict(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         if self._stopping:
             raise _StopError
+        self.engine.broadcast(1)  # the others wait, each time for --timeout at most
         return self.engine.predict(images)
 
     def _save(self, score: dict[str, float] | None) -> None:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mhpdata.errors import OptionError, OutputError
+from mhpdata.errors import EngineError, OptionError, OutputError
 from mhpdata.options import check_path, check_range
 from mhpdata.wording import counted
 from mhpmodels.config import TrainConfig
@@ -53,6 +53,7 @@ def train(
     log_name: str = "train.log",
     tensorboard: bool = False,
     progress: bool = False,
+    restartable: bool = False,
     open_engine: Callable[[TrainConfig], Engine] = open_engine,
 ) -> Outcome:
     """Train a network on a packed folder.
@@ -66,6 +67,7 @@ def train(
         log_name: name of the log file in ``out``.
         tensorboard: also write ``out/tensorboard``.
         progress: draw a progress bar if standard error is a terminal.
+        restartable: start anew if ``out`` has a run without a checkpoint, instead of raising OutputError.
         open_engine: function that opens the engine named in ``config``.
 
     Returns:
@@ -101,8 +103,9 @@ def train(
             position = begun.position
             checkpoint.restore(begun, engine)
             feed.loader.load_state_dict(begun.loader)
+        _check_together(engine, position)
         if engine.rank == 0:
-            _prepare(out, begun)
+            _prepare(out, begun, restartable)
         folder = out if engine.rank == 0 else out / f"rank_{engine.rank}"
         _make(folder)
         log = RunLog(folder, feed.classes, position.step, log_name, tensorboard, quiet=engine.rank != 0)
@@ -132,13 +135,22 @@ def _summary(config: TrainConfig, feed: Feed, processes: int) -> str:
     )
 
 
-def _prepare(out: Path, begun: Checkpoint | None) -> None:
+def _check_together(engine: Engine, position: Position) -> None:
+    """Raise EngineError unless all ranks begin at the same step."""
+    first = engine.broadcast(position.step)
+    if first != position.step:
+        remedy = "Pass a --save-dir (or --resume) that all machines share, on a shared file system or in object storage."
+        found, expected = f"begins at step {position.step}", f"step {first:.0f}, as rank 0: the same checkpoint"
+        raise EngineError(f"rank {engine.rank}", found, expected, remedy)
+
+
+def _prepare(out: Path, begun: Checkpoint | None, restartable: bool) -> None:
     """Raise OutputError if the folder contains files that the run would overwrite."""
     there = checkpoint.listing(out) if out.is_dir() else ()
     if begun is None and there:
         remedy = f"Resume it with mhp train --resume {out}, or pass another --save-dir."
         raise OutputError(out, "contains a run", "", remedy)
-    if begun is None and (out / STEPS).exists() and read_steps(out):
+    if begun is None and not restartable and (out / STEPS).exists() and read_steps(out):
         remedy = f"Pass another --save-dir, or delete the folder {out} if nobody needs it."
         raise OutputError(out, "contains a run without a checkpoint", "", remedy)
     if begun is not None and there and there[-1].position.step > begun.position.step:

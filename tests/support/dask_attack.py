@@ -12,17 +12,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from folder import tree, write_folder
+from namespaces import namespaces
 
 import mhpdata
 
 OPTIONS = ("--size", "64", "--on-error", "skip")
 WORKERS = 3
-_BRIDGE, _NET = "mhpt0", "10.78.0"
 _WAIT_S = 300
 
 
@@ -43,32 +42,6 @@ def write_source(root: Path, images: int) -> Path:
     (root / "train_list.txt").write_text("".join(f"{name}.jpg\n" for name in names[test:]))
     (root / "test_list.txt").write_text("".join(f"{name}.jpg\n" for name in names[:test]))
     return root
-
-
-@contextmanager
-def namespaces() -> Iterator[tuple[str, list[list[str]]]]:
-    """Yield the address for the scheduler, and the beginning of a command in each worker's namespace."""
-    names = [f"mhpt{i}" for i in range(1, WORKERS + 1)]
-
-    def ip(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True)
-
-    ip("link", "add", _BRIDGE, "type", "bridge")
-    try:
-        ip("addr", "add", f"{_NET}.1/24", "dev", _BRIDGE)
-        ip("link", "set", _BRIDGE, "up")
-        for i, name in enumerate(names, 11):
-            ip("netns", "add", name)
-            ip("link", "add", f"{name}h", "type", "veth", "peer", "name", "eth0", "netns", name)
-            ip("link", "set", f"{name}h", "master", _BRIDGE, "up")
-            ip("-n", name, "addr", "add", f"{_NET}.{i}/24", "dev", "eth0")
-            ip("-n", name, "link", "set", "eth0", "up")
-            ip("-n", name, "link", "set", "lo", "up")
-        yield f"{_NET}.1", [["ip", "netns", "exec", name] for name in names]
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "del", name], check=False)
-        subprocess.run(["ip", "link", "del", _BRIDGE], check=False)
 
 
 def attack(folder: Path, host: str, port: int, inside: Sequence[Sequence[str]], images: int = 2000) -> list[str]:
@@ -134,7 +107,7 @@ if __name__ == "__main__":
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     if "--namespaces" in sys.argv:
-        with namespaces() as (address, prefixes):
-            print(*attack(place, address, 18786, prefixes), sep="\n")
+        with namespaces(WORKERS) as (address, nodes):
+            print(*attack(place, address, 18786, [node.prefix for node in nodes]), sep="\n")
     else:
         print(*attack(place, "127.0.0.1", 18786, [[]] * WORKERS), sep="\n")

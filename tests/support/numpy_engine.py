@@ -64,6 +64,9 @@ class NumpyEngine:
     def prefetch(self, loader):
         return loader
 
+    def broadcast(self, value):
+        return value
+
     def save(self, path):
         self._call("save", path)
         _write(path, self.weights)

@@ -192,6 +192,10 @@ class MXNetEngine:
         """Return the loader unchanged; see ``mhpmodels.engines.engine.Engine``."""
         return loader
 
+    def broadcast(self, value: float) -> float:
+        """See ``mhpmodels.engines.engine.Engine``; numbers up to 2**24 are exact."""
+        return self._exchange.sum_number(0.0 if self.rank else value)
+
     def save(self, path: str | Path) -> None:
         """See ``mhpmodels.engines.engine.Engine``; GluonCV's ``load_parameters`` reads the file."""
         files.save_weights(path, self._parameters)

@@ -100,6 +100,10 @@ class TorchEngine:
         self.trainer.ahead = Ahead(loader, self._device, watched=self._ranks.watched)
         return self.trainer.ahead
 
+    def broadcast(self, value: float) -> float:
+        """See ``mhpmodels.engines.engine.Engine``."""
+        return self._ranks.broadcast(value)
+
     def save(self, path: str | Path) -> None:
         """See ``mhpmodels.engines.engine.Engine``; writes a state dict, with ``ema`` of the averaged weights."""
         write_weights(path, self._shown.state_dict())

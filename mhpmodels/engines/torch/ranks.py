@@ -30,10 +30,7 @@ if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
 JOINING = timedelta(minutes=10)
-"""Time after which a process stops waiting for others to join."""
-PATIENCE = timedelta(hours=4)
-"""Time that the other ranks wait for rank 0, which validates alone. A rank that ends is reported at once, by gloo or,
-with NCCL, by torchrun."""
+"""Time after which a process stops waiting for others to join, unless --timeout is shorter."""
 
 
 class Ranks:
@@ -67,6 +64,7 @@ class Ranks:
         self.device = _find_device(local) if config.machine.ngpus else torch.device("cpu")
         self.rank, self.world_size = 0, 1
         self._joined = False
+        self._timeout = timedelta(seconds=config.machine.timeout)
         if training and _number("WORLD_SIZE", 1) > 1:
             self._join()
 
@@ -80,11 +78,12 @@ class Ranks:
                 )
                 raise EngineError("RANK", f"{rank}", f"0..{world_size - 1}", remedy)
             try:
-                store, rank, world_size = next(dist.rendezvous("env://", timeout=JOINING))
+                joining = min(JOINING, self._timeout)
+                store, rank, world_size = next(dist.rendezvous("env://", timeout=joining))
                 store.set(f"joined {rank}", "")
-                store.wait([f"joined {other}" for other in range(world_size)], JOINING)
+                store.wait([f"joined {other}" for other in range(world_size)], joining)
                 backend = "nccl" if self.device.type == "cuda" else "gloo"
-                dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=PATIENCE)
+                dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=self._timeout)
             except (RuntimeError, ValueError) as error:
                 found = f"the other processes cannot be reached ({error})"
                 remedy = "Run unset MASTER_ADDR MASTER_PORT. Start the processes with torchrun, which sets both."
@@ -97,6 +96,14 @@ class Ranks:
         if self.world_size > 1:
             dist.all_reduce(values)
         return values
+
+    def broadcast(self, value: float) -> float:
+        """Return rank 0's value on all ranks, once all have called this."""
+        if self.world_size == 1:
+            return value
+        with self.watched():  # a sum, because rank 0 does not wait for the others in torch's own broadcast
+            own = torch.tensor(0.0 if self.rank else value, dtype=torch.float64, device=self.device)
+            return float(self.sum(own).item())
 
     @contextmanager
     def watched(self) -> Iterator[None]:
