@@ -185,8 +185,8 @@ class Machine(Checked):
     timeout: float = option(
         1800.0,
         Number(1, 1_000_000),
-        "Seconds that a process waits for the others before the run ends with an error (engine torch). It must be "
-        "longer than the longest step, and than saving a checkpoint.",
+        "Seconds after which the loss of a process or machine has ended or restarted the others (engine torch). Half of "
+        "it must suffice for any step, batch of the validation or checkpoint.",
         free=True,
     )
     compile: bool = option(False, Switch(), "Compile the network with torch.compile (engine torch).", free=True)

@@ -61,6 +61,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
 """Flags whose form differs from that of the field."""
 GROUPED = [
     *((heading, [flag for flag in TYPED if TYPED[flag][0] == group]) for group, heading in HEADINGS.items()),
+    ("Several machines (engine torch)", ("nodes", "rendezvous", "restarts")),
     ("Checkpoints and output", ("resume", "auto_resume", "weights", "replay", "save_dir", "checkname", "logging_file", "tensorboard")),
 ]
 GROUPED[list(HEADINGS).index("machine")][1].append("no_cuda")
@@ -76,6 +77,23 @@ def options_of_a_run(command: Any) -> Any:
 
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPED)
 @options_of_a_run
+@click.option(
+    "--nodes",
+    metavar="N",
+    help="Number of machines that train together, or MIN:MAX. Run the same command on each of them.",
+)
+@click.option(
+    "--rendezvous",
+    metavar="HOST[:PORT]",
+    help="The one of these machines where all meet; port 29400 if omitted.",
+)
+@click.option(
+    "--restarts",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Number of times that processes are started again after one is lost; pass --auto-resume, too.",
+)
 @click.option("--no-cuda", is_flag=True, help="Use the CPU; the same as --ngpus 0.")
 @click.option(
     "--resume",
@@ -121,6 +139,9 @@ def options_of_a_run(command: Any) -> Any:
 @click.pass_context
 def main(
     context: click.Context,
+    nodes: str | None,
+    rendezvous: str | None,
+    restarts: int,
     no_cuda: bool,
     resume: str | None,
     auto_resume: bool,
@@ -138,7 +159,7 @@ def main(
     Trains with PyTorch, or with MXNet and GluonCV (--engine).
     """
     from mhpmodels.training.bundle import replay as run_again
-    from mhpmodels.training.launch import launch_ranks
+    from mhpmodels.training.launch import Machines, launch_ranks
     from mhpmodels.training.train import train
 
     if replay is not None:
@@ -156,7 +177,8 @@ def main(
             raise OptionError("auto_resume", "conflicts with resume", "", remedy)
         resume, weights, start_epoch = _saved(save_dir or _folder(given, checkname), weights, start_epoch)
     config = _new(given) if resume is None else _continued(resume, given, typed | ({"ngpus"} if no_cuda else set()))
-    launch_ranks(config, "mhptools.train", context.meta[ARGUMENTS])
+    machines = Machines.of(nodes, rendezvous, restarts)
+    launch_ranks(config, "mhptools.train", context.meta[ARGUMENTS], machines)
     outcome = train(
         config,
         save_dir or (_folder(given, checkname) if resume is None else _folder_of(resume)),

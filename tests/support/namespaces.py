@@ -8,9 +8,10 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 
@@ -30,6 +31,13 @@ class Node:
     def prefix(self) -> list[str]:
         """The beginning of a command that runs there."""
         return ["ip", "netns", "exec", self.name]
+
+    def kill(self) -> None:
+        """End all processes of the node at once, as if it lost its power (unless its link is up: peers are told)."""
+        found = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True, check=True)
+        for process in map(int, found.stdout.split()):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
     def link(self, state: str) -> None:
         """Cut the node's link ("down") or join it again ("up"), as if its cable were unplugged."""
@@ -68,8 +76,9 @@ def namespaces(count: int) -> Iterator[tuple[str, list[Node]]]:
             _ip("-n", node.name, "link", "set", "lo", "up")
         yield f"{net}.1", nodes
     finally:
-        for node in nodes:
-            subprocess.run(["ip", "netns", "del", node.name], capture_output=True, check=False)
+        for node in nodes:  # the link, too: the kernel deletes it only when the last process there has ended
+            for what in (["link", "del", f"{node.name}h"], ["netns", "del", node.name]):
+                subprocess.run(["ip", *what], capture_output=True, check=False)
         subprocess.run(["ip", "link", "del", bridge], check=False)
 
 

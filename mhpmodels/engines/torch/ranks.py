@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
 JOINING = timedelta(minutes=10)
-"""Time after which a process stops waiting for others to join, unless --timeout is shorter."""
+"""Longest time that a process waits for others to join."""
+IN_A_STEP = 0.5
+"""Part of --timeout that a process waits for the others; torchrun may need the rest (mhpmodels.training.launch)."""
 
 
 class Ranks:
@@ -64,7 +66,7 @@ class Ranks:
         self.device = _find_device(local) if config.machine.ngpus else torch.device("cpu")
         self.rank, self.world_size = 0, 1
         self._joined = False
-        self._timeout = timedelta(seconds=config.machine.timeout)
+        self._timeout = timedelta(seconds=config.machine.timeout * IN_A_STEP)
         if training and _number("WORLD_SIZE", 1) > 1:
             self._join()
 
