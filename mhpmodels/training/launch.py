@@ -109,6 +109,9 @@ def _meeting(machines: Machines, timeout: float) -> list[str]:
     name = interface_of(here)
     if name:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+    # a store of each round's own: in a shared one, restarted ranks find the addresses of those before them (torch 2.13)
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", f"{min(30, int(timeout * WITHOUT_RANKS))}")
     often = min(5, int(timeout / SHORTEST_S))  # three signs of life and the last call take 0.25 of the timeout
     settings = {
         "is_host": int(hosts),

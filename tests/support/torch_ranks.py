@@ -36,6 +36,18 @@ def small(config):
     return torch.nn.Sequential(*layers, conv(8, config.network.classes, 1))
 
 
+class Double(torch.nn.Sequential):
+    """A network in float64."""
+
+    def forward(self, x):
+        return super().forward(x.double())
+
+
+def double(config):
+    """The same in float64, in which rounding is no excuse."""
+    return Double(*small(config)).double()
+
+
 def config(model, **options):
     fixed = {"engine": "torch", "backbone": "resnet18", "batch_size": BATCH, "dropout": 0.0, "syncbn": True}
     if "MHP_TEST_CUDA" in os.environ:

@@ -40,8 +40,9 @@ def test_a_process_for_each_context(executed, monkeypatch):
     launch.launch_ranks(TrainConfig.of(engine="torch", ngpus=8), "mhptools.train", ["--ngpus", "8"])
     ((path, arguments),) = executed
     assert path == arguments[0] == sys.executable
-    assert arguments[1:5] == ["-m", "mhpmodels.engines.torch.torchrun", "--standalone", "--nproc-per-node=8"]
-    assert arguments[5:] == ["-m", "mhptools.train", "--ngpus", "8"]
+    assert arguments[1:5] == ["-m", "mhpmodels.engines.torch.torchrun", "--limit", "720"]
+    assert arguments[5:7] == ["--standalone", "--nproc-per-node=8"]
+    assert arguments[7:] == ["-m", "mhptools.train", "--ngpus", "8"]
     assert os.environ["OMP_NUM_THREADS"] == "3"
     monkeypatch.delenv("OMP_NUM_THREADS")
     launch.launch_ranks(TrainConfig.of(engine="torch", contexts=2), "mhptools.train", [])

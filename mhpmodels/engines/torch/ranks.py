@@ -13,6 +13,8 @@ Tested with gloo between CPUs. Not yet tested: NCCL, which needs a second GPU.
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -80,12 +82,15 @@ class Ranks:
                 )
                 raise EngineError("RANK", f"{rank}", f"0..{world_size - 1}", remedy)
             try:
-                joining = min(JOINING, self._timeout)
-                store, rank, world_size = next(dist.rendezvous("env://", timeout=joining))
-                store.set(f"joined {rank}", "")
-                store.wait([f"joined {other}" for other in range(world_size)], joining)
-                backend = "nccl" if self.device.type == "cuda" else "gloo"
-                dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=self._timeout)
+                with _ended_by_sigterm():
+                    joining = min(JOINING, self._timeout)
+                    store, rank, world_size = next(dist.rendezvous("env://", timeout=joining))
+                    store.set(f"joined {rank}", "")
+                    store.wait([f"joined {other}" for other in range(world_size)], joining)
+                    backend = "nccl" if self.device.type == "cuda" else "gloo"
+                    dist.init_process_group(
+                        backend, store=store, rank=rank, world_size=world_size, timeout=self._timeout
+                    )
             except (RuntimeError, ValueError) as error:
                 found = f"the other processes cannot be reached ({error})"
                 remedy = "Run unset MASTER_ADDR MASTER_PORT. Start the processes with torchrun, which sets both."
@@ -135,6 +140,19 @@ class Ranks:
         if self._joined:
             self._joined = False
             dist.destroy_process_group()
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the process at once: torchrun sends it before a restart, and a call of torch may wait for long."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _number(name: str, default: int) -> int:
