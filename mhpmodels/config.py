@@ -29,7 +29,7 @@ MULTIPLE = {"icnet": 16, "psp": 8}
 """The training crop must be a multiple of this, by model."""
 SUFFIXES = {"mxnet": ".params", "torch": ".pt"}
 """Suffix of weight files, by engine."""
-TORCH_ONLY = {"accumulate": 1, "ema": 0.0, "compile": False, "timeout": 1800.0}
+TORCH_ONLY = {"accumulate": 1, "ema": 0.0, "compile": False}
 """Options of the torch engine, with the only value that other engines accept."""
 
 GROUPS: dict[str, type[Checked]] = {

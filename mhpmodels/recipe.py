@@ -185,8 +185,8 @@ class Machine(Checked):
     timeout: float = option(
         1800.0,
         Number(1, 1_000_000),
-        "Seconds after which the loss of a process or machine has ended or restarted the others (engine torch). Half of "
-        "it must suffice for any step, batch of the validation or checkpoint.",
+        "Seconds after which the loss of a process or machine has ended or restarted the others. Half of it must "
+        "suffice for any step, batch of the validation or checkpoint.",
         free=True,
     )
     compile: bool = option(False, Switch(), "Compile the network with torch.compile (engine torch).", free=True)

@@ -62,7 +62,10 @@ OTHERWISE: dict[str, dict[str, Any]] = {
 GROUPED = [
     *((heading, [flag for flag in TYPED if TYPED[flag][0] == group]) for group, heading in HEADINGS.items()),
     ("Several machines (engine torch)", ("nodes", "rendezvous", "restarts")),
-    ("Checkpoints and output", ("resume", "auto_resume", "weights", "replay", "save_dir", "checkname", "logging_file", "tensorboard")),
+    (
+        "Checkpoints and output",
+        ("resume", "auto_resume", "weights", "replay", "save_dir", "checkname", "logging_file", "tensorboard"),
+    ),
 ]
 GROUPED[list(HEADINGS).index("machine")][1].append("no_cuda")
 GROUPED[list(HEADINGS).index("schedule")][1].append("start_epoch")

@@ -12,9 +12,13 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
+OUTSIDE = 3
+"""Exit status for a reason outside the data, such as a lost machine."""
 _broken = False
 
 
@@ -22,6 +26,29 @@ def mark_broken() -> None:
     """Record that another process of the group was lost; library threads may now be in any state."""
     global _broken
     _broken = True
+
+
+@contextmanager
+def limited(seconds: float, text: str) -> Iterator[None]:
+    """End the process with a message if the block takes longer: for calls of a library that have no limit of their own.
+
+    Args:
+        seconds: the limit.
+        text: what is wrong and what to do, for stderr.
+    """
+    timer = threading.Timer(seconds, _end, (text,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _end(text: str) -> NoReturn:
+    with suppress(OSError, ValueError):
+        print(f"EngineError: {text}", file=sys.stderr, flush=True)
+    os._exit(OUTSIDE)  # the main thread is inside a call that may never return
 
 
 def leave(status: int) -> NoReturn:

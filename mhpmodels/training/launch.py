@@ -70,9 +70,7 @@ class Machines:
         return Machines(nodes, place[1].strip("[]"), int(place[2] or PORT), restarts)
 
 
-def launch_ranks(
-    config: TrainConfig, module: str, arguments: Sequence[str], machines: Machines | None = None
-) -> None:
+def launch_ranks(config: TrainConfig, module: str, arguments: Sequence[str], machines: Machines | None = None) -> None:
     """Replace this process with torchrun if ``config`` needs several processes and torchrun has not started them yet.
 
     Args:

@@ -139,7 +139,9 @@ def _check_together(engine: Engine, position: Position) -> None:
     """Raise EngineError unless all ranks begin at the same step."""
     first = engine.broadcast(position.step)
     if first != position.step:
-        remedy = "Pass a --save-dir (or --resume) that all machines share, on a shared file system or in object storage."
+        remedy = (
+            "Pass a --save-dir (or --resume) that all machines share, on a shared file system or in object storage."
+        )
         found, expected = f"begins at step {position.step}", f"step {first:.0f}, as rank 0: the same checkpoint"
         raise EngineError(f"rank {engine.rank}", found, expected, remedy)
 

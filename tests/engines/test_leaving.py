@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -66,3 +67,16 @@ def test_the_interpreter_ends_as_always_otherwise():
     with pytest.raises(SystemExit) as end:
         leave(3)
     assert end.value.code == 3
+
+
+def test_a_block_that_takes_too_long_ends_the_process():
+    begun = time.monotonic()
+    status, out, error = ended("""
+import threading, time
+with leaving.limited(30, "never said"):
+    pass
+with leaving.limited(0.2, "rank 0: no answer. Start again."):
+    time.sleep(60)
+""")
+    assert (status, out, error) == (3, "", "EngineError: rank 0: no answer. Start again.\n")
+    assert time.monotonic() - begun < 30

@@ -260,7 +260,7 @@ def test_weights_that_are_not_finite_are_refused(engine, tmp_path):
         ({"ngpus": 1, "contexts": 1}, EngineError, r"ngpus: 1, but MXNet 1\.9\.1 sees 0.*--ngpus 0"),
         ({"dtype": "float16"}, OptionError, "float16 with engine mxnet.*--engine torch"),
         ({"kvstore": "p3"}, OptionError, "'p3'.*device, local, dist_sync"),
-        ({"kvstore": "dist_sync"}, EngineError, "dist_sync without DMLC_ROLE.*launch.py"),
+        ({"kvstore": "dist_sync"}, EngineError, "dist_sync without DMLC_ROLE.*docs/cluster.md"),
         ({"syncbn": True, "contexts": 2}, EngineError, "MXNET_CPU_TEMP_COPY=2048 MXNET_CPU_WORKER_NTHREADS=16"),
     ],
 )

@@ -84,6 +84,30 @@ def until(is_so, seconds=PATIENCE_S):
     return time.monotonic() - begun
 
 
+@contextmanager
+def running_mxnet(nodes, out, flags):
+    """Run a scheduler and a server on the first node, and a worker on each; yield the workers."""
+    meeting = f"DMLC_PS_ROOT_URI={nodes[0].address} DMLC_PS_ROOT_PORT=9091 DMLC_NUM_SERVER=1 DMLC_NUM_WORKER=2"
+    meeting = ["env", *meeting.split(), "DMLC_INTERFACE=eth0", "OMP_NUM_THREADS=1"]
+    serve = ["-c", "import mxnet"]
+    train = f"-m mhptools.train --engine mxnet --kvstore dist_sync --save-dir {out} {flags}".split()
+    jobs = [("scheduler", nodes[0], serve), ("server", nodes[0], serve), *(("worker", node, train) for node in nodes)]
+    with (out.parent / "log").open("w") as said:
+        processes = [
+            subprocess.Popen(
+                [*node.prefix, *meeting, f"DMLC_ROLE={role}", sys.executable, *words], stdout=said, stderr=said
+            )
+            for role, node, words in jobs
+        ]
+        try:
+            yield processes[2:]
+        finally:
+            for node in nodes:
+                node.kill()
+            for process in processes:
+                process.wait(PATIENCE_S)
+
+
 def begun(out):
     """Wait until a run has begun."""
     until(lambda: (out / STEPS).exists() and len((out / STEPS).read_text().splitlines()) > BEGUN)
@@ -192,3 +216,30 @@ def test_ranks_that_find_another_checkpoint_are_refused(rec, nodes, tmp_path):
     ):
         assert (one.wait(PATIENCE_S), other.wait(PATIENCE_S)) == (3, 3)
     assert "EngineError: rank 1: begins at step 0; expected step 2, as rank 0" in log(outs[1], nodes[1])
+
+
+MXNET = "--model icnet --backbone resnet18 --base-size 64 --crop-size 64 --batch-size 2 --workers 1 --dropout 0"
+
+
+def test_mxnet_on_two_machines_equals_one_process(rec, nodes, tmp_path):
+    pytest.importorskip("mxnet", reason="MXNet is not installed here; environment A has it")
+    flags, two, one = f"--data {rec} {MXNET} --epochs 1", tmp_path / "two", tmp_path / "one"
+    with running_mxnet(nodes, two, flags) as workers:
+        assert [worker.wait(PATIENCE_S) for worker in workers] == [0, 0], (tmp_path / "log").read_text()
+    alone = f"-m mhptools.train --engine mxnet --contexts 2 --save-dir {one} {flags}"
+    subprocess.run([sys.executable, *alone.split()], check=True)
+    losses = [[row.loss for row in read_steps(out)[:3]] for out in (two, one)]
+    np.testing.assert_allclose(*losses, rtol=1e-3)  # each process normalises by its own images, as each context does
+    assert checkpoint.listing(two) and not checkpoint.listing(two / "rank_1")
+
+
+def test_mxnet_ends_within_the_timeout_after_a_machine_is_lost(rec, nodes, tmp_path):
+    pytest.importorskip("mxnet", reason="MXNet is not installed here; environment A has it")
+    out, limit = tmp_path / "run", 15
+    with running_mxnet(nodes, out, f"--data {rec} {MXNET} --epochs 1000 --no-val --timeout {limit}") as workers:
+        begun(out)
+        nodes[1].link("down")
+        nodes[1].kill()
+        until(lambda: workers[0].poll() is not None, limit + 1)
+        assert workers[0].returncode == 3
+    assert f": the other processes have not answered for {limit} s" in (tmp_path / "log").read_text()

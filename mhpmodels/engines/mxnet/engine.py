@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +73,7 @@ class MXNetEngine:
     def train_step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
         """See ``mhpmodels.engines.engine.Engine``; the number of images must be a multiple of the contexts."""
         self._check(images, labels)
-        with _explained("train_step", less_memory(self.config, training=True)):
+        with _explained("train_step", less_memory(self.config, training=True)), self._exchange.limited():
             return self._step(images, labels, rate, seed)
 
     def _step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
@@ -225,9 +225,11 @@ class MXNetEngine:
 
     def close(self) -> None:
         """See ``mhpmodels.engines.engine.Engine``."""
-        mx.nd.waitall()
-        for attribute in ("_network", "_parameters", "_statistics", "_optimizer", "_exchange"):
-            vars(self).pop(attribute, None)
+        limited = self._exchange.limited() if "_exchange" in vars(self) else nullcontext()
+        with limited:  # the kvstore waits for the other processes when it is freed
+            mx.nd.waitall()
+            for attribute in ("_network", "_parameters", "_statistics", "_optimizer", "_exchange"):
+                vars(self).pop(attribute, None)
 
 
 @contextmanager

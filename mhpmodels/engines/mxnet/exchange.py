@@ -5,17 +5,19 @@ A single context in a single process needs no kvstore. ``device`` and ``local`` 
 same about a step.
 
 The processes (a scheduler, servers and workers) are started by MXNet's ``tools/launch.py`` or by hand; environment
-variables set their roles. The scheduler and the servers start to serve as soon as they import MXNet.
+variables set their roles (docs/cluster.md). The scheduler and the servers start to serve as soon as they import MXNet.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from mhpdata.errors import EngineError, OptionError
 from mhpdata.wording import either
+from mhpmodels.engines.leaving import limited
 from mhpmodels.engines.mxnet.libraries import mx
 
 if TYPE_CHECKING:
@@ -49,22 +51,34 @@ class Exchange:
         self.rank, self.world_size = 0, 1
         self._store: Any = None
         distributed = kvstore.startswith("dist")
+        self._timeout = config.machine.timeout if distributed else None
         if distributed:
             missing = [name for name in _ADDRESS if name not in os.environ]
             if missing:
                 remedy = (
-                    "Pass --kvstore device for one machine, or start the processes with tools/launch.py of MXNet's "
-                    "source."
+                    "Pass --kvstore device for one machine, or start a scheduler, servers and workers as "
+                    "docs/cluster.md describes."
                 )
                 raise EngineError("kvstore", f"{kvstore} without {', '.join(missing)} in the environment", "", remedy)
         if not distributed and len(gradients[0]) == 1:
             return
-        self._store = mx.kv.create(kvstore)
-        self.rank, self.world_size = self._store.rank, self._store.num_workers
-        self._number = mx.nd.zeros((1,))
-        self._store.init("number", self._number)
-        for key, arrays in enumerate(gradients):
-            self._store.init(str(key), mx.nd.zeros_like(arrays[0]))
+        with self.limited():
+            self._store = mx.kv.create(kvstore)
+            self.rank, self.world_size = self._store.rank, self._store.num_workers
+            self._number = mx.nd.zeros((1,))
+            self._store.init("number", self._number)
+            for key, arrays in enumerate(gradients):
+                self._store.init(str(key), mx.nd.zeros_like(arrays[0]))
+
+    def limited(self) -> AbstractContextManager[None]:
+        """Return a block that ends the process after --timeout: MXNet waits forever for a process that is lost."""
+        if self._timeout is None:
+            return nullcontext()
+        return limited(
+            self._timeout,
+            f"rank {self.rank}: the other processes have not answered for {self._timeout:g} s. End all processes, "
+            "the scheduler and the servers, too, and start them again with --auto-resume.",
+        )
 
     def sum_gradients(self, gradients: Sequence[Sequence[Any]]) -> None:
         """Replace every array by the sum over all contexts and ranks."""
@@ -79,6 +93,7 @@ class Exchange:
         """Return the sum of a number over all ranks, computed in float32."""
         if self.world_size == 1:
             return value
-        self._store.push("number", mx.nd.full((1,), value))
-        self._store.pull("number", out=self._number)
-        return float(self._number.asscalar())
+        with self.limited():
+            self._store.push("number", mx.nd.full((1,), value))
+            self._store.pull("number", out=self._number)
+            return float(self._number.asscalar())

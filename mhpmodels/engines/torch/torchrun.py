@@ -23,8 +23,8 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous.api import RendezvousError
 from torch.distributed.run import main as torchrun
 
-OUTSIDE = 3
-"""Exit status for a lost machine, as of a rank that has lost another one."""
+from mhpmodels.engines.leaving import OUTSIDE
+
 _RESUME = "Resume from the last checkpoint with mhp train --resume and the run's folder, or --auto-resume."
 _log = logging.getLogger(__name__)  # without a handler, Python prints errors on stderr
 
