@@ -67,7 +67,7 @@ def train(
         log_name: name of the log file in ``out``.
         tensorboard: also write ``out/tensorboard``.
         progress: draw a progress bar if standard error is a terminal.
-        restartable: start anew if ``out`` has a run without a checkpoint, instead of raising OutputError.
+        restartable: start from scratch if ``out`` has a run without a checkpoint, instead of raising OutputError.
         open_engine: function that opens the engine named in ``config``.
 
     Returns:

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def missing() -> str:
 @contextmanager
 def namespaces(count: int) -> Iterator[tuple[str, list[Node]]]:
     """Yield the address of this machine on the bridge, and the nodes."""
-    number = next(free for free in itertools.count() if not os.path.exists(f"/sys/class/net/mhpt{free}"))
+    number = next(free for free in itertools.count() if not Path("/sys/class/net", f"mhpt{free}").exists())
     bridge, net = f"mhpt{number}", f"10.{78 + number}.0"
     nodes = [Node(f"{bridge}n{i}", f"{net}.{i + 10}") for i in range(1, count + 1)]
     _ip("link", "add", bridge, "type", "bridge")

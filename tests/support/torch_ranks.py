@@ -44,7 +44,7 @@ class Double(torch.nn.Sequential):
 
 
 def double(config):
-    """The same in float64, in which rounding is no excuse."""
+    """Return the same network in float64."""
     return Double(*small(config)).double()
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,8 +197,8 @@ def _rank_on(node):
     """Return the process number of the rank on a node."""
     found = subprocess.run(["ip", "netns", "pids", node.name], capture_output=True, text=True, check=True)
     for process in found.stdout.split():
-        with suppress(OSError), open(f"/proc/{process}/environ", "rb") as file:
-            if b"LOCAL_RANK=" in file.read():
+        with suppress(OSError):  # it has ended
+            if b"LOCAL_RANK=" in Path("/proc", process, "environ").read_bytes():
                 return int(process)
     raise AssertionError("no rank runs there")
 

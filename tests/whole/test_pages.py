@@ -18,10 +18,11 @@ COMMAND = re.compile(r"\bmhp[ -]({})\b([^`\n|;]*)".format("|".join(COMMANDS)))
 FLAG = re.compile(r"(?<![\w-])(--?[A-Za-z][\w-]*)")
 OTHERS = {
     *("--no-deps", "--force-reinstall", "--upgrade"),  # pip
-    *("--nnodes", "-m"),  # torchrun
+    *("--nnodes", "--nproc-per-node", "--max-restarts", "--local-addr", "--limit", "-m"),  # torchrun
+    *("--rdzv-backend", "--rdzv-id", "--rdzv-endpoint", "--rdzv-conf"),
     *("--list", "--error-on-missing-interpreters"),  # nox
     *("-y",),  # apt-get
-    *("--array",),  # sbatch
+    *("--array", "--parsable", "--dependency"),  # sbatch
     *("--host",),  # dask
 }
 """Flags of other programs."""

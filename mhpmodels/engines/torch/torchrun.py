@@ -4,7 +4,7 @@ Run:  python -m mhpmodels.engines.torch.torchrun [--limit SECONDS] [torchrun's a
 
 Each rank prints its own error, so torchrun's summary is omitted.
 
-With --limit, torchrun ends if none of its ranks has run for so long after the first start. By itself it may wait
+With --limit, torchrun ends if none of its ranks has run for this time after the first start. By itself it may wait
 forever: with --nnodes 2 for a machine that was lost, and after a cut link for the machine that hosts the rendezvous,
 whatever its read_timeout is (measured with torch 2.13: TCPStore's get times out, and then waits for an answer to its
 cancellation).
