@@ -28,7 +28,7 @@ import click
 from mhpdata.errors import MhpError, OptionError, is_outside
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.wording import either, printable, why
-from mhpmodels.engines.leaving import leave
+from mhpmodels.engines.leaving import OUTSIDE, leave
 from mhptools.messages import debugging, general_options, shown
 from mhptools.paths import leads_nowhere
 
@@ -41,7 +41,7 @@ TYPED = {
     "weights": "mix",
 }
 """Flags of function arguments with another name, used if the command has that flag."""
-DATA, USAGE, OUTSIDE, SIGNALLED = 1, 2, 3, 128
+DATA, USAGE, SIGNALLED = 1, 2, 128
 _SIGINT, _SIGPIPE = 2, 13
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Context settings of every command."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,17 @@ GROUPED = [
     ("Several machines (engine torch)", ("nodes", "rendezvous", "restarts")),
     (
         "Checkpoints and output",
-        ("resume", "auto_resume", "weights", "replay", "save_dir", "checkname", "logging_file", "tensorboard"),
+        (
+            "resume",
+            "auto_resume",
+            "weights",
+            "replay",
+            "save_dir",
+            "copy_to",
+            "checkname",
+            "logging_file",
+            "tensorboard",
+        ),
     ),
 ]
 GROUPED[list(HEADINGS).index("machine")][1].append("no_cuda")
@@ -128,6 +139,12 @@ def options_of_a_run(command: Any) -> Any:
 @click.option(
     "--save-dir", type=PATH, help="Run folder to write.  [default: runs/DATASET/MODEL/BACKBONE, or that of --resume]"
 )
+@click.option(
+    "--copy-to",
+    metavar="ADDRESS",
+    help="Also copy checkpoints, tables and the log to object storage, such as s3://bucket/run. With --auto-resume, "
+    "fetch them from there first.",
+)
 @click.option("--checkname", metavar="NAME", help="Name of a subfolder of the default run folder.")
 @click.option(
     "--logging-file",
@@ -152,6 +169,7 @@ def main(
     start_epoch: int,
     replay: str | None,
     save_dir: str | None,
+    copy_to: str | None,
     checkname: str | None,
     logging_file: str,
     tensorboard: bool,
@@ -161,9 +179,10 @@ def main(
 
     Trains with PyTorch, or with MXNet and GluonCV (--engine).
     """
+    from mhpmodels.files.copies import run_address
     from mhpmodels.training.bundle import replay as run_again
     from mhpmodels.training.launch import Machines, launch_ranks
-    from mhpmodels.training.train import train
+    from mhpmodels.training.train import Restart, train
 
     if replay is not None:
         print(run_again(replay, on_cpu=no_cuda).text())
@@ -174,11 +193,14 @@ def main(
     if resume is None and "data" not in typed and not Path(OPTIONS["data"][3]).exists():
         example = "mhp train --data rec/, or mhp train --resume runs/mhp/icnet/resnet50"
         raise click.UsageError(f"Give a packed folder, or a run to continue: {example}.")
+    address = None if copy_to is None else run_address(copy_to)
     if auto_resume:
         if resume is not None:
             remedy = "Omit --resume to look for a checkpoint in --save-dir, or omit --auto-resume."
             raise OptionError("auto_resume", "conflicts with resume", "", remedy)
-        resume, weights, start_epoch = _saved(save_dir or _folder(given, checkname), weights, start_epoch)
+        saved = _saved(save_dir or _folder(given, checkname), copy_to, logging_file)
+        if saved is not None:
+            resume, weights, start_epoch = saved, None, 0
     config = _new(given) if resume is None else _continued(resume, given, typed | ({"ngpus"} if no_cuda else set()))
     machines = Machines.of(nodes, rendezvous, restarts)
     launch_ranks(config, "mhptools.train", context.meta[ARGUMENTS], machines)
@@ -191,7 +213,7 @@ def main(
         log_name=logging_file,
         tensorboard=tensorboard,
         progress=progress(),
-        restartable=auto_resume,
+        restart=Restart(auto_resume, address),
     )
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
@@ -259,13 +281,17 @@ def _continued(resume: str, given: dict[str, Any], typed: set[str]) -> TrainConf
     return begun.changed(**changes)
 
 
-def _saved(folder: str | Path, weights: str | None, epoch: int) -> tuple[str | None, str | None, int]:
-    """Return what to resume, start from and begin with: the run in a folder if it has a checkpoint, else as given."""
+def _saved(folder: str | Path, copy_to: str | None, log_name: str) -> str | None:
+    """Return what to resume: the last checkpoint in object storage, or the run in a folder; None without either."""
     from mhpmodels.files.checkpoint import listing
+    from mhpmodels.files.copies import fetch, run_address
+    from mhpmodels.training.train import copied
 
-    if Path(folder).is_dir() and listing(Path(folder)):
-        return str(folder), None, 0
-    return None, weights, epoch
+    if copy_to is not None:
+        first = os.environ.get("RANK", "0") == "0"
+        last = fetch(run_address(copy_to), folder, copied(log_name), last_only=not first)
+        return None if last is None else str(last)
+    return str(folder) if Path(folder).is_dir() and listing(Path(folder)) else None
 
 
 def _folder(given: dict[str, Any], checkname: str | None) -> Path:

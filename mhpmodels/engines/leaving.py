@@ -10,6 +10,7 @@ their peer were aborted with sys.exit, and 0 of 112 with ``leave``.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import threading
@@ -19,6 +20,7 @@ from typing import NoReturn
 
 OUTSIDE = 3
 """Exit status for a reason outside the data, such as a lost machine."""
+_log = logging.getLogger(__name__)  # without a handler, Python prints errors on stderr
 _broken = False
 
 
@@ -46,8 +48,7 @@ def limited(seconds: float, text: str) -> Iterator[None]:
 
 
 def _end(text: str) -> NoReturn:
-    with suppress(OSError, ValueError):
-        print(f"EngineError: {text}", file=sys.stderr, flush=True)
+    _log.error("EngineError: %s", text)
     os._exit(OUTSIDE)  # the main thread is inside a call that may never return
 
 

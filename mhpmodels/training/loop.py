@@ -12,6 +12,7 @@ A run that is interrupted or killed and then resumed therefore logs the same los
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,9 @@ class Loop:
         interrupt: entered ``Interrupt`` that records signals.
         progress: draw a progress bar if standard error is a terminal.
         saved: weights of the checkpoint that the run resumes from.
+
+    Attributes:
+        publish: function to call after a checkpoint is saved, or None.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Loop:
         self.guard = Guard(folder / "bundles", config.run.max_skips, log.line, position.skipped, position.in_a_row)
         self.meter = Meter(feed.steps, config.schedule.epochs, engine.world_size, progress)
         self.saved = saved
+        self.publish: Callable[[], None] | None = None
 
     def run(self) -> None:
         """Train until the last epoch ends or a signal arrives.
@@ -207,6 +212,8 @@ class Loop:
         if not self.engine.rank:
             self.saved = checkpoint_writer.save(self.folder, self.engine, self.at, self.feed.loader.state_dict(), score)
             checkpoint_writer.prune(self.folder, self.config.run.save_every)
+            if self.publish is not None:
+                self.publish()
 
 
 class _StopError(Exception):

@@ -9,8 +9,10 @@ import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+from mhpdata.address import Address
 from mhpdata.errors import EngineError, OptionError, OutputError
 from mhpdata.options import check_path, check_range
 from mhpdata.wording import counted
@@ -18,12 +20,13 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import Engine, open_engine
 from mhpmodels.files import checkpoint
 from mhpmodels.files.checkpoint import Checkpoint, Position
+from mhpmodels.files.copies import publish
 from mhpmodels.files.output import unmade
 from mhpmodels.training.feed import Feed
 from mhpmodels.training.interrupt import Interrupt
 from mhpmodels.training.loop import Loop
 from mhpmodels.training.runlog import RunLog
-from mhpmodels.training.tables import STEPS, read_steps
+from mhpmodels.training.tables import EPOCHS, STEPS, read_steps
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,19 @@ class Outcome:
     signal: int | None = None
 
 
+@dataclass(frozen=True)
+class Restart:
+    """What a run does so that its command can be started again.
+
+    Attributes:
+        from_scratch: start from scratch if the folder has a run without a checkpoint, instead of raising OutputError.
+        copy_to: address in object storage that rank 0 copies checkpoints, tables and the log to.
+    """
+
+    from_scratch: bool = False
+    copy_to: Address | None = None
+
+
 def train(
     config: TrainConfig,
     out: str | Path,
@@ -53,7 +69,7 @@ def train(
     log_name: str = "train.log",
     tensorboard: bool = False,
     progress: bool = False,
-    restartable: bool = False,
+    restart: Restart = Restart(),
     open_engine: Callable[[TrainConfig], Engine] = open_engine,
 ) -> Outcome:
     """Train a network on a packed folder.
@@ -67,7 +83,7 @@ def train(
         log_name: name of the log file in ``out``.
         tensorboard: also write ``out/tensorboard``.
         progress: draw a progress bar if standard error is a terminal.
-        restartable: start from scratch if ``out`` has a run without a checkpoint, instead of raising OutputError.
+        restart: what the run does so that its command can be started again.
         open_engine: function that opens the engine named in ``config``.
 
     Returns:
@@ -79,6 +95,7 @@ def train(
         EngineError: the engine cannot be used.
         CheckpointError: the checkpoint cannot be used.
         OutputError: ``out`` contains another run, or cannot be written.
+        RemoteError: ``restart.copy_to`` cannot be written.
         NonFiniteError: ``config.run.max_skips`` steps in a row were non-finite; the weights before them are saved.
     """
     out = check_path("out", out)
@@ -105,7 +122,7 @@ def train(
             feed.loader.load_state_dict(begun.loader)
         _check_together(engine, position)
         if engine.rank == 0:
-            _prepare(out, begun, restartable)
+            _prepare(out, begun, restart.from_scratch)
         folder = out if engine.rank == 0 else out / f"rank_{engine.rank}"
         _make(folder)
         log = RunLog(folder, feed.classes, position.step, log_name, tensorboard, quiet=engine.rank != 0)
@@ -117,11 +134,18 @@ def train(
             log.line(f"Data {packed}: content {content or 'unknown (format 1)'}")
         saved = None if begun is None else begun.weights
         loop = Loop(config, engine, feed, position, log, folder, interrupt, progress, saved)
+        if restart.copy_to is not None and engine.rank == 0:
+            loop.publish = partial(publish, folder, restart.copy_to, copied(log_name))
         if begun is not None:
             log.line(f"Resumed from {begun.weights} {loop.where}")
         loop.run()
         best, there = checkpoint.best(folder), checkpoint.listing(folder)
     return Outcome(out, there[-1].weights if there else None, best.weights if best else None, interrupt.signal)
+
+
+def copied(log_name: str) -> tuple[str, ...]:
+    """Return the names of the files that are copied with the checkpoints, given that of the log."""
+    return STEPS, EPOCHS, log_name
 
 
 def _summary(config: TrainConfig, feed: Feed, processes: int) -> str:
@@ -146,13 +170,13 @@ def _check_together(engine: Engine, position: Position) -> None:
         raise EngineError(f"rank {engine.rank}", found, expected, remedy)
 
 
-def _prepare(out: Path, begun: Checkpoint | None, restartable: bool) -> None:
+def _prepare(out: Path, begun: Checkpoint | None, from_scratch: bool) -> None:
     """Raise OutputError if the folder contains files that the run would overwrite."""
     there = checkpoint.listing(out) if out.is_dir() else ()
     if begun is None and there:
         remedy = f"Resume it with mhp train --resume {out}, or pass another --save-dir."
         raise OutputError(out, "contains a run", "", remedy)
-    if begun is None and not restartable and (out / STEPS).exists() and read_steps(out):
+    if begun is None and not from_scratch and (out / STEPS).exists() and read_steps(out):
         remedy = f"Pass another --save-dir, or delete the folder {out} if nobody needs it."
         raise OutputError(out, "contains a run without a checkpoint", "", remedy)
     if begun is not None and there and there[-1].position.step > begun.position.step:

@@ -28,7 +28,7 @@ def small_config(rec):
 
 
 def run(config, out, resume=None, **hooks):
-    options = {name: hooks.pop(name) for name in ("weights", "start_epoch", "tensorboard") if name in hooks}
+    options = {name: hooks.pop(name) for name in ("weights", "start_epoch", "tensorboard", "restart") if name in hooks}
     return train(config, out, resume=resume, open_engine=lambda c: NumpyEngine(c, **hooks), **options)
 
 

@@ -8,10 +8,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from bucket_server import bucket
 from click.testing import CliRunner
 from folder import write_folder
 from numpy_engine import NumpyEngine
 from places import ROOT
+from stored import NEEDS_OBSTORE
 
 import mhpdata
 import mhpmodels.engines.engine
@@ -20,6 +22,7 @@ import mhpmodels.training.launch
 import mhpmodels.training.train
 import mhptools.train
 from mhpmodels.config import OPTIONS, TrainConfig
+from mhpmodels.training.tables import read_steps
 from mhptools.train import HEADINGS
 
 RECIPES = ROOT / "docs" / "recipes.md"
@@ -129,6 +132,44 @@ def test_a_resumed_run_takes_what_is_typed_and_refuses_another_recipe(hooks, rec
     config, out, _ = parsed(monkeypatch, "--resume runs/mhp/icnet/resnet50 --ngpus 2 --log-interval 9")
     assert (config.run.seed, config.machine.ngpus, config.machine.contexts, config.run.log_interval) == (7, 2, 2, 9)
     assert str(out) == "runs/mhp/icnet/resnet50"
+
+
+def test_auto_resume_starts_a_run_resumes_it_and_survives_an_end_before_the_first_checkpoint(hooks, rec):
+    command = f"{small(rec)} --save-dir run --auto-resume"
+    hooks["before_step"] = lambda count, _: 1 / 0 if count == 2 else None
+    assert invoke(command).exit_code == 3  # in the first epoch
+    hooks.clear()
+    done = invoke(command)
+    assert done.exit_code == 0 and "Resumed" not in done.output, done.output
+    again = invoke(command)
+    assert again.exit_code == 0 and "Resumed from run/epoch_0000" in again.output, again.output
+    other = invoke(f"{command} --lr 0.5")
+    assert other.exit_code == 2 and "--lr: 0.5; expected 0.001" in other.output
+    both = invoke("--auto-resume --resume run")
+    assert both.exit_code == 2 and "--auto-resume: conflicts with resume" in both.output
+
+
+@NEEDS_OBSTORE
+def test_copies_in_object_storage_resume_on_another_machine(hooks, rec, tmp_path, monkeypatch):
+    (tmp_path / "served/box").mkdir(parents=True)
+    command = f"{small(rec)} --epochs 2 --copy-to s3://box/run --auto-resume --save-dir"
+    with bucket(tmp_path / "served", monkeypatch) as server:
+        hooks["before_step"] = lambda count, _: 1 / 0 if count == 6 else None
+        assert invoke(f"{command} first").exit_code == 3
+        hooks.clear()
+        done = invoke(f"{command} second")
+        assert done.exit_code == 0 and "Resumed from second/epoch_0000" in done.output, done.output
+        assert "run/run.json" in server.names("box")
+        secret, text = (
+            os.environ["AWS_SECRET_ACCESS_KEY"].encode(),
+            b"".join(
+                path.read_bytes() for folder in ("first", "second", "served") for path in Path(folder).rglob("*.*")
+            ),
+        )
+        assert b"Resumed from" in text and secret not in text and server.url.encode() not in text
+    assert len(read_steps(Path("second"))) == 8
+    refused = invoke(f"{small(rec)} --copy-to s3://user:secret@box/run")
+    assert refused.exit_code == 2 and "--copy-to" in refused.output and "secret" not in refused.output
 
 
 def test_too_many_skips_end_it_and_a_bundle_is_replayed(hooks, rec, monkeypatch):

@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +18,10 @@ from folder import write_folder
 from places import SUPPORT
 
 import mhpdata
+from mhpdata.errors import EngineError, OptionError
 from mhpmodels.config import TrainConfig
 from mhpmodels.training import launch
+from mhpmodels.training.launch import Machines
 from mhpmodels.training.tables import STEPS
 from mhptools.train import main
 
@@ -55,6 +58,82 @@ def test_not_where_one_will_do_or_torchrun_has_done_it(executed, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "0")
     launch.launch_ranks(TrainConfig.of(engine="torch", ngpus=8), "mhptools.train", [])
     assert not executed
+
+
+# --- several machines
+
+
+def test_the_options_of_torchrun_for_a_machine(executed, monkeypatch):
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    config = TrainConfig.of(engine="torch", timeout=60.0)
+    launch.launch_ranks(config, "mhptools.train", ["--x"], Machines.of("1:2", "127.0.0.1", 3))
+    ((_, arguments),) = executed
+    settings = "is_host=1,keep_alive_interval=3,keep_alive_max_attempt=3,last_call_timeout=6"
+    assert arguments[3:] == [
+        *("--limit", "24", "--nnodes=1:2", "--max-restarts=3", "--rdzv-backend=c10d", "--rdzv-id=mhp"),
+        *("--rdzv-endpoint=127.0.0.1:29400", f"--rdzv-conf={settings}", "--local-addr=127.0.0.1"),
+        *("--nproc-per-node=1", "-m", "mhptools.train", "--x"),
+    ]
+    assert os.environ["GLOO_SOCKET_IFNAME"] == launch.interface_of("127.0.0.1")
+
+
+def test_the_interface_of_an_address():
+    names = [name for _, name in socket.if_nameindex()]
+    assert launch.interface_of("127.0.0.1") in names
+    assert launch.interface_of("192.0.2.1") == launch.interface_of("2001:db8::1") == ""  # addresses of no machine
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ((None, None, 0), None),
+    (("2", "node-1", 0), Machines("2", "node-1")),
+    (("1:16", "[::1]:99", 2), Machines("1:16", "::1", 99, 2)),
+])  # fmt: skip
+def test_machines(given, expected):
+    assert Machines.of(*given) == expected
+
+
+@pytest.mark.parametrize(("given", "found"), [
+    (("2", None, 0), r"rendezvous: missing; expected with --nodes"),
+    ((None, "a", 0), r"nodes: missing; expected with --rendezvous"),
+    ((None, None, 3), r"nodes: missing; expected with --restarts"),
+    (("0", "a", 0), r"nodes: '0'"), (("3:2", "a", 0), r"nodes: '3:2'"), (("two", "a", 0), "a number, or MIN:MAX"),
+    (("2", "a:b", 0), "HOST or HOST:PORT"), (("2", "a:70000", 0), "HOST:PORT"), (("2", "s3://a", 0), "HOST"),
+])  # fmt: skip
+def test_machines_that_make_no_sense(given, found):
+    with pytest.raises(OptionError, match=found):
+        Machines.of(*given)
+
+
+def test_several_machines_need_torch_a_timeout_and_a_host(executed):
+    machines = Machines("2", "127.0.0.1")
+    with pytest.raises(OptionError, match="nodes: 2 with engine mxnet"):
+        launch.launch_ranks(TrainConfig.of(engine="mxnet"), "m", [], machines)
+    with pytest.raises(OptionError, match="timeout: 19 for several machines; expected at least 20"):
+        launch.launch_ranks(TrainConfig.of(engine="torch", timeout=19.0), "m", [], machines)
+    with pytest.raises(EngineError, match=r"--rendezvous nowhere\.invalid: cannot be found"):
+        launch.launch_ranks(TrainConfig.of(engine="torch"), "m", [], Machines("2", "nowhere.invalid"))
+    assert not executed
+
+
+STUCK = """
+import subprocess, sys, time
+from mhpmodels.engines.torch import torchrun
+
+def never_returns():
+    subprocess.Popen(["sleep", "1"])
+    time.sleep(60)
+
+torchrun.torchrun = never_returns
+sys.argv = ["torchrun", "--limit", "1", "--nnodes", "2"]
+sys.exit(torchrun.main())
+"""
+
+
+def test_a_torchrun_that_waits_without_ranks_is_ended():
+    pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
+    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, check=False, timeout=50)
+    assert done.returncode == 3
+    assert "EngineError: no process has run here for 1 s" in done.stderr and "mhp train --resume" in done.stderr
 
 
 # --- the command itself

@@ -44,7 +44,7 @@ mhpdata.synth           images
 mhpdata.fetching        checking
 mhpmodels
 mhpmodels.figures
-mhpmodels.files         images storage
+mhpmodels.files         images remote storage
 mhpmodels.networks      files
 mhpmodels.engines       files networks
 mhpmodels.inference     images engines

@@ -144,7 +144,7 @@ class Ranks:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the process at once: torchrun sends it before a restart, and a call of torch may wait for long."""
+    """Let SIGTERM end the process at once: torchrun sends it before a restart, while a call of torch may wait."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

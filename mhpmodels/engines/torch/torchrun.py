@@ -62,7 +62,7 @@ def _watch(limit: float) -> None:
             started, last = True, time.monotonic()
         elif started and time.monotonic() - last > limit:
             what = f"no process has run here for {limit:g} s, and the other machines do not answer or too few are left"
-            print(f"EngineError: {what}. {_RESUME}", file=sys.stderr, flush=True)
+            _log.error("EngineError: %s. %s", what, _RESUME)
             os._exit(OUTSIDE)  # the main thread may be inside a call that never returns
 
 
