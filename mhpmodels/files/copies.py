@@ -20,13 +20,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from mhpdata.address import Address, parse_address
-from mhpdata.errors import CheckpointError, NoObjectError, OptionError
+from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.fields import parse_json
 from mhpdata.filesystem.atomic import replacing, write_atomically
 from mhpdata.filesystem.ours import create
 from mhpdata.options import check_path
 from mhpdata.remote.store import look, read_object, read_range
-from mhpdata.remote.writing import delete, put, put_file
+from mhpdata.remote.writing import delete, put, put_file, read_if_there
 from mhpdata.wording import error_in_words, writing
 from mhpmodels.config import SUFFIXES
 from mhpmodels.files.checkpoint import MAX_BYTES, NAME, listing, read, verify
@@ -97,7 +97,7 @@ def fetch(address: Address, folder: str | Path, others: Sequence[str], last_only
         folder.mkdir(parents=True, exist_ok=True)
         fetched = [_fetch_checkpoint(address, folder, name) for name in (names[-1:] if last_only else names)]
         for name in () if last_only else others:  # a later one of a killed run on this machine stays
-            data = _read_if_there(address / name, _MOST) if any(fetched) or not (folder / name).exists() else None
+            data = read_if_there(address / name, _MOST) if any(fetched) or not (folder / name).exists() else None
             if data is not None:
                 write_atomically(folder / name, data)
     return folder / names[-1]
@@ -149,7 +149,7 @@ def _files(weights: str) -> tuple[str, str, str]:
 
 def _names(address: Address) -> list[str]:
     """Return the names of the weights of the checkpoints in a run's index, checked; none if there is no index."""
-    data = _read_if_there(address / INDEX, MAX_BYTES)
+    data = read_if_there(address / INDEX, MAX_BYTES)
     if data is None:
         return []
     try:
@@ -164,14 +164,6 @@ def _names(address: Address) -> list[str]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(address / INDEX, error_in_words(error)) from error
     return names
-
-
-def _read_if_there(address: Address, most: int) -> bytes | None:
-    """Return the bytes of an object; None if it does not exist."""
-    try:
-        return bytes(read_object(address, most))
-    except NoObjectError:
-        return None
 
 
 def _damaged(address: Address, found: str) -> CheckpointError:

@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Restart:
-    """What a run does so that its command can be started again.
+    """Preparations of a run for its command to be started again.
 
     Attributes:
         from_scratch: start from scratch if the folder has a run without a checkpoint, instead of raising OutputError.
@@ -83,7 +83,7 @@ def train(
         log_name: name of the log file in ``out``.
         tensorboard: also write ``out/tensorboard``.
         progress: draw a progress bar if standard error is a terminal.
-        restart: what the run does so that its command can be started again.
+        restart: preparations for the command to be started again.
         open_engine: function that opens the engine named in ``config``.
 
     Returns:
