@@ -35,6 +35,7 @@ __all__ = [
     "class_weights",
     "diff",
     "edit",
+    "export",
     "fetch",
     "open",
     "pack",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from mhpdata.editing.edit import edit
     from mhpdata.editing.plan import EditOptions
     from mhpdata.editing.update import update
+    from mhpdata.exporting.export import export
     from mhpdata.fetching.fetch import fetch
     from mhpdata.loading.batch import Batch
     from mhpdata.loading.loader import Loader
@@ -85,6 +87,7 @@ _WHERE = {
     "class_weights": ("mhpdata.loading.weights", "class_weights"),
     "diff": ("mhpdata.editing.diff", "diff"),
     "edit": ("mhpdata.editing.edit", "edit"),
+    "export": ("mhpdata.exporting.export", "export"),
     "fetch": ("mhpdata.fetching.fetch", "fetch"),
     "open": ("mhpdata.storage.split", "open_split"),
     "pack": ("mhpdata.packing.pack", "pack"),

@@ -34,6 +34,10 @@ ValProtocol = Literal["official", "gluoncv"]
 Layout = Literal["auto", "mhp-v1", "mhp-v2", "cihp"]
 """Layouts of a download (``mhpdata.source.scan``); "auto" recognises them."""
 
+ExportForm = Literal["mhp-v1", "coco"]
+"""Forms of ``mhpdata.export``."""
+ExportAt = Literal["packed", "source"]
+
 LAYOUT_NAMES: tuple[Layout, ...] = get_args(Layout)
 FORMATS: tuple[Format, ...] = get_args(Format)
 IMAGES: tuple[ImageCodec, ...] = get_args(ImageCodec)
@@ -45,6 +49,9 @@ ON_ERROR: tuple[OnError, ...] = get_args(OnError)
 DAMAGE: tuple[Damage, ...] = get_args(Damage)
 PROTOCOLS: tuple[ValProtocol, ...] = get_args(ValProtocol)
 """Protocols for the val split, the default first."""
+EXPORT_FORMS: tuple[ExportForm, ...] = get_args(ExportForm)
+EXPORT_AT: tuple[ExportAt, ...] = get_args(ExportAt)
+"""Sizes of an export: as packed (the default), or as annotated."""
 
 
 @dataclass(frozen=True)

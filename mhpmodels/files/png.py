@@ -1,8 +1,7 @@
 """Encode a label map as an indexed PNG, whose pixels are labels and whose palette colours them; decode predictions.
 
-OpenCV does not write palettes, so this module writes the file itself (signature, IHDR, PLTE, one IDAT, IEND: PNG
-specification, third edition, sections 5, 9 and 11). Pillow reads the labels unchanged. PNGs of other programs are read
-like masks, by ``mhpdata.images.label_png``.
+Pillow reads the labels of such a PNG (mhpdata.images.encode) unchanged. PNGs of other programs are read like masks, by
+``mhpdata.images.label_png``.
 
 If the image was turned upright, the PNG says so in a tEXt chunk, "EXIF orientation applied": such labels do not match
 the labels of a dataset, which follow the stored pixels.
@@ -13,22 +12,18 @@ the labels of a dataset, which follow the stored pixels.
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import ImageError, PredictionError
-from mhpdata.images.formats.chunks import PNG_SIGNATURE
+from mhpdata.images.encode import LEVEL, encode_png
+from mhpdata.images.formats.chunks import PALETTE, PNG_SIGNATURE
 from mhpdata.images.header import AS_ONE, NAMES, read_header
 from mhpdata.images.label_png import SAVE_AS, NoLabelsError, read_values
 from mhpdata.opencv import cv2
 from mhpdata.remedy import Kind
-
-LEVEL = 6
-"""zlib level. Bytes and ms for the merged labels of sample 1528 (0.71 Mpixel): level 1: 19500, 2; 6: 11044, 4; 9: 7818,
-29; with the difference to the row above (filter 2): 15719, 2; 10513, 3; 8390, 25."""
 
 _TURNED = b"EXIF orientation applied\0"
 _RAW = "Predict the stored pixels: mhp predict --data REC, or mhp predict --exif raw for image files."
@@ -46,18 +41,8 @@ def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8], orient
     Returns:
         The content of the PNG file.
     """
-    height, width = labels.shape
-    rows = np.zeros((height, 1 + width), np.uint8)  # each row begins with its filter type; 0 is none
-    rows[:, 1:] = labels
-    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    chunks = (
-        (b"IHDR", header),
-        (b"PLTE", palette.tobytes()),
-        *([(b"tEXt", _TURNED + str(orientation).encode())] if orientation != 1 else []),
-        (b"IDAT", zlib.compress(rows.tobytes(), LEVEL)),
-        (b"IEND", b""),
-    )
-    return PNG_SIGNATURE + b"".join(map(_chunk, *zip(*chunks, strict=True)))
+    turned = [(b"tEXt", _TURNED + str(orientation).encode())] if orientation != 1 else []
+    return encode_png(labels, PALETTE, [(b"PLTE", palette.tobytes()), *turned])
 
 
 def is_label_map(start: bytes) -> bool:
@@ -125,7 +110,3 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *
         raise PredictionError(place, error.found, error.expected, error.remedy) from error
     except ValueError as error:
         raise PredictionError(place, f"damaged PNG: {error}", "a complete PNG", _AGAIN) from error
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))

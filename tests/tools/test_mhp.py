@@ -82,7 +82,7 @@ def test_every_option_has_a_help_text_and_each_idea_one_name(name):
         assert long not in flags or short in flags[long].opts
     named = {flag for _, names in command.groups for flag in names}
     assert named <= {parameter.name for parameter in command.params}, "a group names an option that is not there"
-    reads = {"verify", "show", "bench", "train", "eval", "predict", "score"}
+    reads = {"verify", "show", "export", "bench", "train", "eval", "predict", "score"}
     assert ("--data" in flags) == (name in reads)
     assert ("--checkpoint" in flags) == (name in {"eval", "predict", "convert"})
     assert name != "eval" or "--resume" in flags["--checkpoint"].opts, "as in GluonCV's script"

@@ -57,6 +57,7 @@ PATHS = {
     "bench": {"folder", "data", "cache", "replay"},
     "convert": {"weights", "target", "checkpoint", "out"},
     "eval": {"data", "checkpoint", "cache"},
+    "export": {"folder", "data", "out"},
     "diff": {"a", "b"},
     "pack": {"src", "out", "packs", "names"},
     "predict": {"photos", "checkpoint", "out", "data", "cache"},

@@ -35,6 +35,7 @@ mhpdata.remote
 mhpdata.source          images masks remote
 mhpdata.drawing
 mhpdata.storage         images masks drawing remote
+mhpdata.exporting       images masks storage
 mhpdata.packing         images masks source drawing storage remote
 mhpdata.editing         images masks source remote storage packing
 mhpdata.loading         images masks drawing storage

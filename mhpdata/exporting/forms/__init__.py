@@ -1,0 +1,1 @@
+"""The forms of an export, one per module; each is a Form (mhpdata.exporting.form)."""
