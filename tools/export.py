@@ -53,7 +53,7 @@ def main(
     workers: int | None,
     as_json: bool,
 ) -> None:
-    """Export a packed folder in the form that other programs read: COCO and others.
+    """Export a packed folder in the form that other programs read: COCO, CIHP, MMSegmentation and others.
 
     Images that are stored as JPEGs are written as stored. Give the packed folder REC, or --data.
     """

@@ -39,7 +39,7 @@ def same_samples(one: Path, other: Path, masks: bool = True) -> int:
         assert ours.names == theirs.names
         for a, b in zip(ours, theirs, strict=True):
             assert bytes(a.record.image) == bytes(b.record.image)
-            assert (a.labels == b.labels).all() and (a.persons == b.persons).all()
+            assert np.array_equal(a.labels, b.labels) and np.array_equal(a.persons, b.persons)
             assert len(a.masks) == len(b.masks)
             if masks:
                 assert all((x == y).all() for x, y in zip(a.masks, b.masks, strict=True))
