@@ -50,6 +50,8 @@ $(VENV)/demo/.ready $(VENV)/a/.ready: MORE := $(TORCH)
 $(VENV)/b/.ready: EXTRAS := viz,dask,fetch,dev
 $(VENV)/lightning/.ready: EXTRAS := torch
 $(VENV)/lightning/.ready: MORE := torch==2.13.0 lightning==2.6.6 accelerate==1.15.0
+$(VENV)/parquet/.ready: EXTRAS := parquet
+$(VENV)/parquet/.ready: MORE := pyarrow==26.0.1 datasets==5.2.0 pillow==13.0.0
 # albumentations depends on opencv-python-headless, which breaks opencv-python; so its other dependencies are listed here.
 $(VENV)/albumentations/.ready: EXTRAS := torch
 $(VENV)/albumentations/.ready: MORE := torch==2.13.0 pydantic==2.14.4 scipy==1.17.1 PyYAML==6.0.4 stringzilla==5.3.2 simsimd==6.5.16
@@ -58,7 +60,7 @@ $(VENV)/notebook/.ready: EXTRAS := viz
 $(VENV)/notebook/.ready: MORE := torch==2.13.0 nbclient==0.11.0 ipykernel==7.4.0
 $(VENV)/demo/.ready $(VENV)/notebook/.ready: constraints/b.txt
 $(VENV)/a/.ready: constraints/a.txt
-$(VENV)/b/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready: constraints/b.txt
+$(VENV)/b/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready $(VENV)/parquet/.ready: constraints/b.txt
 
 $(VENV)/%/.ready: pyproject.toml setup.py | ready
 	$(PYTHON) -m venv --clear $(@D)
@@ -105,7 +107,7 @@ test: $(VENV)/a/.ready $(VENV)/b/.ready
 	$(VENV)/b/bin/python -m pytest $(TWO) --junit-xml build/tests-b.xml
 	@echo "Results: build/tests-a.xml build/tests-b.xml"
 
-slow: $(VENV)/a/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready $(VENV)/notebook/.ready
+slow: $(VENV)/a/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready $(VENV)/parquet/.ready $(VENV)/notebook/.ready
 	@mkdir -p build
 	$(VENV)/a/bin/python -m pytest -m slow --junit-xml build/tests-slow.xml
 	$(VENV)/a/bin/python tests/support/alone.py --out benchmarks/results

@@ -34,7 +34,7 @@ ValProtocol = Literal["official", "gluoncv"]
 Layout = Literal["auto", "mhp-v1", "mhp-v2", "cihp"]
 """Layouts of a download (``mhpdata.source.scan``); "auto" recognises them."""
 
-ExportForm = Literal["mhp-v1", "coco", "coco-panoptic", "cihp", "mmseg", "lip"]
+ExportForm = Literal["mhp-v1", "coco", "coco-panoptic", "cihp", "mmseg", "lip", "parquet"]
 """Forms of ``mhpdata.export``."""
 ExportAt = Literal["packed", "source"]
 
