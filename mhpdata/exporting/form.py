@@ -166,10 +166,10 @@ def check_names(plan: Plan) -> None:
                 raise OptionError(
                     "folder", f"has an image called {found}", expected, "Rename the image and pack again."
                 )
-            other = known.setdefault(name.casefold(), name)
-            if other != name:
+            if (other := known.get(name.casefold())) is not None:
                 found = f"has images {other!r} and {name!r} in split {split}, which are one file on some disks"
                 raise OptionError("folder", found, "different names", "Rename one of them and pack again.")
+            known[name.casefold()] = name
 
 
 def lines(names: Iterable[str], ending: str = "") -> bytes:

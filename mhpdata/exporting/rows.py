@@ -73,24 +73,23 @@ class Rows:
         return sizes
 
 
-def join(parts: Iterable[bytes | tuple[str]], stems: Iterable[Path], out: IO[bytes]) -> None:
+def join(parts: Iterable[bytes | tuple[str]], paths: Iterable[Path], out: IO[bytes]) -> None:
     """Write a file of texts and rows.
 
     Args:
         parts: Text, or the key (a tuple of one) of rows to insert.
-        stems: Paths of the blocks without suffix, in order.
+        paths: The files of rows of all blocks, in order; those of a key have it as their suffix.
         out: The file.
     """
-    stems = list(stems)
+    paths = list(paths)
     for part in parts:
         if isinstance(part, bytes):
             out.write(part)
             continue
         skip = len(SEPARATOR)
-        for stem in stems:
-            path = stem.with_name(f"{stem.name}.{part[0]}")
-            if not path.is_file():
-                continue  # no sample of this block has such a row
+        for path in paths:
+            if path.suffix != f".{part[0]}":
+                continue
             with path.open("rb") as file:
                 file.seek(skip)
                 skip = 0

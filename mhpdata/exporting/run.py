@@ -126,9 +126,10 @@ class Run:
         sizes = [size for note in notes.values() for size in note["files"].values()]
         sizes += [size for note in notes.values() for size in self._form.kept_rows(note["rows"]).values()]
         for joined in self._form.joined():
-            stems = [self._output.work / self._stem(joined.split, block) for block in self._blocks[joined.split]]
+            written = [notes[joined.split, block.number]["rows"] for block in self._blocks[joined.split]]
+            paths = [self._output.work / name for names in written for name in names]
             with replacing(self._output.path(joined.path)) as part, create(part) as file:
-                join(joined.parts, stems, file)
+                join(joined.parts, paths, file)
                 sizes.append(file.tell())
         licence = self._about["licence"]
         texts = [*self._form.finish(), (README, self._readme().encode())]

@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from exports import small_blocks
+from exports import ABOUT, small_blocks
 from folder import tree
+from stored import NEEDS_OBSTORE, served
 
 import mhpdata
 from mhpdata.errors import OptionError, OutputError, RecordError
@@ -120,6 +121,14 @@ def test_source_size_needs_images_of_that_size(whole, resized, tmp_path):
         assert two["annotations"] == three["annotations"] and two["images"] == three["images"]
 
 
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "mhp-v1"])
+def test_annotations_at_source_size_do_not_depend_on_the_packed_size(form, whole, resized, tmp_path):
+    for rec, name in ((whole, "whole"), (resized, "resized")):
+        mhpdata.export(rec, tmp_path / name, form, at="source", images=False)
+    one, other = ({n: d for n, d in tree(tmp_path / name).items() if n not in ABOUT} for name in ("whole", "resized"))
+    assert one == other and len(one) >= 6
+
+
 def test_the_licence_is_inside(whole, tmp_path):
     mhpdata.export(whole, tmp_path / "out", "coco", splits=["val"])
     assert "non-commercial research only" in (tmp_path / "out/README.txt").read_text()
@@ -149,6 +158,27 @@ def test_a_damaged_record_is_an_error_that_names_it(whole, tmp_path):
     shard.write_bytes(data)
     with pytest.raises(RecordError, match=r"val-00000\.rec, record 0"):
         mhpdata.export(rec, tmp_path / "out", "coco")
+
+
+@NEEDS_OBSTORE
+def test_a_folder_at_an_address_is_exported(whole, tmp_path):
+    mhpdata.export(whole, tmp_path / "local", "coco", splits=["train"])
+    with served(whole) as (_, address):
+        mhpdata.export(address, tmp_path / "remote", "coco", splits=["train"])
+    assert tree(tmp_path / "remote") == tree(tmp_path / "local")
+
+
+def test_names_that_cannot_be_files_are_refused(whole, tmp_path, monkeypatch):
+    for names, found in (
+        (["a/b"], "called 'a/b'"),
+        ([".."], "called"),
+        (["x\n"], "called"),
+        (["A", "a"], "'A' and 'a'"),
+    ):
+        monkeypatch.setattr("mhpdata.exporting.export.split_names", lambda *_, names=names: tuple(names))
+        with pytest.raises(OptionError, match=found):
+            mhpdata.export(whole, tmp_path / "out", "coco")
+    assert not (tmp_path / "out").exists()
 
 
 def test_arguments_are_checked(whole, tmp_path):

@@ -2,11 +2,11 @@
 
 Run:  python tests/support/kills.py --kills 40 --out benchmarks/results          (make kills)
 
-Fetching, packing, training, evaluating and predicting run as commands. SIGKILL, SIGTERM or SIGINT ends each of them
-repeatedly: at a random moment of its run time or, every second time, a random while after the name of an unfinished
-file has appeared. After each end, everything under a final name must be complete. The same command (for training: with
---resume) runs again until it finishes; then all bytes must equal those of an uninterrupted run, and the next cycle
-starts from scratch.
+Fetching, packing, exporting, training, evaluating and predicting run as commands. SIGKILL, SIGTERM or SIGINT ends each
+of them repeatedly: at a random moment of its run time or, every second time, a random while after the name of an
+unfinished file has appeared. After each end, everything under a final name must be complete. The same command (for
+training: with --resume) runs again until it finishes; then all bytes must equal those of an uninterrupted run, and the
+next cycle starts from scratch.
 """
 
 from __future__ import annotations
@@ -94,6 +94,21 @@ def fetch(source: Path, archive: Path) -> Victim:
         lambda out, _: tree(out),
         check,
     )
+
+
+def export(rec: Path, form: str) -> Victim:
+    """mhp export: files under their final names are complete; export.json exists only beside all of them."""
+
+    def check(out: Path, expected: Digests) -> None:
+        there = {
+            name: digest
+            for name, digest in tree(out).items()
+            if not any(part.startswith(".") for part in Path(name).parts)
+        }
+        assert there.items() <= expected.items()
+        assert "export.json" not in there or there == expected
+
+    return Victim(lambda out: tool("export", f"{rec} --to {form} --out {out}"), lambda out, _: tree(out), check)
 
 
 def train(rec: Path, engine: str) -> Victim:
@@ -253,6 +268,13 @@ def packers(work: Path) -> dict[str, Victim]:
     return {**victims, "fetch": fetch(many, zipped(many, work / "many.zip"))}
 
 
+def exporters(work: Path) -> dict[str, Victim]:
+    """Return mhp export and write its input."""
+    synthesize(work / "exported", images=200, seed=6, scale=0.3)
+    mhpdata.pack(work / "exported", work / "exported-rec", size=0)
+    return {f"export, {form}": export(work / "exported-rec", form) for form in ("coco", "cihp")}
+
+
 def users(work: Path) -> dict[str, Victim]:
     """Return the commands that need an engine, for all installed engines, and write their input."""
     found = {}
@@ -276,7 +298,7 @@ def main() -> int:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for number, (name, victim) in enumerate({**packers(root), **users(root)}.items()):
+        for number, (name, victim) in enumerate({**packers(root), **exporters(root), **users(root)}.items()):
             rows.append({"command": name, **attack(victim, root / str(number), asked.kills, asked.seed)})
             print(json.dumps(rows[-1]), flush=True)
     if asked.out:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from kills import Victim, attack, packers, users
+from kills import Victim, attack, exporters, packers, users
 
 from mhpmodels.engines.engine import installed
 
@@ -22,6 +22,12 @@ def packing(tmp_path_factory):
 @pytest.mark.parametrize("name", ["pack, recordio", pytest.param("pack, hdf5", marks=pytest.mark.slow), "fetch"])
 def test_a_pack_or_fetch_ends_with_the_same_bytes(packing, tmp_path, name):
     check(attack(packing[name], tmp_path / "work", 6))
+
+
+@pytest.mark.slow
+def test_an_export_ends_with_the_same_bytes(tmp_path):
+    for name, victim in exporters(tmp_path).items():
+        check(attack(victim, tmp_path / name.partition(", ")[2], 6))
 
 
 @pytest.mark.parametrize("name", SLOW)
