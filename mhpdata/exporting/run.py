@@ -98,7 +98,8 @@ class Run:
                 persons += piece.persons
                 if job.at == job.block.indices[-1]:
                     closing, sink = sink, None
-                    note = {"files": files, "rows": closing.close(True), "persons": persons}
+                    extent = [job.block.indices.start, job.block.indices.stop]
+                    note = {"samples": extent, "files": files, "rows": closing.close(True), "persons": persons}
                     self._write_note(job, note)
                     notes[job.split, job.block.number] = note
         finally:
@@ -116,8 +117,8 @@ class Run:
     def _note(self, split: str, block: Block) -> dict[str, Any] | None:
         """Return the note on a finished block whose files are all there; None for a block to be made."""
         note = read_object(self._output.work / f"{self._stem(split, block)}.json")
-        if note is None or set(note) != {"files", "rows", "persons"}:
-            return None
+        if note is None or note.get("samples") != [block.indices.start, block.indices.stop]:
+            return None  # also where another version of mhp has made other blocks
         rows = {self._form.place_of_rows(name): size for name, size in note["rows"].items()}
         return note if self._output.has({**note["files"], **rows}) else None
 

@@ -1,5 +1,6 @@
 """All forms: bytes, resuming, what is refused, and the licence."""
 
+import errno
 import json
 
 import pytest
@@ -67,6 +68,27 @@ def test_a_block_that_lost_a_file_is_made_again(whole, tmp_path, monkeypatch):
     (tmp_path / "out" / WORK / "train-00001.parts").unlink()
     mhpdata.export(whole, tmp_path / "out", "coco")
     assert tree(tmp_path / "out") == tree(tmp_path / "one")
+
+
+def test_blocks_of_another_size_are_made_again(whole, tmp_path, monkeypatch):
+    mhpdata.export(whole, tmp_path / "one", "coco")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        small_blocks(patch, 3)
+        patch.setattr(mhpdata.exporting.run.Run, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        mhpdata.export(whole, tmp_path / "out", "coco")
+    mhpdata.export(whole, tmp_path / "out", "coco")
+    assert tree(tmp_path / "out") == tree(tmp_path / "one")
+
+
+def test_a_full_disk_is_one_error_and_the_export_resumes(whole, tmp_path, monkeypatch):
+    def full(self, name, data):
+        raise OSError(errno.ENOSPC, "No space left on device", str(self.out / name))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Output, "write", full)
+        with pytest.raises(OutputError, match=r"No space left.*Free space.*run the same command again to resume"):
+            mhpdata.export(whole, tmp_path / "out", "coco")
+    assert mhpdata.export(whole, tmp_path / "out", "coco").splits["train"]["images"] == 5
 
 
 def test_other_folders_are_refused_and_stay(whole, tmp_path):
