@@ -85,6 +85,19 @@ _ALONE = {
     "extract the archive again": "copy the file again",
 }
 """Texts of remedies for an image of a download, with the texts for an image of its own."""
+_OWN_BY_FAULT = {
+    "mask-size": f"Export the mask in the size of its image. {WITHOUT}",
+    "no-person": "Give each labelled pixel a person in the map of persons, or make it background in the map of labels. "
+    f"{WITHOUT}",
+}
+"""Remedies for a dataset of one's own by code (mhpdata.faults)."""
+_OWN = {
+    f"Check that the mask belongs to this dataset. {EXTRACT_AGAIN}": f"Correct the values of the mask. {WITHOUT}",
+    "Extract the archive again": "Copy or export the file again",
+    "extract the archive again": "copy or export the file again",
+    "Download or extract it again": "Copy or export it again",
+}
+"""Texts of remedies for a download, with the texts for a dataset of one's own."""
 
 
 class MhpError(Exception):
@@ -154,6 +167,13 @@ class SourceError(MhpError, ValueError):
         """Return this error with the source folder prepended to its place, as the user would name the file."""
         place = str(folder) if self.place == "." else f"{folder}/{self.place}"
         return self.at(place, self.remedy.replace("SRC/", f"{folder}/"))
+
+    def of_own(self: _Source) -> _Source:
+        """Return this error for a dataset of one's own: there is no archive to extract, and no release."""
+        remedy = _OWN_BY_FAULT.get(str(self.fault[0]), self.remedy)
+        for text, instead in _OWN.items():
+            remedy = remedy.replace(text, instead)
+        return self.at(self.place, remedy)
 
 
 class FolderError(SourceError):

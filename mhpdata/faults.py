@@ -40,6 +40,8 @@ FAULTS = {
     "mask-size": "has {0} x {1} pixels, but its image has {2} x {3}",
     "not-labels": "holds no labels, or labels in an ambiguous form",
     "label": "holds label {0}; the highest is {1}",
+    "value": "holds the value {0}, which is no class",
+    "region": "has an invalid region in annotation {0}",
     "no-person": "has {0} pixels with a class but no person",
     # folders and names
     "missing": "is missing",

@@ -14,12 +14,16 @@ MAX_VALUES = 1 << 22
 MAX_CONTAINERS = 1 << 18
 """Limits of a JSON text: values take up to 70 bytes of memory each, an object or list up to 240. A longer text may
 have more, as long as memory stays within about four times its length: a manifest may have a note for every image."""
-_VALUE_BYTES, _CONTAINER_BYTES = 16, 64
+_VALUE_BYTES = 16
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, value_bytes: int = _VALUE_BYTES) -> Any:
     """Parse a JSON text in bounded memory, however small its values are.
+
+    Args:
+        text: The text.
+        value_bytes: Bytes of text per value that a long text must have, and per four objects or lists.
 
     Raises:
         ValueError: It is not JSON, or has more values, objects or lists than any file that mhp writes.
@@ -27,8 +31,8 @@ def parse_json(text: str) -> Any:
     """
     containers = text.count("{") + text.count("[")
     values = text.count(",") + containers + 1
-    most = max(MAX_VALUES, len(text) // _VALUE_BYTES)
-    most_containers = max(MAX_CONTAINERS, len(text) // _CONTAINER_BYTES)
+    most = max(MAX_VALUES, len(text) // value_bytes)
+    most_containers = max(MAX_CONTAINERS, len(text) // (4 * value_bytes))
     if values > most or containers > most_containers:
         found = f"up to {values} values, of them {containers} objects and lists"
         raise ValueError(f"{found}; in a text of this length mhp reads at most {most}, of them {most_containers}")

@@ -31,8 +31,8 @@ Check = Literal["first", "always"]
 OnError = Literal["fail", "skip"]
 Damage = Literal["fail", "keep"]
 ValProtocol = Literal["official", "gluoncv"]
-Layout = Literal["auto", "mhp-v1", "mhp-v2", "cihp"]
-"""Layouts of a download (``mhpdata.source.scan``); "auto" recognises them."""
+Layout = Literal["auto", "mhp-v1", "mhp-v2", "cihp", "lip", "ccihp", "folder"]
+"""Layouts of a download (``mhpdata.source.scan``); "auto" recognises them. "folder" is a dataset of one's own."""
 
 ExportForm = Literal["mhp-v1", "coco", "coco-panoptic", "cihp", "mmseg", "lip", "parquet"]
 """Forms of ``mhpdata.export``."""

@@ -1,4 +1,4 @@
-"""Remap the labels of a dataset to another set of classes, by a built-in ("common") or user-provided table.
+"""Remap the labels of a dataset to another set of classes, by a built-in or user-provided table.
 
 A table gives, for each class of a dataset, the class that it becomes, or null to ignore its pixels (255). Left/right
 pairs follow from the table: if a left class becomes A and its right class B, A and B swap in a mirrored image. A
@@ -11,8 +11,9 @@ error.
      "maps": {"mhp-v1": {"background": "background", "face": "skin", "pants": "clothes", "bag": null, ...},
               "cihp": {...}}}
 
-The common set holds the classes that all three datasets annotate alike, judging by their class lists;
-docs/datasets.md has the table and the reasons.
+The common set holds the classes that LV-MHP v1, LV-MHP v2 and CIHP annotate alike, judging by their class lists;
+docs/datasets.md has the table and the reasons. The name of a label set (mhpdata.label_sets.built_in), such as "lip",
+maps every other set to its classes.
 """
 
 from __future__ import annotations
@@ -28,41 +29,16 @@ import numpy as np
 from mhpdata.errors import OptionError
 from mhpdata.fields import parse_json
 from mhpdata.filesystem.regular import read_regular
-from mhpdata.labels import COMMON, IGNORE, LABEL_SETS, LabelSet, label_set
+from mhpdata.label_sets.built_in import NAMES, table_of
+from mhpdata.label_sets.meanings import convert
+from mhpdata.label_sets.sharing import share
+from mhpdata.labels import IGNORE, SHARED_BY, LabelSet, label_set
 from mhpdata.wording import counted, error_in_words, to_read, unread
 
-BUILT_IN = "common"
+COMMON_NAME = "common"
+BUILT_IN = (COMMON_NAME, *NAMES)
+"""Names of the built-in tables."""
 MAX_BYTES = 1 << 20
-
-_SIDES = ("left", "right")
-_COMMON: dict[str, dict[str, tuple[str, ...]]] = {
-    "mhp-v1": {
-        **{name: (name,) for name in ("hat", "hair", "sunglasses", "skirt", "pants", "dress", "scarf", "face")},
-        "upper-clothes": ("upper clothes",),
-        "torso-skin": ("torso skin",),
-        **{f"{side}-{part}": (f"{side} {part}",) for part in ("arm", "leg", "shoe") for side in _SIDES},
-    },
-    "mhp-v2": {
-        **{name: (name,) for name in ("hair", "sunglasses", "skirt", "scarf", "face", "torso-skin")},
-        "hat": ("cap/hat", "helmet", "headwear"),
-        "upper-clothes": (
-            "bikini/bra", "jacket/windbreaker/hoodie", "t-shirt", "polo-shirt", "sweater", "singlet", "coat",
-            "other-upper-body-clothes",
-        ),
-        "pants": ("pants", "shorts/swim-shorts", "other-lower-body-clothes"),
-        "dress": ("dress", "robe", "jumpsuit", "other-full-body-clothes"),
-        **{f"{side}-arm": (f"{side}-arm", f"{side}-hand") for side in _SIDES},
-        **{f"{side}-leg": (f"{side}-leg", f"{side}-foot") for side in _SIDES},
-        **{
-            f"{side}-shoe": tuple(f"{side}-{kind}" for kind in ("boot", "shoe", "highheel", "sandal"))
-            for side in _SIDES
-        },
-    },
-    "cihp": {
-        **{name: (name,) for name in COMMON.names if name not in ("background", "upper-clothes")},
-        "upper-clothes": ("upper-clothes", "coat"),
-    },
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -183,26 +159,31 @@ def _in_map(entry: tuple[str, str, str]) -> str:
     return f'Under "maps", "{entry[0]}", '
 
 
-def common() -> Remap:
-    """Return the built-in table to ``mhpdata.labels.COMMON``."""
-    maps: dict[str, dict[str, str | None]] = {}
-    for layout, table in _COMMON.items():
-        new = {old: name for name, olds in table.items() for old in olds} | {"background": "background"}
-        maps[layout] = {name: new.get(name) for name in LABEL_SETS[layout].names}
-    return Remap(COMMON.names, maps)
+def common(names: Sequence[str] = SHARED_BY) -> Remap:
+    """Return the table to the classes that these built-in sets share; by default to ``mhpdata.labels.COMMON``."""
+    labels, maps = share([table_of(name) for name in names])
+    return Remap(labels.names, maps)
+
+
+def to_set(target: str) -> Remap:
+    """Return the table from all built-in sets to the classes of one of them."""
+    maps = {name: convert(table_of(name), table_of(target)).table for name in NAMES}
+    return Remap(table_of(target).labels.names, maps)
 
 
 def read_remap(remap: str | Path) -> Remap:
     """Read a table.
 
     Args:
-        remap: "common", the path of a JSON file, or the JSON itself.
+        remap: "common", the name of a built-in set, the path of a JSON file, or the JSON itself.
 
     Raises:
         OptionError: The file is missing, or is not such a table.
     """
-    if remap == BUILT_IN:
+    if remap == COMMON_NAME:
         return common()
+    if isinstance(remap, str) and remap in NAMES:
+        return to_set(remap)
     text, place = (str(remap), "remap") if str(remap).lstrip().startswith("{") else (_read(Path(remap)), str(remap))
     try:
         content = parse_json(text)
@@ -224,8 +205,8 @@ def _read(path: Path) -> str:
         data = read_regular(path, MAX_BYTES)
     except OSError as error:
         remedy = to_read(error, path, "Pass the path of another JSON file with a table.")
-        remedy = f"{remedy} Or pass {BUILT_IN} for the built-in table."
-        raise OptionError(path, unread(error), f"{BUILT_IN}, or a JSON file", remedy) from error
+        remedy = f"{remedy} Or pass {COMMON_NAME} or the name of a label set (mhp labels)."
+        raise OptionError(path, unread(error), f"{COMMON_NAME}, a label set, or a JSON file", remedy) from error
     return data.decode("utf-8", "replace")
 
 

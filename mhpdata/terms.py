@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mhpdata.filesystem.ours import head
+from mhpdata.label_sets.built_in import NAMES, table_of
 
 
 class Terms(NamedTuple):
@@ -26,36 +27,39 @@ SYNTHETIC_NAME = "SYNTHETIC.txt"
 SYNTHETIC_BYTES = len(SYNTHETIC) + 2
 """Bytes to read of a file of this name: one more than it has, to recognise a longer one."""
 
-TERMS = {
-    "mhp-v1": Terms(
-        "non-commercial research only (https://lv-mhp.github.io)",
-        "Jianshu Li, Jian Zhao, Yunchao Wei, Congyan Lang, Yidong Li, Terence Sim, Shuicheng Yan, Jiashi Feng: "
-        "Multiple-Human Parsing in the Wild. arXiv:1705.07206, 2017.",
-    ),
-    "mhp-v2": Terms(
-        None,
-        "Jian Zhao, Jianshu Li, Yu Cheng, Terence Sim, Shuicheng Yan, Jiashi Feng: Understanding Humans in Crowded "
-        "Scenes: Deep Nested Adversarial Learning and A New Benchmark for Multi-Human Parsing. ACM Multimedia, 2018, "
-        "pages 792-800.",
-    ),
-    "cihp": Terms(None, None),
-}
-"""Terms by layout. Sources: lv-mhp.github.io (licence of v1); arXiv 1705.07206; doi 10.1145/3240508.3240509."""
+
+def _terms(name: str) -> Terms:
+    texts = table_of(name).texts
+    return Terms(texts.get("licence"), texts.get("citation"))
 
 
-def terms_of(folder: Path, layout: str) -> Terms:
+TERMS = {name: _terms(name) for name in NAMES}
+"""Terms by label set, which has the name of its layout. Sources: lv-mhp.github.io (licence of v1); arXiv 1705.07206 and
+2201.09594; doi 10.1145/3240508.3240509."""
+
+
+def terms_of(folder: Path, layout: str, own: Terms | None = None) -> Terms:
     """Return the terms of a download.
 
     Args:
         folder: Folder of the download; if it contains ``SYNTHETIC_NAME``, mhp synth wrote it.
         layout: Its layout, of ``mhpdata.options.LAYOUT_NAMES``.
+        own: The terms that the dataset itself states, if any.
     """
-    return terms_by(layout, head(folder / SYNTHETIC_NAME, SYNTHETIC_BYTES) or b"")
+    return terms_by(layout, head(folder / SYNTHETIC_NAME, SYNTHETIC_BYTES) or b"", own)
 
 
-def terms_by(layout: str, text: bytes) -> Terms:
-    """Return the terms of a download of a layout; ``text`` is the content of its ``SYNTHETIC_NAME``, b"" for none."""
-    return Terms(SYNTHETIC) if text == f"{SYNTHETIC}\n".encode() else TERMS.get(layout, Terms())
+def terms_by(layout: str, text: bytes, own: Terms | None = None) -> Terms:
+    """Return the terms of a download of a layout.
+
+    Args:
+        layout: Its layout.
+        text: The content of its ``SYNTHETIC_NAME``, b"" for none.
+        own: The terms that the dataset itself states, if any.
+    """
+    if text == f"{SYNTHETIC}\n".encode():
+        return Terms(SYNTHETIC)
+    return TERMS.get(layout, Terms()) if own is None else own
 
 
 def licence_line(licence: str | None) -> str:

@@ -19,6 +19,7 @@ COMMANDS = {
     "diff": "Compare two packed folders, sample by sample.",
     "show": "Draw samples of a packed folder, or the curves of a training run.",
     "export": "Export a packed folder in the form that other programs read: COCO, CIHP, MMSegmentation and others.",
+    "labels": "List label sets, convert between them, or check your own.",
     "bench": "Measure the loader on a packed folder.",
     "synth": "Generate a synthetic dataset in the layout of LV-MHP v1, LV-MHP v2 or CIHP.",
     "train": "Train PSPNet or ICNet on packed shards.",

@@ -20,6 +20,7 @@ Examples:
   mhp pack --src LV-MHP-v1 --out rec/ --dry-run          lists what would be packed; writes nothing
   mhp pack --src LV-MHP-v1 --out rec/ --task 3/100       packs the share of one of 100 machines (docs/cluster.md)
   mhp pack --src LV-MHP-v1 --out rec/ --merge            run after all 100 have finished: completes the pack
+  mhp pack --src photos/ --labels mine.json --out rec/   packs your own dataset (docs/datasets.md)
   mhp pack --from rec/ --out crowds/ --where "persons >= 4 and 'scarf' in classes"
   mhp pack --from a/ --from b/ --out both/ --shard-mb 64
   mhp pack --src LV-MHP-v1 --from rec/ --out rec2/       converts only what has changed since rec/ was packed
@@ -33,7 +34,7 @@ To check a download beforehand:
 """
 
 GROUPS = (
-    ("Input and output", ("src", "out", "layout", "splits", "follow_links", "overwrite")),
+    ("Input and output", ("src", "out", "layout", "labels", "splits", "follow_links", "overwrite")),
     ("Packed folders as input", ("packs", "names", "where")),
     ("Images and masks", ("size", "size_of", "overlap", "image", "quality")),
     ("Shards", ("format", "shard_mb")),
@@ -47,6 +48,7 @@ _WITH_FROM = ("names", "where", "splits", "format", "shard_mb", "workers", "allo
 _WITH_BOTH = (
     *(
         "layout",
+        "labels",
         "splits",
         "format",
         "size",
@@ -78,6 +80,7 @@ _FLAGS = {"splits": "--split"}
     help="Packed folder to write, or its address, s3://bucket/rec: new, empty, or an unfinished pack.",
 )
 @choice("--layout", LAYOUT_NAMES, "Layout of --src.")
+@click.option("--labels", type=FILE, help="Label file of your own dataset, for --layout folder (docs/datasets.md).")
 @choice("--format", FORMATS, "Format of shards.")
 @click.option(
     "--split",

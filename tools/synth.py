@@ -13,19 +13,22 @@ from mhptools.messages import progress
 from mhptools.paths import PATH
 from mhptools.running import Command
 
-LAYOUTS = ("mhp-v1", "mhp-v2", "cihp")
+LAYOUTS = ("mhp-v1", "mhp-v2", "cihp", "lip", "ccihp", "folder", "folder-maps", "folder-coco")
 
 
 EXAMPLE = """\b
 Examples:
   mhp synth --out demo/MHP_v1 --images 240 --seed 0
   mhp synth --out demo/CIHP --layout cihp --images 240 --seed 1
+  mhp synth --out demo/mine --layout folder-coco --images 50    with a label file, demo/mine/mine.json
 """
 
 
 @click.command(cls=Command, epilog=EXAMPLE, context_settings={"show_default": True})
 @click.option("-o", "--out", required=True, type=PATH, help="Folder to write; must be new or empty.")
-@click.option("--layout", type=click.Choice(LAYOUTS), default=LAYOUTS[0], help="Layout to write.")
+@click.option(
+    "--layout", type=click.Choice(LAYOUTS), default=LAYOUTS[0], help="Layout to write; folder: your own dataset."
+)
 @click.option("--images", default=240, help="Number of images, split in the proportions of the release.")
 @click.option("--seed", default=0, help="Random seed; the same seed gives the same bytes for any number of workers.")
 @click.option("-j", "--workers", type=int, default=None, help="Number of processes.  [default: one per core]")

@@ -231,7 +231,7 @@ def _new(given: dict[str, Any]) -> TrainConfig:
 
 def _data(given: dict[str, Any]) -> dict[str, Any]:
     """Return the config fields whose command-line form differs, for the options given."""
-    from mhpdata.remap import BUILT_IN, read_remap
+    from mhpdata.remap import COMMON_NAME, read_remap
 
     found: dict[str, Any] = {}
     if "data" in given:
@@ -242,7 +242,7 @@ def _data(given: dict[str, Any]) -> dict[str, Any]:
         except ValueError as error:
             remedy = "Pass one number per --data, in the same order, separated by commas."
             raise OptionError("mix", repr(given["mix"]), "numbers such as 1,1,2", remedy) from error
-    if given.get("remap") not in (None, BUILT_IN):
+    if given.get("remap") not in (None, COMMON_NAME):
         found["remap"] = read_remap(given["remap"]).to_json()  # the run must not depend on later changes of the file
     return found
 

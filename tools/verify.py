@@ -12,7 +12,7 @@ from mhpdata.options import LAYOUT_NAMES
 from mhptools.arguments import ALLOW_EMPTY, AS_JSON, FOLLOW_LINKS, WORKERS
 from mhptools.flags import packed_folder
 from mhptools.messages import progress
-from mhptools.paths import FOLDER, PACKED
+from mhptools.paths import FILE, FOLDER, PACKED
 from mhptools.running import DATA, OUTSIDE, Command
 
 SHOWN = 50
@@ -31,7 +31,7 @@ invalid usage, 3 something could not be checked for a reason outside the data (p
 
 GROUPS = (
     ("Packed folder", ("data", "deep")),
-    ("Download", ("src", "layout", "follow_links", "agreement")),
+    ("Download", ("src", "layout", "labels", "follow_links", "agreement")),
 )
 
 
@@ -48,6 +48,7 @@ GROUPS = (
     "--agreement", is_flag=True, help="Score annotations of the same image against each other, instead of checking."
 )
 @click.option("--layout", type=click.Choice(LAYOUT_NAMES), help="Layout of --src.  [default: auto]")
+@click.option("--labels", type=FILE, help="Label file of your own dataset, for --layout folder.")
 @FOLLOW_LINKS
 @ALLOW_EMPTY
 @WORKERS
@@ -62,6 +63,7 @@ def main(
     deep: bool,
     agreement: bool,
     layout: str | None,
+    labels: str | None,
     follow_links: bool,
     allow_empty: bool,
     workers: int | None,
@@ -77,7 +79,12 @@ def main(
     if (folder is None) == (src is None):
         example = "mhp verify rec/, or mhp verify --src LV-MHP-v1"
         raise click.UsageError(f"Give either a packed folder or --src with a download: {example}.")
-    for flag, given in (("--layout", layout), ("--agreement", agreement), ("--follow-links", follow_links)):
+    for flag, given in (
+        ("--layout", layout),
+        ("--labels", labels),
+        ("--agreement", agreement),
+        ("--follow-links", follow_links),
+    ):
         if src is None and given:
             raise click.UsageError(f"{flag} requires --src with a download.")
     if src is not None and deep:
@@ -88,7 +95,12 @@ def main(
         from mhpmodels.scoring.agreement import measure_agreement
 
         found = measure_agreement(
-            src, layout=layout or LAYOUT_NAMES[0], follow_links=follow_links, workers=workers, progress=progress()
+            src,
+            layout=layout or LAYOUT_NAMES[0],
+            labels=labels,
+            follow_links=follow_links,
+            workers=workers,
+            progress=progress(),
         )
         _print(found, show_all, as_json)
         return
@@ -100,6 +112,7 @@ def main(
         report = mhpdata.verify_source(
             src,
             layout=layout or LAYOUT_NAMES[0],
+            labels=labels,
             follow_links=follow_links,
             allow_empty=allow_empty,
             workers=workers,

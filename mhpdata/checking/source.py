@@ -23,7 +23,7 @@ from mhpdata.images.label_png import decode_mask
 from mhpdata.images.notes import Note, describe_notes
 from mhpdata.labels import IGNORE
 from mhpdata.options import Layout, check_path
-from mhpdata.source.annotation import PERSONS, check_maps, persons_of, unlabelled_of
+from mhpdata.source.annotation import PERSONS, check_maps, persons_of, read_persons, unlabelled_of
 from mhpdata.source.entry import MAPS, RED, Entry, Listing, empty_split
 from mhpdata.source.files import read_file
 from mhpdata.source.scan import AUTO, scan
@@ -53,6 +53,7 @@ RELEASES = {
         tuple(f"train/images/{name}.jpg" for name in (1396, 18613, 19012, 19590, 24328)),
     ),
     "cihp": Release({"train": 28280, "val": 5000, "test": 5000}, None),
+    "lip": Release({"train": 30462, "val": 10000, "test": 10000}, None),
 }
 """The full release of each layout. Source: the releases' own lists and folders."""
 
@@ -79,6 +80,7 @@ def verify_source(
     src: str | Path,
     *,
     layout: Layout = AUTO,
+    labels: str | Path | None = None,
     follow_links: bool = False,
     allow_empty: bool = False,
     workers: int | None = None,
@@ -89,6 +91,7 @@ def verify_source(
     Args:
         src: Extracted folder. Nothing is written there.
         layout: "auto", or a name in mhpdata.source.scan.LAYOUTS.
+        labels: Path of the label file of a dataset of one's own, for the layout "folder".
         follow_links: Follow links that point outside ``src``; otherwise they are refused.
         allow_empty: Accept a split without images.
         workers: Number of threads, by default one per core that this process may use.
@@ -106,7 +109,7 @@ def verify_source(
     """
     src = check_path("src", src)
     try:
-        listing = scan(src, layout, follow_links)
+        listing = scan(src, layout, follow_links, labels)
     except SourceError as error:
         raise error.below(src) from error.__cause__
     report = Report(f"{src}: {listing.layout}; every image and mask decoded")
@@ -175,8 +178,13 @@ def _survey(root: Path, entry: Entry, labels: int, listed: bool) -> _Surveyed:
         gray, notes = decoded.header.gray, decoded.notes
     except SourceError as error:
         findings.append(error)
-    wrong, persons, unlabelled = _survey_masks(root, entry, size, labels, digests if listed else None)
-    return _Surveyed(findings + wrong, digest, gray, persons, unlabelled, notes, digests)
+    if entry.own is None:
+        wrong, persons, unlabelled = _survey_masks(root, entry, size, labels, digests if listed else None)
+        findings += wrong
+    else:
+        wrong, persons, unlabelled = _survey_own(root, entry, size, labels)
+        findings = [error.of_own() for error in (*findings, *wrong)]
+    return _Surveyed(findings, digest, gray, persons, unlabelled, notes, digests)
 
 
 def _survey_masks(
@@ -216,6 +224,25 @@ def _survey_masks(
     except SourceError as error:
         return [error], 0, 0
     return [], len(persons_of(maps[1])), unlabelled_of(*maps)
+
+
+def _survey_own(
+    root: Path, entry: Entry, size: tuple[int, int] | None, labels: int
+) -> tuple[list[SourceError], int, int]:
+    """Check the annotation of an entry of a dataset of one's own, up to its first problem, as ``_survey_masks`` does.
+
+    If the size of the image is unknown, nothing is checked.
+    """
+    persons = unlabelled = 0
+    if size is None or entry.masks is None:
+        return [], 0, 0
+    try:
+        for person in read_persons(root, entry, size, labels):
+            persons += 1
+            unlabelled += not person.runs.area
+    except SourceError as error:
+        return [error], 0, 0
+    return [], persons, unlabelled
 
 
 def _declared_size(data: bytes, place: str) -> tuple[int, int] | None:

@@ -38,6 +38,7 @@ from mhpdata.packing.sources import source_digest
 from mhpdata.source.annotation import read_persons
 from mhpdata.source.entry import Entry
 from mhpdata.source.files import read_file
+from mhpdata.source.own.words import own_words
 from mhpdata.source.remote import Root
 from mhpdata.storage.codec import CODECS, encode_image
 from mhpdata.storage.content import record_digest
@@ -92,6 +93,11 @@ def convert(root: Root, entry: Entry, labels: LabelSet, options: PackOptions) ->
     Raises:
         SourceError: The image or a mask is invalid, unreadable, or has changed since the scan.
     """
+    with own_words(entry):
+        return _convert(root, entry, labels, options)
+
+
+def _convert(root: Root, entry: Entry, labels: LabelSet, options: PackOptions) -> Converted:
     source = read_file(root, entry.image)
     decoded = decode_file(source, entry.image.path, partial(_scratch.empty, "image"), damaged=options.damaged)
     image, header, notes = decoded.pixels, decoded.header, dict(decoded.notes)

@@ -62,6 +62,7 @@ class Choices(PackChoices, total=False):
     """The keyword arguments of ``pack`` that a pack by tasks has, too."""
 
     layout: Layout
+    labels: str | Path | None
     splits: Sequence[str] | None
     workers: int | None
     on_error: OnError
@@ -75,6 +76,7 @@ def pack(
     out: str | Folder,
     *,
     layout: Layout = AUTO,
+    labels: str | Path | None = None,
     splits: Sequence[str] | None = None,
     workers: int | None = None,
     on_error: OnError = "fail",
@@ -90,6 +92,7 @@ def pack(
         src: Extracted folder, such as LV-MHP-v1, or its address in object storage. Nothing is written there.
         out: Packed folder, or its address in object storage: new, empty, or an unfinished pack with the same options.
         layout: "auto", or a name in mhpdata.source.scan.LAYOUTS.
+        labels: Path of the label file of a dataset of one's own (docs/datasets.md), for the layout "folder".
         splits: Splits to pack; all by default.
         workers: Number of threads, by default one per core that this process may use. It changes no byte.
         on_error: "fail" raises the first error; "skip" leaves such entries out and records them in the manifest.
@@ -112,6 +115,7 @@ def pack(
     chosen: Choices = {
         **options,
         "layout": layout,
+        "labels": labels,
         "splits": splits,
         "workers": workers,
         "on_error": on_error,
@@ -182,6 +186,7 @@ class Chosen:
 
     options: PackOptions
     layout: str
+    labels: str | Path | None
     splits: Sequence[str] | None
     workers: int
     skip: bool
@@ -194,22 +199,23 @@ class Chosen:
         """Check the keyword arguments of a call; raise OptionError if one is invalid."""
         given: dict[str, Any] = {"layout": AUTO, "splits": None, "workers": None, "on_error": "fail", **choices}
         layout, splits, workers, on_error = (given.pop(name) for name in ("layout", "splits", "workers", "on_error"))
+        labels = given.pop("labels", None)
         switches = [given.pop(name, False) for name in ("follow_links", "allow_empty", "progress")]
         options = PackOptions(**given)
         check_choice("on_error", on_error, ON_ERROR)
         workers = usable_cores() if workers is None else workers
         check_range("workers", workers, 1, 4096)
-        return cls(options, layout, splits, workers, on_error == "skip", *switches)
+        return cls(options, layout, labels, splits, workers, on_error == "skip", *switches)
 
 
 def open_source(src: Root, chosen: Chosen) -> Source:
     """Scan a download, and select the splits to pack."""
-    listing = scan(src, chosen.layout, chosen.follow_links)
-    return Source(src, listing, _splits(chosen.splits, listing.layout), chosen.workers, chosen.progress)
+    listing = scan(src, chosen.layout, chosen.follow_links, chosen.labels)
+    splits = _splits(chosen.splits, tuple(listing.entries))
+    return Source(src, listing, splits, chosen.workers, chosen.progress)
 
 
-def _splits(splits: Sequence[str] | None, layout: str) -> tuple[str, ...]:
-    known = LAYOUTS[layout].SPLITS
+def _splits(splits: Sequence[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
     for split in splits or ():
         check_choice("split", split, known)
     if splits is not None and not splits:

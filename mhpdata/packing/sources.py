@@ -33,7 +33,7 @@ def fingerprint(entries: Sequence[Entry]) -> str:
     digest = hashlib.sha256()
     for entry in entries:
         files = [file.state for file in entry.files]
-        digest.update(repr((entry.split, entry.name, files)).encode())
+        digest.update(repr((entry.split, entry.name, files)).encode() + entry.state)
     return digest.hexdigest()
 
 
@@ -58,6 +58,8 @@ def source_digest(root: Root, entry: Entry, image: bytes | None = None) -> bytes
     whole = hashlib.sha256(_file_digest(root, entry.image) if image is None else image)
     for file in entry.masks or ():
         whole.update(_file_digest(root, file) if image is None else hashlib.sha256(read_file(root, file)).digest())
+    if entry.state:
+        whole.update(hashlib.sha256(entry.state).digest())
     return whole.digest()[:SOURCE_BYTES]
 
 
@@ -158,10 +160,11 @@ class Source:
     def terms(self) -> Terms:
         """Return licence and citation of the download."""
         if not isinstance(self.root, RemoteFolder):
-            return terms_of(self.root, self.listing.layout)
+            return terms_of(self.root, self.listing.layout, self.listing.terms)
         file = self.root.files("").get(SYNTHETIC_NAME)
         short = file is not None and file.size < SYNTHETIC_BYTES
-        return terms_by(self.listing.layout, read_file(self.root, file) if short and file else b"")
+        text = read_file(self.root, file) if short and file else b""
+        return terms_by(self.listing.layout, text, self.listing.terms)
 
     def _digest(self, entry: Entry) -> bytes:
         with held(self.root, entry.files):

@@ -48,6 +48,6 @@ class Mix(Checked):
     remap: str | Path | None = option(
         None,
         _Remap(),
-        "Map the labels of all packed folders to one set of classes: 'common' (classes that all datasets share) or a "
-        "JSON file (docs/datasets.md). Required if their classes differ.",
+        "Map the labels of all packed folders to one set of classes: 'common' (classes that LV-MHP v1, v2 and CIHP "
+        "share), a label set of mhp labels, or a JSON file (docs/datasets.md). Required if their classes differ.",
     )

@@ -1,4 +1,4 @@
-"""Read the masks of an entry's persons from its annotation files, which have one of three forms.
+"""Read the masks of an entry's persons from its annotation files, which have one of four forms.
 
 ==== ==============================================================================================================
 gray one PNG per person: MHP v1
@@ -6,6 +6,7 @@ red  one PNG per person with the label in the red channel, green and blue 0, or 
 maps one map of classes and one map of persons: CIHP. Persons are taken in the order of their numbers; gaps are closed.
      A pixel with a person and class 0 is background. A pixel with a class (or 255, ignored) and no person is an error,
      since labels are stored per person
+coco parts of persons, drawn one person at a time (mhpdata.source.own.masks)
 ==== ==============================================================================================================
 
 Each PNG may hold its labels in any of the forms of mhpdata.images.label_png. Masks are decoded one at a time, so memory
@@ -24,8 +25,9 @@ from mhpdata.images.decode import Pixels
 from mhpdata.images.label_png import decode_mask
 from mhpdata.labels import IGNORE
 from mhpdata.masks.mask_runs import MaskRuns, deflate_runs, mask_runs
-from mhpdata.source.entry import MAPS, RED, Entry
+from mhpdata.source.entry import COCO, MAPS, RED, Entry
 from mhpdata.source.files import read_file
+from mhpdata.source.own.masks import draw_persons, to_labels
 from mhpdata.source.remote import Root
 from mhpdata.source.source_file import SourceFile
 
@@ -61,13 +63,23 @@ def read_persons(root: Root, entry: Entry, size: tuple[int, int], labels: int) -
 def _masks(root: Root, entry: Entry, size: tuple[int, int], labels: int) -> Iterator[Pixels]:
     """Decode the mask of each person, for any form of annotation."""
     assert entry.masks is not None
+    if entry.form == COCO:
+        yield from draw_persons(entry, size)
+        return
     if entry.form == MAPS:
         classes, persons = read_maps(root, entry, size, labels)
         for person in persons_of(persons):
             yield np.where(persons == person, classes, np.uint8(0))
         return
     for file in entry.masks:
-        yield read_mask(root, file, size, labels, entry.form == RED)
+        yield _read(root, entry, file, size, labels)
+
+
+def _read(root: Root, entry: Entry, file: SourceFile, size: tuple[int, int], labels: int) -> Pixels:
+    """Read a map of labels of an entry; its values are labels, unless a label file gives their labels."""
+    if entry.own is None:
+        return read_mask(root, file, size, labels, entry.form == RED)
+    return to_labels(read_mask(root, file, size, PERSONS, False), entry.own, file.path)
 
 
 def read_mask(root: Root, file: SourceFile, size: tuple[int, int], labels: int, red: bool) -> Pixels:
@@ -88,7 +100,7 @@ def read_maps(root: Root, entry: Entry, size: tuple[int, int], labels: int) -> t
     """
     assert entry.masks is not None
     file, persons_file = entry.masks
-    classes = read_mask(root, file, size, labels, False)
+    classes = _read(root, entry, file, size, labels)
     persons = read_mask(root, persons_file, size, PERSONS, False)
     check_maps(entry, classes, persons)
     return classes, persons

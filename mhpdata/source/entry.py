@@ -9,10 +9,11 @@ from mhpdata.errors import FolderError, SourceError
 from mhpdata.faults import Renamed
 from mhpdata.labels import LabelSet
 from mhpdata.source.source_file import Refused, SourceFile
+from mhpdata.terms import Terms
 
-GRAY, RED, MAPS = "gray", "red", "maps"
+GRAY, RED, MAPS, COCO = "gray", "red", "maps", "coco"
 """Forms of annotation: one PNG per person (MHP v1); the same, with the label in the red channel or gray (MHP v2); one
-map of classes and one map of persons (CIHP)."""
+map of classes and one map of persons (CIHP); parts of persons from COCO JSON (a dataset of one's own)."""
 
 ALLOW_EMPTY = "--allow-empty (in Python: allow_empty=True)"
 """How to allow an empty split in a command, or a function."""
@@ -26,6 +27,23 @@ Names = dict[str, SourceFile | Refused]
 
 
 @dataclass(frozen=True)
+class Own:
+    """How to read the annotation of an entry of a dataset of one's own (mhpdata.source.own).
+
+    Attributes:
+        values: The label of each value 0..255 in masks; a negative one for a value that is no class.
+        digest: SHA-256 of what the label file says about reading annotations.
+        file: Path of the file with the parts, for COCO.
+        parts: The parts of the image, as JSON, for COCO.
+    """
+
+    values: tuple[int, ...]
+    digest: bytes
+    file: str = ""
+    parts: bytes = b""
+
+
+@dataclass(frozen=True)
 class Entry:
     """One image of the download and its annotation, as paths; nothing is decoded yet.
 
@@ -34,8 +52,9 @@ class Entry:
         split: Name of its split.
         image: File of the image.
         masks: For GRAY and RED the masks of the persons, in person order; for MAPS the map of classes and the map of
-            persons; None if the split has no labels.
-        form: GRAY, RED or MAPS.
+            persons; empty for COCO; None if the split has no labels.
+        form: GRAY, RED, MAPS or COCO.
+        own: How to read the annotation, for a dataset of one's own; None for others.
     """
 
     name: str
@@ -43,6 +62,12 @@ class Entry:
     image: SourceFile
     masks: tuple[SourceFile, ...] | None
     form: str = GRAY
+    own: Own | None = None
+
+    @property
+    def state(self) -> bytes:
+        """Return the content that the annotation depends on besides the files; empty for a download."""
+        return b"" if self.own is None else self.own.digest + self.own.parts
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
@@ -79,6 +104,7 @@ class Listing:
         remarks: Files that belong to no entry, as sentences for ``mhp verify --src``.
         unlabelled: Splits without annotations.
         renamed: Names or lines that differ from the release but were accepted; the pack reports them.
+        terms: Licence and citation, as far as the dataset itself states them; None if those of its layout hold.
     """
 
     layout: str
@@ -88,6 +114,7 @@ class Listing:
     remarks: list[str] = field(default_factory=list)
     unlabelled: frozenset[str] = frozenset()
     renamed: list[Renamed] = field(default_factory=list)
+    terms: Terms | None = None
 
 
 def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str, str]] = ()) -> FolderError:

@@ -24,7 +24,8 @@ MAX_BYTES = 1 << 22
 MAX_WRONG = 1000
 """Maximum number of invalid lines; a file with more is not a list."""
 
-_NEARLY = re.compile(r"(?:(.*)/)?([0-9]{1,9})(?:\.(?:jpe?g|png|bmp|gif|webp))?", re.ASCII | re.IGNORECASE)
+_ID = "[0-9]{1,9}"
+_NEARLY = r"(?:(.*)/)?({})(?:\.(?:jpe?g|png|bmp|gif|webp))?"
 """Folder, id and ending of a line that differs from the release."""
 
 _LINE = f"Correct or delete the line. To skip the line, pass {SKIP}."
@@ -42,15 +43,18 @@ class Lines:
         example: Description of a line, for errors.
         ending: Text after the id in the lines of the release.
         images: Path of the folder of the images, relative to the source folder.
+        id: Regular expression of an id, without groups.
     """
 
     example: str
     ending: str
     images: str
+    id: str = _ID
 
     def id_of(self, line: str) -> str | None:
         """Return the id of the image that a line names; None unless it names exactly one."""
-        match = _NEARLY.fullmatch(line.strip(" \t").replace("\\", "/"))
+        text = line.strip(" \t").replace("\\", "/")
+        match = re.fullmatch(_NEARLY.format(self.id), text, re.ASCII | re.IGNORECASE)
         return match[2] if match and (match[1] is None or self._are_images(match[1])) else None
 
     def _are_images(self, folder: str) -> bool:

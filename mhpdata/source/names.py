@@ -129,18 +129,20 @@ class Files:
 
 
 class OtherNames:
-    """Names of files that belong to no listed image, by the first number in them: candidates for a missing file."""
+    """Names of files that belong to no listed image, by the numbers in them: candidates for a missing file."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._names: dict[int, list[str]] = defaultdict(list)
+        self._names: dict[tuple[int, ...], list[str]] = defaultdict(list)
         for name in sorted(names):
-            number = _NUMBER.search(name)
-            if number:
-                self._names[int(number[0])].append(name)
+            numbers = tuple(map(int, _NUMBER.findall(name)))
+            if numbers:
+                self._names[numbers[:1]].append(name)
+            if len(numbers) > 1:
+                self._names[numbers].append(name)
 
     def of(self, id: str) -> list[str]:
-        """Return the names whose number is that of an id."""
-        return self._names.get(int(id), [])
+        """Return the names whose first number, or all of whose numbers, are those of an id."""
+        return self._names.get(tuple(map(int, _NUMBER.findall(id))), [])
 
 
 def how_to_restore(folder: str, names: list[str], wanted: str) -> str:

@@ -35,6 +35,10 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "coat": (0, 0, 255),
     "glove": (160, 120, 200),
     "socks": (235, 200, 255),
+    "jumpsuits": (40, 40, 40),
+    "upperclothes": (40, 80, 235),
+    "facemask": (235, 255, 160),
+    "others": (160, 160, 200),
 }
 """Colour (R, G, B) by class name; a hyphen in a name counts as a space."""
 

@@ -4,7 +4,7 @@
 
     mhp.class_names   JSON: one name per output
     mhp.flip_pairs    JSON: [left, right] outputs
-    mhp.remap         JSON: a string, "common" or the JSON of a table (mhpdata.remap) that maps labels to these classes
+    mhp.remap         JSON: a string, the name or the JSON of a table (mhpdata.remap) that maps labels to these classes
 
 A key is written only if the config sets the field, so a network with MHP v1's own classes has none.
 
@@ -69,7 +69,7 @@ def _pairs(value: Any, classes: int) -> tuple[tuple[int, int], ...]:
 
 
 def _table(value: Any, _: int) -> str:
-    if type(value) is not str or not (value == BUILT_IN or value.lstrip().startswith("{")):
+    if type(value) is not str or not (value in BUILT_IN or value.lstrip().startswith("{")):
         raise ValueError("not a label table")
     read_remap(value)
     return value

@@ -137,6 +137,7 @@ def measure_agreement(
     src: str | Path,
     *,
     layout: Layout = AUTO,
+    labels: str | Path | None = None,
     follow_links: bool = False,
     workers: int | None = None,
     progress: bool = False,
@@ -146,6 +147,7 @@ def measure_agreement(
     Args:
         src: folder of the extracted download; it is only read.
         layout: "auto", or a name in mhpdata.source.scan.LAYOUTS.
+        labels: path of the label file of a dataset of one's own, for the layout "folder".
         follow_links: follow links that point outside ``src``; they are rejected otherwise.
         workers: number of threads; None for one per core that this process may use.
         progress: draw progress bars if standard error is a terminal.
@@ -157,7 +159,7 @@ def measure_agreement(
     """
     src = check_path("src", src)
     try:
-        listing = scan(src, layout, follow_links)
+        listing = scan(src, layout, follow_links, labels)
     except SourceError as error:
         raise error.below(src) from error.__cause__
     entries = [entry for of_split in listing.entries.values() for entry in of_split if entry.files[1:]]

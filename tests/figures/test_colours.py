@@ -47,7 +47,7 @@ def test_the_distance_is_cielabs():
 
 
 @pytest.mark.parametrize("vision", VISION)
-@pytest.mark.parametrize("labels", [MHP_V1, CIHP, COMMON], ids=lambda labels: labels.name)
+@pytest.mark.parametrize("labels", [MHP_V1, CIHP, COMMON, LABEL_SETS["lip"]], ids=lambda labels: labels.name)
 def test_any_two_classes_have_colours_apart(labels, vision):
     palette = picture_palette(labels)
     for a, b in combinations(range(len(labels)), 2):

@@ -8,13 +8,15 @@ from boxes import write_folder
 import mhpdata
 from mhpdata.storage.manifest import read_manifest
 from mhpdata.synth.writing.folder import synthesize
+from mhpdata.synth.writing.forms import FORMS
 from mhpdata.terms import SYNTHETIC, SYNTHETIC_NAME, TERMS, Terms, licence_line, terms_of
 
 
-@pytest.mark.parametrize("layout", TERMS)
+@pytest.mark.parametrize("layout", FORMS)
 def test_a_synthetic_folder_of_any_form_claims_no_licence_of_a_release(layout, tmp_path):
     synthesize(tmp_path / "src", 4, 0, 1, scale=0.05, layout=layout)
-    manifest = mhpdata.pack(tmp_path / "src", tmp_path / "rec", size=0, workers=1, layout=layout, allow_empty=True)
+    named = {"labels": tmp_path / "src/mine.json"} if layout.startswith("folder") else {"layout": layout}
+    manifest = mhpdata.pack(tmp_path / "src", tmp_path / "rec", size=0, workers=1, allow_empty=True, **named)
     assert manifest == read_manifest(tmp_path / "rec")
     assert (manifest.licence, manifest.citation) == (SYNTHETIC, None)
     assert "free to use for any purpose" in licence_line(manifest.licence)

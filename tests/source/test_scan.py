@@ -190,5 +190,5 @@ def test_no_folder_of_a_known_layout(tmp_path, source):
         layouts.scan(tmp_path / "missing")
     with pytest.raises(FolderError, match="images: no such folder"):
         layouts.scan(tmp_path, "mhp-v1")
-    with pytest.raises(OptionError, match=r"layout: .*expected auto, mhp-v1, mhp-v2 or cihp"):
+    with pytest.raises(OptionError, match=r"layout: .*expected auto, mhp-v1, mhp-v2, cihp, lip, ccihp or folder"):
         layouts.scan(source, "mhp-v9")

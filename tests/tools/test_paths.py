@@ -59,13 +59,14 @@ PATHS = {
     "eval": {"data", "checkpoint", "cache"},
     "export": {"folder", "data", "out"},
     "diff": {"a", "b"},
-    "pack": {"src", "out", "packs", "names"},
+    "labels": {"sets", "to", "check"},
+    "pack": {"src", "out", "labels", "packs", "names"},
     "predict": {"photos", "checkpoint", "out", "data", "cache"},
     "score": {"data", "pred", "csv_path", "worst", "cache"},
     "show": {"folder", "data", "run_folder", "out", "page", "pred", "commands"},
     "synth": {"out"},
     "train": {"data", "remap", "pretrained_base", "resume", "weights", "replay", "save_dir", "logging_file", "cache"},
-    "verify": {"folder", "data", "src"},
+    "verify": {"folder", "data", "src", "labels"},
 }
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mhpdata.synth.writing.forms import FORMS, encode_jpeg
+from mhpdata.synth.writing.form import encode_jpeg
+from mhpdata.synth.writing.forms import FORMS
 
 
 def write_image(folder: Path, seed: int, scale: float, layout: str, images: int, index: int) -> int:
-    """Make image ``index`` and its masks in ``folder``; return the number of persons.
+    """Make image ``index`` and its masks in ``folder``; return the number of annotated persons.
 
     Args:
         folder: Folder of the dataset.
@@ -34,4 +35,4 @@ def write_image(folder: Path, seed: int, scale: float, layout: str, images: int,
     image = paint(chosen, np.random.default_rng([seed, drawn, 2]))
     masks = annotate(chosen, np.random.default_rng([seed, index, 3]), layout)
     form.write(folder, split, form.id_of(index), drawn, encode_jpeg(chosen, image), image, masks)
-    return len(masks)
+    return 1 if form.single else len(masks)

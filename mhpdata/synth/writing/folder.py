@@ -1,4 +1,4 @@
-"""Write a synthetic dataset in the form of LV-MHP v1, LV-MHP v2 or CIHP: lists, images, masks.
+"""Write a synthetic dataset in the form of a release or of a dataset of one's own: lists, images, masks.
 
 The rule: an incomplete dataset never has its final name. All files go to a folder with a temporary name
 (mhpdata.filesystem.atomic), which is renamed when it is complete; a rerun after an interruption starts from scratch.
@@ -26,7 +26,8 @@ from mhpdata.filesystem.ours import head, in_the_way, is_folder, remove
 from mhpdata.options import check_choice, check_path, check_range
 from mhpdata.synth.writing.defects import DEFECTS
 from mhpdata.synth.writing.entry import write_image
-from mhpdata.synth.writing.forms import FORMS, V1, Form
+from mhpdata.synth.writing.form import Form
+from mhpdata.synth.writing.forms import FORMS, V1
 from mhpdata.terms import SYNTHETIC, SYNTHETIC_NAME
 from mhpdata.threads import hidden, single_threaded_opencv, usable_cores
 from mhpdata.wording import why, writing
@@ -35,7 +36,7 @@ _AGAIN = "run the same command again: it starts from scratch"
 MARKER = ".mhp-synth"
 """Marks an unfinished folder as one of mhp synth, which may remove it."""
 _LIST = r"(train_list|test_list|train|val|test_all|test_inter_top[0-9]+|train_id|val_id|test_id|DEFECTS|SYNTHETIC)\.txt"
-_FILE = re.compile(rf"[0-9_]+\.(jpg|png|mat)|{_LIST}")
+_FILE = re.compile(rf"[0-9_]+\.(jpg|png|mat|json)|(mine|train|val)\.json|{_LIST}")
 """Pattern of the names of files in a dataset."""
 LARGEST_ID = 9999
 

@@ -14,16 +14,18 @@ bag            carrybag in the hand, backpack across the body
 =============  =======================================================================================================
 
 Other classes, such as helmets, stockings and objects, are not drawn. In CIHP, a jacket is a coat, the hands of a person
-with a beanie are gloves, a belt belongs to the garment that it holds, and bags are background.
+with a beanie are gloves, a belt belongs to the garment that it holds, and bags are background. LIP is as CIHP without
+the skin of the torso, CCIHP with bags and without dresses. Datasets of one's own have seven classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mhpdata.labels import CIHP, MHP_V1, MHP_V2, LabelSet
+from mhpdata.labels import CIHP, LABEL_SETS, MHP_V1, MHP_V2, LabelSet
 from mhpdata.synth.painting.shapes import Points, Shape
 from mhpdata.synth.planning.person import Outfit
+from mhpdata.synth.writing.own_forms import OWN, OWN_FORMS
 
 Named = Iterator[tuple[tuple[Points, ...], int]]
 """Pairs of polygons and their label, in painting order."""
@@ -31,6 +33,9 @@ Name = Callable[[Shape, Outfit], Named]
 
 _V2 = {name: label for label, name in enumerate(MHP_V2.names)}
 _CIHP = {name: label for label, name in enumerate(CIHP.names)}
+_LIP = {name: label for label, name in enumerate(LABEL_SETS["lip"].names)}
+_CCIHP = {name: label for label, name in enumerate(LABEL_SETS["ccihp"].names)}
+_OWN = {name: label for label, name in enumerate(OWN.names)}
 _SHORT = 1.3
 """Length below which pants are shorts; 1 is the knee."""
 
@@ -71,6 +76,34 @@ def name_cihp(shape: Shape, outfit: Outfit) -> Named:
     yield shape.polygons, 0 if drawn == "bag" else _CIHP[drawn.replace(" ", "-")]
 
 
+def name_lip(shape: Shape, outfit: Outfit) -> Named:
+    """Yield the polygons with the classes of LIP, in which the skin of the torso is background."""
+    for polygons, label in name_cihp(shape, outfit):
+        yield polygons, _LIP.get(CIHP.names[label], 0)
+
+
+def name_ccihp(shape: Shape, outfit: Outfit) -> Named:
+    """Yield the polygons with the classes of CCIHP, which has bags, and no dresses."""
+    if MHP_V1.names[shape.label] == "bag":
+        yield shape.polygons, _CCIHP["bag"]
+        return
+    for polygons, label in name_cihp(shape, outfit):
+        name = CIHP.names[label].replace("dress", "upper-clothes").replace("upper-clothes", "upperclothes")
+        yield polygons, _CCIHP[name]
+
+
+def name_own(shape: Shape, outfit: Outfit) -> Named:
+    """Yield the polygons with the classes of the datasets of one's own."""
+    drawn = MHP_V1.names[shape.label]
+    side, _, part = drawn.rpartition(" ") if drawn.startswith(("left", "right")) else ("", "", drawn)
+    if side:
+        yield shape.polygons, _OWN[f"{side}-{'arm' if part == 'arm' else 'leg'}"]
+    elif drawn == "bag":
+        yield shape.polygons, 0
+    else:
+        yield shape.polygons, _OWN["head" if drawn in ("hat", "hair", "face", "sunglasses") else "body"]
+
+
 def _footwear(outfit: Outfit) -> str:
     if outfit.shoe == "boot":
         return "boot"
@@ -106,4 +139,7 @@ VOCABULARIES: dict[str, tuple[Name, LabelSet]] = {
     "mhp-v1": (name_v1, MHP_V1),
     "mhp-v2": (name_v2, MHP_V2),
     "cihp": (name_cihp, CIHP),
+    "lip": (name_lip, LABEL_SETS["lip"]),
+    "ccihp": (name_ccihp, LABEL_SETS["ccihp"]),
+    **dict.fromkeys(OWN_FORMS, (name_own, OWN)),
 }
