@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.errors import OptionError, RecordError
+from mhpdata.errors import PACK_AGAIN, OptionError, RecordError
 from mhpdata.images.nearest_pixel import resize_labels
 from mhpdata.masks.joint_runs import check_runs, decode_runs
 from mhpdata.masks.mask_runs import MaskRuns, draw_mask, inflate_runs
@@ -77,7 +77,7 @@ class View:
         """Return the label map and the map of persons, in which each pixel has one owner. Raises RecordError."""
         record = self._record
         if record.row_offsets is None or record.runs is None:
-            raise RecordError(self._split.place(self.index), "has no labels", "labels, as its split has")
+            raise RecordError(self._split.place(self.index), "has no labels", "labels, as its split has", PACK_AGAIN)
         if self.size == record.size:
             try:
                 check_runs(record.row_offsets, record.runs, record.size, len(self._split.classes), self.persons)
