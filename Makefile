@@ -11,13 +11,14 @@ TORCH  := torch==2.13.0
 # Two processes share the test files; each takes up to 3 GB in environment A.
 TWO    := -n 2 --dist loadfile
 
-.PHONY: help demo demo-network demo-page test slow pythons coverage dist check format bench peers soak fuzz kills audit ready clean
+.PHONY: help demo demo-network demo-page test slow browser pythons coverage dist check format bench peers soak fuzz kills audit ready clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    run the whole pipeline on a small synthetic dataset; writes the page $(DEMO)/index.html"
 	@echo "make test    run all tests in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
 	@echo "make slow    run the long tests that make test omits"
+	@echo "make browser test and measure the page of mhp browse in headless Chromium (needs chromium and npm)"
 	@echo "make pythons run the core's tests on Python 3.10, 3.12 and 3.13, which must be on the PATH (pyenv: PYENV_VERSION=3.10.13:3.12.1:3.13.0)"
 	@echo "make coverage measure the coverage of the core's tests, kernels included; writes build/coverage/ (20 minutes)"
 	@echo "make dist    build the wheel and the sdist in dist/, check them and install them without an index"
@@ -58,7 +59,9 @@ $(VENV)/albumentations/.ready: MORE := torch==2.13.0 pydantic==2.14.4 scipy==1.1
 $(VENV)/albumentations/.ready: ALONE := albumentations==2.0.8 albucore==0.0.24
 $(VENV)/notebook/.ready: EXTRAS := viz
 $(VENV)/notebook/.ready: MORE := torch==2.13.0 nbclient==0.11.0 ipykernel==7.4.0
-$(VENV)/demo/.ready $(VENV)/notebook/.ready: constraints/b.txt
+$(VENV)/browser/.ready: EXTRAS := viz,dev
+$(VENV)/browser/.ready: MORE := playwright==1.65.2
+$(VENV)/demo/.ready $(VENV)/notebook/.ready $(VENV)/browser/.ready: constraints/b.txt
 $(VENV)/a/.ready: constraints/a.txt
 $(VENV)/b/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready $(VENV)/parquet/.ready: constraints/b.txt
 
@@ -112,6 +115,11 @@ slow: $(VENV)/a/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready $(
 	$(VENV)/a/bin/python -m pytest -m slow --junit-xml build/tests-slow.xml
 	$(VENV)/a/bin/python tests/support/alone.py --out benchmarks/results
 	@echo "Results: build/tests-slow.xml"
+
+# Playwright starts the system's Chromium, or the one that CHROMIUM names.
+browser: $(VENV)/browser/.ready
+	$(VENV)/browser/bin/python -m pytest tests/browsing/test_page.py
+	$(VENV)/browser/bin/python benchmarks/browse.py --out benchmarks/results
 
 pythons: | ready
 	$(PYTHON) -m venv $(VENV)/nox

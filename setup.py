@@ -7,5 +7,8 @@ OURS = ["mhpdata", "mhpdata.*", "mhpmodels", "mhpmodels.*"]
 setup(
     packages=[*find_packages(include=OURS), "mhptools"],
     package_dir={"mhptools": "tools"},
-    package_data={"mhpdata": ["py.typed", "checking/*.gz", "label_sets/data/*.json"], "mhpmodels": ["py.typed"]},
+    package_data={
+        "mhpdata": ["py.typed", "checking/*.gz", "label_sets/data/*.json"],
+        "mhpmodels": ["py.typed", "browsing/assets/*"],
+    },
 )

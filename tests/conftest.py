@@ -17,6 +17,7 @@ MOST_MEMORY = 3 << 30
 """Maximum bytes held by a test process. Two run at once in each environment, on machines with 8 GB."""
 
 ONCE = {
+    "browsing": ["facts", "site", "stats"],
     "checking": ["manifest", "release", "source"],
     "drawing": ["ahead", "jpeg_damage", "planes"],
     "fetching": ["archive", "extract", "fetch", "web"],

@@ -18,6 +18,8 @@ COMMANDS = {
     "verify": "Check a packed folder, or a download before packing.",
     "diff": "Compare two packed folders, sample by sample.",
     "show": "Draw samples of a packed folder, or the curves of a training run.",
+    "stats": "Count the classes, persons, sizes, overlaps and duplicates of a packed folder.",
+    "browse": "Write a page that shows the samples of a packed folder, and opens from disk.",
     "export": "Export a packed folder in the form that other programs read: COCO, CIHP, MMSegmentation and others.",
     "labels": "List label sets, convert between them, or check your own.",
     "bench": "Measure the loader on a packed folder.",

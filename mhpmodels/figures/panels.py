@@ -81,10 +81,10 @@ def contested_map(masks: Sequence[Pixels], size: tuple[int, int] | None = None) 
     return state
 
 
-def shrink_contested(state: Pixels, size: tuple[int, int]) -> Pixels:
-    """Resize a map of overlaps to (height, width); each overlapping pixel marks MARK x MARK pixels, so none is lost.
+def shrink_contested(state: Pixels, size: tuple[int, int], mark: int = MARK) -> Pixels:
+    """Resize a map of overlaps to (height, width); each overlapping pixel marks ``mark`` x ``mark`` pixels.
 
-    Where marks coincide, the highest value is kept.
+    So none is lost. Where marks coincide, the highest value is kept; ``mark`` is odd.
     """
     from mhpdata.opencv import cv2
 
@@ -92,7 +92,7 @@ def shrink_contested(state: Pixels, size: tuple[int, int]) -> Pixels:
     ys, xs = np.nonzero(state)
     at = ys * size[0] // state.shape[0], xs * size[1] // state.shape[1]
     np.maximum.at(small, at, state[ys, xs])
-    large: Pixels = np.asarray(cv2.dilate(small, np.ones((MARK, MARK), np.uint8)), np.uint8)
+    large: Pixels = np.asarray(cv2.dilate(small, np.ones((mark, mark), np.uint8)), np.uint8)
     return large
 
 

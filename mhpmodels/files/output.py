@@ -24,8 +24,9 @@ from mhpmodels.files import params
 
 _PICTURE = re.compile(r".+\.(png|jpg)|[0-9a-f]{64}", re.DOTALL)
 """Final names (mhpdata.filesystem.atomic.parse_part) of files that several processes may write at the same time."""
-HTML_START = '<!doctype html>\n<html lang="en"><meta name="generator" content="mhp-show">'
-"""First characters of a page that mhp show writes."""
+_PAGE = '<!doctype html>\n<html lang="en"><meta name="generator" content="mhp-'
+HTML_START, SITE_START = f'{_PAGE}show">', f'{_PAGE}browse">'
+"""First characters of a page that mhp show, and mhp browse, writes."""
 _STARTS = {
     ".png": PNG_SIGNATURE,
     ".jpg": b"\xff\xd8\xff",
@@ -33,7 +34,7 @@ _STARTS = {
     ".pt": b"PK\3\4",
     ".onnx": b"\x08",
     ".csv": b"name,",
-    ".html": HTML_START.encode(),
+    ".html": _PAGE.encode(),
 }
 """First bytes of a file that a command writes, by suffix."""
 

@@ -30,19 +30,23 @@ _RAW = "Predict the stored pixels: mhp predict --data REC, or mhp predict --exif
 _AGAIN = "If this is a copy, copy it again; otherwise write it again with the program that made the predictions."
 
 
-def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8], orientation: int = 1) -> bytes:
+def encode_indexed(
+    labels: NDArray[np.uint8], palette: NDArray[np.uint8], orientation: int = 1, clear: bool = False
+) -> bytes:
     """Encode a label map as a PNG of colour type 3, 8 bits.
 
     Args:
         labels: uint8 (height, width), each side 1..65535.
         palette: uint8 (256, 3), RGB colour per label.
         orientation: EXIF orientation, 1..8, by which the labels were turned upright; the file records any other than 1.
+        clear: make label 0 transparent, for a layer over an image.
 
     Returns:
         The content of the PNG file.
     """
     turned = [(b"tEXt", _TURNED + str(orientation).encode())] if orientation != 1 else []
-    return encode_png(labels, PALETTE, [(b"PLTE", palette.tobytes()), *turned])
+    transparent = [(b"tRNS", b"\0")] if clear else []  # alpha of label 0; the others are opaque
+    return encode_png(labels, PALETTE, [(b"PLTE", palette.tobytes()), *transparent, *turned])
 
 
 def is_label_map(start: bytes) -> bool:

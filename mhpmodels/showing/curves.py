@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mhpdata.errors import CheckpointError, MissingError
+from mhpdata.errors import CheckpointError
 from mhpdata.options import check_path
+from mhpmodels.figures.charts import draw_chart, quiet
 from mhpmodels.figures.page import INK, MUTED, Pixels
 from mhpmodels.files.checkpoint import listing
 from mhpmodels.files.output import check_out, write_file
@@ -69,18 +70,7 @@ def draw_curves(steps: Sequence[StepRow], epochs: Sequence[EpochRow], title: str
     Raises:
         MissingError: Matplotlib is not installed.
     """
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-    except ImportError as error:
-        remedy = "Run: pip install matplotlib."
-        raise MissingError("matplotlib", f"cannot be imported ({error})", "", remedy) from error
-    own = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
-    with matplotlib.rc_context(own):  # ignore the user's Matplotlib style
-        figure = curves_figure(steps, epochs, title)
-        canvas: Any = FigureCanvasAgg(figure)
-        canvas.draw()
-        return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
+    return draw_chart(lambda: curves_figure(steps, epochs, title))
 
 
 def curves_figure(steps: Sequence[StepRow], epochs: Sequence[EpochRow], title: str = "") -> Any:
@@ -101,10 +91,7 @@ def curves_figure(steps: Sequence[StepRow], epochs: Sequence[EpochRow], title: s
     begin, end = math.floor(at[0] - 0.5 / length), max(at[-1], at[0] + 1 / length)
     rate.set_xlim(begin, end + 0.02 * (end - begin))
     for axes in (loss, miou, pix_acc, rate):
-        axes.grid(color="#e6e8eb", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=MUTED)
+        quiet(axes)
     figure.align_ylabels()
     return figure
 

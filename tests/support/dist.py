@@ -97,6 +97,7 @@ def try_wheel(wheel: Path, wheels: Path, folder: Path) -> None:
     run(bin_folder / "mhp-synth", "--out", "MHP_v1", "--images", "12", "--scale", "0.25", cwd=folder, env=env)
     run(bin_folder / "mhp-pack", "--src", "MHP_v1", "--out", "rec", "--workers", "1", cwd=folder, env=env)
     run(bin_folder / "mhp-verify", "rec", "--deep", cwd=folder, env=env)
+    run(bin_folder / "mhp-browse", "rec", "--out", "site", cwd=folder, env=env)  # has files that are not modules
 
 
 def main() -> None:

@@ -82,7 +82,7 @@ def test_every_option_has_a_help_text_and_each_idea_one_name(name):
         assert long not in flags or short in flags[long].opts
     named = {flag for _, names in command.groups for flag in names}
     assert named <= {parameter.name for parameter in command.params}, "a group names an option that is not there"
-    reads = {"verify", "show", "export", "bench", "train", "eval", "predict", "score"}
+    reads = {"verify", "show", "stats", "browse", "export", "bench", "train", "eval", "predict", "score"}
     assert ("--data" in flags) == (name in reads)
     assert ("--checkpoint" in flags) == (name in {"eval", "predict", "convert"})
     assert name != "eval" or "--resume" in flags["--checkpoint"].opts, "as in GluonCV's script"
@@ -194,8 +194,8 @@ def test_reports_as_json(source, tmp_path):
 
 
 def test_a_packed_folder_is_given_once(tmp_path):
-    for name in ("verify", "show", "bench"):
-        more = ("--out", "x.png") if name == "show" else ()
+    for name in ("verify", "show", "stats", "browse", "bench"):
+        more = ("--out", "x.png") if name in ("show", "browse") else ()
         found = run(name, tmp_path, "--data", tmp_path, *more)
         assert found.exit_code == 2 and "given twice" in found.stderr
     assert run("convert", "a", "--checkpoint", "b", "--out", "c").exit_code == 2

@@ -55,6 +55,7 @@ def test_a_home_that_is_not_there_is_a_wrong_argument(home):
 
 PATHS = {
     "bench": {"folder", "data", "cache", "replay"},
+    "browse": {"folder", "data", "out", "predictions", "against"},
     "convert": {"weights", "target", "checkpoint", "out"},
     "eval": {"data", "checkpoint", "cache"},
     "export": {"folder", "data", "out"},
@@ -64,6 +65,7 @@ PATHS = {
     "predict": {"photos", "checkpoint", "out", "data", "cache"},
     "score": {"data", "pred", "csv_path", "worst", "cache"},
     "show": {"folder", "data", "run_folder", "out", "page", "pred", "commands"},
+    "stats": {"folder", "data", "out"},
     "synth": {"out"},
     "train": {"data", "remap", "pretrained_base", "resume", "weights", "replay", "save_dir", "logging_file", "cache"},
     "verify": {"folder", "data", "src", "labels"},
@@ -77,7 +79,7 @@ def test_every_path_of_every_command_is_one(name):
     assert {option.name for option in main.params if isinstance(option.type, PathText)} == PATHS[name]
 
 
-PACKED = {"folder", "data", "a", "b", "packs"}
+PACKED = {"folder", "data", "a", "b", "packs", "against"}
 """Options of any command that may be an address."""
 STORED = {"pack": {"src", "out"}, "predict": {"out"}}
 """Further options of a command that may be one."""

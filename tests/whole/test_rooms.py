@@ -55,6 +55,7 @@ mhpmodels.scoring       images masks source storage files evaluation
 mhpmodels.training      storage loading files engines inference evaluation
 mhpmodels.prediction    images source remote storage files networks engines inference figures
 mhpmodels.showing       images masks source storage loading files evaluation scoring training figures
+mhpmodels.browsing      images masks source storage loading files evaluation scoring training figures
 """
 """All rooms in the order of the pipeline: a room may import the rooms above it that its line names, and modules outside
 rooms: the files of ``mhpdata`` and ``mhpmodels`` themselves, ``mhpdata.kernels``, ``mhpdata.filesystem``, and
