@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.errors import PACK_AGAIN, OptionError, RecordError
+from mhpdata.errors import FIND_AGAIN, PACK_AGAIN, OptionError, RecordError
 from mhpdata.images.nearest_pixel import resize_labels
 from mhpdata.masks.joint_runs import check_runs, decode_runs
 from mhpdata.masks.mask_runs import MaskRuns, draw_mask, inflate_runs
@@ -104,7 +104,8 @@ class View:
                 raise self._placed(error, f"mask of person {person}") from error
             wrong = runs.labels[(runs.labels >= classes) & (runs.labels != 255)]
             if wrong.size:
-                damaged = RecordError("mask", f"is damaged (label {wrong[0]})", f"labels below {classes}, or 255")
+                found, expected = f"is damaged (label {wrong[0]})", f"labels below {classes}, or 255"
+                damaged = RecordError("mask", found, expected, FIND_AGAIN)
                 raise self._placed(damaged, f"mask of person {person}")
             yield person, runs
 
