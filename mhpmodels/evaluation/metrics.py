@@ -104,6 +104,12 @@ class Confusion:
         return float(self.iou.mean())
 
     @property
+    def miou_present(self) -> float:
+        """Mean of ``iou`` over the classes in the labels or the predictions, 0..1; 0 if there are none."""
+        present = self.iou[~self.absent]
+        return float(present.mean()) if present.size else 0.0
+
+    @property
     def _union(self) -> npt.NDArray[np.int64]:
         return np.asarray(self.matrix.sum(0) + self.matrix.sum(1) + self.missed - np.diagonal(self.matrix))
 

@@ -121,12 +121,12 @@ def score_persons(images: Sequence[Claims]) -> PersonFigures:
         first = np.unique(person[claims], return_index=True)[1]
         true = np.zeros(len(order), bool)
         true[claims[first]] = True
-        ap[t] = _area(true, persons)
+        ap[t] = area(true, persons)
         pcp[t] = share[true, t].sum() / persons
     return PersonFigures(ap, pcp, persons, len(order))
 
 
-def _area(true: NDArray[np.bool_], persons: int) -> float:
+def area(true: NDArray[np.bool_], persons: int) -> float:
     """Return the area under the precision envelope over recall; ``true`` is in order of score."""
     hits = np.cumsum(true)
     recall = np.concatenate([[0.0], hits / persons, [1.0]])

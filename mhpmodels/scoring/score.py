@@ -7,8 +7,9 @@
     folder ─submission─> labels, persons and their scores ─┘
 
 Labels give pixAcc, mIoU and IoU per class (``mhpmodels.evaluation.metrics``); persons give AP^p and PCP at .1 ... .9
-(``mhpmodels.scoring.persons``). At source size, predictions are compared with the annotations; at packed size, with the
-labels as packed and the persons' masks resized by nearest neighbour.
+(``mhpmodels.scoring.persons``), and AP^r, AP^h and COCO's AP (``mhpmodels.scoring.instances``). At source size,
+predictions are compared with the annotations; at packed size, with the labels as packed and the persons' masks resized
+by nearest neighbour.
 """
 
 from __future__ import annotations
@@ -27,6 +28,15 @@ from mhpdata.threads import crew
 from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.evaluation.results import NO_IMAGES
 from mhpmodels.evaluation.truth import merged_labels, packed_labels, person_runs, true_persons
+from mhpmodels.scoring.instances import (
+    InstanceFigures,
+    Instances,
+    human_figures,
+    human_instances,
+    part_figures,
+    part_instances,
+    pool,
+)
 from mhpmodels.scoring.overlap import overlap
 from mhpmodels.scoring.persons import Claims, PersonFigures, claim, score_persons
 from mhpmodels.scoring.submission import Submission
@@ -43,6 +53,8 @@ class Scored:
     row: Row
     confusion: Confusion | None
     claims: Claims | None
+    parts: Instances | None
+    humans: Instances | None
 
 
 def score(
@@ -104,12 +116,24 @@ def score(
         seen=chosen.seen,
         confusion=confusion if submission.has_labels else None,
         persons=_figures(images) if submission.has_persons else None,
+        parts=_part_figures(images),
+        humans=_human_figures(images),
         rows=tuple(found.row for found in images),
     )
 
 
 def _figures(images: list[Scored]) -> PersonFigures:
     return score_persons([found.claims for found in images if found.claims is not None])
+
+
+def _part_figures(images: list[Scored]) -> InstanceFigures | None:
+    found = [image.parts for image in images if image.parts is not None]
+    return part_figures(pool(found)) if found else None
+
+
+def _human_figures(images: list[Scored]) -> InstanceFigures | None:
+    found = [image.humans for image in images if image.humans is not None]
+    return human_figures(pool(found)) if found else None
 
 
 def _score_one(split: Split, submission: Submission, at_source: bool, index: int) -> Scored:
@@ -120,7 +144,7 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
         raise OptionError(place, "no labels", "a split with labels", remedy)
     size, file = record.source_size if at_source else record.size, split.file(index)
     overlap_rule, classes = str(split.manifest.options["overlap"]), len(split.classes)
-    confusion = claims = labels = None
+    confusion = claims = parts = humans = labels = None
     row, masks = Row(name, size[0], size[1]), person_runs(record, place, file)
     if submission.has_labels:
         truth = merged_labels(masks, overlap_rule, size) if at_source else packed_labels(record, classes, place, file)
@@ -131,9 +155,10 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
     if submission.has_persons:
         scores, layers = submission.persons(name, size, labels)
         try:
-            claims = claim(scores, overlap(layers, true_persons(masks, record.source_size, size), classes))
+            found = overlap(layers, true_persons(masks, record.source_size, size), classes)
         except PredictionError as error:
             where = submission.file_of_persons(name, [bool((layer.labels >= classes).any()) for layer in layers])
             raise error.at(where) from error
+        claims, parts, humans = claim(scores, found), part_instances(scores, found), human_instances(scores, found)
         row = row.with_persons(claims)
-    return Scored(row, confusion, claims)
+    return Scored(row, confusion, claims, parts, humans)

@@ -15,6 +15,7 @@ from mhpdata.wording import counted, has, printable
 
 if TYPE_CHECKING:
     from mhpmodels.evaluation.metrics import Confusion
+    from mhpmodels.scoring.instances import InstanceFigures
     from mhpmodels.scoring.persons import Claims, PersonFigures
 
 SIZES = ("source", "packed")
@@ -85,7 +86,9 @@ class Score:
         unseen: whether images that also appear in a training split were dropped.
         seen: number of images with a byte-identical copy in a split used for training.
         confusion: confusion matrix of the labels; None if the predictions have no labels.
-        persons: AP^p and PCP; None if the predictions have no persons.
+        persons: AP^p and PCP; None if the predictions have no persons with labels.
+        parts: AP^r and COCO's AP of parts; None if the predictions have no parts of persons.
+        humans: AP^h and COCO's AP of persons; None if the predictions have no persons.
         rows: one row per image, in the order of the split.
     """
 
@@ -100,6 +103,8 @@ class Score:
     seen: int
     confusion: Confusion | None
     persons: PersonFigures | None
+    parts: InstanceFigures | None
+    humans: InstanceFigures | None
     rows: tuple[Row, ...]
 
     def worst(self, count: int) -> tuple[str, ...]:
@@ -114,12 +119,24 @@ class Score:
             iou = dict(zip(self.classes, self.confusion.iou.tolist(), strict=True))
             found |= {"pixAcc": self.confusion.pix_acc, "mIoU": self.confusion.miou, "IoU": iou}
             found |= {"confusion": self.confusion.matrix.tolist(), "missed": self.confusion.missed.tolist()}
+            found["mIoU_present"] = self.confusion.miou_present
         if self.persons is not None:
             names = [f"{i / 10:.1f}" for i in range(1, 10)]
             found["AP^p"] = dict(zip(names, self.persons.ap.tolist(), strict=True))
             found["AP^p_vol"] = self.persons.ap_vol
             found["PCP"] = dict(zip(names, self.persons.pcp.tolist(), strict=True))
             found |= {"persons": self.persons.persons, "predictions": self.persons.predictions}
+        if self.parts is not None:
+            found |= _instances("AP^r", [f"{i / 10:.1f}" for i in range(1, 10)], self.parts)
+            found |= {"AP^r_vol_present": number(self.parts.vol_present), "AP_coco_parts": _coco(self.parts)}
+            by_class = zip(self.classes[1:], self.parts.ap.mean(axis=1).tolist(), strict=True)
+            found["AP^r_of_class"] = {name: number(value) for name, value in by_class}
+            coco = zip(self.classes[1:], self.parts.coco.mean(axis=(0, 1)).tolist(), strict=True)
+            found["AP_coco_of_class"] = {name: number(value) for name, value in coco}
+            found |= {"parts": int(self.parts.truths.sum()), "predicted_parts": int(self.parts.predictions.sum())}
+        if self.humans is not None:
+            found |= _instances("AP^h", [f"{i / 100:.2f}" for i in range(50, 100, 5)], self.humans)
+            found["AP_coco_persons"] = _coco(self.humans)
         return found
 
     def to_csv(self) -> str:
@@ -131,6 +148,20 @@ class Score:
         return text.getvalue()
 
 
+def number(value: float) -> float | None:
+    """Return a number for JSON, which has no NaN: None for it."""
+    return value if value == value else None
+
+
+def _instances(name: str, keys: Sequence[str], found: InstanceFigures) -> dict[str, Any]:
+    return {name: dict(zip(keys, found.mean.tolist(), strict=True)), f"{name}_vol": found.vol}
+
+
+def _coco(found: InstanceFigures) -> dict[str, float | None]:
+    values = {"AP": found.coco_ap(), "AP50": found.coco_ap(0), "AP75": found.coco_ap(5)}
+    return {name: number(value) for name, value in values.items()}
+
+
 def table(score: Score) -> str:
     """Format a score as text."""
     choice = f"protocol {score.protocol}" if score.split == "val" else ""
@@ -138,9 +169,19 @@ def table(score: Score) -> str:
     facts += ["unseen" * score.unseen, f"predictions as {score.form}, at {score.at} size"]
     lines = [", ".join(fact for fact in facts if fact), ""]
     if score.confusion is not None:
-        lines += [*label_lines(score.confusion, score.classes), ""]
+        absent = int(score.confusion.absent.sum())
+        lines += label_lines(score.confusion, score.classes)
+        lines += [
+            f"mIoU over the {counted(len(score.classes) - absent, 'class', 'classes')} present: "
+            f"{score.confusion.miou_present:.4f}",
+            "",
+        ]
     if score.persons is not None:
         lines += [*person_lines(score.persons), ""]
+    if score.parts is not None:
+        lines += [*part_lines(score.parts, score.classes), ""]
+    if score.humans is not None:
+        lines += [*human_lines(score.humans), ""]
     if score.unknown != UNKNOWN[0]:
         lines.append("Out-of-range predicted labels were counted as the official code does, not rejected.")
     if score.seen:
@@ -167,4 +208,31 @@ def person_lines(persons: PersonFigures) -> list[str]:
         "PCP   " + "".join(f"{value:8.4f}" for value in persons.pcp),
         "",
         f"AP^p_vol: {persons.ap_vol:.4f}, {counted(persons.persons, 'person')}, {persons.predictions} predicted",
+    ]
+
+
+def part_lines(parts: InstanceFigures, classes: Sequence[str]) -> list[str]:
+    """Return AP^r at each threshold, its means, and AP^r_vol of each class as lines of text."""
+    lines, width = [], max(map(len, classes))
+    for c, (name, ap) in enumerate(zip(classes[1:], parts.ap.mean(axis=1), strict=True), 1):
+        lines.append(f"{c:3} {name:{width}} AP^r_vol" + (f" {ap:8.4f}" if ap == ap else "   absent, counts 0"))
+    present = int(parts.present.sum())
+    return [
+        *lines,
+        "",
+        "t     " + "".join(f"{i / 10:8.1f}" for i in range(1, 10)),
+        "AP^r  " + "".join(f"{value:8.4f}" for value in parts.mean),
+        f"AP^r_vol: {parts.vol:.4f}, over the {counted(present, 'class', 'classes')} present: {parts.vol_present:.4f}, "
+        f"{counted(int(parts.truths.sum()), 'part')}, {int(parts.predictions.sum())} predicted",
+        f"COCO AP of parts: {parts.coco_ap():.4f}, AP50 {parts.coco_ap(0):.4f}, AP75 {parts.coco_ap(5):.4f}",
+    ]
+
+
+def human_lines(humans: InstanceFigures) -> list[str]:
+    """Return AP^h at each threshold and its mean as lines of text."""
+    return [
+        "t     " + "".join(f"{i / 100:8.2f}" for i in range(50, 100, 5)),
+        "AP^h  " + "".join(f"{value:8.4f}" for value in humans.mean),
+        f"AP^h_vol: {humans.vol:.4f}",
+        f"COCO AP of persons: {humans.coco_ap():.4f}, AP50 {humans.coco_ap(0):.4f}, AP75 {humans.coco_ap(5):.4f}",
     ]

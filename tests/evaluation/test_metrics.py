@@ -53,7 +53,7 @@ def test_an_absent_class_counts_zero_and_one_only_predicted_is_not_absent():
     ours.update(np.array([0, 0, 2]), np.array([0, 0, 0]))
     assert ours.iou.tolist() == [2 / 3, 0, 0, 0]
     assert ours.absent.tolist() == [False, True, False, True]
-    assert ours.miou == 2 / 3 / 4
+    assert ours.miou == 2 / 3 / 4 and ours.miou_present == 2 / 3 / 2
     assert ours.pix_acc == 2 / 3
 
 
@@ -61,7 +61,7 @@ def test_nothing_labelled_is_zero_and_not_nan():
     ours = Confusion(19)
     ours.update(np.zeros((2, 3, 3), np.uint8), np.full((2, 3, 3), 255, np.uint8))
     ours.update(np.zeros((0, 3, 3), np.uint8), np.zeros((0, 3, 3), np.uint8))
-    assert (ours.labelled, ours.pix_acc, ours.miou) == (0, 0.0, 0.0)
+    assert (ours.labelled, ours.pix_acc, ours.miou, ours.miou_present) == (0, 0.0, 0.0, 0.0)
     assert ours.absent.all()
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import naive_instances
 import naive_metrics
 import naive_score
 import numpy as np
@@ -17,6 +18,7 @@ import mhpdata
 from mhpdata.errors import OptionError, PredictionError, RecordError
 from mhpdata.labels import MHP_V1
 from mhpmodels.files.png import encode_indexed
+from mhpmodels.scoring.instances import HUMAN_THRESHOLDS
 from mhpmodels.scoring.overlap import overlap
 from mhpmodels.scoring.score import score
 from mhpmodels.scoring.submission import Submission
@@ -75,6 +77,12 @@ def test_spoilt_predictions_score_as_the_slow_twins_say(packed, tmp_path, form, 
             assert found.persons.ap[t] == pytest.approx(ap, abs=1e-12)
             assert found.persons.pcp[t] == pytest.approx(pcp, abs=1e-12)
         assert 0 < found.persons.ap_vol < 1
+        for t, threshold in enumerate(naive_score.THRESHOLDS):
+            of_class = [naive_instances.average_precision(images, 19, threshold, c) or 0 for c in range(1, 19)]
+            assert found.parts.mean[t] == pytest.approx(np.mean(of_class), abs=1e-12)
+        for t, threshold in enumerate(HUMAN_THRESHOLDS):
+            expected = naive_instances.average_precision(images, 19, threshold)
+            assert found.humans.ap[0, t] == pytest.approx(expected, abs=1e-12)
         for row, (masks, persons) in zip(found.rows, images, strict=True):
             means = [
                 [np.nanmean(naive_score.class_ious(predicted, mask, 19)) for mask in masks] for _, predicted in persons

@@ -35,6 +35,11 @@ def test_the_command(packed, tmp_path):
     content = json.loads(command(*flags, "--json", "--at", "source", "--workers", 1).stdout)
     assert content == json.loads(json.dumps(found.as_dict()))
     assert content["AP^p"]["0.5"] == found.persons.ap[4] and content["PCP"]["0.5"] == found.persons.pcp[4]
+    assert f"AP^r_vol: {found.parts.vol:.4f}, over the" in text and f"AP^h_vol: {found.humans.vol:.4f}" in text
+    assert f"classes present: {found.confusion.miou_present:.4f}" in text
+    assert content["AP^r"]["0.5"] == found.parts.mean[4] and content["AP^h"]["0.75"] == found.humans.ap[0, 5]
+    assert content["AP^r_vol"] == found.parts.vol and content["AP^h_vol"] == found.humans.vol
+    assert content["AP_coco_persons"]["AP50"] == found.humans.coco_ap(0)
     with (tmp_path / "rows.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == ["0010", "0011", "0012"]
