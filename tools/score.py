@@ -18,6 +18,7 @@ from mhptools.running import Command
 EXAMPLE = """\b
 Example:
   mhp score --data rec/ --split test --pred pred/
+  mhp score --data rec/ --split test --pred pred/ --against baseline/
 
 \b
 Contents of the --pred folder, and the metrics for each:
@@ -33,8 +34,8 @@ packed: the packed size).
 
 GROUPS = (
     ("Input", ("data", "pred", "split", "cache", "cache_gb", "val_protocol", "leak_free", "unseen")),
-    ("Scoring", ("at", "unknown_labels", "workers")),
-    ("Output", ("as_json", "csv_path", "worst", "count", "overwrite")),
+    ("Scoring", ("at", "unknown_labels", "against", "bootstrap", "seed", "workers")),
+    ("Output", ("as_json", "markdown", "csv_path", "worst", "count", "overwrite")),
 )
 
 
@@ -58,9 +59,18 @@ GROUPS = (
     help="Reject labels outside the dataset's classes, or count them as the official code of each metric does.",
 )
 @options_of_a_cache
+@click.option("--against", type=FOLDER, help="Other predictions of the same images, to print the differences.")
+@click.option(
+    "--bootstrap",
+    type=int,
+    help="Number of bootstrap samples of the images for 95 % intervals; 0 for no intervals.  [default: 1000 with "
+    "--against, otherwise 0]",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap samples.")
 @options_of_the_images
 @WORKERS
 @AS_JSON
+@click.option("--markdown", is_flag=True, help="Print Markdown tables.")
 @click.option("--csv", "csv_path", type=PATH, help="CSV file to write, with one row per image.")
 @click.option(
     "--worst",
@@ -75,11 +85,15 @@ def main(
     split: str,
     at: str,
     unknown_labels: str,
+    against: str | None,
+    bootstrap: int | None,
+    seed: int,
     val_protocol: str,
     leak_free: bool,
     unseen: bool,
     workers: int | None,
     as_json: bool,
+    markdown: bool,
     csv_path: str | None,
     worst: str | None,
     count: int,
@@ -91,25 +105,32 @@ def main(
     The predictions may come from any program; no framework is needed.
     """
     import json
+    from functools import partial
     from pathlib import Path
 
     from mhpdata.options import check_range
     from mhpmodels.figures.page import Page
     from mhpmodels.files.output import check_out, write_file
+    from mhpmodels.scoring.comparison import MOST_SAMPLES, MOST_SEED, SAMPLES, compare_scores
     from mhpmodels.scoring.score import score
     from mhpmodels.scoring.table import table
     from mhpmodels.showing.selection import MAX_ROWS
 
+    if as_json and markdown:
+        raise click.UsageError("--json and --markdown are two forms of the output. Pass one of them.")
+    samples = (SAMPLES if against is not None else 0) if bootstrap is None else bootstrap
+    check_range("bootstrap", samples, 0, MOST_SAMPLES)
+    check_range("seed", seed, 0, MOST_SEED)
     check_range("count", count, 1, MAX_ROWS)
     if csv_path is not None:
         check_out(Path(csv_path), overwrite, option="csv")
     if worst is not None:
         check_out(Path(worst), overwrite, ".png", "worst")
         Page()  # fails now if Matplotlib is missing
-    found = score(
+    score_of = partial(
+        score,
         data,
-        pred,
-        split,
+        split=split,
         at=at,
         unknown=unknown_labels,
         protocol=val_protocol,
@@ -119,7 +140,18 @@ def main(
         progress=progress(),
         cache=take_cache(given),
     )
-    print(json.dumps(found.as_dict(), indent=1) if as_json else table(found))
+    found = score_of(pred)
+    other = score_of(against) if against is not None else None
+    compared = None
+    if markdown or samples or other is not None:
+        names = (pred, against or "")
+        compared = compare_scores(found, other, names=names, samples=samples, seed=seed, threads=workers)
+    if as_json:
+        print(json.dumps(found.as_dict() | (compared.as_dict() if compared is not None else {}), indent=1))
+    elif markdown and compared is not None:
+        print(compared.markdown())
+    else:
+        print(table(found) if compared is None else f"{table(found)}\n\n{compared.text()}")
     if csv_path is not None:
         write_file(Path(csv_path), found.to_csv().encode(), overwrite)
     if worst is not None:

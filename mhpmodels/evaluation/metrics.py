@@ -104,6 +104,12 @@ class Confusion:
         return float(self.iou.mean())
 
     @property
+    def pixels(self) -> npt.NDArray[np.int64]:
+        """int64 (3, C): correct, true and predicted pixels of each class, from which all figures follow."""
+        counts = self.matrix
+        return np.stack([np.diagonal(counts), counts.sum(axis=1) + self.missed, counts.sum(axis=0)])
+
+    @property
     def miou_present(self) -> float:
         """Mean of ``iou`` over the classes in the labels or the predictions, 0..1; 0 if there are none."""
         present = self.iou[~self.absent]
@@ -111,7 +117,8 @@ class Confusion:
 
     @property
     def _union(self) -> npt.NDArray[np.int64]:
-        return np.asarray(self.matrix.sum(0) + self.matrix.sum(1) + self.missed - np.diagonal(self.matrix))
+        correct, true, predicted = self.pixels
+        return np.asarray(true + predicted - correct)
 
     def __repr__(self) -> str:
         return f"<pixAcc {self.pix_acc:.4f}, mIoU {self.miou:.4f} over {self.labelled} pixels>"

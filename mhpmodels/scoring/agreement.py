@@ -40,7 +40,7 @@ from mhpdata.wording import counted, printable
 from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.evaluation.truth import merged_labels
 from mhpmodels.scoring.overlap import Labels, Layer, overlap
-from mhpmodels.scoring.persons import Claims, PersonFigures, claim, score_persons
+from mhpmodels.scoring.persons import Claims, PersonFigures, claim, rank, score_persons
 from mhpmodels.scoring.table import Row, label_lines, person_lines
 
 LEAST = 10
@@ -187,7 +187,7 @@ def measure_agreement(
         classes=tuple(listing.labels.names),
         groups=tuple(groups),
         confusion=confusion,
-        persons=score_persons([one.claims for one in compared]),
+        persons=score_persons(rank([one.claims for one in compared])),
         rows=tuple(one.row for one in compared),
         alike=sum(one.alike for one in compared),
         left_out=tuple(left_out),

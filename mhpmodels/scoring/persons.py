@@ -98,36 +98,65 @@ def claim(scores: Sequence[float], found: Overlap) -> Claims:
     return Claims(confidence, best, person, share, mean.max(axis=0, initial=0.0))
 
 
-def score_persons(images: Sequence[Claims]) -> PersonFigures:
-    """Compute AP^p and PCP of a set of images, given in the order of the split.
+@dataclass(frozen=True)
+class Ranked:
+    """The predicted persons of a set of images by descending score, with the outcome of their claims.
+
+    Attributes:
+        images: int64 (n,) index of each one's image.
+        true: uint8 (n, 9) whether it is a true positive at each of THRESHOLDS.
+        share: float64 (n, 9) as of ``Claims``.
+        persons: int64 (images,) number of true persons of each image.
+    """
+
+    images: NDArray[np.int64]
+    true: NDArray[np.uint8]
+    share: Floats
+    persons: NDArray[np.int64]
+
+
+def rank(images: Sequence[Claims]) -> Ranked:
+    """Sort the predicted persons of at least one image, given in the order of the split, and decide who is found."""
+    persons = np.array([len(image.covered) for image in images], np.int64)
+    scores = np.concatenate([image.scores for image in images])
+    best = np.concatenate([image.best for image in images])
+    share = np.concatenate([image.share for image in images])
+    before = np.append(0, np.cumsum(persons))
+    person = np.concatenate([image.person + start for image, start in zip(images, before, strict=False)])
+    order = np.argsort(-scores, kind="stable")
+    best, person = best[order], person[order]
+    true = np.zeros((len(order), len(THRESHOLDS)), np.uint8)
+    for t, threshold in enumerate(THRESHOLDS):
+        claims = np.flatnonzero(best > threshold)
+        true[claims[np.unique(person[claims], return_index=True)[1]], t] = 1
+    of_image = np.repeat(np.arange(len(images)), [len(image.scores) for image in images])
+    return Ranked(of_image[order], true, share[order], persons)
+
+
+def score_persons(ranked: Ranked) -> PersonFigures:
+    """Compute AP^p and PCP of a set of images.
 
     Raises:
         PredictionError: no image has a true person.
     """
-    persons = sum(len(image.covered) for image in images)
+    persons = int(ranked.persons.sum())
     if not persons:
         remedy = "Pass a --split with persons; to score labels only, move global_tag and masks out of the predictions."
         raise PredictionError("annotated persons", "none in these images", "at least one", remedy)
-    scores = np.concatenate([image.scores for image in images])
-    best = np.concatenate([image.best for image in images])
-    share = np.concatenate([image.share for image in images])
-    before = np.cumsum([0, *(len(image.covered) for image in images)])
-    person = np.concatenate([image.person + start for image, start in zip(images, before, strict=False)])
-    order = np.argsort(-scores, kind="stable")
-    best, share, person = best[order], share[order], person[order]
-    ap, pcp = np.zeros((2, len(THRESHOLDS)))
-    for t, threshold in enumerate(THRESHOLDS):
-        claims = np.flatnonzero(best > threshold)
-        first = np.unique(person[claims], return_index=True)[1]
-        true = np.zeros(len(order), bool)
-        true[claims[first]] = True
-        ap[t] = area(true, persons)
-        pcp[t] = share[true, t].sum() / persons
-    return PersonFigures(ap, pcp, persons, len(order))
+    true = ranked.true.astype(bool)
+    columns = range(len(THRESHOLDS))
+    ap = np.array([area(true[:, t], persons) for t in columns])
+    pcp = np.array([ranked.share[true[:, t], t].sum() / persons for t in columns])
+    return PersonFigures(ap, pcp, persons, len(true))
 
 
 def area(true: NDArray[np.bool_], persons: int) -> float:
-    """Return the area under the precision envelope over recall; ``true`` is in order of score."""
+    """Return the area under the precision envelope over recall.
+
+    Args:
+        true: bool (n,) whether each prediction is a true positive, by descending score.
+        persons: number of true persons or instances.
+    """
     hits = np.cumsum(true)
     recall = np.concatenate([[0.0], hits / persons, [1.0]])
     precision = np.concatenate([[0.0], hits / np.arange(1, len(true) + 1), [0.0]])

@@ -14,10 +14,13 @@ by nearest neighbour.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mhpdata.errors import OptionError, PredictionError
 from mhpdata.options import Folder, ValProtocol, check_choice
@@ -29,7 +32,6 @@ from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.evaluation.results import NO_IMAGES
 from mhpmodels.evaluation.truth import merged_labels, packed_labels, person_runs, true_persons
 from mhpmodels.scoring.instances import (
-    InstanceFigures,
     Instances,
     human_figures,
     human_instances,
@@ -38,7 +40,8 @@ from mhpmodels.scoring.instances import (
     pool,
 )
 from mhpmodels.scoring.overlap import overlap
-from mhpmodels.scoring.persons import Claims, PersonFigures, claim, score_persons
+from mhpmodels.scoring.persons import Claims, claim, rank, score_persons
+from mhpmodels.scoring.resample import PerImage
 from mhpmodels.scoring.submission import Submission
 from mhpmodels.scoring.table import SIZES, UNKNOWN, Row, Score
 
@@ -52,6 +55,7 @@ class Scored:
 
     row: Row
     confusion: Confusion | None
+    pixels: NDArray[np.int64] | None
     claims: Claims | None
     parts: Instances | None
     humans: Instances | None
@@ -101,9 +105,10 @@ def score(
             for found in workers.each(partial(_score_one, opened, submission, at == "source"), chosen.indices):
                 if found.confusion is not None:
                     confusion.merge(found.confusion)
-                images.append(found)
+                images.append(replace(found, confusion=None))
     finally:
         opened.close()
+    per_image = _collect(images)
     return Score(
         form=submission.form,
         classes=opened.classes,
@@ -115,25 +120,25 @@ def score(
         unseen=unseen,
         seen=chosen.seen,
         confusion=confusion if submission.has_labels else None,
-        persons=_figures(images) if submission.has_persons else None,
-        parts=_part_figures(images),
-        humans=_human_figures(images),
+        persons=score_persons(per_image.persons) if per_image.persons is not None else None,
+        parts=part_figures(per_image.parts) if per_image.parts is not None else None,
+        humans=human_figures(per_image.humans) if per_image.humans is not None else None,
         rows=tuple(found.row for found in images),
+        per_image=per_image,
     )
 
 
-def _figures(images: list[Scored]) -> PersonFigures:
-    return score_persons([found.claims for found in images if found.claims is not None])
-
-
-def _part_figures(images: list[Scored]) -> InstanceFigures | None:
-    found = [image.parts for image in images if image.parts is not None]
-    return part_figures(pool(found)) if found else None
-
-
-def _human_figures(images: list[Scored]) -> InstanceFigures | None:
-    found = [image.humans for image in images if image.humans is not None]
-    return human_figures(pool(found)) if found else None
+def _collect(images: list[Scored]) -> PerImage:
+    pixels = [image.pixels for image in images if image.pixels is not None]
+    claims = [image.claims for image in images if image.claims is not None]
+    parts = [image.parts for image in images if image.parts is not None]
+    humans = [image.humans for image in images if image.humans is not None]
+    return PerImage(
+        pixels=np.stack(pixels) if pixels else None,
+        persons=rank(claims) if claims else None,
+        parts=pool(parts) if parts else None,
+        humans=pool(humans) if humans else None,
+    )
 
 
 def _score_one(split: Split, submission: Submission, at_source: bool, index: int) -> Scored:
@@ -144,13 +149,14 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
         raise OptionError(place, "no labels", "a split with labels", remedy)
     size, file = record.source_size if at_source else record.size, split.file(index)
     overlap_rule, classes = str(split.manifest.options["overlap"]), len(split.classes)
-    confusion = claims = parts = humans = labels = None
+    confusion = pixels = claims = parts = humans = labels = None
     row, masks = Row(name, size[0], size[1]), person_runs(record, place, file)
     if submission.has_labels:
         truth = merged_labels(masks, overlap_rule, size) if at_source else packed_labels(record, classes, place, file)
         confusion = Confusion(classes)
         labels = submission.labels(name, size)
         confusion.update(labels, truth, missing=submission.unknown == "official")
+        pixels = confusion.pixels
         row = row.with_labels(confusion)
     if submission.has_persons:
         scores, layers = submission.persons(name, size, labels)
@@ -161,4 +167,4 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
             raise error.at(where) from error
         claims, parts, humans = claim(scores, found), part_instances(scores, found), human_instances(scores, found)
         row = row.with_persons(claims)
-    return Scored(row, confusion, claims, parts, humans)
+    return Scored(row, confusion, pixels, claims, parts, humans)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mhpmodels.evaluation.metrics import Confusion
     from mhpmodels.scoring.instances import InstanceFigures
     from mhpmodels.scoring.persons import Claims, PersonFigures
+    from mhpmodels.scoring.resample import PerImage
 
 SIZES = ("source", "packed")
 """Sizes at which predictions are compared."""
@@ -90,6 +91,7 @@ class Score:
         parts: AP^r and COCO's AP of parts; None if the predictions have no parts of persons.
         humans: AP^h and COCO's AP of persons; None if the predictions have no persons.
         rows: one row per image, in the order of the split.
+        per_image: what the figures were computed from, for resampling.
     """
 
     form: str
@@ -106,6 +108,7 @@ class Score:
     parts: InstanceFigures | None
     humans: InstanceFigures | None
     rows: tuple[Row, ...]
+    per_image: PerImage
 
     def worst(self, count: int) -> tuple[str, ...]:
         """Return the names of the ``count`` worst images, worst first; ties keep the order of the split."""

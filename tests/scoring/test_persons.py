@@ -9,17 +9,16 @@ from person_cases import layer, random_case
 
 from mhpdata.errors import PredictionError
 from mhpmodels.scoring.overlap import Layer, overlap
-from mhpmodels.scoring.persons import THRESHOLDS, claim, score_persons
+from mhpmodels.scoring.persons import THRESHOLDS, claim, rank, score_persons
 
 
 def figures(images, classes):
     """Score [(true masks, [(score, predicted map)])]."""
-    return score_persons(
-        [
-            claim([score for score, _ in persons], overlap([layer(p) for _, p in persons], masks, classes))
-            for masks, persons in images
-        ]
-    )
+    claims = [
+        claim([score for score, _ in persons], overlap([layer(p) for _, p in persons], masks, classes))
+        for masks, persons in images
+    ]
+    return score_persons(rank(claims))
 
 
 def check(images, classes):

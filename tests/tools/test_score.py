@@ -14,6 +14,7 @@ from stored import NEEDS_OBSTORE, served
 
 from mhpdata.labels import MHP_V1
 from mhpmodels.figures.colours import picture_palette
+from mhpmodels.scoring.comparison import compare_scores
 from mhpmodels.scoring.score import score
 from mhpmodels.scoring.table import table
 
@@ -106,3 +107,24 @@ def test_a_second_score_of_a_packed_folder_at_an_address_makes_no_request_for_re
         for _ in range(2):
             assert json.loads(command("--data", address, *flags).stdout) == local
             assert server.count("GET", ".rec") == 1
+
+
+def test_against_another_prediction(packed, tmp_path):
+    right, wrong = truth(packed), spoil(truth(packed))
+    a, b = submit(tmp_path / "a", "official", right), submit(tmp_path / "b", "official", wrong)
+    flags = ("--data", packed, "--pred", a, "--split", "test")
+    text = command(*flags).stdout
+    scores = score(packed, a, "test"), score(packed, b, "test")
+    compared = compare_scores(*scores, names=(str(a), str(b)))
+    assert command(*flags, "--against", b).stdout == f"{text}\n{compared.text()}\n"
+    assert command(*flags, "--against", b, "--markdown").stdout == f"{compared.markdown()}\n"
+    content = json.loads(command(*flags, "--against", b, "--json", "--bootstrap", 50, "--seed", 3).stdout)
+    expected = compare_scores(*scores, names=(str(a), str(b)), samples=50, seed=3).as_dict()
+    assert content == json.loads(json.dumps(scores[0].as_dict() | expected))
+    alone = compare_scores(scores[0], names=(str(a), ""), samples=20)
+    assert command(*flags, "--bootstrap", 20).stdout == f"{text}\n{alone.text()}\n"
+    assert "| mIoU |" in command(*flags, "--markdown").stdout
+    assert "Pass one of them" in command(*flags, "--markdown", "--json", status=2).stderr
+    assert "--bootstrap: -1" in command(*flags, "--bootstrap", -1, status=2).stderr
+    (b / "global_seg" / "0011.png").unlink()
+    assert "1 of 3 images has no PNG" in command(*flags, "--against", b, status=1).stderr
