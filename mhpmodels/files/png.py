@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from mhpdata.errors import ImageError, PredictionError
 from mhpdata.images.encode import LEVEL, encode_png
-from mhpdata.images.formats.chunks import PALETTE, PNG_SIGNATURE
+from mhpdata.images.formats.chunks import PALETTE, PNG_SIGNATURE, RGB, read_png
+from mhpdata.images.formats.png import decode_png
 from mhpdata.images.header import AS_ONE, NAMES, read_header
 from mhpdata.images.label_png import SAVE_AS, NoLabelsError, read_values
 from mhpdata.opencv import cv2
@@ -89,7 +90,45 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *
         PredictionError: the file is not a PNG, has another size, was turned upright, holds no labels or does not
             decode.
     """
-    expected = f"a PNG with the {what} at each pixel"
+    _check(data, place, size, f"a PNG with the {what} at each pixel")
+    try:
+        return read_values(data, labels)
+    except NoLabelsError as error:
+        raise PredictionError(place, error.found, error.expected, error.remedy) from error
+    except ValueError as error:
+        raise PredictionError(place, f"damaged PNG: {error}", "a complete PNG", _AGAIN) from error
+
+
+def decode_segments(data: bytes, place: str, size: tuple[int, int]) -> NDArray[np.int32]:
+    """Decode a PNG of COCO's panoptic format.
+
+    Args:
+        data: content of the file.
+        place: name of the file, for error messages.
+        size: required (height, width).
+
+    Returns:
+        int32 (height, width): R + 256 G + 65536 B.
+
+    Raises:
+        PredictionError: as for ``decode_labels``, or the PNG is not 8-bit RGB.
+    """
+    expected = "an 8-bit RGB PNG with the segment id at each pixel, R + 256 G + 65536 B"
+    _check(data, place, size, expected)
+    try:
+        png = read_png(data)
+        colours = decode_png(png) if (png.color, png.bits) == (RGB, 8) else None
+    except ValueError as error:
+        raise PredictionError(place, f"damaged PNG: {error}", "a complete PNG", _AGAIN) from error
+    if colours is None:
+        found = f"has colour type {png.color} with {png.bits} bits"
+        raise PredictionError(place, found, expected, "Write it as panopticapi's id2rgb does.")
+    samples = colours.astype(np.int32)
+    return np.asarray(samples[..., 0] + (samples[..., 1] << 8) + (samples[..., 2] << 16))
+
+
+def _check(data: bytes, place: str, size: tuple[int, int], expected: str) -> None:
+    """Raise PredictionError unless a file is a PNG of this size whose pixels are in the stored order."""
     try:
         header = read_header(data, place)
     except ImageError as error:
@@ -108,9 +147,3 @@ def decode_labels(data: bytes, place: str, size: tuple[int, int], labels: int, *
             remedy = f"If the image was turned upright by EXIF: {_RAW} Otherwise: {remedy}"
         wanted = f"{size[0]} x {size[1]}, the size of its labels"
         raise PredictionError(place, f"is {header.height} x {header.width}", wanted, remedy)
-    try:
-        return read_values(data, labels)
-    except NoLabelsError as error:
-        raise PredictionError(place, error.found, error.expected, error.remedy) from error
-    except ValueError as error:
-        raise PredictionError(place, f"damaged PNG: {error}", "a complete PNG", _AGAIN) from error

@@ -41,6 +41,7 @@ from mhpmodels.scoring.instances import (
 )
 from mhpmodels.scoring.overlap import overlap
 from mhpmodels.scoring.persons import Claims, claim, rank, score_persons
+from mhpmodels.scoring.regions import region_instances
 from mhpmodels.scoring.resample import PerImage
 from mhpmodels.scoring.submission import Submission
 from mhpmodels.scoring.table import SIZES, UNKNOWN, Row, Score
@@ -98,7 +99,7 @@ def score(
         chosen = choose_images(opened.manifest, split, protocol, leak_free, unseen)
         if not chosen.names:
             raise OptionError(f"{folder}, split {split}", "no images", "at least one", NO_IMAGES)
-        submission = Submission(predictions, chosen.names, len(opened.classes), unknown)
+        submission = Submission(predictions, chosen.names, len(opened.classes), unknown, opened)
         confusion, images = Confusion(len(opened.classes)), []
         progress = reading.get("progress", False)
         with crew(len(chosen.indices), "images", reading.get("threads"), progress) as workers:
@@ -165,6 +166,13 @@ def _score_one(split: Split, submission: Submission, at_source: bool, index: int
         except PredictionError as error:
             where = submission.file_of_persons(name, [bool((layer.labels >= classes).any()) for layer in layers])
             raise error.at(where) from error
-        claims, parts, humans = claim(scores, found), part_instances(scores, found), human_instances(scores, found)
+        claims = claim(scores, found)
+        if not submission.files:
+            parts, humans = part_instances(scores, found), human_instances(scores, found)
         row = row.with_persons(claims)
+    draw_truth = partial(true_persons, masks, record.source_size, size)
+    if "parts" in submission.files:
+        parts = region_instances(submission.files["parts"], name, size, draw_truth, classes)
+    if "persons" in submission.files:
+        humans = region_instances(submission.files["persons"], name, size, draw_truth, classes)
     return Scored(row, confusion, pixels, claims, parts, humans)

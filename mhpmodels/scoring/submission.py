@@ -1,4 +1,4 @@
-"""Read a folder of predictions in one of three forms, detected from its contents.
+"""Read a folder of predictions in one of five forms, detected from its contents.
 
 ::
 
@@ -8,6 +8,8 @@
                 image, ``0001 1 0.98 2 0.75``: the numbers of the persons in global_tag, each with its score
     masks       results.txt, masks/0001_1.png, masks/0001_2.png, ...
                 one label map per person, which may overlap; results.txt as above; global_seg/ is optional
+    coco        persons.json, parts.json    either or both: regions of persons and parts (mhpmodels.scoring.coco_files)
+    panoptic    the same, with PNGs in persons/ and parts/
 
 PNGs have the forms of ``mhpdata.images.label_png``: one label per pixel, at the size of the image. As in the official
 code (``eval_submission.py``), a person in results.txt without a pixel in global_tag is ignored, but a mask without a
@@ -29,13 +31,15 @@ from mhpdata.kernels.arrays import Bytes, ShortWords
 from mhpdata.kernels.jit import kernel
 from mhpdata.options import check_path
 from mhpdata.source.files import MAX_FILE_BYTES
+from mhpdata.storage.split import Split
 from mhpdata.wording import has, to_replace, unread
 from mhpmodels.files.png import decode_labels
 from mhpmodels.scoring.overlap import Layer
 from mhpmodels.scoring.person_list import LINE, RESULTS, read_results
+from mhpmodels.scoring.regions import coco_paths, label_map, linked, person_layers, read_files
 
 SEGMENTS, TAGS, MASKS = "global_seg", "global_tag", "masks"
-FORMS = ("labels", "official", "masks")
+FORMS = ("labels", "official", "masks", "coco", "panoptic")
 Labels = NDArray[np.uint8]
 
 
@@ -46,11 +50,19 @@ class Submission:
         folder: folder of the predictions.
         form: one of FORMS.
         has_labels: whether the predictions contain label maps.
-        has_persons: whether the predictions contain persons.
+        has_persons: whether the predictions contain persons with labels.
+        files: the files of the coco and panoptic forms, by kind ("persons", "parts").
         unknown: one of ``mhpmodels.scoring.table.UNKNOWN``.
     """
 
-    def __init__(self, folder: str | Path, names: Sequence[str], classes: int, unknown: str = "error") -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        names: Sequence[str],
+        classes: int,
+        unknown: str = "error",
+        split: Split | None = None,
+    ) -> None:
         """Detect the form and check that all images have predictions.
 
         Args:
@@ -59,6 +71,7 @@ class Submission:
             classes: number of classes; labels are below it.
             unknown: one of ``mhpmodels.scoring.table.UNKNOWN``: "error" rejects out-of-range labels, "official" keeps
                 them.
+            split: the packed split, which the coco and panoptic forms need.
 
         Raises:
             PredictionError: the folder is missing or has none of the forms, or predictions of some images are missing.
@@ -72,10 +85,18 @@ class Submission:
             raise PredictionError(folder, found, "a folder of predictions", remedy)
         self._classes, self._taken = classes, 256 if unknown == "official" else classes
         there = {name for name in (RESULTS, SEGMENTS, TAGS, MASKS) if (self.folder / name).exists()}
-        if TAGS in there and MASKS in there:
+        paths = {} if split is None else coco_paths(self.folder, split.name)
+        several = [name for name in (TAGS, MASKS) if name in there] + [path.name for path in paths.values()][:1]
+        if len(several) > 1:
             remedy = f"Move the one that you do not want to score out of {folder}."
-            found = f"both {TAGS} and {MASKS}, two forms of person predictions"
+            found = f"both {several[0]} and {several[1]}, two forms of person predictions"
             raise PredictionError(folder, found, "one of the two", remedy)
+        self.files = {} if split is None else read_files(paths, split, names)
+        if self.files:
+            self.form = "panoptic" if any(file.panoptic for file in self.files.values()) else "coco"
+            self.has_labels = "parts" in self.files and self.files["parts"].panoptic
+            self.has_persons = len(self.files) == 2 and linked(self.files["persons"], self.files["parts"])
+            return
         self.form = "official" if TAGS in there else "masks" if MASKS in there else "labels"
         self.has_persons = self.form != "labels"
         self.has_labels = self.form != "masks" or SEGMENTS in there
@@ -110,6 +131,8 @@ class Submission:
         Raises:
             PredictionError: the file is missing, damaged, of the wrong size, or has an out-of-range label.
         """
+        if self.files:
+            return label_map(self.files["parts"], name, size)
         return self._read(self._segments / f"{name}.png", size)
 
     def persons(
@@ -125,6 +148,8 @@ class Submission:
         Raises:
             PredictionError: a file is missing, damaged, of the wrong size, or has an out-of-range label.
         """
+        if self.files:
+            return person_layers(self.files["persons"], self.files["parts"], name, size)
         listed = self._listed[name]
         if self.form == "masks":
             everybody = np.ones(size, np.uint8)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.errors import PredictionError
 from mhpdata.labels import IGNORE
 from mhpdata.storage.split import Split, open_split
 from mhpdata.terms import licence_line
@@ -20,6 +21,7 @@ from mhpmodels.figures.legend import draw_legend, present_classes
 from mhpmodels.figures.page import LINE, MARGIN, MUTED, WIDTH, Page
 from mhpmodels.figures.panels import CONFLICTING, column_left, panel_size, photo_panel, pick
 from mhpmodels.files.png import encode_picture
+from mhpmodels.scoring.regions import label_map
 from mhpmodels.scoring.submission import Submission
 from mhpmodels.scoring.table import Score
 
@@ -43,7 +45,8 @@ def picture_of_the_worst(folder: str | Path, predictions: str | Path, result: Sc
     """
     opened = open_split(folder, result.split)
     try:
-        submission = Submission(predictions, [row.name for row in result.rows], len(result.classes), result.unknown)
+        names = [row.name for row in result.rows]
+        submission = Submission(predictions, names, len(result.classes), result.unknown, opened)
         picture = draw_worst(opened, submission, result, count)
     finally:
         opened.close()
@@ -122,6 +125,11 @@ def _predicted(submission: Submission, name: str, size: tuple[int, int]) -> Pixe
     """Return the predicted labels, uint8 (height, width); of predictions by person, the first person is in front."""
     if submission.has_labels:
         return submission.labels(name, size)
+    if not submission.has_persons:
+        if "parts" not in submission.files:
+            found, remedy = "no labels of pixels", "Omit --worst, or add parts.json."
+            raise PredictionError(submission.folder, found, "label maps, persons with labels, or parts", remedy)
+        return label_map(submission.files["parts"], name, size)
     labels = np.zeros(size, np.uint8)
     for layer in submission.persons(name, size)[1]:
         labels = np.where(labels == 0, layer.labels, labels)
