@@ -36,7 +36,7 @@ packed: the packed size).
 
 GROUPS = (
     ("Input", ("data", "pred", "split", "cache", "cache_gb", "val_protocol", "leak_free", "unseen")),
-    ("Scoring", ("at", "unknown_labels", "against", "bootstrap", "seed", "workers")),
+    ("Scoring", ("at", "unknown_labels", "boundary", "against", "bootstrap", "seed", "workers")),
     ("Output", ("as_json", "markdown", "csv_path", "worst", "count", "overwrite")),
 )
 
@@ -61,6 +61,7 @@ GROUPS = (
     help="Reject labels outside the dataset's classes, or count them as the official code of each metric does.",
 )
 @options_of_a_cache
+@click.option("--boundary", is_flag=True, help="Also compute the boundary F-score of label maps.")
 @click.option("--against", type=FOLDER, help="Other predictions of the same images, to print the differences.")
 @click.option(
     "--bootstrap",
@@ -87,6 +88,7 @@ def main(
     split: str,
     at: str,
     unknown_labels: str,
+    boundary: bool,
     against: str | None,
     bootstrap: int | None,
     seed: int,
@@ -114,7 +116,7 @@ def main(
     from mhpmodels.figures.page import Page
     from mhpmodels.files.output import check_out, write_file
     from mhpmodels.scoring.comparison import MOST_SAMPLES, MOST_SEED, SAMPLES, compare_scores
-    from mhpmodels.scoring.score import score
+    from mhpmodels.scoring.score import score, score_boundaries
     from mhpmodels.scoring.table import table
     from mhpmodels.showing.selection import MAX_ROWS
 
@@ -129,6 +131,7 @@ def main(
     if worst is not None:
         check_out(Path(worst), overwrite, ".png", "worst")
         Page()  # fails now if Matplotlib is missing
+    cache = take_cache(given)
     score_of = partial(
         score,
         data,
@@ -140,10 +143,14 @@ def main(
         unseen=unseen,
         threads=workers,
         progress=progress(),
-        cache=take_cache(given),
+        cache=cache,
     )
     found = score_of(pred)
     other = score_of(against) if against is not None else None
+    if boundary:
+        found = score_boundaries(data, pred, found, threads=workers, progress=progress(), cache=cache)
+    if boundary and other is not None and against is not None:
+        other = score_boundaries(data, against, other, threads=workers, progress=progress(), cache=cache)
     compared = None
     if markdown or samples or other is not None:
         names = (pred, against or "")

@@ -134,7 +134,7 @@ class Comparison:
         return header, rows
 
 
-OF_CLASSES = ("IoU", "AP^r_of_class")
+OF_CLASSES = ("IoU", "boundary_F_of_class", "AP^r_of_class")
 """Figures that each class has."""
 
 

@@ -45,12 +45,14 @@ class PerImage:
         persons: claims of the predicted persons; None without persons with labels.
         parts: instances of parts; None without them.
         humans: instances of persons; None without them.
+        boundary: float64 (images, classes) boundary F-scores, or NaN; None if they were not asked for.
     """
 
     pixels: NDArray[np.int64] | None
     persons: Ranked | None
     parts: Pool | None
     humans: Pool | None
+    boundary: Floats | None = None
 
 
 def draw(images: int, samples: int, seed: int) -> NDArray[np.int32]:
@@ -83,6 +85,8 @@ def replicate(
     values: dict[Key, Floats] = {}
     if found.pixels is not None:
         values |= _labels(found.pixels, classes, weights)
+    if found.boundary is not None:
+        values |= _boundaries(found.boundary, classes, weights)
     if found.persons is not None:
         values |= _persons(found.persons, weights, threads)
     if found.parts is not None:
@@ -106,6 +110,16 @@ def _labels(pixels: NDArray[np.int64], classes: Sequence[str], weights: NDArray[
     values = {("pixAcc", ""): correct.sum(axis=1) / np.maximum(true.sum(axis=1), 1), ("mIoU", ""): iou.mean(axis=1)}
     values["mIoU_present", ""] = _mean_of_known(np.where(union > 0, iou, np.nan).T)
     return values | {("IoU", name): column for name, column in zip(classes, iou.T, strict=True)}
+
+
+def _boundaries(of_image: Floats, classes: Sequence[str], weights: NDArray[np.int32]) -> dict[Key, Floats]:
+    mean = _mean_of_known(of_image.T)[:, None]  # of each image
+    columns = np.concatenate([of_image, mean], axis=1)
+    known = ~np.isnan(columns)
+    with np.errstate(invalid="ignore"):
+        means = _sums(np.where(known, columns, 0), weights) / _sums(known.astype(np.int64), weights)
+    values = {("boundary_F_of_class", name): column for name, column in zip(classes, means.T, strict=False)}
+    return {("boundary_F", ""): means[:, -1], **values}
 
 
 def _persons(ranked: Ranked, weights: NDArray[np.int32], threads: int | None) -> dict[Key, Floats]:

@@ -31,6 +31,7 @@ from mhpdata.threads import crew
 from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.evaluation.results import NO_IMAGES
 from mhpmodels.evaluation.truth import merged_labels, packed_labels, person_runs, true_persons
+from mhpmodels.scoring.boundary import BoundaryFigures, boundary_f
 from mhpmodels.scoring.instances import (
     Instances,
     human_figures,
@@ -127,6 +128,46 @@ def score(
         rows=tuple(found.row for found in images),
         per_image=per_image,
     )
+
+
+def score_boundaries(folder: str | Path, predictions: str | Path, found: Score, **reading: Unpack[Reading]) -> Score:
+    """Return a score with boundary F-scores (mhp score --boundary).
+
+    Args:
+        folder: packed folder.
+        predictions: predictions that were scored.
+        found: output of ``score``.
+        reading: threads, progress and cache, as ``Reading`` describes.
+
+    Raises:
+        OptionError: the predictions have no label maps.
+        PredictionError, PackedError: as for ``score``.
+    """
+    if found.confusion is None:
+        remedy = "Omit --boundary, or add label maps, such as global_seg/."
+        raise OptionError("boundary", f"{predictions} has no label maps", "predictions with label maps", remedy)
+    opened = open_split(folder, found.split, cache=reading.get("cache"))
+    try:
+        names = [row.name for row in found.rows]
+        submission = Submission(predictions, names, len(found.classes), found.unknown, opened)
+        index = {name: i for i, name in enumerate(opened.names)}
+        with crew(len(names), "images", reading.get("threads"), reading.get("progress", False)) as workers:
+            score_image = partial(_score_boundary, opened, submission, found.at == "source")
+            rows = list(workers.each(score_image, [index[name] for name in names]))
+    finally:
+        opened.close()
+    figures = BoundaryFigures(np.stack(rows))
+    return replace(found, boundary=figures, per_image=replace(found.per_image, boundary=figures.of_image))
+
+
+def _score_boundary(split: Split, submission: Submission, at_source: bool, index: int) -> NDArray[np.float64]:
+    record, place, file = split.record(index), split.place(index), split.file(index)
+    if at_source:
+        rule = str(split.manifest.options["overlap"])
+        truth = merged_labels(person_runs(record, place, file), rule, record.source_size)
+    else:
+        truth = packed_labels(record, len(split.classes), place, file)
+    return boundary_f(submission.labels(split.names[index], truth.shape), truth, len(split.classes))
 
 
 def _collect(images: list[Scored]) -> PerImage:

@@ -15,6 +15,7 @@ from mhpdata.wording import counted, has, printable
 
 if TYPE_CHECKING:
     from mhpmodels.evaluation.metrics import Confusion
+    from mhpmodels.scoring.boundary import BoundaryFigures
     from mhpmodels.scoring.instances import InstanceFigures
     from mhpmodels.scoring.persons import Claims, PersonFigures
     from mhpmodels.scoring.resample import PerImage
@@ -92,6 +93,7 @@ class Score:
         humans: AP^h and COCO's AP of persons; None if the predictions have no persons.
         rows: one row per image, in the order of the split.
         per_image: what the figures were computed from, for resampling.
+        boundary: boundary F-scores; None if they were not asked for (``mhpmodels.scoring.boundary``).
     """
 
     form: str
@@ -109,6 +111,7 @@ class Score:
     humans: InstanceFigures | None
     rows: tuple[Row, ...]
     per_image: PerImage
+    boundary: BoundaryFigures | None = None
 
     def worst(self, count: int) -> tuple[str, ...]:
         """Return the names of the ``count`` worst images, worst first; ties keep the order of the split."""
@@ -123,6 +126,8 @@ class Score:
             found |= {"pixAcc": self.confusion.pix_acc, "mIoU": self.confusion.miou, "IoU": iou}
             found |= {"confusion": self.confusion.matrix.tolist(), "missed": self.confusion.missed.tolist()}
             found["mIoU_present"] = self.confusion.miou_present
+        if self.boundary is not None:
+            found |= self.boundary.as_dict(self.classes)
         if self.persons is not None:
             names = [f"{i / 10:.1f}" for i in range(1, 10)]
             found["AP^p"] = dict(zip(names, self.persons.ap.tolist(), strict=True))
@@ -179,6 +184,8 @@ def table(score: Score) -> str:
             f"{score.confusion.miou_present:.4f}",
             "",
         ]
+    if score.boundary is not None:
+        lines += [*score.boundary.lines(score.classes), ""]
     if score.persons is not None:
         lines += [*person_lines(score.persons), ""]
     if score.parts is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from person_cases import layer, random_case
 
 from mhpmodels.evaluation.metrics import Confusion
+from mhpmodels.scoring.boundary import BoundaryFigures
 from mhpmodels.scoring.instances import human_figures, human_instances, part_figures, part_instances, pool
 from mhpmodels.scoring.overlap import overlap
 from mhpmodels.scoring.persons import claim, rank, score_persons
@@ -69,6 +72,20 @@ def test_a_sample_is_a_set_with_images_repeated(seed):
             assert found[key][sample] == pytest.approx(value, abs=1e-12, nan_ok=True), key
     assert np.isnan(found["AP^r_of_class", "3"]).all(), "a class that no image has"
     assert 0 < found["AP^r_vol", ""][0] < found["AP^r_vol_present", ""][0]
+
+
+def test_boundary_scores_are_means_over_the_images_that_have_them():
+    images, classes = case(1)
+    rng = np.random.default_rng(0)
+    scores = rng.random((len(images), classes))
+    scores[rng.random(scores.shape) < 0.5] = np.nan
+    weights = np.concatenate([np.ones((1, len(images)), np.int32), draw(len(images), 4, 2)])
+    found = replicate(replace(per_image(images), boundary=scores), [str(c) for c in range(classes)], weights, threads=1)
+    for sample, times in enumerate(weights):
+        figures = BoundaryFigures(np.repeat(scores, times, axis=0))
+        assert found["boundary_F", ""][sample] == pytest.approx(figures.mean)
+        for c, value in enumerate(figures.of_class):
+            assert found["boundary_F_of_class", str(c)][sample] == pytest.approx(value)
 
 
 def test_the_number_of_threads_changes_nothing():
