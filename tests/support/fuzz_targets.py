@@ -9,12 +9,14 @@ attacked as well.
 from __future__ import annotations
 
 import contextlib
+import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from coco_predictions import region
 from folder import write_folder
 from fuzz_images import (
     jpegs,
@@ -55,6 +57,7 @@ from mhpdata.errors import ArchiveError
 from mhpdata.fetching.archive import open_archive
 from mhpdata.source.scan import scan
 from mhpdata.storage.shards.recordio import frame
+from mhpmodels.scoring.coco_files import CocoFile
 from mhpmodels.scoring.person_list import read_results
 
 
@@ -107,6 +110,25 @@ def results_reader(work: Path) -> Callable[[bytes, int], Any]:
         return listed
 
     return read
+
+
+def coco_reader(work: Path) -> tuple[Seeds, Callable[[bytes, int], Any]]:
+    """Reader of parts.json, which draws all regions."""
+    path = work / "parts.json"
+    mask = np.arange(54).reshape(6, 9) % 4 > 0
+    forms = [region(mask, True), region(mask, False), [[0.5, 1, 7.5, 1, 4, 5.5]]]
+    parts = [{"image_id": "0001", "category_id": 1, "score": 0.5, "segmentation": form} for form in forms]
+    images = [{"id": "0001", "file_name": "0001.jpg"}]
+    whole = {"images": images, "categories": [{"id": 1, "name": "hat"}], "annotations": parts}
+
+    def read(data: bytes, _: int) -> Any:
+        path.write_bytes(data)
+        file = CocoFile(path, ["0001", "0002"], ["background", "hat"])
+        masks = [file.drawer(name, mask.shape)(one) for name, regions in file.regions.items() for one in regions]
+        assert all(one.shape == mask.shape and one.dtype == bool for one in masks)
+        return [(one.category, one.score) for regions in file.regions.values() for one in regions]
+
+    return [json.dumps(content).encode() for content in (parts, whole)], read
 
 
 def loader_reader(work: Path, image: str) -> tuple[Seeds, Callable[[bytes, int], Any]]:
@@ -177,6 +199,7 @@ BUILDERS: dict[str, Builder] = {
     "zip archive": lambda work: Target(*archive_reader(work), False),
     "image list": lambda work: Target(*list_reader(work), False),
     "results.txt": lambda work: Target([b"0010 1 0.98 2 0.75\n0011\n0012 1 0.5\n"], results_reader(work), False),
+    "coco regions": lambda work: Target(*coco_reader(work), False),
     "loader, jpeg": loader("jpeg"),
     "loader, jpeg, CRC right": loader("jpeg", repair_record),
     "loader, yuv420": loader("yuv420"),

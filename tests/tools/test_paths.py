@@ -63,7 +63,7 @@ PATHS = {
     "labels": {"sets", "to", "check"},
     "pack": {"src", "out", "labels", "packs", "names"},
     "predict": {"photos", "checkpoint", "out", "data", "cache"},
-    "score": {"data", "pred", "csv_path", "worst", "cache"},
+    "score": {"against", "data", "pred", "csv_path", "worst", "cache"},
     "show": {"folder", "data", "run_folder", "out", "page", "pred", "commands"},
     "stats": {"folder", "data", "out"},
     "synth": {"out"},
