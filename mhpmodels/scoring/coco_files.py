@@ -35,11 +35,10 @@ from mhpdata.masks.merge import MAX_PERSONS
 from mhpdata.wording import error_in_words, unread
 from mhpmodels.files.png import decode_segments
 
-KINDS = ("persons", "parts")
 MAX_JSON_BYTES = 1 << 31
 MAX_PNG_BYTES = 1 << 28
 MOST = {"persons": MAX_PERSONS, "parts": 1 << 12}
-"""Maximum number of regions per image."""
+"""Maximum number of regions per image, by the kind of file."""
 
 Id = int | str | None
 
@@ -69,7 +68,7 @@ class CocoFile:
 
     Attributes:
         path: path of the file.
-        kind: one of KINDS.
+        kind: "persons" or "parts".
         panoptic: whether pixels are in PNGs.
         regions: regions of each image that has any, in the order of the file.
     """

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mhpdata.errors import PredictionError
 from mhpdata.storage.split import Split
 from mhpdata.wording import has
-from mhpmodels.scoring.coco_files import KINDS, CocoFile, Region
+from mhpmodels.scoring.coco_files import MOST, CocoFile, Region
 from mhpmodels.scoring.instances import Instances, compare
 from mhpmodels.scoring.overlap import Labels, Layer, Overlap, overlap
 
@@ -31,7 +31,7 @@ Masks = Iterable[NDArray[np.bool_]]
 
 def coco_paths(folder: Path, split: str) -> dict[str, Path]:
     """Return the files of COCO's formats in a folder of predictions, by kind."""
-    names = {kind: (f"{kind}.json", f"{kind}_{split}.json") for kind in KINDS}
+    names = {kind: (f"{kind}.json", f"{kind}_{split}.json") for kind in MOST}
     return {kind: folder / name for kind, two in names.items() for name in two if (folder / name).exists()}
 
 

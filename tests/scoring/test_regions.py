@@ -9,6 +9,7 @@ import pytest
 from coco_predictions import annotations, write_coco, write_panoptic
 from predictions import command, spoil, submit, truth, write_packed
 
+import mhpdata
 from mhpdata.errors import PredictionError
 from mhpmodels.scoring.instances import COCO_THRESHOLDS
 from mhpmodels.scoring.score import score
@@ -150,3 +151,18 @@ def test_two_forms_in_one_folder(packed, tmp_path):
     with pytest.raises(PredictionError, match=r"both global_tag and persons\.json"):
         score(packed, folder, "test")
     assert Submission(folder, list(images), 19).form == "official", "without a split, COCO files are not looked for"
+
+
+@pytest.mark.parametrize("at", ["source", "packed"])
+@pytest.mark.parametrize("form", ["coco", "coco-panoptic"])
+def test_an_export_scores_as_the_truth_that_it_is(packed, tmp_path, form, at):
+    mhpdata.export(packed, tmp_path / "out", form, at=at, images=False)
+    found = score(packed, tmp_path / "out" / "annotations", "test", at=at)
+    assert found.form == ("coco" if form == "coco" else "panoptic")
+    if form == "coco":
+        values = found.persons.ap, found.persons.pcp, found.parts.ap[found.parts.present], found.humans.ap
+        assert all((value == 1).all() for value in values) and found.confusion is None
+        assert found.parts.coco_ap() == found.humans.coco_ap() == 1
+    else:  # each pixel has one owner, so persons that overlap differ slightly from their own masks
+        assert found.confusion.pix_acc == 1 and (found.persons.ap[:7] == 1).all()
+        assert (found.parts.ap[found.parts.present, 0] == 1).all()
