@@ -79,9 +79,9 @@ def test_every_path_of_every_command_is_one(name):
     assert {option.name for option in main.params if isinstance(option.type, PathText)} == PATHS[name]
 
 
-PACKED = {"folder", "data", "a", "b", "packs", "against"}
+PACKED = {"folder", "data", "a", "b", "packs"}
 """Options of any command that may be an address."""
-STORED = {"pack": {"src", "out"}, "predict": {"out"}}
+STORED = {"browse": {"against"}, "pack": {"src", "out"}, "predict": {"out"}}
 """Further options of a command that may be one."""
 
 
