@@ -252,6 +252,37 @@ def test_coco_persons_crowds_and_later_parts(tmp_path):
     assert (c.labels[0:8, 0:8] == 255).all() and not c.persons.any()
 
 
+def test_one_coco_file_serves_the_lists_of_all_splits(tmp_path):
+    apart = write_own(tmp_path / "apart", "coco")
+    labels = write_own(tmp_path / "one", "coco")
+    data = labels.parent / "data"
+    parts = {split: json.loads((data / f"{split}.json").read_text()) for split in ("train", "val")}
+    both: dict = {"images": [], "annotations": [], "categories": parts["train"]["categories"]}
+    for split, content in parts.items():
+        names = [image["file_name"] for image in content["images"]]
+        (data / f"{split}.txt").write_text("\n".join(names))
+        for key, id in (("images", "id"), ("annotations", "image_id")):
+            both[key] += [one | {id: f"{split} {one[id]}"} for one in content[key]]
+        (data / f"{split}.json").unlink()
+    (data / "all.json").write_text(json.dumps(both))
+    table = json.loads(labels.read_text())
+    table["folder"] |= {"annotations": "all.json", "splits": {split: f"{split}.txt" for split in parts}}
+    labels.write_text(json.dumps(table))
+    pack(apart, tmp_path / "rec_apart")
+    pack(labels, tmp_path / "rec_one")
+    for split, images in (("train", 6), ("val", 2)):
+        expected, found = mhpdata.open(tmp_path / "rec_apart", split), mhpdata.open(tmp_path / "rec_one", split)
+        assert len(found) == len(expected) == images
+        for one, other in zip(found, expected, strict=True):
+            assert one.name == other.name
+            np.testing.assert_array_equal(one.labels, other.labels)
+            np.testing.assert_array_equal(one.persons, other.persons)
+    table["folder"]["splits"] = ["train", "val"]
+    labels.write_text(json.dumps(table))
+    with pytest.raises(MhpError, match='names val, which has no file in "annotations"'):
+        pack(labels, tmp_path / "rec_names")
+
+
 def test_images_of_any_name_but_no_links_out(tmp_path):
     labels = write_own(tmp_path, "persons")
     (tmp_path / "data/images/._img 0001.jpg").write_bytes(b"x")

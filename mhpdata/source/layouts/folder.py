@@ -61,6 +61,7 @@ class _Scan:
         self._images: dict[str, Images] = {}
         self._masks: dict[str, OwnMasks] = {}
         self._taken: dict[str, set[str]] = {}
+        self._last: tuple[str, dict[str, CocoImage]] | None = None
         values = tuple(table.of_values.tolist())
         what = [table.labels.names, table.labels.flip_pairs, values, table.folder, table.texts]
         self._own = Own(values, hashlib.sha256(json.dumps(what, sort_keys=True).encode()).digest())
@@ -107,7 +108,10 @@ class _Scan:
         return read_list(read_file(self._root, file), path, images, split, listing)
 
     def _annotated(self, path: str, images: Images, split: str, listing: Listing) -> dict[str, CocoImage]:
-        """Return the images of a COCO file by id."""
+        """Return the images of a COCO file by id; a file of several splits is read once."""
+        if self._last is not None and self._last[0] == path:
+            return self._last[1]
+        self._last = None  # frees the images of the last file before this one is read
         file = self._tree.file(path, f"annotations.{split}", "the COCO JSON of the split", "")
         found: dict[str, CocoImage] = {}
         for image in read_coco(read_file(self._root, file), path, self._table, self._about, self._place):
@@ -123,6 +127,7 @@ class _Scan:
                 listing.problems.append(Problem(split, id, error))
                 continue
             found[id] = image
+        self._last = path, found
         return found
 
     def _entry(self, id: str, split: str, images: Images, annotated: CocoImage | None) -> Entry:

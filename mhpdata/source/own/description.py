@@ -14,6 +14,7 @@
               {"form": "coco",                             COCO JSON
                "images": "images",
                "annotations": {"train": "train.json", "val": "val.json"},
+                                                            or one file, divided by lists in "splits"
                "person": "person",                         field that names the person of a part; null: one per image
                "left_out": ["person"]}                     categories that are no classes
 
@@ -134,7 +135,10 @@ def _annotations(content: dict[str, Any], form: str) -> dict[str, str]:
     if form != COCO:
         return {}
     given = field_of(content, "annotations", "folder")
-    by_split = {TRAIN: given} if isinstance(given, str) else object_at(given, "folder.annotations")
+    if isinstance(given, str):
+        splits = content.get("splits")
+        given = dict.fromkeys(splits if isinstance(splits, dict) else (TRAIN,), given)
+    by_split = object_at(given, "folder.annotations")
     names = _split_names(list(by_split), "folder.annotations")
     if not names:
         raise ValueError("folder.annotations names no file")
