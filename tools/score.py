@@ -160,7 +160,11 @@ def main(
     elif markdown and compared is not None:
         print(compared.markdown())
     else:
-        print(table(found) if compared is None else f"{table(found)}\n\n{compared.text()}")
+        print(table(found))
+        if found.content:
+            print(f"content of {data}: {found.content}")
+        if compared is not None:
+            print(f"\n{compared.text()}")
     if csv_path is not None:
         write_file(Path(csv_path), found.to_csv().encode(), overwrite)
     if worst is not None:

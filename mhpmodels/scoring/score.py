@@ -127,6 +127,7 @@ def score(
         humans=human_figures(per_image.humans) if per_image.humans is not None else None,
         rows=tuple(found.row for found in images),
         per_image=per_image,
+        content=opened.manifest.content_id,
     )
 
 

@@ -94,6 +94,7 @@ class Score:
         rows: one row per image, in the order of the split.
         per_image: what the figures were computed from, for resampling.
         boundary: boundary F-scores; None if they were not asked for (``mhpmodels.scoring.boundary``).
+        content: content id of the packed folder; None if its manifest has none.
     """
 
     form: str
@@ -112,6 +113,7 @@ class Score:
     rows: tuple[Row, ...]
     per_image: PerImage
     boundary: BoundaryFigures | None = None
+    content: str | None = None
 
     def worst(self, count: int) -> tuple[str, ...]:
         """Return the names of the ``count`` worst images, worst first; ties keep the order of the split."""
@@ -119,7 +121,7 @@ class Score:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the results as a dictionary for JSON, without the rows."""
-        taken = ("form", "split", "at", "unknown", "protocol", "leak_free", "unseen", "seen")
+        taken = ("form", "split", "at", "unknown", "protocol", "leak_free", "unseen", "seen", "content")
         found: dict[str, Any] = {"images": len(self.rows), **{name: getattr(self, name) for name in taken}}
         if self.confusion is not None:
             iou = dict(zip(self.classes, self.confusion.iou.tolist(), strict=True))

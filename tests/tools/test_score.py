@@ -13,6 +13,7 @@ from predictions import command, spoil, submit, truth, write_packed
 from stored import NEEDS_OBSTORE, served
 
 from mhpdata.labels import MHP_V1
+from mhpdata.storage.manifest import read_manifest
 from mhpmodels.figures.colours import picture_palette
 from mhpmodels.scoring.comparison import compare_scores
 from mhpmodels.scoring.score import score
@@ -29,12 +30,13 @@ def test_the_command(packed, tmp_path):
     flags = ("--data", packed, "--pred", folder, "--split", "test")
     found = score(packed, folder, "test")
     text = command(*flags, "--csv", tmp_path / "rows.csv").stdout
-    assert text.rstrip("\n") == table(found)
+    assert found.content == read_manifest(packed).content_id and len(found.content) == 64
+    assert text == f"{table(found)}\ncontent of {packed}: {found.content}\n"
     assert f"pixAcc: {found.confusion.pix_acc:.4f}, mIoU: {found.confusion.miou:.4f}" in text
     assert f"AP^p_vol: {found.persons.ap_vol:.4f}, 8 persons, 8 predicted" in text
     assert "1 of these images has a byte-identical copy" in text
     content = json.loads(command(*flags, "--json", "--at", "source", "--workers", 1).stdout)
-    assert content == json.loads(json.dumps(found.as_dict()))
+    assert content == json.loads(json.dumps(found.as_dict())) and content["content"] == found.content
     assert content["AP^p"]["0.5"] == found.persons.ap[4] and content["PCP"]["0.5"] == found.persons.pcp[4]
     assert f"AP^r_vol: {found.parts.vol:.4f}, over the" in text and f"AP^h_vol: {found.humans.vol:.4f}" in text
     assert f"classes present: {found.confusion.miou_present:.4f}" in text

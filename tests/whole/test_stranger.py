@@ -57,6 +57,8 @@ def test_five_commands_lead_from_annotations_to_a_page(finished):
     assert list(printed) == ["pack", "train", "predict", "score", "browse"]
     assert re.search(rf"^all +{IMAGES} ", printed["pack"], re.M) and "Nothing was skipped" in printed["pack"]
     assert "7 classes" in printed["train"] and "engine torch" in printed["train"]
+    content = mhpdata.open(folder / "rec", "val").manifest.content_id
+    assert content and all(content in printed[name] for name in ("pack", "train", "score"))
     assert len(list((folder / "pred").glob("*.png"))) == IMAGES - TRAIN
     site = folder / "site"
     assert "data/site.js" in (site / "index.html").read_text(encoding="utf-8")
