@@ -8,7 +8,7 @@ VENV   := .venv
 SOURCES := mhpdata mhpmodels tools tests benchmarks examples setup.py noxfile.py
 # On Linux this installs CUDA, several gigabytes; make demo TORCH= omits PyTorch and trains nothing.
 TORCH  := torch==2.13.0
-# Two processes share the test files; each takes up to 3 GB in environment A.
+# Two processes share the test files; each takes up to 3.5 GB in environment A.
 TWO    := -n 2 --dist loadfile
 
 .PHONY: help demo demo-network demo-page test slow browser pythons coverage dist check format bench peers soak fuzz kills audit ready clean

@@ -13,7 +13,7 @@ import pytest
 from folder import write_folder
 from numba import config as numba_config
 
-MOST_MEMORY = 3 << 30
+MOST_MEMORY = 7 << 29
 """Maximum bytes held by a test process. Two run at once in each environment, on machines with 8 GB."""
 
 ONCE = {
@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(items):
 def no_memory_kept():
     """Return what the engines of a module leave to the system: in the C library it would add to what the next needs."""
     yield
-    if _memory("VmRSS") > 1 << 30:
+    if _memory("VmRSS") > 1 << 29:
         _return_memory()
 
 

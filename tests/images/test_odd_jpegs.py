@@ -283,7 +283,7 @@ def test_a_manifest_without_notes_says_so(small):
 def test_notes_survive_an_interrupted_pack(tmp_path, monkeypatch):
     files = [*ODD.values(), FAULTS[0].read_bytes()]
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(packing, "sync_folder", interrupt)
+        patch.setattr(packing, "describe_build", interrupt)
         pack(tmp_path, files)
     monkeypatch.setattr(packing, "convert", None)  # everything exists already
     manifest = pack(tmp_path, files)

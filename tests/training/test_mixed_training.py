@@ -125,7 +125,7 @@ def test_a_table_of_ones_own_is_kept_in_the_config(hooks, packed, tmp_path):
         ("--mix 1,2 --remap common", "3 numbers"),
         ("--mix 1,x,2 --remap common", "numbers such as 1,1,2"),
         ("", "59 classes of mhp-v2"),
-        ("--remap nowhere.json", "missing; expected common, or a JSON file"),
+        ("--remap nowhere.json", "missing; expected common, a label set, or a JSON file"),
     ],
 )
 def test_what_is_refused(hooks, data, more, message):
