@@ -18,6 +18,8 @@ from mhpdata.wording import either
 
 Folder = Path | Address
 """Place of a packed folder that is read."""
+SELECTED = ("selection", "from")
+"""Names, in the options of an unfinished pack, for the records of other packs that it takes."""
 LOCAL_ONLY = (
     "Copy the data to or from a local folder: only packed folders, and the --src of mhp pack, may have an address."
 )
@@ -106,12 +108,16 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
 
 def differences(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     """Return the options of a pack that differ from ours, as typed: "--size 768, now 512; --image raw, now jpeg"."""
-    return "; ".join(f"{_typed(name, theirs.get(name))}, now {_values(ours[name])}" for name in _odd(theirs, ours))
+    odd = _odd(theirs, ours)
+    found = [f"{_typed(name, theirs.get(name))}, now {_values(ours[name])}" for name in odd if name not in SELECTED]
+    return "; ".join(found + ["another selection of records"] * any(name in SELECTED for name in odd))
 
 
 def recorded(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     """Return the options of a pack that differ from ours, as typed: "--size 768 --image raw"."""
-    return " ".join(_typed(name, theirs.get(name)) for name in _odd(theirs, ours))
+    odd = _odd(theirs, ours)
+    found = [_typed(name, theirs.get(name)) for name in odd if name not in SELECTED]
+    return " ".join(found + ["the same --from, --names and --where"] * any(name in SELECTED for name in odd))
 
 
 def _odd(theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:

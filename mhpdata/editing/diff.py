@@ -1,17 +1,19 @@
 """Compare two packed folders, sample by sample.
 
-Samples are compared by split and name. If the two folders have the same content id, nothing is read. Otherwise both
-records of every common name are read: equal bytes are an equal sample; for others, the differing parts are listed.
+Samples are compared by split and name. Both records of every common name are read and checked: equal bytes are an equal
+sample; for others, the differing parts are listed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mhpdata.editing.packs import Folders, Pack, fixed_options
+from mhpdata.editing.selection import AHEAD
 from mhpdata.options import differences
 from mhpdata.storage.content import record_digest
 from mhpdata.storage.record import Record
@@ -147,9 +149,6 @@ def _notes(a: Pack, b: Pack) -> list[str]:
 
 def _compare(a: Pack, b: Pack, split: str, workers: int | None, progress: bool) -> SplitDifference:
     ours, theirs = a.split(split), b.split(split)
-    packed = a.manifest.splits[split], b.manifest.splits[split]
-    if packed[0].content == packed[1].content and packed[0].labelled == packed[1].labelled:
-        return SplitDifference(same=len(ours))
     index = {name: n for n, name in enumerate(theirs.names)}
     both = [(n, index[name]) for n, name in enumerate(ours.names) if name in index]
     known = set(ours.names)
@@ -160,11 +159,17 @@ def _compare(a: Pack, b: Pack, split: str, workers: int | None, progress: bool) 
     )
 
     def parts(pair: tuple[int, int]) -> tuple[str, ...]:
-        (data, record), (other, another) = ours.whole(pair[0]), theirs.whole(pair[1])
+        (data, record), (other, another) = a.read(split, pair[0]), b.read(split, pair[1])
         return () if record_digest(data) == record_digest(other) else _parts(record, another)
 
+    def asked() -> Iterator[tuple[int, int]]:
+        for start in range(0, len(both), AHEAD):
+            for opened, side in ((ours, 0), (theirs, 1)):
+                opened.ask(pair[side] for pair in both[start : start + AHEAD])
+            yield from both[start : start + AHEAD]
+
     with crew(len(both), f"images of {split}", workers, progress) as threads:
-        for (here, _), differing in zip(both, threads.each(parts, both), strict=True):
+        for (here, _), differing in zip(both, threads.each(parts, asked()), strict=True):
             if differing:
                 found.changed.append(Change(ours.names[here], differing))
             else:

@@ -15,6 +15,7 @@ _REASONS = {
     "kind: Interrupted": "the connection was closed in the middle of an answer",
     "kind: Connect": "no connection",
     "UnexpectedRange": "the answer has another range than was asked for",
+    "RangeNotSupported": "the server does not answer requests for a range of bytes",
     "StartTooLarge": "the object ends before the range that was asked for",
 }
 """Marks in the client's description of an error, and what they mean."""
@@ -55,7 +56,8 @@ class Failure:
             reason = f"status {status}"
         self.reason = _NO_KEYS if self.keyless else reason or "the request failed"
         settled = self.missing or self._denied or status in _FINAL or "StartTooLarge" in text
-        self.passing = not settled and "builder error" not in text
+        self._whole_only = "RangeNotSupported" in text
+        self.passing = not settled and not self._whole_only and "builder error" not in text
 
     def error(self, address: Address, tries: int, seconds: float, verb: str = "read") -> RemoteError:
         """Return the error to raise for an object, after a number of tries: it cannot be read, written or listed."""
@@ -63,4 +65,6 @@ class Failure:
             return NoObjectError(address, "does not exist (status 404)", "", TRY_AGAIN)
         again = f" after {tries} tries in {seconds:.0f} s" if tries > 1 else ""
         remedy = SET_KEYS if self._denied or self.keyless else TRY_AGAIN
+        if self._whole_only:
+            remedy = "Use a server that does, such as nginx (docs/cluster.md), or copy the folder to a local disk."
         return RemoteError(address, f"cannot be {verb} ({self.reason}{again})", "", remedy)

@@ -1,5 +1,7 @@
 """Comparing packed folders: equal samples whatever holds them, and every kind of difference named."""
 
+import shutil
+
 import numpy as np
 import pytest
 from folder import encode, photo, write_folder, write_list
@@ -8,6 +10,7 @@ import mhpdata
 from mhpdata.editing.diff import diff
 from mhpdata.editing.edit import edit
 from mhpdata.editing.plan import EditOptions
+from mhpdata.errors import PackedError
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +66,12 @@ def test_splits_options_and_names_beyond_the_limit(folders, tmp_path):
     assert "  ... and 6 more (--all shows them)" in found.text(2) and "more" not in found.text(None)
     mhpdata.pack(folders[0].parent / "LV-MHP-v1", tmp_path / "d", size=64)
     assert "options of a: --size 0, now 64 in b." in diff((folders[0], tmp_path / "d")).notes
+
+
+def test_a_damaged_record_is_an_error_though_the_manifests_are_equal(folders, tmp_path):
+    copy = shutil.copytree(folders[0], tmp_path / "copy")
+    data = bytearray((copy / "val-00000.rec").read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / "val-00000.rec").write_bytes(data)
+    with pytest.raises(PackedError, match="val-00000"):
+        diff((folders[0], copy))

@@ -141,14 +141,16 @@ def test_an_interrupted_edit_is_resumed_with_the_same_bytes(rec, tmp_path, monke
             with pytest.raises(KeyboardInterrupt):
                 edit([rec], tmp_path / "b", options)
         assert not (tmp_path / "b" / "manifest.json").exists()
-    with pytest.raises(OutputError, match="holds an unfinished pack"):
+    with pytest.raises(
+        OutputError, match=r"with other options \(another selection of records\).*the same --from, --nam"
+    ):
         edit([rec], tmp_path / "b", options._replace(where="persons > 1"))
     edit([rec], tmp_path / "b", options)
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
     before = (tmp_path / "b" / "build.json").read_bytes()
     edit([rec], tmp_path / "b", options)
     assert (tmp_path / "b" / "build.json").read_bytes() == before  # nothing is written a second time
-    with pytest.raises(OutputError, match="--overwrite"):
+    with pytest.raises(OutputError, match=r"other options \(another selection of records\).*--overwrite"):
         edit([rec], tmp_path / "b", options._replace(where="persons > 1"))
     edit([rec], tmp_path / "b", options._replace(where="persons > 2"), overwrite=True)
     assert mhpdata.verify_packed(tmp_path / "b", deep=True).clean

@@ -29,6 +29,7 @@ class UnauthenticatedError(Exception):
         ("kind: Timeout", "no answer in time", True),
         ("kind: Interrupted", "closed in the middle", True),
         ("StartTooLarge", "the object ends before", False),
+        ("NotSupported { source: RangeNotSupported {", "does not answer requests for a range of bytes", False),
         ("HTTP error: builder error", "the request failed", False),
         ("something S3CR3T and new", "the request failed", True),
     ],
