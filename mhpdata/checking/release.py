@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mhpdata.errors import FolderError, SourceError
+from mhpdata.filesystem.regular import read_regular
 from mhpdata.source.files import read_file, scan_folder
 from mhpdata.source.source_file import SourceFile
 
@@ -43,7 +44,9 @@ def digest_of(data: bytes) -> bytes:
 @cache
 def release_files(layout: str) -> Mapping[str, ReleaseFile]:
     """Return the files of a release by path, in the order of the paths; the layout is a key of LISTS."""
-    text, _, digests = gzip.decompress(Path(__file__).with_name(LISTS[layout][1]).read_bytes()).partition(b"\n\n")
+    text, _, digests = gzip.decompress(read_regular(Path(__file__).with_name(LISTS[layout][1]), 1 << 24)).partition(
+        b"\n\n"
+    )
     files = {}
     for index, line in enumerate(text.decode().split("\n")):
         path, size = line.split("\t")

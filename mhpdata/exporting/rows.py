@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
+from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.ours import create
 
 SEPARATOR = b",\n"
@@ -90,7 +91,7 @@ def join(parts: Iterable[bytes | tuple[str]], paths: Iterable[Path], out: IO[byt
         for path in paths:
             if path.suffix != f".{part[0]}":
                 continue
-            with path.open("rb") as file:
+            with open_file(path, "rb") as file:
                 file.seek(skip)
                 skip = 0
                 while chunk := file.read(_CHUNK):

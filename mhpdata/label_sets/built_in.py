@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from mhpdata.errors import OptionError
+from mhpdata.filesystem.regular import read_regular
 from mhpdata.label_sets.meanings import DATA, meanings
 from mhpdata.label_sets.table import LabelTable, parse_table, read_table
 from mhpdata.wording import either
@@ -35,7 +36,7 @@ NAMES = (
 @cache
 def table_of(name: str) -> LabelTable:
     """Return a built-in set, of NAMES."""
-    table = parse_table((DATA / f"{name}.json").read_bytes(), f"{name}.json", frozenset(meanings()))
+    table = parse_table(read_regular(DATA / f"{name}.json", 1 << 20), f"{name}.json", frozenset(meanings()))
     return replace(table, built_in=True)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mhpdata.fields import parse_json
+from mhpdata.filesystem.regular import read_regular
 from mhpdata.label_sets.table import LabelTable
 
 DATA = Path(__file__).parent / "data"
@@ -39,7 +40,7 @@ class Meaning:
 @cache
 def meanings() -> dict[str, Meaning]:
     """Return all meanings by name, in the order of the classes of a common set."""
-    content = parse_json((DATA / "meanings.json").read_text(encoding="utf-8"))["meanings"]
+    content = parse_json(read_regular(DATA / "meanings.json", 1 << 20).decode())["meanings"]
     return {one["name"]: Meaning(one["name"], tuple(one["within"]), tuple(one["color"])) for one in content}
 
 

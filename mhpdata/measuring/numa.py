@@ -13,6 +13,8 @@ import os
 import re
 from pathlib import Path
 
+from mhpdata.filesystem.descriptors import open_file
+
 NODES = Path("/sys/devices/system/node")
 _MAX_BYTES = 1 << 16
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
@@ -55,7 +57,7 @@ def cores_of_ranks(ranks: int, nodes: tuple[tuple[int, ...], ...]) -> list[tuple
 
 def _cores(path: Path) -> set[int]:
     """Return the cores in a list such as 0-3,8."""
-    with path.open(encoding="ascii") as file:
+    with open_file(path, "r", encoding="ascii") as file:
         parts = file.read(_MAX_BYTES).strip().split(",")
     ranges = [match for part in parts if (match := _RANGE.fullmatch(part))]
     return {core for match in ranges for core in range(int(match[1]), int(match[2] or match[1]) + 1)}

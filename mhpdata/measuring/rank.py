@@ -30,6 +30,7 @@ from typing import Any
 
 from mhpdata.errors import MhpError
 from mhpdata.filesystem.descriptors import hold_standard
+from mhpdata.filesystem.regular import read_regular
 from mhpdata.loading.batch import Batch
 from mhpdata.loading.loader import Loader
 from mhpdata.remote.store import received_bytes
@@ -201,7 +202,7 @@ def _replay(
 def _memory() -> tuple[int, str]:
     """Return this process's memory in bytes, and its kind: PSS, where pages that processes share count in parts."""
     if ROLLUP.exists():
-        for line in ROLLUP.read_text(encoding="ascii").splitlines():
+        for line in read_regular(ROLLUP, 1 << 16).decode("ascii").splitlines():
             name, _, size = line.partition(":")
             if name == "Pss":
                 return int(size.split()[0]) * 1024, "PSS"

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mhpdata.filesystem.regular import read_regular
 from mhpdata.storage.manifest import Manifest
 from mhpdata.terms import licence_line
 from mhpdata.wording import printable
@@ -45,7 +46,7 @@ class Layer(NamedTuple):
 
 def index_page(title: str, licence: str) -> bytes:
     """Return index.html."""
-    text = (ASSETS / "index.html").read_text(encoding="utf-8")
+    text = read_regular(ASSETS / "index.html", 1 << 20).decode()
     scripts = "".join(f'<script src="{name}" defer></script>\n' for name in SCRIPTS)
     filled = text.replace("{{title}}", escape(printable(title))).replace("{{licence}}", escape(printable(licence)))
     return f"{SITE_START}\n{filled.replace('{{scripts}}', scripts)}".encode()
@@ -54,7 +55,7 @@ def index_page(title: str, licence: str) -> bytes:
 def assets() -> dict[str, bytes]:
     """Return the style sheet and the scripts by name."""
     names = [STYLE, *(name for name in SCRIPTS if "/" not in name)]
-    return {name: SCRIPT_START.encode() + (ASSETS / name).read_bytes() for name in names}
+    return {name: SCRIPT_START.encode() + read_regular(ASSETS / name, 1 << 20) for name in names}
 
 
 def licence_text(manifest: Manifest) -> bytes:

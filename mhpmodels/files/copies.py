@@ -24,6 +24,7 @@ from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.fields import parse_json
 from mhpdata.filesystem.atomic import replacing, write_atomically
 from mhpdata.filesystem.ours import create
+from mhpdata.filesystem.regular import read_regular
 from mhpdata.options import check_path
 from mhpdata.remote.store import look, read_object, read_range
 from mhpdata.remote.writing import delete, put, put_file, read_if_there
@@ -109,7 +110,7 @@ def _fetch_checkpoint(address: Address, folder: Path, weights: str) -> bool:
     path = folder / weights
     text = bytes(read_object(address / described, MAX_BYTES))
     beside = folder / described
-    if path.exists() and beside.exists() and beside.read_bytes() == text:
+    if path.exists() and beside.exists() and read_regular(beside, MAX_BYTES) == text:
         with suppress(CheckpointError):
             verify(read(path))
             return False

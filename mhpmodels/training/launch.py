@@ -15,9 +15,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from mhpdata.errors import EngineError, OptionError
+from mhpdata.filesystem.regular import read_regular
 from mhpdata.threads import usable_cores
 from mhpdata.wording import why
 from mhpmodels.config import TrainConfig
@@ -147,7 +147,7 @@ def interface_of(address: str) -> str:
     wanted = ipaddress.ip_address(address.partition("%")[0])
     if wanted.version == 6:
         with suppress(OSError):
-            for line in Path("/proc/net/if_inet6").read_text().splitlines():
+            for line in read_regular("/proc/net/if_inet6", 1 << 20).decode().splitlines():
                 digits, *_, name = line.split()
                 if int(digits, 16) == int(wanted):
                     return name

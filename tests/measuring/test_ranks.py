@@ -133,9 +133,11 @@ def test_a_rank_that_is_killed_is_an_error(small, monkeypatch):
 def test_ctrl_c_ends_all_ranks(small):
     command = [sys.executable, "-m", "mhptools.bench", str(small), *FLAGS, "--ranks", "2", "--seconds", "600"]
     command += ["--runs", "1"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background processes of a shell ignore it
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
+        signal.signal(signal.SIGINT, before)
         for line in process.stderr:
             if line.startswith("run 1 of 1"):
                 break

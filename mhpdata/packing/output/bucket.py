@@ -25,6 +25,7 @@ from typing import Any
 from mhpdata.address import Address
 from mhpdata.errors import ManifestError, NoObjectError, OutputError, ShardError, is_outside
 from mhpdata.fields import parse_json
+from mhpdata.filesystem.descriptors import open_file
 from mhpdata.packing.output.contents import (
     FOLDER,
     MARKS,
@@ -212,7 +213,8 @@ class BucketOutput:
         """Return whether an object begins as a file of a shard that mhp wrote."""
         size = min(version.size, _HEAD_OF_SHARD)
         path = self.folder / f"seen-{name}"
-        path.write_bytes(read_range(self.out / name, 0, size, version) if size else b"")
+        with open_file(path, "wb") as file:
+            file.write(read_range(self.out / name, 0, size, version) if size else b"")
         try:
             return begins_a_shard(path)
         finally:
