@@ -15,6 +15,7 @@ from mhpdata.errors import FolderError, OptionError
 from mhpdata.label_sets.built_in import find_table
 from mhpdata.options import Layout, check_choice
 from mhpdata.source.entry import Entry, Listing, Problem, empty_split
+from mhpdata.source.exported import check_exported
 from mhpdata.source.files import names_alike
 from mhpdata.source.layouts import ccihp, cihp, folder, lip, mhp_v1, mhp_v2
 from mhpdata.source.remote import RemoteFolder, Root, missing_folder
@@ -40,7 +41,8 @@ def scan(root: Root, layout: str = AUTO, follow_links: bool = False, labels: str
 
     Raises:
         OptionError: The layout is unknown, or the label file is missing or wrong.
-        FolderError: The folder has another layout, or several, or cannot be listed.
+        FolderError: The folder has another layout, or several, or cannot be listed, or is an export of mhp with other
+            classes than those of the layout.
         RemoteError: A folder in object storage cannot be listed.
     """
     check_choice("layout", layout, (AUTO, *LAYOUTS))
@@ -53,7 +55,10 @@ def scan(root: Root, layout: str = AUTO, follow_links: bool = False, labels: str
     names = _names_in(root)
     if labels is not None:
         return folder.scan(root, follow_links, find_table(labels), str(labels))
-    return cast(Listing, LAYOUTS[_recognise(root, names) if layout == AUTO else layout].scan(root, follow_links))
+    chosen = _recognise(root, names) if layout == AUTO else layout
+    known = {name: module.LABELS for name, module in LAYOUTS.items() if name != FOLDER}
+    check_exported(root, names, chosen, known, follow_links)
+    return cast(Listing, LAYOUTS[chosen].scan(root, follow_links))
 
 
 def _names_in(root: Root) -> set[str]:

@@ -169,3 +169,10 @@ def test_names_in_a_bucket_are_untrusted(root, tmp_path, monkeypatch):
             server.names = lambda box, name=name: sorted([*names(box), f"data/a b/images/{name}"])
             with pytest.raises(RemoteError, match="has an empty part"):
                 mhpdata.pack(ADDRESS, tmp_path / "other", **OPTIONS)
+
+
+def test_an_export_of_other_classes_is_refused(server, root, tmp_path):
+    mhpdata.pack(root / "box/data/a b", tmp_path / "rec", **OPTIONS)
+    mhpdata.export(tmp_path / "rec", root / "box/data/export", "lip")
+    with pytest.raises(FolderError, match=r"export\.json: this folder is an export of data with the classes of mhp-v1"):
+        scan(remote.open_root("src", "s3://box/data/export"))
