@@ -26,6 +26,21 @@ def test_a_round_trip_keeps_images_labels_persons_and_masks(download, whole, tmp
     assert not (tmp_path / "one/val_list.txt").exists()
 
 
+@pytest.mark.parametrize("size", [0, 64])
+@pytest.mark.parametrize("image", ["jpeg", "raw"])
+def test_a_gray_image_comes_back_as_a_colour_image_with_equal_channels(size, image, download, tmp_path):
+    mhpdata.pack(download, tmp_path / "first", size=size, image=image, workers=1)
+    mhpdata.export(tmp_path / "first", tmp_path / "out", "mhp-v1")
+    mhpdata.pack(tmp_path / "out", tmp_path / "second", size=0, workers=1)
+    gray = [
+        [sample.name for sample in mhpdata.open(tmp_path / name, "train") if sample.record.gray]
+        for name in ("first", "second")
+    ]
+    assert gray == [["0002"], []]
+    (pixels,) = (one.image for one in mhpdata.open(tmp_path / "second", "train") if one.name == "0002")
+    assert (pixels == pixels[..., :1]).all()
+
+
 @pytest.mark.parametrize("overlap", ["first", "last", "ignore"])
 def test_a_resized_pack_keeps_images_labels_and_persons(overlap, download, tmp_path):
     mhpdata.pack(download, tmp_path / "first", size=64, overlap=overlap)

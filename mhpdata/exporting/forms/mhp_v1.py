@@ -1,4 +1,4 @@
-"""mhp-v1: the form of LV-MHP v1, lossless: images, one mask per person, lists.
+"""mhp-v1: the form of LV-MHP v1, without loss of pixels, labels or persons: images, one mask per person, lists.
 
 ::
 
@@ -6,6 +6,8 @@
     annotations/<id>_<NN>_<ii>.png       the mask of person ii of NN, with overlaps
     train_list.txt  test_list.txt        as in the release: train_list names the images of train, then those of val
     val_list.txt                         only if the rule of the release would divide train_list otherwise
+
+Packs store a gray image with three equal channels, so it is a colour image here, and in a pack of the export.
 
 The release has no list of val: it is the last quarter of train_list. mhp pack reads a val_list.txt where there is one
 (mhpdata.source.layouts.mhp_v1).
