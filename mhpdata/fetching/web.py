@@ -7,6 +7,7 @@ Otherwise the download starts again. What arrives is not trusted: sizes are limi
 from __future__ import annotations
 
 import http.client
+import logging
 import os
 import ssl
 import time
@@ -26,6 +27,8 @@ from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.ours import create, head
 from mhpdata.threads import hidden
 from mhpdata.wording import printable, writing
+
+_log = logging.getLogger(__name__)
 
 TRIES, CHANGES = 8, 3
 """Maximum requests in a row without progress, and number of other files on the server."""
@@ -114,7 +117,10 @@ class Download:
         if self._tries == TRIES:
             self._give_up(f"{self._reason}, {TRIES} times in a row")
         if self._tries:
-            time.sleep(min(2.0 ** (self._tries - 2), _LONGEST_S))
+            seconds = min(2.0 ** (self._tries - 2), _LONGEST_S)
+            text = f"{self.place}: {self._reason}. Request {self._tries + 1} of {TRIES}"
+            _log.info("%s in %g s.", text, seconds)
+            time.sleep(seconds)
         self._tries += 1
 
     def _request(self) -> None:
@@ -145,7 +151,7 @@ class Download:
             self._changed()
             if part.start:
                 self._start_again()
-                return
+                raise BrokenError("the file on the server changed")
         if (now.size or 0) > self._most:
             self._too_large(now.size or 0)
         if not part.start:

@@ -179,13 +179,18 @@ def test_final_errors_are_not(to, code):
     assert "secret" not in str(error.value), "a signature in the URL"
 
 
-def test_a_server_that_stays_down(to, waits):
+def test_a_server_that_stays_down(to, waits, caplog):
+    caplog.set_level("INFO", "mhpdata")
     with (
         scripted(CONTENT, always=status(503)) as script,
         pytest.raises(RemoteError, match=r"status 503, 8 times in a row"),
     ):
         get(script, to)
     assert len(script.requests) == 8 and waits == [0.5, 1, 2, 4, 8, 16, 30]
+    assert len(caplog.messages) == 7 and not any("secret" in text for text in caplog.messages)
+    place = script.url.partition("?")[0]
+    assert caplog.messages[0] == f"{place}: status 503. Request 2 of 8 in 0.5 s."
+    assert caplog.messages[-1] == f"{place}: status 503. Request 8 of 8 in 30 s."
 
 
 def test_nobody_answers(to):
