@@ -33,7 +33,12 @@ the licence is not accepted, 3 a reason outside the data (network, disk, permiss
 @click.option("--accept-licence", is_flag=True, help="You have read the licence of the dataset, and accept it.")
 @click.option("--url", metavar="URL", help="Address of the zip archive, instead of the authors' file on Google Drive.")
 @click.option("--zip", "archive", type=FILE, help="Zip archive that you have already; it is only read.")
-@click.option("--all", "show_all", is_flag=True, help=f"List every problem, not just the first {SHOWN}.")
+@click.option(
+    "--all",
+    "show_all",
+    is_flag=True,
+    help=f"List every problem: all wrong files, not just the first {SHOWN}, and all missing ones.",
+)
 @AS_JSON
 def main(
     dataset: str,

@@ -74,6 +74,10 @@ class Archive:
             found, remedy = f"none of its {len(infos)} files is one of the release", "Pass the archive of the release."
             raise ArchiveError(place, found, "LV-MHP-v1/images/0001.jpg and the like", remedy)
 
+    def has(self, path: str) -> bool:
+        """Return whether the archive has an entry, right or wrong, for a file of the release."""
+        return path in self._infos
+
     def read(self, path: str) -> bytes:
         """Return the content of a file of the release.
 
@@ -84,8 +88,8 @@ class Archive:
         place, wanted, infos = f"{self._place}: {path}", self._release[path], self._infos.get(path, [])
         if not infos:
             raise ArchiveError(place, "missing", "a file of the release", AGAIN)
-        if found := self._refusal(infos, wanted):
-            raise ArchiveError(place, found, "a file of the release", AGAIN)
+        if refusal := self._refusal(infos, wanted):
+            raise ArchiveError(place, *refusal, AGAIN)
         try:
             with self._zip.open(infos[0]) as file:
                 data = file.read(wanted.size + 1)
@@ -97,18 +101,20 @@ class Archive:
             raise ArchiveError(place, "differs from the file of the release", "its bytes (SHA-256)", AGAIN)
         return data
 
-    def _refusal(self, infos: list[zipfile.ZipInfo], wanted: ReleaseFile) -> str:
-        """Return why an entry is not read; "" if it is read."""
+    def _refusal(self, infos: list[zipfile.ZipInfo], wanted: ReleaseFile) -> tuple[str, str] | None:
+        """Return why an entry is not read, and what was expected; None if it is read."""
         info = infos[0]
         if len(infos) > 1:
-            return f"stands {len(infos)} times in the archive"
+            return f"stands {len(infos)} times in the archive", "each file once"
         if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-            return "is a link or a special file"
+            return "is a link or a special file", "a regular file"
         if info.flag_bits & _ENCRYPTED:
-            return "is encrypted"
+            return "is encrypted", "an archive without a password, as the release has none"
         if info.compress_type not in _METHODS:
-            return f"has compression method {info.compress_type}, which mhp does not read"
-        return "" if info.file_size == wanted.size else f"has {info.file_size} bytes instead of {wanted.size}"
+            return f"has compression method {info.compress_type}, which mhp does not read", "a stored or deflated file"
+        if info.file_size != wanted.size:
+            return f"has {info.file_size} bytes instead of {wanted.size}", "a file of the release"
+        return None
 
 
 @contextmanager

@@ -70,13 +70,14 @@ def extract(
         progress: Show a bar if stderr is a terminal.
 
     Returns:
-        An error for each file that the archive does not have as released. All others are written.
+        An error for each file that the archive does not have as released, wrong files first, then those that it lacks.
+        All others are written.
 
     Raises:
         OutputError: The folder cannot be written.
         UnreadableError: The system fails to read the archive.
     """
-    paths = list(paths)
+    paths = sorted(paths, key=archive.has, reverse=True)
     errors = []
     with writing(out, AFTER):
         for folder in _folders(release):

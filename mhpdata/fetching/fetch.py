@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mhpdata.checking.release import ReleaseFile, release_files
 from mhpdata.errors import ArchiveError, OptionError, RemoteError
-from mhpdata.fetching.archive import Archive, open_archive
+from mhpdata.fetching.archive import AGAIN, Archive, open_archive
 from mhpdata.fetching.connection import check_url
 from mhpdata.fetching.datasets import DATASETS, Dataset
 from mhpdata.fetching.drive import download_from_drive, load_gdown
@@ -20,7 +20,7 @@ from mhpdata.options import check_choice, check_path
 from mhpdata.wording import counted, printable
 
 _SHOWN = 3
-"""Names of ignored files that a text shows."""
+"""Names of ignored and of missing files that a text shows."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Fetched:
         files: Number of files of the release.
         kept: Number of files that were there before.
         written: Number of files that were written.
-        problems: Files that the archive does not have as released; they were not written.
+        problems: Files that the archive does not have as released, wrong ones first; they were not written.
+        missing: Paths of those, the last of ``problems``, that the archive does not have at all.
         ignored: Names in the archive that are not in the release; they were not extracted.
     """
 
@@ -43,6 +44,7 @@ class Fetched:
     kept: int
     written: int
     problems: tuple[ArchiveError, ...] = ()
+    missing: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
     @property
@@ -51,21 +53,21 @@ class Fetched:
         return self.kept + self.written == self.files
 
     def text(self, shown: int | None = None) -> str:
-        """Return the result as text, with at most ``shown`` problems."""
+        """Return the result as text; with ``shown``, at most so many wrong files, and one line on all missing ones."""
         title = DATASETS[self.dataset].title
         right = self.kept + self.written
         lines = [printable(f"{self.out}: {right:,} of {self.files:,} files are those of the {title} release.")]
         if self.ignored:
-            few = ", ".join(self.ignored[:_SHOWN]) + (", ..." if len(self.ignored) > _SHOWN else "")
-            lines.append(
-                printable(f"Not extracted, as not in the release: {counted(len(self.ignored), 'file')} ({few}).")
-            )
+            lines.append(printable(f"Not extracted, as not in the release: {_few(self.ignored)}."))
         if self.complete:
             return "\n".join(lines)
         lines += ["", f"{counted(len(self.problems), 'problem')}:"]
-        lines += [f"  {printable(f'{type(error).__name__}: {error}')}" for error in self.problems[:shown]]
-        if shown is not None and len(self.problems) > shown:
-            lines.append(f"  ... and {len(self.problems) - shown} more (--all shows them)")
+        listed = self.problems if shown is None else self.problems[: len(self.problems) - len(self.missing)]
+        lines += [f"  {printable(f'{type(error).__name__}: {error}')}" for error in listed[:shown]]
+        if shown is not None and len(listed) > shown:
+            lines.append(f"  ... and {len(listed) - shown} more (--all shows them)")
+        if shown is not None and self.missing:
+            lines.append(f"  Missing in the archive: {_few(self.missing)}. {AGAIN}")
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,6 +76,12 @@ class Fetched:
         numbers = {"files": self.files, "kept": self.kept, "written": self.written}
         ends = {"complete": self.complete, "problems": problems, "ignored": list(self.ignored)}
         return {"dataset": self.dataset, "out": str(self.out), **numbers, **ends}
+
+
+def _few(names: Sequence[str]) -> str:
+    """Return the number of files, and the first names, in words."""
+    more = ", ..." if len(names) > _SHOWN else ""
+    return f"{len(names):,} file{'s' * (len(names) > 1)} ({', '.join(names[:_SHOWN])}{more})"
 
 
 def fetch(
@@ -147,8 +155,9 @@ def _extract(archive: Archive, out: Path, dataset: str, missing: list[str], prog
     """Write the missing files from an archive."""
     release = release_files(dataset)
     problems = extract(archive, out, release, missing, progress)
+    absent = tuple(path for path in missing if not archive.has(path))
     written, kept = len(missing) - len(problems), len(release) - len(missing)
-    return Fetched(dataset, out, len(release), kept, written, tuple(problems), tuple(archive.ignored))
+    return Fetched(dataset, out, len(release), kept, written, tuple(problems), absent, tuple(archive.ignored))
 
 
 def _download(about: Dataset, url: str | None, to: Staging, release: Mapping[str, ReleaseFile], progress: bool) -> Path:

@@ -127,8 +127,8 @@ def test_a_name_that_stands_twice_is_ambiguous(tmp_path, release):
     with pytest.warns(UserWarning, match="Duplicate name"):
         path = write(tmp_path / "a.zip", [*good(), ("LV-MHP-v1/images/0001.jpg", FILES["images/0001.jpg"])])
     errors, _ = unpack(path, tmp_path / "out", release)
-    assert [(error.place, error.found) for error in errors] == [
-        (f"{path}: images/0001.jpg", "stands 2 times in the archive")
+    assert [(error.place, error.found, error.expected) for error in errors] == [
+        (f"{path}: images/0001.jpg", "stands 2 times in the archive", "each file once")
     ]
     assert len(tree(tmp_path / "out")) == 4
 

@@ -127,6 +127,27 @@ def test_flipped_bits_cost_the_files_that_they_hit(tmp_path, release, original, 
     assert tree(tmp_path / "out") == tree(original)
 
 
+def test_wrong_files_come_before_a_line_on_the_missing_ones(tmp_path, release, original):
+    part = tmp_path / "part"
+    (part / "images").mkdir(parents=True)
+    for name in ("images/0007.jpg", "images/0008.jpg"):
+        (part / name).write_bytes((original / name).read_bytes())
+    data = bytearray((part / "images/0008.jpg").read_bytes())
+    data[-40] ^= 1
+    (part / "images/0008.jpg").write_bytes(data)
+    done = get(tmp_path / "out", archive=zipped(part, tmp_path / "part.zip"))
+    count = len(release) - 1
+    assert (done.written, len(done.problems), len(done.missing)) == (1, count, count - 1)
+    assert list(done.missing) == sorted(set(release) - {"images/0007.jpg", "images/0008.jpg"})
+    assert done.problems[0].place.endswith(": images/0008.jpg") and done.problems[0].found != "missing"
+    assert {error.found for error in done.problems[1:]} == {"missing"}
+    *_, head, wrong, missing = done.text(50).split("\n")
+    assert head == f"{count} problems:" and "images/0008.jpg: differs from the file of the release" in wrong
+    few = ", ".join([*done.missing[:3], "..."])
+    assert missing == f"  Missing in the archive: {count - 1} files ({few}). Download the archive again."
+    assert done.text().count(": missing; expected") == count - 1 and len(done.as_dict()["problems"]) == count
+
+
 def test_an_archive_of_something_else(tmp_path, release, original):
     other = zipped(original / "images", tmp_path / "other.zip", "photos/")
     with pytest.raises(ArchiveError, match="none of its 8 files is one of the release"):
