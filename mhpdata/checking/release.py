@@ -24,6 +24,8 @@ from mhpdata.source.source_file import SourceFile
 
 DIGEST_BYTES = 16
 """Bytes of a SHA-256 that a list has: enough that no other content with the same digest can be made."""
+FEW = 3
+"""Number of missing files that are named one by one."""
 LISTS = {"mhp-v1": ("LV-MHP v1", "lv_mhp_v1.gz")}
 """Name of the release, and file of its list, by layout."""
 _RESTORE = "Extract the archive again, or move the file away and run mhp fetch mhp-v1 with this folder as --out."
@@ -89,7 +91,10 @@ class Compared:
                 yield FolderError(path, found, "the release's bytes (SHA-256)", _RESTORE)
 
     def remarks(self) -> Iterator[str]:
-        """Yield the result as sentences: the numbers first, then every file that is missing, changed or extra."""
+        """Yield the result as sentences: the numbers first, then every file that is missing, changed or extra.
+
+        More than FEW missing files, as in a subset of the release, are one sentence; ``absent`` has one for each.
+        """
         if not self.is_release:
             here = "none" if self.same == 0 else f"{self.same:,}"
             yield f"not the {self.name} release: {here} of its {self.files:,} files found in this folder"
@@ -98,7 +103,19 @@ class Compared:
         more = "".join(f", {len(paths):,} {kind}" for kind, paths in kinds.items() if paths)
         yield f"{self.same:,} of {self.files:,} files are those of the {self.name} release{more}"
         for kind, paths in kinds.items():
-            yield from (f"{path}: {_SENTENCES[kind].format(self.name)}" for path in paths)
+            if kind == "missing" and len(paths) > FEW:
+                few = ", ".join(paths[:FEW])
+                yield f"{len(paths):,} files: {_SENTENCES[kind].format(self.name)} ({few}, ...; --all lists them)"
+            else:
+                yield from self._sentences(kind, paths)
+
+    def absent(self) -> Iterator[str]:
+        """Yield a sentence for each missing file, if ``remarks`` does not."""
+        if self.is_release and len(self.missing) > FEW:
+            yield from self._sentences("missing", self.missing)
+
+    def _sentences(self, kind: str, paths: tuple[str, ...]) -> Iterator[str]:
+        return (f"{path}: {_SENTENCES[kind].format(self.name)}" for path in paths)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON types; the lists are left out if the folder is not the release."""

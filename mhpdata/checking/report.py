@@ -23,6 +23,8 @@ class Report:
         counts: {split: {column: count}}, with the same columns in every split.
         remarks: Informational sentences, such as groups of byte-identical images.
         release: Comparison of a download with its release, as JSON types; None without a list of the release.
+        more: Further remarks, only for a text of everything: ``remarks`` has a sentence that counts them, and
+            ``release`` has their paths.
     """
 
     title: str
@@ -30,6 +32,7 @@ class Report:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     release: dict[str, Any] | None = None
+    more: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
@@ -49,7 +52,8 @@ class Report:
         """
         problems = [f"{type(error).__name__}: {error}" for error in self.findings]
         head = "No problems found." if self.clean else f"{counted(len(problems), 'problem')}:"
-        notes = [*_cut(self.remarks, shown), ""] if self.remarks else []
+        remarks = [*self.remarks, *(self.more if shown is None else ())]
+        notes = [*_cut(remarks, shown), ""] if remarks else []
         return "\n".join([printable(self.title), "", *self._table(), "", *notes, head, *_cut(problems, shown)])
 
     def as_dict(self) -> dict[str, Any]:

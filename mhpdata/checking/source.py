@@ -143,6 +143,7 @@ def verify_source(
     report.remarks += [*_describe_identical(listing, hashes), *describe_notes(notes)]
     report.remarks += [*(renamed.text for renamed in listing.renamed), *listing.remarks]
     report.remarks += [*compared.remarks()][1:] if compared else []
+    report.more += compared.absent() if compared else []
     return report
 
 

@@ -76,6 +76,22 @@ def test_every_difference_is_named(source):
     assert "differs from the file of the LV-MHP v1 release" in findings[f"{source}/annotations/0002_02_01.png"]
 
 
+def test_the_missing_files_of_a_subset_are_one_remark(source):
+    lost = [f"images/{name}" for name in ("0001.jpg", "0002.jpg")] + ["README.txt"]
+    lost += sorted(path.relative_to(source).as_posix() for path in source.glob("annotations/000[12]_*"))
+    for name in lost:
+        (source / name).unlink()
+    lines = (source / "train_list.txt").read_text().splitlines(keepends=True)
+    (source / "train_list.txt").write_text("".join(lines[2:]))
+    report = verify_source(source)
+    assert report.clean and sorted(report.release["missing"]) == sorted(lost)
+    remark = f"{len(lost)} files: missing, but in the LV-MHP v1 release"
+    (found,) = (text for text in report.remarks if "missing, but" in text)
+    assert found == f"{remark} ({', '.join(sorted(lost)[:3])}, ...; --all lists them)"
+    assert report.text(50).count("missing, but") == 1
+    assert all(f"\n  {name}: missing, but in the LV-MHP v1 release\n" in report.text() for name in lost)
+
+
 def test_damage_has_one_finding(source):
     image(source, "0004").write_bytes(image(source, "0004").read_bytes()[:-900])
     report = verify_source(source)
