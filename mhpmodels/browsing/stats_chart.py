@@ -69,7 +69,8 @@ def stats_figure(stats: Stats) -> Any:
     _classes(pixels, stats, lambda split: split.class_pixels[: len(classes)] / max(split.class_pixels[:255].sum(), 1))
     _classes(images, stats, lambda split: split.class_images[: len(classes)] / max(split.labelled, 1))
     pixels.set_title("pixels of each class, %", fontsize=10, color=INK)
-    pixels.set_xscale("log")
+    if any(split.class_pixels[: len(classes)].any() for split in stats.splits.values()):
+        pixels.set_xscale("log")  # which Matplotlib warns of if all values are zero
     pixels.set_yticks(range(len(classes)), [printable(name) for name in classes], fontsize=9, parse_math=False)
     images.set_title("images with the class, %", fontsize=10, color=INK)
     images.set_yticks(range(len(classes)), [""] * len(classes))

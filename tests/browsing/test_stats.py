@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from importlib.util import find_spec
 
 import cv2
@@ -97,6 +98,18 @@ def test_chart(rec, tmp_path):
     before = (tmp_path / "stats.png").read_bytes()
     save_stats(found, tmp_path / "stats.png", overwrite=True)
     assert (tmp_path / "stats.png").read_bytes() == before
+
+
+@needs_viz
+def test_the_chart_of_an_empty_pack_warns_of_nothing(tmp_path):
+    source = write_folder(tmp_path / "MHP")
+    for name in ("train", "test"):
+        (source / f"{name}_list.txt").write_text("")
+    mhpdata.pack(source, tmp_path / "rec", size=0, workers=1, allow_empty=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_stats(measure(tmp_path / "rec"), tmp_path / "stats.png")
+    assert cv2.imread(str(tmp_path / "stats.png")).shape == (900, 1600, 3)
 
 
 def test_a_missing_split_is_an_error(rec):
