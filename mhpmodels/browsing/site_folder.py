@@ -10,8 +10,9 @@
     OUT/full/S/BLOCK/I/*       layers of a sample at full size
 
 Numbers, not names of samples, are file names, so no name can lead out of the folder. Every file is written atomically.
-With the same key, existing thumbnails and layers are kept, so an interrupted command resumes. Files that mhp did not
-write are neither replaced nor removed, and links are not followed.
+With the same key, existing thumbnails and layers are kept, so an interrupted command resumes, which also removes the
+unfinished files that a kill left. Files that mhp did not write are neither replaced nor removed, and links are not
+followed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +28,7 @@ from typing import Any
 
 from mhpdata.errors import OutputError
 from mhpdata.fields import parse_json
+from mhpdata.filesystem.atomic import parse_part
 from mhpdata.filesystem.ours import begins, head, in_the_way, is_folder
 from mhpdata.wording import to_read, unread, writing
 from mhpmodels.files.output import SITE_START, make_folder, make_inner_folder, write_file
@@ -48,6 +51,10 @@ _STARTS = {
     ".png": b"\x89PNG\r\n\x1a\n",
 }
 _OURS = re.compile(rf"({THUMBS}/\d+/\d+/\d+\.jpg|{FULL}/\d+/\d+/\d+/\w+\.(jpg|png|js))")
+_WRITTEN = re.compile(
+    rf"{_OURS.pattern}|{DATA}/(site|samples)\.js|browse\.(json|css)|index\.html|LICENCE\.txt|[a-z]+\.js"
+)
+"""Names of all files of a site. Unfinished ones are removed by these names, and by their first bytes."""
 
 
 def thumb_of(split: int, index: int) -> str:
@@ -77,6 +84,7 @@ class SiteFolder:
     def __init__(self, out: Path, source: dict[str, Any], options: dict[str, Any], overwrite: bool) -> None:
         self.out = out
         self._made: set[Path] = set()
+        self._begun = time.time()
         make_folder(out)
         key = {"source": source, "options": options}
         before = self._key()
@@ -86,7 +94,7 @@ class SiteFolder:
                     "Pass --overwrite to replace it, or another --out; with the earlier arguments, it is completed."
                 )
                 raise OutputError(out, "holds a site of other data or options", "", remedy)
-            self._unlink(INDEX)  # the earlier page would show the new layers
+            self._unlink(Path(INDEX), Path(INDEX).suffix)  # the earlier page would show the new layers
             if before["source"] != source:
                 self.tidy(())  # before the new key is written: afterwards, thumbnails and layers that exist are kept
         self.write(MARKER, f"{_MARKER_START}, {json.dumps(key)[1:]}\n".encode())
@@ -116,6 +124,8 @@ class SiteFolder:
     def tidy(self, expected: Collection[str]) -> None:
         """Remove thumbnails and layers of an earlier site that are not ``expected``, and folders that become empty.
 
+        Files that an earlier command left unfinished are removed as well.
+
         Args:
             expected: relative paths of all thumbnails and layers of this site.
 
@@ -123,22 +133,39 @@ class SiteFolder:
             OutputError: a file cannot be removed.
         """
         with writing(self.out, "run the same command again"):
-            for top in (THUMBS, FULL):
-                for path in self._files(Path(top)):
-                    name = path.as_posix()
-                    if name not in expected and _OURS.fullmatch(name):
-                        self._unlink(name)
-                        for folder in path.parents[:-1]:
-                            with suppress(OSError):  # it is not empty
-                                (self.out / folder).rmdir()
+            for path in self._files():
+                name = path.as_posix()
+                parts = parse_part(path.name)
+                if parts is not None and parts[1]:  # all files are written as by one of several processes
+                    name = path.with_name(parts[0]).as_posix()
+                    gone = bool(_WRITTEN.fullmatch(name)) and self._is_left(path)
+                else:
+                    gone = name not in expected and bool(_OURS.fullmatch(name))
+                if gone:
+                    self._unlink(path, Path(name).suffix)
+                    for folder in path.parents[:-1]:
+                        with suppress(OSError):  # it is not empty
+                            (self.out / folder).rmdir()
 
-    def _files(self, folder: Path) -> Iterator[Path]:
-        """Yield the relative paths of the files below a folder, without following links."""
+    def _is_left(self, path: Path) -> bool:
+        """Return whether an unfinished file is older than this command: writing one takes a moment."""
+        try:
+            return os.lstat(self.out / path).st_mtime < self._begun
+        except FileNotFoundError:  # another command has finished it
+            return False
+
+    def _files(self) -> Iterator[Path]:
+        """Yield the relative paths of the files in the folder and in its folders of a site; links are not followed."""
+        for top in (THUMBS, FULL, DATA):
+            yield from self._below(Path(top))
+        yield from (Path(one.name) for one in sorted(self.out.iterdir()) if not one.is_symlink() and one.is_file())
+
+    def _below(self, folder: Path) -> Iterator[Path]:
         if not is_folder(self.out / folder):
             return
         for entry in sorted(os.scandir(self.out / folder), key=lambda one: one.name):
             if entry.is_dir(follow_symlinks=False):
-                yield from self._files(folder / entry.name)
+                yield from self._below(folder / entry.name)
             elif entry.is_file(follow_symlinks=False):
                 yield folder / entry.name
 
@@ -151,9 +178,9 @@ class SiteFolder:
                 self._made.add(folder)
         return True
 
-    def _unlink(self, path: str) -> None:
+    def _unlink(self, path: Path, suffix: str) -> None:
         target = self.out / path
-        if os.path.lexists(target) and begins(target, _STARTS[target.suffix]):
+        if os.path.lexists(target) and begins(target, _STARTS[suffix]):
             target.unlink()
 
     def _key(self) -> dict[str, Any] | None:

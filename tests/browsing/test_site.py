@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -210,6 +212,35 @@ def test_a_thumbnail_that_exists_is_not_made_again(rec, tmp_path, monkeypatch):
     monkeypatch.setattr("mhpmodels.browsing.sample_work.thumbnail", None)
     save_site(rec, tmp_path / "site", SiteOptions(full=0))
     assert content(tmp_path / "site") == before
+
+
+def test_what_a_kill_left_unfinished_is_removed_and_nothing_else(rec, tmp_path):
+    out, options = tmp_path / "site", SiteOptions(full=1)
+    save_site(rec, out, options)
+    before = content(out)
+    owner, jpeg = "14984e55" * 4, b"\xff\xd8\xff half"
+    left = {
+        f"thumbs/1/000/.000013.jpg.{owner}.part": jpeg,
+        f"thumbs/7/000/.000001.jpg.{owner}.part": b"",
+        f"full/0/000/000000/.labels.png.{owner}.part": b"\x89PN",
+        f"data/.site.js.{owner}.part": SCRIPT_START.encode(),
+        f".index.html.{owner}.part": b"<!doctype html>",
+        f".browse.css.{owner}.part": b"",
+    }
+    kept = {
+        f"thumbs/0/000/.holiday.jpg.{owner}.part": jpeg,
+        f"thumbs/0/000/.000001.jpg.{owner[1:]}.g.part": jpeg,
+        f"full/0/000/000000/.image.jpg.{owner}.part": b"no JPEG",
+        f"notes/.000001.jpg.{owner}.part": jpeg,
+        f".browse.js.{owner}.part": b"mine",
+        f"thumbs/0/000/.000003.jpg.{owner}.part": jpeg,
+    }
+    for path, data in {**left, **kept}.items():
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        (out / path).write_bytes(data)
+    os.utime(out / f"thumbs/0/000/.000003.jpg.{owner}.part", (time.time() + 60,) * 2)  # another command writes it now
+    save_site(rec, out, options)
+    assert content(out) == {**before, **kept} and not (out / "thumbs/7").exists()
 
 
 def test_another_site_is_replaced_only_on_request_and_its_old_files_go(rec, other, tmp_path):
