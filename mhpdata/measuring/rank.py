@@ -15,15 +15,12 @@ same interval. A rank never pauses before it, so no batch is counted that was ma
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 from typing import Any
@@ -33,6 +30,7 @@ from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.loading.batch import Batch
 from mhpdata.loading.loader import Loader
+from mhpdata.parent import end_with_parent
 from mhpdata.remote.store import received_bytes
 from mhpdata.settings.share import Share
 
@@ -97,7 +95,7 @@ def run_rank(work: Work, pipe: Connection, meeting: Barrier | None) -> None:
         meeting: Where all ranks of a replay wait for each other in each step; None for one rank, or without steps.
     """
     hold_standard()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         share = Share.told(work.rank, work.ranks)
         loader = Loader(work.folder, work.split, share=share, threads=work.threads, drop_last=True, **work.options)
@@ -115,14 +113,6 @@ def run_rank(work: Work, pipe: Connection, meeting: Barrier | None) -> None:
         return
     except (MhpError, OSError, MemoryError) as error:
         pipe.send(error)
-
-
-def _end_with_parent() -> None:
-    """End this process as soon as its parent has ended, whatever ended it."""
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _endless(loader: Loader) -> Iterator[Batch]:

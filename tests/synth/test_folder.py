@@ -6,6 +6,7 @@ import errno
 import hashlib
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -256,6 +257,23 @@ def test_a_rerun_starts_anew_after_an_interruption(tmp_path: Path, monkeypatch: 
     synthesize(tmp_path / "set", 2, workers=1, scale=0.1)
     assert [p.name for p in tmp_path.iterdir()] == ["set"]
     assert len(list((tmp_path / "set" / "images").iterdir())) == 2
+
+
+def start(out: Path) -> subprocess.Popen[str]:
+    """Start a command that makes many images and return when its processes write them."""
+    command = [sys.executable, "-m", "mhptools.synth", "--out", str(out), "--images", "9000", "--workers", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while len(list(out.parent.glob(f".{out.name}.part/images/*"))) < 3:
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.02)
+    return process
+
+
+def test_a_killed_command_leaves_no_processes(tmp_path: Path) -> None:
+    with start(tmp_path / "set") as process:
+        process.kill()
+        process.communicate(timeout=20)  # until the last process that has its output open has ended
 
 
 FULL = ("images/0001.jpg", "annotations/0002", "train_list.txt", "test_list.txt", "images/0009.jpg", "DEFECTS.txt")

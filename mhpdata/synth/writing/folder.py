@@ -24,6 +24,7 @@ from mhpdata.filesystem.atomic import part_of
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.filesystem.ours import head, in_the_way, is_folder, remove
 from mhpdata.options import check_choice, check_path, check_range
+from mhpdata.parent import end_with_parent
 from mhpdata.synth.writing.defects import DEFECTS
 from mhpdata.synth.writing.entry import write_image
 from mhpdata.synth.writing.form import Form
@@ -51,10 +52,11 @@ class Synthesized:
     seconds: float
 
 
-def _one_thread() -> None:
+def _begin_worker() -> None:
     from mhpdata.opencv import cv2
 
     hold_standard()
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     cv2.setNumThreads(1)
 
@@ -72,7 +74,7 @@ def _make_all(
             return list(bar(map(make, range(1, images + 1))))
     spawn = multiprocessing.get_context("spawn")
     # single_threaded_opencv imports OpenCV here, so a broken one is a clear error, not a broken process pool
-    with single_threaded_opencv(), ProcessPoolExecutor(workers, spawn, _one_thread) as pool:
+    with single_threaded_opencv(), ProcessPoolExecutor(workers, spawn, _begin_worker) as pool:
         try:
             return list(bar(pool.map(make, range(1, images + 1), chunksize=4)))
         except BaseException:
