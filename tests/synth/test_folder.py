@@ -26,8 +26,9 @@ from mhpdata.synth.planning.plan import LARGEST, Plan, plan, source
 from mhpdata.synth.planning.skeleton import INDEX, joints
 from mhpdata.synth.writing.annotation import annotate
 from mhpdata.synth.writing.defects import DEFECTS
-from mhpdata.synth.writing.folder import MARKER, synthesize
+from mhpdata.synth.writing.folder import synthesize
 from mhpdata.synth.writing.forms import FORMS
+from mhpdata.synth.writing.unfinished import MARKER
 from mhptools.synth import main
 
 SEED = 7
@@ -274,6 +275,18 @@ def test_a_killed_command_leaves_no_processes(tmp_path: Path) -> None:
     with start(tmp_path / "set") as process:
         process.kill()
         process.communicate(timeout=20)  # until the last process that has its output open has ended
+    synthesize(tmp_path / "set", 2, workers=1, scale=0.1)
+    assert [p.name for p in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_second_command_is_refused_while_another_one_writes(tmp_path: Path) -> None:
+    with start(tmp_path / "set") as process:
+        try:
+            with pytest.raises(OutputError, match=r"set: another mhp synth is writing here\. Wait until it ends, or"):
+                synthesize(tmp_path / "set", 2, workers=1, scale=0.1)
+            assert process.poll() is None and (tmp_path / ".set.part" / MARKER).exists()
+        finally:
+            process.kill()
 
 
 FULL = ("images/0001.jpg", "annotations/0002", "train_list.txt", "test_list.txt", "images/0009.jpg", "DEFECTS.txt")

@@ -1,7 +1,6 @@
 """Write a synthetic dataset in the form of a release or of a dataset of one's own: lists, images, masks.
 
-The rule: an incomplete dataset never has its final name. All files go to a folder with a temporary name
-(mhpdata.filesystem.atomic), which is renamed when it is complete; a rerun after an interruption starts from scratch.
+All files go to a folder with a temporary name (mhpdata.synth.writing.unfinished), which is renamed when it is complete.
 A pool of processes makes the images independently of each other.
 """
 
@@ -9,36 +8,28 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import re
 import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
 from mhpdata.errors import OptionError, OutputError
-from mhpdata.filesystem.atomic import part_of
 from mhpdata.filesystem.descriptors import hold_standard
-from mhpdata.filesystem.ours import head, in_the_way, is_folder, remove
 from mhpdata.options import check_choice, check_path, check_range
 from mhpdata.parent import end_with_parent
 from mhpdata.synth.writing.defects import DEFECTS
 from mhpdata.synth.writing.entry import write_image
-from mhpdata.synth.writing.form import Form
 from mhpdata.synth.writing.forms import FORMS, V1
+from mhpdata.synth.writing.unfinished import MARKER, unfinished
 from mhpdata.terms import SYNTHETIC, SYNTHETIC_NAME
 from mhpdata.threads import hidden, single_threaded_opencv, usable_cores
 from mhpdata.wording import why, writing
 
 _AGAIN = "run the same command again: it starts from scratch"
-MARKER = ".mhp-synth"
-"""Marks an unfinished folder as one of mhp synth, which may remove it."""
-_LIST = r"(train_list|test_list|train|val|test_all|test_inter_top[0-9]+|train_id|val_id|test_id|DEFECTS|SYNTHETIC)\.txt"
-_FILE = re.compile(rf"[0-9_]+\.(jpg|png|mat|json)|(mine|train|val)\.json|{_LIST}")
-"""Pattern of the names of files in a dataset."""
 LARGEST_ID = 9999
 
 
@@ -80,45 +71,6 @@ def _make_all(
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _new_partial(out: Path, form: Form) -> Path:
-    """Make an empty folder with a temporary name beside ``out``, after checking that both names are free."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        remedy = f"Choose another --out, or remove {out} if it is no longer needed."
-        raise OutputError(out, "exists and is not empty", "a new name or an empty folder", remedy)
-    folder = part_of(out)
-    for left in (folder, out.with_name(f"{out.name}.partial")):  # the second is the temporary name of mhp 0.1
-        if is_folder(left) and head(left / MARKER, 1) is not None:
-            _remove_partial(left)
-    if folder.exists() or folder.is_symlink():
-        remedy = f"Move {folder.name} away, or choose another --out."
-        raise OutputError(folder, "exists and was not made by mhp synth", "", remedy)
-    folder.mkdir(parents=True)
-    (folder / MARKER).touch()
-    for name in form.folders:
-        (folder / name).mkdir(parents=True)
-    return folder
-
-
-def _remove_partial(folder: Path) -> None:
-    """Remove the folders and files that an interrupted run left; raise OutputError if there are others."""
-    known = {MARKER} | {parent for form in FORMS.values() for name in form.folders for parent in _way(name)}
-    held = list(folder.rglob("*"))
-    for path in held:
-        name = path.relative_to(folder).as_posix()
-        file = _FILE.fullmatch(path.name) and str(PurePath(name).parent) in {".", *known} and path.is_file()
-        if path.is_symlink() or not (name in known or file):
-            raise in_the_way(path, "or choose another --out")
-    for path in sorted(held, reverse=True):  # the contents of a folder before the folder
-        if path.name != MARKER:
-            path.rmdir() if path.is_dir() else path.unlink()
-    remove(folder, [folder / MARKER])  # last: it marks the folder as one of mhp synth
-
-
-def _way(name: str) -> list[str]:
-    """Return a folder and its parents, as names below the dataset."""
-    return [name, *(str(parent) for parent in PurePath(name).parents if parent != PurePath())]
 
 
 def _add_defects(folder: Path, seed: int, scale: float, images: int) -> None:
@@ -178,7 +130,7 @@ def synthesize(
 
     Raises:
         OptionError: An argument is out of range.
-        OutputError: ``out`` is in use, or the disk is full or read-only.
+        OutputError: ``out`` is not empty, or another command is writing there, or the disk is full or read-only.
     """
     workers = workers if workers is not None else usable_cores()
     _check(images, seed, workers, scale, defects, layout)
@@ -186,8 +138,7 @@ def synthesize(
     start = time.perf_counter()
     final = check_path("out", out).absolute()
     hold_standard()  # for all files of the dataset
-    with writing(final, _AGAIN):
-        folder = _new_partial(final, form)
+    with writing(final, _AGAIN), unfinished(final, form) as folder:
         persons = _make_all(folder, seed, scale, images, workers, progress, layout)
         indices = form.split(images)
         form.lists(folder, {name: [form.id_of(index) for index in chosen] for name, chosen in indices.items()})
@@ -195,11 +146,11 @@ def synthesize(
             _add_defects(folder, seed, scale, images)
         (folder / SYNTHETIC_NAME).write_text(f"{SYNTHETIC}\n", encoding="ascii", newline="\n")
         (folder / MARKER).unlink()
-    try:
-        folder.replace(final)
-    except OSError as error:
-        found = f"the finished dataset cannot be moved here ({why(error)})"
-        raise OutputError(final, found, "", f"Move {folder} to {final}.") from error
+        try:
+            folder.replace(final)
+        except OSError as error:
+            found = f"the finished dataset cannot be moved here ({why(error)})"
+            raise OutputError(final, found, "", f"Move {folder} to {final}.") from error
     counts = {name: len(chosen) for name, chosen in indices.items()}
     people = {name: sum(persons[index - 1] for index in chosen) for name, chosen in indices.items()}
     return Synthesized(final, counts, people, time.perf_counter() - start)
