@@ -28,7 +28,7 @@ under the dataset's licence; a site of LV-MHP is for non-commercial research onl
 GROUPS = (("Comparisons", ("predictions", "overlap", "against")),)
 
 
-@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
+@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS, resumes=True)
 @click.argument("folder", required=False, metavar="[REC]", type=PACKED)
 @click.option("--data", type=PACKED, help="Packed folder, or its address; the same as REC.")
 @click.option("-o", "--out", type=PATH, required=True, help="Folder for the site: new, empty, or an earlier site.")

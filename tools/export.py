@@ -25,7 +25,7 @@ under the licence of the dataset, which its README.txt states.
 """
 
 
-@click.command(cls=Command, epilog=EXAMPLE)
+@click.command(cls=Command, epilog=EXAMPLE, resumes=True)
 @click.argument("folder", required=False, metavar="[REC]", type=PACKED)
 @click.option("--data", type=PACKED, help="Packed folder, or its address; the same as REC.")
 @click.option("--to", required=True, type=click.Choice(EXPORT_FORMS), help="Form of the export.")

@@ -27,7 +27,7 @@ the licence is not accepted, 3 a reason outside the data (network, disk, permiss
 """
 
 
-@click.command(cls=Command, epilog=EXAMPLE)
+@click.command(cls=Command, epilog=EXAMPLE, resumes=True)
 @click.argument("dataset", type=click.Choice(list(DATASETS)))
 @click.option("-o", "--out", required=True, type=PATH, help="Folder for the files of the release; right ones are kept.")
 @click.option("--accept-licence", is_flag=True, help="You have read the licence of the dataset, and accept it.")

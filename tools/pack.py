@@ -66,7 +66,7 @@ _WITH_BOTH = (
 _FLAGS = {"splits": "--split"}
 
 
-@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
+@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS, resumes=True)
 @click.option(
     "--src",
     type=DOWNLOAD,

@@ -40,7 +40,7 @@ GROUPS = (
 )
 
 
-@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
+@click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS, resumes="--keep")
 @click.argument("photos", nargs=-1, metavar="[IMAGE]...", type=FILE)
 @CHECKPOINT
 @click.option(

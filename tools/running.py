@@ -43,6 +43,7 @@ TYPED = {
 """Flags of function arguments with another name, used if the command has that flag."""
 DATA, USAGE, SIGNALLED = 1, 2, 128
 _SIGINT, _SIGPIPE = 2, 13
+_AGAIN = "Run the same command again"
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Context settings of every command."""
 GENERAL = ("quiet", "verbose", "log_level", "version")
@@ -86,12 +87,13 @@ class Command(Ended):
 
     Args:
         groups: Pairs (heading, names of parameters); the other options follow under "Options".
+        resumes: Whether an interrupted command resumes when it is run again; or the flag with which it does.
     """
 
-    def __init__(self, *args: Any, groups: Groups = (), **more: Any) -> None:
+    def __init__(self, *args: Any, groups: Groups = (), resumes: bool | str = False, **more: Any) -> None:
         more["context_settings"] = {**HELP, **(more.get("context_settings") or {})}
         super().__init__(*args, **more)
-        self.groups = groups
+        self.groups, self.resumes = groups, resumes
         self.params.extend(general_options())
 
     def make_context(
@@ -127,8 +129,18 @@ class Command(Ended):
             raise usage from error
         except MhpError as error:
             raise _PassedError(USAGE if leads_nowhere(ctx) else None) from error
-        except (KeyboardInterrupt, EOFError, OSError) as error:
+        except KeyboardInterrupt as error:
+            raise _PassedError(advice=self._again(ctx)) from error
+        except (EOFError, OSError) as error:
             raise _PassedError from error
+
+    def _again(self, ctx: click.Context) -> str:
+        """Return what to do after an interruption."""
+        if isinstance(self.resumes, bool):
+            return f"{_AGAIN} to resume." if self.resumes else f"{_AGAIN}."
+        if ctx.params[self.resumes.strip("-")]:
+            return f"{_AGAIN} to resume."
+        return f"{_AGAIN}." if ctx.params.get("overwrite") else f"{_AGAIN} with {self.resumes} to resume."
 
     def _invoke(self, ctx: click.Context) -> Any:
         """Call the command's function; name its options that take less memory in an error about memory."""
@@ -148,10 +160,13 @@ class _OutOfMemoryError(MemoryError):
 
 
 class _PassedError(Exception):
-    """Carries an error, as its cause, past click's own handlers; ``status`` overrides the exit status if not None."""
+    """Carries an error, as its cause, past click's own handlers; ``status`` overrides the exit status if not None.
 
-    def __init__(self, status: int | None = None) -> None:
-        self.status = status
+    ``advice`` says what to do after an interruption.
+    """
+
+    def __init__(self, status: int | None = None, advice: str = f"{_AGAIN}.") -> None:
+        self.status, self.advice = status, advice
 
 
 def _status(run: Callable[[], Any]) -> int:
@@ -167,7 +182,7 @@ def _status(run: Callable[[], Any]) -> int:
     except BaseException as error:
         passed = error if isinstance(error, _PassedError) else _PassedError()
         cause = passed.__cause__ or error
-        status, text = _verdict(cause)
+        status, text = _verdict(cause, passed.advice)
         with suppress(OSError, ValueError):  # stderr is closed or full; the exit status still reports the error
             _tell(cause, text)
         return passed.status or status
@@ -187,12 +202,12 @@ def _tell(error: BaseException, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _verdict(error: BaseException) -> tuple[int, str]:
-    """Return the exit status and the message for an error."""
+def _verdict(error: BaseException, advice: str) -> tuple[int, str]:
+    """Return the exit status and the message for an error; ``advice`` is for an interruption."""
     if isinstance(error, click.ClickException):
         return error.exit_code, error.message
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return SIGNALLED + _SIGINT, "Interrupted. Run the same command again to resume."
+        return SIGNALLED + _SIGINT, f"Interrupted. {advice}"
     if isinstance(error, MhpError):
         return OUTSIDE if is_outside(error) else DATA, printable(f"{type(error).__name__}: {error}")
     if _lacks_memory(error):

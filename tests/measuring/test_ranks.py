@@ -145,7 +145,7 @@ def test_ctrl_c_ends_all_ranks(small):
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)
         out, error = process.communicate(timeout=60)
-    assert (process.returncode, out, error) == (130, "", "Interrupted. Run the same command again to resume.\n")
+    assert (process.returncode, out, error) == (130, "", "Interrupted. Run the same command again.\n")
     with pytest.raises(ProcessLookupError):
         while True:  # until the last process of the session has ended
             os.killpg(process.pid, 0)

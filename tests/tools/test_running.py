@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +16,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from places import ROOT
 
 import mhpdata
 import mhpdata.checking.packed
@@ -37,6 +40,7 @@ from mhpdata.errors import (
     is_outside,
 )
 from mhptools import convert, verify
+from mhptools.mhp import COMMANDS
 from mhptools.running import Command, _Stdout
 
 ANSI = "a\x1b[2J\n\u202egpj.b"
@@ -46,14 +50,16 @@ def refused(number, kind=ShardError):
     return caused(kind("x", "cannot be read", "", "Repair it."), OSError(number, os.strerror(number)))
 
 
-def run(function):
+def run(function, *arguments, resumes=False):
     """Run a command that calls ``function``; return its result."""
 
-    @click.command(cls=Command)
-    def main():
+    @click.command(cls=Command, resumes=resumes)
+    @click.option("--keep", is_flag=True)
+    @click.option("--overwrite", is_flag=True)
+    def main(keep, overwrite):
         function()
 
-    return CliRunner().invoke(main, [])
+    return CliRunner().invoke(main, arguments)
 
 
 def throw(error):
@@ -227,7 +233,29 @@ def test_ctrl_c_is_one_line():
         (line,) = run(lambda: signal.raise_signal(signal.SIGINT)).stderr.split("\n")[:-1]
     finally:
         signal.signal(signal.SIGINT, before)
-    assert line.startswith("Interrupted. ")
+    assert line == "Interrupted. Run the same command again."
+
+
+@pytest.mark.parametrize(
+    ("resumes", "arguments", "end"),
+    [
+        (True, (), " to resume."),
+        ("--keep", (), " with --keep to resume."),
+        ("--keep", ("--keep",), " to resume."),
+        ("--keep", ("--overwrite",), "."),
+    ],
+)
+def test_ctrl_c_advises_to_resume_only_where_a_command_does(resumes, arguments, end):
+    found = run(throw(KeyboardInterrupt()), *arguments, resumes=resumes)
+    assert (found.exit_code, found.stderr) == (130, f"Interrupted. Run the same command again{end}\n")
+
+
+def test_the_commands_that_resume_are_those_of_the_documentation():
+    modules = {name: importlib.import_module(f"mhptools.{name}") for name in COMMANDS}
+    found = {name: module.main.resumes for name, module in modules.items() if module.main.resumes}
+    assert found == dict.fromkeys(("fetch", "pack", "browse", "export"), True) | {"predict": "--keep"}
+    page = (ROOT / "docs/commands.md").read_text(encoding="utf-8").split("## Resuming")[1].split("\n## ")[0]
+    assert set(re.findall(r"`mhp (\w+)", page)) == {*found, "train"}
 
 
 # --- untrusted names
