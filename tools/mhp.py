@@ -23,7 +23,7 @@ COMMANDS = {
     "export": "Export a packed folder in the form that other programs read: COCO, CIHP, MMSegmentation and others.",
     "labels": "List label sets, convert between them, or check your own.",
     "bench": "Measure the loader on a packed folder.",
-    "synth": "Generate a synthetic dataset in the layout of LV-MHP v1, LV-MHP v2 or CIHP.",
+    "synth": "Generate a synthetic dataset in the layout of LV-MHP v1 or another dataset.",
     "train": "Train PSPNet or ICNet on packed shards.",
     "eval": "Evaluate a trained network on a packed split.",
     "predict": "Predict label maps for images or a packed split.",

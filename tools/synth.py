@@ -49,7 +49,7 @@ def main(
     scale: float,
     as_json: bool,
 ) -> None:
-    """Generate a synthetic dataset in the layout of LV-MHP v1, LV-MHP v2 or CIHP.
+    """Generate a synthetic dataset in the layout of LV-MHP v1 or another dataset.
 
     Draws images of several persons, and their masks, from random numbers; no download is needed.
     """
