@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from boxes import write_packed
+from boxes import write_folder, write_packed
 from browser import DESKTOP, PHONE, chromium, opened, started
 from click.testing import CliRunner
 
@@ -76,6 +76,18 @@ def test_filters_and_orders(browser, site):
         page.keyboard.press("/")
         page.keyboard.type("nothing")
         assert names(page) == [] and page.locator("#nothing").is_visible()
+
+
+def test_a_page_without_samples_does_not_blame_the_filters(browser, site, tmp_path):
+    source = write_folder(tmp_path / "MHP")
+    (source / "test_list.txt").write_text("")
+    mhpdata.pack(source, tmp_path / "rec", size=0, workers=1, allow_empty=True)
+    save_site(tmp_path / "rec", tmp_path / "site", SiteOptions(splits=("test",)))
+    with opened(browser, tmp_path / "site") as page:
+        assert page.locator("#nothing").inner_text() == "The splits of this page have no samples."
+    with opened(browser, site) as page:
+        page.locator("input[aria-label='Persons, least']").fill("99")
+        assert page.locator("#nothing").inner_text() == "No sample matches these filters."
 
 
 def test_a_sample_opens_with_its_layers_side_by_side(browser, site):

@@ -52,6 +52,7 @@ class Page {
     if (site.other) facts.push(`against ${site.other}`);
     if (site.skipped) facts.push(`${grouped(site.skipped)} entries skipped by the pack`);
     byId("about").textContent = facts.join(" · ");
+    if (!columns.name.length) byId("nothing").textContent = "The splits of this page have no samples.";
   }
 
   /* The address of a sample's files; numbers only, never a name of the dataset. */
