@@ -89,7 +89,8 @@ class Archive:
         if not infos:
             raise ArchiveError(place, "missing", "a file of the release", AGAIN)
         if refusal := self._refusal(infos, wanted):
-            raise ArchiveError(place, *refusal, AGAIN)
+            found, expected = refusal
+            raise ArchiveError(place, found, expected, AGAIN)
         try:
             with self._zip.open(infos[0]) as file:
                 data = file.read(wanted.size + 1)

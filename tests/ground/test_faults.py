@@ -14,7 +14,7 @@ from mhpdata.errors import ImageError
 from mhpdata.faults import FAULTS, OTHER, RENAMED, WORDS, Renamed, counted_code, describe
 
 CLASSES = {"FolderError", "ImageError", "MaskError", "UnreadableError", "SourceChangedError"}
-RAISED = ("scan.py", "entry.py")
+RAISED = ("scan.py", "exported.py", "entry.py")
 """Files of mhpdata/source whose errors end the command."""
 
 
