@@ -88,6 +88,7 @@ def why_not(manifest: dict[str, Any], options: dict[str, Any], skip: bool) -> tu
     if manifest.get("version") == 1:
         return "holds a packed folder of format 1, which every command reads", f"Pass {other}"
     theirs, ours = manifest.get("options"), {n: value for n, value in options.items() if n not in ("version", "from")}
+    ours.setdefault("selection", None)
     theirs = {**(theirs if isinstance(theirs, dict) else {}), **{n: manifest.get(n) for n in ("layout", "selection")}}
     if theirs != ours:
         return f"packed with other options ({differences(theirs, ours)})", f"Pass the same options, {other}"

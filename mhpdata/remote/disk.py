@@ -130,7 +130,8 @@ class BlockDisk:
                 view = data
                 while len(view):
                     view = view[os.write(descriptor, view) :]
-                part.rename(path)
+                with self._ledger():  # an eviction must see it under one name, to count it
+                    part.rename(path)
         except BaseException:
             with self._ledger() as ledger:
                 part.unlink(missing_ok=True)
@@ -160,10 +161,6 @@ class BlockDisk:
                 os.close(descriptor)
                 return None
             if not _is_at(descriptor, part):  # it has got its final name since it was opened
-                _unlock(descriptor)
-                return None
-            if path.exists():  # it was renamed between the two looks, and the file just opened is a new one
-                part.unlink()
                 _unlock(descriptor)
                 return None
             used = ledger.used
