@@ -13,6 +13,7 @@ interruption. Ids are computed from the position of a sample in its split, never
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -95,7 +96,7 @@ class Joined:
     parts: Sequence[bytes | tuple[str]]
 
 
-class Form:
+class Form(ABC):
     """Base of all forms: one object per export.
 
     Args:
@@ -115,13 +116,13 @@ class Form:
         self.plan = plan
         check_names(plan)
 
+    @abstractmethod
     def folders(self) -> Iterable[str]:
         """Return the folders of the export, each after the one above it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def piece(self, split: str, view: View) -> Piece:
         """Return what a sample adds. Raises RecordError if it is damaged, OptionError if it cannot be expressed."""
-        raise NotImplementedError
 
     def joined(self) -> Iterable[Joined]:
         """Return the files made of rows."""
