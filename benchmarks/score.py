@@ -29,7 +29,7 @@ import mhpdata
 from mhpdata.masks.merge import merge
 from mhpdata.synth.writing.folder import synthesize
 from mhpdata.threads import single_threaded_opencv
-from mhpmodels.scoring.persons import THRESHOLDS
+from mhpmodels.persons.precision import THRESHOLDS
 from mhpmodels.scoring.score import score
 
 WORKERS, CLASSES, MOVED = 2, 19, 4

@@ -29,8 +29,10 @@ MULTIPLE = {"icnet": 16, "psp": 8}
 """The training crop must be a multiple of this, by model."""
 SUFFIXES = {"mxnet": ".params", "torch": ".pt"}
 """Suffix of weight files, by engine."""
-TORCH_ONLY = {"accumulate": 1, "ema": 0.0, "compile": False}
+TORCH_ONLY = {"accumulate": 1, "ema": 0.0, "compile": False, "persons": False}
 """Options of the torch engine, with the only value that other engines accept."""
+PERSONS = "persons"
+"""Name of the heads that tell persons apart among a network's children, and of their output in ONNX files."""
 
 GROUPS: dict[str, type[Checked]] = {
     "data": Data,
@@ -81,6 +83,9 @@ class TrainConfig:
             object.__setattr__(self, "view", self.view.as_gluoncv())
         self._check_data()
         self._check_sizes()
+        if self.run.old_recipe and self.network.persons:
+            found, remedy = "given with old_recipe", "Omit --persons, which GluonCV does not have, or --old-recipe."
+            raise OptionError("persons", found, "one of the two", remedy)
         own = ":" in self.network.model
         for flag, value in {**TORCH_ONLY, **({"model": None} if own else {})}.items():
             if self.machine.engine != "torch" and self.value(flag) != value:

@@ -69,6 +69,11 @@ class Network(Checked):
     backbone: str = option("resnet50", Choice(BACKBONES), "Backbone of the network.")
     classes: int = option(19, Integer(2, 255), "Number of classes, including background.", typed=False)
     aux: bool = option(False, Switch(), "PSPNet: add the auxiliary head.")
+    persons: bool = option(
+        False,
+        Switch(),
+        "Add two light heads that tell persons apart: centres of persons, and offsets to them (engine torch).",
+    )
     dropout: float = option(0.1, Number(0, 1), "Dropout rate in the heads, 0 to 1.")
     pretrained_base: str | None = option(
         None,
@@ -119,6 +124,17 @@ class Loss(Checked):
         (0.4, 0.4, 1.0),
         Each(Number(), 3, "(0.4, 0.4, 1.0)"),
         "ICNet: weights of the losses at 1/4, 1/8 and 1/16 of the crop; the loss at full size weighs 1.",
+    )
+    person_weights: tuple[float, float] = option(
+        (20.0, 0.5),
+        Each(Number(), 2, "(20.0, 0.5)"),
+        "Weights of the losses of --persons: the mean squared error of the centre heatmap, and the mean absolute error "
+        "of the offsets in units of 32 pixels.",
+    )
+    persons_after: float = option(
+        0.5,
+        Number(0, 1),
+        "Share of the run's steps, 0 to 1, that train the labels alone; the heads of --persons train after them.",
     )
 
 

@@ -95,7 +95,8 @@ def main(
 ) -> None:
     """Evaluate a trained network on a packed split.
 
-    Prints pixel accuracy, mIoU, the IoU of each class and the time per image.
+    Prints pixel accuracy, mIoU, the IoU of each class and the time per image; for a network of mhp train --persons, at
+    one scale, also AP^p, PCP, and AP and PQ of the persons' masks.
     """
     import json
 
@@ -113,7 +114,13 @@ def main(
     try:
         check_classes(engine.config, manifest)
         found = evaluate(
-            inference_of(engine, labels_of(engine.config).flip_pairs, multi_scale, window or WINDOW),
+            inference_of(
+                engine,
+                labels_of(engine.config).flip_pairs,
+                multi_scale,
+                window or WINDOW,
+                persons=engine.config.network.persons and not multi_scale,
+            ),
             data,
             split,
             mode=mode,

@@ -21,6 +21,7 @@ EXAMPLE = """\b
 Examples:
   mhp predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ holiday.jpg
   mhp predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ --data rec/ --split test --overlay --legend
+  mhp predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ --data rec/ --split val --persons
 
 pred/holiday.png is a palette PNG with the label of each pixel of holiday.jpg; overlays and legends are written to
 pred/pictures. Image files are rotated by their EXIF orientation, so that labels and overlays match what viewers show.
@@ -33,7 +34,7 @@ the dataset is.
 
 GROUPS = (
     ("Input", ("checkpoint", "data", "split", "names", "cache", "cache_gb", "exif", "on_error")),
-    ("Output", ("out", "overlay", "legend", "overwrite", "keep")),
+    ("Output", ("out", "persons", "overlay", "legend", "overwrite", "keep")),
     ("Prediction", ("base_size", "multi_scale", "window")),
     (OTHER_WEIGHTS, OF_WEIGHTS),
     ("Machine", ON_MACHINE),
@@ -68,6 +69,12 @@ GROUPS = (
     help="Rotate image files by their EXIF orientation, or read them as stored. Not for --data, whose images are never "
     "rotated.  [default: upright]",
 )
+@click.option(
+    "--persons",
+    is_flag=True,
+    help="Also write the person of each pixel, in the official form that mhp score reads: global_seg, global_tag and "
+    "results.txt with a score per person; needs a network of mhp train --persons. Overlays outline the persons.",
+)
 @click.option("--overlay", is_flag=True, help="Also write each image with its labels drawn over it.")
 @click.option("--legend", is_flag=True, help="Also write a legend of the classes and their colours; needs Matplotlib.")
 @click.option("--overwrite", is_flag=True, help="Replace the files of an earlier mhp predict in --out.")
@@ -88,6 +95,7 @@ def main(
     window: int | None,
     workers: int | None,
     exif: str | None,
+    persons: bool,
     overlay: bool,
     legend: bool,
     overwrite: bool,
@@ -100,6 +108,8 @@ def main(
     IMAGE is an image file. Give image files, or a packed folder with --data. Each label map has the name and the size
     of its image; with --data, of the source image.
     """
+    from dataclasses import replace
+
     from mhpdata.storage.manifest import read_manifest
     from mhpmodels.inference.pieces import WINDOW
     from mhpmodels.prediction.options import Options
@@ -116,12 +126,13 @@ def main(
         raise click.UsageError(f"--exif upright: not supported with --data, whose images are as stored. {remedy}")
     cache = take_cache(given)
     classes = 19 if data is None else len(read_manifest(data).classes)
-    engine = open_trained(checkpoint, network_fields(given), classes)
+    engine = open_trained(checkpoint, network_fields(given), classes, persons)
     labels = labels_of(engine.config)
     size, exif = engine.config.view.base_size, exif or EXIF[0]
     options = Options(size, overlay, legend, overwrite, keep, on_error, workers, progress=progress(), exif=exif)
     try:
-        inference = inference_of(engine, labels.flip_pairs, multi_scale, window or WINDOW)
+        options = replace(options, persons=persons)
+        inference = inference_of(engine, labels.flip_pairs, multi_scale, window or WINDOW, persons)
         if data is None:
             done = predict_photos(inference, photos, out, labels, options)
         else:

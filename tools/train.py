@@ -56,6 +56,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "class_weights": {"is_flag": True, "default": False, "show_default": False},
     "scales": {"type": float, "nargs": 2, "metavar": "MIN MAX"},
     "branch_weights": {"metavar": "W4 W8 W16"},
+    "person_weights": {"metavar": "CENTRE OFFSET"},
     "engine": {"type": click.Choice(tuple(ENGINES)), "default": None},
     "validate": {"names": ("--val/--no-val",)},
 }

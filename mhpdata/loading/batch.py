@@ -19,8 +19,15 @@ class Batch(Named):
             ``Loader.name``); -1 for a sample that ``on_error="skip"`` left out: its image is black, its labels are 255.
         persons: uint8 (N, H, W), the person that each pixel belongs to, 0 for none; None unless requested.
         boxes: int32 (N, P, 4), the part of each person 1 .. P that the crop shows: top, left, bottom, right in pixels
-            (the last two exclusive), zeros if it shows nothing; None unless requested.
+            (the last two exclusive), zeros if it shows nothing. With ``Output(boxes="xyxy")``: left, top, right,
+            bottom, -1 if it shows nothing and in unused rows. None unless requested.
         counts: int64 (N,), number of persons in the whole image, the used rows of ``boxes``; None unless requested.
+        masks: uint8 (N, P, H, W), the label of each pixel of persons 1 .. P, each from the person's own mask, so that
+            pixels shared by several persons are in each of their masks; 0 outside the mask and in the padding, 255 for
+            ignored pixels. ``boxes`` then enclose these masks. None unless requested.
+        targets: float32 (N, 4, H, W), targets of the heads that tell persons apart, as drawn by
+            ``mhpdata.drawing.targets``: centre heatmap, offset down and to the right, and 1 where the offset counts.
+            None unless requested.
     """
 
     images: np.ndarray
@@ -29,6 +36,8 @@ class Batch(Named):
     persons: np.ndarray | None
     boxes: np.ndarray | None
     counts: np.ndarray | None
+    masks: np.ndarray | None
+    targets: np.ndarray | None
 
     def _repr_html_(self) -> str | None:
         """Return the first images with their labels, for notebooks; None if the images are not NumPy arrays."""

@@ -17,6 +17,7 @@ from mhpdata.drawing.labels import draw_labels, find_boxes
 from mhpdata.drawing.placement import Placement, place_train, place_val, place_whole
 from mhpdata.drawing.plain import FLOAT16, FLOAT32, UINT8
 from mhpdata.drawing.scratch import DrawScratch
+from mhpdata.drawing.targets import PLANES, draw_targets
 from mhpdata.drawing.vectors.instructions import LEVEL
 from mhpdata.errors import MhpError, RemoteError, ShardChangedError
 from mhpdata.labels import IGNORE
@@ -27,7 +28,7 @@ from mhpdata.loading.plan import Turn
 from mhpdata.loading.region import Located, Reading
 from mhpdata.loading.slots import Slots
 from mhpdata.loading.workers import Draft
-from mhpdata.settings.output import Output
+from mhpdata.settings.output import MASKS, TARGETS, Output
 from mhpdata.settings.views import CentreCrop, TrainCrop, View, Whole
 
 KINDS = {"float32": FLOAT32, "float16": FLOAT16, "uint8": UINT8}
@@ -68,7 +69,10 @@ class Making:
             except MhpError as error:  # a retry could find a size that no memory was lent for: do not make the sample
                 errors[0] = error
         images = (count, *size, 3) if self._kind == UINT8 else (count, 3, *size)
-        planes = [((count, *size), np.uint8)] * ((2 if self._output.persons else 1) if self._data.labelled else 0)
+        planes: list[tuple[tuple[int, ...], type]] = []
+        if self._data.labelled:
+            planes += [((count, *size), np.uint8)] * (2 if self._output.persons else 1)
+            planes += [((count, PLANES, *size), np.float32)] * (self._output.persons == TARGETS)
         arrays = self._slots.lend((images, self._output.dtype), *planes)
         return Draft(arrays=arrays, turn=turn, left=0 if errors else count, errors=errors)
 
@@ -90,13 +94,16 @@ class Making:
             skipped[int(indices[i])] = error.with_traceback(None)  # frames of a traceback would hold the batch's memory
             indices[i] = -1
             draft.arrays[0][i] = 0 if self._kind == UINT8 else self._norm.floats[:, 0, None, None]
-            for array, nothing in zip(draft.arrays[1:], (IGNORE, 0), strict=False):
+            for array, nothing in zip(draft.arrays[1:], (IGNORE, 0, 0), strict=False):
                 array[i] = nothing
         if not self._data.labelled:
             return Batch(draft.arrays[0], None, indices)
         if not self._output.persons:
             return Batch(draft.arrays[0], draft.arrays[1], indices)
-        return Batch(draft.arrays[0], draft.arrays[1], indices, draft.arrays[2], *_boxes(draft, len(indices)))
+        boxes, counts = _boxes(draft, len(indices), self._output.boxes == "xyxy")
+        masks = _masks(draft, counts) if self._output.persons == MASKS else None
+        targets = draft.arrays[3] if self._output.persons == TARGETS else None
+        return Batch(draft.arrays[0], draft.arrays[1], indices, draft.arrays[2], boxes, counts, masks, targets)
 
     def _current(self, read: Callable[[], Result]) -> Result:
         """Return the result of ``read``, retried on the new file if the record's shard was replaced meanwhile."""
@@ -124,6 +131,8 @@ class Making:
         if self._output.transform is not None:
             rng = sampling.generator(self._seed, draft.turn.epoch, int(draft.turn.keys[i]))
             self._output.transform(images[i], labels, persons, rng)
+        if persons is not None and self._output.persons == TARGETS:
+            draw_targets(persons, draft.arrays[3][i])
 
     def _draw_maps(
         self,
@@ -148,7 +157,17 @@ class Making:
             raise one.regions.damaged(one.inner, "is damaged (row runs of a wrong size, or invalid labels)")
         if not self._output.persons:
             return labels, None
-        draft.boxes[i] = find_boxes(persons, located.persons)
+        if self._output.persons != MASKS:
+            draft.boxes[i] = find_boxes(persons, located.persons)
+            return labels, persons
+        draft.masks[i] = masks = np.empty((located.persons, *labels.shape), np.uint8)
+        boxes, nobody = np.zeros((located.persons, 4), np.int32), flat[1][:0]
+        for p, (runs, size) in enumerate(one.regions.person_runs(one.inner, located, reading)):
+            mask = masks[p].reshape(-1)
+            if not draw_labels(LEVEL, runs, size, placement, table, 0, (one.classes, 1), mask, nobody, scratch):
+                raise one.regions.damaged(one.inner, f"is damaged (invalid labels in the mask of person {p + 1})")
+            boxes[p] = find_boxes(((masks[p] != 0) & (masks[p] != IGNORE)).view(np.uint8), 1)[0]
+        draft.boxes[i] = boxes
         return labels, persons
 
 
@@ -166,11 +185,22 @@ def place_in(view: View, size: tuple[int, int], u: np.ndarray) -> Placement:
     return place_val(size, view.size) if isinstance(view, CentreCrop) else place_whole(size)
 
 
-def _boxes(draft: Draft, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _boxes(draft: Draft, count: int, xyxy: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return boxes and counts of a batch, padded to its largest number of persons."""
     per_sample = [draft.boxes.get(i, np.zeros((0, 4), np.int32)) for i in range(count)]
     counts = np.array([len(b) for b in per_sample], np.int64)
     boxes = np.zeros((count, counts.max(initial=0), 4), np.int32)
     for i, b in enumerate(per_sample):
         boxes[i, : len(b)] = b
+    if xyxy:
+        shown = boxes[:, :, 2:3] > 0  # the bottom is exclusive
+        boxes = np.where(shown, boxes[:, :, [1, 0, 3, 2]], np.int32(-1))
     return boxes, counts
+
+
+def _masks(draft: Draft, counts: np.ndarray) -> np.ndarray:
+    """Return the masks of a batch, padded to its largest number of persons."""
+    masks = np.zeros((len(counts), counts.max(initial=0), *draft.arrays[1].shape[1:]), np.uint8)
+    for i, of_sample in draft.masks.items():
+        masks[i, : counts[i]] = of_sample[: counts[i]]
+    return masks

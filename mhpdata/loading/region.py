@@ -9,7 +9,7 @@ file was replaced or written to, its records are checked again in the next epoch
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -29,8 +29,9 @@ from mhpdata.masks.joint_runs import check_runs
 from mhpdata.masks.mask_runs import inflate_runs
 from mhpdata.masks.merge import merge_runs
 from mhpdata.masks.resized_runs import resize_runs
+from mhpdata.options import OVERLAPS
 from mhpdata.storage.codec import CODECS, check_stored
-from mhpdata.storage.record import IR_HEADER, checksum, is_intact, parse_record
+from mhpdata.storage.record import IR_HEADER, Record, checksum, is_intact, parse_record
 from mhpdata.storage.shards.opening import Opened
 from mhpdata.storage.split import Split
 
@@ -166,6 +167,23 @@ class Regions:
         self._read(index, located, located.runs_at, words.view(np.uint8), reading)
         return words[:rows], words[rows:]
 
+    def person_runs(
+        self, index: int, located: Located, reading: Reading
+    ) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], tuple[int, int]]]:
+        """Yield row_offsets and runs, uint32, of each person's own mask, and the size that it is drawn from.
+
+        The mask is resized by nearest neighbour to the size of the packed image, as the label map was.
+        """
+        try:
+            record = self._whole_record(index, located, reading)
+            for mask in record.masks:
+                runs = merge_runs([inflate_runs(mask, record.source_size)], OVERLAPS[0], size=record.source_size)
+                resized = resize_runs(runs.row_offsets, runs.runs, record.source_size, record.size)
+                check_runs(*resized, record.size, len(self._split.classes), 1)
+                yield resized, record.size
+        except RecordError as error:
+            raise self._placed(index, error) from error
+
     def expect(self, index: int) -> None:
         """Ask the system to prefetch a record, unless reads come from the page cache anyway (a call costs 20 us)."""
         if (self._cold > 0 or self._located[index] is None) and not self._split.remote:
@@ -224,10 +242,8 @@ class Regions:
         return planes, Source(YUV, target.at, target.stride, target.sizes, target.extents)
 
     def _merged(self, index: int, overlap: str, located: Located, reading: Reading) -> tuple[np.ndarray, np.ndarray]:
-        by_record = self._split.by_record
         try:
-            record = parse_record(reading.record[: located.length].data, index) if by_record else None
-            record = record or self._split.record(index)
+            record = self._whole_record(index, located, reading)
             masks = [inflate_runs(mask, record.source_size) for mask in record.masks]
             merged = merge_runs(masks, overlap, size=record.source_size)
             row_offsets, runs = resize_runs(merged.row_offsets, merged.runs, record.source_size, record.size)
@@ -235,6 +251,12 @@ class Regions:
         except RecordError as error:
             raise self._placed(index, error) from error
         return row_offsets, runs
+
+    def _whole_record(self, index: int, located: Located, reading: Reading) -> Record:
+        """Return a parsed record: that in ``reading`` if it was just requested, else as read again."""
+        if self._split.by_record:
+            return parse_record(reading.record[: located.length].data, index)
+        return self._split.record(index)
 
     def _load(self, index: int, located: Located, reading: Reading) -> bool:
         """Read a whole record into ``reading.record``; return False if the bytes differ from those checked before."""

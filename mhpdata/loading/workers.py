@@ -37,7 +37,7 @@ class Draft:
         arrays: Arrays of the batch.
         turn: Samples of the batch, and their random draws.
         left: Number of samples that are not done.
-        boxes, errors: Persons' boxes and errors of samples, by position in the batch.
+        boxes, masks, errors: Persons' boxes and masks, and errors of samples, by position in the batch.
         dropped: Whether the iteration ended before all samples were made.
         ready: Lock that is released when no sample is left.
     """
@@ -46,6 +46,7 @@ class Draft:
     turn: Turn
     left: int
     boxes: dict[int, np.ndarray] = field(default_factory=dict)
+    masks: dict[int, np.ndarray] = field(default_factory=dict)
     errors: dict[int, BaseException] = field(default_factory=dict)
     dropped: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)

@@ -22,7 +22,8 @@ from mhpdata.masks.merge import merge_runs
 from mhpdata.masks.resized_runs import resize_runs
 from mhpdata.storage.codec import CODECS, decode_stored, encode_image
 from mhpdata.storage.record import Record
-from mhpmodels.figures.panels import CONFLICTING, EQUAL, NOBODY, PERSONS, contested_map, shrink_contested
+from mhpmodels.figures.colours import PERSONS
+from mhpmodels.figures.panels import CONFLICTING, EQUAL, NOBODY, contested_map, shrink_contested
 from mhpmodels.files.png import encode_indexed
 
 Pixels = NDArray[np.uint8]

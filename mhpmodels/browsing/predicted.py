@@ -17,7 +17,8 @@ from mhpdata.options import check_path
 from mhpdata.storage.manifest import Manifest
 from mhpdata.storage.protocol import split_names
 from mhpmodels.evaluation.metrics import Confusion
-from mhpmodels.scoring.submission import SEGMENTS, Submission
+from mhpmodels.persons.person_list import SEGMENTS
+from mhpmodels.scoring.submission import Submission
 from mhpmodels.scoring.table import Row
 
 Labels = NDArray[np.uint8]

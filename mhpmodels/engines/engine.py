@@ -147,6 +147,44 @@ class Engine(Predictor, Protocol):
         ...
 
 
+class PersonPredictor(Predictor, Protocol):
+    """Interface of a predictor whose network has heads of persons (``config.network.persons``)."""
+
+    def predict_persons(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Return logits and person maps at the images' size, in inference mode: float32 (N, classes + 3, H, W).
+
+        The last three channels are the centre heatmap, and the offset down and to the right in pixels.
+
+        Args:
+            images: as in ``Engine.train_step``.
+        """
+        ...
+
+
+class PersonEngine(Engine, PersonPredictor, Protocol):
+    """Interface of an engine whose network has heads of persons."""
+
+    def train_step(
+        self,
+        images: NDArray[Any],
+        labels: NDArray[np.uint8],
+        rate: float,
+        seed: int,
+        targets: NDArray[np.float32] | None = None,
+    ) -> Step:
+        """Run a step as ``Engine.train_step`` does, with the loss of the heads of persons if there are targets.
+
+        That loss is ``config.loss.person_weights`` times the mean squared error of the heatmap over all pixels, and
+        times the mean absolute error of the offsets where they count, over the batch of all ranks. Without targets the
+        weights of the heads do not change.
+
+        Args:
+            images, labels, rate, seed: as in ``Engine.train_step``.
+            targets: float32 (N, 4, H, W), as in ``mhpdata.Batch``; None trains the labels alone.
+        """
+        ...
+
+
 def installed() -> tuple[str, ...]:
     """Return the engines whose libraries are installed, the preferred one first, without importing them."""
     return tuple(name for name in ENGINES if not _missing(name))

@@ -15,6 +15,7 @@ from mhpdata.errors import CheckpointError, EngineError, MissingError
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.wording import to_open, unread
+from mhpmodels.config import PERSONS
 from mhpmodels.engines.engine import install
 from mhpmodels.files.onnx_names import read_notes
 from mhpmodels.files.params import MAX_BYTES
@@ -61,7 +62,8 @@ class OnnxEngine:
             remedy = f"Write the file again with mhp convert WEIGHTS {path} --overwrite."
             found = f"rejected by onnxruntime ({error})"
             raise CheckpointError(path, found, "a file written by mhp convert", remedy) from error
-        (given, *more), (logits, *_) = session.get_inputs(), session.get_outputs()
+        (given, *more), (logits, *others) = session.get_inputs(), session.get_outputs()
+        persons = any(output.name == PERSONS and list(output.shape[1:2]) == [3] for output in others)
         shapes = [given.shape, logits.shape]
         if (
             more
@@ -76,19 +78,29 @@ class OnnxEngine:
                 "Pass a file that mhp convert WEIGHTS OUT.onnx wrote.",
             )
         notes = session.get_modelmeta().custom_metadata_map
+        if persons:  # only torch exports such networks
+            config = config.changed(engine="torch", persons=True)
         self.config = read_notes(config.changed(classes=logits.shape[1]), notes, path)
         self.source = str(path)
         self._session: Any = session
-        self._input, self._version = given.name, onnxruntime.__version__
+        self._input, self._logits, self._version = given.name, logits.name, onnxruntime.__version__
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """See ``mhpmodels.engines.engine.Engine``; sides of at least 32."""
+        return self._run(images, [self._logits])[0]
+
+    def predict_persons(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """See ``mhpmodels.engines.engine.PersonPredictor``; sides of at least 32."""
+        return np.concatenate(self._run(images, [self._logits, PERSONS]), 1)
+
+    def _run(self, images: NDArray[Any], names: list[str]) -> list[NDArray[np.float32]]:
+        """Return the outputs of these names."""
         if images.dtype == np.uint8:
             pixels = images.transpose(0, 3, 1, 2) / np.float32(255)
             mean, deviation = (np.array(x, np.float32)[:, None, None] for x in (MEAN, DEVIATION))
             images = (pixels - mean) / deviation
         try:
-            logits: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(images)})[0]
+            outputs: list[NDArray[np.float32]] = self._session.run(names, {self._input: np.ascontiguousarray(images)})
         except Exception as error:  # onnxruntime's errors have no other common base class
             remedy = (
                 "If it is out of memory, pass a smaller --window, such as 1024; otherwise write the file again with "
@@ -96,7 +108,7 @@ class OnnxEngine:
             )
             found = f"onnxruntime failed for images {images.shape} ({error})"
             raise EngineError(self.source, found, "", remedy) from error
-        return logits
+        return outputs
 
     def describe(self) -> dict[str, Any]:
         """See ``mhpmodels.engines.engine.Engine``."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,12 +32,13 @@ from mhpdata.images.resize import resize_image
 from mhpdata.labels import IGNORE, LabelSet
 from mhpdata.loading.batch import Batch
 from mhpdata.loading.loader import Loader
+from mhpdata.masks.mask_runs import MaskRuns
 from mhpdata.options import Folder, check_choice
 from mhpdata.remap import read_remap
 from mhpdata.settings.caching import Reading
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.mixing import Mix
-from mhpdata.settings.output import Output
+from mhpdata.settings.output import MASKS, Output
 from mhpdata.settings.share import Share
 from mhpdata.settings.views import CentreCrop
 from mhpdata.storage.protocol import Chosen, choose_images
@@ -45,9 +46,12 @@ from mhpdata.storage.split import Split, open_split
 from mhpdata.threads import crew, hidden
 from mhpmodels.evaluation.metrics import Confusion, most_likely
 from mhpmodels.evaluation.results import MODES, NO_IMAGES, Evaluation
-from mhpmodels.evaluation.truth import labels_of_size
+from mhpmodels.evaluation.truth import labels_of_size, person_runs, true_persons
 from mhpmodels.inference.pieces import SCALES, Inference, Predict, input_size
 from mhpmodels.inference.rescale import labels_at
+from mhpmodels.persons.grouping import group
+from mhpmodels.persons.masks import score_masks
+from mhpmodels.persons.precision import Claims, claim_people, rank, score_persons
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -59,6 +63,7 @@ def validate(
     classes: int,
     progress: Callable[[int], None] | None = None,
     place: str = "logits",
+    claims: list[Claims] | None = None,
 ) -> Confusion:
     """Score the batches of a ``CentreCrop`` loader, as training does after an epoch.
 
@@ -68,6 +73,8 @@ def validate(
         classes: number of classes.
         progress: function called after each batch with its number of images.
         place: split and checkpoint, for error messages.
+        claims: receives the persons of each image; ``predict`` then also returns the maps of the heads of persons, as
+            ``PersonPredictor.predict_persons``, and the loader the masks of persons.
 
     Returns:
         The confusion matrix of this rank's images; ``merge`` those of all ranks.
@@ -82,10 +89,25 @@ def validate(
             remedy = "Open the Loader on a split with labels, such as val."
             raise OptionError("loader", "batches without labels", "batches with labels", remedy)
         if len(batch.indices):
-            confusion.update(most_likely(predict(batch.images), place), batch.labels)
+            scores = predict(batch.images)
+            logits = scores if claims is None else scores[:, :-3]
+            predicted = most_likely(logits, place)
+            confusion.update(predicted, batch.labels)
+            if claims is not None:
+                claims += _claims(batch, logits, scores[:, -3:], predicted, classes)
         if progress is not None:
             progress(len(batch.indices))
     return confusion
+
+
+def _claims(
+    batch: Batch, logits: NDArray[np.float32], maps: NDArray[np.float32], predicted: NDArray[np.uint8], classes: int
+) -> Iterator[Claims]:
+    """Yield the claims of each image of a batch, except for damaged ones."""
+    assert batch.masks is not None and batch.counts is not None
+    for i in np.flatnonzero(batch.indices >= 0).tolist():
+        people = group(logits[i], maps[i], predicted[i])
+        yield claim_people(people, predicted[i], batch.masks[i, : batch.counts[i]], classes)
 
 
 def evaluate(
@@ -103,7 +125,7 @@ def evaluate(
     """Evaluate a network on a split of a packed folder.
 
     Args:
-        inference: the network.
+        inference: the network; with ``person_maps``, its persons are scored, too.
         folder: packed folder written by ``mhp pack``.
         split: name of the split.
         mode: one of MODES.
@@ -138,6 +160,8 @@ def evaluate(
         opened.close()
     return Evaluation(
         confusion=confusion,
+        persons=score_persons(rank(run.claims)) if inference.person_maps else None,
+        masks=score_masks(run.claims) if inference.person_maps else None,
         classes=labels.names,
         outputs=inference.classes,
         split=split,
@@ -189,6 +213,7 @@ class _Run:
     table: NDArray[np.uint8]
     remap: str | Path | None
     seconds: list[float] = field(default_factory=list)
+    claims: list[Claims] = field(default_factory=list)
     in_pieces: int = 0
 
     def crops(self, batch_size: int, threads: int | None) -> Confusion:
@@ -210,14 +235,17 @@ class _Run:
             choose=Choose(names=self.chosen.names),
             mix=Mix(remap=self.remap),
             share=Share(every=True),
-            output=Output(dtype="float32" if batched else "uint8"),
+            output=Output(
+                dtype="float32" if batched else "uint8", persons=MASKS if self.inference.person_maps else False
+            ),
             threads=threads,
             cache=self.split.cache,
         )
         try:
             with tqdm(total=len(self.chosen.names), unit=" images", disable=self.hidden) as bar:
                 place = f"{self.inference.source} on {self.split.folder}, split {self.split.name}"
-                return validate(timed, loader, len(self.labels), bar.update, place)
+                claims = self.claims if self.inference.person_maps else None
+                return validate(timed, loader, len(self.labels), bar.update, place, claims)
         finally:
             loader.close()
 
@@ -227,29 +255,36 @@ class _Run:
         indices = self.chosen.indices
         with crew(len(indices), "images", threads, self.hidden is None) as workers:
             read = workers.each(partial(self._read, at_source), indices)
-            for index, (image, labels) in zip(indices, read, strict=True):
+            for index, (image, labels, masks) in zip(indices, read, strict=True):
                 place = f"{self.inference.source} on {self.split.place(index)}"
                 begun = time.perf_counter()
                 scores = self.inference(image)
+                scores, maps = scores[: self.inference.classes], scores[self.inference.classes :]
                 size = (labels.shape[0], labels.shape[1])
                 same = size == image.shape[:2]
                 predicted = most_likely(scores, place) if same else labels_at(scores, size, place)
+                people = group(scores, maps, predicted) if self.inference.person_maps else None
                 self.seconds.append(time.perf_counter() - begun)
                 self.in_pieces += self.inference.pieces(image.shape[:2]) > 1
                 confusion.update(predicted, labels)
+                if people is not None:
+                    truths = true_persons(masks, self.split.record(index).source_size, size)
+                    mapped = (self.table[truth] for truth in truths)
+                    self.claims.append(claim_people(people, predicted, mapped, len(self.labels)))
         return confusion
 
     def _each(self, images: NDArray[Any]) -> NDArray[np.float32]:
         return np.stack([self.inference(image) for image in images])
 
-    def _read(self, at_source: bool, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Read an image at the network's input size, and its labels at that size or at source size."""
+    def _read(self, at_source: bool, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[MaskRuns]]:
+        """Read an image at the network's input size, its labels at that size or at source size, and its persons."""
         sample, place = self.split[index], self.split.place(index)
         size = input_size(sample.record.source_size, self.size, place)
         image = sample.image if sample.image.shape[:2] == size else resize_image(sample.image, size)
         wanted = sample.record.source_size if at_source else size
         labels = labels_of_size(sample, wanted, self._overlap, place, self.split.file(index))
-        return image, np.full(size, IGNORE, np.uint8) if labels is None else self.table[labels]
+        masks = person_runs(sample.record, place, self.split.file(index)) if self.inference.person_maps else []
+        return image, np.full(size, IGNORE, np.uint8) if labels is None else self.table[labels], masks
 
     @property
     def _overlap(self) -> str:

@@ -13,6 +13,8 @@ from mhpdata.wording import counted, has, printable
 
 if TYPE_CHECKING:
     from mhpmodels.evaluation.metrics import Confusion
+    from mhpmodels.persons.masks import MaskFigures
+    from mhpmodels.persons.precision import PersonFigures
 
 MODES = ("crop", "whole", "source")
 """Evaluation modes, described in ``mhpmodels.evaluation.evaluate``."""
@@ -30,6 +32,8 @@ class Evaluation:
 
     Attributes:
         confusion: confusion matrix over all images.
+        persons: AP^p and PCP; None for a network without heads of persons.
+        masks: AP and PQ of the persons' masks; None likewise.
         classes: class names of the dataset.
         outputs: number of the network's output channels; classes beyond it are never predicted.
         split: name of the split.
@@ -46,6 +50,8 @@ class Evaluation:
     """
 
     confusion: Confusion
+    persons: PersonFigures | None
+    masks: MaskFigures | None
     classes: tuple[str, ...]
     outputs: int
     split: str
@@ -62,7 +68,7 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the results as a dictionary for JSON."""
-        found = {name: value for name, value in vars(self).items() if name != "confusion"}
+        found = {name: value for name, value in vars(self).items() if name not in ("confusion", "persons", "masks")}
         iou = dict(zip(self.classes, self.confusion.iou.tolist(), strict=True))
         absent = [name for name, absent in zip(self.classes, self.confusion.absent, strict=True) if absent]
         return {
@@ -72,6 +78,8 @@ class Evaluation:
             "absent": absent,
             "confusion": self.confusion.matrix.tolist(),
             **found,
+            **({} if self.persons is None else self.persons.as_dict()),
+            **({} if self.masks is None else self.masks.as_dict()),
         }
 
 
@@ -95,6 +103,8 @@ def table(evaluation: Evaluation) -> str:
         note = "  absent, counts 0" if absent[c] else "  no network output" if c >= found.outputs else ""
         lines.append(f"{c:3} {name:{width}} {iou:8.4f}{note}")
     lines += ["", f"pixAcc: {found.confusion.pix_acc:.4f}, mIoU: {found.confusion.miou:.4f}"]
+    if found.persons is not None and found.masks is not None:
+        lines += ["", *found.persons.lines(), *found.masks.lines(), ""]
     lines.append(f"{found.milliseconds:.2f} ms per image (median, from pixels to labels)")
     if found.protocol == "gluoncv" and found.split == "val" and found.images not in RELEASE:
         lines.append("Not the full val split of the release: not comparable with GluonCV's published results.")

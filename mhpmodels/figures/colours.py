@@ -42,6 +42,34 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 }
 """Colour (R, G, B) by class name; a hyphen in a name counts as a space."""
 
+PERSONS: tuple[tuple[int, int, int], ...] = (
+    (31, 119, 180),
+    (255, 127, 14),
+    (44, 160, 44),
+    (214, 39, 40),
+    (148, 103, 189),
+    (23, 190, 207),
+    (227, 119, 194),
+    (140, 86, 75),
+    (188, 189, 34),
+    (57, 73, 171),
+    (0, 121, 107),
+    (255, 187, 120),
+    (152, 223, 138),
+    (255, 152, 150),
+    (197, 176, 213),
+    (99, 107, 115),
+)
+"""Colours of persons 1, 2, ...; after the last one they repeat."""
+
+
+def person_palette() -> NDArray[np.uint8]:
+    """Return a colour per person: uint8 (256, 3) RGB, white for nobody and black for 255."""
+    palette = np.zeros((256, 3), np.uint8)
+    palette[1:255] = [PERSONS[k % len(PERSONS)] for k in range(254)]
+    palette[0] = 255
+    return palette
+
 
 def picture_palette(labels: LabelSet) -> NDArray[np.uint8]:
     """Return the colours of a label set for figures: uint8 (256, 3) RGB, black from the last class on, also for 255.

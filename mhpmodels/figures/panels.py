@@ -16,6 +16,7 @@ import numpy as np
 
 from mhpdata.errors import OptionError
 from mhpdata.labels import IGNORE
+from mhpmodels.figures.colours import PERSONS
 from mhpmodels.figures.page import MARGIN, WIDTH, Color, Pixels
 
 EQUAL: Color = (255, 205, 0)
@@ -26,25 +27,6 @@ MARK = 9
 """Side of an overlapping pixel in a panel, in pixels; odd. The README shows sheets at half their 1840 pixels."""
 
 NOBODY: Color = (233, 236, 239)
-PERSONS: tuple[Color, ...] = (
-    (31, 119, 180),
-    (255, 127, 14),
-    (44, 160, 44),
-    (214, 39, 40),
-    (148, 103, 189),
-    (23, 190, 207),
-    (227, 119, 194),
-    (140, 86, 75),
-    (188, 189, 34),
-    (57, 73, 171),
-    (0, 121, 107),
-    (255, 187, 120),
-    (152, 223, 138),
-    (255, 152, 150),
-    (197, 176, 213),
-    (99, 107, 115),
-)
-"""Colours of persons 1, 2, ...; after the last one they repeat."""
 
 GAP = 20
 COLUMN = (WIDTH - 2 * MARGIN - 3 * GAP) // 4

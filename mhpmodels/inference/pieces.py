@@ -69,6 +69,7 @@ class Inference:
         mirror: average the logits with those of the mirror image, at each scale.
         flip_pairs: (left, right) channels to exchange in a mirror image.
         window: largest input side, in pixels; windows overlap by at least a third.
+        person_maps: number of channels after the logits, those of the heads of persons, which are treated as logits.
         source: path of the checkpoint, for error messages.
     """
 
@@ -81,8 +82,12 @@ class Inference:
     flip_pairs: Sequence[tuple[int, int]] = ()
     window: int = WINDOW
     source: str = "the network"
+    person_maps: int = 0
 
     def __post_init__(self) -> None:
+        if self.person_maps and (self.mirror or self.scales != (1.0,)):
+            remedy = "Omit --multi-scale, or predict labels without persons."
+            raise OptionError("multi_scale", "not supported with persons", "one scale", remedy)
         check_range("window", self.window, max(3 * self.multiple, self.least), 1 << 16)
 
     def __call__(self, image: NDArray[np.uint8]) -> Logits:
@@ -92,7 +97,7 @@ class Inference:
             image: uint8 (h, w, 3), RGB.
 
         Returns:
-            float32 (C, h, w).
+            float32 (C, h, w), C including ``person_maps``.
 
         Raises:
             EngineError: the network returns logits of a wrong shape or type.
@@ -134,7 +139,7 @@ class Inference:
         windows = list(self._slices(padded.shape[:2]))
         if len(windows) == 1:
             return np.ascontiguousarray(self._ask(padded)[:, :height, :width])
-        total = np.zeros((self.classes, *padded.shape[:2]), np.float32)
+        total = np.zeros((self.classes + self.person_maps, *padded.shape[:2]), np.float32)
         counts = np.zeros(padded.shape[:2], np.float32)
         for rows, columns in windows:
             total[:, rows, columns] += self._ask(padded[rows, columns])
@@ -144,7 +149,7 @@ class Inference:
 
     def _ask(self, image: NDArray[np.uint8]) -> Logits:
         logits = self.predict(np.ascontiguousarray(image)[None])
-        expected = (1, self.classes, *image.shape[:2])
+        expected = (1, self.classes + self.person_maps, *image.shape[:2])
         if logits.shape != expected or logits.dtype != np.float32:
             remedy = f"Make the network of --model return {self.classes} channels at the image's size."
             if self.source.endswith(".onnx"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.wording import either
-from mhpmodels.config import TrainConfig
+from mhpmodels.config import PERSONS, TrainConfig
 from mhpmodels.files.params import FITTING
 
 DEPTHS = {(2, "conv2"): 18, (6, "conv2"): 34, (6, "conv3"): 50, (23, "conv3"): 101, (36, "conv3"): 152}
@@ -29,17 +29,20 @@ class Architecture:
         backbone: a name of ``config.BACKBONES``.
         classes: number of channels of the output.
         aux: whether PSPNet has its auxiliary head.
+        persons: whether the network has the heads that tell persons apart.
     """
 
     model: str
     backbone: str
     classes: int
     aux: bool = False
+    persons: bool = False
 
     @staticmethod
     def of_config(config: TrainConfig) -> Architecture:
         """Return the architecture of a config."""
-        return Architecture(config.network.model, config.network.backbone, config.network.classes, config.network.aux)
+        network = config.network
+        return Architecture(network.model, network.backbone, network.classes, network.aux, network.persons)
 
     @staticmethod
     def of_weights(shapes: Mapping[str, tuple[int, ...]], place: str = "weights") -> Architecture:
@@ -57,7 +60,8 @@ class Architecture:
         depth = DEPTHS.get((len(blocks), last))
         for model, output in (("icnet", "head.conv_cls.weight"), ("psp", "head.block.4.weight")):
             if output in shapes and depth is not None:
-                return Architecture(model, f"resnet{depth}", shapes[output][0], any("auxlayer" in n for n in shapes))
+                aux, persons = (any(name.startswith(f"{child}.") for name in shapes) for child in ("auxlayer", PERSONS))
+                return Architecture(model, f"resnet{depth}", shapes[output][0], aux, persons)
         found = f"{len(shapes)} arrays, such as {', '.join(list(shapes)[:3])}"
         remedy = "Pass weights that mhp train or GluonCV's net.save_parameters wrote."
         raise CheckpointError(place, found, "weights of PSPNet or ICNet with GluonCV's names", remedy)
@@ -74,7 +78,9 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
 
     The function of a user-defined network is called with ``config``. It returns a module that maps float32 (N, 3, H, W)
     to logits (N, classes, h, w), or to a tuple of logits with the main output first; the loss resizes them to the
-    labels' size. An optional attribute ``head_names`` lists the children that train at the heads' learning rate.
+    labels' size. With ``config.network.persons`` it returns a pair of these logits and a tensor (N, 3, h, w): centre
+    heatmap, and offset down and to the right in units of OFFSET_UNIT pixels, computed by a child named ``persons``. An
+    optional attribute ``head_names`` lists the children that train at the heads' learning rate.
 
     Args:
         architecture: the network to build.
@@ -90,6 +96,7 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
     architecture.check()
     from mhpmodels.networks.icnet import ICNet
     from mhpmodels.networks.own import build_own, is_own
+    from mhpmodels.networks.persons import PersonHeads
     from mhpmodels.networks.pspnet import PSPNet
     from mhpmodels.networks.resnet import initialise
 
@@ -100,6 +107,8 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
     else:
         network = ICNet(architecture.classes, architecture.backbone, dropout)
     initialise(network)
+    if architecture.persons:
+        network.persons = PersonHeads(network.person_channels)
     return network
 
 
@@ -122,6 +131,8 @@ def to_fit(given: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int,
         options.append(f"--backbone {file.backbone}")
     if network.aux and not file.aux:
         options.append("no --aux")
+    if network.persons and not file.persons:
+        options.append("no --persons")
     if file.classes != network.classes:
         options.append(f"--classes {file.classes} (mhp train: a --data with {file.classes} classes)")
     if not options or (resnest in given and file.backbone != network.backbone):

@@ -15,10 +15,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from mhpmodels.config import PERSONS
 from mhpmodels.networks.norm import BatchNorm
 from mhpmodels.networks.pspnet import PyramidHead
 from mhpmodels.networks.resize import resize
-from mhpmodels.networks.resnet import ResNet
+from mhpmodels.networks.resnet import Outputs, ResNet
 
 
 class ICNet(ResNet):
@@ -32,7 +33,8 @@ class ICNet(ResNet):
         dropout: probability after the pyramid.
     """
 
-    head_names = ("conv_sub1", "psp_head", "head", "conv_sub4", "conv_sub2")
+    head_names = ("conv_sub1", "psp_head", "head", "conv_sub4", "conv_sub2", PERSONS)
+    person_channels = 128
 
     def __init__(self, classes: int, backbone: str, dropout: float) -> None:
         super().__init__(backbone)
@@ -42,19 +44,19 @@ class ICNet(ResNet):
         self.conv_sub4 = ConvBnRelu(PyramidHead.width, 256, 1, 1)
         self.conv_sub2 = ConvBnRelu(self.channels[1], 256, 1, 1)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> Outputs:
         height, width = x.shape[2:]
         large = self.conv_sub1(x)
         middle = self.layer2(self.layer1(self.stem(resize(x, (height // 2, width // 2)))))
         small = self.layer4(self.layer3(resize(middle, (height // 32, width // 32))))
         small = self.conv_sub4(self.psp_head(small))
-        quarter, *others = self.head(large, self.conv_sub2(middle), small)
+        fused, quarter, *others = self.head(large, self.conv_sub2(middle), small)
         main = resize(quarter.contiguous(), (height, width))
-        return (main, quarter, *others) if self.training else (main,)
+        return self.with_persons((main, quarter, *others) if self.training else (main,), fused)
 
 
 class CascadeHead(nn.Module):
-    """Fuse the three branches into logits at 1/4, 1/8 and 1/16 of the image's size."""
+    """Fuse the three branches at 1/8 of the image's size; return them, and logits at 1/4, 1/8 and 1/16."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -62,11 +64,11 @@ class CascadeHead(nn.Module):
         self.cff_24 = CascadeFeatureFusion(256, 256, 128, classes)
         self.conv_cls = nn.Conv2d(128, classes, 1, bias=False)
 
-    def forward(self, large: Tensor, middle: Tensor, small: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, large: Tensor, middle: Tensor, small: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         fused, sixteenth = self.cff_24(small, middle)
         fused, eighth = self.cff_12(fused, large)
         height, width = fused.shape[2:]
-        return self.conv_cls(resize(fused, (2 * height, 2 * width))), eighth, sixteenth
+        return fused, self.conv_cls(resize(fused, (2 * height, 2 * width))), eighth, sixteenth
 
 
 class CascadeFeatureFusion(nn.Module):

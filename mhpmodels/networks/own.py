@@ -88,15 +88,36 @@ def blaming(model: str, what: str = "the network") -> Iterator[None]:
         raise OptionError(_place(model), found, expected, f"Correct this line; {_CLASSES}.") from error
 
 
-def check_outputs(model: str, outputs: Any, images: Tensor, classes: int) -> None:
-    """Raise OptionError unless a user-defined network returned logits; networks of mhp are not checked.
+def take_outputs(
+    model: str, outputs: Any, images: Tensor, classes: int, persons: bool
+) -> tuple[tuple[Tensor, ...], Tensor | None]:
+    """Return a network's logits, the main output first, and the output of its heads of persons, or None.
 
     Args:
         model: name of the network.
-        outputs: what it returned: floating point (N, classes, h, w), or a tuple of such logits.
+        outputs: what it returned: floating point (N, classes, h, w), or a tuple of such logits; with ``persons`` a pair
+            of these and floating point (N, 3, h, w).
         images: the images that it got, (N, 3, H, W).
         classes: number of classes.
+        persons: whether it has heads of persons.
+
+    Raises:
+        OptionError: a user-defined network returned something else; networks of mhp are not checked.
     """
+    maps = None
+    if persons:
+        pair = isinstance(outputs, tuple) and len(outputs) == 2
+        maps = outputs[1] if pair else None
+        if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[:2] != (len(images), 3):
+            found = f"the network returned {type(outputs).__name__} with --persons"
+            expected = f"a pair of logits and a tensor ({len(images)}, 3, h, w) of centres and offsets"
+            raise OptionError(_place(model), found, expected, "Return such a pair, or omit --persons.")
+        outputs = outputs[0]
+    _check_logits(model, outputs, images, classes)
+    return outputs if isinstance(outputs, tuple) else (outputs,), maps
+
+
+def _check_logits(model: str, outputs: Any, images: Tensor, classes: int) -> None:
     if not is_own(model):
         return
     for logits in outputs if isinstance(outputs, tuple) and outputs else (outputs,):

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from mhpmodels.config import PERSONS
 from mhpmodels.networks.norm import BatchNorm
 from mhpmodels.networks.resize import resize
-from mhpmodels.networks.resnet import ResNet
+from mhpmodels.networks.resnet import Outputs, ResNet
 
 BINS = (1, 2, 3, 6)
 
@@ -26,7 +27,8 @@ class PSPNet(ResNet):
         dropout: probability before the last convolution of each head.
     """
 
-    head_names = ("head", "auxlayer")
+    head_names = ("head", "auxlayer", PERSONS)
+    person_channels = 512
 
     def __init__(self, classes: int, backbone: str, aux: bool, dropout: float) -> None:
         super().__init__(backbone)
@@ -36,13 +38,14 @@ class PSPNet(ResNet):
             self.auxlayer = AuxiliaryHead(self.channels[2], classes, dropout)
         self.aux = aux
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> Outputs:
         size = x.shape[2:]
         middle = self.layer3(self.layer2(self.layer1(self.stem(x))))
-        outputs = [self.head(self.layer4(middle))]
+        features = self.head.features(self.layer4(middle))
+        outputs = [self.head.classify(features)]
         if self.aux and self.training:
             outputs.append(self.auxlayer(middle))
-        return tuple(resize(logits.contiguous(), size) for logits in outputs)
+        return self.with_persons(tuple(resize(logits.contiguous(), size) for logits in outputs), features)
 
 
 class PyramidHead(nn.Module):
@@ -55,8 +58,21 @@ class PyramidHead(nn.Module):
         self.psp = Pyramid(inputs)
         self.block = nn.Sequential(*_conv_norm_relu(2 * inputs, self.width, 3), nn.Dropout(dropout))
 
+    def features(self, x: Tensor) -> Tensor:
+        """Return the output of the convolution over the pyramid, before the dropout."""
+        x = self.psp(x)
+        for layer in list(self.block)[:3]:
+            x = layer(x)
+        return x
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Return the output of the layers after ``features``: the dropout, and PSPNet's last convolution."""
+        for layer in list(self.block)[3:]:
+            features = layer(features)
+        return features
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.block(self.psp(x))
+        return self.classify(self.features(x))
 
 
 class Pyramid(nn.Module):

@@ -14,6 +14,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mhpmodels.networks.norm import BatchNorm
+from mhpmodels.networks.persons import PersonHeads
+
+Outputs = tuple[Tensor, ...] | tuple[tuple[Tensor, ...], Tensor]
+"""Output of a network: logits, the main output first; with heads of persons a pair of logits and the heads' output,
+(N, 3, h, w)."""
 
 
 class BasicBlock(nn.Module):
@@ -72,10 +77,13 @@ class ResNet(nn.Module):
 
     Attributes:
         channels: numbers of output channels of layer1 to layer4.
+        persons: the heads that tell persons apart; None without.
     """
 
     base_names = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
     """Children with pretrained weights from ImageNet; all others are heads."""
+    person_channels: int
+    """Number of channels of the features that the heads of persons take."""
 
     def __init__(self, backbone: str) -> None:
         super().__init__()
@@ -90,10 +98,15 @@ class ResNet(nn.Module):
         self.layer2 = _stage(block, self.channels[0], 128, blocks[1], 2, 1)
         self.layer3 = _stage(block, self.channels[1], 256, blocks[2], 1, 2)
         self.layer4 = _stage(block, self.channels[2], 512, blocks[3], 1, 4)
+        self.persons: PersonHeads | None = None
 
     def stem(self, x: Tensor) -> Tensor:
         """Return the input of layer1, (N, C, H/4, W/4), for images (N, 3, H, W)."""
         return self.maxpool(self.relu(self.bn1(self.conv1(x))))
+
+    def with_persons(self, logits: tuple[Tensor, ...], features: Tensor) -> Outputs:
+        """Return a network's logits, in a pair with the output of its heads of persons if it has them."""
+        return logits if self.persons is None else (logits, self.persons(features))
 
 
 def initialise(network: ResNet) -> None:

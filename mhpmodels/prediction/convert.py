@@ -105,4 +105,4 @@ def _export(source: Path, tensors: dict[str, Any], out: Path) -> None:
         architecture = Architecture.of_weights(shapes, str(source))
     network = build_network(architecture, dropout=0.0, config=config)
     fit(network, tensors, source)
-    export_network(network, out, {} if config is None else notes_of(config))
+    export_network(network, out, {} if config is None else notes_of(config), architecture.persons)

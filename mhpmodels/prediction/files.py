@@ -22,6 +22,7 @@ from mhpdata.remote.writing import in_the_way, look_if_there, put
 from mhpdata.task import Task
 from mhpmodels.files.output import check_distinct, check_free, make_folder, make_inner_folder, starts_right, write_file
 from mhpmodels.files.png import is_label_map
+from mhpmodels.persons.person_list import RESULTS, is_list
 
 _REMEDY = "Pass --keep to write only missing files, --overwrite to replace all files, or choose another --out."
 _HEAD = 1024
@@ -47,8 +48,8 @@ class Files(Protocol):
             OutputError: a file exists and may not be replaced.
         """
 
-    def prepare(self, out: Folder, pictures: Folder | None, names: Collection[str]) -> None:
-        """Create the folders: ``out``, and for overlays and legend ``pictures``."""
+    def prepare(self, out: Folder, inner: Collection[Folder], names: Collection[str]) -> None:
+        """Create the folders: ``out``, and those inside it."""
 
     def write(self, pieces: Pieces, overwrite: bool) -> None:
         """Write files, the last one after the others. Raises OutputError, also for an earlier call."""
@@ -67,17 +68,19 @@ class LocalFiles:
             assert isinstance(path, Path)
             check_free(path, allowed, _REMEDY)
             if path.exists():
-                if path in maps and not is_label_map(head(path, _HEAD) or b""):
+                start = head(path, _HEAD) or b""
+                if (path in maps and not is_label_map(start)) or (path.name == RESULTS and not is_list(start)):
                     raise path_in_the_way(path, "or choose another --out")
                 found.add(path)
         return found
 
-    def prepare(self, out: Folder, pictures: Folder | None, names: Collection[str]) -> None:
+    def prepare(self, out: Folder, inner: Collection[Folder], names: Collection[str]) -> None:
         """See Files. Raises OptionError if two names are the same file on this disk."""
         assert isinstance(out, Path)
         make_folder(out)
-        if isinstance(pictures, Path):
-            make_inner_folder(pictures)
+        for folder in inner:
+            assert isinstance(folder, Path)
+            make_inner_folder(folder)
         check_distinct(names, out, "the images")
 
     def write(self, pieces: Pieces, overwrite: bool) -> None:
@@ -105,13 +108,13 @@ class BucketFiles:
                 continue
             if not allowed:
                 raise OutputError(path, "already exists", "", _REMEDY)
-            if not (is_label_map(start) if path in maps else starts_right(str(path), start)):
+            if not _is_ours(str(path), start, path in maps):
                 assert isinstance(path, Address)
                 raise in_the_way(path)
             found.add(path)
         return found
 
-    def prepare(self, out: Folder, pictures: Folder | None, names: Collection[str]) -> None:
+    def prepare(self, out: Folder, inner: Collection[Folder], names: Collection[str]) -> None:
         """See Files; there are no folders."""
 
     def write(self, pieces: Pieces, overwrite: bool) -> None:
@@ -130,6 +133,13 @@ class BucketFiles:
 def files_at(out: Folder) -> Files:
     """Return the files of a prediction in a folder or in object storage."""
     return BucketFiles() if isinstance(out, Address) else LocalFiles()
+
+
+def _is_ours(name: str, start: bytes, is_map: bool) -> bool:
+    """Return whether an object of this name begins like one that a prediction writes."""
+    if name.rpartition("/")[2] == RESULTS:
+        return is_list(start)
+    return is_label_map(start) if is_map else starts_right(name, start)
 
 
 def _start_of(address: Address) -> bytes | None:

@@ -17,6 +17,7 @@ class Options:
         size: short side of the network's input, in pixels.
         overlay: write each image with its labels laid over it.
         legend: write the classes and their colours as an image.
+        persons: write the person of each pixel, too, in the official form of submissions.
         overwrite: replace existing files; label maps only if mhp wrote them.
         keep: write missing files only, which resumes an interrupted prediction. Images whose files all exist are
             skipped, whatever network wrote them.
@@ -27,7 +28,7 @@ class Options:
             which a dataset's masks follow. Images of a packed folder are always raw.
 
     Raises:
-        OptionError: a value is invalid, or overwrite and keep are both on.
+        OptionError: a value is invalid, overwrite and keep are both on, or keep and persons.
     """
 
     size: int = 768
@@ -39,6 +40,7 @@ class Options:
     threads: int | None = None
     progress: bool = False
     exif: str = "upright"
+    persons: bool = False
 
     def __post_init__(self) -> None:
         check_choice("on_error", self.on_error, ON_ERROR)
@@ -46,3 +48,6 @@ class Options:
         if self.keep and self.overwrite:
             remedy = "Omit overwrite to keep existing files, or omit keep to replace them."
             raise OptionError("keep", "and overwrite are both given", "one of the two", remedy)
+        if self.keep and self.persons:
+            remedy = "Omit keep, and pass overwrite to predict all images again: the scores of persons are in one file."
+            raise OptionError("keep", "not supported with persons", "one of the two", remedy)

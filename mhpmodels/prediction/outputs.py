@@ -6,6 +6,13 @@
     out/pictures/0001.jpg         with ``overlay``: the image at its source size, the labels laid over it
     out/pictures/legend.png       with ``legend``
 
+With ``persons`` in the official form of submissions, which mhp score reads::
+
+    out/global_seg/0001.png       labels, in place of out/0001.png
+    out/global_tag/0001.png       the person of each pixel, 0 for nobody
+    out/results.txt               written last: each image's persons and their scores
+    out/pictures/0001.jpg         the persons are outlined
+
 The label PNG of an image is written last: where it exists, the image is done.
 """
 
@@ -16,9 +23,13 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.errors import OptionError
 from mhpdata.labels import LabelSet
 from mhpdata.options import Folder
+from mhpmodels.figures.colours import person_palette
 from mhpmodels.files.png import encode_indexed, encode_picture
+from mhpmodels.persons.grouping import People
+from mhpmodels.persons.person_list import RESULTS, SEGMENTS, TAGS, line_of
 from mhpmodels.prediction.files import files_at
 from mhpmodels.prediction.inputs import Input
 from mhpmodels.prediction.options import Options
@@ -44,13 +55,22 @@ class Outputs:
     def __init__(self, out: Folder, names: Iterable[str], labels: LabelSet, options: Options) -> None:
         self._out, self._labels, self._overwrite = out, labels, options.overwrite
         self._files = files_at(out)
-        self._maps: dict[str, Folder] = {name: out / f"{name}.png" for name in names}
+        segments = out / SEGMENTS if options.persons else out
+        self._maps: dict[str, Folder] = {name: segments / f"{name}.png" for name in names}
+        self._tags: dict[str, Folder] = {name: out / TAGS / f"{name}.png" for name in self._maps if options.persons}
+        self._results: list[Folder] = [out / RESULTS] if options.persons else []
+        self._lines: list[str] = []
+        for name in self._tags:
+            if name.split() != [name]:
+                remedy = "Rename the file, or omit --persons."
+                raise OptionError("persons", f"an image named {name!r}", "names without spaces", remedy)
         self._overlays: dict[str, Folder] = {
             name: out / PICTURES / f"{name}.jpg" for name in self._maps if options.overlay
         }
         self._legend: list[Folder] = [out / PICTURES / "legend.png"] if options.legend else []
-        paths = [*self._maps.values(), *self._overlays.values(), *self._legend]
-        found = self._files.check(paths, set(self._maps.values()), options.overwrite or options.keep)
+        maps = {*self._maps.values(), *self._tags.values()}
+        paths = [*self._maps.values(), *self._tags.values(), *self._overlays.values(), *self._legend, *self._results]
+        found = self._files.check(paths, maps, options.overwrite or options.keep)
         self._kept = found if options.keep else set[Folder]()
 
     def missing(self, name: str) -> bool:
@@ -65,21 +85,23 @@ class Outputs:
             OptionError: two image names are the same file name on this disk.
             MissingError: the legend needs Matplotlib, which is not installed.
         """
-        pictures = self._out / PICTURES if self._overlays or self._legend else None
-        self._files.prepare(self._out, pictures, self._maps)
+        pictures = [self._out / PICTURES] if self._overlays or self._legend else []
+        inner = [self._out / SEGMENTS, self._out / TAGS] if self._tags else []
+        self._files.prepare(self._out, [*inner, *pictures], self._maps)
         for path in self._legend:
             if path not in self._kept:
                 from mhpmodels.figures.overlay import legend
 
                 self._files.write([(path, encode_picture(legend(labels)))], self._overwrite)
 
-    def write(self, name: str, given: Input, predicted: NDArray[np.uint8]) -> Folder:
+    def write(self, name: str, given: Input, predicted: NDArray[np.uint8], people: People | None = None) -> Folder:
         """Write the files of an image and return the path of its label PNG.
 
         Args:
             name: name of the image, without suffix.
             given: input of the network.
             predicted: uint8 (height, width) of ``given.size``, one label per pixel.
+            people: its persons, of the same size; None unless requested.
 
         Raises:
             OutputError: a file cannot be written.
@@ -87,20 +109,28 @@ class Outputs:
         path, overlay = self._maps[name], self._overlays.get(name)
         pieces = list[tuple[Folder, bytes]]()
         if overlay is not None and overlay not in self._kept:
-            pieces.append((overlay, self._draw_overlay(given, predicted)))
+            pieces.append((overlay, self._draw_overlay(given, predicted, people)))
+        if people is not None:
+            tags = encode_indexed(people.persons, person_palette(), given.orientation)
+            pieces.append((self._tags[name], tags))
+            self._lines.append(line_of(name, people.scores))
         if path not in self._kept:
             pieces.append((path, encode_indexed(predicted, self._labels.palette, given.orientation)))
         self._files.write(pieces, self._overwrite)
         return path
 
     def finish(self) -> None:
-        """Wait until all files are written. Raises OutputError."""
+        """Write the list of persons, if requested, and wait until all files are written. Raises OutputError."""
         self._files.finish()
+        for path in self._results:
+            self._files.write([(path, "".join(self._lines).encode())], self._overwrite)
+            self._files.finish()
 
-    def _draw_overlay(self, given: Input, predicted: NDArray[np.uint8]) -> bytes:
+    def _draw_overlay(self, given: Input, predicted: NDArray[np.uint8], people: People | None) -> bytes:
         from mhpdata.storage.codec import encode_image
         from mhpmodels.figures.colours import picture_palette
-        from mhpmodels.figures.overlay import lay_over
+        from mhpmodels.figures.overlay import lay_over, outline
 
         assert given.shown is not None, "read with show"
-        return encode_image(lay_over(given.shown, predicted, picture_palette(self._labels)), "jpeg", 90)
+        picture = lay_over(given.shown, predicted, picture_palette(self._labels))
+        return encode_image(picture if people is None else outline(picture, people.persons), "jpeg", 90)

@@ -30,6 +30,7 @@ from mhpdata.threads import crew
 from mhpdata.wording import counted
 from mhpmodels.inference.pieces import Inference
 from mhpmodels.inference.rescale import labels_at
+from mhpmodels.persons.grouping import group
 from mhpmodels.prediction.inputs import Input, read_file, read_sample
 from mhpmodels.prediction.options import Options
 from mhpmodels.prediction.outputs import Outputs
@@ -148,6 +149,7 @@ def _predict(
         remedy = "Pass the path of an image, or a packed folder and a split that has images (--data rec/ --split test)."
         raise OptionError("the images", "none", "at least one", remedy)
     inference.check_classes(len(labels), labels.name)
+    assert options.persons == bool(inference.person_maps)
     outputs = Outputs(out, sources, labels, options)
     missing = {name: source for name, source in sources.items() if outputs.missing(name)}
     outputs.prepare(labels)
@@ -167,9 +169,12 @@ def _predict(
                 done.skipped.append(given)
                 continue
             begun = time.perf_counter()
-            predicted = labels_at(inference(given.image), given.size, f"{inference.source} on {given.place}")
+            scores = inference(given.image)
+            logits, maps = scores[: inference.classes], scores[inference.classes :]
+            predicted = labels_at(logits, given.size, f"{inference.source} on {given.place}")
+            people = group(logits, maps, predicted) if options.persons else None
             seconds = time.perf_counter() - begun
-            done.add(name, given, outputs.write(name, given, predicted), seconds)
+            done.add(name, given, outputs.write(name, given, predicted, people), seconds)
         outputs.finish()
     if done.skipped and len(done.skipped) == len(sources):
         first, count = done.skipped[0], len(sources)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.labels import CIHP, MHP_V1, MHP_V2, LabelSet, label_set
@@ -16,13 +16,13 @@ from mhpdata.options import check_path
 from mhpdata.remap import read_remap
 from mhpdata.storage.manifest import Manifest
 from mhpmodels.config import SUFFIXES, TrainConfig
-from mhpmodels.engines.engine import Predictor, installed, open_engine
+from mhpmodels.engines.engine import PersonPredictor, Predictor, installed, open_engine
 from mhpmodels.engines.onnx import SUFFIX, OnnxEngine
 from mhpmodels.files import checkpoint
 from mhpmodels.files.checkpoint import Checkpoint
 from mhpmodels.inference.pieces import SCALES, WINDOW, Inference
 
-NETWORK = ("model", "backbone", "classes", "aux")
+NETWORK = ("model", "backbone", "classes", "aux", "persons")
 """Fields of the config that the weights determine."""
 
 MULTIPLE, LEAST = 8, 32
@@ -83,12 +83,13 @@ def _devices(given: Mapping[str, Any]) -> dict[str, int]:
     return {"contexts": 0, "batch_size": max(1, given.get("ngpus", 0))}
 
 
-def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19) -> Predictor:
+def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19, persons: bool = False) -> Predictor:
     """Open an engine for prediction with the weights of a checkpoint.
 
     Args:
         path: weights, a run's folder, or an ``.onnx`` file, which holds the whole network.
         given, classes: as for ``trained_config``.
+        persons: bare weights have heads of persons; a checkpoint of mhp train says so itself.
 
     Raises:
         EngineError, MissingError: the framework is not installed, or unusable on this machine.
@@ -97,6 +98,8 @@ def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19) 
     if Path(path).suffix == SUFFIX:
         return OnnxEngine(path, TrainConfig.of(**{**_devices(given), **given}))
     weights, config = trained_config(path, given, classes)
+    if persons and config.machine.engine == "torch" and not weights.with_suffix(".json").exists():
+        config = config.changed(persons=True)
     engine = open_engine(config, training=False)
     try:
         engine.load(weights)
@@ -132,7 +135,11 @@ def check_classes(config: TrainConfig, manifest: Manifest) -> None:
 
 
 def inference_of(
-    engine: Predictor, flip_pairs: Sequence[tuple[int, int]], multi_scale: bool = False, window: int = WINDOW
+    engine: Predictor,
+    flip_pairs: Sequence[tuple[int, int]],
+    multi_scale: bool = False,
+    window: int = WINDOW,
+    persons: bool = False,
 ) -> Inference:
     """Return the inference that runs an engine's network on images of any size.
 
@@ -141,11 +148,18 @@ def inference_of(
         flip_pairs: (left, right) labels of the dataset.
         multi_scale: average over GluonCV's six scales, each with its mirror image.
         window: side in pixels above which an image is processed in windows.
+        persons: also return the maps of the heads of persons.
+
+    Raises:
+        OptionError: the network has no heads of persons, or several scales are requested with them.
     """
     config = engine.config
+    if persons and not config.network.persons:
+        remedy = "Pass a checkpoint of mhp train --persons, or omit --persons."
+        raise OptionError("persons", "not in this network, which predicts labels only", "heads of persons", remedy)
     pairs = tuple(pair for pair in flip_pairs if max(pair) < config.network.classes)
     return Inference(
-        engine.predict,
+        cast(PersonPredictor, engine).predict_persons if persons else engine.predict,
         config.network.classes,
         multiple=MULTIPLE,
         least=LEAST,
@@ -154,4 +168,5 @@ def inference_of(
         flip_pairs=pairs,
         window=window,
         source=getattr(engine, "source", "") or "the network",  # mhp's own engines keep the path of the weights
+        person_maps=3 if persons else 0,
     )

@@ -39,9 +39,9 @@ from mhpdata.threads import crew
 from mhpdata.wording import counted, printable
 from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.evaluation.truth import merged_labels
-from mhpmodels.scoring.overlap import Labels, Layer, overlap
-from mhpmodels.scoring.persons import Claims, PersonFigures, claim, rank, score_persons
-from mhpmodels.scoring.table import Row, label_lines, person_lines
+from mhpmodels.persons.overlap import Labels, Layer, overlap
+from mhpmodels.persons.precision import Claims, PersonFigures, claim, rank, score_persons
+from mhpmodels.scoring.table import Row, label_lines
 
 LEAST = 10
 """Number of comparisons listed in the text: those with the lowest agreement."""
@@ -111,7 +111,7 @@ class Agreement:
                 "",
                 *label_lines(self.confusion, self.classes),
                 "",
-                *person_lines(self.persons),
+                *self.persons.lines(),
                 f"mean IoU of a person with its best match in the other annotation: {self.overlap:.4f}",
                 "",
                 f"{counted(differ, 'pair')} with different numbers of persons, {self.alike // 2} with the same labels "

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from mhpdata.kernels.arrays import Bytes, Ints, Longs
 from mhpdata.kernels.jit import kernel
 from mhpdata.labels import IGNORE
-from mhpmodels.scoring.overlap import Labels
+from mhpmodels.persons.overlap import Labels
 
 TOLERANCE = 0.0075
 """Maximum distance of a matched boundary pixel, as a fraction of the image's diagonal."""

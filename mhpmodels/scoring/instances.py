@@ -39,8 +39,8 @@ from numpy.typing import NDArray
 
 from mhpdata.kernels.arrays import Bytes, Doubles, Longs
 from mhpdata.kernels.jit import kernel
-from mhpmodels.scoring.overlap import Overlap
-from mhpmodels.scoring.persons import THRESHOLDS, area
+from mhpmodels.persons.overlap import Overlap
+from mhpmodels.persons.precision import THRESHOLDS, area
 
 HUMAN_THRESHOLDS = tuple(i / 100 for i in range(50, 100, 5))
 COCO_THRESHOLDS = np.linspace(0.5, 0.95, 10)

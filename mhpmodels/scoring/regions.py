@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from mhpdata.errors import PredictionError
 from mhpdata.storage.split import Split
 from mhpdata.wording import has
+from mhpmodels.persons.overlap import Labels, Layer, Overlap, overlap
 from mhpmodels.scoring.coco_files import MOST, CocoFile, Region
 from mhpmodels.scoring.instances import Instances, compare
-from mhpmodels.scoring.overlap import Labels, Layer, Overlap, overlap
 
 MOST_LAYERS = 8
 """Layers that are in memory together; an image with more is compared with the truth several times."""

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from mhpdata.kernels.arrays import Bytes, Doubles, Ints, Longs
 from mhpdata.kernels.jit import kernel
 from mhpdata.threads import crew
+from mhpmodels.persons.precision import THRESHOLDS, Ranked
 from mhpmodels.scoring.instances import HUMAN_THRESHOLDS, Pool
-from mhpmodels.scoring.persons import THRESHOLDS, Ranked
 
 Floats = NDArray[np.float64]
 Key = tuple[str, str]

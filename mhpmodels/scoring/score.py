@@ -7,7 +7,7 @@
     folder ─submission─> labels, persons and their scores ─┘
 
 Labels give pixAcc, mIoU and IoU per class (``mhpmodels.evaluation.metrics``); persons give AP^p and PCP at .1 ... .9
-(``mhpmodels.scoring.persons``), and AP^r, AP^h and COCO's AP (``mhpmodels.scoring.instances``). At source size,
+(``mhpmodels.persons.precision``), and AP^r, AP^h and COCO's AP (``mhpmodels.scoring.instances``). At source size,
 predictions are compared with the annotations; at packed size, with the labels as packed and the persons' masks resized
 by nearest neighbour.
 """
@@ -31,6 +31,9 @@ from mhpdata.threads import crew
 from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.evaluation.results import NO_IMAGES
 from mhpmodels.evaluation.truth import merged_labels, packed_labels, person_runs, true_persons
+from mhpmodels.persons.masks import score_masks
+from mhpmodels.persons.overlap import overlap
+from mhpmodels.persons.precision import Claims, claim, rank, score_persons
 from mhpmodels.scoring.boundary import BoundaryFigures, boundary_f
 from mhpmodels.scoring.instances import (
     Instances,
@@ -40,8 +43,6 @@ from mhpmodels.scoring.instances import (
     part_instances,
     pool,
 )
-from mhpmodels.scoring.overlap import overlap
-from mhpmodels.scoring.persons import Claims, claim, rank, score_persons
 from mhpmodels.scoring.regions import region_instances
 from mhpmodels.scoring.resample import PerImage
 from mhpmodels.scoring.submission import Submission
@@ -128,6 +129,9 @@ def score(
         rows=tuple(found.row for found in images),
         per_image=per_image,
         content=opened.manifest.content_id,
+        masks=score_masks([image.claims for image in images if image.claims is not None])
+        if per_image.persons is not None
+        else None,
     )
 
 

@@ -34,11 +34,11 @@ from mhpdata.source.files import MAX_FILE_BYTES
 from mhpdata.storage.split import Split
 from mhpdata.wording import has, to_replace, unread
 from mhpmodels.files.png import decode_labels
-from mhpmodels.scoring.overlap import Layer
-from mhpmodels.scoring.person_list import LINE, RESULTS, read_results
+from mhpmodels.persons.overlap import Layer
+from mhpmodels.persons.person_list import LINE, RESULTS, SEGMENTS, TAGS, read_results
 from mhpmodels.scoring.regions import coco_paths, label_map, linked, person_layers, read_files
 
-SEGMENTS, TAGS, MASKS = "global_seg", "global_tag", "masks"
+MASKS = "masks"
 FORMS = ("labels", "official", "masks", "coco", "panoptic")
 Labels = NDArray[np.uint8]
 

@@ -15,9 +15,10 @@ from mhpdata.wording import counted, has, printable
 
 if TYPE_CHECKING:
     from mhpmodels.evaluation.metrics import Confusion
+    from mhpmodels.persons.masks import MaskFigures
+    from mhpmodels.persons.precision import Claims, PersonFigures
     from mhpmodels.scoring.boundary import BoundaryFigures
     from mhpmodels.scoring.instances import InstanceFigures
-    from mhpmodels.scoring.persons import Claims, PersonFigures
     from mhpmodels.scoring.resample import PerImage
 
 SIZES = ("source", "packed")
@@ -25,7 +26,7 @@ SIZES = ("source", "packed")
 
 UNKNOWN = ("error", "official")
 """How to treat out-of-range predicted labels: reject them, or count them as the official code of each metric does: as
-misses in pixAcc and mIoU (GluonCV), as another class in AP^p and PCP (``mhpmodels.scoring.overlap``)."""
+misses in pixAcc and mIoU (GluonCV), as another class in AP^p and PCP (``mhpmodels.persons.overlap``)."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Score:
         humans: AP^h and COCO's AP of persons; None if the predictions have no persons.
         rows: one row per image, in the order of the split.
         per_image: what the figures were computed from, for resampling.
+        masks: AP and PQ of the persons' masks, whatever their classes; None where ``persons`` is.
         boundary: boundary F-scores; None if they were not asked for (``mhpmodels.scoring.boundary``).
         content: content id of the packed folder; None if its manifest has none.
     """
@@ -112,6 +114,7 @@ class Score:
     humans: InstanceFigures | None
     rows: tuple[Row, ...]
     per_image: PerImage
+    masks: MaskFigures | None = None
     boundary: BoundaryFigures | None = None
     content: str | None = None
 
@@ -131,11 +134,9 @@ class Score:
         if self.boundary is not None:
             found |= self.boundary.as_dict(self.classes)
         if self.persons is not None:
-            names = [f"{i / 10:.1f}" for i in range(1, 10)]
-            found["AP^p"] = dict(zip(names, self.persons.ap.tolist(), strict=True))
-            found["AP^p_vol"] = self.persons.ap_vol
-            found["PCP"] = dict(zip(names, self.persons.pcp.tolist(), strict=True))
-            found |= {"persons": self.persons.persons, "predictions": self.persons.predictions}
+            found |= self.persons.as_dict()
+        if self.masks is not None:
+            found |= self.masks.as_dict()
         if self.parts is not None:
             found |= _instances("AP^r", [f"{i / 10:.1f}" for i in range(1, 10)], self.parts)
             found |= {"AP^r_vol_present": number(self.parts.vol_present), "AP_coco_parts": _coco(self.parts)}
@@ -189,7 +190,9 @@ def table(score: Score) -> str:
     if score.boundary is not None:
         lines += [*score.boundary.lines(score.classes), ""]
     if score.persons is not None:
-        lines += [*person_lines(score.persons), ""]
+        lines += [*score.persons.lines(), ""]
+    if score.masks is not None:
+        lines += [*score.masks.lines(), ""]
     if score.parts is not None:
         lines += [*part_lines(score.parts, score.classes), ""]
     if score.humans is not None:
@@ -210,17 +213,6 @@ def label_lines(confusion: Confusion, classes: Sequence[str]) -> list[str]:
     for c, (name, iou) in enumerate(zip(classes, confusion.iou, strict=True)):
         lines.append(f"{c:3} {name:{width}} {iou:8.4f}" + "  absent, counts 0" * bool(confusion.absent[c]))
     return [*lines, "", f"pixAcc: {confusion.pix_acc:.4f}, mIoU: {confusion.miou:.4f}"]
-
-
-def person_lines(persons: PersonFigures) -> list[str]:
-    """Return AP^p and PCP at each threshold, and AP^p_vol, as lines of text."""
-    return [
-        "t     " + "".join(f"{i / 10:8.1f}" for i in range(1, 10)),
-        "AP^p  " + "".join(f"{value:8.4f}" for value in persons.ap),
-        "PCP   " + "".join(f"{value:8.4f}" for value in persons.pcp),
-        "",
-        f"AP^p_vol: {persons.ap_vol:.4f}, {counted(persons.persons, 'person')}, {persons.predictions} predicted",
-    ]
 
 
 def part_lines(parts: InstanceFigures, classes: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@
 
     epoch_0010_iteration_0113/
         bundle.json     config, position in the run, rate, seed, samples, loss and gradient
-        batch.npz       images, labels, indices
+        batch.npz       images, labels, indices, and targets of persons if the step trained them
         weights.params, state      from before the step, in the engine's own formats
 
 The folder gets its final name once it is complete. Only torch's files are unpickled (zip files with a pickle of tensors
@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ from mhpdata.labels import IGNORE
 from mhpdata.options import check_path
 from mhpdata.wording import error_in_words, printable, to_replace, to_write, why
 from mhpmodels.config import SUFFIXES, TrainConfig
-from mhpmodels.engines.engine import Engine, Step, open_engine
+from mhpmodels.engines.engine import Engine, PersonEngine, Step, open_engine
 
 FORMAT, VERSION = "mhp-bundle", 1
 MOST_JSON = 1 << 24
@@ -57,6 +57,7 @@ class Moment:
         labels: uint8 (N, H, W) labels as ``Engine.train_step`` takes them.
         indices: int64 (N,) index of each sample in its split.
         names: N sample names; "" for a damaged sample that was left out.
+        targets: float32 (N, 4, H, W) targets of the heads of persons; None if the step trained the labels alone.
     """
 
     epoch: int
@@ -67,6 +68,7 @@ class Moment:
     labels: npt.NDArray[np.uint8]
     indices: npt.NDArray[np.int64]
     names: tuple[str, ...]
+    targets: npt.NDArray[np.float32] | None = None
 
     @property
     def place(self) -> str:
@@ -109,6 +111,20 @@ class Replay:
         return "\n".join(map(printable, lines))
 
 
+def run_step(
+    engine: Engine,
+    images: npt.NDArray[Any],
+    labels: npt.NDArray[np.uint8],
+    rate: float,
+    seed: int,
+    targets: npt.NDArray[np.float32] | None,
+) -> Step:
+    """Run a training step, of an engine with heads of persons if there are targets."""
+    if targets is None:
+        return engine.train_step(images, labels, rate, seed)
+    return cast(PersonEngine, engine).train_step(images, labels, rate, seed, targets)
+
+
 def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
     """Write a skipped step as the folder ``path``, replacing a bundle of that name.
 
@@ -125,7 +141,10 @@ def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
             raise in_the_way(path, _ELSEWHERE)
         unfinished.mkdir(parents=True)
         hold_standard()  # np.savez opens the file itself
-        np.savez(unfinished / "batch.npz", images=moment.images, labels=moment.labels, indices=moment.indices)
+        arrays = {"images": moment.images, "labels": moment.labels, "indices": moment.indices}
+        if moment.targets is not None:
+            arrays["targets"] = moment.targets
+        np.savez(unfinished / "batch.npz", **cast(Any, arrays))
         engine.save(unfinished / f"weights{engine.config.suffix}")
         engine.save_state(unfinished / "state")
         content = {
@@ -184,7 +203,7 @@ def replay(
         engine.load(path / f"weights{config.suffix}")
         engine.load_state(path / "state")
         samples = tuple(_look(moment, i, engine) for i in range(len(moment.names)))
-        after = engine.train_step(moment.images, moment.labels, moment.rate, moment.seed)
+        after = run_step(engine, moment.images, moment.labels, moment.rate, moment.seed, moment.targets)
     finally:
         engine.close()
     return Replay(moment.place, before, after, samples, ranks)
@@ -201,7 +220,8 @@ def _read(path: Path) -> tuple[TrainConfig, Moment, Step]:
         names = tuple(str(name) for name in content["names"])
         # opened here, because np.load leaves a file open if it is not an archive
         with os.fdopen(open_regular(path / "batch.npz"), "rb") as file, np.load(file, allow_pickle=False) as batch:
-            arrays = {name: np.ascontiguousarray(batch[name]) for name in ("images", "labels", "indices")}
+            names_of = ("images", "labels", "indices", *(["targets"] if "targets" in batch else []))
+            arrays = {name: np.ascontiguousarray(batch[name]) for name in names_of}
         epoch, iteration, seed = (int(content[name]) for name in ("epoch", "iteration", "seed"))
         moment = Moment(epoch, iteration, float(content["rate"]), seed, **arrays, names=names)
         if not len(names) == len(moment.images) == len(moment.labels) == len(moment.indices):

@@ -10,7 +10,7 @@ from mhpdata.errors import OptionError
 from mhpdata.loading.loader import Loader
 from mhpdata.settings.caching import Cache
 from mhpdata.settings.mixing import Mix
-from mhpdata.settings.output import Output
+from mhpdata.settings.output import MASKS, TARGETS, Output
 from mhpdata.settings.share import Share
 from mhpdata.settings.views import CentreCrop, TrainCrop, View
 from mhpdata.storage.manifest import read_manifest
@@ -99,7 +99,10 @@ class Feed:
             mix=config.mix if training else Mix(remap=config.mix.remap),
             share=share,
             # uint8 is a quarter of the bytes to copy, and the GPU normalises faster than the CPU
-            output=Output(dtype="uint8" if config.machine.ngpus else "float32"),
+            output=Output(
+                dtype="uint8" if config.machine.ngpus else "float32",
+                persons=False if not config.network.persons else TARGETS if training else MASKS,
+            ),
             seed=config.run.seed,
             threads=max(1, (config.machine.workers or usable_cores()) // processes),
             drop_last=training,
@@ -125,6 +128,11 @@ class Feed:
         config, steps = self.config, self.config.schedule.epochs * self.steps
         warmup = round(config.schedule.warmup_epochs * self.steps)
         return learning_rate(step, steps, config.optim.lr, config.schedule.decay, warmup, config.schedule.power)
+
+    def trains_persons(self, step: int) -> bool:
+        """Return whether a step, counted from 0 over the run, trains the heads of persons."""
+        config = self.config
+        return config.network.persons and step >= config.loss.persons_after * config.schedule.epochs * self.steps
 
     def names(self, indices: np.ndarray) -> tuple[str, ...]:
         """Return the names of a batch's samples, given their int64 (N,) indices; "" for one that was left out."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,13 @@ import numpy.typing as npt
 from mhpdata.errors import EngineError, NonFiniteError
 from mhpdata.wording import counted
 from mhpmodels.config import TrainConfig
-from mhpmodels.engines.engine import Engine
+from mhpmodels.engines.engine import Engine, PersonEngine
 from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.checkpoint import Position
 from mhpmodels.mean import Mean
-from mhpmodels.training.bundle import Moment
+from mhpmodels.persons.masks import score_masks
+from mhpmodels.persons.precision import Claims, rank, score_persons
+from mhpmodels.training.bundle import Moment, run_step
 from mhpmodels.training.feed import Feed
 from mhpmodels.training.guard import Guard
 from mhpmodels.training.interrupt import Interrupt
@@ -141,11 +143,12 @@ class Loop:
         at, indices = self.at, batch.indices
         assert batch.labels is not None, "Feed rejects unlabelled splits"
         rate, seed = self.feed.rate(at.step), step_seed(self.config.run.seed, at.step)
-        step = self.engine.train_step(batch.images, batch.labels, rate, seed)
+        targets = batch.targets if self.feed.trains_persons(at.step) else None
+        step = run_step(self.engine, batch.images, batch.labels, rate, seed, targets)
         at.iteration += 1
         at.step += 1
         names = self.feed.names(indices)
-        moment = Moment(at.epoch, at.iteration, rate, seed, batch.images, batch.labels, indices, names)
+        moment = Moment(at.epoch, at.iteration, rate, seed, batch.images, batch.labels, indices, names, targets)
         try:
             if self.guard.judge(step, moment, self.engine):
                 at.loss.add(step.loss)
@@ -170,7 +173,8 @@ class Loop:
         self.meter.end()
         watch = Stopwatch()
         try:
-            found = self._validate()
+            claims: list[Claims] | None = [] if self.config.network.persons else None
+            found = self._validate(claims)
         except _StopError:
             return
         seconds = watch.lap()
@@ -181,14 +185,21 @@ class Loop:
         self.log.epoch(EpochRow(at.epoch, at.step, at.loss.value, pix_acc, miou, at.skipped, seconds, iou))
         if found is not None:
             self.log.line(f"Epoch {at.epoch} validation pixAcc: {pix_acc:.3f}, mIoU: {miou:.3f}")
+        if claims and any(len(image.covered) for image in claims):
+            persons, masks = score_persons(rank(claims)), score_masks(claims)
+            line = f"AP^p_vol: {persons.ap_vol:.3f}, AP^p at .5: {persons.ap[4]:.3f}, PCP at .5: {persons.pcp[4]:.3f}"
+            line += f", mask AP at .5: {masks.ap[0]:.3f}, PQ: {masks.pq:.3f}, right number: {masks.right_number:.3f}"
+            self.log.line(f"Epoch {at.epoch} validation {line}")
+            assert score is not None
+            score["AP^p_vol"] = persons.ap_vol
         left = self.meter.left(self.feed.steps * (self.config.schedule.epochs - at.epoch - 1))
         skipped = f", {counted(at.skipped, 'step')} skipped so far" if at.skipped else ""
         self.log.line(f"Epoch {at.epoch} done: {self.meter.text()}{skipped}, {clock(left)} left")
         at.epoch, at.iteration, at.loss = at.epoch + 1, 0, Mean()
         self._save(score)
 
-    def _validate(self) -> Confusion | None:
-        """Validate on rank 0, while the other ranks wait."""
+    def _validate(self, claims: list[Claims] | None) -> Confusion | None:
+        """Validate on rank 0, while the other ranks wait. ``claims`` receives the persons."""
         from mhpmodels.evaluation.evaluate import validate
 
         if self.feed.val is None:
@@ -198,7 +209,8 @@ class Loop:
                 pass
             return None
         place = f"{self.folder}, validation of epoch {self.at.epoch}"
-        found = validate(self._predict, self.feed.val, self.config.network.classes, place=place)
+        classes = self.config.network.classes
+        found = validate(self._predict, self.feed.val, classes, place=place, claims=claims)
         self.engine.broadcast(0)
         return found
 
@@ -206,6 +218,8 @@ class Loop:
         if self._stopping:
             raise _StopError
         self.engine.broadcast(1)  # the others wait, each time for --timeout at most
+        if self.config.network.persons:
+            return cast(PersonEngine, self.engine).predict_persons(images)
         return self.engine.predict(images)
 
     def _save(self, score: dict[str, float] | None) -> None:

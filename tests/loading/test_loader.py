@@ -52,7 +52,7 @@ def test_a_training_epoch_is_what_the_slow_twin_makes(packed, image, format):
     ours = loader(folder, gray_prob=0.3, persons=True, seed=5)
     expected_order = sampling.permutation(5, 0, len(split))
     seen = []
-    for images, labels, indices, persons, boxes, counts in epoch(ours):
+    for images, labels, indices, persons, boxes, counts, *_ in epoch(ours):
         for i, index in enumerate(indices):
             sample = split[int(index)]
             place = placement.place_train(

@@ -54,7 +54,7 @@ def test_a_damaged_record_is_one_error_or_is_left_out(damaged, image, format):
     whole = epoch(ours)
     assert set(ours.skipped) == {7}
     assert sorted(int(i) for b in whole for i in b[2]) == [-1, *range(7), *range(8, 18)]
-    for images, labels, indices, persons, boxes, counts in whole:
+    for images, labels, indices, persons, boxes, counts, *_ in whole:
         for i in np.flatnonzero(indices == -1):
             assert (labels[i] == 255).all()
             assert not persons[i].any()

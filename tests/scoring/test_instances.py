@@ -11,6 +11,8 @@ from instance_cases import CLASSES, cases
 from person_cases import layer, random_case
 from places import TESTS
 
+from mhpmodels.persons.overlap import Layer, overlap
+from mhpmodels.persons.precision import THRESHOLDS
 from mhpmodels.scoring.instances import (
     HUMAN_THRESHOLDS,
     human_figures,
@@ -19,8 +21,6 @@ from mhpmodels.scoring.instances import (
     part_instances,
     pool,
 )
-from mhpmodels.scoring.overlap import Layer, overlap
-from mhpmodels.scoring.persons import THRESHOLDS
 
 GOLDEN = json.loads((TESTS / "data" / "cihp_ap_r.json").read_text())
 """AP^r of each case, class and threshold that the official script returned (tests/support/official_ap.py)."""

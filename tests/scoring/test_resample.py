@@ -9,10 +9,10 @@ import pytest
 from person_cases import layer, random_case
 
 from mhpmodels.evaluation.metrics import Confusion
+from mhpmodels.persons.overlap import overlap
+from mhpmodels.persons.precision import claim, rank, score_persons
 from mhpmodels.scoring.boundary import BoundaryFigures
 from mhpmodels.scoring.instances import human_figures, human_instances, part_figures, part_instances, pool
-from mhpmodels.scoring.overlap import overlap
-from mhpmodels.scoring.persons import claim, rank, score_persons
 from mhpmodels.scoring.resample import PerImage, draw, replicate
 
 

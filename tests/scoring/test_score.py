@@ -18,8 +18,8 @@ import mhpdata
 from mhpdata.errors import OptionError, PredictionError, RecordError
 from mhpdata.labels import MHP_V1
 from mhpmodels.files.png import encode_indexed
+from mhpmodels.persons.overlap import overlap
 from mhpmodels.scoring.instances import HUMAN_THRESHOLDS
-from mhpmodels.scoring.overlap import overlap
 from mhpmodels.scoring.score import score
 from mhpmodels.scoring.submission import Submission
 from mhpmodels.scoring.table import table

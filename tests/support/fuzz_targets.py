@@ -57,8 +57,8 @@ from mhpdata.errors import ArchiveError
 from mhpdata.fetching.archive import open_archive
 from mhpdata.source.scan import scan
 from mhpdata.storage.shards.recordio import frame
+from mhpmodels.persons.person_list import read_results
 from mhpmodels.scoring.coco_files import CocoFile
-from mhpmodels.scoring.person_list import read_results
 
 
 def list_reader(work: Path) -> tuple[Seeds, Callable[[bytes, int], Any]]:

@@ -125,3 +125,23 @@ def runs(labels, persons):
                 out.append((x + 1) | int(row[x]) << 16 | int(owners[x]) << 24)
         offsets.append(len(out))
     return np.array(offsets, np.uint32), np.array(out, np.uint32)
+
+
+def targets(persons, sigma=8.0, unit=32.0, least=16, reach=48):
+    """Draw float32 (4, H, W): Gaussians at the centres of persons, offsets to the centre down and right, where they
+    count; pixel by pixel."""
+    height, width = persons.shape
+    out = np.zeros((4, height, width), np.float32)
+    for person in sorted(set(persons.reshape(-1).tolist()) - {0}):
+        own = [(y, x) for y in range(height) for x in range(width) if persons[y, x] == person]
+        if len(own) < least:
+            continue
+        cy, cx = sum(y for y, _ in own) / len(own), sum(x for _, x in own) / len(own)
+        for y in range(height):
+            for x in range(width):
+                if max(abs(y - cy), abs(x - cx)) <= reach:
+                    bell = np.float32(np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (2 * sigma**2)))
+                    out[0, y, x] = max(out[0, y, x], bell)
+        for y, x in own:
+            out[1:, y, x] = (cy - y) / unit, (cx - x) / unit, 1
+    return out

@@ -1,6 +1,6 @@
 """Slow, independent twin of AP^p and PCP: one threshold at a time, each pair of maps pixel by pixel.
 
-It follows the definition in mhpmodels.scoring.persons with Python lists; only the mean is NumPy's nanmean, whose
+It follows the definition in mhpmodels.persons.precision with Python lists; only the mean is NumPy's nanmean, whose
 rounding decides if a mean lies exactly on a threshold.
 """
 
@@ -66,3 +66,46 @@ def area(hits, total):
     """Sum, over true positives, 1 / total times the highest precision at or after each."""
     precisions = [sum(hits[: i + 1]) / (i + 1) for i in range(len(hits))]
     return sum(max(precisions[i:]) / total for i in range(len(hits)) if hits[i])
+
+
+def mask_iou(predicted, truth, classes):
+    """Return the IoU of two masks, whatever their labels."""
+    pairs = [
+        (p > 0, g > 0) for p, g in zip(predicted.ravel().tolist(), truth.ravel().tolist(), strict=True) if g < classes
+    ]
+    return sum(p and g for p, g in pairs) / sum(p or g for p, g in pairs)
+
+
+def matched(truths, persons, classes, threshold):
+    """Match predicted and true masks of an image, the largest IoU first; return the IoU of each prediction."""
+    found = [0.0] * len(persons)
+    ious = [(mask_iou(p, g, classes), i, j) for i, (_, p) in enumerate(persons) for j, g in enumerate(truths)]
+    taken = set()
+    for iou, i, j in sorted(ious, key=lambda one: -one[0]):
+        if iou > threshold and not found[i] and j not in taken:
+            found[i] = iou
+            taken.add(j)
+    return found
+
+
+def mask_ap(images, classes, threshold):
+    """Return AP of masks at one threshold."""
+    queue, total = [], 0
+    for masks, persons in images:
+        truths = [mask for mask in masks if counts_as_person(mask, classes)]
+        total += len(truths)
+        queue += list(zip([s for s, _ in persons], matched(truths, persons, classes, threshold), strict=True))
+    queue.sort(key=lambda item: -item[0])
+    return area([iou > 0 for _, iou in queue], total)
+
+
+def pq(images, classes):
+    """Return PQ of masks: the sum of IoU over TP + FP / 2 + FN / 2."""
+    ious, positive, negative = [], 0, 0
+    for masks, persons in images:
+        truths = [mask for mask in masks if counts_as_person(mask, classes)]
+        found = [iou for iou in matched(truths, persons, classes, 0.5) if iou]
+        ious += found
+        positive += len(persons) - len(found)
+        negative += len(truths) - len(found)
+    return sum(ious) / (len(ious) + positive / 2 + negative / 2)

@@ -44,3 +44,23 @@ class _Named(torch.nn.Conv2d):
 
 def of_named_outputs(config):
     return _Named(3, config.network.classes, 1)
+
+
+class _WithPersons(torch.nn.Module):
+    head_names = ("head", "persons")
+
+    def __init__(self, classes):
+        super().__init__()
+        self.base = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 8, 3, 4, 1), torch.nn.BatchNorm2d(8), torch.nn.ReLU(), torch.nn.Conv2d(8, 8, 5, 1, 2)
+        )
+        self.head = torch.nn.Conv2d(8, classes, 1)
+        self.persons = torch.nn.Conv2d(8, 3, 1)
+
+    def forward(self, images):
+        features = self.base(images).relu()
+        return self.head(features), self.persons(features)
+
+
+def with_persons(config):
+    return _WithPersons(config.network.classes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mhpmodels.scoring.overlap import Layer
+from mhpmodels.persons.overlap import Layer
 
 
 def layer(labels):

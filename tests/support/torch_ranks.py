@@ -25,8 +25,9 @@ from mhpmodels.engines.torch import ranks
 STEPS, HALF, BATCH = 20, 10, 4
 PATIENCE = 600
 """Seconds after which a hanging process is ended."""
-CROPS = {"torch_ranks:small": 32, "psp": 48}
-RATES = {"torch_ranks:small": 0.01, "psp": 5e-5}
+PERSONS = "torch_ranks:persons"
+CROPS = {"torch_ranks:small": 32, PERSONS: 32, "psp": 48}
+RATES = {"torch_ranks:small": 0.01, PERSONS: 0.01, "psp": 5e-5}
 
 
 def small(config):
@@ -48,24 +49,49 @@ def double(config):
     return Double(*small(config)).double()
 
 
+class Persons(torch.nn.Module):
+    """The same with heads of persons."""
+
+    def __init__(self, config):
+        super().__init__()
+        *base, self.head = small(config)
+        self.base, self.persons = torch.nn.Sequential(*base), torch.nn.Conv2d(8, 3, 1)
+
+    def forward(self, images):
+        features = self.base(images)
+        return self.head(features), self.persons(features)
+
+
+def persons(config):
+    return Persons(config)
+
+
 def config(model, **options):
     fixed = {"engine": "torch", "backbone": "resnet18", "batch_size": BATCH, "dropout": 0.0, "syncbn": True}
     if "MHP_TEST_CUDA" in os.environ:
         fixed["ngpus"] = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return TrainConfig.of(**{**fixed, "model": model, "crop_size": CROPS[model], **options})
+    with_heads = model == PERSONS
+    return TrainConfig.of(**{**fixed, "model": model, "crop_size": CROPS[model], "persons": with_heads, **options})
 
 
 def run(engine, folder, first=0, last=STEPS, before_step=lambda step: None):
-    """Return the losses of steps on this rank's share of batches that are the same for any number of ranks."""
+    """Return the losses of steps on this rank's share of batches that are the same for any number of ranks.
+
+    Heads of persons train from step HALF.
+    """
     share = {"rank": engine.rank, "world_size": engine.world_size, "batch_size": BATCH // engine.world_size}
     crop = engine.config.view.size
+    heads = engine.config.network.persons
+    share["persons"] = "targets" if heads else False
     loader = open_loader(folder, size=crop, base_size=48, threads=1, drop_last=True, **share)
     losses = []
     for step in range(first, last):
         before_step(step)
         loader.set_epoch(step)
         for batch in loader:
-            losses.append(engine.train_step(batch.images, batch.labels, RATES[engine.config.network.model], step).loss)
+            targets = (batch.targets,) if heads and step >= HALF else ()
+            rate = RATES[engine.config.network.model]
+            losses.append(engine.train_step(batch.images, batch.labels, rate, step, *targets).loss)
     loader.close()
     return losses
 

@@ -53,3 +53,15 @@ class Wide(Plain):
 def config(model="Tiny", **options):
     fixed = {"engine": "torch", "model": f"torch_tiny:{model}", "classes": CLASSES, "crop_size": SIZE}
     return TrainConfig.of(**{**fixed, "batch_size": 4, "weight_decay": 0.0, "momentum": 0.0, **options})
+
+
+class Persons(Tiny):
+    """Variant with heads of persons, for configs with ``persons``, which returns the pair that mhp asks for."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.persons = torch.nn.Conv2d(4, 3, 1)
+
+    def forward(self, x):
+        features = self.norm(self.base(x)).relu()
+        return self.head(features), self.persons(features)[..., ::2, ::2]

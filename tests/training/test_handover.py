@@ -238,7 +238,8 @@ def test_an_error_of_the_loader_comes_through(loader):
 def test_the_engine_knows_its_batches_again(loader):
     ahead = Ahead(loader(dtype="uint8"), "cpu", ahead=True)
     for batch in ahead:
-        images, labels = ahead.take(batch.images)
+        taken = ahead.take(batch.images)
+        images, labels = taken.images, taken.labels
         assert images.dtype == torch.float32 and torch.equal(labels, torch.from_numpy(batch.labels))
         assert ahead.take(batch.images.copy()) is None
     assert ahead.take(batch.images) is None

@@ -50,12 +50,13 @@ mhpmodels.files         images remote storage
 mhpmodels.networks      files
 mhpmodels.engines       files networks
 mhpmodels.inference     images engines
-mhpmodels.evaluation    images masks storage loading files engines inference
-mhpmodels.scoring       images masks source storage files evaluation
-mhpmodels.training      storage loading files engines inference evaluation
-mhpmodels.prediction    images source remote storage files networks engines inference figures
-mhpmodels.showing       images masks source storage loading files evaluation scoring training figures
-mhpmodels.browsing      images masks source storage loading files evaluation scoring training figures
+mhpmodels.persons       masks source
+mhpmodels.evaluation    images masks storage loading files engines inference persons
+mhpmodels.scoring       images masks source storage files persons evaluation
+mhpmodels.training      storage loading files engines inference persons evaluation
+mhpmodels.prediction    images source remote storage files networks engines inference persons figures
+mhpmodels.showing       images masks source storage loading files persons evaluation scoring training figures
+mhpmodels.browsing      images masks source storage loading files persons evaluation scoring training figures
 """
 """All rooms in the order of the pipeline: a room may import the rooms above it that its line names, and modules outside
 rooms: the files of ``mhpdata`` and ``mhpmodels`` themselves, ``mhpdata.kernels``, ``mhpdata.filesystem``, and

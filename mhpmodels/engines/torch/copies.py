@@ -55,7 +55,8 @@ class TensorBatch(Named):
         images: float32 (N, 3, H, W), normalised; float16 if the loader's images are.
         labels: uint8 (N, H, W), 255 for unlabelled pixels; None if the split has no labels.
         indices: int64 (N,), as in ``mhpdata.Batch``.
-        persons, boxes, counts: same shapes and types as in ``mhpdata.Batch``; None unless the loader returns them.
+        persons, boxes, counts, masks, targets: same shapes and types as in ``mhpdata.Batch``; None unless the loader
+            returns them.
     """
 
     images: Tensor
@@ -64,6 +65,8 @@ class TensorBatch(Named):
     persons: Tensor | None
     boxes: Tensor | None
     counts: Tensor | None
+    masks: Tensor | None
+    targets: Tensor | None
 
     def to(self, device: Any, non_blocking: bool = False) -> TensorBatch:
         """Return the batch with all tensors on a device, as ``Tensor.to``."""
@@ -213,7 +216,8 @@ class Copies:
         return None if batch is None else (batch, self._move(batch), self._loader.state_dict())
 
     def _move(self, batch: Any) -> TensorBatch:
-        arrays = (batch.labels, batch.indices, batch.persons, batch.boxes, batch.counts)
+        names = ("labels", "indices", "persons", "boxes", "counts", "masks", "targets")
+        arrays = [getattr(batch, name, None) for name in names]
         with torch.cuda.stream(self._side):  # None: the current one
             images = on_device(batch.images, self._device)
             images = normalise(images) if images.dtype == torch.uint8 else images
@@ -243,9 +247,8 @@ class Ahead(Copies):
         finally:
             self._current = None
 
-    def take(self, images: NDArray[Any]) -> tuple[Tensor, Tensor] | None:
-        """Return the images and labels of the current batch on the device; None unless ``images`` belongs to it."""
+    def take(self, images: NDArray[Any]) -> TensorBatch | None:
+        """Return the current batch on the device; None unless ``images`` belongs to it."""
         if self._current is None or self._current[0].images is not images:
             return None
-        tensors = self._current[1]
-        return tensors.images, tensors.labels
+        return self._current[1]

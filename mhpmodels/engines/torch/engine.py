@@ -21,9 +21,17 @@ from mhpmodels.engines.torch.backbone import load_backbone
 from mhpmodels.engines.torch.copies import Ahead, normalise, on_device
 from mhpmodels.engines.torch.ranks import Ranks
 from mhpmodels.engines.torch.trainer import DTYPES, Trainer
-from mhpmodels.engines.torch.weights import fit, read_tensors, read_weights, write_tensors, write_weights
+from mhpmodels.engines.torch.weights import (
+    fit,
+    read_tensors,
+    read_weights,
+    with_own_heads,
+    write_tensors,
+    write_weights,
+)
 from mhpmodels.networks.architecture import Architecture, build_network
-from mhpmodels.networks.own import blaming, check_outputs
+from mhpmodels.networks.own import blaming, take_outputs
+from mhpmodels.networks.persons import enlarge
 from mhpmodels.networks.resize import resize
 
 if TYPE_CHECKING:
@@ -61,11 +69,29 @@ class TorchEngine:
             raise EngineError("train_step", "an engine that was opened for prediction", expected, remedy)
         return self._to_train
 
-    def train_step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
-        """See ``mhpmodels.engines.engine.Engine``."""
+    def train_step(
+        self,
+        images: NDArray[Any],
+        labels: NDArray[np.uint8],
+        rate: float,
+        seed: int,
+        targets: NDArray[np.float32] | None = None,
+    ) -> Step:
+        """See ``mhpmodels.engines.engine.PersonEngine``."""
         trainer = self.trainer
         self._check(images, labels)
-        return trainer.step(images, labels, rate, seed)
+        if targets is not None:
+            self._check_targets(labels, targets)
+        return trainer.step(images, labels, rate, seed, targets)
+
+    def _check_targets(self, labels: NDArray[np.uint8], targets: NDArray[np.float32]) -> None:
+        wanted = (len(labels), 4, *labels.shape[1:])
+        if not self.config.network.persons:
+            remedy = "Open the engine with TrainConfig.of(persons=True), or omit the targets."
+            raise EngineError("targets", "given to a network without heads of persons", "", remedy)
+        if targets.dtype != np.float32 or targets.shape != wanted:
+            remedy = 'Pass the targets of one batch of mhpdata.Loader(..., output=Output(persons="targets")).'
+            raise EngineError("targets", f"{targets.dtype} {targets.shape}", f"float32 {wanted}", remedy)
 
     def _check(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
         check_shapes(images, labels)
@@ -80,16 +106,26 @@ class TorchEngine:
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """See ``mhpmodels.engines.engine.Engine``; any size of at least 32 pixels."""
+        return self._predict(images, False)
+
+    def predict_persons(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """See ``mhpmodels.engines.engine.PersonPredictor``; any size of at least 32 pixels."""
+        return self._predict(images, True)
+
+    def _predict(self, images: NDArray[Any], persons: bool) -> NDArray[np.float32]:
         self._shown.eval()
         with torch.inference_mode(), self._ranks.watched():
             x = normalise(on_device(images, self._device)).contiguous(memory_format=self._format)
             dtype, network = self.config.optim.dtype, self.config.network
             with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"), blaming(network.model):
                 outputs = self._shown(x)
-            check_outputs(network.model, outputs, x, network.classes)
-            logits = (outputs[0] if isinstance(outputs, tuple) else outputs).float()
+            (main, *_), maps = take_outputs(network.model, outputs, x, network.classes, network.persons)
+            logits = main.float()
             if logits.shape[2:] != x.shape[2:]:  # a user-defined network
                 logits = resize(logits, x.shape[2:])
+            if persons:
+                assert maps is not None, "config.network.persons"
+                logits = torch.cat([logits, enlarge(maps, x.shape[2:])], 1)
             array: NDArray[np.float32] = logits.contiguous().cpu().numpy()
         return array
 
@@ -109,8 +145,13 @@ class TorchEngine:
         write_weights(path, self._shown.state_dict())
 
     def load(self, path: str | Path) -> None:
-        """See ``mhpmodels.engines.engine.Engine``; also GluonCV's ``.params``."""
+        """See ``mhpmodels.engines.engine.Engine``; also GluonCV's ``.params``.
+
+        For training, the heads of persons keep their weights if the file has none.
+        """
         tensors = read_weights(path)
+        if self._to_train is not None:
+            tensors = with_own_heads(self._network, tensors)
         fit(self._network, tensors, path)
         self.source = str(path)
         if self._to_train is not None:

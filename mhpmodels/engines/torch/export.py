@@ -4,6 +4,8 @@
 
     images    float32 (N, 3, H, W), RGB, normalised; sides of at least 32
     logits    float32 (N, classes, H, W), of the main output
+    persons   float32 (N, 3, H, W), only of a network with heads of persons: centre heatmap, and offset down and to the
+              right in pixels
 
 The rule: a file whose logits differ from torch's is an error. torch silently exports its adaptive pooling for one size
 only, so the pyramid pools with two matrix products instead, which work for any size.
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,23 +26,28 @@ from mhpdata.errors import EngineError, MissingError, OutputError
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.wording import to_write, why
 from mhpmodels.engines.engine import install
+from mhpmodels.networks.persons import enlarge
 from mhpmodels.networks.pspnet import Pyramid
 from mhpmodels.networks.resize import resize
 
 CHECKED = ((2, 3, 96, 128), (1, 3, 75, 70))
 """Shapes of the images for the verification."""
+OUTPUTS = ("logits", "persons")
 TOLERANCE = 1e-4
-"""Largest difference of a logit, as a fraction of the largest logit."""
+"""Largest difference of a value, as a fraction of the largest one of its output."""
 EXTRA = f"{install('onnx')}."
 
 
-def export_network(network: nn.Module, path: str | Path, notes: Mapping[str, str] | None = None) -> None:
+def export_network(
+    network: nn.Module, path: str | Path, notes: Mapping[str, str] | None = None, persons: bool = False
+) -> None:
     """Export a network in inference mode.
 
     Args:
         network: network on the CPU, with its weights; the pooling of its pyramid is replaced.
         path: file to write.
         notes: ONNX metadata, {key: text}.
+        persons: the network has heads of persons.
 
     Raises:
         MissingError: onnx, onnxscript or onnxruntime is not installed.
@@ -52,43 +59,54 @@ def export_network(network: nn.Module, path: str | Path, notes: Mapping[str, str
         import onnxscript  # noqa: F401  required by torch's exporter
     except ImportError as error:
         raise MissingError("onnx", f"cannot be imported ({error})", "", EXTRA) from error
-    whole = _Main(network).eval()
+    whole = _Main(network, persons).eval()
     generator = torch.Generator().manual_seed(0)
     images = [torch.randn(shape, generator=generator) for shape in CHECKED]
     with torch.no_grad():
-        expected = [whole(x).numpy() for x in images]
+        expected = [[output.numpy() for output in _several(whole(x))] for x in images]
     for module in network.modules():
         if isinstance(module, Pyramid):
             module.pool = _pool
-    _write(whole, images[0], path, notes or {})
+    _write(whole, images[0], path, notes or {}, OUTPUTS[: 1 + persons])
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    for x, logits in zip(images, expected, strict=True):
-        (returned,) = session.run(None, {"images": x.numpy()})
-        distance, largest = np.abs(returned - logits).max(), np.abs(logits).max()
-        if not distance <= TOLERANCE * max(1.0, largest):
-            shape = " x ".join(map(str, x.shape))
-            raise EngineError(
-                path,
-                f"onnxruntime's logits differ by {distance:g} from torch's for images {shape}",
-                f"at most {TOLERANCE * max(1.0, largest):g}",
-                "Run pip install --upgrade torch onnx onnxscript onnxruntime, then convert again.",
-            )
+    for x, outputs in zip(images, expected, strict=True):
+        returned = session.run(None, {"images": x.numpy()})
+        for name, ours, theirs in zip(OUTPUTS, outputs, returned, strict=False):
+            distance, largest = np.abs(theirs - ours).max(), np.abs(ours).max()
+            if not distance <= TOLERANCE * max(1.0, largest):
+                shape = " x ".join(map(str, x.shape))
+                raise EngineError(
+                    path,
+                    f"onnxruntime's {name} differ by {distance:g} from torch's for images {shape}",
+                    f"at most {TOLERANCE * max(1.0, largest):g}",
+                    "Run pip install --upgrade torch onnx onnxscript onnxruntime, then convert again.",
+                )
 
 
 class _Main(nn.Module):
-    """A network reduced to its main output at the images' size."""
+    """A network reduced to its main output at the images' size and, with heads of persons, their maps."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, persons: bool) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.persons = network, persons
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         outputs = self.network(images)
+        maps = None
+        if self.persons:
+            outputs, maps = outputs
         logits = outputs[0] if isinstance(outputs, tuple) else outputs
-        return logits if logits.shape[2:] == images.shape[2:] else resize(logits, images.shape[2:])
+        logits = logits if logits.shape[2:] == images.shape[2:] else resize(logits, images.shape[2:])
+        return logits if maps is None else (logits, enlarge(maps, images.shape[2:]))
 
 
-def _write(network: nn.Module, images: Tensor, path: str | Path, notes: Mapping[str, str]) -> None:
+def _several(outputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _write(
+    network: nn.Module, images: Tensor, path: str | Path, notes: Mapping[str, str], outputs: Sequence[str]
+) -> None:
     size = torch.export.Dim.AUTO
     log = logging.getLogger("torch.onnx")
     level = log.level
@@ -101,7 +119,7 @@ def _write(network: nn.Module, images: Tensor, path: str | Path, notes: Mapping[
                 (images,),
                 dynamo=True,
                 input_names=["images"],
-                output_names=["logits"],
+                output_names=list(outputs),
                 dynamic_shapes={"images": {0: size, 2: size, 3: size}},
                 verbose=False,
             )

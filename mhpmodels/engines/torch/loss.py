@@ -1,4 +1,7 @@
-"""Compute the cross-entropy over labelled pixels with a float32 log-softmax, finite for all finite logits."""
+"""Compute the loss: the cross-entropy over labelled pixels, and the errors of the heads of persons.
+
+The cross-entropy uses a float32 log-softmax and is finite for all finite logits.
+"""
 
 from __future__ import annotations
 
@@ -34,3 +37,21 @@ def output_losses(
             logits = resize(logits, labels.shape[1:])
         losses.append(weight * F.cross_entropy(logits, labels, rates, ignore_index=IGNORE, reduction="sum"))
     return losses
+
+
+def person_loss(maps: Tensor, targets: Tensor, heat_rate: float, offset_rate: float) -> Tensor:
+    """Return the weighted errors of the heads of persons, summed over the pixels.
+
+    Args:
+        maps: output of the heads, floating point (N, 3, h, w); resized to the targets' size.
+        targets: float32 (N, 4, H, W), as in ``mhpdata.Batch``.
+        heat_rate: weight of a squared error of the heatmap.
+        offset_rate: weight of an absolute error of an offset, which counts where the last target is 1.
+
+    Returns:
+        float32 ().
+    """
+    maps = resize(maps.float().contiguous(), targets.shape[2:])
+    heat = (maps[:, 0] - targets[:, 0]).square().sum()
+    offsets = ((maps[:, 1:] - targets[:, 1:3]).abs() * targets[:, 3:]).sum()
+    return heat_rate * heat + offset_rate * offsets

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mhpdata.errors import CheckpointError
+from mhpmodels.config import PERSONS
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -61,9 +62,14 @@ class Optimizer:
         """The gradients of all weights that have one."""
         return [p.grad for p in self._named.values() if p.grad is not None]
 
-    def forget_gradients(self) -> None:
-        """Drop all gradients; call it before a backward pass."""
-        self._optimizer.zero_grad(set_to_none=True)
+    def forget_gradients(self, prefix: str = "") -> None:
+        """Drop all gradients, before a backward pass; or those of weights whose names begin with ``prefix``."""
+        if not prefix:
+            self._optimizer.zero_grad(set_to_none=True)
+            return
+        for name, parameter in self._named.items():
+            if name.startswith(prefix):
+                parameter.grad = None
 
     def measure(self) -> Tensor:
         """Return the L2 norm of the whole gradient, float32 ()."""
@@ -84,7 +90,17 @@ class Optimizer:
         for name, parameter in self._named.items() if self.steps else ():
             kept = self._optimizer.state.get(parameter, {})  # a weight that never had a gradient has no state
             moments |= {f"{k}:{name}": kept.get(k, torch.zeros_like(parameter)).detach().cpu() for k in self._kinds}
-        return {"kinds": list(self._kinds), "steps": self.steps, "moments": moments}
+        content: dict[str, Any] = {"kinds": list(self._kinds), "steps": self.steps, "moments": moments}
+        fewer = self._fewer() if self.steps else {}
+        return {**content, "fewer": fewer} if fewer else content
+
+    def _fewer(self) -> dict[str, int]:
+        """Return the number of updates of each head of persons that had fewer than the network: Adam depends on it."""
+        heads = {name: p for name, p in self._named.items() if name.startswith(f"{PERSONS}.")}
+        if "exp_avg" not in self._kinds:
+            return {}
+        counts = {name: int(self._optimizer.state.get(p, {}).get("step", 0)) for name, p in heads.items()}
+        return {name: count for name, count in counts.items() if count != self.steps}
 
     def check(self, content: Mapping[str, Any], place: object) -> None:
         """Raise CheckpointError unless ``content`` is a state of this network and optimiser."""
@@ -99,6 +115,10 @@ class Optimizer:
             )
             other = f"the state of {theirs}"
             raise CheckpointError(place, other, f"that of {_NAMES[str(list(self._kinds))]}", remedy)
+        fewer = content.get("fewer", {})
+        known = isinstance(fewer, dict) and all(n in self._named and type(c) is int for n, c in fewer.items())
+        if not known or not all(0 <= count < steps for count in fewer.values()):
+            raise CheckpointError(place, "holds invalid numbers of updates", f"0 to {max(steps - 1, 0)}", STATE)
         named = self._named.items() if steps else ()
         wanted = {f"{kind}:{name}": tuple(p.shape) for name, p in named for kind in self._kinds}
         for name in {**wanted, **moments}:
@@ -115,6 +135,9 @@ class Optimizer:
         self._optimizer.state.clear()
         for name, parameter in self._named.items() if content["moments"] else ():
             state = {k: content["moments"][f"{k}:{name}"].to(parameter) for k in self._kinds}
+            updates = content.get("fewer", {}).get(name, self.steps)
+            if not updates:  # as if the weight never had a gradient
+                continue
             if "exp_avg" in state:
-                state["step"] = torch.tensor(float(self.steps))  # torch's Adam keeps it as a float tensor on the CPU
+                state["step"] = torch.tensor(float(updates))  # torch's Adam keeps it as a float tensor on the CPU
             self._optimizer.state[parameter] = state

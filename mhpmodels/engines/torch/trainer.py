@@ -16,7 +16,7 @@ import inspect
 import math
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,17 +27,18 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mhpdata.errors import CheckpointError
 from mhpdata.labels import IGNORE
+from mhpmodels.config import PERSONS
 from mhpmodels.engines.batch import output_weights, printed_weights, seed_of_rank, wrong_labels
 from mhpmodels.engines.engine import Step
 from mhpmodels.engines.torch.copies import Ahead, normalise, on_device
-from mhpmodels.engines.torch.loss import output_losses
+from mhpmodels.engines.torch.loss import output_losses, person_loss
 from mhpmodels.engines.torch.optimizer import STATE, Optimizer
 from mhpmodels.engines.torch.ranks import Ranks
 from mhpmodels.engines.torch.scaler import Scaler
 from mhpmodels.engines.torch.statistics import Statistics
 from mhpmodels.engines.torch.weights import fit
 from mhpmodels.networks.norm import synchronise
-from mhpmodels.networks.own import blaming, check_outputs
+from mhpmodels.networks.own import blaming, take_outputs
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -46,6 +47,21 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 """{name in ``TrainConfig.dtype``: torch's type}."""
 _SYNC = ("forward_sync_buffers", "broadcast_buffers")
 """DDP's argument that broadcasts buffers before each step: its name in torch 2.13, and in earlier versions."""
+
+
+class _Batch(NamedTuple):
+    """A batch on the device, its labelled pixels in all ranks, and the weights of the errors of its persons."""
+
+    images: Tensor
+    labels: Tensor
+    targets: Tensor | None
+    labelled: float
+    person_rates: tuple[float, float]
+
+    def chunks(self, count: int) -> list[tuple[Tensor, Tensor, Tensor | None]]:
+        """Split the batch into parts of images, labels and targets."""
+        targets = [None] * count if self.targets is None else self.targets.chunk(count)
+        return list(zip(self.images.chunk(count), self.labels.chunk(count), targets, strict=True))
 
 
 class Trainer:
@@ -94,18 +110,24 @@ class Trainer:
                 model = DistributedDataParallel(model, gradient_as_bucket_view=True, **unsent)
         return torch.compile(model) if self.config.machine.compile else model
 
-    def step(self, images: NDArray[Any], labels: NDArray[np.uint8], rate: float, seed: int) -> Step:
-        """Run a step, or roll it back if it is non-finite (``mhpmodels.engines.engine.Engine.train_step``)."""
+    def step(
+        self,
+        images: NDArray[Any],
+        labels: NDArray[np.uint8],
+        rate: float,
+        seed: int,
+        targets: NDArray[np.float32] | None = None,
+    ) -> Step:
+        """Run a step, or roll it back if it is non-finite (``mhpmodels.engines.engine.PersonEngine.train_step``)."""
         with self._ranks.watched():
-            x, y = self._receive(images, labels)
-            total = self._count(y)
+            batch = self._receive(images, labels, targets)
             self._network.train()
             self._statistics.keep()
             scaler = self.scaler.factor, self.scaler.good
-            loss, gradient = self._differentiate(x, y, total, seed)
+            loss, gradient = self._differentiate(batch, seed)
             while math.isfinite(loss) and not math.isfinite(gradient) and self.scaler.shrink():
                 self._statistics.restore()
-                loss, gradient = self._differentiate(x, y, total, seed)
+                loss, gradient = self._differentiate(batch, seed)
             applied = math.isfinite(loss) and math.isfinite(gradient)
             if applied:
                 self._update(rate, gradient, len(images))
@@ -115,11 +137,26 @@ class Trainer:
             self._optimizer.forget_gradients()
         return Step(loss, gradient, applied)
 
-    def _receive(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+    def _receive(self, images: NDArray[Any], labels: NDArray[np.uint8], targets: NDArray[np.float32] | None) -> _Batch:
         """Return the batch on the device: images normalised, labels int64."""
         prefetched = self.ahead.take(images) if self.ahead is not None else None
-        x, y = prefetched or (on_device(images, self._device), on_device(labels, self._device))
-        return normalise(x).contiguous(memory_format=self.memory_format), y.long()
+        if prefetched is None:
+            arrays = (images, labels) if targets is None else (images, labels, targets)
+            x, y, *others = (on_device(array, self._device) for array in arrays)
+        else:
+            x, y = prefetched.images, prefetched.labels
+            others = [] if targets is None or prefetched.targets is None else [prefetched.targets]
+        t, y = others[0] if others else None, y.long()
+        rates = (0.0, 0.0) if t is None else self._person_rates(t)
+        return _Batch(normalise(x).contiguous(memory_format=self.memory_format), y, t, self._count(y), rates)
+
+    def _person_rates(self, targets: Tensor) -> tuple[float, float]:
+        """Return the weights of an error of the heatmap and of an offset, which make means over all ranks of sums."""
+        heat, offset = self.config.loss.person_weights
+        pixels = torch.tensor(float(targets[:, 3].numel()), dtype=torch.float64, device=targets.device)
+        counts = torch.stack([targets[:, 3].sum(dtype=torch.float64), pixels])
+        offsets, pixels_ = self._ranks.sum(counts).tolist()
+        return heat / pixels_, offset / max(1.0, 2 * offsets)
 
     def _count(self, labels: Tensor) -> float:
         """Return the labelled pixels of all ranks, at least 1. Raises EngineError for an out-of-range label."""
@@ -133,26 +170,34 @@ class Trainer:
             return float(labelled.sum()) * self.world_size or 1.0
         return total or 1.0
 
-    def _differentiate(self, x: Tensor, y: Tensor, total: float, seed: int) -> tuple[float, float]:
+    def _differentiate(self, batch: _Batch, seed: int) -> tuple[float, float]:
         """Compute the gradients, scaled by the scaler's factor; return the loss and the norm of the true gradient."""
         self._optimizer.forget_gradients()
         torch.manual_seed(seed_of_rank(seed, self._ranks.rank))
         # DDP averages over the ranks; the factor world_size makes that a sum
-        factor = self.scaler.factor * self.world_size / total
+        factor = self.scaler.factor * self.world_size / batch.labelled
         loss = torch.zeros((), device=self._device)
-        chunks = list(zip(x.chunk(self.config.optim.accumulate), y.chunk(self.config.optim.accumulate), strict=True))
-        for number, (images, labels) in enumerate(chunks, 1):
+        chunks = batch.chunks(self.config.optim.accumulate)
+        for number, (images, labels, targets) in enumerate(chunks, 1):
             self._exchange(number == len(chunks))
             dtype, network = self.config.optim.dtype, self.config.network
             with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"), self._blaming():
                 outputs = self._model(images)
-            check_outputs(network.model, outputs, images, network.classes)
-            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            outputs, maps = take_outputs(network.model, outputs, images, network.classes, network.persons)
             weights, classes = output_weights(self.config, len(outputs)), self.config.loss.class_weights
             losses = output_losses(outputs, labels, weights, classes)
             summed = sum(losses, torch.zeros((), device=self._device))
-            (summed * factor).backward()
-            loss += self._printed(losses, y.numel()) if self.config.run.old_recipe else summed.detach() / total
+            scaled, of_persons = summed * factor, torch.zeros((), device=self._device)
+            if maps is not None and targets is not None:
+                of_persons = person_loss(maps, targets, *batch.person_rates)
+                scaled = scaled + of_persons * (self.scaler.factor * self.world_size)
+            elif maps is not None and self.world_size > 1:  # DDP waits for a gradient of each weight
+                scaled = scaled + 0.0 * maps.float().sum()
+            scaled.backward()
+            printed = self._printed(losses, batch.labels.numel()) if self.config.run.old_recipe else None
+            loss += summed.detach() / batch.labelled + of_persons.detach() if printed is None else printed
+        if batch.targets is None:
+            self._optimizer.forget_gradients(f"{PERSONS}.")
         norm = self._optimizer.measure() / self.scaler.factor
         loss_, norm_ = torch.stack([self._ranks.sum(loss), norm]).tolist()
         return loss_, norm_

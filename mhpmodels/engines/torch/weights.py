@@ -19,6 +19,7 @@ from mhpdata.errors import CheckpointError, OutputError
 from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.regular import open_regular
 from mhpdata.wording import to_open, to_write, unread, why
+from mhpmodels.config import PERSONS
 from mhpmodels.files.params import EARLIER, MAX_BYTES, START, read_params, to_torch_names
 from mhpmodels.networks.architecture import to_fit
 
@@ -86,7 +87,7 @@ def write_weights(path: str | Path, state: Mapping[str, Tensor]) -> None:
 def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) -> None:
     """Load weights and running statistics into a network, ignoring prefixes of wrappers.
 
-    PSPNet's auxiliary head is ignored if the network has none.
+    PSPNet's auxiliary head and the heads of persons are ignored if the network has none.
 
     Args:
         network: network to change.
@@ -100,8 +101,8 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) ->
     _check_dense(tensors, place)
     tensors = own_names(tensors, network.state_dict())
     children = {name for name, _ in network.named_children()}
-    if _AUXILIARY not in children:
-        tensors = {name: t for name, t in tensors.items() if name.partition(".")[0] != _AUXILIARY}
+    ignored = {_AUXILIARY, PERSONS} - children
+    tensors = {name: t for name, t in tensors.items() if name.partition(".")[0] not in ignored}
     wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
     given = {name: tuple(t.shape) for name, t in tensors.items()}
     other = [
@@ -119,6 +120,15 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) ->
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(place, f"{name} has infinities or NaN", "finite numbers", EARLIER)
     network.load_state_dict(tensors, strict=False)
+
+
+def with_own_heads(network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a file, completed by the network's own heads of persons if the file has none."""
+    own = own_names(tensors, network.state_dict())
+    if any(name.startswith(f"{PERSONS}.") for name in own):
+        return own
+    heads = {name: t for name, t in network.state_dict().items() if name.startswith(f"{PERSONS}.")}
+    return {**own, **heads} if heads else dict(tensors)
 
 
 def _check_dense(tensors: Mapping[str, Any], place: str | Path) -> None:

@@ -8,17 +8,21 @@ import pytest
 from person_cases import layer, random_case
 
 from mhpdata.errors import PredictionError
-from mhpmodels.scoring.overlap import Layer, overlap
-from mhpmodels.scoring.persons import THRESHOLDS, claim, rank, score_persons
+from mhpmodels.persons.masks import MASK_THRESHOLDS, score_masks
+from mhpmodels.persons.overlap import Layer, overlap
+from mhpmodels.persons.precision import THRESHOLDS, claim, rank, score_persons
+
+
+def claims_of(images, classes):
+    return [
+        claim([score for score, _ in persons], overlap([layer(p) for _, p in persons], masks, classes))
+        for masks, persons in images
+    ]
 
 
 def figures(images, classes):
     """Score [(true masks, [(score, predicted map)])]."""
-    claims = [
-        claim([score for score, _ in persons], overlap([layer(p) for _, p in persons], masks, classes))
-        for masks, persons in images
-    ]
-    return score_persons(rank(claims))
+    return score_persons(rank(claims_of(images, classes)))
 
 
 def check(images, classes):
@@ -28,6 +32,10 @@ def check(images, classes):
         assert found.ap[t] == pytest.approx(ap, abs=1e-12), threshold
         assert found.pcp[t] == pytest.approx(pcp, abs=1e-12), threshold
     assert found.ap_vol == pytest.approx(found.ap.mean())
+    masks = score_masks(claims_of(images, classes))
+    for threshold, ap in zip(MASK_THRESHOLDS, masks.ap, strict=True):
+        assert ap == pytest.approx(naive.mask_ap(images, classes, threshold), abs=1e-12)
+    assert masks.pq == pytest.approx(naive.pq(images, classes), abs=1e-12)
     return found
 
 

@@ -18,14 +18,17 @@ to 0.14 with a typical person, so it passes .1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import PredictionError
-from mhpmodels.scoring.overlap import Overlap
+from mhpdata.wording import counted
+from mhpmodels.persons.grouping import People
+from mhpmodels.persons.overlap import Labels, Layer, Overlap, overlap
 
 THRESHOLDS = tuple(i / 10 for i in range(1, 10))
 
@@ -53,6 +56,27 @@ class PersonFigures:
         """Mean of ``ap`` over all thresholds."""
         return float(self.ap.mean())
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON types."""
+        names = [f"{i / 10:.1f}" for i in range(1, 10)]
+        return {
+            "AP^p": dict(zip(names, self.ap.tolist(), strict=True)),
+            "AP^p_vol": self.ap_vol,
+            "PCP": dict(zip(names, self.pcp.tolist(), strict=True)),
+            "persons": self.persons,
+            "predictions": self.predictions,
+        }
+
+    def lines(self) -> list[str]:
+        """Return AP^p and PCP at each threshold, and AP^p_vol, as lines of text."""
+        return [
+            "t     " + "".join(f"{i / 10:8.1f}" for i in range(1, 10)),
+            "AP^p  " + "".join(f"{value:8.4f}" for value in self.ap),
+            "PCP   " + "".join(f"{value:8.4f}" for value in self.pcp),
+            "",
+            f"AP^p_vol: {self.ap_vol:.4f}, {counted(self.persons, 'person')}, {self.predictions} predicted",
+        ]
+
 
 @dataclass(frozen=True)
 class Claims:
@@ -65,6 +89,7 @@ class Claims:
         share: float64 (K, 9) fraction of the claimed person's classes, without background, with an IoU above each
             threshold.
         covered: float64 (J,) highest mean IoU of any prediction with each true person; 0 without predictions.
+        masks: float64 (K, J) IoU of the persons without regard to classes.
     """
 
     scores: Floats
@@ -72,6 +97,7 @@ class Claims:
     person: NDArray[np.int64]
     share: Floats
     covered: Floats
+    masks: Floats
 
     def found(self, threshold: float) -> int:
         """Return the number of true persons found at a threshold."""
@@ -89,13 +115,27 @@ def claim(scores: Sequence[float], found: Overlap) -> Claims:
     confidence = np.array(scores, np.float64)
     if not persons:
         nobody = np.full(count, -1, np.int64)
-        return Claims(confidence, np.full(count, -np.inf), nobody, np.zeros((count, len(THRESHOLDS))), np.zeros(0))
+        nothing, share = np.full(count, -np.inf), np.zeros((count, len(THRESHOLDS)))
+        return Claims(confidence, nothing, nobody, share, np.zeros(0), found.whole)
     mean = found.mean
     person = mean.argmax(axis=1)
     of_it = found.iou[np.arange(count), person, 1:]
     above = (of_it[:, None, :] > np.array(THRESHOLDS)[:, None]).sum(axis=2)
     best, share = mean[np.arange(count), person], above / found.distinct[person][:, None]
-    return Claims(confidence, best, person, share, mean.max(axis=0, initial=0.0))
+    return Claims(confidence, best, person, share, mean.max(axis=0, initial=0.0), found.whole)
+
+
+def claim_people(people: People, labels: Labels, persons: Iterable[Labels], classes: int) -> Claims:
+    """Match the persons that ``group`` found in an image with its true persons.
+
+    Args:
+        people: the persons found.
+        labels: uint8 (height, width), the predicted labels.
+        persons: mask of each true person, as for ``overlap``.
+        classes: number of classes.
+    """
+    layers = [Layer(labels, people.persons, len(people.scores))] if people.scores else []
+    return claim(people.scores, overlap(layers, persons, classes))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Read results.txt of a submission: the predicted persons of each image and their scores.
+"""Read and write results.txt of a submission: the predicted persons of each image and their scores.
 
 There is one line per image: its id, then number and score of each person, such as ``0001 1 0.98 2 0.75``.
 """
@@ -15,7 +15,7 @@ from mhpdata.masks.merge import MAX_PERSONS
 from mhpdata.source.files import MAX_FILE_BYTES
 from mhpdata.wording import error_in_words, to_replace, unread
 
-RESULTS = "results.txt"
+RESULTS, SEGMENTS, TAGS = "results.txt", "global_seg", "global_tag"
 LINE = "id, then number and score of each person, such as 0001 1 0.98 2 0.75"
 
 
@@ -50,6 +50,22 @@ def read_results(path: Path) -> dict[str, list[tuple[int, float]]]:
             raise PredictionError(f"{path} line {number}", f"image {name} again", "one line per image", remedy)
         listed[name] = persons
     return listed
+
+
+def is_list(start: bytes) -> bool:
+    """Return whether a file may be a list of persons: it is empty, or its first line is an image's.
+
+    Args:
+        start: first bytes of the file; a line that they cut short counts as invalid.
+    """
+    line, end, _ = start.partition(b"\n")
+    name, *items = line.decode("utf-8", "replace").split() or [""]
+    return not start or (bool(name and end) and _fault(items) is None)
+
+
+def line_of(name: str, scores: Sequence[float]) -> str:
+    """Return the line of an image whose persons 1, 2, ... have these scores, with its line end."""
+    return " ".join([name, *(f"{person} {score:.5f}" for person, score in enumerate(scores, 1))]) + "\n"
 
 
 def _fault(items: Sequence[str]) -> tuple[str, str] | None:

@@ -1,0 +1,1 @@
+"""Persons in predictions: group pixels into persons, read and write lists of persons, and score them."""
