@@ -51,7 +51,7 @@ class People(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What is found out about each pixel and person: uint8 (H, W), int64 (256,), float64 (256,)."""
+    """The person of each pixel, and counts and sums per person: uint8 (H, W), int64 (256,), float64 (256,)."""
 
     persons: Bytes
     areas: Longs
