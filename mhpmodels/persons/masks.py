@@ -9,16 +9,19 @@ divided by the mean of the numbers of predicted and of true persons.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mhpmodels.persons.precision import Claims, Floats, area
+from mhpmodels.persons.precision import Claims, Floats, area, rank, score_persons
 
 MASK_THRESHOLDS = (0.5, 0.75)
 """IoU above which a mask is found."""
+FIGURES = ("AP^p_vol", "AP^p at .5", "PCP at .5", "mask AP at .5", "PQ", "right number")
+"""Names of the figures that a validation in training reports."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ def score_masks(images: Sequence[Claims]) -> MaskFigures:
     matched = sum(float(_pairs(image, MASK_THRESHOLDS[0]).sum()) for image in images)
     right = float(np.mean([image.masks.shape[0] == image.masks.shape[1] for image in images]))
     return MaskFigures(ap, 2 * matched / (persons + len(order)), right)
+
+
+def figures_of(images: Sequence[Claims]) -> tuple[float, ...]:
+    """Return FIGURES of a set of images, 0..1; NaN for each if no image has a true person."""
+    if not any(len(image.covered) for image in images):
+        return (math.nan,) * len(FIGURES)
+    persons, masks = score_persons(rank(images)), score_masks(images)
+    at_half = float(persons.ap[4]), float(persons.pcp[4])
+    return persons.ap_vol, *at_half, masks.ap[0], masks.pq, masks.right_number
 
 
 def _pairs(image: Claims, threshold: float) -> Floats:

@@ -26,8 +26,8 @@ from mhpmodels.engines.engine import Engine, PersonEngine
 from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.checkpoint import Position
 from mhpmodels.mean import Mean
-from mhpmodels.persons.masks import score_masks
-from mhpmodels.persons.precision import Claims, rank, score_persons
+from mhpmodels.persons.masks import FIGURES, figures_of
+from mhpmodels.persons.precision import Claims
 from mhpmodels.training.bundle import Moment, run_step
 from mhpmodels.training.feed import Feed
 from mhpmodels.training.guard import Guard
@@ -182,16 +182,14 @@ class Loop:
         score = None if found is None else {"pixAcc": found.pix_acc, "mIoU": found.miou}
         pix_acc, miou = (math.nan, math.nan) if found is None else (found.pix_acc, found.miou)
         iou = () if found is None else tuple(found.iou.tolist())
-        self.log.epoch(EpochRow(at.epoch, at.step, at.loss.value, pix_acc, miou, at.skipped, seconds, iou))
+        persons = figures_of(claims) if claims is not None and found is not None else ()
+        self.log.epoch(EpochRow(at.epoch, at.step, at.loss.value, pix_acc, miou, at.skipped, seconds, iou, persons))
         if found is not None:
             self.log.line(f"Epoch {at.epoch} validation pixAcc: {pix_acc:.3f}, mIoU: {miou:.3f}")
-        if claims and any(len(image.covered) for image in claims):
-            persons, masks = score_persons(rank(claims)), score_masks(claims)
-            line = f"AP^p_vol: {persons.ap_vol:.3f}, AP^p at .5: {persons.ap[4]:.3f}, PCP at .5: {persons.pcp[4]:.3f}"
-            line += f", mask AP at .5: {masks.ap[0]:.3f}, PQ: {masks.pq:.3f}, right number: {masks.right_number:.3f}"
-            self.log.line(f"Epoch {at.epoch} validation {line}")
-            assert score is not None
-            score["AP^p_vol"] = persons.ap_vol
+        if score is not None and persons and math.isfinite(persons[0]):
+            named = ", ".join(f"{name}: {value:.3f}" for name, value in zip(FIGURES, persons, strict=True))
+            self.log.line(f"Epoch {at.epoch} validation {named}")
+            score[FIGURES[0]] = persons[0]
         left = self.meter.left(self.feed.steps * (self.config.schedule.epochs - at.epoch - 1))
         skipped = f", {counted(at.skipped, 'step')} skipped so far" if at.skipped else ""
         self.log.line(f"Epoch {at.epoch} done: {self.meter.text()}{skipped}, {clock(left)} left")

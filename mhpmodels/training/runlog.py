@@ -23,8 +23,9 @@ from types import TracebackType
 from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.ours import in_the_way
 from mhpdata.wording import printable, writing
+from mhpmodels.persons.masks import FIGURES
 from mhpmodels.training.board import Board
-from mhpmodels.training.tables import EPOCHS, STEPS, EpochRow, StepRow, columns, drop_rows, line_of
+from mhpmodels.training.tables import EPOCHS, IOU, STEPS, EpochRow, StepRow, columns, drop_rows, line_of
 
 _log = logging.getLogger(__name__)
 """Every line of the run's log, at level INFO."""
@@ -41,6 +42,7 @@ class RunLog:
         name: name of the log file.
         tensorboard: also write an event file.
         quiet: send nothing to the logger ``mhpmodels.training.runlog``.
+        persons: the rows of epochs have figures of persons.
 
     Raises:
         OutputError: a file cannot be written, for example because the disk is full; also raised by every method.
@@ -56,10 +58,13 @@ class RunLog:
         name: str = "train.log",
         tensorboard: bool = False,
         quiet: bool = False,
+        persons: bool = False,
     ) -> None:
-        self._folder, self._quiet, self._no_iou = folder, quiet, (math.nan,) * len(classes)
+        self._folder, self._quiet = folder, quiet
+        scores = [*(f"{IOU}{name}" for name in classes), *(FIGURES if persons else ())]
+        self._no_scores = (math.nan,) * len(scores)
         self._board: Board | None = None
-        headers = {STEPS: columns(StepRow), EPOCHS: [*columns(EpochRow), *(f"IoU {name}" for name in classes)]}
+        headers = {STEPS: columns(StepRow), EPOCHS: [*columns(EpochRow), *scores]}
         with writing(folder, _ON), ExitStack() as opened:
             for path in (folder / name, folder / STEPS, folder / EPOCHS, folder / "tensorboard"):
                 if path.is_symlink():
@@ -106,9 +111,10 @@ class RunLog:
 
     def epoch(self, row: EpochRow) -> None:
         """Write the row of a finished epoch."""
-        *values, iou = astuple(row)
+        *values, iou, persons = astuple(row)
         scores = {"pixAcc": row.pix_acc, "mIoU": row.miou} if iou else {}
+        scores |= zip(FIGURES, persons, strict=False)
         with writing(self._folder, _ON):
-            self._epochs.write(line_of((*values, *(iou or self._no_iou))))
+            self._epochs.write(line_of((*values, *((*iou, *persons) or self._no_scores))))
             if self._board is not None:
                 self._board.add(row.step, epoch_loss=row.loss, skipped=row.skipped, **scores)

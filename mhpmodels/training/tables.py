@@ -3,7 +3,7 @@
 ::
 
     steps.csv     a row per step: StepRow
-    epochs.csv    a row per epoch: EpochRow, and the IoU per class
+    epochs.csv    a row per epoch: EpochRow, the IoU per class, and the figures of persons with heads of persons
 
 Floats are written with all their digits. A last row without a line end was cut short by a kill and is ignored.
 """
@@ -24,6 +24,8 @@ from mhpdata.filesystem.regular import read_regular
 from mhpdata.wording import counted, error_in_words, to_replace, unread
 
 STEPS, EPOCHS = "steps.csv", "epochs.csv"
+IOU = "IoU "
+"""Begins the names of the columns of a class's IoU."""
 _COPY = "Copy {} again if the folder is a copy of a run"
 _RUN = "pass the folder of a run, such as runs/mhp/icnet/resnet50"
 MAX_BYTES = 1 << 30
@@ -72,6 +74,8 @@ class EpochRow:
         skipped: number of steps of the run skipped so far.
         seconds: duration of the validation.
         iou: IoU per class, 0..1; empty without validation.
+        persons: the figures of ``mhpmodels.persons.masks.FIGURES``, 0..1, NaN without a true person; empty for a
+            network without heads of persons, and without validation.
     """
 
     epoch: int
@@ -82,6 +86,7 @@ class EpochRow:
     skipped: int
     seconds: float
     iou: tuple[float, ...] = ()
+    persons: tuple[float, ...] = ()
 
 
 def read_steps(folder: Path) -> list[StepRow]:
@@ -102,14 +107,16 @@ def read_epochs(folder: Path) -> list[EpochRow]:
         CheckpointError: the table is missing, cannot be read, or is damaged.
     """
     path, names = folder / EPOCHS, columns(EpochRow)
-    numbers = [_numbers(row, path, line) for line, row in enumerate(_rows(path, names)[1:], 2)]
-    found = [EpochRow(**dict(zip(names, row, strict=False)), iou=row[len(names) :]) for row in numbers]
-    return [replace(row, iou=()) if math.isnan(row.miou) else row for row in found]
+    header, *rows = _rows(path, names)
+    numbers = [_numbers(row, path, line) for line, row in enumerate(rows, 2)]
+    first, last = len(names), len(names) + sum(name.startswith(IOU) for name in header)
+    found = [EpochRow(*row[:first], row[first:last], row[last:]) for row in numbers]
+    return [replace(row, iou=(), persons=()) if math.isnan(row.miou) else row for row in found]
 
 
 def columns(kind: type[StepRow] | type[EpochRow]) -> list[str]:
-    """Return the column names of a table, without the IoU per class."""
-    return [field.name for field in fields(kind) if field.name != "iou"]
+    """Return the column names of a table, without the IoU per class and the figures of persons."""
+    return [field.name for field in fields(kind) if field.name not in ("iou", "persons")]
 
 
 def line_of(row: Sequence[object]) -> str:

@@ -125,7 +125,9 @@ def train(
             _prepare(out, begun, restart.from_scratch)
         folder = out if engine.rank == 0 else out / f"rank_{engine.rank}"
         _make(folder)
-        log = RunLog(folder, feed.classes, position.step, log_name, tensorboard, quiet=engine.rank != 0)
+        log = RunLog(
+            folder, feed.classes, position.step, log_name, tensorboard, engine.rank != 0, config.network.persons
+        )
         stack.enter_context(log)
         log.record(f"Config: {json.dumps(asdict(config))}")
         log.record(f"Engine: {json.dumps(engine.describe())}")

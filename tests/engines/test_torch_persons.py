@@ -67,6 +67,7 @@ def test_heads_change_neither_the_first_weights_nor_the_labels(opened, model):
     images, labels = blobs(plain.config.view.size)
     found = engine.predict_persons(images)
     assert found.shape == (2, 22, *labels.shape[1:]) and found.dtype == np.float32
+    assert not found[:, 19:].any(), "a head's last layer starts at 0"
     np.testing.assert_array_equal(found[:, :19], plain.predict(images))
     np.testing.assert_array_equal(found[:, :19], engine.predict(images))
     # the first stage: steps without targets
@@ -175,7 +176,10 @@ def test_an_onnx_file_has_the_heads(tmp_path):
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed here; environment A has it")
     torch.manual_seed(0)
     architecture = Architecture("icnet", "resnet18", 5, persons=True)
-    torch.save(build_network(architecture, 0.0).state_dict(), tmp_path / "a.pt")
+    network = build_network(architecture, 0.0)
+    for head in (network.persons.centre, network.persons.offset):
+        torch.nn.init.normal_(head.out.weight)
+    torch.save(network.state_dict(), tmp_path / "a.pt")
     convert(tmp_path / "a.pt", tmp_path / "a.onnx")
     engine = open_trained(tmp_path / "a.onnx", {})
     given = {"engine": "torch", "backbone": "resnet18", "persons": True, "classes": 5}

@@ -16,13 +16,15 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.evaluation.evaluate import evaluate
 from mhpmodels.files import checkpoint
 from mhpmodels.persons import grouping
+from mhpmodels.persons.masks import FIGURES
 from mhpmodels.prediction.options import Options
 from mhpmodels.prediction.predict import predict_split
 from mhpmodels.prediction.trained import inference_of, labels_of, open_trained
 from mhpmodels.scoring.score import score
 from mhpmodels.training import bundle
 from mhpmodels.training.bundle import Moment, replay, save_bundle
-from mhpmodels.training.tables import read_steps
+from mhpmodels.training.runlog import RunLog
+from mhpmodels.training.tables import EPOCHS, EpochRow, read_epochs, read_steps
 from mhpmodels.training.train import train
 
 
@@ -42,6 +44,19 @@ def run(rec, tmp_path_factory):
     return train(config(rec, save_every=1), tmp_path_factory.mktemp("runs") / "run")
 
 
+def test_tensorboard_shows_the_figures_of_persons(tmp_path):
+    pytest.importorskip("tensorboard", reason="TensorBoard is not installed here; the extra viz has it")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    row = EpochRow(0, 4, 0.5, 0.8, 0.3, 0, 1.0, (0.25,), tuple(i / 8 for i in range(6)))
+    with RunLog(tmp_path, ("background",), tensorboard=True, quiet=True, persons=True) as log:
+        log.epoch(row)
+    assert read_epochs(tmp_path) == [row]
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [events.Scalars(name)[0].value for name in FIGURES] == list(row.persons)
+
+
 def heads(path):
     return {name: t for name, t in torch.load(path, weights_only=True).items() if name.startswith("persons.")}
 
@@ -55,7 +70,11 @@ def test_heads_train_in_the_second_stage_only(run):
     assert len(losses) == 24 and np.mean(losses[12:15]) > np.mean(losses[-3:])
     log = (run.folder / "train.log").read_text()
     assert log.count("validation AP^p_vol: ") == 8 and "PQ: " in log
-    assert "AP^p_vol" in checkpoint.read(run.folder).score
+    rows = read_epochs(run.folder)
+    assert all(len(row.iou) == 19 and len(row.persons) == 6 for row in rows)
+    header = (run.folder / EPOCHS).read_text().splitlines()[0]
+    assert header.endswith("AP^p_vol,AP^p at .5,PCP at .5,mask AP at .5,PQ,right number")
+    assert checkpoint.read(run.folder).score["AP^p_vol"] == rows[-1].persons[0]
 
 
 def test_an_interrupted_run_goes_on_in_the_second_stage(rec, run, tmp_path):
