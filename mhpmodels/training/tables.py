@@ -110,7 +110,9 @@ def read_epochs(folder: Path) -> list[EpochRow]:
     header, *rows = _rows(path, names)
     numbers = [_numbers(row, path, line) for line, row in enumerate(rows, 2)]
     first, last = len(names), len(names) + sum(name.startswith(IOU) for name in header)
-    found = [EpochRow(*row[:first], row[first:last], row[last:]) for row in numbers]
+    found = [
+        EpochRow(**dict(zip(names, row, strict=False)), iou=row[first:last], persons=row[last:]) for row in numbers
+    ]
     return [replace(row, iou=(), persons=()) if math.isnan(row.miou) else row for row in found]
 
 
