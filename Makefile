@@ -129,7 +129,7 @@ pythons: | ready
 # Two runs: all tests with compiled kernels, in which coverage does not see inside them, then tests of small shapes with the kernels
 # in plain Python.
 PLAIN := tests/masks tests/drawing tests/images/test_png.py tests/images/test_resize.py tests/evaluation/test_metrics.py \
-  tests/inference/test_pieces.py tests/scoring/test_score.py
+  tests/inference/test_pieces.py tests/persons/test_grouping.py tests/scoring/test_score.py
 coverage: $(VENV)/b/.ready
 	rm -rf build/coverage && mkdir -p build/coverage
 	$(VENV)/b/bin/python -m coverage run -m pytest $(TWO)
