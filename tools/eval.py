@@ -95,8 +95,8 @@ def main(
 ) -> None:
     """Evaluate a trained network on a packed split.
 
-    Prints pixel accuracy, mIoU, the IoU of each class and the time per image; for a network of mhp train --persons, at
-    one scale, also AP^p, PCP, and AP and PQ of the persons' masks.
+    Prints pixel accuracy, mIoU, the IoU of each class and the time per image; for a network of mhp train --persons also
+    AP^p, PCP, and AP and PQ of the persons' masks.
     """
     import json
 
@@ -119,7 +119,7 @@ def main(
                 labels_of(engine.config).flip_pairs,
                 multi_scale,
                 window or WINDOW,
-                persons=engine.config.network.persons and not multi_scale,
+                persons=engine.config.network.persons,
             ),
             data,
             split,

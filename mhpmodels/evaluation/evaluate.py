@@ -64,6 +64,7 @@ def validate(
     progress: Callable[[int], None] | None = None,
     place: str = "logits",
     claims: list[Claims] | None = None,
+    probabilities: bool = False,
 ) -> Confusion:
     """Score the batches of a ``CentreCrop`` loader, as training does after an epoch.
 
@@ -75,6 +76,7 @@ def validate(
         place: split and checkpoint, for error messages.
         claims: receives the persons of each image; ``predict`` then also returns the maps of the heads of persons, as
             ``PersonPredictor.predict_persons``, and the loader the masks of persons.
+        probabilities: ``predict`` returns probabilities instead of logits.
 
     Returns:
         The confusion matrix of this rank's images; ``merge`` those of all ranks.
@@ -94,19 +96,24 @@ def validate(
             predicted = most_likely(logits, place)
             confusion.update(predicted, batch.labels)
             if claims is not None:
-                claims += _claims(batch, logits, scores[:, -3:], predicted, classes)
+                claims += _claims(batch, logits, scores[:, -3:], predicted, classes, probabilities)
         if progress is not None:
             progress(len(batch.indices))
     return confusion
 
 
 def _claims(
-    batch: Batch, logits: NDArray[np.float32], maps: NDArray[np.float32], predicted: NDArray[np.uint8], classes: int
+    batch: Batch,
+    logits: NDArray[np.float32],
+    maps: NDArray[np.float32],
+    predicted: NDArray[np.uint8],
+    classes: int,
+    probabilities: bool,
 ) -> Iterator[Claims]:
     """Yield the claims of each image of a batch, except for damaged ones."""
     assert batch.masks is not None and batch.counts is not None
     for i in np.flatnonzero(batch.indices >= 0).tolist():
-        people = group(logits[i], maps[i], predicted[i])
+        people = group(logits[i], maps[i], predicted[i], probabilities=probabilities)
         yield claim_people(people, predicted[i], batch.masks[i, : batch.counts[i]], classes)
 
 
@@ -245,7 +252,8 @@ class _Run:
             with tqdm(total=len(self.chosen.names), unit=" images", disable=self.hidden) as bar:
                 place = f"{self.inference.source} on {self.split.folder}, split {self.split.name}"
                 claims = self.claims if self.inference.person_maps else None
-                return validate(timed, loader, len(self.labels), bar.update, place, claims)
+                probabilities = self.inference.probabilities
+                return validate(timed, loader, len(self.labels), bar.update, place, claims, probabilities)
         finally:
             loader.close()
 
@@ -263,7 +271,9 @@ class _Run:
                 size = (labels.shape[0], labels.shape[1])
                 same = size == image.shape[:2]
                 predicted = most_likely(scores, place) if same else labels_at(scores, size, place)
-                people = group(scores, maps, predicted) if self.inference.person_maps else None
+                people = None
+                if self.inference.person_maps:
+                    people = group(scores, maps, predicted, probabilities=self.inference.probabilities)
                 self.seconds.append(time.perf_counter() - begun)
                 self.in_pieces += self.inference.pieces(image.shape[:2]) > 1
                 confusion.update(predicted, labels)

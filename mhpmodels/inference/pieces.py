@@ -31,7 +31,7 @@ from mhpdata.errors import EngineError, ImageError, OptionError
 from mhpdata.images.resize import resize_image
 from mhpdata.images.size import MAX_SIDE, packed_size
 from mhpdata.options import check_range
-from mhpmodels.inference.rescale import Logits, add_probabilities
+from mhpmodels.inference.rescale import Logits, add_person_maps, add_probabilities
 
 Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
 """An engine's predict: uint8 images (N, H, W, 3) -> float32 logits (N, C, H, W)."""
@@ -69,7 +69,7 @@ class Inference:
         mirror: average the logits with those of the mirror image, at each scale.
         flip_pairs: (left, right) channels to exchange in a mirror image.
         window: largest input side, in pixels; windows overlap by at least a third.
-        person_maps: number of channels after the logits, those of the heads of persons, which are treated as logits.
+        person_maps: number of channels after the logits, those of the heads of persons, 0 or 3.
         source: path of the checkpoint, for error messages.
     """
 
@@ -85,13 +85,12 @@ class Inference:
     person_maps: int = 0
 
     def __post_init__(self) -> None:
-        if self.person_maps and (self.mirror or self.scales != (1.0,)):
-            remedy = "Omit --multi-scale, or predict labels without persons."
-            raise OptionError("multi_scale", "not supported with persons", "one scale", remedy)
         check_range("window", self.window, max(3 * self.multiple, self.least), 1 << 16)
 
     def __call__(self, image: NDArray[np.uint8]) -> Logits:
         """Return the scores of an image: its logits, or with several scales the mean of their probabilities.
+
+        The maps of persons follow, with several scales their mean at the image's size.
 
         Args:
             image: uint8 (h, w, 3), RGB.
@@ -102,13 +101,21 @@ class Inference:
         Raises:
             EngineError: the network returns logits of a wrong shape or type.
         """
-        if self.scales == (1.0,):
+        if not self.probabilities:
             return self._logits(image)
-        total = np.zeros((self.classes, *image.shape[:2]), np.float32)
+        total = np.zeros((self.classes + self.person_maps, *image.shape[:2]), np.float32)
         for scale in self.scales:
-            add_probabilities(self._logits(resize_image(image, _scaled(image.shape[:2], scale))), total)
+            scores = self._logits(resize_image(image, _scaled(image.shape[:2], scale)))
+            add_probabilities(scores[: self.classes], total[: self.classes])
+            if self.person_maps:
+                add_person_maps(scores[self.classes :], total[self.classes :])
         total /= len(self.scales)
         return total
+
+    @property
+    def probabilities(self) -> bool:
+        """Whether the scores of classes are probabilities, not logits."""
+        return self.scales != (1.0,)
 
     def check_classes(self, classes: int, owner: str) -> None:
         """Raise OptionError if the network has more outputs than ``owner``, named in the error, has classes."""
@@ -125,10 +132,13 @@ class Inference:
         logits = self._windows(image)
         if self.mirror:
             mirrored = self._windows(image[:, ::-1])[:, :, ::-1]
-            channels = np.arange(self.classes)
+            channels = np.arange(self.classes + self.person_maps)
             for left, right in self.flip_pairs:
                 channels[[left, right]] = right, left
-            logits = (logits + mirrored[channels]) * np.float32(0.5)
+            mirrored = mirrored[channels]
+            if self.person_maps:
+                mirrored[-1] *= -1  # offsets to the right
+            logits = (logits + mirrored) * np.float32(0.5)
         return logits
 
     def _windows(self, image: NDArray[np.uint8]) -> Logits:

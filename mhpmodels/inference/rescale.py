@@ -17,6 +17,7 @@ from mhpdata.errors import EngineError
 from mhpdata.kernels.arrays import Bytes, Floats, Longs
 from mhpdata.kernels.jit import callee, kernel
 from mhpdata.labels import IGNORE
+from mhpdata.opencv import cv2
 
 Logits = NDArray[np.float32]
 
@@ -39,6 +40,18 @@ def add_probabilities(logits: Logits, total: Logits) -> None:
     rows, columns = _blend(logits.shape[1], total.shape[1]), _blend(logits.shape[2], total.shape[2])
     line = np.empty(logits.shape[2], np.float32)
     _add_probabilities(np.ascontiguousarray(logits), rows, columns, _Rows(line, row, peak), total)
+
+
+def add_person_maps(maps: Logits, total: Logits) -> None:
+    """Resize the maps of the heads of persons bilinearly to the size of ``total`` and add them to it.
+
+    Args:
+        maps: float32 (3, H, W): centre heatmap, offset down and to the right in pixels of the maps.
+        total: float32 (3, h, w), changed in place; its offsets are in its own pixels.
+    """
+    (height, width), (h, w) = maps.shape[1:], total.shape[1:]
+    for plane, into, unit in zip(maps, total, (1, h / height, w / width), strict=True):
+        into += cv2.resize(plane, (w, h), interpolation=cv2.INTER_LINEAR) * np.float32(unit)
 
 
 def labels_at(logits: Logits, size: tuple[int, int], place: str = "logits") -> NDArray[np.uint8]:

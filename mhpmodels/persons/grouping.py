@@ -65,23 +65,25 @@ def group(
     threshold: float = THRESHOLD,
     window: int | None = None,
     least: int = LEAST,
+    probabilities: bool = False,
 ) -> People:
     """Group an image's labelled pixels into persons.
 
     Args:
-        logits: float32 (C, h, w).
+        logits: float32 (C, h, w), or probabilities.
         maps: float32 (3, h, w).
         labels: uint8 (H, W).
         threshold: value of the heatmap above which a peak is a centre.
         window: side of the window of a peak, in pixels of the maps, odd; None for a sixth of their short side.
         least: number of pixels of ``labels`` below which a person is dropped.
+        probabilities: ``logits`` holds probabilities.
     """
     side = max(1, min(maps.shape[1:]) // WINDOW_SHARE) | 1 if window is None else window
     centres, values = find_centres(np.ascontiguousarray(maps[0]), side, threshold)
     persons, areas, sums = np.empty(labels.shape, np.uint8), np.zeros(256, np.int64), np.zeros(256, np.float64)
     rows, columns = (nearest_index(n_in, n_out) for n_in, n_out in zip(maps.shape[1:], labels.shape, strict=True))
     of_labels, of_logits, of_maps = map(np.ascontiguousarray, (labels, logits, maps))
-    _assign(of_labels, of_logits, of_maps, rows, columns, centres, _Found(persons, areas, sums))
+    _assign(of_labels, of_logits, of_maps, rows, columns, centres, probabilities, _Found(persons, areas, sums))
     kept = [k for k in range(1, len(centres) + 1) if areas[k] >= least]
     seen = -(-areas // SAMPLE)
     scores = tuple(float(max(0.0, values[k - 1]) * sums[k] / seen[k]) for k in kept)
@@ -135,21 +137,28 @@ def _peaks(heat: Floats, reach: int, threshold: np.float32, found: Bytes) -> Non
 
 
 @callee
-def _probability(logits: Floats, y: int, x: int) -> np.float32:
-    """Return the softmax of the largest logit at a pixel: float32 (C, h, w)."""
+def _probability(logits: Floats, y: int, x: int, probabilities: bool) -> np.float32:
+    """Return the softmax of the largest logit at a pixel, or the largest probability: float32 (C, h, w)."""
     top = logits[0, y, x]
     for c in range(1, logits.shape[0]):
         top = max(top, logits[c, y, x])
     total = np.float32(0.0)
     for c in range(logits.shape[0]):
         total += np.exp(logits[c, y, x] - top)
-    share: np.float32 = np.float32(1.0) / total
+    share: np.float32 = top if probabilities else np.float32(1.0) / total
     return share
 
 
 @kernel
 def _assign(
-    labels: Bytes, logits: Floats, maps: Floats, rows: Ints, columns: Ints, centres: Floats, found: _Found
+    labels: Bytes,
+    logits: Floats,
+    maps: Floats,
+    rows: Ints,
+    columns: Ints,
+    centres: Floats,
+    probabilities: bool,
+    found: _Found,
 ) -> None:
     """Write the person of each labelled pixel, count each person's pixels and add up probabilities of some of them.
 
@@ -171,6 +180,6 @@ def _assign(
                         best, owner = distance, k + 1
                 if owner:
                     if areas[owner] % SAMPLE == 0:
-                        sums[owner] += _probability(logits, v, u)
+                        sums[owner] += _probability(logits, v, u, probabilities)
                     areas[owner] += 1
             persons[y, x] = owner

@@ -172,7 +172,7 @@ def _predict(
             scores = inference(given.image)
             logits, maps = scores[: inference.classes], scores[inference.classes :]
             predicted = labels_at(logits, given.size, f"{inference.source} on {given.place}")
-            people = group(logits, maps, predicted) if options.persons else None
+            people = group(logits, maps, predicted, probabilities=inference.probabilities) if options.persons else None
             seconds = time.perf_counter() - begun
             done.add(name, given, outputs.write(name, given, predicted, people), seconds)
         outputs.finish()

@@ -151,7 +151,7 @@ def inference_of(
         persons: also return the maps of the heads of persons.
 
     Raises:
-        OptionError: the network has no heads of persons, or several scales are requested with them.
+        OptionError: the network has no heads of persons.
     """
     config = engine.config
     if persons and not config.network.persons:

@@ -150,6 +150,31 @@ def test_several_scales_are_the_mean_of_their_probabilities():
     np.testing.assert_allclose(scores.sum(0), 1, atol=1e-5)
 
 
+class Pointing:
+    """A network whose heatmap is a bell at the centre of the red, to which all offsets point."""
+
+    def __call__(self, images):
+        _, height, width, _ = images.shape
+        red = images[0, :, :, 0].astype(np.float64)
+        y, x = np.arange(height)[:, None], np.arange(width)
+        cy, cx = (red * y).sum() / red.sum(), (red * x).sum() / red.sum()
+        heat = np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / (0.1 * height) ** 2)
+        maps = np.stack(np.broadcast_arrays(heat, cy - y, cx - x))
+        return np.concatenate([np.zeros((2, height, width)), maps])[None].astype(np.float32)
+
+
+def test_maps_of_persons_are_averaged_over_scales_and_mirror_images():
+    image = np.zeros((40, 56, 3), np.uint8)
+    image[8:16, 32:48, 0] = 200
+    one = Inference(Pointing(), 2, person_maps=3)(image)
+    mirrored = Inference(Pointing(), 2, mirror=True, person_maps=3)(image)
+    np.testing.assert_allclose(mirrored, one, atol=1e-4)
+    scores = Inference(Pointing(), 2, scales=SCALES, mirror=True, person_maps=3)(image)
+    np.testing.assert_allclose(scores[:2], 0.5)
+    assert np.abs(scores[3:, 4:-4, 4:-4] - one[3:, 4:-4, 4:-4]).max() < 0.5
+    assert np.unravel_index(scores[2].argmax(), (40, 56)) in {(y, x) for y in (11, 12) for x in (39, 40)}
+
+
 def test_a_picture_of_one_pixel_at_every_scale():
     scores = Inference(ByColour(multiple=32), 19, 32, scales=SCALES, mirror=True, flip_pairs=((9, 10),))(
         picture((1, 1))

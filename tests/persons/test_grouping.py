@@ -32,6 +32,15 @@ def test_persons_are_those_of_the_slow_twin(sizes):
             np.testing.assert_allclose(found.scores, scores, rtol=1e-5)
 
 
+def test_probabilities_give_the_scores_of_their_logits():
+    logits, maps, labels = random_maps(3, (20, 30), (20, 30))
+    exps = np.exp(logits)
+    expected = group(logits, maps, labels, window=9, least=5)
+    found = group(exps / exps.sum(0), maps, labels, window=9, least=5, probabilities=True)
+    np.testing.assert_array_equal(found.persons, expected.persons)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
+
+
 def test_at_most_255_centres_are_kept():
     heat = np.zeros((64, 64), np.float32)
     heat[::3, ::3] = np.linspace(0.3, 1, 22 * 22, dtype=np.float32).reshape(22, 22)

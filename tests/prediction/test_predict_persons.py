@@ -79,8 +79,3 @@ def test_nothing_else_is_replaced(packed, tmp_path):
         predict_split(halves(), packed, "train", tmp_path, ["0001"], replace(PERSONS, overwrite=True))
     with pytest.raises(OptionError, match="keep: not supported with persons"):
         Options(keep=True, persons=True)
-
-
-def test_several_scales_are_refused():
-    with pytest.raises(OptionError, match="multi_scale"):
-        around(person_maps=3, mirror=True)

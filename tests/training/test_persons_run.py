@@ -86,7 +86,7 @@ def test_an_interrupted_run_goes_on_in_the_second_stage(rec, run, tmp_path):
 
 
 def test_eval_agrees_with_the_scores_of_the_written_predictions(rec, run, tmp_path, monkeypatch):
-    monkeypatch.setattr(grouping.group, "__defaults__", (0.0, None, 5))
+    monkeypatch.setattr(grouping.group, "__defaults__", (0.0, None, 5, False))
     engine = open_trained(run.folder, {})
     labels = labels_of(engine.config)
     inference = inference_of(engine, labels.flip_pairs, persons=True)
@@ -101,6 +101,12 @@ def test_eval_agrees_with_the_scores_of_the_written_predictions(rec, run, tmp_pa
     for mode in ("whole", "crop"):
         assert found[mode].persons.persons == scored.persons.persons
         assert found[mode].as_dict()["AP^p_vol"] == found[mode].persons.ap_vol
+    many = inference_of(engine, labels.flip_pairs, multi_scale=True, persons=True)
+    averaged = evaluate(many, rec, "val", mode="source", size=48)
+    predict_split(many, rec, "val", tmp_path / "many", None, options, labels)
+    assert score(rec, tmp_path / "many", "val").masks == averaged.masks != found["source"].masks
+    of_labels = evaluate(inference_of(engine, labels.flip_pairs, multi_scale=True), rec, "val", mode="source", size=48)
+    np.testing.assert_array_equal(averaged.confusion.matrix, of_labels.confusion.matrix)
     plain = evaluate(inference_of(engine, labels.flip_pairs), rec, "val", mode="source", size=48)
     assert plain.persons is None and "PQ" not in plain.as_dict()
     np.testing.assert_array_equal(plain.confusion.matrix, found["source"].confusion.matrix)
