@@ -20,9 +20,10 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -39,7 +40,7 @@ from mhpmodels.engines.engine import open_engine
 from mhpmodels.evaluation.metrics import most_likely
 from mhpmodels.evaluation.truth import person_runs, true_persons
 from mhpmodels.files import checkpoint
-from mhpmodels.persons.grouping import LEAST, THRESHOLD, People, group
+from mhpmodels.persons.grouping import LEAST, People, group
 from mhpmodels.persons.masks import score_masks
 from mhpmodels.persons.precision import Claims, claim_people, rank, score_persons
 from mhpmodels.prediction.trained import inference_of, labels_of, open_trained
@@ -51,6 +52,10 @@ RECIPE = (
 )
 LAST = 3
 """Number of epochs whose mIoU is averaged."""
+THRESHOLDS, SHARES = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4), (5, 6, 8)
+"""Thresholds and shares of the short side to choose from."""
+CHOSEN = 120
+"""Number of images of train for that choice."""
 
 
 @click.command()
@@ -59,22 +64,22 @@ LAST = 3
 @click.option("--seed", "seeds", multiple=True, type=int, default=(0,), show_default=True)
 @click.option("--images", default=600, show_default=True)
 @click.option("--epochs", default=7, show_default=True, help="Epochs; half of their steps train the labels alone.")
-@click.option("--threshold", default=THRESHOLD, show_default=True, help="Smallest value of a centre.")
-@click.option("--split", default="val", show_default=True, help="Split to predict; choose --threshold on train.")
-def main(work: Path, out: Path, seeds: tuple[int, ...], images: int, epochs: int, threshold: float, split: str) -> None:
+@click.option("--choose", is_flag=True, help="Also compare thresholds and windows on train, with the first seed.")
+def main(work: Path, out: Path, seeds: tuple[int, ...], images: int, epochs: int, choose: bool) -> None:
     """Train the networks and write a table."""
     rec, rows, labels = _packed(work, images), [], []
     for seed in seeds:
         runs = {heads: _run(work, rec, seed, heads, epochs) for heads in (True, False)}
-        rows += [{"seed": seed, **row} for row in _compare(runs[True], rec, split, threshold)]
+        rows += [{"seed": seed, **row} for row in _compare(runs[True], rec)]
         miou = {heads: statistics.mean(row.miou for row in read_epochs(run)[-LAST:]) for heads, run in runs.items()}
         labels.append({"seed": seed, "mIoU with heads": 100 * miou[True], "without": 100 * miou[False]})
+    chosen = _choose(_run(work, rec, seeds[0], True, epochs), rec) if choose else []
     step = _step_ratio(checkpoint.read(runs[True]).config, rec)
     where = machine("numpy", "torch")
     text = f"""# Heads that tell persons apart, on the CPU
 
-Percent on {split} of {images} images of mhp-synth at packed size (short side 192), threshold {threshold}, by `mhp-train
-{RECIPE} --epochs {epochs}`, with and without `--persons`.
+Percent on val of {images} images of mhp-synth at packed size (short side 192), by `mhp-train {RECIPE}
+--epochs {epochs}`, with and without `--persons`.
 
 {table(rows)}
 mIoU in validation, mean of the last {LAST} epochs:
@@ -82,9 +87,17 @@ mIoU in validation, mean of the last {LAST} epochs:
 {table(labels)}
 A step with heads and targets takes {step:.3f} times as long as one without (median of interleaved pairs).
 
-{where}
+{_chosen(chosen)}{where}
 """
-    save(out, "persons", {"machine": where, "rows": rows, "labels": labels, "step": step}, text)
+    content = {"machine": where, "rows": rows, "labels": labels, "step": step, "chosen": chosen}
+    save(out, "persons", content, text)
+
+
+def _chosen(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return ""
+    caption = "by the smallest value of a centre and the window's share of the short side"
+    return f"The first {CHOSEN} images of train, first seed, {caption}:\n\n{table(rows)}\n"
 
 
 def _packed(work: Path, images: int) -> Path:
@@ -106,50 +119,79 @@ def _run(work: Path, rec: Path, seed: int, heads: bool, epochs: int) -> Path:
     return run
 
 
-def _compare(run: Path, rec: Path, split: str, threshold: float) -> list[dict[str, Any]]:
-    """Return a row of figures per way to find persons, with the last checkpoint of a run."""
-    engine = open_trained(checkpoint.listing(run)[-1].weights, {})
+class _Image(NamedTuple):
+    """An image of the split and what the network says: labels uint8 (h, w), masks of true persons, scores (C, h, w)."""
+
+    labels: np.ndarray
+    persons: np.ndarray
+    masks: list[np.ndarray]
+    predicted: np.ndarray
+    logits: np.ndarray
+    maps: np.ndarray
+
+
+def _images(run: Path, rec: Path, split: str, limit: int | None = None) -> Iterator[_Image]:
+    """Yield the first images of a split with the scores of the last checkpoint of a run."""
+    engine, opened = open_trained(checkpoint.listing(run)[-1].weights, {}), mhpdata.open(rec, split)
     inference = inference_of(engine, labels_of(engine.config).flip_pairs, persons=True)
-    opened, claims = mhpdata.open(rec, split), dict[str, list[Claims]]()
-    for index in range(len(opened)):
+    for index in range(min(len(opened), limit or len(opened))):
         sample = opened[index]
         scores = inference(sample.image)
         logits, maps = scores[: inference.classes], scores[inference.classes :]
-        predicted, true = most_likely(logits), np.where(sample.labels == 255, 0, sample.labels).astype(np.uint8)
-        exps = np.exp(logits - logits.max(0))
-        sure = exps.max(0) / exps.sum(0)
-        size = (sample.labels.shape[0], sample.labels.shape[1])
+        labels = np.where(sample.labels == 255, 0, sample.labels).astype(np.uint8)
         runs = person_runs(sample.record, opened.place(index))
-        masks = list(true_persons(runs, sample.record.source_size, size))
-        ways: dict[str, tuple[np.ndarray, Callable[[np.ndarray], People]]] = {
-            "heads": (predicted, lambda labels, at=(logits, maps): group(*at, labels, threshold)),
-            "components": (predicted, lambda labels, sure=sure: _people(_components(labels), sure)),
-            "true persons": (
-                predicted,
-                lambda labels, own=sample.persons, sure=sure: _people(np.where(labels > 0, own, 0), sure),
-            ),
-        }
-        ways["heads, true labels"] = true, ways["heads"][1]
-        ways["components, true labels"] = true, ways["components"][1]
-        for name, (labels, find) in ways.items():
-            claims.setdefault(name, []).append(claim_people(find(labels), labels, masks, inference.classes))
+        masks = list(true_persons(runs, sample.record.source_size, (labels.shape[0], labels.shape[1])))
+        yield _Image(labels, sample.persons, masks, most_likely(logits), logits, maps)
     engine.close()
     opened.close()
-    found = {name: (score_persons(rank(images)), score_masks(images)) for name, images in claims.items()}
-    return [
-        {
-            "persons": name,
-            "AP^p_vol": 100 * figures.ap_vol,
-            "AP^p .5": 100 * figures.ap[4],
-            "PCP .5": 100 * figures.pcp[4],
-            "mask AP .5": 100 * masks.ap[0],
-            "PQ": 100 * masks.pq,
-            "right number %": 100 * masks.right_number,
-            "predicted": figures.predictions,
-            "true": figures.persons,
-        }
-        for name, (figures, masks) in found.items()
-    ]
+
+
+def _compare(run: Path, rec: Path) -> list[dict[str, Any]]:
+    """Return a row of figures on val per way to find persons."""
+    claims = dict[str, list[Claims]]()
+    for image in _images(run, rec, "val"):
+        exps = np.exp(image.logits - image.logits.max(0))
+        sure = exps.max(0) / exps.sum(0)
+        for suffix, labels in (("", image.predicted), (", true labels", image.labels)):
+            found = {
+                "heads": group(image.logits, image.maps, labels),
+                "components": _people(_components(labels), sure),
+                "true persons": _people(np.where(labels > 0, image.persons, 0), sure),
+            }
+            for name, people in found.items():
+                claims.setdefault(name + suffix, []).append(_claim(image, people, labels))
+    del claims["true persons, true labels"]
+    return [{"persons": name, **_figures(images)} for name, images in claims.items()]
+
+
+def _choose(run: Path, rec: Path) -> list[dict[str, Any]]:
+    """Return a row of figures on the first images of train per threshold and window."""
+    claims = dict[tuple[float, int], list[Claims]]()
+    for image in _images(run, rec, "train", CHOSEN):
+        for threshold, share in product(THRESHOLDS, SHARES):
+            window = min(image.labels.shape) // share | 1
+            people = group(image.logits, image.maps, image.predicted, threshold, window)
+            claims.setdefault((threshold, share), []).append(_claim(image, people, image.predicted))
+    return [{"threshold": key[0], "window": f"1/{key[1]}", **_figures(images)} for key, images in claims.items()]
+
+
+def _claim(image: _Image, people: People, labels: np.ndarray) -> Claims:
+    return claim_people(people, labels, image.masks, len(image.logits))
+
+
+def _figures(images: list[Claims]) -> dict[str, Any]:
+    """Return figures of a set of images, in percent."""
+    figures, masks = score_persons(rank(images)), score_masks(images)
+    return {
+        "AP^p_vol": 100 * figures.ap_vol,
+        "AP^p .5": 100 * figures.ap[4],
+        "PCP .5": 100 * figures.pcp[4],
+        "mask AP .5": 100 * masks.ap[0],
+        "PQ": 100 * masks.pq,
+        "right number %": 100 * masks.right_number,
+        "predicted": figures.predictions,
+        "true": figures.persons,
+    }
 
 
 def _components(labels: np.ndarray) -> np.ndarray:
