@@ -96,7 +96,7 @@ def test_icnet_names_the_output_that_it_resizes():
 def test_a_state_takes_the_memory_format_of_the_weights(optimizer, tmp_path):
     """A fused update reads weights and moments in memory order."""
     options = {"optimizer": optimizer, "momentum": 0.9, "weight_decay": 1e-3}
-    plain, last = (open_engine(config(**options)) for _ in range(2))
+    plain, last = (open_engine(config("Plain", **options)) for _ in range(2))
     with closing(plain), closing(last):
         for seed in range(2):
             plain.train_step(*small_batch(seed), 0.1, seed)
