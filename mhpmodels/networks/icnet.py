@@ -12,6 +12,8 @@ branch continues from layer2 of the middle branch and ends with PSPNet's pyramid
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -31,8 +33,12 @@ class ICNet(ResNet):
         classes: number of channels of the output.
         backbone: a key of BACKBONES.
         dropout: probability after the pyramid.
+
+    Attributes:
+        resized: {number of an output: number of an earlier one that is this output at the image's size}.
     """
 
+    resized = MappingProxyType({1: 0})
     head_names = ("conv_sub1", "psp_head", "head", "conv_sub4", "conv_sub2", PERSONS)
     person_channels = 128
 

@@ -9,6 +9,7 @@ All layers have the state-dict keys of torch's layers: weight, bias, running_mea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,14 +21,24 @@ from mhpdata.errors import EngineError
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation of this process's batch: float32, float16 or bfloat16 (N, C, H, W), float32 statistics."""
+    """Batch normalisation of this process's batch: float32, float16 or bfloat16 (N, C, H, W), float32 statistics.
+
+    Attributes:
+        pending: the mean and the inverse deviation of each batch that the running statistics have not yet followed, in
+            order, for ``follow_pending``; None, the default, follows each batch at once.
+    """
+
+    pending: list[tuple[Tensor, Tensor]] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         # unlike F.batch_norm, native_batch_norm accepts a single value per channel
         out, mean, inverse = torch.native_batch_norm(x, self.weight, self.bias, None, None, True, 0.0, self.eps)
-        self.follow(mean, inverse**-2 - self.eps)
+        if self.pending is None:
+            self.follow(mean, inverse**-2 - self.eps)
+        else:
+            self.pending.append((mean, inverse))
         return out
 
     @torch.no_grad()
@@ -36,6 +47,24 @@ class BatchNorm(nn.BatchNorm2d):
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
         self.running_var.lerp_(variance.to(self.running_var.dtype).clamp(min=0), self.momentum)
+
+
+@torch.no_grad()
+def follow_pending(layers: Sequence[BatchNorm]) -> None:
+    """Let layers follow their pending batches: the results of ``follow``, bit for bit, in few calls for all layers."""
+    while waiting := [layer for layer in layers if layer.pending]:
+        groups: dict[tuple[Any, ...], list[BatchNorm]] = {}
+        for layer in waiting:
+            groups.setdefault((layer.eps, layer.momentum, layer.running_mean.dtype), []).append(layer)
+        for (eps, momentum, dtype), group in groups.items():
+            batches = [layer.pending.pop(0) for layer in group]
+            variances = torch._foreach_pow([inverse for _, inverse in batches], -2)
+            torch._foreach_sub_(variances, eps)
+            means, variances = [mean.to(dtype) for mean, _ in batches], [variance.to(dtype) for variance in variances]
+            torch._foreach_clamp_min_(variances, 0)
+            torch._foreach_add_([layer.num_batches_tracked for layer in group], 1)
+            torch._foreach_lerp_([layer.running_mean for layer in group], means, momentum)
+            torch._foreach_lerp_([layer.running_var for layer in group], variances, momentum)
 
 
 class SyncBatchNorm(BatchNorm):

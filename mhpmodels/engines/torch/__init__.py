@@ -8,7 +8,7 @@
     backbone    pretrained weights from ImageNet
     loss        cross-entropy over the labelled pixels
     optimizer   SGD and Adam, and their state
-    statistics  backup of the running statistics during a step
+    statistics  running statistics: collected in a step, followed or rolled back
     scaler      loss scaling for float16
     copies      batches prefetched to a GPU
     trainer     a training step

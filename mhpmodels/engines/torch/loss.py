@@ -5,7 +5,8 @@ The cross-entropy uses a float32 log-softmax and is finite for all finite logits
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -14,9 +15,15 @@ from torch.nn import functional as F  # noqa: N812
 from mhpdata.labels import IGNORE
 from mhpmodels.networks.resize import resize
 
+_NONE: Mapping[int, int] = MappingProxyType({})
+
 
 def output_losses(
-    outputs: Sequence[Tensor], labels: Tensor, weights: Sequence[float], class_weights: Sequence[float] | None = None
+    outputs: Sequence[Tensor],
+    labels: Tensor,
+    weights: Sequence[float],
+    class_weights: Sequence[float] | None = None,
+    resized: Mapping[int, int] = _NONE,
 ) -> list[Tensor]:
     """Return the weighted cross-entropy of each output, summed over the labelled pixels.
 
@@ -25,18 +32,23 @@ def output_losses(
         labels: int64 (N, H, W), a class, or 255 for unlabelled pixels.
         weights: one weight per output.
         class_weights: one weight per class for the pixels of its label; None for 1.
+        resized: {number of an output: number of an earlier one that is this output at the labels' size}; both have the
+            same loss, which is computed once.
 
     Returns:
         float32 () per output; 0 with gradient 0 if no pixel is labelled.
     """
     rates = None if class_weights is None else torch.tensor(class_weights, device=labels.device)
-    losses = []
-    for logits, weight in zip(outputs, weights, strict=True):
+    entropies: list[Tensor] = []
+    for number, logits in enumerate(outputs):
+        if number in resized:
+            entropies.append(entropies[resized[number]])
+            continue
         logits = logits.float().contiguous()  # more than twice as fast as with channels-last logits
         if logits.shape[2:] != labels.shape[1:]:
             logits = resize(logits, labels.shape[1:])
-        losses.append(weight * F.cross_entropy(logits, labels, rates, ignore_index=IGNORE, reduction="sum"))
-    return losses
+        entropies.append(F.cross_entropy(logits, labels, rates, ignore_index=IGNORE, reduction="sum"))
+    return [weight * entropy for weight, entropy in zip(weights, entropies, strict=True)]
 
 
 def person_loss(maps: Tensor, targets: Tensor, heat_rate: float, offset_rate: float) -> Tensor:

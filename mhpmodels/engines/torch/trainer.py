@@ -3,11 +3,12 @@
 ::
 
     images, labels ─> device ─> network (autocast) ─> loss x scaler ─> gradients, summed over the ranks by DDP
-                                     finite? no: restore the running statistics
-                                            yes: clip, optimiser, average of the weights
+                                     finite? no: drop the running statistics of the step
+                                            yes: clip, optimiser, running statistics, average of the weights
 
-The gradient is that of the mean loss over all labelled pixels in the batch of all ranks. Only the running statistics
-change before the check.
+The gradient is that of the mean loss over all labelled pixels in the batch of all ranks. Nothing but the statistics of
+layers other than ``networks.norm.BatchNorm`` changes before the check. The gradients stay until the next step: freeing
+them earlier costs page faults on the CPU, 10 of 135 ms for ICNet with resnet18 and crop 96.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from mhpmodels.engines.torch.scaler import Scaler
 from mhpmodels.engines.torch.statistics import Statistics
 from mhpmodels.engines.torch.weights import fit
 from mhpmodels.networks.norm import synchronise
-from mhpmodels.networks.own import blaming, take_outputs
+from mhpmodels.networks.own import blaming, is_own, take_outputs
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
@@ -88,7 +89,8 @@ class Trainer:
         torch.backends.cudnn.benchmark = True  # all steps have the same sizes
         if config.network.syncbn and self.world_size > 1:
             synchronise(network, self._device.type == "cuda")
-        self._statistics = Statistics(network, own=not config.network.syncbn)
+        own, collect = not config.network.syncbn, not config.machine.compile
+        self._statistics = Statistics(network, own, collect)
         self._optimizer = Optimizer(network, config)
         self.scaler = Scaler(config.optim.dtype == "float16")
         self.ahead: Ahead | None = None
@@ -97,6 +99,7 @@ class Trainer:
         if config.optim.ema:
             self._average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.optim.ema))
             self.shown = self._average.module
+        self._resized = {} if is_own(config.network.model) else getattr(network, "resized", {})
         self._model = self._wrap()
 
     def _wrap(self) -> Any:
@@ -134,7 +137,6 @@ class Trainer:
             else:  # no factor makes this step finite, so keep the factor from before it
                 self._statistics.restore()
                 self.scaler.factor, self.scaler.good = scaler
-            self._optimizer.forget_gradients()
         return Step(loss, gradient, applied)
 
     def _receive(self, images: NDArray[Any], labels: NDArray[np.uint8], targets: NDArray[np.float32] | None) -> _Batch:
@@ -185,7 +187,7 @@ class Trainer:
                 outputs = self._model(images)
             outputs, maps = take_outputs(network.model, outputs, images, network.classes, network.persons)
             weights, classes = output_weights(self.config, len(outputs)), self.config.loss.class_weights
-            losses = output_losses(outputs, labels, weights, classes)
+            losses = output_losses(outputs, labels, weights, classes, self._resized)
             summed = sum(losses, torch.zeros((), device=self._device))
             scaled, of_persons = summed * factor, torch.zeros((), device=self._device)
             if maps is not None and targets is not None:
@@ -225,6 +227,7 @@ class Trainer:
             scale /= images
         self._optimizer.update(rate, scale / self.scaler.factor)
         self.scaler.grow()
+        self._statistics.follow()
         self._statistics.settle(self._ranks)
         if self._average is not None:
             self._average.update_parameters(self._network)
