@@ -30,6 +30,10 @@ BACKBONES = (
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("resnest50", "resnest101", "resnest200", "resnest269"),
 )
+QUERIES = ("mask2former",)
+"""Networks whose queries find persons."""
+QUERY_MAPS, HEAD_MAPS = 2, 3
+"""Numbers of maps that tell persons apart: owner and score of each pixel; centre heatmap and offset."""
 DATASETS = ("mhp",)
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("poly", "constant")
@@ -86,6 +90,16 @@ class Network(Checked):
     flip_pairs: tuple[tuple[int, int], ...] = option(
         (), Each(Each(Integer(0, 255), 2, "(9, 10)")), "Pairs of left and right classes.", typed=False
     )
+
+    @property
+    def queries(self) -> bool:
+        """Whether queries of the network find persons, as in Mask2Former."""
+        return self.model in QUERIES
+
+    @property
+    def person_maps(self) -> int:
+        """Number of maps that tell persons apart: those of queries, of heads, or none."""
+        return QUERY_MAPS if self.queries else HEAD_MAPS * self.persons
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,10 @@ from mhpmodels.evaluation.results import MODES, NO_IMAGES, Evaluation
 from mhpmodels.evaluation.truth import labels_of_size, person_runs, true_persons
 from mhpmodels.inference.pieces import SCALES, Inference, Predict, input_size
 from mhpmodels.inference.rescale import labels_at
-from mhpmodels.persons.grouping import group
 from mhpmodels.persons.masks import score_masks
 from mhpmodels.persons.precision import Claims, claim_people, rank, score_persons
+from mhpmodels.persons.queries import find_people
+from mhpmodels.recipe import HEAD_MAPS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -64,6 +65,7 @@ def validate(
     progress: Callable[[int], None] | None = None,
     place: str = "logits",
     claims: list[Claims] | None = None,
+    person_maps: int = HEAD_MAPS,
 ) -> Confusion:
     """Score the batches of a ``CentreCrop`` loader, as training does after an epoch.
 
@@ -75,6 +77,7 @@ def validate(
         place: split and checkpoint, for error messages.
         claims: receives the persons of each image; ``predict`` then also returns the maps of the heads of persons, as
             ``PersonPredictor.predict_persons``, and the loader the masks of persons.
+        person_maps: number of these maps.
 
     Returns:
         The confusion matrix of this rank's images; ``merge`` those of all ranks.
@@ -90,11 +93,11 @@ def validate(
             raise OptionError("loader", "batches without labels", "batches with labels", remedy)
         if len(batch.indices):
             scores = predict(batch.images)
-            logits = scores if claims is None else scores[:, :-3]
+            logits = scores if claims is None else scores[:, :-person_maps]
             predicted = most_likely(logits, place)
             confusion.update(predicted, batch.labels)
             if claims is not None:
-                claims += _claims(batch, logits, scores[:, -3:], predicted, classes)
+                claims += _claims(batch, logits, scores[:, -person_maps:], predicted, classes)
         if progress is not None:
             progress(len(batch.indices))
     return confusion
@@ -106,7 +109,7 @@ def _claims(
     """Yield the claims of each image of a batch, except for damaged ones."""
     assert batch.masks is not None and batch.counts is not None
     for i in np.flatnonzero(batch.indices >= 0).tolist():
-        people = group(logits[i], maps[i], predicted[i])
+        people = find_people(logits[i], maps[i], predicted[i])
         yield claim_people(people, predicted[i], batch.masks[i, : batch.counts[i]], classes)
 
 
@@ -245,7 +248,8 @@ class _Run:
             with tqdm(total=len(self.chosen.names), unit=" images", disable=self.hidden) as bar:
                 place = f"{self.inference.source} on {self.split.folder}, split {self.split.name}"
                 claims = self.claims if self.inference.person_maps else None
-                return validate(timed, loader, len(self.labels), bar.update, place, claims)
+                maps = self.inference.person_maps
+                return validate(timed, loader, len(self.labels), bar.update, place, claims, maps)
         finally:
             loader.close()
 
@@ -263,7 +267,7 @@ class _Run:
                 size = (labels.shape[0], labels.shape[1])
                 same = size == image.shape[:2]
                 predicted = most_likely(scores, place) if same else labels_at(scores, size, place)
-                people = group(scores, maps, predicted) if self.inference.person_maps else None
+                people = find_people(scores, maps, predicted) if self.inference.person_maps else None
                 self.seconds.append(time.perf_counter() - begun)
                 self.in_pieces += self.inference.pieces(image.shape[:2]) > 1
                 confusion.update(predicted, labels)

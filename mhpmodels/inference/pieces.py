@@ -32,6 +32,7 @@ from mhpdata.images.resize import resize_image
 from mhpdata.images.size import MAX_SIDE, packed_size
 from mhpdata.options import check_range
 from mhpmodels.inference.rescale import Logits, add_probabilities
+from mhpmodels.recipe import QUERY_MAPS
 
 Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
 """An engine's predict: uint8 images (N, H, W, 3) -> float32 logits (N, C, H, W)."""
@@ -69,7 +70,9 @@ class Inference:
         mirror: average the logits with those of the mirror image, at each scale.
         flip_pairs: (left, right) channels to exchange in a mirror image.
         window: largest input side, in pixels; windows overlap by at least a third.
-        person_maps: number of channels after the logits, those of the heads of persons, which are treated as logits.
+        person_maps: number of channels after the logits, those that tell persons apart. The three of heads of persons
+            are averaged where windows overlap, as logits; the two of queries number the persons of one input, so an
+            image with persons must not need windows.
         source: path of the checkpoint, for error messages.
     """
 
@@ -139,6 +142,10 @@ class Inference:
         windows = list(self._slices(padded.shape[:2]))
         if len(windows) == 1:
             return np.ascontiguousarray(self._ask(padded)[:, :height, :width])
+        if self.person_maps == QUERY_MAPS:
+            expected = f"at most {self.window} pixels per side, for a network that finds persons by queries"
+            remedy = f"Pass --window {max(padded.shape[:2])}, or predict labels without persons."
+            raise ImageError(self.source, f"an input of {height} x {width} needs windows", expected, remedy)
         total = np.zeros((self.classes + self.person_maps, *padded.shape[:2]), np.float32)
         counts = np.zeros(padded.shape[:2], np.float32)
         for rows, columns in windows:

@@ -30,7 +30,7 @@ from mhpdata.threads import crew
 from mhpdata.wording import counted
 from mhpmodels.inference.pieces import Inference
 from mhpmodels.inference.rescale import labels_at
-from mhpmodels.persons.grouping import group
+from mhpmodels.persons.queries import find_people
 from mhpmodels.prediction.inputs import Input, read_file, read_sample
 from mhpmodels.prediction.options import Options
 from mhpmodels.prediction.outputs import Outputs
@@ -172,7 +172,7 @@ def _predict(
             scores = inference(given.image)
             logits, maps = scores[: inference.classes], scores[inference.classes :]
             predicted = labels_at(logits, given.size, f"{inference.source} on {given.place}")
-            people = group(logits, maps, predicted) if options.persons else None
+            people = find_people(logits, maps, predicted) if options.persons else None
             seconds = time.perf_counter() - begun
             done.add(name, given, outputs.write(name, given, predicted, people), seconds)
         outputs.finish()

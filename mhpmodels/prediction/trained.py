@@ -168,5 +168,5 @@ def inference_of(
         flip_pairs=pairs,
         window=window,
         source=getattr(engine, "source", "") or "the network",  # mhp's own engines keep the path of the weights
-        person_maps=3 if persons else 0,
+        person_maps=config.network.person_maps if persons else 0,
     )

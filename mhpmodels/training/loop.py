@@ -143,7 +143,8 @@ class Loop:
         at, indices = self.at, batch.indices
         assert batch.labels is not None, "Feed rejects unlabelled splits"
         rate, seed = self.feed.rate(at.step), step_seed(self.config.run.seed, at.step)
-        targets = batch.targets if self.feed.trains_persons(at.step) else None
+        targets = batch.masks if self.config.network.queries else batch.targets
+        targets = targets if self.feed.trains_persons(at.step) else None
         step = run_step(self.engine, batch.images, batch.labels, rate, seed, targets)
         at.iteration += 1
         at.step += 1
@@ -210,7 +211,8 @@ class Loop:
             return None
         place = f"{self.folder}, validation of epoch {self.at.epoch}"
         classes = self.config.network.classes
-        found = validate(self._predict, self.feed.val, classes, place=place, claims=claims)
+        maps = self.config.network.person_maps
+        found = validate(self._predict, self.feed.val, classes, place=place, claims=claims, person_maps=maps)
         self.engine.broadcast(0)
         return found
 

@@ -6,8 +6,8 @@
                                      finite? no: restore the running statistics
                                             yes: clip, optimiser, average of the weights
 
-The gradient is that of the mean loss over all labelled pixels in the batch of all ranks. Only the running statistics
-change before the check.
+The gradient is that of the mean loss over all labelled pixels in the batch of all ranks; a LossNetwork computes a loss
+of its own. Only the running statistics change before the check.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from mhpmodels.engines.torch.ranks import Ranks
 from mhpmodels.engines.torch.scaler import Scaler
 from mhpmodels.engines.torch.statistics import Statistics
 from mhpmodels.engines.torch.weights import fit
+from mhpmodels.networks.loss import LossNetwork
 from mhpmodels.networks.norm import synchronise
 from mhpmodels.networks.own import blaming, take_outputs
 
@@ -50,13 +51,15 @@ _SYNC = ("forward_sync_buffers", "broadcast_buffers")
 
 
 class _Batch(NamedTuple):
-    """A batch on the device, its labelled pixels in all ranks, and the weights of the errors of its persons."""
+    """A batch on the device, and what its sums are divided by, counted in all ranks: labelled pixels; the weights of the
+    errors of its persons; the amounts of a LossNetwork."""
 
     images: Tensor
     labels: Tensor
     targets: Tensor | None
     labelled: float
     person_rates: tuple[float, float]
+    amounts: list[float]
 
     def chunks(self, count: int) -> list[tuple[Tensor, Tensor, Tensor | None]]:
         """Split the batch into parts of images, labels and targets."""
@@ -116,7 +119,7 @@ class Trainer:
         labels: NDArray[np.uint8],
         rate: float,
         seed: int,
-        targets: NDArray[np.float32] | None = None,
+        targets: NDArray[Any] | None = None,
     ) -> Step:
         """Run a step, or roll it back if it is non-finite (``mhpmodels.engines.engine.PersonEngine.train_step``)."""
         with self._ranks.watched():
@@ -137,7 +140,7 @@ class Trainer:
             self._optimizer.forget_gradients()
         return Step(loss, gradient, applied)
 
-    def _receive(self, images: NDArray[Any], labels: NDArray[np.uint8], targets: NDArray[np.float32] | None) -> _Batch:
+    def _receive(self, images: NDArray[Any], labels: NDArray[np.uint8], targets: NDArray[Any] | None) -> _Batch:
         """Return the batch on the device: images normalised, labels int64."""
         prefetched = self.ahead.take(images) if self.ahead is not None else None
         if prefetched is None:
@@ -145,10 +148,15 @@ class Trainer:
             x, y, *others = (on_device(array, self._device) for array in arrays)
         else:
             x, y = prefetched.images, prefetched.labels
-            others = [] if targets is None or prefetched.targets is None else [prefetched.targets]
+            there = prefetched.masks if isinstance(self._network, LossNetwork) else prefetched.targets
+            others = [] if targets is None or there is None else [there]
         t, y = others[0] if others else None, y.long()
-        rates = (0.0, 0.0) if t is None else self._person_rates(t)
-        return _Batch(normalise(x).contiguous(memory_format=self.memory_format), y, t, self._count(y), rates)
+        labelled, rates, amounts = self._count(y), (0.0, 0.0), list[float]()
+        if isinstance(self._network, LossNetwork):
+            amounts = self._ranks.sum(self._network.amounts(y, t)).tolist()
+        elif t is not None:
+            rates = self._person_rates(t)
+        return _Batch(normalise(x).contiguous(memory_format=self.memory_format), y, t, labelled, rates, amounts)
 
     def _person_rates(self, targets: Tensor) -> tuple[float, float]:
         """Return the weights of an error of the heatmap and of an offset, which make means over all ranks of sums."""
@@ -183,6 +191,11 @@ class Trainer:
             dtype, network = self.config.optim.dtype, self.config.network
             with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"), self._blaming():
                 outputs = self._model(images)
+            if isinstance(self._network, LossNetwork):
+                own = self._network.loss(outputs, labels, targets, batch.amounts)
+                (own * (self.scaler.factor * self.world_size)).backward()
+                loss += own.detach()
+                continue
             outputs, maps = take_outputs(network.model, outputs, images, network.classes, network.persons)
             weights, classes = output_weights(self.config, len(outputs)), self.config.loss.class_weights
             losses = output_losses(outputs, labels, weights, classes)
