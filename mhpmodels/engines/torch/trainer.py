@@ -51,7 +51,7 @@ _SYNC = ("forward_sync_buffers", "broadcast_buffers")
 
 
 class _Batch(NamedTuple):
-    """A batch on the device, and what its sums are divided by, counted in all ranks: labelled pixels; the weights of the
+    """A batch on the device, and what its sums are divided by, over all ranks: labelled pixels; the weights of the
     errors of its persons; the amounts of a LossNetwork."""
 
     images: Tensor
