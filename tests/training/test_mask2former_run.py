@@ -38,7 +38,7 @@ def rec(tmp_path_factory):
 def config(rec, **options):
     fixed = {"engine": "torch", "model": "mask2former", "backbone": "tiny", "data": str(rec), "workers": 1}
     sizes = {"base_size": 64, "crop_size": 64, "batch_size": 3, "epochs": 2, "seed": 1}
-    rates = {"optimizer": "adamw", "lr": 1e-3, "head_rate": 1.0, "clip_grad": 1.0}
+    rates = {"optimizer": "adam", "lr": 1e-3, "head_rate": 1.0, "clip_grad": 1.0}
     return TrainConfig.of(**{**fixed, **sizes, **rates, **options})
 
 
