@@ -13,7 +13,8 @@ import click
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.rules import options_of
 from mhpmodels.engines.engine import ENGINES
-from mhpmodels.recipe import BACKBONES, DTYPES, MODELS
+from mhpmodels.models import BACKBONES, MODELS
+from mhpmodels.recipe import DTYPES
 from mhptools.flags import flag
 from mhptools.paths import INPUT
 
@@ -40,8 +41,12 @@ def options_of_a_network(command: Any) -> Any:
     return _decorated(
         command,
         (
-            click.option("--model", type=click.Choice(MODELS), help="Network.  [default: icnet]"),
-            click.option("--backbone", type=click.Choice(BACKBONES), help="Backbone.  [default: resnet50]"),
+            click.option("--model", type=click.Choice(tuple(MODELS)), help="Network.  [default: icnet]"),
+            click.option(
+                "--backbone",
+                type=click.Choice(BACKBONES),
+                help="Backbone.  [default: that of --model, such as resnet50]",
+            ),
             click.option("--classes", type=int, help="Number of classes.  [default: as in --data, or 19]"),
             click.option("--aux", is_flag=True, default=None, help="The weights include PSPNet's auxiliary head."),
             click.option(

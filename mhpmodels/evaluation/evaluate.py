@@ -49,10 +49,10 @@ from mhpmodels.evaluation.results import MODES, NO_IMAGES, Evaluation
 from mhpmodels.evaluation.truth import labels_of_size, person_runs, true_persons
 from mhpmodels.inference.pieces import SCALES, Inference, Predict, input_size
 from mhpmodels.inference.rescale import labels_at
+from mhpmodels.models import HEAD_MAPS
 from mhpmodels.persons.masks import score_masks
 from mhpmodels.persons.precision import Claims, claim_people, rank, score_persons
 from mhpmodels.persons.queries import find_people
-from mhpmodels.recipe import HEAD_MAPS
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

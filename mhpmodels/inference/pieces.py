@@ -34,8 +34,8 @@ from mhpdata.images.size import MAX_SIDE, packed_size
 from mhpdata.options import check_range
 from mhpmodels.inference.fit import fit_back, fit_image
 from mhpmodels.inference.rescale import Logits, add_probabilities
+from mhpmodels.models import QUERY_MAPS
 from mhpmodels.networks.preprocessing import IMAGENET, Preprocessing
-from mhpmodels.recipe import QUERY_MAPS
 
 Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
 """An engine's predict: uint8 images (N, H, W, 3) -> float32 logits (N, C, H, W)."""

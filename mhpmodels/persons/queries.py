@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpmodels.models import QUERY_MAPS
 from mhpmodels.persons.grouping import LEAST, People, group
-from mhpmodels.recipe import QUERY_MAPS
 
 
 def find_people(logits: NDArray[np.float32], maps: NDArray[np.float32], labels: NDArray[np.uint8]) -> People:

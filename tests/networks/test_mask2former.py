@@ -14,10 +14,11 @@ from torch.nn import functional as F  # noqa: E402, N812
 from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation  # noqa: E402
 from transformers.models.mask2former import modeling_mask2former as modeling  # noqa: E402
 
-from mhpmodels.networks.mask2former.loss import Layer, layer_loss, match, values_at  # noqa: E402
+from mhpmodels.networks.hf.library import silent  # noqa: E402
+from mhpmodels.networks.mask2former.loss import layer_loss, match, values_at  # noqa: E402
 from mhpmodels.networks.mask2former.network import Mask2Former  # noqa: E402
 from mhpmodels.networks.mask2former.scores import OVERLAP, person_maps  # noqa: E402
-from mhpmodels.networks.mask2former.targets import targets_of  # noqa: E402
+from mhpmodels.networks.mask2former.targets import Layer, targets_of  # noqa: E402
 
 LABELS, SIZE = 4, 64
 OPTIONS = {
@@ -38,13 +39,18 @@ OPTIONS = {
 }
 
 
+def inner():
+    with silent():
+        return Mask2FormerForUniversalSegmentation(Mask2FormerConfig(**OPTIONS))
+
+
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    network = Mask2Former(Mask2FormerConfig(**OPTIONS), LABELS, LABELS)
+    network = Mask2Former(inner(), LABELS, LABELS)
     with torch.no_grad():
-        network.net.class_predictor.weight.mul_(100)  # classes that differ between queries, masks between pixels
-        network.net.model.transformer_module.decoder.mask_predictor.mask_embedder.layers[-1].layers[0].weight.mul_(30)
+        network.class_predictor.weight.mul_(100)  # classes that differ between queries, masks between pixels
+        network.transformer_module.decoder.mask_predictor.mask_embedder.layers[-1].layers[0].weight.mul_(30)
     return network
 
 
@@ -63,9 +69,13 @@ def drawn(seed=0, count=2, size=SIZE):
 
 def copy_of(network):
     """Return transformers' own model with the network's weights."""
-    theirs = Mask2FormerForUniversalSegmentation(Mask2FormerConfig(**OPTIONS))
-    missing = theirs.load_state_dict(network.net.state_dict(), strict=False)
-    assert missing.missing_keys == ["criterion.empty_weight"] and not missing.unexpected_keys
+    theirs = inner()
+    names = {"encoder": "model.pixel_level_module.encoder", "decoder": "model.pixel_level_module.decoder"}
+    names |= {"transformer_module": "model.transformer_module", "class_predictor": "class_predictor"}
+    given = {name.partition(".")[::2]: tensor for name, tensor in network.state_dict().items()}
+    given = {f"{names[child]}.{name}": tensor for (child, name), tensor in given.items()}
+    found = theirs.load_state_dict(given, strict=False)
+    assert found.missing_keys == ["criterion.empty_weight"] and not found.unexpected_keys
     return theirs.eval()
 
 
@@ -87,7 +97,7 @@ def test_labels_are_those_of_transformers(network, size):
     assert scores.shape == (1, LABELS, *size) and maps.shape == (1, 2, *size)
     if size != (384, 384):  # transformers' semantic inference is at this size
         return
-    every = Mask2Former(Mask2FormerConfig(**OPTIONS), LABELS + 1, None).eval()
+    every = Mask2Former(inner(), LABELS + 1, None).eval()
     every.load_state_dict(network.state_dict())
     with torch.no_grad():
         (scores,), maps = every(images)
@@ -118,7 +128,7 @@ def test_the_loss_is_that_of_transformers_where_points_do_not_matter(network, mo
     """
     monkeypatch.setattr(modeling, "sample_point", partial(modeling.sample_point, padding_mode="border"))
     torch.manual_seed(2)
-    config = network.net.config
+    config = network.config
     classes = torch.randn(2, 12, LABELS + 2)
     masks = torch.randn(2, 12, 1, 1).expand(-1, -1, 8, 8)
     labels = torch.stack([torch.full((16, 16), 2), torch.zeros((16, 16), dtype=torch.int64)])
@@ -162,7 +172,7 @@ def test_the_loss_looks_at_labelled_pixels_only(network):
 
 
 def test_queries_are_matched_at_the_lowest_cost(network):
-    labels, config = torch.zeros((16, 16), dtype=torch.int64), network.net.config
+    labels, config = torch.zeros((16, 16), dtype=torch.int64), network.config
     labels[:, 8:], labels[8:, 8:] = 1, 3
     targets = targets_of(labels, None, LABELS)
     masks, classes = torch.full((6, 16, 16), -9.0), torch.zeros(6, LABELS + 2)
@@ -189,7 +199,7 @@ def test_amounts_add_up(network):
     whole = network.amounts(labels, persons)
     parts = [network.amounts(labels[i : i + 1], persons[i : i + 1]) for i in range(3)]
     torch.testing.assert_close(whole, torch.stack(parts).sum(0))
-    weighted = Mask2Former(Mask2FormerConfig(**OPTIONS), LABELS, LABELS, (1.0, 2.0, 3.0, 4.0))
+    weighted = Mask2Former(inner(), LABELS, LABELS, (1.0, 2.0, 3.0, 4.0))
     torch.testing.assert_close(weighted.amounts(labels[:1], None)[1].item(), 1 + 2 + 3 + 0.1 * 9)
 
 

@@ -15,9 +15,9 @@ from mhpdata.errors import CheckpointError, EngineError, OptionError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 from mhpmodels.files.params import read_params, to_gluon_names, to_torch_names, write_params
+from mhpmodels.models import RESNETS
 from mhpmodels.networks import architecture
 from mhpmodels.networks.architecture import Architecture, build_network
-from mhpmodels.recipe import BACKBONES
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
@@ -134,7 +134,7 @@ def test_the_same_at_the_crops_of_the_recipe(mx, gluon, model, crop, tmp_path):
 
 
 @pytest.mark.parametrize("model", ["icnet", "psp"])
-@pytest.mark.parametrize("backbone", BACKBONES[:3])
+@pytest.mark.parametrize("backbone", RESNETS[:3])
 def test_weights_tell_their_architecture_and_keep_every_bit(model, backbone, tmp_path):
     wanted = Architecture(model, backbone, 7, aux=model == "psp")
     network = build_network(wanted, dropout=0.0)
@@ -153,7 +153,7 @@ def test_other_weights_have_no_architecture():
 
 def test_a_backbone_that_torch_lacks_is_one_error_before_anything_is_built(monkeypatch):
     assert tuple(resnet.BACKBONES) == architecture.BACKBONES
-    assert set(architecture.BACKBONES) < set(BACKBONES)
+    assert set(architecture.BACKBONES) < set(RESNETS)
     for module in ("mhpmodels.engines.torch.engine", "mhpmodels.networks.icnet"):
         monkeypatch.setitem(sys.modules, module, None)
     lacking = TrainConfig.of(engine="torch", backbone="resnest50")

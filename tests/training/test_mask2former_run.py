@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,7 +37,7 @@ def rec(tmp_path_factory):
 def config(rec, **options):
     fixed = {"engine": "torch", "model": "mask2former", "backbone": "tiny", "data": str(rec), "workers": 1}
     sizes = {"base_size": 64, "crop_size": 64, "batch_size": 3, "epochs": 2, "seed": 1}
-    rates = {"optimizer": "adam", "lr": 1e-3, "head_rate": 1.0, "clip_grad": 1.0}
+    rates = {"optimizer": "adamw", "lr": 1e-3, "head_rate": 1.0, "clip_grad": 1.0}
     return TrainConfig.of(**{**fixed, **sizes, **rates, **options})
 
 
@@ -49,11 +48,10 @@ def run(rec, tmp_path_factory):
 
 def test_a_run_logs_its_loss_and_persons_and_resumes_exactly(rec, run, tmp_path):
     losses = [row.loss for row in read_steps(run.folder)]
-    assert len(losses) == 6 and losses[-1] < 0.9 * losses[0]
-    assert (run.folder / "train.log").read_text().count("validation mIoU: ") == 0  # the line begins with pixAcc
+    assert len(losses) == 6 and losses[-1] < losses[0]
+    assert (run.folder / "train.log").read_text().count("validation AP^p_vol: ") == 2
     assert "AP^p_vol" in checkpoint.read(run.folder).score
     first = checkpoint.listing(run.folder)[0]
-    assert first.config.network.persons, "always"
     for file in run.folder.glob(f"{first.weights.stem}.*"):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     again = train(config(rec, save_every=1), tmp_path, resume=tmp_path / first.weights.name)
@@ -65,6 +63,8 @@ def test_eval_agrees_with_the_scores_of_the_written_predictions(rec, run, tmp_pa
     monkeypatch.setattr(queries.collect, "__defaults__", (5,))
     monkeypatch.setattr("mhpmodels.networks.mask2former.scores.CERTAIN", 0.0)
     engine = open_trained(run.folder, {})
+    with torch.no_grad():  # masks of both signs everywhere, which two epochs do not give
+        engine._network.transformer_module.decoder.mask_predictor.mask_embedder.layers[-1].layers[0].weight.mul_(30)
     labels = labels_of(engine.config)
     inference = inference_of(engine, labels.flip_pairs, persons=True)
     found = evaluate(inference, rec, "val", mode="source", size=48)
@@ -135,10 +135,14 @@ def iou(found, true):
 
 
 def test_options_that_do_not_fit_are_refused(rec):
-    assert replace(config(rec).network, persons=False).model == "mask2former"
+    assert config(rec, persons=False).network.persons, "always"
     with pytest.raises(MhpError, match="crop_size"):
         config(rec, crop_size=72)
     with pytest.raises(MhpError, match="engine torch"):
         config(rec, engine="mxnet", optimizer="adam")
     with pytest.raises(MhpError, match="backbone"):
         config(rec, backbone="resnet50")
+    with pytest.raises(MhpError, match="dice_weight"):
+        config(rec, dice_weight=1.0)
+    with pytest.raises(MhpError, match=r"old_recipe.*mask2former"):
+        config(rec, old_recipe=True)

@@ -42,7 +42,7 @@ def test_a_warm_up_longer_than_the_run_is_refused(warmup):
 
 def test_an_unknown_schedule_is_refused():
     with pytest.raises(OptionError, match="schedule"):
-        learning_rate(0, 10, 0.1, schedule="cosine")
+        learning_rate(0, 10, 0.1, schedule="linear")
 
 
 @pytest.mark.parametrize("warmup", [0, 20])

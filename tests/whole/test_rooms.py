@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from places import ROOT, TESTS, files, module_of
 
-FRAMEWORKS = {"mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax", "onnx", "onnxscript", "onnxruntime"}
+FRAMEWORKS = {
+    *("mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax", "onnx", "onnxscript", "onnxruntime"),
+    *("transformers", "safetensors", "huggingface_hub"),
+}
 FRAMEWORK_FOLDERS = ("mhpmodels/engines/", "mhpmodels/networks/")
 HEAVY = {
     "numba",

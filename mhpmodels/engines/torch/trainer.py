@@ -33,6 +33,7 @@ from mhpmodels.engines.engine import Step
 from mhpmodels.engines.torch.copies import Ahead, normalise, on_device
 from mhpmodels.engines.torch.loss import output_losses, person_loss
 from mhpmodels.engines.torch.optimizer import STATE, Optimizer
+from mhpmodels.engines.torch.overlap_loss import OverlapLoss
 from mhpmodels.engines.torch.ranks import Ranks
 from mhpmodels.engines.torch.scaler import Scaler
 from mhpmodels.engines.torch.statistics import Statistics
@@ -93,6 +94,7 @@ class Trainer:
             synchronise(network, self._device.type == "cuda")
         self._statistics = Statistics(network, own=not config.network.syncbn)
         self._optimizer = Optimizer(network, config)
+        self._overlap = OverlapLoss(config.loss.dice_weight, config.loss.lovasz_weight, self.world_size, ranks.sum)
         self.scaler = Scaler(config.optim.dtype == "float16")
         self.ahead: Ahead | None = None
         self.shown: nn.Module = network
@@ -206,6 +208,9 @@ class Trainer:
                 scaled = scaled + of_persons * (self.scaler.factor * self.world_size)
             elif maps is not None and self.world_size > 1:  # DDP waits for a gradient of each weight
                 scaled = scaled + 0.0 * maps.float().sum()
+            if self._overlap:
+                share = self._overlap(outputs[0], labels) / len(chunks)
+                scaled, loss = scaled + share * (self.scaler.factor * self.world_size), loss + share.detach()
             scaled.backward()
             printed = self._printed(losses, batch.labels.numel()) if self.config.run.old_recipe else None
             loss += summed.detach() / batch.labelled + of_persons.detach() if printed is None else printed

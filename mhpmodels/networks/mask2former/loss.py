@@ -16,13 +16,12 @@ Points are drawn from torch's global generator: the same seed gives the same los
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
-from transformers.models.mask2former.configuration_mask2former import Mask2FormerConfig
 from transformers.models.mask2former.modeling_mask2former import (
     dice_loss,
     pair_wise_dice_loss,
@@ -31,18 +30,11 @@ from transformers.models.mask2former.modeling_mask2former import (
     sigmoid_cross_entropy_loss,
 )
 
-from mhpmodels.networks.mask2former.targets import Targets
-
-
-class Layer(NamedTuple):
-    """The predictions of one layer: class logits (N, Q, classes + 1), the last of no mask; mask logits (N, Q, h, w)."""
-
-    classes: Tensor
-    masks: Tensor
+from mhpmodels.networks.mask2former.targets import Layer, Targets
 
 
 def layer_loss(
-    layer: Layer, targets: list[Targets], weights: Tensor, amounts: tuple[float, float], config: Mask2FormerConfig
+    layer: Layer, targets: list[Targets], weights: Tensor, amounts: tuple[float, float], config: Any
 ) -> Tensor:
     """Return the loss of a layer's predictions.
 
@@ -77,7 +69,7 @@ def layer_loss(
 
 
 @torch.no_grad()
-def match(classes: Tensor, masks: Tensor, targets: Targets, config: Mask2FormerConfig) -> tuple[Tensor, Tensor]:
+def match(classes: Tensor, masks: Tensor, targets: Targets, config: Any) -> tuple[Tensor, Tensor]:
     """Assign queries to the masks of an image at the lowest total cost.
 
     Args:
@@ -101,7 +93,7 @@ def match(classes: Tensor, masks: Tensor, targets: Targets, config: Mask2FormerC
 
 
 @torch.no_grad()
-def important_points(masks: Tensor, targets: Targets, config: Mask2FormerConfig) -> Tensor:
+def important_points(masks: Tensor, targets: Targets, config: Any) -> Tensor:
     """Draw labelled pixels for each mask, most of them where its logit is near 0: int64 (K, points), places in a row.
 
     Args:

@@ -14,6 +14,13 @@ from torch import Tensor
 from mhpdata.labels import IGNORE
 
 
+class Layer(NamedTuple):
+    """The predictions of one layer: class logits (N, Q, classes + 1), the last of no mask; mask logits (N, Q, h, w)."""
+
+    classes: Tensor
+    masks: Tensor
+
+
 class Targets(NamedTuple):
     """The targets of an image: M masks of P pixels.
 
