@@ -167,12 +167,14 @@ class Engine(Predictor, Protocol):
 
 
 class PersonPredictor(Predictor, Protocol):
-    """Interface of a predictor whose network has heads of persons (``config.network.persons``)."""
+    """Interface of a predictor whose network tells persons apart (``config.network.persons``)."""
 
     def predict_persons(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Return logits and person maps at the images' size, in inference mode: float32 (N, classes + 3, H, W).
+        """Return logits and person maps at the images' size, in inference mode: float32 (N, classes + maps, H, W).
 
-        The last three channels are the centre heatmap, and the offset down and to the right in pixels.
+        There are ``config.network.person_maps`` maps. Those of heads are three: the centre heatmap, and the offset
+        down and to the right in pixels. Those of queries are two: the person of each pixel, from 1, 0 for nobody, and
+        that person's score.
 
         Args:
             images: as in ``Engine.train_step``.
@@ -181,7 +183,7 @@ class PersonPredictor(Predictor, Protocol):
 
 
 class PersonEngine(Engine, PersonPredictor, Protocol):
-    """Interface of an engine whose network has heads of persons."""
+    """Interface of an engine whose network tells persons apart."""
 
     def train_step(
         self,
@@ -189,17 +191,18 @@ class PersonEngine(Engine, PersonPredictor, Protocol):
         labels: NDArray[np.uint8],
         rate: float,
         seed: int,
-        targets: NDArray[np.float32] | None = None,
+        targets: NDArray[Any] | None = None,
     ) -> Step:
         """Run a step as ``Engine.train_step`` does, with the loss of the heads of persons if there are targets.
 
         That loss is ``config.loss.person_weights`` times the mean squared error of the heatmap over all pixels, and
         times the mean absolute error of the offsets where they count, over the batch of all ranks. Without targets the
-        weights of the heads do not change.
+        weights of the heads do not change. A network with queries has a loss of its own (``networks.loss``).
 
         Args:
             images, labels, rate, seed: as in ``Engine.train_step``.
-            targets: float32 (N, 4, H, W), as in ``mhpdata.Batch``; None trains the labels alone.
+            targets: as in ``mhpdata.Batch``, for heads the targets, float32 (N, 4, H, W), for queries the masks, uint8
+                (N, K, H, W); None trains the labels alone.
         """
         ...
 

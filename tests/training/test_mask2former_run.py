@@ -63,7 +63,8 @@ def test_eval_agrees_with_the_scores_of_the_written_predictions(rec, run, tmp_pa
     monkeypatch.setattr(queries.collect, "__defaults__", (5,))
     monkeypatch.setattr("mhpmodels.networks.mask2former.scores.CERTAIN", 0.0)
     engine = open_trained(run.folder, {})
-    with torch.no_grad():  # masks of both signs everywhere, which two epochs do not give
+    with torch.no_grad():  # all classes, and masks of both signs, which two epochs do not give
+        engine._network.class_predictor.weight.mul_(100)
         engine._network.transformer_module.decoder.mask_predictor.mask_embedder.layers[-1].layers[0].weight.mul_(30)
     labels = labels_of(engine.config)
     inference = inference_of(engine, labels.flip_pairs, persons=True)

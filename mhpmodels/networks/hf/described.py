@@ -78,6 +78,18 @@ FIELDS: dict[str, dict[str, Rule]] = {
         "layer_norm_eps": Rate(0.0, 0.1),
         "drop_path_rate": Rate(),
     },
+    "mask2former": {
+        **dict.fromkeys(("feature_size", "mask_feature_size", "hidden_dim"), Size(1, 2048)),
+        **dict.fromkeys(("encoder_feedforward_dim", "dim_feedforward"), Size(1, 8192)),
+        "encoder_layers": Size(1, 64),
+        "decoder_layers": Size(2, 64),
+        "num_attention_heads": Size(1, 64),
+        "num_queries": Size(1, 1024),
+        "common_stride": (4,),
+        "pre_norm": (True, False),
+        "enforce_input_projection": (True, False),
+        "activation_function": _ACTIVATION,
+    },
 }
 """{model_type: {field: rule}}: a size, a rate, or the values that it may have."""
 MAX_WEIGHTS = 2**31

@@ -24,6 +24,8 @@ from mhpmodels.networks.mask2former.sizes import SIZES, STAGES
 from mhpmodels.networks.mask2former.targets import Layer, targets_of
 
 KINDS = ("swin", "convnextv2")
+NORMS = ("hidden_states_norms.",)
+"""Beginnings of names of a backbone's weights that classifiers do not have: norms of the features of each stage."""
 
 
 class Mask2Former(LossNetwork):
@@ -49,6 +51,17 @@ class Mask2Former(LossNetwork):
         others = self.config.num_labels - labels
         weights = [*(class_weights or [1.0] * labels), *[1.0] * others, self.config.no_object_weight]
         self._weights = torch.tensor(weights)
+
+    @property
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the backbone's modules, from the stem to the last block; --layer-decay scales their rates."""
+        return tuple(levels_of(self.encoder, "encoder"))
+
+    def load_base(self, source: str) -> None:
+        """Load the backbone's weights from a folder in the form of Hugging Face's hub. Raises CheckpointError."""
+        from mhpmodels.networks.hf.pretrained import load_base
+
+        load_base(self, "encoder", type(self.encoder), source, NORMS)
 
     def forward(self, images: Tensor) -> tuple[Layer, ...] | tuple[tuple[Tensor], Tensor]:
         decoded = self.decoder(self.encoder(images).feature_maps)
@@ -87,6 +100,24 @@ class Mask2Former(LossNetwork):
     def _images(labels: Tensor, persons: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
         """Return the labels and persons of each image."""
         return list(zip(labels, [None] * len(labels) if persons is None else persons, strict=True))
+
+
+def levels_of(encoder: Any, name: str) -> list[tuple[str, ...]]:
+    """Return the names of a backbone's modules by level: what changes the size belongs to the block after it."""
+    levels: list[tuple[str, ...]] = []
+    before: tuple[str, ...] = (f"{name}.embeddings",)
+    swin = encoder.config.model_type == "swin"
+    stages = encoder.encoder.layers if swin else encoder.encoder.stages
+    for number, stage in enumerate(stages):
+        place = f"{name}.encoder.{'layers' if swin else 'stages'}.{number}"
+        blocks, resizing = ("blocks", "downsample") if swin else ("layers", "downsampling_layer")
+        before = before if swin else (*before, f"{place}.{resizing}")
+        for block in range(len(getattr(stage, blocks))):
+            levels.append((*before, f"{place}.{blocks}.{block}"))
+            before = ()
+        before = (f"{place}.{resizing}",) if swin else ()
+        levels[-1] = (*levels[-1], f"{name}.hidden_states_norms.stage{number + 1}")
+    return levels
 
 
 def build_mask2former(

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from mhpdata.masks.merge import MAX_PERSONS
-
 CERTAIN = 0.3
 """Probability of the class *person* above which a query is a person."""
 OVERLAP = 0.5
 """IoU above which two masks are the same person."""
 LEAST_PROBABILITY = 0.25
 """Probability of a mask below which a pixel does not belong to it."""
+MOST = 255
+"""Maximum number of persons: they are stored as bytes."""
 _SMALLEST = 1e-8
 
 
@@ -54,7 +54,7 @@ def person_maps(probability: Tensor, masks: Tensor, size: tuple[int, int]) -> Te
     inside = (logits > 0).flatten(1).float()
     mean = (logits.sigmoid().flatten(1) * inside).sum(1) / inside.sum(1).clamp(min=1)
     scores = probability[chosen].float() * mean
-    kept = distinct(scores, inside)[:MAX_PERSONS]
+    kept = distinct(scores, inside)[:MOST]
     result = torch.zeros((2, *size), device=masks.device)
     if not len(kept):
         return result
