@@ -7,7 +7,7 @@ names belong to the loop (``mhpmodels.training.loop``), which is shared by all e
 This module imports no framework; ``open_engine`` imports the requested one. An engine is a module
 ``mhpmodels.engines.NAME`` with a function ``build(config, training) -> Engine``. From mhp it imports only
 ``mhpdata.errors``, ``mhpmodels.config``, ``mhpmodels.files.params``, ``mhpmodels.networks``,
-``mhpmodels.engines.batch`` and this module.
+``mhpmodels.engines.batch`` and this module. Weights of other programs are opened as a ``ForeignPredictor``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from mhpdata.errors import EngineError, OptionError
 from mhpdata.wording import either
 
 if TYPE_CHECKING:
+    from mhpdata.label_sets.table import LabelTable
     from mhpmodels.config import TrainConfig
+    from mhpmodels.networks.preprocessing import Preprocessing
 
 ENGINES = {"torch": ("torch",), "mxnet": ("mxnet", "gluoncv")}
 """{engine: libraries that it imports}, the preferred engine first; the pip extra has the engine's name."""
@@ -83,6 +85,23 @@ class Predictor(Protocol):
     def close(self) -> None:
         """Free the network and leave the process group; may be called twice."""
         ...
+
+
+class ForeignPredictor(Predictor, Protocol):
+    """Interface of a predictor with weights that mhp did not train.
+
+    ``predict`` takes uint8 (N, H, W, 3), RGB, only, and normalises as ``preprocessing`` says; ``describe`` also returns
+    ``weights``, as ``foreign_facts`` does. The config has the class names of ``labels``.
+
+    Attributes:
+        preprocessing: what the network expects of its input.
+        labels: its classes: a label set of mhp, or the names in its own file.
+        source: path of the weights.
+    """
+
+    preprocessing: Preprocessing
+    labels: LabelTable
+    source: str
 
 
 class Engine(Predictor, Protocol):

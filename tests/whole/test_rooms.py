@@ -52,7 +52,7 @@ mhpmodels.figures
 mhpmodels.files         images remote storage
 mhpmodels.networks      files
 mhpmodels.engines       files networks
-mhpmodels.inference     images engines
+mhpmodels.inference     images networks engines
 mhpmodels.persons       masks source
 mhpmodels.evaluation    images masks storage loading files engines inference persons
 mhpmodels.scoring       images masks source storage files persons evaluation
