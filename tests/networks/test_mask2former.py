@@ -10,47 +10,23 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 pytest.importorskip("transformers", reason="transformers is not installed here; environment A has it")
 
+from mask2former_tiny import LABELS, OPTIONS, inner, varied  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
-from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation  # noqa: E402
 from transformers.models.mask2former import modeling_mask2former as modeling  # noqa: E402
 
-from mhpmodels.networks.hf.library import silent  # noqa: E402
 from mhpmodels.networks.mask2former.loss import layer_loss, match, values_at  # noqa: E402
 from mhpmodels.networks.mask2former.network import Mask2Former  # noqa: E402
 from mhpmodels.networks.mask2former.scores import OVERLAP, person_maps  # noqa: E402
 from mhpmodels.networks.mask2former.targets import Layer, targets_of  # noqa: E402
 
-LABELS, SIZE = 4, 64
-OPTIONS = {
-    "backbone_config": {
-        "model_type": "convnextv2",
-        "depths": [1, 1, 1, 1],
-        "hidden_sizes": [8, 8, 16, 16],
-        "out_features": ["stage1", "stage2", "stage3", "stage4"],
-    },
-    **dict.fromkeys(("feature_size", "mask_feature_size", "hidden_dim"), 32),
-    **dict.fromkeys(("encoder_feedforward_dim", "dim_feedforward"), 32),
-    "encoder_layers": 1,
-    "decoder_layers": 3,
-    "num_attention_heads": 2,
-    "num_queries": 12,
-    "train_num_points": 256,
-    "num_labels": LABELS + 1,
-}
-
-
-def inner():
-    with silent():
-        return Mask2FormerForUniversalSegmentation(Mask2FormerConfig(**OPTIONS))
+SIZE = 64
 
 
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
     network = Mask2Former(inner(), LABELS, LABELS)
-    with torch.no_grad():
-        network.class_predictor.weight.mul_(100)  # classes that differ between queries, masks between pixels
-        network.transformer_module.decoder.mask_predictor.mask_embedder.layers[-1].layers[0].weight.mul_(30)
+    varied(network.class_predictor, network.transformer_module.decoder)
     return network
 
 

@@ -81,7 +81,7 @@ def test_eval_agrees_with_the_scores_of_the_written_predictions(rec, run, tmp_pa
 
 
 # four images in an epoch of one step; a whole image fits into each crop
-FOUR = {"base_size": 128, "crop_size": 128, "batch_size": 4, "epochs": 450, "warmup_epochs": 30.0, "validate": False}
+FOUR = {"base_size": 128, "crop_size": 128, "batch_size": 4, "epochs": 360, "warmup_epochs": 30.0, "validate": False}
 PLAIN = {"scales": (1.0, 1.0), "flip_prob": 0.0, "blur_prob": 0.0}
 
 
