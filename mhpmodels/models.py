@@ -49,7 +49,10 @@ GLUONCV = {
     "psp": Model(RESNETS, "resnet50", 8, 8, ("torch", "mxnet"), folders=False),
 }
 """GluonCV's networks, which all engines have."""
-HUGGING_FACE = {"segformer": Model(MIT, "mit_b2", 32, 32)}
+HUGGING_FACE = {
+    "segformer": Model(MIT, "mit_b2", 32, 32),
+    "upernet": Model(PYRAMIDS, "swin_tiny", 32, 32),
+}
 """Networks from transformers."""
 MODELS = {**GLUONCV, **HUGGING_FACE}
 

@@ -121,9 +121,11 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
 def _build_of_transformers(architecture: Architecture, dropout: float) -> Any:
     """Build a network of ``mhpmodels.models.HUGGING_FACE``, as ``build_network``."""
     from mhpmodels.networks.hf.segformer import build_segformer
+    from mhpmodels.networks.hf.upernet import build_upernet
     from mhpmodels.networks.persons import PersonHeads
 
-    network = build_segformer(architecture.backbone, architecture.classes, dropout, architecture.described)
+    build: Any = {"segformer": build_segformer, "upernet": build_upernet}[architecture.model]
+    network = build(architecture.backbone, architecture.classes, dropout, architecture.described)
     if architecture.persons:
         network.persons = PersonHeads(network.person_channels)
     return network
