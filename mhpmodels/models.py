@@ -58,6 +58,7 @@ GLUONCV = {
 """GluonCV's networks, which all engines have."""
 HUGGING_FACE = {
     "segformer": Model(MIT, "mit_b2", 32, 32),
+    "upernet": Model(PYRAMIDS, "swin_tiny", 32, 32),
     "mask2former": Model((*PYRAMIDS, TINY), "swin_tiny", 32, 32, queries=True),
 }
 """Networks from transformers."""

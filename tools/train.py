@@ -177,7 +177,7 @@ def main(
     tensorboard: bool,
     **given: Any,
 ) -> None:
-    """Train PSPNet or ICNet on packed shards.
+    """Train a network on packed shards.
 
     Trains with PyTorch, or with MXNet and GluonCV (--engine).
     """

@@ -126,9 +126,11 @@ def _build_of_transformers(architecture: Architecture, dropout: float, config: T
         weights = None if config is None else config.loss.class_weights
         return build_mask2former(architecture.backbone, architecture.classes, weights, architecture.described)
     from mhpmodels.networks.hf.segformer import build_segformer
+    from mhpmodels.networks.hf.upernet import build_upernet
     from mhpmodels.networks.persons import PersonHeads
 
-    network = build_segformer(architecture.backbone, architecture.classes, dropout, architecture.described)
+    build: Any = {"segformer": build_segformer, "upernet": build_upernet}[architecture.model]
+    network = build(architecture.backbone, architecture.classes, dropout, architecture.described)
     if architecture.persons:
         network.persons = PersonHeads(network.person_channels)
     return network

@@ -26,6 +26,7 @@ from mhpmodels.files.checkpoint import Checkpoint
 from mhpmodels.inference.pieces import SCALES, WINDOW, Inference
 from mhpmodels.networks.preprocessing import IMAGENET, Preprocessing
 from mhpmodels.prediction.foreign import Hints, labels_of_network, open_foreign
+from mhpmodels.prediction.hub import open_hub
 
 NETWORK = ("model", "backbone", "classes", "aux", "persons")
 """Fields of the config that the weights determine."""
@@ -110,6 +111,8 @@ def open_trained(
     if Path(path).suffix == SUFFIX:
         return OnnxEngine(path, TrainConfig.of(**{**_devices(given), **given}))
     foreign = open_foreign(check_path("checkpoint", path), given, hints)
+    if foreign is None:
+        foreign = open_hub(check_path("checkpoint", path), given, hints)
     if foreign is not None:
         return foreign
     weights, config = trained_config(path, given, classes)

@@ -11,10 +11,6 @@ pytest.importorskip("transformers", reason="transformers is not installed here; 
 from mhpdata.errors import CheckpointError, EngineError  # noqa: E402
 from mhpmodels.config import TrainConfig  # noqa: E402
 from mhpmodels.engines.engine import open_engine  # noqa: E402
-from mhpmodels.networks.hf.library import import_transformers, make_config  # noqa: E402
-from mhpmodels.networks.levels import depth_factors  # noqa: E402
-from mhpmodels.networks.mask2former.network import levels_of  # noqa: E402
-from mhpmodels.networks.mask2former.sizes import STAGES  # noqa: E402
 from mhpmodels.prediction.convert import convert  # noqa: E402
 
 CLASSES, SIZE = 4, 64
@@ -79,28 +75,6 @@ def test_a_step_changes_the_loss_and_a_non_finite_one_nothing(opened, tmp_path):
         engine.train_step(images, labels, 1e-3, 9, masks.astype(np.float32))
     with pytest.raises(EngineError, match=r"uint8 \(2, 2, 64, 64\)"):
         engine.train_step(images, labels, 1e-3, 9, masks[..., :32].copy())
-
-
-def test_every_weight_of_a_backbone_has_a_level():
-    sizes = {
-        "swin": {"embed_dim": 8, "depths": (1, 2, 1, 1), "num_heads": (1, 1, 1, 1)},
-        "convnextv2": {"hidden_sizes": (8, 8, 8, 8), "depths": (1, 2, 1, 1)},
-    }
-    for kind, fields in sizes.items():
-        made = make_config({"model_type": kind, **fields}, out_features=list(STAGES))
-
-        class Network(torch.nn.Module):
-            def __init__(self, encoder):
-                super().__init__()
-                self.encoder, self.levels = encoder, levels_of(encoder, "encoder")
-
-        network = Network(import_transformers().AutoBackbone.from_config(made))
-        assert len(network.levels) == 5
-        found = depth_factors(network, 0.5)
-        assert len(found) == len(list(network.parameters())) > 40
-        assert set(found.values()) == {0.5**k for k in range(1, 6)}
-        (stem,) = {found[name] for name in found if name.startswith("encoder.embeddings.")}
-        assert stem == 0.5**5
 
 
 def test_it_is_not_exported(opened, tmp_path):

@@ -37,7 +37,7 @@ def test_the_loss_is_that_of_its_paper(name, seed):
     expected = NAIVE[name](*chances_of(logits, labels))
     found = loss_of(name)(torch.tensor(logits), torch.tensor(labels))
     assert found.dtype == torch.float32 and 0 < expected < 1
-    assert float(found) == pytest.approx(expected, abs=1e-6)
+    assert found.item() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", NAIVE)
@@ -57,11 +57,11 @@ def test_the_gradient_is_that_of_the_loss(name):
 def test_a_perfect_prediction_costs_nothing_and_a_batch_without_labels_neither(name):
     logits, labels = batch(unlabelled=0)
     perfect = torch.nn.functional.one_hot(torch.tensor(labels), 4).movedim(-1, 1) * 100.0
-    assert float(loss_of(name)(perfect, torch.tensor(labels))) == pytest.approx(0, abs=1e-6)
+    assert loss_of(name)(perfect, torch.tensor(labels)).item() == pytest.approx(0, abs=1e-6)
     x = torch.tensor(logits, requires_grad=True)
     loss = loss_of(name)(x, torch.full(labels.shape, 255))
     loss.backward()
-    assert float(loss) == 0 and not x.grad.any()
+    assert loss.item() == 0 and not x.grad.any()
 
 
 def test_dice_does_not_depend_on_the_number_of_ranks():
@@ -74,7 +74,7 @@ def test_dice_does_not_depend_on_the_number_of_ranks():
         loss_of("dice", 2, lambda own: sums.append(own.clone()) or own)(torch.tensor(logits[i : i + 1]), y[i : i + 1])
     z = torch.tensor(logits, requires_grad=True)
     shares = [loss_of("dice", 2, lambda own: sums[0] + sums[1])(z[i : i + 1], y[i : i + 1]) for i in range(2)]
-    assert float(sum(shares)) == pytest.approx(float(whole), abs=1e-6)
+    assert sum(shares).item() == pytest.approx(whole.item(), abs=1e-6)
     sum(shares).backward()
     torch.testing.assert_close(z.grad, x.grad)
 

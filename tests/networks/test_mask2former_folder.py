@@ -12,8 +12,8 @@ from hub_folders import PREPROCESSOR, change, write  # noqa: E402
 from mask2former_tiny import OPTIONS, inner, varied  # noqa: E402
 
 from mhpdata.errors import CheckpointError, OptionError  # noqa: E402
-from mhpmodels.networks.hf.folder import preprocessing_of  # noqa: E402
-from mhpmodels.networks.mask2former.network import build_mask2former  # noqa: E402
+from mhpmodels.networks.hf.folder import open_folder, preprocessing_of  # noqa: E402
+from mhpmodels.networks.mask2former.network import Mask2Former, build_mask2former  # noqa: E402
 from mhpmodels.networks.mask2former.scores import person_maps  # noqa: E402
 from mhpmodels.prediction.trained import inference_of, label_table_of, open_trained  # noqa: E402
 
@@ -85,6 +85,19 @@ def test_a_backbone_is_loaded_from_a_classifier(tmp_path):
     assert len(same) > 40 and all(torch.equal(loaded[name], given[name]) for name in same)
     assert not torch.equal(own["encoder.embeddings.patch_embeddings.weight"], given[same[0]])
     assert all(torch.equal(own[name], loaded[name]) for name in loaded if name not in given)
+
+
+def test_a_whole_network_begins_another_one_with_other_classes(tmp_path):
+    folder = write(tmp_path / "parts", model(), None)
+    network = Mask2Former(inner(seed=1, num_labels=9), 8, 8)
+    own = network.class_predictor.weight.clone()
+    network.load_base(str(folder))
+    expected = open_folder(folder).network.state_dict()
+    loaded = {name: t for name, t in network.state_dict().items() if not name.startswith("class_predictor.")}
+    assert all(torch.equal(expected[name], tensor) for name, tensor in loaded.items())
+    assert torch.equal(network.class_predictor.weight, own)
+    with pytest.raises(CheckpointError, match=r"is missing|is \("):
+        Mask2Former(inner(num_queries=7), 4, 4).load_base(str(folder))
 
 
 def test_what_a_folder_must_not_ask_for(tmp_path):

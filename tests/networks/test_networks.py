@@ -278,13 +278,14 @@ def test_a_network_of_ones_own():
     ((3, 5), (24, 20)), ((1, 1), (6, 7)), ((1, 4), (1, 31)), ((6, 6), (13, 17)), ((24, 30), (768, 100)),
     ((7, 5), (3, 1)),
 ])  # fmt: skip
-def test_two_products_resize_as_torch_does(old, new, layout):
+@pytest.mark.parametrize("aligned", [True, False])
+def test_two_products_resize_as_torch_does(old, new, layout, aligned):
     torch.manual_seed(0)
     x = torch.randn(2, 6, *old).contiguous(memory_format=layout).requires_grad_()
     weights = torch.randn(2, 6, *new)
-    expected = resize(x, new)
+    expected = resize(x, new, aligned)
     (gradient,) = torch.autograd.grad((expected * weights).sum(), x)
-    found = resize_by_products(x, new)
+    found = resize_by_products(x, new, aligned)
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
     torch.testing.assert_close(
         torch.autograd.grad((found * weights).sum(), x)[0], gradient, rtol=0, atol=1e-4 * gradient.abs().max().item()
@@ -293,4 +294,5 @@ def test_two_products_resize_as_torch_does(old, new, layout):
     assert found.is_contiguous(memory_format=torch.channels_last if one_pixel else layout)
     half = x.detach().bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(resize_by_products(half, new), resize(half.float(), new), rtol=0, atol=2e-5)
+        found = resize_by_products(half, new, aligned)
+    torch.testing.assert_close(found, resize(half.float(), new, aligned), rtol=0, atol=2e-5)

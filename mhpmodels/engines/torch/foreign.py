@@ -25,7 +25,8 @@ class TorchPredictor:
     """A torch network as a ``mhpmodels.engines.engine.ForeignPredictor``.
 
     Args:
-        network: maps float32 (N, 3, H, W), normalised, to logits (N, classes, h, w); on the CPU, with its weights.
+        network: maps float32 (N, 3, H, W), normalised, to logits (N, classes, h, w), or with ``config.network.persons``
+            to a pair of (logits,) and maps of persons; on the CPU, with its weights.
         config: ngpus and dtype are used; the class names are those of ``labels``.
         preprocessing: what the network expects of its input.
         labels: its classes.
@@ -56,14 +57,25 @@ class TorchPredictor:
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """See ``mhpmodels.engines.engine.ForeignPredictor``."""
+        return self._run(images, False)
+
+    def predict_persons(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """See ``mhpmodels.engines.engine.PersonPredictor``."""
+        return self._run(images, True)
+
+    def _run(self, images: NDArray[Any], persons: bool) -> NDArray[np.float32]:
         dtype = self.config.optim.dtype
         with torch.inference_mode(), self._ranks.watched():
             x = normalise(on_device(images, self._device), self.preprocessing)
             with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"):
-                logits = self._network(x)
+                found = self._network(x)
+            logits, maps = (found[0][0], found[1]) if isinstance(found, tuple) else (found, None)
             logits = logits.float()
             if logits.shape[2:] != x.shape[2:]:
                 logits = F.interpolate(logits, x.shape[2:], mode="bilinear", align_corners=False)
+            if persons:
+                assert maps is not None, "config.network.persons"
+                logits = torch.cat([logits, maps], 1)
             array: NDArray[np.float32] = logits.contiguous().cpu().numpy()
         return array
 

@@ -13,13 +13,19 @@ resized as its loss and its image processor do, without aligned corners. The bat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mhpmodels.config import PERSONS
+from mhpmodels.hub_folder import CONFIG
+from mhpmodels.networks.hf.described import take_fields
 from mhpmodels.networks.hf.library import fields_of, import_transformers, make_config
+from mhpmodels.networks.hf.pretrained import load_base, load_model
+from mhpmodels.networks.hf.tensors import read_tensors
 from mhpmodels.networks.norm import BatchNorm
 from mhpmodels.networks.persons import PersonHeads
 from mhpmodels.networks.resize import resize
@@ -60,6 +66,10 @@ class SegFormer(nn.Module):
             blocks[-1] = (*blocks[-1], f"{place}.layer_norm")
             names += blocks
         return tuple(names)
+
+    def load_base(self, source: str) -> None:
+        """Load the encoder's weights from a folder or OWNER/NAME. Raises CheckpointError."""
+        load_base(self, "segformer", import_transformers().SegformerModel, source)
 
     def forward(self, x: Tensor) -> Outputs:
         size = x.shape[2:]
@@ -108,3 +118,19 @@ def build_segformer(backbone: str, classes: int, dropout: float, described: str 
     """
     config = make_config(fields_of(backbone, described, KINDS), num_labels=classes, classifier_dropout_prob=dropout)
     return SegFormer(import_transformers().SegformerForSemanticSegmentation(config))
+
+
+def open_segformer(content: Mapping[str, Any], classes: int, folder: Path) -> SegFormer:
+    """Return the network of a folder with its weights.
+
+    Args:
+        content: the folder's ``config.json``.
+        classes: number of channels of the output.
+        folder: the folder.
+
+    Raises:
+        CheckpointError: the config is invalid, or the weights are missing, damaged or of another network.
+    """
+    config = make_config(take_fields(content, folder / CONFIG, KINDS), num_labels=classes)
+    kind = import_transformers().SegformerForSemanticSegmentation
+    return SegFormer(load_model(kind, config, read_tensors(folder), folder))

@@ -17,15 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mhpmodels.networks.hf.library import fields_of, import_transformers, make_config, silent
+from mhpmodels.networks.hf.backbones import backbone_config, frozen, levels_of, load_weights
+from mhpmodels.networks.hf.library import import_transformers, make_config, silent
 from mhpmodels.networks.loss import LossNetwork
 from mhpmodels.networks.mask2former.scores import label_scores, person_maps
-from mhpmodels.networks.mask2former.sizes import SIZES, STAGES
+from mhpmodels.networks.mask2former.sizes import SIZES
 from mhpmodels.networks.mask2former.targets import Layer, targets_of
-
-KINDS = ("swin", "convnextv2")
-NORMS = ("hidden_states_norms.",)
-"""Beginnings of names of a backbone's weights that classifiers do not have: norms of the features of each stage."""
 
 
 class Mask2Former(LossNetwork):
@@ -45,7 +42,8 @@ class Mask2Former(LossNetwork):
         self, inner: Any, labels: int, person: int | None, class_weights: tuple[float, ...] | None = None
     ) -> None:
         super().__init__()
-        self.encoder, self.decoder = inner.model.pixel_level_module.encoder, inner.model.pixel_level_module.decoder
+        pixels = inner.model.pixel_level_module
+        self.encoder, self.decoder = frozen(pixels.encoder), pixels.decoder
         self.transformer_module, self.class_predictor = inner.model.transformer_module, inner.class_predictor
         self.config, self.labels, self.person = inner.config, labels, person
         others = self.config.num_labels - labels
@@ -55,13 +53,18 @@ class Mask2Former(LossNetwork):
     @property
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """Names of the backbone's modules, from the stem to the last block; --layer-decay scales their rates."""
-        return tuple(levels_of(self.encoder, "encoder"))
+        return levels_of(self.encoder, "encoder")
 
     def load_base(self, source: str) -> None:
-        """Load the backbone's weights from a folder in the form of Hugging Face's hub. Raises CheckpointError."""
-        from mhpmodels.networks.hf.pretrained import load_base
+        """Load weights from a folder or OWNER/NAME: a backbone's, or all but the classes of a Mask2Former.
 
-        load_base(self, "encoder", type(self.encoder), source, NORMS)
+        Raises:
+            CheckpointError: the folder cannot be read, or belongs to another backbone or another size.
+        """
+        from mhpmodels.networks.mask2former.folder import load_whole
+
+        if not load_whole(self, source):
+            load_weights(self, "encoder", source)
 
     def forward(self, images: Tensor) -> tuple[Layer, ...] | tuple[tuple[Tensor], Tensor]:
         decoded = self.decoder(self.encoder(images).feature_maps)
@@ -102,24 +105,6 @@ class Mask2Former(LossNetwork):
         return list(zip(labels, [None] * len(labels) if persons is None else persons, strict=True))
 
 
-def levels_of(encoder: Any, name: str) -> list[tuple[str, ...]]:
-    """Return the names of a backbone's modules by level: what changes the size belongs to the block after it."""
-    levels: list[tuple[str, ...]] = []
-    before: tuple[str, ...] = (f"{name}.embeddings",)
-    swin = encoder.config.model_type == "swin"
-    stages = encoder.encoder.layers if swin else encoder.encoder.stages
-    for number, stage in enumerate(stages):
-        place = f"{name}.encoder.{'layers' if swin else 'stages'}.{number}"
-        blocks, resizing = ("blocks", "downsample") if swin else ("layers", "downsampling_layer")
-        before = before if swin else (*before, f"{place}.{resizing}")
-        for block in range(len(getattr(stage, blocks))):
-            levels.append((*before, f"{place}.{blocks}.{block}"))
-            before = ()
-        before = (f"{place}.{resizing}",) if swin else ()
-        levels[-1] = (*levels[-1], f"{name}.hidden_states_norms.stage{number + 1}")
-    return levels
-
-
 def build_mask2former(
     backbone: str, labels: int, class_weights: tuple[float, ...] | None = None, described: str | None = None
 ) -> Mask2Former:
@@ -135,7 +120,7 @@ def build_mask2former(
         CheckpointError: the folder describes another backbone, or one of absurd sizes.
         MissingError: transformers is not installed.
     """
-    base = make_config(fields_of(backbone, described, KINDS), out_features=list(STAGES))
+    base = backbone_config(backbone, described)
     sizes = {**SIZES.get(backbone, {}), "num_labels": labels + 1}
     with silent():  # it warns about backbones that are not Swin
         config = make_config({"model_type": "mask2former", "backbone_config": base, **sizes})

@@ -9,8 +9,6 @@ from typing import Any
 
 from mhpmodels.models import TINY
 
-STAGES = ("stage1", "stage2", "stage3", "stage4")
-"""Names of the stages of a backbone whose features the pixel decoder takes."""
 SIZES: dict[str, dict[str, Any]] = {
     TINY: {
         **dict.fromkeys(("feature_size", "mask_feature_size", "hidden_dim"), 64),
