@@ -52,8 +52,8 @@ def test_a_batch_in_parts_has_the_same_loss_up_to_the_points(opened):
     whole, parts = opened(config()), opened(config(accumulate=2))
     steps = [engine.train_step(images, labels, 0.0, 1, masks) for engine in (whole, parts, parts)]
     assert steps[1] == steps[2] and steps[0].applied
-    assert steps[1].loss == pytest.approx(steps[0].loss, rel=0.01)
-    assert steps[1].gradient == pytest.approx(steps[0].gradient, rel=0.2)
+    assert steps[1].loss == pytest.approx(steps[0].loss, rel=0.05)
+    assert steps[1].gradient == pytest.approx(steps[0].gradient, rel=0.3)
     alone = whole.train_step(images, labels, 0.0, 1).loss
     assert np.isfinite(alone) and alone != steps[0].loss, "without persons"
     nothing = whole.train_step(images, np.full_like(labels, 255), 1e-3, 1, masks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def test_a_tiny_network_learns_four_images(tmp_path):
     assert engine.describe()["parameters"] < 7_000_000
     engine.load(outcome.last)
     output = mhpdata.Output(dtype="uint8", persons="masks")
-    with mhpdata.Loader(tmp_path / "rec", "train", 4, given.view, output=output, threads=1) as loader:
+    with closing(mhpdata.Loader(tmp_path / "rec", "train", 4, given.view, output=output, threads=1)) as loader:
         (batch,) = loader
         parts, persons, shares = found_masks(engine.predict_persons(batch.images), batch)
     engine.close()
