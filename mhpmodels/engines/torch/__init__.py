@@ -7,7 +7,6 @@
     weights     files of weights, torch's and GluonCV's
     backbone    pretrained weights from ImageNet
     loss        cross-entropy over the labelled pixels
-    overlap_loss  Dice and Lovász-softmax beside it
     optimizer   SGD, Adam and AdamW, and their state
     statistics  backup of the running statistics during a step
     scaler      loss scaling for float16

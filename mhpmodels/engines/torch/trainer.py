@@ -33,13 +33,13 @@ from mhpmodels.engines.engine import Step
 from mhpmodels.engines.torch.copies import Ahead, normalise, on_device
 from mhpmodels.engines.torch.loss import output_losses, person_loss
 from mhpmodels.engines.torch.optimizer import STATE, Optimizer
-from mhpmodels.engines.torch.overlap_loss import OverlapLoss
 from mhpmodels.engines.torch.ranks import Ranks
 from mhpmodels.engines.torch.scaler import Scaler
 from mhpmodels.engines.torch.statistics import Statistics
 from mhpmodels.engines.torch.weights import fit
 from mhpmodels.networks.loss import LossNetwork
 from mhpmodels.networks.norm import synchronise
+from mhpmodels.networks.overlap_loss import OverlapLoss
 from mhpmodels.networks.own import blaming, take_outputs
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mhpdata.errors import CheckpointError
 from mhpdata.imagenet import DEVIATION, MEAN
+from mhpdata.labels import IGNORE
 from mhpdata.wording import either
 from mhpmodels.hub_folder import CONFIG, read_object
 from mhpmodels.networks.hf.segformer import open_segformer
@@ -29,7 +30,6 @@ OPENERS: dict[str, Callable[[Mapping[str, Any], int, Path], nn.Module]] = {
     "mask2former": open_mask2former,
 }
 """{model_type: function that builds the network from config.json, number of classes and folder, with its weights}."""
-MOST_CLASSES = 255
 _COPY = "Copy the file again from its source."
 
 
@@ -89,8 +89,8 @@ def open_folder(path: str | Path) -> Opened:
 def class_names(content: Mapping[str, Any], place: Path) -> tuple[str, ...]:
     """Return the names of the classes in order. Raises CheckpointError."""
     named = content.get("id2label")
-    expected = f'id2label with 2 to {MOST_CLASSES} names by "0", "1", and so on'
-    if not isinstance(named, dict) or not 2 <= len(named) <= MOST_CLASSES:
+    expected = f'id2label with 2 to {IGNORE} names by "0", "1", and so on'
+    if not isinstance(named, dict) or not 2 <= len(named) <= IGNORE:
         raise CheckpointError(place, "names no classes", expected, _COPY)
     names = [named.get(str(label)) for label in range(len(named))]
     if not all(isinstance(name, str) and name for name in names):

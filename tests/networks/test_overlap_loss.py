@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed here; enviro
 
 from torch_tiny import CLASSES, SIZE, config  # noqa: E402
 
-from mhpmodels.engines.torch.overlap_loss import OverlapLoss  # noqa: E402
+from mhpmodels.networks.overlap_loss import OverlapLoss  # noqa: E402
 
 NAIVE = {"dice": dice, "lovasz": lovasz}
 
@@ -98,7 +98,7 @@ def test_a_step_adds_the_losses_to_the_cross_entropy():
 
 def lovasz_by_torch(known):
     """Return the loss of more pixels than the naive one takes; test_the_loss_is_that_of_its_paper compares both."""
-    from mhpmodels.engines.torch.overlap_loss import lovasz_softmax
+    from mhpmodels.networks.overlap_loss import lovasz_softmax
 
     return float(lovasz_softmax(*map(torch.tensor, known)))
 
