@@ -142,6 +142,9 @@ def main(
         check_out(Path(worst), overwrite, ".png", "worst")
         Page()  # fails now if Matplotlib is missing
     cache = take_cache(given)
+    to = None
+    if labels is not None:
+        to = conversion_between(table_of_outputs(labels), table_of_labels(read_manifest(data).labels))
     score_of = partial(
         score,
         data,
@@ -154,9 +157,7 @@ def main(
         threads=workers,
         progress=progress(),
         cache=cache,
-        to=None
-        if labels is None
-        else conversion_between(table_of_outputs(labels), table_of_labels(read_manifest(data).labels)),
+        to=to,
     )
     found = score_of(pred)
     other = score_of(against) if against is not None else None
