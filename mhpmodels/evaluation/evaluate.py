@@ -263,7 +263,7 @@ class _Run:
             with tqdm(total=len(self.chosen.names), unit=" images", disable=self.hidden) as bar:
                 place = f"{self.inference.source} on {self.split.folder}, split {self.split.name}"
                 claims = self.claims if self.inference.person_maps else None
-                return validate(timed, loader, len(self.labels), bar.update, place, claims, self.becomes)
+                return validate(timed, loader, len(self.labels), bar.update, place, claims, becomes=self.becomes)
         finally:
             loader.close()
 

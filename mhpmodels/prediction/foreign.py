@@ -98,12 +98,19 @@ def open_foreign(path: Path, given: Mapping[str, Any], hints: Hints) -> ForeignP
 
 
 def foreign_config(given: Mapping[str, Any], labels: LabelTable) -> TrainConfig:
-    """Return the config of a network with these classes, which runs with torch unless ``given`` says otherwise.
+    """Return the config of a network with these classes, which runs with torch.
 
     Args:
         given: values of TrainConfig by flag.
         labels: classes of the network.
+
+    Raises:
+        OptionError: ``given`` describes a network, or another engine.
     """
+    for name in _DESCRIBED:
+        if name in given and (name, given[name]) != ("engine", "torch"):
+            remedy = f"Omit --{name}; the weights say it."
+            raise OptionError(name, f"{given[name]}, for another program's weights", "no such option", remedy)
     names, pairs = labels.labels.names, labels.labels.flip_pairs
     own = {"classes": len(names), "class_names": names, "flip_pairs": pairs, "contexts": 0}
     return TrainConfig.of(**{"engine": "torch", "batch_size": max(1, given.get("ngpus", 0)), **given, **own})
@@ -149,4 +156,6 @@ def _known_schp(path: Path, outputs: int, hints: Hints) -> Known:
     return KNOWN["schp-lip"]
 
 
+_DESCRIBED = ("model", "backbone", "classes", "aux", "engine")
+"""Flags that another program's weights determine."""
 _NAME_THEM = "Pass --labels with the label set of the outputs, or a JSON file with their names (mhp labels)."

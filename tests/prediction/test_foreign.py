@@ -25,7 +25,7 @@ from mhpmodels.files.png import decode_labels  # noqa: E402
 from mhpmodels.networks import known  # noqa: E402
 from mhpmodels.networks.preprocessing import Preprocessing  # noqa: E402
 from mhpmodels.networks.schp.network import SCHP  # noqa: E402
-from mhpmodels.prediction.foreign import Hints  # noqa: E402
+from mhpmodels.prediction.foreign import Hints, foreign_config  # noqa: E402
 from mhpmodels.prediction.trained import inference_of, label_table_of, open_trained, short_side  # noqa: E402
 
 
@@ -123,7 +123,7 @@ def test_a_network_without_a_table_is_refused(weights, small, packed, tmp_path):
     file = tmp_path / "parts.json"
     file.write_text(json.dumps({"name": "parts", "classes": ["background", *(f"part {k}" for k in range(17))]}))
     done = run(eval_command, "--data", packed, "--checkpoint", weights, "--split", "val", "--labels", file)
-    assert done.exit_code == 2 and "no class of parts has a counterpart in mhp-v1" in str(done.exception or done.output)
+    assert done.exit_code == 2 and "no class of parts has a counterpart in mhp-v1" in done.output
 
 
 def test_label_sets_of_weights_that_are_not_known(weights, tmp_path):
@@ -139,6 +139,14 @@ def test_label_sets_of_weights_that_are_not_known(weights, tmp_path):
     assert "Pass --labels" in caught.value.remedy
     engine = open_trained(tmp_path / "a.pth", {}, hints=Hints(labels="viton-13"))
     assert label_table_of(engine) is table_of("viton-13") and engine.describe()["weights"]["name"] == "schp"
+
+
+@pytest.mark.parametrize("given", [{"model": "psp"}, {"classes": 18}, {"engine": "mxnet"}])
+def test_options_that_the_weights_determine_are_refused(given):
+    assert foreign_config({"engine": "torch", "base_size": 64}, table_of("atr")).view.base_size == 64
+    with pytest.raises(OptionError, match="for another program's weights") as caught:
+        foreign_config(given, table_of("atr"))
+    assert caught.value.remedy == f"Omit --{next(iter(given))}; the weights say it."
 
 
 def test_mhps_own_weights_take_no_label_set(tmp_path):
