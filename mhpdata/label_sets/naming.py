@@ -91,10 +91,24 @@ def conversion_between(source: LabelTable, target: LabelTable) -> Conversion | N
 
 
 def lookup(one: Conversion) -> np.ndarray:
-    """Return the label that each label becomes: uint8 (256,), IGNORE for classes that are lost."""
+    """Return the label that each predicted label becomes: uint8 (256,).
+
+    A class that is lost becomes background, since each pixel of a prediction needs a class; IGNORE stands for values
+    that are no class of the source.
+    """
     table = np.full(256, IGNORE, np.uint8)
     labels = {name: label for label, name in enumerate(one.target.labels.names)}
     for label, new in enumerate(one.table.values()):
-        if new is not None:
-            table[label] = labels[new]
+        table[label] = 0 if new is None else labels[new]
     return table
+
+
+def conversion_lines(one: Conversion) -> list[str]:
+    """Return what a conversion of predictions merges and loses, in sentences."""
+    lines = [f"Labels of {one.source.name}, converted to those of {one.target.name}."]
+    lines += [f"Merged into {new}: {', '.join(olds)}." for new, olds in one.merged.items() if olds != [new]]
+    if one.lost:
+        lines.append(f"Without a counterpart, so they become background: {', '.join(one.lost)}.")
+    if one.empty:
+        lines.append(f"Never predicted, as no class becomes them: {', '.join(one.empty)}.")
+    return lines + [f"Differs: {text}." for text in one.differs]

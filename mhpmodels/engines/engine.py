@@ -90,8 +90,9 @@ class Predictor(Protocol):
 class ForeignPredictor(Predictor, Protocol):
     """Interface of a predictor with weights that mhp did not train.
 
-    ``predict`` takes uint8 (N, H, W, 3), RGB, only, and normalises as ``preprocessing`` says; ``describe`` also returns
-    ``weights``, as ``foreign_facts`` does. The config has the class names of ``labels``.
+    ``predict`` takes uint8 (N, H, W, 3), RGB, and normalises as ``preprocessing`` says; only if that is IMAGENET, it
+    also gets normalised float32 (N, 3, H, W). ``describe`` also returns ``weights``, as ``foreign_facts`` does. The
+    config has the class names of ``labels``.
 
     Attributes:
         preprocessing: what the network expects of its input.

@@ -29,6 +29,8 @@ from tqdm import tqdm
 
 from mhpdata.errors import OptionError
 from mhpdata.images.resize import resize_image
+from mhpdata.label_sets.meanings import Conversion
+from mhpdata.label_sets.naming import lookup
 from mhpdata.labels import IGNORE, LabelSet
 from mhpdata.loading.batch import Batch
 from mhpdata.loading.loader import Loader
@@ -50,6 +52,7 @@ from mhpmodels.evaluation.truth import labels_of_size, person_runs, true_persons
 from mhpmodels.inference.pieces import SCALES, Inference, Predict, input_size
 from mhpmodels.inference.rescale import labels_at
 from mhpmodels.models import HEAD_MAPS
+from mhpmodels.networks.preprocessing import IMAGENET
 from mhpmodels.persons.masks import score_masks
 from mhpmodels.persons.precision import Claims, claim_people, rank, score_persons
 from mhpmodels.persons.queries import find_people
@@ -66,6 +69,7 @@ def validate(
     place: str = "logits",
     claims: list[Claims] | None = None,
     person_maps: int = HEAD_MAPS,
+    becomes: NDArray[np.uint8] | None = None,
 ) -> Confusion:
     """Score the batches of a ``CentreCrop`` loader, as training does after an epoch.
 
@@ -78,6 +82,7 @@ def validate(
         claims: receives the persons of each image; ``predict`` then also returns the maps of the heads of persons, as
             ``PersonPredictor.predict_persons``, and the loader the masks of persons.
         person_maps: number of these maps.
+        becomes: uint8 (256,), the label of the data for each label of the network; None if they are the same.
 
     Returns:
         The confusion matrix of this rank's images; ``merge`` those of all ranks.
@@ -95,22 +100,28 @@ def validate(
             scores = predict(batch.images)
             logits = scores if claims is None else scores[:, :-person_maps]
             predicted = most_likely(logits, place)
-            confusion.update(predicted, batch.labels)
+            converted = predicted if becomes is None else becomes[predicted]
+            confusion.update(converted, batch.labels)
             if claims is not None:
-                claims += _claims(batch, logits, scores[:, -person_maps:], predicted, classes)
+                claims += _claims(batch, logits, scores[:, -person_maps:], (predicted, converted), classes)
         if progress is not None:
             progress(len(batch.indices))
     return confusion
 
 
 def _claims(
-    batch: Batch, logits: NDArray[np.float32], maps: NDArray[np.float32], predicted: NDArray[np.uint8], classes: int
+    batch: Batch,
+    logits: NDArray[np.float32],
+    maps: NDArray[np.float32],
+    predicted: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+    classes: int,
 ) -> Iterator[Claims]:
-    """Yield the claims of each image of a batch, except for damaged ones."""
+    """Yield the claims of each image of a batch, except for damaged ones; ``predicted`` are labels of the network and
+    of the data."""
     assert batch.masks is not None and batch.counts is not None
     for i in np.flatnonzero(batch.indices >= 0).tolist():
-        people = find_people(logits[i], maps[i], predicted[i])
-        yield claim_people(people, predicted[i], batch.masks[i, : batch.counts[i]], classes)
+        people = find_people(logits[i], maps[i], predicted[0][i])
+        yield claim_people(people, predicted[1][i], batch.masks[i, : batch.counts[i]], classes)
 
 
 def evaluate(
@@ -123,6 +134,7 @@ def evaluate(
     choose: Choose = Choose(),
     remap: str | Path | None = None,
     batch_size: int = 16,
+    to: Conversion | None = None,
     **reading: Unpack[Reading],
 ) -> Evaluation:
     """Evaluate a network on a split of a packed folder.
@@ -136,6 +148,7 @@ def evaluate(
         choose: images to evaluate, by protocol and duplicates.
         remap: label mapping for ``mhpdata.remap``, the same as in training.
         batch_size: number of crops per batch; whole images are predicted one by one.
+        to: table from the network's classes to those of the data; None if they are the same.
         reading: threads, progress and cache, as ``Reading`` describes.
 
     Raises:
@@ -156,8 +169,10 @@ def evaluate(
         if remap is not None:
             rules, layout = read_remap(remap), opened.manifest.layout
             table, labels = rules.table(layout, labels), rules.labels([(layout, labels)])
-        _check(opened, chosen, inference, len(labels))
-        run = _Run(inference, opened, chosen, size, hidden(reading.get("progress", False)), labels, table, remap)
+        _check(opened, chosen, inference, len(labels) if to is None else len(to.source.labels))
+        becomes = None if to is None else lookup(to)
+        bar = hidden(reading.get("progress", False))
+        run = _Run(inference, opened, chosen, size, bar, labels, table, remap, becomes)
         confusion = run.crops(batch_size, threads) if mode == "crop" else run.pictures(mode == "source", threads)
     finally:
         opened.close()
@@ -178,6 +193,7 @@ def evaluate(
         in_pieces=run.in_pieces,
         seen=chosen.seen,
         milliseconds=1000 * statistics.median(run.seconds[1:] or run.seconds),
+        to=to,
     )
 
 
@@ -215,13 +231,15 @@ class _Run:
     labels: LabelSet
     table: NDArray[np.uint8]
     remap: str | Path | None
+    becomes: NDArray[np.uint8] | None = None
     seconds: list[float] = field(default_factory=list)
     claims: list[Claims] = field(default_factory=list)
     in_pieces: int = 0
 
     def crops(self, batch_size: int, threads: int | None) -> Confusion:
         """Score centre crops, in batches as in training; one by one for several scales or mirrored images."""
-        batched = self.inference.scales == (1.0,) and not self.inference.mirror
+        own = self.inference.preprocessing == IMAGENET  # the loader's normalisation
+        batched = own and self.inference.scales == (1.0,) and not self.inference.mirror
         predict = self.inference.predict if batched else self._each
 
         def timed(images: NDArray[Any]) -> NDArray[np.float32]:
@@ -248,8 +266,8 @@ class _Run:
             with tqdm(total=len(self.chosen.names), unit=" images", disable=self.hidden) as bar:
                 place = f"{self.inference.source} on {self.split.folder}, split {self.split.name}"
                 claims = self.claims if self.inference.person_maps else None
-                maps = self.inference.person_maps
-                return validate(timed, loader, len(self.labels), bar.update, place, claims, maps)
+                maps, count = self.inference.person_maps, len(self.labels)
+                return validate(timed, loader, count, bar.update, place, claims, maps, self.becomes)
         finally:
             loader.close()
 
@@ -268,6 +286,7 @@ class _Run:
                 same = size == image.shape[:2]
                 predicted = most_likely(scores, place) if same else labels_at(scores, size, place)
                 people = find_people(scores, maps, predicted) if self.inference.person_maps else None
+                predicted = predicted if self.becomes is None else self.becomes[predicted]
                 self.seconds.append(time.perf_counter() - begun)
                 self.in_pieces += self.inference.pieces(image.shape[:2]) > 1
                 confusion.update(predicted, labels)

@@ -9,6 +9,7 @@ Importing this module imports no framework.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,18 @@ PRESETS = {
     "schp": Preprocessing(bgr=True, fit="pad"),
 }
 """{name: input of ONNX files that do not describe it}: ImageNet's mean and deviation, -1..1, 0..1, or SCHP's."""
+
+
+def facts_line(facts: Mapping[str, Any]) -> str:
+    """Return what ``foreign_facts`` says, as one line of text."""
+    given = facts["preprocessing"]
+    size = given["size"] if isinstance(given["size"], str) else " x ".join(map(str, given["size"]))
+    fit = f", {given['fit']}" if given["fit"] else ""
+    numbers = "; ".join(", ".join(f"{x:g}" for x in given[key]) for key in ("mean", "deviation"))
+    return (
+        f"Network: {facts['name']}, {facts['outputs']} classes of {facts['labels']}; input {size}{fit}, "
+        f"{given['channels']}, normalised by {numbers}. Licence: {facts['licence']}."
+    )
 
 
 def known_by_outputs(model: str, outputs: int) -> Known | None:

@@ -8,7 +8,8 @@
 As in Panoptic-DeepLab (Cheng et al., CVPR 2020, arXiv 1911.10194). A centre is a pixel of the heatmap that is above a
 threshold and has the largest value of a square window around it, a sixth of the image's short side wide; the first of
 equal values in reading order is kept. A person's score is the heatmap's value at its centre times the mean probability
-of its pixels' labels.
+of the labels at its first and every SAMPLE-th pixel in reading order: neighbours have nearly the same probability, and
+that of all pixels would take most of the time.
 
 In:  logits float32 (C, h, w); maps float32 (3, h, w): heatmap, offset down and to the right in pixels of the maps;
      labels uint8 (H, W), 0 for background. H, W may differ from h, w: a pixel takes the nearest one of the maps.
@@ -22,7 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.kernels.arrays import Bytes, Doubles, Floats, Longs
+from mhpdata.images.nearest_pixel import nearest_index
+from mhpdata.kernels.arrays import Bytes, Doubles, Floats, Ints, Longs
 from mhpdata.kernels.jit import callee, kernel
 from mhpdata.masks.merge import MAX_PERSONS
 
@@ -32,6 +34,8 @@ WINDOW_SHARE = 6
 """The window's side is the short side divided by this."""
 LEAST = 60
 """Number of pixels below which a person is dropped."""
+SAMPLE = 16
+"""One of this many pixels of a person counts for its score."""
 
 
 class People(NamedTuple):
@@ -44,6 +48,14 @@ class People(NamedTuple):
 
     persons: NDArray[np.uint8]
     scores: tuple[float, ...]
+
+
+class _Found(NamedTuple):
+    """The person of each pixel, and counts and sums per person: uint8 (H, W), int64 (256,), float64 (256,)."""
+
+    persons: Bytes
+    areas: Longs
+    sums: Doubles
 
 
 def group(
@@ -66,15 +78,18 @@ def group(
     """
     side = max(1, min(maps.shape[1:]) // WINDOW_SHARE) | 1 if window is None else window
     centres, values = find_centres(np.ascontiguousarray(maps[0]), side, threshold)
-    sure = np.zeros(logits.shape[1:], np.float32)
     persons, areas, sums = np.empty(labels.shape, np.uint8), np.zeros(256, np.int64), np.zeros(256, np.float64)
-    scores_of, maps = np.ascontiguousarray(logits), np.ascontiguousarray(maps)
-    _assign(np.ascontiguousarray(labels), scores_of, maps, sure, centres, persons, areas, sums)
+    rows, columns = (nearest_index(n_in, n_out) for n_in, n_out in zip(maps.shape[1:], labels.shape, strict=True))
+    of_labels, of_logits, of_maps = map(np.ascontiguousarray, (labels, logits, maps))
+    _assign(of_labels, of_logits, of_maps, rows, columns, centres, _Found(persons, areas, sums))
     kept = [k for k in range(1, len(centres) + 1) if areas[k] >= least]
-    table = np.zeros(256, np.uint8)
-    table[kept] = np.arange(1, len(kept) + 1)
-    scores = tuple(float(max(0.0, values[k - 1]) * sums[k] / areas[k]) for k in kept)
-    return People(table[persons], scores)
+    seen = -(-areas // SAMPLE)
+    scores = tuple(float(max(0.0, values[k - 1]) * sums[k] / seen[k]) for k in kept)
+    if len(kept) < len(centres):
+        table = np.zeros(256, np.uint8)
+        table[kept] = np.arange(1, len(kept) + 1)
+        persons = table[persons]
+    return People(persons, scores)
 
 
 def find_centres(
@@ -89,7 +104,7 @@ def find_centres(
     """
     found = np.empty(heat.shape, np.uint8)
     _peaks(heat, window // 2, np.float32(threshold), found)
-    ys, xs = np.nonzero(found)
+    ys, xs = np.divmod(np.flatnonzero(found.view(np.bool_)), heat.shape[1])
     values = heat[ys, xs]
     order = np.argsort(-values, kind="stable")[:MAX_PERSONS]
     return np.ascontiguousarray(np.stack([ys, xs], 1)[order], np.float32), values[order]
@@ -103,10 +118,10 @@ def _peaks(heat: Floats, reach: int, threshold: np.float32, found: Bytes) -> Non
         for x in range(width):
             value = heat[y, x]
             peak = value > threshold
-            # neighbours first: they end the search for almost every pixel that is no peak
-            for near in (min(1, reach), reach):
-                if not peak:
-                    break
+            near, done = 0, not peak
+            while not done:
+                # neighbours first: they end the search for almost every pixel that is no peak
+                near = min(reach, 3 * near + 1)
                 for v in range(max(0, y - near), min(height, y + near + 1)):
                     for u in range(max(0, x - near), min(width, x + near + 1)):
                         other = heat[v, u]
@@ -115,6 +130,7 @@ def _peaks(heat: Floats, reach: int, threshold: np.float32, found: Bytes) -> Non
                             break
                     if not peak:
                         break
+                done = not peak or near == reach
             found[y, x] = 1 if peak else 0
 
 
@@ -133,35 +149,28 @@ def _probability(logits: Floats, y: int, x: int) -> np.float32:
 
 @kernel
 def _assign(
-    labels: Bytes,
-    logits: Floats,
-    maps: Floats,
-    sure: Floats,
-    centres: Floats,
-    persons: Bytes,
-    areas: Longs,
-    sums: Doubles,
+    labels: Bytes, logits: Floats, maps: Floats, rows: Ints, columns: Ints, centres: Floats, found: _Found
 ) -> None:
-    """Write the person of each labelled pixel, and add up the pixels and probabilities of each person.
+    """Write the person of each labelled pixel, count each person's pixels and add up probabilities of some of them.
 
-    ``sure``, zeros (h, w), keeps probabilities, which are computed where they are needed: for 768 x 768 pixels and 19
-    classes all of them take 61 ms.
+    For 768 x 768 pixels, half of them labelled, 19 classes and 5 centres: 7 ms, 3 of them for the probabilities, which
+    take 40 for all pixels. One centre after the other for a whole row, with arrays of the distances, took 2 ms more.
     """
-    (height, width), (h, w) = labels.shape, sure.shape
-    for y in range(height):
-        v = (2 * y + 1) * h // (2 * height)
-        for x in range(width):
+    persons, areas, sums = found.persons, found.areas, found.sums
+    for y in range(labels.shape[0]):
+        v = rows[y]
+        for x in range(labels.shape[1]):
             owner = 0
             if labels[y, x] != 0:
-                u = (2 * x + 1) * w // (2 * width)
+                u = columns[x]
                 cy, cx, best = np.float32(v) + maps[1, v, u], np.float32(u) + maps[2, v, u], np.float32(np.inf)
                 for k in range(centres.shape[0]):
-                    distance = (cy - centres[k, 0]) ** 2 + (cx - centres[k, 1]) ** 2
+                    dy, dx = cy - centres[k, 0], cx - centres[k, 1]
+                    distance = dy * dy + dx * dx
                     if distance < best:
                         best, owner = distance, k + 1
-                areas[owner] += 1
                 if owner:
-                    if sure[v, u] == 0:
-                        sure[v, u] = _probability(logits, v, u)
-                    sums[owner] += sure[v, u]
+                    if areas[owner] % SAMPLE == 0:
+                        sums[owner] += _probability(logits, v, u)
+                    areas[owner] += 1
             persons[y, x] = owner

@@ -12,13 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
-from mhpdata.errors import CheckpointError
+from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.label_sets.naming import table_of_outputs
 from mhpdata.label_sets.table import LabelTable
 from mhpdata.options import check_choice
 from mhpdata.wording import counted
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import ForeignPredictor, Predictor
+from mhpmodels.engines.onnx import OnnxEngine
 from mhpmodels.networks.known import KNOWN, PRESETS, SCHP, Known, foreign_facts, known_by_outputs
 
 TORCH_SUFFIXES = (".pth", ".pt")
@@ -43,9 +44,43 @@ class Hints:
         if self.preprocessing is not None:
             check_choice("preprocessing", self.preprocessing, tuple(PRESETS))
 
+    def refuse(self, path: str | Path) -> None:
+        """Raise OptionError if labels or preprocessing are given, for a network that describes itself."""
+        for name in ("labels", "preprocessing"):
+            if (value := getattr(self, name)) is not None:
+                found = f"{value}, for {path}, which mhp train or mhp convert wrote"
+                raise OptionError(name, found, "no such option", f"Omit --{name}; the network describes itself.")
+
+
+def open_onnx(path: str | Path, config: TrainConfig, hints: Hints) -> Predictor:
+    """Open an ONNX file: mhp's own, or another program's with the label set and the preprocessing of ``hints``.
+
+    Raises:
+        CheckpointError, EngineError, MissingError: as for ``OnnxEngine``.
+        OptionError: the label set does not fit, or is needed and was not given.
+    """
+    engine = OnnxEngine(path, config)
+    try:
+        if engine.named or (engine.own and hints.labels is None and hints.preprocessing is None):
+            hints.refuse(path)
+            return engine
+        outputs = engine.config.network.classes
+        if hints.labels is not None:
+            labels = table_of_outputs(hints.labels, outputs)
+        elif hints.data is not None and len(hints.data.labels) == outputs:
+            labels = hints.data
+        else:
+            found = f"not given, for {path}, which has {counted(outputs, 'output')} and names no classes"
+            raise OptionError("labels", found, "the label set of the outputs", _NAME_THEM)
+        engine.adopt(labels, PRESETS[hints.preprocessing or "imagenet"])
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
 
 def open_foreign(path: Path, given: Mapping[str, Any], hints: Hints) -> ForeignPredictor | None:
-    """Open weights of another program; return None if the path is something else.
+    """Open weights of another program, apart from ONNX files; return None if the path is something else.
 
     Args:
         path: path of the weights.
@@ -63,12 +98,19 @@ def open_foreign(path: Path, given: Mapping[str, Any], hints: Hints) -> ForeignP
 
 
 def foreign_config(given: Mapping[str, Any], labels: LabelTable) -> TrainConfig:
-    """Return the config of a network with these classes, which runs with torch unless ``given`` says otherwise.
+    """Return the config of a network with these classes, which runs with torch.
 
     Args:
         given: values of TrainConfig by flag.
         labels: classes of the network.
+
+    Raises:
+        OptionError: ``given`` describes a network, or another engine.
     """
+    for name in _DESCRIBED:
+        if name in given and (name, given[name]) != ("engine", "torch"):
+            remedy = f"Omit --{name}; the weights say it."
+            raise OptionError(name, f"{given[name]}, for another program's weights", "no such option", remedy)
     names, pairs = labels.labels.names, labels.labels.flip_pairs
     own = {"classes": len(names), "class_names": names, "flip_pairs": pairs, "contexts": 0}
     return TrainConfig.of(**{"engine": "torch", "batch_size": max(1, given.get("ngpus", 0)), **given, **own})
@@ -114,4 +156,6 @@ def _known_schp(path: Path, outputs: int, hints: Hints) -> Known:
     return KNOWN["schp-lip"]
 
 
+_DESCRIBED = ("model", "backbone", "classes", "aux", "engine")
+"""Flags that another program's weights determine."""
 _NAME_THEM = "Pass --labels with the label set of the outputs, or a JSON file with their names (mhp labels)."

@@ -20,12 +20,12 @@ from mhpdata.remap import read_remap
 from mhpdata.storage.manifest import Manifest
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines.engine import PersonPredictor, Predictor, installed, open_engine
-from mhpmodels.engines.onnx import SUFFIX, OnnxEngine
+from mhpmodels.engines.onnx import SUFFIX
 from mhpmodels.files import checkpoint
 from mhpmodels.files.checkpoint import Checkpoint
 from mhpmodels.inference.pieces import SCALES, WINDOW, Inference
 from mhpmodels.networks.preprocessing import IMAGENET, Preprocessing
-from mhpmodels.prediction.foreign import Hints, labels_of_network, open_foreign
+from mhpmodels.prediction.foreign import Hints, labels_of_network, open_foreign, open_onnx
 from mhpmodels.prediction.hub import open_hub
 
 NETWORK = ("model", "backbone", "classes", "aux", "persons")
@@ -109,12 +109,13 @@ def open_trained(
         CheckpointError, OptionError: as for ``trained_config``, or the weights belong to another network.
     """
     if Path(path).suffix == SUFFIX:
-        return OnnxEngine(path, TrainConfig.of(**{**_devices(given), **given}))
+        return open_onnx(path, TrainConfig.of(**{**_devices(given), **given}), hints)
     foreign = open_foreign(check_path("checkpoint", path), given, hints)
     if foreign is None:
         foreign = open_hub(check_path("checkpoint", path), given, hints)
     if foreign is not None:
         return foreign
+    hints.refuse(path)
     weights, config = trained_config(path, given, classes)
     if persons and config.machine.engine == "torch" and not weights.with_suffix(".json").exists():
         config = config.changed(persons=True)

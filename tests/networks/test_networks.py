@@ -43,6 +43,7 @@ def gluon(mx):
 
 def their_network(mx, gluon, model, crop, rng):
     """Initialise GluonCV's network as GluonCV does, with non-default running statistics and no dropout."""
+    mx.random.seed(0)  # otherwise the weights depend on the tests before, and some exceed the tolerance
     network = gluon[model](19, backbone="resnet50", pretrained_base=False, crop_size=crop, aux=True)
     network.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="out", magnitude=2), force_reinit=True)
     for name in HEADS:

@@ -30,7 +30,7 @@ WEIGHTS = {
     "swin_base": 86.7,
     "swin_large": 195.0,
     "convnextv2_atto": 3.4,
-    "convnextv2_femto": 4.8,
+    "convnextv2_femto": 4.85,
     "convnextv2_pico": 8.5,
     "convnextv2_nano": 15.0,
     "convnextv2_tiny": 27.9,

@@ -97,7 +97,12 @@ class TorchPredictor:
 
 
 def normalise(images: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """Return uint8 (N, H, W, 3) RGB images as float32 (N, 3, H, W), as the network expects them."""
+    """Return uint8 (N, H, W, 3) RGB images as float32 (N, 3, H, W), as the network expects them.
+
+    Floating-point images (N, 3, H, W) are already normalised, as the loader's are by ImageNet's mean and deviation.
+    """
+    if images.dtype != torch.uint8:
+        return images.float()
     mean, deviation = (
         torch.tensor(x, device=images.device)[:, None, None] for x in (preprocessing.mean, preprocessing.deviation)
     )

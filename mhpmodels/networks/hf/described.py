@@ -108,7 +108,7 @@ def take_fields(content: Mapping[str, Any], place: object, kinds: tuple[str, ...
         CheckpointError: the architecture is unknown, or a value is outside its limits.
     """
     kind = content.get("model_type")
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         remedy = "Pass the folder of such a model, or omit it."
         raise CheckpointError(place, f"model_type is {str(kind)[:80]!r}", either(kinds), remedy)
     taken: dict[str, Any] = {"model_type": kind}

@@ -75,7 +75,7 @@ def open_folder(path: str | Path) -> Opened:
     folder = Path(path).expanduser()
     content = read_object(folder / CONFIG)
     kind = content.get("model_type")
-    if kind not in OPENERS:
+    if not isinstance(kind, str) or kind not in OPENERS:
         remedy = "Pass the folder of such a network, or export yours to ONNX and pass the .onnx file."
         raise CheckpointError(folder / CONFIG, f"model_type is {str(kind)[:80]!r}", either(tuple(OPENERS)), remedy)
     names = class_names(content, folder / CONFIG)
