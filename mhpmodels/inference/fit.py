@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.images.nearest_pixel import nearest_index
 from mhpdata.images.resize import resize_image
 from mhpdata.opencv import cv2
 from mhpmodels.inference.rescale import Logits
@@ -54,9 +55,7 @@ def fit_back(logits: Logits, size: tuple[int, int], fit: str, nearest: bool = Fa
         float32 (C, h, w).
     """
     if nearest and fit == "stretch":
-        rows, columns = (
-            (2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, logits.shape[1:], strict=True)
-        )
+        rows, columns = (nearest_index(old, new) for old, new in zip(logits.shape[1:], size, strict=True))
         return np.ascontiguousarray(logits[:, rows[:, None], columns])
     flags = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
     out = np.empty((len(logits), *size), np.float32)

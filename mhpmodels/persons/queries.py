@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mhpdata.images.nearest_pixel import nearest_index
 from mhpmodels.models import QUERY_MAPS
 from mhpmodels.persons.grouping import LEAST, People, group
 
@@ -37,7 +38,7 @@ def collect(maps: NDArray[np.float32], labels: NDArray[np.uint8], least: int = L
         least: number of labelled pixels below which a person is dropped.
     """
     (height, width), (h, w) = labels.shape, maps.shape[1:]
-    rows, columns = ((2 * np.arange(new) + 1) * old // (2 * new) for new, old in ((height, h), (width, w)))
+    rows, columns = nearest_index(h, height), nearest_index(w, width)
     owners = maps[0].astype(np.uint8)
     scores = np.zeros(256)
     scores[owners] = maps[1]
