@@ -46,7 +46,7 @@ ready:
 # --- environments ---------------------------------------------------------------------------------------------------------
 
 $(VENV)/demo/.ready: EXTRAS := viz
-$(VENV)/a/.ready: EXTRAS := mxnet,onnx,viz,dev
+$(VENV)/a/.ready: EXTRAS := mxnet,onnx,hf,viz,dev
 $(VENV)/demo/.ready $(VENV)/a/.ready: MORE := $(TORCH)
 $(VENV)/b/.ready: EXTRAS := viz,dask,fetch,dev
 $(VENV)/lightning/.ready: EXTRAS := torch

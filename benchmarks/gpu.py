@@ -41,7 +41,7 @@ import mhpdata
 from mhpdata.synth.writing.folder import synthesize
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import Engine, open_engine
-from mhpmodels.recipe import BACKBONES, MODELS
+from mhpmodels.models import GLUONCV, RESNETS
 from mhpmodels.training.meter import Stopwatch
 from mhpmodels.training.schedule import step_seed
 
@@ -144,9 +144,9 @@ def run(engine: Engine, source: Source, steps: int) -> None:
 @click.command(context_settings={"show_default": True})
 @click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda")
 @click.option("--images", default=242, help="Number of images of mhp-synth.")
-@click.option("--model", "models", multiple=True, type=click.Choice(MODELS), default=MODELS)
+@click.option("--model", "models", multiple=True, type=click.Choice(tuple(GLUONCV)), default=tuple(GLUONCV))
 @click.option("--dtype", "dtypes", multiple=True, default=("float32", "bfloat16"))
-@click.option("--backbone", type=click.Choice(BACKBONES), default="resnet50")
+@click.option("--backbone", type=click.Choice(RESNETS), default="resnet50")
 @click.option("--crop", default=768)
 @click.option("--batch", default=16)
 @click.option("--workers", default=8, help="Threads of mhp, or processes of the peer.")

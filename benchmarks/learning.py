@@ -30,7 +30,7 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import ENGINES
 from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.files import checkpoint
-from mhpmodels.recipe import MODELS
+from mhpmodels.models import GLUONCV
 from mhpmodels.training.feed import Feed
 from mhpmodels.training.tables import read_epochs, read_steps
 
@@ -49,12 +49,12 @@ THREADS = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
 
 @click.command()
 @click.option("--engine", type=click.Choice(tuple(ENGINES)), default="mxnet", show_default=True)
-@click.option("--model", "models", multiple=True, type=click.Choice(MODELS), help="[default: all]")
+@click.option("--model", "models", multiple=True, type=click.Choice(tuple(GLUONCV)), help="[default: all]")
 @click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder for images and runs; kept.")
 @click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))
 def main(engine: str, models: tuple[str, ...], work: Path, out: Path) -> None:
     """Train the networks and write a table."""
-    rows = [learn(work, engine, model) for model in models or MODELS]
+    rows = [learn(work, engine, model) for model in models or GLUONCV]
     where = machine("numpy", *ENGINES[engine])
     curves = "\n".join(f"- {row['model']}: {', '.join(row['curve'])}" for row in rows)
     figures = [{name: value for name, value in row.items() if not isinstance(value, list)} for row in rows]

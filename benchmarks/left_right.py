@@ -23,14 +23,14 @@ from learning import learn
 
 from mhpdata.labels import MHP_V1
 from mhpmodels.engines.engine import ENGINES
-from mhpmodels.recipe import MODELS
+from mhpmodels.models import GLUONCV
 
 SIDES = [label for pair in MHP_V1.flip_pairs for label in pair]
 
 
 @click.command()
 @click.option("--engine", type=click.Choice(tuple(ENGINES)), default="mxnet", show_default=True)
-@click.option("--model", type=click.Choice(MODELS), default="psp", show_default=True)
+@click.option("--model", type=click.Choice(tuple(GLUONCV)), default="psp", show_default=True)
 @click.option("--seeds", default="0,1", show_default=True)
 @click.option("--work", required=True, type=click.Path(path_type=Path), help="Folder for images and runs; kept.")
 @click.option("--out", default="benchmarks/results", show_default=True, type=click.Path(path_type=Path))

@@ -11,7 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from mhpdata.errors import MissingError
 
-NEEDED = ("cvtColor", "getNumThreads", "imdecode", "imencode", "remap", "resize", "setNumThreads", "warpAffine")
+NEEDED = (
+    *("cvtColor", "getAffineTransform", "getNumThreads", "imdecode", "imencode", "remap", "resize", "setNumThreads"),
+    "warpAffine",
+)
 """Functions that a working cv2 has, at least one from each of its modules that mhp uses."""
 PACKAGES = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")
 

@@ -23,14 +23,14 @@ from mhpdata.settings.mixing import Mix
 from mhpdata.settings.rules import Checked, Option, check_kind, options_of
 from mhpdata.settings.views import BACKGROUND, TrainCrop
 from mhpdata.wording import counted, error_in_words
-from mhpmodels.recipe import MODELS, Data, Loss, Machine, Network, Optimization, Run, Schedule
+from mhpmodels.conflicts import TORCH_ONLY, check_backbone, check_engine, check_old_recipe, check_own_loss
+from mhpmodels.models import MODELS
+from mhpmodels.recipe import Data, Loss, Machine, Network, Optimization, Run, Schedule
 
-MULTIPLE = {"icnet": 16, "psp": 8}
+MULTIPLE = {name: model.multiple for name, model in MODELS.items()}
 """The training crop must be a multiple of this, by model."""
 SUFFIXES = {"mxnet": ".params", "torch": ".pt"}
 """Suffix of weight files, by engine."""
-TORCH_ONLY = {"accumulate": 1, "ema": 0.0, "compile": False, "persons": False}
-"""Options of the torch engine, with the only value that other engines accept."""
 PERSONS = "persons"
 """Name of the heads that tell persons apart among a network's children, and of their output in ONNX files."""
 
@@ -83,16 +83,10 @@ class TrainConfig:
             object.__setattr__(self, "view", self.view.as_gluoncv())
         self._check_data()
         self._check_sizes()
-        if self.run.old_recipe and self.network.persons:
-            found, remedy = "given with old_recipe", "Omit --persons, which GluonCV does not have, or --old-recipe."
-            raise OptionError("persons", found, "one of the two", remedy)
-        own = ":" in self.network.model
-        for flag, value in {**TORCH_ONLY, **({"model": None} if own else {})}.items():
-            if self.machine.engine != "torch" and self.value(flag) != value:
-                found = f"{self.value(flag)} with engine {self.machine.engine}"
-                instead = "omit this option" if value is not None else f"choose the model {' or '.join(MODELS)}"
-                remedy = f'Pass --engine torch (Python: engine="torch"), or {instead}.'
-                raise OptionError(flag, found, "engine torch", remedy)
+        check_old_recipe(self.run.old_recipe, self.network, self.loss)
+        check_engine(self.machine.engine, self.network, self.optim, {flag: self.value(flag) for flag in TORCH_ONLY})
+        check_backbone(self.network)
+        check_own_loss(self.network, self.loss)
 
     def _check_sizes(self) -> None:
         """Raise OptionError unless the batch fits the devices and the crop fits the network."""
@@ -152,6 +146,8 @@ class TrainConfig:
         A new ``ngpus`` above 0 also resets ``contexts`` to follow it, as in ``of``; on the CPU, ``contexts`` stays
         as it is unless given.
         """
+        if values.get("backbone", self.network.backbone) != self.network.backbone:
+            values = {"described": None, **values}  # read again from the other folder
         if values.get("ngpus"):
             values = {"contexts": 0, **values}
         return replace(self, **_groups(values, lambda group, given: replace(getattr(self, group), **given)))

@@ -24,15 +24,12 @@ from mhpdata.settings.rules import (
     option,
 )
 from mhpdata.wording import either
+from mhpmodels.hub_folder import read_config
+from mhpmodels.models import BACKBONES, HEAD_MAPS, HUGGING_FACE, MODELS, QUERY_MAPS, is_folder
 
-MODELS = ("icnet", "psp")
-BACKBONES = (
-    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
-    *("resnest50", "resnest101", "resnest200", "resnest269"),
-)
 DATASETS = ("mhp",)
-OPTIMIZERS = ("sgd", "adam")
-SCHEDULES = ("poly", "constant")
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("poly", "cosine", "constant")
 DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -48,13 +45,25 @@ class _Model(Rule):
         return value
 
 
+class _Backbone(Rule):
+    """A name of BACKBONES, a folder's path, or "" for the model's own."""
+
+    def take(self, name: str, value: Any, usual: Any) -> Any:
+        """Return the text; raise OptionError for any other."""
+        Text().take(name, value, usual)
+        if value and value not in BACKBONES and not is_folder(value):
+            remedy = "Pass one of these, or a folder's path with a separator, such as ./mit-b2."
+            raise OptionError(name, repr(value), either(BACKBONES), remedy)
+        return value
+
+
 class _FirstWeights(Rule):
     """None, "store", or a file's path."""
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
         """Return the text; raise OptionError for anything else."""
         if not isinstance(value, str | None):
-            expected = "'store' for GluonCV's weights, or the path of a .params file"
+            expected = "'store' for GluonCV's weights, or the path of a .params file or a folder"
             raise OptionError(name, in_words(value), expected, "Pass a string, or None for random weights.")
         return value
 
@@ -64,9 +73,21 @@ class Network(Checked):
     """The network. Empty ``class_names`` and ``flip_pairs`` ((left, right) classes) mean those of the data."""
 
     model: str = option(
-        MODELS[0], _Model(), f"Network: {', '.join(MODELS)}, or your own as package.module:function (engine torch)."
+        next(iter(MODELS)),
+        _Model(),
+        f"Network: {', '.join(MODELS)}, or your own as package.module:function (engine torch). "
+        f"{', '.join(HUGGING_FACE)}: from transformers.",
     )
-    backbone: str = option("resnet50", Choice(BACKBONES), "Backbone of the network.")
+    backbone: str = option(
+        "",
+        _Backbone(),
+        "Backbone of the network, such as resnet101 or mit_b0; networks from transformers also take a folder with a "
+        "config.json, of which this option reads the architecture alone.  "
+        f"[default: {', '.join(dict.fromkeys(f'{m.usual} ({n})' for n, m in MODELS.items()))}]",
+    )
+    described: str | None = option(
+        None, OrNone(Text()), "The config.json of the folder that is the backbone, as text.", typed=False
+    )
     classes: int = option(19, Integer(2, 255), "Number of classes, including background.", typed=False)
     aux: bool = option(False, Switch(), "PSPNet: add the auxiliary head.")
     persons: bool = option(
@@ -79,13 +100,36 @@ class Network(Checked):
         None,
         _FirstWeights(),
         "File with initial weights of the backbone, or 'store' to download ImageNet weights from GluonCV's model "
-        "store.  [default: random weights]",
+        "store. Networks from transformers: a local folder of safetensors, or OWNER/NAME to download it from Hugging "
+        "Face.  [default: random weights]",
     )
     syncbn: bool = option(False, Switch(), "Synchronise batch normalisation across devices.")
     class_names: tuple[str, ...] = option((), Each(Text()), "Names of the classes.", typed=False)
     flip_pairs: tuple[tuple[int, int], ...] = option(
         (), Each(Each(Integer(0, 255), 2, "(9, 10)")), "Pairs of left and right classes.", typed=False
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.backbone:
+            known = MODELS.get(self.model)
+            object.__setattr__(self, "backbone", known.usual if known else "resnet50")
+        if not is_folder(self.backbone):
+            object.__setattr__(self, "described", None)
+        elif self.described is None:  # kept, because the folder may be gone when the run resumes
+            object.__setattr__(self, "described", read_config(self.backbone))
+        if self.queries:  # they find persons in any case
+            object.__setattr__(self, "persons", True)
+
+    @property
+    def queries(self) -> bool:
+        """Whether queries of the network find persons, as in Mask2Former."""
+        return self.model in MODELS and MODELS[self.model].queries
+
+    @property
+    def person_maps(self) -> int:
+        """Number of maps that tell persons apart: those of queries, of heads, or none."""
+        return QUERY_MAPS if self.queries else HEAD_MAPS * self.persons
 
 
 @dataclass(frozen=True)
@@ -131,6 +175,12 @@ class Loss(Checked):
         "Weights of the losses of --persons: the mean squared error of the centre heatmap, and the mean absolute error "
         "of the offsets in units of 32 pixels.",
     )
+    dice_weight: float = option(
+        0.0, Number(), "Weight of the Dice loss of the main output, beside the cross-entropy (engine torch)."
+    )
+    lovasz_weight: float = option(
+        0.0, Number(), "Weight of the Lovász-softmax loss of the main output, beside the cross-entropy (engine torch)."
+    )
     persons_after: float = option(
         0.5,
         Number(0, 1),
@@ -143,11 +193,21 @@ class Optimization(Checked):
     """A step: how many images, and what it does with their gradient."""
 
     batch_size: int = option(16, Integer(1, 65536), "Images per step, over all devices.")
-    optimizer: str = option(OPTIMIZERS[0], Choice(OPTIMIZERS), "SGD with momentum, or Adam.")
+    optimizer: str = option(
+        OPTIMIZERS[0],
+        Choice(OPTIMIZERS),
+        "SGD with momentum, Adam, or AdamW (engine torch): Adam with decoupled decay of matrices and kernels only.",
+    )
     lr: float = option(1e-3, Number(), "Learning rate of the backbone, for the loss averaged over the batch.")
     head_rate: float = option(10.0, Number(), "Learning-rate multiplier for the layers outside the backbone.")
+    layer_decay: float = option(
+        1.0,
+        Number(0.01, 1),
+        "Learning-rate multiplier from each block of the backbone to the one before it, 0.01 to 1, such as 0.9; the "
+        "heads keep their rate (engine torch).",
+    )
     momentum: float = option(0.9, Number(0, 1), "SGD momentum.")
-    weight_decay: float = option(1e-4, Number(), "Weight decay, added to the gradient.")
+    weight_decay: float = option(1e-4, Number(), "Weight decay, added to the gradient; with adamw, decoupled from it.")
     no_wd: bool = option(False, Switch(), "Exclude biases and batch normalisation from weight decay.")
     clip_grad: float | None = option(None, OrNone(POSITIVE), "Maximum L2 norm of the gradient.  [default: none]")
     dtype: str = option(

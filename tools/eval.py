@@ -20,6 +20,7 @@ from mhptools.network import (
     network_fields,
     options_of_a_network,
     options_of_the_images,
+    take_hints,
 )
 from mhptools.paths import PACKED
 from mhptools.running import Command
@@ -37,6 +38,7 @@ Examples:
        val, testval   GluonCV's names for crop and whole
 Results of different modes, protocols and splits are not comparable. A run folder stands for its best checkpoint.
 A checkpoint of mhp train describes its network; for other weights pass --model, --backbone, --classes and --aux.
+Weights of other programs (docs/weights.md) are compared with data of another label set by its table.
 """
 
 GROUPS = (
@@ -100,19 +102,29 @@ def main(
     """
     import json
 
+    from mhpdata.label_sets.naming import conversion_between
     from mhpdata.settings.choosing import Choose
     from mhpdata.storage.manifest import read_manifest
+    from mhpdata.wording import printable
     from mhpmodels.evaluation.evaluate import evaluate
     from mhpmodels.evaluation.results import table
     from mhpmodels.inference.pieces import WINDOW
-    from mhpmodels.prediction.trained import check_classes, inference_of, labels_of, open_trained
+    from mhpmodels.networks.known import facts_line
+    from mhpmodels.prediction.foreign import labels_of_network
+    from mhpmodels.prediction.trained import check_classes, inference_of, labels_of, open_trained, short_side
 
     cache = take_cache(given)
     manifest, mode = read_manifest(data), ALIASES.get(mode, mode)
+    hints = take_hints(given, manifest)
     fields = network_fields(given) | ({} if crop_size is None else {"crop_size": crop_size})
-    engine = open_trained(checkpoint, fields, len(manifest.classes))
+    engine = open_trained(checkpoint, fields, len(manifest.classes), hints=hints)
     try:
-        check_classes(engine.config, manifest)
+        foreign, to = labels_of_network(engine), None
+        if foreign is None:
+            check_classes(engine.config, manifest)
+        else:
+            assert hints.data is not None
+            to = conversion_between(foreign, hints.data)
         found = evaluate(
             inference_of(
                 engine,
@@ -124,10 +136,11 @@ def main(
             data,
             split,
             mode=mode,
-            size=engine.config.view.size if mode == "crop" else engine.config.view.base_size,
+            size=engine.config.view.size if mode == "crop" else short_side(engine, fields.get("base_size")),
             choose=Choose(protocol=val_protocol, leak_free=leak_free, unseen=unseen),
             remap=engine.config.mix.remap,
             batch_size=test_batch_size,
+            to=to,
             threads=workers,
             progress=progress(),
             cache=cache,
@@ -136,6 +149,8 @@ def main(
     finally:
         engine.close()
     print(json.dumps({**found.as_dict(), **about}, indent=1) if as_json else table(found))
+    if not as_json and "weights" in about["engine"]:
+        print(printable(facts_line(about["engine"]["weights"])))
     if not as_json and manifest.content_id:
         print(f"content of {data}: {manifest.content_id}")
 

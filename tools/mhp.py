@@ -24,7 +24,7 @@ COMMANDS = {
     "labels": "List label sets, convert between them, or check your own.",
     "bench": "Measure the loader on a packed folder.",
     "synth": "Generate a synthetic dataset in the layout of LV-MHP v1 or another dataset.",
-    "train": "Train PSPNet or ICNet on packed shards.",
+    "train": "Train a network on packed shards.",
     "eval": "Evaluate a trained network on a packed split.",
     "predict": "Predict label maps for images or a packed split.",
     "convert": "Convert weights between MXNet and PyTorch files, or export them to ONNX.",

@@ -13,23 +13,25 @@ import click
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.rules import options_of
 from mhpmodels.engines.engine import ENGINES
-from mhpmodels.recipe import BACKBONES, DTYPES, MODELS
+from mhpmodels.models import BACKBONES, MODELS
+from mhpmodels.networks.known import PRESETS
+from mhpmodels.recipe import DTYPES
 from mhptools.flags import flag
-from mhptools.paths import INPUT
+from mhptools.paths import INPUT, PATH
 
 CHECKPOINT = click.option(
     "--checkpoint",
     "--resume",
     required=True,
     type=INPUT,
-    help="Run folder or checkpoint of mhp train, or any other weights file: .params, .pt or .onnx. --resume is "
-    "GluonCV's name.",
+    help="Run folder or checkpoint of mhp train, or other weights: .params, .pt, SCHP's .pth, .onnx, or a "
+    "folder of Hugging Face (SegFormer). --resume is GluonCV's name.",
 )
 OTHER_WEIGHTS = "Network (only for weights not saved by mhp train)"
 """Heading of the options OF_WEIGHTS."""
 _FIELDS = ("model", "backbone", "classes", "aux", "base_size", "engine", "dtype", "ngpus")
 """Parameters that are options of a run."""
-OF_WEIGHTS = _FIELDS[:4]
+OF_WEIGHTS = (*_FIELDS[:4], "labels", "preprocessing")
 """Parameters that describe weights that mhp train did not save."""
 ON_MACHINE = ("engine", "dtype", "ngpus", "no_cuda", "workers")
 """Parameters that select where a network runs."""
@@ -40,10 +42,27 @@ def options_of_a_network(command: Any) -> Any:
     return _decorated(
         command,
         (
-            click.option("--model", type=click.Choice(MODELS), help="Network.  [default: icnet]"),
-            click.option("--backbone", type=click.Choice(BACKBONES), help="Backbone.  [default: resnet50]"),
+            click.option("--model", type=click.Choice(tuple(MODELS)), help="Network.  [default: icnet]"),
+            click.option(
+                "--backbone",
+                type=click.Choice(BACKBONES),
+                help="Backbone.  [default: that of --model, such as resnet50]",
+            ),
             click.option("--classes", type=int, help="Number of classes.  [default: as in --data, or 19]"),
             click.option("--aux", is_flag=True, default=None, help="The weights include PSPNet's auxiliary head."),
+            click.option(
+                "--labels",
+                metavar="SET",
+                type=PATH,
+                help="Label set of another program's weights: a name (mhp labels), or a JSON file with the names of "
+                "the outputs.",
+            ),
+            click.option(
+                "--preprocessing",
+                type=click.Choice(tuple(PRESETS)),
+                help="Input of an .onnx file of another program: RGB normalised by ImageNet's mean and deviation, to "
+                "-1..1 or to 0..1, or as SCHP.  [default: imagenet]",
+            ),
             click.option(
                 "--base-size",
                 type=int,
@@ -98,3 +117,17 @@ def network_fields(given: dict[str, Any]) -> dict[str, Any]:
     """Remove the options of a run from a command's arguments; return those that were typed."""
     typed = {name: value for name in _FIELDS if (value := given.pop(name)) is not None}
     return {**typed, "ngpus": 0} if given.pop("no_cuda") else typed
+
+
+def take_hints(given: dict[str, Any], data: Any = None) -> Any:
+    """Remove the options about other programs' weights from a command's arguments; return them as ``Hints``.
+
+    Args:
+        given: arguments of the command.
+        data: manifest of the packed folder; None without one.
+    """
+    from mhpdata.label_sets.naming import table_of_labels
+    from mhpmodels.prediction.foreign import Hints
+
+    table = None if data is None else table_of_labels(data.labels)
+    return Hints(given.pop("labels"), given.pop("preprocessing"), table)

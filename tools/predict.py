@@ -13,8 +13,16 @@ from mhpdata.wording import counted, printable
 from mhptools.arguments import choice
 from mhptools.flags import options_of_a_cache, take_cache
 from mhptools.messages import progress
-from mhptools.network import CHECKPOINT, OF_WEIGHTS, ON_MACHINE, OTHER_WEIGHTS, network_fields, options_of_a_network
-from mhptools.paths import FILE, PACKED, PLACE
+from mhptools.network import (
+    CHECKPOINT,
+    OF_WEIGHTS,
+    ON_MACHINE,
+    OTHER_WEIGHTS,
+    network_fields,
+    options_of_a_network,
+    take_hints,
+)
+from mhptools.paths import FILE, PACKED, PATH, PLACE
 from mhptools.running import Command
 
 EXAMPLE = """\b
@@ -22,6 +30,7 @@ Examples:
   mhp predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ holiday.jpg
   mhp predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ --data rec/ --split test --overlay --legend
   mhp predict --checkpoint runs/mhp/icnet/resnet50 --out pred/ --data rec/ --split val --persons
+  mhp predict --checkpoint exp-schp-201908261155-lip.pth --out pred/ holiday.jpg --to mhp-v1
 
 pred/holiday.png is a palette PNG with the label of each pixel of holiday.jpg; overlays and legends are written to
 pred/pictures. Image files are rotated by their EXIF orientation, so that labels and overlays match what viewers show.
@@ -34,7 +43,7 @@ the dataset is.
 
 GROUPS = (
     ("Input", ("checkpoint", "data", "split", "names", "cache", "cache_gb", "exif", "on_error")),
-    ("Output", ("out", "persons", "overlay", "legend", "overwrite", "keep")),
+    ("Output", ("out", "to", "persons", "overlay", "legend", "overwrite", "keep")),
     ("Prediction", ("base_size", "multi_scale", "window")),
     (OTHER_WEIGHTS, OF_WEIGHTS),
     ("Machine", ON_MACHINE),
@@ -75,6 +84,13 @@ GROUPS = (
     help="Also write the person of each pixel, in the official form that mhp score reads: global_seg, global_tag and "
     "results.txt with a score per person; needs a network of mhp train --persons. Overlays outline the persons.",
 )
+@click.option(
+    "--to",
+    metavar="SET",
+    type=PATH,
+    help="Label set to write, by its table from the network's own (mhp labels SET --to SET).  [default: the "
+    "network's own]",
+)
 @click.option("--overlay", is_flag=True, help="Also write each image with its labels drawn over it.")
 @click.option("--legend", is_flag=True, help="Also write a legend of the classes and their colours; needs Matplotlib.")
 @click.option("--overwrite", is_flag=True, help="Replace the files of an earlier mhp predict in --out.")
@@ -95,6 +111,7 @@ def main(
     window: int | None,
     workers: int | None,
     exif: str | None,
+    to: str | None,
     persons: bool,
     overlay: bool,
     legend: bool,
@@ -110,12 +127,15 @@ def main(
     """
     from dataclasses import replace
 
+    from mhpdata.label_sets.built_in import find_table
+    from mhpdata.label_sets.naming import conversion_between, conversion_lines
     from mhpdata.storage.manifest import read_manifest
     from mhpmodels.inference.pieces import WINDOW
+    from mhpmodels.networks.known import facts_line
     from mhpmodels.prediction.options import Options
     from mhpmodels.prediction.outputs import PICTURES
     from mhpmodels.prediction.predict import predict_photos, predict_split
-    from mhpmodels.prediction.trained import inference_of, labels_of, open_trained
+    from mhpmodels.prediction.trained import inference_of, label_table_of, labels_of, open_trained, short_side
 
     if (data is None) == (not photos) or (data is None and (split or names)):
         example = "End the command with holiday.jpg, or with --data rec/ --split test."
@@ -125,18 +145,20 @@ def main(
         remedy = "Omit --exif, or predict the image files themselves."
         raise click.UsageError(f"--exif upright: not supported with --data, whose images are as stored. {remedy}")
     cache = take_cache(given)
-    classes = 19 if data is None else len(read_manifest(data).classes)
-    engine = open_trained(checkpoint, network_fields(given), classes, persons)
-    labels = labels_of(engine.config)
-    size, exif = engine.config.view.base_size, exif or EXIF[0]
-    options = Options(size, overlay, legend, overwrite, keep, on_error, workers, progress=progress(), exif=exif)
+    manifest = None if data is None else read_manifest(data)
+    hints, fields, exif = take_hints(given, manifest), network_fields(given), exif or EXIF[0]
+    engine = open_trained(checkpoint, fields, len(manifest.classes) if manifest else 19, persons, hints)
     try:
-        options = replace(options, persons=persons)
+        labels, size = labels_of(engine.config), short_side(engine, fields.get("base_size"))
+        options = Options(size, overlay, legend, overwrite, keep, on_error, workers, progress=progress(), exif=exif)
+        conversion = None if to is None else conversion_between(label_table_of(engine), find_table(to))
+        options = replace(options, persons=persons, to=conversion)
         inference = inference_of(engine, labels.flip_pairs, multi_scale, window or WINDOW, persons)
         if data is None:
             done = predict_photos(inference, photos, out, labels, options)
         else:
             done = predict_split(inference, data, split or "test", out, names or None, options, labels, cache)
+        about = engine.describe()
     finally:
         engine.close()
     for error in done.skipped:
@@ -144,6 +166,10 @@ def main(
     for remark in done.remarks:
         print(printable(f"Remark: {remark}"), file=sys.stderr)
     maps = counted(len(done.labels), "label map") + (f" ({done.kept} more existed)" if done.kept else "")
+    if "weights" in about:
+        print(printable(facts_line(about["weights"])))
+    for line in conversion_lines(conversion) if conversion is not None else ():
+        print(printable(line))
     print(printable(f"{out}: {maps}, {done.milliseconds:.2f} ms per image (median, from pixels to labels)"))
     if drawn := " and ".join(["overlays"] * overlay + ["the legend"] * legend):
         print(printable(f"{out.rstrip('/')}/{PICTURES}: {drawn}"))

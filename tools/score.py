@@ -36,7 +36,7 @@ packed: the packed size).
 
 GROUPS = (
     ("Input", ("data", "pred", "split", "cache", "cache_gb", "val_protocol", "leak_free", "unseen")),
-    ("Scoring", ("at", "unknown_labels", "boundary", "against", "bootstrap", "seed", "workers")),
+    ("Scoring", ("at", "labels", "unknown_labels", "boundary", "against", "bootstrap", "seed", "workers")),
     ("Output", ("as_json", "markdown", "csv_path", "worst", "count", "overwrite")),
 )
 
@@ -52,6 +52,13 @@ GROUPS = (
 )
 @click.option(
     "--at", type=click.Choice(SIZES), default=SIZES[0], show_default=True, help="Size at which labels are compared."
+)
+@click.option(
+    "--labels",
+    metavar="SET",
+    type=PATH,
+    help="Label set of the predicted label maps (mhp labels), to convert them to the data's by its table.  [default: "
+    "the data's]",
 )
 @click.option(
     "--unknown-labels",
@@ -87,6 +94,7 @@ def main(
     pred: str,
     split: str,
     at: str,
+    labels: str | None,
     unknown_labels: str,
     boundary: bool,
     against: str | None,
@@ -112,7 +120,9 @@ def main(
     from functools import partial
     from pathlib import Path
 
+    from mhpdata.label_sets.naming import conversion_between, table_of_labels, table_of_outputs
     from mhpdata.options import check_range
+    from mhpdata.storage.manifest import read_manifest
     from mhpmodels.figures.page import Page
     from mhpmodels.files.output import check_out, write_file
     from mhpmodels.scoring.comparison import MOST_SAMPLES, MOST_SEED, SAMPLES, compare_scores
@@ -132,6 +142,9 @@ def main(
         check_out(Path(worst), overwrite, ".png", "worst")
         Page()  # fails now if Matplotlib is missing
     cache = take_cache(given)
+    to = None
+    if labels is not None:
+        to = conversion_between(table_of_outputs(labels), table_of_labels(read_manifest(data).labels))
     score_of = partial(
         score,
         data,
@@ -144,6 +157,7 @@ def main(
         threads=workers,
         progress=progress(),
         cache=cache,
+        to=to,
     )
     found = score_of(pred)
     other = score_of(against) if against is not None else None

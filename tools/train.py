@@ -14,6 +14,7 @@ from mhpdata.errors import OptionError
 from mhpdata.wording import printable
 from mhpmodels.config import OPTIONS, TrainConfig
 from mhpmodels.engines.engine import ENGINES, installed
+from mhpmodels.recipe import Network
 from mhptools.flags import flag
 from mhptools.messages import progress
 from mhptools.paths import INPUT, PATH
@@ -176,7 +177,7 @@ def main(
     tensorboard: bool,
     **given: Any,
 ) -> None:
-    """Train PSPNet or ICNet on packed shards.
+    """Train a network on packed shards.
 
     Trains with PyTorch, or with MXNet and GluonCV (--engine).
     """
@@ -297,8 +298,9 @@ def _saved(folder: str | Path, copy_to: str | None, log_name: str) -> str | None
 
 def _folder(given: dict[str, Any], checkname: str | None) -> Path:
     """Return the default folder of a new run."""
-    model = given["model"].replace(":", ".")  # of package.module:function; scp and rsync take a colon for a host
-    return Path("runs", given["dataset"], model, given["backbone"], checkname or "")
+    network = Network(model=given["model"], backbone=given["backbone"])
+    model = network.model.replace(":", ".")  # of package.module:function; scp and rsync take a colon for a host
+    return Path("runs", given["dataset"], model, Path(network.backbone).name, checkname or "")
 
 
 def _folder_of(resume: str) -> Path:

@@ -12,12 +12,13 @@ from mhpdata.errors import EngineError
 from mhpdata.labels import IGNORE
 from mhpdata.wording import counted
 from mhpmodels.config import MULTIPLE
+from mhpmodels.models import MODELS
 
 if TYPE_CHECKING:
     from mhpmodels.config import TrainConfig
 
-LEAST = {"psp": 8, "icnet": 32}
-"""Smallest side of an image, in pixels; smaller ones leave no pixel in ICNet's smallest branch."""
+LEAST = {name: model.least for name, model in MODELS.items()}
+"""Smallest side of an image, in pixels, by model."""
 _RANK_STRIDE = 0x9E3779B1  # odd, so the seeds of ranks differ
 
 

@@ -7,7 +7,7 @@ names belong to the loop (``mhpmodels.training.loop``), which is shared by all e
 This module imports no framework; ``open_engine`` imports the requested one. An engine is a module
 ``mhpmodels.engines.NAME`` with a function ``build(config, training) -> Engine``. From mhp it imports only
 ``mhpdata.errors``, ``mhpmodels.config``, ``mhpmodels.files.params``, ``mhpmodels.networks``,
-``mhpmodels.engines.batch`` and this module.
+``mhpmodels.engines.batch`` and this module. Weights of other programs are opened as a ``ForeignPredictor``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from mhpdata.errors import EngineError, OptionError
 from mhpdata.wording import either
 
 if TYPE_CHECKING:
+    from mhpdata.label_sets.table import LabelTable
     from mhpmodels.config import TrainConfig
+    from mhpmodels.networks.preprocessing import Preprocessing
 
 ENGINES = {"torch": ("torch",), "mxnet": ("mxnet", "gluoncv")}
 """{engine: libraries that it imports}, the preferred engine first; the pip extra has the engine's name."""
@@ -83,6 +85,24 @@ class Predictor(Protocol):
     def close(self) -> None:
         """Free the network and leave the process group; may be called twice."""
         ...
+
+
+class ForeignPredictor(Predictor, Protocol):
+    """Interface of a predictor with weights that mhp did not train.
+
+    ``predict`` takes uint8 (N, H, W, 3), RGB, and normalises as ``preprocessing`` says; only if that is IMAGENET, it
+    also gets normalised float32 (N, 3, H, W). ``describe`` also returns ``weights``, as ``foreign_facts`` does. The
+    config has the class names of ``labels``.
+
+    Attributes:
+        preprocessing: what the network expects of its input.
+        labels: its classes: a label set of mhp, or the names in its own file.
+        source: path of the weights.
+    """
+
+    preprocessing: Preprocessing
+    labels: LabelTable
+    source: str
 
 
 class Engine(Predictor, Protocol):
@@ -148,12 +168,14 @@ class Engine(Predictor, Protocol):
 
 
 class PersonPredictor(Predictor, Protocol):
-    """Interface of a predictor whose network has heads of persons (``config.network.persons``)."""
+    """Interface of a predictor whose network tells persons apart (``config.network.persons``)."""
 
     def predict_persons(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Return logits and person maps at the images' size, in inference mode: float32 (N, classes + 3, H, W).
+        """Return logits and person maps at the images' size, in inference mode: float32 (N, classes + maps, H, W).
 
-        The last three channels are the centre heatmap, and the offset down and to the right in pixels.
+        There are ``config.network.person_maps`` maps. Those of heads are three: the centre heatmap, and the offset
+        down and to the right in pixels. Those of queries are two: the person of each pixel, from 1, 0 for nobody, and
+        that person's score.
 
         Args:
             images: as in ``Engine.train_step``.
@@ -162,7 +184,7 @@ class PersonPredictor(Predictor, Protocol):
 
 
 class PersonEngine(Engine, PersonPredictor, Protocol):
-    """Interface of an engine whose network has heads of persons."""
+    """Interface of an engine whose network tells persons apart."""
 
     def train_step(
         self,
@@ -170,17 +192,18 @@ class PersonEngine(Engine, PersonPredictor, Protocol):
         labels: NDArray[np.uint8],
         rate: float,
         seed: int,
-        targets: NDArray[np.float32] | None = None,
+        targets: NDArray[Any] | None = None,
     ) -> Step:
         """Run a step as ``Engine.train_step`` does, with the loss of the heads of persons if there are targets.
 
         That loss is ``config.loss.person_weights`` times the mean squared error of the heatmap over all pixels, and
         times the mean absolute error of the offsets where they count, over the batch of all ranks. Without targets the
-        weights of the heads do not change.
+        weights of the heads do not change. A network with queries has a loss of its own (``networks.loss``).
 
         Args:
             images, labels, rate, seed: as in ``Engine.train_step``.
-            targets: float32 (N, 4, H, W), as in ``mhpdata.Batch``; None trains the labels alone.
+            targets: as in ``mhpdata.Batch``, for heads the targets, float32 (N, 4, H, W), for queries the masks, uint8
+                (N, K, H, W); None trains the labels alone.
         """
         ...
 

@@ -29,6 +29,8 @@ from tqdm import tqdm
 
 from mhpdata.errors import OptionError
 from mhpdata.images.resize import resize_image
+from mhpdata.label_sets.meanings import Conversion
+from mhpdata.label_sets.naming import lookup
 from mhpdata.labels import IGNORE, LabelSet
 from mhpdata.loading.batch import Batch
 from mhpdata.loading.loader import Loader
@@ -49,9 +51,10 @@ from mhpmodels.evaluation.results import MODES, NO_IMAGES, Evaluation
 from mhpmodels.evaluation.truth import labels_of_size, person_runs, true_persons
 from mhpmodels.inference.pieces import SCALES, Inference, Predict, input_size
 from mhpmodels.inference.rescale import labels_at
-from mhpmodels.persons.grouping import group
+from mhpmodels.networks.preprocessing import IMAGENET
 from mhpmodels.persons.masks import score_masks
 from mhpmodels.persons.precision import Claims, claim_people, rank, score_persons
+from mhpmodels.persons.queries import Persons, find_people
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -63,8 +66,8 @@ def validate(
     classes: int,
     progress: Callable[[int], None] | None = None,
     place: str = "logits",
-    claims: list[Claims] | None = None,
-    probabilities: bool = False,
+    persons: Persons | None = None,
+    becomes: NDArray[np.uint8] | None = None,
 ) -> Confusion:
     """Score the batches of a ``CentreCrop`` loader, as training does after an epoch.
 
@@ -74,9 +77,9 @@ def validate(
         classes: number of classes.
         progress: function called after each batch with its number of images.
         place: split and checkpoint, for error messages.
-        claims: receives the persons of each image; ``predict`` then also returns the maps of the heads of persons, as
+        persons: receives the persons of each image; ``predict`` then also returns the maps that tell them apart, as
             ``PersonPredictor.predict_persons``, and the loader the masks of persons.
-        probabilities: ``predict`` returns probabilities instead of logits.
+        becomes: uint8 (256,), the label of the data for each label of the network; None if they are the same.
 
     Returns:
         The confusion matrix of this rank's images; ``merge`` those of all ranks.
@@ -92,11 +95,13 @@ def validate(
             raise OptionError("loader", "batches without labels", "batches with labels", remedy)
         if len(batch.indices):
             scores = predict(batch.images)
-            logits = scores if claims is None else scores[:, :-3]
+            logits = scores if persons is None else scores[:, : scores.shape[1] - persons.maps]
             predicted = most_likely(logits, place)
-            confusion.update(predicted, batch.labels)
-            if claims is not None:
-                claims += _claims(batch, logits, scores[:, -3:], predicted, classes, probabilities)
+            converted = predicted if becomes is None else becomes[predicted]
+            confusion.update(converted, batch.labels)
+            if persons is not None:
+                maps = scores[:, scores.shape[1] - persons.maps :]
+                persons.claims += _claims(batch, logits, maps, (predicted, converted), classes, persons.probabilities)
         if progress is not None:
             progress(len(batch.indices))
     return confusion
@@ -106,15 +111,16 @@ def _claims(
     batch: Batch,
     logits: NDArray[np.float32],
     maps: NDArray[np.float32],
-    predicted: NDArray[np.uint8],
+    predicted: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     classes: int,
     probabilities: bool,
 ) -> Iterator[Claims]:
-    """Yield the claims of each image of a batch, except for damaged ones."""
+    """Yield the claims of each image of a batch, except for damaged ones; ``predicted`` are labels of the network and
+    of the data."""
     assert batch.masks is not None and batch.counts is not None
     for i in np.flatnonzero(batch.indices >= 0).tolist():
-        people = group(logits[i], maps[i], predicted[i], probabilities=probabilities)
-        yield claim_people(people, predicted[i], batch.masks[i, : batch.counts[i]], classes)
+        people = find_people(logits[i], maps[i], predicted[0][i], probabilities)
+        yield claim_people(people, predicted[1][i], batch.masks[i, : batch.counts[i]], classes)
 
 
 def evaluate(
@@ -127,6 +133,7 @@ def evaluate(
     choose: Choose = Choose(),
     remap: str | Path | None = None,
     batch_size: int = 16,
+    to: Conversion | None = None,
     **reading: Unpack[Reading],
 ) -> Evaluation:
     """Evaluate a network on a split of a packed folder.
@@ -140,6 +147,7 @@ def evaluate(
         choose: images to evaluate, by protocol and duplicates.
         remap: label mapping for ``mhpdata.remap``, the same as in training.
         batch_size: number of crops per batch; whole images are predicted one by one.
+        to: table from the network's classes to those of the data; None if they are the same.
         reading: threads, progress and cache, as ``Reading`` describes.
 
     Raises:
@@ -160,15 +168,18 @@ def evaluate(
         if remap is not None:
             rules, layout = read_remap(remap), opened.manifest.layout
             table, labels = rules.table(layout, labels), rules.labels([(layout, labels)])
-        _check(opened, chosen, inference, len(labels))
-        run = _Run(inference, opened, chosen, size, hidden(reading.get("progress", False)), labels, table, remap)
+        _check(opened, chosen, inference, len(labels) if to is None else len(to.source.labels))
+        becomes = None if to is None else lookup(to)
+        bar = hidden(reading.get("progress", False))
+        persons = Persons(inference.person_maps, inference.probabilities) if inference.person_maps else None
+        run = _Run(inference, opened, chosen, size, bar, labels, table, remap, becomes, persons)
         confusion = run.crops(batch_size, threads) if mode == "crop" else run.pictures(mode == "source", threads)
     finally:
         opened.close()
     return Evaluation(
         confusion=confusion,
-        persons=score_persons(rank(run.claims)) if inference.person_maps else None,
-        masks=score_masks(run.claims) if inference.person_maps else None,
+        persons=score_persons(rank(run.persons.claims)) if run.persons is not None else None,
+        masks=score_masks(run.persons.claims) if run.persons is not None else None,
         classes=labels.names,
         outputs=inference.classes,
         split=split,
@@ -182,6 +193,7 @@ def evaluate(
         in_pieces=run.in_pieces,
         seen=chosen.seen,
         milliseconds=1000 * statistics.median(run.seconds[1:] or run.seconds),
+        to=to,
     )
 
 
@@ -219,13 +231,15 @@ class _Run:
     labels: LabelSet
     table: NDArray[np.uint8]
     remap: str | Path | None
+    becomes: NDArray[np.uint8] | None
+    persons: Persons | None
     seconds: list[float] = field(default_factory=list)
-    claims: list[Claims] = field(default_factory=list)
     in_pieces: int = 0
 
     def crops(self, batch_size: int, threads: int | None) -> Confusion:
         """Score centre crops, in batches as in training; one by one for several scales or mirrored images."""
-        batched = self.inference.scales == (1.0,) and not self.inference.mirror
+        own = self.inference.preprocessing == IMAGENET  # the loader's normalisation
+        batched = own and self.inference.scales == (1.0,) and not self.inference.mirror
         predict = self.inference.predict if batched else self._each
 
         def timed(images: NDArray[Any]) -> NDArray[np.float32]:
@@ -251,9 +265,7 @@ class _Run:
         try:
             with tqdm(total=len(self.chosen.names), unit=" images", disable=self.hidden) as bar:
                 place = f"{self.inference.source} on {self.split.folder}, split {self.split.name}"
-                claims = self.claims if self.inference.person_maps else None
-                probabilities = self.inference.probabilities
-                return validate(timed, loader, len(self.labels), bar.update, place, claims, probabilities)
+                return validate(timed, loader, len(self.labels), bar.update, place, self.persons, self.becomes)
         finally:
             loader.close()
 
@@ -272,15 +284,16 @@ class _Run:
                 same = size == image.shape[:2]
                 predicted = most_likely(scores, place) if same else labels_at(scores, size, place)
                 people = None
-                if self.inference.person_maps:
-                    people = group(scores, maps, predicted, probabilities=self.inference.probabilities)
+                if self.persons is not None:
+                    people = find_people(scores, maps, predicted, self.persons.probabilities)
+                predicted = predicted if self.becomes is None else self.becomes[predicted]
                 self.seconds.append(time.perf_counter() - begun)
                 self.in_pieces += self.inference.pieces(image.shape[:2]) > 1
                 confusion.update(predicted, labels)
-                if people is not None:
+                if self.persons is not None and people is not None:
                     truths = true_persons(masks, self.split.record(index).source_size, size)
                     mapped = (self.table[truth] for truth in truths)
-                    self.claims.append(claim_people(people, predicted, mapped, len(self.labels)))
+                    self.persons.claims.append(claim_people(people, predicted, mapped, len(self.labels)))
         return confusion
 
     def _each(self, images: NDArray[Any]) -> NDArray[np.float32]:

@@ -34,6 +34,11 @@ def notes_of(config: TrainConfig) -> dict[str, str]:
     return {_PREFIX + name: json.dumps(value) for name in FIELDS if (value := config.value(name))}
 
 
+def names_classes(notes: Mapping[str, str]) -> bool:
+    """Return whether a file's metadata names its classes."""
+    return _PREFIX + FIELDS[0] in notes
+
+
 def read_notes(config: TrainConfig, notes: Mapping[str, str], place: object) -> TrainConfig:
     """Return a config with the classes that a file's metadata names.
 

@@ -7,7 +7,8 @@
 
 The rule: logits of padding are never returned. Images are padded with black at the bottom and on the right, as crops
 are in training, to the next size that the network accepts; the logits are cropped to the image. With one scale and no
-mirror image, the network's logits are returned unchanged.
+mirror image, the network's logits are returned unchanged. A network with a fixed input size gets the whole image at
+that size, and its logits are resized back (``mhpmodels.inference.fit``).
 
 GluonCV's MultiEvalModel (``gluoncv/model_zoo/segbase.py``) has the same scales and mirror images, but differs in three
 points: it does not exchange left and right channels of the mirror image; it adds unnormalised exp(logits), so the scale
@@ -31,7 +32,10 @@ from mhpdata.errors import EngineError, ImageError, OptionError
 from mhpdata.images.resize import resize_image
 from mhpdata.images.size import MAX_SIDE, packed_size
 from mhpdata.options import check_range
+from mhpmodels.inference.fit import fit_back, fit_image
 from mhpmodels.inference.rescale import Logits, add_person_maps, add_probabilities
+from mhpmodels.models import QUERY_MAPS
+from mhpmodels.networks.preprocessing import IMAGENET, Preprocessing
 
 Predict = Callable[[NDArray[Any]], NDArray[np.float32]]
 """An engine's predict: uint8 images (N, H, W, 3) -> float32 logits (N, C, H, W)."""
@@ -69,8 +73,12 @@ class Inference:
         mirror: average the logits with those of the mirror image, at each scale.
         flip_pairs: (left, right) channels to exchange in a mirror image.
         window: largest input side, in pixels; windows overlap by at least a third.
-        person_maps: number of channels after the logits, those of the heads of persons, 0 or 3.
+        person_maps: number of channels after the logits, those that tell persons apart. The three of heads of persons
+            are averaged where windows overlap, as logits; the two of queries number the persons of one input, so an
+            image with persons must not need windows.
         source: path of the checkpoint, for error messages.
+        preprocessing: of the network; only its size and how images are brought to it are used, the rest belongs to
+            ``predict``.
     """
 
     predict: Predict
@@ -83,8 +91,17 @@ class Inference:
     window: int = WINDOW
     source: str = "the network"
     person_maps: int = 0
+    preprocessing: Preprocessing = IMAGENET
 
     def __post_init__(self) -> None:
+        if self.scales != (1.0,) or self.mirror:
+            if self.preprocessing.size is not None:
+                height, width = self.preprocessing.size
+                found = f"given for a network whose input is always {height} x {width}"
+                raise OptionError("multi_scale", found, "one scale", "Omit --multi-scale.")
+            if self.person_maps == QUERY_MAPS:
+                found, remedy = "given for persons of queries", "Omit --multi-scale, or predict labels without persons."
+                raise OptionError("multi_scale", found, "one scale", remedy)
         check_range("window", self.window, max(3 * self.multiple, self.least), 1 << 16)
 
     def __call__(self, image: NDArray[np.uint8]) -> Logits:
@@ -125,6 +142,8 @@ class Inference:
 
     def pieces(self, size: tuple[int, int]) -> int:
         """Return the number of windows of an image of ``size`` (height, width) at the largest scale."""
+        if self.preprocessing.size is not None:
+            return 1
         rows, columns = (self._starts(self._padded(side)) for side in _scaled(size, max(self.scales)))
         return len(rows) * len(columns)
 
@@ -144,11 +163,23 @@ class Inference:
     def _windows(self, image: NDArray[np.uint8]) -> Logits:
         """Return the logits of an image, averaged where its windows overlap."""
         height, width = image.shape[:2]
+        size, fit = self.preprocessing.size, self.preprocessing.fit
+        if size is not None:
+            found = self._ask(fit_image(image, size, fit))
+            logits = fit_back(found[: self.classes], (height, width), fit)
+            if not self.person_maps:
+                return logits
+            maps = fit_back(found[self.classes :], (height, width), fit, nearest=self.person_maps == QUERY_MAPS)
+            return np.concatenate([logits, maps])
         padded = np.zeros((self._padded(height), self._padded(width), 3), np.uint8)
         padded[:height, :width] = image
         windows = list(self._slices(padded.shape[:2]))
         if len(windows) == 1:
             return np.ascontiguousarray(self._ask(padded)[:, :height, :width])
+        if self.person_maps == QUERY_MAPS:
+            expected = f"at most {self.window} pixels per side, for a network that finds persons by queries"
+            remedy = f"Pass --window {max(padded.shape[:2])}, or predict labels without persons."
+            raise ImageError(self.source, f"an input of {height} x {width} needs windows", expected, remedy)
         total = np.zeros((self.classes + self.person_maps, *padded.shape[:2]), np.float32)
         counts = np.zeros(padded.shape[:2], np.float32)
         for rows, columns in windows:

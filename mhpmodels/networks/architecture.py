@@ -13,11 +13,12 @@ from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.wording import either
 from mhpmodels.config import PERSONS, TrainConfig
 from mhpmodels.files.params import FITTING
+from mhpmodels.models import GLUONCV
 
 DEPTHS = {(2, "conv2"): 18, (6, "conv2"): 34, (6, "conv3"): 50, (23, "conv3"): 101, (36, "conv3"): 152}
 """{(number of blocks in layer3, last convolution of a block): depth of the ResNet}."""
 BACKBONES = tuple(f"resnet{layers}" for layers in DEPTHS.values())
-"""Backbones of ``config.BACKBONES`` that exist for torch."""
+"""Backbones of PSPNet and ICNet that exist for torch."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,12 @@ class Architecture:
     """The choices that determine a network's parameters.
 
     Attributes:
-        model: "icnet", "psp", or ``package.module:function`` for a user-defined network.
-        backbone: a name of ``config.BACKBONES``.
+        model: a name of ``mhpmodels.models.MODELS``, or ``package.module:function`` for a user-defined network.
+        backbone: a name of ``mhpmodels.models.BACKBONES``, or the path of a folder.
         classes: number of channels of the output.
         aux: whether PSPNet has its auxiliary head.
         persons: whether the network has the heads that tell persons apart.
+        described: ``config.json`` of the folder that is the backbone, as text.
     """
 
     model: str
@@ -37,12 +39,14 @@ class Architecture:
     classes: int
     aux: bool = False
     persons: bool = False
+    described: str | None = None
 
     @staticmethod
     def of_config(config: TrainConfig) -> Architecture:
         """Return the architecture of a config."""
         network = config.network
-        return Architecture(network.model, network.backbone, network.classes, network.aux, network.persons)
+        heads = (network.aux, network.persons)
+        return Architecture(network.model, network.backbone, network.classes, *heads, network.described)
 
     @staticmethod
     def of_weights(shapes: Mapping[str, tuple[int, ...]], place: str = "weights") -> Architecture:
@@ -68,7 +72,7 @@ class Architecture:
 
     def check(self) -> None:
         """Raise OptionError if the backbone does not exist for torch."""
-        if ":" not in self.model and self.backbone not in BACKBONES:
+        if self.model in GLUONCV and self.backbone not in BACKBONES:
             remedy = "Pass one of these, such as --backbone resnet50, or --engine mxnet."
             raise OptionError("backbone", f"{self.backbone} with engine torch", either(BACKBONES), remedy)
 
@@ -102,11 +106,31 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
 
     if is_own(architecture.model):
         return build_own(architecture.model, config)
+    if architecture.model not in GLUONCV:
+        return _build_of_transformers(architecture, dropout, config)
     if architecture.model == "psp":
         network = PSPNet(architecture.classes, architecture.backbone, architecture.aux, dropout)
     else:
         network = ICNet(architecture.classes, architecture.backbone, dropout)
     initialise(network)
+    if architecture.persons:
+        network.persons = PersonHeads(network.person_channels)
+    return network
+
+
+def _build_of_transformers(architecture: Architecture, dropout: float, config: TrainConfig | None) -> Any:
+    """Build a network of ``mhpmodels.models.HUGGING_FACE``, as ``build_network``."""
+    if architecture.model == "mask2former":
+        from mhpmodels.networks.mask2former.network import build_mask2former
+
+        weights = None if config is None else config.loss.class_weights
+        return build_mask2former(architecture.backbone, architecture.classes, weights, architecture.described)
+    from mhpmodels.networks.hf.segformer import build_segformer
+    from mhpmodels.networks.hf.upernet import build_upernet
+    from mhpmodels.networks.persons import PersonHeads
+
+    build: Any = {"segformer": build_segformer, "upernet": build_upernet}[architecture.model]
+    network = build(architecture.backbone, architecture.classes, dropout, architecture.described)
     if architecture.persons:
         network.persons = PersonHeads(network.person_channels)
     return network

@@ -96,7 +96,7 @@ def take_outputs(
     Args:
         model: name of the network.
         outputs: what it returned: floating point (N, classes, h, w), or a tuple of such logits; with ``persons`` a pair
-            of these and floating point (N, 3, h, w).
+            of these and floating point (N, 3, h, w), of mhp's networks with queries (N, 2, H, W).
         images: the images that it got, (N, 3, H, W).
         classes: number of classes.
         persons: whether it has heads of persons.
@@ -108,7 +108,8 @@ def take_outputs(
     if persons:
         pair = isinstance(outputs, tuple) and len(outputs) == 2
         maps = outputs[1] if pair else None
-        if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[:2] != (len(images), 3):
+        right = isinstance(maps, Tensor) and maps.ndim == 4 and maps.shape[:2] == (len(images), 3)
+        if is_own(model) and not right:
             found = f"the network returned {type(outputs).__name__} with --persons"
             expected = f"a pair of logits and a tensor ({len(images)}, 3, h, w) of centres and offsets"
             raise OptionError(_place(model), found, expected, "Return such a pair, or omit --persons.")

@@ -100,6 +100,13 @@ class ResNet(nn.Module):
         self.layer4 = _stage(block, self.channels[2], 512, blocks[3], 1, 4)
         self.persons: PersonHeads | None = None
 
+    @property
+    def levels(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the modules of each block, the stem first (``mhpmodels.networks.levels``)."""
+        stages = ("layer1", "layer2", "layer3", "layer4")
+        blocks = [(f"{stage}.{number}",) for stage in stages for number in range(len(getattr(self, stage)))]
+        return (("conv1", "bn1"), *blocks)
+
     def stem(self, x: Tensor) -> Tensor:
         """Return the input of layer1, (N, C, H/4, W/4), for images (N, 3, H, W)."""
         return self.maxpool(self.relu(self.bn1(self.conv1(x))))

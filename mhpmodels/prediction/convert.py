@@ -98,6 +98,10 @@ def _export(source: Path, tensors: dict[str, Any], out: Path) -> None:
     from mhpmodels.networks.architecture import Architecture, build_network
 
     config = checkpoint.read(source).config if source.with_suffix(".json").exists() else None
+    if config is not None and config.network.queries:
+        found = f"holds {config.network.model}, which torch exports for images of one size only"
+        remedy = "Predict with the checkpoint itself (mhp predict --checkpoint), or export another network."
+        raise CheckpointError(source, found, "a network that takes images of any size", remedy)
     if config is not None:
         architecture = Architecture.of_config(config)
     else:

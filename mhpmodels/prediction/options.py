@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mhpdata.errors import OptionError
 from mhpdata.images.exif import EXIF
+from mhpdata.label_sets.meanings import Conversion
 from mhpdata.options import ON_ERROR, check_choice
 
 
@@ -26,6 +27,7 @@ class Options:
         progress: show a progress bar if stderr is a terminal.
         exif: "upright" turns image files upright by their EXIF orientation; "raw" keeps the stored order of pixels,
             which a dataset's masks follow. Images of a packed folder are always raw.
+        to: table by which labels are converted before they are written; None writes the network's own.
 
     Raises:
         OptionError: a value is invalid, overwrite and keep are both on, or keep and persons.
@@ -41,6 +43,7 @@ class Options:
     progress: bool = False
     exif: str = "upright"
     persons: bool = False
+    to: Conversion | None = None
 
     def __post_init__(self) -> None:
         check_choice("on_error", self.on_error, ON_ERROR)

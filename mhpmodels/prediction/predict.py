@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from mhpdata.errors import PACK_AGAIN, ManifestError, MhpError, OptionError
 from mhpdata.images.exif import AS_STORED
+from mhpdata.label_sets.naming import lookup
 from mhpdata.labels import LabelSet
 from mhpdata.options import Folder, check_path
 from mhpdata.settings.caching import Cache
@@ -30,7 +31,7 @@ from mhpdata.threads import crew
 from mhpdata.wording import counted
 from mhpmodels.inference.pieces import Inference
 from mhpmodels.inference.rescale import labels_at
-from mhpmodels.persons.grouping import group
+from mhpmodels.persons.queries import find_people
 from mhpmodels.prediction.inputs import Input, read_file, read_sample
 from mhpmodels.prediction.options import Options
 from mhpmodels.prediction.outputs import Outputs
@@ -150,6 +151,8 @@ def _predict(
         raise OptionError("the images", "none", "at least one", remedy)
     inference.check_classes(len(labels), labels.name)
     assert options.persons == bool(inference.person_maps)
+    becomes = None if options.to is None else lookup(options.to)
+    labels = labels if options.to is None else options.to.target.labels
     outputs = Outputs(out, sources, labels, options)
     missing = {name: source for name, source in sources.items() if outputs.missing(name)}
     outputs.prepare(labels)
@@ -172,7 +175,8 @@ def _predict(
             scores = inference(given.image)
             logits, maps = scores[: inference.classes], scores[inference.classes :]
             predicted = labels_at(logits, given.size, f"{inference.source} on {given.place}")
-            people = group(logits, maps, predicted, probabilities=inference.probabilities) if options.persons else None
+            people = find_people(logits, maps, predicted, inference.probabilities) if options.persons else None
+            predicted = predicted if becomes is None else becomes[predicted]
             seconds = time.perf_counter() - begun
             done.add(name, given, outputs.write(name, given, predicted, people), seconds)
         outputs.finish()

@@ -1,7 +1,8 @@
 """Open a trained network from its checkpoint, for evaluation and prediction.
 
 A checkpoint of mhp train describes its network in its JSON file; for bare weights, such as GluonCV's, the caller passes
-the model, the backbone and the number of classes.
+the model, the backbone and the number of classes. Weights of other programs bring a label set and a preprocessing of
+their own (``mhpmodels.prediction.foreign``).
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ from pathlib import Path
 from typing import Any, cast
 
 from mhpdata.errors import CheckpointError, OptionError
+from mhpdata.label_sets.naming import table_of_labels
+from mhpdata.label_sets.table import LabelTable
 from mhpdata.labels import CIHP, MHP_V1, MHP_V2, LabelSet, label_set
 from mhpdata.options import check_path
 from mhpdata.remap import read_remap
 from mhpdata.storage.manifest import Manifest
 from mhpmodels.config import SUFFIXES, TrainConfig
 from mhpmodels.engines.engine import PersonPredictor, Predictor, installed, open_engine
-from mhpmodels.engines.onnx import SUFFIX, OnnxEngine
+from mhpmodels.engines.onnx import SUFFIX
 from mhpmodels.files import checkpoint
 from mhpmodels.files.checkpoint import Checkpoint
 from mhpmodels.inference.pieces import SCALES, WINDOW, Inference
+from mhpmodels.networks.preprocessing import IMAGENET, Preprocessing
+from mhpmodels.prediction.foreign import Hints, labels_of_network, open_foreign, open_onnx
+from mhpmodels.prediction.hub import open_hub
 
 NETWORK = ("model", "backbone", "classes", "aux", "persons")
 """Fields of the config that the weights determine."""
@@ -83,20 +89,33 @@ def _devices(given: Mapping[str, Any]) -> dict[str, int]:
     return {"contexts": 0, "batch_size": max(1, given.get("ngpus", 0))}
 
 
-def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19, persons: bool = False) -> Predictor:
-    """Open an engine for prediction with the weights of a checkpoint.
+def open_trained(
+    path: str | Path,
+    given: Mapping[str, Any],
+    classes: int = 19,
+    persons: bool = False,
+    hints: Hints = Hints(),
+) -> Predictor:
+    """Open a trained network for prediction, whatever the path is.
 
     Args:
-        path: weights, a run's folder, or an ``.onnx`` file, which holds the whole network.
+        path: weights, a run's folder, an ``.onnx`` file, which holds the whole network, or weights of another program.
         given, classes: as for ``trained_config``.
         persons: bare weights have heads of persons; a checkpoint of mhp train says so itself.
+        hints: what weights of other programs do not say of themselves.
 
     Raises:
         EngineError, MissingError: the framework is not installed, or unusable on this machine.
         CheckpointError, OptionError: as for ``trained_config``, or the weights belong to another network.
     """
     if Path(path).suffix == SUFFIX:
-        return OnnxEngine(path, TrainConfig.of(**{**_devices(given), **given}))
+        return open_onnx(path, TrainConfig.of(**{**_devices(given), **given}), hints)
+    foreign = open_foreign(check_path("checkpoint", path), given, hints)
+    if foreign is None:
+        foreign = open_hub(check_path("checkpoint", path), given, hints)
+    if foreign is not None:
+        return foreign
+    hints.refuse(path)
     weights, config = trained_config(path, given, classes)
     if persons and config.machine.engine == "torch" and not weights.with_suffix(".json").exists():
         config = config.changed(persons=True)
@@ -117,6 +136,30 @@ def labels_of(config: TrainConfig) -> LabelSet:
     if config.network.class_names:
         return label_set(config.network.class_names, config.network.flip_pairs)
     return {len(labels): labels for labels in (MHP_V2, CIHP)}.get(config.network.classes, MHP_V1)
+
+
+def label_table_of(engine: Predictor) -> LabelTable:
+    """Return the classes of an open network, with their meanings."""
+    return labels_of_network(engine) or table_of_labels(labels_of(engine.config))
+
+
+def preprocessing_of(engine: Predictor) -> Preprocessing:
+    """Return what an open network expects of its input."""
+    own = Preprocessing(multiple=32) if engine.config.network.queries else IMAGENET  # 32: the backbone's stride
+    return cast(Preprocessing, getattr(engine, "preprocessing", own))
+
+
+def short_side(engine: Predictor, given: int | None) -> int:
+    """Return the short side to which images are resized for a network, in pixels; 0 keeps their size.
+
+    Args:
+        engine: an open network.
+        given: the caller's choice; None for the one of training, or 0 for a network with a fixed input size, to which
+            ``Inference`` brings images of any size.
+    """
+    if given is None:
+        return 0 if preprocessing_of(engine).size is not None else engine.config.view.base_size
+    return given
 
 
 def check_classes(config: TrainConfig, manifest: Manifest) -> None:
@@ -161,12 +204,13 @@ def inference_of(
     return Inference(
         cast(PersonPredictor, engine).predict_persons if persons else engine.predict,
         config.network.classes,
-        multiple=MULTIPLE,
+        multiple=preprocessing_of(engine).multiple,
         least=LEAST,
         scales=SCALES if multi_scale else (1.0,),
         mirror=multi_scale,
         flip_pairs=pairs,
         window=window,
         source=getattr(engine, "source", "") or "the network",  # mhp's own engines keep the path of the weights
-        person_maps=3 if persons else 0,
+        person_maps=config.network.person_maps if persons else 0,
+        preprocessing=preprocessing_of(engine),
     )

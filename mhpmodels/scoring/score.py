@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import OptionError, PredictionError
+from mhpdata.label_sets.meanings import Conversion
 from mhpdata.options import Folder, ValProtocol, check_choice
 from mhpdata.settings.caching import Reading
 from mhpdata.storage.protocol import choose_images
@@ -74,6 +75,7 @@ def score(
     protocol: ValProtocol = "official",
     leak_free: bool = False,
     unseen: bool = False,
+    to: Conversion | None = None,
     **reading: Unpack[Reading],
 ) -> Score:
     """Score a folder of predictions (mhp score).
@@ -87,6 +89,7 @@ def score(
         protocol: val protocol, as for ``mhpdata.storage.protocol.choose_names``.
         leak_free: drop val images that also appear in test.
         unseen: drop images that also appear in a split used for training.
+        to: table from the classes of the predictions to those of the data; None if they are the same.
         reading: threads, progress and cache, as ``Reading`` describes.
 
     Raises:
@@ -101,7 +104,7 @@ def score(
         chosen = choose_images(opened.manifest, split, protocol, leak_free, unseen)
         if not chosen.names:
             raise OptionError(f"{folder}, split {split}", "no images", "at least one", NO_IMAGES)
-        submission = Submission(predictions, chosen.names, len(opened.classes), unknown, opened)
+        submission = Submission(predictions, chosen.names, len(opened.classes), unknown, opened, to)
         confusion, images = Confusion(len(opened.classes)), []
         progress = reading.get("progress", False)
         with crew(len(chosen.indices), "images", reading.get("threads"), progress) as workers:
@@ -129,6 +132,7 @@ def score(
         rows=tuple(found.row for found in images),
         per_image=per_image,
         content=opened.manifest.content_id,
+        to=to,
         masks=score_masks([image.claims for image in images if image.claims is not None])
         if per_image.persons is not None
         else None,
@@ -154,7 +158,7 @@ def score_boundaries(folder: str | Path, predictions: str | Path, found: Score, 
     opened = open_split(folder, found.split, cache=reading.get("cache"))
     try:
         names = [row.name for row in found.rows]
-        submission = Submission(predictions, names, len(found.classes), found.unknown, opened)
+        submission = Submission(predictions, names, len(found.classes), found.unknown, opened, found.to)
         index = {name: i for i, name in enumerate(opened.names)}
         with crew(len(names), "images", reading.get("threads"), reading.get("progress", False)) as workers:
             score_image = partial(_score_boundary, opened, submission, found.at == "source")

@@ -25,10 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mhpdata.errors import PredictionError
+from mhpdata.errors import OptionError, PredictionError
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.kernels.arrays import Bytes, ShortWords
 from mhpdata.kernels.jit import kernel
+from mhpdata.label_sets.meanings import Conversion
+from mhpdata.label_sets.naming import lookup
 from mhpdata.options import check_path
 from mhpdata.source.files import MAX_FILE_BYTES
 from mhpdata.storage.split import Split
@@ -62,6 +64,7 @@ class Submission:
         classes: int,
         unknown: str = "error",
         split: Split | None = None,
+        to: Conversion | None = None,
     ) -> None:
         """Detect the form and check that all images have predictions.
 
@@ -72,9 +75,11 @@ class Submission:
             unknown: one of ``mhpmodels.scoring.table.UNKNOWN``: "error" rejects out-of-range labels, "official" keeps
                 them.
             split: the packed split, which the coco and panoptic forms need.
+            to: table from the classes of the predictions to those of the data; None if they are the same.
 
         Raises:
             PredictionError: the folder is missing or has none of the forms, or predictions of some images are missing.
+            OptionError: COCO's forms are to be converted; their categories name the classes of the data.
         """
         self.folder, self.unknown = check_path("pred", folder), unknown
         if not self.folder.is_dir():
@@ -83,6 +88,8 @@ class Submission:
                 found = "missing"
                 remedy = f"Check the spelling, or write predictions there first: {_command('', self.folder)}."
             raise PredictionError(folder, found, "a folder of predictions", remedy)
+        self._becomes = None if to is None else lookup(to)
+        classes = classes if to is None else len(to.source.labels)
         self._classes, self._taken = classes, 256 if unknown == "official" else classes
         there = {name for name in (RESULTS, SEGMENTS, TAGS, MASKS) if (self.folder / name).exists()}
         paths = {} if split is None else coco_paths(self.folder, split.name)
@@ -92,6 +99,9 @@ class Submission:
             found = f"both {several[0]} and {several[1]}, two forms of person predictions"
             raise PredictionError(folder, found, "one of the two", remedy)
         self.files = {} if split is None else read_files(paths, split, names)
+        if self.files and to is not None:
+            remedy = "Omit --labels, and write the names of the data's classes as the names of the categories."
+            raise OptionError("labels", f"given for COCO files in {folder}", "label maps", remedy)
         if self.files:
             self.form = "panoptic" if any(file.panoptic for file in self.files.values()) else "coco"
             self.has_labels = "parts" in self.files and self.files["parts"].panoptic
@@ -189,7 +199,8 @@ class Submission:
                 remedy += "; or pass --unknown-labels official to count such a label as another class, as the official "
                 remedy += "code does"
             raise PredictionError(path, f"label {found}", f"labels 0 to {self._taken - 1}", f"{remedy}.")
-        return np.asarray(labels, np.uint8)
+        found = np.asarray(labels, np.uint8)
+        return found if self._becomes is None else self._becomes[found]
 
 
 def _command(options: str, out: Path) -> str:

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from mhpdata.label_sets.naming import conversion_lines
+from mhpdata.label_sets.report import conversion_dict
 from mhpdata.wording import counted, has, printable
 
 if TYPE_CHECKING:
+    from mhpdata.label_sets.meanings import Conversion
     from mhpmodels.evaluation.metrics import Confusion
     from mhpmodels.persons.masks import MaskFigures
     from mhpmodels.persons.precision import Claims, PersonFigures
@@ -97,6 +100,7 @@ class Score:
         masks: AP and PQ of the persons' masks, whatever their classes; None where ``persons`` is.
         boundary: boundary F-scores; None if they were not asked for (``mhpmodels.scoring.boundary``).
         content: content id of the packed folder; None if its manifest has none.
+        to: table from the classes of the predictions to those of the data; None if they are the same.
     """
 
     form: str
@@ -117,6 +121,7 @@ class Score:
     masks: MaskFigures | None = None
     boundary: BoundaryFigures | None = None
     content: str | None = None
+    to: Conversion | None = None
 
     def worst(self, count: int) -> tuple[str, ...]:
         """Return the names of the ``count`` worst images, worst first; ties keep the order of the split."""
@@ -131,6 +136,8 @@ class Score:
             found |= {"pixAcc": self.confusion.pix_acc, "mIoU": self.confusion.miou, "IoU": iou}
             found |= {"confusion": self.confusion.matrix.tolist(), "missed": self.confusion.missed.tolist()}
             found["mIoU_present"] = self.confusion.miou_present
+        if self.to is not None:
+            found["converted"] = conversion_dict(self.to)
         if self.boundary is not None:
             found |= self.boundary.as_dict(self.classes)
         if self.persons is not None:
@@ -197,6 +204,8 @@ def table(score: Score) -> str:
         lines += [*part_lines(score.parts, score.classes), ""]
     if score.humans is not None:
         lines += [*human_lines(score.humans), ""]
+    if score.to is not None:
+        lines += conversion_lines(score.to)
     if score.unknown != UNKNOWN[0]:
         lines.append("Out-of-range predicted labels were counted as the official code does, not rejected.")
     if score.seen:

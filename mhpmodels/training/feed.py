@@ -101,7 +101,7 @@ class Feed:
             # uint8 is a quarter of the bytes to copy, and the GPU normalises faster than the CPU
             output=Output(
                 dtype="uint8" if config.machine.ngpus else "float32",
-                persons=False if not config.network.persons else TARGETS if training else MASKS,
+                persons=config.network.persons and (TARGETS if training and not config.network.queries else MASKS),
             ),
             seed=config.run.seed,
             threads=max(1, (config.machine.workers or usable_cores()) // processes),
@@ -130,8 +130,10 @@ class Feed:
         return learning_rate(step, steps, config.optim.lr, config.schedule.decay, warmup, config.schedule.power)
 
     def trains_persons(self, step: int) -> bool:
-        """Return whether a step, counted from 0 over the run, trains the heads of persons."""
+        """Return whether a step, counted from 0 over the run, trains heads or queries of persons."""
         config = self.config
+        if config.network.queries:
+            return True
         return config.network.persons and step >= config.loss.persons_after * config.schedule.epochs * self.steps
 
     def names(self, indices: np.ndarray) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.checkpoint import Position
 from mhpmodels.mean import Mean
 from mhpmodels.persons.masks import FIGURES, figures_of
-from mhpmodels.persons.precision import Claims
+from mhpmodels.persons.queries import Persons
 from mhpmodels.training.bundle import Moment, run_step
 from mhpmodels.training.feed import Feed
 from mhpmodels.training.guard import Guard
@@ -143,7 +143,8 @@ class Loop:
         at, indices = self.at, batch.indices
         assert batch.labels is not None, "Feed rejects unlabelled splits"
         rate, seed = self.feed.rate(at.step), step_seed(self.config.run.seed, at.step)
-        targets = batch.targets if self.feed.trains_persons(at.step) else None
+        targets = batch.masks if self.config.network.queries else batch.targets
+        targets = targets if self.feed.trains_persons(at.step) else None
         step = run_step(self.engine, batch.images, batch.labels, rate, seed, targets)
         at.iteration += 1
         at.step += 1
@@ -173,8 +174,9 @@ class Loop:
         self.meter.end()
         watch = Stopwatch()
         try:
-            claims: list[Claims] | None = [] if self.config.network.persons else None
-            found = self._validate(claims)
+            maps = self.config.network.person_maps
+            persons = Persons(maps) if self.config.network.persons else None
+            found = self._validate(persons)
         except _StopError:
             return
         seconds = watch.lap()
@@ -182,22 +184,22 @@ class Loop:
         score = None if found is None else {"pixAcc": found.pix_acc, "mIoU": found.miou}
         pix_acc, miou = (math.nan, math.nan) if found is None else (found.pix_acc, found.miou)
         iou = () if found is None else tuple(found.iou.tolist())
-        persons = figures_of(claims) if claims is not None and found is not None else ()
-        self.log.epoch(EpochRow(at.epoch, at.step, at.loss.value, pix_acc, miou, at.skipped, seconds, iou, persons))
+        figures = figures_of(persons.claims) if persons is not None and found is not None else ()
+        self.log.epoch(EpochRow(at.epoch, at.step, at.loss.value, pix_acc, miou, at.skipped, seconds, iou, figures))
         if found is not None:
             self.log.line(f"Epoch {at.epoch} validation pixAcc: {pix_acc:.3f}, mIoU: {miou:.3f}")
-        if score is not None and persons and math.isfinite(persons[0]):
-            named = ", ".join(f"{name}: {value:.3f}" for name, value in zip(FIGURES, persons, strict=True))
+        if score is not None and figures and math.isfinite(figures[0]):
+            named = ", ".join(f"{name}: {value:.3f}" for name, value in zip(FIGURES, figures, strict=True))
             self.log.line(f"Epoch {at.epoch} validation {named}")
-            score[FIGURES[0]] = persons[0]
+            score[FIGURES[0]] = figures[0]
         left = self.meter.left(self.feed.steps * (self.config.schedule.epochs - at.epoch - 1))
         skipped = f", {counted(at.skipped, 'step')} skipped so far" if at.skipped else ""
         self.log.line(f"Epoch {at.epoch} done: {self.meter.text()}{skipped}, {clock(left)} left")
         at.epoch, at.iteration, at.loss = at.epoch + 1, 0, Mean()
         self._save(score)
 
-    def _validate(self, claims: list[Claims] | None) -> Confusion | None:
-        """Validate on rank 0, while the other ranks wait. ``claims`` receives the persons."""
+    def _validate(self, persons: Persons | None) -> Confusion | None:
+        """Validate on rank 0, while the other ranks wait. ``persons`` receives the persons."""
         from mhpmodels.evaluation.evaluate import validate
 
         if self.feed.val is None:
@@ -208,7 +210,7 @@ class Loop:
             return None
         place = f"{self.folder}, validation of epoch {self.at.epoch}"
         classes = self.config.network.classes
-        found = validate(self._predict, self.feed.val, classes, place=place, claims=claims)
+        found = validate(self._predict, self.feed.val, classes, place=place, persons=persons)
         self.engine.broadcast(0)
         return found
 

@@ -6,6 +6,7 @@ A resumed run gets the same rates and seeds, since they depend on the step numbe
 from __future__ import annotations
 
 import hashlib
+import math
 
 from mhpdata.errors import OptionError
 from mhpdata.options import check_choice
@@ -21,7 +22,8 @@ def learning_rate(
 
         warm-up    base * (step + 1) / warmup
         poly       base * (1 - (step - warmup) / (steps - warmup)) ** power      the formula of GluonCV
-        constant   base
+        cosine     base * (1 + cos(pi * (step - warmup) / (steps - warmup))) / 2      Loshchilov and Hutter, ICLR 2017
+    constant   base
 
     The rate is never 0. GluonCV's own schedule is shifted by one step, so its first warm-up step and its last step have
     rate 0 and change nothing.
@@ -46,7 +48,10 @@ def learning_rate(
         return base * (step + 1) / warmup
     if schedule == "constant":
         return base
-    return float(base * (1 - (step - warmup) / (steps - warmup)) ** power)
+    progress = (step - warmup) / (steps - warmup)
+    if schedule == "cosine":
+        return base * (1 + math.cos(math.pi * progress)) / 2
+    return float(base * (1 - progress) ** power)
 
 
 def step_seed(seed: int, step: int) -> int:

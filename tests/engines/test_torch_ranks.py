@@ -14,7 +14,7 @@ from mhpmodels.engines.engine import open_engine
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
-from torch_ranks import HALF, PERSONS, config, run  # noqa: E402
+from torch_ranks import DICE, HALF, PERSONS, config, run  # noqa: E402
 from torch_ranks_run import SMALL, check_equal, free_port, run_one, run_ranks  # noqa: E402
 
 from mhpmodels.engines.torch import ranks  # noqa: E402
@@ -50,6 +50,13 @@ def test_two_ranks_equal_one_with_the_joined_batch(one, two):
 def test_two_ranks_equal_one_with_heads_of_persons_in_both_stages(small, tmp_path):
     one = run_one(small, PERSONS)
     for status, said in run_ranks(2, tmp_path, small, tmp_path, PERSONS):
+        assert status == 0, said
+    check_equal(tmp_path, one, 1e-4)
+
+
+def test_two_ranks_equal_one_with_the_dice_loss(small, tmp_path):
+    one = run_one(small, DICE)
+    for status, said in run_ranks(2, tmp_path, small, tmp_path, DICE):
         assert status == 0, said
     check_equal(tmp_path, one, 1e-4)
 

@@ -61,7 +61,9 @@ def test_a_value_outside_is_named(field, value):
 
 
 def test_an_unknown_network_may_be_one_s_own():
-    with pytest.raises(OptionError, match=r"^model: 'unet'; expected icnet or psp\. .*package\.module:function"):
+    with pytest.raises(
+        OptionError, match=r"^model: 'unet'; expected icnet, .* or mask2former\. .*package\.module:function"
+    ):
         TrainConfig.of(model="unet")
 
 

@@ -15,9 +15,9 @@ from mhpdata.errors import CheckpointError, EngineError, OptionError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 from mhpmodels.files.params import read_params, to_gluon_names, to_torch_names, write_params
+from mhpmodels.models import RESNETS
 from mhpmodels.networks import architecture
 from mhpmodels.networks.architecture import Architecture, build_network
-from mhpmodels.recipe import BACKBONES
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
@@ -135,7 +135,7 @@ def test_the_same_at_the_crops_of_the_recipe(mx, gluon, model, crop, tmp_path):
 
 
 @pytest.mark.parametrize("model", ["icnet", "psp"])
-@pytest.mark.parametrize("backbone", BACKBONES[:3])
+@pytest.mark.parametrize("backbone", RESNETS[:3])
 def test_weights_tell_their_architecture_and_keep_every_bit(model, backbone, tmp_path):
     wanted = Architecture(model, backbone, 7, aux=model == "psp")
     network = build_network(wanted, dropout=0.0)
@@ -154,7 +154,7 @@ def test_other_weights_have_no_architecture():
 
 def test_a_backbone_that_torch_lacks_is_one_error_before_anything_is_built(monkeypatch):
     assert tuple(resnet.BACKBONES) == architecture.BACKBONES
-    assert set(architecture.BACKBONES) < set(BACKBONES)
+    assert set(architecture.BACKBONES) < set(RESNETS)
     for module in ("mhpmodels.engines.torch.engine", "mhpmodels.networks.icnet"):
         monkeypatch.setitem(sys.modules, module, None)
     lacking = TrainConfig.of(engine="torch", backbone="resnest50")
@@ -279,13 +279,14 @@ def test_a_network_of_ones_own():
     ((3, 5), (24, 20)), ((1, 1), (6, 7)), ((1, 4), (1, 31)), ((6, 6), (13, 17)), ((24, 30), (768, 100)),
     ((7, 5), (3, 1)),
 ])  # fmt: skip
-def test_two_products_resize_as_torch_does(old, new, layout):
+@pytest.mark.parametrize("aligned", [True, False])
+def test_two_products_resize_as_torch_does(old, new, layout, aligned):
     torch.manual_seed(0)
     x = torch.randn(2, 6, *old).contiguous(memory_format=layout).requires_grad_()
     weights = torch.randn(2, 6, *new)
-    expected = resize(x, new)
+    expected = resize(x, new, aligned)
     (gradient,) = torch.autograd.grad((expected * weights).sum(), x)
-    found = resize_by_products(x, new)
+    found = resize_by_products(x, new, aligned)
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
     torch.testing.assert_close(
         torch.autograd.grad((found * weights).sum(), x)[0], gradient, rtol=0, atol=1e-4 * gradient.abs().max().item()
@@ -294,4 +295,5 @@ def test_two_products_resize_as_torch_does(old, new, layout):
     assert found.is_contiguous(memory_format=torch.channels_last if one_pixel else layout)
     half = x.detach().bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(resize_by_products(half, new), resize(half.float(), new), rtol=0, atol=2e-5)
+        found = resize_by_products(half, new, aligned)
+    torch.testing.assert_close(found, resize(half.float(), new, aligned), rtol=0, atol=2e-5)

@@ -25,9 +25,9 @@ from mhpmodels.engines.torch import ranks
 STEPS, HALF, BATCH = 20, 10, 4
 PATIENCE = 600
 """Seconds after which a hanging process is ended."""
-PERSONS = "torch_ranks:persons"
-CROPS = {"torch_ranks:small": 32, PERSONS: 32, "psp": 48}
-RATES = {"torch_ranks:small": 0.01, PERSONS: 0.01, "psp": 5e-5}
+PERSONS, DICE = "torch_ranks:persons", "torch_ranks:dice"
+CROPS = {"torch_ranks:small": 32, PERSONS: 32, DICE: 32, "psp": 48}
+RATES = {"torch_ranks:small": 0.01, PERSONS: 0.01, DICE: 0.01, "psp": 5e-5}
 
 
 def small(config):
@@ -35,6 +35,10 @@ def small(config):
     norm, conv = torch.nn.BatchNorm2d, torch.nn.Conv2d
     layers = conv(3, 8, 3, padding=1), norm(8), torch.nn.ReLU(), conv(8, 8, 3, 2, 1), norm(8), torch.nn.ReLU()
     return torch.nn.Sequential(*layers, conv(8, config.network.classes, 1))
+
+
+dice = small
+"""The same network, trained with the Dice loss, too."""
 
 
 class Double(torch.nn.Sequential):
@@ -70,8 +74,8 @@ def config(model, **options):
     fixed = {"engine": "torch", "backbone": "resnet18", "batch_size": BATCH, "dropout": 0.0, "syncbn": True}
     if "MHP_TEST_CUDA" in os.environ:
         fixed["ngpus"] = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    with_heads = model == PERSONS
-    return TrainConfig.of(**{**fixed, "model": model, "crop_size": CROPS[model], "persons": with_heads, **options})
+    fixed |= {"persons": model == PERSONS, "dice_weight": float(model == DICE)}
+    return TrainConfig.of(**{**fixed, "model": model, "crop_size": CROPS[model], **options})
 
 
 def run(engine, folder, first=0, last=STEPS, before_step=lambda step: None):

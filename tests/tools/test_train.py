@@ -251,7 +251,7 @@ def test_the_help_has_every_option_of_a_run_in_its_group_with_its_default():
 
 
 NOT_SHOWN = {name for name, (*_, default) in OPTIONS.items() if isinstance(default, bool)} | {
-    *("engine", "contexts", "workers", "data"),
+    *("engine", "contexts", "workers", "data", "backbone"),
 }
 """Exceptions are switches, and options whose help describes the default in words."""
 

@@ -26,7 +26,7 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import ENGINES, installed, open_engine
 from mhpmodels.files import checkpoint
 from mhpmodels.files.params import read_params
-from mhpmodels.recipe import MODELS
+from mhpmodels.models import GLUONCV
 from mhpmodels.training.tables import read_epochs, read_steps
 from mhpmodels.training.train import train
 
@@ -34,7 +34,7 @@ BENCHMARK = ROOT / "benchmarks" / "learning.py"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.parametrize("model", MODELS),
+    pytest.mark.parametrize("model", GLUONCV),
 ]
 each_engine = pytest.mark.parametrize(
     "engine",

@@ -20,11 +20,18 @@ def test_poly_falls_from_the_base_and_never_reaches_zero():
     assert found[-1] > 0
 
 
+def test_cosine_falls_by_half_a_period_and_never_reaches_zero():
+    found = rates(50, schedule="cosine")
+    assert found[0] == 0.1 and found[25] == pytest.approx(0.05)
+    assert found[12] + found[38] == pytest.approx(0.1)
+    assert all(a > b for a, b in itertools.pairwise(found)) and found[-1] > 0
+
+
 def test_constant_stays():
     assert set(rates(9, schedule="constant")) == {0.1}
 
 
-@pytest.mark.parametrize("schedule", ["poly", "constant"])
+@pytest.mark.parametrize("schedule", ["poly", "cosine", "constant"])
 def test_a_warm_up_rises_in_equal_parts_to_the_base(schedule):
     found = rates(20, schedule=schedule, warmup=4)
     assert found[:5] == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1])
@@ -42,7 +49,7 @@ def test_a_warm_up_longer_than_the_run_is_refused(warmup):
 
 def test_an_unknown_schedule_is_refused():
     with pytest.raises(OptionError, match="schedule"):
-        learning_rate(0, 10, 0.1, schedule="cosine")
+        learning_rate(0, 10, 0.1, schedule="linear")
 
 
 @pytest.mark.parametrize("warmup", [0, 20])

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from places import ROOT, TESTS, files, module_of
 
-FRAMEWORKS = {"mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax", "onnx", "onnxscript", "onnxruntime"}
+FRAMEWORKS = {
+    *("mxnet", "gluoncv", "torch", "torchvision", "tensorflow", "jax", "onnx", "onnxscript", "onnxruntime"),
+    *("transformers", "safetensors", "huggingface_hub"),
+}
 FRAMEWORK_FOLDERS = ("mhpmodels/engines/", "mhpmodels/networks/")
 HEAVY = {
     "numba",
@@ -49,9 +52,9 @@ mhpmodels.figures
 mhpmodels.files         images remote storage
 mhpmodels.networks      files
 mhpmodels.engines       files networks
-mhpmodels.inference     images engines
+mhpmodels.inference     images networks engines
 mhpmodels.persons       images masks source
-mhpmodels.evaluation    images masks storage loading files engines inference persons
+mhpmodels.evaluation    images masks storage loading files networks engines inference persons
 mhpmodels.scoring       images masks source storage files persons evaluation
 mhpmodels.training      storage loading files engines inference persons evaluation
 mhpmodels.prediction    images source remote storage files networks engines inference persons figures

@@ -7,7 +7,7 @@
     weights     files of weights, torch's and GluonCV's
     backbone    pretrained weights from ImageNet
     loss        cross-entropy over the labelled pixels
-    optimizer   SGD and Adam, and their state
+    optimizer   SGD, Adam and AdamW, and their state
     statistics  running statistics: collected in a step, followed or rolled back
     scaler      loss scaling for float16
     copies      batches prefetched to a GPU

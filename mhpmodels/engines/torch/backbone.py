@@ -36,7 +36,7 @@ def load_backbone(network: nn.Module, backbone: str, source: str) -> None:
     """Replace the backbone's weights by pretrained ones; other arrays of the file are ignored.
 
     Args:
-        network: network with ``base_names``; changed in place.
+        network: network with ``base_names``, or with a method ``load_base`` that does all of this; changed in place.
         backbone: key of STORE.
         source: "store", or the path of GluonCV's ``.params`` or of torch's state dict with the same names
             (torchvision's resnet18 and resnet34 are v1b).
@@ -45,6 +45,9 @@ def load_backbone(network: nn.Module, backbone: str, source: str) -> None:
         EngineError: the store cannot be reached, or the network has no known backbone.
         CheckpointError: the file cannot be read, or belongs to another backbone.
     """
+    if hasattr(network, "load_base"):  # a network of transformers
+        network.load_base(source)
+        return
     path = find_in_store(backbone) if source == "store" else Path(source)
     tensors = own_names(read_weights(path), network.state_dict())
     names = getattr(network, "base_names", ())

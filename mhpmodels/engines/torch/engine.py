@@ -30,6 +30,7 @@ from mhpmodels.engines.torch.weights import (
     write_weights,
 )
 from mhpmodels.networks.architecture import Architecture, build_network
+from mhpmodels.networks.loss import LossNetwork
 from mhpmodels.networks.own import blaming, take_outputs
 from mhpmodels.networks.persons import enlarge
 from mhpmodels.networks.resize import resize
@@ -75,7 +76,7 @@ class TorchEngine:
         labels: NDArray[np.uint8],
         rate: float,
         seed: int,
-        targets: NDArray[np.float32] | None = None,
+        targets: NDArray[Any] | None = None,
     ) -> Step:
         """See ``mhpmodels.engines.engine.PersonEngine``."""
         trainer = self.trainer
@@ -84,14 +85,19 @@ class TorchEngine:
             self._check_targets(labels, targets)
         return trainer.step(images, labels, rate, seed, targets)
 
-    def _check_targets(self, labels: NDArray[np.uint8], targets: NDArray[np.float32]) -> None:
-        wanted = (len(labels), 4, *labels.shape[1:])
+    def _check_targets(self, labels: NDArray[np.uint8], targets: NDArray[Any]) -> None:
+        masks = isinstance(self._network, LossNetwork)
+        kind, planes = (
+            (np.dtype(np.uint8), targets.shape[1] if targets.ndim > 1 else 0) if masks else (np.dtype(np.float32), 4)
+        )
+        wanted = (len(labels), planes, *labels.shape[1:])
         if not self.config.network.persons:
             remedy = "Open the engine with TrainConfig.of(persons=True), or omit the targets."
             raise EngineError("targets", "given to a network without heads of persons", "", remedy)
-        if targets.dtype != np.float32 or targets.shape != wanted:
-            remedy = 'Pass the targets of one batch of mhpdata.Loader(..., output=Output(persons="targets")).'
-            raise EngineError("targets", f"{targets.dtype} {targets.shape}", f"float32 {wanted}", remedy)
+        if targets.dtype != kind or targets.shape != wanted:
+            what = "masks" if masks else "targets"
+            remedy = f'Pass the {what} of one batch of mhpdata.Loader(..., output=Output(persons="{what}")).'
+            raise EngineError("targets", f"{targets.dtype} {targets.shape}", f"{kind} {wanted}", remedy)
 
     def _check(self, images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
         check_shapes(images, labels)
@@ -125,7 +131,8 @@ class TorchEngine:
                 logits = resize(logits, x.shape[2:])
             if persons:
                 assert maps is not None, "config.network.persons"
-                logits = torch.cat([logits, enlarge(maps, x.shape[2:])], 1)
+                queries = isinstance(self._shown, LossNetwork)
+                logits = torch.cat([logits, maps if queries else enlarge(maps, x.shape[2:])], 1)
             array: NDArray[np.float32] = logits.contiguous().cpu().numpy()
         return array
 

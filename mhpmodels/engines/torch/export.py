@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from mhpdata.errors import EngineError, MissingError, OutputError
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.wording import to_write, why
 from mhpmodels.engines.engine import install
 from mhpmodels.networks.persons import enlarge
-from mhpmodels.networks.pspnet import Pyramid
 from mhpmodels.networks.resize import resize
 
 CHECKED = ((2, 3, 96, 128), (1, 3, 75, 70))
@@ -44,7 +44,7 @@ def export_network(
     """Export a network in inference mode.
 
     Args:
-        network: network on the CPU, with its weights; the pooling of its pyramid is replaced.
+        network: network on the CPU, with its weights; attributes ``pool`` that pool adaptively are replaced.
         path: file to write.
         notes: ONNX metadata, {key: text}.
         persons: the network has heads of persons.
@@ -65,7 +65,7 @@ def export_network(
     with torch.no_grad():
         expected = [[output.numpy() for output in _several(whole(x))] for x in images]
     for module in network.modules():
-        if isinstance(module, Pyramid):
+        if getattr(module, "pool", None) is F.adaptive_avg_pool2d:
             module.pool = _pool
     _write(whole, images[0], path, notes or {}, OUTPUTS[: 1 + persons])
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

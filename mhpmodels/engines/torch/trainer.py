@@ -6,9 +6,10 @@
                                      finite? no: drop the running statistics of the step
                                             yes: clip, optimiser, running statistics, average of the weights
 
-The gradient is that of the mean loss over all labelled pixels in the batch of all ranks. Nothing but the statistics of
-layers other than ``networks.norm.BatchNorm`` changes before the check. The gradients stay until the next step: freeing
-them earlier costs page faults on the CPU, 10 of 135 ms for ICNet with resnet18 and crop 96.
+The gradient is that of the mean loss over all labelled pixels in the batch of all ranks; a LossNetwork computes a loss
+of its own. Nothing but the statistics of layers other than ``networks.norm.BatchNorm`` changes before the check. The
+gradients stay until the next step: freeing them earlier costs page faults on the CPU, 10 of 135 ms for ICNet with
+resnet18 and crop 96.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ from mhpmodels.engines.torch.ranks import Ranks
 from mhpmodels.engines.torch.scaler import Scaler
 from mhpmodels.engines.torch.statistics import Statistics
 from mhpmodels.engines.torch.weights import fit
+from mhpmodels.networks.loss import LossNetwork
 from mhpmodels.networks.norm import synchronise
+from mhpmodels.networks.overlap_loss import OverlapLoss
 from mhpmodels.networks.own import blaming, is_own, take_outputs
 
 if TYPE_CHECKING:
@@ -51,13 +54,15 @@ _SYNC = ("forward_sync_buffers", "broadcast_buffers")
 
 
 class _Batch(NamedTuple):
-    """A batch on the device, its labelled pixels in all ranks, and the weights of the errors of its persons."""
+    """A batch on the device, and what its sums are divided by, over all ranks: labelled pixels; the weights of the
+    errors of its persons; the amounts of a LossNetwork."""
 
     images: Tensor
     labels: Tensor
     targets: Tensor | None
     labelled: float
     person_rates: tuple[float, float]
+    amounts: list[float]
 
     def chunks(self, count: int) -> list[tuple[Tensor, Tensor, Tensor | None]]:
         """Split the batch into parts of images, labels and targets."""
@@ -92,6 +97,7 @@ class Trainer:
         own, collect = not config.network.syncbn, not config.machine.compile
         self._statistics = Statistics(network, own, collect)
         self._optimizer = Optimizer(network, config)
+        self._overlap = OverlapLoss(config.loss.dice_weight, config.loss.lovasz_weight, self.world_size, ranks.sum)
         self.scaler = Scaler(config.optim.dtype == "float16")
         self.ahead: Ahead | None = None
         self.shown: nn.Module = network
@@ -119,7 +125,7 @@ class Trainer:
         labels: NDArray[np.uint8],
         rate: float,
         seed: int,
-        targets: NDArray[np.float32] | None = None,
+        targets: NDArray[Any] | None = None,
     ) -> Step:
         """Run a step, or roll it back if it is non-finite (``mhpmodels.engines.engine.PersonEngine.train_step``)."""
         with self._ranks.watched():
@@ -139,7 +145,7 @@ class Trainer:
                 self.scaler.factor, self.scaler.good = scaler
         return Step(loss, gradient, applied)
 
-    def _receive(self, images: NDArray[Any], labels: NDArray[np.uint8], targets: NDArray[np.float32] | None) -> _Batch:
+    def _receive(self, images: NDArray[Any], labels: NDArray[np.uint8], targets: NDArray[Any] | None) -> _Batch:
         """Return the batch on the device: images normalised, labels int64."""
         prefetched = self.ahead.take(images) if self.ahead is not None else None
         if prefetched is None:
@@ -147,10 +153,15 @@ class Trainer:
             x, y, *others = (on_device(array, self._device) for array in arrays)
         else:
             x, y = prefetched.images, prefetched.labels
-            others = [] if targets is None or prefetched.targets is None else [prefetched.targets]
+            there = prefetched.masks if isinstance(self._network, LossNetwork) else prefetched.targets
+            others = [] if targets is None or there is None else [there]
         t, y = others[0] if others else None, y.long()
-        rates = (0.0, 0.0) if t is None else self._person_rates(t)
-        return _Batch(normalise(x).contiguous(memory_format=self.memory_format), y, t, self._count(y), rates)
+        labelled, rates, amounts = self._count(y), (0.0, 0.0), list[float]()
+        if isinstance(self._network, LossNetwork):
+            amounts = self._ranks.sum(self._network.amounts(y, t)).tolist()
+        elif t is not None:
+            rates = self._person_rates(t)
+        return _Batch(normalise(x).contiguous(memory_format=self.memory_format), y, t, labelled, rates, amounts)
 
     def _person_rates(self, targets: Tensor) -> tuple[float, float]:
         """Return the weights of an error of the heatmap and of an offset, which make means over all ranks of sums."""
@@ -185,6 +196,11 @@ class Trainer:
             dtype, network = self.config.optim.dtype, self.config.network
             with torch.autocast(self._device.type, DTYPES[dtype], dtype != "float32"), self._blaming():
                 outputs = self._model(images)
+            if isinstance(self._network, LossNetwork):
+                own = self._network.loss(outputs, labels, targets, batch.amounts)
+                (own * (self.scaler.factor * self.world_size)).backward()
+                loss += own.detach()
+                continue
             outputs, maps = take_outputs(network.model, outputs, images, network.classes, network.persons)
             weights, classes = output_weights(self.config, len(outputs)), self.config.loss.class_weights
             losses = output_losses(outputs, labels, weights, classes, self._resized)
@@ -195,6 +211,9 @@ class Trainer:
                 scaled = scaled + of_persons * (self.scaler.factor * self.world_size)
             elif maps is not None and self.world_size > 1:  # DDP waits for a gradient of each weight
                 scaled = scaled + 0.0 * maps.float().sum()
+            if self._overlap:
+                share = self._overlap(outputs[0], labels) / len(chunks)
+                scaled, loss = scaled + share * (self.scaler.factor * self.world_size), loss + share.detach()
             scaled.backward()
             printed = self._printed(losses, batch.labels.numel()) if self.config.run.old_recipe else None
             loss += summed.detach() / batch.labelled + of_persons.detach() if printed is None else printed

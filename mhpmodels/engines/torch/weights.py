@@ -84,7 +84,7 @@ def write_weights(path: str | Path, state: Mapping[str, Tensor]) -> None:
     write_tensors(path, {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})
 
 
-def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) -> None:
+def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path, assign: bool = False) -> None:
     """Load weights and running statistics into a network, ignoring prefixes of wrappers.
 
     PSPNet's auxiliary head and the heads of persons are ignored if the network has none.
@@ -93,6 +93,7 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) ->
         network: network to change.
         tensors: tensors by name.
         place: path of the file, for error messages.
+        assign: let the network keep these tensors instead of copying them, for one on the device "meta".
 
     Raises:
         CheckpointError: names or shapes differ, a value is not a dense tensor of real numbers, or a number is
@@ -119,7 +120,7 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path) ->
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(place, f"{name} has infinities or NaN", "finite numbers", EARLIER)
-    network.load_state_dict(tensors, strict=False)
+    network.load_state_dict(tensors, strict=False, assign=assign)
 
 
 def with_own_heads(network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,80 @@
+"""Checks of a run's options that concern several groups: model, backbone and engine; the GluonCV recipe.
+
+Each function raises OptionError, which names the flag.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mhpdata.errors import OptionError
+from mhpdata.wording import either
+from mhpmodels.models import GLUONCV, MODELS, is_folder
+from mhpmodels.recipe import Loss, Network, Optimization
+
+TORCH_ONLY: dict[str, Any] = {
+    "accumulate": 1,
+    "ema": 0.0,
+    "compile": False,
+    "persons": False,
+    "layer_decay": 1.0,
+    "dice_weight": 0.0,
+    "lovasz_weight": 0.0,
+}
+"""Options of the torch engine, with the only value that other engines accept."""
+
+
+def check_engine(engine: str, network: Network, optim: Optimization, given: dict[str, Any]) -> None:
+    """Raise OptionError if another engine than torch is to run what only torch has.
+
+    Args:
+        engine: name of the engine.
+        network, optim: groups of the run.
+        given: values of the options TORCH_ONLY by flag.
+    """
+    if engine == "torch":
+        return
+    wanted = {flag: value for flag, value in given.items() if value != TORCH_ONLY[flag]}
+    instead = dict.fromkeys(wanted, "omit this option")
+    if network.queries:
+        wanted.pop("persons", None)  # not an option of these networks
+    if network.model not in GLUONCV:
+        wanted["model"], instead["model"] = network.model, f"choose the model {' or '.join(GLUONCV)}"
+    if optim.optimizer == "adamw":
+        wanted["optimizer"], instead["optimizer"] = "adamw", "choose another optimizer"
+    for flag, value in wanted.items():
+        remedy = f'Pass --engine torch (Python: engine="torch"), or {instead[flag]}.'
+        raise OptionError(flag, f"{value} with engine {engine}", "engine torch", remedy)
+
+
+def check_backbone(network: Network) -> None:
+    """Raise OptionError unless the backbone is one of the model's; those of user-defined networks are not checked."""
+    model = MODELS.get(network.model)
+    if model is None or network.backbone in model.backbones or (model.folders and is_folder(network.backbone)):
+        return
+    names = either(model.backbones) + (", or the path of a folder" if model.folders else "")
+    fitting = [name for name, other in MODELS.items() if network.backbone in other.backbones]
+    instead = f", or --model {' or '.join(fitting)} for this backbone" if fitting else ""
+    remedy = f"Pass one of these, such as --backbone {model.usual}{instead}."
+    raise OptionError("backbone", f"{network.backbone} with model {network.model}", names, remedy)
+
+
+def check_old_recipe(old_recipe: bool, network: Network, loss: Loss) -> None:
+    """Raise OptionError if the GluonCV recipe is combined with heads or losses that GluonCV does not have."""
+    if old_recipe and network.model not in GLUONCV and ":" not in network.model:
+        remedy = "Omit --old-recipe, which trains GluonCV's networks as its script does."
+        raise OptionError("old_recipe", f"given with model {network.model}", f"model {either(GLUONCV)}", remedy)
+    given = {"persons": network.persons, "dice_weight": loss.dice_weight, "lovasz_weight": loss.lovasz_weight}
+    for flag, value in given.items():
+        if old_recipe and value:
+            dashed = flag.replace("_", "-")
+            remedy = f"Omit --{dashed}, which GluonCV does not have, or --old-recipe."
+            raise OptionError(flag, "given with old_recipe", "one of the two", remedy)
+
+
+def check_own_loss(network: Network, loss: Loss) -> None:
+    """Raise OptionError if a loss is given for a network that has a loss of its own."""
+    for flag in ("dice_weight", "lovasz_weight"):
+        if network.queries and getattr(loss, flag):
+            remedy = f"Omit --{flag.replace('_', '-')}: the loss of {network.model} includes a Dice loss of its masks."
+            raise OptionError(flag, f"given with model {network.model}", "0", remedy)
