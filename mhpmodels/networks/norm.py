@@ -57,7 +57,8 @@ def follow_pending(layers: Sequence[BatchNorm]) -> None:
         for layer in waiting:
             groups.setdefault((layer.eps, layer.momentum, layer.running_mean.dtype), []).append(layer)
         for (eps, momentum, dtype), group in groups.items():
-            batches = [layer.pending.pop(0) for layer in group]
+            queues = [layer.pending for layer in group if layer.pending]
+            batches = [queue.pop(0) for queue in queues]
             variances = torch._foreach_pow([inverse for _, inverse in batches], -2)
             torch._foreach_sub_(variances, eps)
             means, variances = [mean.to(dtype) for mean, _ in batches], [variance.to(dtype) for variance in variances]
