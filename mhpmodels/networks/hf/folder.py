@@ -144,7 +144,9 @@ def _size(value: Any, place: str) -> tuple[int, int] | None:
     """Return (height, width) of a side, or of {"height": ..., "width": ...}; None for a shortest edge, any size."""
     if isinstance(value, dict) and "shortest_edge" in value:
         return None
-    height, width = (value.get("height"), value.get("width")) if isinstance(value, dict) else (value, value)
-    if not all(type(side) is int and 32 <= side <= 4096 for side in (height, width)):
+    sides: tuple[Any, Any] = (value, value)
+    if isinstance(value, dict):
+        sides = value.get("height"), value.get("width")
+    if not all(type(side) is int and 32 <= side <= 4096 for side in sides):
         raise CheckpointError(place, f"{str(value)[:80]}", "height and width from 32 to 4096", _COPY)
-    return int(height), int(width)
+    return sides
