@@ -26,7 +26,8 @@ from mhpdata.settings.rules import (
 from mhpdata.wording import either
 
 MODELS = ("icnet", "psp")
-TORCH_BACKBONES = ("efficientnet_lite0",)
+EFFICIENTNET = "efficientnet_lite0"
+TORCH_BACKBONES = (EFFICIENTNET,)
 """Backbones that exist for the engine torch only."""
 BACKBONES = (
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),

@@ -13,7 +13,15 @@ from mhpdata.wording import counted, printable
 from mhptools.arguments import choice
 from mhptools.flags import options_of_a_cache, take_cache
 from mhptools.messages import progress
-from mhptools.network import CHECKPOINT, OF_WEIGHTS, ON_MACHINE, OTHER_WEIGHTS, network_fields, options_of_a_network
+from mhptools.network import (
+    CHECKPOINT,
+    OF_WEIGHTS,
+    ON_MACHINE,
+    OTHER_WEIGHTS,
+    PRETRAINED,
+    options_of_a_network,
+    take_weights,
+)
 from mhptools.paths import FILE, PACKED, PLACE
 from mhptools.running import Command
 
@@ -33,7 +41,7 @@ the dataset is.
 
 
 GROUPS = (
-    ("Input", ("checkpoint", "data", "split", "names", "cache", "cache_gb", "exif", "on_error")),
+    ("Input", ("checkpoint", "pretrained", "data", "split", "names", "cache", "cache_gb", "exif", "on_error")),
     ("Output", ("out", "persons", "overlay", "legend", "overwrite", "keep")),
     ("Prediction", ("base_size", "multi_scale", "window")),
     (OTHER_WEIGHTS, OF_WEIGHTS),
@@ -44,6 +52,7 @@ GROUPS = (
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS, resumes="--keep")
 @click.argument("photos", nargs=-1, metavar="[IMAGE]...", type=FILE)
 @CHECKPOINT
+@PRETRAINED
 @click.option(
     "-o",
     "--out",
@@ -86,7 +95,8 @@ GROUPS = (
 )
 def main(
     photos: tuple[str, ...],
-    checkpoint: str,
+    checkpoint: str | None,
+    pretrained: str | None,
     out: str,
     data: str | None,
     split: str | None,
@@ -126,7 +136,8 @@ def main(
         raise click.UsageError(f"--exif upright: not supported with --data, whose images are as stored. {remedy}")
     cache = take_cache(given)
     classes = 19 if data is None else len(read_manifest(data).classes)
-    engine = open_trained(checkpoint, network_fields(given), classes, persons)
+    weights, fields = take_weights(checkpoint, pretrained, given)
+    engine = open_trained(weights, fields, classes, persons)
     labels = labels_of(engine.config)
     size, exif = engine.config.view.base_size, exif or EXIF[0]
     options = Options(size, overlay, legend, overwrite, keep, on_error, workers, progress=progress(), exif=exif)

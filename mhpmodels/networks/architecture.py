@@ -13,10 +13,10 @@ from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.wording import either
 from mhpmodels.config import PERSONS, TrainConfig
 from mhpmodels.files.params import FITTING
+from mhpmodels.recipe import EFFICIENTNET
 
 DEPTHS = {(2, "conv2"): 18, (6, "conv2"): 34, (6, "conv3"): 50, (23, "conv3"): 101, (36, "conv3"): 152}
 """{(number of blocks in layer3, last convolution of a block): depth of the ResNet}."""
-EFFICIENTNET = "efficientnet_lite0"
 BACKBONES = (*(f"resnet{layers}" for layers in DEPTHS.values()), EFFICIENTNET)
 """Backbones of ``config.BACKBONES`` that exist for torch."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mhpmodels.networks import efficientnet, resnet
-from mhpmodels.networks.architecture import EFFICIENTNET
 from mhpmodels.networks.persons import PersonHeads
+from mhpmodels.recipe import EFFICIENTNET
 
 Outputs = tuple[Tensor, ...] | tuple[tuple[Tensor, ...], Tensor]
 """Output of a network: logits, the main output first; with heads of persons a pair of logits and the heads' output,

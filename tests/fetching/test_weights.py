@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
 import struct
 import sys
-import threading
 import types
 import zipfile
 from pathlib import Path
 
 import pytest
+from range_server import serving
 
 import mhpdata
 from mhpdata.errors import ArchiveError, MissingError, OptionError, OutputError, RemoteError
@@ -34,20 +33,8 @@ def mirror(tmp_path):
     """Yield a folder and the address under which a server on this machine has it."""
     folder = tmp_path / "mirror"
     folder.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *given):
-            super().__init__(*given, directory=str(folder))
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with serving(folder) as server:
+        yield folder, server.url
 
 
 def published(monkeypatch, name, *files):

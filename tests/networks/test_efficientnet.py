@@ -11,8 +11,8 @@ from mhpdata.errors import CheckpointError, EngineError, MissingError, OptionErr
 from mhpdata.imagenet import DEVIATION, MEAN
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
-from mhpmodels.networks.architecture import EFFICIENTNET, Architecture, build_network, to_fit
-from mhpmodels.recipe import TORCH_BACKBONES
+from mhpmodels.networks.architecture import Architecture, build_network, to_fit
+from mhpmodels.recipe import EFFICIENTNET, TORCH_BACKBONES
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 

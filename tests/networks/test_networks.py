@@ -17,7 +17,7 @@ from mhpmodels.engines.engine import open_engine
 from mhpmodels.files.params import read_params, to_gluon_names, to_torch_names, write_params
 from mhpmodels.networks import architecture
 from mhpmodels.networks.architecture import Architecture, build_network
-from mhpmodels.recipe import BACKBONES
+from mhpmodels.recipe import BACKBONES, EFFICIENTNET
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
@@ -153,7 +153,7 @@ def test_other_weights_have_no_architecture():
 
 
 def test_a_backbone_that_torch_lacks_is_one_error_before_anything_is_built(monkeypatch):
-    assert (*resnet.BACKBONES, architecture.EFFICIENTNET) == architecture.BACKBONES
+    assert (*resnet.BACKBONES, EFFICIENTNET) == architecture.BACKBONES
     assert set(architecture.BACKBONES) < set(BACKBONES)
     for module in ("mhpmodels.engines.torch.engine", "mhpmodels.networks.icnet"):
         monkeypatch.setitem(sys.modules, module, None)

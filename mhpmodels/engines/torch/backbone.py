@@ -23,8 +23,7 @@ from mhpdata.wording import either
 from mhpmodels.engines.batch import to_have
 from mhpmodels.engines.torch.weights import own_names, read_weights
 from mhpmodels.networks import efficientnet
-from mhpmodels.networks.architecture import EFFICIENTNET
-from mhpmodels.recipe import PACKAGE
+from mhpmodels.recipe import EFFICIENTNET, PACKAGE
 
 STORE = {
     "resnet18": ("resnet18_v1b", "2d9d980c990442f826f20781ed039851e78dabe3"),
