@@ -4,7 +4,7 @@ Run:  make real, or, in its environment,  python examples/real_image.py --work b
 
 1. ImageNet's classes of four images, by EfficientNet-Lite0 as mhp's backbone and the classifier of the same weights:
    the weights are read right if the classes are.
-2. The portrait of an astronaut through mhp pack, verify, predict and show. Its annotation is rough: four polygons,
+2. The portrait of an astronaut through mhp pack, verify, predict and show. Its annotation is rough: three polygons,
    drawn by hand for this example, below. So nothing is compared with it.
 3. The same for each folder mhp_v1_* of MHP_SAMPLES with an image of LV-MHP v1 and its masks, in the form of the
    release. What is made of it falls under the licence of LV-MHP v1, and stays in --work.

@@ -145,7 +145,7 @@ WEIGHTS = {
     "segformer_b2_clothes": Weights(
         "SegFormer B2, trained for clothes by mattmdjaga",
         f"{HUB}/mattmdjaga/segformer_b2_clothes",
-        f"MIT, says its page; it began with NVIDIA's weights, whose licence is the {_NVIDIA}",
+        f"MIT, says its page; if it began with NVIDIA's encoder, also the {_NVIDIA}",
         "ATR; see the terms of this dataset",
         _SEGFORMER,
         _hub(
