@@ -56,7 +56,7 @@ def main(
     show_all: bool,
     as_json: bool,
 ) -> None:
-    """Download a dataset and extract it, extract its zip archive, or download weights of others; check every file.
+    """Download a dataset or extract its zip archive, or download weights of others; check every file.
 
     Shows licence and citation first. Compares each file of a dataset with the size and SHA-256 of the release, and each
     file of weights with its checksum where one is known, and writes it only if it is right. The folder of a dataset is
