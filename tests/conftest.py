@@ -20,7 +20,7 @@ ONCE = {
     "browsing": ["facts", "site", "stats"],
     "checking": ["manifest", "release", "source"],
     "drawing": ["ahead", "jpeg_damage", "planes"],
-    "fetching": ["archive", "extract", "fetch", "web"],
+    "fetching": ["archive", "extract", "fetch", "web", "weights"],
     "filesystem": ["descriptors", "links", "ours", "regular"],
     "ground": ["empty", "interrupts", "opencv", "pool"],
     "images": ["resize"],

@@ -17,10 +17,11 @@ from mhptools.network import (
     OF_WEIGHTS,
     ON_MACHINE,
     OTHER_WEIGHTS,
-    network_fields,
+    PRETRAINED,
     options_of_a_network,
     options_of_the_images,
     take_hints,
+    take_weights,
 )
 from mhptools.paths import PACKED
 from mhptools.running import Command
@@ -29,7 +30,7 @@ EXAMPLE = """\b
 Examples:
   mhp eval --data rec/ --checkpoint runs/mhp/icnet/resnet50/epoch_0105_mIoU_0.3974.params
   mhp eval --data rec/ --checkpoint runs/mhp/icnet/resnet50 --mode source --split test --json
-  mhp eval --data rec/ --checkpoint icnet_resnet50_mhpv1.params --model icnet --backbone resnet50 --val-protocol gluoncv
+  mhp eval --data rec/ --pretrained icnet_resnet50_mhpv1 --val-protocol gluoncv          GluonCV's own network
 
 \b
 --mode crop           centre crop, as in validation during training
@@ -42,7 +43,10 @@ Weights of other programs (docs/weights.md) are compared with data of another la
 """
 
 GROUPS = (
-    ("Input", ("data", "checkpoint", "split", "cache", "cache_gb", "val_protocol", "leak_free", "unseen")),
+    (
+        "Input",
+        ("data", "checkpoint", "pretrained", "split", "cache", "cache_gb", "val_protocol", "leak_free", "unseen"),
+    ),
     ("Evaluation", ("mode", "base_size", "crop_size", "multi_scale", "window", "test_batch_size")),
     (OTHER_WEIGHTS, OF_WEIGHTS),
     ("Machine", ON_MACHINE),
@@ -54,6 +58,7 @@ ALIASES = {"val": "crop", "testval": "whole"}
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS)
 @click.option("--data", required=True, type=PACKED, help="Packed folder, or its address.")
 @CHECKPOINT
+@PRETRAINED
 @click.option("--split", default="val", show_default=True, help="Split to evaluate on.")
 @click.option(
     "--mode",
@@ -81,7 +86,8 @@ ALIASES = {"val": "crop", "testval": "whole"}
 @click.option("--syncbn", is_flag=True, hidden=True, expose_value=False, help="Accepted and ignored.")
 def main(
     data: str,
-    checkpoint: str,
+    checkpoint: str | None,
+    pretrained: str | None,
     split: str,
     mode: str,
     val_protocol: str,
@@ -116,8 +122,9 @@ def main(
     cache = take_cache(given)
     manifest, mode = read_manifest(data), ALIASES.get(mode, mode)
     hints = take_hints(given, manifest)
-    fields = network_fields(given) | ({} if crop_size is None else {"crop_size": crop_size})
-    engine = open_trained(checkpoint, fields, len(manifest.classes), hints=hints)
+    weights, fields = take_weights(checkpoint, pretrained, given)
+    fields |= {} if crop_size is None else {"crop_size": crop_size}
+    engine = open_trained(weights, fields, len(manifest.classes), hints=hints)
     try:
         foreign, to = labels_of_network(engine), None
         if foreign is None:
@@ -145,7 +152,7 @@ def main(
             progress=progress(),
             cache=cache,
         )
-        about = {"checkpoint": checkpoint, "data": data, "content": manifest.content_id, "engine": engine.describe()}
+        about = {"checkpoint": weights, "data": data, "content": manifest.content_id, "engine": engine.describe()}
     finally:
         engine.close()
     print(json.dumps({**found.as_dict(), **about}, indent=1) if as_json else table(found))

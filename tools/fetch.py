@@ -1,4 +1,4 @@
-"""mhp fetch: download a dataset, or extract its archive, and check every file."""
+"""mhp fetch: download a dataset, extract its archive, or download trained weights; check every file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import click
 
 from mhpdata.fetching.datasets import DATASETS
+from mhpdata.fetching.published import WEIGHTS
 from mhptools.arguments import AS_JSON
 from mhptools.messages import progress
 from mhptools.paths import FILE, PATH
@@ -19,20 +20,26 @@ Examples:
   mhp fetch mhp-v1 --accept-licence --out LV-MHP-v1                         from Google Drive (pip install gdown)
   mhp fetch mhp-v1 --accept-licence --out LV-MHP-v1 --zip LV-MHP-v1.zip     from an archive on this machine
   mhp fetch mhp-v1 --accept-licence --out LV-MHP-v1 --url https://host/LV-MHP-v1.zip
+  mhp fetch icnet_resnet50_mhpv1 --accept-licence --out weights/            weights that GluonCV trained
 
 Run the same command again to resume. Without --accept-licence, the command prints licence and citation, and ends.
 
-Exit status: 0 every file of the release is in the folder, 1 the archive is damaged or another one, 2 invalid usage or
-the licence is not accepted, 3 a reason outside the data (network, disk, permission, gdown is missing).
+Exit status: 0 every file is in the folder, 1 the archive or a file is damaged or another one, 2 invalid usage or the
+licence is not accepted, 3 a reason outside the data (network, disk, permission, gdown is missing).
 """
 
 
 @click.command(cls=Command, epilog=EXAMPLE, resumes=True)
-@click.argument("dataset", type=click.Choice(list(DATASETS)))
-@click.option("-o", "--out", required=True, type=PATH, help="Folder for the files of the release; right ones are kept.")
-@click.option("--accept-licence", is_flag=True, help="You have read the licence of the dataset, and accept it.")
-@click.option("--url", metavar="URL", help="Address of the zip archive, instead of the authors' file on Google Drive.")
-@click.option("--zip", "archive", type=FILE, help="Zip archive that you have already; it is only read.")
+@click.argument("name", type=click.Choice([*DATASETS, *WEIGHTS]))
+@click.option("-o", "--out", required=True, type=PATH, help="Folder for the files; right ones are kept.")
+@click.option("--accept-licence", is_flag=True, help="You have read the licence, and accept it.")
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Address of the dataset's zip archive, or of a folder with the files of the weights, instead of the authors' "
+    "own.",
+)
+@click.option("--zip", "archive", type=FILE, help="Zip archive of the dataset that you have already; it is only read.")
 @click.option(
     "--all",
     "show_all",
@@ -41,7 +48,7 @@ the licence is not accepted, 3 a reason outside the data (network, disk, permiss
 )
 @AS_JSON
 def main(
-    dataset: str,
+    name: str,
     out: str,
     accept_licence: bool,
     url: str | None,
@@ -49,17 +56,24 @@ def main(
     show_all: bool,
     as_json: bool,
 ) -> None:
-    """Download a dataset and extract it, or extract its zip archive, and check every file.
+    """Download a dataset or extract its zip archive, or download weights of others; check every file.
 
-    Shows licence and citation first. Compares each file with the size and SHA-256 of the release, and writes it only if
-    it is right. The folder is then ready for mhp pack --src. Files that are there already are kept and never replaced.
+    Shows licence and citation first. Compares each file of a dataset with the size and SHA-256 of the release, and each
+    file of weights with its checksum where one is known, and writes it only if it is right. The folder of a dataset is
+    then ready for mhp pack --src. Files that are there already are kept and never replaced.
     """
-    print(DATASETS[dataset].terms(), file=sys.stderr, flush=True)
+    print((DATASETS[name] if name in DATASETS else WEIGHTS[name]).terms(), file=sys.stderr, flush=True)
     if not accept_licence:
         raise click.UsageError("The licence is not accepted. Pass --accept-licence if you accept it.")
     import mhpdata
 
-    done = mhpdata.fetch(dataset, out, accept_licence=accept_licence, url=url, archive=archive, progress=progress())
+    if name in WEIGHTS:
+        if archive is not None or show_all:
+            raise click.UsageError("--zip and --all are for datasets. Omit them; --url names another address.")
+        given = mhpdata.fetch_weights(name, out, accept_licence=accept_licence, url=url, progress=progress())
+        print(json.dumps(given.as_dict(), indent=1) if as_json else given.text())
+        return
+    done = mhpdata.fetch(name, out, accept_licence=accept_licence, url=url, archive=archive, progress=progress())
     print(json.dumps(done.as_dict(), indent=1) if as_json else done.text(None if show_all else SHOWN))
     if not done.complete:
         sys.exit(DATA)

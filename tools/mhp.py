@@ -13,7 +13,7 @@ from mhptools.messages import version_option
 from mhptools.running import HELP, Ended
 
 COMMANDS = {
-    "fetch": "Download a dataset and extract it, or extract its zip archive, and check every file.",
+    "fetch": "Download a dataset or extract its zip archive, or download weights of others; check every file.",
     "pack": "Convert a downloaded dataset into packed shards.",
     "verify": "Check a packed folder, or a download before packing.",
     "diff": "Compare two packed folders, sample by sample.",

@@ -22,10 +22,16 @@ from mhptools.paths import INPUT, PATH
 CHECKPOINT = click.option(
     "--checkpoint",
     "--resume",
-    required=True,
     type=INPUT,
     help="Run folder or checkpoint of mhp train, or other weights: .params, .pt, SCHP's .pth, .onnx, or a "
     "folder of Hugging Face (SegFormer). --resume is GluonCV's name.",
+)
+PRETRAINED = click.option(
+    "--pretrained",
+    metavar="NAME",
+    type=PATH,
+    help="Published weights, instead of --checkpoint or --weights: icnet_resnet50_mhpv1, GluonCV's, from its model "
+    "store (~/.mxnet/models) or as the path of the file. mhp fetch downloads them.",
 )
 OTHER_WEIGHTS = "Network (only for weights not saved by mhp train)"
 """Heading of the options OF_WEIGHTS."""
@@ -131,3 +137,23 @@ def take_hints(given: dict[str, Any], data: Any = None) -> Any:
 
     table = None if data is None else table_of_labels(data.labels)
     return Hints(given.pop("labels"), given.pop("preprocessing"), table)
+
+
+def take_weights(checkpoint: str | None, pretrained: str | None, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Remove the options of a run from a command's arguments; return the weights to open, and the options for them.
+
+    Args:
+        checkpoint: value of --checkpoint.
+        pretrained: value of --pretrained.
+        given: arguments of the command; changed in place.
+    """
+    fields = network_fields(given)
+    if (checkpoint is None) == (pretrained is None):
+        raise click.UsageError("Give the weights: either --checkpoint runs/mhp/icnet/resnet50, or --pretrained NAME.")
+    if pretrained is None:
+        assert checkpoint is not None
+        return checkpoint, fields
+    from mhpmodels.prediction.pretrained import find_pretrained
+
+    found = find_pretrained(pretrained, fields)
+    return str(found.path), found.fields

@@ -18,9 +18,10 @@ from mhptools.network import (
     OF_WEIGHTS,
     ON_MACHINE,
     OTHER_WEIGHTS,
-    network_fields,
+    PRETRAINED,
     options_of_a_network,
     take_hints,
+    take_weights,
 )
 from mhptools.paths import FILE, PACKED, PATH, PLACE
 from mhptools.running import Command
@@ -42,7 +43,7 @@ the dataset is.
 
 
 GROUPS = (
-    ("Input", ("checkpoint", "data", "split", "names", "cache", "cache_gb", "exif", "on_error")),
+    ("Input", ("checkpoint", "pretrained", "data", "split", "names", "cache", "cache_gb", "exif", "on_error")),
     ("Output", ("out", "to", "persons", "overlay", "legend", "overwrite", "keep")),
     ("Prediction", ("base_size", "multi_scale", "window")),
     (OTHER_WEIGHTS, OF_WEIGHTS),
@@ -53,6 +54,7 @@ GROUPS = (
 @click.command(cls=Command, epilog=EXAMPLE, groups=GROUPS, resumes="--keep")
 @click.argument("photos", nargs=-1, metavar="[IMAGE]...", type=FILE)
 @CHECKPOINT
+@PRETRAINED
 @click.option(
     "-o",
     "--out",
@@ -102,7 +104,8 @@ GROUPS = (
 )
 def main(
     photos: tuple[str, ...],
-    checkpoint: str,
+    checkpoint: str | None,
+    pretrained: str | None,
     out: str,
     data: str | None,
     split: str | None,
@@ -146,8 +149,9 @@ def main(
         raise click.UsageError(f"--exif upright: not supported with --data, whose images are as stored. {remedy}")
     cache = take_cache(given)
     manifest = None if data is None else read_manifest(data)
-    hints, fields, exif = take_hints(given, manifest), network_fields(given), exif or EXIF[0]
-    engine = open_trained(checkpoint, fields, len(manifest.classes) if manifest else 19, persons, hints)
+    hints, exif = take_hints(given, manifest), exif or EXIF[0]
+    weights, fields = take_weights(checkpoint, pretrained, given)
+    engine = open_trained(weights, fields, len(manifest.classes) if manifest else 19, persons, hints)
     try:
         labels, size = labels_of(engine.config), short_side(engine, fields.get("base_size"))
         options = Options(size, overlay, legend, overwrite, keep, on_error, workers, progress=progress(), exif=exif)

@@ -17,6 +17,7 @@ from mhpmodels.engines.engine import ENGINES, installed
 from mhpmodels.recipe import Network
 from mhptools.flags import flag
 from mhptools.messages import progress
+from mhptools.network import PRETRAINED
 from mhptools.paths import INPUT, PATH
 from mhptools.running import ARGUMENTS, Command
 
@@ -71,6 +72,7 @@ GROUPED = [
             "resume",
             "auto_resume",
             "weights",
+            "pretrained",
             "replay",
             "save_dir",
             "copy_to",
@@ -124,6 +126,7 @@ def options_of_a_run(command: Any) -> Any:
     "again after a failure, as by torchrun or Slurm.",
 )
 @click.option("--weights", type=INPUT, help="File with initial weights of a new run, such as GluonCV's.")
+@PRETRAINED
 @click.option(
     "--start-epoch",
     "--start_epoch",
@@ -168,6 +171,7 @@ def main(
     resume: str | None,
     auto_resume: bool,
     weights: str | None,
+    pretrained: str | None,
     start_epoch: int,
     replay: str | None,
     save_dir: str | None,
@@ -195,6 +199,8 @@ def main(
     if resume is None and "data" not in typed and not Path(OPTIONS["data"][3]).exists():
         example = "mhp train --data rec/, or mhp train --resume runs/mhp/icnet/resnet50"
         raise click.UsageError(f"Give a packed folder, or a run to continue: {example}.")
+    if pretrained is not None:
+        weights = _pretrained(pretrained, weights or resume, given, typed)
     address = None if copy_to is None else run_address(copy_to)
     if auto_resume:
         if resume is not None:
@@ -221,6 +227,17 @@ def main(
         sys.exit(128 + outcome.signal)
     if outcome.last is not None:  # only the first rank saves
         print(printable(f"{outcome.folder}: last {outcome.last}, best {outcome.best}"))
+
+
+def _pretrained(name: str, other: str | None, given: dict[str, Any], typed: set[str]) -> str:
+    """Return the path of published weights, and make the network that of the weights."""
+    from mhpmodels.prediction.pretrained import find_pretrained
+
+    if other is not None:
+        raise click.UsageError("--pretrained starts a new run from published weights. Omit --weights and --resume.")
+    found = find_pretrained(name, {flag: given[flag] for flag in ("model", "backbone") if flag in typed})
+    given |= {flag: found.fields[flag] for flag in ("model", "backbone")}
+    return str(found.path)
 
 
 def _new(given: dict[str, Any]) -> TrainConfig:

@@ -31,6 +31,11 @@ class Dataset(NamedTuple):
         """Address at which a browser downloads the archive."""
         return f"https://drive.google.com/file/d/{self.drive_id}/view"
 
+    @property
+    def otherwise(self) -> str:
+        """Advice for the archive after a browser has downloaded it."""
+        return "pass it with --zip"
+
     def terms(self) -> str:
         """Return licence and citation as lines of text."""
         terms = TERMS[self.layout]

@@ -1,4 +1,4 @@
-"""The folder of an unfinished fetch, ``OUT/.mhp-fetch``, and the lock on ``OUT``.
+"""The folder of an unfinished fetch, ``OUT/.mhp-fetch`` (of weights ``OUT/.mhp-fetch-NAME``), and the lock on ``OUT``.
 
 ::
 
@@ -36,14 +36,15 @@ class Staging:
 
     Args:
         out: Folder of the release.
+        name: What is fetched, if more than one thing may be fetched into ``out``.
 
     Attributes:
         part, archive, notes: The archive so far, the complete one, and what is known about it.
         drive: The complete archive of gdown.
     """
 
-    def __init__(self, out: Path) -> None:
-        self.out, self.folder = out, out / FOLDER
+    def __init__(self, out: Path, name: str = "") -> None:
+        self.out, self.folder = out, out / (f"{FOLDER}-{name}" if name else FOLDER)
         self.part, self.archive, self.notes = (
             self.folder / n for n in ("archive.part", "archive.zip", "download.json")
         )
@@ -70,8 +71,8 @@ class Staging:
 
 
 @contextlib.contextmanager
-def staging(out: Path) -> Iterator[Staging]:
-    """Create ``out`` if it is missing, and lock it; yield the paths of its unfinished fetch.
+def staging(out: Path, name: str = "") -> Iterator[Staging]:
+    """Create ``out`` if it is missing, and lock it; yield the paths of its unfinished fetch (of ``name``).
 
     Raises:
         OutputError: The folder cannot be written, or another command is writing there.
@@ -88,6 +89,6 @@ def staging(out: Path) -> Iterator[Staging]:
         except OSError as error:
             remedy = "Pass an --out on a file system that supports locks, such as a local disk."
             raise OutputError(out, f"cannot be locked ({why(error)})", "", remedy) from error
-        yield Staging(out)
+        yield Staging(out, name)
     finally:
         os.close(lock)

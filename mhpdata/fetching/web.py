@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import closing
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
@@ -38,25 +38,57 @@ _LONGEST_S = 30.0
 _STEP = 1 << 18
 _PROGRESS = 1 << 16
 """Bytes that count as progress."""
-_MAGIC = b"PK\x03\x04"
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-OTHERWISE = "Or download the archive with a browser and pass it with --zip (in Python: archive=...)."
-RESUME = f"Check the network, then run the same command again to resume. {OTHERWISE}"
-CHECK_URL = f"Check the URL. {OTHERWISE}"
+
+
+class Form(NamedTuple):
+    """First bytes that a file must have, and the advice if it cannot be downloaded.
+
+    Attributes:
+        name: Name of the form, with its article.
+        starts: First bytes, at most four, of which one must match; empty if any may.
+        otherwise: A sentence that names another way to get the file.
+    """
+
+    name: str
+    starts: tuple[bytes, ...]
+    otherwise: str
+
+    @property
+    def resume(self) -> str:
+        """Remedy for a network that fails."""
+        return f"Check the network, then run the same command again to resume. {self.otherwise}"
+
+    @property
+    def check_url(self) -> str:
+        """Remedy for another file at the URL."""
+        return f"Check the URL. {self.otherwise}"
+
+    def fits(self, data: bytes) -> bool:
+        """Return whether a file may begin with these bytes, at most four."""
+        return not self.starts or any(start.startswith(data) or data.startswith(start) for start in self.starts)
+
+
+ZIP = Form(
+    "a zip archive",
+    (b"PK\x03\x04",),
+    "Or download the archive with a browser and pass it with --zip (in Python: archive=...).",
+)
 
 
 class Download:
-    """The download of one archive into a staging folder.
+    """The download of one file into a staging folder.
 
     Args:
         url: A URL that ``check_url`` accepts.
         to: The staging folder, which exists.
-        most: Maximum bytes of the archive.
+        most: Maximum bytes of the file.
         progress: Show a bar if stderr is a terminal.
+        form: What the file must be.
     """
 
-    def __init__(self, url: str, to: Staging, most: int, progress: bool = False) -> None:
-        self._url, self._to, self._most = url, to, most
+    def __init__(self, url: str, to: Staging, most: int, progress: bool = False, form: Form = ZIP) -> None:
+        self._url, self._to, self._most, self._form = url, to, most, form
         parts = urlsplit(url)
         self.place = printable(f"{parts.scheme}://{parts.netloc}{parts.path}")
         """The URL for messages, without its query, which may be a signature."""
@@ -71,7 +103,7 @@ class Download:
 
         Raises:
             RemoteError: The server does not answer, refuses, or changes the file again and again.
-            ArchiveError: The file is not a zip archive, or larger than ``most``.
+            ArchiveError: The file has another form, or is larger than ``most``.
             OutputError: The disk refuses to write.
         """
         with closing(self._bar):
@@ -173,8 +205,8 @@ class Download:
                 data = answer.read(4) if done == 0 else answer.read1(_STEP)
             if not data:
                 break
-            if done == 0 and not _MAGIC.startswith(data):
-                self._not_a_zip(answer, data)
+            if done == 0 and not self._form.fits(data):
+                self._another(answer, data)
             done += len(data)
             if done > self._most:
                 self._too_large(done)
@@ -219,13 +251,13 @@ class Download:
             self._give_up(self._reason)
 
     def _give_up(self, reason: str) -> NoReturn:
-        remedy = CHECK_URL if reason.startswith(("status 4", "the server compresses")) else RESUME
+        remedy = self._form.check_url if reason.startswith(("status 4", "the server compresses")) else self._form.resume
         raise RemoteError(self.place, f"cannot be downloaded ({reason})", "", remedy)
 
     def _too_large(self, size: int) -> NoReturn:
-        raise ArchiveError(self.place, f"has at least {size} bytes", f"at most {self._most}", CHECK_URL)
+        raise ArchiveError(self.place, f"has at least {size} bytes", f"at most {self._most}", self._form.check_url)
 
-    def _not_a_zip(self, answer: Any, data: bytes) -> NoReturn:
+    def _another(self, answer: Any, data: bytes) -> NoReturn:
         kind = answer.headers.get_content_type()
-        found = "is a web page" if kind == "text/html" else f"is not a zip archive (it begins with {data!r})"
-        raise ArchiveError(self.place, found, "a zip archive", CHECK_URL)
+        found = "is a web page" if kind == "text/html" else f"is not {self._form.name} (it begins with {data!r})"
+        raise ArchiveError(self.place, found, self._form.name, self._form.check_url)

@@ -13,11 +13,11 @@ from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.wording import either
 from mhpmodels.config import PERSONS, TrainConfig
 from mhpmodels.files.params import FITTING
-from mhpmodels.models import GLUONCV
+from mhpmodels.models import EFFICIENTNET, GLUONCV
 
 DEPTHS = {(2, "conv2"): 18, (6, "conv2"): 34, (6, "conv3"): 50, (23, "conv3"): 101, (36, "conv3"): 152}
 """{(number of blocks in layer3, last convolution of a block): depth of the ResNet}."""
-BACKBONES = tuple(f"resnet{layers}" for layers in DEPTHS.values())
+BACKBONES = (*(f"resnet{layers}" for layers in DEPTHS.values()), EFFICIENTNET)
 """Backbones of PSPNet and ICNet that exist for torch."""
 
 
@@ -62,10 +62,11 @@ class Architecture:
         blocks = {name.split(".")[1] for name in shapes if name.startswith("layer3.")}
         last = "conv3" if "layer3.0.conv3.weight" in shapes else "conv2"
         depth = DEPTHS.get((len(blocks), last))
+        backbone = EFFICIENTNET if "layer4.0.depthwise.weight" in shapes else f"resnet{depth}" if depth else None
         for model, output in (("icnet", "head.conv_cls.weight"), ("psp", "head.block.4.weight")):
-            if output in shapes and depth is not None:
+            if output in shapes and backbone is not None:
                 aux, persons = (any(name.startswith(f"{child}.") for name in shapes) for child in ("auxlayer", PERSONS))
-                return Architecture(model, f"resnet{depth}", shapes[output][0], aux, persons)
+                return Architecture(model, backbone, shapes[output][0], aux, persons)
         found = f"{len(shapes)} arrays, such as {', '.join(list(shapes)[:3])}"
         remedy = "Pass weights that mhp train or GluonCV's net.save_parameters wrote."
         raise CheckpointError(place, found, "weights of PSPNet or ICNet with GluonCV's names", remedy)
@@ -98,11 +99,11 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
         OptionError: as for ``Architecture.check``, or the function is missing, raises, or does not return a module.
     """
     architecture.check()
+    from mhpmodels.networks.backbone import initialise
     from mhpmodels.networks.icnet import ICNet
     from mhpmodels.networks.own import build_own, is_own
     from mhpmodels.networks.persons import PersonHeads
     from mhpmodels.networks.pspnet import PSPNet
-    from mhpmodels.networks.resnet import initialise
 
     if is_own(architecture.model):
         return build_own(architecture.model, config)

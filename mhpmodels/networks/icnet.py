@@ -18,20 +18,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from mhpmodels.config import PERSONS
+from mhpmodels.networks.backbone import Backbone, Outputs
 from mhpmodels.networks.norm import BatchNorm
 from mhpmodels.networks.pspnet import PyramidHead
 from mhpmodels.networks.resize import resize
-from mhpmodels.networks.resnet import Outputs, ResNet
 
 
-class ICNet(ResNet):
+class ICNet(Backbone):
     """Map float32 (N, 3, H, W) to logits (N, classes, H, W) and, in training, to logits at 1/4, 1/8 and 1/16 size.
 
     H and W are at least 32 pixels. GluonCV's ICNet trains only with multiples of 16.
 
     Args:
         classes: number of channels of the output.
-        backbone: a key of BACKBONES.
+        backbone: a name of ``architecture.BACKBONES``.
         dropout: probability after the pyramid.
 
     Attributes:

@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from mhpmodels.config import PERSONS
+from mhpmodels.networks.backbone import Backbone, Outputs
 from mhpmodels.networks.norm import BatchNorm
 from mhpmodels.networks.resize import resize
-from mhpmodels.networks.resnet import Outputs, ResNet
 
 BINS = (1, 2, 3, 6)
 
 
-class PSPNet(ResNet):
+class PSPNet(Backbone):
     """Map float32 (N, 3, H, W) to logits (N, classes, H, W); with ``aux`` in training, also to auxiliary logits.
 
     Args:
         classes: number of channels of the output.
-        backbone: a key of BACKBONES.
+        backbone: a name of ``architecture.BACKBONES``.
         aux: build the auxiliary head, on the output of layer3.
         dropout: probability before the last convolution of each head.
     """

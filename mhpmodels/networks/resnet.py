@@ -11,14 +11,11 @@ only gamma and beta are called weight and bias here.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from torch import Tensor, nn
 
 from mhpmodels.networks.norm import BatchNorm
-from mhpmodels.networks.persons import PersonHeads
-
-Outputs = tuple[Tensor, ...] | tuple[tuple[Tensor, ...], Tensor]
-"""Output of a network: logits, the main output first; with heads of persons a pair of logits and the heads' output,
-(N, 3, h, w)."""
 
 
 class BasicBlock(nn.Module):
@@ -72,63 +69,26 @@ BACKBONES: dict[str, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, i
 """{GluonCV's name: (block, number of blocks per stage, whether the stem has three convolutions, as in v1s)}."""
 
 
-class ResNet(nn.Module):
-    """The layers of a backbone; networks inherit from it.
-
-    Attributes:
-        channels: numbers of output channels of layer1 to layer4.
-        persons: the heads that tell persons apart; None without.
-    """
-
-    base_names = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
-    """Children with pretrained weights from ImageNet; all others are heads."""
-    person_channels: int
-    """Number of channels of the features that the heads of persons take."""
-
-    def __init__(self, backbone: str) -> None:
-        super().__init__()
-        block, blocks, deep = BACKBONES[backbone]
-        self.channels = tuple(planes * block.expansion for planes in (64, 128, 256, 512))
-        first = 128 if deep else 64
-        self.conv1 = _deep_stem() if deep else nn.Conv2d(3, first, 7, 2, 3, bias=False)
-        self.bn1 = BatchNorm(first)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
-        self.layer1 = _stage(block, first, 64, blocks[0], 1, 1)
-        self.layer2 = _stage(block, self.channels[0], 128, blocks[1], 2, 1)
-        self.layer3 = _stage(block, self.channels[1], 256, blocks[2], 1, 2)
-        self.layer4 = _stage(block, self.channels[2], 512, blocks[3], 1, 4)
-        self.persons: PersonHeads | None = None
-
-    @property
-    def levels(self) -> tuple[tuple[str, ...], ...]:
-        """Names of the modules of each block, the stem first (``mhpmodels.networks.levels``)."""
-        stages = ("layer1", "layer2", "layer3", "layer4")
-        blocks = [(f"{stage}.{number}",) for stage in stages for number in range(len(getattr(self, stage)))]
-        return (("conv1", "bn1"), *blocks)
-
-    def stem(self, x: Tensor) -> Tensor:
-        """Return the input of layer1, (N, C, H/4, W/4), for images (N, 3, H, W)."""
-        return self.maxpool(self.relu(self.bn1(self.conv1(x))))
-
-    def with_persons(self, logits: tuple[Tensor, ...], features: Tensor) -> Outputs:
-        """Return a network's logits, in a pair with the output of its heads of persons if it has them."""
-        return logits if self.persons is None else (logits, self.persons(features))
+def layers(backbone: str) -> OrderedDict[str, nn.Module]:
+    """Return the children of a network with this backbone, a key of BACKBONES, in the order of the data."""
+    block, blocks, deep = BACKBONES[backbone]
+    first, (one, two, three, _) = 128 if deep else 64, channels(backbone)
+    return OrderedDict(
+        conv1=_deep_stem() if deep else nn.Conv2d(3, first, 7, 2, 3, bias=False),
+        bn1=BatchNorm(first),
+        relu=nn.ReLU(inplace=True),
+        maxpool=nn.MaxPool2d(3, 2, 1),
+        layer1=_stage(block, first, 64, blocks[0], 1, 1),
+        layer2=_stage(block, one, 128, blocks[1], 2, 1),
+        layer3=_stage(block, two, 256, blocks[2], 1, 2),
+        layer4=_stage(block, three, 512, blocks[3], 1, 4),
+    )
 
 
-def initialise(network: ResNet) -> None:
-    """Draw initial weights from torch's global generator.
-
-    The backbone follows He et al. 2015 (arXiv 1502.01852); heads are uniform in +-0.07, as in GluonCV; biases are 0.
-    """
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d):
-            if name.partition(".")[0] in network.base_names:
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            else:
-                nn.init.uniform_(module.weight, -0.07, 0.07)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+def channels(backbone: str) -> tuple[int, int, int, int]:
+    """Return the numbers of output channels of layer1 to layer4 of a backbone."""
+    expansion = BACKBONES[backbone][0].expansion
+    return 64 * expansion, 128 * expansion, 256 * expansion, 512 * expansion
 
 
 def _deep_stem() -> nn.Module:

@@ -15,7 +15,7 @@ from mhpdata.errors import CheckpointError, EngineError, OptionError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 from mhpmodels.files.params import read_params, to_gluon_names, to_torch_names, write_params
-from mhpmodels.models import RESNETS
+from mhpmodels.models import EFFICIENTNET, RESNETS
 from mhpmodels.networks import architecture
 from mhpmodels.networks.architecture import Architecture, build_network
 
@@ -153,14 +153,14 @@ def test_other_weights_have_no_architecture():
 
 
 def test_a_backbone_that_torch_lacks_is_one_error_before_anything_is_built(monkeypatch):
-    assert tuple(resnet.BACKBONES) == architecture.BACKBONES
-    assert set(architecture.BACKBONES) < set(RESNETS)
+    assert (*resnet.BACKBONES, EFFICIENTNET) == architecture.BACKBONES
+    assert set(resnet.BACKBONES) < set(RESNETS)
     for module in ("mhpmodels.engines.torch.engine", "mhpmodels.networks.icnet"):
         monkeypatch.setitem(sys.modules, module, None)
     lacking = TrainConfig.of(engine="torch", backbone="resnest50")
     for build in (open_engine, lambda config: build_network(Architecture.of_config(config), 0.1, config)):
         with pytest.raises(
-            OptionError, match=r"backbone: resnest50 with engine torch; expected resnet18, .* or resnet152"
+            OptionError, match=r"backbone: resnest50 with engine torch; expected resnet18, .* or efficientnet_lite0"
         ):
             build(lacking)
     replace(Architecture.of_config(lacking), model="my.module:network").check()

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from released import pretend, tree, zipped
 from verified import build
 
+from mhpdata.fetching.published import WEIGHTS
 from mhpdata.terms import TERMS
 from mhptools.fetch import main
 
@@ -57,3 +58,17 @@ def test_invalid_usage_and_files_in_the_way(archive, tmp_path):
     (tmp_path / "out/train_list.txt").write_text("mine")
     refused = run(*given, "--zip", archive)
     assert refused.exit_code == 3 and "mhp does not replace what it has not written" in refused.stderr
+
+
+def test_weights_have_terms_and_no_archive(tmp_path):
+    given = ("icnet_resnet50_mhpv1", "--out", tmp_path / "out")
+    done = run(*given)
+    assert done.exit_code == 2 and "non-commercial research only" in done.stderr and not (tmp_path / "out").exists()
+    (tmp_path / "some.zip").write_bytes(b"PK")
+    done = run(*given, "--accept-licence", "--zip", tmp_path / "some.zip")
+    assert done.exit_code == 2 and "--zip and --all are for datasets" in done.stderr
+    (tmp_path / "out").mkdir()
+    file = tmp_path / "out" / WEIGHTS["icnet_resnet50_mhpv1"].files[0].name
+    file.write_bytes(b"mine")
+    done = run(*given, "--accept-licence")
+    assert done.exit_code == 3 and "mhp does not replace" in done.stderr and file.read_bytes() == b"mine"

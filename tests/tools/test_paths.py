@@ -57,17 +57,20 @@ PATHS = {
     "bench": {"folder", "data", "cache", "replay"},
     "browse": {"folder", "data", "out", "predictions", "against"},
     "convert": {"weights", "target", "checkpoint", "out"},
-    "eval": {"data", "checkpoint", "cache"},
+    "eval": {"data", "checkpoint", "pretrained", "cache"},
     "export": {"folder", "data", "out"},
     "diff": {"a", "b"},
     "labels": {"sets", "to", "check"},
     "pack": {"src", "out", "labels", "packs", "names"},
-    "predict": {"photos", "checkpoint", "out", "data", "cache"},
+    "predict": {"photos", "checkpoint", "pretrained", "out", "data", "cache"},
     "score": {"against", "data", "pred", "csv_path", "worst", "cache"},
     "show": {"folder", "data", "run_folder", "out", "page", "pred", "commands"},
     "stats": {"folder", "data", "out"},
     "synth": {"out"},
-    "train": {"data", "remap", "pretrained_base", "resume", "weights", "replay", "save_dir", "logging_file", "cache"},
+    "train": {
+        *("data", "remap", "pretrained_base", "pretrained", "resume", "weights", "replay", "save_dir", "logging_file"),
+        "cache",
+    },
     "verify": {"folder", "data", "src", "labels"},
 }
 

@@ -57,7 +57,7 @@ mhpmodels.persons       images masks source
 mhpmodels.evaluation    images masks storage loading files networks engines inference persons
 mhpmodels.scoring       images masks source storage files persons evaluation
 mhpmodels.training      storage loading files engines inference persons evaluation
-mhpmodels.prediction    images source remote storage files networks engines inference persons figures
+mhpmodels.prediction    images source remote storage fetching files networks engines inference persons figures
 mhpmodels.showing       images masks source storage loading files persons evaluation scoring training figures
 mhpmodels.browsing      images masks source storage loading files persons evaluation scoring training figures
 """

