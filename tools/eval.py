@@ -104,7 +104,9 @@ def main(
     from mhpdata.storage.manifest import read_manifest
     from mhpmodels.evaluation.evaluate import evaluate
     from mhpmodels.evaluation.results import table
+    from mhpmodels.files.provenance import to_fields
     from mhpmodels.inference.pieces import WINDOW
+    from mhpmodels.prediction.origin import provenance_of
     from mhpmodels.prediction.trained import check_classes, inference_of, labels_of, open_trained
 
     cache = take_cache(given)
@@ -132,12 +134,17 @@ def main(
             progress=progress(),
             cache=cache,
         )
+        origins = provenance_of(checkpoint, engine)
         about = {"checkpoint": checkpoint, "data": data, "content": manifest.content_id, "engine": engine.describe()}
+        about["provenance"] = to_fields(origins)
     finally:
         engine.close()
     print(json.dumps({**found.as_dict(), **about}, indent=1) if as_json else table(found))
     if not as_json and manifest.content_id:
         print(f"content of {data}: {manifest.content_id}")
+    if not as_json:
+        for used in dict.fromkeys(used for origin in origins for used in origin.data):
+            print(f"weights trained on {used.in_words}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from mhpdata.options import ON_ERROR
 from mhpdata.wording import counted, printable
 from mhptools.arguments import choice
 from mhptools.flags import options_of_a_cache, take_cache
-from mhptools.messages import progress
+from mhptools.messages import detail, progress
 from mhptools.network import CHECKPOINT, OF_WEIGHTS, ON_MACHINE, OTHER_WEIGHTS, network_fields, options_of_a_network
 from mhptools.paths import FILE, PACKED, PLACE
 from mhptools.running import Command
@@ -111,8 +111,10 @@ def main(
     from dataclasses import replace
 
     from mhpdata.storage.manifest import read_manifest
+    from mhpmodels.files.provenance import in_words
     from mhpmodels.inference.pieces import WINDOW
     from mhpmodels.prediction.options import Options
+    from mhpmodels.prediction.origin import provenance_of
     from mhpmodels.prediction.outputs import PICTURES
     from mhpmodels.prediction.predict import predict_photos, predict_split
     from mhpmodels.prediction.trained import inference_of, labels_of, open_trained
@@ -131,6 +133,7 @@ def main(
     size, exif = engine.config.view.base_size, exif or EXIF[0]
     options = Options(size, overlay, legend, overwrite, keep, on_error, workers, progress=progress(), exif=exif)
     try:
+        detail(in_words(provenance_of(checkpoint, engine)))
         options = replace(options, persons=persons)
         inference = inference_of(engine, labels.flip_pairs, multi_scale, window or WINDOW, persons)
         if data is None:

@@ -17,7 +17,7 @@ from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.wording import to_open, unread
 from mhpmodels.config import PERSONS
 from mhpmodels.engines.engine import install
-from mhpmodels.files.onnx_names import read_notes
+from mhpmodels.files.onnx_names import read_notes, read_origins
 from mhpmodels.files.params import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ class OnnxEngine:
     Args:
         path: the ``.onnx`` file.
         config: only ``ngpus`` is used; the number and names of the classes come from the file.
+
+    Attributes:
+        provenance: where the weights come from; empty if the file does not say.
 
     Raises:
         MissingError, EngineError: onnxruntime is not installed, or does not support the device.
@@ -81,7 +84,7 @@ class OnnxEngine:
         if persons:  # only torch exports such networks
             config = config.changed(engine="torch", persons=True)
         self.config = read_notes(config.changed(classes=logits.shape[1]), notes, path)
-        self.source = str(path)
+        self.source, self.provenance = str(path), read_origins(notes, path)
         self._session: Any = session
         self._input, self._logits, self._version = given.name, logits.name, onnxruntime.__version__
 
