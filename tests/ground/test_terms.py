@@ -38,5 +38,6 @@ def test_both_releases_of_mhp_are_for_non_commercial_purposes():
 
 
 def test_an_unknown_licence_is_said_to_be_unknown(tmp_path):
-    assert terms_of(tmp_path, "of-my-own") == Terms(None, None) == terms_of(tmp_path, "cihp")
+    assert terms_of(tmp_path, "of-my-own") == Terms(None, None) == terms_of(tmp_path, "atr")
+    assert terms_of(tmp_path, "cihp").licence is None
     assert "unknown to mhp" in licence_line(None)
