@@ -21,7 +21,7 @@ ONCE = {
     "checking": ["manifest", "release", "source"],
     "drawing": ["ahead", "jpeg_damage", "planes"],
     "fetching": ["archive", "extract", "fetch", "web"],
-    "filesystem": ["descriptors", "links", "ours", "regular"],
+    "filesystem": ["descriptors", "links", "locks", "ours", "regular"],
     "ground": ["empty", "interrupts", "opencv", "pool"],
     "images": ["resize"],
     "kernels": ["cache", "compiling", "jit"],
