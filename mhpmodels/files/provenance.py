@@ -4,7 +4,7 @@
 
     [{"mhp": "0.1.0", "command": "mhp train --data rec/ --weights icnet.params", "step": 0,
       "weights": {"name": "icnet.params", "bytes": 189, "sha256": "..."}, "backbone": null,
-      "data": [{"folder": "rec", "split": "train", "layout": "mhp-v1", "content": "...", "licence": "...",
+      "data": [{"folder": "rec/", "split": "train", "layout": "mhp-v1", "content": "...", "licence": "...",
                 "citation": "..."}]}]
 
 A run adds one origin when it begins, and another when it resumes with other data or another version of mhp. A run that
