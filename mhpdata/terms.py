@@ -34,8 +34,8 @@ def _terms(name: str) -> Terms:
 
 
 TERMS = {name: _terms(name) for name in NAMES}
-"""Terms by label set, which has the name of its layout. Sources: lv-mhp.github.io (licence of v1); arXiv 1705.07206 and
-2201.09594; doi 10.1145/3240508.3240509."""
+"""Terms by label set, which has the name of its layout. Sources: lv-mhp.github.io (licence of v1 and v2); arXiv
+1705.07206 and 2201.09594; doi 10.1145/3240508.3240509; README of Engineering-Course/CIHP_PGN."""
 
 
 def terms_of(folder: Path, layout: str, own: Terms | None = None) -> Terms:

@@ -65,9 +65,7 @@ class _FirstWeights(Rule):
     def take(self, name: str, value: Any, usual: Any) -> Any:
         """Return the text; raise OptionError for anything else."""
         if not isinstance(value, str | None):
-            expected = (
-                "'store' for GluonCV's weights, 'package' for those in a package, or a path"
-            )
+            expected = "'store' for GluonCV's weights, 'package' for those in a package, or a path"
             raise OptionError(name, in_words(value), expected, "Pass a string, or None for random weights.")
         return value
 

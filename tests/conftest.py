@@ -10,7 +10,7 @@ from pathlib import Path
 
 import kernel_cache  # noqa: F401  (before mhpdata is imported)
 import pytest
-from folder import write_folder
+from folder import packed_at, write_folder
 from numba import config as numba_config
 
 MOST_MEMORY = 7 << 29
@@ -21,7 +21,7 @@ ONCE = {
     "checking": ["manifest", "release", "source"],
     "drawing": ["ahead", "jpeg_damage", "planes"],
     "fetching": ["archive", "extract", "fetch", "web", "weights"],
-    "filesystem": ["descriptors", "links", "ours", "regular"],
+    "filesystem": ["descriptors", "links", "locks", "ours", "regular"],
     "ground": ["empty", "interrupts", "opencv", "pool"],
     "images": ["resize"],
     "kernels": ["cache", "compiling", "jit"],
@@ -109,11 +109,15 @@ def source(tmp_path_factory):
 @pytest.fixture(scope="session")
 def small(source, tmp_path_factory):
     """Return that download packed at 64 pixels; read-only."""
-    import mhpdata  # only after the cache folder is set
+    return packed_at(64, source, tmp_path_factory.mktemp("small"))
 
-    out = tmp_path_factory.mktemp("small") / "rec"
-    mhpdata.pack(source, out, size=64, workers=1)
-    return out
+
+@pytest.fixture(params=[False, True], ids=["requests", "cache"])
+def cache(request, tmp_path):
+    """Return no cache for packed folders that have an address, then one on the disk."""
+    import mhpdata
+
+    return mhpdata.Cache(tmp_path / "cache", 1) if request.param else None
 
 
 @pytest.fixture(scope="session")

@@ -114,9 +114,11 @@ def main(
     from mhpdata.wording import printable
     from mhpmodels.evaluation.evaluate import evaluate
     from mhpmodels.evaluation.results import table
+    from mhpmodels.files.provenance import to_fields
     from mhpmodels.inference.pieces import WINDOW
     from mhpmodels.networks.known import facts_line
     from mhpmodels.prediction.foreign import labels_of_network
+    from mhpmodels.prediction.origin import provenance_of
     from mhpmodels.prediction.trained import check_classes, inference_of, labels_of, open_trained, short_side
 
     cache = take_cache(given)
@@ -152,7 +154,9 @@ def main(
             progress=progress(),
             cache=cache,
         )
+        origins = provenance_of(weights, engine)
         about = {"checkpoint": weights, "data": data, "content": manifest.content_id, "engine": engine.describe()}
+        about["provenance"] = to_fields(origins)
     finally:
         engine.close()
     print(json.dumps({**found.as_dict(), **about}, indent=1) if as_json else table(found))
@@ -160,6 +164,9 @@ def main(
         print(printable(facts_line(about["engine"]["weights"])))
     if not as_json and manifest.content_id:
         print(f"content of {data}: {manifest.content_id}")
+    if not as_json:
+        for used in dict.fromkeys(used for origin in origins for used in origin.data):
+            print(f"weights trained on {used.in_words}")
 
 
 if __name__ == "__main__":

@@ -76,6 +76,12 @@ def note(text: str) -> None:
     logging.getLogger("mhpdata.command").info("%s", text)
 
 
+def detail(text: str) -> None:
+    """Print lines of text on stderr if debug messages are shown."""
+    for line in text.split("\n"):
+        logging.getLogger("mhpdata.command").debug("%s", line)
+
+
 def debugging() -> bool:
     """Return whether debug messages are shown."""
     return logging.getLogger(LIBRARY[0]).isEnabledFor(logging.DEBUG)

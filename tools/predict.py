@@ -12,7 +12,7 @@ from mhpdata.options import ON_ERROR
 from mhpdata.wording import counted, printable
 from mhptools.arguments import choice
 from mhptools.flags import options_of_a_cache, take_cache
-from mhptools.messages import progress
+from mhptools.messages import detail, progress
 from mhptools.network import (
     CHECKPOINT,
     OF_WEIGHTS,
@@ -133,9 +133,11 @@ def main(
     from mhpdata.label_sets.built_in import find_table
     from mhpdata.label_sets.naming import conversion_between, conversion_lines
     from mhpdata.storage.manifest import read_manifest
+    from mhpmodels.files.provenance import in_words
     from mhpmodels.inference.pieces import WINDOW
     from mhpmodels.networks.known import facts_line
     from mhpmodels.prediction.options import Options
+    from mhpmodels.prediction.origin import provenance_of
     from mhpmodels.prediction.outputs import PICTURES
     from mhpmodels.prediction.predict import predict_photos, predict_split
     from mhpmodels.prediction.trained import inference_of, label_table_of, labels_of, open_trained, short_side
@@ -157,6 +159,7 @@ def main(
         options = Options(size, overlay, legend, overwrite, keep, on_error, workers, progress=progress(), exif=exif)
         conversion = None if to is None else conversion_between(label_table_of(engine), find_table(to))
         options = replace(options, persons=persons, to=conversion)
+        detail(in_words(provenance_of(weights, engine)))
         inference = inference_of(engine, labels.flip_pairs, multi_scale, window or WINDOW, persons)
         if data is None:
             done = predict_photos(inference, photos, out, labels, options)

@@ -186,6 +186,7 @@ def main(
     Trains with PyTorch, or with MXNet and GluonCV (--engine).
     """
     from mhpmodels.files.copies import run_address
+    from mhpmodels.files.provenance import command_line
     from mhpmodels.training.bundle import replay as run_again
     from mhpmodels.training.launch import Machines, launch_ranks
     from mhpmodels.training.train import Restart, train
@@ -221,7 +222,7 @@ def main(
         log_name=logging_file,
         tensorboard=tensorboard,
         progress=progress(),
-        restart=Restart(auto_resume, address),
+        restart=Restart(auto_resume, address, command_line("mhp train", context.meta[ARGUMENTS])),
     )
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)

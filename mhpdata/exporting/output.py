@@ -14,7 +14,6 @@ whose note names files of other sizes is made again. The lock ends with the proc
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -28,9 +27,9 @@ from mhpdata.errors import OutputError
 from mhpdata.fields import parse_json
 from mhpdata.filesystem.atomic import replacing, write_atomically
 from mhpdata.filesystem.descriptors import hold_standard, open_descriptor
+from mhpdata.filesystem.locks import lock_folder
 from mhpdata.filesystem.ours import check_folder, create, head, in_the_way, is_folder, remove
 from mhpdata.filesystem.regular import read_regular
-from mhpdata.wording import why
 
 NAME = "export.json"
 WORK = ".exporting"
@@ -59,13 +58,10 @@ class Output:
         hold_standard()
         self._lock = open_descriptor(out, os.O_RDONLY)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            lock_folder(self._lock, out, "mhp export")
+        except OutputError:
             os.close(self._lock)
-            found, remedy = "another mhp export is writing here", "Wait until it ends, or pass another --out."
-            if not isinstance(error, BlockingIOError):
-                found, remedy = f"cannot be locked ({why(error)})", "Pass an --out on a disk that supports locks."
-            raise OutputError(out, found, "", remedy) from error
+            raise
 
     def __enter__(self) -> Output:
         return self

@@ -71,7 +71,8 @@ class Archive:
             else:
                 self.ignored.append(info.orig_filename)
         if not self._infos:
-            found, remedy = f"none of its {len(infos)} files is one of the release", "Pass the archive of the release."
+            found = f"none of its {len(infos)} files is one of the release" if infos else "has no files"
+            remedy = "Pass the archive of the release."
             raise ArchiveError(place, found, "LV-MHP-v1/images/0001.jpg and the like", remedy)
 
     def has(self, path: str) -> bool:

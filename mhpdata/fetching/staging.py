@@ -14,16 +14,15 @@ removed. One command at a time writes to ``OUT``; the lock ends with the process
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mhpdata.errors import OutputError
 from mhpdata.filesystem.descriptors import open_descriptor
+from mhpdata.filesystem.locks import lock_folder
 from mhpdata.filesystem.ours import check_folder, in_the_way, is_folder, remove
-from mhpdata.wording import why, writing
+from mhpdata.wording import writing
 
 FOLDER = ".mhp-fetch"
 AFTER = "run the same command again"
@@ -79,16 +78,9 @@ def staging(out: Path, name: str = "") -> Iterator[Staging]:
     """
     with writing(out, AFTER):
         out.mkdir(parents=True, exist_ok=True)
-        lock = open_descriptor(out, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = open_descriptor(out, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            remedy = "Wait until it ends, or pass another --out."
-            raise OutputError(out, "another mhp fetch is writing here", "", remedy) from error
-        except OSError as error:
-            remedy = "Pass an --out on a file system that supports locks, such as a local disk."
-            raise OutputError(out, f"cannot be locked ({why(error)})", "", remedy) from error
+        lock_folder(descriptor, out, "mhp fetch")
         yield Staging(out, name)
     finally:
-        os.close(lock)
+        os.close(descriptor)

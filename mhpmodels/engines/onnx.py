@@ -21,7 +21,7 @@ from mhpmodels.config import PERSONS
 from mhpmodels.engines.engine import install
 from mhpmodels.engines.onnx_form import PROBED, form_of
 from mhpmodels.files.onnx_external import read_external
-from mhpmodels.files.onnx_names import names_classes, read_notes
+from mhpmodels.files.onnx_names import names_classes, read_notes, read_origins
 from mhpmodels.files.params import MAX_BYTES
 from mhpmodels.networks.known import foreign_facts
 from mhpmodels.networks.preprocessing import IMAGENET, Preprocessing
@@ -46,6 +46,7 @@ class OnnxEngine:
         own: whether the file has mhp's own form.
         named: whether it names its classes, as mhp convert does.
         labels: classes of another program's network, once ``adopt`` has set them.
+        provenance: where the weights come from; empty if the file does not say.
 
     Raises:
         MissingError, EngineError: onnxruntime is not installed, or does not support the device.
@@ -85,7 +86,7 @@ class OnnxEngine:
         if not self.own:
             self.preprocessing = replace(IMAGENET, size=self._form.size, multiple=_MULTIPLE)
         notes = session.get_modelmeta().custom_metadata_map
-        self.named = names_classes(notes)
+        self.named, self.provenance = names_classes(notes), read_origins(notes, path)
         if self._form.persons:  # only torch exports such networks
             config = config.changed(engine="torch", persons=True)
         self.config = read_notes(config.changed(classes=self._form.classes or self._count()), notes, path)

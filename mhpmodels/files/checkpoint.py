@@ -5,7 +5,7 @@
     runs/mhp/icnet/resnet50/
         epoch_0105_mIoU_0.3974.params     weights, as the engine writes them (torch: .pt)
         epoch_0105_mIoU_0.3974.state      the optimiser's state
-        epoch_0105_mIoU_0.3974.json       config, position, loader, score; bytes and SHA-256 of the two
+        epoch_0105_mIoU_0.3974.json       config, position, loader, score, provenance; bytes and SHA-256 of the two
         epoch_0106_iteration_0113.*       the same in the middle of an epoch
 
 The rule: a checkpoint exists once its weights have their name, and then all of it is complete. Which checkpoint is the
@@ -30,6 +30,7 @@ from mhpdata.filesystem.regular import open_regular, read_regular
 from mhpdata.options import check_path
 from mhpdata.wording import error_in_words, to_replace, unread
 from mhpmodels.config import SUFFIXES, TrainConfig
+from mhpmodels.files.provenance import Provenance, parse_provenance
 from mhpmodels.mean import Mean
 
 FORMAT, VERSION = "mhp-checkpoint", 1
@@ -93,6 +94,8 @@ class Checkpoint:
         loader: output of ``Loader.state_dict``.
         score: pixAcc and mIoU of the validation after the epoch; None in the middle of an epoch or without validation.
         files: {file name: (bytes, SHA-256)}.
+        provenance: data, commands and earlier weights that the weights come from; empty in a checkpoint of an earlier
+            mhp.
     """
 
     weights: Path
@@ -102,6 +105,7 @@ class Checkpoint:
     loader: dict[str, int]
     score: dict[str, float] | None
     files: dict[str, tuple[int, str]]
+    provenance: Provenance = ()
 
     @property
     def miou(self) -> float:
@@ -149,6 +153,7 @@ def read(path: str | Path) -> Checkpoint:
             loader={str(key): int(value) for key, value in content["loader"].items()},
             score=content["score"] and {str(key): float(value) for key, value in content["score"].items()},
             files={str(name): (int(size), str(digest)) for name, (size, digest) in content["files"].items()},
+            provenance=parse_provenance(content.get("provenance", [])),
         )
     except CheckpointError:
         raise

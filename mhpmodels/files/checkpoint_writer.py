@@ -36,13 +36,19 @@ from mhpmodels.files.checkpoint import (
     read,
     verify,
 )
+from mhpmodels.files.provenance import Provenance, to_fields
 
 _STARTS = b"PK\3\4", params.START, b"\x93NUMPY", f'{{\n "format": "{FORMAT}"'.encode()
 """First bytes of a checkpoint's files: torch, MXNet, NumPy, JSON."""
 
 
 def save(
-    folder: Path, engine: Weights, position: Position, loader: dict[str, int], score: dict[str, float] | None = None
+    folder: Path,
+    engine: Weights,
+    position: Position,
+    loader: dict[str, int],
+    score: dict[str, float] | None = None,
+    provenance: Provenance = (),
 ) -> Path:
     """Write a checkpoint and return the path of its weights.
 
@@ -51,8 +57,8 @@ def save(
     Args:
         folder: folder of the run.
         engine: engine whose weights, state and config are saved.
-        position, loader, score: as in ``Checkpoint``. With iteration 0, the file is named after the epoch that has
-            just ended.
+        position, loader, score, provenance: as in ``Checkpoint``. With iteration 0, the file is named after the epoch
+            that has just ended.
 
     Raises:
         OutputError: a file cannot be written.
@@ -72,6 +78,7 @@ def save(
         "position": asdict(position),
         "loader": loader,
         "score": score,
+        "provenance": to_fields(provenance),
     }
     try:
         with replacing(weights) as new_weights, replacing(state) as new_state:  # the weights are renamed last

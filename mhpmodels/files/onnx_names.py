@@ -1,12 +1,14 @@
-"""Class names of an ONNX network, stored as metadata in the file itself, since no JSON file lies beside it.
+"""Class names and provenance of an ONNX network, stored as metadata in the file, since no JSON file lies beside it.
 
 ::
 
     mhp.class_names   JSON: one name per output
     mhp.flip_pairs    JSON: [left, right] outputs
     mhp.remap         JSON: a string, the name or the JSON of a table (mhpdata.remap) that maps labels to these classes
+    mhp.provenance    JSON: where the weights come from (mhpmodels.files.provenance)
 
-A key is written only if the config sets the field, so a network with MHP v1's own classes has none.
+A key is written only if the config sets the field, so a network with MHP v1's own classes has no names, and weights of
+unknown origin have no provenance.
 
 The rule: the file is untrusted. Metadata that mhp convert would not write is an error, and a table is never a path,
 because a path would make mhp read this machine's files.
@@ -23,15 +25,18 @@ from mhpdata.fields import parse_json
 from mhpdata.remap import BUILT_IN, read_remap
 from mhpdata.wording import error_in_words
 from mhpmodels.config import TrainConfig
+from mhpmodels.files.provenance import Provenance, parse_provenance, to_fields
 
 FIELDS = ("class_names", "flip_pairs", "remap")
 """Fields of the config that are stored."""
 _PREFIX = "mhp."
 
 
-def notes_of(config: TrainConfig) -> dict[str, str]:
+def notes_of(config: TrainConfig | None, provenance: Provenance = ()) -> dict[str, str]:
     """Return the metadata to store in a file: {key: JSON}."""
-    return {_PREFIX + name: json.dumps(value) for name in FIELDS if (value := config.value(name))}
+    values = {} if config is None else {name: config.value(name) for name in FIELDS}
+    values["provenance"] = to_fields(provenance)
+    return {_PREFIX + name: json.dumps(value) for name, value in values.items() if value}
 
 
 def names_classes(notes: Mapping[str, str]) -> bool:
@@ -54,9 +59,21 @@ def read_notes(config: TrainConfig, notes: Mapping[str, str], place: object) -> 
         values = {name: parse_json(notes[_PREFIX + name]) for name in FIELDS if _PREFIX + name in notes}
         return config.changed(**{name: _CHECKS[name](value, config.network.classes) for name, value in values.items()})
     except (ValueError, TypeError, RecursionError) as error:
-        found = f"its class metadata is damaged ({error_in_words(error)})"
-        remedy = f"Write the file again with mhp convert WEIGHTS {place} --overwrite."
-        raise CheckpointError(place, found, "metadata written by mhp convert", remedy) from error
+        raise _damaged("class", error, place) from error
+
+
+def read_origins(notes: Mapping[str, str], place: object) -> Provenance:
+    """Return the provenance in a file's metadata, empty if there is none. Arguments and errors are as above."""
+    try:
+        return parse_provenance(parse_json(notes.get(f"{_PREFIX}provenance", "[]")))
+    except (ValueError, RecursionError) as error:
+        raise _damaged("provenance", error, place) from error
+
+
+def _damaged(what: str, error: Exception, place: object) -> CheckpointError:
+    found = f"its {what} metadata is damaged ({error_in_words(error)})"
+    remedy = f"Write the file again with mhp convert WEIGHTS {place} --overwrite."
+    return CheckpointError(place, found, "metadata written by mhp convert", remedy)
 
 
 def _names(value: Any, classes: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 The rule: tensors are renamed and never changed, so ``.params`` to ``.pt`` and back gives a byte-identical file. An
 ``.onnx`` file holds the whole network for inference and the class names of its checkpoint; it cannot be converted back.
+The provenance of the weights goes with them: inside an ``.onnx`` file, and in a file beside the others.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from mhpdata.wording import to_write
 from mhpmodels.engines.engine import install
 from mhpmodels.files import checkpoint
 from mhpmodels.files.onnx_names import notes_of
+from mhpmodels.files.origins import check_origins, origins_of, write_origins
 from mhpmodels.files.output import check_free
 from mhpmodels.files.params import to_gluon_names, write_params
+from mhpmodels.files.provenance import Provenance
 from mhpmodels.prediction.trained import best_of_run
 
 KINDS = (".params", ".pt", ".onnx")
@@ -48,13 +51,17 @@ def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Pat
         expected = f"a name that ends with {' or '.join(KINDS)}"
         raise OptionError("the output file", f"{out.name!r}", expected, f"Pass a name such as {out.stem}.pt.")
     check_free(out, overwrite)
+    if out.suffix != ".onnx":
+        check_origins(out)
     if source.is_dir():
         best = best_of_run(source)
         checkpoint.verify(best, state=False)
         source = best.weights
     with replacing(out) as unfinished:
         try:
-            _convert(source, unfinished, out.suffix)
+            provenance = _convert(source, unfinished, out.suffix)
+            if provenance and out.suffix != ".onnx":
+                write_origins(out, unfinished, provenance)
         except MhpError as error:
             if error.place != str(unfinished):
                 raise
@@ -63,21 +70,23 @@ def convert(source: str | Path, out: str | Path, overwrite: bool = False) -> Pat
     return source
 
 
-def _convert(source: Path, out: Path, suffix: str) -> None:
+def _convert(source: Path, out: Path, suffix: str) -> Provenance:
+    """Write the weights, and return their provenance."""
     try:
         from mhpmodels.engines.torch.weights import own_names, read_weights, write_weights
     except ImportError as error:
         raise MissingError("torch", f"cannot be imported ({error})", "", f"{install('torch')}.") from error
 
-    tensors = read_weights(source)
+    tensors, provenance = read_weights(source), origins_of(source)
     if not source.with_suffix(".json").exists():  # mhp train writes the network's own names, without wrappers' prefixes
         tensors = own_names(tensors)
     if suffix == ".pt":
         write_weights(out, tensors)
     elif suffix == ".onnx":
-        _export(source, tensors, out)
+        _export(source, tensors, out, provenance)
     else:
         write_params(out, to_gluon_names({name: _array(name, tensor, source) for name, tensor in tensors.items()}))
+    return provenance
 
 
 def _array(name: str, tensor: Any, source: Path) -> Any:
@@ -92,7 +101,7 @@ def _array(name: str, tensor: Any, source: Path) -> Any:
         raise CheckpointError(source, f"{name} is {tensor.dtype}", expected, remedy) from error
 
 
-def _export(source: Path, tensors: dict[str, Any], out: Path) -> None:
+def _export(source: Path, tensors: dict[str, Any], out: Path, provenance: Provenance) -> None:
     from mhpmodels.engines.torch.export import export_network
     from mhpmodels.engines.torch.weights import fit
     from mhpmodels.networks.architecture import Architecture, build_network
@@ -109,4 +118,4 @@ def _export(source: Path, tensors: dict[str, Any], out: Path) -> None:
         architecture = Architecture.of_weights(shapes, str(source))
     network = build_network(architecture, dropout=0.0, config=config)
     fit(network, tensors, source)
-    export_network(network, out, {} if config is None else notes_of(config), architecture.persons)
+    export_network(network, out, notes_of(config, provenance), architecture.persons)

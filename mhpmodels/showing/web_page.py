@@ -22,7 +22,9 @@ from mhpdata.storage.manifest import Manifest, read_manifest
 from mhpdata.terms import licence_line
 from mhpdata.wording import counted, to_open, unread
 from mhpmodels.figures.colours import picture_palette
+from mhpmodels.files import checkpoint
 from mhpmodels.files.output import HTML_START, check_free, make_folder, write_file
+from mhpmodels.files.provenance import in_words
 from mhpmodels.showing.compared import Compared, write_compared
 from mhpmodels.showing.curves import SIZE, save_curves
 from mhpmodels.showing.markup import Markup, element, joined, table
@@ -80,7 +82,7 @@ def save_page(out: str | Path, shown: Shown, overwrite: bool = False) -> str:
     said.append(f"a sheet of {counted(len(sheet.indices), 'sample')}")
     if shown.run is not None:
         epochs, _ = save_curves(shown.run, out / "curves.png", overwrite)
-        sections.append(_curves(Path(shown.run)))
+        sections += [_curves(Path(shown.run)), *_origin(Path(shown.run))]
         said.append(f"the curves of {counted(epochs, 'epoch')}")
     if shown.predictions is not None:
         compared = write_compared(shown.data, shown.predictions, out, COUNT, overwrite)
@@ -155,6 +157,16 @@ def _curves(run: Path) -> Markup:
         after = counted(best.epoch + 1, "epoch")
         text += f" Best mIoU: {100 * best.miou:.2f} %, pixAcc {100 * best.pix_acc:.2f} %, after {after}."
     return _section("Training", text, _picture("curves.png", SIZE, "Curves of the run"))
+
+
+def _origin(run: Path) -> list[Markup]:
+    """Return the section on where the run's weights come from; nothing without a checkpoint that says so."""
+    there = checkpoint.listing(run)
+    trained = checkpoint.best(run) or (there[-1] if there else None)
+    if trained is None or not trained.provenance:
+        return []
+    text = f"Data, licences and commands of {trained.weights.name}; mhp convert --info prints the same."
+    return [_section("Origin of the weights", text, element("pre", in_words(trained.provenance)))]
 
 
 def _predictions(compared: list[Compared], manifest: Manifest) -> Markup:

@@ -18,6 +18,7 @@ from mhpdata.storage.protocol import choose_names
 from mhpdata.threads import usable_cores
 from mhpdata.wording import either
 from mhpmodels.config import TrainConfig
+from mhpmodels.files.provenance import TrainingData
 from mhpmodels.training.schedule import learning_rate
 
 
@@ -36,7 +37,7 @@ class Feed:
         loader: training loader.
         val: validation loader; None without validation.
         classes: class names, by label.
-        contents: content id of each packed folder; None for one of format 1.
+        described: description of each packed folder's training split, in the order of the folders.
         steps: number of steps per epoch.
 
     Raises:
@@ -45,12 +46,13 @@ class Feed:
     """
 
     def __init__(self, config: TrainConfig, rank: int = 0, world_size: int = 1) -> None:
-        self.config, self.contents = config, dict[str, str | None]()
+        self.config = config
         if config.optim.batch_size % world_size:
             found = f"{config.optim.batch_size} images for {world_size} processes"
             above = config.optim.batch_size // world_size * world_size + world_size
             remedy = f"Pass {above}, so that every process gets the same number of images."
             raise OptionError("batch_size", found, f"a multiple of {world_size}", remedy)
+        self.described = tuple(self._describe(folder, config.data.train_split) for folder in config.data.folders)
         self.loader = self._open(
             config.data.folders,
             config.data.train_split,
@@ -66,6 +68,7 @@ class Feed:
         if config.run.validate:
             view, share = CentreCrop(config.view.size), Share(every=True)
             folders = (config.data.folder,)
+            self._describe(config.data.folder, config.data.val_split)
             self.val = self._open(folders, config.data.val_split, config.run.test_batch_size, view, share)
 
     def _check_classes(self) -> None:
@@ -87,8 +90,6 @@ class Feed:
     def _open(self, folders: Sequence[str], split: str, batch_size: int, view: View, share: Share) -> Loader:
         """Open the loader of a split of some folders; for training, mixed by the weights of the folders."""
         config, training = self.config, isinstance(view, TrainCrop)
-        for folder in folders:
-            self._check_split(folder, split)
         processes = config.machine.contexts if config.machine.engine == "torch" else 1
         return Loader(
             [(folder, split) for folder in folders],
@@ -110,10 +111,9 @@ class Feed:
             cache=None if config.machine.cache is None else Cache(config.machine.cache, config.machine.cache_gb),
         )
 
-    def _check_split(self, folder: str, split: str) -> None:
-        """Raise OptionError for a split that has no images after filtering, or no labels."""
+    def _describe(self, folder: str, split: str) -> TrainingData:
+        """Describe a split. Raises OptionError if it has no images after filtering, or no labels."""
         choose, manifest = self.config.choose, read_manifest(folder)
-        self.contents[folder] = manifest.content_id
         if not choose_names(manifest, split, choose.protocol, choose.leak_free, choose.unseen):
             remedy = "Pass another --train-split or --val-split, or omit --val-protocol and --leak-free."
             raise OptionError(f"{folder}, split {split}", "no images", "at least one", remedy)
@@ -122,6 +122,7 @@ class Feed:
             known = either(labelled) if labelled else "a labelled split"
             remedy = f"Pass {known} as --train-split and --val-split, or --no-val to train without validation."
             raise OptionError(f"{folder}, split {split}", "no labels", "a labelled split", remedy)
+        return TrainingData.of(folder, split, manifest)
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step; steps count from 0 over the run."""

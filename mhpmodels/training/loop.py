@@ -25,6 +25,7 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import Engine, PersonEngine
 from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.checkpoint import Position
+from mhpmodels.files.provenance import Provenance
 from mhpmodels.mean import Mean
 from mhpmodels.persons.masks import FIGURES, figures_of
 from mhpmodels.persons.queries import Persons
@@ -58,6 +59,7 @@ class Loop:
 
     Attributes:
         publish: function to call after a checkpoint is saved, or None.
+        provenance: data, commands and earlier weights of the run, for its checkpoints.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Loop:
         self.meter = Meter(feed.steps, config.schedule.epochs, engine.world_size, progress)
         self.saved = saved
         self.publish: Callable[[], None] | None = None
+        self.provenance: Provenance = ()
 
     def run(self) -> None:
         """Train until the last epoch ends or a signal arrives.
@@ -224,7 +227,8 @@ class Loop:
 
     def _save(self, score: dict[str, float] | None) -> None:
         if not self.engine.rank:
-            self.saved = checkpoint_writer.save(self.folder, self.engine, self.at, self.feed.loader.state_dict(), score)
+            state = self.feed.loader.state_dict()
+            self.saved = checkpoint_writer.save(self.folder, self.engine, self.at, state, score, self.provenance)
             checkpoint_writer.prune(self.folder, self.config.run.save_every)
             if self.publish is not None:
                 self.publish()

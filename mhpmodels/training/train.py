@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from mhpdata import __version__
 from mhpdata.address import Address
 from mhpdata.errors import EngineError, OptionError, OutputError
 from mhpdata.options import check_path, check_range
@@ -21,7 +22,9 @@ from mhpmodels.engines.engine import Engine, open_engine
 from mhpmodels.files import checkpoint
 from mhpmodels.files.checkpoint import Checkpoint, Position
 from mhpmodels.files.copies import publish
+from mhpmodels.files.origins import begun_with, continued
 from mhpmodels.files.output import unmade
+from mhpmodels.files.provenance import Origin
 from mhpmodels.training.feed import Feed
 from mhpmodels.training.interrupt import Interrupt
 from mhpmodels.training.loop import Loop
@@ -53,10 +56,12 @@ class Restart:
     Attributes:
         from_scratch: start from scratch if the folder has a run without a checkpoint, instead of raising OutputError.
         copy_to: address in object storage that rank 0 copies checkpoints, tables and the log to.
+        command: the command line to record in checkpoints; None in Python code.
     """
 
     from_scratch: bool = False
     copy_to: Address | None = None
+    command: str | None = None
 
 
 def train(
@@ -132,10 +137,13 @@ def train(
         log.record(f"Config: {json.dumps(asdict(config))}")
         log.record(f"Engine: {json.dumps(engine.describe())}")
         log.line(_summary(config, feed, engine.world_size))
-        for packed, content in feed.contents.items():
-            log.line(f"Data {packed}: content {content or 'unknown (format 1)'}")
+        for data in feed.described:
+            log.line(f"Data {data.folder}: content {data.content or 'unknown (format 1)'}")
         saved = None if begun is None else begun.weights
         loop = Loop(config, engine, feed, position, log, folder, interrupt, progress, saved)
+        if engine.rank == 0:
+            now = Origin(__version__, restart.command, position.step, None, None, feed.described)
+            loop.provenance = continued(begun, now) if begun is not None else begun_with(config, weights, now)
         if restart.copy_to is not None and engine.rank == 0:
             loop.publish = partial(publish, folder, restart.copy_to, copied(log_name))
         if begun is not None:

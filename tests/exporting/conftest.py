@@ -2,8 +2,7 @@
 
 import pytest
 from exports import write_source
-
-import mhpdata
+from folder import packed_at
 
 
 @pytest.fixture(scope="session")
@@ -15,14 +14,10 @@ def download(tmp_path_factory):
 @pytest.fixture(scope="session")
 def whole(download, tmp_path_factory):
     """Return it packed at source size."""
-    out = tmp_path_factory.mktemp("whole") / "rec"
-    mhpdata.pack(download, out, size=0, workers=1)
-    return out
+    return packed_at(0, download, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture(scope="session")
 def resized(download, tmp_path_factory):
     """Return it packed at 64 pixels."""
-    out = tmp_path_factory.mktemp("resized") / "rec"
-    mhpdata.pack(download, out, size=64, workers=1)
-    return out
+    return packed_at(64, download, tmp_path_factory.mktemp("resized"))

@@ -251,7 +251,7 @@ def test_a_directory_of_too_many_entries_is_not_loaded(tmp_path, original, relea
 @pytest.mark.parametrize("data", [b"", b"PK\x05\x06", b"<html>", b"PK\x03\x04" + bytes(200), b"PK\x05\x06" + bytes(18)])
 def test_not_an_archive(tmp_path, release, data):
     (tmp_path / "a.zip").write_bytes(data)
-    with pytest.raises(ArchiveError, match=r"a\.zip: (is not a complete zip archive|none of its 0 files)"):
+    with pytest.raises(ArchiveError, match=r"a\.zip: (is not a complete zip archive|has no files; expected LV-MHP-v1)"):
         unpack(tmp_path / "a.zip", tmp_path / "out", release)
     assert not (tmp_path / "out").exists()
 

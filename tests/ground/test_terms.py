@@ -33,6 +33,11 @@ def test_a_release_keeps_its_terms_whatever_stands_in_a_file_of_that_name(tmp_pa
     assert licence_line(manifest.licence).startswith("Licence of the images: non-commercial research only")
 
 
+def test_both_releases_of_mhp_are_for_non_commercial_purposes():
+    assert all(TERMS[name].licence.startswith("non-commercial ") for name in ("mhp-v1", "mhp-v2"))
+
+
 def test_an_unknown_licence_is_said_to_be_unknown(tmp_path):
-    assert terms_of(tmp_path, "of-my-own") == Terms(None, None) == terms_of(tmp_path, "cihp")
+    assert terms_of(tmp_path, "of-my-own") == Terms(None, None) == terms_of(tmp_path, "atr")
+    assert terms_of(tmp_path, "cihp").licence is None
     assert "unknown to mhp" in licence_line(None)

@@ -34,11 +34,6 @@ def rec(packed):
     return packed["jpeg", "recordio"]
 
 
-@pytest.fixture(params=[False, True], ids=["requests", "cache"])
-def cache(request, tmp_path):
-    return mhpdata.Cache(tmp_path / "cache", 1) if request.param else None
-
-
 @pytest.mark.parametrize("image", ["jpeg", "yuv420", "raw"])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_batches_equal_those_of_the_local_folder(packed, cache, image, threads, monkeypatch):

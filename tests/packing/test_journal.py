@@ -15,9 +15,9 @@ import pytest
 from fake_packs import Source, fake_conversion, killed_at
 
 from mhpdata.errors import MhpError, OutputError
+from mhpdata.filesystem import locks
 from mhpdata.packing import journal
 from mhpdata.packing import run as packing
-from mhpdata.packing.output import local
 from mhpdata.packing.pack import pack
 
 
@@ -187,7 +187,7 @@ def test_a_folder_that_cannot_be_locked(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, "No locks available")
 
     source, out = Source(tmp_path / "source", 6, random.Random(0)), tmp_path / "out"
-    monkeypatch.setattr(local.fcntl, "flock", refuse)
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
     before = open_files()
     with pytest.raises(
         OutputError, match=r"cannot be locked \(No locks available\)\. .* file system that supports locks"

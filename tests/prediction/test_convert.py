@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from origins import FIRST, SECOND
 from PIL import Image
 
 from mhpdata.errors import CheckpointError, EngineError, MissingError, OptionError, OutputError
@@ -21,10 +22,12 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 from mhpmodels.engines.onnx import OnnxEngine
 from mhpmodels.files import checkpoint_writer
-from mhpmodels.files.checkpoint import Position
+from mhpmodels.files.checkpoint import Position, measure
 from mhpmodels.files.params import read_params, write_params
+from mhpmodels.files.provenance import in_words
 from mhpmodels.networks.architecture import Architecture, build_network
 from mhpmodels.prediction.convert import convert
+from mhpmodels.prediction.origin import provenance_of
 from mhpmodels.prediction.trained import inference_of, labels_of, open_trained, trained_config
 from mhptools.convert import main
 from mhptools.predict import main as predict_command
@@ -219,6 +222,30 @@ def test_fit_takes_all_or_nothing():
     assert torch.equal(network[0].weight, before["0.weight"] + 1)
 
 
+# --- provenance
+
+
+def test_the_origin_goes_along_and_is_printed(tmp_path):
+    engine = open_engine(TrainConfig.of(engine="torch", model="own_networks:convolution", classes=5, crop_size=32))
+    path = checkpoint_writer.save(tmp_path, engine, Position(epoch=1), {}, None, (FIRST, SECOND))
+    engine.close()
+    convert(path, tmp_path / "a.params")
+    convert(tmp_path / "a.params", tmp_path / "a.pt")
+    plain, given = (torch.load(one, weights_only=True) for one in (path, tmp_path / "a.pt"))
+    assert plain.keys() == given.keys(), "nothing but tensors, for other programs"
+    for one in (path, tmp_path / "a.params", tmp_path / "a.pt"):
+        done = CliRunner().invoke(main, ["--info", str(one)])
+        size, digest = measure(one)
+        assert done.stdout == f"{one.name}: {size} bytes, SHA-256 {digest}\n{in_words((FIRST, SECOND))}\n"
+    assert CliRunner().invoke(main, ["--info", str(tmp_path)]).stdout.startswith(path.name)
+    done = CliRunner().invoke(main, ["--info", str(path), str(tmp_path / "b.pt")])
+    assert done.exit_code == 2 and "no OUT" in done.stderr
+    (tmp_path / "b.pt.provenance.json").write_text("mine")
+    with pytest.raises(OutputError, match="was not written by mhp"):
+        convert(path, tmp_path / "b.pt")
+    assert not (tmp_path / "b.pt").exists()
+
+
 # --- ONNX
 
 
@@ -290,6 +317,7 @@ def test_the_folder_of_a_run_is_its_best_checkpoint_as_for_mhp_eval(tmp_path):
     best = checkpoint_writer.save(run, engine, Position(epoch=3, step=2), {}, {"pixAcc": 0.5, "mIoU": 0.3})
     checkpoint_writer.save(run, engine, Position(epoch=4, step=3), {}, {"pixAcc": 0.5, "mIoU": 0.2})
     engine.close()
+    assert not list(tmp_path.glob("*.provenance.json")), "there is none to carry on"
     done = CliRunner().invoke(main, [str(run), str(tmp_path / "b.params")])
     assert done.exit_code == 0 and done.stdout == f"{tmp_path / 'b.params'}: the weights of {best}\n"
     assert (tmp_path / "a.params").read_bytes() == (tmp_path / "b.params").read_bytes()
@@ -325,8 +353,11 @@ def test_what_its_classes_are_called_goes_along(own, tmp_path):
     """test_onnx_names.py tests other forms of these notes, as an export takes seconds."""
     names = {"classes": 17, "class_names": COMMON.names, "flip_pairs": COMMON.flip_pairs, "remap": common().to_json()}
     mixed = open_engine(own[0].config.changed(**names))
-    convert(checkpoint_writer.save(tmp_path, mixed, Position(epoch=2), {}), tmp_path / "mixed.onnx")
+    path = checkpoint_writer.save(tmp_path, mixed, Position(epoch=2), {}, None, (FIRST, SECOND))
+    convert(path, tmp_path / "mixed.onnx")
     mixed.close()
+    assert provenance_of(tmp_path / "mixed.onnx") == (FIRST, SECOND) == provenance_of(path)
+    assert not list(tmp_path.glob("*.provenance.json"))
     found = open_trained(tmp_path / "mixed.onnx", {"base_size": 64}).config
     assert {name: found.value(name) for name in names} == names
     assert labels_of(found) is COMMON and found.view.base_size == 64

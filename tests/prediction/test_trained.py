@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from folder import write_folder
 from networks import ColourEngine
+from origins import FIRST, OWN, SECOND, V1
 
 import mhpdata
 from mhpdata.errors import CheckpointError, OptionError
@@ -19,6 +20,7 @@ from mhpmodels.config import TrainConfig
 from mhpmodels.evaluation.evaluate import evaluate
 from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.checkpoint import Position
+from mhpmodels.files.provenance import in_words, to_fields
 from mhpmodels.inference.pieces import SCALES
 from mhpmodels.prediction.trained import inference_of, open_trained, trained_config
 from mhptools.eval import main as mhp_eval
@@ -59,7 +61,7 @@ def run(tmp_path):
         engine = ColourEngine(CONFIG)
         engine.network.bias[:] = epoch
         position = Position(epoch=epoch, step=10 * epoch)
-        checkpoint_writer.save(folder, engine, position, {"seed": 0}, {"pixAcc": 0.5, "mIoU": miou})
+        checkpoint_writer.save(folder, engine, position, {"seed": 0}, {"pixAcc": 0.5, "mIoU": miou}, (FIRST, SECOND))
     return folder
 
 
@@ -140,6 +142,9 @@ def test_mhp_eval_prints_what_evaluate_finds(packed, run, engines, mode, same):
     text = command(mhp_eval, *flags, "--mode", same, "--eval", "--dataset", "mhp", "--syncbn").stdout
     assert f"pixAcc: {found.confusion.pix_acc:.4f}, mIoU: {found.confusion.miou:.4f}\n" in text
     assert "left shoe" in text and "ms per image" in text
+    assert content["provenance"] == to_fields((FIRST, SECOND))
+    trained_on = [line for line in text.splitlines() if line.startswith("weights trained on")]
+    assert trained_on == [f"weights trained on {data.in_words}" for data in (V1, OWN)]
     assert all(engine.closed for engine in engines[::2])
 
 
@@ -183,7 +188,8 @@ def test_mhp_eval_s_errors(packed, run, engines, flags, status, message):
 def test_mhp_predict(packed, run, engines, tmp_path):
     photo = packed.parent / "LV-MHP-v1" / "images" / "0003.jpg"
     flags = ("--checkpoint", run, "--no-cuda")
-    done = command(mhp_predict, *flags, "--out", tmp_path / "a", photo)
+    done = command(mhp_predict, *flags, "--out", tmp_path / "a", photo, "-v")
+    assert in_words((FIRST, SECOND)) in done.stderr
     assert done.stdout.startswith(f"{tmp_path / 'a'}: 1 label map, ")
     assert "EXIF" not in done.stdout and "pictures" not in done.stdout
     picture = cv2.imread(str(tmp_path / "a" / "0003.png"))[:, :, ::-1]

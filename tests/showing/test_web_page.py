@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.util import find_spec
 
@@ -10,7 +11,10 @@ import cv2
 import numpy as np
 import pytest
 from boxes import write_packed
+from checkpoints import CONFIG, LOADER, ended
 from click.testing import CliRunner
+from numpy_engine import NumpyEngine
+from origins import FIRST, SECOND
 
 import mhpdata
 import mhptools.show
@@ -18,6 +22,7 @@ from mhpdata.errors import OutputError, PredictionError, UnreadableError
 from mhpdata.labels import MHP_V1
 from mhpmodels.figures.colours import picture_palette
 from mhpmodels.figures.overlay import lay_over
+from mhpmodels.files import checkpoint_writer
 from mhpmodels.files.png import encode_indexed
 from mhpmodels.showing.web_page import Shown, save_page
 from mhpmodels.training.runlog import RunLog
@@ -66,6 +71,8 @@ def shown(rec, tmp_path):
             log.step(StepRow(i, i // 2, i % 2 + 1, 3 / (i + 1), 1.0, 0.1, 1, 2, 1, 0))
         for i in range(4):
             log.epoch(EpochRow(i, 2 * (i + 1), 1.0, 0.5, 0.1 * (i + 1), 0, 1.0, (0.5,)))
+    tagged = replace(FIRST, command="mhp train --data '<i>'")
+    checkpoint_writer.save(run, NumpyEngine(CONFIG), ended(0), LOADER, None, (tagged, SECOND))
     for sample in mhpdata.open(rec, "test"):
         (pred / f"{sample.name}.png").write_bytes(encode_indexed(0 * sample.labels + 11, MHP_V1.palette))
     (tmp_path / "commands.txt").write_text("mhp-pack --src '<script>alert(1)</script>' && x\n")
@@ -84,6 +91,7 @@ def test_the_page_is_whole_escaped_and_opens_from_disk(rec, shown, tmp_path):
     words = "".join(page.words)
     assert "<script>alert(1)</script>' && x" in words
     assert "Best mIoU: 40.00 %, pixAcc 50.00 %, after 4 epochs." in words
+    assert "1. mhp 0.1.0, backbone of store: mhp train --data '<i>'\n" in words and "Li et al., 2017\n2. mhp" in words
     assert "no problems" in words and "Licence of the images: non-commercial research only" in words
     assert [name for tag, attrs in page.found if (name := attrs.get("name")) == "viewport" and tag == "meta"]
     for src, height, width in zip(*(page.all("img", key) for key in ("src", "height", "width")), strict=True):

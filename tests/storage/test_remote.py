@@ -32,11 +32,6 @@ def copied(rec, tmp_path):
     return shutil.copytree(rec, tmp_path / "rec")
 
 
-@pytest.fixture(params=[False, True], ids=["requests", "cache"])
-def cache(request, tmp_path):
-    return mhpdata.Cache(tmp_path / "cache", 1) if request.param else None
-
-
 def rec_of(split):
     return split.folder / "train-00000.rec"
 

@@ -78,3 +78,11 @@ def tree(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of every file except build.json, the only file that may differ."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "build.json")
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def packed_at(size: int, source: Path, root: Path) -> Path:
+    """Pack a download at a size, 0 for that of the source, and return the packed folder, ``root / "rec"``."""
+    import mhpdata  # only after kernel_cache has set the cache folder
+
+    mhpdata.pack(source, root / "rec", size=size, workers=1)
+    return root / "rec"

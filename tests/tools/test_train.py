@@ -12,7 +12,7 @@ from bucket_server import bucket
 from click.testing import CliRunner
 from folder import write_folder
 from numpy_engine import NumpyEngine
-from places import ROOT
+from recipes import recipes
 from stored import NEEDS_OBSTORE
 
 import mhpdata
@@ -22,10 +22,9 @@ import mhpmodels.training.launch
 import mhpmodels.training.train
 import mhptools.train
 from mhpmodels.config import OPTIONS, TrainConfig
+from mhpmodels.files import checkpoint
 from mhpmodels.training.tables import read_steps
 from mhptools.train import HEADINGS
-
-RECIPES = ROOT / "docs" / "recipes.md"
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +108,8 @@ def test_a_run_from_beginning_to_end(hooks, rec):
     assert re.search(
         r"^runs/mhp/icnet/resnet50: last .*, best .*epoch_0000_mIoU_0\.\d{4}\.params$", result.output, re.M
     )
+    (origin,) = checkpoint.read("runs/mhp/icnet/resnet50").provenance
+    assert origin.command == f"mhp train {small(rec)}" and origin.data[0].folder == str(rec)
     again = invoke(small(rec))
     assert again.exit_code == 3 and "--resume" in again.output
 
@@ -196,22 +197,21 @@ def test_a_wrong_value_is_a_usage_error_that_names_the_flag(rec):
 
 
 def test_every_command_of_the_recipes_is_understood(monkeypatch, rec):
-    text = RECIPES.read_text(encoding="utf-8").replace("\\\n", " ")
-    commands = re.findall(r"^mhp train (--data (?!.*--pretrained ).*)$", text, re.M)  # which needs its file
+    trained = [arguments for name, arguments in recipes() if name == "train" and arguments.startswith("--data ")]
+    commands = [arguments for arguments in trained if "--pretrained " not in arguments]  # which needs its file
     assert len(commands) > 15
     folders = set()
     for command in commands:
-        config, out, _ = parsed(monkeypatch, command.replace("--data rec/", f"--data {rec}"))
+        config, out, _ = parsed(monkeypatch, re.sub(r"--data rec\S*/", f"--data {rec}", command))
         assert config.network.model in command
         folders.add(str(out))
     assert len(folders) == len(commands), "each has a folder of its own"
 
 
 def test_the_other_commands_of_the_recipes_are_understood():
-    text = RECIPES.read_text(encoding="utf-8").replace("\\\n", " ")
-    commands = re.findall(r"^mhp (eval|pack|show|train) (.*)$", text, re.M)
-    assert {name for name, _ in commands} == {"eval", "pack", "show", "train"}
-    for name, arguments in commands:
+    used = {name for name, _ in recipes()}
+    assert used == {"synth", "pack", "verify", "train", "eval", "predict", "score", "show"}
+    for name, arguments in recipes():
         command = importlib.import_module(f"mhptools.{name}").main
         assert command.make_context(f"mhp {name}", shlex.split(arguments)).params
 

@@ -14,7 +14,6 @@ build.json and shards must begin as those of mhp do.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -27,6 +26,7 @@ from typing import Any
 from mhpdata.errors import ManifestError, OutputError, is_outside
 from mhpdata.filesystem.atomic import sync_file, sync_folder, write_atomically
 from mhpdata.filesystem.descriptors import hold_standard
+from mhpdata.filesystem.locks import lock_folder
 from mhpdata.filesystem.ours import begins, check_folder, head, in_the_way, is_folder, remove
 from mhpdata.packing.output.contents import (
     ADVICE,
@@ -46,7 +46,6 @@ from mhpdata.storage.manifest import BUILD_NAME, NAME, Manifest, read_manifest
 from mhpdata.storage.packed import ShardFile
 from mhpdata.storage.shards.file import hash_file
 from mhpdata.storage.shards.formats import begins_a_shard
-from mhpdata.wording import why
 
 _UNNAMED = tuple(f".{name}.part" for name in MARKS)
 
@@ -78,16 +77,10 @@ class Output:
         # a single call, so that an interrupt cannot lose the descriptor, and with it the lock, before it is stored
         locks.extend(map(os.open, (out,), (os.O_RDONLY,)))
         try:
-            fcntl.flock(locks[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            lock_folder(locks[0], out, "mhp pack")
+        except OutputError:
             self._unlock()
-            found, remedy = "another mhp pack is writing here", "Wait until it ends, or pass another --out."
-            if not isinstance(error, BlockingIOError):
-                found = f"cannot be locked ({why(error)})"
-                remedy = (
-                    "Pass an --out on a file system that supports locks, such as a local disk (mount NFS with locks)."
-                )
-            raise OutputError(out, found, "", remedy) from error
+            raise
 
     def __enter__(self) -> Output:
         return self

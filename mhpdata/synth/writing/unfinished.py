@@ -7,7 +7,6 @@ folder ends with the process.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ from pathlib import Path, PurePath
 from mhpdata.errors import OutputError
 from mhpdata.filesystem.atomic import part_of
 from mhpdata.filesystem.descriptors import open_descriptor
+from mhpdata.filesystem.locks import lock_folder
 from mhpdata.filesystem.ours import head, in_the_way, is_folder, remove
 from mhpdata.synth.writing.form import Form
 from mhpdata.synth.writing.forms import FORMS
-from mhpdata.wording import why
 
 MARKER = ".mhp-synth"
 """Marks an unfinished folder as one of mhp synth, which may remove it."""
@@ -45,9 +44,9 @@ def unfinished(out: Path, form: Form) -> Iterator[Path]:
     if found and not is_folder(folder):
         raise _foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = open_descriptor(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    descriptor = open_descriptor(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        _lock(lock, folder, out)
+        lock_folder(descriptor, out, "mhp synth", under=folder)
         if found and not _is_marked(folder):
             raise _foreign(folder)
         (folder / MARKER).touch()
@@ -60,21 +59,7 @@ def unfinished(out: Path, form: Form) -> Iterator[Path]:
             (folder / name).mkdir(parents=True)
         yield folder
     finally:
-        os.close(lock)
-
-
-def _lock(lock: int, folder: Path, out: Path) -> None:
-    """Lock an open folder; raise OutputError if another command has locked it, or has just finished it."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.path.lexists(folder) or not os.path.samestat(os.fstat(lock), os.lstat(folder)):
-            raise BlockingIOError
-    except BlockingIOError as error:
-        remedy = "Wait until it ends, or pass another --out."
-        raise OutputError(out, "another mhp synth is writing here", "", remedy) from error
-    except OSError as error:
-        remedy = "Pass an --out on a file system that supports locks, such as a local disk."
-        raise OutputError(out, f"cannot be locked ({why(error)})", "", remedy) from error
+        os.close(descriptor)
 
 
 def _is_marked(folder: Path) -> bool:
