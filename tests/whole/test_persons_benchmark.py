@@ -17,7 +17,7 @@ SCRIPT = ROOT / "benchmarks" / "persons.py"
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_heads_find_persons_that_components_do_not(tmp_path):
-    """600 images of mhp-synth, 630 steps with and without heads; ten minutes on two cores.
+    """600 images of mhp-synth, 630 steps with and without heads: 16 minutes with one thread on a busy machine.
 
     benchmarks/results/persons.md has three seeds. Components are connected components of the same predicted labels;
     true persons have these labels, too.
