@@ -199,8 +199,8 @@ class Submission:
                 remedy += "; or pass --unknown-labels official to count such a label as another class, as the official "
                 remedy += "code does"
             raise PredictionError(path, f"label {found}", f"labels 0 to {self._taken - 1}", f"{remedy}.")
-        found = np.asarray(labels, np.uint8)
-        return found if self._becomes is None else self._becomes[found]
+        labels = np.asarray(labels, np.uint8)
+        return labels if self._becomes is None else np.asarray(self._becomes[labels], np.uint8)
 
 
 def _command(options: str, out: Path) -> str:
