@@ -88,7 +88,8 @@ def open_trained(path: str | Path, given: Mapping[str, Any], classes: int = 19, 
 
     Args:
         path: weights, a run's folder, or an ``.onnx`` file, which holds the whole network.
-        given, classes: as for ``trained_config``.
+        given: options that replace those of the checkpoint, such as ``{"ngpus": 0}``; as for ``trained_config``.
+        classes: number of classes of bare weights; as for ``trained_config``.
         persons: bare weights have heads of persons; a checkpoint of mhp train says so itself.
 
     Raises:
