@@ -1,4 +1,4 @@
-"""Run the pages of docs/tutorials as their readers do: block by block, in an empty folder.
+"""Run docs/answers.md and the pages of docs/tutorials as their readers do: block by block, in an empty folder.
 
 A block of ``bash`` is run; a block of ``python`` is saved under the name in its first line; a block of ``text`` is what
 the last ``bash`` block prints, in which digits and spaces may differ, and lines may be left out. Other blocks are shown
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from places import ROOT
 
-PAGES = sorted(path for path in (ROOT / "docs/tutorials").glob("*.md") if path.stem != "index")
+PAGES = [path for path in sorted((ROOT / "docs/tutorials").glob("*.md")) if path.stem != "index"]
+ANSWERS = ROOT / "docs/answers.md"
 _MHP = 'mhp() { python -m mhptools "$@"; }\n'
 """Runs mhp of this environment, whose commands may not be installed."""
 _BLOCK = re.compile(r"^```(bash|python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

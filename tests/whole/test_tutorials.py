@@ -42,6 +42,11 @@ def test_cluster(tmp_path):
         server.close()
 
 
+@pytest.mark.once
+def test_answers(tmp_path):
+    tutorials.run(tutorials.ANSWERS, tmp_path)
+
+
 def test_own_loop(tmp_path):
     needs_torch()
     printed = tutorials.run(PAGE["own-loop"], tmp_path)
