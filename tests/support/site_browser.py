@@ -20,15 +20,15 @@ from typing import Any
 
 from browser import started
 
-SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
-"""Sizes of the window, (width, height)."""
+SIZES = {"desktop": (1280, 800, "light"), "phone": (390, 844, "dark")}
+"""Sizes of the window, and colours: (width, height, scheme)."""
 GRAVE = ("serious", "critical")
 """Impacts of accessibility faults that fail."""
 SEARCHES = {
     "overlap rule": "commands.html",
     "load_state_dict": "reference/mhpdata.html",
     "3492.jpg": "pack.html",
-    "own masks": "own-dataset.html",
+    "your own dataset": "own-dataset.html",
 }
 """Queries, and a page that must be among the results: the end of its address."""
 TALLEST = 6000
@@ -60,8 +60,8 @@ def served(site: Path) -> Iterator[str]:
 
 def look(browser: Any, address: str, names: list[str], size: str, axe: str, out: Path) -> Iterator[str]:
     """Yield what is wrong with the pages at one size of the window; write their screenshots."""
-    width, height = SIZES[size]
-    page = browser.new_context(viewport={"width": width, "height": height}, color_scheme="light").new_page()
+    width, height, scheme = SIZES[size]
+    page = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
     page.on("console", lambda message: message.type == "error" and wrong.append(f"console: {message.text}"))

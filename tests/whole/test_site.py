@@ -90,6 +90,15 @@ def test_all_public_names_are_documented(capsys):
     assert site_names.main() == 0, capsys.readouterr().out
 
 
+def test_names_that_the_pages_import_are_in_the_reference():
+    text = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("docs/**/*.md"))
+    code = "".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    found = re.findall(r"^\s*from (mhp(?:data|models)[\w.]*) import ([\w, ]+)$", code, re.MULTILINE)
+    named = {f"{module}.{name.split()[0]}" for module, names in found for name in names.split(", ")}
+    named |= set(re.findall(r"\b(mhp(?:data|models)\.[A-Za-z]\w+)\(", code))
+    assert len(named) > 12 and not named - set(site_names.names())
+
+
 def test_a_missing_docstring_is_found():
     def bare(one, two):
         """Do.
