@@ -30,7 +30,7 @@ def test_data(name, tmp_path):
     tutorials.run(PAGE[name], tmp_path)
 
 
-@pytest.mark.once
+@pytest.mark.slow
 @NEEDS_OBSTORE
 def test_cluster(tmp_path):
     (tmp_path / "buckets/bucket").mkdir(parents=True)
@@ -42,7 +42,7 @@ def test_cluster(tmp_path):
         server.close()
 
 
-@pytest.mark.once
+@pytest.mark.slow
 def test_answers(tmp_path):
     tutorials.run(tutorials.ANSWERS, tmp_path)
 
