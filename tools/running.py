@@ -105,8 +105,8 @@ class Command(Ended):
         context.meta[ARGUMENTS] = typed
         return context
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options into the help, group by group; the general options come last."""
+    def grouped(self, ctx: click.Context) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Return the options in groups, the general options last: heading, and names and help text of each."""
         shown_last = {*GENERAL, getattr(self.get_help_option(ctx), "name", None)}
         options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
         records = {one.name: record for one in options if (record := one.get_help_record(ctx)) is not None}
@@ -114,10 +114,14 @@ class Command(Ended):
         grouped = [
             (heading, [records.pop(name) for name in names if name in records]) for heading, names in self.groups
         ]
-        for heading, rows in [*grouped, ("Options", list(records.values())), ("General options", general)]:
-            if rows:
-                with formatter.section(heading):
-                    formatter.write_dl(rows)
+        every = [*grouped, ("Options", list(records.values())), ("General options", general)]
+        return [(heading, rows) for heading, rows in every if rows]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options into the help, group by group."""
+        for heading, rows in self.grouped(ctx):
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command's function; turn its errors into usage errors or errors that bypass click."""

@@ -61,7 +61,8 @@ class Difference:
     """Result of ``diff``.
 
     Attributes:
-        a, b: The two folders.
+        a: The first folder.
+        b: The second folder.
         notes: Differences of layout, classes, options and splits, as sentences.
         splits: Differences of each common split.
     """

@@ -57,9 +57,14 @@ def update(
     """Pack a download, and take the records of unchanged entries from an earlier pack of it.
 
     Args:
-        src, out, overwrite: As for ``mhpdata.pack``; ``out`` is another folder than ``earlier``.
+        src: Download, as for ``mhpdata.pack``.
         earlier: Earlier pack, or its address.
+        out: Packed folder to write, or its address: another one than ``earlier``.
+        overwrite: Replace another packed dataset in ``out``.
         choices: Further arguments of ``mhpdata.pack``.
+
+    Returns:
+        The manifest that was written, and the number of records that were taken from the earlier pack.
 
     Raises:
         OptionError: The earlier pack has another layout, other options, or was made with other libraries.

@@ -37,7 +37,8 @@ class Exported:
         form: Its form.
         at: Size of images and labels: "packed" or "source".
         splits: Number of images and of persons of each split.
-        files, bytes: Number of its files, without export.json, and the sum of their sizes.
+        files: Number of its files, without export.json.
+        bytes: Sum of the sizes of its files.
         licence: Licence of the dataset; None if unknown.
     """
 

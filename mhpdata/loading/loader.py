@@ -60,8 +60,9 @@ class Loader:
     again, with the same batches, unless ``set_epoch`` or ``load_state_dict`` is called before.
 
     Args:
-        folder, split: As for ``mhpdata.open``; or several sets as ``[(folder, split), ...]``, whose samples all belong
+        folder: Packed folder, or its address; or several sets as ``[(folder, split), ...]``, whose samples all belong
             to an epoch.
+        split: Name of the split of ``folder``; ignored for several sets.
         batch_size: Samples per batch on this rank, 1 to 65536.
         view: ``TrainCrop(...)`` shuffles and augments; ``CentreCrop(size)`` and ``Whole()`` keep the split's order.
         choose: Selection of samples.
@@ -80,13 +81,18 @@ class Loader:
     Attributes:
         epoch: Epoch of the next iteration.
         skipped: {index: error} of the damaged records that were left out.
-        classes, flip_pairs: Those of the split, or the result of ``mix.remap``.
+        classes: Class names, indexed by label: those of the split, or of ``mix.remap``.
+        flip_pairs: (left, right) labels that are swapped in mirrored crops.
 
     Raises:
         OptionError: An argument is invalid; a split is empty, or the options leave no sample of it or no batch.
         LeakError: See ``Choose.leaks``.
         ManifestError, ShardError, RemoteError: ``folder`` cannot be opened.
     """
+
+    skipped: dict[int, MhpError]
+    classes: tuple[str, ...]
+    flip_pairs: tuple[tuple[int, int], ...]
 
     def __init__(
         self,
@@ -122,7 +128,7 @@ class Loader:
         training = isinstance(view, TrainCrop)
         _check_together(view, batch_size, mix)
         self.batch_size, self.rank, self.world_size = batch_size, share.rank, share.world_size
-        self.drop_last, self.seed, self.skipped = drop_last, seed, dict[int, MhpError]()
+        self.drop_last, self.seed, self.skipped = drop_last, seed, {}
         self._skip = on_error == "skip"
         self._data = data = Mixture(_sets(folder, split), output.overlap, mix.remap, check == "always", cache)
         self.classes, self.flip_pairs = data.labels.names, data.labels.flip_pairs

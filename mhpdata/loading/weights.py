@@ -35,13 +35,18 @@ def class_weights(
     split: str = "train",
     mix: Mix = Mix(),
 ) -> np.ndarray:
-    """Return a weight per class for a loss, larger for classes with fewer pixels: float32 (classes,).
+    """Return a weight per class for a loss, larger for classes with fewer pixels.
 
     Multiply each pixel's loss by the weight of its label before the mean over labelled pixels; the sum of p * w is 1.
     A class that does not occur has the weight of a share of 0.
 
     Args:
-        folder, split, mix: As for ``mhpdata.Loader``.
+        folder: Packed folder, or several sets, as for ``mhpdata.Loader``.
+        split: Name of the split of ``folder``; ignored for several sets.
+        mix: Weights and labels of several sets.
+
+    Returns:
+        float32 (classes,), the weight of each class.
 
     Raises:
         OptionError: A split has no labels, or as for the loader.

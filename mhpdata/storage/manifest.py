@@ -44,6 +44,17 @@ class Manifest:
     """The content of manifest.json; docs/format.md describes each field.
 
     Attributes:
+        layout: Layout of the download, such as "mhp-v1".
+        classes: Class names, indexed by label.
+        flip_pairs: (left, right) labels to swap when an image is mirrored.
+        options: Options of the pack that change bytes (``PackOptions``).
+        splits: The splits by name: shards, statistics, content.
+        skipped: Entries that were left out, each with the reason.
+        duplicates: Groups of byte-identical images, as split/name.
+        notes: Remarks on images that were packed, such as damaged metadata.
+        renamed: Files that were accepted under another name than the release's.
+        licence: Licence of the dataset; None if unknown.
+        citation: How to cite the dataset; None if unknown.
         version: Version of the format that it was read from; version 1 has no contents, and no digests of blocks and
             sources.
         selection: How its records were selected from other packed folders (mhpdata.editing); None for a pack of a

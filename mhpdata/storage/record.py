@@ -59,11 +59,14 @@ class Record:
     Attributes:
         name: Id of the image.
         codec: Codec of ``image``, a value of mhpdata.storage.codec.CODECS.
-        size, source_size: (height, width) as stored and as downloaded.
+        size: (height, width) of the stored image.
+        source_size: (height, width) of the downloaded image.
         image: The encoded image.
-        row_offsets, runs: Labels and persons as joint runs (mhpdata.masks.joint_runs), uint32; None without labels.
+        row_offsets: First run of each row, uint32 (mhpdata.masks.joint_runs); None without labels.
+        runs: Labels and persons as joint runs, uint32 (mhpdata.masks.joint_runs); None without labels.
         masks: Mask of each person at source size, compressed (mhpdata.masks.mask_runs), in person order.
-        ``contested``, ``conflicting``: Number of source pixels with labels from several persons; with different labels.
+        ``contested``: Number of source pixels with labels from several persons.
+        ``conflicting``: Number of source pixels with different labels from several persons.
         gray: Whether the source has one channel of brightness.
         verbatim: Whether ``image`` is the source's own JPEG.
         source_sha256: SHA-256 of the source image file, 32 bytes.

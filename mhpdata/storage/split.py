@@ -75,7 +75,8 @@ class Split(Sequence[Sample]):
     """A split of a packed folder: ``len(split)``, ``split[i] -> Sample``.
 
     Attributes:
-        folder, name: The packed folder (a path or an address), and the name of the split.
+        folder: The packed folder, a path or an address.
+        name: Name of the split.
         manifest: Manifest of the folder.
         classes: Class names, indexed by label.
         flip_pairs: (left, right) labels to swap when an image is mirrored.
@@ -84,6 +85,15 @@ class Split(Sequence[Sample]):
         remote: Whether the folder has an address.
         by_record: Whether records should be read whole and only once: each read is a request.
     """
+
+    folder: Folder
+    name: str
+    classes: tuple[str, ...]
+    flip_pairs: tuple[tuple[int, int], ...]
+    names: tuple[str, ...]
+    cache: Cache | None
+    remote: bool
+    by_record: bool
 
     def __init__(self, folder: Folder, name: str, cache: Cache | None = None) -> None:
         self.folder, self.name = folder, name

@@ -32,6 +32,9 @@ _BLOCK = 4096  # pixels that most_likely processes together, so that their best 
 class Confusion:
     """A confusion matrix, accumulated over any number of images.
 
+    Args:
+        classes: number of classes C; labels are 0 .. C-1, at most 255 classes.
+
     Attributes:
         matrix: int64 (C, C) pixel counts; rows are the truth, columns the prediction. Pixels labelled 255 are excluded.
         missed: int64 (C,) pixels per class with an out-of-range prediction, if ``update`` was told to accept those.

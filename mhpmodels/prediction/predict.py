@@ -105,10 +105,12 @@ def predict_split(
     """Predict a split of a packed folder at the size of the source images; each label PNG is named by the image's id.
 
     Args:
-        inference, out, options: as for ``predict_photos``.
+        inference: inference with the network.
         folder: packed folder that ``mhp pack`` wrote.
         split: name of one of its splits.
+        out: output folder, created if it is missing, or its address in object storage.
         names: ids of the images to predict; None for all.
+        options: options of the prediction.
         labels: classes of the network; None for those of the folder.
         cache: cache for a folder that has an address; None for none.
 

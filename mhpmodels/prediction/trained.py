@@ -100,7 +100,8 @@ def open_trained(
 
     Args:
         path: weights, a run's folder, an ``.onnx`` file, which holds the whole network, or weights of another program.
-        given, classes: as for ``trained_config``.
+        given: options that replace those of the checkpoint, such as ``{"ngpus": 0}``; as for ``trained_config``.
+        classes: number of classes of bare weights; as for ``trained_config``.
         persons: bare weights have heads of persons; a checkpoint of mhp train says so itself.
         hints: what weights of other programs do not say of themselves.
 

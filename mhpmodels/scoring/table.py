@@ -181,7 +181,14 @@ def _coco(found: InstanceFigures) -> dict[str, float | None]:
 
 
 def table(score: Score) -> str:
-    """Format a score as text."""
+    """Format a score as text.
+
+    Args:
+        score: results of ``mhpmodels.scoring.score.score``.
+
+    Returns:
+        Lines of a table per figure, as mhp score prints them.
+    """
     choice = f"protocol {score.protocol}" if score.split == "val" else ""
     facts = [f"{counted(len(score.rows), 'image')} of {score.split}", choice, "leak-free" * score.leak_free]
     facts += ["unseen" * score.unseen, f"predictions as {score.form}, at {score.at} size"]

@@ -12,7 +12,7 @@ from places import ROOT
 
 from mhptools.mhp import COMMANDS
 
-PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 FOLDERS = ("mhpdata", "mhpmodels", "tools", "tests", "benchmarks", "examples", "docs", "constraints")
 COMMAND = re.compile(r"\bmhp[ -]({})\b([^`\n|;]*)".format("|".join(COMMANDS)))
 FLAG = re.compile(r"(?<![\w-])(--?[A-Za-z][\w-]*)")

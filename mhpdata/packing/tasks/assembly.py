@@ -44,7 +44,8 @@ def merge_tasks(src: str | Folder, out: str | Folder, **choices: Unpack[Choices]
     """Complete a pack whose tasks have all ended (``pack_task``). Call it again to resume it.
 
     Args:
-        src, out: As for ``mhpdata.pack``.
+        src: Download, as for ``mhpdata.pack``.
+        out: Packed folder that the tasks wrote to.
         choices: Further arguments of ``mhpdata.pack``, those of the tasks; ``workers`` may differ.
 
     Returns:

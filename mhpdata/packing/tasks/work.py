@@ -86,7 +86,8 @@ def pack_task(
     """Convert the entries of one task of a pack; mhpdata.packing.tasks.assembly completes the pack.
 
     Args:
-        src, out: As for ``mhpdata.pack``; all tasks must see the same folders.
+        src: Download, as for ``mhpdata.pack``; all tasks must see the same one.
+        out: Packed folder, as for ``mhpdata.pack``; the same for all tasks.
         task: Number of the task, from 1, and number of tasks, as 3/100; auto or auto/100 to find them in ``environ``.
         environ: Environment variables.
         choices: Further arguments of ``mhpdata.pack``, the same for all tasks; ``workers`` may differ.
