@@ -53,7 +53,7 @@ mhpmodels.files         images remote storage
 mhpmodels.networks      files
 mhpmodels.engines       files networks
 mhpmodels.inference     images networks engines
-mhpmodels.persons       masks source
+mhpmodels.persons       images masks source
 mhpmodels.evaluation    images masks storage loading files networks engines inference persons
 mhpmodels.scoring       images masks source storage files persons evaluation
 mhpmodels.training      storage loading files engines inference persons evaluation
