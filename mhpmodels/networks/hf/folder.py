@@ -140,13 +140,9 @@ def _number(value: Any, place: str) -> float:
     return float(value)
 
 
-def _size(value: Any, place: str) -> tuple[int, int] | None:
-    """Return (height, width) of a side, or of {"height": ..., "width": ...}; None for a shortest edge, any size."""
-    if isinstance(value, dict) and "shortest_edge" in value:
-        return None
-    sides: tuple[Any, Any] = (value, value)
-    if isinstance(value, dict):
-        sides = value.get("height"), value.get("width")
-    if not all(type(side) is int and 32 <= side <= 4096 for side in sides):
+def _size(value: Any, place: str) -> tuple[int, int]:
+    """Return (height, width) of a side, or of {"height": ..., "width": ...}."""
+    height, width = (value.get("height"), value.get("width")) if isinstance(value, dict) else (value, value)
+    if not (type(height) is int and type(width) is int and 32 <= min(height, width) <= max(height, width) <= 4096):
         raise CheckpointError(place, f"{str(value)[:80]}", "height and width from 32 to 4096", _COPY)
-    return sides
+    return height, width
