@@ -35,7 +35,7 @@ from mhpmodels.engines.torch.backbone import find_in_package, load_backbone
 from mhpmodels.engines.torch.weights import read_weights
 from mhpmodels.models import EFFICIENTNET
 from mhpmodels.networks.architecture import Architecture, build_network
-from mhpmodels.networks.efficientnet import FIRST, STEP
+from mhpmodels.networks.backbones.efficientnet import FIRST, STEP
 
 IMAGES = {
     "coffee.png": (967, "espresso"),

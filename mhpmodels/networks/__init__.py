@@ -1,4 +1,4 @@
-"""Build networks in torch: GluonCV's PSPNet and ICNet, module for module, and user-defined networks.
+"""Build networks in torch: PSPNet and ICNet as in GluonCV, networks of transformers, SCHP, and user-defined networks.
 
 Importing this package imports no framework; its modules import torch.
 """

@@ -99,7 +99,7 @@ def build_network(architecture: Architecture, dropout: float, config: TrainConfi
         OptionError: as for ``Architecture.check``, or the function is missing, raises, or does not return a module.
     """
     architecture.check()
-    from mhpmodels.networks.backbone import initialise
+    from mhpmodels.networks.backbones.backbone import initialise
     from mhpmodels.networks.icnet import ICNet
     from mhpmodels.networks.own import build_own, is_own
     from mhpmodels.networks.persons import PersonHeads

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from mhpmodels.config import PERSONS
-from mhpmodels.networks.backbone import Backbone, Outputs
+from mhpmodels.networks.backbones.backbone import Backbone, Outputs
 from mhpmodels.networks.norm import BatchNorm
 from mhpmodels.networks.resize import resize
 

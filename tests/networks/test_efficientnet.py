@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed here; enviro
 from torch.nn import functional as F  # noqa: E402, N812
 
 from mhpmodels.engines.torch import backbone  # noqa: E402
-from mhpmodels.networks import efficientnet  # noqa: E402
+from mhpmodels.networks.backbones import efficientnet  # noqa: E402
 
 BLOCKS = (
     *((3, 1, 1, 32, 16), (3, 2, 6, 16, 24), (3, 1, 6, 24, 24), (5, 2, 6, 24, 40), (5, 1, 6, 40, 40)),

@@ -21,7 +21,7 @@ from mhpmodels.networks.architecture import Architecture, build_network
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
-from mhpmodels.networks import resnet  # noqa: E402
+from mhpmodels.networks.backbones import resnet  # noqa: E402
 from mhpmodels.networks.norm import BatchNorm, CudaSyncBatchNorm, SyncBatchNorm, synchronise  # noqa: E402
 from mhpmodels.networks.resize import resize, resize_by_products  # noqa: E402
 

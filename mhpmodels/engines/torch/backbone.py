@@ -23,7 +23,7 @@ from mhpdata.wording import either
 from mhpmodels.engines.batch import to_have
 from mhpmodels.engines.torch.weights import own_names, read_weights
 from mhpmodels.models import EFFICIENTNET
-from mhpmodels.networks import efficientnet
+from mhpmodels.networks.backbones import efficientnet
 from mhpmodels.recipe import PACKAGE
 
 STORE = {

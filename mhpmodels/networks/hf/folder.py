@@ -140,8 +140,10 @@ def _number(value: Any, place: str) -> float:
     return float(value)
 
 
-def _size(value: Any, place: str) -> tuple[int, int]:
-    """Return (height, width) of a side, or of {"height": ..., "width": ...}."""
+def _size(value: Any, place: str) -> tuple[int, int] | None:
+    """Return (height, width) of a side, or of {"height": ..., "width": ...}; None for a shortest edge, any size."""
+    if isinstance(value, dict) and "shortest_edge" in value:
+        return None
     height, width = (value.get("height"), value.get("width")) if isinstance(value, dict) else (value, value)
     if not (type(height) is int and type(width) is int and 32 <= min(height, width) <= max(height, width) <= 4096):
         raise CheckpointError(place, f"{str(value)[:80]}", "height and width from 32 to 4096", _COPY)

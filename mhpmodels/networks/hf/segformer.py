@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from mhpmodels.config import PERSONS
 from mhpmodels.hub_folder import CONFIG
-from mhpmodels.networks.backbone import Outputs
+from mhpmodels.networks.backbones.backbone import Outputs
 from mhpmodels.networks.hf.described import take_fields
 from mhpmodels.networks.hf.library import fields_of, import_transformers, make_config
 from mhpmodels.networks.hf.pretrained import load_base, load_model

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from mhpmodels.config import PERSONS
-from mhpmodels.networks.backbone import Outputs
+from mhpmodels.networks.backbones.backbone import Outputs
 from mhpmodels.networks.hf.backbones import backbone_config, frozen, levels_of, load_weights
 from mhpmodels.networks.hf.library import import_transformers
 from mhpmodels.networks.hf.segformer import own_norm

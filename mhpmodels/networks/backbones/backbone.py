@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mhpmodels.models import EFFICIENTNET
-from mhpmodels.networks import efficientnet, resnet
+from mhpmodels.networks.backbones import efficientnet, resnet
 from mhpmodels.networks.persons import PersonHeads
 
 Outputs = tuple[Tensor, ...] | tuple[tuple[Tensor, ...], Tensor]
