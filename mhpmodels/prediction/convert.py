@@ -13,7 +13,7 @@ from typing import Any
 from mhpdata.errors import CheckpointError, MhpError, MissingError, OptionError
 from mhpdata.filesystem.atomic import replacing
 from mhpdata.options import check_path
-from mhpdata.wording import to_write
+from mhpdata.wording import either, to_write
 from mhpmodels.engines.engine import install
 from mhpmodels.files import checkpoint
 from mhpmodels.files.onnx_names import notes_of
@@ -21,6 +21,7 @@ from mhpmodels.files.origins import check_origins, origins_of, write_origins
 from mhpmodels.files.output import check_free
 from mhpmodels.files.params import to_gluon_names, write_params
 from mhpmodels.files.provenance import Provenance
+from mhpmodels.models import GLUONCV, HUGGING_FACE
 from mhpmodels.prediction.trained import best_of_run
 
 KINDS = (".params", ".pt", ".onnx")
@@ -116,6 +117,10 @@ def _export(source: Path, tensors: dict[str, Any], out: Path, provenance: Proven
     else:
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         architecture = Architecture.of_weights(shapes, str(source))
+    if architecture.model in HUGGING_FACE:
+        found = f"holds {architecture.model}, whose ONNX file onnxruntime does not run for images of any size"
+        remedy = "Predict with the checkpoint itself: mhp predict --checkpoint; or export ICNet or PSPNet."
+        raise CheckpointError(source, found, either(tuple(GLUONCV)), remedy)
     network = build_network(architecture, dropout=0.0, config=config)
     fit(network, tensors, source)
     export_network(network, out, notes_of(config, provenance), architecture.persons)

@@ -1,4 +1,4 @@
-"""UperNet over Swin and ConvNeXt V2: transformers' logits, gradients, pretrained weights, ONNX."""
+"""UperNet over Swin and ConvNeXt V2: transformers' logits, gradients, pretrained weights."""
 
 from __future__ import annotations
 
