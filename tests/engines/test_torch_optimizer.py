@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -75,8 +77,9 @@ def test_adamw_resumes_from_its_state():
             two = Levels(given)
             two.load_state_dict(network.state_dict())
             other = Optimizer(two, given)
-            other.check(one.state(), "state")
-            other.restore(one.state())
+            state = copy.deepcopy(one.state())  # as from a file
+            other.check(state, "state")
+            other.restore(state)
         for net, optimizer in ((network, one), (two, None if two is None else other)):
             for parameter in [] if net is None else net.parameters():
                 parameter.grad = torch.full_like(parameter, float(step + 1))

@@ -54,6 +54,7 @@ def test_two_ranks_equal_one_with_heads_of_persons_in_both_stages(small, tmp_pat
     check_equal(tmp_path, one, 1e-4)
 
 
+@pytest.mark.slow
 def test_two_ranks_equal_one_with_the_dice_loss(small, tmp_path):
     one = run_one(small, DICE)
     for status, said in run_ranks(2, tmp_path, small, tmp_path, DICE):

@@ -114,7 +114,7 @@ def preprocessing_of(content: Mapping[str, Any], place: Path) -> Preprocessing:
     scale = 255 * factor if content.get("do_rescale", True) else 255.0
     if not 0 < scale <= 65025:
         raise CheckpointError(f"{place}, rescale_factor", f"{factor}", "a number above 0", _COPY)
-    mean, deviation = (0.0,) * 3, (1.0,) * 3
+    mean, deviation = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if content.get("do_normalize", True):
         mean = _three(content.get("image_mean", list(MEAN)), f"{place}, image_mean")
         deviation = _three(content.get("image_std", list(DEVIATION)), f"{place}, image_std")
@@ -128,10 +128,11 @@ def _scaled(values: tuple[float, ...], scale: float) -> tuple[float, float, floa
     return red, green, blue
 
 
-def _three(values: Any, place: str) -> tuple[float, ...]:
+def _three(values: Any, place: str) -> tuple[float, float, float]:
     if not isinstance(values, list) or len(values) != 3:
         raise CheckpointError(place, f"{str(values)[:80]}", "3 numbers", _COPY)
-    return tuple(_number(value, place) for value in values)
+    red, green, blue = (_number(value, place) for value in values)
+    return red, green, blue
 
 
 def _number(value: Any, place: str) -> float:
@@ -144,7 +145,7 @@ def _size(value: Any, place: str) -> tuple[int, int] | None:
     """Return (height, width) of a side, or of {"height": ..., "width": ...}; None for a shortest edge, any size."""
     if isinstance(value, dict) and "shortest_edge" in value:
         return None
-    sides = (value.get("height"), value.get("width")) if isinstance(value, dict) else (value, value)
-    if not all(type(side) is int and 32 <= side <= 4096 for side in sides):
+    height, width = (value.get("height"), value.get("width")) if isinstance(value, dict) else (value, value)
+    if not (type(height) is int and type(width) is int and 32 <= min(height, width) <= max(height, width) <= 4096):
         raise CheckpointError(place, f"{str(value)[:80]}", "height and width from 32 to 4096", _COPY)
-    return sides
+    return height, width

@@ -64,7 +64,7 @@ def load_model(
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         remedy = f"Pass weights of the network that its {CONFIG} describes, or the --backbone that they belong to."
         raise CheckpointError(place, f"does not fit the network: {'; '.join(wrong[:3])}{more}", "", remedy)
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 def find_folder(source: str) -> Path:
