@@ -21,7 +21,7 @@ from mhpdata.labels import IGNORE
 from mhpdata.wording import either
 from mhpmodels.hub_folder import CONFIG, read_object
 from mhpmodels.networks.hf.segformer import open_segformer
-from mhpmodels.networks.mask2former.folder import open_mask2former
+from mhpmodels.networks.mask2former.network import open_mask2former
 from mhpmodels.networks.preprocessing import Preprocessing
 
 PREPROCESSOR = "preprocessor_config.json"

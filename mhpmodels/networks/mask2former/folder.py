@@ -1,7 +1,4 @@
-"""Open Mask2Former from a folder in the form of Hugging Face's hub; all its classes are labels.
-
-The class named *person*, of a network for instances or for panoptic segmentation, also finds persons.
-"""
+"""Open transformers' Mask2Former from a folder in the form of Hugging Face's hub."""
 
 from __future__ import annotations
 
@@ -10,21 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.errors import CheckpointError
-from mhpmodels.hub_folder import CONFIG, read_object
+from mhpmodels.hub_folder import CONFIG
 from mhpmodels.networks.hf.backbones import KINDS, STAGES
 from mhpmodels.networks.hf.described import take_fields
 from mhpmodels.networks.hf.library import import_transformers, make_config, silent
-from mhpmodels.networks.hf.pretrained import find_folder, load_model
+from mhpmodels.networks.hf.pretrained import load_model
 from mhpmodels.networks.hf.tensors import read_tensors
-from mhpmodels.networks.mask2former.network import Mask2Former
 
 PERSON = "person"
 GROUPS = 32
 """The pixel decoder normalises its channels in so many groups."""
 
 
-def open_mask2former(content: Mapping[str, Any], classes: int, folder: Path) -> Mask2Former:
-    """Return the network of a folder, with its weights, on the CPU.
+def open_inner(content: Mapping[str, Any], classes: int, folder: Path) -> Any:
+    """Return transformers' own network of a folder, with its weights, on the CPU.
 
     Args:
         content: its config.json.
@@ -46,34 +42,7 @@ def open_mask2former(content: Mapping[str, Any], classes: int, folder: Path) -> 
     with silent():
         config = make_config({**fields, "backbone_config": backbone, "num_labels": classes})
     kind = import_transformers().Mask2FormerForUniversalSegmentation
-    inner = load_model(kind, config, read_tensors(folder), folder, optional=("criterion.",))
-    return Mask2Former(inner, classes, person_of(content))
-
-
-def load_whole(network: Mask2Former, source: str) -> bool:
-    """Load all weights but those of the classes from a folder with Mask2Former; return False for another folder.
-
-    Args:
-        network: network to change.
-        source: folder, or OWNER/NAME.
-
-    Raises:
-        CheckpointError: as for ``open_mask2former``, or the network has other sizes.
-    """
-    folder = find_folder(source)
-    content = read_object(folder / CONFIG)
-    if content.get("model_type") != "mask2former":
-        return False
-    names = content.get("id2label")
-    given = open_mask2former(content, len(names) if isinstance(names, dict) else 2, folder).state_dict()
-    own = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("class_predictor.")}
-    for name, tensor in own.items():
-        shape = tuple(given[name].shape) if name in given else "missing"
-        if shape != tuple(tensor.shape):
-            remedy = "Pass the --backbone of the folder, or the folder of a network of these sizes."
-            raise CheckpointError(folder, f"{name} is {shape}", f"{tuple(tensor.shape)}", remedy)
-    network.load_state_dict({name: given[name] for name in own}, strict=False)
-    return True
+    return load_model(kind, config, read_tensors(folder), folder, optional=("criterion.",))
 
 
 def person_of(content: Mapping[str, Any]) -> int | None:

@@ -12,14 +12,20 @@ labels, and the class named *person*, if there is one, also finds persons.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mhpdata.errors import CheckpointError
+from mhpmodels.hub_folder import CONFIG, read_object
 from mhpmodels.networks.hf.backbones import backbone_config, frozen, levels_of, load_weights
 from mhpmodels.networks.hf.library import import_transformers, make_config, silent
+from mhpmodels.networks.hf.pretrained import find_folder
 from mhpmodels.networks.loss import LossNetwork
+from mhpmodels.networks.mask2former.folder import open_inner, person_of
 from mhpmodels.networks.mask2former.scores import label_scores, person_maps
 from mhpmodels.networks.mask2former.sizes import SIZES
 from mhpmodels.networks.mask2former.targets import Layer, targets_of
@@ -61,10 +67,20 @@ class Mask2Former(LossNetwork):
         Raises:
             CheckpointError: the folder cannot be read, or belongs to another backbone or another size.
         """
-        from mhpmodels.networks.mask2former.folder import load_whole
-
-        if not load_whole(self, source):
+        folder = find_folder(source)
+        content = read_object(folder / CONFIG)
+        if content.get("model_type") != "mask2former":
             load_weights(self, "encoder", source)
+            return
+        names = content.get("id2label")
+        given = open_mask2former(content, len(names) if isinstance(names, dict) else 2, folder).state_dict()
+        own = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("class_predictor.")}
+        for name, tensor in own.items():
+            shape = tuple(given[name].shape) if name in given else "missing"
+            if shape != tuple(tensor.shape):
+                remedy = "Pass the --backbone of the folder, or the folder of a network of these sizes."
+                raise CheckpointError(folder, f"{name} is {shape}", f"{tuple(tensor.shape)}", remedy)
+        self.load_state_dict({name: given[name] for name in own}, strict=False)
 
     def forward(self, images: Tensor) -> tuple[Layer, ...] | tuple[tuple[Tensor], Tensor]:
         decoded = self.decoder(self.encoder(images).feature_maps)
@@ -127,3 +143,18 @@ def build_mask2former(
         return Mask2Former(
             import_transformers().Mask2FormerForUniversalSegmentation(config), labels, labels, class_weights
         )
+
+
+def open_mask2former(content: Mapping[str, Any], classes: int, folder: Path) -> Mask2Former:
+    """Return the network of a folder, with its weights, on the CPU; all its classes are labels.
+
+    Args:
+        content: its config.json.
+        classes: number of its classes.
+        folder: the folder.
+
+    Raises:
+        CheckpointError: the architecture is unknown or absurd, a file is damaged, or the weights do not fit it.
+        MissingError: transformers is not installed.
+    """
+    return Mask2Former(open_inner(content, classes, folder), classes, person_of(content))
