@@ -185,11 +185,11 @@ def _download(file: WeightsFile, folder: str, to: Staging, most: int, progress: 
 def _unzip(archive: Path, path: Path, file: WeightsFile, most: int, place: str) -> None:
     """Write the one file of an archive that is wanted, up to its maximum size."""
     try:
-        with _opened(archive) as content, zipfile.ZipFile(content) as opened, replacing(path) as part:
-            info = opened.getinfo(file.name)
+        with _opened(archive) as content, zipfile.ZipFile(content) as zipped, replacing(path) as part:
+            info = zipped.getinfo(file.name)
             if info.compress_type not in _METHODS or info.file_size > most:
                 raise ArchiveError(place, f"{file.name} has {info.file_size} bytes", f"at most {most}", _again(file))
-            with opened.open(info) as source, create(part) as target:
+            with zipped.open(info) as source, create(part) as target:
                 _copy(source, target, most)
             _check(part, file, place)
     except ArchiveError:

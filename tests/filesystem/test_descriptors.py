@@ -99,7 +99,13 @@ def opens(path):
         if isinstance(node, ast.Call):
             call = ast.unparse(node.func)
             name = call.rpartition(".")[2]
-            bare = name == "open" and call not in ("mhpdata.open", "cv2.open", "self._zip.open", "self._opener.open")
+            bare = name == "open" and call not in (
+                "mhpdata.open",
+                "cv2.open",
+                "self._zip.open",
+                "zipped.open",
+                "self._opener.open",
+            )
             if bare or name in ("read_text", "read_bytes", "write_text", "write_bytes", "touch", "fopen"):
                 yield node.lineno, call
 

@@ -210,7 +210,7 @@ def test_every_command_of_the_recipes_is_understood(monkeypatch, rec):
 
 def test_the_other_commands_of_the_recipes_are_understood():
     used = {name for name, _ in recipes()}
-    assert used == {"synth", "pack", "verify", "train", "eval", "predict", "score", "show"}
+    assert used == {"synth", "fetch", "pack", "verify", "train", "eval", "predict", "score", "show"}
     for name, arguments in recipes():
         command = importlib.import_module(f"mhptools.{name}").main
         assert command.make_context(f"mhp {name}", shlex.split(arguments)).params
