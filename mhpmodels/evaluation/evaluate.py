@@ -51,7 +51,6 @@ from mhpmodels.evaluation.results import MODES, NO_IMAGES, Evaluation
 from mhpmodels.evaluation.truth import labels_of_size, person_runs, true_persons
 from mhpmodels.inference.pieces import SCALES, Inference, Predict, input_size
 from mhpmodels.inference.rescale import labels_at
-from mhpmodels.networks.preprocessing import IMAGENET
 from mhpmodels.persons.masks import score_masks
 from mhpmodels.persons.precision import Claims, claim_people, rank, score_persons
 from mhpmodels.persons.queries import Persons, find_people
@@ -238,8 +237,7 @@ class _Run:
 
     def crops(self, batch_size: int, threads: int | None) -> Confusion:
         """Score centre crops, in batches as in training; one by one for several scales or mirrored images."""
-        own = self.inference.preprocessing == IMAGENET  # the loader's normalisation
-        batched = own and self.inference.scales == (1.0,) and not self.inference.mirror
+        batched = self.inference.takes_batches
         predict = self.inference.predict if batched else self._each
 
         def timed(images: NDArray[Any]) -> NDArray[np.float32]:

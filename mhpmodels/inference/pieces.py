@@ -134,6 +134,11 @@ class Inference:
         """Whether the scores of classes are probabilities, not logits."""
         return self.scales != (1.0,)
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether ``predict`` alone gives the scores of crops that the loader normalised."""
+        return self.preprocessing == IMAGENET and self.scales == (1.0,) and not self.mirror
+
     def check_classes(self, classes: int, owner: str) -> None:
         """Raise OptionError if the network has more outputs than ``owner``, named in the error, has classes."""
         if self.classes > classes:
