@@ -54,7 +54,7 @@ mhpmodels.networks      files
 mhpmodels.engines       files networks
 mhpmodels.inference     images networks engines
 mhpmodels.persons       images masks source
-mhpmodels.evaluation    images masks storage loading files networks engines inference persons
+mhpmodels.evaluation    images masks storage loading files engines inference persons
 mhpmodels.scoring       images masks source storage files persons evaluation
 mhpmodels.training      storage loading files engines inference persons evaluation
 mhpmodels.prediction    images source remote storage fetching files networks engines inference persons figures
