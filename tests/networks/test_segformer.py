@@ -8,7 +8,7 @@ import pytest
 from mhpdata.errors import CheckpointError, OptionError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
-from mhpmodels.models import BACKBONES, HUGGING_FACE, MIT, MODELS, RESNETS
+from mhpmodels.models import BACKBONES, EFFICIENTNET, HUGGING_FACE, MIT, MODELS, RESNETS
 from mhpmodels.networks.hf.presets import PRESETS
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
@@ -54,7 +54,7 @@ def weights(engine):
 
 
 def test_the_table_of_models_has_a_preset_for_each_backbone():
-    assert set(PRESETS) == set(BACKBONES) - set(RESNETS)
+    assert set(PRESETS) == set(BACKBONES) - {*RESNETS, EFFICIENTNET}
     assert all(model.usual in model.backbones for model in MODELS.values())
     for name in HUGGING_FACE:
         assert TrainConfig.of(model=name, engine="torch").network.backbone == MODELS[name].usual
