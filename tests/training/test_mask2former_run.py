@@ -121,7 +121,7 @@ def test_a_tiny_network_learns_four_images(tmp_path):
 
 
 def found_masks(scores, batch):
-    """Return the best IoU of each true mask: of labels, of persons, and of the labels of persons."""
+    """Return the best IoU of each true mask: of labels, of persons, and of the visible labels of persons."""
     parts, persons, shares = [], [], []
     for i, (logits, maps) in enumerate(zip(scores[:, :-2], scores[:, -2:], strict=True)):
         labels, known = batch.labels[i], batch.labels[i] != IGNORE
@@ -134,7 +134,8 @@ def found_masks(scores, batch):
                 best = [iou(people.persons == k, whole) for k in range(1, len(people.scores) + 1)]
                 persons.append(max(best, default=0.0))
                 theirs = predicted * (people.persons == 1 + int(np.argmax(best))) if best else 0 * predicted
-                shares += [iou(theirs == c, (mask == c) & known) for c in np.unique(mask[whole])]
+                visible = np.where(known & (mask == batch.labels[i]), mask, 0)
+                shares += [iou(theirs == c, visible == c) for c in np.unique(visible) if c]
     return np.array(parts), np.array(persons), np.array(shares)
 
 
