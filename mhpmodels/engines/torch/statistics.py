@@ -59,4 +59,4 @@ class Statistics:
 
     def _forget(self) -> None:
         for layer in self._layers:
-            layer.pending.clear()
+            layer.pending = []
