@@ -116,13 +116,20 @@ def earlier(
 
 @click.command(context_settings={"show_default": True})
 @click.option("--task", "tasks", multiple=True, default=TASKS, help="model,backbone,crop,batch,optimizer.")
+@click.option("--variant", "variants", multiple=True, default=VARIANTS, type=click.Choice(VARIANTS))
 @click.option("--rounds", default=3)
 @click.option("--steps", default=5, help="Timed steps, and predictions, per process.")
 @click.option("--threads", default=1, help="Threads of each process.")
 @click.option("--child", nargs=2, hidden=True)
 @click.option("--out", default="benchmarks/results", type=click.Path(path_type=Path))
 def main(
-    tasks: tuple[str, ...], rounds: int, steps: int, threads: int, child: tuple[str, str] | None, out: Path
+    tasks: tuple[str, ...],
+    variants: tuple[str, ...],
+    rounds: int,
+    steps: int,
+    threads: int,
+    child: tuple[str, str] | None,
+    out: Path,
 ) -> None:
     """Measure all tasks and write a table."""
     if child is not None:
@@ -138,11 +145,16 @@ def main(
         with tempfile.TemporaryDirectory() as temporary:
             run_child("prepare", task, temporary, steps, threads)
             for _ in range(rounds):
-                rounds_.append({one: run_child(one, task, temporary, steps, threads) for one in VARIANTS})
+                rounds_.append(
+                    {
+                        one: run_child(one, task, temporary, steps, threads)
+                        for one in dict.fromkeys(("mhp", "plain", *variants))
+                    }
+                )
                 check(task, rounds_[-1], Path(temporary))
         trained += summary(task, "step", rounds_)
         predicted += summary(task, "predict", rounds_)
-        print(table(trained[-4:]), flush=True)
+        print(table([row for row in trained if row[TASK] == task]), flush=True)
     told = ", ".join(f"{key} {value}" for key, value in {**settings, **where}.items())
     text = (
         "# A training step and a prediction beside plain PyTorch, GluonCV and onnxruntime\n\n"

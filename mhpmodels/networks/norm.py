@@ -52,13 +52,12 @@ class BatchNorm(nn.BatchNorm2d):
 @torch.no_grad()
 def follow_pending(layers: Sequence[BatchNorm]) -> None:
     """Let layers follow their pending batches: the results of ``follow``, bit for bit, in few calls for all layers."""
-    while waiting := [layer for layer in layers if layer.pending]:
-        groups: dict[tuple[Any, ...], list[BatchNorm]] = {}
-        for layer in waiting:
-            groups.setdefault((layer.eps, layer.momentum, layer.running_mean.dtype), []).append(layer)
-        for (eps, momentum, dtype), group in groups.items():
-            queues = [layer.pending for layer in group if layer.pending]
-            batches = [queue.pop(0) for queue in queues]
+    while waiting := [(layer, layer.pending.pop(0)) for layer in layers if layer.pending]:
+        groups: dict[tuple[Any, ...], list[tuple[BatchNorm, tuple[Tensor, Tensor]]]] = {}
+        for layer, batch in waiting:
+            groups.setdefault((layer.eps, layer.momentum, layer.running_mean.dtype), []).append((layer, batch))
+        for (eps, momentum, dtype), pairs in groups.items():
+            group, batches = [layer for layer, _ in pairs], [batch for _, batch in pairs]
             variances = torch._foreach_pow([inverse for _, inverse in batches], -2)
             torch._foreach_sub_(variances, eps)
             means, variances = [mean.to(dtype) for mean, _ in batches], [variance.to(dtype) for variance in variances]

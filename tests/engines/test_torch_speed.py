@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed here; enviro
 from torch_tiny import CLASSES, config  # noqa: E402
 
 from mhpmodels.engines.torch.loss import output_losses  # noqa: E402
+from mhpmodels.engines.torch.optimizer import Optimizer  # noqa: E402
 from mhpmodels.engines.torch.statistics import Statistics  # noqa: E402
 from mhpmodels.networks.norm import BatchNorm, follow_pending  # noqa: E402
 
@@ -138,3 +139,29 @@ def test_a_fused_update_is_that_of_the_loop_over_weights(optimizer):
             engine.train_step(images, labels, 0.01, seed)
         for name, tensor in network.state_dict().items():
             torch.testing.assert_close(engine._network.state_dict()[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_weight_may_get_its_first_gradient_later_than_others(optimizer):
+    """The heads of persons do; a fused update of SGD takes momentum for all weights or for none."""
+    torch.manual_seed(0)
+    network = torch.nn.ModuleList([torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)])
+    other = copy.deepcopy(network)
+    options = {"optimizer": optimizer, "momentum": 0.9, "weight_decay": 1e-2, "head_rate": 1.0}
+    updates = Optimizer(network, config(**options))
+    plain = {"lr": 0.1, "weight_decay": 1e-2, "foreach": False, "fused": False}
+    loop = (
+        torch.optim.SGD(other.parameters(), momentum=0.9, **plain)
+        if optimizer == "sgd"
+        else torch.optim.Adam(other.parameters(), **plain)
+    )
+    for used in (1, 1, 2, 2):
+        x = torch.randn(4, 3)
+        updates.forget_gradients()
+        loop.zero_grad()
+        for layers in (network, other):
+            sum(layer(x).square().sum() for layer in layers[:used]).backward()
+        updates.update(0.1, 1.0)
+        loop.step()
+    for ours, theirs in zip(network.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)

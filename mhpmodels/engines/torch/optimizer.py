@@ -107,11 +107,10 @@ class Optimizer:
             torch._foreach_mul_(self.gradients, scale)
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        if self._fused and self.steps and self._kinds == MOMENTS["sgd"]:
-            # torch's fused SGD fails if some weights have their first gradient now; a momentum of 0 is the same as none
+        if "momentum_buffer" in self._kinds and self._fused:  # it takes either no buffers or one for each gradient
             for parameter in self._named.values():
-                if parameter.grad is not None:
-                    self._optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+                if parameter.grad is not None and parameter not in self._optimizer.state:
+                    self._optimizer.state[parameter] = {"momentum_buffer": torch.zeros_like(parameter)}
         self._optimizer.step()
         self.steps += 1
 
