@@ -31,8 +31,9 @@ from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.images.decode import decode_image
 from mhpdata.images.resize import resize_image
 from mhpdata.labels import MHP_V1
-from mhpmodels.engines.torch.backbone import find_in_package, load_backbone
+from mhpmodels.engines.torch.backbone import load_backbone
 from mhpmodels.engines.torch.weights import read_weights
+from mhpmodels.files.packaged import find_in_package
 from mhpmodels.models import EFFICIENTNET
 from mhpmodels.networks.architecture import Architecture, build_network
 from mhpmodels.networks.backbones.efficientnet import FIRST, STEP

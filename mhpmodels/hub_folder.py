@@ -4,6 +4,7 @@
 
     FOLDER/config.json                        architecture, names of classes       read here
     FOLDER/model.safetensors                  weights, or several such files and an index      mhpmodels.networks.hf
+    FOLDER/pytorch_model.bin                  the same in torch's form
 
 The rule: the folder is untrusted. The text is parsed and its size checked here; ``mhpmodels.networks.hf.described``
 takes known fields from it and checks their values.
@@ -21,6 +22,8 @@ from mhpdata.filesystem.regular import read_regular
 from mhpdata.wording import error_in_words, unread
 
 CONFIG = "config.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+"""Files of weights; of both, the first is read. Of several files, NAME.index.json names all."""
 MAX_BYTES = 1 << 20
 """Maximum size of a JSON file of the folder, in bytes; the hub's are below 100 KB."""
 
@@ -43,3 +46,13 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(path, "is not a JSON object", expected, remedy)
     return content
+
+
+def only_file(folder: Path) -> str | None:
+    """Return the name of the file that holds all weights of a folder; None if there are several, or none."""
+    for name in WEIGHTS:
+        if (folder / name).exists():
+            return name
+        if (folder / f"{name}.index.json").exists():
+            return None
+    return None

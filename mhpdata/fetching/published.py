@@ -145,8 +145,9 @@ WEIGHTS = {
     "segformer_b2_clothes": Weights(
         "SegFormer B2, trained for clothes by mattmdjaga",
         f"{HUB}/mattmdjaga/segformer_b2_clothes",
-        f"MIT, says its page; if it began with NVIDIA's encoder, also the {_NVIDIA}",
-        "ATR; see the terms of this dataset",
+        "MIT by its label on Hugging Face; its first README said WTFPL. A SegFormer B2 presumably began with NVIDIA's "
+        f"encoder: {_NVIDIA}",
+        "mattmdjaga/human_parsing_dataset, which has ATR's classes; see the terms of both",
         _SEGFORMER,
         _hub(
             "mattmdjaga/segformer_b2_clothes",

@@ -48,7 +48,14 @@ _LONGEST_HEADER = 100 << 20
 
 @dataclass(frozen=True)
 class FetchedFile:
-    """A file in the output folder: its SHA-256, whether a known checksum was compared, whether it was there before."""
+    """A file in the output folder.
+
+    Attributes:
+        path: Its path.
+        sha256: Its SHA-256.
+        checked: Whether it was compared with a known checksum.
+        kept: Whether it was there before.
+    """
 
     path: Path
     sha256: str
@@ -58,7 +65,13 @@ class FetchedFile:
 
 @dataclass(frozen=True)
 class FetchedWeights:
-    """Result of ``fetch_weights``."""
+    """Result of ``fetch_weights``.
+
+    Attributes:
+        weights: Name of the weights.
+        out: The output folder.
+        files: Its files of the weights.
+    """
 
     weights: str
     out: Path

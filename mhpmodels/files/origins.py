@@ -28,7 +28,10 @@ from mhpdata.wording import error_in_words, to_replace, to_write, unread, why
 from mhpmodels.config import TrainConfig
 from mhpmodels.files import checkpoint
 from mhpmodels.files.checkpoint import MAX_BYTES, Checkpoint, measure
+from mhpmodels.files.packaged import PACKAGES, find_in_package
 from mhpmodels.files.provenance import Origin, Provenance, WeightFile, parse_provenance, to_fields
+from mhpmodels.hub_folder import only_file
+from mhpmodels.recipe import PACKAGE
 
 FORMAT, VERSION, SUFFIX = "mhp-provenance", 1, ".provenance.json"
 STORE = "store"
@@ -82,7 +85,7 @@ def begun_with(config: TrainConfig, weights: str | Path | None, now: Origin) -> 
     """
     base = config.network.pretrained_base
     if base is not None:
-        now = replace(now, backbone=WeightFile(base) if base == STORE else measured(Path(base)))
+        now = replace(now, backbone=_backbone(base, config.network.backbone))
     if weights is None:
         return (now,)
     file = measured(Path(weights))
@@ -128,6 +131,19 @@ def write_origins(path: Path, unfinished: Path, provenance: Provenance) -> None:
         write_atomically(beside, json.dumps(content, indent=1) + "\n")
     except OSError as error:
         raise OutputError(beside, f"cannot be written ({why(error)})", "", to_write(error, beside)) from error
+
+
+def _backbone(base: str, backbone: str) -> WeightFile:
+    """Return the file that a --pretrained-base means; only a name for what lies in a store, on the hub, or in parts."""
+    if base == STORE:
+        return WeightFile(base)
+    if base == PACKAGE and backbone in PACKAGES:
+        return measured(find_in_package(backbone))
+    path = Path(base).expanduser()
+    name = only_file(path)
+    if name is None:
+        return measured(path)
+    return replace(measured(path / name), name=f"{path.name}/{name}".removeprefix("/"))
 
 
 def _beside(path: Path) -> Path:

@@ -77,7 +77,8 @@ class TrainingData:
 class WeightFile:
     """A file of weights that a run began with: its name without its folder, bytes and SHA-256.
 
-    Without bytes and SHA-256, the name is of something that the engine finds, such as "store", or of a folder.
+    The file of a folder of Hugging Face has the folder's name before its own: "mit-b0/model.safetensors". Without bytes
+    and SHA-256, the name is of something that the engine finds, such as "store", or of a folder with several files.
     """
 
     name: str

