@@ -50,7 +50,7 @@ def _schp(labels: str, outputs: int, side: int, data: str, file: str) -> Known:
         outputs,
         Preprocessing(bgr=True, size=(side, side), fit="pad"),
         f"{file}, https://github.com/GoGoDuck912/Self-Correction-Human-Parsing",
-        f"code MIT; none stated for the weights. Their training data, {data}, are for non-commercial research",
+        f"code MIT; none stated for the weights; trained on {data}, see the terms of this dataset",
     )
 
 
