@@ -84,10 +84,10 @@ def check_old_recipe(run: Run, network: Network, loss: Loss, optim: Optimization
         "layer_decay": (f"{optim.layer_decay:g}", optim.layer_decay != TORCH_ONLY["layer_decay"]),
         "schedule": (schedule.decay, schedule.decay == "cosine"),
     }
-    for flag, (value, is_newer) in chosen.items():
+    for flag, (choice, is_newer) in chosen.items():
         if old_recipe and is_newer:
             remedy = f"Choose another --{flag.replace('_', '-')}, as GluonCV's script does not have it; or omit "
-            raise OptionError(flag, f"{value} with old_recipe", "one of the two", f"{remedy}--old-recipe.")
+            raise OptionError(flag, f"{choice} with old_recipe", "one of the two", f"{remedy}--old-recipe.")
 
 
 def check_own_loss(network: Network, loss: Loss) -> None:
