@@ -148,7 +148,8 @@ def train(
         loop = Loop(config, engine, feed, position, log, folder, interrupt, progress, saved)
         if engine.rank == 0:
             now = Origin(__version__, restart.command, position.step, None, None, feed.described)
-            loop.provenance = continued(begun, now) if begun is not None else begun_with(config, weights, now)
+            first = config if weights is None else config.changed(pretrained_base=None)
+            loop.provenance = continued(begun, now) if begun is not None else begun_with(first, weights, now)
         if restart.copy_to is not None and engine.rank == 0:
             loop.publish = partial(publish, folder, restart.copy_to, copied(log_name))
         if begun is not None:

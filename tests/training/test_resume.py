@@ -215,7 +215,9 @@ def test_weights_that_follow_need_no_pretrained_backbone(config, tmp_path):
     train(config, tmp_path / "run", resume=first.last, open_engine=opener)
     second = train(config, tmp_path / "new", weights=first.last, open_engine=opener)
     assert opened == ["owner/name", None, None]
-    assert checkpoint.read(second.last).config.network.pretrained_base == "owner/name", "as recorded before"
+    assert checkpoint.read(second.last).config.network.pretrained_base == "owner/name", "as given"
+    origins = [checkpoint.read(one.last).provenance[-1] for one in (first, second)]
+    assert origins[0].backbone is not None and origins[1].backbone is None
 
 
 def test_a_new_run_may_begin_with_the_best_weights_of_a_runs_folder(config, whole, tmp_path):
