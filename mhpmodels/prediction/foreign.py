@@ -47,8 +47,8 @@ class Hints:
     def refuse(self, path: str | Path) -> None:
         """Raise OptionError if labels or preprocessing are given, for one of mhp's own networks."""
         for name in ("labels", "preprocessing"):
-            if (value := getattr(self, name)) is None:
-                continue
+            if (value := getattr(self, name)) is None or not Path(path).exists():
+                continue  # what is missing is another error
             found, remedy = f"{value}, for {path}, which mhp wrote", f"Omit --{name}; the network describes itself."
             if Path(path).is_file() and Path(path).suffix != SUFFIX and not Path(path).with_suffix(".json").exists():
                 found = f"{value}, for {path}, bare weights of a network of mhp or GluonCV"

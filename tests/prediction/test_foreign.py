@@ -157,6 +157,8 @@ def test_mhps_own_weights_take_no_label_set(tmp_path):
     with pytest.raises(OptionError, match="bare weights") as caught:
         open_trained(path, {}, hints=Hints(labels="lip"))
     assert "pass --model, --backbone and --classes" in caught.value.remedy
+    with pytest.raises(CheckpointError, match="missing"):
+        open_trained(tmp_path / "b.pth", {}, hints=Hints(labels="lip"))
     path.with_suffix(".json").write_text("{}")
     with pytest.raises(OptionError, match="the network describes itself"):
         open_trained(path, {}, hints=Hints(labels="lip"))
