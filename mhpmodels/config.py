@@ -23,7 +23,16 @@ from mhpdata.settings.mixing import Mix
 from mhpdata.settings.rules import Checked, Option, check_kind, options_of
 from mhpdata.settings.views import BACKGROUND, TrainCrop
 from mhpdata.wording import counted, error_in_words
-from mhpmodels.conflicts import TORCH_ONLY, check_backbone, check_engine, check_old_recipe, check_own_loss
+from mhpmodels.conflicts import (
+    OF_GLUONCV,
+    OF_HEADS,
+    TORCH_ONLY,
+    check_backbone,
+    check_engine,
+    check_old_recipe,
+    check_own_loss,
+    check_used,
+)
 from mhpmodels.models import MODELS
 from mhpmodels.recipe import Data, Loss, Machine, Network, Optimization, Run, Schedule
 
@@ -95,10 +104,11 @@ class TrainConfig:
             object.__setattr__(self, "view", self.view.as_gluoncv())
         self._check_data()
         self._check_sizes()
-        check_old_recipe(self.run.old_recipe, self.network, self.loss)
+        check_old_recipe(self.run, self.network, self.loss, self.optim, self.schedule)
         check_engine(self.machine.engine, self.network, self.optim, {flag: self.value(flag) for flag in TORCH_ONLY})
         check_backbone(self.network)
         check_own_loss(self.network, self.loss)
+        check_used(self.network, [flag for flag in (*OF_GLUONCV, *OF_HEADS) if self.value(flag) != OPTIONS[flag][3]])
 
     def _check_sizes(self) -> None:
         """Raise OptionError unless the batch fits the devices and the crop fits the network."""
@@ -156,8 +166,11 @@ class TrainConfig:
         """Return a copy with some values replaced, named and checked as in ``of``.
 
         A new ``ngpus`` above 0 also resets ``contexts`` to follow it, as in ``of``; on the CPU, ``contexts`` stays
-        as it is unless given.
+        as it is unless given. A network with queries finds persons in any case; another ``model`` after it has heads of
+        persons only if ``persons`` is given.
         """
+        if self.network.queries and values.get("model", self.network.model) != self.network.model:
+            values = {"persons": False, **values}
         if values.get("backbone", self.network.backbone) != self.network.backbone:
             values = {"described": None, **values}  # read again from the other folder
         if values.get("ngpus"):

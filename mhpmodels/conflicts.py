@@ -5,12 +5,13 @@ Each function raises OptionError, which names the flag.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from mhpdata.errors import OptionError
 from mhpdata.wording import either
-from mhpmodels.models import EFFICIENTNET, GLUONCV, MODELS, is_folder
-from mhpmodels.recipe import Loss, Network, Optimization
+from mhpmodels.models import EFFICIENTNET, GLUONCV, HUGGING_FACE, MODELS, is_folder
+from mhpmodels.recipe import Loss, Network, Optimization, Run, Schedule
 
 TORCH_ONLY: dict[str, Any] = {
     "accumulate": 1,
@@ -22,6 +23,10 @@ TORCH_ONLY: dict[str, Any] = {
     "lovasz_weight": 0.0,
 }
 """Options of the torch engine, with the only value that other engines accept."""
+OF_GLUONCV = ("aux", "aux_weight", "branch_weights")
+"""Options of GluonCV's networks and users' own ones, which those of transformers do not use."""
+OF_HEADS = ("dropout", "persons_after", "person_weights")
+"""Options of heads, which networks that find persons by queries do not use."""
 
 
 def check_engine(engine: str, network: Network, optim: Optimization, given: dict[str, Any]) -> None:
@@ -61,8 +66,9 @@ def check_backbone(network: Network) -> None:
     raise OptionError("backbone", f"{network.backbone} with model {network.model}", names, remedy)
 
 
-def check_old_recipe(old_recipe: bool, network: Network, loss: Loss) -> None:
-    """Raise OptionError if the GluonCV recipe is combined with heads or losses that GluonCV does not have."""
+def check_old_recipe(run: Run, network: Network, loss: Loss, optim: Optimization, schedule: Schedule) -> None:
+    """Raise OptionError if the GluonCV recipe is combined with what GluonCV's script does not have."""
+    old_recipe = run.old_recipe
     if old_recipe and network.model not in GLUONCV and ":" not in network.model:
         remedy = "Omit --old-recipe, which trains GluonCV's networks as its script does."
         raise OptionError("old_recipe", f"given with model {network.model}", f"model {either(GLUONCV)}", remedy)
@@ -72,6 +78,16 @@ def check_old_recipe(old_recipe: bool, network: Network, loss: Loss) -> None:
             dashed = flag.replace("_", "-")
             remedy = f"Omit --{dashed}, which GluonCV does not have, or --old-recipe."
             raise OptionError(flag, "given with old_recipe", "one of the two", remedy)
+    chosen = {
+        "backbone": (network.backbone, network.backbone == EFFICIENTNET),
+        "optimizer": (optim.optimizer, optim.optimizer == "adamw"),
+        "layer_decay": (f"{optim.layer_decay:g}", optim.layer_decay != TORCH_ONLY["layer_decay"]),
+        "schedule": (schedule.decay, schedule.decay == "cosine"),
+    }
+    for flag, (choice, is_newer) in chosen.items():
+        if old_recipe and is_newer:
+            remedy = f"Choose another --{flag.replace('_', '-')}, as GluonCV's script does not have it; or omit "
+            raise OptionError(flag, f"{choice} with old_recipe", "one of the two", f"{remedy}--old-recipe.")
 
 
 def check_own_loss(network: Network, loss: Loss) -> None:
@@ -80,3 +96,17 @@ def check_own_loss(network: Network, loss: Loss) -> None:
         if network.queries and getattr(loss, flag):
             remedy = f"Omit --{flag.replace('_', '-')}: the loss of {network.model} includes a Dice loss of its masks."
             raise OptionError(flag, f"given with model {network.model}", "0", remedy)
+
+
+def check_used(network: Network, changed: Collection[str]) -> None:
+    """Raise OptionError if an option has no effect on the network, but another value than its default.
+
+    Args:
+        network: the network.
+        changed: flags, of OF_GLUONCV and OF_HEADS, of the options that differ from their defaults.
+    """
+    unused = OF_GLUONCV if network.model in HUGGING_FACE else ()
+    for flag in (*unused, *(OF_HEADS if network.queries else ())):
+        if flag in changed:
+            remedy = f"Omit --{flag.replace('_', '-')}, which has no effect on {network.model}."
+            raise OptionError(flag, f"given with model {network.model}", "its default", remedy)

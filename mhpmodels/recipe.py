@@ -97,7 +97,7 @@ class Network(Checked):
         Switch(),
         "Add two light heads that tell persons apart: centres of persons, and offsets to them (engine torch).",
     )
-    dropout: float = option(0.1, Number(0, 1), "Dropout rate in the heads, 0 to 1.")
+    dropout: float = option(0.1, Number(0, 1), "Dropout rate in the heads, 0 to 1; Mask2Former has none.")
     pretrained_base: str | None = option(
         None,
         _FirstWeights(),

@@ -44,7 +44,8 @@ GROUPS = (("Comparisons", ("predictions", "overlap", "against")),)
     "predictions",
     multiple=True,
     type=FOLDER,
-    help="Folder of label maps from mhp predict, with scores per image; may be given twice.",
+    help="Folder of label maps from mhp predict, with scores per image; may be given twice. Their labels are the "
+    "data's classes; for others, pass --to to mhp predict.",
 )
 @click.option("--overlap", type=click.Choice(OVERLAPS), help="Second overlap rule, shown beside that of the pack.")
 @click.option("--against", type=PACKED, help="Second packed folder of the same images, shown beside the first.")

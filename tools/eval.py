@@ -47,7 +47,7 @@ GROUPS = (
         "Input",
         ("data", "checkpoint", "pretrained", "split", "cache", "cache_gb", "val_protocol", "leak_free", "unseen"),
     ),
-    ("Evaluation", ("mode", "base_size", "crop_size", "multi_scale", "window", "test_batch_size")),
+    ("Evaluation", ("mode", "base_size", "crop_size", "multi_scale", "window", "test_batch_size", "persons")),
     (OTHER_WEIGHTS, OF_WEIGHTS),
     ("Machine", ON_MACHINE),
 )
@@ -80,6 +80,12 @@ ALIASES = {"val": "crop", "testval": "whole"}
     show_default=True,
     help="Images per batch of --mode crop without --multi-scale; otherwise 1.",
 )
+@click.option(
+    "--persons/--no-persons",
+    default=None,
+    help="Whether to score the persons of a network that tells them apart; networks that find them by queries cannot "
+    "with --multi-scale or in windows.  [default: wherever possible without windows]",
+)
 @AS_JSON
 @click.option("--dataset", type=click.Choice(DATASETS), hidden=True, expose_value=False)
 @click.option("--eval", is_flag=True, hidden=True, expose_value=False, help="Accepted and ignored, as in GluonCV.")
@@ -97,6 +103,7 @@ def main(
     test_batch_size: int,
     multi_scale: bool,
     window: int | None,
+    persons: bool | None,
     workers: int | None,
     as_json: bool,
     **given: Any,
@@ -134,13 +141,18 @@ def main(
         else:
             assert hints.data is not None
             to = conversion_between(foreign, hints.data)
+        network = engine.config.network
+        apart = network.persons if persons is None else persons
+        unscored = ""
+        if persons is None and network.queries and multi_scale:
+            apart, unscored = False, f"{network.model} finds persons by queries, which takes one scale"
         found = evaluate(
             inference_of(
                 engine,
                 labels_of(engine.config).flip_pairs,
                 multi_scale,
                 window or WINDOW,
-                persons=engine.config.network.persons,
+                persons=apart,
             ),
             data,
             split,
@@ -157,9 +169,12 @@ def main(
         origins = provenance_of(weights, engine)
         about = {"checkpoint": weights, "data": data, "content": manifest.content_id, "engine": engine.describe()}
         about["provenance"] = to_fields(origins)
+        about |= {"persons_not_scored": unscored} if unscored else {}
     finally:
         engine.close()
     print(json.dumps({**found.as_dict(), **about}, indent=1) if as_json else table(found))
+    if not as_json and unscored:
+        print(f"Persons are not scored: {unscored}. Omit --multi-scale to score them.")
     if not as_json and "weights" in about["engine"]:
         print(printable(facts_line(about["engine"]["weights"])))
     if not as_json and manifest.content_id:

@@ -37,7 +37,11 @@ GROUPS = (("Samples", ("data", "split", "count", "indices", "names", "seed")),)
 )
 @click.option("-o", "--out", type=PATH, help="PNG file to write. Give either --out or --page.")
 @click.option("--page", type=PATH, help="Folder for an HTML report, index.html, with samples, curves and predictions.")
-@click.option("--pred", type=FOLDER, help="Folder of label maps from mhp predict, for --page.")
+@click.option(
+    "--pred",
+    type=FOLDER,
+    help="Folder of label maps from mhp predict, for --page; their labels are the data's classes.",
+)
 @click.option("--commands", type=FILE, help="Text file with commands to show on the page, for --page.")
 @click.option("--split", help="Split to show.  [default: the first of val, train, test that has samples]")
 @click.option("--count", type=int, help="Number of samples, 1 to 64, evenly spread over the split.  [default: 6]")

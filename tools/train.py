@@ -125,7 +125,11 @@ def options_of_a_run(command: Any) -> Any:
     help="Resume the run in the run folder if it has a checkpoint; otherwise start it. For a command that is started "
     "again after a failure, as by torchrun or Slurm.",
 )
-@click.option("--weights", type=INPUT, help="File with initial weights of a new run, such as GluonCV's.")
+@click.option(
+    "--weights",
+    type=INPUT,
+    help="File with initial weights of a new run, such as GluonCV's, or a run folder for its best checkpoint.",
+)
 @PRETRAINED
 @click.option(
     "--start-epoch",

@@ -119,7 +119,10 @@ def fetch_weights(
     if not accept_licence:
         remedy = "Pass --accept-licence (in Python: accept_licence=True) if you accept it."
         raise OptionError("accept_licence", f"the licence of {about.title} is not accepted", "", remedy)
-    url = None if url is None else check_url(url).rstrip("/")
+    if url is not None and "?" in check_url(url):
+        remedy = "Pass the address of the folder, up to the question mark; the names of the files are added to it."
+        raise OptionError("url", "an address with a query", "the address of a folder on a web server", remedy)
+    url = None if url is None else url.rstrip("/")
     with staging(out, name) as to:
         kept = {file: _kept(out, file) for file in about.files}
         done = []

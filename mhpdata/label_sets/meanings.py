@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from mhpdata.errors import OptionError
 from mhpdata.fields import parse_json
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.label_sets.table import LabelTable
@@ -99,10 +100,21 @@ class Conversion:
 
 
 def convert(source: LabelTable, target: LabelTable) -> Conversion:
-    """Return the table from the classes of ``source`` to those of ``target``."""
+    """Return the table from the classes of ``source`` to those of ``target``.
+
+    Raises:
+        OptionError: the target's own table from a set of this name lacks a class.
+    """
     given = target.given.get(source.name)
+    missing = [] if given is None else [name for name in source.labels.names if name not in given]
     if source.labels.names == target.labels.names:
         given = {name: name for name in source.labels.names}
+    elif missing and target.built_in:
+        given = None  # another set has this name
+    elif missing:
+        remedy = f'Add "{missing[0]}" and its class in {target.name}, or null, to the table, or remove the table.'
+        found = f'its table from {source.name} has no class "{missing[0]}"'
+        raise OptionError(target.name, found, f"all classes of {source.name}", remedy)
     if given is not None:
         return Conversion(source, target, {name: given[name] for name in source.labels.names})
     by_meaning = {meaning: name for name, meaning in zip(target.labels.names, target.meanings, strict=True) if meaning}

@@ -3,8 +3,12 @@
 ::
 
     mhp     images (N, 3, H, W), float32 of any N, H, W   ->  logits (N, classes, H, W); persons (N, 3, H, W)
+            metadata mhp.form, or another key that begins with mhp.
     other   one input (N or 1, 3, H, W), float32 or float16, of any or of one size
             -> logits (N or 1, classes, h, w): the output called logits, or else the first one with four axes
+
+Early versions of mhp convert wrote no metadata for weights of unknown origin. Such a file counts as mhp's if it has 19
+outputs, the number of LV-MHP v1, because any other number may mean several label sets.
 """
 
 from __future__ import annotations
@@ -13,10 +17,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mhpdata.errors import CheckpointError
+from mhpdata.labels import MHP_V1
 from mhpmodels.config import PERSONS
 
 FLOATS = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 IMAGES, LOGITS = "images", "logits"
+MARK = {"mhp.form": "1"}
+"""Metadata of every file that mhp convert writes."""
+_PREFIX, _UNMARKED = "mhp.", len(MHP_V1)
 PROBED = (64, 64)
 """Size of the image that tells how many outputs there are, where the file does not say."""
 
@@ -65,6 +73,8 @@ def form_of(session: Any, place: object) -> OnnxForm:
         raise CheckpointError(place, found, "one image or any number, with both sides fixed or both free", _EXPORT)
     names = [one.name for one in outputs]
     size = (int(height), int(width)) if sides[0] is not None else None
+    own = inputs[0].name == IMAGES and size is None and names in ([LOGITS], [LOGITS, PERSONS])
+    marked = any(key.startswith(_PREFIX) for key in session.get_modelmeta().custom_metadata_map)
     return OnnxForm(
         given=inputs[0].name,
         logits=logits.name,
@@ -73,7 +83,7 @@ def form_of(session: Any, place: object) -> OnnxForm:
         single=isinstance(batch, int),
         classes=logits.shape[1] if isinstance(logits.shape[1], int) else None,
         persons=any(one.name == PERSONS and list(one.shape[1:2]) == [3] for one in maps),
-        own=inputs[0].name == IMAGES and size is None and names in ([LOGITS], [LOGITS, PERSONS]),
+        own=own and (marked or logits.shape[1] == _UNMARKED),
     )
 
 

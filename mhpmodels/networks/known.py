@@ -50,7 +50,7 @@ def _schp(labels: str, outputs: int, side: int, data: str, file: str) -> Known:
         outputs,
         Preprocessing(bgr=True, size=(side, side), fit="pad"),
         f"{file}, https://github.com/GoGoDuck912/Self-Correction-Human-Parsing",
-        f"MIT for the code; the repository states none for the weights, trained on {data}; see docs/licences.md",
+        f"code MIT; none stated for the weights; trained on {data}, see the terms of this dataset",
     )
 
 

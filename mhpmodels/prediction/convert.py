@@ -15,6 +15,7 @@ from mhpdata.filesystem.atomic import replacing
 from mhpdata.options import check_path
 from mhpdata.wording import either, to_write
 from mhpmodels.engines.engine import install
+from mhpmodels.engines.onnx_form import MARK
 from mhpmodels.files import checkpoint
 from mhpmodels.files.onnx_names import notes_of
 from mhpmodels.files.origins import check_origins, origins_of, write_origins
@@ -123,4 +124,4 @@ def _export(source: Path, tensors: dict[str, Any], out: Path, provenance: Proven
         raise CheckpointError(source, found, either(tuple(GLUONCV)), remedy)
     network = build_network(architecture, dropout=0.0, config=config)
     fit(network, tensors, source)
-    export_network(network, out, notes_of(config, provenance), architecture.persons)
+    export_network(network, out, {**MARK, **notes_of(config, provenance)}, architecture.persons)

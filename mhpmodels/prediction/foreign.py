@@ -19,7 +19,7 @@ from mhpdata.options import check_choice
 from mhpdata.wording import counted
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import ForeignPredictor, Predictor
-from mhpmodels.engines.onnx import OnnxEngine
+from mhpmodels.engines.onnx import SUFFIX, OnnxEngine
 from mhpmodels.networks.known import KNOWN, PRESETS, SCHP, Known, foreign_facts, known_by_outputs
 
 TORCH_SUFFIXES = (".pth", ".pt")
@@ -45,11 +45,15 @@ class Hints:
             check_choice("preprocessing", self.preprocessing, tuple(PRESETS))
 
     def refuse(self, path: str | Path) -> None:
-        """Raise OptionError if labels or preprocessing are given, for a network that describes itself."""
+        """Raise OptionError if labels or preprocessing are given, for one of mhp's own networks."""
         for name in ("labels", "preprocessing"):
-            if (value := getattr(self, name)) is not None:
-                found = f"{value}, for {path}, which mhp train or mhp convert wrote"
-                raise OptionError(name, found, "no such option", f"Omit --{name}; the network describes itself.")
+            if (value := getattr(self, name)) is None or not Path(path).exists():
+                continue  # what is missing is another error
+            found, remedy = f"{value}, for {path}, which mhp wrote", f"Omit --{name}; the network describes itself."
+            if Path(path).is_file() and Path(path).suffix != SUFFIX and not Path(path).with_suffix(".json").exists():
+                found = f"{value}, for {path}, bare weights of a network of mhp or GluonCV"
+                remedy = f"Omit --{name}, and pass --model, --backbone and --classes, which describe such weights."
+            raise OptionError(name, found, "no such option", remedy)
 
 
 def open_onnx(path: str | Path, config: TrainConfig, hints: Hints) -> Predictor:
@@ -132,13 +136,14 @@ def _open_schp(path: Path, given: Mapping[str, Any], hints: Hints) -> ForeignPre
     outputs = len(tensors[CLASSIFIER])
     known = _known_schp(path, outputs, hints)
     labels = table_of_outputs(hints.labels or known.labels, outputs)
+    published = labels.name == known.labels  # with another label set, other weights of the same network
     facts = foreign_facts(
-        known.name if labels.name == known.labels else SCHP,
+        known.name if published else SCHP,
         labels.name,
         outputs,
         known.preprocessing,
-        known.licence,
-        known.source if labels.name == known.labels else "",
+        known.licence if published else "",
+        known.source if published else "",
     )
     config = foreign_config(given, labels)
     return TorchPredictor(build_schp(tensors, path), config, known.preprocessing, labels, path, facts)

@@ -46,7 +46,7 @@ def picture_of_the_worst(folder: str | Path, predictions: str | Path, result: Sc
     opened = open_split(folder, result.split)
     try:
         names = [row.name for row in result.rows]
-        submission = Submission(predictions, names, len(result.classes), result.unknown, opened)
+        submission = Submission(predictions, names, len(result.classes), result.unknown, opened, result.to)
         picture = draw_worst(opened, submission, result, count)
     finally:
         opened.close()

@@ -125,6 +125,15 @@ def run_step(
     return cast(PersonEngine, engine).train_step(images, labels, rate, seed, targets)
 
 
+def open_to_load(open_engine: Callable[[TrainConfig], Engine], config: TrainConfig) -> Engine:
+    """Open an engine whose weights are loaded next, without ``pretrained_base``, which need not be there any more."""
+    if config.network.pretrained_base is None:
+        return open_engine(config)
+    engine = open_engine(config.changed(pretrained_base=None))
+    engine.config = config  # what checkpoints and bundles record
+    return engine
+
+
 def save_bundle(path: Path, moment: Moment, step: Step, engine: Engine) -> None:
     """Write a skipped step as the folder ``path``, replacing a bundle of that name.
 
@@ -198,7 +207,7 @@ def replay(
         config = config.changed(ngpus=min(config.machine.ngpus, 1), contexts=0)
     if on_cpu:
         config = config.changed(ngpus=0)
-    engine = open_engine(config)
+    engine = open_to_load(open_engine, config)
     try:
         engine.load(path / f"weights{config.suffix}")
         engine.load_state(path / "state")

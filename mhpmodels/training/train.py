@@ -25,6 +25,7 @@ from mhpmodels.files.copies import publish
 from mhpmodels.files.origins import begun_with, continued
 from mhpmodels.files.output import unmade
 from mhpmodels.files.provenance import Origin
+from mhpmodels.training.bundle import open_to_load
 from mhpmodels.training.feed import Feed
 from mhpmodels.training.interrupt import Interrupt
 from mhpmodels.training.loop import Loop
@@ -83,7 +84,7 @@ def train(
         config: configuration of the run; to resume, that of the checkpoint, except for options marked ``free``.
         out: folder of the run; new, or that of the checkpoint.
         resume: checkpoint to resume from, as its weights, or as a run's folder for the last checkpoint in it.
-        weights: weight file to start a new run from.
+        weights: weight file to start a new run from, or a run's folder for its best checkpoint.
         start_epoch: first epoch, from 0, of a new run that starts later in the schedule.
         log_name: name of the log file in ``out``.
         tensorboard: also write ``out/tensorboard``.
@@ -108,11 +109,15 @@ def train(
     if resume is not None and (weights is not None or start_epoch):
         remedy = "Omit weights and start_epoch to resume the run, or omit resume to start a new one."
         raise OptionError("resume", "conflicts with weights and start_epoch", "", remedy)
+    if weights is not None and Path(weights).is_dir():
+        best = checkpoint.best(Path(weights)) or checkpoint.read(weights)
+        checkpoint.verify(best, state=False)
+        weights = best.weights
     begun = None if resume is None else checkpoint.read(resume)
     if begun is not None:
         begun.config.check_continued(config)
     with Interrupt() as interrupt, ExitStack() as stack:
-        engine = open_engine(config)
+        engine = open_engine(config) if begun is None and weights is None else open_to_load(open_engine, config)
         stack.callback(engine.close)
         feed = Feed(config, engine.rank, engine.world_size)
         stack.callback(feed.close)
@@ -143,14 +148,15 @@ def train(
         loop = Loop(config, engine, feed, position, log, folder, interrupt, progress, saved)
         if engine.rank == 0:
             now = Origin(__version__, restart.command, position.step, None, None, feed.described)
-            loop.provenance = continued(begun, now) if begun is not None else begun_with(config, weights, now)
+            first = config if weights is None else config.changed(pretrained_base=None)
+            loop.provenance = continued(begun, now) if begun is not None else begun_with(first, weights, now)
         if restart.copy_to is not None and engine.rank == 0:
             loop.publish = partial(publish, folder, restart.copy_to, copied(log_name))
         if begun is not None:
             log.line(f"Resumed from {begun.weights} {loop.where}")
         loop.run()
-        best, there = checkpoint.best(folder), checkpoint.listing(folder)
-    return Outcome(out, there[-1].weights if there else None, best.weights if best else None, interrupt.signal)
+        highest, there = checkpoint.best(folder), checkpoint.listing(folder)
+    return Outcome(out, there[-1].weights if there else None, highest.weights if highest else None, interrupt.signal)
 
 
 def copied(log_name: str) -> tuple[str, ...]:

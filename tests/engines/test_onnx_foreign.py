@@ -14,21 +14,32 @@ from mhpdata.errors import CheckpointError, OptionError  # noqa: E402
 from mhpdata.label_sets.built_in import table_of  # noqa: E402
 from mhpdata.labels import MHP_V1  # noqa: E402
 from mhpmodels.engines.onnx import OnnxEngine  # noqa: E402
+from mhpmodels.engines.onnx_form import MARK  # noqa: E402
 from mhpmodels.prediction.foreign import Hints  # noqa: E402
 from mhpmodels.prediction.trained import inference_of, label_table_of, open_trained, short_side  # noqa: E402
 
 WEIGHTS = np.random.default_rng(0).standard_normal((18, 3, 1, 1)).astype(np.float32)
 
 
-def write(path, shape, returned=(None, 18, None, None), dtype="FLOAT", name="logits", stride=1, first=(), beside=""):
+def write(
+    path,
+    shape,
+    returned=(None, 18, None, None),
+    dtype="FLOAT",
+    name="logits",
+    stride=1,
+    first=(),
+    beside="",
+    given="pixels",
+):
     """Write a network of one 1 x 1 convolution."""
     kind = getattr(TensorProto, dtype)
     weights = WEIGHTS.astype(np.float16 if dtype == "FLOAT16" else np.float32)
-    nodes = [helper.make_node("Conv", ["pixels", "w"], [name], strides=[stride, stride])]
-    nodes += [helper.make_node("ReduceMean", ["pixels"], [other], keepdims=0, axes=[1, 2, 3]) for other in first]
+    nodes = [helper.make_node("Conv", [given, "w"], [name], strides=[stride, stride])]
+    nodes += [helper.make_node("ReduceMean", [given], [other], keepdims=0, axes=[1, 2, 3]) for other in first]
     outputs = [helper.make_tensor_value_info(other, kind, [None]) for other in first]
     outputs.append(helper.make_tensor_value_info(name, kind, returned))
-    inputs = [helper.make_tensor_value_info("pixels", kind, shape)]
+    inputs = [helper.make_tensor_value_info(given, kind, shape)]
     tensors = [numpy_helper.from_array(weights, "w")]
     graph = helper.make_graph(nodes, "g", inputs, outputs, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
@@ -167,3 +178,18 @@ def test_a_network_that_describes_itself_takes_no_hints(tmp_path):
     assert label_table_of(open_trained(path, {})).labels.names == MHP_V1.names[:18]
     with pytest.raises(OptionError, match="the network describes itself"):
         open_trained(path, {}, hints=Hints(labels="atr"))
+
+
+def test_a_file_is_mhps_own_by_its_mark_not_by_its_names(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.onnx", [None, 3, None, None], given="images")
+    with pytest.raises(OptionError, match="18 outputs and names no classes"):
+        open_trained(path, {})
+    model = onnx.load(path)
+    for key, value in MARK.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    onnx.save(model, path)
+    assert open_trained(path, {}).own
+    monkeypatch.setitem(globals(), "WEIGHTS", np.zeros((len(MHP_V1), 3, 1, 1), np.float32))
+    path = write(tmp_path / "old.onnx", [None, 3, None, None], (None, 19, None, None), given="images")
+    assert open_trained(path, {}).own

@@ -198,3 +198,9 @@ def test_the_table_names_its_files_once_and_each_digest_has_its_length():
         assert set(digits) <= set("0123456789abcdef")
     for entry in WEIGHTS.values():
         assert all(word in entry.terms() for word in ("Licence: ", "Trained on: ", "Cite: "))
+
+
+def test_an_address_with_a_query_is_not_that_of_a_folder(tmp_path):
+    with pytest.raises(OptionError, match="url: an address with a query"):
+        get("icnet_resnet50_mhpv1", tmp_path / "out", "https://example.org/folder?token=a")
+    assert not (tmp_path / "out").exists()

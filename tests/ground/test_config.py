@@ -92,6 +92,36 @@ def test_the_old_recipe_sets_back_what_the_loader_does():
 NUMBERS = [name for name, (_, _, about, _) in OPTIONS.items() if isinstance(about.rule, Integer | Number | Probability)]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"backbone": "efficientnet_lite0"}, {"optimizer": "adamw"}, {"layer_decay": 0.9}, {"schedule": "cosine"}],
+)
+def test_the_old_recipe_takes_what_gluoncvs_script_has(given):
+    ((flag, value),) = given.items()
+    with pytest.raises(OptionError, match=rf"^{flag}: {value} with old_recipe"):
+        TrainConfig.of(engine="torch", old_recipe=True, **given)
+
+
+def test_options_without_effect_on_the_network_are_refused():
+    of_heads = {"dropout": 0.2, "persons_after": 0.0, "person_weights": (1.0, 1.0)}
+    of_gluoncv = {"aux": True, "aux_weight": 0.4, "branch_weights": (1.0, 1.0, 1.0)}
+    for model, refused in (("mask2former", of_heads | of_gluoncv), ("segformer", of_gluoncv), ("psp", {})):
+        for flag, value in (of_heads | of_gluoncv).items():
+            if flag not in refused:
+                assert TrainConfig.of(engine="torch", model=model, **{flag: value}).value(flag) == value
+                continue
+            with pytest.raises(OptionError, match=f"^{flag}: given with model {model}"):
+                TrainConfig.of(engine="torch", model=model, **{flag: value})
+
+
+def test_another_model_after_one_with_queries_has_no_heads_of_persons_unless_they_are_given():
+    queries = TrainConfig.of(engine="torch", model="mask2former")
+    assert queries.changed(lr=0.5).network.persons
+    for model in ("psp", "segformer"):
+        assert not queries.changed(model=model, backbone="").network.persons
+        assert queries.changed(model=model, backbone="", persons=True).network.person_maps == 3
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 def test_every_number_is_checked_and_its_flag_named(name):
     for value in "1", float("nan"), -1, None:

@@ -66,3 +66,15 @@ def test_the_same_classes_need_no_table_and_unrelated_ones_have_none():
     with pytest.raises(OptionError, match="no class of pascal-person-part has a counterpart in mhp-v1") as caught:
         conversion_between(table_of("pascal-person-part"), table_of("mhp-v1"))
     assert "another label set" in caught.value.remedy
+
+
+def test_a_table_is_for_the_classes_of_a_set_not_for_its_name(tmp_path):
+    other = table_of_names(["background", "hair", "beak"], "cihp")
+    target = table_of("viton-13")
+    assert "cihp" in target.given, "or the test tests nothing"
+    one = conversion_between(other, target)
+    assert one is not None and one.table == {"background": "background", "hair": "hair", "beak": None}
+    content = {"name": "own", "classes": ["background", "head"], "from": {"cihp": {"hair": "head", "background": None}}}
+    (tmp_path / "own.json").write_text(json.dumps(content))
+    with pytest.raises(OptionError, match=r'^own: its table from cihp has no class "beak"'):
+        conversion_between(other, table_of_outputs(str(tmp_path / "own.json")))

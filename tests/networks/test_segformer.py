@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mhpdata.errors import CheckpointError, OptionError
+from mhpdata.errors import CheckpointError, OptionError, RemoteError
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 from mhpmodels.models import BACKBONES, EFFICIENTNET, HUGGING_FACE, MIT, MODELS, RESNETS
@@ -161,7 +161,7 @@ def test_a_name_of_the_hub_is_looked_up_in_its_cache(tiny, tmp_path, monkeypatch
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(CheckpointError, match=r"someone/tiny: cannot be downloaded from Hugging Face"):
+    with pytest.raises(RemoteError, match=r"someone/tiny: cannot be downloaded from Hugging Face"):
         open_engine(config(tiny, pretrained_base="someone/tiny"))
     snapshot = tmp_path / "models--someone--tiny/snapshots" / ("0" * 40)
     snapshot.mkdir(parents=True)
@@ -175,6 +175,7 @@ def test_a_name_of_the_hub_is_looked_up_in_its_cache(tiny, tmp_path, monkeypatch
     )
     engine.close()
     assert "using the copy of huggingface.co/someone/tiny" in caplog.text
+    assert "licence of these weights is on the page https://huggingface.co/someone/tiny" in caplog.text
 
 
 def test_levels_are_the_blocks_from_the_stem_on_and_each_weight_of_the_encoder_has_one(tiny):

@@ -338,6 +338,7 @@ def test_an_export_that_is_not_the_network_is_not_kept(own, tmp_path, monkeypatc
 def test_a_network_of_ones_own_goes_by_the_json_beside_it(own, tmp_path):
     engine, path = own
     convert(path, tmp_path / "a.onnx")
+    assert b"mhp.form" in (tmp_path / "a.onnx").read_bytes()
     images = np.random.default_rng(0).normal(size=(1, 3, 33, 50)).astype(np.float32)
     found = OnnxEngine(tmp_path / "a.onnx", engine.config).predict(images)
     np.testing.assert_allclose(found, engine.predict(images), rtol=1e-4, atol=1e-5)

@@ -70,7 +70,7 @@ def test_weights_bring_their_label_set_size_and_licence(weights):
         [512, 512],
         "BGR",
     )
-    assert "none for the weights, trained on ATR" in facts["licence"] and "301523-atr.pth" in facts["source"]
+    assert "trained on ATR, see the terms" in facts["licence"] and "301523-atr.pth" in facts["source"]
     assert engine.describe()["parameters"] > 66e6
     engine.close()
     engine.close()
@@ -138,7 +138,9 @@ def test_label_sets_of_weights_that_are_not_known(weights, tmp_path):
         open_trained(tmp_path / "a.pth", {})
     assert "Pass --labels" in caught.value.remedy
     engine = open_trained(tmp_path / "a.pth", {}, hints=Hints(labels="viton-13"))
-    assert label_table_of(engine) is table_of("viton-13") and engine.describe()["weights"]["name"] == "schp"
+    facts = engine.describe()["weights"]
+    assert label_table_of(engine) is table_of("viton-13") and facts["name"] == "schp"
+    assert facts["licence"] == facts["source"] == "not known to mhp"
 
 
 @pytest.mark.parametrize("given", [{"model": "psp"}, {"classes": 18}, {"engine": "mxnet"}])
@@ -150,6 +152,13 @@ def test_options_that_the_weights_determine_are_refused(given):
 
 
 def test_mhps_own_weights_take_no_label_set(tmp_path):
-    torch.save({"conv.weight": torch.zeros(3)}, tmp_path / "a.pth")
+    path = tmp_path / "a.pth"
+    torch.save({"conv.weight": torch.zeros(3)}, path)
+    with pytest.raises(OptionError, match="bare weights") as caught:
+        open_trained(path, {}, hints=Hints(labels="lip"))
+    assert "pass --model, --backbone and --classes" in caught.value.remedy
+    with pytest.raises(CheckpointError, match="missing"):
+        open_trained(tmp_path / "b.pth", {}, hints=Hints(labels="lip"))
+    path.with_suffix(".json").write_text("{}")
     with pytest.raises(OptionError, match="the network describes itself"):
-        open_trained(tmp_path / "a.pth", {}, hints=Hints(labels="lip"))
+        open_trained(path, {}, hints=Hints(labels="lip"))

@@ -45,6 +45,11 @@ def test_predictions_in_another_label_set_score_as_their_converted_files(packed,
     assert found == expected and converted["lost"] == one.lost
     text = run("--data", packed, "--pred", tmp_path / "lip", "--labels", "lip").stdout
     assert "Labels of lip, converted to those of mhp-v1." in text
+    pictures = [tmp_path / "lip.png", tmp_path / "v1.png"]
+    for picture, flags in zip(pictures, (["--labels", "lip"], []), strict=True):
+        drawn = run("--data", packed, "--pred", tmp_path / picture.stem, *flags, "--worst", picture, "--count", 2)
+        assert drawn.exit_code == 0, drawn.output
+    np.testing.assert_array_equal(*(cv2.imread(str(picture)) for picture in pictures))
     refused = run("--data", packed, "--pred", tmp_path / "lip", "--labels", "atr")
     assert refused.exit_code != 0 and "labels 0 to 17" in refused.output
 

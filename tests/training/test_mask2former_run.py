@@ -7,6 +7,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from training import write_rec
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
@@ -28,6 +29,7 @@ from mhpmodels.prediction.trained import inference_of, labels_of, open_trained  
 from mhpmodels.scoring.score import score  # noqa: E402
 from mhpmodels.training.tables import read_steps  # noqa: E402
 from mhpmodels.training.train import train  # noqa: E402
+from mhptools.eval import main as eval_command  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,21 @@ def test_eval_agrees_with_the_scores_of_the_written_predictions(rec, run, tmp_pa
         narrow(np.zeros((64, 150, 3), np.uint8))
     assert inference_of(engine, labels.flip_pairs, window=96)(np.zeros((64, 150, 3), np.uint8)).shape == (19, 64, 150)
     engine.close()
+
+
+def test_eval_scores_labels_alone_where_persons_need_one_scale(rec, run):
+    flags = ("--data", rec, "--checkpoint", run.folder, "--no-cuda", "--base-size", 32, "-j", 1)
+
+    def done(*more):
+        return CliRunner().invoke(eval_command, list(map(str, (*flags, *more))))
+
+    many = done("--multi-scale")
+    assert many.exit_code == 0, many.output
+    assert "Persons are not scored: mask2former finds persons by queries, which takes one scale." in many.stdout
+    assert "AP^p" not in many.stdout
+    assert "AP^p" in done().stdout and "AP^p" not in done("--no-persons").stdout
+    refused = done("--multi-scale", "--persons")
+    assert refused.exit_code == 2 and "Omit --multi-scale" in refused.output
 
 
 # four images in an epoch of one step; a whole image fits into each crop

@@ -200,3 +200,31 @@ def test_a_new_run_may_begin_with_old_weights_and_later(config, whole, tmp_path)
     assert rows[0].loss < read_steps(whole[0].folder)[0].loss
     with pytest.raises(OptionError, match="resume"):
         run(config, tmp_path / "run", weights=whole[0].last, resume=whole[0].last)
+
+
+def test_weights_that_follow_need_no_pretrained_backbone(config, tmp_path):
+    """A new run opens the engine with it; a resumed one, one from weights, and a replay do not."""
+    opened = []
+
+    def opener(config):
+        opened.append(config.network.pretrained_base)
+        return NumpyEngine(config)
+
+    config = config.changed(pretrained_base="owner/name", epochs=1)
+    first = train(config, tmp_path / "run", open_engine=opener)
+    train(config, tmp_path / "run", resume=first.last, open_engine=opener)
+    second = train(config, tmp_path / "new", weights=first.last, open_engine=opener)
+    assert opened == ["owner/name", None, None]
+    assert checkpoint.read(second.last).config.network.pretrained_base == "owner/name", "as given"
+    origins = [checkpoint.read(one.last).provenance[-1] for one in (first, second)]
+    assert origins[0].backbone is not None and origins[1].backbone is None
+
+
+def test_a_new_run_may_begin_with_the_best_weights_of_a_runs_folder(config, whole, tmp_path):
+    best = checkpoint.best(whole[0].folder)
+    runs = [
+        run(config.changed(epochs=1), tmp_path / f"{k}", weights=w)
+        for k, w in enumerate((best.weights, whole[0].folder))
+    ]
+    assert curve(tmp_path / "0") == curve(tmp_path / "1")
+    assert len({str(checkpoint.read(one.last).provenance) for one in runs}) == 1

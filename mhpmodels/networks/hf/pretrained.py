@@ -6,6 +6,7 @@ the tensors and a checked config, never the folder, so it reads no other file an
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mhpdata.errors import CheckpointError
+from mhpdata.errors import CheckpointError, RemoteError
 from mhpmodels.hub_folder import CONFIG, read_object
 from mhpmodels.networks.hf.described import take_fields
 from mhpmodels.networks.hf.library import silent
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)  # without a handler, Python prints warnings 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILES = ("*.json", "*.safetensors", "pytorch_model*.bin")
 _COUNT = "num_batches_tracked"
+_OF_DISKS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOTDIR}
+"""Errors of the disk, for which the hub is not to blame."""
 
 
 def load_model(
@@ -71,7 +74,8 @@ def find_folder(source: str) -> Path:
     """Return the folder that a path or a hub's name OWNER/NAME means, downloaded if it is such a name.
 
     Raises:
-        CheckpointError: it is neither, or cannot be downloaded.
+        CheckpointError: it is neither, or the downloaded files cannot be written.
+        RemoteError: the hub cannot be reached, or refuses the request.
     """
     path = Path(source).expanduser()
     if path.is_dir():
@@ -80,9 +84,13 @@ def find_folder(source: str) -> Path:
         remedy = "Pass a folder, or a name on Hugging Face such as nvidia/mit-b2."
         raise CheckpointError(source, "is not a folder", "a folder with config.json and weights", remedy)
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    _log.warning("%s is no folder here; using the copy of huggingface.co/%s, downloaded if needed.", source, source)
+    _log.warning(
+        "%s is no folder here; using the copy of huggingface.co/%s, downloaded if needed. The licence of these weights "
+        "is on the page https://huggingface.co/%s and is not known to mhp.",
+        *(source, source, source),
+    )
     try:
         return Path(snapshot_download(source, allow_patterns=list(_FILES)))
     except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
@@ -90,7 +98,9 @@ def find_folder(source: str) -> Path:
             "Check the name; or download the folder on a machine with internet access, copy it here, and pass its path."
         )
         reason = str(error).strip().split("\n")[0]
-        raise CheckpointError(source, f"cannot be downloaded from Hugging Face ({reason})", "", remedy) from error
+        here = isinstance(error, HFValidationError) or (isinstance(error, OSError) and error.errno in _OF_DISKS)
+        kind = CheckpointError if here else RemoteError
+        raise kind(source, f"cannot be downloaded from Hugging Face ({reason})", "", remedy) from error
 
 
 def load_base(network: nn.Module, child: str, kind: Any, source: str, optional: tuple[str, ...] = ()) -> None:
