@@ -100,8 +100,10 @@ class Inference:
                 found = f"given for a network whose input is always {height} x {width}"
                 raise OptionError("multi_scale", found, "one scale", "Omit --multi-scale.")
             if self.person_maps == QUERY_MAPS:
-                found, remedy = "given for persons of queries", "Omit --multi-scale, or predict labels without persons."
-                raise OptionError("multi_scale", found, "one scale", remedy)
+                remedy = (
+                    "Omit --multi-scale, or the persons: mhp predict without --persons, mhp eval with --no-persons."
+                )
+                raise OptionError("multi_scale", "given for persons of queries", "one scale", remedy)
         check_range("window", self.window, max(3 * self.multiple, self.least), 1 << 16)
 
     def __call__(self, image: NDArray[np.uint8]) -> Logits:
@@ -183,7 +185,10 @@ class Inference:
             return np.ascontiguousarray(self._ask(padded)[:, :height, :width])
         if self.person_maps == QUERY_MAPS:
             expected = f"at most {self.window} pixels per side, for a network that finds persons by queries"
-            remedy = f"Pass --window {max(padded.shape[:2])}, or predict labels without persons."
+            remedy = (
+                f"Pass --window {max(padded.shape[:2])}, or omit the persons: mhp predict without --persons, mhp eval with "
+                "--no-persons."
+            )
             raise ImageError(self.source, f"an input of {height} x {width} needs windows", expected, remedy)
         total = np.zeros((self.classes + self.person_maps, *padded.shape[:2]), np.float32)
         counts = np.zeros(padded.shape[:2], np.float32)
