@@ -186,8 +186,8 @@ class Inference:
         if self.person_maps == QUERY_MAPS:
             expected = f"at most {self.window} pixels per side, for a network that finds persons by queries"
             remedy = (
-                f"Pass --window {max(padded.shape[:2])}, or omit the persons: mhp predict without --persons, mhp eval with "
-                "--no-persons."
+                f"Pass --window {max(padded.shape[:2])}, or omit the persons: mhp predict without --persons, mhp eval "
+                "with --no-persons."
             )
             raise ImageError(self.source, f"an input of {height} x {width} needs windows", expected, remedy)
         total = np.zeros((self.classes + self.person_maps, *padded.shape[:2]), np.float32)

@@ -134,7 +134,7 @@ def test_a_tiny_network_learns_four_images(tmp_path):
     print(f"persons {np.mean(persons > 0.5):.3f} of {len(persons)}, parts of persons {np.mean(shares > 0.5):.3f}")
     assert seconds < 900
     assert np.mean(parts > 0.5) >= 0.9 and np.mean(persons > 0.5) >= 0.9
-    # whole masks of persons overlap, but a pixel has one owner: parts of persons who stand behind others are fewer
+    # whole masks of persons overlap, but a pixel has one owner, so hidden parts of persons are not found
     assert np.mean(shares > 0.5) >= 0.6
 
 
