@@ -138,3 +138,19 @@ def test_a_fused_update_is_that_of_the_loop_over_weights(optimizer):
             engine.train_step(images, labels, 0.01, seed)
         for name, tensor in network.state_dict().items():
             torch.testing.assert_close(engine._network.state_dict()[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+def test_ranks_average_statistics_but_no_constants():
+    network = torch.nn.BatchNorm2d(2)
+    network.register_buffer("scale", torch.full((3,), 0.1), persistent=False)
+
+    class Ranks:
+        world_size = 3
+
+        def sum(self, x):
+            return x * 6
+
+    constant = network.scale.clone()
+    Statistics(network, own=True).settle(Ranks())
+    assert torch.equal(network.scale, constant)
+    assert (network.running_var == 2).all()
