@@ -31,7 +31,8 @@ class OnnxForm:
         size: (height, width) of the input; None for any.
         single: the input holds exactly one image.
         classes: number of outputs; None if the file does not say.
-        persons: it also has the maps of persons.
+        persons: it also has the maps of persons, in mhp's own form: whether other files' offsets are in pixels of the
+            input, and at its size, is unknown.
         own: the form that mhp convert writes.
     """
 
@@ -64,6 +65,7 @@ def form_of(session: Any, place: object) -> OnnxForm:
     if (sides[0] is None) != (sides[1] is None) or (isinstance(batch, int) and batch != 1):
         raise CheckpointError(place, found, "one image or any number, with both sides fixed or both free", _EXPORT)
     names = [one.name for one in outputs]
+    own = inputs[0].name == IMAGES and sides[0] is None and names in ([LOGITS], [LOGITS, PERSONS])
     size = (int(height), int(width)) if sides[0] is not None else None
     return OnnxForm(
         given=inputs[0].name,
@@ -72,8 +74,8 @@ def form_of(session: Any, place: object) -> OnnxForm:
         size=size,
         single=isinstance(batch, int),
         classes=logits.shape[1] if isinstance(logits.shape[1], int) else None,
-        persons=any(one.name == PERSONS and list(one.shape[1:2]) == [3] for one in maps),
-        own=inputs[0].name == IMAGES and size is None and names in ([LOGITS], [LOGITS, PERSONS]),
+        persons=own and any(one.name == PERSONS and list(one.shape[1:2]) == [3] for one in maps),
+        own=own,
     )
 
 
