@@ -47,7 +47,9 @@ class Step:
             ``config.loss.class_weights``, averaged over the labelled pixels of the whole batch (all contexts and
             ranks); 0 if no pixel is labelled, non-finite if a logit is. With ``config.run.old_recipe``, the loss that
             GluonCV prints: the average over all pixels, unlabelled ones counting 0, with the outputs weighted as in the
-            config, although all weigh 1 in the gradient.
+            config, although all weigh 1 in the gradient. The losses of ``dice_weight``, ``lovasz_weight`` and of the
+            heads of persons are added with their weights; a network with a loss of its own (``networks.loss``) gives
+            that loss instead.
         gradient: L2 norm of the whole gradient of that loss, before clipping and without weight decay; may be
             non-finite.
         applied: whether the update was applied. If not, the loss or the gradient was non-finite, and weights, running

@@ -39,7 +39,8 @@ class OnnxForm:
         size: (height, width) of the input; None for any.
         single: the input holds exactly one image.
         classes: number of outputs; None if the file does not say.
-        persons: it also has the maps of persons.
+        persons: it also has the maps of persons, in mhp's own form: whether other files' offsets are in pixels of the
+            input, and at its size, is unknown.
         own: the form that mhp convert writes.
     """
 
@@ -75,6 +76,7 @@ def form_of(session: Any, place: object) -> OnnxForm:
     size = (int(height), int(width)) if sides[0] is not None else None
     own = inputs[0].name == IMAGES and size is None and names in ([LOGITS], [LOGITS, PERSONS])
     marked = any(key.startswith(_PREFIX) for key in session.get_modelmeta().custom_metadata_map)
+    own = own and (marked or logits.shape[1] == _UNMARKED)
     return OnnxForm(
         given=inputs[0].name,
         logits=logits.name,
@@ -82,8 +84,8 @@ def form_of(session: Any, place: object) -> OnnxForm:
         size=size,
         single=isinstance(batch, int),
         classes=logits.shape[1] if isinstance(logits.shape[1], int) else None,
-        persons=any(one.name == PERSONS and list(one.shape[1:2]) == [3] for one in maps),
-        own=own and (marked or logits.shape[1] == _UNMARKED),
+        persons=own and any(one.name == PERSONS and list(one.shape[1:2]) == [3] for one in maps),
+        own=own,
     )
 
 

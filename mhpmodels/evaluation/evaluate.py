@@ -100,7 +100,7 @@ def validate(
             confusion.update(converted, batch.labels)
             if persons is not None:
                 maps = scores[:, scores.shape[1] - persons.maps :]
-                persons.claims += _claims(batch, logits, maps, (predicted, converted), classes, persons.probabilities)
+                persons.claims += _claims(batch, logits, maps, (predicted, converted), classes, persons)
         if progress is not None:
             progress(len(batch.indices))
     return confusion
@@ -112,13 +112,13 @@ def _claims(
     maps: NDArray[np.float32],
     predicted: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     classes: int,
-    probabilities: bool,
+    persons: Persons,
 ) -> Iterator[Claims]:
     """Yield the claims of each image of a batch, except for damaged ones; ``predicted`` are labels of the network and
     of the data."""
     assert batch.masks is not None and batch.counts is not None
     for i in np.flatnonzero(batch.indices >= 0).tolist():
-        people = find_people(logits[i], maps[i], predicted[0][i], probabilities)
+        people = find_people(logits[i], maps[i], predicted[0][i], persons.probabilities, persons.background)
         yield claim_people(people, predicted[1][i], batch.masks[i, : batch.counts[i]], classes)
 
 
@@ -170,7 +170,11 @@ def evaluate(
         _check(opened, chosen, inference, len(labels) if to is None else len(to.source.labels))
         becomes = None if to is None else lookup(to)
         bar = hidden(reading.get("progress", False))
-        persons = Persons(inference.person_maps, inference.probabilities) if inference.person_maps else None
+        persons = (
+            Persons(inference.person_maps, inference.probabilities, inference.background)
+            if inference.person_maps
+            else None
+        )
         run = _Run(inference, opened, chosen, size, bar, labels, table, remap, becomes, persons)
         confusion = run.crops(batch_size, threads) if mode == "crop" else run.pictures(mode == "source", threads)
     finally:
@@ -283,7 +287,7 @@ class _Run:
                 predicted = most_likely(scores, place) if same else labels_at(scores, size, place)
                 people = None
                 if self.persons is not None:
-                    people = find_people(scores, maps, predicted, self.persons.probabilities)
+                    people = find_people(scores, maps, predicted, self.persons.probabilities, self.persons.background)
                 predicted = predicted if self.becomes is None else self.becomes[predicted]
                 self.seconds.append(time.perf_counter() - begun)
                 self.in_pieces += self.inference.pieces(image.shape[:2]) > 1

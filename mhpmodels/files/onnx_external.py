@@ -87,6 +87,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | None]]:
     while place < len(message):
         tag, place = _varint(message, place)
         field, kind = tag >> 3, tag & 7
+        if not field or tag >> 32:  # onnxruntime drops the bits above 32, and sees another field
+            raise ValueError("a field without a valid number")
         if kind == _BYTES:
             size, place = _varint(message, place)
             if size > len(message) - place:

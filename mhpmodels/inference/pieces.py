@@ -79,6 +79,7 @@ class Inference:
         source: path of the checkpoint, for error messages.
         preprocessing: of the network; only its size and how images are brought to it are used, the rest belongs to
             ``predict``.
+        background: class 0 is background; persons of queries are then restricted to the other labels.
     """
 
     predict: Predict
@@ -92,6 +93,7 @@ class Inference:
     source: str = "the network"
     person_maps: int = 0
     preprocessing: Preprocessing = IMAGENET
+    background: bool = True
 
     def __post_init__(self) -> None:
         if self.scales != (1.0,) or self.mirror:

@@ -177,7 +177,9 @@ def _predict(
             scores = inference(given.image)
             logits, maps = scores[: inference.classes], scores[inference.classes :]
             predicted = labels_at(logits, given.size, f"{inference.source} on {given.place}")
-            people = find_people(logits, maps, predicted, inference.probabilities) if options.persons else None
+            people = None
+            if options.persons:
+                people = find_people(logits, maps, predicted, inference.probabilities, inference.background)
             predicted = predicted if becomes is None else becomes[predicted]
             seconds = time.perf_counter() - begun
             done.add(name, given, outputs.write(name, given, predicted, people), seconds)

@@ -25,6 +25,7 @@ from mhpmodels.files import checkpoint
 from mhpmodels.files.checkpoint import Checkpoint
 from mhpmodels.inference.pieces import SCALES, WINDOW, Inference
 from mhpmodels.networks.preprocessing import IMAGENET, Preprocessing
+from mhpmodels.persons.queries import has_background
 from mhpmodels.prediction.foreign import Hints, labels_of_network, open_foreign, open_onnx
 from mhpmodels.prediction.hub import open_hub
 
@@ -214,4 +215,5 @@ def inference_of(
         source=getattr(engine, "source", "") or "the network",  # mhp's own engines keep the path of the weights
         person_maps=config.network.person_maps if persons else 0,
         preprocessing=preprocessing_of(engine),
+        background=labels_of_network(engine) is None or has_background(config.network.class_names),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from mhpdata.errors import CheckpointError, OptionError  # noqa: E402
 from mhpdata.label_sets.built_in import table_of  # noqa: E402
 from mhpdata.labels import MHP_V1  # noqa: E402
 from mhpmodels.engines.onnx import OnnxEngine  # noqa: E402
-from mhpmodels.engines.onnx_form import MARK  # noqa: E402
+from mhpmodels.engines.onnx_form import MARK, form_of  # noqa: E402
 from mhpmodels.prediction.foreign import Hints  # noqa: E402
 from mhpmodels.prediction.trained import inference_of, label_table_of, open_trained, short_side  # noqa: E402
 
@@ -193,3 +195,19 @@ def test_a_file_is_mhps_own_by_its_mark_not_by_its_names(tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "WEIGHTS", np.zeros((len(MHP_V1), 3, 1, 1), np.float32))
     path = write(tmp_path / "old.onnx", [None, 3, None, None], (None, 19, None, None), given="images")
     assert open_trained(path, {}).own
+
+
+@pytest.mark.parametrize(("side", "persons"), [(None, True), (64, False)])
+def test_persons_come_from_files_of_mhp_only(side, persons):
+    """Nobody knows whether the offsets of other files are in pixels of the image."""
+
+    def value(name, channels):
+        return SimpleNamespace(name=name, type="tensor(float)", shape=["n", channels, side, side])
+
+    outputs = [value("logits", 5), value("persons", 3)]
+    meta = SimpleNamespace(custom_metadata_map=MARK)
+    session = SimpleNamespace(
+        get_inputs=lambda: [value("images", 3)], get_outputs=lambda: outputs, get_modelmeta=lambda: meta
+    )
+    found = form_of(session, "a.onnx")
+    assert found.persons == found.own == persons and found.size == (None if side is None else (64, 64))

@@ -101,3 +101,20 @@ def test_a_resnet_has_a_level_per_block(model):
 def test_a_network_without_levels_refuses_the_option():
     with pytest.raises(OptionError, match=r"layer_decay: 0\.9 for a network without levels"):
         Optimizer(Tiny(config()), config(layer_decay=0.9))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "decays"),
+    [
+        ("grn.weight", (1, 1, 1, 8), False),
+        ("norm.bias", (8,), False),
+        ("model.level_embed.weight", (3, 8), False),
+        ("decoder.level_embed", (3, 8), False),
+        ("queries_features.weight", (9, 8), False),
+        ("persons.centre.out.weight", (1, 32, 1, 1), True),
+        ("linear.weight", (1, 8), True),
+        ("conv.weight", (8, 8, 3, 3), True),
+    ],
+)
+def test_adamw_decays_matrices_and_kernels_only(name, shape, decays):
+    assert Optimizer._decays(name, torch.zeros(shape), config(optimizer="adamw").optim) == decays

@@ -165,3 +165,19 @@ def test_a_weight_may_get_its_first_gradient_later_than_others(optimizer):
         loop.step()
     for ours, theirs in zip(network.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_ranks_average_statistics_but_no_constants():
+    network = torch.nn.BatchNorm2d(2)
+    network.register_buffer("scale", torch.full((3,), 0.1), persistent=False)
+
+    class Ranks:
+        world_size = 3
+
+        def sum(self, x):
+            return x * 6
+
+    constant = network.scale.clone()
+    Statistics(network, own=True).settle(Ranks())
+    assert torch.equal(network.scale, constant)
+    assert (network.running_var == 2).all()

@@ -98,3 +98,14 @@ def test_damaged_messages_are_refused(path):
     with pytest.raises(CheckpointError, match="nested too deeply"):
         read_external(field(7, deep), path, 100)
     assert read_external(b"", path, 100) == {}
+
+
+@pytest.mark.parametrize("tag", [b"\xea\x80\x80\x80\x10", b"\xea\x80\x80\x80\x80\x01", b"\x02"])
+def test_a_tag_that_onnxruntime_would_shorten_is_refused(path, tag):
+    entry = field(1, b"location") + field(2, b"../secret")
+    tensor = tag + bytes([len(entry)]) + entry
+    with pytest.raises(CheckpointError, match="a field without a valid number"):
+        read_external(field(7, field(5, tensor)), path, 100)
+    overlong = b"\xea\x80\x80\x80\x00" + bytes([len(entry)]) + entry  # field 13 for all readers
+    with pytest.raises(CheckpointError, match="expected a file name"):
+        read_external(field(7, field(5, overlong)), path, 100)

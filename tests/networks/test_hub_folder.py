@@ -89,6 +89,10 @@ FOREIGN = [
     ({"hidden_sizes": [8, 16, 16, 10**6]}, "hidden_sizes: 1000000; expected a whole number from 1 to 4096"),
     ({"depths": [1, 1, 10**6, 1]}, "depths: 1000000; expected a whole number from 1 to 64"),
     ({"depths": [64] * 4, "hidden_sizes": [4096] * 4}, "describes about"),
+    (
+        {"patch_sizes": [31] * 4, "hidden_sizes": [2048] * 4, "num_attention_heads": [1] * 4},
+        r"describes 1\.\de\+10 weights",
+    ),
     ({"hidden_sizes": [9, 16, 16, 25]}, "25 channels for 3 attention heads"),
     ({"depths": "1" * 4}, "expected a list of 4 whole numbers"),
     ({"depths": [1, 1, 1]}, "expected a list of 4 whole numbers"),
@@ -196,6 +200,7 @@ def test_the_preprocessing_follows_each_field(tmp_path):
         ({"size": {"height": 0, "width": 5}}, "size: .*from 32 to 4096"),
         ({"image_mean": [1, 2]}, "image_mean: .*3 numbers"),
         ({"image_std": [1, "a", 2]}, "image_std: a"),
+        ({"image_std": [0, 1, 1]}, "image_std: .*numbers above 0"),
         ({"rescale_factor": 0}, "rescale_factor: 0"),
         ({"do_center_crop": True}, "do_center_crop"),
     ]:

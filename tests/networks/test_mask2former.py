@@ -197,3 +197,11 @@ def test_persons_own_pixels_by_score_and_mask():
     masks[2, :, 1:6] = 6.0
     masks[2, :, :1] = -8.0  # an IoU of 1/2 with the first is no more than OVERLAP
     assert OVERLAP == 0.5 and len(person_maps(probability, masks, (8, 8))[0].unique()) == 4
+
+
+def test_masks_without_a_query_do_not_count(network):
+    queries, labels = network.config.num_queries, torch.zeros(2, 16, 16, dtype=torch.int64)
+    persons = torch.zeros(2, queries + 3, 16, 16, dtype=torch.uint8)
+    persons[0, :, 0, 0] = 1
+    amounts = network.amounts(labels, persons)
+    torch.testing.assert_close(amounts.tolist(), [queries + 1.0, queries + 1 + 0.1 * (queries - 1)])

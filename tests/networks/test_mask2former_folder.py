@@ -106,6 +106,14 @@ def test_what_a_folder_must_not_ask_for(tmp_path):
     for values, message in (
         ({"hidden_dim": 33}, "hidden_dim: 33; expected a multiple of"),
         ({"num_queries": 10**6}, "num_queries"),
+        (
+            {
+                **dict.fromkeys(("hidden_dim", "feature_size", "mask_feature_size"), 2048),
+                "decoder_layers": 64,
+                "dim_feedforward": 8192,
+            },
+            r"describes \d.* weights",
+        ),
         ({"backbone_config": None}, "has no backbone_config"),
         ({"backbone_config": {"model_type": "resnet"}}, "model_type is 'resnet'"),
         ({"backbone_config": {**OPTIONS["backbone_config"], "hidden_sizes": [8, 8, 16, 32]}}, "does not fit"),

@@ -16,7 +16,7 @@ transformers = pytest.importorskip("transformers", reason="transformers is not i
 from hub_folders import write  # noqa: E402
 
 from mhpmodels.networks.architecture import Architecture, build_network  # noqa: E402
-from mhpmodels.networks.hf.backbones import STAGES, backbone_config, build_backbone  # noqa: E402
+from mhpmodels.networks.hf.backbones import STAGES, backbone_config  # noqa: E402
 from mhpmodels.networks.levels import depth_factors  # noqa: E402
 
 TINY = {
@@ -68,7 +68,7 @@ def network(folder):
 @pytest.mark.parametrize("name", PYRAMIDS)
 def test_a_preset_has_the_size_of_the_paper(name):
     with torch.device("meta"):
-        backbone = build_backbone(name)
+        backbone = transformers.AutoBackbone.from_config(backbone_config(name))
     assert sum(p.numel() for p in backbone.parameters()) / 1e6 == pytest.approx(WEIGHTS[name], rel=0.01)
     assert len(backbone.channels) == 4
 
@@ -114,3 +114,16 @@ def test_weights_of_imagenet_come_from_a_folder(folder, tmp_path):
     if folder.name == "swin":
         with pytest.raises(CheckpointError, match="does not fit the network"):
             open_engine(config(folder, pretrained_base=str(write(tmp_path / "other", other, None))))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "is not a JSON object"),
+        ("x", "is not JSON"),
+        ('{"model_type": "swin", "window_size": 64, "depths": [64, 64, 64, 64]}', "describes .* weights"),
+    ],
+)
+def test_the_text_of_a_checkpoint_describes_a_network_of_a_sensible_size(text, message):
+    with pytest.raises(CheckpointError, match=rf"swin/config\.json.*{message}"):
+        backbone_config("swin", text)

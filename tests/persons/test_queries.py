@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mhpmodels.persons.grouping import group
-from mhpmodels.persons.queries import collect, find_people
+from mhpmodels.persons.queries import collect, find_people, has_background
 
 
 def slow(maps, labels, least):
@@ -51,3 +51,12 @@ def test_the_number_of_maps_says_who_finds_persons():
     found = find_people(logits, owned, labels)
     assert found.scores == (0.25,) and (found.persons == 1).all()
     assert find_people(logits, owned, np.zeros((20, 20), np.uint8)).scores == ()
+
+
+def test_a_network_without_background_keeps_persons_of_class_0():
+    maps = np.stack([np.ones((20, 20)), np.full((20, 20), 0.25)]).astype(np.float32)
+    labels = np.zeros((20, 20), np.uint8)
+    found = find_people(np.zeros((2, 20, 20), np.float32), maps, labels, background=False)
+    assert found.scores == (0.25,) and (found.persons == 1).all()
+    assert not has_background(("person", "bicycle"))
+    assert all(has_background(names) for names in ((), ("__background__", "a"), ("Background",), ("unlabeled",)))

@@ -23,8 +23,12 @@ MOMENTS = {
 }
 """State that each optimiser keeps per weight, by torch's names."""
 ADAMS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-TABLES = ("relative_position_bias_table", "position_embeddings")
-"""Ends of the names of weights that hold one number per position; adamw does not decay them, as in Swin's paper."""
+TABLES = (
+    *("relative_position_bias_table", "position_embeddings"),
+    *("level_embed", "level_embed.weight", "queries_embedder.weight", "queries_features.weight"),
+)
+"""Ends of the names of weights that hold numbers per position, level or query; adamw does not decay them, as in the
+papers of Swin and Mask2Former."""
 _NAMES = {
     str(list(kinds)): name
     for kinds, name in (
@@ -81,7 +85,9 @@ class Optimizer:
     def _decays(name: str, parameter: Tensor, optim: Optimization) -> bool:
         """Return whether weight decay applies to a parameter."""
         decoupled = optim.optimizer == "adamw"
-        return not ((optim.no_wd or decoupled) and parameter.ndim == 1) and not (decoupled and name.endswith(TABLES))
+        shape = parameter.shape
+        vector = len(shape) in (1, 4) and parameter.numel() == shape[-1]  # ConvNeXt V2 has norms of shape (1, 1, 1, C)
+        return not ((optim.no_wd or decoupled) and vector) and not (decoupled and name.endswith(TABLES))
 
     @property
     def gradients(self) -> list[Tensor]:

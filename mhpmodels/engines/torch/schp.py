@@ -38,7 +38,7 @@ def build_schp(tensors: Mapping[str, Tensor], path: str | Path) -> nn.Module:
     with torch.device("meta"):
         network = SCHP(classes)
     try:
-        fit(network, {name: tensor.float() for name, tensor in tensors.items()}, path, assign=True)
+        fit(network, tensors, path, assign=True)
     except CheckpointError as error:
         remedy = (
             "Pass the file as its authors published it (docs/weights.md); weights of a changed network need its own "

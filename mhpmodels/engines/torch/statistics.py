@@ -31,7 +31,9 @@ class Statistics:
         buffers = list(network.buffers())
         self._buffers = [buffer for buffer in buffers if id(buffer) not in collected]
         self._kept = [buffer.clone() for buffer in self._buffers]
-        self._own = [buffer for buffer in buffers if buffer.is_floating_point()] if own else []
+        saved = network.state_dict()  # others are constants, whose mean would differ by rounding
+        named = network.named_buffers() if own else ()
+        self._own = [buffer for name, buffer in named if name in saved and buffer.is_floating_point()]
 
     def keep(self) -> None:
         """Save the buffers before a forward pass."""

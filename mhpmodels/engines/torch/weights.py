@@ -20,8 +20,9 @@ from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.regular import open_regular
 from mhpdata.wording import to_open, to_write, unread, why
 from mhpmodels.config import PERSONS
-from mhpmodels.files.params import EARLIER, MAX_BYTES, START, read_params, to_torch_names
+from mhpmodels.files.params import EARLIER, START, read_params, to_torch_names
 from mhpmodels.networks.architecture import to_fit
+from mhpmodels.networks.torch_file import check_memory, load_tensors
 
 _OURS = (
     "Pass a .pt or .params file that mhp train, mhp convert, GluonCV or torch.save(network.state_dict(), FILE) wrote."
@@ -93,7 +94,7 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path, as
         network: network to change.
         tensors: tensors by name.
         place: path of the file, for error messages.
-        assign: let the network keep these tensors instead of copying them, for one on the device "meta".
+        assign: let the network keep these tensors, as float32, instead of copying them, for one on the device "meta".
 
     Raises:
         CheckpointError: names or shapes differ, a value is not a dense tensor of real numbers, or a number is
@@ -117,6 +118,8 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor], place: str | Path, as
         more = f" and {len(other) - 3} more" if len(other) > 3 else ""
         found = f"does not fit the network: {'; '.join(other[:3])}{more}"
         raise CheckpointError(place, found, "", to_fit(given, wanted))
+    if assign:
+        tensors = {name: tensor.float() for name, tensor in tensors.items() if name in wanted}
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(place, f"{name} has infinities or NaN", "finite numbers", EARLIER)
@@ -146,23 +149,18 @@ def _check_dense(tensors: Mapping[str, Any], place: str | Path) -> None:
                 "torch.save(network.state_dict(), FILE) does."
             )
             raise CheckpointError(place, f"{name} is {description}", "dense tensors of real numbers", remedy)
+        check_memory(name, value, place)
 
 
 def read_tensors(path: str | Path) -> Any:
     """Return the content of a file that ``write_tensors`` wrote, on the CPU. Raises CheckpointError."""
+    remedy = (
+        f"If this is a copy, copy {Path(path).name} again from its source; otherwise pass a file that "
+        "mhp train or torch.save wrote. If it holds more than tensors, numbers and text, save only the "
+        "weights: torch.save(network.state_dict(), FILE)."
+    )
     with _opened(path) as file:
-        if os.fstat(file.fileno()).st_size > MAX_BYTES:
-            raise CheckpointError(path, f"is larger than {MAX_BYTES} bytes", "weights", _OURS)
-        try:
-            return torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch's reader raises errors of many types
-            found, expected = "cannot be read: damaged, or not a torch file", "a file that torch.save wrote"
-            remedy = (
-                f"If this is a copy, copy {Path(path).name} again from its source; otherwise pass a file that "
-                "mhp train or torch.save wrote. If it holds more than tensors, numbers and text, save only the "
-                "weights: torch.save(network.state_dict(), FILE)."
-            )
-            raise CheckpointError(path, found, expected, remedy) from error
+        return load_tensors(file, path, remedy)
 
 
 def _opened(path: str | Path) -> BinaryIO:

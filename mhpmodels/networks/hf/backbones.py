@@ -5,11 +5,13 @@ Weights that the maps do not depend on, such as Swin's last norm, are frozen: DD
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from mhpmodels.networks.hf.library import fields_of, import_transformers, make_config
+from mhpmodels.hub_folder import CONFIG
+from mhpmodels.networks.hf.library import check_size, fields_of, import_transformers, make_config
 from mhpmodels.networks.hf.pretrained import load_base
 
 KINDS = ("swin", "convnextv2")
@@ -29,22 +31,10 @@ def backbone_config(backbone: str, described: str | None = None) -> Any:
         CheckpointError: the folder describes another network, or one of absurd sizes.
         MissingError: transformers is not installed.
     """
-    return make_config(fields_of(backbone, described, KINDS), out_features=list(STAGES))
-
-
-def build_backbone(backbone: str, described: str | None = None) -> Any:
-    """Build a backbone with weights drawn from torch's global generator.
-
-    Args:
-        backbone, described: as for ``backbone_config``.
-
-    Returns:
-        A module with an attribute ``channels``, which maps images to an object with ``feature_maps``.
-
-    Raises:
-        CheckpointError, MissingError: as for ``backbone_config``.
-    """
-    return frozen(import_transformers().AutoBackbone.from_config(backbone_config(backbone, described)))
+    config = make_config(fields_of(backbone, described, KINDS), out_features=list(STAGES))
+    if described is not None:
+        check_size(import_transformers().AutoBackbone.from_config, config, Path(backbone) / CONFIG)
+    return config
 
 
 def frozen(backbone: nn.Module) -> nn.Module:
@@ -70,7 +60,7 @@ def levels_of(backbone: Any, name: str) -> tuple[tuple[str, ...], ...]:
     What changes the size between two stages belongs to the block after it, the norm of a map to the block before it.
 
     Args:
-        backbone: what ``build_backbone`` returned.
+        backbone: transformers' backbone.
         name: its name in the network.
     """
     swin = backbone.config.model_type == "swin"

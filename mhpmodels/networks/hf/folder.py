@@ -118,6 +118,8 @@ def preprocessing_of(content: Mapping[str, Any], place: Path) -> Preprocessing:
     if content.get("do_normalize", True):
         mean = _three(content.get("image_mean", list(MEAN)), f"{place}, image_mean")
         deviation = _three(content.get("image_std", list(DEVIATION)), f"{place}, image_std")
+        if min(deviation) <= 0:
+            raise CheckpointError(f"{place}, image_std", f"{list(deviation)}", "3 numbers above 0", _COPY)
     size = _size(content.get("size", 512), f"{place}, size") if content.get("do_resize", True) else None
     return Preprocessing(mean=_scaled(mean, scale), deviation=_scaled(deviation, scale), size=size, multiple=32)
 

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mhpdata.errors import MissingError
+from mhpdata.errors import CheckpointError, MissingError
 from mhpdata.fields import parse_json
+from mhpdata.wording import error_in_words
 from mhpmodels.hub_folder import CONFIG
-from mhpmodels.networks.hf.described import take_fields
+from mhpmodels.networks.hf.described import MAX_WEIGHTS, take_fields
 from mhpmodels.networks.hf.presets import PRESETS
 
 
@@ -37,11 +38,18 @@ def fields_of(backbone: str, described: str | None, kinds: tuple[str, ...]) -> d
         kinds: values of ``model_type`` that the caller can use.
 
     Raises:
-        CheckpointError: as for ``take_fields``.
+        CheckpointError: ``described`` is no JSON object, or as for ``take_fields``.
     """
     if described is None:
         return dict(PRESETS[backbone])
-    return take_fields(parse_json(described), Path(backbone) / CONFIG, kinds)
+    place, remedy = Path(backbone) / CONFIG, "Pass the checkpoint as mhp train wrote it; its config keeps this text."
+    try:
+        content = parse_json(described)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(place, f"is not JSON ({error_in_words(error)})", "a JSON object", remedy) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(place, "is not a JSON object", "one that describes a network", remedy)
+    return take_fields(content, place, kinds)
 
 
 def make_config(fields: dict[str, Any], **more: Any) -> Any:
@@ -49,6 +57,24 @@ def make_config(fields: dict[str, Any], **more: Any) -> Any:
     fields = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
     kind = fields.pop("model_type")
     return import_transformers().AutoConfig.for_model(kind, **{**fields, **more})
+
+
+def check_size(kind: Any, config: Any, place: object) -> None:
+    """Raise CheckpointError if a config describes more numbers than any published network, before any are allocated.
+
+    Args:
+        kind: class of transformers, or function, that builds the network from the config.
+        config: the config.
+        place: path of its file, for error messages.
+    """
+    import torch
+
+    with torch.device("meta"), silent():
+        network = kind(config)
+    numbers = sum(x.numel() for x in (*network.parameters(), *network.buffers()))
+    if numbers > MAX_WEIGHTS:
+        remedy = "Check the file; no published network of this kind is as large."
+        raise CheckpointError(place, f"describes {numbers:.2g} weights", f"at most {MAX_WEIGHTS:.2g}", remedy)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from mhpmodels.config import PERSONS
 from mhpmodels.hub_folder import CONFIG
 from mhpmodels.networks.backbones.backbone import Outputs
 from mhpmodels.networks.hf.described import take_fields
-from mhpmodels.networks.hf.library import fields_of, import_transformers, make_config
+from mhpmodels.networks.hf.library import check_size, fields_of, import_transformers, make_config
 from mhpmodels.networks.hf.pretrained import load_base, load_model
 from mhpmodels.networks.hf.tensors import read_tensors
 from mhpmodels.networks.norm import BatchNorm
@@ -117,7 +117,10 @@ def build_segformer(backbone: str, classes: int, dropout: float, described: str 
         MissingError: transformers is not installed.
     """
     config = make_config(fields_of(backbone, described, KINDS), num_labels=classes, classifier_dropout_prob=dropout)
-    return SegFormer(import_transformers().SegformerForSemanticSegmentation(config))
+    kind = import_transformers().SegformerForSemanticSegmentation
+    if described is not None:
+        check_size(kind, config, Path(backbone) / CONFIG)
+    return SegFormer(kind(config))
 
 
 def open_segformer(content: Mapping[str, Any], classes: int, folder: Path) -> SegFormer:
@@ -133,4 +136,5 @@ def open_segformer(content: Mapping[str, Any], classes: int, folder: Path) -> Se
     """
     config = make_config(take_fields(content, folder / CONFIG, KINDS), num_labels=classes)
     kind = import_transformers().SegformerForSemanticSegmentation
+    check_size(kind, config, folder / CONFIG)
     return SegFormer(load_model(kind, config, read_tensors(folder), folder))

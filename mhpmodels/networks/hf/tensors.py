@@ -24,6 +24,7 @@ from mhpdata.filesystem.regular import open_regular
 from mhpdata.wording import counted, unread
 from mhpmodels.files.params import MAX_BYTES
 from mhpmodels.hub_folder import WEIGHTS, read_object
+from mhpmodels.networks.torch_file import check_memory, load_tensors
 
 MOST_FILES = 1000
 _COPY = "Copy the file again from its source."
@@ -40,8 +41,10 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
         names = _names(folder, name)
         if names:
             tensors: dict[str, Tensor] = {}
+            left = MAX_BYTES
             for part in names:
                 path = _inside(folder, part)
+                left -= _size(path, left)
                 tensors |= {key: _checked(key, tensor, path) for key, tensor in read(path).items()}
             return tensors
     expected = f"{' or '.join(WEIGHTS)}, or an index of several such files"
@@ -70,20 +73,26 @@ def _names(folder: Path, name: str) -> list[str]:
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """Return the path of a file; raise CheckpointError if it leads out of the folder, or is too large."""
+    """Return the path of a file; raise CheckpointError if it leads out of the folder."""
     path, home = folder / name, folder.resolve()
     allowed = [home, home.parents[1] / "blobs"] if home.parent.name == "snapshots" else [home]
     if not any(path.resolve().is_relative_to(one) for one in allowed):
         raise CheckpointError(path, f"is a link to {path.resolve()}", "a file in the folder", "Copy the file itself.")
+    return path
+
+
+def _size(path: Path, left: int) -> int:
+    """Return the size of a file in bytes; raise CheckpointError if it is larger than what is left for the folder."""
     try:
         descriptor = open_regular(path)
     except OSError as error:
         raise CheckpointError(path, unread(error), "weights", _COPY) from error
     size = os.fstat(descriptor).st_size
     os.close(descriptor)
-    if size > MAX_BYTES:
-        raise CheckpointError(path, f"is larger than {MAX_BYTES} bytes", "weights", _COPY)
-    return path
+    if size > left:
+        found = f"is larger than the {left} bytes left for it"
+        raise CheckpointError(path, found, f"at most {MAX_BYTES} bytes of weights in a folder", _COPY)
+    return size
 
 
 def _safe(path: Path) -> dict[str, Any]:
@@ -97,20 +106,18 @@ def _safe(path: Path) -> dict[str, Any]:
 
 
 def _pickled(path: Path) -> dict[str, Any]:
+    remedy = f"{_COPY} If it holds more than tensors, numbers and text, convert it to safetensors."
     with os.fdopen(open_regular(path), "rb") as file:
-        try:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch's reader raises errors of many types
-            remedy = f"{_COPY} If it holds more than tensors, numbers and text, convert it to safetensors."
-            raise CheckpointError(path, "cannot be read", "tensors that torch.save wrote", remedy) from error
+        content = load_tensors(file, path, remedy)
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise CheckpointError(path, "holds no named tensors", "a state dict", _COPY)
     return content
 
 
 def _checked(name: str, tensor: Any, path: Path) -> Tensor:
-    if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_complex():
+    if not isinstance(tensor, Tensor) or tensor.layout != torch.strided or tensor.is_complex() or tensor.is_meta:
         raise CheckpointError(path, f"{name} is no dense tensor of real numbers", "one", _COPY)
+    check_memory(name, tensor, path)
     if not tensor.is_floating_point():
         return tensor
     tensor = tensor.float()

@@ -10,7 +10,7 @@ from mhpdata.errors import CheckpointError
 from mhpmodels.hub_folder import CONFIG
 from mhpmodels.networks.hf.backbones import KINDS, STAGES
 from mhpmodels.networks.hf.described import take_fields
-from mhpmodels.networks.hf.library import import_transformers, make_config, silent
+from mhpmodels.networks.hf.library import check_size, import_transformers, make_config, silent
 from mhpmodels.networks.hf.pretrained import load_model
 from mhpmodels.networks.hf.tensors import read_tensors
 
@@ -42,6 +42,7 @@ def open_inner(content: Mapping[str, Any], classes: int, folder: Path) -> Any:
     with silent():
         config = make_config({**fields, "backbone_config": backbone, "num_labels": classes})
     kind = import_transformers().Mask2FormerForUniversalSegmentation
+    check_size(kind, config, place)
     return load_model(kind, config, read_tensors(folder), folder, optional=("criterion.",))
 
 

@@ -99,12 +99,21 @@ class Mask2Former(LossNetwork):
         return (torch.stack(scores),), torch.stack(maps)
 
     def amounts(self, labels: Tensor, persons: Tensor | None) -> Tensor:
-        """Return the number of masks, and the sum of the weights of the queries' classes: float64 (2,)."""
+        """Return the number of masks with a query, and the sum of the weights of the queries' classes: float64 (2,).
+
+        Of an image with more masks than queries, the masks that match best get one; the sum of the weights takes the
+        mean over its masks, as the queries are matched only in the loss.
+        """
         weights = self._weights.to(labels.device, torch.float64)
-        classes = [targets_of(*image, self.labels).classes for image in self._images(labels, persons)]
-        wanted = torch.cat(classes)
-        nothing = weights[-1] * max(0, self.config.num_queries * len(labels) - len(wanted))
-        return torch.stack([weights.new_tensor(float(len(wanted))), weights[wanted].sum() + nothing])
+        total, queries = weights.new_zeros(2), self.config.num_queries
+        for image in self._images(labels, persons):
+            wanted = weights[targets_of(*image, self.labels).classes]
+            count = min(queries, len(wanted))
+            share = count / max(1, len(wanted))
+            total += torch.stack(
+                [weights.new_tensor(float(count)), wanted.sum() * share + weights[-1] * (queries - count)]
+            )
+        return total
 
     def loss(self, outputs: Any, labels: Tensor, persons: Tensor | None, amounts: list[float]) -> Tensor:
         """Return the sum of the losses of all layers; see LossNetwork."""
