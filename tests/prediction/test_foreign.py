@@ -82,7 +82,7 @@ def test_predictions_are_written_in_the_networks_label_set_or_in_another(weights
     own = run(predict_command, "--checkpoint", weights, "--out", tmp_path / "own", tmp_path / "a.png")
     assert own.exit_code == 0, own.output
     assert "Network: schp-atr, 18 classes of atr; input 65 x 65, pad, BGR" in own.stdout
-    assert "Licence: MIT for the code" in own.stdout
+    assert "Licence: code MIT; none stated for the weights" in own.stdout
     engine = open_trained(weights, {})
     labels = inference_of(engine, ())(image).argmax(0)
     engine.close()
