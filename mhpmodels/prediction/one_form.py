@@ -41,12 +41,15 @@ def other_form(out: Folder, names: Sequence[str], persons: bool, overwrite: bool
     """
     if isinstance(out, Address):
         first = [f"{name}.png" for name in names[:1]]
-        keys = first if persons else [RESULTS, *(f"{SEGMENTS}/{name}" for name in first)]
-        for address in (out / key for key in keys):
+        for address in (
+            [out / name for name in first] if persons else [out / RESULTS, *(out / SEGMENTS / name for name in first)]
+        ):
             if look_if_there(address, stopped) is not None:
                 raise _mixed(out, address, persons, "Choose another --out, or delete these objects.")
         return []
     again = set(names)
+    if not out.is_dir():
+        return []
     found = _maps_in(out) if persons else [*_results_in(out), *_maps_in(out / SEGMENTS), *_maps_in(out / TAGS)]
     if found and not overwrite:
         raise _mixed(out, found[0], persons, "Choose another --out, or pass --overwrite to delete these files.")
@@ -84,6 +87,6 @@ def _results_in(folder: Path) -> list[Path]:
 
 def _maps_in(folder: Path) -> list[Path]:
     """Return the label maps in a folder that mhp wrote, in order."""
-    if not folder.is_dir() or (folder.name in (SEGMENTS, TAGS) and not is_folder(folder)):
+    if folder.name in (SEGMENTS, TAGS) and not is_folder(folder):
         return []
     return [path for path in sorted(folder.glob("*.png")) if is_label_map(head(path, _HEAD) or b"")]

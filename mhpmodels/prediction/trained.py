@@ -24,6 +24,7 @@ from mhpmodels.engines.onnx import SUFFIX
 from mhpmodels.files import checkpoint
 from mhpmodels.files.checkpoint import Checkpoint
 from mhpmodels.inference.pieces import SCALES, WINDOW, Inference
+from mhpmodels.models import MODELS
 from mhpmodels.networks.preprocessing import IMAGENET, Preprocessing
 from mhpmodels.prediction.foreign import Hints, labels_of_network, open_foreign, open_onnx
 from mhpmodels.prediction.hub import open_hub
@@ -71,6 +72,7 @@ def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19
             expected = f"{trained.config.value(name)}, from the JSON beside {trained.weights}"
             remedy = "Omit the option; the value is read from the checkpoint."
             raise OptionError(name, f"{given[name]}", expected, remedy)
+    _check_engine(trained, given.get("engine"))
     one_device = {"ngpus": min(trained.config.machine.ngpus, 1)}
     return trained.weights, trained.config.changed(**{**_devices({**one_device, **given}), **one_device, **given})
 
@@ -82,6 +84,17 @@ def best_of_run(folder: Path) -> Checkpoint:
         CheckpointError: the folder has no complete checkpoint.
     """
     return checkpoint.best(folder) or checkpoint.read(folder)
+
+
+def _check_engine(trained: Checkpoint, engine: str | None) -> None:
+    """Raise OptionError if the caller chose an engine that does not have the network of a checkpoint."""
+    network, own = trained.config.network, trained.config.machine.engine
+    has = network.model not in MODELS or engine in MODELS[network.model].engines
+    if engine in (None, own) or (has and not network.persons):
+        return
+    heads = " with heads of persons" * (network.persons and not network.queries)
+    found = f"{engine}, for {trained.weights}, which holds {network.model}{heads}"
+    raise OptionError("engine", found, own, "Omit --engine; the checkpoint names it.")
 
 
 def _devices(given: Mapping[str, Any]) -> dict[str, int]:
@@ -110,6 +123,10 @@ def open_trained(
         CheckpointError, OptionError: as for ``trained_config``, or the weights belong to another network.
     """
     if Path(path).suffix == SUFFIX:
+        for name, own in (("engine", None), ("dtype", "float32")):
+            if given.get(name, own) != own:
+                found = f"{given[name]}, for {path}, which onnxruntime runs as it is"
+                raise OptionError(name, found, "no such option", f"Omit --{name}.")
         return open_onnx(path, TrainConfig.of(**{**_devices(given), **given}), hints)
     foreign = open_foreign(check_path("checkpoint", path), given, hints)
     if foreign is None:

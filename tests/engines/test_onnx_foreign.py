@@ -167,3 +167,18 @@ def test_a_network_that_describes_itself_takes_no_hints(tmp_path):
     assert label_table_of(open_trained(path, {})).labels.names == MHP_V1.names[:18]
     with pytest.raises(OptionError, match="the network describes itself"):
         open_trained(path, {}, hints=Hints(labels="atr"))
+
+
+def test_one_channel_is_no_logits(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "WEIGHTS", WEIGHTS[:1])
+    path = write(tmp_path / "a.onnx", [None, 3, None, None], (None, 1, None, None))
+    with pytest.raises(CheckpointError, match=r"logits of one channel.*not the labels"):
+        open_trained(path, {}, hints=Hints(labels="atr"))
+
+
+@pytest.mark.parametrize("given", [{"engine": "mxnet"}, {"engine": "torch"}, {"dtype": "float16"}])
+def test_options_that_onnxruntime_cannot_follow_are_refused(tmp_path, given):
+    path = write(tmp_path / "a.onnx", [None, 3, None, None])
+    ((name, value),) = given.items()
+    with pytest.raises(OptionError, match=rf"{name}: {value}, for .*a\.onnx.*Omit --{name}"):
+        open_trained(path, given, hints=Hints(labels="atr"))
