@@ -23,7 +23,7 @@ from mhpdata.errors import CheckpointError
 from mhpdata.filesystem.regular import open_regular
 from mhpdata.wording import counted, unread
 from mhpmodels.files.params import MAX_BYTES
-from mhpmodels.hub_folder import WEIGHTS, read_object
+from mhpmodels.hub_folder import WEIGHTS, check_inside, read_object
 
 MOST_FILES = 1000
 _COPY = "Copy the file again from its source."
@@ -71,10 +71,8 @@ def _names(folder: Path, name: str) -> list[str]:
 
 def _inside(folder: Path, name: str) -> Path:
     """Return the path of a file; raise CheckpointError if it leads out of the folder, or is too large."""
-    path, home = folder / name, folder.resolve()
-    allowed = [home, home.parents[1] / "blobs"] if home.parent.name == "snapshots" else [home]
-    if not any(path.resolve().is_relative_to(one) for one in allowed):
-        raise CheckpointError(path, f"is a link to {path.resolve()}", "a file in the folder", "Copy the file itself.")
+    path = folder / name
+    check_inside(path)
     try:
         descriptor = open_regular(path)
     except OSError as error:
