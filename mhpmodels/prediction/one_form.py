@@ -21,8 +21,8 @@ from mhpdata.remote.writing import look_if_there
 from mhpdata.wording import writing
 from mhpmodels.files.png import is_label_map
 from mhpmodels.persons.person_list import RESULTS, SEGMENTS, TAGS, is_list
+from mhpmodels.prediction.files import HEAD
 
-_HEAD = 1024
 _FORMS = {False: "label maps without persons", True: "predictions with persons"}
 
 
@@ -81,7 +81,7 @@ def _mixed(out: Folder, path: Folder, persons: bool, remedy: str) -> OutputError
 
 def _results_in(folder: Path) -> list[Path]:
     """Return the list of persons in a folder, if there is one that mhp may have written."""
-    start = head(folder / RESULTS, _HEAD)
+    start = head(folder / RESULTS, HEAD)
     return [] if start is None or not is_list(start) else [folder / RESULTS]
 
 
@@ -89,4 +89,4 @@ def _maps_in(folder: Path) -> list[Path]:
     """Return the label maps in a folder that mhp wrote, in order."""
     if folder.name in (SEGMENTS, TAGS) and not is_folder(folder):
         return []
-    return [path for path in sorted(folder.glob("*.png")) if is_label_map(head(path, _HEAD) or b"")]
+    return [path for path in sorted(folder.glob("*.png")) if is_label_map(head(path, HEAD) or b"")]
