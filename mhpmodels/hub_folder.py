@@ -6,8 +6,9 @@
     FOLDER/model.safetensors                  weights, or several such files and an index      mhpmodels.networks.hf
     FOLDER/pytorch_model.bin                  the same in torch's form
 
-The rule: the folder is untrusted. The text is parsed and its size checked here; ``mhpmodels.networks.hf.described``
-takes known fields from it and checks their values.
+The rule: the folder is untrusted. No link leads out of it, except to the cache that the hub's own program keeps. The
+text is parsed and its size checked here; ``mhpmodels.networks.hf.described`` takes known fields from it and checks
+their values.
 """
 
 from __future__ import annotations
@@ -33,8 +34,33 @@ def read_config(folder: str | Path) -> str:
     return json.dumps(read_object(Path(folder).expanduser() / CONFIG), separators=(",", ":"))
 
 
+def check_whole(path: Path) -> None:
+    """Raise CheckpointError if a path is one file of such a folder, which is passed as a whole."""
+    file = path.name == CONFIG or path.suffix == ".safetensors" or path.name in WEIGHTS
+    if file and path.is_file() and (path.parent / CONFIG).is_file():
+        found = "is one file of a folder in the form of Hugging Face's hub"
+        raise CheckpointError(path, found, "the folder", f"Pass the folder: {path.parent}.")
+
+
+def check_run(folder: Path) -> None:
+    """Raise CheckpointError if a folder is in the form of Hugging Face's hub, where a run of mhp train is wanted."""
+    if (folder / CONFIG).is_file() and not any(folder.glob("epoch_*.json")):
+        found = "is a folder in the form of Hugging Face's hub, whose files mhp neither converts nor describes"
+        remedy = f"Predict with it: mhp predict --checkpoint {folder}."
+        raise CheckpointError(folder, found, "weights, or the folder of a run of mhp train", remedy)
+
+
+def check_inside(path: Path) -> None:
+    """Raise CheckpointError if a file of the folder is a link out of it, other than to the cache of the hub."""
+    home = path.parent.resolve()
+    allowed = [home, home.parents[1] / "blobs"] if home.parent.name == "snapshots" else [home]
+    if not any(path.resolve().is_relative_to(one) for one in allowed):
+        raise CheckpointError(path, f"is a link to {path.resolve()}", "a file in the folder", "Copy the file itself.")
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file of the folder. Raises CheckpointError."""
+    check_inside(path)
     expected = f"{path.name} as transformers' save_pretrained writes it"
     remedy = "Pass the folder of a model in the form of Hugging Face's hub, which holds this file."
     try:

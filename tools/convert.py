@@ -17,11 +17,12 @@ Examples:
   mhp convert runs/mhp/icnet/resnet50 icnet.onnx      the run's best checkpoint; needs the extra onnx (docs/install.md)
   mhp convert --info icnet.onnx                       data, licences and commands that the weights come from
 
-The suffix of OUT selects the format. A run folder stands for its best checkpoint. In a .pt file the weights may
-lie under "state_dict", and their names may begin with "module.", as DistributedDataParallel saves them. Conversion
-between .params and .pt is exact to the last bit. An .onnx file takes float32 RGB images (N, 3, H, W) with sides of at
-least 32, normalised as (value / 255 - mean) / (standard deviation) with mean 0.485, 0.456, 0.406 and standard
-deviation 0.229, 0.224, 0.225; it is kept only if its output in onnxruntime agrees with PyTorch's.
+The suffix of OUT selects the format. A run folder stands for its best checkpoint. In a .pt file the weights may lie
+under "state_dict", and their names may begin with "module.", as DistributedDataParallel saves them. Conversion
+between .params and .pt is exact to the last bit; a .params file holds ICNet or PSPNet without heads of persons. An
+.onnx file takes float32 RGB images (N, 3, H, W) with sides of at least 32, normalised as (value / 255 - mean) /
+(standard deviation) with mean 0.485, 0.456, 0.406 and standard deviation 0.229, 0.224, 0.225; it is kept only if its
+output in onnxruntime agrees with PyTorch's.
 """
 
 

@@ -142,6 +142,8 @@ class Command(Ended):
         """Return what to do after an interruption."""
         if isinstance(self.resumes, bool):
             return f"{_AGAIN} to resume." if self.resumes else f"{_AGAIN}."
+        if ctx.params.get("persons") and not ctx.params.get("overwrite"):
+            return f"{_AGAIN} with --overwrite."  # the list of persons is written at the end
         if ctx.params[self.resumes.strip("-")]:
             return f"{_AGAIN} to resume."
         return f"{_AGAIN}." if ctx.params.get("overwrite") else f"{_AGAIN} with {self.resumes} to resume."

@@ -19,7 +19,7 @@ from mhpdata.label_sets.table import LabelTable
 from mhpdata.wording import to_open, unread
 from mhpmodels.config import PERSONS
 from mhpmodels.engines.engine import install
-from mhpmodels.engines.onnx_form import PROBED, form_of
+from mhpmodels.engines.onnx_form import EXPORT, PROBED, WANTED, form_of
 from mhpmodels.files.onnx_external import read_external
 from mhpmodels.files.onnx_names import names_classes, read_notes, read_origins
 from mhpmodels.files.params import MAX_BYTES
@@ -89,7 +89,10 @@ class OnnxEngine:
         self.named, self.provenance = names_classes(notes), read_origins(notes, path)
         if self._form.persons:  # only torch exports such networks
             config = config.changed(engine="torch", persons=True)
-        self.config = read_notes(config.changed(classes=self._form.classes or self._count()), notes, path)
+        classes = self._form.classes or self._count()
+        if classes < 2:
+            raise CheckpointError(path, f"returns {self._form.logits} of one channel", WANTED, EXPORT)
+        self.config = read_notes(config.changed(classes=classes), notes, path)
 
     labels: LabelTable | None
 

@@ -67,11 +67,11 @@ def form_of(session: Any, place: object) -> OnnxForm:
     right = len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].type in FLOATS
     right = right and (inputs[0].shape[1] == 3 or not isinstance(inputs[0].shape[1], int))
     if not right or logits is None:
-        raise CheckpointError(place, found, "one input of images (N, 3, H, W), and logits (N, classes, H, W)", _EXPORT)
+        raise CheckpointError(place, found, WANTED, EXPORT)
     batch, _, height, width = inputs[0].shape
     sides = [side if isinstance(side, int) else None for side in (height, width)]
     if (sides[0] is None) != (sides[1] is None) or (isinstance(batch, int) and batch != 1):
-        raise CheckpointError(place, found, "one image or any number, with both sides fixed or both free", _EXPORT)
+        raise CheckpointError(place, found, "one image or any number, with both sides fixed or both free", EXPORT)
     names = [one.name for one in outputs]
     size = (int(height), int(width)) if sides[0] is not None else None
     own = inputs[0].name == IMAGES and size is None and names in ([LOGITS], [LOGITS, PERSONS])
@@ -93,7 +93,8 @@ def _listed(values: Any) -> str:
     return ", ".join(f"{one.name} {one.type} {one.shape}" for one in values) or "none"
 
 
-_EXPORT = (
+WANTED = "one input of images (N, 3, H, W), and logits (N, classes, H, W)"
+EXPORT = (
     "Export the network again with one image as its input and its logits as output, not the labels: mhp convert, "
     "torch.onnx.export."
 )

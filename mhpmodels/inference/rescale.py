@@ -23,7 +23,7 @@ Logits = NDArray[np.float32]
 
 NOT_FINITE = (
     "Pass --dtype float32; if it is float32 already, pass an earlier checkpoint, or in training start a new run with "
-    "a tenth of the --lr."
+    "a tenth of the --lr. For weights of another program, check --preprocessing, or export them again as float32."
 )
 """Remedy for a network that returns NaN."""
 

@@ -36,6 +36,8 @@ class Preprocessing:
         size: (height, width) of the input in pixels; None if the network takes any multiple of ``multiple``.
         fit: one of FITS; only used with a size.
         multiple: input sides are multiples of this, in pixels; only used without a size.
+        short: short side to which images are resized by default, in pixels; 0 for their own size, None if the network
+            does not say; only used without a size.
 
     Raises:
         OptionError: a value is out of range.
@@ -47,6 +49,7 @@ class Preprocessing:
     size: tuple[int, int] | None = None
     fit: str = FITS[0]
     multiple: int = 8
+    short: int | None = None
 
     def __post_init__(self) -> None:
         for name, values, right in (
@@ -62,6 +65,8 @@ class Preprocessing:
             raise OptionError("preprocessing, fit", repr(self.fit), either(FITS), _CORRECT)
         if not 0 < self.multiple <= MOST_SIDE:
             raise OptionError("preprocessing, multiple", f"{self.multiple}", f"1 to {MOST_SIDE}", _CORRECT)
+        if self.short is not None and not 0 <= self.short <= MOST_SIDE:
+            raise OptionError("preprocessing, short", f"{self.short}", f"0 to {MOST_SIDE}", _CORRECT)
 
     def normalise(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return images as the network takes them, float32 (N, 3, H, W), C-contiguous.
@@ -76,11 +81,12 @@ class Preprocessing:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the values for logs and reports, as JSON types."""
+        free = "" if self.short is None else f"short side {self.short}, " if self.short else "of the image's own size, "
         return {
             "mean": list(self.mean),
             "deviation": list(self.deviation),
             "channels": "BGR" if self.bgr else "RGB",
-            "size": f"multiples of {self.multiple}" if self.size is None else list(self.size),
+            "size": f"{free}multiples of {self.multiple}" if self.size is None else list(self.size),
             "fit": None if self.size is None else self.fit,
         }
 

@@ -7,6 +7,7 @@ The provenance of the weights goes with them: inside an ``.onnx`` file, and in a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mhpdata.errors import CheckpointError, MhpError, MissingError, OptionError
 from mhpdata.filesystem.atomic import replacing
 from mhpdata.options import check_path
 from mhpdata.wording import either, to_write
+from mhpmodels.config import PERSONS
 from mhpmodels.engines.engine import install
 from mhpmodels.engines.onnx_form import MARK
 from mhpmodels.files import checkpoint
@@ -87,8 +89,22 @@ def _convert(source: Path, out: Path, suffix: str) -> Provenance:
     elif suffix == ".onnx":
         _export(source, tensors, out, provenance)
     else:
+        _check_params(source, tensors)
         write_params(out, to_gluon_names({name: _array(name, tensor, source) for name, tensor in tensors.items()}))
     return provenance
+
+
+def _check_params(source: Path, tensors: Mapping[str, Any]) -> None:
+    """Raise CheckpointError for a network that MXNet cannot read: one of torch only, or with heads of persons."""
+    config = checkpoint.read(source).config if source.with_suffix(".json").exists() else None
+    persons = any(name.startswith(f"{PERSONS}.") for name in tensors)
+    model = "a network" if config is None else config.network.model
+    if not persons and model not in HUGGING_FACE:
+        return
+    remedy = f"Write {source.stem}.pt instead"
+    remedy += "." if model in HUGGING_FACE else f", or {source.stem}.onnx for prediction."
+    found = f"holds {model}{' with heads of persons' * persons}, which no reader of .params files has"
+    raise CheckpointError(source, found, f"{either(tuple(GLUONCV))} without heads of persons", remedy)
 
 
 def _array(name: str, tensor: Any, source: Path) -> Any:

@@ -25,7 +25,8 @@ from mhpmodels.files.png import is_label_map
 from mhpmodels.persons.person_list import RESULTS, is_list
 
 _REMEDY = "Pass --keep to write only missing files, --overwrite to replace all files, or choose another --out."
-_HEAD = 1024
+HEAD = 1024
+"""Number of bytes that tell whether a file is one of mhp's."""
 _AT_ONCE = 16
 """Maximum number of images whose files are being written to object storage."""
 
@@ -68,7 +69,7 @@ class LocalFiles:
             assert isinstance(path, Path)
             check_free(path, allowed, _REMEDY)
             if path.exists():
-                start = head(path, _HEAD) or b""
+                start = head(path, HEAD) or b""
                 if (path in maps and not is_label_map(start)) or (path.name == RESULTS and not is_list(start)):
                     raise path_in_the_way(path, "or choose another --out")
                 found.add(path)
@@ -147,7 +148,7 @@ def _start_of(address: Address) -> bytes | None:
     version = look_if_there(address, stopped)
     if version is None:
         return None
-    size = min(version.size, _HEAD)
+    size = min(version.size, HEAD)
     return bytes(read_range(address, 0, size, version, stopped)) if size else b""
 
 

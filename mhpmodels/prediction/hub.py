@@ -12,7 +12,7 @@ from mhpdata.label_sets.built_in import NAMES, table_of
 from mhpdata.label_sets.naming import table_of_names, table_of_outputs
 from mhpdata.label_sets.table import LabelTable
 from mhpmodels.engines.engine import ForeignPredictor, install
-from mhpmodels.hub_folder import CONFIG
+from mhpmodels.hub_folder import CONFIG, check_whole
 from mhpmodels.networks.known import PRESETS, foreign_facts
 from mhpmodels.prediction.foreign import Hints, foreign_config
 
@@ -26,10 +26,12 @@ def open_hub(path: Path, given: Mapping[str, Any], hints: Hints) -> ForeignPredi
         hints: what the folder does not say.
 
     Raises:
-        CheckpointError: a file is missing or damaged, the architecture is unknown, or the weights do not fit it.
+        CheckpointError: a file is missing or damaged, the architecture is unknown, or the weights do not fit it; or
+            the path is one file of a folder.
         OptionError: a label set is needed and was not given, or does not fit.
         EngineError, MissingError: torch or transformers is not installed, or unusable on this machine.
     """
+    check_whole(path)
     if not (path / CONFIG).is_file():
         return None
     try:

@@ -13,7 +13,8 @@ With ``persons`` in the official form of submissions, which mhp score reads::
     out/results.txt               written last: each image's persons and their scores
     out/pictures/0001.jpg         the persons are outlined
 
-The label PNG of an image is written last: where it exists, the image is done.
+The label PNG of an image is written last: where it exists, the image is done. A folder never holds both forms
+(``mhpmodels.prediction.one_form``).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from mhpmodels.persons.grouping import People
 from mhpmodels.persons.person_list import RESULTS, SEGMENTS, TAGS, line_of
 from mhpmodels.prediction.files import files_at
 from mhpmodels.prediction.inputs import Input
+from mhpmodels.prediction.one_form import other_form, remove_files
 from mhpmodels.prediction.options import Options
 
 PICTURES = "pictures"
@@ -72,6 +74,7 @@ class Outputs:
         paths = [*self._maps.values(), *self._tags.values(), *self._overlays.values(), *self._legend, *self._results]
         found = self._files.check(paths, maps, options.overwrite or options.keep)
         self._kept = found if options.keep else set[Folder]()
+        self._others = other_form(out, list(self._maps), options.persons, options.overwrite)
 
     def missing(self, name: str) -> bool:
         """Return whether a file of an image has still to be written."""
@@ -88,6 +91,7 @@ class Outputs:
         pictures = [self._out / PICTURES] if self._overlays or self._legend else []
         inner = [self._out / SEGMENTS, self._out / TAGS] if self._tags else []
         self._files.prepare(self._out, [*inner, *pictures], self._maps)
+        remove_files(self._others)
         for path in self._legend:
             if path not in self._kept:
                 from mhpmodels.figures.overlay import legend

@@ -19,11 +19,13 @@ from mhpdata.options import check_path
 from mhpdata.remap import read_remap
 from mhpdata.storage.manifest import Manifest
 from mhpmodels.config import SUFFIXES, TrainConfig
-from mhpmodels.engines.engine import PersonPredictor, Predictor, installed, open_engine
+from mhpmodels.engines.engine import Engine, PersonPredictor, Predictor, installed, open_engine
 from mhpmodels.engines.onnx import SUFFIX
 from mhpmodels.files import checkpoint
 from mhpmodels.files.checkpoint import Checkpoint
+from mhpmodels.hub_folder import CONFIG, check_run
 from mhpmodels.inference.pieces import SCALES, WINDOW, Inference
+from mhpmodels.models import MODELS
 from mhpmodels.networks.preprocessing import IMAGENET, Preprocessing
 from mhpmodels.persons.queries import has_background
 from mhpmodels.prediction.foreign import Hints, labels_of_network, open_foreign, open_onnx
@@ -72,6 +74,7 @@ def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19
             expected = f"{trained.config.value(name)}, from the JSON beside {trained.weights}"
             remedy = "Omit the option; the value is read from the checkpoint."
             raise OptionError(name, f"{given[name]}", expected, remedy)
+    _check_engine(trained, given.get("engine"))
     one_device = {"ngpus": min(trained.config.machine.ngpus, 1)}
     return trained.weights, trained.config.changed(**{**_devices({**one_device, **given}), **one_device, **given})
 
@@ -82,7 +85,19 @@ def best_of_run(folder: Path) -> Checkpoint:
     Raises:
         CheckpointError: the folder has no complete checkpoint.
     """
+    check_run(folder)
     return checkpoint.best(folder) or checkpoint.read(folder)
+
+
+def _check_engine(trained: Checkpoint, engine: str | None) -> None:
+    """Raise OptionError if the caller chose an engine that does not have the network of a checkpoint."""
+    network, own = trained.config.network, trained.config.machine.engine
+    has = network.model not in MODELS or engine in MODELS[network.model].engines
+    if engine in (None, own) or (has and not network.persons):
+        return
+    heads = " with heads of persons" * (network.persons and not network.queries)
+    found = f"{engine}, for {trained.weights}, which holds {network.model}{heads}"
+    raise OptionError("engine", found, own, "Omit --engine; the checkpoint names it.")
 
 
 def _devices(given: Mapping[str, Any]) -> dict[str, int]:
@@ -111,6 +126,10 @@ def open_trained(
         CheckpointError, OptionError: as for ``trained_config``, or the weights belong to another network.
     """
     if Path(path).suffix == SUFFIX:
+        for name in ("engine", "dtype"):
+            if given.get(name, "float32") != "float32":
+                found = f"{given[name]}, for {path}, which onnxruntime runs as it is"
+                raise OptionError(name, found, "no such option", f"Omit --{name}.")
         return open_onnx(path, TrainConfig.of(**{**_devices(given), **given}), hints)
     foreign = open_foreign(check_path("checkpoint", path), given, hints)
     if foreign is None:
@@ -121,13 +140,25 @@ def open_trained(
     weights, config = trained_config(path, given, classes)
     if persons and config.machine.engine == "torch" and not weights.with_suffix(".json").exists():
         config = config.changed(persons=True)
-    engine = open_engine(config, training=False)
+    engine = _open_engine(config, weights)
     try:
         engine.load(weights)
     except BaseException:
         engine.close()
         raise
     return engine
+
+
+def _open_engine(config: TrainConfig, weights: Path) -> Engine:
+    """Open the engine of a checkpoint; an error about its backbone's ``config.json`` names the copy in the run's."""
+    try:
+        return open_engine(config, training=False)
+    except CheckpointError as error:
+        original = str(Path(config.network.backbone) / CONFIG)
+        if config.network.described is None or not error.place.startswith(original):
+            raise
+        place = f"{weights.with_suffix('.json')}, described{error.place.removeprefix(original)}"
+        raise error.at(place, "Copy the checkpoint and its JSON file again.") from error
 
 
 def labels_of(config: TrainConfig) -> LabelSet:
@@ -156,12 +187,14 @@ def short_side(engine: Predictor, given: int | None) -> int:
 
     Args:
         engine: an open network.
-        given: the caller's choice; None for the one of training, or 0 for a network with a fixed input size, to which
-            ``Inference`` brings images of any size.
+        given: the caller's choice; None for the one of the network's preprocessing or of training, or 0 for a network
+            with a fixed input size, to which ``Inference`` brings images of any size.
     """
-    if given is None:
-        return 0 if preprocessing_of(engine).size is not None else engine.config.view.base_size
-    return given
+    if given is not None:
+        return given
+    expected = preprocessing_of(engine)
+    own = engine.config.view.base_size if expected.short is None else expected.short
+    return own if expected.size is None else 0
 
 
 def check_classes(config: TrainConfig, manifest: Manifest) -> None:

@@ -98,6 +98,11 @@ class Submission:
             remedy = f"Move the one that you do not want to score out of {folder}."
             found = f"both {several[0]} and {several[1]}, two forms of person predictions"
             raise PredictionError(folder, found, "one of the two", remedy)
+        plain = [name for name in names if TAGS in there and (self.folder / f"{name}.png").exists()]
+        if plain:
+            remedy = f"Move {TAGS}, {SEGMENTS} and {RESULTS}, or these PNGs, out of {folder}."
+            found = f"both {TAGS} and {plain[0]}.png: predictions with persons, and label maps without"
+            raise PredictionError(folder, found, "one of the two", remedy)
         self.files = {} if split is None else read_files(paths, split, names)
         if self.files and to is not None:
             remedy = "Omit --labels, and write the names of the data's classes as the names of the categories."

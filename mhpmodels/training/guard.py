@@ -70,6 +70,15 @@ class Guard:
             )
         return False
 
+    def check_end(self, steps: int, engine: Engine) -> None:
+        """Raise NonFiniteError if all steps of a finished run were skipped: its weights are the first ones."""
+        if steps and self.skipped >= steps:
+            remedy = (
+                f"Start a new run with --lr {engine.config.optim.lr / 10:g}, a tenth, and smaller weights of the loss."
+            )
+            found = f"all {steps} steps of the run had a non-finite loss or gradient, so nothing was learned"
+            raise NonFiniteError(self._folder.parent, found, "", remedy)
+
     def _keep(self, moment: Moment, step: Step, engine: Engine) -> Path | None:
         """Save a bundle of the step and return its path; None if the run has enough bundles."""
         path = self._folder / moment.stem

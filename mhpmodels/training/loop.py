@@ -86,7 +86,8 @@ class Loop:
         """Train until the last epoch ends or a signal arrives.
 
         Raises:
-            NonFiniteError: ``config.run.max_skips`` steps in a row were non-finite; the weights before them are saved.
+            NonFiniteError: ``config.run.max_skips`` steps in a row were non-finite, or all steps of the run; the
+                weights before them are saved.
             EngineError: the engine failed.
             OutputError: a log, table, bundle or checkpoint cannot be written.
         """
@@ -111,6 +112,8 @@ class Loop:
                 f"Resume with: mhp train --resume {self.saved}" if self.saved else "No step was done; nothing is lost."
             )
             self.log.line(f"Stopped by a signal {self.where}. {onward}")
+        else:
+            self.guard.check_end(self.at.step, self.engine)
 
     @property
     def where(self) -> str:

@@ -211,3 +211,18 @@ def test_persons_come_from_files_of_mhp_only(side, persons):
     )
     found = form_of(session, "a.onnx")
     assert found.persons == found.own == persons and found.size == (None if side is None else (64, 64))
+
+
+def test_one_channel_is_no_logits(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "WEIGHTS", WEIGHTS[:1])
+    path = write(tmp_path / "a.onnx", [None, 3, None, None], (None, 1, None, None))
+    with pytest.raises(CheckpointError, match=r"logits of one channel.*not the labels"):
+        open_trained(path, {}, hints=Hints(labels="atr"))
+
+
+@pytest.mark.parametrize("given", [{"engine": "mxnet"}, {"engine": "torch"}, {"dtype": "float16"}])
+def test_options_that_onnxruntime_cannot_follow_are_refused(tmp_path, given):
+    path = write(tmp_path / "a.onnx", [None, 3, None, None])
+    ((name, value),) = given.items()
+    with pytest.raises(OptionError, match=rf"{name}: {value}, for .*a\.onnx.*Omit --{name}"):
+        open_trained(path, given, hints=Hints(labels="atr"))

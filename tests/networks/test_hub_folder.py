@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 from mhpdata.errors import CheckpointError, OptionError
+from mhpdata.images.resize import resize_image
+from mhpmodels.config import TrainConfig
+from mhpmodels.inference.pieces import input_size
+from mhpmodels.networks.known import facts_line
 from mhpmodels.networks.preprocessing import Preprocessing
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
@@ -17,8 +21,10 @@ from hub_folders import ATR, PREPROCESSOR, as_pickle, change, rewrite, segformer
 from torch.nn.functional import interpolate  # noqa: E402
 
 from mhpmodels.networks.hf.folder import open_folder, preprocessing_of  # noqa: E402
+from mhpmodels.prediction.convert import convert  # noqa: E402
 from mhpmodels.prediction.hub import labels_named  # noqa: E402
-from mhpmodels.prediction.trained import label_table_of, open_trained  # noqa: E402
+from mhpmodels.prediction.origin import describe  # noqa: E402
+from mhpmodels.prediction.trained import _open_engine, inference_of, label_table_of, open_trained, short_side  # noqa: E402
 from mhpmodels.prediction.trained import preprocessing_of as input_of  # noqa: E402
 
 
@@ -173,10 +179,13 @@ def test_an_index_names_files_of_the_folder_only(folder, name):
 
 def test_links_lead_only_to_the_cache_of_the_hub(tmp_path, folder):
     outside = tmp_path / "elsewhere"
-    weights(folder).rename(outside)
-    weights(folder).symlink_to(outside)
-    with pytest.raises(CheckpointError, match="is a link to"):
-        open_folder(folder)
+    for path in sorted(folder.iterdir()):
+        path.rename(outside)
+        path.symlink_to(outside)
+        with pytest.raises(CheckpointError, match=f"{path.name}: is a link to"):
+            open_folder(folder)
+        path.unlink()
+        outside.rename(path)
     snapshot = tmp_path / "models--a--b/snapshots/1234"
     (tmp_path / "models--a--b/blobs").mkdir(parents=True)
     snapshot.mkdir(parents=True)
@@ -191,6 +200,7 @@ def test_the_preprocessing_follows_each_field(tmp_path):
         return preprocessing_of({**PREPROCESSOR, **values}, tmp_path)
 
     assert of(do_resize=False).size is None and of(size=128).size == (128, 128)
+    assert of(do_resize=False).short == 0 and of(size=128).short is None
     assert of(do_normalize=False).mean == (0, 0, 0) and of(do_normalize=False).deviation == (1, 1, 1)
     pixels = np.array([[[[10, 100, 250]]]], np.uint8)
     for values, scale in (({"rescale_factor": 1 / 127.5}, 1 / 127.5), ({"do_rescale": False}, 1.0)):
@@ -198,6 +208,8 @@ def test_the_preprocessing_follows_each_field(tmp_path):
         np.testing.assert_allclose(of(**values).normalise(pixels)[0, :, 0, 0], expected, rtol=1e-4)
     for values, message in [
         ({"size": {"height": 0, "width": 5}}, "size: .*from 32 to 4096"),
+        ({"size": {"shortest_edge": 5}}, "size, shortest_edge: 5.*from 32 to 4096"),
+        ({"image_std": [1, 0, 2]}, "image_std: .*above 0"),
         ({"image_mean": [1, 2]}, "image_mean: .*3 numbers"),
         ({"image_std": [1, "a", 2]}, "image_std: a"),
         ({"image_std": [0, 1, 1]}, "image_std: .*numbers above 0"),
@@ -226,3 +238,46 @@ def test_without_a_preprocessor_or_names_the_caller_says_them(tmp_path, model):
 def test_names_of_no_known_set_stay_as_they_are(tmp_path):
     table = labels_named(("Background", "Left Wing", "Right Wing"), tmp_path)
     assert table.labels.names == ("Background", "Left Wing", "Right Wing")
+
+
+@pytest.mark.parametrize(
+    ("values", "short", "line"),
+    [
+        ({"size": {"shortest_edge": 64, "longest_edge": 640}}, 64, "input short side 64, multiples of 32"),
+        ({"do_resize": False}, 0, "input of the image's own size, multiples of 32"),
+    ],
+)
+def test_images_without_a_fixed_size_go_in_as_the_folder_says(tmp_path, model, values, short, line):
+    engine = open_trained(write(tmp_path / "a", model, {**PREPROCESSOR, **values}), {})
+    assert short_side(engine, None) == short and short_side(engine, 100) == 100
+    assert line in facts_line(engine.describe()["weights"])
+    image = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)
+    size = input_size(image.shape[:2], short, "a") if short else image.shape[:2]
+    assert size == ((64, 96) if short else (128, 192))
+    pixels = resize_image(image, size)
+    found = inference_of(engine, ())(pixels)
+    x = (pixels / 255 - PREPROCESSOR["image_mean"]) / PREPROCESSOR["image_std"]
+    expected = theirs(model, torch.tensor(x.transpose(2, 0, 1)[None], dtype=torch.float32))
+    np.testing.assert_allclose(found, expected[0].numpy(), rtol=1e-4, atol=1e-4)
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_one_file_of_a_folder_is_no_network(folder, name):
+    with pytest.raises(CheckpointError, match=f"{name}: is one file .*Pass the folder: {folder}"):
+        open_trained(folder / name, {})
+
+
+def test_a_folder_is_neither_converted_nor_described(folder, tmp_path):
+    for use in (lambda: describe(folder), lambda: convert(folder, tmp_path / "a.onnx")):
+        with pytest.raises(CheckpointError, match=r"is a folder in the form of Hugging Face.*mhp predict --checkpoint"):
+            use()
+
+
+def test_a_damaged_description_in_a_run_names_the_json_of_the_run(tmp_path):
+    described = json.dumps({"model_type": "segformer", "depths": [0, 1, 1, 1]})
+    config = TrainConfig.of(
+        model="segformer", backbone="/gone/mit", described=described, engine="torch", contexts=0, batch_size=1, ngpus=0
+    )
+    with pytest.raises(CheckpointError, match=r"run/best\.json, described, depths: 0"):
+        _open_engine(config, tmp_path / "run/best.pt")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import struct
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -389,3 +390,20 @@ def test_without_torch(gluon_file, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mhpmodels.engines.torch.weights", None)
     with pytest.raises(MissingError, match=r'pip install "\.\[torch\]"'):
         convert(gluon_file, tmp_path / "a.pt")
+
+
+def test_params_hold_no_network_of_torch_only(tmp_path):
+    arrays = {"conv1.weight": torch.zeros(1), "persons.out.weight": torch.zeros(1)}
+    write_weights(tmp_path / "heads.pt", arrays)
+    with pytest.raises(CheckpointError, match=r"heads of persons, which no reader .*heads\.pt instead, or heads\.onnx"):
+        convert(tmp_path / "heads.pt", tmp_path / "heads.params")
+    assert not (tmp_path / "heads.params").exists()
+    write_weights(tmp_path / "run.pt", {"conv1.weight": torch.zeros(1)})
+    (tmp_path / "run.json").touch()
+    config = TrainConfig.of(engine="torch", model="segformer", backbone="mit_b0", contexts=0, batch_size=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "mhpmodels.files.checkpoint.read", lambda path: SimpleNamespace(config=config, files={}, provenance=())
+        )
+        with pytest.raises(CheckpointError, match=r"holds segformer, which no reader .*run\.pt instead\."):
+            convert(tmp_path / "run.pt", tmp_path / "run.params")

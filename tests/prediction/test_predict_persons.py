@@ -11,7 +11,7 @@ from networks import ByColour
 from predictors import SMALL, around
 
 import mhpdata
-from mhpdata.errors import OptionError, OutputError
+from mhpdata.errors import OptionError, OutputError, PredictionError
 from mhpmodels.persons.person_list import read_results
 from mhpmodels.prediction.options import Options
 from mhpmodels.prediction.predict import predict_split
@@ -79,3 +79,31 @@ def test_nothing_else_is_replaced(packed, tmp_path):
         predict_split(halves(), packed, "train", tmp_path, ["0001"], replace(PERSONS, overwrite=True))
     with pytest.raises(OptionError, match="keep: not supported with persons"):
         Options(keep=True, persons=True)
+
+
+@pytest.mark.parametrize("persons", [True, False])
+def test_a_folder_never_holds_both_forms(packed, tmp_path, persons):
+    forms = {True: (halves(), PERSONS), False: (around(), SMALL)}
+    (old, before), (new, options) = forms[not persons], forms[persons]
+    predict_split(old, packed, "train", tmp_path, ["0001", "0002"], before)
+    (tmp_path / "notes.png").write_bytes(b"mine")
+    held = sorted(tmp_path.rglob("*"))
+    remedies = ((["0001", "0002"], False, "--overwrite to delete"), (["0001"], True, "only those of the same images"))
+    for names, overwrite, remedy in remedies:
+        with pytest.raises(OutputError, match=f"holds .*(0001|0002|results).*another --out.*{remedy}"):
+            predict_split(new, packed, "train", tmp_path, names, replace(options, overwrite=overwrite))
+        assert sorted(tmp_path.rglob("*")) == held
+    predict_split(new, packed, "train", tmp_path, ["0001", "0002"], replace(options, overwrite=True))
+    predict_split(new, packed, "train", tmp_path / "new", ["0001", "0002"], options)
+    found = {
+        str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if "new" not in path.relative_to(tmp_path).parts
+    }
+    expected = {str(path.relative_to(tmp_path / "new")) for path in (tmp_path / "new").rglob("*")}
+    assert found == {*expected, "notes.png"}
+
+
+def test_score_refuses_both_forms(packed, tmp_path):
+    predict_split(halves(), packed, "train", tmp_path, None, PERSONS)
+    (tmp_path / "0003.png").write_bytes((tmp_path / "global_seg/0003.png").read_bytes())
+    with pytest.raises(PredictionError, match=r"both global_tag and 0003\.png.*Move"):
+        score(packed, tmp_path, "train")

@@ -256,3 +256,16 @@ def test_the_labels_that_it_writes_are_the_network_s(packed, run, engines, tmp_p
     for sample in mhpdata.open(packed, "test"):
         with image.open(tmp_path / f"{sample.name}.png") as file:
             np.testing.assert_array_equal(np.array(file), labels_at(inference(sample.image), (40, 60)))
+
+
+@pytest.mark.parametrize(
+    ("values", "holds"),
+    [({"model": "segformer", "backbone": "mit_b0"}, "segformer"), ({"persons": True}, "psp with heads of persons")],
+)
+def test_an_engine_without_the_network_is_named_as_the_option_at_fault(tmp_path, values, holds):
+    config = CONFIG.changed(
+        **{"engine": "torch", "ngpus": 1, "batch_size": 1, "contexts": 0, "crop_size": 64, **values}
+    )
+    checkpoint_writer.save(tmp_path, ColourEngine(config, True), Position(1), {}, {"mIoU": 0.1, "pixAcc": 0.5})
+    with pytest.raises(OptionError, match=rf"engine: mxnet, for .*\.pt, which holds {holds}.*Omit --engine"):
+        open_trained(tmp_path, {"engine": "mxnet"})

@@ -56,7 +56,8 @@ def run(function, *arguments, resumes=False):
     @click.command(cls=Command, resumes=resumes)
     @click.option("--keep", is_flag=True)
     @click.option("--overwrite", is_flag=True)
-    def main(keep, overwrite):
+    @click.option("--persons", is_flag=True)
+    def main(keep, overwrite, persons):
         function()
 
     return CliRunner().invoke(main, arguments)
@@ -243,6 +244,8 @@ def test_ctrl_c_is_one_line():
         ("--keep", (), " with --keep to resume."),
         ("--keep", ("--keep",), " to resume."),
         ("--keep", ("--overwrite",), "."),
+        ("--keep", ("--persons",), " with --overwrite."),
+        ("--keep", ("--persons", "--overwrite"), "."),
     ],
 )
 def test_ctrl_c_advises_to_resume_only_where_a_command_does(resumes, arguments, end):

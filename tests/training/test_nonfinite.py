@@ -78,6 +78,12 @@ def test_skips_that_are_not_in_a_row_do_not_end_it_and_few_bundles_are_kept(conf
     assert len(list((outcome.folder / "bundles").iterdir())) == 5
 
 
+def test_a_run_that_applied_no_step_is_an_error(config, tmp_path):
+    with pytest.raises(NonFiniteError, match=r"run: all 4 steps of the run .* nothing was learned.*--lr"):
+        run(config.changed(epochs=1, max_skips=100), tmp_path / "run", before_step=lambda *_: NAN)
+    assert len(read_steps(tmp_path / "run")) == 4
+
+
 def test_skips_in_a_row_are_counted_over_a_resume(config, tmp_path):
     def broken(count, _):
         if count == 1:

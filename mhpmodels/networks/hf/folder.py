@@ -120,8 +120,12 @@ def preprocessing_of(content: Mapping[str, Any], place: Path) -> Preprocessing:
         deviation = _three(content.get("image_std", list(DEVIATION)), f"{place}, image_std")
         if min(deviation) <= 0:
             raise CheckpointError(f"{place}, image_std", f"{list(deviation)}", "3 numbers above 0", _COPY)
-    size = _size(content.get("size", 512), f"{place}, size") if content.get("do_resize", True) else None
-    return Preprocessing(mean=_scaled(mean, scale), deviation=_scaled(deviation, scale), size=size, multiple=32)
+    size: tuple[int, int] | None = None
+    short: int | None = 0
+    if content.get("do_resize", True):
+        size, short = _size(content.get("size", 512), f"{place}, size")
+    mean, deviation = _scaled(mean, scale), _scaled(deviation, scale)
+    return Preprocessing(mean, deviation, size=size, multiple=32, short=short)
 
 
 def _scaled(values: tuple[float, float, float], scale: float) -> tuple[float, float, float]:
@@ -142,11 +146,17 @@ def _number(value: Any, place: str) -> float:
     return float(value)
 
 
-def _size(value: Any, place: str) -> tuple[int, int] | None:
-    """Return (height, width) of a side, or of {"height": ..., "width": ...}; None for a shortest edge, any size."""
+def _size(value: Any, place: str) -> tuple[tuple[int, int] | None, int | None]:
+    """Return the fixed (height, width), from a side or {"height": ..., "width": ...}; or None and the short side.
+
+    ``longest_edge`` beside ``shortest_edge`` is not applied: mhp limits the size of an input itself.
+    """
     if isinstance(value, dict) and "shortest_edge" in value:
-        return None
+        short = value["shortest_edge"]
+        if not (type(short) is int and 32 <= short <= 4096):
+            raise CheckpointError(f"{place}, shortest_edge", f"{str(short)[:80]}", "pixels from 32 to 4096", _COPY)
+        return None, short
     height, width = (value.get("height"), value.get("width")) if isinstance(value, dict) else (value, value)
     if not (type(height) is int and type(width) is int and 32 <= min(height, width) <= max(height, width) <= 4096):
         raise CheckpointError(place, f"{str(value)[:80]}", "height and width from 32 to 4096", _COPY)
-    return height, width
+    return (height, width), None

@@ -23,7 +23,7 @@ from mhpdata.errors import CheckpointError
 from mhpdata.filesystem.regular import open_regular
 from mhpdata.wording import counted, unread
 from mhpmodels.files.params import MAX_BYTES
-from mhpmodels.hub_folder import WEIGHTS, read_object
+from mhpmodels.hub_folder import WEIGHTS, check_inside, read_object
 from mhpmodels.networks.torch_file import check_memory, load_tensors
 
 MOST_FILES = 1000
@@ -74,11 +74,8 @@ def _names(folder: Path, name: str) -> list[str]:
 
 def _inside(folder: Path, name: str) -> Path:
     """Return the path of a file; raise CheckpointError if it leads out of the folder."""
-    path, home = folder / name, folder.resolve()
-    allowed = [home, home.parents[1] / "blobs"] if home.parent.name == "snapshots" else [home]
-    if not any(path.resolve().is_relative_to(one) for one in allowed):
-        raise CheckpointError(path, f"is a link to {path.resolve()}", "a file in the folder", "Copy the file itself.")
-    return path
+    check_inside(folder / name)
+    return folder / name
 
 
 def _size(path: Path, left: int) -> int:
