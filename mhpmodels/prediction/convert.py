@@ -24,7 +24,7 @@ from mhpmodels.files.origins import check_origins, origins_of, write_origins
 from mhpmodels.files.output import check_free
 from mhpmodels.files.params import to_gluon_names, write_params
 from mhpmodels.files.provenance import Provenance
-from mhpmodels.models import GLUONCV, HUGGING_FACE
+from mhpmodels.models import EFFICIENTNET, GLUONCV, HUGGING_FACE
 from mhpmodels.prediction.trained import best_of_run
 
 KINDS = (".params", ".pt", ".onnx")
@@ -99,12 +99,16 @@ def _check_params(source: Path, tensors: Mapping[str, Any]) -> None:
     config = checkpoint.read(source).config if source.with_suffix(".json").exists() else None
     persons = any(name.startswith(f"{PERSONS}.") for name in tensors)
     model = "a network" if config is None else config.network.model
-    if not persons and model not in HUGGING_FACE:
+    if "layer4.0.depthwise.weight" in tensors:
+        model += f" on {EFFICIENTNET}"
+    elif not persons and model not in HUGGING_FACE:
         return
     remedy = f"Write {source.stem}.pt instead"
     remedy += "." if model in HUGGING_FACE else f", or {source.stem}.onnx for prediction."
     found = f"holds {model}{' with heads of persons' * persons}, which no reader of .params files has"
-    raise CheckpointError(source, found, f"{either(tuple(GLUONCV))} without heads of persons", remedy)
+    raise CheckpointError(
+        source, found, f"{either(tuple(GLUONCV))} on a residual network, without heads of persons", remedy
+    )
 
 
 def _array(name: str, tensor: Any, source: Path) -> Any:

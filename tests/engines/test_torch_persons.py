@@ -149,8 +149,9 @@ def test_weights_without_heads_begin_a_run_with_heads_and_the_reverse_ignores_th
     predictor = opened_for_prediction(engine.config)
     with pytest.raises(CheckpointError, match=r"persons\..* is missing.*Pass no --persons to use these weights"):
         predictor.load(tmp_path / "plain.pt")
-    convert(tmp_path / "heads.pt", tmp_path / "heads.params")
-    convert(tmp_path / "heads.params", tmp_path / "again.pt")
+    with pytest.raises(CheckpointError, match="heads of persons"):
+        convert(tmp_path / "heads.pt", tmp_path / "heads.params")
+    convert(tmp_path / "heads.pt", tmp_path / "again.pt")
     again = torch.load(tmp_path / "again.pt", weights_only=True)
     assert all(torch.equal(again[name], own[name]) for name in again) and "persons.centre.bn.weight" in again
 

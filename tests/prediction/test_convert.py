@@ -398,6 +398,9 @@ def test_params_hold_no_network_of_torch_only(tmp_path):
     with pytest.raises(CheckpointError, match=r"heads of persons, which no reader .*heads\.pt instead, or heads\.onnx"):
         convert(tmp_path / "heads.pt", tmp_path / "heads.params")
     assert not (tmp_path / "heads.params").exists()
+    write_weights(tmp_path / "small.pt", {"layer4.0.depthwise.weight": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match="on efficientnet_lite0, which no reader"):
+        convert(tmp_path / "small.pt", tmp_path / "small.params")
     write_weights(tmp_path / "run.pt", {"conv1.weight": torch.zeros(1)})
     (tmp_path / "run.json").touch()
     config = TrainConfig.of(engine="torch", model="segformer", backbone="mit_b0", contexts=0, batch_size=1)

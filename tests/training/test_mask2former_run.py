@@ -72,7 +72,7 @@ def drawn(images):
 
 
 def test_eval_agrees_with_the_scores_of_the_written_predictions(rec, run, tmp_path, monkeypatch):
-    monkeypatch.setattr(queries.collect, "__defaults__", (5,))
+    monkeypatch.setattr(queries.collect, "__defaults__", (5, True))  # least, background
     engine = open_trained(run.folder, {})
     monkeypatch.setattr(engine._network, "forward", drawn)  # two epochs find nobody
     labels = labels_of(engine.config)
