@@ -5,7 +5,7 @@ heatmap with a Gaussian at the centre of each person, and at each of the person'
 centre is the mean position of the pixels that the crop shows. Persons of fewer than LEAST pixels have no target.
 
 In:  persons uint8 (H, W), the person of each pixel, 0 for none.
-Out: targets float32 (4, H, W): heatmap 0..1, offset down and to the right in units of OFFSET_UNIT pixels, and 1 where
+Out: targets float32 (4, H, W): heatmap 0..1, offset down and to the right in the caller's unit, and 1 where
      the offset counts, else 0.
 
 Sums are over integers, so the centres do not depend on the order of the pixels.
@@ -19,7 +19,6 @@ import numpy as np
 
 from mhpdata.kernels.arrays import Bytes, Floats
 from mhpdata.kernels.jit import kernel
-from mhpdata.settings.output import OFFSET_UNIT
 
 SIGMA = 8.0
 """Standard deviation of the Gaussians, in pixels."""
@@ -31,12 +30,13 @@ REACH = 48
 
 
 @kernel
-def draw_targets(persons: Bytes, targets: Floats) -> None:
+def draw_targets(persons: Bytes, targets: Floats, unit: float) -> None:
     """Draw the targets of a crop.
 
     Args:
         persons: uint8 (H, W).
         targets: float32 (4, H, W), overwritten.
+        unit: unit of the offsets, in pixels.
     """
     height, width = persons.shape
     sums = np.zeros((256, 3), np.int64)
@@ -63,6 +63,6 @@ def draw_targets(persons: Bytes, targets: Floats) -> None:
         for x in range(width):
             person = persons[y, x]
             counts = person > 0 and sums[person, 0] >= LEAST
-            targets[1, y, x] = np.float32((centres[person, 0] - y) / OFFSET_UNIT) if counts else np.float32(0.0)
-            targets[2, y, x] = np.float32((centres[person, 1] - x) / OFFSET_UNIT) if counts else np.float32(0.0)
+            targets[1, y, x] = np.float32((centres[person, 0] - y) / unit) if counts else np.float32(0.0)
+            targets[2, y, x] = np.float32((centres[person, 1] - x) / unit) if counts else np.float32(0.0)
             targets[3, y, x] = np.float32(1.0) if counts else np.float32(0.0)

@@ -28,7 +28,7 @@ from mhpdata.loading.plan import Turn
 from mhpdata.loading.region import Located, Reading
 from mhpdata.loading.slots import Slots
 from mhpdata.loading.workers import Draft
-from mhpdata.settings.output import MASKS, TARGETS, Output
+from mhpdata.settings.output import MASKS, OFFSET_UNIT, TARGETS, Output
 from mhpdata.settings.views import CentreCrop, TrainCrop, View, Whole
 
 KINDS = {"float32": FLOAT32, "float16": FLOAT16, "uint8": UINT8}
@@ -132,7 +132,7 @@ class Making:
             rng = sampling.generator(self._seed, draft.turn.epoch, int(draft.turn.keys[i]))
             self._output.transform(images[i], labels, persons, rng)
         if persons is not None and self._output.persons == TARGETS:
-            draw_targets(persons, draft.arrays[3][i])
+            draw_targets(persons, draft.arrays[3][i], OFFSET_UNIT)
 
     def _draw_maps(
         self,

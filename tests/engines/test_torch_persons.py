@@ -9,6 +9,7 @@ from full_networks import config as full_config
 
 from mhpdata.drawing.targets import draw_targets
 from mhpdata.errors import CheckpointError, EngineError, OptionError
+from mhpdata.settings.output import OFFSET_UNIT
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import open_engine
 from mhpmodels.networks.architecture import Architecture, build_network
@@ -49,7 +50,7 @@ def targets(count=4, size=SIZE):
     for i in range(count):
         persons = np.zeros((size, size), np.uint8)
         persons[: size // 2, i : i + size // 2], persons[size // 2 :, 3:9] = 1, 2
-        draw_targets(persons, drawn[i])
+        draw_targets(persons, drawn[i], OFFSET_UNIT)
     return drawn
 
 

@@ -52,7 +52,7 @@ def test_true_targets_give_the_true_persons():
     truth = np.zeros((96, 128), np.uint8)
     truth[5:60, 10:40], truth[30:90, 50:80], truth[10:70, 76:110] = 1, 2, 3
     targets = np.zeros((4, 96, 128), np.float32)
-    draw_targets(truth, targets)
+    draw_targets(truth, targets, OFFSET_UNIT)
     maps = np.concatenate([targets[:1], targets[1:3] * np.float32(OFFSET_UNIT)])
     logits = np.zeros((3, 96, 128), np.float32)
     found = group(logits, maps, (truth > 0).astype(np.uint8))
