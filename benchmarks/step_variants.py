@@ -133,10 +133,13 @@ def open_onnx(task: str, folder: Path) -> Use:
 
     from mhpmodels.engines import onnx
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
     start = onnxruntime.InferenceSession
-    onnxruntime.InferenceSession = lambda *args, **kwargs: start(*args, sess_options=options, **kwargs)
+
+    def limited(content: bytes, options: Any, **others: Any) -> Any:
+        options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
+        return start(content, options, **others)
+
+    onnxruntime.InferenceSession = limited
     engine = onnx.OnnxEngine(folder / "weights.onnx", config_of(task))
     images = batch_of(task)[0]
     return 0, None, lambda: engine.predict(images)
