@@ -35,7 +35,7 @@ import numpy as np
 from harness import machine, save, table
 from step_variants import OPENS, prepare
 
-TASKS = ("icnet,resnet18,128,4,sgd", "icnet,resnet50,128,2,adam", "psp,resnet18,96,2,sgd", "psp,resnet50,96,2,adam")
+TASKS = ("icnet,resnet18,128,4,sgd", "icnet,resnet18,128,4,adam", "psp,resnet18,96,2,sgd", "psp,resnet50,96,2,adam")
 VARIANTS = ("mhp", "plain", "plain, fused", "GluonCV", "onnxruntime")
 TASK = "model,backbone,crop,batch,optimizer"
 
