@@ -17,6 +17,8 @@ from torch import Tensor
 from mhpdata.errors import CheckpointError
 from mhpmodels.files.params import MAX_BYTES
 
+_ZIP = b"PK\x03\x04"
+_DAMAGED = "cannot be read: damaged, or not a torch file"
 _FORM = "a file that torch.save wrote"
 _AGAIN = "Pass the file as its authors published it, or save it again: torch.save(network.state_dict(), FILE)."
 
@@ -38,8 +40,11 @@ def load_tensors(file: BinaryIO, path: object, remedy: str, most: int = MAX_BYTE
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        members = []  # a file of torch before 1.6, or one that torch rejects
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        file.seek(0)
+        if file.read(len(_ZIP)) == _ZIP:  # torch would read it as an archive, whose members cannot be checked
+            raise CheckpointError(path, _DAMAGED, _FORM, remedy) from error
+        members = []  # a file of torch before 1.6, or none
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
             raise CheckpointError(path, f"its member {member.filename[:80]} is compressed", _FORM, _AGAIN)
@@ -49,7 +54,7 @@ def load_tensors(file: BinaryIO, path: object, remedy: str, most: int = MAX_BYTE
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises errors of many types
-        raise CheckpointError(path, "cannot be read: damaged, or not a torch file", _FORM, remedy) from error
+        raise CheckpointError(path, _DAMAGED, _FORM, remedy) from error
 
 
 def check_memory(name: str, tensor: Tensor, path: object) -> None:

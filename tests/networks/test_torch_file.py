@@ -50,6 +50,18 @@ def test_compressed_members_are_refused(path, read):
         read(path)
 
 
+@pytest.mark.parametrize("read", [read_weights, read_hf])
+def test_an_archive_that_cannot_be_checked_is_refused(path, read):
+    """Python's reader refuses its version; torch's does not look at it."""
+    torch.save({"a": torch.zeros(4)}, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 99  # the version needed to extract
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True)["a"].shape == (4,)
+    with pytest.raises(CheckpointError, match="damaged, or not a torch file"):
+        read(path)
+
+
 def test_members_that_share_their_bytes_add_up(path):
     torch.save({"a": torch.zeros(100)}, path)
     with path.open("rb") as file, pytest.raises(CheckpointError, match="is larger than 300 bytes"):
