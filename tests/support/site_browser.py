@@ -3,7 +3,7 @@
 python tests/support/site_browser.py SITE --axe AXE --out OUT      lists what is wrong; exit status 1 if anything is
 
 AXE is the folder into which npm installed axe-core. The site is served on the loopback interface, with nothing else in
-reach. OUT gets a screenshot per page and width, and sheets of all of them.
+reach. OUT gets screenshots of every page at each size and in light and dark colours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ from typing import Any
 
 from browser import started
 
-SIZES = {"desktop": (1280, 800, "light"), "phone": (390, 844, "dark")}
+SIZES = {
+    "desktop": (1280, 800, "light"),
+    "desktop-dark": (1280, 800, "dark"),
+    "phone": (390, 844, "light"),
+    "phone-dark": (390, 844, "dark"),
+}
 """Sizes of the window, and colours: (width, height, scheme)."""
 GRAVE = ("serious", "critical")
 """Impacts of accessibility faults that fail."""
@@ -31,8 +36,8 @@ SEARCHES = {
     "tell persons apart": "persons.html",
 }
 """Queries, and a page that must be among the results: the end of its address."""
-TALLEST = 6000
-"""Height of the part of a page that a screenshot shows, in pixels."""
+PART = 6000
+"""Height of the part of a page that a screenshot shows, in pixels; a longer page has several."""
 _WIDER = """() => {
   const page = document.documentElement.clientWidth
   return [...document.querySelectorAll('article *')].filter(e => e.getBoundingClientRect().right > page + 1
@@ -76,9 +81,11 @@ def look(browser: Any, address: str, names: list[str], size: str, axe: str, out:
                 yield f"{size} {name}: {fault['id']} ({fault['impact']}), {len(nodes)} elements, such as {nodes[:3]}"
         for element in page.evaluate(_WIDER)[:3]:
             yield f"{size} {name}: wider than the window: {element}"
-        tall = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
-        file = out / f"{size}-{name.replace('/', '-').removesuffix('.html')}.png"
-        page.screenshot(path=file, full_page=True, clip={"x": 0, "y": 0, "width": width, "height": tall})
+        tall = page.evaluate("document.documentElement.scrollHeight")
+        for part, top in enumerate(range(0, tall, PART), 1):
+            file = out / f"{size}-{name.replace('/', '-').removesuffix('.html')}-{part}.png"
+            shown = {"x": 0, "y": top, "width": width, "height": min(PART, tall - top)}
+            page.screenshot(path=file, full_page=True, clip=shown)
         yield from (f"{size} {name}: {one}" for one in wrong)
         wrong.clear()
     page.context.close()
