@@ -40,12 +40,12 @@ from mhpdata.masks.resized_runs import resize_runs
 from mhpdata.options import PackOptions
 from mhpdata.packing.convert import convert
 from mhpdata.packing.scratch import Scratch
+from mhpdata.processes.threads import in_order, single_threaded_opencv
 from mhpdata.source.entry import Entry
 from mhpdata.source.scan import scan
 from mhpdata.storage.codec import encode_image
 from mhpdata.storage.record import Record, encode_record, parse_record
 from mhpdata.synth.writing.folder import synthesize
-from mhpdata.threads import in_order, single_threaded_opencv
 
 WORKERS = 2
 OPTIONS = PackOptions()

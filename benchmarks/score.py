@@ -27,8 +27,8 @@ from harness import as_row, interleave, machine, ratio, save, table
 
 import mhpdata
 from mhpdata.masks.merge import merge
+from mhpdata.processes.threads import single_threaded_opencv
 from mhpdata.synth.writing.folder import synthesize
-from mhpdata.threads import single_threaded_opencv
 from mhpmodels.persons.precision import THRESHOLDS
 from mhpmodels.scoring.score import score
 

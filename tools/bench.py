@@ -129,7 +129,7 @@ def main(
     if folder is None or more:
         raise click.UsageError("Give one packed folder, as in mhp bench rec/; further arguments require --peers.")
 
-    from mhpdata.threads import usable_cores
+    from mhpdata.processes.threads import usable_cores
 
     counts = None if threads is None else _numbers("threads", threads)
     view = TrainCrop(options.pop("crop_size"), **{name: options.pop(name) for name in ("base_size", "blur_prob")})

@@ -39,6 +39,7 @@ from mhpdata.images.notes import describe_notes
 from mhpdata.options import Folder, PackOptions, check_folder
 from mhpdata.packing.output.contents import FOLDER, PARTS
 from mhpdata.packing.summary import FORMAT_1
+from mhpdata.processes.threads import Crew, crew
 from mhpdata.source.entry import ALLOW_EMPTY
 from mhpdata.storage.content import split_content
 from mhpdata.storage.manifest import NAME, Manifest, read_manifest
@@ -46,7 +47,6 @@ from mhpdata.storage.packed import Shard
 from mhpdata.storage.placing import place_of
 from mhpdata.storage.shards.formats import Reader
 from mhpdata.storage.statistics import Statistics
-from mhpdata.threads import Crew, crew
 from mhpdata.wording import counted
 
 __all__ = ["verify_packed", "verify_source"]

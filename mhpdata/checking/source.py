@@ -23,12 +23,12 @@ from mhpdata.images.label_png import decode_mask
 from mhpdata.images.notes import Note, describe_notes
 from mhpdata.labels import IGNORE
 from mhpdata.options import Layout, check_path
+from mhpdata.processes.threads import crew
 from mhpdata.source.annotation import PERSONS, check_maps, persons_of, read_persons, unlabelled_of
 from mhpdata.source.entry import MAPS, RED, Entry, Listing, empty_split
 from mhpdata.source.files import read_file
 from mhpdata.source.scan import AUTO, scan
 from mhpdata.storage.duplicates import count_shared, identical
-from mhpdata.threads import crew
 from mhpdata.wording import counted
 
 

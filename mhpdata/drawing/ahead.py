@@ -19,8 +19,8 @@ from mhpdata.drawing.scratch import DrawScratch, aligned
 from mhpdata.drawing.source import YUV, planar
 from mhpdata.drawing.vectors.instructions import LEVEL
 from mhpdata.kernels import compiling
-from mhpdata.pool import Pool, ended
-from mhpdata.threads import start_threads
+from mhpdata.processes.pool import Pool, ended
+from mhpdata.processes.threads import start_threads
 
 _SIDE = 32
 _PLACE = Placement(_SIDE, _SIDE, 0, 0, _SIDE, _SIDE)

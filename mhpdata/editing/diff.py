@@ -15,9 +15,9 @@ import numpy as np
 from mhpdata.editing.packs import Folders, Pack, fixed_options
 from mhpdata.editing.selection import AHEAD
 from mhpdata.options import differences
+from mhpdata.processes.threads import crew
 from mhpdata.storage.content import record_digest
 from mhpdata.storage.record import Record
-from mhpdata.threads import crew
 from mhpdata.wording import counted, printable
 
 

@@ -27,10 +27,10 @@ from mhpdata.packing.output.contents import Wanted
 from mhpdata.packing.pack import RESUME, open_output
 from mhpdata.packing.run import MB
 from mhpdata.packing.shard_stream import Publisher, ShardStream
+from mhpdata.processes.threads import crew, usable_cores
 from mhpdata.source.remote import open_place
 from mhpdata.source.scan import LAYOUTS
 from mhpdata.storage.manifest import Manifest, dump
-from mhpdata.threads import crew, usable_cores
 from mhpdata.wording import writing
 
 

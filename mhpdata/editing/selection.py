@@ -13,9 +13,9 @@ from mhpdata.editing.where import Where
 from mhpdata.errors import OptionError
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.masks.mask_runs import inflate_runs
+from mhpdata.processes.threads import crew
 from mhpdata.storage.content import record_digest
 from mhpdata.storage.record import Record
-from mhpdata.threads import crew
 from mhpdata.wording import counted, either, printable
 
 MOST_BYTES = 1 << 28

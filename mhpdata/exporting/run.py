@@ -21,9 +21,9 @@ from mhpdata.exporting.rows import Block, Sink, blocks, join
 from mhpdata.exporting.view import View
 from mhpdata.filesystem.atomic import replacing, write_atomically
 from mhpdata.filesystem.ours import create
+from mhpdata.processes.threads import crew
 from mhpdata.storage.split import Split
 from mhpdata.terms import SYNTHETIC, SYNTHETIC_NAME, licence_line
-from mhpdata.threads import crew
 
 README = "README.txt"
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from mhpdata.errors import ArchiveError, MissingError, OutputError, RemoteError
 from mhpdata.fetching.staging import AFTER, Staging
-from mhpdata.threads import hidden
+from mhpdata.processes.threads import hidden
 from mhpdata.wording import to_write, why
 
 PACKAGE = "gdown>=6.5"

@@ -16,7 +16,7 @@ from mhpdata.errors import ArchiveError, OutputError
 from mhpdata.fetching.archive import Archive
 from mhpdata.filesystem.atomic import write_atomically
 from mhpdata.filesystem.ours import head, in_the_way
-from mhpdata.threads import hidden
+from mhpdata.processes.threads import hidden
 from mhpdata.wording import writing
 
 AFTER = "run the same command again"

@@ -25,7 +25,7 @@ from mhpdata.fetching.connection import BrokenError, Redirects, in_words, networ
 from mhpdata.fetching.staging import AFTER, Staging
 from mhpdata.filesystem.descriptors import open_file
 from mhpdata.filesystem.ours import create, head
-from mhpdata.threads import hidden
+from mhpdata.processes.threads import hidden
 from mhpdata.wording import printable, writing
 
 _log = logging.getLogger(__name__)

@@ -32,6 +32,7 @@ from mhpdata.loading.slots import Slots
 from mhpdata.loading.state import Standing, check_state
 from mhpdata.loading.workers import Desk, Draft, Makers
 from mhpdata.options import CHECKS, ON_ERROR, Check, OnError, check_choice, check_range, in_words, is_collection
+from mhpdata.processes.threads import usable_cores
 from mhpdata.settings.caching import Cache
 from mhpdata.settings.choosing import Choose
 from mhpdata.settings.mixing import Mix
@@ -39,7 +40,6 @@ from mhpdata.settings.output import Output
 from mhpdata.settings.rules import Switch, check_kind
 from mhpdata.settings.share import Share
 from mhpdata.settings.views import CentreCrop, TrainCrop, View, Whole
-from mhpdata.threads import usable_cores
 
 AHEAD = 2
 """Number of batches to prefetch. One more takes the memory of another batch and is no faster."""

@@ -1,8 +1,8 @@
 """Run the threads that make batches, sample by sample.
 
 The threads end before the last batch is handed out, on an exception, and at the interpreter's exit. If the iteration is
-abandoned, they end by themselves after their current samples (``mhpdata.pool``). A forked child has no threads: an
-iteration there compares ``process`` and starts its own.
+abandoned, they end by themselves after their current samples (``mhpdata.processes.pool``). A forked child has no
+threads: an iteration there compares ``process`` and starts its own.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 from mhpdata.drawing.scratch import DrawScratch
 from mhpdata.loading.plan import Turn
 from mhpdata.loading.region import Reading
-from mhpdata.pool import Pool, ended
-from mhpdata.task import locked
-from mhpdata.threads import start_threads
+from mhpdata.processes.pool import Pool, ended
+from mhpdata.processes.task import locked
+from mhpdata.processes.threads import start_threads
 
 Desk = tuple[Reading, DrawScratch]
 """Per-thread buffers."""

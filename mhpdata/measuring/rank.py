@@ -30,7 +30,7 @@ from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.loading.batch import Batch
 from mhpdata.loading.loader import Loader
-from mhpdata.parent import end_with_parent
+from mhpdata.processes.parent import end_with_parent
 from mhpdata.remote.store import received_bytes
 from mhpdata.settings.share import Share
 

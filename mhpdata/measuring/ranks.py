@@ -26,10 +26,10 @@ from mhpdata.measuring.numa import cores_of_ranks, numa_nodes
 from mhpdata.measuring.rank import Measured, Work, run_rank
 from mhpdata.measuring.steps import check_steps
 from mhpdata.options import check_range
+from mhpdata.processes.threads import usable_cores
 from mhpdata.settings.rules import Number
 from mhpdata.settings.share import Share
 from mhpdata.storage.manifest import read_manifest
-from mhpdata.threads import usable_cores
 from mhpdata.wording import counted
 
 _LEAST_LEAD_S = 0.5

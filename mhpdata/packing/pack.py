@@ -32,11 +32,11 @@ from mhpdata.packing.run import Run
 from mhpdata.packing.sources import Source
 from mhpdata.packing.tasks.bucket_parts import parts_of
 from mhpdata.packing.tasks.plan import blocks_of
+from mhpdata.processes.threads import usable_cores
 from mhpdata.source.entry import Listing, empty_split
 from mhpdata.source.remote import Root, open_place, open_root
 from mhpdata.source.scan import AUTO, LAYOUTS, scan
 from mhpdata.storage.manifest import Manifest
-from mhpdata.threads import usable_cores
 from mhpdata.wording import either, writing
 
 if TYPE_CHECKING:

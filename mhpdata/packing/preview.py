@@ -19,9 +19,9 @@ from mhpdata.options import Folder, PackOptions
 from mhpdata.packing.convert import convert
 from mhpdata.packing.pack import Choices, Chosen, below, open_source, refuse_empty
 from mhpdata.packing.summary import SHOWN
+from mhpdata.processes.threads import crew
 from mhpdata.source.entry import Entry
 from mhpdata.source.remote import Root, held, open_root
-from mhpdata.threads import crew
 from mhpdata.wording import counted, printable
 
 if TYPE_CHECKING:

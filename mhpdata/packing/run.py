@@ -30,6 +30,7 @@ from mhpdata.packing.open_shard import Target, skipped
 from mhpdata.packing.output.bucket import AnyOutput
 from mhpdata.packing.shard_stream import Publisher, ShardStream
 from mhpdata.packing.sources import Source, source_digest, state_1
+from mhpdata.processes.threads import crew
 from mhpdata.source.entry import Entry, empty_split
 from mhpdata.source.remote import held
 from mhpdata.storage.content import split_content
@@ -37,7 +38,6 @@ from mhpdata.storage.duplicates import identical
 from mhpdata.storage.manifest import VERSION, Manifest, dump
 from mhpdata.storage.packed import PackedSplit, Skipped
 from mhpdata.storage.statistics import Statistics
-from mhpdata.threads import crew
 
 _log = logging.getLogger(__name__)
 MB = 1 << 20

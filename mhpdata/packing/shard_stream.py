@@ -13,8 +13,8 @@ from mhpdata.packing.convert import Converted, Refused
 from mhpdata.packing.cuts import is_full
 from mhpdata.packing.journal import Finished
 from mhpdata.packing.open_shard import OpenShard, Target
-from mhpdata.pool import Pool
-from mhpdata.task import Task
+from mhpdata.processes.pool import Pool
+from mhpdata.processes.task import Task
 
 
 class Publisher:

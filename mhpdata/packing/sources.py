@@ -19,13 +19,13 @@ from dataclasses import dataclass
 
 from mhpdata.errors import SourceError
 from mhpdata.faults import Renamed
+from mhpdata.processes.threads import crew
 from mhpdata.source.entry import Entry, Listing, Problem
 from mhpdata.source.files import read_file
 from mhpdata.source.remote import RemoteFolder, Root, ahead, held
 from mhpdata.source.source_file import SourceFile
 from mhpdata.storage.digests import SOURCE_BYTES, Digests
 from mhpdata.terms import SYNTHETIC_BYTES, SYNTHETIC_NAME, Terms, terms_by, terms_of
-from mhpdata.threads import crew
 
 
 def fingerprint(entries: Sequence[Entry]) -> str:

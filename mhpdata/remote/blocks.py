@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mhpdata.errors import ShardError, copy_again
+from mhpdata.processes.task import Task
 from mhpdata.remote.disk import BlockDisk
 from mhpdata.remote.requests import stopped, submit
-from mhpdata.task import Task
 
 AT_ONCE = 16
 """Maximum number of blocks that are fetched at once; each takes 4 MiB of memory."""

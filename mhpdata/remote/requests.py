@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from mhpdata.pool import Pool
-from mhpdata.task import Result, Task
+from mhpdata.processes.pool import Pool
+from mhpdata.processes.task import Result, Task
 
 THREADS = 32
 

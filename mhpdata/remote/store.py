@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from mhpdata.address import Address
 from mhpdata.errors import MissingError, RemoteError
+from mhpdata.processes.task import Result
 from mhpdata.remote.failures import Failure
-from mhpdata.task import Result
 
 PATIENCE_S, FIRST_S = 180.0, 10.0
 SILENCE_S = 20

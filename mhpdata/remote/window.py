@@ -13,10 +13,10 @@ import os
 import threading
 from collections.abc import Callable, Hashable, Sequence
 
+from mhpdata.processes.task import Task
 from mhpdata.remote import merging
 from mhpdata.remote.merging import merge
 from mhpdata.remote.requests import submit
-from mhpdata.task import Task
 
 Fetch = Callable[[int, int], memoryview]
 """Returns the bytes of an object from a start to an end."""

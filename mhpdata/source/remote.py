@@ -21,12 +21,12 @@ from mhpdata.address import Address
 from mhpdata.errors import FolderError, NoObjectError, OptionError, RemoteError, SourceChangedError
 from mhpdata.faults import CHANGED
 from mhpdata.options import Folder, check_folder
+from mhpdata.processes.task import Task
 from mhpdata.remote.listing import Level, list_level
 from mhpdata.remote.requests import stopped, submit
 from mhpdata.remote.store import OtherVersionError, Version, read_object
 from mhpdata.source.entry import Entry
 from mhpdata.source.source_file import SourceFile
-from mhpdata.task import Task
 
 LISTED = ("s3", "gs")
 """Schemes of addresses whose objects can be listed and written."""

@@ -19,10 +19,10 @@ from typing import Any
 
 from mhpdata.address import Address
 from mhpdata.options import check_folder, check_path, short_name
+from mhpdata.processes.threads import Crew, crew
 from mhpdata.storage.manifest import Manifest, read_manifest
 from mhpdata.storage.split import Split, open_split
 from mhpdata.terms import licence_line
-from mhpdata.threads import Crew, crew
 from mhpdata.wording import counted
 from mhpmodels.browsing.columns import Shown, samples_script, script
 from mhpmodels.browsing.layers import DIFFERENT

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from mhpdata.address import Address
 from mhpdata.errors import OptionError
 from mhpdata.options import check_folder
+from mhpdata.processes.threads import crew
 from mhpdata.storage.duplicates import count_shared
 from mhpdata.storage.manifest import Manifest, read_manifest
 from mhpdata.storage.split import no_split, open_split
 from mhpdata.terms import licence_line
-from mhpdata.threads import crew
 from mhpdata.wording import counted, printable
 from mhpmodels.browsing.facts import Facts, facts_of
 

@@ -36,6 +36,7 @@ from mhpdata.loading.batch import Batch
 from mhpdata.loading.loader import Loader
 from mhpdata.masks.mask_runs import MaskRuns
 from mhpdata.options import Folder, check_choice
+from mhpdata.processes.threads import crew, hidden
 from mhpdata.remap import read_remap
 from mhpdata.settings.caching import Reading
 from mhpdata.settings.choosing import Choose
@@ -45,7 +46,6 @@ from mhpdata.settings.share import Share
 from mhpdata.settings.views import CentreCrop
 from mhpdata.storage.protocol import Chosen, choose_images
 from mhpdata.storage.split import Split, open_split
-from mhpdata.threads import crew, hidden
 from mhpmodels.evaluation.metrics import Confusion, most_likely
 from mhpmodels.evaluation.results import MODES, NO_IMAGES, Evaluation
 from mhpmodels.evaluation.truth import labels_of_size, person_runs, true_persons

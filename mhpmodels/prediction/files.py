@@ -16,10 +16,10 @@ from mhpdata.errors import OutputError
 from mhpdata.filesystem.ours import head
 from mhpdata.filesystem.ours import in_the_way as path_in_the_way
 from mhpdata.options import Folder
+from mhpdata.processes.task import Task
 from mhpdata.remote.requests import stopped, submit
 from mhpdata.remote.store import ExistsError, read_range
 from mhpdata.remote.writing import in_the_way, look_if_there, put
-from mhpdata.task import Task
 from mhpmodels.files.output import check_distinct, check_free, make_folder, make_inner_folder, starts_right, write_file
 from mhpmodels.files.png import is_label_map
 from mhpmodels.persons.person_list import RESULTS, is_list

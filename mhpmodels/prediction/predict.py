@@ -24,10 +24,10 @@ from mhpdata.images.exif import AS_STORED
 from mhpdata.label_sets.naming import lookup
 from mhpdata.labels import LabelSet
 from mhpdata.options import Folder, check_path
+from mhpdata.processes.threads import crew
 from mhpdata.settings.caching import Cache
 from mhpdata.source.remote import open_place
 from mhpdata.storage.split import open_split
-from mhpdata.threads import crew
 from mhpdata.wording import counted
 from mhpmodels.inference.pieces import Inference
 from mhpmodels.inference.rescale import labels_at

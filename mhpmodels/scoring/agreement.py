@@ -30,12 +30,12 @@ from mhpdata.images.header import read_header
 from mhpdata.labels import IGNORE
 from mhpdata.masks.mask_runs import draw_mask
 from mhpdata.options import Layout, PackOptions, check_path
+from mhpdata.processes.threads import crew
 from mhpdata.source.annotation import read_persons
 from mhpdata.source.entry import Entry
 from mhpdata.source.files import read_file
 from mhpdata.source.scan import AUTO, scan
 from mhpdata.storage.duplicates import identical
-from mhpdata.threads import crew
 from mhpdata.wording import counted, printable
 from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.evaluation.truth import merged_labels

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from mhpdata.kernels.arrays import Bytes, Doubles, Ints, Longs
 from mhpdata.kernels.jit import kernel
-from mhpdata.threads import crew
+from mhpdata.processes.threads import crew
 from mhpmodels.persons.precision import THRESHOLDS, Ranked
 from mhpmodels.scoring.instances import HUMAN_THRESHOLDS, Pool
 

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from mhpdata.errors import OptionError, PredictionError
 from mhpdata.label_sets.meanings import Conversion
 from mhpdata.options import Folder, ValProtocol, check_choice
+from mhpdata.processes.threads import crew
 from mhpdata.settings.caching import Reading
 from mhpdata.storage.protocol import choose_images
 from mhpdata.storage.split import Split, open_split
-from mhpdata.threads import crew
 from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.evaluation.results import NO_IMAGES
 from mhpmodels.evaluation.truth import merged_labels, packed_labels, person_runs, true_persons

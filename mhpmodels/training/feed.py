@@ -8,6 +8,7 @@ import numpy as np
 
 from mhpdata.errors import OptionError
 from mhpdata.loading.loader import Loader
+from mhpdata.processes.threads import usable_cores
 from mhpdata.settings.caching import Cache
 from mhpdata.settings.mixing import Mix
 from mhpdata.settings.output import MASKS, TARGETS, Output
@@ -15,7 +16,6 @@ from mhpdata.settings.share import Share
 from mhpdata.settings.views import CentreCrop, TrainCrop, View
 from mhpdata.storage.manifest import read_manifest
 from mhpdata.storage.protocol import choose_names
-from mhpdata.threads import usable_cores
 from mhpdata.wording import either
 from mhpmodels.config import TrainConfig
 from mhpmodels.files.provenance import TrainingData

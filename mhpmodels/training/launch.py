@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from mhpdata.errors import EngineError, OptionError
 from mhpdata.filesystem.regular import read_regular
-from mhpdata.threads import usable_cores
+from mhpdata.processes.threads import usable_cores
 from mhpdata.wording import why
 from mhpmodels.config import TrainConfig
 

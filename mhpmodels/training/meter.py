@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from mhpdata.kernels import compiling
-from mhpdata.threads import hidden
+from mhpdata.processes.threads import hidden
 from mhpmodels.training.tables import StepRow
 
 

@@ -32,9 +32,9 @@ from mhpdata.packing.tasks.maker import describe_maker
 from mhpdata.packing.tasks.note import Kept
 from mhpdata.packing.tasks.parts import Parts
 from mhpdata.packing.tasks.plan import place_of
+from mhpdata.processes.threads import crew
 from mhpdata.storage.content import record_digest
 from mhpdata.storage.manifest import Manifest
-from mhpdata.threads import crew
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -23,10 +23,10 @@ from mhpdata.packing.tasks.local_parts import LocalParts
 from mhpdata.packing.tasks.note import MAGIC, START, PartNote
 from mhpdata.packing.tasks.parts import MOST_NOTE, OPTIONS_START, Parts, bin_name, holds_parts, note_name
 from mhpdata.packing.tasks.plan import Block
+from mhpdata.processes.task import Task
 from mhpdata.remote.requests import stopped, submit
 from mhpdata.remote.store import ExistsError, read_object, read_range
 from mhpdata.remote.writing import delete, in_the_way, look_if_there, put, put_file, read_if_there
-from mhpdata.task import Task
 
 _AHEAD = 32
 """Number of notes to request ahead."""

@@ -27,8 +27,8 @@ from mhpdata.packing.tasks.assembly import merge_tasks
 from mhpdata.packing.tasks.block import Job, Outcome, convert_block
 from mhpdata.packing.tasks.plan import blocks_of
 from mhpdata.packing.tasks.work import begin_parts
+from mhpdata.processes.threads import hidden
 from mhpdata.storage.manifest import Manifest
-from mhpdata.threads import hidden
 
 if TYPE_CHECKING:
     from distributed import Client

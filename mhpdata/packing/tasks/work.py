@@ -29,9 +29,9 @@ from mhpdata.packing.tasks.maker import describe_maker
 from mhpdata.packing.tasks.note import Kept, PartNote
 from mhpdata.packing.tasks.parts import Parts
 from mhpdata.packing.tasks.plan import Block, Task, blocks_of, taken
+from mhpdata.processes.threads import crew
 from mhpdata.source.entry import Entry
 from mhpdata.storage.digests import SOURCE_BYTES, Digests
-from mhpdata.threads import crew
 from mhpdata.wording import counted
 
 if TYPE_CHECKING:

@@ -20,13 +20,13 @@ import numpy as np
 from mhpdata.errors import OptionError, OutputError
 from mhpdata.filesystem.descriptors import hold_standard
 from mhpdata.options import check_choice, check_path, check_range
-from mhpdata.parent import end_with_parent
+from mhpdata.processes.parent import end_with_parent
+from mhpdata.processes.threads import hidden, single_threaded_opencv, usable_cores
 from mhpdata.synth.writing.defects import DEFECTS
 from mhpdata.synth.writing.entry import write_image
 from mhpdata.synth.writing.forms import FORMS, V1
 from mhpdata.synth.writing.unfinished import MARKER, unfinished
 from mhpdata.terms import SYNTHETIC, SYNTHETIC_NAME
-from mhpdata.threads import hidden, single_threaded_opencv, usable_cores
 from mhpdata.wording import why, writing
 
 _AGAIN = "run the same command again: it starts from scratch"

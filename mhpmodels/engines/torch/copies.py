@@ -25,8 +25,8 @@ from torch import Tensor
 
 from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.named import Named
-from mhpdata.pool import Pool, ended
-from mhpdata.task import Task
+from mhpdata.processes.pool import Pool, ended
+from mhpdata.processes.task import Task
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -1,4 +1,4 @@
-"""Units of work for the threads of a pool (mhpdata.pool), and how another thread waits for them."""
+"""Units of work for the threads of a pool (mhpdata.processes.pool), and how another thread waits for them."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from tqdm import tqdm
 from mhpdata.errors import OptionError
 from mhpdata.kernels import compiling
 from mhpdata.options import check_range
-from mhpdata.pool import Pool
-from mhpdata.task import Task
+from mhpdata.processes.pool import Pool
+from mhpdata.processes.task import Task
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")

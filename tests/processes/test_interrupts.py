@@ -10,7 +10,7 @@ from interrupts import Places, check_no_thread, interrupt_after
 from loading import FORMATS, digest, epoch, loader, write_packed
 
 import mhpdata
-from mhpdata.threads import crew
+from mhpdata.processes.threads import crew
 
 THEIRS = pytest.mark.filterwarnings("ignore:.*(tqdm.__del__|ScandirIterator|_io.FileIO)")
 """Ignore warnings about an iterator, a bar or a file that Python closes because it was interrupted before its use."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from interrupts import check_no_thread
 
-from mhpdata.pool import Pool
+from mhpdata.processes.pool import Pool
 
 
 def pool(threads=2, **options):

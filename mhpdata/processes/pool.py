@@ -29,7 +29,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from mhpdata.errors import OptionError
-from mhpdata.task import Job, Result, Task, locked
+from mhpdata.processes.task import Job, Result, Task, locked
 
 Desk = Callable[[], AbstractContextManager[Any]]
 

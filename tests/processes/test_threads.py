@@ -9,7 +9,7 @@ import pytest
 
 import mhpdata
 from mhpdata.errors import OptionError
-from mhpdata.threads import crew
+from mhpdata.processes.threads import crew
 
 
 def in_turn(function, arguments, take, workers=3):
