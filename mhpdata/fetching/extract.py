@@ -14,13 +14,11 @@ from tqdm import tqdm
 from mhpdata.checking.release import ReleaseFile, digest_of
 from mhpdata.errors import ArchiveError, OutputError
 from mhpdata.fetching.archive import Archive
+from mhpdata.fetching.staging import ADVICE, AFTER
 from mhpdata.filesystem.atomic import write_atomically
 from mhpdata.filesystem.ours import head, in_the_way
 from mhpdata.processes.threads import hidden
 from mhpdata.wording import writing
-
-AFTER = "run the same command again"
-ADVICE = "or pass another folder for the output"
 
 
 def missing_files(out: Path, release: Mapping[str, ReleaseFile], progress: bool = False) -> list[str]:

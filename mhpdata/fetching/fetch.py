@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from mhpdata.checking.release import ReleaseFile, release_files
-from mhpdata.errors import ArchiveError, OptionError, RemoteError
+from mhpdata.errors import ArchiveError, OptionError
 from mhpdata.fetching.archive import AGAIN, Archive, open_archive
+from mhpdata.fetching.begin import begin
 from mhpdata.fetching.connection import check_url
 from mhpdata.fetching.datasets import DATASETS, Dataset
 from mhpdata.fetching.drive import download_from_drive, load_gdown
 from mhpdata.fetching.extract import extract, missing_files
 from mhpdata.fetching.staging import Staging, staging
 from mhpdata.fetching.web import Download
-from mhpdata.options import check_choice, check_path
+from mhpdata.options import check_path
 from mhpdata.wording import counted, printable
 
 _SHOWN = 3
@@ -118,11 +119,7 @@ def fetch(
         UnreadableError: The archive cannot be read.
         MissingError: Google Drive needs gdown, which is not installed.
     """
-    check_choice("dataset", dataset, tuple(DATASETS))
-    out, about = check_path("out", out), DATASETS[dataset]
-    if not accept_licence:
-        remedy = "Pass --accept-licence (in Python: accept_licence=True) if you accept it."
-        raise OptionError("accept_licence", f"the licence of {about.title} is not accepted", "", remedy)
+    out, about = begin("dataset", dataset, DATASETS, out, accept_licence)
     if url is not None and archive is not None:
         raise OptionError("url", "an archive is given, too", "one of the two", "Pass either --url or --zip.")
     url = None if url is None else check_url(url)
@@ -137,16 +134,10 @@ def fetch(
                 to.clear()
             return done
     with staging(out) as to:
-        try:
+        with to.tidied():
             here = _download(about, url, to, release, progress)
             with open_archive(here, release) as opened:
                 done = _extract(opened, out, dataset, missing, progress)
-        except ArchiveError:
-            to.clear()
-            raise
-        except RemoteError:
-            to.leave()
-            raise
         to.clear()
         return done
 

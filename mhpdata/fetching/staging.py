@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mhpdata.errors import ArchiveError, RemoteError
 from mhpdata.filesystem.descriptors import open_descriptor
 from mhpdata.filesystem.locks import lock_folder
 from mhpdata.filesystem.ours import check_folder, in_the_way, is_folder, remove
@@ -63,10 +64,22 @@ class Staging:
             if is_folder(self.folder):
                 remove(self.folder, ours)
 
-    def leave(self) -> None:
-        """Remove the folder if it is empty: nothing was downloaded."""
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+    @contextlib.contextmanager
+    def tidied(self) -> Iterator[None]:
+        """Clean up if the block fails, which downloads and reads an archive.
+
+        A wrong archive is removed, so that the next call downloads it again. After a failed download the bytes so far
+        stay for the next call; without any, the folder is removed.
+        """
+        try:
+            yield
+        except ArchiveError:
+            self.clear()
+            raise
+        except RemoteError:
+            with contextlib.suppress(OSError):  # it is not empty
+                self.folder.rmdir()
+            raise
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mhpdata.errors import ArchiveError, OptionError, OutputError, RemoteError
+from mhpdata.errors import ArchiveError, OptionError, OutputError
+from mhpdata.fetching.begin import begin
 from mhpdata.fetching.connection import check_url
 from mhpdata.fetching.drive import download_from_drive, load_gdown
 from mhpdata.fetching.published import WEIGHTS, WeightsFile
@@ -25,7 +26,6 @@ from mhpdata.fetching.web import Download, Form
 from mhpdata.filesystem.atomic import replacing
 from mhpdata.filesystem.ours import begins, clear, create, in_the_way
 from mhpdata.filesystem.regular import open_regular
-from mhpdata.options import check_choice, check_path
 from mhpdata.wording import printable, writing
 
 MOST = 1 << 30
@@ -114,11 +114,7 @@ def fetch_weights(
         ArchiveError: What was downloaded has another form, size or checksum.
         MissingError: Google Drive needs gdown, which is not installed.
     """
-    check_choice("name", name, tuple(WEIGHTS))
-    out, about = check_path("out", out), WEIGHTS[name]
-    if not accept_licence:
-        remedy = "Pass --accept-licence (in Python: accept_licence=True) if you accept it."
-        raise OptionError("accept_licence", f"the licence of {about.title} is not accepted", "", remedy)
+    out, about = begin("name", name, WEIGHTS, out, accept_licence)
     if url is not None and "?" in check_url(url):
         remedy = "Pass the address of the folder, up to the question mark; the names of the files are added to it."
         raise OptionError("url", "an address with a query", "the address of a folder on a web server", remedy)
@@ -165,7 +161,7 @@ def _kept(out: Path, file: WeightsFile) -> bool:
 def _fetch(file: WeightsFile, folder: str, to: Staging, progress: bool) -> None:
     """Download a file, check it, and give it its name in the output folder."""
     most = file.size or (MOST_TEXT if file.name.endswith(".json") else MOST)
-    try:
+    with to.tidied():
         place, here = _download(file, folder, to, most, progress)
         path = to.out / file.name
         with writing(to.out, AFTER):
@@ -175,12 +171,6 @@ def _fetch(file: WeightsFile, folder: str, to: Staging, progress: bool) -> None:
             else:
                 _check(here, file, place)
                 here.replace(path)
-    except ArchiveError:
-        to.clear()
-        raise
-    except RemoteError:
-        to.leave()
-        raise
 
 
 def _download(file: WeightsFile, folder: str, to: Staging, most: int, progress: bool) -> tuple[str, Path]:

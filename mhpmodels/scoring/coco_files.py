@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mhpdata.errors import PredictionError
+from mhpdata.exporting.coco_ids import image_ids
 from mhpdata.fields import field_of, list_at, object_at, parse_json, text_at
 from mhpdata.filesystem.regular import read_regular
 from mhpdata.masks.coco_regions import draw_region
@@ -159,7 +160,7 @@ class CocoFile:
                 table[_id_of(field_of(one, "id", place), place)] = PurePosixPath(file).stem
             there = set(names)
             return {id: name for id, name in table.items() if name in there}
-        return {**dict(zip(numbers_of(names), names, strict=True)), **{name: name for name in names}}
+        return {**dict(zip(image_ids(names), names, strict=True)), **{name: name for name in names}}
 
     def _add(self, name: str, entry: dict[str, Any], place: str) -> None:
         """Add the regions of an entry to those of its image."""
@@ -227,15 +228,6 @@ class CocoFile:
             remedy = f"Write the PNGs of {self.path.name} to the folder {path.parent.name} beside it."
             raise PredictionError(path, unread(error), "a PNG", remedy) from error
         return decode_segments(data, str(path), size)
-
-
-def numbers_of(names: Sequence[str]) -> list[int]:
-    """Return the ids that mhp export gives to images: their names if these are different numbers, or 1, 2, 3, ..."""
-    if all(name.isascii() and name.isdecimal() and len(name) <= 9 for name in names):
-        numbers = [int(name) for name in names]
-        if len(set(numbers)) == len(numbers):
-            return numbers
-    return list(range(1, len(names) + 1))
 
 
 def _id_of(value: Any, place: str) -> Id:

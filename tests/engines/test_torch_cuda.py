@@ -31,6 +31,7 @@ if not torch.cuda.is_available():
     pytest.skip("torch sees no GPU here", allow_module_level=True)
 
 from torch_ranks_run import check_equal, run_one, run_ranks  # noqa: E402
+from torch_weights import weights  # noqa: E402
 
 MODELS = list(SIZE)
 
@@ -42,17 +43,9 @@ def full_float32(monkeypatch):
 
 
 @pytest.fixture
-def opened():
-    """Return a function that opens engines; close them at the end."""
-    engines = []
-
-    def open_one(model, **options):
-        engines.append(open_engine(full_config("torch", model, **options)))
-        return engines[-1]
-
-    yield open_one
-    for engine in engines:
-        engine.close()
+def opened(opened):
+    """Return a function that opens engines of the full networks."""
+    return lambda model, **options: opened(full_config("torch", model, **options))
 
 
 def steps(engine, count, first=0, rate=0.01):
@@ -101,7 +94,7 @@ def test_bytes_are_normalised_there(opened):
 def test_a_step_that_is_not_finite_changes_nothing(dtype, opened):
     engine = opened("icnet", ngpus=1, dtype=dtype)
     steps(engine, 2)
-    before = {name: tensor.clone() for name, tensor in engine._network.state_dict().items()}
+    before = weights(engine)
     images, labels = batch(64)
     images[0, 0, 5, 5] = math.nan
     assert not engine.train_step(images, labels, 0.01, 0).applied

@@ -16,7 +16,8 @@ from mhpmodels.files.params import to_gluon_names, write_params
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
-from torch_tiny import CLASSES, SIZE, Plain, config  # noqa: E402
+from torch_tiny import CLASSES, SIZE, Plain, batch, config  # noqa: E402
+from torch_weights import weights  # noqa: E402
 
 from mhpmodels.engines.torch.scaler import LARGEST, PATIENCE, Scaler  # noqa: E402
 
@@ -24,27 +25,9 @@ RATE = 0.1
 
 
 @pytest.fixture
-def opened():
-    """Return a function that opens engines; close them at the end."""
-    engines = []
-
-    def open_one(*arguments, **options):
-        engines.append(open_engine(config(*arguments, **options)))
-        return engines[-1]
-
-    yield open_one
-    for engine in engines:
-        engine.close()
-
-
-def batch(seed=0, count=4):
-    rng = np.random.default_rng(seed)
-    images = rng.normal(size=(count, 3, SIZE, SIZE)).astype(np.float32)
-    return images, rng.integers(0, CLASSES, (count, SIZE, SIZE)).astype(np.uint8)
-
-
-def weights(engine):
-    return {name: tensor.clone() for name, tensor in engine._network.state_dict().items()}
+def opened(opened):
+    """Return a function that opens engines of torch_tiny."""
+    return lambda *arguments, **options: opened(config(*arguments, **options))
 
 
 def changes(engine, images, labels, rate=RATE, seed=0):

@@ -8,9 +8,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 pytest.importorskip("transformers", reason="transformers is not installed here; environment A has it")
 
+from torch_weights import weights  # noqa: E402
+
 from mhpdata.errors import CheckpointError, EngineError  # noqa: E402
 from mhpmodels.config import TrainConfig  # noqa: E402
-from mhpmodels.engines.engine import open_engine  # noqa: E402
 from mhpmodels.prediction.convert import convert  # noqa: E402
 
 CLASSES, SIZE = 4, 64
@@ -28,23 +29,6 @@ def batch():
     labels[:, 10:40, 5:30], labels[0, 20:60, 30:60], labels[:, -5:] = 1, 3, 255
     masks[:, 0, 10:40, 5:30], masks[0, 1, 20:60, 30:60] = 1, 3
     return images, labels, masks
-
-
-@pytest.fixture
-def opened():
-    engines = []
-
-    def open_one(given):
-        engines.append(open_engine(given))
-        return engines[-1]
-
-    yield open_one
-    for engine in engines:
-        engine.close()
-
-
-def weights(engine):
-    return {name: tensor.clone() for name, tensor in engine._network.state_dict().items()}
 
 
 def test_a_batch_in_parts_has_the_same_loss_up_to_the_points(opened):

@@ -18,31 +18,12 @@ from mhpmodels.prediction.trained import open_trained
 
 torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
-from torch_tiny import CLASSES, SIZE, config  # noqa: E402
+from torch_tiny import SIZE, batch, config  # noqa: E402
+from torch_weights import weights  # noqa: E402
 
 from mhpmodels.networks.resize import resize  # noqa: E402
 
 RATE = 0.05
-
-
-@pytest.fixture
-def opened():
-    """Return a function that opens engines; close them at the end."""
-    engines = []
-
-    def open_one(given):
-        engines.append(open_engine(given))
-        return engines[-1]
-
-    yield open_one
-    for engine in engines:
-        engine.close()
-
-
-def batch(seed=0, count=4, size=SIZE):
-    rng = np.random.default_rng(seed)
-    images = rng.normal(size=(count, 3, size, size)).astype(np.float32)
-    return images, rng.integers(0, CLASSES, (count, size, size)).astype(np.uint8)
 
 
 def targets(count=4, size=SIZE):
@@ -52,10 +33,6 @@ def targets(count=4, size=SIZE):
         persons[: size // 2, i : i + size // 2], persons[size // 2 :, 3:9] = 1, 2
         draw_targets(persons, drawn[i], OFFSET_UNIT)
     return drawn
-
-
-def weights(engine):
-    return {name: tensor.clone() for name, tensor in engine._network.state_dict().items()}
 
 
 @pytest.mark.parametrize("model", ["icnet", pytest.param("psp", marks=pytest.mark.slow)])

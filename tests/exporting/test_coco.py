@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import mhpdata
-from mhpdata.exporting.forms.coco import image_ids
 from mhpdata.images.nearest_pixel import resize_labels
 
 
@@ -58,10 +57,3 @@ def test_categories_are_the_classes(whole, tmp_path):
         (a, b) for pair in ((9, 10), (12, 13), (14, 15)) for a, b in (pair, pair[::-1])
     }
     assert not (tmp_path / "out/val").exists()
-
-
-def test_ids_of_images_are_their_names_if_these_are_different_numbers():
-    assert image_ids(["0007", "12"]) == [7, 12]
-    assert image_ids(["7", "007"]) == [1, 2]
-    assert image_ids(["a", "7"]) == [1, 2]
-    assert image_ids(["٣"]) == [1]

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed here; enviro
 transformers = pytest.importorskip("transformers", reason="transformers is not installed here; environment A has it")
 
 from hub_folders import segformer, write  # noqa: E402
+from torch_weights import weights  # noqa: E402
 
 from mhpmodels.networks.hf.library import make_config  # noqa: E402
 
@@ -47,10 +48,6 @@ def batch(seed=0, count=4):
     images = (labels[..., None] * 50 + rng.integers(0, 20, (count, SIDE, SIDE, 3))).astype(np.uint8)
     labels[:, :4] = 255
     return images, labels
-
-
-def weights(engine):
-    return {name: tensor.clone() for name, tensor in engine._network.state_dict().items()}
 
 
 def test_the_table_of_models_has_a_preset_for_each_backbone():

@@ -9,7 +9,7 @@ import pytest
 from coco_predictions import counts, region, text, write_panoptic
 
 from mhpdata.errors import PredictionError
-from mhpmodels.scoring.coco_files import CocoFile, numbers_of
+from mhpmodels.scoring.coco_files import CocoFile
 from mhpmodels.scoring.regions import coco_paths, linked, person_layers
 
 NAMES = ("0001", "0002")
@@ -65,10 +65,6 @@ def test_the_text_of_run_lengths_is_that_of_pycocotools():
 )  # fmt: skip
 def test_images_are_found_by_name_number_or_file(tmp_path, content, name):
     assert list(read(tmp_path, content).regions) == [name]
-
-
-def test_numbers_of_names():
-    assert numbers_of(["0003", "12"]) == [3, 12] and numbers_of(["3", "03"]) == [1, 2] == numbers_of(["a", "3"])
 
 
 def test_classes_are_found_by_name(tmp_path):

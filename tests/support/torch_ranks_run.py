@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from places import SUPPORT
 from torch_ranks import PATIENCE, STEPS, config, run
+from torch_weights import weights
 
 from mhpmodels.engines.engine import open_engine
 
@@ -54,7 +55,7 @@ def run_one(small, model):
     """Return losses and weights of one process with the joined batch."""
     engine = open_engine(config(model))
     losses = run(engine, small)
-    state = {name: tensor.clone() for name, tensor in engine._network.state_dict().items()}
+    state = weights(engine)
     engine.close()
     assert len(losses) == STEPS and min(losses) < 0.95 * losses[0], "nothing was learnt"
     return losses, state

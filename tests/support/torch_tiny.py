@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from mhpmodels.config import TrainConfig
@@ -53,6 +54,13 @@ class Wide(Plain):
 def config(model="Tiny", **options):
     fixed = {"engine": "torch", "model": f"torch_tiny:{model}", "classes": CLASSES, "crop_size": SIZE}
     return TrainConfig.of(**{**fixed, "batch_size": 4, "weight_decay": 0.0, "momentum": 0.0, **options})
+
+
+def batch(seed=0, count=4):
+    """Return random images and labels."""
+    rng = np.random.default_rng(seed)
+    images = rng.normal(size=(count, 3, SIZE, SIZE)).astype(np.float32)
+    return images, rng.integers(0, CLASSES, (count, SIZE, SIZE)).astype(np.uint8)
 
 
 class Persons(Tiny):

@@ -56,7 +56,7 @@ mhpmodels.engines       files networks
 mhpmodels.inference     images networks engines
 mhpmodels.persons       images masks source
 mhpmodels.evaluation    images masks storage loading files engines inference persons
-mhpmodels.scoring       images masks source storage files persons evaluation
+mhpmodels.scoring       images masks source storage exporting files persons evaluation
 mhpmodels.training      storage loading files engines inference persons evaluation
 mhpmodels.prediction    images source remote storage fetching files networks engines inference persons figures
 mhpmodels.showing       images masks source storage loading files persons evaluation scoring training figures

@@ -9,16 +9,16 @@
 Segmentations are compressed RLE of each person's own mask, so persons may overlap, and so may their parts: nothing but
 pixels with label 255 is lost. A person without a labelled pixel has no annotation. Ids follow from the position of an
 image in its split (index) and the number of the person: index * 256 + person for persons, 256 times that plus the label
-for parts, whose ``person_id`` is the id of their person. An image's id is its name if all names of the split are
-different numbers, otherwise index + 1.
+for parts, whose ``person_id`` is the id of their person; those of images are in mhpdata.exporting.coco_ids.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
+from mhpdata.exporting.coco_ids import image_ids
 from mhpdata.exporting.form import Form, Joined, Piece, Plan
 from mhpdata.exporting.rle import regions
 from mhpdata.exporting.view import View
@@ -68,15 +68,6 @@ class Exporter(Form):
                 head = opening(self.plan, split, key, categories)
                 parts = (head, (key,), b'\n],\n"images": [\n', ("images",), b"\n]}\n")
                 yield Joined(f"{ANNOTATIONS}/{key}_{split}.json", split, parts)
-
-
-def image_ids(names: Sequence[str]) -> list[int]:
-    """Return the ids of a split's images: their names if these are different numbers, otherwise 1, 2, 3, ..."""
-    if all(name.isascii() and name.isdecimal() and len(name) <= 9 for name in names):
-        ids = [int(name) for name in names]
-        if len(set(ids)) == len(ids):
-            return ids
-    return list(range(1, len(names) + 1))
 
 
 def part_categories(plan: Plan) -> list[dict[str, Any]]:

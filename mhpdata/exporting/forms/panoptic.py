@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from mhpdata.exporting.coco_ids import image_ids
 from mhpdata.exporting.form import Form, Joined, Piece, Plan
-from mhpdata.exporting.forms.coco import ANNOTATIONS, PERSON, encode, image_ids, opening, part_categories
+from mhpdata.exporting.forms.coco import ANNOTATIONS, PERSON, encode, opening, part_categories
 from mhpdata.exporting.segments import segments
 from mhpdata.exporting.view import Map, View
 from mhpdata.images.encode import encode_png

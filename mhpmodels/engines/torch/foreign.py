@@ -100,6 +100,8 @@ def normalise(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Return uint8 (N, H, W, 3) RGB images as float32 (N, 3, H, W), as the network expects them.
 
     Floating-point images (N, 3, H, W) are already normalised, as the loader's are by ImageNet's mean and deviation.
+    The result is that of ``Preprocessing.normalise``, bit for bit. ``copies.normalise`` multiplies instead of dividing,
+    which rounds differently; training keeps that, as its losses are compared exactly with stored ones.
     """
     if images.dtype != torch.uint8:
         return images.float()
