@@ -208,7 +208,7 @@ def main(out: Path, samples: int, runs: int, shots: Path | None) -> None:
             _shoot(browser, site, shots)
         version = browser.version
     serious = [row for row in wrong if row["impact"] in ("serious", "critical")]
-    about = machine("mhp", "numpy", "playwright") | {"chromium": version, "axe": AXE}
+    about = machine("numpy", "playwright") | {"chromium": version, "axe": AXE}
     text = f"""# The page of mhp browse
 
 {samples:,} generated samples, opened from disk in headless Chromium. "Open" ends when every thumbnail in the window is

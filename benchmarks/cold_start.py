@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from harness import machine, save, table
+from harness import machine, save, table, told
 
 HEAD = """Median CPU seconds (user and system) of new processes with an empty kernel cache, two checkouts in turn: to
 the first batch of a loader, and to compile the kernels of mhp-pack for images that are all resized."""
@@ -134,7 +134,7 @@ def main(before: Path, after: Path, python: str, images: int, runs: int, out: Pa
                     found[task][name].append(measure(checkout, name))
     rows = [as_row(task, **both) for task, both in found.items()]
     where, commits = machine("numpy", "numba", "llvmlite"), {name: _commit(c) for name, c in checkouts.items()}
-    text = f"# A cold start\n\n{HEAD}\n\n{table(rows)}\n{commits}, {where}\n"
+    text = f"# A cold start\n\n{HEAD}\n\n{table(rows)}\n{told(commits)}, {told(where)}\n"
     save(out, "cold_start", {"machine": where, "commits": commits, "rows": rows, "runs": found}, text)
 
 

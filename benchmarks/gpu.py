@@ -33,7 +33,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from harness import machine, save, table
+from harness import machine, save, table, told
 from peer_data import write_peer_data
 from peers import task
 
@@ -173,8 +173,8 @@ def main(device: str, images: int, models: tuple[str, ...], dtypes: tuple[str, .
     where["device"] = torch.cuda.get_device_name() if device == "cuda" else "cpu"
     where["cuda"] = str(torch.version.cuda)
     settings = {"backbone": backbone, "crop": crop, "batch": batch, "workers": workers, "turns": turns, "steps": steps}
-    told = ", ".join(f"{key} {value}" for key, value in {**settings, **where}.items())
-    text = f"# From the loader to the GPU\n\n{table(rows)}\n{told}\n"
+    line = told({**settings, **where})
+    text = f"# From the loader to the GPU\n\n{table(rows)}\n{line}\n"
     save(out, "gpu", {"settings": settings, "machine": where, "rows": rows}, text)
 
 

@@ -161,7 +161,7 @@ def main(
     if child is not None:
         print(json.dumps(measure(child, {"model": models[0], **asked})))
         return
-    from harness import machine, save, table
+    from harness import machine, save, table, told
 
     rows, left, begun = [], [], time.monotonic()
     for variant in VARIANTS:
@@ -188,9 +188,9 @@ def main(
     import torch
 
     where["device"] = torch.cuda.get_device_name() if asked["device"] == "cuda" else "cpu"
-    told = ", ".join(f"{key} {value}" for key, value in {**asked, **where, "not measured": left or "none"}.items())
+    line = told({**asked, **where, "not measured": left or "none"})
     save(out, "gpu_step", {"settings": asked, "machine": where, "left": left, "rows": rows},
-         f"# Steps and predictions of the torch engine on a GPU\n\n{table(shown)}\n{told}\n")  # fmt: skip
+         f"# Steps and predictions of the torch engine on a GPU\n\n{table(shown)}\n{line}\n")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -78,13 +78,8 @@ def ratio(first: Timing, second: Timing) -> float:
     return statistics.median(turns(first, second))
 
 
-def version_of(library: str) -> str:
-    """Return a library's version; for mhp, that of the running code, installed or not."""
-    return mhpdata.__version__ if library == "mhp" else metadata.version(library)
-
-
 def machine(*libraries: str) -> dict[str, str]:
-    """Describe the machine of a measurement: processor, cores, system, commit, versions."""
+    """Describe a measurement: processor, cores, system, commit, date, and the versions of mhp and of libraries."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -94,10 +89,15 @@ def machine(*libraries: str) -> dict[str, str]:
         model = lines[0] if lines else model
     git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
-    versions = {name: version_of(name) for name in libraries}
+    versions = {"mhp": mhpdata.__version__} | {name: metadata.version(name) for name in libraries}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     system = {"cpu": model, "cores": str(cores), "system": platform.platform(), "python": platform.python_version()}
     return {**system, "commit": commit, "date": time.strftime("%Y-%m-%d"), **versions}
+
+
+def told(values: dict[str, Any]) -> str:
+    """Format settings and machine as one line of a report."""
+    return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -128,4 +128,4 @@ def as_row(timing: Timing, images: int) -> dict[str, float]:
     }
 
 
-__all__ = ["ROOT", "Timing", "as_row", "asdict", "interleave", "machine", "ratio", "save", "table", "turns"]
+__all__ = ["ROOT", "Timing", "as_row", "asdict", "interleave", "machine", "ratio", "save", "table", "told", "turns"]

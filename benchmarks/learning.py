@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 import numpy as np
-from harness import machine, save, table
+from harness import machine, save, table, told
 
 import mhpdata
 from mhpdata.synth.writing.folder import synthesize
@@ -72,7 +72,7 @@ After each epoch:
 
 {curves}
 
-{where}
+{told(where)}
 """
     save(out, f"learning_{engine}", {"machine": where, "rows": rows}, text)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from harness import machine, save, table
+from harness import machine, save, table, told
 from learning import learn
 
 from mhpdata.labels import MHP_V1
@@ -50,7 +50,7 @@ IoU in percent on the val split of mhp-synth; {model} on engine {engine}, traine
 {table(rows)}
 Swapping gives the six classes {statistics.mean(gains):+.1f} points on average (by seed: {by_seed}).
 
-{where}
+{told(where)}
 """
     save(out, f"left_right_{model}_{engine}", {"machine": where, "rows": rows}, text)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from harness import machine, save, table
+from harness import machine, save, table, told
 
 import mhpdata
 from mhpdata import CentreCrop, Output, TrainCrop
@@ -29,6 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "blur": {"view": TrainCrop(blur_prob=1.0)},
     "gray": {"view": TrainCrop(blur_prob=0.0, gray_prob=1.0)},
     "persons": {"output": Output(persons=True)},
+    "person targets": {"output": Output(persons="targets")},
     "overlap last": {"output": Output(overlap="last")},
     "transform": {"output": Output(transform=lambda image, labels, persons, rng: None)},
     "crop 480": {"view": TrainCrop(480, base_size=480, blur_prob=0.0)},
@@ -62,7 +63,7 @@ def main(images: int, out: Path, runs: int, threads: str) -> None:
             ):
                 rows.append({"store": "yuv420", "MB/image": "", "options": name, **row})
     where = machine("numpy", "numba", "simplejpeg")
-    text = f"# The loader\n\n{table(rows)}\n{where}\n"
+    text = f"# The loader\n\n{table(rows)}\n{told(where)}\n"
     save(out, "loader", {"machine": where, "rows": rows}, text)
 
 

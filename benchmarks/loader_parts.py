@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 import numpy as np
-from harness import machine, save, table
+from harness import machine, save, table, told
 
 import mhpdata
 from mhpdata.drawing import image as render
@@ -136,7 +136,7 @@ def main(images: int, out: Path, runs: int, threads: int) -> None:
     where = machine("numpy", "numba", "simplejpeg")
     about = f"{__doc__.split('Run:')[0].strip()} Number of threads for the last four columns: {threads}."
     text = f"# The loader, stage by stage\n\n{about}\n\n"
-    save(out, "loader_parts", {"machine": where, "rows": rows}, f"{text}{table(rows)}\n{where}\n")
+    save(out, "loader_parts", {"machine": where, "rows": rows}, f"{text}{table(rows)}\n{told(where)}\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 import numpy as np
-from harness import machine, save, table
+from harness import machine, save, table, told
 
 import mhpdata
 from mhpdata.loading.loader import Batch, Loader
@@ -55,7 +55,7 @@ def main(engine: str, turns: int, steps: int, images: int, out: Path) -> None:
             rows.append(measure(config, turns, steps))
             print(table(rows[-1:]))
     where = machine("numpy", "numba", *ENGINES[engine])
-    text = f"# The loader's share of a training step, engine {engine}\n\n{table(rows)}\n{where}\n"
+    text = f"# The loader's share of a training step, engine {engine}\n\n{table(rows)}\n{told(where)}\n"
     save(out, f"loader_share_{engine}", {"machine": where, "rows": rows}, text)
 
 

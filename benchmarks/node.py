@@ -4,11 +4,11 @@ Run:  python benchmarks/node.py --out benchmarks/results          (needs the ext
 
 Each rank is a process with its own loader and its share of the images and threads, in batches of 16 as uint8 at 768.
 The web server is nginx on this machine, which waits 20 ms before each answer; records are not cached. A replay sleeps
-as long as a step of 16 images takes on an H100 (benchmarks/results/h100/step.md), after all ranks have a batch. Ranks,
-nginx and all other programs share the cores below, so more ranks than cores only show that nothing else is in the way.
-Figures are medians over runs with new processes; "spread" is the range of images/s over the runs as a share of it. It
-is large where other programs use the cores, as they did here. A loader makes the first batch of an epoch when it is
-asked for, and an epoch of this small set is short, so an interval of several ranks often has such a wait.
+as long as a GPU would compute: STEPS has the times of an H100 with mhp 0.1, after all ranks have a batch. Ranks, nginx
+and all other programs share the cores below, so more ranks than cores only show that nothing else is in the way.
+Figures are medians over runs with new processes; "spread" is the range of images/s over the runs as a share of it. A
+loader makes the first batch of an epoch when it is asked for, and an epoch of this small set is short, so an interval
+of several ranks often has such a wait.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from harness import ROOT, machine, save, table
+from harness import ROOT, machine, save, table, told
 
 import mhpdata
 from mhpdata.measuring.ranks import bench_ranks
@@ -29,7 +29,7 @@ from mhpdata.synth.writing.folder import synthesize
 
 DELAY_S = 0.02
 STEPS = {"ICNet": 0.076, "PSPNet": 0.184}
-"""Seconds per step of 16 images of 768 x 768, resnet50, bfloat16, on one H100."""
+"""Seconds per step of 16 images of 768 x 768, resnet50, bfloat16, on one H100, measured with mhp 0.1."""
 VIEW = mhpdata.TrainCrop(768, blur_prob=0.0)
 
 
@@ -107,7 +107,7 @@ def main(ranks: str, runs: int, seconds: float, drawn: int, copies: int, packed:
             what = f"replay of {name}, {1e3 * step:.0f} ms"
             found[what] = bench_ranks(packed, ranks=counts, steps=[step], **options)
     settings = f"{images} images in train, jpeg, short side 768; {runs} runs of {seconds:g} s"
-    where = machine("mhp", "numpy", "numba", "simplejpeg", "obstore")
+    where = machine("numpy", "numba", "simplejpeg", "obstore")
     content = {"machine": where, "settings": settings, "rows": found}
     save(out, "node", content, report_of(content))
 
@@ -116,9 +116,8 @@ def report_of(content: dict[str, Any]) -> str:
     """Return the report for the figures in node.json."""
     rows = [row for what, measured in content["rows"].items() for row in as_rows(what, measured)]
     about = (__doc__ or "").partition("nginx from apt)")[2].strip()
-    told = ", ".join(f"{key} {value}" for key, value in content["machine"].items())
     title = f"# A node with {content['machine']['cores']} cores"
-    return f"{title}\n\n{about}\n\n{table(rows)}\n{content['settings']}; {told}\n"
+    return f"{title}\n\n{about}\n\n{table(rows)}\n{content['settings']}; {told(content['machine'])}\n"
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from pathlib import Path
 import click
 import numpy as np
 from gluoncv_recipe import merge_and_resize
-from harness import Timing, as_row, interleave, machine, ratio, save, table, turns
+from harness import Timing, as_row, interleave, machine, ratio, save, table, told, turns
 
 import mhpdata
 from mhpdata.images.decode import decode_image
@@ -134,9 +134,8 @@ def converted(root: Path, entries: list[Entry], pool: Executor) -> None:
 @click.command()
 @click.option("--images", default=480, show_default=True)
 @click.option("--runs", default=5, show_default=True)
-@click.option("--only-costs", is_flag=True, help="Measure only pack and its unavoidable costs, which allows more runs.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).parent / "results", show_default=True)
-def main(images: int, runs: int, only_costs: bool, out: Path) -> None:
+def main(images: int, runs: int, out: Path) -> None:
     """Measure packing and write pack.json and pack.md."""
     with tempfile.TemporaryDirectory() as name, single_threaded_opencv():
         root = Path(name) / "MHP_v1"
@@ -155,10 +154,7 @@ def main(images: int, runs: int, only_costs: bool, out: Path) -> None:
                 f"convert, {WORKERS} threads": lambda: converted(root, entries, threads),
                 f"convert, {WORKERS} processes": lambda: converted(root, entries, processes),
             }
-            timings = interleave({v: variants[v] for v in variants if not only_costs or v in (PACK, ALONE)}, runs)
-        if only_costs:
-            report_costs(timings, images, out)
-            return
+            timings = interleave(variants, runs)
         check(timings[PACK].results[-1], entries, timings[RECIPE].results[-1][1])
     report(timings, images, out)
 
@@ -204,7 +200,7 @@ def report(timings: dict[str, Timing], images: int, out: Path) -> None:
         f"in every epoch: for the 4,980 images of the release it takes {epoch / 60:.1f} minutes of one core per epoch",
         "on this machine. Packing does it once.",
         "",
-        ", ".join(f"{key} {value}" for key, value in where.items()),
+        told(where),
         "",
     ]
     seconds = {name: {"wall_s": t.wall_s, "cpu_s": t.cpu_s} for name, t in timings.items()}
@@ -217,22 +213,6 @@ def _turns(alone: Timing, pack: Timing) -> str:
     """Describe the spread of the first ratio."""
     shares = ", ".join(f"{share:.2f}" for share in sorted(turns(alone, pack)))
     return f"- the first ratio is a median over turns; all turns: {shares}; by CPU time: {alone.cpu / pack.cpu:.2f}"
-
-
-def report_costs(timings: dict[str, Timing], images: int, out: Path) -> None:
-    """Write pack beside its unavoidable costs to ``out``."""
-    rows = [{"variant": name, **as_row(timing, images)} for name, timing in timings.items()]
-    share = ratio(timings[ALONE], timings[PACK])
-    where = machine("numpy", "opencv-python", "numba", "simplejpeg")
-    lines = [f"# Packing {images} images of mhp-synth, and its unavoidable costs", "", table(rows)]
-    lines += [
-        f"- images/s of pack over those of its unavoidable costs alone, on the same number of workers: {share:.2f}"
-    ]
-    lines += [_turns(timings[ALONE], timings[PACK]), ""]
-    lines += [", ".join(f"{key} {value}" for key, value in where.items()), ""]
-    seconds = {name: {"wall_s": t.wall_s, "cpu_s": t.cpu_s} for name, t in timings.items()}
-    content = {"images": images, "machine": where, "rows": rows, "ratio": share, "seconds": seconds}
-    save(out, "pack_costs", content, "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from harness import machine, save, table
+from harness import machine, save, table, told
 
 from mhpdata.storage.manifest import read_manifest
 from mhpdata.synth.writing.folder import synthesize
@@ -85,9 +85,9 @@ def main(images: int, scale: float, size: int, workers: int, out: Path) -> None:
             rows.append({"images": count, **found, "images/s": count / found["seconds"], "MB written": written})
     where = machine("numpy", "numba", "opencv-python")
     what = __doc__.partition("out benchmarks/results")[2].strip()
-    told = ", ".join(f"{key} {value}" for key, value in where.items())
+    line = told(where)
     text = f"# Memory of a long pack\n\n{what} Images at {scale:g} of the size of MHP v1, --size {size}, "
-    text += f"--workers {workers}.\n\n{table(rows)}\n{told}\n"
+    text += f"--workers {workers}.\n\n{table(rows)}\n{line}\n"
     save(out, "pack_memory", {"machine": where, "rows": rows}, text)
 
 

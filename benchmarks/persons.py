@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import click
 import numpy as np
-from harness import interleave, machine, ratio, save, table
+from harness import interleave, machine, ratio, save, table, told
 
 import mhpdata
 from mhpdata.loading.loader import Loader
@@ -87,7 +87,7 @@ mIoU in validation, mean of the last {LAST} epochs:
 {table(labels)}
 A step with heads and targets takes {step:.3f} times as long as one without (median of interleaved pairs).
 
-{_chosen(chosen)}{where}
+{_chosen(chosen)}{told(where)}
 """
     content = {"machine": where, "rows": rows, "labels": labels, "step": step, "chosen": chosen}
     save(out, "persons", content, text)

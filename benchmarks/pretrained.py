@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from harness import machine, save, table
+from harness import machine, save, table, told
 
 import mhpdata
 from mhpdata.synth.writing.folder import synthesize
@@ -68,7 +68,7 @@ After each epoch:
 
 Synthetic images: this says nothing about accuracy on a real dataset.
 
-{where}
+{told(where)}
 """
     save(out, "pretrained", {"machine": where, "recipe": RECIPE, "means": means, "rows": rows}, text)
 

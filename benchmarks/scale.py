@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from harness import machine, save, table
+from harness import machine, save, table, told
 
 import mhpdata
 from mhpdata.storage.content import record_digest, split_content
@@ -115,8 +115,8 @@ def main(records: int, runs: int, out: Path) -> None:
                 rows.append({"format": format, "records": count, "manifest MB": size, **opened(folder, runs + 1)})
     where = machine("numpy", "numba", "h5py")
     what = __doc__.partition("out benchmarks/results")[2].strip()
-    told = ", ".join(f"{key} {value}" for key, value in where.items())
-    text = f"# Half a million records\n\n{what}\n\n{table(rows)}\n{told}\n"
+    line = told(where)
+    text = f"# Half a million records\n\n{what}\n\n{table(rows)}\n{line}\n"
     save(out, "scale", {"machine": where, "rows": rows}, text)
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import click
 import cv2
 import numpy as np
-from harness import as_row, interleave, machine, ratio, save, table
+from harness import as_row, interleave, machine, ratio, save, table, told
 
 import mhpdata
 from mhpdata.masks.merge import merge
@@ -154,7 +154,7 @@ def main(images: int, large: int, runs: int, out: Path) -> None:
             f"thresholds: {many['wall_s']:.1f} s, CPU {many['cpu_s']:.1f} s; AP^p_vol {many['AP^p_vol']:.3f}"
         )
         lines.append("- their masks are those of the other images, mirrored and shifted: no two images are equal")
-    lines += ["", ", ".join(f"{key} {value}" for key, value in where.items()), ""]
+    lines += ["", told(where), ""]
     seconds = {variant: {"wall_s": t.wall_s, "cpu_s": t.cpu_s} for variant, t in timings.items()}
     content = {
         "images": count,

@@ -32,7 +32,7 @@ from typing import Any
 
 import click
 import numpy as np
-from harness import machine, save, table
+from harness import machine, save, table, told
 from step_variants import OPENS, prepare
 
 TASKS = ("icnet,resnet18,128,4,sgd", "icnet,resnet18,128,4,adam", "psp,resnet18,96,2,sgd", "psp,resnet50,96,2,adam")
@@ -155,10 +155,10 @@ def main(
         trained += summary(task, "step", rounds_)
         predicted += summary(task, "predict", rounds_)
         print(table([row for row in trained if row[TASK] == task]), flush=True)
-    told = ", ".join(f"{key} {value}" for key, value in {**settings, **where}.items())
+    line = told({**settings, **where})
     text = (
         "# A training step and a prediction beside plain PyTorch, GluonCV and onnxruntime\n\n"
-        f"Training:\n\n{table(trained)}\nPrediction of the same batch:\n\n{table(predicted)}\n{told}\n"
+        f"Training:\n\n{table(trained)}\nPrediction of the same batch:\n\n{table(predicted)}\n{line}\n"
     )
     content = {"settings": settings, "machine": where, "training": trained, "prediction": predicted}
     save(out, "train_step", content, text)

@@ -45,7 +45,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
-from harness import ROOT, machine, save, table
+from harness import ROOT, machine, save, table, told
 from peer_data import write_peer_data
 from target import write_lists, write_target
 
@@ -161,7 +161,7 @@ def rows_of(variants: list[Variant]) -> list[dict[str, Any]]:
 
 def report(variants: list[Variant], settings: dict[str, Any], out: Path) -> None:
     """Write peers.json, peers.md and peers.png."""
-    rows, where = rows_of(variants), machine("mhp", "numba", "numpy")
+    rows, where = rows_of(variants), machine("numba", "numpy")
     cells = [{k: v.replace("|", "/") if isinstance(v, str) else v for k, v in row.items()} for row in rows]
     versions = {v.name: v.runs[-1]["versions"] for v in variants if v.runs and "versions" in v.runs[-1]}
     lines = [
@@ -177,7 +177,7 @@ def report(variants: list[Variant], settings: dict[str, Any], out: Path) -> None
         table(cells),
         *(f"- {name}: {', '.join(f'{k} {v}' for k, v in found.items())}" for name, found in versions.items()),
         "",
-        ", ".join(f"{key} {value}" for key, value in where.items()),
+        told(where),
         "",
     ]
     runs = {v.name: {"runs": v.runs, "checked": v.checked, "reason": v.reason} for v in variants}

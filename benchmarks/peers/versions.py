@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from harness import ROOT, machine, save, table
+from harness import ROOT, machine, save, table, told
 from target import write_lists, write_target
 
 from mhpdata.synth.writing.folder import synthesize
@@ -144,7 +144,7 @@ def report(groups: dict[str, list[Variant]], before: Path, settings: dict[str, A
         "a difference within that range is noise.",
         "",
         table(rows),
-        ", ".join(f"{key} {value}" for key, value in where.items()),
+        told(where),
         "",
     ]
     runs = {v.name: {"runs": v.runs, "checked": v.checked} for group in groups.values() for v in group}

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs t
 RESULTS = ROOT / "benchmarks/results"
 
 
-@pytest.fixture(params=["peers.json", "xeon/peers.json"])
+@pytest.fixture(params=["peers.json"])
 def found(request):
     return json.loads((RESULTS / request.param).read_text())
 
