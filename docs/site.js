@@ -1,5 +1,26 @@
-// For screen readers and keyboards: name the theme's search dialog, and let wide tables take the focus and scroll.
+// A line may break after these characters of inline code, but not at the hyphens of an option or a short name.
+const SEPARATORS = /(?<=[/_.|=,(\s])/
+const LONGEST = 24
+
+function soften(text) {
+  const parts = text.data.split(SEPARATORS).map(part => {
+    if (!part.includes("-") || part.length > LONGEST) return document.createTextNode(part)
+    const whole = document.createElement("span")
+    whole.className = "whole"
+    whole.textContent = part
+    return whole
+  })
+  text.replaceWith(...parts.flatMap((part, i) => i ? [document.createElement("wbr"), part] : [part]))
+}
+
 window.addEventListener("load", () => {
+  for (const code of document.querySelectorAll(".md-typeset :not(pre) > code, .md-typeset .doc-object-name")) {
+    const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT)
+    const texts = []
+    while (walker.nextNode()) texts.push(walker.currentNode)
+    texts.forEach(soften)
+  }
+  // For screen readers and keyboards: name the theme's search dialog, and let wide tables take the focus and scroll.
   document.querySelector(".md-search[role=dialog]")?.setAttribute("aria-label", "Search")
   for (const table of document.querySelectorAll(".md-typeset__scrollwrap")) table.tabIndex = 0
 })

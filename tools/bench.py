@@ -31,7 +31,7 @@ Examples:
 
 "CPU us" is the processor time per image over all threads; "x memcpy" compares it with copying as many bytes. --peers
 creates an environment per peer and images that all of them read, and measures all in one run; arguments after -- are
-passed to benchmarks/peers/run.py (-- --help lists them).
+passed to benchmarks/peers/run.py (--help after the two dashes lists them).
 
 --ranks starts that many processes, each with its share of the images and of the threads (--threads, one number, is the
 total), and counts all of them over the same interval. With --replay, each rank takes a batch, waits until every rank

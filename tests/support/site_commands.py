@@ -11,13 +11,17 @@ import click
 from mhptools.mhp import COMMANDS
 from mhptools.running import Command
 
-_FLAG = re.compile(r"(?<![\w`/-])(--?[a-z][\w-]*)(?![\w`*])")
-_SPECIAL = re.compile(r"([\\`*_<\[\]|^])")
+_FLAG = re.compile(
+    r"(?<![\w`/-])((?:mhp [a-z]+ (?:[A-Z]+ )?)?--?[a-z][\w-]*(?: (?:[A-Z]{2,}|\d+)(?![\w:]))?)(?![\w`*])"
+)
+"""An option, with the command before it and the value after it."""
+_PAGE = re.compile(r"docs/([\w-]+)\.md")
+_SPECIAL = re.compile(r"([\\`*_<\[\]|])")
 
 
 def prose(text: str) -> str:
-    """Return a text of a help page as Markdown: special characters escaped, flags as code."""
-    return _FLAG.sub(r"`\1`", _SPECIAL.sub(r"\\\1", text))
+    """Return a text of a help page as Markdown: special characters escaped, options as code, pages as links."""
+    return _PAGE.sub(r"[\1.md](../../\1.md)", _FLAG.sub(r"`\1`", _SPECIAL.sub(r"\\\1", text)))
 
 
 def examples(lines: list[str]) -> list[str]:
