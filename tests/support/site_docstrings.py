@@ -20,7 +20,7 @@ def linked(text: str) -> str:
 
 
 class Docstrings(griffe.Extension):
-    """Give option classes their docstring at run time, and their fields the defaults; adapt marks and links to Markdown."""
+    """Give option classes their docstring at run time, and their fields the defaults; adapt marks and links."""
 
     def on_instance(self, *, obj: griffe.Object, **given: Any) -> None:
         """Remove ``::`` before code, which Markdown knows by its indentation, and backticks around an entry's name."""
