@@ -164,8 +164,10 @@ coverage: $(VENV)/b/.ready
 	NUMBA_DISABLE_JIT=1 $(VENV)/b/bin/python -m coverage run -m pytest -m "not slow and not compiled" $(TWO) $(PLAIN)
 	$(VENV)/b/bin/python -m coverage combine --quiet
 	$(VENV)/b/bin/python -m coverage html --quiet --fail-under 0
+	$(VENV)/b/bin/python -m coverage json --quiet --fail-under 0 -o build/coverage/report.json
+	$(VENV)/b/bin/python tests/support/results.py coverage build/coverage/report.json
 	$(VENV)/b/bin/python -m coverage report --skip-covered
-	@echo "Results: build/coverage/html/index.html"
+	@echo "Results: benchmarks/results/coverage.md build/coverage/html/index.html"
 
 dist: $(VENV)/b/.ready
 	$(VENV)/b/bin/python tests/support/dist.py --out dist
