@@ -28,9 +28,13 @@ Exit status: 0 every file is in the folder, 1 the archive or a file is damaged o
 licence is not accepted, 3 a reason outside the data (network, disk, permission, gdown is missing).
 """
 
+NAMES = f"""
+NAME is a dataset, {", ".join(DATASETS)}, or the name of weights: {", ".join(WEIGHTS)}.
+"""
 
-@click.command(cls=Command, epilog=EXAMPLE, resumes=True)
-@click.argument("name", type=click.Choice([*DATASETS, *WEIGHTS]))
+
+@click.command(cls=Command, epilog=EXAMPLE + NAMES, resumes=True)
+@click.argument("name", metavar="NAME", type=click.Choice([*DATASETS, *WEIGHTS]))
 @click.option("-o", "--out", required=True, type=PATH, help="Folder for the files; right ones are kept.")
 @click.option("--accept-licence", is_flag=True, help="You have read the licence, and accept it.")
 @click.option(

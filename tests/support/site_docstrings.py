@@ -15,7 +15,8 @@ BASE = "Checked"
 
 
 def linked(text: str) -> str:
-    """Return a docstring with the pages of docs/ that it names as links."""
+    """Return a docstring with the pages of docs/ that it names as links, without a command's defaults."""
+    text = re.sub(r"\s*\[default: [^\]]*\]", "", text)
     return re.sub(r"(?:``)?\bdocs/([\w-]+\.md)(?:``)?", r"[\1](../\1)", text)
 
 

@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 _LINK = re.compile(r"(\]\()(?!\w+:|#)([^)#\s]+)")
 """A Markdown link to a file: what stands before its path, and the path."""
 
+_NAMED = re.compile(r"\[(?:[\w-]+/)*[\w-]+\.md\]\((?=([\w./-]+\.md))")
+"""The text of a link that is the name of a page, up to its path."""
+
 
 def place_of(path: Path) -> Path:
     """Return the place in the site of a file of the repository, relative to the site's folder.
@@ -27,6 +30,11 @@ def place_of(path: Path) -> Path:
     if path.parts[0] == "docs":
         return path.relative_to("docs")
     return Path("changelog.md") if path.name == "CHANGELOG.md" else Path("files", path)
+
+
+def title_of(page: Path) -> str:
+    """Return the first heading of a page of the repository."""
+    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def placed(text: str, path: Path) -> tuple[str, list[Path]]:
@@ -44,7 +52,11 @@ def placed(text: str, path: Path) -> tuple[str, list[Path]]:
             outside.append(target)
         return link[1] + Path(os.path.relpath(place_of(target), place_of(path).parent)).as_posix()
 
-    return _LINK.sub(adapt, text), outside
+    def name(link: re.Match[str]) -> str:
+        page = ROOT / path.parent / link[1]
+        return f"[{title_of(page)}](" if page.is_file() else link[0]
+
+    return _LINK.sub(adapt, _NAMED.sub(name, text)), outside
 
 
 def gather(out: Path) -> None:
