@@ -87,8 +87,11 @@ def machine(*libraries: str) -> dict[str, str]:
             line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
         ]
         model = lines[0] if lines else model
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    git = ["git", "-C", str(ROOT)]
+    commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    changed = [*git, "status", "--porcelain", "--untracked-files=no", ":!benchmarks/results"]
+    dirty = subprocess.run(changed, capture_output=True, text=True, check=False).stdout
+    commit = (commit.strip() or "unknown") + ("-dirty" if dirty else "")
     versions = {"mhp": mhpdata.__version__} | {name: metadata.version(name) for name in libraries}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     system = {"cpu": model, "cores": str(cores), "system": platform.platform(), "python": platform.python_version()}
