@@ -201,7 +201,8 @@ def write_many(source: Path, images: int, out: Path) -> None:
 def score_many(source: Path, images: int, work: Path) -> dict[str, float]:
     """Score ``images`` images once; return counts and durations."""
     write_many(source, images, work / "MHP_v1")
-    mhpdata.pack(work / "MHP_v1", work / "rec", size=64, workers=WORKERS)  # masks are stored and scored at source size
+    # masks are stored and scored at source size
+    mhpdata.pack(work / "MHP_v1", work / "rec", size=64, splits=["test"], workers=WORKERS)
     predict(work / "rec", "test", work / "pred")
     rows = mhpdata.open(work / "rec", "test").manifest
     assert not rows.duplicates, "equal images"
