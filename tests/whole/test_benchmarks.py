@@ -1,4 +1,4 @@
-"""Every benchmark that measures this checkout alone runs to its end, with settings too small for its figures to matter."""
+"""Every benchmark that measures this checkout alone runs to its end, with settings too small for figures that matter."""
 
 from __future__ import annotations
 
