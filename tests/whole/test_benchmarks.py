@@ -1,4 +1,4 @@
-"""Every benchmark that measures this checkout alone runs to its end, with settings too small for figures that matter."""
+"""Every benchmark that measures this checkout alone runs to its end, on sets too small for meaningful figures."""
 
 from __future__ import annotations
 
