@@ -28,7 +28,7 @@ help:
 	@echo "make check   check format, lint, types and words"
 	@echo "make format  format the code and fix lint errors where possible"
 	@echo "make bench   measure packing, scoring, the loader and large sets; writes benchmarks/results/"
-	@echo "make peers   compare the loader with other loaders, each in its own environment (one hour; FFCV needs g++ and OpenCV's headers)"
+	@echo "make peers   compare the loader with other loaders, each in its own environment (half an hour; FFCV needs g++ and OpenCV's headers)"
 	@echo "make soak    run the loader at full speed for one hour"
 	@echo "make fuzz    feed damaged inputs to every reader for one hour"
 	@echo "make kills   end every command by signals at random moments"

@@ -198,7 +198,7 @@ def report(variants: list[Variant], settings: dict[str, Any], out: Path) -> None
 )
 @click.option("--images", default=242, help="Number of images of mhp-synth; all but two are in the training split.")
 @click.option("--rounds", default=5)
-@click.option("--seconds", default=10.0, help="Timed seconds per run.")
+@click.option("--seconds", default=3.0, help="Timed seconds per run.")
 @click.option("--workers", default=2, help="Threads or processes of each loader.")
 @click.option("--dtype", default="float32", type=click.Choice(["float32", "uint8"]))
 @click.option(
