@@ -33,8 +33,8 @@ def place_of(path: Path) -> Path:
 
 
 def title_of(page: Path) -> str:
-    """Return the first heading of a page of the repository."""
-    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    """Return the first heading of a page of the repository, up to a colon."""
+    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ").partition(":")[0]
 
 
 def placed(text: str, path: Path) -> tuple[str, list[Path]]:
