@@ -29,8 +29,8 @@ def to_torch(loader: Loader, device: Any = "cpu") -> Copies:
     """Wrap a loader so that its batches are torch tensors on a device.
 
     The result has the loader's interface: iterate, ``len``, ``set_epoch``, ``state_dict``, ``load_state_dict``,
-    ``close``. Its state is the loader's: that after the last batch that the loop received. For a GPU, the
-    next batch is copied through pinned memory on a stream of its own while the current one is in use; the current
+    ``close``. The state is that after the last batch that the loop has received, also on the loader itself. For a GPU,
+    the next batch is copied through pinned memory on a stream of its own while the current one is in use; the current
     stream waits for the copy when the batch is requested. On the CPU nothing is copied: tensors share the loader's
     memory, which is reused once the last tensor is gone.
 
