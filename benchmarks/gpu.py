@@ -38,6 +38,7 @@ from peer_data import write_peer_data
 from peers import task
 
 import mhpdata
+from mhpdata.loading.state import Standing
 from mhpdata.synth.writing.folder import synthesize
 from mhpmodels.config import TrainConfig
 from mhpmodels.engines.engine import Engine, open_engine
@@ -62,9 +63,9 @@ class Source:
     def __iter__(self) -> Iterator[Any]:
         return self.batches
 
-    def state_dict(self) -> dict[str, int]:
-        """Return an empty state: a source cannot resume."""
-        return {}
+    def read_ahead(self) -> tuple[Iterator[Any], Standing, Standing]:
+        """Return the batches, all of one epoch, and positions that are not used: a source cannot resume."""
+        return self.batches, Standing(0, 0, True), Standing(0, 0, True)
 
     def row(self, images: int) -> dict[str, Any]:
         """Return the row of medians, with the GPU's peak memory if there is a GPU."""

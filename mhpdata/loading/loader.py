@@ -190,14 +190,31 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Iterate over the epoch's batches, from the position of ``load_state_dict`` or from the beginning."""
+        self._begin()
+        return self._batches()
+
+    def read_ahead(self) -> tuple[Iterator[Batch], Standing, Standing]:
+        """Iterate for a reader that prefetches batches: the loader's position follows what the reader delivers.
+
+        Returns:
+            The epoch's batches; the position after the last one that was read; and the loader's position, which the
+            reader sets at each delivery. After ``set_epoch``, ``load_state_dict`` or the start of another iteration,
+            setting it has no effect.
+        """
+        self._begin()
+        read = Standing(*self._standing.at)
+        return self._batches(read), read, self._standing
+
+    def _begin(self) -> None:
+        """End the iteration in progress, and begin another at the loader's position."""
         self._stop()
         self._data.refresh()
         epoch, position, there = self._standing.at
         self._standing = Standing(epoch, position if there else 0, True)
-        return self._batches()
 
-    def _batches(self) -> Iterator[Batch]:
-        standing = self._standing
+    def _batches(self, standing: Standing | None = None) -> Iterator[Batch]:
+        """Yield batches and update a position, by default the loader's."""
+        standing = self._standing if standing is None else standing
         epoch, position, there = standing.at
         position = position if there else 0
         order = self._plan.order(epoch)

@@ -55,14 +55,17 @@ class Confusion:
             missing: count predictions from C to 255 as misses, as GluonCV's metric does, instead of rejecting them.
 
         Raises:
-            OptionError: the shapes differ, a dtype is not an integer type, or a label is out of range.
+            OptionError: an argument is not an array, the shapes differ, a dtype is not an integer type, or a label is
+                out of range.
         """
+        counts, classes = np.zeros((256, 256), np.int64), len(self.matrix)
+        flat = _flat("predicted", predicted, classes), _flat("labels", labels, classes)
         if predicted.shape != labels.shape:
             remedy = "Resize the predicted labels to the size of the true ones by nearest neighbour."
+            if predicted.ndim != labels.ndim or predicted.shape[:-2] != labels.shape[:-2]:
+                remedy = "Pass the predicted labels of the same images, one label per pixel."
             raise OptionError("predicted", f"shape {predicted.shape}", f"{labels.shape}, as the labels", remedy)
-        counts = np.zeros((256, 256), np.int64)
-        classes = len(self.matrix)
-        _count(_flat("predicted", predicted, classes), _flat("labels", labels, classes), counts)
+        _count(*flat, counts)
         if not missing:
             _refuse("predicted", counts[:, classes:].sum(0), classes)
         _refuse("labels", counts[classes:IGNORE].sum(1), classes)
@@ -139,8 +142,9 @@ def most_likely(logits: np.ndarray, place: str = "logits") -> Labels:
 
     Raises:
         EngineError: a logit is NaN; NaN is never converted to a label.
-        OptionError: the shape or dtype is invalid.
+        OptionError: the argument is not an array, or its shape or dtype is invalid.
     """
+    _check_array("logits", logits)
     fits = logits.dtype == np.float32 and logits.ndim in (3, 4) and 1 <= logits.shape[-3] <= IGNORE
     if not fits or not min(logits.shape[-2:]):
         raise _no_logits(logits)
@@ -171,8 +175,20 @@ def _no_logits(logits: np.ndarray) -> OptionError:
     return OptionError("logits", found, expected, remedy)
 
 
+def _check_array(name: str, array: object) -> None:
+    """Raise OptionError for a list, or for a tensor of a framework, which may be on a GPU."""
+    if not isinstance(getattr(array, "dtype", None), np.dtype):
+        convert = f"np.asarray({name})"
+        if hasattr(array, "cpu"):
+            convert = f"{name}{'.detach()' if getattr(array, 'requires_grad', False) else ''}.cpu().numpy()"
+        elif hasattr(array, "asnumpy"):
+            convert = f"{name}.asnumpy()"
+        raise OptionError(name, f"an object of type {type(array).__name__}", "a NumPy array", f"Pass {convert}.")
+
+
 def _flat(name: str, array: np.ndarray, classes: int) -> Labels:
     """Return the array as uint8 (n,). Raises OptionError if the conversion would change a value."""
+    _check_array(name, array)
     if array.dtype.kind not in "iu":
         remedy = "Convert logits to labels with most_likely(logits), other numbers with .astype('uint8')."
         raise OptionError(name, f"dtype {array.dtype}", "integers", remedy)

@@ -16,19 +16,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mhpdata.errors import MissingError
+from mhpdata.errors import MissingError, OptionError
+from mhpdata.loading.loader import Loader
+from mhpdata.options import in_words
 from mhpmodels.engines.engine import install
 
 if TYPE_CHECKING:
-    from mhpdata.loading.loader import Loader
     from mhpmodels.engines.torch.copies import Copies
 
 
 def to_torch(loader: Loader, device: Any = "cpu") -> Copies:
     """Wrap a loader so that its batches are torch tensors on a device.
 
-    The result has the loader's interface: iterate, ``len``, ``set_epoch``, ``state_dict``, ``close``. For a GPU, the
-    next batch is copied through pinned memory on a stream of its own while the current one is in use; the current
+    The result has the loader's interface: iterate, ``len``, ``set_epoch``, ``state_dict``, ``load_state_dict``,
+    ``close``. The state is that after the last batch that the loop has received, also on the loader itself. For a GPU,
+    the next batch is copied through pinned memory on a stream of its own while the current one is in use; the current
     stream waits for the copy when the batch is requested. On the CPU nothing is copied: tensors share the loader's
     memory, which is reused once the last tensor is gone.
 
@@ -44,9 +46,14 @@ def to_torch(loader: Loader, device: Any = "cpu") -> Copies:
 
     Raises:
         MissingError: torch is not installed.
+        OptionError: ``loader`` is not a loader, or torch knows no such device.
+        EngineError: torch does not see this GPU.
     """
+    if not isinstance(loader, Loader):
+        remedy = 'Pass, for example, mhpdata.Loader("rec", "train", batch_size=4).'
+        raise OptionError("loader", in_words(loader), "a mhpdata.Loader", remedy)
     try:
-        from mhpmodels.engines.torch.copies import Copies
+        from mhpmodels.engines.torch.copies import Copies, find_device
     except ImportError as error:
         raise MissingError("torch", f"cannot be imported ({error})", "", f"{install('torch')}.") from error
-    return Copies(loader, device)
+    return Copies(loader, find_device(device))

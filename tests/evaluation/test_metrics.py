@@ -98,6 +98,40 @@ def test_what_is_no_label_is_an_error_and_leaves_the_matrix_alone(predicted, lab
     assert (ours.matrix == before).all()
 
 
+@pytest.mark.parametrize(
+    ("predicted", "labels", "remedy"),
+    [
+        (np.zeros((2, 19, 4, 4), "f4"), np.zeros((2, 4, 4), "u1"), "most_likely(logits)"),
+        (np.zeros((2, 19, 4, 4), "i4"), np.zeros((2, 4, 4), "u1"), "one label per pixel"),
+        (np.zeros((3, 4, 4), "u1"), np.zeros((2, 4, 4), "u1"), "of the same images"),
+        (np.zeros((2, 2, 2), "u1"), np.zeros((2, 4, 4), "u1"), "Resize the predicted labels"),
+    ],
+)
+def test_the_remedy_fits_the_shape(predicted, labels, remedy):
+    with pytest.raises(OptionError) as caught:
+        Confusion(19).update(predicted, labels)
+    assert caught.value.place == "predicted" and remedy in caught.value.remedy
+
+
+def test_what_is_no_array_is_an_error_that_says_how_to_convert_it():
+    array = np.zeros((1, 2, 2), np.uint8)
+    with pytest.raises(OptionError, match=r"predicted: an object of type list.*np\.asarray\(predicted\)"):
+        Confusion(19).update([[0]], array)
+    with pytest.raises(OptionError, match="logits: an object of type list"):
+        most_likely([[[0.0]]])
+
+
+def test_a_tensor_is_an_error_that_says_how_to_convert_it():
+    torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
+    array, tensor = np.zeros((1, 2, 2), np.uint8), torch.zeros((1, 2, 2), dtype=torch.uint8)
+    with pytest.raises(OptionError, match=r"predicted: an object of type Tensor.*Pass predicted\.cpu\(\)\.numpy\(\)"):
+        Confusion(19).update(tensor, tensor)
+    with pytest.raises(OptionError, match=r"Pass labels\.cpu\(\)\.numpy\(\)"):
+        Confusion(19).update(array, tensor)
+    with pytest.raises(OptionError, match=r"Pass logits\.detach\(\)\.cpu\(\)\.numpy\(\)"):
+        most_likely(torch.zeros((1, 19, 2, 2), requires_grad=True))
+
+
 def test_predictions_that_are_no_label_are_misses_where_that_is_asked_for():
     labels, predicted = np.array([0, 0, 1, 1, 255, 2]), np.array([0, 19, 1, 255, 77, 2])
     ours = Confusion(19)

@@ -140,6 +140,33 @@ def test_between_epochs_the_loader_itself_may_be_told_the_next(loader, ahead):
 
 
 @pytest.mark.parametrize("ahead", [False, True])
+def test_the_loader_itself_stands_where_the_loop_does(loader, ahead):
+    expected, one = plain(loader()), loader()
+    batches, states = Copies(one, "cpu", ahead), []
+    for batch in batches:
+        del batch
+        states.append(one.state_dict())
+        assert states[-1] == batches.state_dict() and one.epoch == batches.epoch
+    assert [(state["epoch"], state["position"]) for state in states] == [(0, 2), (0, 4), (1, 0)]
+    one.load_state_dict(states[0])
+    check(copied(batches), expected[1:])
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_after_a_break_the_loader_itself_may_be_told_where_to_begin(loader, ahead):
+    expected, one = loader(), loader()
+    batches, state = Copies(one, "cpu", ahead), {**one.state_dict(), "position": 2}
+    next(iter(batches))
+    one.set_epoch(3)
+    expected.set_epoch(3)
+    check(copied(batches), plain(expected))
+    next(iter(batches))
+    one.load_state_dict(state)
+    expected.set_epoch(0)
+    check(copied(batches), plain(expected)[1:])
+
+
+@pytest.mark.parametrize("ahead", [False, True])
 def test_the_state_counts_what_was_given_out(loader, ahead):
     expected = plain(loader())
     one = Copies(loader(), "cpu", ahead)
@@ -309,6 +336,24 @@ def test_mhpmodels_has_it_without_importing_torch():
         _ = mhpmodels.to_mars
     code = "import sys, mhpmodels; mhpmodels.to_torch; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("what", ["rec", None, [1]])
+def test_only_a_loader_is_wrapped(what):
+    with pytest.raises(OptionError, match=r"loader: .*; expected a mhpdata\.Loader"):
+        to_torch(what)
+
+
+def test_a_device_that_torch_does_not_know_or_see(loader):
+    one = loader()
+    for device in ("gpu", "cuda:x", 2.5):
+        with pytest.raises(OptionError, match=r"device: .*; expected a device of torch\."):
+            to_torch(one, device)
+    with pytest.raises(EngineError, match=r"device: cuda:99, but torch .* sees \d+ GPU"):
+        to_torch(one, "cuda:99")
+    if not torch.cuda.is_available():
+        with pytest.raises(EngineError, match=r"device: cuda, but torch .* sees 0 GPUs"):
+            to_torch(one, "cuda")
 
 
 def test_without_torch(loader, monkeypatch):

@@ -14,6 +14,35 @@ from stored import NEEDS_OBSTORE
 PAGE = {page.stem: page for page in tutorials.PAGES}
 
 
+STOPPED = """
+```python
+# stopped.py
+import os
+import runpy
+
+replace, saves = os.replace, []
+
+
+def interrupt(source, target):
+    replace(source, target)
+    saves.append(target)
+    if saves.count("run.pt") == 3:  # after two steps of the second epoch
+        raise KeyboardInterrupt
+
+
+os.replace = interrupt
+runpy.run_path("loop.py")
+```
+
+```bash
+rm run.pt
+! python stopped.py 3
+python loop.py 3
+```
+"""
+"""A page that stops the own loop in the middle of an epoch, and then runs it again."""
+
+
 def needs_torch():
     pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
 
@@ -50,8 +79,11 @@ def test_answers(tmp_path):
 def test_own_loop(tmp_path):
     needs_torch()
     printed = tutorials.run(PAGE["own-loop"], tmp_path)
-    epochs = [int(one) for one in re.findall(r"^epoch (\d+): ", printed, re.MULTILINE)]
-    assert epochs == list(range(6)), "the second command resumes"
+    epochs = re.findall(r"^epoch .*", printed, re.MULTILINE)
+    assert [int(one.split()[1][:-1]) for one in epochs] == list(range(6)), "the second command resumes"
+    printed = tutorials.run(page_of(tmp_path, STOPPED), tmp_path)
+    assert printed.count("run.pt: continue with epoch 1;") == 1
+    assert re.findall(r"^epoch .*", printed, re.MULTILINE) == epochs[:3], "a run that was stopped is the same run"
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@
 
 torch owns the pinned memory and reuses it only after the copy has finished. A slot of the loader is released when the
 next batch is requested. On the CPU a tensor shares the slot's memory, and the loader detects when it is freed. The
-state is that of the last batch delivered; a prefetched batch does not count. Tested on the CPU, and on one H100
-(``tests/engines/test_torch_cuda.py``).
+loader's position is that of the last batch delivered; a prefetched batch does not count. Tested on the CPU, and on one
+H100 (``tests/engines/test_torch_cuda.py``).
 """
 
 from __future__ import annotations
@@ -23,10 +23,34 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mhpdata.errors import EngineError, OptionError
 from mhpdata.imagenet import DEVIATION, MEAN
 from mhpdata.named import Named
+from mhpdata.options import in_words
 from mhpdata.processes.pool import Pool, ended
 from mhpdata.processes.task import Task
+from mhpdata.wording import counted
+
+
+def find_device(device: Any) -> torch.device:
+    """Return a device by torch's name for it.
+
+    Raises:
+        OptionError: torch knows no such device.
+        EngineError: torch does not see this GPU.
+    """
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        remedy = 'Pass "cuda" for a GPU, "cuda:1" for the second one, or "cpu".'
+        raise OptionError("device", in_words(device), "a device of torch", remedy) from error
+    if found.type != "cuda":
+        return found
+    seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (found.index or 0) >= seen:
+        remedy = 'Pass "cpu". If the machine has it, install torch for its version of CUDA (pytorch.org/get-started).'
+        raise EngineError("device", f"{found}, but torch {torch.__version__} sees {counted(seen, 'GPU')}", "", remedy)
+    return found
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
@@ -77,7 +101,7 @@ class TensorBatch(Named):
         return TensorBatch({name: tensor.pin_memory() for name, tensor in self.items()})
 
 
-_Item = tuple[Any, TensorBatch, dict[str, int]]
+_Item = tuple[Any, TensorBatch, tuple[int, int, bool]]
 
 
 class Copies:
@@ -103,8 +127,6 @@ class Copies:
         # one stream for all batches, because the allocator reuses memory only on the same stream
         self._side = torch.cuda.Stream(self._device) if self._is_ahead and self._device.type == "cuda" else None
         self._pool: weakref.ref[Pool] | None = None  # the iteration in progress holds it
-        # while prefetching: the state after the last batch delivered, and whether one was delivered
-        self._stands: tuple[dict[str, int], bool] | None = None
 
     def __len__(self) -> int:
         return len(self._loader)
@@ -130,19 +152,18 @@ class Copies:
 
     def set_epoch(self, epoch: int) -> None:
         """Start the next iteration at an epoch, as the loader's ``set_epoch``."""
-        self._settle()
+        self._halt()
         self._loader.set_epoch(epoch)
 
     def state_dict(self) -> dict[str, int]:
         """Return the loader's state after the last batch delivered; a prefetched batch does not count."""
-        state: dict[str, int] = self._loader.state_dict() if self._stands is None else self._stands[0]
+        state: dict[str, int] = self._loader.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Restore a state, as the loader's ``load_state_dict``."""
         self._halt()
         self._loader.load_state_dict(state)
-        self._stands = None
 
     def close(self) -> None:
         """Finish the copy in progress, which needs the loader's threads, and close the loader."""
@@ -155,30 +176,30 @@ class Copies:
 
     def pairs(self) -> Iterator[tuple[Any, TensorBatch]]:
         """Yield the loader's batches, each with its tensors."""
-        self._settle()
-        batches = iter(self._loader)
+        self._halt()
         if not self._is_ahead:
-            for batch in batches:
+            for batch in self._loader:
                 yield batch, self._move(batch)
             return
-        state = self._loader.state_dict()
-        self._stands, epoch = (state, False), state["epoch"]
+        batches, read, delivered = self._loader.read_ahead()
+        at = delivered.at
+        epoch = at[0]
         with Pool(1, "mhp-copies", self._desk, ended) as pool:
             self._pool = weakref.ref(pool)
-            coming = pool.submit(self._take, batches)
-            while state["epoch"] == epoch:
+            coming = pool.submit(self._take, batches, read)
+            while at[0] == epoch:
                 if (item := self._arrived(coming)) is None:  # the epoch has no batches
-                    self._stands = None
+                    delivered.at = read.at
                     return
-                batch, tensors, state = item
+                batch, tensors, at = item
                 del item  # only the caller may hold the batch
-                if state["epoch"] == epoch:
-                    coming = pool.submit(self._take, batches)
+                if at[0] == epoch:
+                    coming = pool.submit(self._take, batches, read)
                 else:  # the last batch
                     del coming
                     pool.close()
                 self._await(tensors)
-                self._stands = (state, True) if state["epoch"] == epoch else None  # None: the loader's own state holds
+                delivered.at = at
                 yield batch, tensors
                 del batch, tensors
 
@@ -187,17 +208,6 @@ class Copies:
         pool = None if self._pool is None else self._pool()
         if pool is not None:
             pool.close()
-
-    def _settle(self) -> None:
-        """End an iteration in progress, and set the loader back to the state after the last batch delivered."""
-        self._halt()
-        if self._stands is not None:
-            state, handed_out = self._stands
-            if handed_out:
-                self._loader.set_epoch(state["epoch"])
-            else:
-                self._loader.load_state_dict(state)
-            self._stands = None
 
     @contextmanager
     def _desk(self) -> Iterator[None]:
@@ -210,10 +220,10 @@ class Copies:
         with self._watched():
             return coming.result()
 
-    def _take(self, batches: Iterator[Any]) -> _Item | None:
-        """Return the next batch, its tensors and the loader's state after it; None at the end."""
+    def _take(self, batches: Iterator[Any], read: Any) -> _Item | None:
+        """Return the next batch, its tensors and the position after it; None at the end."""
         batch = next(batches, None)
-        return None if batch is None else (batch, self._move(batch), self._loader.state_dict())
+        return None if batch is None else (batch, self._move(batch), read.at)
 
     def _move(self, batch: Any) -> TensorBatch:
         names = ("labels", "indices", "persons", "boxes", "counts", "masks", "targets")
