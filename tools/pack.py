@@ -253,8 +253,8 @@ def _pack_records(ctx: click.Context, packs: tuple[str, ...], src: str | None, o
         given = {name: options[name] for name in allowed if name != "splits"}
         done = update(src, packs[0], out, splits=options["splits"] or None, progress=progress(), **given)
         print(json.dumps(as_dict(done.manifest, out), indent=1) if as_json else report(done.manifest, out, src))
-        if not as_json:
-            print(f"{done.kept} records were taken from {packs[0]}.")
+        if not as_json and done.manifest.written:
+            print(f"Records taken from {packs[0]}: {done.kept}.")
         return
     names = [name for name in EditOptions._fields if name in chosen or name in ("splits", "names", "where")]
     what = EditOptions(progress=progress())._replace(**{name: options[name] for name in names})

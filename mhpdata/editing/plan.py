@@ -184,6 +184,7 @@ class Plan:
             renamed=_moved((one for manifest in manifests for one in manifest.renamed), taken),
             licence=_joined(manifest.licence for manifest in manifests),
             citation=_joined(manifest.citation for manifest in manifests),
+            written=True,
         )
 
     def _labelled(self, split: str) -> set[bool]:

@@ -20,7 +20,7 @@ from mhpdata.storage.manifest import Manifest, read_manifest
 from mhpdata.storage.protocol import split_names
 from mhpdata.storage.split import Split, no_split
 from mhpdata.terms import licence_line
-from mhpdata.wording import counted, printable, writing
+from mhpdata.wording import UNCHANGED, counted, printable, writing
 
 RESUME = "run the same command again to resume the export"
 _MODULES = {"mhp-v1": "mhp_v1", "coco-panoptic": "panoptic"}
@@ -40,6 +40,7 @@ class Exported:
         files: Number of its files, without export.json.
         bytes: Sum of the sizes of its files.
         licence: Licence of the dataset; None if unknown.
+        written: Whether this call wrote it; False if the folder held it already.
     """
 
     out: Path
@@ -49,6 +50,7 @@ class Exported:
     files: int
     bytes: int
     licence: str | None
+    written: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON types."""
@@ -56,9 +58,10 @@ class Exported:
 
     def text(self) -> str:
         """Return a table of the splits, and the licence."""
-        head = f"{self.out}: {self.form}, at {self.at} size, {counted(self.files, 'file')}, {self.bytes / 1e6:,.1f} MB"
+        what = f"{self.form}, at {self.at} size, {counted(self.files, 'file')}, {self.bytes / 1e6:,.1f} MB"
+        head = [f"{self.out}: {what}"] if self.written else [f"{self.out}: {UNCHANGED} It holds:", what]
         rows = [f"{name:8}{one['images']:9,} images{one['persons']:9,} persons" for name, one in self.splits.items()]
-        return "\n".join(map(printable, [head, *rows, licence_line(self.licence)]))
+        return "\n".join(map(printable, [*head, *rows, licence_line(self.licence)]))
 
 
 def export(
@@ -86,7 +89,7 @@ def export(
         progress: Show a bar if stderr is a terminal.
 
     Returns:
-        What was exported. If ``out`` already holds this export, nothing is written.
+        What was exported. If ``out`` already holds this export, nothing is written, and ``written`` is False.
 
     Raises:
         OptionError: An argument is invalid, or the form cannot express these data.
@@ -119,10 +122,12 @@ def export(
         stack.enter_context(writing(target, RESUME))
         output = stack.enter_context(Output(target))
         content = output.begin(about, form.folders())
+        written = content is None
         if content is None:
             opened = {name: stack.enter_context(closing(Split(place, name))) for name in chosen}
             content = Run(form, output, about, opened).export(workers, progress)
-    return Exported(target, to, at, content["splits"], content["files"], content["bytes"], manifest.licence)
+    counts = content["splits"], content["files"], content["bytes"]
+    return Exported(target, to, at, *counts, manifest.licence, written)
 
 
 def _chosen(folder: Any, manifest: Manifest, splits: Sequence[str] | None) -> tuple[str, ...]:

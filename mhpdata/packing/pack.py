@@ -104,7 +104,7 @@ def pack(
 
     Returns:
         The manifest that was written. If ``out`` already holds this dataset, packed from a source of the same content,
-        nothing is written and its manifest is returned, also in format 1.
+        nothing is written and its manifest is returned, with ``written`` False, also in format 1.
 
     Raises:
         SourceError: The download is damaged or incomplete.

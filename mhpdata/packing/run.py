@@ -184,6 +184,7 @@ class Run:
             renamed=source.renamed,
             licence=terms.licence,
             citation=terms.citation,
+            written=True,
         )
         self._refuse_empty(manifest)
         content = source.content([digest for finished in packed.values() for one in finished for digest in _own(one)])

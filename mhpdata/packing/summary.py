@@ -10,7 +10,7 @@ from mhpdata.options import differences
 from mhpdata.storage.duplicates import count_shared
 from mhpdata.storage.manifest import Manifest
 from mhpdata.storage.statistics import Statistics
-from mhpdata.wording import counted, printable
+from mhpdata.wording import UNCHANGED, counted, printable
 
 SHOWN = 20
 FORMAT_1 = (
@@ -28,7 +28,8 @@ def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -
         folder: Packed folder.
         source: Path of the download, which the manifest does not record.
     """
-    lines = [f"{folder}: {manifest.layout}, packed as {manifest.options['format']}"]
+    what = f"{manifest.layout}, packed as {manifest.options['format']}"
+    lines = [f"{folder}: {what}"] if manifest.written else [f"{folder}: {UNCHANGED} It holds:", what]
     lines += [f"content {manifest.content_id}" if manifest.content_id else f"Complete. {FORMAT_1}", ""]
     lines.append(
         f"{'split':8}{'images':>9}{'persons':>9}{'gray':>7}{'overlapping px':>16}{'conflicting px':>16}{'MB':>10}"
@@ -65,6 +66,7 @@ def as_dict(manifest: Manifest, folder: str | Path) -> dict[str, Any]:
     skipped = [{"split": skip.split, "name": skip.name, "message": skip.message} for skip in manifest.skipped]
     return {
         "out": str(folder),
+        "written": manifest.written,
         "layout": manifest.layout,
         "content": manifest.content_id,
         "options": dict(manifest.options),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,8 @@ class Manifest:
             sources.
         selection: How its records were selected from other packed folders (mhpdata.editing); None for a pack of a
             download, and for all records of one folder.
+        written: Whether the call that returned it wrote it; False for one that was read, as by a call that found the
+            folder complete. It is not part of manifest.json.
     """
 
     layout: str
@@ -74,6 +76,7 @@ class Manifest:
     citation: str | None = None
     version: int = VERSION
     selection: dict[str, Any] | None = None
+    written: bool = field(default=False, compare=False)
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {split.records}" for name, split in self.splits.items())

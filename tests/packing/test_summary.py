@@ -11,7 +11,7 @@ from mhpdata.packing.summary import FORMAT_1, SHOWN, report
 from mhpdata.storage.manifest import read_manifest
 from mhpdata.storage.packed import Skipped
 
-MANIFEST = make_golden.manifest()
+MANIFEST = replace(make_golden.manifest(), written=True)
 
 
 def test_counts_rule_copies_and_what_was_skipped():
@@ -49,5 +49,6 @@ def test_the_download_is_named_for_who_wants_to_know_more():
 
 def test_a_folder_of_format_1_is_complete_and_says_what_may_be_done():
     lines = report(read_manifest(GOLDEN / "0.1/skipped"), "rec").splitlines()
-    assert lines[1] == f"Complete. {FORMAT_1}" and "--overwrite" in FORMAT_1
+    assert lines[0] == "rec: already complete; nothing was written. It holds:"
+    assert lines[2] == f"Complete. {FORMAT_1}" and "--overwrite" in FORMAT_1
     assert any(line.startswith("  train/0003: annotations: image 0003 names 2 persons but has") for line in lines)

@@ -19,6 +19,10 @@ def test_it_exports_and_reports(small, tmp_path):
     again = run("--data", small, "--to", "coco", "-o", tmp_path / "out", "--split", "val", "--json")
     content = json.loads(again.stdout)
     assert content["splits"] == {"val": {"images": 1, "persons": 3}} and content["files"] == 4
+    assert content["written"] is False
+    text = run(small, "--to", "coco", "-o", tmp_path / "out", "--split", "val").stdout.splitlines()
+    assert text[0] == f"{tmp_path / 'out'}: already complete; nothing was written. It holds:"
+    assert text[1].startswith("coco, at packed size, 4 files")
     assert not list(tmp_path.glob("out/.*"))
 
 

@@ -40,6 +40,21 @@ def test_tasks_and_merge_give_the_folder_of_one_command(source, tmp_path):
     assert run(*parts, "--task", "1/2").stdout == "Task 1/2: the pack is complete; nothing to do.\n"
 
 
+def test_a_finished_pack_says_first_that_nothing_was_written(source, tmp_path):
+    for more in ((), ("--merge",)):
+        given = ("--src", source, "--size", 32, "--out", tmp_path / "rec", *more)
+        first = run(*given)
+        if not more:
+            assert first.stdout.startswith(f"{tmp_path / 'rec'}: mhp-v1, packed as recordio\n"), first.output
+            assert json.loads(run(*given, "--overwrite", "--json").stdout)["written"] is True
+        before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "rec").iterdir()}
+        again = run(*given).stdout.splitlines()
+        assert again[0] == f"{tmp_path / 'rec'}: already complete; nothing was written. It holds:"
+        assert again[1] == "mhp-v1, packed as recordio" and again[2].startswith("content ")
+        assert json.loads(run(*given, "--json").stdout)["written"] is False
+        assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "rec").iterdir()} == before
+
+
 def test_a_missing_task_is_no_wrong_data(source, tmp_path):
     missing = run("--src", source, "--out", tmp_path, "--merge")
     assert missing.exit_code == 3 and "holds no part" in missing.output

@@ -43,7 +43,9 @@ def test_a_condition_is_shown_dry_and_then_packed(folders, tmp_path):
     wrong = run("diff", folders / "rec", tmp_path / "few")
     assert wrong.exit_code == 1 and "only in a: 2 samples" in wrong.stdout
     assert json.loads(run("diff", folders / "rec", tmp_path / "few", "--json").stdout)["equal"] is False
-    assert run("pack", "--from", folders / "rec", "--out", tmp_path / "all", "--shard-mb", 1).exit_code == 0
+    everything = ("pack", "--from", folders / "rec", "--out", tmp_path / "all", "--shard-mb", 1)
+    assert json.loads(run(*everything, "--json").stdout)["written"] is True
+    assert json.loads(run(*everything, "--json").stdout)["written"] is False
     same = run("diff", folders / "rec", tmp_path / "all")
     assert same.exit_code == 0 and same.stdout.endswith("The two folders hold the same samples.\n")
 
@@ -52,7 +54,9 @@ def test_with_a_download_only_changes_are_converted(folders, tmp_path):
     given = ("pack", "--src", folders / "src", "--from", folders / "rec", "--out", tmp_path / "new")
     assert "--size 0, now 768" in run(*given).stderr
     done = run(*given, "--size", 0)
-    assert done.exit_code == 0 and done.stdout.endswith(f"8 records were taken from {folders / 'rec'}.\n")
+    assert done.exit_code == 0 and done.stdout.endswith(f"Records taken from {folders / 'rec'}: 8.\n")
+    again = run(*given, "--size", 0).stdout
+    assert again.startswith(f"{tmp_path / 'new'}: already complete; nothing was written.") and "taken" not in again
 
 
 @pytest.mark.parametrize(
