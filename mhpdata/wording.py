@@ -15,7 +15,7 @@ from mhpdata.errors import MhpError, OutputError, RemoteError
 AS_MAP = "Pass a two-dimensional uint8 array; convert with .astype('uint8')."
 """Remedy for an array that is not a map of labels or persons."""
 UNCHANGED = "already complete; nothing was written."
-"""What a command says first that finds its output complete."""
+"""First words of a command that finds its output complete."""
 
 
 def as_map(array: Any, most: int, name: str) -> str:

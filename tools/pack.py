@@ -147,7 +147,12 @@ _FLAGS = {"splits": "--split"}
 )
 @FOLLOW_LINKS
 @ALLOW_EMPTY
-@click.option("--overwrite", is_flag=True, help="Replace the packed dataset in --out.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the packed dataset in --out. It stays until the new one is complete, so both need room; at an address, "
+    "it is deleted first.",
+)
 @click.option(
     "--dry-run",
     is_flag=True,

@@ -243,6 +243,6 @@ class _Verification:
             yield "shards that the manifest does not list were not looked for: an address is never listed"
             return
         if (self._folder / FOLDER).exists():
-            yield f"{FOLDER}: left by an interrupted mhp pack; run the same command again to remove it"
+            yield f"{FOLDER}: left by an interrupted mhp pack; run the same command again to complete it"
         if (self._folder / PARTS).exists():
             yield f"{PARTS}: left by an interrupted mhp pack --merge; run the same command again to remove it"

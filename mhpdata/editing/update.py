@@ -60,7 +60,8 @@ def update(
         src: Download, as for ``mhpdata.pack``.
         earlier: Earlier pack, or its address.
         out: Packed folder to write, or its address: another one than ``earlier``.
-        overwrite: Replace another packed dataset in ``out``.
+        overwrite: Replace another packed dataset in ``out``, which stays until the new one is complete; at an address,
+            it is deleted first.
         choices: Further arguments of ``mhpdata.pack``.
 
     Returns:

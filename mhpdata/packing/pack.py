@@ -96,7 +96,8 @@ def pack(
         splits: Splits to pack; all by default.
         workers: Number of threads, by default one per core that this process may use. It changes no byte.
         on_error: "fail" raises the first error; "skip" leaves such entries out and records them in the manifest.
-        overwrite: Replace another packed dataset in ``out``.
+        overwrite: Replace another packed dataset in ``out``, which stays until the new one is complete; at an address,
+            it is deleted first.
         follow_links: Follow links that point outside ``src``; otherwise they are refused.
         allow_empty: Allow a split without images, or whose images are all left out; otherwise it is an error.
         progress: Show a bar with images/s and the time left, if stderr is a terminal.

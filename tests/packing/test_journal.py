@@ -94,6 +94,7 @@ def test_killed_at_every_step_on_the_disk(tmp_path, monkeypatch, before):
                 patch.setattr(packing.Run, "finish", lambda *args: (_ for _ in ()).throw(Killed))
             with contextlib.suppress(Killed):
                 pack(source.root, start, shard_mb=1, on_error="skip", size=other)
+    old = tree(start) if other is not None else {}
     for step in range(1, 1000):
         out = tmp_path / f"out{step}"
         if other is not None:
@@ -101,6 +102,8 @@ def test_killed_at_every_step_on_the_disk(tmp_path, monkeypatch, before):
         if killed_at(step, lambda out=out: pack(source.root, out, **wanted), out) == 0:
             assert step > 15, "the steps were seen"
             return
+        if (out / "manifest.json").exists():
+            assert tree(out) in (whole, old), f"killed at step {step}: a dataset that is not whole"
         pack(source.root, out, **wanted)
         assert tree(out) == whole, f"killed at step {step}"
     pytest.fail("the pack never ended")

@@ -12,6 +12,7 @@ from folder import tree
 import mhpdata
 from mhpdata.errors import ImageError, OutputError
 from mhpdata.options import FORMATS
+from mhpdata.packing import run
 from mhpdata.source import scan as layouts
 from mhpdata.synth.writing.folder import synthesize
 
@@ -63,6 +64,43 @@ def test_overwrite_replaces_a_dataset_and_nothing_else(source, tmp_path):
     with pytest.raises(OutputError, match=r"mine\.txt"):
         mhpdata.pack(source, out, size=32, overwrite=True)
     assert (out / "mine.txt").exists() and (out / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_overwrite_keeps_the_old_dataset_until_the_new_one_is_complete(source, tmp_path, monkeypatch, format):
+    folder, out = shutil.copytree(source, tmp_path / "source"), tmp_path / "rec"
+    mhpdata.pack(folder, out, size=64, shard_mb=1)
+    before, wanted = tree(out), {"size": 256, "shard_mb": 1, "format": format, "overwrite": True}
+    mhpdata.pack(folder, tmp_path / "new", **{**wanted, "overwrite": False})
+    name = layouts.scan(folder).entries["test"][-1].image.path
+    image = (folder / name).read_bytes()
+    (folder / name).write_bytes(image[:99])
+    with pytest.raises(ImageError):
+        mhpdata.pack(folder, out, **wanted)
+    assert (out / ".packing/train-00000.json").exists(), "the new shards wait"
+    for _ in range(2):  # the old dataset is whole
+        assert {name: data for name, data in tree(out).items() if not name.startswith(".packing")} == before
+        assert mhpdata.verify_packed(out).findings == []
+        with pytest.raises(OutputError, match="packed with other options"):
+            mhpdata.pack(folder, out, **{**wanted, "overwrite": False}, on_error="skip")
+    (folder / name).write_bytes(image)
+    converted, convert = [], run.convert
+    monkeypatch.setattr(run, "convert", lambda *given: converted.append(given) or convert(*given))
+    mhpdata.pack(folder, out, **wanted)
+    assert tree(out) == tree(tmp_path / "new") and 0 < len(converted) < 15, "the shards that waited are kept"
+
+
+def test_the_old_command_ends_an_overwrite_that_failed(source, tmp_path):
+    folder, out = shutil.copytree(source, tmp_path / "source"), tmp_path / "rec"
+    mhpdata.pack(folder, out, size=64)
+    before, name = tree(out), layouts.scan(folder).entries["test"][-1].image.path
+    image = (folder / name).read_bytes()
+    (folder / name).write_bytes(b"")
+    with pytest.raises(ImageError):
+        mhpdata.pack(folder, out, size=32, overwrite=True)
+    (folder / name).write_bytes(image)
+    assert not mhpdata.pack(folder, out, size=64).written
+    assert tree(out) == before and not (out / ".packing").exists()
 
 
 def test_a_folder_of_something_else_is_not_touched(source, tmp_path):

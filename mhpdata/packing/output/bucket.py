@@ -15,6 +15,7 @@ An object in the way is replaced only if it has the bytes to be written, or begi
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,7 @@ from mhpdata.storage.shards.remote import hash_object
 
 _MARKED, _HEAD_OF_SHARD = 4096, 1 << 25
 """Bytes from the start of an object that tell whether mhp wrote it."""
+_log = logging.getLogger(__name__)
 _OPTIONS_START = b'{"layout": '
 
 
@@ -102,6 +104,7 @@ class BucketOutput:
             except ExistsError:
                 refuse_unfinished(self.out, self._unfinished() or {}, options)
         if manifest is not None:
+            _log.warning("%s: deleting the earlier pack; there is none until this one is complete.", self.out)
             old = {name for name in named_shards(manifest) if self._ours.fullmatch(name)}
             _delete([self.out / name for name in (NAME, BUILD_NAME, *sorted(old))])
 

@@ -7,6 +7,9 @@
       train-00000.json             notes on finished shards (mhpdata.packing.journal)
       train-00001.rec .idx         the shard that is being written
 
+A pack that replaces another one keeps its finished shards in ``.packing``, too: the other one stays whole until all are
+there; then it is deleted, and they get their final names.
+
 The lock ends with the process. Files of mhp are recognised by name and content (mhpdata.filesystem.ours): ``.packing``
 is emptied only if its options.json was written by mhp and all other names in it are names that mhp uses; manifest.json,
 build.json and shards must begin as those of mhp do.
@@ -70,6 +73,8 @@ class Output:
         self._ours = re.compile(rf"{stem}\.(rec|idx|h5)")
         self._unfinished = re.compile(rf"{stem}\.(rec|idx|h5|spool|json|part)|\.{stem}\.json\.part|options\.json")
         self.folder = out / FOLDER
+        self._waits = False  # whether published shards wait in .packing, since another pack is in out
+        self._waiting: set[str] = set()
         self._locks = locks = list[int]()
         if not lock:
             return
@@ -105,7 +110,8 @@ class Output:
         unfinished = check_folder(self.folder, self._is_unfinished(), ADVICE)
         names = {path.name for path in self.out.iterdir()} - {FOLDER, PARTS}
         theirs = read_object(key)
-        if theirs == options and NAME not in names:
+        self._waits = NAME in names
+        if theirs == options and (overwrite or NAME not in names):
             self._refuse_foreign(names)
             return
         if not overwrite and NAME in names:
@@ -121,19 +127,21 @@ class Output:
             found = f"holds {foreign[0]} and {len(foreign) - 1} more" if len(foreign) > 1 else f"holds {foreign[0]}"
             what = "these files" if len(foreign) > 1 else str(self.out / foreign[0])
             raise OutputError(self.out, found, "an empty folder", f"Move {what} elsewhere, or pass another --out.")
-        described = self._refuse_foreign(names)
+        self._refuse_foreign(names)
         # Write the options first: after a kill at any later point, the same command can resume.
         self.folder.mkdir(exist_ok=True)
         write_atomically(key, json.dumps(options))
         for path in unfinished:
             if path != key:
                 path.unlink(missing_ok=True)
-        for name in (NAME, BUILD_NAME, *described):
-            (self.out / name).unlink(missing_ok=True)
-        self._remove_others(set())
+        if not self._waits:
+            self._remove_others(set())
 
     def _remove_others(self, keep: set[str]) -> None:
-        """Delete the shards of an earlier pack that are not in ``keep``."""
+        """Delete an earlier pack, its manifest first, but no shards in ``keep``."""
+        described = self._refuse_foreign({NAME, BUILD_NAME, *keep})
+        for name in (NAME, BUILD_NAME, *sorted(described - keep)):
+            (self.out / name).unlink(missing_ok=True)
         for path in self.out.iterdir():
             if self._ours.fullmatch(path.name) and path.name not in keep and self.is_ours(path):
                 path.unlink()
@@ -174,24 +182,30 @@ class Output:
         write_atomically(self.folder / name, json.dumps(content), sync=False)
 
     def publish(self, files: Sequence[ShardFile]) -> dict[str, str]:
-        """Sync the files of a shard, and give them their final names; return their ETags: none."""
+        """Sync the files of a shard, and give them their final names or let them wait; return their ETags: none."""
         for file in files:
             sync_file(self.folder / file.file)
         self._refuse_foreign({file.file for file in files})
+        if self._waits:
+            self._waiting.update(file.file for file in files)
+            return {}
         for file in files:
             (self.folder / file.file).replace(self.out / file.file)
         return {}
 
     def is_whole(self, file: ShardFile, tag: str) -> bool:
         """Return whether a shard's file has the bytes that were written; ``tag`` is its ETag, if it has one."""
-        path = self.out / file.file
-        if head(path, 1) is None or path.stat().st_size != file.bytes:
-            return False
-        return hash_file(path).sha256 == file.sha256
+        if _has_bytes(self.out / file.file, file):
+            return True
+        waits = _has_bytes(self.folder / file.file, file)
+        self._waiting.update({file.file} if waits else ())
+        return waits
 
     def complete(self, build: str, manifest: Manifest) -> None:
-        """Delete the shards of an earlier pack, then write build.json, and the manifest last."""
+        """Delete an earlier pack, name the shards that wait, then write build.json, and the manifest last."""
         self._remove_others({file.file for file in manifest.files})
+        for name in sorted(self._waiting):
+            (self.folder / name).replace(self.out / name)
         sync_folder(self.out)
         write_atomically(self.out / BUILD_NAME, build)
         write_atomically(self.out / NAME, manifest.to_json())
@@ -243,3 +257,8 @@ class Output:
         """Return the shards' files in ``out`` that a manifest of mhp there names, damaged or not."""
         named = named_shards(read_object(self.out / NAME) if self.is_ours(self.out / NAME) else None)
         return {name for name in named if self._ours.fullmatch(name) and head(self.out / name, 1) is not None}
+
+
+def _has_bytes(path: Path, file: ShardFile) -> bool:
+    """Return whether a regular file has the size and SHA-256 of a shard's file."""
+    return head(path, 1) is not None and path.stat().st_size == file.bytes and hash_file(path).sha256 == file.sha256
