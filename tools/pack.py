@@ -70,7 +70,7 @@ _FLAGS = {"splits": "--split"}
 @click.option(
     "--src",
     type=DOWNLOAD,
-    help="Extracted dataset, such as LV-MHP-v1, or its address, s3://bucket/LV-MHP-v1; only read, never changed.",
+    help="Extracted dataset, such as LV-MHP-v1, or its address, s3://bucket/LV-MHP-v1; its files are only read.",
 )
 @click.option(
     "-o",

@@ -43,7 +43,7 @@ from mhpdata.processes.threads import Crew, crew
 from mhpdata.source.entry import ALLOW_EMPTY
 from mhpdata.storage.content import split_content
 from mhpdata.storage.manifest import NAME, Manifest, read_manifest
-from mhpdata.storage.packed import Shard
+from mhpdata.storage.packed import Shard, ShardFile
 from mhpdata.storage.placing import place_of
 from mhpdata.storage.shards.formats import Reader
 from mhpdata.storage.statistics import Statistics
@@ -179,8 +179,12 @@ class _Verification:
             "gray": total.gray,
             "overlapping px": total.contested,
             "conflicting px": total.conflicting,
-            "kB": sum(file.bytes for shard in split.shards for file in shard.files) // 1000,
+            "kB": sum(file.bytes for shard in split.shards for file in shard.files if self._is_there(file)) // 1000,
         }
+
+    def _is_there(self, file: ShardFile) -> bool:
+        """Return whether the folder has a file; at an address, where nothing is listed, it is assumed to."""
+        return not isinstance(self._folder, Path) or (self._folder / file.file).is_file()
 
     def _check_shard(
         self, shard: Shard, start: int, options: PackOptions, threads: Crew, labelled: bool
@@ -230,7 +234,8 @@ class _Verification:
             yield FORMAT_1
         for name, count in self._report.counts.items():
             if count["unreadable"]:
-                yield f"split {name}: statistics not compared, since {count['unreadable']} records are unreadable"
+                cannot = f"{counted(count['unreadable'], 'record')} cannot"
+                yield f"split {name}: statistics not compared, since {cannot} be read"
         if manifest.skipped:
             left_out = counted(len(manifest.skipped), "entry or line", "entries or lines")
             yield f"{left_out} skipped in packing; the manifest lists them with the reason"

@@ -78,7 +78,7 @@ def update(
         run = stack.enter_context(open_run(src, out, choices))
         _check(pack, run)
         started = _Update(**vars(run), earlier=_Earlier(pack))
-        manifest = None if overwrite else started.already_done()
+        manifest = None if overwrite else started.already_done(refuse=True)
         if manifest is None:
             begin(run, overwrite)
             manifest = started.pack()

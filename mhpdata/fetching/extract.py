@@ -77,9 +77,6 @@ def extract(
     """
     paths = sorted(paths, key=archive.has, reverse=True)
     errors = []
-    with writing(out, AFTER):
-        for folder in _folders(release):
-            (out / folder).mkdir(parents=True, exist_ok=True)
     with tqdm(paths, unit=" files", desc="extract", disable=hidden(progress)) as bar:
         for path in bar:
             try:
@@ -88,6 +85,7 @@ def extract(
                 errors.append(error)
                 continue
             with writing(out / path, AFTER):
+                (out / path).parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(out / path, data, sync=False)
     return errors
 

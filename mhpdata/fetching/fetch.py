@@ -21,7 +21,7 @@ from mhpdata.options import check_path
 from mhpdata.wording import counted, printable
 
 _SHOWN = 3
-"""Names of ignored and of missing files that a text shows."""
+"""Names of ignored and of missing files that a text shows, and problems of an archive that is another one."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,16 @@ class Fetched:
             lines.append(printable(f"Not extracted, as not in the release: {_few(self.ignored)}."))
         if self.complete:
             return "\n".join(lines)
+        if not right:
+            lines.append(f"This is not the archive of the {title} release: no file in it is right. Pass the authors' one.")
+            shown = shown and min(shown, _SHOWN)
         lines += ["", f"{counted(len(self.problems), 'problem')}:"]
         listed = self.problems if shown is None else self.problems[: len(self.problems) - len(self.missing)]
         lines += [f"  {printable(f'{type(error).__name__}: {error}')}" for error in listed[:shown]]
         if shown is not None and len(listed) > shown:
             lines.append(f"  ... and {len(listed) - shown} more (--all shows them)")
         if shown is not None and self.missing:
-            lines.append(f"  Missing in the archive: {_few(self.missing)}. {AGAIN}")
+            lines.append(f"  Missing in the archive: {_few(self.missing)}.{f' {AGAIN}' if right else ''}")
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:

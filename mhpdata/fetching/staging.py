@@ -86,9 +86,12 @@ class Staging:
 def staging(out: Path, name: str = "") -> Iterator[Staging]:
     """Create ``out`` if it is missing, and lock it; yield the paths of its unfinished fetch (of ``name``).
 
+    If nothing was written into the new folder in the end, it is removed.
+
     Raises:
         OutputError: The folder cannot be written, or another command is writing there.
     """
+    is_new = not os.path.lexists(out)
     with writing(out, AFTER):
         out.mkdir(parents=True, exist_ok=True)
         descriptor = open_descriptor(out, os.O_RDONLY | os.O_DIRECTORY)
@@ -96,4 +99,7 @@ def staging(out: Path, name: str = "") -> Iterator[Staging]:
         lock_folder(descriptor, out, "mhp fetch")
         yield Staging(out, name)
     finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # it is not empty
+                out.rmdir()
         os.close(descriptor)

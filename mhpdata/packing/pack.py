@@ -125,7 +125,7 @@ def pack(
         "progress": progress,
     }
     with open_run(src, out, chosen) as run:
-        manifest = None if overwrite else run.already_done()
+        manifest = None if overwrite else run.already_done(refuse=True)
         if manifest is None:
             begin(run, overwrite)
             manifest = run.pack()

@@ -19,17 +19,18 @@ import logging
 import time
 from dataclasses import dataclass
 
-from mhpdata.errors import SourceError
+from mhpdata.errors import OutputError, SourceError
 from mhpdata.faults import FAULTS, describe
 from mhpdata.kernels import compiling
 from mhpdata.options import PackOptions
 from mhpdata.packing.build import describe_build
+from mhpdata.packing.changes import find_changes
 from mhpdata.packing.convert import Converted, Refused, convert
 from mhpdata.packing.journal import Finished, Journal
 from mhpdata.packing.open_shard import Target, skipped
 from mhpdata.packing.output.bucket import AnyOutput
 from mhpdata.packing.shard_stream import Publisher, ShardStream
-from mhpdata.packing.sources import Source, source_digest, state_1
+from mhpdata.packing.sources import Source, source_digest
 from mhpdata.processes.threads import crew
 from mhpdata.source.entry import Entry, empty_split
 from mhpdata.source.remote import held
@@ -80,13 +81,23 @@ class Run:
         """Return the maximum bytes of records per shard."""
         return self.options.shard_mb * MB
 
-    def already_done(self) -> Manifest | None:
-        """Return the manifest in the output if it is complete and packed from this source with these options."""
+    def already_done(self, refuse: bool = False) -> Manifest | None:
+        """Return the manifest in the output if it is complete and packed from this source with these options.
+
+        Args:
+            refuse: Raise OutputError, with what has changed, if only the source is another one.
+        """
         manifest = self.output.manifest()
         if manifest is None:
             return None
         ours, theirs = (self.source.listing.layout, self.recorded_options), (manifest.layout, manifest.options)
-        if ours != theirs or (manifest.skipped and not self.skip) or not self._is_same_source(manifest.version):
+        if ours != theirs or (manifest.skipped and not self.skip):
+            return None
+        changes = find_changes(manifest, self.output.read_build(), self.source)
+        if changes and refuse:
+            found, remedy = f"packed from other files ({changes})", "Pass another --out, or --overwrite to replace it."
+            raise OutputError(self.output.out, found, "", remedy)
+        if changes is not None:
             return None
         self._refuse_empty(manifest)
         return manifest
@@ -115,15 +126,6 @@ class Run:
                     stream.abort()
                 raise
         return self.finish(packed, time.perf_counter() - started - (compiling.seconds() - compiled))
-
-    def _is_same_source(self, version: int) -> bool:
-        """Return whether the finished pack in the folder was made from this source."""
-        source, build = self.source, self.output.read_build()
-        if version == 1:
-            return build.get("source_state") == state_1(source.entries, source.problems, source.renamed)
-        if build.get("source_state") == source.state():
-            return True
-        return build.get("source_content") == source.content(source.read(source.entries))
 
     def targets(self) -> dict[str, Target]:
         """Return what the shards of each split are written with."""

@@ -55,15 +55,16 @@ def source_digest(root: Root, entry: Entry, image: bytes | None = None) -> bytes
     Raises:
         SourceError: A mask of an entry that is packed has become unreadable.
     """
-    whole = hashlib.sha256(_file_digest(root, entry.image) if image is None else image)
+    whole = hashlib.sha256(file_digest(root, entry.image) if image is None else image)
     for file in entry.masks or ():
-        whole.update(_file_digest(root, file) if image is None else hashlib.sha256(read_file(root, file)).digest())
+        whole.update(file_digest(root, file) if image is None else hashlib.sha256(read_file(root, file)).digest())
     if entry.state:
         whole.update(hashlib.sha256(entry.state).digest())
     return whole.digest()[:SOURCE_BYTES]
 
 
-def _file_digest(root: Root, file: SourceFile) -> bytes:
+def file_digest(root: Root, file: SourceFile) -> bytes:
+    """Return the SHA-256 of a file's content, or for an unreadable file that of the reason."""
     try:
         return hashlib.sha256(read_file(root, file)).digest()
     except SourceError as error:

@@ -25,6 +25,8 @@ __all__ = ["AUTO", "LAYOUTS", "Entry", "Layout", "Listing", "Problem", "empty_sp
 
 AUTO: Literal["auto"] = "auto"
 FOLDER = "folder"
+_PACKED = {"manifest.json", "build.json"}
+"""Files of a packed folder (mhpdata.storage.manifest)."""
 _RELEASES: dict[str, ModuleType] = {"mhp-v1": mhp_v1, "mhp-v2": mhp_v2, "cihp": cihp, "lip": lip}
 """The layouts that are recognised."""
 LAYOUTS: dict[str, ModuleType] = {**_RELEASES, "ccihp": ccihp, FOLDER: folder}
@@ -80,6 +82,9 @@ def _names_in(root: Root) -> set[str]:
 
 def _recognise(root: Root, names: set[str]) -> str:
     """Return the name of the one layout that a folder has. Raises FolderError for none or several."""
+    if names >= _PACKED:
+        found, remedy = "is a packed folder", "Check it with mhp verify SRC/ (without --src), or pack its records again "
+        raise FolderError(".", found, "a download", f"{remedy}with mhp pack --from SRC/.")
     evidence = {name: module.evidence(root, names) for name, module in _RELEASES.items()}
     layouts = [name for name, paths in evidence.items() if paths]
     if len(layouts) == 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,9 @@ def _read_text(folder: Path) -> str:
             expected = "a packed folder, the --out of mhp pack"
             raise ManifestError(folder, "no such folder", expected, f'Correct the path "{folder}".') from error
         remedy = "Pass the folder that mhp pack wrote; if mhp pack was interrupted here, run its command again."
+        if _has_folders(folder):
+            remedy = "Pass the folder that mhp pack wrote. If this is a download, check it with mhp verify --src "
+            remedy += f"{folder}, and pack it with mhp pack --src {folder} --out rec."
         raise ManifestError(path, "missing", "the manifest of a packed folder", remedy) from error
     except OSError as error:
         if error.errno == errno.EFBIG:
@@ -221,6 +225,13 @@ def _read_text(folder: Path) -> str:
         elif is_no_file(error):
             remedy = f"Move the folder, pipe or device at {path} away. {_AGAIN}"
         raise ManifestError(path, unread(error), "", remedy) from error
+
+
+def _has_folders(folder: Path) -> bool:
+    """Return whether a folder has visible folders in it, as downloads do and packed folders do not."""
+    with suppress(OSError):
+        return any(path.is_dir() and not path.name.startswith(".") for path in folder.iterdir())
+    return False
 
 
 def dump(value: object, depth: int = 0) -> str:

@@ -122,6 +122,7 @@ class Split(Sequence[Sample]):
 
         Raises:
             IndexError: The index is past the end of the split.
+            TypeError: The index is not a whole number.
             ShardError, RecordError: The bytes differ from those that were packed.
         """
         if isinstance(index, slice):
@@ -243,11 +244,22 @@ class Split(Sequence[Sample]):
         return type(self), (self.folder, self.name, self.cache)
 
     def _locate(self, index: int) -> tuple[int, int]:
-        """Return an index from 0 for one that may be negative, and its shard. Raises IndexError."""
-        if not -len(self) <= index < len(self):
+        """Return an index from 0 for one that may be negative, and its shard. Raises IndexError, TypeError."""
+        try:
+            inside = -len(self) <= index < len(self)
+        except TypeError as error:
+            raise self._no_number(index) from error
+        if not inside:
             held = f"{self.folder}, split {self.name}, holds {len(self)} samples"
             raise IndexError(f"sample {index}: {held}. Pass an index from 0 to {len(self) - 1}.")
         return index % len(self), bisect.bisect_right(self._starts, index % len(self)) - 1
+
+    def _no_number(self, index: object) -> TypeError:
+        """Return the error for an index that is no number, such as the name of a sample."""
+        remedy = f"Pass an index from 0 to {len(self) - 1}; split.names lists the names in order."
+        if index in self.names:
+            remedy = f"Pass {self.names.index(str(index))}, which is split.names.index({index!r})."
+        return TypeError(f"sample {index!r}: samples are indexed by whole numbers, not by name. {remedy}")
 
     def _reader(self, shard: int) -> Reader:
         """Return the reader of a shard, opened again if its files have changed; several threads may do so at once."""

@@ -78,6 +78,24 @@ def test_workers_out_of_range(clean, verify):
 # --- damaged bytes
 
 
+def test_the_bytes_of_a_missing_shard_are_not_counted(recordio):
+    before = verify_packed(recordio).counts["train"]["kB"]
+    files = read_manifest(recordio).splits["train"].shards[0].files
+    size = sum(file.bytes for file in files)
+    for file in files:
+        (recordio / file.file).unlink()
+    report = verify_packed(recordio)
+    assert abs(before - report.counts["train"]["kB"] - size / 1000) <= 1 and size > 1000
+
+
+def test_one_record_is_in_the_singular(recordio):
+    names = read_manifest(recordio).splits["val"].shards[0].names
+    (recordio / "val-00000.rec").unlink()
+    assert len(names) == 1
+    wanted = "split val: statistics not compared, since 1 record cannot be read"
+    assert wanted in verify_packed(recordio).remarks
+
+
 @pytest.mark.parametrize("place", ["header", "image", "runs", "masks", "name", "footer", "crc", "magic"])
 def test_flipped_byte_is_found_in_its_shard_and_record(packed, place):
     record = stored_image(packed, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import types
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,36 @@ def test_flipped_bits_cost_the_files_that_they_hit(tmp_path, release, original, 
         done = get(tmp_path / "out", url=script.url)
     assert (done.kept, done.written) == (len(release) - 1, 1)
     assert tree(tmp_path / "out") == tree(original)
+
+
+def test_another_archive_is_called_so_first_and_leaves_no_folder(tmp_path, release, original):
+    for name in release:
+        (tmp_path / "part" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "part" / name).write_bytes(b"of another dataset")
+    done = get(tmp_path / "out/deep", archive=zipped(tmp_path / "part", tmp_path / "part.zip"))
+    lines = done.text(50).splitlines()
+    assert not done.complete and len(release) > 3
+    assert lines[1].startswith("This is not the archive of the LV-MHP v1 release: no file in it is right.")
+    assert lines[-1] == f"  ... and {len(release) - 3} more (--all shows them)" and len(lines) == 8
+    assert len(done.text().splitlines()) == 4 + len(release)
+    assert not (tmp_path / "out/deep").exists()
+
+
+def test_a_failed_download_leaves_no_folder(tmp_path, release, zip_file):
+    with scripted(zip_file.read_bytes()) as script:
+        script.changes = {number: status(404) for number in range(20)}
+        with pytest.raises(RemoteError):
+            get(tmp_path / "out", url=script.url)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ArchiveError):
+        get(tmp_path / "out", archive=zip_of_nothing(tmp_path / "empty.zip"))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def zip_of_nothing(path):
+    with zipfile.ZipFile(path, "w"):
+        return path
 
 
 def test_wrong_files_come_before_a_line_on_the_missing_ones(tmp_path, release, original):

@@ -50,6 +50,14 @@ def test_val_is_the_last_quarter_rounded_down(listed, val, copy):
     assert found["train"] + found["val"] == [f"{i:04d}" for i in range(1, listed + 1)]
 
 
+@pytest.mark.parametrize("layout", ["auto"])
+def test_a_packed_folder_is_no_download(layout, tmp_path):
+    for name in ("manifest.json", "build.json", "train-00000.rec"):
+        (tmp_path / name).write_bytes(b"{}")
+    with pytest.raises(FolderError, match=r"is a packed folder; expected a download\. Check it with mhp verify SRC/ \("):
+        layouts.scan(tmp_path, layout)
+
+
 def test_a_val_list_is_obeyed_and_leaves_train(copy):
     write_list(copy / "val_list.txt", ["0003", "0001"])
     found = names(layouts.scan(copy))

@@ -33,6 +33,16 @@ def test_reprs_are_short(small, train):
     assert repr(train[0]).startswith("Sample(name='0001', image=uint8 (") and len(repr(train[0])) < 150
 
 
+def test_a_name_is_no_index(train):
+    for read in (train.__getitem__, train.record, train.span):
+        with pytest.raises(TypeError, match=r"sample '0003': .* not by name\. Pass 2, which is split\.names\.index\('0003'\)"):
+            read("0003")
+    with pytest.raises(TypeError, match=r"Pass an index from 0 to 4; split\.names lists the names in order\.$"):
+        train["nobody"]
+    with pytest.raises(TypeError, match="sample None"):
+        train[None]
+
+
 def test_a_long_name_is_cut():
     image = np.zeros((8, 8, 3), np.uint8)
     sample = mhpdata.Sample("x" * 5000, image, None, None, 0, None)

@@ -96,6 +96,15 @@ def test_wrong_usage(arguments):
     assert run(*arguments).exit_code == 2
 
 
+def test_the_other_form_of_the_command_is_named(source, recordio):
+    download = run(source)
+    assert download.exit_code == 1 and f"check it with mhp verify --src {source}" in download.stderr
+    packed = run("--src", recordio)
+    assert packed.exit_code == 1 and f"Check it with mhp verify {recordio}/ (without --src)" in packed.stderr
+    (recordio / "manifest.json").unlink()
+    assert "if mhp pack was interrupted here, run its command again" in run(recordio).stderr
+
+
 def test_wrong_number_of_workers_is_wrong_usage(recordio):
     assert run(recordio, "--workers", 0).exit_code == 2
 
