@@ -17,7 +17,7 @@ from mhptools.verify import SHOWN
 
 EXAMPLE = """\b
 Examples:
-  mhp fetch mhp-v1 --accept-licence --out LV-MHP-v1                         from Google Drive (pip install gdown)
+  mhp fetch mhp-v1 --accept-licence --out LV-MHP-v1                         from Google Drive (pip install "gdown>=6.5")
   mhp fetch mhp-v1 --accept-licence --out LV-MHP-v1 --zip LV-MHP-v1.zip     from an archive on this machine
   mhp fetch mhp-v1 --accept-licence --out LV-MHP-v1 --url https://host/LV-MHP-v1.zip
   mhp fetch icnet_resnet50_mhpv1 --accept-licence --out weights/            weights that GluonCV trained

@@ -199,12 +199,14 @@ def test_a_pack_on_dask(source, whole, server):
     assert packed(server) == whole
 
 
-def test_overwrite_replaces_a_pack_and_nothing_else(source, whole, server):
+def test_overwrite_replaces_a_pack_and_nothing_else(source, whole, server, caplog):
     mhpdata.pack(source.root, OUT, **{**WANTED, "size": 64})
     (server.folder / "box/a b/rec/notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="Pass the same options, another --out, or --overwrite"):
         mhpdata.pack(source.root, OUT, **WANTED)
+    assert "deleting" not in caplog.text
     mhpdata.pack(source.root, OUT, overwrite=True, **WANTED)
+    assert f"{OUT}: deleting the earlier pack; there is none until this one is complete." in caplog.messages
     found = packed(server)
     del found["notes.txt"]
     assert found == whole
