@@ -129,7 +129,11 @@ def general_options() -> list[click.Option]:
     """Make the options of every command; of several levels given, the last one applies."""
     switch = {"is_flag": True, "expose_value": False, "callback": _on_switch}
     return [
-        click.Option(["-q", "--quiet"], help="Show warnings and errors only, and no progress bar; results are still printed.", **switch),
+        click.Option(
+            ["-q", "--quiet"],
+            help="Show warnings and errors only, and no progress bar; results are still printed.",
+            **switch,
+        ),
         click.Option(["-v", "--verbose"], help="Show debug messages, and the traceback of an error.", **switch),
         click.Option(
             ["--log-level"],

@@ -150,8 +150,8 @@ _FLAGS = {"splits": "--split"}
 @click.option(
     "--overwrite",
     is_flag=True,
-    help="Replace the packed dataset in --out. It stays until the new one is complete, so both need room; at an address, "
-    "it is deleted first.",
+    help="Replace the packed dataset in --out. It stays until the new one is complete, so both need room; at an "
+    "address, it is deleted first.",
 )
 @click.option(
     "--dry-run",

@@ -44,8 +44,8 @@ def edit(
         out: Packed folder to write, or its address in object storage: new, empty, or an unfinished edit with the same
             arguments.
         options: What to take, and how to write it; everything, as it is, by default.
-        overwrite: Whether to replace another packed dataset in ``out``, which stays until the new one is complete; at an address,
-            it is deleted first.
+        overwrite: Whether to replace another packed dataset in ``out``, which stays until the new one is complete; at
+            an address, it is deleted first.
 
     Returns:
         The manifest that was written. If ``out`` already holds the result, nothing is written.

@@ -63,7 +63,7 @@ class Fetched:
         if self.complete:
             return "\n".join(lines)
         if not right:
-            lines.append(f"This is not the archive of the {title} release: no file in it is right. Pass the authors' one.")
+            lines.append(f"This is not the archive of the {title} release: no file in it is right.")
             shown = shown and min(shown, _SHOWN)
         lines += ["", f"{counted(len(self.problems), 'problem')}:"]
         listed = self.problems if shown is None else self.problems[: len(self.problems) - len(self.missing)]

@@ -83,8 +83,8 @@ def _names_in(root: Root) -> set[str]:
 def _recognise(root: Root, names: set[str]) -> str:
     """Return the name of the one layout that a folder has. Raises FolderError for none or several."""
     if names >= _PACKED:
-        found, remedy = "is a packed folder", "Check it with mhp verify SRC/ (without --src), or pack its records again "
-        raise FolderError(".", found, "a download", f"{remedy}with mhp pack --from SRC/.")
+        remedy = "Check it with mhp verify SRC/ (without --src), or pack its records again with mhp pack --from SRC/."
+        raise FolderError(".", "is a packed folder", "a download", remedy)
     evidence = {name: module.evidence(root, names) for name, module in _RELEASES.items()}
     layouts = [name for name, paths in evidence.items() if paths]
     if len(layouts) == 1:

@@ -206,7 +206,7 @@ def test_overwrite_replaces_a_pack_and_nothing_else(source, whole, server, caplo
         mhpdata.pack(source.root, OUT, **WANTED)
     assert "deleting" not in caplog.text
     mhpdata.pack(source.root, OUT, overwrite=True, **WANTED)
-    assert f"{OUT}: deleting the earlier pack; there is none until this one is complete." in caplog.messages
+    assert "rec: deleting the earlier pack; there is none until this one is complete." in caplog.text
     found = packed(server)
     del found["notes.txt"]
     assert found == whole

@@ -54,7 +54,7 @@ def test_val_is_the_last_quarter_rounded_down(listed, val, copy):
 def test_a_packed_folder_is_no_download(layout, tmp_path):
     for name in ("manifest.json", "build.json", "train-00000.rec"):
         (tmp_path / name).write_bytes(b"{}")
-    with pytest.raises(FolderError, match=r"is a packed folder; expected a download\. Check it with mhp verify SRC/ \("):
+    with pytest.raises(FolderError, match=r"is a packed folder; expected a download\. Check it with mhp verify SRC"):
         layouts.scan(tmp_path, layout)
 
 
