@@ -14,7 +14,7 @@ from mhpdata.source.remote import held
 from mhpdata.storage.manifest import Manifest
 
 _OTHERWISE = "a list, the name of a file, or what was skipped"
-"""What may have changed if all records are of the same files."""
+"""Possible changes if all records are of the same files."""
 
 
 def find_changes(manifest: Manifest, build: dict[str, Any], source: Source) -> str | None:

@@ -1,4 +1,4 @@
-"""What has changed since a pack is named when the same command finds it finished."""
+"""A command that finds an earlier pack of a changed download names the change."""
 
 from __future__ import annotations
 
