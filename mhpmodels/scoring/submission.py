@@ -38,6 +38,7 @@ from mhpdata.wording import has, to_replace, unread
 from mhpmodels.files.png import decode_labels
 from mhpmodels.persons.overlap import Layer
 from mhpmodels.persons.person_list import LINE, RESULTS, SEGMENTS, TAGS, read_results
+from mhpmodels.scoring.absent import check_complete, command
 from mhpmodels.scoring.regions import coco_paths, label_map, linked, person_layers, read_files
 
 MASKS = "masks"
@@ -86,7 +87,7 @@ class Submission:
             found, remedy = "is not a folder", "Pass the folder that contains the predictions."
             if not self.folder.exists():
                 found = "missing"
-                remedy = f"Check the spelling, or write predictions there first: {_command('', self.folder)}."
+                remedy = f"Check the spelling, or write predictions there first: {command('', self.folder)}."
             raise PredictionError(folder, found, "a folder of predictions", remedy)
         self._becomes = None if to is None else lookup(to)
         classes = classes if to is None else len(to.source.labels)
@@ -125,15 +126,8 @@ class Submission:
             remedy = f"Add a line for each; if no person was found, it is just the id: {missing[0]}."
             raise PredictionError(self.folder / RESULTS, found, f"one line per image: its {LINE}", remedy)
         for files in self._folders:
-            missing = [name for name in names if not (files / f"{name}.png").is_file()]
-            if missing:
-                found = f"{len(missing)} of {len(names)} images {has(len(missing))} no PNG"
-                found += f", including {', '.join(missing[:5])}"
-                what = "person number" if files.name == TAGS and self.has_persons else "label"
-                remedy = f"Write {files / missing[0]}.png and the others, with the {what} of each pixel"
-                if not self.has_persons:
-                    remedy += f", as {_command(' --keep', files)} does; or check the spelling of --pred"
-                raise PredictionError(files, found, "one PNG per image, named by its id", f"{remedy}.")
+            what = "person number" if files.name == TAGS and self.has_persons else "label"
+            check_complete(files, names, what, split, keep=not self.has_persons)
 
     @property
     def _folders(self) -> list[Path]:
@@ -206,11 +200,6 @@ class Submission:
             raise PredictionError(path, f"label {found}", f"labels 0 to {self._taken - 1}", f"{remedy}.")
         labels = np.asarray(labels, np.uint8)
         return labels if self._becomes is None else np.asarray(self._becomes[labels], np.uint8)
-
-
-def _command(options: str, out: Path) -> str:
-    """Return the command that writes predictions to a folder."""
-    return f"mhp predict{options} --checkpoint RUN --data REC --split SPLIT --out {out}"
 
 
 def _decode(path: Path, size: tuple[int, int], labels: int, what: str) -> NDArray[Any]:
