@@ -10,7 +10,7 @@ import click
 from mhpmodels.scoring.table import SIZES, UNKNOWN
 from mhptools.arguments import AS_JSON, WORKERS
 from mhptools.flags import options_of_a_cache, take_cache
-from mhptools.messages import progress
+from mhptools.messages import note, progress
 from mhptools.network import options_of_the_images
 from mhptools.paths import FOLDER, PACKED, PATH
 from mhptools.running import Command
@@ -122,7 +122,6 @@ def main(
     from mhpdata.label_sets.naming import conversion_between, table_of_labels, table_of_outputs
     from mhpdata.options import check_range
     from mhpdata.storage.manifest import read_manifest
-    from mhpdata.wording import counted, printable
     from mhpmodels.figures.page import Page
     from mhpmodels.files.output import check_out, write_file
     from mhpmodels.scoring.comparison import SAMPLES, check_samples, compare_scores
@@ -176,13 +175,12 @@ def main(
         print(text(found, compared, data))
     if csv_path is not None:
         write_file(Path(csv_path), found.to_csv().encode(), overwrite)
-        click.echo(printable(f"{csv_path}: {counted(len(found.rows), 'row')}, one per image"), err=as_json)
+        note(f"Written: {csv_path}")
     if worst is not None:
         from mhpmodels.showing.worst import picture_of_the_worst
 
         write_file(Path(worst), picture_of_the_worst(data, pred, found, count), overwrite)
-        shown = f"{min(count, len(found.rows))} of {counted(len(found.rows), 'image')}, the worst first"
-        click.echo(printable(f"{worst}: {shown}"), err=as_json)
+        note(f"Written: {worst}")
 
 
 if __name__ == "__main__":
