@@ -31,6 +31,7 @@ from mhpdata.kernels.arrays import Bytes, ShortWords
 from mhpdata.kernels.jit import kernel
 from mhpdata.label_sets.meanings import Conversion
 from mhpdata.label_sets.naming import lookup
+from mhpdata.labels import IGNORE
 from mhpdata.options import check_path
 from mhpdata.source.files import MAX_FILE_BYTES
 from mhpdata.storage.split import Split
@@ -191,9 +192,12 @@ class Submission:
     def _read(self, path: Path, size: tuple[int, int]) -> Labels:
         labels = _decode(path, size, self._classes, "label")
         if int(labels.max()) >= self._taken:
-            found = ", ".join(map(str, np.unique(labels[labels >= self._taken])[:5].tolist()))
+            wrong = np.unique(labels[labels >= self._taken]).tolist()
+            found = ", ".join(map(str, wrong[:5]))
             remedy = "Write class numbers, not colours; if your network has other classes, map them to "
             remedy += f"0 to {self._classes - 1}"
+            if wrong == [IGNORE]:
+                remedy = "Write a class at every pixel: 255 means \"not counted\" in true labels only"
             if self.unknown == "error":
                 remedy += "; or pass --unknown-labels official to count such a label as another class, as the official "
                 remedy += "code does"
