@@ -58,7 +58,10 @@ def decode_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -
     try:
         return decode_jpeg(data)
     except ValueError as error:
-        found, expected = f"does not decode: {str(error).rstrip('.')}", f"a JPEG of {height} x {width} pixels (height x width)"
+        found, expected = (
+            f"does not decode: {str(error).rstrip('.')}",
+            f"a JPEG of {height} x {width} pixels (height x width)",
+        )
         raise _damaged(found, expected) from error
 
 

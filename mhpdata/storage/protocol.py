@@ -99,14 +99,15 @@ def choose_images(
     Unlike a training run, which applies its options to several splits, this rejects those without effect on the split.
 
     Raises:
-        OptionError: As ``choose_names``; ``gluoncv`` for another split than val; ``unseen`` for train.
+        OptionError: As ``choose_names``; ``gluoncv`` for another split than val, or ``unseen`` for another than
+            val and test.
     """
     if protocol == "gluoncv" and split != "val":
         remedy = f"Omit --val-protocol: it has no effect on {split}."
         raise OptionError("protocol", f"gluoncv for split {split!r}", "val", remedy)
-    if unseen and split == "train":
-        remedy = "Omit --unseen, which leaves out images of val and test that are also in train."
-        raise OptionError("unseen", "given for split 'train'", "val or test", remedy)
+    if unseen and split not in EARLIER:
+        remedy = f"Omit --unseen: it has no effect on {split}."
+        raise OptionError("unseen", f"given for split {split!r}", either(EARLIER), remedy)
     names = choose_names(manifest, split, protocol, leak_free, unseen)
     chosen = set(names)
     indices = tuple(index for index, name in enumerate(split_names(manifest, split)) if name in chosen)

@@ -191,7 +191,9 @@ class Inference:
                 f"Pass --window {max(padded.shape[:2])}, or omit the persons: mhp predict without --persons, mhp eval "
                 "with --no-persons."
             )
-            raise ImageError(self.source, f"an input of {height} x {width} (height x width) needs windows", expected, remedy)
+            raise ImageError(
+                self.source, f"an input of {height} x {width} (height x width) needs windows", expected, remedy
+            )
         total = np.zeros((self.classes + self.person_maps, *padded.shape[:2]), np.float32)
         counts = np.zeros(padded.shape[:2], np.float32)
         for rows, columns in windows:

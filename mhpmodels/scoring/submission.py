@@ -197,7 +197,7 @@ class Submission:
             remedy = "Write class numbers, not colours; if your network has other classes, map them to "
             remedy += f"0 to {self._classes - 1}"
             if wrong == [IGNORE]:
-                remedy = "Write a class at every pixel: 255 means \"not counted\" in true labels only"
+                remedy = 'Write a class at every pixel: 255 means "not counted" in true labels only'
             if self.unknown == "error":
                 remedy += "; or pass --unknown-labels official to count such a label as another class, as the official "
                 remedy += "code does"

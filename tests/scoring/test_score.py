@@ -272,19 +272,25 @@ def found_of(packed, folder):
 def test_a_prediction_that_is_not_counted_is_explained(packed, tmp_path):
     images = truth(packed)
     images["0011"][0][5:15] = 255
-    with pytest.raises(PredictionError, match='label 255; expected labels 0 to 18. .*255 means "not counted" in true'):
+    with pytest.raises(
+        PredictionError, match=r'label 255; expected labels 0 to 18\. .*255 means "not counted" in true'
+    ):
         score(packed, submit(tmp_path, "labels", images), "test")
 
 
 def test_predictions_of_another_size(packed, tmp_path):
     folder = submit(tmp_path, "labels", truth(packed, at="packed"))
-    with pytest.raises(PredictionError, match=r"is 32 x 48; expected 40 x 60 \(height x width\), the size of its labels"):
+    with pytest.raises(
+        PredictionError, match=r"is 32 x 48; expected 40 x 60 \(height x width\), the size of its labels"
+    ):
         score(packed, folder, "test")
 
 
 def test_a_prediction_turned_by_90_degrees(packed, tmp_path):
     images = {name: (labels.T, owners, masks) for name, (labels, owners, masks) in truth(packed).items()}
-    with pytest.raises(PredictionError, match=r"is 60 x 40; expected 40 x 60 \(height x width\), .*by EXIF: .*mhp predict --exif raw"):
+    with pytest.raises(
+        PredictionError, match=r"is 60 x 40; expected 40 x 60 \(height x width\), .*by EXIF: .*mhp predict --exif raw"
+    ):
         score(packed, submit(tmp_path, "labels", images), "test")
 
 
