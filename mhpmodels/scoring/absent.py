@@ -12,7 +12,7 @@ from pathlib import Path
 from mhpdata.errors import PredictionError
 from mhpdata.storage.protocol import split_names
 from mhpdata.storage.split import Split
-from mhpdata.wording import counted, has
+from mhpdata.wording import counted, has, to_read, unread
 from mhpmodels.persons.person_list import RESULTS
 
 MOST_FOLDERS = 1000
@@ -61,16 +61,25 @@ def check_complete(folder: Path, names: Sequence[str], what: str, split: Split |
 
 
 def _content(folder: Path) -> tuple[set[str], list[str]]:
-    """Return the names of the PNGs in a folder, without .png, and the first folders in it."""
+    """Return the names of the PNGs in a folder, without .png, and the first folders in it.
+
+    Raises:
+        PredictionError: the folder cannot be read.
+    """
     names: set[str] = set()
     folders: list[str] = []
-    if folder.is_dir():
+    try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".png"):
                     names.add(entry.name.removesuffix(".png"))
                 elif len(folders) < MOST_FOLDERS and entry.is_dir():
                     folders.append(entry.name)
+    except FileNotFoundError:
+        pass  # such as global_seg/, without which all images lack a PNG
+    except OSError as error:
+        remedy = to_read(error, folder, "Check the disk, or copy the folder to another one.")
+        raise PredictionError(folder, unread(error), "a folder of PNGs", remedy) from error
     return names, sorted(folders)
 
 

@@ -43,7 +43,7 @@ def json_text(score: Score, compared: Comparison | None = None) -> str:
     """Format a score as JSON, with the version of mhp; each row of a matrix is one line."""
     found: dict[str, Any] = {"mhp": __version__, **score.as_dict()}
     lines = json.dumps(found | (compared.as_dict() if compared is not None else {}), indent=1)
-    # a string has neither a line end nor, in a list of numbers, a place
+    # JSON's strings have no line ends, so this matches lists of numbers only
     return re.sub(r'\[\n([^"\[\]{}]*)\n *\]', lambda found: f"[{' '.join(found[1].split())}]", lines)
 
 
