@@ -12,7 +12,7 @@ from pathlib import Path
 from mhpdata.errors import PredictionError
 from mhpdata.storage.protocol import split_names
 from mhpdata.storage.split import Split
-from mhpdata.wording import counted, has, to_read, unread
+from mhpdata.wording import counted, either, has, to_read, unread
 from mhpmodels.persons.person_list import RESULTS
 
 MOST_FOLDERS = 1000
@@ -99,8 +99,8 @@ def _is_number(name: str) -> bool:
 def _to_choose(folder: Path, name: str, folders: Sequence[str]) -> str:
     """Return the advice for predictions that are in a folder inside; "" if they are not."""
     files = f"{name}.png", RESULTS
-    inside = next((folder / one for one in folders if any((folder / one / file).is_file() for file in files)), None)
-    return "" if inside is None else f"Pass the folder that contains the predictions: --pred {inside}."
+    inside = [folder / one for one in folders if any((folder / one / file).is_file() for file in files)]
+    return f"Pass the folder that contains the predictions: --pred {either(inside[:3])}." if inside else ""
 
 
 def _to_split(split: Split | None, others: Collection[str]) -> str:
