@@ -10,7 +10,7 @@ import click
 from mhpmodels.scoring.table import SIZES, UNKNOWN
 from mhptools.arguments import AS_JSON, WORKERS
 from mhptools.flags import options_of_a_cache, take_cache
-from mhptools.messages import progress
+from mhptools.messages import note, progress
 from mhptools.network import options_of_the_images
 from mhptools.paths import FOLDER, PACKED, PATH
 from mhptools.running import Command
@@ -37,7 +37,7 @@ packed: the packed size).
 GROUPS = (
     ("Input", ("data", "pred", "split", "cache", "cache_gb", "val_protocol", "leak_free", "unseen")),
     ("Scoring", ("at", "labels", "unknown_labels", "boundary", "against", "bootstrap", "seed", "workers")),
-    ("Output", ("as_json", "markdown", "csv_path", "worst", "count", "overwrite")),
+    ("Output", ("as_json", "as_markdown", "csv_path", "worst", "count", "overwrite")),
 )
 
 
@@ -73,14 +73,14 @@ GROUPS = (
 @click.option(
     "--bootstrap",
     type=int,
-    help="Number of bootstrap samples of the images for 95 % intervals; 0 for no intervals.  [default: 1000 with "
-    "--against, otherwise 0]",
+    help="Number of bootstrap samples of the images for 95 % intervals, from 100; 0 for no intervals.  [default: 1000 "
+    "with --against, otherwise 0]",
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap samples.")
 @options_of_the_images
 @WORKERS
 @AS_JSON
-@click.option("--markdown", is_flag=True, help="Print Markdown tables.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown tables.")
 @click.option("--csv", "csv_path", type=PATH, help="CSV file to write, with one row per image.")
 @click.option(
     "--worst",
@@ -105,7 +105,7 @@ def main(
     unseen: bool,
     workers: int | None,
     as_json: bool,
-    markdown: bool,
+    as_markdown: bool,
     csv_path: str | None,
     worst: str | None,
     count: int,
@@ -116,7 +116,6 @@ def main(
 
     The predictions may come from any program; no framework is needed.
     """
-    import json
     from functools import partial
     from pathlib import Path
 
@@ -125,16 +124,15 @@ def main(
     from mhpdata.storage.manifest import read_manifest
     from mhpmodels.figures.page import Page
     from mhpmodels.files.output import check_out, write_file
-    from mhpmodels.scoring.comparison import MOST_SAMPLES, MOST_SEED, SAMPLES, compare_scores
+    from mhpmodels.scoring.comparison import SAMPLES, check_samples, compare_scores
+    from mhpmodels.scoring.report import json_text, markdown, text
     from mhpmodels.scoring.score import score, score_boundaries
-    from mhpmodels.scoring.table import table
     from mhpmodels.showing.selection import MAX_ROWS
 
-    if as_json and markdown:
+    if as_json and as_markdown:
         raise click.UsageError("--json and --markdown are two forms of the output. Pass one of them.")
     samples = (SAMPLES if against is not None else 0) if bootstrap is None else bootstrap
-    check_range("bootstrap", samples, 0, MOST_SAMPLES)
-    check_range("seed", seed, 0, MOST_SEED)
+    check_samples(samples, seed)
     check_range("count", count, 1, MAX_ROWS)
     if csv_path is not None:
         check_out(Path(csv_path), overwrite, option="csv")
@@ -166,25 +164,23 @@ def main(
     if boundary and other is not None and against is not None:
         other = score_boundaries(data, against, other, threads=workers, progress=progress(), cache=cache)
     compared = None
-    if markdown or samples or other is not None:
+    if as_markdown or samples or other is not None:
         names = (pred, against or "")
         compared = compare_scores(found, other, names=names, samples=samples, seed=seed, threads=workers)
     if as_json:
-        print(json.dumps(found.as_dict() | (compared.as_dict() if compared is not None else {}), indent=1))
-    elif markdown and compared is not None:
-        print(compared.markdown())
+        print(json_text(found, compared))
+    elif as_markdown and compared is not None:
+        print(markdown(found, compared, data))
     else:
-        print(table(found))
-        if found.content:
-            print(f"content of {data}: {found.content}")
-        if compared is not None:
-            print(f"\n{compared.text()}")
+        print(text(found, compared, data))
     if csv_path is not None:
         write_file(Path(csv_path), found.to_csv().encode(), overwrite)
+        note(f"Written: {csv_path}")
     if worst is not None:
         from mhpmodels.showing.worst import picture_of_the_worst
 
         write_file(Path(worst), picture_of_the_worst(data, pred, found, count), overwrite)
+        note(f"Written: {worst}")
 
 
 if __name__ == "__main__":

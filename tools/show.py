@@ -99,7 +99,7 @@ def main(
     )
     height, width = sheet.size
     chosen = f"sample{'s' * (len(sheet.indices) > 1)} {', '.join(map(str, sheet.indices))}"
-    print(printable(f"{sheet.path}: {chosen} of {sheet.split}, {width} x {height} pixels"))
+    print(printable(f"{sheet.path}: {chosen} of {sheet.split}, {height} x {width} pixels (height x width)"))
 
 
 if __name__ == "__main__":

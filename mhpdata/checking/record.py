@@ -131,7 +131,9 @@ def _check_claims(record: Record, name: str, options: PackOptions, place: str) -
         return
     if record.size != size:
         found = f"has {_by(record.size)} pixels, from a source image of {_by(record.source_size)}"
-        yield RecordError(place, found, f"{_by(size)}, as the size option in the manifest says", PACK_AGAIN)
+        yield RecordError(
+            place, found, f"{_by(size)} (height x width), as the size option in the manifest says", PACK_AGAIN
+        )
     if record.verbatim and (record.size != record.source_size or record.codec != CODECS["jpeg"]):
         yield RecordError(place, _CLAIM, "", PACK_AGAIN)
 
@@ -232,4 +234,5 @@ def _count(record: Record, classes: int, unlabelled: int) -> Statistics:
 
 
 def _by(size: tuple[int, int]) -> str:
+    """Return height x width."""
     return f"{size[0]} x {size[1]}"

@@ -59,7 +59,10 @@ class View:
         record = self._record
         if record.size != self.size:
             (height, width), (rows, columns) = record.size, self.size
-            found = f"source, but {self._split.place(self.index)} holds {height} x {width} of {rows} x {columns} pixels"
+            found = (
+                f"source, but {self._split.place(self.index)} holds {height} x {width} of {rows} x {columns} pixels "
+            )
+            found += "(height x width)"
             remedy = "Pass --at packed, or --no-images to export the annotations only, or pack with --size 0."
             raise OptionError("at", found, "images at source size", remedy)
         try:

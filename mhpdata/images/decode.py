@@ -88,7 +88,7 @@ def decode_file(data: bytes, place: str, empty: Empty | None = None, *, damaged:
     height, width, _ = decoded.pixels.shape
     if (height, width) != (header.height, header.width):
         found = f"decodes to {height} x {width} pixels"
-        expected = f"{header.height} x {header.width}, as in its header"
+        expected = f"{header.height} x {header.width} (height x width), as in its header"
         raise ImageError(place, found, expected, EXTRACT_AGAIN, fault=("damaged",))
     return decoded
 

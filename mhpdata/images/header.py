@@ -108,13 +108,16 @@ def read_header(data: bytes, place: str, expected: str = "JPEG, PNG, BMP, GIF or
     else:
         raise _unknown(data, place, expected)
     if not header.height or not header.width:
-        found, fault = f"declares {header.height} x {header.width} pixels", ("no-pixels", header.height, header.width)
+        found, fault = (
+            f"declares {header.height} x {header.width} pixels (height x width)",
+            ("no-pixels", header.height, header.width),
+        )
         raise ImageError(place, found, "at least one pixel", EXTRACT_AGAIN, fault=fault)
     side, pixels = MAX_JPEG_SIDE if header.kind == "jpeg" else MAX_SIDE, header.height * header.width
     if pixels > MAX_PIXELS or max(header.height, header.width) > side:
         raise ImageError(
             place,
-            f"declares {header.height} x {header.width} = {pixels:,} pixels",
+            f"declares {header.height} x {header.width} = {pixels:,} pixels (height x width)",
             f"at most {MAX_PIXELS:,}, and {side:,} per side",
             f"{_SMALLER} {WITHOUT}",
             fault=("too-large", header.height, header.width),

@@ -81,7 +81,7 @@ def decode_mask(data: bytes, place: str, size: tuple[int, int], labels: int, *, 
         raise MaskError(
             place,
             f"is {header.height} x {header.width}",
-            f"{size[0]} x {size[1]}, the size of its image",
+            f"{size[0]} x {size[1]} (height x width), the size of its image",
             EXTRACT_AGAIN,
             fault=("mask-size", header.height, header.width, *size),
         )

@@ -43,12 +43,12 @@ def packed_size(height: int, width: int, size: int, size_of: str = "short") -> t
         raise OptionError("size", f"{size}", f"0 (unchanged) to {MAX_SIDE}", remedy)
     if min(height, width) < 1 or max(height, width) > MAX_SIDE:
         remedy = "Pass the height and width of the image in pixels; crop a larger image."
-        raise OptionError("image", f"{height} x {width} pixels", f"sides from 1 to {MAX_SIDE}", remedy)
+        raise OptionError("image", f"{height} x {width} pixels (height x width)", f"sides from 1 to {MAX_SIDE}", remedy)
     if size == 0:
         return height, width
     new_height, new_width = _new_size(height, width, size, size_of)
     if max(new_height, new_width) > MAX_SIDE:
-        found = f"{height} x {width} pixels would become {new_height} x {new_width}"
+        found = f"{height} x {width} pixels would become {new_height} x {new_width} (height x width)"
         largest = largest_size(size, lambda new: max(_new_size(height, width, new, size_of)) <= MAX_SIDE)
         ways = [f"size={largest} or less"] if largest else []
         ways += ["size_of='long', which makes size the longer side"] if size_of == "short" else []

@@ -120,7 +120,7 @@ class Making:
         placement = place_in(self._view, located.size, draft.turn.draws[i])
         room = images.shape[1:3] if self._kind == UINT8 else images.shape[2:]
         if (placement.height, placement.width) != room:  # the kernels do not check the size of the memory
-            expected = f"{room[0]} x {room[1]}, its size when the batch was begun"
+            expected = f"{room[0]} x {room[1]} (height x width), its size when the batch was begun"
             raise one.regions.damaged(one.inner, f"now has {placement.height} x {placement.width} pixels", expected)
         buffer, source = one.regions.picture(one.inner, located, placement, reading)
         image = images[i].reshape(-1).view(np.uint8)

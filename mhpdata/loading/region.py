@@ -223,7 +223,7 @@ class Regions:
         except ValueError as error:
             raise self.damaged(index, f"is damaged (a JPEG that does not decode: {error})", _whole(located)) from error
         if decoded.shape != (height, width, 3):
-            actual = f"is damaged (a JPEG of {decoded.shape[0]} x {decoded.shape[1]} pixels)"
+            actual = f"is damaged (a JPEG of {decoded.shape[0]} x {decoded.shape[1]} pixels, height x width)"
             raise self.damaged(index, actual, _whole(located))
         low, high = _rows(height, float(height), placement)
         planes, gap = reading.room("planes", 3 * height * width + 128), 64
@@ -342,7 +342,7 @@ def _samples(
 
 
 def _whole(located: Located) -> str:
-    return f"a whole JPEG of {located.size[0]} x {located.size[1]} pixels"
+    return f"a whole JPEG of {located.size[0]} x {located.size[1]} pixels (height x width)"
 
 
 def _rows(size: int, extent: float, placement: Placement) -> tuple[int, int]:

@@ -61,7 +61,9 @@ def decode_runs(region: dict[str, Any], size: Size) -> Region:
     stated = list_at(field_of(region, "size", "segmentation"), "segmentation.size")
     if stated != list(size):
         here = " x ".join(map(str, stated[:2]))
-        raise ValueError(f"segmentation.size is {here}, but the image has {size[0]} x {size[1]} pixels")
+        raise ValueError(
+            f"segmentation.size is {here}, but the image has {size[0]} x {size[1]} pixels (height x width)"
+        )
     counts = field_of(region, "counts", "segmentation")
     runs = _numbers(counts) if isinstance(counts, list) else _parse_runs(text_at(counts, "segmentation.counts"))
     pixels = size[0] * size[1]
@@ -107,7 +109,7 @@ def _points(polygon: Any, place: str, size: Size) -> npt.NDArray[np.float64]:
         raise ValueError(f"{place} holds something other than numbers")
     points = np.array(values, np.float64).reshape(-1, 2)
     if (np.abs(points) > np.array([size[1], size[0]]) * _REACH).any():
-        raise ValueError(f"{place} has points far outside the image of {size[0]} x {size[1]} pixels")
+        raise ValueError(f"{place} has points far outside the image of {size[0]} x {size[1]} pixels (height x width)")
     return points
 
 

@@ -43,7 +43,7 @@ def encode_runs(labels: Plane, persons: Plane) -> tuple[Words, Words]:
     labels, persons = as_plane("labels", labels), as_plane("persons", persons)
     if labels.shape != persons.shape:
         (height, width), (rows, columns) = labels.shape, persons.shape
-        found, expected = f"{rows} x {columns} pixels", f"{height} x {width}, the size of the labels"
+        found, expected = f"{rows} x {columns} pixels", f"{height} x {width} (height x width), the size of the labels"
         raise OptionError("persons", found, expected, "Pass the labels and the persons of the same image.")
     row_offsets = np.empty(labels.shape[0] + 1, np.uint32)
     runs = np.empty(_count_runs(labels, persons, row_offsets), np.uint32)

@@ -194,6 +194,7 @@ def _packed_size(source_size: tuple[int, int], place: str, options: PackOptions)
     if not _fits(source_size, options.size, options.size_of):
         found = f"{source_size[0]} x {source_size[1]} pixels"
         found += f", resized to {size[0]} x {size[1]}" if size != source_size else ", not resized"
+        found += " (height x width)"
         expected = f"at most {MAX_PIXELS} pixels and {MAX_JPEG_SIDE} per side"
         fault = ("packed-size", *source_size)
         raise ImageError(place, found, expected, _how_to_fit(source_size, options), fault=fault)

@@ -46,7 +46,7 @@ def find_difference(data: bytes | memoryview, pixels: np.ndarray) -> str:
     if scan is None:
         return ""  # libjpeg decodes it in the loader, too
     if scan.size != pixels.shape[:2]:
-        return f"the loader's decoder reads a size of {scan.size[0]} x {scan.size[1]} pixels"
+        return f"the loader's decoder reads a size of {scan.size[0]} x {scan.size[1]} pixels (height x width)"
     (height, width), layout = scan.size, grid(scan.size, scan.factors)
     planes = _scratch.empty("planes", (layout.size,))
     codes = np.frombuffer(data, np.uint8).copy()  # writable, as in the loader, so that the decoder is compiled once

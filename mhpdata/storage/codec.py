@@ -58,7 +58,10 @@ def decode_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) -
     try:
         return decode_jpeg(data)
     except ValueError as error:
-        found, expected = f"does not decode: {str(error).rstrip('.')}", f"a JPEG of {height} x {width} pixels"
+        found, expected = (
+            f"does not decode: {str(error).rstrip('.')}",
+            f"a JPEG of {height} x {width} pixels (height x width)",
+        )
         raise _damaged(found, expected) from error
 
 
@@ -78,7 +81,7 @@ def check_stored(data: bytes | memoryview, codec: int, size: tuple[int, int]) ->
     chroma = height * width if codec == CODECS["raw"] else (height + 1) // 2 * ((width + 1) // 2)
     expected = height * width + 2 * chroma
     if len(data) != expected:
-        raise _damaged(f"{len(data)} bytes", f"{expected} bytes for {height} x {width} pixels")
+        raise _damaged(f"{len(data)} bytes", f"{expected} bytes for {height} x {width} pixels (height x width)")
 
 
 def _check_jpeg(data: bytes | memoryview, size: tuple[int, int]) -> None:
@@ -91,7 +94,7 @@ def _check_jpeg(data: bytes | memoryview, size: tuple[int, int]) -> None:
             raise ValueError(f"a {kind} of {header.height} x {header.width} pixels")
     except ValueError as error:
         found = error.found if isinstance(error, ImageError) else str(error)
-        expected = f"a baseline colour JPEG of {size[0]} x {size[1]} pixels"
+        expected = f"a baseline colour JPEG of {size[0]} x {size[1]} pixels (height x width)"
         raise _damaged(found, expected) from error
 
 

@@ -94,7 +94,20 @@ class Chosen(NamedTuple):
 def choose_images(
     manifest: Manifest, split: str, protocol: str = "official", leak_free: bool = False, unseen: bool = False
 ) -> Chosen:
-    """Choose images as ``choose_names`` does, with the same arguments and errors; also return their indices."""
+    """Choose images as ``choose_names`` does, with the same arguments and errors; also return their indices.
+
+    Unlike a training run, which applies its options to several splits, this rejects those without effect on the split.
+
+    Raises:
+        OptionError: As ``choose_names``; ``gluoncv`` for another split than val, or ``unseen`` for another than
+            val and test.
+    """
+    if protocol == "gluoncv" and split != "val":
+        remedy = f"Omit --val-protocol: it has no effect on {split}."
+        raise OptionError("protocol", f"gluoncv for split {split!r}", "val", remedy)
+    if unseen and split not in EARLIER:
+        remedy = f"Omit --unseen: it has no effect on {split}."
+        raise OptionError("unseen", f"given for split {split!r}", either(EARLIER), remedy)
     names = choose_names(manifest, split, protocol, leak_free, unseen)
     chosen = set(names)
     indices = tuple(index for index, name in enumerate(split_names(manifest, split)) if name in chosen)

@@ -169,7 +169,11 @@ def _cut(view: memoryview, footer: np.void, index: int) -> Record:
     labelled = bool(flags & HAS_LABELS)
     for size in ((height, int(footer["width"])), (int(footer["source_height"]), int(footer["source_width"]))):
         if not 0 < size[0] * size[1] <= MAX_PIXELS:
-            raise _error(index, f"is damaged (declares {size[0]} x {size[1]} pixels)", f"1 to {MAX_PIXELS} pixels")
+            raise _error(
+                index,
+                f"is damaged (declares {size[0]} x {size[1]} pixels, height x width)",
+                f"1 to {MAX_PIXELS} pixels",
+            )
     if flags & ~(HAS_LABELS | GRAY | VERBATIM):
         found = f"is damaged, or written by a newer mhp (flags {flags:#x})"
         raise _error(index, found, f"only the bits of {HAS_LABELS | GRAY | VERBATIM:#x}", FIND_UPDATE)

@@ -45,7 +45,7 @@ def check_size(model: str, height: int, width: int, training: bool) -> None:
         remedy = "Pad the images with 0 at the bottom and on the right."
         if training:
             remedy = f"Pass --crop-size {lowest} or a larger multiple of {multiple}."
-        raise EngineError("images", f"{height} x {width} for {model}", expected, remedy)
+        raise EngineError("images", f"{height} x {width} (height x width) for {model}", expected, remedy)
 
 
 def wrong_labels(values: Sequence[int], pixels: int, classes: int) -> EngineError:

@@ -145,5 +145,5 @@ def _check(data: bytes, place: str, size: tuple[int, int], expected: str) -> Non
         )
         if (header.width, header.height) == size:
             remedy = f"If the image was turned upright by EXIF: {_RAW} Otherwise: {remedy}"
-        wanted = f"{size[0]} x {size[1]}, the size of its labels"
+        wanted = f"{size[0]} x {size[1]} (height x width), the size of its labels"
         raise PredictionError(place, f"is {header.height} x {header.width}", wanted, remedy)

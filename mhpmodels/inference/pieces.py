@@ -99,7 +99,7 @@ class Inference:
         if self.scales != (1.0,) or self.mirror:
             if self.preprocessing.size is not None:
                 height, width = self.preprocessing.size
-                found = f"given for a network whose input is always {height} x {width}"
+                found = f"given for a network whose input is always {height} x {width} (height x width)"
                 raise OptionError("multi_scale", found, "one scale", "Omit --multi-scale.")
             if self.person_maps == QUERY_MAPS:
                 remedy = (
@@ -191,7 +191,9 @@ class Inference:
                 f"Pass --window {max(padded.shape[:2])}, or omit the persons: mhp predict without --persons, mhp eval "
                 "with --no-persons."
             )
-            raise ImageError(self.source, f"an input of {height} x {width} needs windows", expected, remedy)
+            raise ImageError(
+                self.source, f"an input of {height} x {width} (height x width) needs windows", expected, remedy
+            )
         total = np.zeros((self.classes + self.person_maps, *padded.shape[:2]), np.float32)
         counts = np.zeros(padded.shape[:2], np.float32)
         for rows, columns in windows:
@@ -254,7 +256,7 @@ def input_size(source: tuple[int, int], short: int, place: str) -> tuple[int, in
             raise ImageError(place, f"cannot be resized to a short side of {short}", error.expected, remedy) from error
         raise ImageError(place, error.found, error.expected, _less_narrow(source, short)) from error
     if size[0] * size[1] > LARGEST:
-        found = f"{source[0]} x {source[1]} pixels would become {size[0]} x {size[1]}"
+        found = f"{source[0]} x {source[1]} pixels would become {size[0]} x {size[1]} (height x width)"
         raise ImageError(place, found, f"at most {LARGEST} pixels", _less_narrow(source, short))
     return size
 

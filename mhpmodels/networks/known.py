@@ -77,6 +77,7 @@ def facts_line(facts: Mapping[str, Any]) -> str:
     """Return what ``foreign_facts`` says, as one line of text."""
     given = facts["preprocessing"]
     size = given["size"] if isinstance(given["size"], str) else " x ".join(map(str, given["size"]))
+    size += " (height x width)" if not isinstance(given["size"], str) and len(set(given["size"])) > 1 else ""
     fit = f", {given['fit']}" if given["fit"] else ""
     numbers = "; ".join(", ".join(f"{x:g}" for x in given[key]) for key in ("mean", "deviation"))
     return (

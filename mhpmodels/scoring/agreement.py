@@ -41,7 +41,8 @@ from mhpmodels.evaluation.metrics import Confusion
 from mhpmodels.evaluation.truth import merged_labels
 from mhpmodels.persons.overlap import Labels, Layer, overlap
 from mhpmodels.persons.precision import Claims, PersonFigures, claim, rank, score_persons
-from mhpmodels.scoring.table import Row, label_lines
+from mhpmodels.scoring.report import label_lines
+from mhpmodels.scoring.table import Row
 
 LEAST = 10
 """Number of comparisons listed in the text: those with the lowest agreement."""

@@ -22,7 +22,8 @@ from mhpmodels.scoring.table import Score, number
 
 SAMPLES = 1000
 """Default number of samples of a comparison."""
-MOST_SAMPLES = 1_000_000
+FEWEST_SAMPLES, MOST_SAMPLES = 100, 1_000_000
+"""Limits of the number of samples. Of fewer, 2.5 % are at most two samples, so the ends of an interval are chance."""
 MOST_SEED = 2**64 - 1
 PERCENTILES = (2.5, 97.5)
 
@@ -103,7 +104,10 @@ class Comparison:
         header, rows = self._cells()
         of_class = [line.figure if line.figure in OF_CLASSES else "" for line in self.lines]
         for group in dict.fromkeys(of_class):
-            lines += [_row([group or "figure", *header[1:]]), _row(["---", *["---:"] * (len(header) - 1)])]
+            lines += [
+                _row([SHOWN.get(group, group) or "figure", *header[1:]]),
+                _row(["---", *["---:"] * (len(header) - 1)]),
+            ]
             for line, row, its_group in zip(self.lines, rows, of_class, strict=True):
                 if its_group == group:
                     lines.append(_row([line.of if group else row[0], *row[1:]]))
@@ -123,7 +127,7 @@ class Comparison:
         header += ["95 % interval"] * bool(self.samples)
         rows = []
         for line in self.lines:
-            row = [f"{line.figure} {line.of}".rstrip(), _shown(line.value)]
+            row = [f"{SHOWN.get(line.figure, line.figure)} {line.of}".rstrip(), _shown(line.value)]
             if line.other is not None:
                 row += [_shown(line.other), _shown(line.difference, "+")]
             ends = line.interval if self.against is None else line.change
@@ -136,6 +140,15 @@ class Comparison:
 
 OF_CLASSES = ("IoU", "boundary_F_of_class", "AP^r_of_class")
 """Figures that each class has."""
+
+SHOWN = {
+    "mIoU_present": "mIoU of present classes",
+    "boundary_F": "boundary F",
+    "boundary_F_of_class": "boundary F",
+    "AP^r_vol_present": "AP^r_vol of present classes",
+    "AP^r_of_class": "AP^r_vol",
+}
+"""Printed names of figures whose key in the JSON output is another one, as in the table of a score."""
 
 
 def compare_scores(
@@ -154,7 +167,7 @@ def compare_scores(
         other: score of another prediction, with the same images and options; figures that only one of the two has are
             left out.
         names: names of the predictions.
-        samples: number of bootstrap samples, 0..1000000; 0 for no intervals.
+        samples: number of bootstrap samples, 100..1000000; 0 for no intervals.
         seed: seed of the samples, 0..2^64 - 1.
         threads: number of threads; None for one per core.
 
@@ -162,8 +175,7 @@ def compare_scores(
         OptionError: ``samples`` or ``seed`` is out of range.
         PredictionError: the two scores have no figure in common.
     """
-    check_range("bootstrap", samples, 0, MOST_SAMPLES)
-    check_range("seed", seed, 0, MOST_SEED)
+    check_samples(samples, seed)
     scores = [found] if other is None else [found, other]
     assert len({tuple(row.name for row in score.rows) for score in scores}) == 1, "other images"
     weights = draw(len(found.rows), max(samples, 1), seed)
@@ -183,6 +195,13 @@ def compare_scores(
         lines.append(line)
     against = None if other is None else names[1]
     return Comparison(names[0], against, len(found.rows), samples, seed, tuple(lines))
+
+
+def check_samples(samples: int, seed: int) -> None:
+    """Raise OptionError unless the number of bootstrap samples and their seed are valid."""
+    if samples != 0:
+        check_range("bootstrap", samples, FEWEST_SAMPLES, MOST_SAMPLES, also="0 for no intervals, or ")
+    check_range("seed", seed, 0, MOST_SEED)
 
 
 def _values(score: Score, keys: Sequence[Key]) -> dict[Key, float]:

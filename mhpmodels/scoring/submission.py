@@ -31,6 +31,7 @@ from mhpdata.kernels.arrays import Bytes, ShortWords
 from mhpdata.kernels.jit import kernel
 from mhpdata.label_sets.meanings import Conversion
 from mhpdata.label_sets.naming import lookup
+from mhpdata.labels import IGNORE
 from mhpdata.options import check_path
 from mhpdata.source.files import MAX_FILE_BYTES
 from mhpdata.storage.split import Split
@@ -38,6 +39,7 @@ from mhpdata.wording import has, to_replace, unread
 from mhpmodels.files.png import decode_labels
 from mhpmodels.persons.overlap import Layer
 from mhpmodels.persons.person_list import LINE, RESULTS, SEGMENTS, TAGS, read_results
+from mhpmodels.scoring.absent import check_complete, command
 from mhpmodels.scoring.regions import coco_paths, label_map, linked, person_layers, read_files
 
 MASKS = "masks"
@@ -86,7 +88,7 @@ class Submission:
             found, remedy = "is not a folder", "Pass the folder that contains the predictions."
             if not self.folder.exists():
                 found = "missing"
-                remedy = f"Check the spelling, or write predictions there first: {_command('', self.folder)}."
+                remedy = f"Check the spelling, or write predictions there first: {command('', self.folder)}."
             raise PredictionError(folder, found, "a folder of predictions", remedy)
         self._becomes = None if to is None else lookup(to)
         classes = classes if to is None else len(to.source.labels)
@@ -125,15 +127,8 @@ class Submission:
             remedy = f"Add a line for each; if no person was found, it is just the id: {missing[0]}."
             raise PredictionError(self.folder / RESULTS, found, f"one line per image: its {LINE}", remedy)
         for files in self._folders:
-            missing = [name for name in names if not (files / f"{name}.png").is_file()]
-            if missing:
-                found = f"{len(missing)} of {len(names)} images {has(len(missing))} no PNG"
-                found += f", including {', '.join(missing[:5])}"
-                what = "person number" if files.name == TAGS and self.has_persons else "label"
-                remedy = f"Write {files / missing[0]}.png and the others, with the {what} of each pixel"
-                if not self.has_persons:
-                    remedy += f", as {_command(' --keep', files)} does; or check the spelling of --pred"
-                raise PredictionError(files, found, "one PNG per image, named by its id", f"{remedy}.")
+            what = "person number" if files.name == TAGS and self.has_persons else "label"
+            check_complete(files, names, what, split, keep=not self.has_persons)
 
     @property
     def _folders(self) -> list[Path]:
@@ -197,20 +192,18 @@ class Submission:
     def _read(self, path: Path, size: tuple[int, int]) -> Labels:
         labels = _decode(path, size, self._classes, "label")
         if int(labels.max()) >= self._taken:
-            found = ", ".join(map(str, np.unique(labels[labels >= self._taken])[:5].tolist()))
+            wrong = np.unique(labels[labels >= self._taken]).tolist()
+            found = ", ".join(map(str, wrong[:5]))
             remedy = "Write class numbers, not colours; if your network has other classes, map them to "
             remedy += f"0 to {self._classes - 1}"
+            if wrong == [IGNORE]:
+                remedy = 'Write a class at every pixel: 255 means "not counted" in true labels only'
             if self.unknown == "error":
                 remedy += "; or pass --unknown-labels official to count such a label as another class, as the official "
                 remedy += "code does"
             raise PredictionError(path, f"label {found}", f"labels 0 to {self._taken - 1}", f"{remedy}.")
         labels = np.asarray(labels, np.uint8)
         return labels if self._becomes is None else np.asarray(self._becomes[labels], np.uint8)
-
-
-def _command(options: str, out: Path) -> str:
-    """Return the command that writes predictions to a folder."""
-    return f"mhp predict{options} --checkpoint RUN --data REC --split SPLIT --out {out}"
 
 
 def _decode(path: Path, size: tuple[int, int], labels: int, what: str) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Results of scoring, for the set and per image, as text, JSON and CSV.
+"""Results of scoring, for the set and per image, as JSON and CSV.
 
 mhp score takes its choices from this module, so it imports nothing heavy.
 """
@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from mhpdata.label_sets.naming import conversion_lines
 from mhpdata.label_sets.report import conversion_dict
-from mhpdata.wording import counted, has, printable
 
 if TYPE_CHECKING:
     from mhpdata.label_sets.meanings import Conversion
@@ -178,81 +176,3 @@ def _instances(name: str, keys: Sequence[str], found: InstanceFigures) -> dict[s
 def _coco(found: InstanceFigures) -> dict[str, float | None]:
     values = {"AP": found.coco_ap(), "AP50": found.coco_ap(0), "AP75": found.coco_ap(5)}
     return {name: number(value) for name, value in values.items()}
-
-
-def table(score: Score) -> str:
-    """Format a score as text.
-
-    Args:
-        score: results of ``mhpmodels.scoring.score.score``.
-
-    Returns:
-        Lines of a table per figure, as mhp score prints them.
-    """
-    choice = f"protocol {score.protocol}" if score.split == "val" else ""
-    facts = [f"{counted(len(score.rows), 'image')} of {score.split}", choice, "leak-free" * score.leak_free]
-    facts += ["unseen" * score.unseen, f"predictions as {score.form}, at {score.at} size"]
-    lines = [", ".join(fact for fact in facts if fact), ""]
-    if score.confusion is not None:
-        absent = int(score.confusion.absent.sum())
-        lines += label_lines(score.confusion, score.classes)
-        lines += [
-            f"mIoU over the {counted(len(score.classes) - absent, 'class', 'classes')} present: "
-            f"{score.confusion.miou_present:.4f}",
-            "",
-        ]
-    if score.boundary is not None:
-        lines += [*score.boundary.lines(score.classes), ""]
-    if score.persons is not None:
-        lines += [*score.persons.lines(), ""]
-    if score.masks is not None:
-        lines += [*score.masks.lines(), ""]
-    if score.parts is not None:
-        lines += [*part_lines(score.parts, score.classes), ""]
-    if score.humans is not None:
-        lines += [*human_lines(score.humans), ""]
-    if score.to is not None:
-        lines += conversion_lines(score.to)
-    if score.unknown != UNKNOWN[0]:
-        lines.append("Out-of-range predicted labels were counted as the official code does, not rejected.")
-    if score.seen:
-        lines.append(
-            f"{score.seen} of these images {has(score.seen)} a byte-identical copy in a split used for training;"
-        )
-        lines[-1] += " --unseen drops them."
-    return "\n".join(map(printable, lines)).rstrip("\n")
-
-
-def label_lines(confusion: Confusion, classes: Sequence[str]) -> list[str]:
-    """Return IoU per class, pixAcc and mIoU as lines of text."""
-    lines, width = [], max(map(len, classes))
-    for c, (name, iou) in enumerate(zip(classes, confusion.iou, strict=True)):
-        lines.append(f"{c:3} {name:{width}} {iou:8.4f}" + "  absent, counts 0" * bool(confusion.absent[c]))
-    return [*lines, "", f"pixAcc: {confusion.pix_acc:.4f}, mIoU: {confusion.miou:.4f}"]
-
-
-def part_lines(parts: InstanceFigures, classes: Sequence[str]) -> list[str]:
-    """Return AP^r at each threshold, its means, and AP^r_vol of each class as lines of text."""
-    lines, width = [], max(map(len, classes))
-    for c, (name, ap) in enumerate(zip(classes[1:], parts.ap.mean(axis=1), strict=True), 1):
-        lines.append(f"{c:3} {name:{width}} AP^r_vol" + (f" {ap:8.4f}" if ap == ap else "   absent, counts 0"))
-    present = int(parts.present.sum())
-    return [
-        *lines,
-        "",
-        "t     " + "".join(f"{i / 10:8.1f}" for i in range(1, 10)),
-        "AP^r  " + "".join(f"{value:8.4f}" for value in parts.mean),
-        f"AP^r_vol: {parts.vol:.4f}, over the {counted(present, 'class', 'classes')} present: {parts.vol_present:.4f}, "
-        f"{counted(int(parts.truths.sum()), 'part')}, {int(parts.predictions.sum())} predicted",
-        f"COCO AP of parts: {parts.coco_ap():.4f}, AP50 {parts.coco_ap(0):.4f}, AP75 {parts.coco_ap(5):.4f}",
-    ]
-
-
-def human_lines(humans: InstanceFigures) -> list[str]:
-    """Return AP^h at each threshold and its mean as lines of text."""
-    return [
-        "t     " + "".join(f"{i / 100:8.2f}" for i in range(50, 100, 5)),
-        "AP^h  " + "".join(f"{value:8.4f}" for value in humans.mean),
-        f"AP^h_vol: {humans.vol:.4f}",
-        f"COCO AP of persons: {humans.coco_ap():.4f}, AP50 {humans.coco_ap(0):.4f}, AP75 {humans.coco_ap(5):.4f}",
-    ]

@@ -110,7 +110,7 @@ DEFECTS = {
     "no_mask": (no_mask, FolderError, "image 0002 has no masks"),
     "extra_mask": (extra_mask, FolderError, "has a mask for person 3 (0002_02_03.png); expected persons 1 and 2."),
     "two_counts": (two_counts, FolderError, "declare 2 and 3 persons"),
-    "mask_size": (mask_size, MaskError, "is 93 x 128; expected 96 x 128, the size of its image"),
+    "mask_size": (mask_size, MaskError, "is 93 x 128; expected 96 x 128 (height x width), the size of its image"),
     "rgb_mask": (rgb_mask, MaskError, "0002_02_01.png: is a colour image"),
     "label_19": (mask_label(19), MaskError, "0002_02_01.png: holds label 19"),
     "label_254": (mask_label(254), MaskError, "0002_02_01.png: holds label 254"),

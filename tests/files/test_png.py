@@ -78,7 +78,7 @@ def test_indexed_pngs_of_few_bits_transparency_and_pillow_s_own(bits, size, tmp_
         (np.eye(4, dtype=np.uint8)[..., None] * np.uint8([1, 2, 1]), ".png", "channels differ in 4"),
         (np.eye(4, dtype=np.uint16) * np.uint16(257), ".png", "16-bit numbers up to 257, all of them multiples of 257"),
         (np.zeros((4, 4), np.uint8), ".jpg", "a JPEG; expected a PNG with the label at each pixel"),
-        (np.zeros((4, 5), np.uint8), ".png", "4 x 5; expected 4 x 4, the size"),
+        (np.zeros((4, 5), np.uint8), ".png", r"4 x 5; expected 4 x 4 \(height x width\), the size"),
     ],
 )
 def test_what_is_no_map_of_labels(image, suffix, match):

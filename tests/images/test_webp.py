@@ -85,7 +85,7 @@ PICTURE = b"VP8 ", webp("lossy")[20:]
         (riff(canvas(2), PICTURE), "animated"),
         (riff(canvas(0), (b"ANIM", bytes(6)), PICTURE), "animated"),
         (riff(canvas(0), (b"ANMF", bytes(16)), PICTURE), "animated"),
-        (riff(canvas(0, 13), PICTURE), r"an image of 12 x 17 pixels on a canvas of \(13, 17\)"),
+        (riff(canvas(0, 13), PICTURE), r"an image of 12 x 17 pixels on a canvas of 13 x 17 \(height x width\)"),
         (riff(canvas(0), (b"EXIF", bytes(16))), "begins with b'VP8X' and has no image"),
         (riff((b"VP8 ", bytes(16))), "a chunk b'VP8 ' without an image"),
         (riff((b"VP8L", bytes(16))), "a chunk b'VP8L' without an image"),

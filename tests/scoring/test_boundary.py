@@ -99,7 +99,8 @@ def test_the_command(packed, tmp_path):
     compared = compare_scores(score_boundaries(packed, a, score(packed, a, "test")), one, samples=100)
     line = next(line for line in compared.lines if line.figure == "boundary_F")
     assert line.change[0] > 0 and line.other == one.boundary.mean
-    assert "boundary_F_of_class" in command(*flags, a, "--against", b, "--markdown").stdout
+    page = command(*flags, a, "--against", b, "--markdown").stdout
+    assert "| boundary F | A | B |" in page and "boundary_F" not in page, "the names of the table, not JSON's keys"
     masks = submit(tmp_path / "masks", "masks", right)
     assert "has no label maps" in command(*flags, masks, status=2).stderr
     with pytest.raises(OptionError, match="no label maps"):

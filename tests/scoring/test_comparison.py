@@ -49,7 +49,7 @@ def test_intervals_are_percentiles_of_the_samples(scores):
 
 
 def test_a_difference_is_paired(scores):
-    same = compare_scores(scores["spoilt"], scores["spoilt"], samples=50)
+    same = compare_scores(scores["spoilt"], scores["spoilt"], samples=100)
     for line in same.lines:
         assert np.isnan(line.difference) or line.difference == 0
         assert np.isnan(line.change[0]) or line.change == (0, 0)
@@ -76,17 +76,17 @@ def test_only_common_figures_are_compared(scores):
 
 
 def test_text_and_markdown(scores):
-    found = compare_scores(scores["right"], scores["spoilt"], names=("a", "b"), samples=20)
+    found = compare_scores(scores["right"], scores["spoilt"], names=("a", "b"), samples=100)
     mine = next(line for line in found.lines if line.figure == "mIoU")
     cells = [f"{mine.value:.4f}", f"{mine.other:.4f}", f"{mine.difference:+.4f}"]
     ends = f"{mine.change[0]:+.4f} to {mine.change[1]:+.4f}"
     text = found.text().splitlines()
-    assert text[0] == "7 images; A: a, B: b; 95 % intervals from 20 bootstrap samples of the images, seed 0"
+    assert text[0] == "7 images; A: a, B: b; 95 % intervals from 100 bootstrap samples of the images, seed 0"
     row = next(line for line in text if line.startswith("mIoU "))
     assert row.split() == ["mIoU", *cells, *ends.split()] and len({len(line) for line in text[2:]}) == 1
     tables = found.markdown().split("\n\n")
     assert [t.split("\n")[0] for t in tables[1:]] == [
-        f"| {name} | A | B | A - B | 95 % interval |" for name in ("figure", "IoU", "AP^r_of_class")
+        f"| {name} | A | B | A - B | 95 % interval |" for name in ("figure", "IoU", "AP^r_vol")
     ]
     assert f"| mIoU | {' | '.join(cells)} | {ends} |" in tables[1]
     assert {line.count("|") for table in tables[1:] for line in table.splitlines()} == {6}
@@ -99,5 +99,7 @@ def test_text_and_markdown(scores):
 def test_wrong_arguments(scores):
     with pytest.raises(OptionError, match="bootstrap"):
         compare_scores(scores["right"], samples=-1)
+    with pytest.raises(OptionError, match=r"bootstrap: 99; expected 0 for no intervals, or a whole number from 100"):
+        compare_scores(scores["right"], samples=99)
     with pytest.raises(OptionError, match="seed"):
         compare_scores(scores["right"], seed=-1)

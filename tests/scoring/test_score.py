@@ -20,9 +20,9 @@ from mhpdata.labels import MHP_V1
 from mhpmodels.files.png import encode_indexed
 from mhpmodels.persons.overlap import overlap
 from mhpmodels.scoring.instances import HUMAN_THRESHOLDS
+from mhpmodels.scoring.report import table
 from mhpmodels.scoring.score import score
 from mhpmodels.scoring.submission import Submission
-from mhpmodels.scoring.table import table
 
 SAMPLE = Path(os.environ.get("MHP_SAMPLES", "/nonexistent")) / "mhp_v1_1528"
 
@@ -155,6 +155,32 @@ def test_which_images_count(packed, tmp_path):
     assert [row.name for row in free.rows] == ["0002", "0003", "0004", "0005", "0006", "0007"]
 
 
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        (
+            [],
+            r"no PNG at all; .*Write \S*/0010\.png and the others, with the label of each pixel, or check the",
+        ),
+        (["10", "11"], r"the folder has 2 PNGs of other names, such as 10\.png; .*Rename .*: 10\.png to 0010\.png\."),
+        (["0008", "0009"], r"such as 0008\.png; .*Pass --split val, to which these PNGs belong"),
+        (["good/0010"], r"no PNG at all; .*Pass the folder that contains the predictions: --pred \S*/good\."),
+        (["good/global_seg/0010", "good/results.txt"], r"the folder that contains the predictions: --pred \S*/good\."),
+        (["a", "good/0011"], r"such as a\.png; .*Write \S*/0010\.png and the others, with the label of each pixel, or"),
+        (
+            ["0010"],
+            r"2 of 3 images have no PNG, including 0011, 0012; expected .*; if mhp predict wrote this folder, ",
+        ),
+    ],
+)
+def test_a_folder_without_the_predictions_says_what_it_has_instead(packed, tmp_path, there, message):
+    for name in there:
+        write(tmp_path / (name if "." in name else f"{name}.png"), np.zeros((40, 60), np.uint8))
+    with pytest.raises(PredictionError, match=message) as caught:
+        score(packed, tmp_path, "test")
+    assert ("mhp predict" in str(caught.value)) == (there == ["0010"]), "it may be another program's"
+
+
 def test_predictions_that_are_missing_are_named_before_anything_is_scored(packed, tmp_path):
     images = truth(packed)
     with pytest.raises(PredictionError, match="3 of 3 images have no PNG, including 0010, 0011, 0012"):
@@ -243,15 +269,28 @@ def found_of(packed, folder):
     return overlap(layers, sample.masks, 19).mean.max(axis=0).tolist()
 
 
+def test_a_prediction_that_is_not_counted_is_explained(packed, tmp_path):
+    images = truth(packed)
+    images["0011"][0][5:15] = 255
+    with pytest.raises(
+        PredictionError, match=r'label 255; expected labels 0 to 18\. .*255 means "not counted" in true'
+    ):
+        score(packed, submit(tmp_path, "labels", images), "test")
+
+
 def test_predictions_of_another_size(packed, tmp_path):
     folder = submit(tmp_path, "labels", truth(packed, at="packed"))
-    with pytest.raises(PredictionError, match=r"is 32 x 48; expected 40 x 60, the size of its labels"):
+    with pytest.raises(
+        PredictionError, match=r"is 32 x 48; expected 40 x 60 \(height x width\), the size of its labels"
+    ):
         score(packed, folder, "test")
 
 
 def test_a_prediction_turned_by_90_degrees(packed, tmp_path):
     images = {name: (labels.T, owners, masks) for name, (labels, owners, masks) in truth(packed).items()}
-    with pytest.raises(PredictionError, match=r"is 60 x 40; expected 40 x 60, .*by EXIF: .*mhp predict --exif raw"):
+    with pytest.raises(
+        PredictionError, match=r"is 60 x 40; expected 40 x 60 \(height x width\), .*by EXIF: .*mhp predict --exif raw"
+    ):
         score(packed, submit(tmp_path, "labels", images), "test")
 
 

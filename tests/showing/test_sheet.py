@@ -227,7 +227,8 @@ def test_the_out_that_cannot_be(rec, tmp_path):
 def test_command(rec, tmp_path):
     out = str(tmp_path / "s.png")
     run = CliRunner().invoke(mhptools.show.main, [str(rec), "--out", out, "--split", "train", "--index", "2"])
-    assert run.exit_code == 0 and run.output.startswith(f"{out}: sample 2 of train, 1840 x ")
+    assert run.exit_code == 0 and run.output.startswith(f"{out}: sample 2 of train, ")
+    assert run.output.endswith(" x 1840 pixels (height x width)\n")
     again = CliRunner().invoke(mhptools.show.main, [str(rec), "--out", out])
     assert again.exit_code == 3 and "--overwrite" in again.output
 

@@ -104,6 +104,12 @@ def test_what_counts_by_index_and_what_of_it_was_seen():
     assert choose_images(folder, "test") == (("0009", "0010", "0011", "0013"), (0, 1, 2, 3), 4)
     assert choose_images(folder, "train", leak_free=True) == (("0002", "0003"), (1, 2), 0)
     assert choose_images(manifest({"val": []}), "val") == ((), (), 0)
+    with pytest.raises(OptionError, match=r"gluoncv for split 'test'; expected val\. .*no effect on test"):
+        choose_images(folder, "test", "gluoncv")
+    with pytest.raises(
+        OptionError, match=r"unseen: given for split 'train'; expected val or test\. .*no effect on train"
+    ):
+        choose_images(folder, "train", unseen=True)
 
 
 def test_a_split_whose_name_begins_like_another_is_another():

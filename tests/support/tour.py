@@ -116,7 +116,7 @@ from mhpmodels.prediction.options import Options
 from mhpmodels.prediction.predict import predict_split
 from mhpmodels.prediction.trained import inference_of, open_trained
 from mhpmodels.scoring.score import score
-from mhpmodels.scoring.table import table
+from mhpmodels.scoring.report import table
 
 network = open_trained("tour/run", {"ngpus": 0}, len(manifest.classes))
 inference = inference_of(network, manifest.flip_pairs)

@@ -12,12 +12,13 @@ import pytest
 from predictions import command, spoil, submit, truth, write_packed
 from stored import NEEDS_OBSTORE, served
 
+import mhpdata
 from mhpdata.labels import MHP_V1
 from mhpdata.storage.manifest import read_manifest
 from mhpmodels.figures.colours import picture_palette
 from mhpmodels.scoring.comparison import compare_scores
+from mhpmodels.scoring.report import table
 from mhpmodels.scoring.score import score
-from mhpmodels.scoring.table import table
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +30,14 @@ def test_the_command(packed, tmp_path):
     folder = submit(tmp_path / "pred", "official", spoil(truth(packed)))
     flags = ("--data", packed, "--pred", folder, "--split", "test")
     found = score(packed, folder, "test")
-    text = command(*flags, "--csv", tmp_path / "rows.csv").stdout
+    text = command(*flags).stdout
     assert found.content == read_manifest(packed).content_id and len(found.content) == 64
     assert text == f"{table(found)}\ncontent of {packed}: {found.content}\n"
     assert f"pixAcc: {found.confusion.pix_acc:.4f}, mIoU: {found.confusion.miou:.4f}" in text
     assert f"AP^p_vol: {found.persons.ap_vol:.4f}, 8 persons, 8 predicted" in text
     assert "1 of these images has a byte-identical copy" in text
     content = json.loads(command(*flags, "--json", "--at", "source", "--workers", 1).stdout)
+    assert content.pop("mhp") == mhpdata.__version__
     assert content == json.loads(json.dumps(found.as_dict())) and content["content"] == found.content
     assert content["AP^p"]["0.5"] == found.persons.ap[4] and content["PCP"]["0.5"] == found.persons.pcp[4]
     assert f"AP^r_vol: {found.parts.vol:.4f}, over the" in text and f"AP^h_vol: {found.humans.vol:.4f}" in text
@@ -43,7 +45,13 @@ def test_the_command(packed, tmp_path):
     assert content["AP^r"]["0.5"] == found.parts.mean[4] and content["AP^h"]["0.75"] == found.humans.ap[0, 5]
     assert content["AP^r_vol"] == found.parts.vol and content["AP^h_vol"] == found.humans.vol
     assert content["AP_coco_persons"]["AP50"] == found.humans.coco_ap(0)
-    with (tmp_path / "rows.csv").open() as file:
+    rows = tmp_path / "rows.csv"
+    printed = command(*flags, "--csv", rows)
+    assert printed.stdout == text and f"Written: {rows}\n" in printed.stderr
+    printed = command(*flags, "--csv", rows, "--overwrite", "--json")
+    matrix = ["  [" + ", ".join(map(str, row)) + "]" for row in found.confusion.matrix.tolist()]
+    assert ' "confusion": [\n' + ",\n".join(matrix) + "\n ]," in printed.stdout
+    with rows.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == ["0010", "0011", "0012"]
     assert float(rows[1]["mean_iou"]) == found.rows[1].mean_iou and rows[1]["persons"] == "2"
@@ -82,7 +90,7 @@ def test_the_picture_of_the_worst(packed, tmp_path, form):
     folder = submit(tmp_path / "pred", form, images)
     assert score(packed, folder, "test").worst(2)[0] == "0011"
     flags = ("--data", packed, "--pred", folder, "--split", "test", "--worst", tmp_path / "worst.png", "--count", 2)
-    command(*flags)
+    assert f"Written: {tmp_path / 'worst.png'}\n" in command(*flags).stderr
     picture = cv2.imread(str(tmp_path / "worst.png"))
     assert picture.shape[1] == 1840
     colours = {tuple(c) for c in np.unique(picture[:, :, ::-1].reshape(-1, 3), axis=0).tolist()}
@@ -118,15 +126,35 @@ def test_against_another_prediction(packed, tmp_path):
     text = command(*flags).stdout
     scores = score(packed, a, "test"), score(packed, b, "test")
     compared = compare_scores(*scores, names=(str(a), str(b)))
+    header, content_line = text.splitlines()[0], text.splitlines()[-1]
+    assert header == "3 images of test, predictions as official, at source size"
+    assert content_line == f"content of {packed}: {scores[0].content}"
     assert command(*flags, "--against", b).stdout == f"{text}\n{compared.text()}\n"
-    assert command(*flags, "--against", b, "--markdown").stdout == f"{compared.markdown()}\n"
-    content = json.loads(command(*flags, "--against", b, "--json", "--bootstrap", 50, "--seed", 3).stdout)
-    expected = compare_scores(*scores, names=(str(a), str(b)), samples=50, seed=3).as_dict()
-    assert content == json.loads(json.dumps(scores[0].as_dict() | expected))
-    alone = compare_scores(scores[0], names=(str(a), ""), samples=20)
-    assert command(*flags, "--bootstrap", 20).stdout == f"{text}\n{alone.text()}\n"
+    page = command(*flags, "--against", b, "--markdown").stdout
+    assert page.startswith(
+        f"{header}\n\n{compared.markdown()}\n\n1 of these images has a byte-identical copy in a split"
+    )
+    assert page.endswith(f"--unseen drops them.\n\n{content_line}\n"), "what is pasted says what was compared"
+    content = json.loads(command(*flags, "--against", b, "--json", "--bootstrap", 100, "--seed", 3).stdout)
+    expected = compare_scores(*scores, names=(str(a), str(b)), samples=100, seed=3).as_dict()
+    assert content == json.loads(json.dumps({"mhp": mhpdata.__version__} | scores[0].as_dict() | expected))
+    alone = compare_scores(scores[0], names=(str(a), ""), samples=100)
+    assert command(*flags, "--bootstrap", 100).stdout == f"{text}\n{alone.text()}\n"
     assert "| mIoU |" in command(*flags, "--markdown").stdout
     assert "Pass one of them" in command(*flags, "--markdown", "--json", status=2).stderr
-    assert "--bootstrap: -1" in command(*flags, "--bootstrap", -1, status=2).stderr
+    for few in -1, 1, 99:
+        wrong = f"--bootstrap: {few}; expected 0 for no intervals, or a whole number from 100 to 1000000"
+        assert wrong in command(*flags, "--bootstrap", few, status=2).stderr
     (b / "global_seg" / "0011.png").unlink()
     assert "1 of 3 images has no PNG" in command(*flags, "--against", b, status=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--split", "test", "--val-protocol", "gluoncv"], "--val-protocol: gluoncv for split 'test'; expected val"),
+        (["--split", "train", "--unseen"], "--unseen: given for split 'train'; expected val or test"),
+    ],
+)
+def test_options_without_effect_on_the_split_are_rejected(packed, tmp_path, flags, message):
+    assert message in command("--data", packed, "--pred", tmp_path, *flags, status=2).stderr

@@ -77,7 +77,7 @@ def read_bmp(data: bytes) -> Bmp:
     runs = packing in (_RLE8, _RLE4)
     known = (_UNCOMPRESSED, _RLE8, _RLE4) if size == 64 else tuple(_BITS)
     if packing not in known or bits not in _BITS[packing] or width < 0 or (runs and height < 0):
-        found = f"{bits} bits per pixel, compression {packing}, {height} x {width} pixels"
+        found = f"{bits} bits per pixel, compression {packing}, {height} x {width} pixels (height x width)"
         raise ValueError(f"damaged or unsupported BMP: {found}")
     after = 14 + size
     masks = _FIVES if bits == 16 else _EIGHTS

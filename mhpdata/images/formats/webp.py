@@ -46,8 +46,9 @@ def read_webp(data: bytes) -> tuple[int, int, bytes]:
     if image is None:
         raise ValueError(f"damaged WebP: it begins with {data[12:16]!r} and has no image")
     height, width = _size(*image)
-    if canvas not in (None, (height, width)):
-        raise ValueError(f"damaged WebP: an image of {height} x {width} pixels on a canvas of {canvas}")
+    if canvas is not None and canvas != (height, width):
+        outer = f"{canvas[0]} x {canvas[1]} (height x width)"
+        raise ValueError(f"damaged WebP: an image of {height} x {width} pixels on a canvas of {outer}")
     kind, content = image
     body = kind + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
     alone = b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body

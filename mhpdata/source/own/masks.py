@@ -51,7 +51,7 @@ def draw_persons(entry: Entry, size: tuple[int, int]) -> Iterator[Pixels]:
         stated = " x ".join(map(str, content["size"]))
         found = f"states {stated} pixels for image {entry.name}"
         remedy = f"Annotate the image as it is stored, without the rotation of its EXIF block. {WITHOUT}"
-        expected = f"{size[0]} x {size[1]}, the size of the image"
+        expected = f"{size[0]} x {size[1]} (height x width), the size of the image"
         raise MaskError(entry.own.file, found, expected, remedy, fault=("mask-size", *content["size"], *size))
     parts = sorted(content["parts"], key=lambda part: int(part[2]))  # stable: persons in order, crowds first
     crowd = np.zeros(size, bool)

@@ -245,7 +245,7 @@ class SampleView {
   facts() {
     const { columns, site, known, shared } = this.page;
     const i = this.sample;
-    const rows = [["Size", `${columns.height[i]} × ${columns.width[i]} px`]];
+    const rows = [["Size, height × width", `${columns.height[i]} × ${columns.width[i]} px`]];
     for (const { key, title, values, scale = 1 } of known) {
       if (["side", "area", "classes"].includes(key) || values[i] === UNKNOWN) continue;
       rows.push([title, scale > 1 ? (values[i] / scale).toFixed(2) : grouped(values[i])]);
