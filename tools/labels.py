@@ -94,7 +94,8 @@ def _checked(path: str) -> tuple[Any, str]:
             raise
         print(printable(str(error)), file=sys.stderr)
         sys.exit(DATA)
-    return report.table_dict(table), f"{report.table_text(table)}\n\nNo problems found."
+    background = printable(f"Background: {table.labels.names[0]}")
+    return report.table_dict(table), f"{report.table_text(table)}\n\n{background}\nNo problems found."
 
 
 if __name__ == "__main__":

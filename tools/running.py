@@ -132,11 +132,11 @@ class Command(Ended):
             usage.exit_code = OUTSIDE if is_outside(error) else USAGE
             raise usage from error
         except MhpError as error:
-            raise _PassedError(USAGE if leads_nowhere(ctx) else None) from error
-        except KeyboardInterrupt as error:
-            raise _PassedError(advice=self._again(ctx)) from error
-        except (EOFError, OSError) as error:
-            raise _PassedError from error
+            raise _PassedError(USAGE if leads_nowhere(ctx) else None, self._again(ctx)) from error
+        except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, EOFError | OSError) or _is_interrupt(error):
+                raise _PassedError(advice=self._again(ctx)) from error
+            raise
 
     def _again(self, ctx: click.Context) -> str:
         """Return what to do after an interruption."""
@@ -212,7 +212,7 @@ def _verdict(error: BaseException, advice: str) -> tuple[int, str]:
     """Return the exit status and the message for an error; ``advice`` is for an interruption."""
     if isinstance(error, click.ClickException):
         return error.exit_code, error.message
-    if isinstance(error, KeyboardInterrupt | click.Abort):
+    if isinstance(error, click.Abort) or _is_interrupt(error):
         return SIGNALLED + _SIGINT, f"Interrupted. {advice}"
     if isinstance(error, MhpError):
         return OUTSIDE if is_outside(error) else DATA, printable(f"{type(error).__name__}: {error}")
@@ -234,6 +234,20 @@ def _verdict(error: BaseException, advice: str) -> tuple[int, str]:
         return OUTSIDE, printable(f"MissingError: {error}. {remedy}")
     lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")
     return OUTSIDE, "\n".join([*map(printable, lines), "This is an error in mhp: please report it with these lines."])
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Return whether an error is a KeyboardInterrupt, or was raised from one, as by an import that Ctrl-C ends."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, KeyboardInterrupt):
+            return True
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            waiting += [one.__cause__, one.__context__]
+    return False
 
 
 def _lacks_memory(error: BaseException) -> bool:
