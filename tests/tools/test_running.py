@@ -237,6 +237,28 @@ def test_ctrl_c_is_one_line():
     assert line == "Interrupted. Run the same command again."
 
 
+@pytest.mark.parametrize("cause", [True, False])
+@pytest.mark.parametrize("kind", [RuntimeError, ImportError, TypeError])
+def test_ctrl_c_during_an_import_is_an_interruption_too(kind, cause):
+    """Python 3.11 makes a RuntimeError of one in __set_name__, as while numba is imported."""
+
+    def imports():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise kind("Error calling __set_name__") from (error if cause else None)
+
+    def again():
+        try:
+            imports()
+        except kind as error:
+            raise MissingError("numba", "cannot be imported") from error
+
+    for function in (imports, again):
+        found = run(function, resumes=True)
+        assert (found.exit_code, found.stderr) == (130, "Interrupted. Run the same command again to resume.\n")
+
+
 @pytest.mark.parametrize(
     ("resumes", "arguments", "end"),
     [

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from mhpdata.errors import FolderError
+from mhpdata.label_sets.sides import remarks_on_sides
 from mhpdata.label_sets.table import LabelTable
 from mhpdata.source.entry import COCO, GRAY, MAPS, Entry, Listing, Own, Problem
 from mhpdata.source.entry import SPLITS as SPLITS
@@ -50,7 +51,7 @@ def scan(root: Root, follow_links: bool, table: LabelTable, place: str) -> Listi
     for split in about.lists:
         listing.entries[split] = []
         scanned.add(split, listing)
-    listing.remarks.extend([*scanned.remarks(), *folders.remarks()])
+    listing.remarks.extend([*remarks_on_sides(table.labels), *scanned.remarks(), *folders.remarks()])
     if isinstance(root, Path) and terms_of(root, listing.layout, terms).licence == SYNTHETIC:
         drawn = "the pack will say that mhp synth drew the images; delete the file if the images are your own"
         listing.remarks.append(f"{SYNTHETIC_NAME}: {drawn}")
