@@ -1,8 +1,8 @@
 """Run docs/answers.md and the pages of docs/tutorials as their readers do: block by block, in an empty folder.
 
 A block of ``bash`` is run; a block of ``python`` is saved under the name in its first line; a block of ``text`` is what
-the last ``bash`` block prints, in which digits and spaces may differ, and lines may be left out. Other blocks are shown
-only.
+the last ``bash`` block prints, in which digits and spaces may differ, and lines may be left out, with or without
+``...`` in their place. Other blocks are shown only.
 """
 
 from __future__ import annotations
