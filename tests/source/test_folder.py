@@ -101,6 +101,16 @@ def test_the_command_that_explains_what_was_skipped_reads_the_same_label_file(tm
     assert command in str(caught.value)
 
 
+def test_a_split_that_shows_nobody_is_named(tmp_path):
+    labels = write_own(tmp_path, "coco")
+    remark = "val: no image shows a person"
+    assert remark not in mhpdata.verify_source(tmp_path / "data", labels=labels, workers=1).remarks
+    found = json.loads((tmp_path / "data/val.json").read_text())
+    (tmp_path / "data/val.json").write_text(json.dumps(found | {"annotations": []}))
+    report = mhpdata.verify_source(tmp_path / "data", labels=labels, workers=1)
+    assert report.clean and remark in report.remarks
+
+
 def test_one_person_per_image_without_a_map_of_persons_and_splits_without_labels(tmp_path):
     labels = write_own(tmp_path, "maps")
     content = json.loads(labels.read_text())
