@@ -128,7 +128,8 @@ class Command(Ended):
         try:
             return self._invoke(ctx)
         except OptionError as error:
-            usage = click.UsageError(_in_flags(error, ctx), ctx)
+            named = _in_flags(error, ctx)
+            usage = click.UsageError(str(named), None if os.path.isfile(named.place) else ctx)  # noqa: PTH113
             usage.exit_code = OUTSIDE if is_outside(error) else USAGE
             raise usage from error
         except MhpError as error:
@@ -255,12 +256,12 @@ def _lacks_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (type(error).__module__ == "cv2" and getattr(error, "code", 0) == -4)
 
 
-def _in_flags(error: OptionError, context: click.Context) -> str:
-    """Return the message with the argument's name as typed: --shard-mb, not shard_mb."""
+def _in_flags(error: OptionError, context: click.Context) -> OptionError:
+    """Return the error with the argument's name as typed: --shard-mb, not shard_mb."""
     known = {flag for option in context.command.params for flag in option.opts}
     typed = (f"--{name.replace('_', '-')}" for name in (TYPED.get(error.place, ""), error.place))
     place = next((flag for flag in typed if flag in known), error.place)
-    return str(error.at(place))
+    return error.at(place)
 
 
 def _typed_name() -> str | None:

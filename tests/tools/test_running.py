@@ -123,6 +123,15 @@ def test_the_status_of_an_error(error, status):
         assert len(lines) == 1 and "Traceback" not in found.stderr
 
 
+def test_the_usage_is_shown_for_wrong_arguments_but_not_for_a_file_with_wrong_content(tmp_path):
+    (tmp_path / "mine.json").write_text("{")
+    wrong = run(throw(OptionError(tmp_path / "mine.json", "is not JSON")))
+    assert (wrong.exit_code, wrong.stderr) == (2, f"Error: {tmp_path}/mine.json: is not JSON.\n")
+    for place in ("keep", tmp_path, tmp_path / "missing.json", "a" * 5000, "\0"):
+        found = run(throw(OptionError(place, "wrong")))
+        assert found.exit_code == 2 and found.stderr.startswith("Usage: ")
+
+
 def test_out_of_memory_names_the_options_that_the_command_has():
     @click.command(cls=Command)
     @click.option("--workers")
