@@ -1,7 +1,8 @@
 """Licence and citation of each dataset, as its authors state them, and their meaning for files generated from it.
 
 A manifest repeats them; None means that no source for them is known. A folder written by mhp synth has the form of a
-release but none of its images: it contains SYNTHETIC.txt, and its pack does not claim the licence of the release.
+release but none of its images: it contains SYNTHETIC.txt, and its pack does not claim the licence of the release. The
+licence that a label file states comes before both.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def terms_by(layout: str, text: bytes, own: Terms | None = None) -> Terms:
         text: The content of its ``SYNTHETIC_NAME``, b"" for none.
         own: The terms that the dataset itself states, if any.
     """
-    if text == f"{SYNTHETIC}\n".encode():
+    if text == f"{SYNTHETIC}\n".encode() and (own is None or own.licence is None):
         return Terms(SYNTHETIC)
     return TERMS.get(layout, Terms()) if own is None else own
 

@@ -246,7 +246,9 @@ class Machine(Checked):
     """Devices and threads of a run. A ``contexts`` of 0 becomes the number of network replicas on construction."""
 
     engine: str = option(
-        "mxnet", Text(), "Framework: PyTorch, or MXNet with GluonCV.  [default: torch if installed, else mxnet]"
+        "mxnet",
+        Text(),
+        "Framework: PyTorch, or MXNet with GluonCV.  [default: torch, or mxnet if only that is installed]",
     )
     ngpus: int = option(
         0,

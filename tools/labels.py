@@ -82,6 +82,7 @@ def _checked(path: str) -> tuple[Any, str]:
     from mhpdata.errors import OptionError
     from mhpdata.label_sets import report
     from mhpdata.label_sets.built_in import find_table
+    from mhpdata.label_sets.sides import remarks_on_sides
     from mhpdata.source.own.description import describe
     from mhpdata.wording import printable
 
@@ -94,7 +95,9 @@ def _checked(path: str) -> tuple[Any, str]:
             raise
         print(printable(str(error)), file=sys.stderr)
         sys.exit(DATA)
-    return report.table_dict(table), f"{report.table_text(table)}\n\nNo problems found."
+    remarks = [f"Remark: {remark}." for remark in remarks_on_sides(table.labels)]
+    lines = ["", printable(f"Background: {table.labels.names[0]}"), *map(printable, remarks), "No problems found."]
+    return report.table_dict(table), "\n".join([report.table_text(table), *lines])
 
 
 if __name__ == "__main__":

@@ -236,7 +236,7 @@ def main(
         manifest = pack_dask(src, out, dask, **given)  # type: ignore[arg-type]
     else:
         manifest = mhpdata.pack(src, out, **given)  # type: ignore[arg-type]
-    print(json.dumps(as_dict(manifest, out), indent=1) if as_json else report(manifest, out, src))
+    print(json.dumps(as_dict(manifest, out), indent=1) if as_json else report(manifest, out, src, _flags(ctx)))
 
 
 def _pack_records(ctx: click.Context, packs: tuple[str, ...], src: str | None, out: str, as_json: bool) -> None:
@@ -257,7 +257,8 @@ def _pack_records(ctx: click.Context, packs: tuple[str, ...], src: str | None, o
             raise click.UsageError("With --src, give one --from: the earlier pack of the download.")
         given = {name: options[name] for name in allowed if name != "splits"}
         done = update(src, packs[0], out, splits=options["splits"] or None, progress=progress(), **given)
-        print(json.dumps(as_dict(done.manifest, out), indent=1) if as_json else report(done.manifest, out, src))
+        text = report(done.manifest, out, src, _flags(ctx))
+        print(json.dumps(as_dict(done.manifest, out), indent=1) if as_json else text)
         if not as_json and done.manifest.written:
             print(f"Records taken from {packs[0]}: {done.kept}.")
         return
@@ -270,6 +271,13 @@ def _pack_records(ctx: click.Context, packs: tuple[str, ...], src: str | None, o
         return
     manifest = edit(packs, out, what, overwrite=options["overwrite"])
     print(json.dumps(as_dict(manifest, out), indent=1) if as_json else report(manifest, out))
+
+
+def _flags(ctx: click.Context) -> str:
+    """Return the options with which mhp verify reads the same download."""
+    from mhpdata.source.scan import flags_of
+
+    return flags_of(ctx.params["layout"], ctx.params["labels"], ctx.params["follow_links"])
 
 
 def _refuse_together(flags: dict[str, object]) -> None:

@@ -128,15 +128,16 @@ class Command(Ended):
         try:
             return self._invoke(ctx)
         except OptionError as error:
-            usage = click.UsageError(_in_flags(error, ctx), ctx)
+            named = _in_flags(error, ctx)
+            usage = click.UsageError(str(named), None if os.path.isfile(named.place) else ctx)  # noqa: PTH113
             usage.exit_code = OUTSIDE if is_outside(error) else USAGE
             raise usage from error
         except MhpError as error:
-            raise _PassedError(USAGE if leads_nowhere(ctx) else None) from error
-        except KeyboardInterrupt as error:
-            raise _PassedError(advice=self._again(ctx)) from error
-        except (EOFError, OSError) as error:
-            raise _PassedError from error
+            raise _PassedError(USAGE if leads_nowhere(ctx) else None, self._again(ctx)) from error
+        except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, EOFError | OSError) or _is_interrupt(error):
+                raise _PassedError(advice=self._again(ctx)) from error
+            raise
 
     def _again(self, ctx: click.Context) -> str:
         """Return what to do after an interruption."""
@@ -212,7 +213,7 @@ def _verdict(error: BaseException, advice: str) -> tuple[int, str]:
     """Return the exit status and the message for an error; ``advice`` is for an interruption."""
     if isinstance(error, click.ClickException):
         return error.exit_code, error.message
-    if isinstance(error, KeyboardInterrupt | click.Abort):
+    if isinstance(error, click.Abort) or _is_interrupt(error):
         return SIGNALLED + _SIGINT, f"Interrupted. {advice}"
     if isinstance(error, MhpError):
         return OUTSIDE if is_outside(error) else DATA, printable(f"{type(error).__name__}: {error}")
@@ -236,17 +237,31 @@ def _verdict(error: BaseException, advice: str) -> tuple[int, str]:
     return OUTSIDE, "\n".join([*map(printable, lines), "This is an error in mhp: please report it with these lines."])
 
 
+def _is_interrupt(error: BaseException) -> bool:
+    """Return whether an error is a KeyboardInterrupt, or was raised from one, as by an import that Ctrl-C ends."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, KeyboardInterrupt):
+            return True
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            waiting += [one.__cause__, one.__context__]
+    return False
+
+
 def _lacks_memory(error: BaseException) -> bool:
     """Return whether an error of Python, NumPy or OpenCV (cv2.Error.StsNoMem) means out of memory."""
     return isinstance(error, MemoryError) or (type(error).__module__ == "cv2" and getattr(error, "code", 0) == -4)
 
 
-def _in_flags(error: OptionError, context: click.Context) -> str:
-    """Return the message with the argument's name as typed: --shard-mb, not shard_mb."""
+def _in_flags(error: OptionError, context: click.Context) -> OptionError:
+    """Return the error with the argument's name as typed: --shard-mb, not shard_mb."""
     known = {flag for option in context.command.params for flag in option.opts}
     typed = (f"--{name.replace('_', '-')}" for name in (TYPED.get(error.place, ""), error.place))
     place = next((flag for flag in typed if flag in known), error.place)
-    return str(error.at(place))
+    return error.at(place)
 
 
 def _typed_name() -> str | None:

@@ -247,7 +247,7 @@ def _pretrained(name: str, other: str | None, given: dict[str, Any], typed: set[
 
 def _new(given: dict[str, Any]) -> TrainConfig:
     """Return the config of a new run: the options given, and the classes of the packed folders."""
-    engine = given["engine"] or next(iter(installed()), "mxnet")
+    engine = given["engine"] or next(iter(installed() or ENGINES))
     fields = {**given, "engine": engine, **_data(given)}
     sets = [(folder, fields["train_split"]) for folder in (fields["data"], *fields["also"])]
     return TrainConfig.of(**{**fields, **_classes(sets, fields)})

@@ -140,6 +140,7 @@ def verify_source(
     report.remarks += [*_compare_release(listing, report.counts, masks, src, damaged)]
     if unlabelled:
         report.remarks.append(f"{counted(unlabelled, 'person')} without a labelled pixel, not counted by any score")
+    report.remarks += [f"{split}: no image shows a person" for split in _without_persons(listing, report.counts)]
     report.remarks += [*_describe_identical(listing, hashes), *describe_notes(notes)]
     report.remarks += [*(renamed.text for renamed in listing.renamed), *listing.remarks]
     report.remarks += [*compared.remarks()][1:] if compared else []
@@ -279,6 +280,12 @@ def _compare_release(
     for image in release.broken:
         if f"{src}/{image}" in damaged:
             yield f"{image}: damaged in the release itself; pass --on-error skip to pack without it"
+
+
+def _without_persons(listing: Listing, counts: dict[str, dict[str, int]]) -> list[str]:
+    """Return the splits whose images have annotations, but no person."""
+    labelled = {split: count for split, count in counts.items() if split not in listing.unlabelled}
+    return [split for split, count in labelled.items() if count["usable"] and not count["persons"]]
 
 
 def _describe_identical(listing: Listing, hashes: list[tuple[str, bytes]]) -> Iterator[str]:

@@ -44,7 +44,8 @@ def table_of_names(
     for known in NAMES:
         if table_of(known).labels.names == tuple(names):
             return table_of(known)
-    content = {"name": name, "classes": list(names), "pairs": [list(pair) for pair in pairs]}
+    sides = [list(pair) for pair in pairs]
+    content = {"name": name, "classes": list(names), "pairs": sides, **({"background": names[0]} if names else {})}
     return parse_table(json.dumps(content).encode(), place, frozenset(meanings()))
 
 

@@ -7,15 +7,18 @@ wrong labels in mirrored images, so it is refused.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
 from mhpdata.errors import OptionError
+from mhpdata.label_sets.classes import LabelSet
 
 PLACE = "classes"
 """Place of the errors; the caller knows the file."""
 
 _SIDE = re.compile(r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[LR]))(?:[Ll]eft|LEFT|[Rr]ight|RIGHT)(?![a-z])")
+_SHORT = re.compile(r"(?<![A-Za-z])[Ll](?![A-Za-z])")
 _SWAPPED = {"left": "right", "Left": "Right", "LEFT": "RIGHT", "right": "left", "Right": "Left", "RIGHT": "LEFT"}
 
 
@@ -55,3 +58,14 @@ def pair_sides(names: Sequence[str], given: Sequence[tuple[str, str]] = ()) -> d
                 remedy = f'Correct this entry of "pairs", which pairs "{pair[0]}" with "{pair[1]}".'
                 raise OptionError(PLACE, f'"pairs" makes "{other}" the mirror image of "{name}"', right, remedy)
     return mirrors
+
+
+def remarks_on_sides(labels: LabelSet) -> list[str]:
+    """Return a remark if classes without a mirror image differ only in l and r, such as "arm_l" and "arm_r"."""
+    single = {one.name for one in labels.classes if one.mirror is None}
+    swapped = ((name, _SHORT.sub(lambda match: "r" if match[0] == "l" else "R", name)) for name in labels.names)
+    pairs = [[name, other] for name, other in swapped if name != other and {name, other} <= single]
+    if not pairs:
+        return []
+    text = "are not swapped in mirrored images; if they are left and right, add "
+    return [f'classes {" and ".join(pairs[0])} {text}"pairs": {json.dumps(pairs, ensure_ascii=False)}']

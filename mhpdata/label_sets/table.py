@@ -18,6 +18,7 @@ files of a dataset (mhpdata.source.layouts.folder) and is not read here.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,9 @@ def parse_table(data: bytes, place: str, known: frozenset[str] = frozenset()) ->
     except (ValueError, RecursionError) as error:
         reason = str(error) if type(error) is ValueError else f"is not JSON ({error_in_words(error)})"
         remedy = 'Write {"name": ..., "classes": [names, background first], ...}; docs/datasets.md has an example.'
+        if isinstance(error, json.JSONDecodeError):
+            remedy = "Correct the file there: JSON has no comma after a last item, and no comments. "
+            remedy += "docs/datasets.md has an example."
         raise OptionError(place, reason, "a table of classes", remedy) from error
 
 
@@ -125,9 +129,7 @@ def _table(content: dict[str, Any], known: frozenset[str]) -> LabelTable:
         raise ValueError(f'"classes" lists {counted(len(listed), "class", "classes")}, not 2 to {IGNORE}')
     _refuse_twice([one["name"] for one in listed])
     names = [one["name"] for one in listed]
-    background = text_at(content.get("background", names[0]), "background")
-    if background not in names:
-        raise ValueError(f'"background" is {shown(background)}, which "classes" does not list')
+    background = _background_at(content, names)
     listed.sort(key=lambda one: one["name"] != background)  # stable
     names = [one["name"] for one in listed]
     pairs = [_pair_at(pair, k) for k, pair in enumerate(list_at(content.get("pairs", []), "pairs"))]
@@ -155,6 +157,19 @@ def _table(content: dict[str, Any], known: frozenset[str]) -> LabelTable:
         },
         None if folder is None else object_at(folder, "folder"),
     )
+
+
+def _background_at(content: dict[str, Any], names: list[str]) -> str:
+    """Return the class that is background; one of that name which is neither the first nor declared is refused."""
+    background = text_at(content.get("background", names[0]), "background")
+    if background not in names:
+        raise ValueError(f'"background" is {shown(background)}, which "classes" does not list')
+    called = [name for name in names if name.strip("_").casefold() == "background"]
+    if called and background not in called and "background" not in content:
+        found = f"the first class, {shown(background)}, would be the background, although {shown(called[0])} is listed"
+        remedy = f'Add "background": {shown(called[0])}, which keeps the values in masks.'
+        raise OptionError("classes", found, "the background first, or named", remedy)
+    return background
 
 
 def _refuse_unknown(content: dict[str, Any], keys: set[str], place: str) -> None:

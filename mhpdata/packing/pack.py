@@ -170,7 +170,7 @@ def open_output(out: Folder, splits: Sequence[str], lock: bool = True) -> AnyOut
 def begin(run: Run, overwrite: bool) -> None:
     """Prepare the output of a pack in one process. Raises OutputError if it holds something else."""
     parts_of(run.output, run.key, {}).refuse(overwrite)
-    run.output.begin(Wanted(run.key, overwrite, run.skip))
+    run.output.begin(Wanted(run.key, overwrite, run.skip, run.source.listing.labels.names))
     remove_parts(run)
 
 
@@ -232,7 +232,7 @@ def refuse_empty(source: Source) -> None:
             problems = [problem for problem in source.problems if problem.split in ("", split)]
             faults = [(p.name, str(p.error.fault[0]), p.error.fault[1:]) for p in problems]
             left_out = [(name, describe(FAULTS, code, values)) for name, code, values in faults]
-            raise empty_split(split, _filled(source.listing), left_out)
+            raise empty_split(split, _filled(source.listing), left_out, source.listing.flags)
 
 
 def _filled(listing: Listing) -> list[str]:

@@ -203,7 +203,8 @@ class Run:
                     for skip in manifest.skipped
                     if skip.split in ("", split)
                 ]
-                raise empty_split(split, [name for name, one in manifest.splits.items() if one.records], left_out)
+                filled = [name for name, one in manifest.splits.items() if one.records]
+                raise empty_split(split, filled, left_out, self.source.listing.flags)
 
     def _skipped(self, packed: dict[str, list[Finished]]) -> tuple[Skipped, ...]:
         """Return the skipped entries: first the problems of no particular split, then those of each split."""

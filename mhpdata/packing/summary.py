@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ FORMAT_1 = (
 """Note on a folder that mhp 0.1 packed."""
 
 
-def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -> str:
+def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC", flags: str = "") -> str:
     """Return a manifest as text: entries per split, skipped entries, overlap, gray and identical images.
 
     Args:
         manifest: Manifest of the packed folder.
         folder: Packed folder.
         source: Path of the download, which the manifest does not record.
+        flags: Options with which mhp verify reads it, from ``mhpdata.source.scan.flags_of``.
     """
     what = f"{manifest.layout}, packed as {manifest.options['format']}"
     lines = [f"{folder}: {what}"] if manifest.written else [f"{folder}: {UNCHANGED} It holds:", what]
@@ -45,7 +47,7 @@ def report(manifest: Manifest, folder: str | Path, source: str | Path = "SRC") -
     if total.unlabelled_persons:
         without = counted(total.unlabelled_persons, "person")
         lines.append(f"{without} without a labelled pixel: kept in the records, not counted here or by mhp score.")
-    lines += ["", *_duplicates(manifest), *_skipped(manifest, source), *_renamed(manifest)]
+    lines += ["", *_duplicates(manifest), *_skipped(manifest, source, flags), *_renamed(manifest)]
     if manifest.notes:
         lines.append("Notes, each recorded in the manifest:")
         lines += [f"  {line}" for line in describe_notes(manifest.notes)]
@@ -78,13 +80,16 @@ def as_dict(manifest: Manifest, folder: str | Path) -> dict[str, Any]:
     }
 
 
-def why_not(manifest: dict[str, Any], options: dict[str, Any], skip: bool) -> tuple[str, str]:
+def why_not(
+    manifest: dict[str, Any], options: dict[str, Any], skip: bool, classes: Sequence[str] = ()
+) -> tuple[str, str]:
     """Return why a finished pack is not the one that was asked for, and the remedy.
 
     Args:
         manifest: Fields of its manifest.json.
         options: Layout, splits, options and format version of the pack that was asked for.
         skip: Whether that pack skips damaged entries.
+        classes: Classes of the download; empty if that pack is made from others.
     """
     other = "another --out, or --overwrite to replace it."
     if manifest.get("version") == 1:
@@ -96,7 +101,21 @@ def why_not(manifest: dict[str, Any], options: dict[str, Any], skip: bool) -> tu
         return f"packed with other options ({differences(theirs, ours)})", f"Pass the same options, {other}"
     if manifest.get("skipped") and not skip:
         return "packed with --on-error skip", f"Pass --on-error skip, {other}"
+    before = manifest.get("classes")
+    if classes and isinstance(before, list) and before != list(classes):
+        found = f"packed with other classes ({_changed(before, classes)}); the label file has changed since"
+        return found, f"Pass the label file as it was, {other}"
+    if manifest.get("layout") == "folder":
+        return "packed from other files or with another label file, or damaged since", f"Pass {other}"
     return "packed from other files, or damaged since", f"Pass {other}"
+
+
+def _changed(before: list[Any], now: Sequence[str]) -> str:
+    """Return the first difference between two lists of classes."""
+    if len(before) != len(now):
+        return f"{len(before)}, now {len(now)}"
+    label, old, new = next((k, old, new) for k, (old, new) in enumerate(zip(before, now, strict=True)) if old != new)
+    return f"label {label} is {old}, now {new}"
 
 
 def _row(name: str, count: Statistics, size: int) -> str:
@@ -115,11 +134,11 @@ def _duplicates(manifest: Manifest) -> list[str]:
     return lines + [f"  {a} and {b} share: {counted(count, 'group')}" for (a, b), count in across.items()]
 
 
-def _skipped(manifest: Manifest, source: object) -> list[str]:
+def _skipped(manifest: Manifest, source: object, flags: str) -> list[str]:
     if not manifest.skipped:
         return ["Nothing was skipped."]
     lines = [f"Skipped: {len(manifest.skipped)}, each recorded in the manifest."]
-    lines[0] += f" Run mhp verify --src {str(source).rstrip('/') or '/'} for what to do about them."
+    lines[0] += f" Run mhp verify --src {str(source).rstrip('/') or '/'}{flags} for what to do about them."
     lines += [f"  {skip.split or 'all splits'}/{skip.name}: {skip.message}" for skip in manifest.skipped[:SHOWN]]
     if len(manifest.skipped) > SHOWN:
         lines.append(f"  ... and {len(manifest.skipped) - SHOWN} more")

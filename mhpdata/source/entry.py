@@ -105,6 +105,7 @@ class Listing:
         unlabelled: Splits without annotations.
         renamed: Names or lines that differ from the release but were accepted; the pack reports them.
         terms: Licence and citation, as far as the dataset itself states them; None if those of its layout hold.
+        flags: Options with which ``mhp verify --src`` checks the same files, from ``mhpdata.source.scan.flags_of``.
     """
 
     layout: str
@@ -115,15 +116,19 @@ class Listing:
     unlabelled: frozenset[str] = frozenset()
     renamed: list[Renamed] = field(default_factory=list)
     terms: Terms | None = None
+    flags: str = ""
 
 
-def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str, str]] = ()) -> FolderError:
+def empty_split(
+    split: str, splits: Iterable[str], left_out: Sequence[tuple[str, str]] = (), flags: str = ""
+) -> FolderError:
     """Return the error for a split of which no image can be packed.
 
     Args:
         split: Name of the split.
         splits: Names of the splits that have images.
         left_out: Entries and lines of the split that are not packed: name, and what is wrong with it.
+        flags: As in ``Listing``.
     """
     found = f"split {split} is empty"
     remedy = "Check its list"
@@ -132,7 +137,7 @@ def empty_split(split: str, splits: Iterable[str], left_out: Sequence[tuple[str,
         found = f"split {split} has no images, as {name} {error}"
         if len(left_out) > 1:
             found = f"split {split}: all {len(left_out)} entries were skipped (for example {name} {error})"
-        remedy = "Run mhp verify --src SRC/ to list the problems"
+        remedy = f"Run mhp verify --src SRC/{flags} to list the problems"
     others = "".join(f" --split {other}" for other in splits if other != split)
     remedy += f"; to pack without this split, pass{others}" if others else ""
     remedy += f"; to pack the split without images, pass {ALLOW_EMPTY}."

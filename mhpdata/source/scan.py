@@ -7,6 +7,8 @@ is a dataset of one's own: its classes and files are in a label file.
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Literal, cast
@@ -55,12 +57,20 @@ def scan(root: Root, layout: str = AUTO, follow_links: bool = False, labels: str
         remedy = "Pass --labels mine.json; docs/datasets.md (Your own dataset) shows what it contains."
         raise OptionError("labels", "missing", f"the label file, with --layout {FOLDER}", remedy)
     names = _names_in(root)
+    flags = flags_of(layout, labels, follow_links)
     if labels is not None:
-        return folder.scan(root, follow_links, find_table(labels), str(labels))
+        return replace(folder.scan(root, follow_links, find_table(labels), str(labels)), flags=flags)
     chosen = _recognise(root, names) if layout == AUTO else layout
     known = {name: module.LABELS for name, module in LAYOUTS.items() if name != FOLDER}
     check_exported(root, names, chosen, known, follow_links)
-    return cast(Listing, LAYOUTS[chosen].scan(root, follow_links))
+    return replace(cast(Listing, LAYOUTS[chosen].scan(root, follow_links)), flags=flags)
+
+
+def flags_of(layout: str, labels: str | Path | None, follow_links: bool) -> str:
+    """Return options of a command that reads a download, as typed: " --labels mine.json"; empty for the defaults."""
+    found = f" --layout {layout}" if layout != AUTO and labels is None else ""
+    found += f" --labels {shlex.quote(str(labels))}" if labels is not None else ""
+    return found + " --follow-links" * follow_links
 
 
 def _names_in(root: Root) -> set[str]:

@@ -249,4 +249,6 @@ def _missing(name: str) -> list[str]:
 
 def _others(name: str) -> str:
     others = [other for other in installed() if other != name]
-    return f"; or pass --engine {others[0]}, which is installed." if others else "."
+    if others:
+        return f"; or pass --engine {others[0]}, which is installed."
+    return "".join(f'; or install ".[{other}]" and pass --engine {other}' for other in ENGINES if other != name) + "."

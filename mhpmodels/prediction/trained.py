@@ -19,7 +19,7 @@ from mhpdata.options import check_path
 from mhpdata.remap import read_remap
 from mhpdata.storage.manifest import Manifest
 from mhpmodels.config import SUFFIXES, TrainConfig
-from mhpmodels.engines.engine import Engine, PersonPredictor, Predictor, installed, open_engine
+from mhpmodels.engines.engine import ENGINES, Engine, PersonPredictor, Predictor, installed, open_engine
 from mhpmodels.engines.onnx import SUFFIX
 from mhpmodels.files import checkpoint
 from mhpmodels.files.checkpoint import Checkpoint
@@ -63,7 +63,7 @@ def trained_config(path: str | Path, given: Mapping[str, Any], classes: int = 19
         trained = checkpoint.read(path)
     elif path.exists():
         by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
-        engine = by_suffix.get(path.suffix, next(iter(installed()), "mxnet"))
+        engine = by_suffix.get(path.suffix, next(iter(installed() or ENGINES)))
         return path, TrainConfig.of(**{"engine": engine, "classes": classes, **_devices(given), **given})
     else:
         remedy = "Check the spelling; mhp train prints the folder of its run when it ends."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from boxes import write_folder
 
@@ -41,3 +43,18 @@ def test_an_unknown_licence_is_said_to_be_unknown(tmp_path):
     assert terms_of(tmp_path, "of-my-own") == Terms(None, None) == terms_of(tmp_path, "atr")
     assert terms_of(tmp_path, "cihp").licence is None
     assert "unknown to mhp" in licence_line(None)
+
+
+def test_the_licence_of_a_label_file_comes_before_that_of_a_synthetic_folder(tmp_path):
+    """A folder of mhp synth, into which files of one's own were copied."""
+    src, labels = tmp_path / "src", tmp_path / "src/mine.json"
+    synthesize(src, 2, 0, 1, scale=0.05, layout="folder")
+    drawn = (
+        "SYNTHETIC.txt: the pack will say that mhp synth drew the images; delete the file if the images are your own"
+    )
+    assert drawn in mhpdata.verify_source(src, labels=labels, allow_empty=True, workers=1).remarks
+    content = json.loads(labels.read_text())
+    labels.write_text(json.dumps(content | {"licence": "CC BY 4.0", "citation": "We, 2026"}))
+    assert drawn not in mhpdata.verify_source(src, labels=labels, allow_empty=True, workers=1).remarks
+    manifest = mhpdata.pack(src, tmp_path / "rec", size=0, workers=1, labels=labels, allow_empty=True)
+    assert (manifest.licence, manifest.citation) == ("CC BY 4.0", "We, 2026")

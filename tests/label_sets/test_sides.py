@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mhpdata.errors import OptionError
-from mhpdata.label_sets.sides import mirror_name, pair_sides
+from mhpdata.label_sets.classes import Class, LabelSet
+from mhpdata.label_sets.sides import mirror_name, pair_sides, remarks_on_sides
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,26 @@ def test_a_table_that_would_swap_wrong_labels_is_refused(names, pairs, found, re
     with pytest.raises(OptionError) as caught:
         pair_sides(names, pairs)
     assert found in caught.value.found and remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "names,pairs",
+    [
+        (["arm_l", "arm_r", "l-leg", "r-leg"], '[["arm_l", "arm_r"], ["l-leg", "r-leg"]]'),
+        (["L arm", "R arm"], '[["L arm", "R arm"]]'), (["arm_l", "leg_r"], None), (["hail", "hair"], None),
+    ],
+)  # fmt: skip
+def test_classes_that_look_like_left_and_right_are_named(names, pairs):
+    labels = LabelSet("mine", tuple(Class(k, name, (0, 0, 0)) for k, name in enumerate(["background", *names])))
+    found = remarks_on_sides(labels)
+    if pairs is None:
+        assert not found
+    else:
+        assert len(found) == 1 and found[0].endswith(f'if they are left and right, add "pairs": {pairs}')
+
+
+def test_classes_that_are_paired_are_not_named():
+    names = ["background", "arm_l", "arm_r"]
+    mirrors = [None, 2, 1]
+    both = tuple(Class(k, name, (0, 0, 0), mirror) for k, (name, mirror) in enumerate(zip(names, mirrors, strict=True)))
+    assert not remarks_on_sides(LabelSet("mine", both))

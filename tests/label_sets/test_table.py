@@ -82,6 +82,23 @@ def test_a_wrong_table_is_an_error_that_says_where(change, found):
     assert caught.value.place == "mine.json" and found in str(caught.value), caught.value
 
 
+@pytest.mark.parametrize("name", ["background", "Background", "__background__"])
+def test_a_background_that_is_not_the_first_class_is_named(name):
+    content = {"name": "mine", "classes": ["head", "body", name]}
+    with pytest.raises(OptionError) as caught:
+        parse(content)
+    assert f'the first class, "head", would be the background, although "{name}" is listed' in str(caught.value)
+    assert f'Add "background": "{name}", which keeps' in str(caught.value)
+    table = parse(content | {"background": name})
+    assert table.labels.names == (name, "head", "body") and table.values == (2, 0, 1)
+    assert parse(content | {"background": "head"}).labels.names[0] == "head"
+
+
+def test_a_comma_too_many_is_an_error_of_the_json():
+    with pytest.raises(OptionError, match=r"mine\.json: is not JSON \(.*line 1.*no comma after a last item"):
+        parse_table(b'{"name": "mine", "classes": ["background", "hair",]}', "mine.json")
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"name": "x"}'])
 def test_what_is_no_table_is_an_error(data):
     with pytest.raises(OptionError, match=r"mine\.json: .*docs/datasets\.md has an example"):

@@ -8,6 +8,7 @@ import make_golden
 from make_golden import GOLDEN
 
 from mhpdata.packing.summary import FORMAT_1, SHOWN, report
+from mhpdata.source.scan import flags_of
 from mhpdata.storage.manifest import read_manifest
 from mhpdata.storage.packed import Skipped
 
@@ -45,6 +46,9 @@ def test_only_the_first_of_many_skipped_are_shown():
 
 def test_the_download_is_named_for_who_wants_to_know_more():
     assert "Run mhp verify --src MHP for what" in report(MANIFEST, "rec", "MHP/")
+    flags = flags_of("auto", "my labels.json", True)
+    assert flags == " --labels 'my labels.json' --follow-links" and flags_of("ccihp", None, False) == " --layout ccihp"
+    assert f"Run mhp verify --src MHP{flags} for what" in report(MANIFEST, "rec", "MHP/", flags)
 
 
 def test_a_folder_of_format_1_is_complete_and_says_what_may_be_done():

@@ -74,6 +74,43 @@ def test_a_changed_label_file_is_another_source(tmp_path):
     assert pack(labels, tmp_path / "rec", overwrite=True).classes[1] == "hair"
 
 
+def test_a_pack_with_another_label_file_says_what_has_changed(tmp_path):
+    labels = write_own(tmp_path, "maps")
+    pack(labels, tmp_path / "rec")
+    content = json.loads(labels.read_text())
+    content["classes"][1] = "cap"
+    labels.write_text(json.dumps(content))
+    with pytest.raises(MhpError, match=r"other classes \(label 1 is hat, now cap\); the label file has changed since"):
+        pack(labels, tmp_path / "rec")
+    content["classes"] = [*content["classes"], "beak"]
+    labels.write_text(json.dumps(content))
+    with pytest.raises(MhpError, match=r"other classes \(19, now 20\)"):
+        pack(labels, tmp_path / "rec")
+    labels.write_text(json.dumps(content | {"classes": NAMES, "licence": "of others"}))
+    with pytest.raises(MhpError, match="packed from other files or with another label file, or damaged since"):
+        pack(labels, tmp_path / "rec")
+
+
+def test_the_command_that_explains_what_was_skipped_reads_the_same_label_file(tmp_path):
+    labels = write_own(tmp_path, "persons")
+    for path in (tmp_path / "data/images").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(MhpError) as caught:
+        pack(labels, tmp_path / "rec", on_error="skip", follow_links=True)
+    command = f"Run mhp verify --src {tmp_path}/data/ --labels {labels} --follow-links to list the problems"
+    assert command in str(caught.value)
+
+
+def test_a_split_that_shows_nobody_is_named(tmp_path):
+    labels = write_own(tmp_path, "coco")
+    remark = "val: no image shows a person"
+    assert remark not in mhpdata.verify_source(tmp_path / "data", labels=labels, workers=1).remarks
+    found = json.loads((tmp_path / "data/val.json").read_text())
+    (tmp_path / "data/val.json").write_text(json.dumps(found | {"annotations": []}))
+    report = mhpdata.verify_source(tmp_path / "data", labels=labels, workers=1)
+    assert report.clean and remark in report.remarks
+
+
 def test_one_person_per_image_without_a_map_of_persons_and_splits_without_labels(tmp_path):
     labels = write_own(tmp_path, "maps")
     content = json.loads(labels.read_text())
@@ -129,6 +166,10 @@ def break_coco(change_content):
     return change
 
 
+def only_persons(found):
+    found["annotations"] = [one for one in found["annotations"] if one["category_id"] == 1]
+
+
 def table(**change):
     return lambda data, content: content["folder"].update(change)
 
@@ -151,6 +192,7 @@ PROBLEMS = [
     ("coco", break_coco(lambda found: found["annotations"][1].pop("attributes")), "names no person"),
     ("coco", break_coco(lambda found: found["categories"][0].update(name="cap")), '"cap", which is no class'),
     ("coco", break_coco(lambda found: found["annotations"][1].update(category_id=3)), "which no category has"),
+    ("coco", break_coco(lambda found: only_persons(found)), 'the category "person", which is left out'),
     ("coco", break_coco(lambda found: found["annotations"][1].update(image_id=77)), "which no image has"),
     ("coco", break_coco(lambda found: found["annotations"][1].pop("segmentation")), "segmentation is missing"),
     ("coco", break_coco(lambda found: found["annotations"][-1].update(segmentation=[[1, 2]])), "has 2 numbers"),

@@ -70,9 +70,13 @@ def test_a_table_of_ones_own(tmp_path):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({"name": "mine", "classes": ["background", "hair", {"name": "shirt", "value": 30}]}))
     found = run("--check", path)
-    assert found.exit_code == 0 and found.stdout.endswith("No problems found.\n") and "30" in found.stdout
+    assert found.exit_code == 0 and "30" in found.stdout
+    assert found.stdout.endswith("\n\nBackground: background\nNo problems found.\n")
     assert "Lost, as lip has no class for them: shirt" in run(path, "--to", "lip").stdout
     assert json.loads(run(path, "--to", "lip", "--json").stdout)["maps"]["folder"]["hair"] == "hair"
+    path.write_text('{"name": "mine", "classes": ["background", "arm_l", "arm_r"]}')
+    found = run("--check", path)
+    assert found.exit_code == 0 and "Remark: classes arm_l and arm_r are not swapped in mirrored images" in found.stdout
     path.write_text('{"name": "mine", "classes": ["background", "hair"], "folder": {"form": "maps"}}')
     wrong = run("--check", path)
     assert wrong.exit_code == 1 and "folder.images is missing" in wrong.stderr

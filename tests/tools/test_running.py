@@ -123,6 +123,15 @@ def test_the_status_of_an_error(error, status):
         assert len(lines) == 1 and "Traceback" not in found.stderr
 
 
+def test_the_usage_is_shown_for_wrong_arguments_but_not_for_a_file_with_wrong_content(tmp_path):
+    (tmp_path / "mine.json").write_text("{")
+    wrong = run(throw(OptionError(tmp_path / "mine.json", "is not JSON")))
+    assert (wrong.exit_code, wrong.stderr) == (2, f"Error: {tmp_path}/mine.json: is not JSON.\n")
+    for place in ("keep", tmp_path, tmp_path / "missing.json", "a" * 5000, "\0"):
+        found = run(throw(OptionError(place, "wrong")))
+        assert found.exit_code == 2 and found.stderr.startswith("Usage: ")
+
+
 def test_out_of_memory_names_the_options_that_the_command_has():
     @click.command(cls=Command)
     @click.option("--workers")
@@ -235,6 +244,28 @@ def test_ctrl_c_is_one_line():
     finally:
         signal.signal(signal.SIGINT, before)
     assert line == "Interrupted. Run the same command again."
+
+
+@pytest.mark.parametrize("cause", [True, False])
+@pytest.mark.parametrize("kind", [RuntimeError, ImportError, TypeError])
+def test_ctrl_c_during_an_import_is_an_interruption_too(kind, cause):
+    """Python 3.11 makes a RuntimeError of one in __set_name__, as while numba is imported."""
+
+    def imports():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise kind("Error calling __set_name__") from (error if cause else None)
+
+    def again():
+        try:
+            imports()
+        except kind as error:
+            raise MissingError("numba", "cannot be imported") from error
+
+    for function in (imports, again):
+        found = run(function, resumes=True)
+        assert (found.exit_code, found.stderr) == (130, "Interrupted. Run the same command again to resume.\n")
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,10 @@ def test_without_flags_the_config_has_its_defaults(monkeypatch, rec):
 def test_the_engine_is_the_first_that_is_installed(monkeypatch, rec):
     monkeypatch.setattr(mhptools.train, "installed", lambda: ("torch", "mxnet"))
     assert parsed(monkeypatch, f"--data {rec}")[0].machine.engine == "torch"
+    monkeypatch.setattr(mhptools.train, "installed", lambda: ("mxnet",))
+    assert parsed(monkeypatch, f"--data {rec}")[0].machine.engine == "mxnet"
+    monkeypatch.setattr(mhptools.train, "installed", tuple)
+    assert parsed(monkeypatch, f"--data {rec}")[0].machine.engine == "torch"
 
 
 def test_a_run_from_beginning_to_end(hooks, rec):

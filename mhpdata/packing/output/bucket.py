@@ -86,7 +86,7 @@ class BucketOutput:
 
     def begin(self, wanted: Wanted) -> None:
         """Prepare ``out`` for a pack: new, resumed, or instead of another one. Raises OutputError for other content."""
-        options, overwrite, _ = wanted
+        options, overwrite, *_ = wanted
         self.folder  # noqa: B018  # created by this thread, before others use it
         manifest, theirs = self._read_own(NAME), self._unfinished()
         if not overwrite:

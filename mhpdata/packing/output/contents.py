@@ -30,11 +30,13 @@ class Wanted(NamedTuple):
         options: Layout, splits, options and format version.
         overwrite: Whether it may replace another pack.
         skip: Whether it skips damaged entries.
+        classes: Classes of a download; empty if the pack is made from others.
     """
 
     options: dict[str, Any]
     overwrite: bool
     skip: bool
+    classes: tuple[str, ...] = ()
 
 
 def named_shards(manifest: dict[str, Any] | None) -> set[str]:
@@ -48,7 +50,7 @@ def named_shards(manifest: dict[str, Any] | None) -> set[str]:
 
 def refuse_packed(out: object, manifest: dict[str, Any] | None, wanted: Wanted) -> None:
     """Raise OutputError for the finished pack in ``out``, which is not the one that is wanted."""
-    found, remedy = why_not(manifest or {}, wanted.options, wanted.skip)
+    found, remedy = why_not(manifest or {}, wanted.options, wanted.skip, wanted.classes)
     raise OutputError(out, found, "", remedy)
 
 

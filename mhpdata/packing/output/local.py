@@ -105,7 +105,7 @@ class Output:
 
     def begin(self, wanted: Wanted) -> None:
         """Prepare ``out`` for a pack: new, resumed, or instead of another one. Raises OutputError for other content."""
-        options, overwrite, _ = wanted
+        options, overwrite, *_ = wanted
         key = self.folder / OPTIONS
         unfinished = check_folder(self.folder, self._is_unfinished(), ADVICE)
         names = {path.name for path in self.out.iterdir()} - {FOLDER, PARTS}

@@ -66,7 +66,7 @@ def merge_tasks(src: str | Folder, out: str | Folder, **choices: Unpack[Choices]
             if parts.is_there():
                 parts.begin()
             checked = check_parts(run, parts)
-            run.output.begin(Wanted(run.key, overwrite=False, skip=run.skip))
+            run.output.begin(Wanted(run.key, False, run.skip, run.source.listing.labels.names))
             manifest = _Assembly(run, parts, checked).write()
         run.output.end(manifest)
         remove_parts(run)

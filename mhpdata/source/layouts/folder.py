@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 from mhpdata.errors import FolderError
+from mhpdata.label_sets.sides import remarks_on_sides
 from mhpdata.label_sets.table import LabelTable
 from mhpdata.source.entry import COCO, GRAY, MAPS, Entry, Listing, Own, Problem
 from mhpdata.source.entry import SPLITS as SPLITS
@@ -21,7 +23,7 @@ from mhpdata.source.own.description import Description, describe
 from mhpdata.source.own.lists import read_list
 from mhpdata.source.own.tree import Images, OwnMasks, Tree
 from mhpdata.source.remote import Root
-from mhpdata.terms import Terms
+from mhpdata.terms import SYNTHETIC, SYNTHETIC_NAME, Terms, terms_of
 from mhpdata.wording import counted
 
 LABELS = None
@@ -49,7 +51,10 @@ def scan(root: Root, follow_links: bool, table: LabelTable, place: str) -> Listi
     for split in about.lists:
         listing.entries[split] = []
         scanned.add(split, listing)
-    listing.remarks.extend([*scanned.remarks(), *folders.remarks()])
+    listing.remarks.extend([*remarks_on_sides(table.labels), *scanned.remarks(), *folders.remarks()])
+    if isinstance(root, Path) and terms_of(root, listing.layout, terms).licence == SYNTHETIC:
+        drawn = "the pack will say that mhp synth drew the images; delete the file if the images are your own"
+        listing.remarks.append(f"{SYNTHETIC_NAME}: {drawn}")
     return listing
 
 
@@ -59,7 +64,7 @@ class _Scan:
     def __init__(self, root: Root, tree: Tree, table: LabelTable, about: Description, place: str) -> None:
         self._root, self._tree, self._table, self._about, self._place = root, tree, table, about, place
         self._images: dict[str, Images] = {}
-        self._masks: dict[str, OwnMasks] = {}
+        self._masks: dict[str, OwnMasks] = {}  # by path, which several splits may share
         self._taken: dict[str, set[str]] = {}
         self._last: tuple[str, dict[str, CocoImage]] | None = None
         values = tuple(table.of_values.tolist())
@@ -77,6 +82,8 @@ class _Scan:
         if path is not None:
             annotated = self._annotated(path, images, split, listing)
         ids = self._ids(split, images, annotated if path is not None else None, listing)
+        if self._about.masks is not None:
+            self._masks_of(split).expect(ids)
         taken = self._taken.setdefault(folder, set())
         for id in ids:
             try:
@@ -97,7 +104,20 @@ class _Scan:
                 found.append(f"{folder}: {counted(len(others), 'image')} in no split, such as {others[0]}")
             if images.others:
                 found.append(f"{folder}/{images.others[0]}: not an image" + " (and others)" * (len(images.others) > 1))
-        return found + [remark for masks in self._masks.values() for remark in masks.remarks()]
+        for masks in self._masks.values():
+            found += masks.remarks()
+        every = list(self._masks.values())
+        strays = {path: why for masks in every for path, why in masks.strays().items()}
+        return found + [
+            f"{path}: not read: {why}" for path, why in strays.items() if not any(one.fits(path) for one in every)
+        ]
+
+    def _masks_of(self, split: str) -> OwnMasks:
+        """Return the masks of a split."""
+        path = str(self._about.masks).replace("{split}", split)
+        if path not in self._masks:
+            self._masks[path] = OwnMasks(self._tree, path)
+        return self._masks[path]
 
     def _ids(self, split: str, images: Images, annotated: dict[str, CocoImage] | None, listing: Listing) -> list[str]:
         """Return the ids of a split: of its list, its annotations, or its folder."""
@@ -146,10 +166,7 @@ class _Scan:
             own = Own(self._own.values, self._own.digest, path, annotated.as_json())
             return Entry(id, split, image, (), COCO, own)
         if about.form == description.PERSONS:
-            assert about.masks is not None
-            if split not in self._masks:
-                self._masks[split] = OwnMasks(self._tree, about.masks.replace("{split}", split))
-            return Entry(id, split, image, self._masks[split].find(id), GRAY, self._own)
+            return Entry(id, split, image, self._masks_of(split).find(id), GRAY, self._own)
         files = []
         for key, path_of in (("labels", about.labels), ("persons", about.persons)):
             if path_of is not None:

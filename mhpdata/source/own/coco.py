@@ -76,7 +76,8 @@ def read_coco(data: bytes, place: str, table: LabelTable, description: Descripti
         content = object_at(parse_json(data.decode("utf-8-sig"), _VALUE_CHARACTERS), "its content")
         images = _images(content)
         labels = _categories(content, table, description)
-        for k, one in enumerate(list_at(field_of(content, "annotations", ""), "annotations")):
+        annotations = list_at(field_of(content, "annotations", ""), "annotations")
+        for k, one in enumerate(annotations):
             _add(object_at(one, f"annotations[{k}]"), (place, f"annotations[{k}]"), images, labels, description)
     except _CategoryError as error:
         remedy = f'Add it to "classes" in {label_file}, or to "left_out" to leave its annotations out.'
@@ -85,11 +86,29 @@ def read_coco(data: bytes, place: str, table: LabelTable, description: Descripti
         reason = str(error) if type(error) is ValueError else f"is not JSON ({error_in_words(error)})"
         remedy = "Export the annotations again as COCO JSON; docs/datasets.md shows the fields that are read."
         raise FolderError(place, reason, "COCO JSON", remedy, fault=("not-text",)) from error
-    return list(images.values())
+    found = list(images.values())
+    if annotations and not any(one.parts or one.problem for one in found):
+        raise _nothing_left(place, len(annotations), content, labels, label_file)
+    return found
 
 
 class _CategoryError(ValueError):
     """Raised for a category that is no class."""
+
+
+def _nothing_left(
+    place: str, count: int, content: dict[str, Any], labels: dict[Any, int | None], label_file: str
+) -> FolderError:
+    """Return the error for a file all of whose annotations have categories that are left out."""
+    used = {one["category_id"] for one in content["annotations"]}
+    names = [shown(one["name"]) for one in content["categories"] if one["id"] in used and labels[one["id"]] is None]
+    what = f"category {names[0]}, which is" if len(names) == 1 else f"categories {', '.join(names)}, which are"
+    found = f"{'its annotation has' if count == 1 else f'all {count} annotations have'} the {what} left out"
+    remedy = (
+        f'Under "annotations" in {label_file}, name a file with the parts of persons (of mhp export, parts_train.json, '
+        'with "person": "person_id"), or correct "left_out". If no image shows a person, remove these annotations.'
+    )
+    return FolderError(place, found, "annotations of classes", remedy, fault=("not-text",))
 
 
 def _images(content: dict[str, Any]) -> dict[Any, CocoImage]:
