@@ -117,7 +117,7 @@ class Checkpoint:
 
     @property
     def persons_trained(self) -> bool:
-        """Whether every part of the network has been trained: False before the heads of persons, if there are any."""
+        """Whether the run has trained its heads of persons; True for a network without them."""
         network, at = self.config.network, self.position
         if not network.persons or network.queries:
             return True

@@ -257,7 +257,7 @@ def inference_of(
 
 
 def _warn_untrained(weights: str) -> None:
-    """Warn if weights are a checkpoint from before its heads of persons were trained."""
+    """Warn if weights are a checkpoint from before its run trained the heads of persons."""
     if weights and Path(weights).with_suffix(".json").exists() and not checkpoint.read(weights).persons_trained:
-        what = "its heads of persons have not been trained yet (--persons-after), so its persons mean nothing"
+        what = "saved before its run trained the heads of persons (--persons-after), so its persons may mean nothing"
         _log.warning("%s: %s", weights, what)

@@ -1,8 +1,8 @@
 """Run docs/answers.md and the pages of docs/tutorials as their readers do: block by block, in an empty folder.
 
 A block of ``bash`` is run; a block of ``python`` is saved under the name in its first line; a block of ``text`` is what
-the last ``bash`` block prints, in which digits and spaces may differ, and lines may be left out. Other blocks are shown
-only.
+the last ``bash`` block prints, in which digits and spaces may differ, and lines may be left out, with or without
+``...`` in their place. Other blocks are shown only.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def run(page: Path, folder: Path, **environment: str) -> str:
             assert done.returncode == 0, f"{page.name}: {text}{done.stdout[-1000:]}{done.stderr[-2000:]}"
         else:
             there = {alike(line) for line in printed.splitlines()}
-            missing = [line for line in text.splitlines() if line.strip() and alike(line) not in there]
+            shown = [line for line in text.splitlines() if line.strip() not in ("", "...")]
+            missing = [line for line in shown if alike(line) not in there]
             assert not missing, f"{page.name}: not printed: {missing}\n{printed[-3000:]}"
     return everything

@@ -96,10 +96,10 @@ def test_before_the_heads_train_the_best_is_any_and_its_persons_come_with_a_warn
     for folder, warned in ((run.folder, False), (tmp_path, True)):
         engine = open_trained(folder, {})
         inference_of(engine, ())
-        assert "not been trained" not in caplog.text
+        assert "heads of persons" not in caplog.text
         inference_of(engine, (), persons=True)
         engine.close()
-        assert ("its heads of persons have not been trained yet" in caplog.text) == warned
+        assert ("saved before its run trained the heads of persons" in caplog.text) == warned
 
 
 def test_whether_a_checkpoint_within_an_epoch_has_trained_heads(run):

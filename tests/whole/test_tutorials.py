@@ -74,6 +74,6 @@ def test_a_command_that_fails_is_found(tmp_path):
 
 def test_other_output_is_found(tmp_path):
     text = "```bash\necho 12 images of a\n```\n\n```text\n{}\n```\n"
-    tutorials.run(page_of(tmp_path, text.format("3  images of a")), tmp_path)
+    tutorials.run(page_of(tmp_path, text.format("3  images of a\n...")), tmp_path)
     with pytest.raises(AssertionError, match=r"not printed: \['3 images of b'\]"):
         tutorials.run(page_of(tmp_path, text.format("3 images of b")), tmp_path)
