@@ -123,7 +123,7 @@ def test_an_empty_split_is_an_error_to_everybody_who_uses_it(rec, tmp_path):
         ({"limit": 1, "drop_last": True}, "batch_size: 2, where 1 sample leaves no full batch; .* Pass 1"),
         (
             {"rank": 0, "world_size": 3, "drop_last": True},
-            "2, where 5 samples for 3 ranks and .* Pass 1 or less",
+            "2, where 5 samples for 3 ranks leave .* on each rank, .* Pass 1 or less",
         ),
         ({"rank": 0, "world_size": 6, "drop_last": True}, "Start at most 5 processes; in Python pass drop_last=False"),
     ],

@@ -114,7 +114,6 @@ def test_a_run_from_beginning_to_end(hooks, rec):
     assert again.exit_code == 3 and "--resume" in again.output
 
 
-@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_weights_of_a_run_bring_its_network_unless_another_is_given(hooks, rec, monkeypatch):
     assert invoke(f"{small(rec)} --model psp --backbone resnet18 --aux --save-dir run").exit_code == 0
     weights = checkpoint.best(Path("run")).weights
@@ -147,6 +146,7 @@ def test_a_flag_with_too_few_numbers_says_how_many(rec):
         assert result.exit_code == 2 and said in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_with_its_status_and_resume_needs_no_other_flag(hooks, rec, number, status):
     hooks["before_step"] = lambda count, _: os.kill(os.getpid(), number) if count == 1 else None
     stopped = invoke(small(rec))
