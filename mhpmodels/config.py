@@ -26,6 +26,7 @@ from mhpdata.wording import counted, error_in_words
 from mhpmodels.conflicts import (
     OF_GLUONCV,
     OF_HEADS,
+    OF_PERSONS,
     TORCH_ONLY,
     check_backbone,
     check_engine,
@@ -182,6 +183,12 @@ class TrainConfig:
         group, name = OPTIONS[flag][:2]
         return getattr(getattr(self, group), name)
 
+    def trains_persons(self, step: int, steps: int) -> bool:
+        """Return whether a step, from 0 over the run, trains heads or queries of persons; ``steps`` are an epoch's."""
+        if self.network.queries:
+            return True
+        return self.network.persons and step >= self.loss.persons_after * self.schedule.epochs * steps
+
     def check_continued(self, other: TrainConfig) -> None:
         """Raise OptionError unless a run that started with this config may resume with ``other``."""
         for flag, (_, _, about, _) in OPTIONS.items():
@@ -223,6 +230,8 @@ class TrainConfig:
                 "file, install the newer mhp that wrote it."
             )
             raise OptionError(place, found, "fields of mhpmodels.config.TrainConfig", remedy)
+        if values.get("persons") is False:  # earlier runs may have these, without effect
+            values = {flag: value for flag, value in values.items() if flag not in OF_PERSONS}
         try:
             return TrainConfig.of(**values)
         except OptionError as error:

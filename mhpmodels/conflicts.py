@@ -27,6 +27,8 @@ OF_GLUONCV = ("aux", "aux_weight", "branch_weights")
 """Options of GluonCV's networks and users' own ones, which those of transformers do not use."""
 OF_HEADS = ("dropout", "persons_after", "person_weights")
 """Options of heads, which networks that find persons by queries do not use."""
+OF_PERSONS = ("persons_after", "person_weights")
+"""Those of the heads of persons, which networks without them do not use, either."""
 
 
 def check_engine(engine: str, network: Network, optim: Optimization, given: dict[str, Any]) -> None:
@@ -110,3 +112,7 @@ def check_used(network: Network, changed: Collection[str]) -> None:
         if flag in changed:
             remedy = f"Omit --{flag.replace('_', '-')}, which has no effect on {network.model}."
             raise OptionError(flag, f"given with model {network.model}", "its default", remedy)
+    for flag in OF_PERSONS:
+        if flag in changed and not network.persons:
+            remedy = f"Add --persons, or omit --{flag.replace('_', '-')}, which has no effect without it."
+            raise OptionError(flag, "given without persons", "with --persons", remedy)

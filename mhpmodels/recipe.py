@@ -295,7 +295,7 @@ class Machine(Checked):
             object.__setattr__(self, "contexts", max(1, self.ngpus))
         if self.ngpus not in (0, self.contexts):
             found, expected = f"{self.contexts} with ngpus {self.ngpus}", f"{self.ngpus}, one per GPU, or 0"
-            raise OptionError("contexts", found, expected, "Omit contexts for one per GPU.")
+            raise OptionError("contexts", found, expected, "Omit --contexts for one per GPU.")
 
 
 @dataclass(frozen=True)

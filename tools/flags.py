@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.types import FloatParamType
 
 from mhpdata.settings.caching import Cache
 from mhpdata.settings.rules import (
@@ -26,6 +27,20 @@ from mhptools.paths import PACKED, PATH
 _TYPES: dict[type, Any] = {Integer: int, Number: float, Probability: float}
 
 
+class _Numbers(FloatParamType):
+    """One of the numbers of a flag that takes several; its error says how many, as the next flag may be read as one."""
+
+    def __init__(self, count: int, example: str) -> None:
+        self._expected = f"{count} numbers, such as {example}"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; raise click's BadParameter for anything else."""
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number; expected {self._expected}.", param, ctx)
+
+
 def flag(about: Option, default: Any, /, **more: Any) -> Callable[[Any], Any]:
     """Return the decorator that gives a command the flag of a field.
 
@@ -42,6 +57,7 @@ def flag(about: Option, default: Any, /, **more: Any) -> Callable[[Any], Any]:
     if arguments.get("nargs", 1) > 1:  # as typed, with spaces
         text = " ".join(map(str, default))
         arguments |= {"show_default": False, "help": f"{about.help}  [default: {text}]"}
+        arguments["type"] = _Numbers(arguments["nargs"], text)
     return click.option(*names, about.flag, **arguments)
 
 
@@ -52,7 +68,7 @@ def _type_of(rule: Rule) -> dict[str, Any]:
     if isinstance(rule, Choice):
         return {"type": click.Choice([str(one) for one in rule.choices])}
     if isinstance(rule, Each) and rule.count:
-        return {**_type_of(rule.rule), "nargs": rule.count}
+        return {"nargs": rule.count}
     if isinstance(rule, Text) and rule.path:
         return {"type": PACKED}
     return {"type": _TYPES.get(type(rule))}

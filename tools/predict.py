@@ -173,6 +173,7 @@ def main(
     for remark in done.remarks:
         print(printable(f"Remark: {remark}"), file=sys.stderr)
     maps = counted(len(done.labels), "label map") + (f" ({done.kept} more existed)" if done.kept else "")
+    maps += f", {counted(done.persons, 'person')} found" if done.persons is not None else ""
     if "weights" in about:
         print(printable(facts_line(about["weights"])))
     for line in conversion_lines(conversion) if conversion is not None else ():

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from mhpdata.errors import OptionError
+from mhpdata.errors import CheckpointError, OptionError
 from mhpdata.wording import printable
 from mhpmodels.config import OPTIONS, TrainConfig
 from mhpmodels.engines.engine import ENGINES, installed
@@ -56,13 +56,17 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "pretrained_base": {"type": PATH},
     "cache": {"type": PATH},
     "class_weights": {"is_flag": True, "default": False, "show_default": False},
-    "scales": {"type": float, "nargs": 2, "metavar": "MIN MAX"},
+    "scales": {"nargs": 2, "metavar": "MIN MAX"},
     "branch_weights": {"metavar": "W4 W8 W16"},
     "person_weights": {"metavar": "CENTRE OFFSET"},
     "engine": {"type": click.Choice(tuple(ENGINES)), "default": None},
     "validate": {"names": ("--val/--no-val",)},
+    "aux": {"names": ("--aux/--no-aux",)},
+    "persons": {"names": ("--persons/--no-persons",)},
 }
 """Flags whose form differs from that of the field."""
+OF_WEIGHTS = ("model", "backbone", "aux", "persons")
+"""Options that a run with --weights of another run takes from that run, unless they are given."""
 GROUPED = [
     *((heading, [flag for flag in TYPED if TYPED[flag][0] == group]) for group, heading in HEADINGS.items()),
     ("Several machines (engine torch)", ("nodes", "rendezvous", "restarts")),
@@ -128,7 +132,8 @@ def options_of_a_run(command: Any) -> Any:
 @click.option(
     "--weights",
     type=INPUT,
-    help="File with initial weights of a new run, such as GluonCV's, or a run folder for its best checkpoint.",
+    help="File with initial weights of a new run, such as GluonCV's, or a run folder for its best checkpoint. --model, "
+    "--backbone, --aux and --persons are those of that run unless given; a file without its .json needs them.",
 )
 @PRETRAINED
 @click.option(
@@ -206,11 +211,13 @@ def main(
         raise click.UsageError(f"Give a packed folder, or a run to continue: {example}.")
     if pretrained is not None:
         weights = _pretrained(pretrained, weights or resume, given, typed)
+    elif weights is not None and resume is None:
+        given |= _as_trained(Path(weights), given, typed)
     address = None if copy_to is None else run_address(copy_to)
     if auto_resume:
         if resume is not None:
             remedy = "Omit --resume to look for a checkpoint in --save-dir, or omit --auto-resume."
-            raise OptionError("auto_resume", "conflicts with resume", "", remedy)
+            raise OptionError("auto_resume", "conflicts with --resume", "", remedy)
         saved = _saved(save_dir or _folder(given, checkname), copy_to, logging_file)
         if saved is not None:
             resume, weights, start_epoch = saved, None, 0
@@ -231,7 +238,8 @@ def main(
     if outcome.signal is not None:
         sys.exit(128 + outcome.signal)
     if outcome.last is not None:  # only the first rank saves
-        print(printable(f"{outcome.folder}: last {outcome.last}, best {outcome.best}"))
+        best = "no best checkpoint without a validation" if outcome.best is None else f"best {outcome.best}"
+        print(printable(f"{outcome.folder}: last {outcome.last}, {best}"))
 
 
 def _pretrained(name: str, other: str | None, given: dict[str, Any], typed: set[str]) -> str:
@@ -243,6 +251,24 @@ def _pretrained(name: str, other: str | None, given: dict[str, Any], typed: set[
     found = find_pretrained(name, {flag: given[flag] for flag in ("model", "backbone") if flag in typed})
     given |= {flag: found.fields[flag] for flag in ("model", "backbone")}
     return str(found.path)
+
+
+def _as_trained(weights: Path, given: dict[str, Any], typed: set[str]) -> dict[str, Any]:
+    """Return the options of the network of a run's weights that were not typed; {} if another model was."""
+    from mhpmodels.files.checkpoint import listing, read
+
+    if weights.is_dir():
+        there = listing(weights)
+        config = there[-1].config if there else None  # train reports a folder without checkpoints
+    else:
+        try:
+            config = read(weights).config
+        except CheckpointError:  # bare weights, or a checkpoint with a damaged .json, which a new run does not need
+            config = None
+    if config is None or ("model" in typed and given["model"] != config.network.model):
+        return {}
+    found = {name: config.value(name) for name in OF_WEIGHTS if name not in typed}
+    return {**found, "described": config.network.described} if "backbone" in found else found
 
 
 def _new(given: dict[str, Any]) -> TrainConfig:

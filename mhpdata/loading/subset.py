@@ -54,11 +54,12 @@ def refuse_no_batch(samples: int, batch_size: int, world_size: int) -> None:
     if samples < batch_size * world_size:
         found = f"{batch_size}, where {counted(samples, 'sample')}"
         found += f" for {world_size} ranks" if world_size > 1 else ""
-        found += " and drop_last leave no full batch"
+        found += f" leave{'s' * (samples == 1 and world_size == 1)} no full batch"
         remedy = f"Pass {samples // world_size} or less; in Python drop_last=False also returns smaller batches."
         if samples < world_size:
             remedy = f"Start at most {counted(samples, 'process', 'processes')}; in Python pass drop_last=False."
-        raise OptionError("batch_size", found, "at least one full batch on each rank", remedy)
+        each = " on each rank" if world_size > 1 else ""
+        raise OptionError("batch_size", found, f"at least one full batch{each}, as smaller ones are dropped", remedy)
 
 
 def _names_per_set(mixture: Mixture, choose: Choose) -> list[Any]:

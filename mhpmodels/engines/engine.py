@@ -228,6 +228,13 @@ def open_engine(config: TrainConfig, training: bool = True) -> Engine:
         EngineError: its framework is not installed, or cannot be used on this machine.
     """
     name = config.machine.engine
+    check_installed(name)
+    engine: Engine = import_module(f"mhpmodels.engines.{name}").build(config, training)
+    return engine
+
+
+def check_installed(name: str) -> None:
+    """Raise OptionError unless there is an engine of this name, and EngineError unless its libraries are installed."""
     if name not in ENGINES:
         raise OptionError(
             "engine", repr(name), either(ENGINES), "Pass torch for PyTorch, or mxnet for MXNet and GluonCV."
@@ -239,8 +246,6 @@ def open_engine(config: TrainConfig, training: bool = True) -> Engine:
             f"{' and '.join(missing)} not installed",
             remedy=install(name) + _others(name),
         )
-    engine: Engine = import_module(f"mhpmodels.engines.{name}").build(config, training)
-    return engine
 
 
 def _missing(name: str) -> list[str]:

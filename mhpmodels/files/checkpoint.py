@@ -37,7 +37,10 @@ FORMAT, VERSION = "mhp-checkpoint", 1
 MAX_BYTES = 1 << 24
 """Maximum size of the JSON file, in bytes."""
 NAME = re.compile(r"epoch_\d{4,}(_mIoU_\d\.\d{4}|_iteration_\d{4,})?")
-_NONE = "Pass the folder of another run, or start a new run: mhp train without --resume, with another --save-dir."
+_NONE = (
+    "Pass the folder of another run. A run that ended before its first checkpoint starts from the beginning: run its "
+    "first mhp train command again, with --auto-resume."
+)
 
 
 class Weights(Protocol):
@@ -111,6 +114,17 @@ class Checkpoint:
     def miou(self) -> float:
         """The mIoU; -1.0 if the checkpoint was not validated."""
         return -1.0 if self.score is None else self.score["mIoU"]
+
+    @property
+    def persons_trained(self) -> bool:
+        """Whether the run has trained its heads of persons; True for a network without them."""
+        network, at = self.config.network, self.position
+        if not network.persons or network.queries:
+            return True
+        steps = self.loader.get("length", 0) // self.config.optim.batch_size
+        if at.epoch:
+            steps = (at.step - at.iteration) // at.epoch
+        return self.config.trains_persons(at.step - 1, steps)
 
 
 def read(path: str | Path) -> Checkpoint:
@@ -230,9 +244,12 @@ def listing(folder: Path) -> tuple[Checkpoint, ...]:
 
 
 def best(folder: Path) -> Checkpoint | None:
-    """Return the checkpoint with the highest mIoU (the earliest one on a tie); None if none was validated."""
+    """Return the checkpoint with the highest mIoU (the earliest one on a tie); None if none was validated.
+
+    Checkpoints from before the heads of persons were trained count only if there are no others.
+    """
     scored = [c for c in listing(folder) if c.score is not None]
-    return max(scored, key=lambda c: c.miou, default=None)
+    return max(scored, key=lambda c: (c.persons_trained, c.miou), default=None)
 
 
 def measure(path: Path, sync: bool = False) -> tuple[int, str]:

@@ -24,7 +24,10 @@ from mhpmodels.files.output import check_distinct, check_free, make_folder, make
 from mhpmodels.files.png import is_label_map
 from mhpmodels.persons.person_list import RESULTS, is_list
 
-_REMEDY = "Pass --keep to write only missing files, --overwrite to replace all files, or choose another --out."
+REMEDY = "Pass --keep to write only missing files, --overwrite to replace all files, or choose another --out."
+"""Remedy for files that exist."""
+REMEDY_OF_PERSONS = "Pass --overwrite to replace all files, or choose another --out."
+"""The same for predictions with persons, which --keep does not complete."""
 HEAD = 1024
 """Number of bytes that tell whether a file is one of mhp's."""
 _AT_ONCE = 16
@@ -62,12 +65,15 @@ class Files(Protocol):
 class LocalFiles:
     """Files in a folder on this machine; see Files."""
 
+    def __init__(self, remedy: str) -> None:
+        self._remedy = remedy
+
     def check(self, paths: Collection[Folder], maps: Collection[Folder], allowed: bool) -> set[Folder]:
         """See Files."""
         found = set[Folder]()
         for path in paths:
             assert isinstance(path, Path)
-            check_free(path, allowed, _REMEDY)
+            check_free(path, allowed, self._remedy)
             if path.exists():
                 start = head(path, HEAD) or b""
                 if (path in maps and not is_label_map(start)) or (path.name == RESULTS and not is_list(start)):
@@ -97,7 +103,8 @@ class LocalFiles:
 class BucketFiles:
     """Files in object storage; see Files."""
 
-    def __init__(self) -> None:
+    def __init__(self, remedy: str) -> None:
+        self._remedy = remedy
         self._writing: deque[Task[None]] = deque()
 
     def check(self, paths: Collection[Folder], maps: Collection[Folder], allowed: bool) -> set[Folder]:
@@ -108,7 +115,7 @@ class BucketFiles:
             if start is None:
                 continue
             if not allowed:
-                raise OutputError(path, "already exists", "", _REMEDY)
+                raise OutputError(path, "already exists", "", self._remedy)
             if not _is_ours(str(path), start, path in maps):
                 assert isinstance(path, Address)
                 raise in_the_way(path)
@@ -121,7 +128,7 @@ class BucketFiles:
     def write(self, pieces: Pieces, overwrite: bool) -> None:
         """See Files."""
         if pieces:
-            self._writing.append(submit(_write, pieces, overwrite))
+            self._writing.append(submit(_write, pieces, overwrite, self._remedy))
         if len(self._writing) >= _AT_ONCE:
             self._writing.popleft().result()
 
@@ -131,9 +138,9 @@ class BucketFiles:
             self._writing.popleft().result()
 
 
-def files_at(out: Folder) -> Files:
-    """Return the files of a prediction in a folder or in object storage."""
-    return BucketFiles() if isinstance(out, Address) else LocalFiles()
+def files_at(out: Folder, remedy: str = REMEDY) -> Files:
+    """Return the files of a prediction in a folder or in object storage; ``remedy`` is that for files that exist."""
+    return BucketFiles(remedy) if isinstance(out, Address) else LocalFiles(remedy)
 
 
 def _is_ours(name: str, start: bytes, is_map: bool) -> bool:
@@ -152,10 +159,10 @@ def _start_of(address: Address) -> bytes | None:
     return bytes(read_range(address, 0, size, version, stopped)) if size else b""
 
 
-def _write(pieces: Pieces, overwrite: bool) -> None:
+def _write(pieces: Pieces, overwrite: bool, remedy: str) -> None:
     for address, data in pieces:
         assert isinstance(address, Address)
         try:
             put(address, data, create=not overwrite, stop=stopped)
         except ExistsError as error:
-            raise OutputError(address, "already exists", "", _REMEDY) from error
+            raise OutputError(address, "already exists", "", remedy) from error

@@ -49,8 +49,9 @@ class Options:
         check_choice("on_error", self.on_error, ON_ERROR)
         check_choice("exif", self.exif, EXIF)
         if self.keep and self.overwrite:
-            remedy = "Omit overwrite to keep existing files, or omit keep to replace them."
-            raise OptionError("keep", "and overwrite are both given", "one of the two", remedy)
+            remedy = "Omit --overwrite to keep existing files, or omit --keep to replace them."
+            raise OptionError("keep", "given with --overwrite", "one of the two", remedy)
         if self.keep and self.persons:
-            remedy = "Omit keep, and pass overwrite to predict all images again: the scores of persons are in one file."
-            raise OptionError("keep", "not supported with persons", "one of the two", remedy)
+            again = "the scores of all persons are in one file, which is written last"
+            remedy = f"Pass --overwrite instead of --keep to predict all images again: {again}."
+            raise OptionError("keep", "not supported with --persons", "one of the two", remedy)

@@ -31,7 +31,7 @@ from mhpmodels.figures.colours import person_palette
 from mhpmodels.files.png import encode_indexed, encode_picture
 from mhpmodels.persons.grouping import People
 from mhpmodels.persons.person_list import RESULTS, SEGMENTS, TAGS, line_of
-from mhpmodels.prediction.files import files_at
+from mhpmodels.prediction.files import REMEDY, REMEDY_OF_PERSONS, files_at
 from mhpmodels.prediction.inputs import Input
 from mhpmodels.prediction.one_form import other_form, remove_files
 from mhpmodels.prediction.options import Options
@@ -56,7 +56,7 @@ class Outputs:
 
     def __init__(self, out: Folder, names: Iterable[str], labels: LabelSet, options: Options) -> None:
         self._out, self._labels, self._overwrite = out, labels, options.overwrite
-        self._files = files_at(out)
+        self._files = files_at(out, REMEDY_OF_PERSONS if options.persons else REMEDY)
         segments = out / SEGMENTS if options.persons else out
         self._maps: dict[str, Folder] = {name: segments / f"{name}.png" for name in names}
         self._tags: dict[str, Folder] = {name: out / TAGS / f"{name}.png" for name in self._maps if options.persons}

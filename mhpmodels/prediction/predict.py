@@ -50,6 +50,7 @@ class Written:
         milliseconds: median time per image from pixels to labels, without the first image; 0 if none was predicted.
         turned: {name: EXIF orientation, 2..8} of the images whose labels were turned upright.
         remarks: one sentence per image that was not turned because its EXIF block is damaged.
+        persons: number of persons found in all images; None unless they were requested.
     """
 
     labels: tuple[Folder, ...]
@@ -58,6 +59,7 @@ class Written:
     milliseconds: float
     turned: Mapping[str, int]
     remarks: tuple[str, ...]
+    persons: int | None = None
 
 
 def predict_photos(
@@ -167,7 +169,7 @@ def _predict(
                 raise
             return error
 
-    done = _Done(kept=len(sources) - len(missing))
+    done = _Done(kept=len(sources) - len(missing), persons=0 if options.persons else None)
     with crew(len(missing), "images", options.threads, options.progress) as workers:
         for name, given in zip(missing, workers.each(attempt, missing.values()), strict=True):
             if isinstance(given, MhpError):
@@ -180,6 +182,7 @@ def _predict(
             people = None
             if options.persons:
                 people = find_people(logits, maps, predicted, inference.probabilities, inference.background)
+                done.persons = (done.persons or 0) + len(people.scores)
             predicted = predicted if becomes is None else becomes[predicted]
             seconds = time.perf_counter() - begun
             done.add(name, given, outputs.write(name, given, predicted, people), seconds)
@@ -196,6 +199,7 @@ class _Done:
     """Progress of a prediction."""
 
     kept: int
+    persons: int | None = None
     skipped: list[MhpError] = field(default_factory=list)
     _labels: list[Folder] = field(default_factory=list)
     _seconds: list[float] = field(default_factory=list)
@@ -214,4 +218,5 @@ class _Done:
     def written(self) -> Written:
         """Return the result."""
         median = 1000 * statistics.median(self._seconds[1:] or self._seconds or [0.0])
-        return Written(tuple(self._labels), self.kept, tuple(self.skipped), median, self._turned, tuple(self._remarks))
+        turned, remarks = self._turned, tuple(self._remarks)
+        return Written(tuple(self._labels), self.kept, tuple(self.skipped), median, turned, remarks, self.persons)

@@ -7,6 +7,7 @@ their own (``mhpmodels.prediction.foreign``).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +32,7 @@ from mhpmodels.persons.queries import has_background
 from mhpmodels.prediction.foreign import Hints, labels_of_network, open_foreign, open_onnx
 from mhpmodels.prediction.hub import open_hub
 
+_log = logging.getLogger(__name__)
 NETWORK = ("model", "backbone", "classes", "aux", "persons")
 """Fields of the config that the weights determine."""
 
@@ -226,7 +228,7 @@ def inference_of(
         flip_pairs: (left, right) labels of the dataset.
         multi_scale: average over GluonCV's six scales, each with its mirror image.
         window: side in pixels above which an image is processed in windows.
-        persons: also return the maps of the heads of persons.
+        persons: also return the maps of the heads of persons; if they have not been trained, a warning is logged.
 
     Raises:
         OptionError: the network has no heads of persons.
@@ -235,6 +237,8 @@ def inference_of(
     if persons and not config.network.persons:
         remedy = "Pass a checkpoint of mhp train --persons, or omit --persons."
         raise OptionError("persons", "not in this network, which predicts labels only", "heads of persons", remedy)
+    if persons:
+        _warn_untrained(getattr(engine, "source", ""))
     pairs = tuple(pair for pair in flip_pairs if max(pair) < config.network.classes)
     return Inference(
         cast(PersonPredictor, engine).predict_persons if persons else engine.predict,
@@ -250,3 +254,10 @@ def inference_of(
         preprocessing=preprocessing_of(engine),
         background=labels_of_network(engine) is None or has_background(config.network.class_names),
     )
+
+
+def _warn_untrained(weights: str) -> None:
+    """Warn if weights are a checkpoint from before its run trained the heads of persons."""
+    if weights and Path(weights).with_suffix(".json").exists() and not checkpoint.read(weights).persons_trained:
+        what = "saved before its run trained the heads of persons (--persons-after), so its persons may mean nothing"
+        _log.warning("%s: %s", weights, what)

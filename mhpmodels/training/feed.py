@@ -91,25 +91,31 @@ class Feed:
         """Open the loader of a split of some folders; for training, mixed by the weights of the folders."""
         config, training = self.config, isinstance(view, TrainCrop)
         processes = config.machine.contexts if config.machine.engine == "torch" else 1
-        return Loader(
-            [(folder, split) for folder in folders],
-            split,
-            batch_size,
-            view,
-            choose=config.choose,
-            mix=config.mix if training else Mix(remap=config.mix.remap),
-            share=share,
-            # uint8 is a quarter of the bytes to copy, and the GPU normalises faster than the CPU
-            output=Output(
-                dtype="uint8" if config.machine.ngpus else "float32",
-                persons=config.network.persons and (TARGETS if training and not config.network.queries else MASKS),
-            ),
-            seed=config.run.seed,
-            threads=max(1, (config.machine.workers or usable_cores()) // processes),
-            drop_last=training,
-            check=config.machine.check,
-            cache=None if config.machine.cache is None else Cache(config.machine.cache, config.machine.cache_gb),
-        )
+        try:
+            return Loader(
+                [(folder, split) for folder in folders],
+                split,
+                batch_size,
+                view,
+                choose=config.choose,
+                mix=config.mix if training else Mix(remap=config.mix.remap),
+                share=share,
+                # uint8 is a quarter of the bytes to copy, and the GPU normalises faster than the CPU
+                output=Output(
+                    dtype="uint8" if config.machine.ngpus else "float32",
+                    persons=config.network.persons and (TARGETS if training and not config.network.queries else MASKS),
+                ),
+                seed=config.run.seed,
+                threads=max(1, (config.machine.workers or usable_cores()) // processes),
+                drop_last=training,
+                check=config.machine.check,
+                cache=None if config.machine.cache is None else Cache(config.machine.cache, config.machine.cache_gb),
+            )
+        except OptionError as error:
+            if error.place != "batch_size":
+                raise
+            remedy = "Pass a --batch-size, which counts all processes, of at most the number of training images."
+            raise error.at("batch_size", remedy) from error
 
     def _describe(self, folder: str, split: str) -> TrainingData:
         """Describe a split. Raises OptionError if it has no images after filtering, or no labels."""
@@ -132,10 +138,7 @@ class Feed:
 
     def trains_persons(self, step: int) -> bool:
         """Return whether a step, counted from 0 over the run, trains heads or queries of persons."""
-        config = self.config
-        if config.network.queries:
-            return True
-        return config.network.persons and step >= config.loss.persons_after * config.schedule.epochs * self.steps
+        return self.config.trains_persons(step, self.steps)
 
     def names(self, indices: np.ndarray) -> tuple[str, ...]:
         """Return the names of a batch's samples, given their int64 (N,) indices; "" for one that was left out."""

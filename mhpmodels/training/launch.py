@@ -21,6 +21,7 @@ from mhpdata.filesystem.regular import read_regular
 from mhpdata.processes.threads import usable_cores
 from mhpdata.wording import why
 from mhpmodels.config import TrainConfig
+from mhpmodels.engines.engine import check_installed
 
 PORT = 29400
 """Port of the rendezvous, which is torchrun's own default."""
@@ -81,7 +82,7 @@ def launch_ranks(config: TrainConfig, module: str, arguments: Sequence[str], mac
 
     Raises:
         OptionError: the engine or the timeout does not suit several machines.
-        EngineError: the machine where all meet cannot be found.
+        EngineError: torch is not installed, GPUs are missing, or the machine where all meet cannot be found.
     """
     machine = config.machine
     if machines is not None and machine.engine != "torch":
@@ -89,6 +90,11 @@ def launch_ranks(config: TrainConfig, module: str, arguments: Sequence[str], mac
         raise OptionError("nodes", f"{machines.nodes} with engine {machine.engine}", "engine torch", remedy)
     if machine.engine != "torch" or "LOCAL_RANK" in os.environ or (machines is None and machine.contexts == 1):
         return
+    check_installed(machine.engine)
+    if machine.ngpus:  # here, where it is one error, and not one per process
+        from mhpmodels.engines.torch.ranks import check_gpus
+
+        check_gpus(machine.ngpus)
     # if unset, torchrun gives each process one thread and prints a warning
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // machine.contexts)))
     torchrun = [sys.executable, "-m", "mhpmodels.engines.torch.torchrun"]

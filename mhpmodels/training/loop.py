@@ -109,7 +109,9 @@ class Loop:
             if self.at.iteration:
                 self._save(None)
             onward = (
-                f"Resume with: mhp train --resume {self.saved}" if self.saved else "No step was done; nothing is lost."
+                f"Resume with: mhp train --resume {self.saved}"
+                if self.saved
+                else "No step was done; run the same command again."
             )
             self.log.line(f"Stopped by a signal {self.where}. {onward}")
         else:
@@ -127,7 +129,7 @@ class Loop:
 
     def _train(self) -> None:
         """Train the rest of the epoch, or until a signal arrives."""
-        at, loader = self.at, self.feed.loader
+        at, loader, feed = self.at, self.feed.loader, self.feed
         if at.iteration == self.feed.steps:  # the run was interrupted before the validation
             return
         if at.iteration == 0:
@@ -136,6 +138,10 @@ class Loop:
         batches, watch = iter(loader), Stopwatch()
         while not self._stopping and (batch := next(batches, None)) is not None:
             waited = watch.lap()
+            if at.step and feed.trains_persons(at.step) and not feed.trains_persons(at.step - 1):
+                self.log.line(
+                    f"Epoch {at.epoch}: from here on, the heads of persons train, and the loss includes theirs"
+                )
             row = self._step(batch, waited, watch)
             del batch  # returns its memory to the loader
             self.log.step(row)
@@ -198,9 +204,10 @@ class Loop:
             named = ", ".join(f"{name}: {value:.3f}" for name, value in zip(FIGURES, figures, strict=True))
             self.log.line(f"Epoch {at.epoch} validation {named}")
             score[FIGURES[0]] = figures[0]
-        left = self.meter.left(self.feed.steps * (self.config.schedule.epochs - at.epoch - 1))
+        speed = f": {self.meter.text()}" if self.meter.done else ", resumed after its last step"
         skipped = f", {counted(at.skipped, 'step')} skipped so far" if at.skipped else ""
-        self.log.line(f"Epoch {at.epoch} done: {self.meter.text()}{skipped}, {clock(left)} left")
+        left = self.meter.left(self.feed.steps * (self.config.schedule.epochs - at.epoch - 1))
+        self.log.line(f"Epoch {at.epoch} done{speed}{skipped}{f', {clock(left)} left' if self.meter.done else ''}")
         at.epoch, at.iteration, at.loss = at.epoch + 1, 0, Mean()
         self._save(score)
 

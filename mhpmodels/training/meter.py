@@ -18,6 +18,9 @@ class Meter:
         epochs: number of epochs of the run.
         world_size: number of processes that train together, all with the same number of images per step.
         progress: draw a progress bar if standard error is a terminal.
+
+    Attributes:
+        done: number of steps of the epoch that were measured; those before a resume are not.
     """
 
     def __init__(self, steps: int, epochs: int, world_size: int = 1, progress: bool = False) -> None:
@@ -27,7 +30,7 @@ class Meter:
         self._restart(0)
 
     def _restart(self, epoch: int) -> None:
-        self._epoch, self._done, self._images, self._seconds, self._waited = epoch, 0, 0, 0.0, 0.0
+        self._epoch, self.done, self._images, self._seconds, self._waited = epoch, 0, 0, 0.0, 0.0
 
     def begin(self, epoch: int, iteration: int) -> None:
         """Start an epoch, or resume it after ``iteration`` of its steps."""
@@ -43,7 +46,7 @@ class Meter:
 
     def step(self, row: StepRow, loss: float) -> None:
         """Record a finished step; ``loss`` is the epoch's mean so far."""
-        self._done += 1
+        self.done += 1
         self._images += row.images
         self._seconds += row.seconds
         self._waited += row.waited
@@ -59,7 +62,7 @@ class Meter:
 
     def left(self, steps: int) -> float:
         """Estimate the seconds for ``steps`` more steps, and the validations after them, at this epoch's speed."""
-        return steps * self._seconds / max(self._done, 1) + self._validation * -(-steps // self._steps)
+        return steps * self._seconds / max(self.done, 1) + self._validation * -(-steps // self._steps)
 
     def validated(self, seconds: float) -> None:
         """Record the duration of a validation, in seconds."""

@@ -40,7 +40,7 @@ class Outcome:
     Attributes:
         folder: folder of the run.
         last: weights of the last checkpoint; None if there is none.
-        best: weights of the checkpoint with the highest mIoU; None without validation.
+        best: weights of the best checkpoint (``checkpoint.best``); None without validation.
         signal: number of the signal that stopped the run; None if it finished.
     """
 
@@ -107,8 +107,8 @@ def train(
     out = check_path("out", out)
     check_range("start_epoch", start_epoch, 0, config.schedule.epochs - 1)
     if resume is not None and (weights is not None or start_epoch):
-        remedy = "Omit weights and start_epoch to resume the run, or omit resume to start a new one."
-        raise OptionError("resume", "conflicts with weights and start_epoch", "", remedy)
+        remedy = "Omit --weights and --start-epoch to resume the run, or omit --resume to start a new one."
+        raise OptionError("resume", "conflicts with --weights and --start-epoch", "", remedy)
     if weights is not None and Path(weights).is_dir():
         best = checkpoint.best(Path(weights)) or checkpoint.read(weights)
         checkpoint.verify(best, state=False)
@@ -153,7 +153,7 @@ def train(
         if restart.copy_to is not None and engine.rank == 0:
             loop.publish = partial(publish, folder, restart.copy_to, copied(log_name))
         if begun is not None:
-            log.line(f"Resumed from {begun.weights} {loop.where}")
+            log.line(f"Resumed from {begun.weights} {_whereabouts(loop, out)}")
         loop.run()
         highest, there = checkpoint.best(folder), checkpoint.listing(folder)
     return Outcome(out, there[-1].weights if there else None, highest.weights if highest else None, interrupt.signal)
@@ -175,6 +175,15 @@ def _summary(config: TrainConfig, feed: Feed, processes: int) -> str:
     )
 
 
+def _whereabouts(loop: Loop, out: Path) -> str:
+    """Return where a resumed run continues, or that it has ended and how to train longer, for the log."""
+    epochs = loop.config.schedule.epochs
+    if loop.at.epoch < epochs:
+        return loop.where
+    again = f"start a new run: mhp train --weights {out} with --data and another --save-dir"
+    return f"after the last of its {counted(epochs, 'epoch')}: the run has ended. To train longer, {again}"
+
+
 def _check_together(engine: Engine, position: Position) -> None:
     """Raise EngineError unless all ranks begin at the same step."""
     first = engine.broadcast(position.step)
@@ -193,7 +202,7 @@ def _prepare(out: Path, begun: Checkpoint | None, from_scratch: bool) -> None:
         remedy = f"Resume it with mhp train --resume {out}, or pass another --save-dir."
         raise OutputError(out, "contains a run", "", remedy)
     if begun is None and not from_scratch and (out / STEPS).exists() and read_steps(out):
-        remedy = f"Pass another --save-dir, or delete the folder {out} if nobody needs it."
+        remedy = "Add --auto-resume to start it from the beginning in this folder, or pass another --save-dir."
         raise OutputError(out, "contains a run without a checkpoint", "", remedy)
     if begun is not None and there and there[-1].position.step > begun.position.step:
         found = f"contains a later checkpoint, {there[-1].weights.name}"

@@ -11,6 +11,7 @@ from mhpdata import CentreCrop, Choose
 from mhpdata.errors import OptionError
 from mhpdata.settings.rules import Integer, Number, Probability
 from mhpmodels.config import GROUPS, OPTIONS, TrainConfig
+from mhpmodels.conflicts import OF_PERSONS
 from mhpmodels.recipe import Run
 
 
@@ -108,10 +109,22 @@ def test_options_without_effect_on_the_network_are_refused():
     for model, refused in (("mask2former", of_heads | of_gluoncv), ("segformer", of_gluoncv), ("psp", {})):
         for flag, value in (of_heads | of_gluoncv).items():
             if flag not in refused:
-                assert TrainConfig.of(engine="torch", model=model, **{flag: value}).value(flag) == value
+                given = {"persons": flag in OF_PERSONS, flag: value}
+                assert TrainConfig.of(engine="torch", model=model, **given).value(flag) == value
                 continue
             with pytest.raises(OptionError, match=f"^{flag}: given with model {model}"):
                 TrainConfig.of(engine="torch", model=model, **{flag: value})
+
+
+@pytest.mark.parametrize(("flag", "value"), [("persons_after", 0.2), ("person_weights", (1.0, 2.0))])
+def test_options_of_persons_need_persons_but_earlier_runs_that_have_them_are_read(flag, value):
+    with pytest.raises(OptionError, match=f"^{flag}: given without persons; .*Add --persons, or omit --"):
+        TrainConfig.of(engine="torch", **{flag: value})
+    content = json.loads(TrainConfig.of(engine="torch", lr=0.5).to_json())
+    content["loss"][flag] = value
+    assert TrainConfig.from_json(json.dumps(content)) == TrainConfig.of(engine="torch", lr=0.5)
+    content["network"]["persons"] = True
+    assert TrainConfig.from_json(json.dumps(content)).value(flag) == value
 
 
 def test_another_model_after_one_with_queries_has_no_heads_of_persons_unless_they_are_given():

@@ -120,10 +120,10 @@ def test_an_empty_split_is_an_error_to_everybody_who_uses_it(rec, tmp_path):
         ({"names": iter(())}, "names: leaves no sample"),
         ({"where": lambda name: name == "nobody"}, "where: leaves no sample of .* which have names such as '0001'"),
         ({"names": ["0001"], "where": lambda name: name != "0001"}, "where: leaves no sample"),
-        ({"limit": 1, "drop_last": True}, "batch_size: 2, where 1 sample and drop_last leave no full batch; .* Pass 1"),
+        ({"limit": 1, "drop_last": True}, "batch_size: 2, where 1 sample leaves no full batch; .* Pass 1"),
         (
             {"rank": 0, "world_size": 3, "drop_last": True},
-            "2, where 5 samples for 3 ranks and .* Pass 1 or less",
+            "2, where 5 samples for 3 ranks leave .* on each rank, .* Pass 1 or less",
         ),
         ({"rank": 0, "world_size": 6, "drop_last": True}, "Start at most 5 processes; in Python pass drop_last=False"),
     ],
@@ -159,7 +159,10 @@ def test_training_says_which_option_leaves_nothing(rec, source, tmp_path):
     for changed, says in (
         ({"val_split": "test"}, r"split test: no images; .* another --train-split or --val-split"),
         ({"train_split": "test"}, r"split test: no images"),
-        ({"batch_size": 64}, r"batch_size: 64, where 5 samples and drop_last leave no full batch.* Pass 5 or less"),
+        (
+            {"batch_size": 64},
+            r"batch_size: 64, where 5 samples leave no full batch; .*batch, as smaller .*\. Pass a --batch-size",
+        ),
     ):
         with pytest.raises(OptionError, match=says):
             Feed(config.changed(**changed))

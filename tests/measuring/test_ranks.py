@@ -87,7 +87,7 @@ def test_bytes_come_from_the_store_of_an_address(small, tmp_path):
     [
         ({"ranks": ()}, "ranks: none"),
         ({"ranks": (0,)}, "ranks: 0"),
-        ({"ranks": (64,)}, "samples for 64 ranks and drop_last leave no full batch"),
+        ({"ranks": (64,)}, "samples for 64 ranks leave no full batch"),
         ({"threads": 0}, "threads: 0"),
         ({"runs": 0}, "runs: 0"),
         ({"seconds": 0}, "seconds: 0; expected a number above 0"),

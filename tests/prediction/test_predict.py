@@ -333,7 +333,7 @@ def test_wrong_arguments(photos, packed, tmp_path):
         Options(on_error="ignore")
     with pytest.raises(OptionError, match="exif: 'turned'"):
         Options(exif="turned")
-    with pytest.raises(OptionError, match="keep: and overwrite"):
+    with pytest.raises(OptionError, match="keep: given with --overwrite"):
         Options(keep=True, overwrite=True)
     with pytest.raises(OutputError, match="cannot be created"):
         predict_photos(around(), [photos["colour"]], photos["gray"] / "out", MHP_V1, SMALL)

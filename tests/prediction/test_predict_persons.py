@@ -53,6 +53,7 @@ def test_the_files_are_what_mhp_score_reads(packed, tmp_path):
     out = tmp_path / "pred"
     done = predict_split(halves(), packed, "train", out, None, replace(PERSONS, overlay=True))
     assert len(done.labels) == 5 and done.labels[0] == out / "global_seg/0001.png"
+    assert done.persons == 10
     found = score(packed, out, "train")
     assert found.form == "official" and found.persons is not None and found.confusion is not None
     assert found.persons.predictions == 10
@@ -61,7 +62,7 @@ def test_the_files_are_what_mhp_score_reads(packed, tmp_path):
     assert [person for person, _ in listed["0001"]] == [1, 2]
     assert all(0 < value < 0.9 for _, value in listed["0001"])
     assert (out / "pictures/0001.jpg").stat().st_size > 0
-    predict_split(around(), packed, "train", tmp_path / "plain", None, SMALL)
+    assert predict_split(around(), packed, "train", tmp_path / "plain", None, SMALL).persons is None
     for name in listed:
         labels = (tmp_path / f"plain/{name}.png").read_bytes()
         assert (out / f"global_seg/{name}.png").read_bytes() == labels
@@ -70,14 +71,14 @@ def test_the_files_are_what_mhp_score_reads(packed, tmp_path):
 def test_nothing_else_is_replaced(packed, tmp_path):
     predict_split(halves(), packed, "train", tmp_path, ["0001"], PERSONS)
     before = (tmp_path / "results.txt").read_bytes()
-    with pytest.raises(OutputError, match="already exists"):
+    with pytest.raises(OutputError, match=r"already exists\. Pass --overwrite to replace all files, or choose another"):
         predict_split(halves(), packed, "train", tmp_path, ["0002"], PERSONS)
     predict_split(halves(), packed, "train", tmp_path, ["0001"], replace(PERSONS, overwrite=True))
     assert (tmp_path / "results.txt").read_bytes() == before
     (tmp_path / "results.txt").write_text("my notes\n")
     with pytest.raises(OutputError, match=r"results\.txt"):
         predict_split(halves(), packed, "train", tmp_path, ["0001"], replace(PERSONS, overwrite=True))
-    with pytest.raises(OptionError, match="keep: not supported with persons"):
+    with pytest.raises(OptionError, match=r"keep: not supported with --persons.* Pass --overwrite instead"):
         Options(keep=True, persons=True)
 
 

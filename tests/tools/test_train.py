@@ -118,6 +118,38 @@ def test_a_run_from_beginning_to_end(hooks, rec):
     assert again.exit_code == 3 and "--resume" in again.output
 
 
+def test_weights_of_a_run_bring_its_network_unless_another_is_given(hooks, rec, monkeypatch):
+    assert invoke(f"{small(rec)} --model psp --backbone resnet18 --aux --save-dir run").exit_code == 0
+    weights = checkpoint.best(Path("run")).weights
+
+    def network(text):
+        config, out, more = parsed(monkeypatch, f"--data {rec} --engine mxnet --crop-size 480 {text}")
+        assert more["weights"] in ("run", str(weights), None)
+        return config.network.model, config.network.backbone, config.network.aux, str(out)
+
+    for given in ("run", weights):
+        assert network(f"--weights {given}") == ("psp", "resnet18", True, "runs/mhp/psp/resnet18")
+    assert network("--weights run --no-aux --backbone resnet34") == ("psp", "resnet34", False, "runs/mhp/psp/resnet34")
+    assert network("--weights run --model icnet") == ("icnet", "resnet50", False, "runs/mhp/icnet/resnet50")
+    assert network("") == ("icnet", "resnet50", False, "runs/mhp/icnet/resnet50")
+    weights.with_suffix(".json").write_text("damaged")
+    assert network(f"--weights {weights}")[:2] == ("icnet", "resnet50"), "bare weights do not describe themselves"
+
+
+def test_without_validation_there_is_no_best(hooks, rec):
+    result = invoke(f"{small(rec)} --no-val --save-dir run")
+    assert re.search(
+        r"^run: last run/epoch_0000\.params, no best checkpoint without a validation$", result.output, re.M
+    )
+
+
+def test_a_flag_with_too_few_numbers_says_how_many(rec):
+    for flag, count, example in (("--person-weights", 2, "20.0 0.5"), ("--branch-weights", 3, "0.4 0.4 1.0")):
+        result = invoke(f"--data {rec} {flag} {'1 ' * (count - 1)} --epochs 1")
+        said = f"'{flag}': '--epochs' is not a number; expected {count} numbers, such as {example}."
+        assert result.exit_code == 2 and said in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_with_its_status_and_resume_needs_no_other_flag(hooks, rec, number, status):
     hooks["before_step"] = lambda count, _: os.kill(os.getpid(), number) if count == 1 else None
@@ -151,7 +183,7 @@ def test_auto_resume_starts_a_run_resumes_it_and_survives_an_end_before_the_firs
     other = invoke(f"{command} --lr 0.5")
     assert other.exit_code == 2 and "--lr: 0.5; expected 0.001" in other.output
     both = invoke("--auto-resume --resume run")
-    assert both.exit_code == 2 and "--auto-resume: conflicts with resume" in both.output
+    assert both.exit_code == 2 and "--auto-resume: conflicts with --resume" in both.output
 
 
 @NEEDS_OBSTORE

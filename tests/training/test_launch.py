@@ -18,6 +18,7 @@ from folder import write_folder
 from places import SUPPORT
 
 import mhpdata
+import mhpmodels.engines.engine
 from mhpdata.errors import EngineError, OptionError
 from mhpmodels.config import TrainConfig
 from mhpmodels.training import launch
@@ -34,18 +35,19 @@ TINY = "--engine torch --model torch_ranks:small --base-size 48 --crop-size 32 -
 def executed(monkeypatch):
     calls = []
     monkeypatch.setattr(launch.os, "execv", lambda path, arguments: calls.append((path, arguments)))
+    monkeypatch.setattr(launch, "check_installed", lambda name: None)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     return calls
 
 
 def test_a_process_for_each_context(executed, monkeypatch):
-    launch.launch_ranks(TrainConfig.of(engine="torch", ngpus=8), "mhptools.train", ["--ngpus", "8"])
+    launch.launch_ranks(TrainConfig.of(engine="torch", contexts=8), "mhptools.train", ["--x", "8"])
     ((path, arguments),) = executed
     assert path == arguments[0] == sys.executable
     assert arguments[1:5] == ["-m", "mhpmodels.engines.torch.torchrun", "--limit", "720"]
     assert arguments[5:7] == ["--standalone", "--nproc-per-node=8"]
-    assert arguments[7:] == ["-m", "mhptools.train", "--ngpus", "8"]
+    assert arguments[7:] == ["-m", "mhptools.train", "--x", "8"]
     assert os.environ["OMP_NUM_THREADS"] == "3"
     monkeypatch.delenv("OMP_NUM_THREADS")
     launch.launch_ranks(TrainConfig.of(engine="torch", contexts=2), "mhptools.train", [])
@@ -58,6 +60,24 @@ def test_not_where_one_will_do_or_torchrun_has_done_it(executed, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "0")
     launch.launch_ranks(TrainConfig.of(engine="torch", ngpus=8), "mhptools.train", [])
     assert not executed
+
+
+def test_missing_gpus_are_one_error_before_processes_start(executed, monkeypatch):
+    torch = pytest.importorskip("torch", reason="torch is not installed here; environment A has it")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    with pytest.raises(EngineError, match=r"^GPU: torch \S+ sees 3; expected at least 8\. .*, or --ngpus 3\."):
+        launch.launch_ranks(TrainConfig.of(engine="torch", ngpus=8), "mhptools.train", ["--ngpus", "8"])
+    assert not executed
+    launch.launch_ranks(TrainConfig.of(engine="torch", ngpus=3, batch_size=3), "mhptools.train", ["--ngpus", "3"])
+    assert executed
+
+
+def test_torch_that_is_missing_is_an_error_before_processes_start(monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setattr(mhpmodels.engines.engine, "find_spec", lambda name: None)
+    with pytest.raises(EngineError, match=r"engine torch: torch .*not installed"):
+        launch.launch_ranks(TrainConfig.of(engine="torch", contexts=2), "mhptools.train", [])
 
 
 # --- several machines

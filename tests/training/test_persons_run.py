@@ -15,6 +15,7 @@ import torch
 from mhpmodels.config import TrainConfig
 from mhpmodels.evaluation.evaluate import evaluate
 from mhpmodels.files import checkpoint
+from mhpmodels.files.checkpoint import Position
 from mhpmodels.persons import grouping
 from mhpmodels.persons.masks import FIGURES
 from mhpmodels.prediction.options import Options
@@ -75,6 +76,43 @@ def test_heads_train_in_the_second_stage_only(run):
     header = (run.folder / EPOCHS).read_text().splitlines()[0]
     assert header.endswith("AP^p_vol,AP^p at .5,PCP at .5,mask AP at .5,PQ,right number")
     assert checkpoint.read(run.folder).score["AP^p_vol"] == rows[-1].persons[0]
+
+
+def test_the_log_says_when_the_heads_begin_and_the_best_is_one_after_it(run):
+    log = (run.folder / "train.log").read_text()
+    begin = log.index("Epoch 2: from here on, the heads of persons train")
+    assert log.index("Epoch 1 done") < begin < log.index("Epoch 2 iteration 0001")
+    assert [c.persons_trained for c in checkpoint.listing(run.folder)] == [False, False, True, True]
+    assert checkpoint.best(run.folder).weights == run.best
+    assert run.best.name.startswith(("epoch_0002", "epoch_0003"))
+
+
+def test_before_the_heads_train_the_best_is_any_and_its_persons_come_with_a_warning(rec, run, tmp_path, caplog):
+    for one in checkpoint.listing(run.folder)[:2]:
+        for file in run.folder.glob(f"{one.weights.stem}.*"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    first, second = checkpoint.listing(tmp_path)
+    assert checkpoint.best(tmp_path).weights == (second if second.miou > first.miou else first).weights
+    for folder, warned in ((run.folder, False), (tmp_path, True)):
+        engine = open_trained(folder, {})
+        inference_of(engine, ())
+        assert "heads of persons" not in caplog.text
+        inference_of(engine, (), persons=True)
+        engine.close()
+        assert ("saved before its run trained the heads of persons" in caplog.text) == warned
+
+
+def test_whether_a_checkpoint_within_an_epoch_has_trained_heads(run):
+    last = checkpoint.read(run.folder)  # 4 epochs of 3 steps; the heads train from step 6, or from step 2
+    for epoch, iteration, after, trained in (
+        (2, 0, 0.5, False),
+        (2, 1, 0.5, True),
+        (0, 2, 0.15, False),
+        (0, 3, 0.15, True),
+    ):
+        at = Position(epoch, iteration, 3 * epoch + iteration)
+        one = replace(last, position=at, config=last.config.changed(persons_after=after))
+        assert one.persons_trained == trained
 
 
 def test_an_interrupted_run_goes_on_in_the_second_stage(rec, run, tmp_path):

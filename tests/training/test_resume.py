@@ -60,11 +60,15 @@ def test_a_checkpoint_of_mhp_0_1_at_the_end_of_an_epoch_continues_exactly(config
     check_equal(run(config, tmp_path / "run", resume=stopped.last), whole)
 
 
-def test_a_signal_in_a_validation_saves_the_epoch(config, whole, tmp_path):
+def test_a_signal_in_a_validation_saves_the_epoch(config, whole, tmp_path, caplog):
+    caplog.set_level("INFO", "mhpmodels")
     config = config.changed(test_batch_size=1)
     stopped = run(config, tmp_path / "run", before_predict=send(signal.SIGINT, 0))
     assert stopped.last.name == "epoch_0000_iteration_0004.params"
     check_equal(run(config, tmp_path / "run", resume=tmp_path / "run"), whole)
+    done = [text for text in caplog.messages if " done" in text]
+    assert done[0] == "Epoch 0 done, resumed after its last step"
+    assert len(done) == 3 and all(" images/s, " in text for text in done[1:])
 
 
 def test_a_signal_while_an_epoch_is_saved_needs_no_other_checkpoint(config, whole, tmp_path, caplog):
@@ -96,8 +100,10 @@ def test_a_run_killed_before_its_first_checkpoint_is_not_overwritten(config, tmp
 
     with pytest.raises(EngineError):
         run(config, tmp_path / "run", before_step=fail)
-    with pytest.raises(OutputError, match="without a checkpoint"):
+    with pytest.raises(OutputError, match=r"without a checkpoint\. Add --auto-resume to start it from the beginning"):
         run(config, tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"no complete checkpoint; .*run its first mhp train command again, with"):
+        run(config, tmp_path / "run", resume=tmp_path / "run")
 
 
 def test_a_second_signal_ends_at_once(config, tmp_path):
@@ -163,9 +169,12 @@ def test_a_run_goes_on_in_another_folder_from_any_checkpoint(config, whole, tmp_
     assert [row.step for row in read_steps(branch.folder)] == list(range(STEPS, 3 * STEPS))
 
 
-def test_a_finished_run_that_is_resumed_stays_as_it_is(config, whole, tmp_path):
-    run(config, tmp_path / "run")
+def test_a_finished_run_that_is_resumed_says_so_and_stays_as_it_is(config, whole, tmp_path, caplog):
+    done = run(config, tmp_path / "run")
+    caplog.set_level("INFO", "mhpmodels")
     check_equal(run(config, tmp_path / "run", resume=tmp_path / "run"), whole)
+    said = f"Resumed from {done.last} after the last of its 3 epochs: the run has ended. To train longer, start a new"
+    assert said in caplog.text
 
 
 def test_a_resumed_run_keeps_its_recipe_but_may_change_where_it_runs(config, tmp_path):

@@ -9,7 +9,8 @@ ROOM_OF_MHP = re.compile(r"^((?:mhpdata|mhpmodels|tools)/(?:\w+/)?) {2,}\S")
 
 def drawing() -> dict[str, list[str]]:
     """Return the file names of each room, in order, without suffix: storage/shards/file is shards/file of storage."""
-    text = (ROOT / "docs/design.md").read_text(encoding="utf-8").split("Each room, in this order")[1].split("```")[1].removeprefix("text")
+    page = (ROOT / "docs/design.md").read_text(encoding="utf-8")
+    text = page.split("Each room, in this order")[1].split("```text")[1].split("```")[0]
     rooms: dict[str, list[str]] = {}
     for line in text.splitlines():
         if room := ROOM_OF_MHP.match(line):

@@ -164,13 +164,18 @@ def _number(name: str, default: int) -> int:
 
 
 def _find_device(local: int) -> torch.device:
+    check_gpus(local + 1)
+    torch.cuda.set_device(local)
+    return torch.device("cuda", local)
+
+
+def check_gpus(count: int) -> None:
+    """Raise EngineError unless this machine has ``count`` GPUs that torch can use."""
     seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if local >= seen:
+    if seen < count:
         fewer = f", or --ngpus {seen}" if seen else ""
         remedy = (
             f"Pass --ngpus 0 for the CPU{fewer}. If the machine has more GPUs, install torch for its CUDA version "
             "(pytorch.org/get-started)."
         )
-        raise EngineError("GPU", f"torch {torch.__version__} sees {seen}", f"at least {local + 1}", remedy)
-    torch.cuda.set_device(local)
-    return torch.device("cuda", local)
+        raise EngineError("GPU", f"torch {torch.__version__} sees {seen}", f"at least {count}", remedy)
