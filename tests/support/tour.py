@@ -115,8 +115,8 @@ annotations. Predictions of other programs are scored in the same way.
 from mhpmodels.prediction.options import Options
 from mhpmodels.prediction.predict import predict_split
 from mhpmodels.prediction.trained import inference_of, open_trained
-from mhpmodels.scoring.score import score
 from mhpmodels.scoring.report import table
+from mhpmodels.scoring.score import score
 
 network = open_trained("tour/run", {"ngpus": 0}, len(manifest.classes))
 inference = inference_of(network, manifest.flip_pairs)
