@@ -20,8 +20,9 @@ SCHEMES = ("s3", "gs", "http", "https")
 """Schemes that mhp reads packed folders from."""
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):/"
 _BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-_HOST = r"([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+_HOST = r"(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
 """Patterns, which are compiled on first use: every command imports this module."""
+_PORTS = range(1, 65536)
 _FORM = "s3://bucket/prefix, gs://bucket/prefix or https://host/prefix"
 
 
@@ -104,12 +105,14 @@ def parse_address(name: str, value: str | os.PathLike[str] | Address) -> Address
         raise OptionError(name, found, _FORM, remedy)
     place, _, key = rest[1:].partition("/")
     _refuse_secrets(name, scheme, rest)
-    if re.fullmatch(_HOST if scheme.startswith("http") else _BUCKET, place) is None:
-        what = "host" if scheme.startswith("http") else "bucket"
+    web = scheme.startswith("http")
+    named = re.fullmatch(_HOST if web else _BUCKET, place)
+    if named is None or (web and int(named[1] or 1) not in _PORTS):
+        what = "host" if web else "bucket"
         raise OptionError(
             name, f"an address with an invalid name of a {what}", _FORM, f"Correct the name of the {what}."
         )
-    key = (unquote(key) if scheme.startswith("http") else key).strip("/")
+    key = (unquote(key) if web else key).strip("/")
     if any(part in ("", ".", "..") for part in key.split("/")) and key:
         found = "an address with an empty part, . or .. in its prefix"
         raise OptionError(name, found, _FORM, "Pass the address without it.")

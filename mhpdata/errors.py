@@ -16,7 +16,8 @@
      │    │    └── ShardChangedError   a shard replaced or modified after it was opened
      │    └── RecordError              one record in a shard
      ├── RemoteError (OSError)         an object store or web server does not answer, or refuses
-     │    └── NoObjectError            an object that does not exist
+     │    ├── NoObjectError            an object that does not exist
+     │    └── NoBucketError            a bucket that does not exist
      ├── OutputError (OSError)         output cannot be written: disk full, no permission, path in use
      ├── OptionError (ValueError)      an invalid argument
      ├── MissingError (ImportError)    an optional library is not installed
@@ -244,6 +245,10 @@ class NoObjectError(RemoteError, FileNotFoundError):
     """An object does not exist."""
 
 
+class NoBucketError(RemoteError):
+    """A bucket does not exist."""
+
+
 class OutputError(MhpError, OSError):
     """The output cannot be written."""
 
@@ -302,9 +307,10 @@ def is_outside(error: BaseException) -> bool:
     """Return whether an operation failed for a reason outside the data: exit status 3, not 1.
 
     Such reasons are what the system refuses (permission, a failing or full disk, too many open files), output paths in
-    use, a missing library, and a framework that cannot be used here.
+    use, a missing library, and a framework that cannot be used here. A missing object is like a missing file, which
+    describes the data.
     """
-    if isinstance(error, _OUTSIDE):
+    if isinstance(error, _OUTSIDE) and not isinstance(error, NoObjectError):
         return True
     if isinstance(error, OSError):
         return error.errno not in _OF_THE_DATA

@@ -16,8 +16,8 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from mhpdata.address import parse_address
-from mhpdata.errors import OptionError
+from mhpdata.address import Address, parse_address
+from mhpdata.errors import MhpError, NoBucketError, NoObjectError, OptionError
 from mhpdata.options import LOCAL_ONLY
 
 
@@ -78,10 +78,10 @@ FILE = PathText(there=True, is_kind=stat.S_ISREG)
 """A file that the command reads."""
 
 
-def leads_nowhere(context: click.Context) -> bool:
+def leads_nowhere(context: click.Context, error: MhpError) -> bool:
     """Return whether an input path of the command is missing, or a file instead of a folder, or the reverse.
 
-    In that case the argument is wrong; no data are damaged.
+    In that case the argument is wrong; no data are damaged. For an address, the error of the command tells.
     """
     for option in context.command.params:
         name = option.name or ""
@@ -89,7 +89,10 @@ def leads_nowhere(context: click.Context) -> bool:
         if given and isinstance(option.type, PathText) and option.type.there:
             value = context.params.get(name)
             for path in value if isinstance(value, tuple) else [value] * (value is not None):
-                if parse_address(name, path) is not None:
+                address = parse_address(name, path)
+                if address is not None:
+                    if _is_nothing_at(address, error):
+                        return True
                     continue
                 try:
                     mode = Path(path).stat().st_mode
@@ -100,3 +103,14 @@ def leads_nowhere(context: click.Context) -> bool:
                 except OSError:  # it may exist
                     continue
     return False
+
+
+def _is_nothing_at(address: Address, error: MhpError) -> bool:
+    """Return whether an error says that nothing has an address: no manifest, no file of a download, or no bucket."""
+    from mhpdata.storage.manifest import NAME
+
+    if isinstance(error, NoBucketError):
+        return error.place == f"{address.scheme}://{address.store}"
+    if isinstance(error.__cause__, NoObjectError):
+        return error.place == str(address / NAME)
+    return error.place == str(address) and getattr(error, "fault", None) == ("missing",)

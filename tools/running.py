@@ -133,7 +133,7 @@ class Command(Ended):
             usage.exit_code = OUTSIDE if is_outside(error) else USAGE
             raise usage from error
         except MhpError as error:
-            raise _PassedError(USAGE if leads_nowhere(ctx) else None, self._again(ctx)) from error
+            raise _PassedError(USAGE if leads_nowhere(ctx, error) else None, self._again(ctx)) from error
         except (Exception, KeyboardInterrupt) as error:
             if isinstance(error, EOFError | OSError) or _is_interrupt(error):
                 raise _PassedError(advice=self._again(ctx)) from error

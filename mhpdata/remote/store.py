@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from mhpdata.address import Address
 from mhpdata.errors import MissingError, RemoteError
 from mhpdata.processes.task import Result
-from mhpdata.remote.failures import Failure
+from mhpdata.remote.failures import Failure, is_of_client
+from mhpdata.remote.variables import s3_endpoint
 
 PATIENCE_S, FIRST_S = 180.0, 10.0
 SILENCE_S = 20
@@ -168,7 +169,9 @@ def attempt(
             result = once(client, store)
         except (OtherVersionError, ExistsError, RemoteError):
             raise
-        except Exception as error:
+        except BaseException as error:
+            if not is_of_client(error):
+                raise
             failure = Failure(error)
         else:
             _state.answered.add(place)
@@ -177,9 +180,10 @@ def attempt(
         seconds = time.monotonic() - begun
         known = place in _state.answered
         settled = not failure.passing or (failure.keyless and not known)
-        if settled or seconds > (PATIENCE_S if known else FIRST_S) or stop():
+        left = (PATIENCE_S if known else FIRST_S) - seconds
+        if settled or left <= 0 or stop():
             raise failure.error(address, tries, seconds, verb) from None  # the client's text may hold a signature
-        time.sleep(_PAUSES_S[min(tries, len(_PAUSES_S)) - 1])
+        time.sleep(min(_PAUSES_S[min(tries, len(_PAUSES_S)) - 1], left))
 
 
 class _ShortError(Exception):
@@ -219,17 +223,19 @@ def _client(address: Address) -> tuple[Any, Any]:
         _state.used = True
         place = address.scheme, address.store
         if place not in _state.stores:
+            endpoint = s3_endpoint() if address.scheme == "s3" else None
             try:
-                _state.stores[place] = _open(*place)
-            except Exception as error:
-                raise Failure(error).error(address, 1, 0) from None
+                _state.stores[place] = _open(*place, endpoint)
+            except BaseException as error:
+                if not is_of_client(error):
+                    raise
+                raise Failure(error, opening=True).error(address, 1, 0) from None
         return client, _state.stores[place]
 
 
-def _open(scheme: str, place: str) -> Any:
+def _open(scheme: str, place: str, endpoint: str | None) -> Any:
     stores = importlib.import_module("obstore.store")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL", "") or os.environ.get("AWS_ENDPOINT", "")
-    plain = scheme == "http" or (scheme == "s3" and endpoint.startswith("http://"))
+    plain = scheme == "http" or (endpoint is not None and endpoint.lower().startswith("http://"))
     options = {
         "timeout": f"{_LONGEST_S}s",
         "read_timeout": f"{SILENCE_S}s",
@@ -239,4 +245,6 @@ def _open(scheme: str, place: str) -> Any:
     more: dict[str, Any] = {"client_options": options, "retry_config": {"max_retries": 1}}
     if scheme in ("http", "https"):
         return stores.HTTPStore(f"{scheme}://{place}", **more)
+    if endpoint is not None:
+        more["endpoint"] = endpoint
     return stores.S3Store(place, **more) if scheme == "s3" else stores.GCSStore(place, **more)

@@ -48,6 +48,8 @@ def test_paths_are_no_addresses(text):
         ("s3://-bucket/rec", "invalid name of a bucket"),
         ("http:///rec", "invalid name of a host"),
         ("http://host:port/rec", "invalid name of a host"),
+        ("http://host:99999/rec", "invalid name of a host"),
+        ("http://host:0/rec", "invalid name of a host"),
         ("s3://bucket/a/../b", "an empty part, . or .."),
         ("s3://bucket/a//b", "an empty part, . or .."),
         ("http://host/a/%2e%2e/b", "an empty part, . or .."),

@@ -13,7 +13,7 @@ from folder import tree, write_folder
 from stored import NEEDS_OBSTORE, hurry
 
 import mhpdata
-from mhpdata.errors import MhpError, OptionError, OutputError, RemoteError
+from mhpdata.errors import MhpError, NoBucketError, OptionError, OutputError, RemoteError
 from mhpdata.packing import run as packing
 from mhpdata.packing.tasks import plan
 from mhpdata.packing.tasks.assembly import merge_tasks
@@ -173,7 +173,7 @@ def test_missing_and_damaged_parts_are_found(source, whole, server):
     pack_task(source.root, OUT, "1/2", **WANTED)
     with pytest.raises(OutputError, match=r"lacks 2 of 5 parts.*Run --task 2/2 again"):
         merge_tasks(source.root, OUT, **WANTED)
-    with pytest.raises(OutputError, match="holds parts of a pack by tasks"):
+    with pytest.raises(OutputError, match="holds an unfinished pack by tasks"):
         mhpdata.pack(source.root, OUT, **WANTED)
     with pytest.raises(OutputError, match=r"other options.*all objects below s3://box/a b/rec/\.tasks/"):
         pack_task(source.root, OUT, "2/2", **{**WANTED, "size": 64})
@@ -187,6 +187,29 @@ def test_missing_and_damaged_parts_are_found(source, whole, server):
     pack_task(source.root, OUT, "2/2", **WANTED)
     merge_tasks(source.root, OUT, **WANTED)
     assert packed(server) == whole
+
+
+def test_a_task_without_a_block_leaves_the_number_of_tasks(source, server):
+    pack_task(source.root, OUT, "6/6", **WANTED)
+    with pytest.raises(OutputError, match=r"lacks 5 of 5 parts.*Run --task 1/6, .*--task 5/6 again"):
+        merge_tasks(source.root, OUT, **WANTED)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda root, out: mhpdata.pack(root, out, **WANTED),
+        lambda root, out: pack_task(root, out, "1/2", **WANTED),
+        lambda root, out: merge_tasks(root, out, **WANTED),
+        lambda root, out: mhpdata.pack(out, root.parent / "rec", **WANTED),
+    ],
+)
+def test_a_bucket_that_does_not_exist_is_named(source, server, tmp_path, call):
+    with pytest.raises(NoBucketError) as caught:
+        call(source.root, "s3://nobucket/rec")
+    assert str(caught.value).startswith(f"s3://nobucket: this bucket does not exist at {server.url}. ")
+    assert not (server.folder / "nobucket").exists()
+    assert not (tmp_path / "rec").exists()
 
 
 def test_a_pack_on_dask(source, whole, server):

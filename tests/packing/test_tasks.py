@@ -17,7 +17,7 @@ from fake_packs import WANTED, Source, convert, fake_conversion, killed_at, pack
 from folder import tree, write_folder
 
 import mhpdata
-from mhpdata.errors import FolderError, ImageError, MhpError, OutputError, SourceChangedError
+from mhpdata.errors import FolderError, ImageError, MhpError, OptionError, OutputError, SourceChangedError
 from mhpdata.options import FORMATS
 from mhpdata.packing import run as packing
 from mhpdata.packing.tasks import plan, work
@@ -210,7 +210,7 @@ def test_a_repeated_task_converts_nothing(source, tmp_path, monkeypatch):
 
 def test_missing_parts_name_their_tasks(source, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(OutputError, match=r"out: folder not found; expected the folder that tasks packed to"):
+    with pytest.raises(OptionError, match=r"out: folder .*/out not found; expected the folder that tasks packed to"):
         merge_tasks(source.root, out, **WANTED)
     assert not out.exists()
     out.mkdir()
@@ -222,6 +222,24 @@ def test_missing_parts_name_their_tasks(source, tmp_path):
     with pytest.raises(OutputError, match=found):
         merge_tasks(source.root, out, **WANTED)
     assert {path.name for path in out.iterdir()} == {".tasks"}
+
+
+def test_a_task_without_a_block_says_so_and_leaves_the_number_of_tasks(fast, tmp_path):
+    source, out = Source(tmp_path / "source", 4, random.Random(1)), tmp_path / "out"
+    done = pack_task(source.root, out, "3/3", **WANTED)
+    assert done.text().startswith(
+        "Task 3/3: nothing to convert, since there are fewer blocks of 64 images than tasks.\n"
+    )
+    with pytest.raises(OutputError, match=r"\.tasks: lacks 2 of 2 parts; .* Run --task 1/3, --task 2/3 again"):
+        merge_tasks(source.root, out, **WANTED)
+    note = json.loads((out / ".tasks/options.json").read_text())
+    for damaged in ("3", -1, None):
+        (out / ".tasks/options.json").write_text(json.dumps({**note, "tasks": damaged}))
+        with pytest.raises(OutputError, match=r"\.tasks: holds no part; .* Run the command with --task 1/N"):
+            merge_tasks(source.root, out, **WANTED)
+    for number in (1, 2):
+        assert "converted" in pack_task(source.root, out, f"{number}/3", **WANTED).text()
+    assert merge_tasks(source.root, out, **WANTED)
 
 
 def test_many_missing_tasks_are_not_all_named(fast, tmp_path):
@@ -313,7 +331,7 @@ def test_a_pack_in_one_process_leaves_parts_alone_unless_asked(source, whole, tm
     run_all(source.root, out, 2)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     with pytest.raises(
-        OutputError, match=r"out: holds parts of a pack by tasks; .* Pass --merge to complete it, --over"
+        OutputError, match=r"out: holds an unfinished pack by tasks; .* Pass --merge to complete it, --over"
     ):
         mhpdata.pack(source.root, out, **WANTED)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before

@@ -3,8 +3,8 @@
 import pytest
 
 from mhpdata.address import Address
-from mhpdata.errors import NoObjectError, RemoteError
-from mhpdata.remote.failures import Failure
+from mhpdata.errors import NoBucketError, NoObjectError, RemoteError
+from mhpdata.remote.failures import Failure, is_of_client
 
 ADDRESS = Address("https", "posts.example", "Credential/rec")
 AT = "Error performing GET https://posts.example/Credential/rec?X-Amz-Signature=S3CR3T in 3ms - "
@@ -15,6 +15,10 @@ class NotFoundError(Exception):
 
 
 class UnauthenticatedError(Exception):
+    pass
+
+
+class PanicException(BaseException):  # the name in obstore
     pass
 
 
@@ -57,3 +61,47 @@ def test_a_missing_object_is_an_error_of_its_own(error):
 @pytest.mark.parametrize("error", [UnauthenticatedError("x"), Exception("status code: 401 Unauthorized")])
 def test_refused_keys_have_a_remedy(error):
     assert "Set credentials" in Failure(error).error(ADDRESS, 1, 0).remedy
+
+
+S3 = Address("s3", "box", "rec/manifest.json")
+ASKED = "Error performing GET http://127.0.0.1:5000/box/rec/manifest.json?X-Amz-Signature=S3CR3T in 3ms - "
+
+
+def test_the_server_of_an_object_store_is_named():
+    error = Failure(Exception(f"{ASKED}error sending request kind: Connect")).error(S3, 8, 10.2)
+    assert error.found == "cannot be read (no connection after 8 tries in 10 s at http://127.0.0.1:5000)"
+    assert "AWS_ENDPOINT_URL" in error.remedy
+    for text in ("Error performing GET http://me:S3CR3T@host/box", "no address"):
+        assert " at " not in str(Failure(Exception(text)).error(S3, 1, 0))
+    assert " at " not in Failure(Exception(f"{AT}kind: Connect")).error(ADDRESS, 1, 0).found, "the address names it"
+
+
+def test_a_missing_bucket_is_no_missing_object():
+    failure = Failure(Exception(f"{ASKED}status code: 404 Not Found: <Code>NoSuchBucket</Code>"))
+    error = failure.error(S3, 1, 0)
+    assert type(error) is NoBucketError
+    assert str(error).startswith("s3://box: this bucket does not exist at http://127.0.0.1:5000. ")
+    assert not failure.passing
+    assert isinstance(failure.error(ADDRESS, 1, 0), NoObjectError), "a web server has no buckets"
+
+
+def test_settings_that_the_client_refuses_are_no_missing_object():
+    for error in (FileNotFoundError("no such file: key.json"), Exception('failed to parse "maybe" as boolean')):
+        failure = Failure(error, opening=True)
+        assert not failure.passing
+        found = failure.error(S3, 1, 0)
+        assert type(found) is RemoteError
+        assert found.found == "cannot be read (the client refuses its settings)"
+        assert "environment variables" in found.remedy
+    assert Failure(Exception("MissingCredential"), opening=True).keyless
+
+
+def test_a_panic_of_the_client_is_an_error_of_its_own_and_signals_are_not():
+    assert is_of_client(PanicException("x"))
+    assert is_of_client(ValueError("x"))
+    assert not is_of_client(KeyboardInterrupt())
+    failure = Failure(PanicException("called Result::unwrap() on http://S3CR3T"))
+    assert not failure.passing
+    found = failure.error(S3, 1, 0)
+    assert found.found == "cannot be read (the client stopped with an error of its own)"
+    assert "environment variables" in found.remedy

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import range_server
@@ -100,6 +101,37 @@ def test_a_missing_object_and_a_wrong_host_are_errors(root, monkeypatch):
         nobody = at(server)
     with pytest.raises(RemoteError, match="connection was refused"):
         look(nobody)
+
+
+@pytest.mark.parametrize(("answers", "seconds"), [(0, store.FIRST_S), (1, store.PATIENCE_S)])
+def test_the_last_try_begins_when_the_patience_is_over(monkeypatch, answers, seconds):
+    clock, address, calls = [0.0], Address("http", "127.0.0.1:9", "rec"), []
+    pauses = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda s: clock.__setitem__(0, clock[0] + s))
+    monkeypatch.setattr(store, "time", pauses)
+    monkeypatch.setattr(store, "_state", store._State())
+    monkeypatch.setattr(store, "_client", lambda _: (None, None))
+
+    def once(*_):
+        calls.append(clock[0])
+        if len(calls) > answers:
+            raise Exception("kind: Connect")
+
+    for _ in range(answers):
+        store.attempt(address, once)
+    with pytest.raises(RemoteError, match=rf"no connection after \d+ tries in {seconds:.0f} s"):
+        store.attempt(address, once)
+    assert clock[0] == calls[-1] == pytest.approx(seconds)
+
+
+def test_a_panic_of_the_client_is_an_error(monkeypatch):
+    """A value that mhp does not check, here the service for credentials, makes obstore panic."""
+    monkeypatch.setattr(store, "_state", store._State())
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "no address")
+    with pytest.raises(RemoteError, match="the client stopped with an error of its own") as caught:
+        look(Address("s3", "box", "rec"))
+    assert is_outside(caught.value)
 
 
 def test_another_version_is_not_mixed_in(root):

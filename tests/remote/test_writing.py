@@ -5,10 +5,11 @@ from bucket_server import bucket
 from stored import NEEDS_OBSTORE, hurry
 
 from mhpdata.address import Address
-from mhpdata.errors import NoObjectError, RemoteError
+from mhpdata.errors import NoBucketError, NoObjectError, RemoteError
 from mhpdata.remote import store, writing
+from mhpdata.remote.listing import list_level
 from mhpdata.remote.store import ExistsError, look, read_object
-from mhpdata.remote.writing import delete, look_if_there, put, put_file
+from mhpdata.remote.writing import delete, look_if_there, put, put_file, read_if_there
 
 pytestmark = NEEDS_OBSTORE
 
@@ -76,6 +77,15 @@ def test_a_service_that_keeps_failing_is_an_error_without_secrets(server, monkey
             call()
         assert "Secret" not in repr(caught.value.__context__)
     assert not isinstance(caught.value, NoObjectError)
+
+
+def test_a_bucket_that_does_not_exist_is_an_error_unlike_an_object(server):
+    other = Address("s3", "nobucket", "rec/one.json")
+    assert read_if_there(AT, 9) is None
+    for call in (lambda: put(other, b"one"), lambda: read_if_there(other, 9), lambda: list_level(other)):
+        with pytest.raises(NoBucketError, match=f"^s3://nobucket: this bucket does not exist at {server.url}"):
+            call()
+    assert server.count("PUT") == 1, "not tried again"
 
 
 def test_a_fork_may_not_write(server):

@@ -1,7 +1,8 @@
 """A small S3 service for tests: what range_server has, and PUT, multipart uploads, lists and deletion.
 
-Objects are files below the folder: bucket/key. Signatures are not checked. Faults (status 500) can be injected into
-writes, before or after the object was stored, as when an answer is lost.
+Objects are files below the folder: bucket/key. A bucket that does not exist is the error NoSuchBucket. Signatures are
+not checked. Faults (status 500) can be injected into writes, before or after the object was stored, as when an answer
+is lost.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class _BucketHandler(_Handler):
     def do_GET(self) -> None:  # noqa: N802
         if self._path() == self.owner.refuse_path:
             self._error(500, "InternalError")
+        elif not self._has_bucket():
+            return
         elif "list-type" in self._query():
             self._note()
             self._list()
@@ -76,7 +79,7 @@ class _BucketHandler(_Handler):
     def do_PUT(self) -> None:  # noqa: N802
         self._note()
         data, query, path = self._body(), self._query(), self._path()
-        if self._fails("refuse"):
+        if self._fails("refuse") or not self._has_bucket():
             return
         if "partNumber" in query:
             self.owner.uploads[query["uploadId"]][int(query["partNumber"])] = data
@@ -93,7 +96,7 @@ class _BucketHandler(_Handler):
     def do_POST(self) -> None:  # noqa: N802
         self._note()
         body, query, path = self._body(), self._query(), self._path()
-        if self._fails("refuse"):
+        if self._fails("refuse") or not self._has_bucket():
             return
         if "uploads" in query:
             upload = f"upload-{len(self.owner.requests)}"
@@ -163,6 +166,13 @@ class _BucketHandler(_Handler):
         file = self.owner.folder / path[1:]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
+
+    def _has_bucket(self) -> bool:
+        """Return whether the bucket exists; if not, answer so."""
+        exists = (self.owner.folder / self._path().split("/")[1]).is_dir()
+        if not exists:
+            self._error(404, "NoSuchBucket")
+        return exists
 
     def _fails(self, kind: str) -> bool:
         with self.owner._lock:

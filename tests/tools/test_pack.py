@@ -60,6 +60,12 @@ def test_a_missing_task_is_no_wrong_data(source, tmp_path):
     assert missing.exit_code == 3 and "holds no part" in missing.output
 
 
+def test_a_merge_of_a_folder_that_does_not_exist_is_a_wrong_argument(source, tmp_path):
+    refused = run("--src", source, "--out", tmp_path / "nowhere", "--merge")
+    assert refused.exit_code == 2 and f"--out: folder {tmp_path}/nowhere not found" in refused.output
+    assert not (tmp_path / "nowhere").exists()
+
+
 @pytest.mark.parametrize("flags", [
     ("--task", "1/2", "--merge"), ("--task", "1/2", "--dry-run"), ("--merge", "--dry-run"),
     ("--merge", "--overwrite"), ("--task", "1/2", "--overwrite"), ("--dask", "local", "--task", "1/2"),

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 import pytest
+from bucket_server import bucket
 from click.testing import CliRunner
+from stored import NEEDS_OBSTORE
 
 import mhpdata
 from mhpdata.errors import OptionError, UnreadableError
@@ -175,6 +177,30 @@ def test_a_folder_in_place_of_a_photo_is_a_wrong_argument(home):
     assert CliRunner().invoke(main, ["photos"]).exit_code == 2
     Path("1.jpg").touch()
     assert CliRunner().invoke(main, ["1.jpg"]).exit_code == 3
+
+
+@NEEDS_OBSTORE
+def test_the_status_of_an_address_is_that_of_a_path(home, monkeypatch):
+    """Nothing at an address is a wrong argument, another or a damaged dataset is wrong data, an output is neither."""
+    synthesize("buckets/box/data", images=4, seed=0, scale=0.05, workers=1)
+    mhpdata.pack("buckets/box/data", "buckets/box/rec", size=32)
+    shard = next(Path("buckets/box/rec").glob("val-*.rec"))
+    with bucket(Path("buckets"), monkeypatch):
+
+        def status(main, *arguments):
+            found = CliRunner().invoke(main, arguments)
+            assert "Traceback" not in found.stderr
+            return found.exit_code
+
+        assert status(verify.main, "s3://box/rec") == 0
+        assert status(verify.main, "s3://box/nowhere") == 2
+        assert status(verify.main, "s3://nobucket/rec") == 2
+        assert status(pack.main, "--src", "s3://box/nowhere", "--out", "x") == 2
+        assert status(pack.main, "--src", "s3://nobucket/data", "--out", "x") == 2
+        assert status(pack.main, "--src", "s3://box/rec", "--out", "x") == 1
+        assert status(pack.main, "--src", "s3://box/data", "--out", "s3://nobucket/rec") == 3
+        shard.unlink()
+        assert status(verify.main, "s3://box/rec") == status(verify.main, "buckets/box/rec") == 1
 
 
 def test_a_default_that_leads_nowhere_is_not_what_is_wrong(home):

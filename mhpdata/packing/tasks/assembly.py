@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from mhpdata.address import parse_address
-from mhpdata.errors import OutputError
+from mhpdata.errors import OptionError, OutputError
 from mhpdata.options import Folder, check_path
 from mhpdata.packing.convert import Converted, Refused
 from mhpdata.packing.cuts import cut_shards
@@ -54,11 +54,11 @@ def merge_tasks(src: str | Folder, out: str | Folder, **choices: Unpack[Choices]
     Raises:
         OutputError: Parts are missing, or were made with other options or libraries; or ``out`` cannot be written.
         SourceError: The download has changed since the tasks, or is damaged or incomplete.
-        OptionError: An argument is invalid.
+        OptionError: An argument is invalid, or ``out`` is a path that does not exist.
     """
     if parse_address("out", out) is None and not check_path("out", out).is_dir():  # type: ignore[arg-type]  # a path
         remedy = "Pass the --out of the tasks, or run these first, such as --task 1/8 to --task 8/8."
-        raise OutputError(out, "folder not found", "the folder that tasks packed to", remedy)
+        raise OptionError("out", f"folder {out} not found", "the folder that tasks packed to", remedy)
     with open_run(src, out, choices) as run:
         manifest = run.already_done()
         if manifest is None:

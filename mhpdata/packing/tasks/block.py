@@ -72,5 +72,5 @@ def _open(job: Job) -> tuple[Run, Parts]:
             cv2.setNumThreads(1)  # a worker has as many threads of its own as it may use
             with open_run(job.src, job.out, job.choices, lock=False) as run:
                 _opened.clear()
-                _opened[job.ticket] = run, begin_parts(run)
+                _opened[job.ticket] = run, begin_parts(run, job.blocks)
         return _opened[job.ticket]

@@ -95,10 +95,11 @@ def rerun(blocks: Iterable[Block], count: int) -> str:
 
 
 def _raise_missing(parts: Parts, missing: list[Block], total: int, count: int) -> None:
-    if len(missing) == total:
+    count = parts.tasks() if len(missing) == total else count
+    if not count:
         remedy = "Run the command with --task 1/N, --task 2/N to --task N/N for a number N, then with --merge."
         raise OutputError(parts.place, "holds no part", "the parts of all tasks", remedy)
-    found = f"lacks {len(missing)} of {total} parts"
+    found = f"lacks {len(missing)} of {counted(total, 'part')}"
     raise OutputError(parts.place, found, "the parts of all tasks", rerun(missing, count))
 
 

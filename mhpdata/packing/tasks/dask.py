@@ -64,8 +64,8 @@ def pack_dask(src: str | Folder, out: str | Folder, address: str, **choices: Unp
     with open_run(src, out, choices, lock=False) as run:
         if (manifest := run.already_done()) is not None:
             return manifest
-        begin_parts(run)
         blocks = blocks_of(len(run.source.entries))
+        begin_parts(run, len(blocks))
         there: Choices = {**choices, "workers": 1, "progress": False}
         job = Job(uuid.uuid4().hex, src, out, there, len(blocks))
         progress = choices.get("progress", False)

@@ -44,12 +44,12 @@ class LocalParts(Parts):
         super().__init__(out / PARTS, options, maker)
         self.folder = out / PARTS
 
-    def begin(self) -> None:
+    def begin(self, tasks: int = 0) -> None:
         """See Parts; create the folder."""
         self.folder.mkdir(exist_ok=True)
         if not is_folder(self.folder):
             raise in_the_way(self.folder, ADVICE)
-        super().begin()
+        super().begin(tasks)
 
     def is_there(self) -> bool:
         """See Parts."""

@@ -3,7 +3,8 @@
 ::
 
     rec/.tasks/                                  exists until the parts are merged
-      options.json                               options and libraries of the pack; tasks with others are refused
+      options.json                               options and libraries of the pack; tasks with others are refused;
+                                                 and the number of tasks, for errors
       part-000003-0123456789abcdef.bin           records of block 3; its name has the first digits of its SHA-256
       part-000003.json                           note on the block (mhpdata.packing.tasks.note), written last
 
@@ -22,7 +23,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mhpdata.errors import OutputError
-from mhpdata.fields import field_of, object_at, parse_json
+from mhpdata.fields import count_at, field_of, object_at, parse_json
 from mhpdata.options import Folder, differences, recorded
 from mhpdata.packing.output.contents import OPTIONS
 from mhpdata.packing.tasks.maker import other_libraries
@@ -50,14 +51,17 @@ class Parts(ABC):
         """Their folder, for errors."""
         return self._place
 
-    def begin(self) -> None:
+    def begin(self, tasks: int = 0) -> None:
         """Write the options, or check that the parts there have the same options and libraries.
+
+        Args:
+            tasks: Number of tasks, which is noted with the options; 0 if unknown.
 
         Raises:
             OutputError: The parts there have others, or the folder is not mhp's.
         """
         if (theirs := self.read_options()) is None:
-            content = json.dumps({"options": self.options, "maker": self.maker})
+            content = json.dumps({"options": self.options, "maker": self.maker, "tasks": tasks})
             self._write_options(OPTIONS_START + content[1:])
             theirs = self.read_options()  # those of another task, if that has written its own meanwhile
         if theirs is not None:
@@ -110,6 +114,13 @@ class Parts(ABC):
         except (ValueError, RecursionError) as error:
             raise self._foreign(OPTIONS) from error
         return options, maker
+
+    def tasks(self) -> int:
+        """Return the number of tasks that was noted with the options; 0 if unknown. Raises OutputError."""
+        try:
+            return count_at(parse_json(self._read(OPTIONS).decode()).get("tasks", 0), "tasks")
+        except (FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):
+            return 0
 
     @abstractmethod
     def is_there(self) -> bool:
@@ -168,7 +179,7 @@ class Parts(ABC):
 def holds_parts(out: object) -> OutputError:
     """Return the error for a place that holds parts."""
     remedy = "Pass --merge to complete it, --overwrite to pack from scratch, or another --out."
-    return OutputError(out, "holds parts of a pack by tasks", "an empty folder", remedy)
+    return OutputError(out, "holds an unfinished pack by tasks", "an empty folder", remedy)
 
 
 def note_name(block: Block) -> str:

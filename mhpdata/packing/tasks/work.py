@@ -28,7 +28,7 @@ from mhpdata.packing.tasks.environment import find_task
 from mhpdata.packing.tasks.maker import describe_maker
 from mhpdata.packing.tasks.note import Kept, PartNote
 from mhpdata.packing.tasks.parts import Parts
-from mhpdata.packing.tasks.plan import Block, Task, blocks_of, taken
+from mhpdata.packing.tasks.plan import BLOCK, Block, Task, blocks_of, taken
 from mhpdata.processes.threads import crew
 from mhpdata.source.entry import Entry
 from mhpdata.storage.digests import SOURCE_BYTES, Digests
@@ -37,6 +37,7 @@ from mhpdata.wording import counted
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+_NEXT = "When all tasks have ended, run the command with --merge in place of --task."
 Each = Callable[[Callable[[Entry], Converted | Refused], Iterable[Entry]], Iterator[Converted | Refused]]
 """Map that keeps the order, such as ``Crew.each``."""
 
@@ -69,11 +70,14 @@ class Done:
         """Return what was done, and what to do next."""
         if self.complete:
             return f"Task {self.task}: the pack is complete; nothing to do."
+        if not self.blocks:
+            found = f"Task {self.task}: nothing to convert, since there are fewer blocks of {BLOCK} images than tasks."
+            return f"{found}\n{_NEXT}"
         blocks, skipped = counted(self.blocks, "block"), counted(self.skipped, "entry", "entries")
         images = counted(self.images, "image")
         lines = [f"Task {self.task}: {blocks}, {self.kept} of them complete before; {images} converted."]
         lines += [f"{skipped} skipped; the manifest will record each."] if self.skipped else []
-        return "\n".join([*lines, "When all tasks have ended, run the command with --merge in place of --task."])
+        return "\n".join([*lines, _NEXT])
 
 
 def pack_task(
@@ -102,7 +106,7 @@ def pack_task(
         if run.already_done() is not None:
             return Done(this, complete=True)
         compiling.expect(COMPILING_S)
-        parts = begin_parts(run)
+        parts = begin_parts(run, this.of)
         entries = run.source.entries
         blocks = taken(this, blocks_of(len(entries)))
         todo = [block for block in blocks if not is_packed(run, parts, block, entries)]
@@ -120,11 +124,11 @@ def pack_task(
         return Done(this, len(blocks), len(blocks) - len(todo), total, skips)
 
 
-def begin_parts(run: Run) -> Parts:
-    """Begin the parts of a pack, or check that those there are of this pack. Raises OutputError."""
+def begin_parts(run: Run, tasks: int) -> Parts:
+    """Begin the parts of a pack of so many tasks, or check that those there are of this pack. Raises OutputError."""
     run.output.refuse_for_tasks()
     parts = parts_of(run.output, run.key, describe_maker())
-    parts.begin()
+    parts.begin(tasks)
     return parts
 
 
