@@ -8,8 +8,8 @@ from mhpdata.address import Address
 from mhpdata.errors import NoBucketError, NoObjectError, RemoteError
 
 _STATUS = re.compile(r"status code: (\d{3})")
-_SERVER = re.compile(r"Error performing [A-Z]+ (https?://[^/?#@\s\"']+)")
-"""Marks the request in the client's description of an error; the group has no credentials."""
+_SERVER = re.compile(r"Error performing [A-Z]+ (https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?)(?=[/?\s])")
+"""Marks the request in the client's description of an error; an address with a user name or password has no match."""
 _REASONS = {
     "kind: ConnectionRefused": "the connection was refused",
     "failed to lookup address": "the host was not found",

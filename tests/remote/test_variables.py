@@ -8,7 +8,7 @@ from mhpdata.errors import RemoteError
 from mhpdata.remote import store
 from mhpdata.remote.variables import s3_endpoint
 
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "SECRET"}
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "PRIVATE"}
 INVALID = [
     (
         {"AWS_ENDPOINT_URL": "127.0.0.1:5000"},
@@ -25,13 +25,13 @@ INVALID = [
     ({"AWS_ENDPOINT_URL": "http://:5000"}, "is not the address of a server"),
     ({"AWS_ENDPOINT_URL": "http://[::1"}, "is not the address of a server"),
     ({"AWS_ENDPOINT_URL": "http://bücket.example"}, "is not the address of a server"),
-    ({"AWS_ENDPOINT_URL": "http://me:SECRET@host:port"}, "is not the address of a server"),
+    ({"AWS_ENDPOINT_URL": "http://me:PRIVATE@host:port"}, "is not the address of a server"),
     ({"AWS_REGION": "us east 1"}, "^AWS_REGION: has a character that does not belong in it"),
     ({"AWS_REGION": "us-east-1\r"}, "^AWS_REGION: has a character"),
     ({"AWS_DEFAULT_REGION": '"us-east-1"'}, "^AWS_DEFAULT_REGION: has a character"),
-    ({"AWS_ACCESS_KEY_ID": "SECRET\r"}, "^AWS_ACCESS_KEY_ID: has a character"),
-    ({"AWS_SECRET_ACCESS_KEY": "SECRET\n"}, "^AWS_SECRET_ACCESS_KEY: has a character"),
-    ({"AWS_SESSION_TOKEN": "SECRET\nSECRET"}, "^AWS_SESSION_TOKEN: has a character"),
+    ({"AWS_ACCESS_KEY_ID": "PRIVATE\r"}, "^AWS_ACCESS_KEY_ID: has a character"),
+    ({"AWS_SECRET_ACCESS_KEY": "PRIVATE\n"}, "^AWS_SECRET_ACCESS_KEY: has a character"),
+    ({"AWS_SESSION_TOKEN": "PRIVATE\nPRIVATE"}, "^AWS_SESSION_TOKEN: has a character"),
 ]
 VALID = [
     ({}, None),
@@ -49,7 +49,7 @@ VALID = [
 def test_an_invalid_variable_is_named_and_its_value_is_not_shown(given, found):
     with pytest.raises(RemoteError, match=found) as caught:
         s3_endpoint({**KEYS, **given})
-    assert "SECRET" not in str(caught.value)
+    assert "PRIVATE" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("given", "endpoint"), VALID)
