@@ -225,20 +225,20 @@ def test_missing_parts_name_their_tasks(source, tmp_path):
 
 
 def test_a_task_without_a_block_says_so_and_leaves_the_number_of_tasks(fast, tmp_path):
-    source, out = Source(tmp_path / "source", 4, random.Random(1)), tmp_path / "out"
-    done = pack_task(source.root, out, "3/3", **WANTED)
+    source, out = Source(tmp_path / "source", 9, random.Random(1)), tmp_path / "out"
+    done = pack_task(source.root, out, "4/4", **WANTED)
     assert done.text().startswith(
-        "Task 3/3: nothing to convert, since there are fewer blocks of 64 images than tasks.\n"
+        "Task 4/4: nothing to convert, since there are fewer blocks of 64 images than tasks.\n"
     )
-    with pytest.raises(OutputError, match=r"\.tasks: lacks 2 of 2 parts; .* Run --task 1/3, --task 2/3 again"):
+    with pytest.raises(OutputError, match=r"\.tasks: lacks 3 of 3 parts; .* Run --task 1/4, --task 2/4, --task 3/4 again"):
         merge_tasks(source.root, out, **WANTED)
     note = json.loads((out / ".tasks/options.json").read_text())
     for damaged in ("3", -1, None):
         (out / ".tasks/options.json").write_text(json.dumps({**note, "tasks": damaged}))
         with pytest.raises(OutputError, match=r"\.tasks: holds no part; .* Run the command with --task 1/N"):
             merge_tasks(source.root, out, **WANTED)
-    for number in (1, 2):
-        assert "converted" in pack_task(source.root, out, f"{number}/3", **WANTED).text()
+    for number in (1, 2, 3):
+        assert "converted" in pack_task(source.root, out, f"{number}/4", **WANTED).text()
     assert merge_tasks(source.root, out, **WANTED)
 
 
