@@ -182,7 +182,7 @@ def test_a_folder_in_place_of_a_photo_is_a_wrong_argument(home):
 @NEEDS_OBSTORE
 def test_the_status_of_an_address_is_that_of_a_path(home, monkeypatch):
     """Nothing at an address is a wrong argument, another or a damaged dataset is wrong data, an output is neither."""
-    synthesize("buckets/box/data", images=4, seed=0, scale=0.05, workers=1)
+    synthesize("buckets/box/data", images=8, seed=0, scale=0.05, workers=1)
     mhpdata.pack("buckets/box/data", "buckets/box/rec", size=32)
     shard = next(Path("buckets/box/rec").glob("val-*.rec"))
     with bucket(Path("buckets"), monkeypatch):
