@@ -15,6 +15,7 @@ _REASONS = {
     "failed to lookup address": "the host was not found",
     "kind: Timeout": "no answer in time",
     "kind: Interrupted": "the connection was closed in the middle of an answer",
+    "InvalidContentType": "the server answers without TLS, as for http:// in place of https://",
     "kind: Connect": "no connection",
     "UnexpectedRange": "the answer has another range than was asked for",
     "RangeNotSupported": "the server does not answer requests for a range of bytes",

@@ -230,7 +230,9 @@ def test_a_task_without_a_block_says_so_and_leaves_the_number_of_tasks(fast, tmp
     assert done.text().startswith(
         "Task 4/4: nothing to convert, since there are fewer blocks of 64 images than tasks.\n"
     )
-    with pytest.raises(OutputError, match=r"\.tasks: lacks 3 of 3 parts; .* Run --task 1/4, --task 2/4, --task 3/4 again"):
+    with pytest.raises(
+        OutputError, match=r"\.tasks: lacks 3 of 3 parts; .* Run --task 1/4, --task 2/4, --task 3/4 again"
+    ):
         merge_tasks(source.root, out, **WANTED)
     note = json.loads((out / ".tasks/options.json").read_text())
     for damaged in ("3", -1, None):

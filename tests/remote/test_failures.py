@@ -31,6 +31,7 @@ class PanicException(BaseException):  # the name in obstore
         ("HTTP error: error sending request kind: ConnectionRefused", "the connection was refused", True),
         ("dns error: failed to lookup address information", "the host was not found", True),
         ("kind: Timeout", "no answer in time", True),
+        ("kind: Connect, source: InvalidMessage(InvalidContentType)", "the server answers without TLS", True),
         ("kind: Interrupted", "closed in the middle", True),
         ("StartTooLarge", "the object ends before", False),
         ("NotSupported { source: RangeNotSupported {", "does not answer requests for a range of bytes", False),
