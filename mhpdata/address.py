@@ -16,7 +16,9 @@ from urllib.parse import unquote
 
 from mhpdata.errors import OptionError
 
-SCHEMES = ("s3", "gs", "http", "https")
+OBJECT_STORES = ("s3", "gs")
+"""Schemes of addresses whose objects can be listed and written."""
+SCHEMES = (*OBJECT_STORES, "http", "https")
 """Schemes that mhp reads packed folders from."""
 _SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):/"
 _BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]*"

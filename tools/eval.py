@@ -37,6 +37,7 @@ Examples:
        whole          whole image with a short side of --base-size pixels, as in GluonCV's published figures (768)
        source         as whole, but compared with the labels as annotated, at the size of the source image, as in papers
        val, testval   GluonCV's names for crop and whole
+
 Results of different modes, protocols and splits are not comparable. A run folder stands for its best checkpoint.
 A checkpoint of mhp train describes its network; for other weights pass --model, --backbone, --classes and --aux.
 Weights of other programs (docs/weights.md) are compared with data of another label set by its table.

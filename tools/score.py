@@ -27,6 +27,7 @@ Contents of the --pred folder, and the metrics for each:
   results.txt, masks/0001_1.png, ...       a label map per person: AP^p, PCP, AP^r, AP^h
   persons.json, parts.json                 COCO's formats (docs/scores.md): AP^h, AP^r; with links of parts to persons,
                                            also AP^p, PCP; panoptic parts also pixAcc, mIoU
+
 results.txt has one line per image, such as 0001 1 0.98 2 0.75: the image name, then a person number and a score for
 each person.
 PNGs hold a label per pixel (8-bit gray or palette; docs/datasets.md), at the size of the source image (with --at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mhpdata.address import Address
+from mhpdata.address import OBJECT_STORES, Address
 from mhpdata.errors import NoBucketError, NoObjectError, RemoteError
 
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -38,7 +38,6 @@ _CHECK_SETTINGS = (
     "those of Google Cloud with GOOGLE_."
 )
 _NO_BUCKET = "NoSuchBucket"
-_OBJECT_STORES = ("s3", "gs")
 _PANIC = "PanicException"
 """Name of what the client raises in place of an Exception when its own code fails."""
 
@@ -88,8 +87,8 @@ class Failure:
 
     def error(self, address: Address, tries: int, seconds: float, verb: str = "read") -> RemoteError:
         """Return the error to raise for an object, after a number of tries: it cannot be read, written or listed."""
-        at = f" at {self.server}" if address.scheme in _OBJECT_STORES and self.server and not self.keyless else ""
-        if self.no_bucket and address.scheme in _OBJECT_STORES:
+        at = f" at {self.server}" if address.scheme in OBJECT_STORES and self.server and not self.keyless else ""
+        if self.no_bucket and address.scheme in OBJECT_STORES:
             place, remedy = f"{address.scheme}://{address.store}", "Correct its name, or create the bucket."
             return NoBucketError(place, f"this bucket does not exist{at}", "", remedy)
         if self.missing:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from mhpdata.address import Address
+from mhpdata.address import OBJECT_STORES, Address
 from mhpdata.errors import FolderError, NoObjectError, OptionError, RemoteError, SourceChangedError
 from mhpdata.faults import CHANGED
 from mhpdata.options import Folder, check_folder
@@ -28,8 +28,6 @@ from mhpdata.remote.store import OtherVersionError, Version, read_object
 from mhpdata.source.entry import Entry
 from mhpdata.source.source_file import SourceFile
 
-LISTED = ("s3", "gs")
-"""Schemes of addresses whose objects can be listed and written."""
 HELD = 1 << 28
 """Maximum bytes of files that are fetched in advance, beyond those of the entries that are being converted."""
 AHEAD = 16
@@ -156,7 +154,7 @@ def open_place(name: str, value: str | Folder) -> Folder:
         OptionError: The path is empty, or the address is invalid or that of a web server.
     """
     place = check_folder(name, value)
-    if isinstance(place, Address) and place.scheme not in LISTED:
+    if isinstance(place, Address) and place.scheme not in OBJECT_STORES:
         found = "an address of a web server, whose files mhp can neither list nor write"
         expected, remedy = (
             "a path, s3://bucket/prefix or gs://bucket/prefix",
