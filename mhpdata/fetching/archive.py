@@ -60,7 +60,7 @@ class Archive:
         except _INVALID as error:
             found = f"is not a complete zip archive ({_reason(error)})"
             raise ArchiveError(place, found, "the archive of the release", AGAIN) from error
-        infos = [info for info in self._zip.infolist() if not info.is_dir()]
+        infos = [info for info in self._zip.infolist() if not info.filename.endswith("/")]
         root = _root([info.filename for info in infos if _is_plain(info)], release)
         self._infos: dict[str, list[zipfile.ZipInfo]] = {}
         self.ignored: list[str] = []

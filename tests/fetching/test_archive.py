@@ -106,6 +106,18 @@ def test_files_of_the_release_below_a_hostile_folder_are_not_the_release(tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+def test_an_entry_may_have_no_name(tmp_path, release):
+    """zipfile ends a name at a NUL, so that one which begins with it is empty."""
+    path = tmp_path / "some.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {**FILES, "12": b"nameless"}.items():
+            archive.writestr(name, content)
+    before, _, after = path.read_bytes().rpartition(b"12")
+    path.write_bytes(before + b"\0x" + after)
+    with open_archive(path, release) as archive:
+        assert all(archive.has(name) for name in FILES)
+
+
 def test_a_name_with_a_nul_is_not_its_beginning(tmp_path, release):
     path = write(tmp_path / "a.zip", [*good()[1:], ("LV-MHP-v1/train_list.txtXevil", FILES["train_list.txt"])])
     path.write_bytes(path.read_bytes().replace(b"txtXevil", b"txt\0evil"))
