@@ -42,7 +42,8 @@ def check_complete(folder: Path, names: Sequence[str], what: str, split: Split |
         return
     there, folders = _content(folder)
     others = sorted(there.difference(names))
-    found = f"{len(missing)} of {len(names)} images {has(len(missing))} no PNG, including {', '.join(missing[:5])}"
+    which = "" if len(missing) == 1 else "including "
+    found = f"{len(missing)} of {len(names)} images {has(len(missing))} no PNG, {which}{', '.join(missing[:5])}"
     if others:
         found += f"; the folder has {counted(len(others), 'PNG')} of other names, such as {others[0]}.png"
     elif not there:
@@ -51,7 +52,8 @@ def check_complete(folder: Path, names: Sequence[str], what: str, split: Split |
     if not remedy and len(missing) == len(names):
         remedy = _to_choose(folder, missing[0], folders) or _to_split(split, others)
     if not remedy:
-        remedy = f"Write {folder / missing[0]}.png and the others, with the {what} of each pixel"
+        others_too = " and the others" if len(missing) > 1 else ""
+        remedy = f"Write {folder / missing[0]}.png{others_too}, with the {what} of each pixel"
         if keep and len(missing) < len(names):
             remedy += f"; if mhp predict wrote this folder, complete it: {command(' --keep', folder)}"
         elif keep:
