@@ -276,7 +276,7 @@ def test_batches_it_cannot_take(engine):
     size, step = engine.config.view.size, {"icnet": 16, "psp": 8}[engine.config.network.model]
     images, labels = batch(size)
     wrong = images[:, :, :-1], labels[:, :-1]
-    with pytest.raises(EngineError, match=rf"images: {size - 1} x {size} for .*multiples of {step}"):
+    with pytest.raises(EngineError, match=rf"images: {size - 1} x {size} \(height x width\) for .*multiples of {step}"):
         engine.train_step(*wrong, 0.01, 0)
     with pytest.raises(EngineError, match=r"images: float64 .*expected float32 \(2, 3"):
         engine.train_step(images.astype(np.float64), labels, 0.01, 0)
@@ -297,7 +297,7 @@ def test_what_was_opened_to_predict_does_not_train():
 def test_images_too_small_to_predict(engine):
     least = {"icnet": 32, "psp": 8}[engine.config.network.model]
     engine.predict(np.zeros((1, 3, least, least + 5), np.float32))
-    with pytest.raises(EngineError, match=rf"images: {least - 1} x 40 for .*at least {least}"):
+    with pytest.raises(EngineError, match=rf"images: {least - 1} x 40 \(height x width\) for .*at least {least}"):
         engine.predict(np.zeros((1, 3, least - 1, 40), np.float32))
 
 

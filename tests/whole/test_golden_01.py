@@ -72,7 +72,7 @@ def test_the_same_command_over_a_pack_of_01_does_nothing_and_says_what_may_be_do
 
     before = packed_by_01(download, tmp_path / "rec")
     pack(["--src", str(download), "--out", str(tmp_path / "rec"), "--size", "48"], standalone_mode=False)
-    assert capsys.readouterr().out.splitlines()[1] == f"Complete. {FORMAT_1}"
+    assert capsys.readouterr().out.splitlines()[2] == f"Complete. {FORMAT_1}"
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "rec").iterdir()} == before
 
 
