@@ -180,6 +180,8 @@ def report(variants: list[Variant], settings: dict[str, Any], out: Path) -> None
         told(where),
         "",
     ]
+    for run in (run for variant in variants for run in variant.runs):
+        run.pop("code", None)  # the path of our own code, which only a comparison of two checkouts needs
     runs = {v.name: {"runs": v.runs, "checked": v.checked, "reason": v.reason} for v in variants}
     name = "peers" if settings["dtype"] == "float32" else f"peers-{settings['dtype']}"
     save(out, name, {"settings": settings, "machine": where, "rows": rows, "variants": runs}, "\n".join(lines))
