@@ -13,7 +13,7 @@ from places import ROOT
 pytestmark = pytest.mark.slow
 BENCHMARKS = {
     "pack": ("--images", "8", "--runs", "1"),
-    "score": ("--images", "4", "--large", "8", "--runs", "1"),
+    "score": ("--images", "10", "--large", "10", "--runs", "1"),
     "loader": ("--images", "8", "--runs", "1", "--threads", "1"),
     "loader_parts": ("--images", "8", "--runs", "1"),
     "scale": ("--records", "1500", "--runs", "1"),
