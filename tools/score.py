@@ -82,11 +82,11 @@ GROUPS = (
 @WORKERS
 @AS_JSON
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown tables.")
-@click.option("--csv", "csv_path", type=PATH, help="CSV file to write, with one row per image.")
+@click.option("--csv", "csv_path", type=PATH, help="CSV file to write, with one row per image of --pred.")
 @click.option(
     "--worst",
     type=PATH,
-    help="PNG file to write: the images with the lowest mIoU of labels or persons; needs Matplotlib.",
+    help="PNG file to write: the images of --pred with the lowest mIoU of labels or persons; needs Matplotlib.",
 )
 @click.option("--count", default=6, show_default=True, help="Number of images in --worst, 1 to 64.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing --csv or --worst file.")

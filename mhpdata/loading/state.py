@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mhpdata.errors import OptionError
-from mhpdata.options import check_range
+from mhpdata.options import check_range, in_words
 
 KEYS = ("seed", "epoch", "position", "length")
 
@@ -35,9 +35,11 @@ def check_state(state: dict[str, int], seed: int, length: int, held: int) -> Non
     Raises:
         OptionError: The state is invalid, or belongs to another seed or another set of samples.
     """
+    remedy = "Pass a dict returned by state_dict() of a mhpdata.Loader."
+    if not isinstance(state, dict):
+        raise OptionError("state", in_words(state), "a dict", remedy)
     if set(state) != set(KEYS):
         found = f"the keys {', '.join(map(repr, state))}" if state else "no keys"
-        remedy = "Pass a dict returned by state_dict() of a mhpdata.Loader."
         raise OptionError("state", found, ", ".join(map(repr, KEYS)), remedy)
     if state["seed"] != seed:
         remedy = f"Create the Loader with seed={state['seed']}, or load a state saved with seed {seed}."

@@ -50,7 +50,7 @@ def check_complete(folder: Path, names: Sequence[str], what: str, split: Split |
         found += "; the folder has no PNG at all"
     remedy = _to_rename(missing, others)
     if not remedy and len(missing) == len(names):
-        remedy = _to_choose(folder, missing[0], folders) or _to_split(split, others)
+        remedy = _to_choose(folder, missing[0], folders) or to_split(split, others)
     if not remedy:
         others_too = " and the others" if len(missing) > 1 else ""
         remedy = f"Write {folder / missing[0]}.png{others_too}, with the {what} of each pixel"
@@ -105,11 +105,19 @@ def _to_choose(folder: Path, name: str, folders: Sequence[str]) -> str:
     return f"Pass the folder that contains the predictions: --pred {either(inside[:3])}." if inside else ""
 
 
-def _to_split(split: Split | None, others: Collection[str]) -> str:
-    """Return the advice for PNGs of another split; "" if they are not."""
+def to_split(split: Split | None, others: Collection[str]) -> str:
+    """Return the advice for predictions of another split.
+
+    Args:
+        split: the packed split; None if unknown.
+        others: names of the images that have predictions and are not to be scored.
+
+    Returns:
+        The advice; "" if no other split has all these images.
+    """
     if split is None or not others:
         return ""
     for name in split.manifest.splits:
         if name != split.name and set(others) <= set(split_names(split.manifest, name)):
-            return f"Pass --split {name}, to which these PNGs belong, or the predictions of {split.name}."
+            return f"Pass --split {name}, to which these predictions belong, or the predictions of {split.name}."
     return ""

@@ -39,7 +39,7 @@ from mhpdata.wording import has, to_replace, unread
 from mhpmodels.files.png import decode_labels
 from mhpmodels.persons.overlap import Layer
 from mhpmodels.persons.person_list import LINE, RESULTS, SEGMENTS, TAGS, read_results
-from mhpmodels.scoring.absent import check_complete, command
+from mhpmodels.scoring.absent import check_complete, command, to_split
 from mhpmodels.scoring.regions import coco_paths, label_map, linked, person_layers, read_files
 
 MASKS = "masks"
@@ -124,7 +124,8 @@ class Submission:
             found = (
                 f"{len(missing)} of {len(names)} images {has(len(missing))} no line, including {', '.join(missing[:5])}"
             )
-            remedy = f"Add a line for each; if no person was found, it is just the id: {missing[0]}."
+            remedy = to_split(split, set(self._listed).difference(names)) if len(missing) == len(names) else ""
+            remedy = remedy or f"Add a line for each; if no person was found, it is just the id: {missing[0]}."
             raise PredictionError(self.folder / RESULTS, found, f"one line per image: its {LINE}", remedy)
         for files in self._folders:
             what = "person number" if files.name == TAGS and self.has_persons else "label"

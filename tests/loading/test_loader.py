@@ -196,6 +196,8 @@ def test_a_state_of_other_data_is_refused(rec):
         loader(rec, seed=1).load_state_dict(state)
     with pytest.raises(OptionError, match=r"no keys; expected 'seed', .* state_dict\(\)"):
         loader(rec).load_state_dict({})
+    with pytest.raises(OptionError, match=r"nothing \(None\); expected a dict\. .* state_dict\(\)"):
+        loader(rec).load_state_dict(None)
 
 
 def test_subsets(rec):

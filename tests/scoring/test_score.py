@@ -163,7 +163,7 @@ def test_which_images_count(packed, tmp_path):
             r"no PNG at all; .*Write \S*/0010\.png and the others, with the label of each pixel, or check the",
         ),
         (["10", "11"], r"the folder has 2 PNGs of other names, such as 10\.png; .*Rename .*: 10\.png to 0010\.png\."),
-        (["0008", "0009"], r"such as 0008\.png; .*Pass --split val, to which these PNGs belong"),
+        (["0008", "0009"], r"such as 0008\.png; .*Pass --split val, to which these predictions belong"),
         (["good/0010"], r"no PNG at all; .*Pass the folder that contains the predictions: --pred \S*/good\."),
         (["good/global_seg/0010", "good/results.txt"], r"the folder that contains the predictions: --pred \S*/good\."),
         (["a", "good/0011"], r"such as a\.png; .*Write \S*/0010\.png and the others, with the label of each pixel, or"),
@@ -196,6 +196,9 @@ def test_predictions_that_are_missing_are_named_before_anything_is_scored(packed
     folder = submit(tmp_path / "masks", "masks", images)
     (folder / "results.txt").write_text("0010 1 0.5\n")
     with pytest.raises(PredictionError, match=r"results\.txt: 2 of 3 images have no line, including 0011, 0012"):
+        score(packed, folder, "test")
+    (folder / "results.txt").write_text("0008\n0009 1 0.5\n")
+    with pytest.raises(PredictionError, match="3 of 3 images have no line.* Pass --split val, to which these"):
         score(packed, folder, "test")
     (folder / "results.txt").write_text("0010\n0011 5 0.5\n0012\n")
     with pytest.raises(PredictionError, match=r"0011_5\.png: missing; expected"):

@@ -117,7 +117,9 @@ class Images:
             found = f"has {' and '.join(names)}" if names else "missing"
             if names and not id.isprintable():
                 found = "has a name that cannot be printed"
-            remedy = "Rename or move away one of them." if len(names) > 1 else "Add the image, or correct its name."
+            remedy = "Add the image, or correct its name where it is listed."
+            if len(names) > 1:
+                remedy = "Rename or move away one of them."
             place = f"{self._folder}/{id}" if not names else self._folder
             raise FolderError(place, found, "one image of this name", f"{remedy} {WITHOUT}", fault=("missing",))
         file = self._files[names[0]]
