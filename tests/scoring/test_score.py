@@ -198,7 +198,7 @@ def test_predictions_that_are_missing_are_named_before_anything_is_scored(packed
     with pytest.raises(PredictionError, match=r"results\.txt: 2 of 3 images have no line, including 0011, 0012"):
         score(packed, folder, "test")
     (folder / "results.txt").write_text("0008\n0009 1 0.5\n")
-    with pytest.raises(PredictionError, match="3 of 3 images have no line.* Pass --split val, to which these"):
+    with pytest.raises(PredictionError, match=r"3 of 3 images have no line.* Pass --split val, to which these"):
         score(packed, folder, "test")
     (folder / "results.txt").write_text("0010\n0011 5 0.5\n0012\n")
     with pytest.raises(PredictionError, match=r"0011_5\.png: missing; expected"):
