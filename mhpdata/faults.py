@@ -69,9 +69,11 @@ RENAMED = {
     "empty-line": "1 empty line ignored, line {0}",
     "files": "{0} files used under another name, such as {1} for {2}",
     "file": "1 file used under another name: {0} for {1}",
+    "unread-masks": "{0} masks not read, such as {1}: their names do not fit {2}",
+    "unread-mask": "1 mask not read: the name {0} does not fit {1}",
     WORDS: "{0}",
 }
-"""The sentence of each code for a name or line that differs from the release but was accepted."""
+"""The sentence of each code for names and lines that were accepted though they differ, or that were not read."""
 
 
 def describe(table: dict[str, str], code: str, values: tuple[Value, ...]) -> str:
@@ -90,12 +92,12 @@ def describe(table: dict[str, str], code: str, values: tuple[Value, ...]) -> str
 
 @dataclass(frozen=True)
 class Renamed:
-    """Names or lines that differ from the release but were accepted.
+    """Names or lines of the source that were accepted though they differ from the release, or that were not read.
 
     Attributes:
         split: Name of the split; "" if every split is concerned.
         place: Path of the list or folder, relative to the source folder.
-        code, values: What was accepted, and in place of what; a key of RENAMED and its values.
+        code, values: What was accepted, and in place of what, or what was not read; a key of RENAMED and its values.
     """
 
     split: str

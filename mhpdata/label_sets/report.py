@@ -89,7 +89,7 @@ def conversion_text(one: Conversion) -> str:
     for label, (name, becomes) in enumerate(one.table.items()):
         rows.append((str(label), name, labels.get(becomes or "", "255"), becomes or LOST))
     lines = [_columns(rows), ""]
-    lines.append(_listed(f"Lost, as {new} has no class for them", one.lost))
+    lines.append(_listed(f"Lost, as {new} has no class of their name or meaning", one.lost))
     lines += [f"Merged into {name}: {', '.join(olds)}" for name, olds in one.merged.items()]
     lines.append(_listed(f"Classes of {new} that nothing becomes", one.empty))
     lines += [f"Differs: {text}" for text in one.differs]

@@ -115,7 +115,9 @@ def parse_table(data: bytes, place: str, known: frozenset[str] = frozenset()) ->
         reason = str(error) if type(error) is ValueError else f"is not JSON ({error_in_words(error)})"
         remedy = 'Write {"name": ..., "classes": [names, background first], ...}; docs/datasets.md has an example.'
         if isinstance(error, json.JSONDecodeError):
-            remedy = "Correct the file there: JSON has no comma after a last item, and no comments. "
+            remedy = (
+                "Correct the file there: JSON has a comma between items, no comma after a last item, and no comments. "
+            )
             remedy += "docs/datasets.md has an example."
         raise OptionError(place, reason, "a table of classes", remedy) from error
 

@@ -148,4 +148,4 @@ def _skipped(manifest: Manifest, source: object, flags: str) -> list[str]:
 def _renamed(manifest: Manifest) -> list[str]:
     if not manifest.renamed:
         return []
-    return ["Named differently from the release, recorded in the manifest:", *(f"  {r.text}" for r in manifest.renamed)]
+    return ["Names and lines of the source, recorded in the manifest:", *(f"  {r.text}" for r in manifest.renamed)]

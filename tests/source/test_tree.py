@@ -9,6 +9,8 @@ import pytest
 
 import mhpdata
 from mhpdata.errors import MhpError
+from mhpdata.packing.summary import report
+from mhpdata.storage.manifest import read_manifest
 from mhpdata.synth.writing.folder import synthesize
 
 
@@ -67,8 +69,22 @@ def test_a_missing_image_and_a_split_without_annotations_leave_no_mask_unnamed(m
 def test_each_file_beside_the_masks_is_named(mine):
     (mine / "masks/00002_1.png").rename(mine / "masks/00002_1.jpg")
     shutil.copy(mine / "masks/00003_1.png", mine / "masks/00003_x.png")
-    reason = "its name does not fit masks/{image}_{person}.png, where {person} is a whole number"
-    assert unused(mine) == [f"masks/{name}: not read: {reason}" for name in ("00002_1.jpg", "00003_x.png")]
+    (mine / "masks/notes.txt").write_text("none")
+    reason = "its name does not fit masks/{image}_{person}.png (case counts; {person} is a whole number)"
+    note = "masks: 2 masks not read, such as 00002_1.jpg: their names do not fit masks/{image}_{person}.png"
+    names = "00002_1.jpg", "00003_x.png", "notes.txt"
+    assert unused(mine) == [note, *(f"masks/{name}: not read: {reason}" for name in names)]
+
+
+def test_a_pack_says_which_masks_were_not_read(mine, tmp_path):
+    assert mhpdata.pack(mine, tmp_path / "all", labels=mine / "mine.json", size=32).renamed == ()
+    two = next(path for path in sorted((mine / "masks").iterdir()) if path.name.endswith("_2.png"))
+    two.rename(two.with_suffix(".PNG"))
+    manifest = mhpdata.pack(mine, tmp_path / "rec", labels=mine / "mine.json", size=32)
+    (note,) = manifest.renamed
+    assert note.text == f"masks: 1 mask not read: the name {two.stem}.PNG does not fit masks/{{image}}_{{person}}.png"
+    assert note.text in report(manifest, str(tmp_path / "rec"), str(mine))
+    assert read_manifest(tmp_path / "rec").renamed == manifest.renamed
 
 
 def test_masks_beside_their_images_are_no_strays(mine):

@@ -44,7 +44,7 @@ def test_a_row_has_index_name_colour_and_mirror():
 
 def test_a_conversion_is_shown_with_what_is_lost_and_is_a_table_for_remap(tmp_path):
     text = run("cihp", "--to", "lip").stdout
-    assert "not counted (255)" in text and "Lost, as lip has no class for them: torso-skin" in text
+    assert "not counted (255)" in text and "Lost, as lip has no class of their name or meaning: torso-skin" in text
     assert "Classes of lip that nothing becomes: jumpsuits" in text
     content = run("cihp", "--to", "lip", "--json").stdout
     assert json.loads(content)["lost"] == ["torso-skin"]
@@ -72,7 +72,7 @@ def test_a_table_of_ones_own(tmp_path):
     found = run("--check", path)
     assert found.exit_code == 0 and "30" in found.stdout
     assert found.stdout.endswith("\n\nBackground: background\nNo problems found.\n")
-    assert "Lost, as lip has no class for them: shirt" in run(path, "--to", "lip").stdout
+    assert "Lost, as lip has no class of their name or meaning: shirt" in run(path, "--to", "lip").stdout
     assert json.loads(run(path, "--to", "lip", "--json").stdout)["maps"]["folder"]["hair"] == "hair"
     path.write_text('{"name": "mine", "classes": ["background", "arm_l", "arm_r"]}')
     found = run("--check", path)

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from pathlib import Path
 
 from mhpdata.errors import FolderError
+from mhpdata.faults import Renamed, counted_code
 from mhpdata.label_sets.sides import remarks_on_sides
 from mhpdata.label_sets.table import LabelTable
 from mhpdata.source.entry import COCO, GRAY, MAPS, Entry, Listing, Own, Problem
 from mhpdata.source.entry import SPLITS as SPLITS
 from mhpdata.source.files import read_file
-from mhpdata.source.names import Folders
+from mhpdata.source.names import PHOTO_ENDINGS, Folders
 from mhpdata.source.own import description
 from mhpdata.source.own.coco import CocoImage, read_coco
 from mhpdata.source.own.description import Description, describe
 from mhpdata.source.own.lists import read_list
-from mhpdata.source.own.tree import Images, OwnMasks, Tree
+from mhpdata.source.own.tree import Images, OwnMasks, Tree, ending_of
 from mhpdata.source.remote import Root
 from mhpdata.terms import SYNTHETIC, SYNTHETIC_NAME, Terms, terms_of
 from mhpdata.wording import counted
@@ -52,6 +54,7 @@ def scan(root: Root, follow_links: bool, table: LabelTable, place: str) -> Listi
         listing.entries[split] = []
         scanned.add(split, listing)
     listing.remarks.extend([*remarks_on_sides(table.labels), *scanned.remarks(), *folders.remarks()])
+    listing.renamed.extend(scanned.unread())
     if isinstance(root, Path) and terms_of(root, listing.layout, terms).licence == SYNTHETIC:
         drawn = "the pack will say that mhp synth drew the images; delete the file if the images are your own"
         listing.remarks.append(f"{SYNTHETIC_NAME}: {drawn}")
@@ -106,11 +109,27 @@ class _Scan:
                 found.append(f"{folder}/{images.others[0]}: not an image" + " (and others)" * (len(images.others) > 1))
         for masks in self._masks.values():
             found += masks.remarks()
-        every = list(self._masks.values())
-        strays = {path: why for masks in every for path, why in masks.strays().items()}
-        return found + [
-            f"{path}: not read: {why}" for path, why in strays.items() if not any(one.fits(path) for one in every)
+        return found + [f"{path}: not read: {masks.unfit}" for path, masks in self._strays()]
+
+    def unread(self) -> list[Renamed]:
+        """Return a note for each folder of masks with images that are not read, each of which may show a person."""
+        found: dict[str, list[str]] = defaultdict(list)
+        paths = {}
+        for path, masks in self._strays():
+            folder, _, name = path.rpartition("/")
+            if ending_of(name) in PHOTO_ENDINGS:
+                found[folder].append(name)
+                paths[folder] = masks.path
+        return [
+            Renamed("", folder, *counted_code(len(names), "unread-mask", names[0], paths[folder]))
+            for folder, names in found.items()
         ]
+
+    def _strays(self) -> list[tuple[str, OwnMasks]]:
+        """Return (path, the masks that it does not fit) of each file beside the masks that is not read."""
+        every = list(self._masks.values())
+        strays = {path: masks for masks in every for path in masks.strays()}
+        return [(path, masks) for path, masks in strays.items() if not any(one.fits(path) for one in every)]
 
     def _masks_of(self, split: str) -> OwnMasks:
         """Return the masks of a split."""

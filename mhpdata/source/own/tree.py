@@ -137,7 +137,7 @@ class OwnMasks:
     """
 
     def __init__(self, tree: Tree, path: str) -> None:
-        self._tree, self._path = tree, path
+        self._tree, self.path = tree, path
         self._by_image: dict[str, dict[str, str]] | None = None
         self._others: dict[str, list[str]] = {}
         self._listed: set[str] = set()
@@ -152,7 +152,7 @@ class OwnMasks:
         Raises:
             FolderError: There are none, two have the same number, or one must not be read.
         """
-        folder, _, name = self._path.rpartition("/")
+        folder, _, name = self.path.rpartition("/")
         if "{image}" in folder:
             folder = folder.replace("{image}", id)
             names = self._match(folder, name.replace("{image}", id)).get("", {})
@@ -161,7 +161,7 @@ class OwnMasks:
                 self._by_image = self._match(folder, name)
             names = self._by_image.get(id, {})
         if not names:
-            example = self._path.replace("{image}", id).replace("{person}", "1")
+            example = self.path.replace("{image}", id).replace("{person}", "1")
             expected = f"a mask for each person, such as {example}"
             raise FolderError(
                 folder, f"image {id} has no masks", expected, self._restore(folder, id), fault=("no-masks", id)
@@ -176,37 +176,38 @@ class OwnMasks:
 
     def remarks(self) -> list[str]:
         """Return a remark on the masks of images that no split names."""
-        folder = self._path.rpartition("/")[0]
+        folder = self.path.rpartition("/")[0]
         others = sorted(set(self._by_image or ()) - self._listed)
         if not others:
             return []
         return [f"{folder}: masks of {counted(len(others), 'image')} in no split, such as {others[0]}"]
 
-    def strays(self) -> dict[str, str]:
-        """Return {path: why it is not read} of the files beside the masks, in folders of masks only."""
+    def strays(self) -> list[str]:
+        """Return the paths of the files beside the masks, in folders of masks only; ``unfit`` says why none is read."""
         folders = {here: names for here, names in self._others.items() if self._tree.serves(here, MASKS)}
-        return {f"{here}/{name}": self._unfit for here, names in folders.items() for name in names}
+        return [f"{here}/{name}" for here, names in folders.items() for name in names]
 
     def fits(self, path: str) -> bool:
         """Return whether a path may be that of a mask."""
-        return re.fullmatch(_pattern(self._path), path) is not None
+        return re.fullmatch(_pattern(self.path), path) is not None
 
     @property
-    def _unfit(self) -> str:
-        return f"its name does not fit {self._path}, where {{person}} is a whole number"
+    def unfit(self) -> str:
+        """Why a file beside the masks is not read."""
+        return f"its name does not fit {self.path} (case counts; {{person}} is a whole number)"
 
     def _restore(self, folder: str, id: str) -> str:
         """Return the remedy for an image without masks, which names a file that may be one of them."""
         field = f'"folder.masks" in {self._tree.place}'
-        others = [name for name in self._others.get(folder, ()) if _ending(name) in PHOTO_ENDINGS]
+        others = [name for name in self._others.get(folder, ()) if ending_of(name) in PHOTO_ENDINGS]
         others = others if self._tree.serves(folder, MASKS) else []
         if self._by_image:  # other images have masks
             others = [name for name in others if re.match(rf"{re.escape(id)}(?![0-9A-Za-z])", name)]
         if not others:
             return f"Add its masks, correct {field}, or leave the image out of the splits. {WITHOUT}"
-        if _ending(others[0]) != ".png":
+        if ending_of(others[0]) != ".png":
             return f"Masks are PNG files, but {folder}/{others[0]} is not: convert it, or correct {field}. {WITHOUT}"
-        return f"{folder}/{others[0]} is not read, as {self._unfit}: rename it, or correct {field}. {WITHOUT}"
+        return f"{folder}/{others[0]} is not read, as {self.unfit}: rename it, or correct {field}. {WITHOUT}"
 
     def _match(self, folder: str, name: str) -> dict[str, dict[str, str]]:
         """Return {image: {number of a person: file name}} for the names that match."""
@@ -234,6 +235,6 @@ def _pattern(path: str) -> str:
     return found
 
 
-def _ending(name: str) -> str:
+def ending_of(name: str) -> str:
     """Return the ending of a name in lower case, with its dot; "" without one."""
     return name[name.rfind(".") :].lower() if "." in name else ""
