@@ -19,8 +19,8 @@ Examples:
   mhp diff rec/ rec2/           lists samples that were added, removed or changed, and what has changed
   mhp diff rec/ rec2/ --json    the same for programs
 
-Samples are compared by split and name. Formats and sizes of shards do not matter. Exit status: 0 the folders hold the
-same samples, 1 they differ.
+Samples are compared by split and name. Formats and sizes of shards do not matter. Exit status: 0 if the folders hold
+the same samples, 1 if they differ.
 """
 
 

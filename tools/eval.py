@@ -84,8 +84,8 @@ ALIASES = {"val": "crop", "testval": "whole"}
 @click.option(
     "--persons/--no-persons",
     default=None,
-    help="Whether to score the persons of a network that tells them apart; networks that find them by queries cannot "
-    "with --multi-scale or in windows.  [default: wherever possible without windows]",
+    help="Whether to score the persons of a network that tells them apart; networks that find them by queries "
+    "cannot do that with --multi-scale or in windows.  [default: wherever possible without windows]",
 )
 @AS_JSON
 @click.option("--dataset", type=click.Choice(DATASETS), hidden=True, expose_value=False)

@@ -24,8 +24,8 @@ Examples:
 
 Run the same command again to resume. Without --accept-licence, the command prints licence and citation, and ends.
 
-Exit status: 0 every file is in the folder, 1 the archive or a file is damaged or another one, 2 invalid usage or the
-licence is not accepted, 3 a reason outside the data (network, disk, permission, gdown is missing).
+Exit status: 0 if every file is in the folder, 1 if the archive or a file is damaged or another one, 2 for invalid usage
+or a licence that is not accepted, 3 for a reason outside the data (network, disk, permission, gdown is missing).
 """
 
 NAMES = f"""

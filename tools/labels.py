@@ -20,7 +20,8 @@ Examples:
   mhp labels --check mine.json                  checks the classes of your own dataset (docs/datasets.md)
 
 SET is the name of a label set, or a JSON file with classes. The JSON of a set is such a file; that of --to and --common
-is a table for --remap. Exit status: 0 nothing is wrong, 1 the table of --check is wrong, 2 invalid usage.
+is a table for --remap. Exit status: 0 if nothing is wrong, 1 if the table of --check is wrong, 2
+for invalid usage.
 """
 
 

@@ -41,8 +41,9 @@ Example:
 mhp COMMAND --help lists the options of a command. Each command is also installed under its own name, such as
 mhp-pack.
 
-Exit status: 0 success, 1 wrong data (a damaged download, packed folder, checkpoint or prediction), 2 invalid usage, 3 a
-reason outside the data (permission, disk, memory, a library, existing output), 128 + n ended by signal n.
+Exit status: 0 for success, 1 for wrong data (a damaged download, packed folder, checkpoint or prediction), 2 for
+invalid usage, 3 for a reason outside the data (permission, disk, memory, a library, existing output), 128 + n for an
+end by signal n.
 """
 
 

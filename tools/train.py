@@ -107,11 +107,10 @@ def options_of_a_run(command: Any) -> Any:
 @click.option(
     "--rendezvous",
     metavar="HOST[:PORT]",
-    help="The one of these machines where all meet; port 29400 if omitted.",
+    help="Name or address of the machine at which all meet, and its port, by default 29400.",
 )
 @click.option(
     "--restarts",
-    type=click.IntRange(0),
     default=0,
     show_default=True,
     help="Number of times that processes are started again after one is lost; pass --auto-resume, too.",

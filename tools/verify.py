@@ -24,8 +24,9 @@ Examples:
   mhp verify --src LV-MHP-v1                checks a download, before packing
   mhp verify --src LV-MHP-v1 --agreement    compares the annotations of images that were annotated twice
 
-Prints a table of counts and the problems, each with a remedy. Exit status: 0 nothing is wrong, 1 the data are wrong, 2
-invalid usage, 3 something could not be checked for a reason outside the data (permission, disk, memory, a library).
+Prints a table of counts and the problems, each with a remedy. Exit status: 0 if nothing is wrong, 1 if the data
+are wrong, 2 for invalid usage, 3 if something could not be checked for a reason outside the data (permission, disk,
+memory, a library).
 """
 
 

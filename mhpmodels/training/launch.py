@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from mhpdata.errors import EngineError, OptionError
 from mhpdata.filesystem.regular import read_regular
+from mhpdata.options import check_range
 from mhpdata.processes.threads import usable_cores
 from mhpdata.wording import why
 from mhpmodels.config import TrainConfig
@@ -68,6 +69,7 @@ class Machines:
         if place is None or not 0 < int(place[2] or PORT) < 1 << 16:
             remedy = "Pass, for example, --rendezvous 10.0.0.1:29400."
             raise OptionError("rendezvous", repr(rendezvous), "HOST or HOST:PORT", remedy)
+        check_range("restarts", restarts, 0, 1_000_000)
         return Machines(nodes, place[1].strip("[]"), int(place[2] or PORT), restarts)
 
 

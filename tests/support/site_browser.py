@@ -66,7 +66,8 @@ def served(site: Path) -> Iterator[str]:
 def look(browser: Any, address: str, names: list[str], size: str, axe: str, out: Path) -> Iterator[str]:
     """Yield what is wrong with the pages at one size of the window; write their screenshots."""
     width, height, scheme = SIZES[size]
-    page = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()
+    seen = {"viewport": {"width": width, "height": height}, "color_scheme": scheme, "reduced_motion": "reduce"}
+    page = browser.new_context(**seen).new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
     page.on("console", lambda message: message.type == "error" and wrong.append(f"console: {message.text}"))

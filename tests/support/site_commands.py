@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import click
+from site_titles import linked
 
 from mhptools.mhp import COMMANDS
 from mhptools.running import Command
@@ -15,13 +16,12 @@ _FLAG = re.compile(
     r"(?<![\w`/-])((?:mhp [a-z]+ (?:[A-Z]+ )?)?--?[a-z][\w-]*(?: (?:[A-Z]{2,}|\d+)(?![\w:]))?)(?![\w`*])"
 )
 """An option, with the command before it and the value after it."""
-_PAGE = re.compile(r"docs/([\w-]+)\.md")
 _SPECIAL = re.compile(r"([\\`*_<\[\]|])")
 
 
 def prose(text: str) -> str:
     """Return a text of a help page as Markdown: special characters escaped, options as code, pages as links."""
-    return _PAGE.sub(r"[\1.md](../../\1.md)", _FLAG.sub(r"`\1`", _SPECIAL.sub(r"\\\1", text)))
+    return linked(_FLAG.sub(r"`\1`", _SPECIAL.sub(r"\\\1", text)), "../../")
 
 
 def examples(lines: list[str]) -> list[str]:

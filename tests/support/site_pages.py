@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import site_commands
+from site_titles import linked, title_of
 
 ROOT = Path(__file__).parents[2]
 _LINK = re.compile(r"(\]\()(?!\w+:|#)([^)#\s]+)")
@@ -30,11 +31,6 @@ def place_of(path: Path) -> Path:
     if path.parts[0] == "docs":
         return path.relative_to("docs")
     return Path("changelog.md") if path.name == "CHANGELOG.md" else Path("files", path)
-
-
-def title_of(page: Path) -> str:
-    """Return the first heading of a page of the repository, up to a colon."""
-    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ").partition(":")[0]
 
 
 def placed(text: str, path: Path) -> tuple[str, list[Path]]:
@@ -65,7 +61,8 @@ def gather(out: Path) -> None:
     shutil.copytree(ROOT / "docs", out)
     for path in [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "CHANGELOG.md"]:
         relative = path.relative_to(ROOT)
-        text, outside = placed(path.read_text(encoding="utf-8"), relative)
+        text = path.read_text(encoding="utf-8")
+        text, outside = placed(linked(text, "docs/") if relative.name == "CHANGELOG.md" else text, relative)
         (out / place_of(relative)).write_text(text, encoding="utf-8")
         for target in outside:
             if (ROOT / target).is_file():  # any other link is reported by mkdocs

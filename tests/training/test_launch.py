@@ -118,6 +118,7 @@ def test_machines(given, expected):
     ((None, None, 3), r"nodes: missing; expected with --restarts"),
     (("0", "a", 0), r"nodes: '0'"), (("3:2", "a", 0), r"nodes: '3:2'"), (("two", "a", 0), "a number, or MIN:MAX"),
     (("2", "a:b", 0), "HOST or HOST:PORT"), (("2", "a:70000", 0), "HOST:PORT"), (("2", "s3://a", 0), "HOST"),
+    (("2", "a", -1), r"restarts: -1"),
 ])  # fmt: skip
 def test_machines_that_make_no_sense(given, found):
     with pytest.raises(OptionError, match=found):
