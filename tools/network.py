@@ -30,8 +30,8 @@ PRETRAINED = click.option(
     "--pretrained",
     metavar="NAME",
     type=PATH,
-    help="Published weights, instead of --checkpoint or --weights: icnet_resnet50_mhpv1, GluonCV's, from its model "
-    "store (~/.mxnet/models) or as the path of the file. mhp fetch downloads them.",
+    help="Published weights, instead of a file of yours: icnet_resnet50_mhpv1, GluonCV's, from its model store "
+    "(~/.mxnet/models), or the path of that file. mhp fetch downloads them.",
 )
 OTHER_WEIGHTS = "Network (only for weights not saved by mhp train)"
 """Heading of the options OF_WEIGHTS."""

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
-_PAGE = re.compile(r"(?<!\()(?:``)?\bdocs/([\w-]+\.md)(?:``)?")
+_PAGE = re.compile(r"(?<!\]\()`{0,2}\bdocs/([\w-]+\.md)`{0,2}")
 """A page that a help text, a docstring or the changelog names."""
 
 
