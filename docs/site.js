@@ -1,6 +1,6 @@
 // A line may break here in inline code: after a space, a comma or a bar, between long parts of paths and names, but not before the ending
 // of a file or at the hyphens of an option or a short name.
-const SEPARATORS = /(?<=[\s,|])|(?<=\w{3}[/_])(?=\w{3})|(?<=\w\.)(?=\w{7})|(?<=\w=)(?=\S{8})/
+const SEPARATORS = /(?<=[\s|])|(?<=,)(?=\S)|(?<=\w{3}[/_])(?=\w{3})|(?<=\w\.)(?=\w{7})|(?<=\w=)(?=\S{8})/
 const LONGEST = 24
 
 function soften(text) {
