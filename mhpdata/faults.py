@@ -70,7 +70,7 @@ RENAMED = {
     "files": "{0} files used under another name, such as {1} for {2}",
     "file": "1 file used under another name: {0} for {1}",
     "unread-masks": "{0} masks not read, such as {1}: their names do not fit {2}",
-    "unread-mask": "1 mask not read: the name {0} does not fit {1}",
+    "unread-mask": "1 mask not read, {0}: its name does not fit {1}",
     WORDS: "{0}",
 }
 """The sentence of each code for names and lines that were accepted though they differ, or that were not read."""

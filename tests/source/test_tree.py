@@ -71,9 +71,10 @@ def test_each_file_beside_the_masks_is_named(mine):
     shutil.copy(mine / "masks/00003_1.png", mine / "masks/00003_x.png")
     (mine / "masks/notes.txt").write_text("none")
     reason = "its name does not fit masks/{image}_{person}.png (case counts; {person} is a whole number)"
-    note = "masks: 2 masks not read, such as 00002_1.jpg: their names do not fit masks/{image}_{person}.png"
+    note = "2 masks not read, such as masks/00002_1.jpg: their names do not fit masks/{image}_{person}.png"
     names = "00002_1.jpg", "00003_x.png", "notes.txt"
-    assert unused(mine) == [note, *(f"masks/{name}: not read: {reason}" for name in names)]
+    assert unused(mine) == [f"masks/{name}: not read: {reason}" for name in names]
+    assert note in verify(mine).remarks
 
 
 def test_a_pack_says_which_masks_were_not_read(mine, tmp_path):
@@ -82,9 +83,21 @@ def test_a_pack_says_which_masks_were_not_read(mine, tmp_path):
     two.rename(two.with_suffix(".PNG"))
     manifest = mhpdata.pack(mine, tmp_path / "rec", labels=mine / "mine.json", size=32)
     (note,) = manifest.renamed
-    assert note.text == f"masks: 1 mask not read: the name {two.stem}.PNG does not fit masks/{{image}}_{{person}}.png"
+    assert note.text == f"1 mask not read, masks/{two.stem}.PNG: its name does not fit masks/{{image}}_{{person}}.png"
     assert note.text in report(manifest, str(tmp_path / "rec"), str(mine))
     assert read_manifest(tmp_path / "rec").renamed == manifest.renamed
+
+
+def test_masks_in_a_folder_per_image_give_one_note(mine):
+    for mask in sorted((mine / "masks").iterdir()):
+        image, _, person = mask.name.partition("_")
+        (mine / "masks" / image).mkdir(exist_ok=True)
+        mask.rename(mine / "masks" / image / person)
+    for folder in (mine / "masks").iterdir():
+        (folder / "all.png").write_bytes(b"")
+    about(mine, masks="masks/{image}/{person}.png")
+    notes = [remark for remark in verify(mine).remarks if "masks not read" in remark]
+    assert len(notes) == 1 and "such as masks/00001/all.png" in notes[0]
 
 
 def test_masks_beside_their_images_are_no_strays(mine):

@@ -112,17 +112,13 @@ class _Scan:
         return found + [f"{path}: not read: {masks.unfit}" for path, masks in self._strays()]
 
     def unread(self) -> list[Renamed]:
-        """Return a note for each folder of masks with images that are not read, each of which may show a person."""
+        """Return a note for each path of masks beside which lie images that are not read; each may show a person."""
         found: dict[str, list[str]] = defaultdict(list)
-        paths = {}
         for path, masks in self._strays():
-            folder, _, name = path.rpartition("/")
-            if ending_of(name) in PHOTO_ENDINGS:
-                found[folder].append(name)
-                paths[folder] = masks.path
+            if ending_of(path) in PHOTO_ENDINGS:
+                found[masks.path].append(path)
         return [
-            Renamed("", folder, *counted_code(len(names), "unread-mask", names[0], paths[folder]))
-            for folder, names in found.items()
+            Renamed("", "", *counted_code(len(paths), "unread-mask", paths[0], path)) for path, paths in found.items()
         ]
 
     def _strays(self) -> list[tuple[str, OwnMasks]]:
