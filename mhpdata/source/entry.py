@@ -103,7 +103,7 @@ class Listing:
         problems: What is not in ``entries`` and why, in the same order.
         remarks: Files that belong to no entry, as sentences for ``mhp verify --src``.
         unlabelled: Splits without annotations.
-        renamed: Names or lines that differ from the release but were accepted; the pack reports them.
+        renamed: Names or lines that differ from the release but were accepted, and masks that are not read.
         terms: Licence and citation, as far as the dataset itself states them; None if those of its layout hold.
         flags: Options with which ``mhp verify --src`` checks the same files, from ``mhpdata.source.scan.flags_of``.
     """

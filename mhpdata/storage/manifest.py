@@ -53,7 +53,7 @@ class Manifest:
         skipped: Entries that were left out, each with the reason.
         duplicates: Groups of byte-identical images, as split/name.
         notes: Remarks on images that were packed, such as damaged metadata.
-        renamed: Files that were accepted under another name than the release's.
+        renamed: Files that were accepted under another name than the release's, and masks that were not read.
         licence: Licence of the dataset; None if unknown.
         citation: How to cite the dataset; None if unknown.
         version: Version of the format that it was read from; version 1 has no contents, and no digests of blocks and
