@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -86,6 +87,14 @@ def test_a_pack_says_which_masks_were_not_read(mine, tmp_path):
     assert note.text == f"1 mask not read, masks/{two.stem}.PNG: its name does not fit masks/{{image}}_{{person}}.png"
     assert note.text in report(manifest, str(tmp_path / "rec"), str(mine))
     assert read_manifest(tmp_path / "rec").renamed == manifest.renamed
+
+
+@pytest.mark.parametrize("name", [b"\xff.png", b"a\x1b[31m.png", b"{0} {x}.png", b"two\nlines.jpg"])
+def test_a_pack_records_unread_masks_of_any_name(name, mine, tmp_path):
+    (mine / "masks" / os.fsdecode(name)).write_bytes(b"")
+    manifest = mhpdata.pack(mine, tmp_path / "rec", labels=mine / "mine.json", size=32)
+    (note,) = read_manifest(tmp_path / "rec").renamed
+    assert note.text.isprintable() and note.text in report(manifest, str(tmp_path / "rec"), str(mine))
 
 
 def test_masks_in_a_folder_per_image_give_one_note(mine):

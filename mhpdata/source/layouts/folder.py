@@ -26,7 +26,7 @@ from mhpdata.source.own.lists import read_list
 from mhpdata.source.own.tree import Images, OwnMasks, Tree, ending_of
 from mhpdata.source.remote import Root
 from mhpdata.terms import SYNTHETIC, SYNTHETIC_NAME, Terms, terms_of
-from mhpdata.wording import counted
+from mhpdata.wording import counted, printable
 
 LABELS = None
 """The classes are in the label file."""
@@ -116,7 +116,7 @@ class _Scan:
         found: dict[str, list[str]] = defaultdict(list)
         for path, masks in self._strays():
             if ending_of(path) in PHOTO_ENDINGS:
-                found[masks.path].append(path)
+                found[printable(masks.path)].append(printable(path))  # a name need not be Unicode, but a manifest is
         return [
             Renamed("", "", *counted_code(len(paths), "unread-mask", paths[0], path)) for path, paths in found.items()
         ]
